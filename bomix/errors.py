@@ -1,0 +1,75 @@
+"""Every error that bomix raises on purpose: what is wrong, where, and how to cure it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class BomixError(Exception):
+    """Base of all errors that the user can mend; the command line exits with 2 on it."""
+
+
+class ConfigError(BomixError):
+    """A study file, or an option, that cannot be understood."""
+
+
+class UnknownKindError(ConfigError):
+    """A ``kind`` that no table, entry point or import path resolves."""
+
+
+class SpaceError(BomixError):
+    """Bounds, caps or weights that do not form a mixture."""
+
+
+class DataError(BomixError):
+    """Text or tokens that are missing, broken, too short, or changed since the study began."""
+
+
+class StoreError(BomixError):
+    """A study folder that is damaged, locked, or holds something else."""
+
+
+class StudyError(BomixError):
+    """A call that the state of the study does not allow."""
+
+
+class EvaluationError(BomixError):
+    """A trial whose training failed, or came back with something that is not a result."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        where: Dotted path in the study file, ``domains.books.source``; may be empty.
+        what: The sentence that names the thing and its cure.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class FaultsError(BomixError):
+    """Several faults, reported together.
+
+    Args:
+        faults: At least one.
+        title: A line above them.
+    """
+
+    def __init__(self, faults: Iterable[Fault], title: str = "") -> None:
+        self.faults = tuple(faults)
+        self.title = title
+        lines = [f"  - {fault}" for fault in self.faults] if len(self.faults) > 1 else [str(self.faults[0])]
+        super().__init__("\n".join([title, *lines] if title else lines))
+
+
+def raise_faults(faults: Iterable[Fault], title: str = "") -> None:
+    """Raise :class:`FaultsError` where there is at least one fault."""
+    if faults := tuple(faults):
+        raise FaultsError(faults, title)

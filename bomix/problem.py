@@ -1,0 +1,71 @@
+"""What is to be decided: the space, the metrics, the objective, the target run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bomix.protocols import Objective
+    from bomix.space import MixtureSpace
+
+NATS_PER_TOKEN = "nats/token"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that every trial is judged by, as a rule a validation loss.
+
+    Attributes:
+        name: Its name everywhere.
+        unit: ``nats/token``, or another for metrics that are no losses.
+        direction: ``min`` where lower is better.
+    """
+
+    name: str
+    unit: str = NATS_PER_TOKEN
+    direction: Literal["min", "max"] = "min"
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """The scale of a training run.
+
+    Attributes:
+        params: Non-embedding parameters.
+        tokens: Training tokens.
+    """
+
+    params: int
+    tokens: int
+
+    @property
+    def flops(self) -> float:
+        """Training FLOPs, ``6 * params * tokens``."""
+        return 6.0 * self.params * self.tokens
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that a strategy may know beside the history.
+
+    Attributes:
+        space: The mixtures that are allowed.
+        metrics: What every trial measures.
+        objective: What is minimised, a function of the metrics.
+        natural: Share of each domain in all available tokens; None where that is unknown.
+        fidelity: The scale of the proxies, where known.
+    """
+
+    space: MixtureSpace
+    metrics: tuple[Metric, ...]
+    objective: Objective
+    natural: Mapping[str, float] | None = None
+    fidelity: Fidelity | None = None
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics, in their order."""
+        return tuple(metric.name for metric in self.metrics)

@@ -1,0 +1,49 @@
+"""How a training run tells its driver where it is.
+
+The driver installs a sink in the process that trains; without one, :func:`report` does nothing. So an evaluator
+needs no argument for it and works the same when called by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report.
+
+    Attributes:
+        step: Optimizer steps done.
+        steps: Optimizer steps in all.
+        tokens_per_second: Training speed since the last report.
+        losses: Metric name to the newest validation loss, nats per token; may be empty.
+    """
+
+    step: int
+    steps: int
+    tokens_per_second: float = 0.0
+    losses: Mapping[str, float] = field(default_factory=dict)
+
+
+Sink = Callable[[Progress], None]
+_sink: ContextVar[Sink | None] = ContextVar("bomix_progress_sink", default=None)
+
+
+def report(progress: Progress) -> None:
+    """Hand ``progress`` to the driver, if there is one."""
+    if (sink := _sink.get()) is not None:
+        sink(progress)
+
+
+@contextmanager
+def reporting_to(sink: Sink) -> Iterator[None]:
+    """Send every report made inside the block to ``sink``."""
+    token = _sink.set(sink)
+    try:
+        yield
+    finally:
+        _sink.reset(token)

@@ -1,0 +1,121 @@
+"""The extension points of bomix on one page.
+
+A user's class needs no base class: it is a frozen dataclass with the method below, named in a study file as
+``kind: my_package.my_module:MyClass``. Methods marked *optional* are called where they exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+
+    from bomix.errors import Fault
+    from bomix.history import History
+    from bomix.preparation import Preparation
+    from bomix.problem import Problem
+    from bomix.surrogates.context import FitContext
+    from bomix.trial import Candidate, Result, Trial
+
+AnyArray = TypeVar("AnyArray")
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What is minimised: a function of the metrics."""
+
+    def faults(self, metrics: Sequence[str]) -> list[Fault]:
+        """What does not fit these metrics: a name that is not among them, say."""
+        ...
+
+    def coefficients(self, metrics: Sequence[str]) -> np.ndarray | None:
+        """The ``m`` coefficients in the order of ``metrics`` where the objective is a weighted sum, else None."""
+        ...
+
+    def __call__(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
+        """Map losses ``(...) x m``, a NumPy array or a torch tensor, to ``(...)``; lower is better."""
+        ...
+
+
+@runtime_checkable
+class Surrogate(Protocol):
+    """A model of every metric as a function of the mixture."""
+
+    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
+        """Fit.
+
+        Args:
+            data: ``X`` is ``n x d``, the mixtures, columns in the order of ``context.domains``; ``Y`` is
+                ``n x m``, lower is better, NaN where a trial lacks a metric.
+            context: The names behind the columns, and the space.
+            seed: Of everything random in the fit.
+
+        Returns:
+            A BoTorch model whose posterior at ``batch x q x d`` raw mixtures is ``batch x q x m``.
+        """
+        ...
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Proposes mixtures. A pure function of its arguments; it keeps nothing."""
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures, the pending trials of the history taken into account."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Turns a mixture into losses. Must survive pickling.
+
+    Inside, :func:`bomix.progress.report` tells the driver how far the training is.
+    """
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """Train and measure.
+
+        Args:
+            trial: What to train.
+            workdir: An empty folder of this attempt's own.
+        """
+        ...
+
+
+@runtime_checkable
+class PreparingEvaluator(Evaluator, Protocol):
+    """An evaluator that must build or check something before the first trial."""
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        """Build caches, measure the domains; every fault at once.
+
+        Raises:
+            FaultsError: All that is wrong with the inputs.
+        """
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where the text of a domain comes from."""
+
+    def signature(self) -> str:
+        """A string that changes whenever the documents may have changed; cheap, no document is read.
+
+        Raises:
+            DataError: The source is not there.
+        """
+        ...
+
+    def documents(self) -> Iterator[str]:
+        """Yield the documents, always in the same order.
+
+        Raises:
+            DataError: A broken line or a missing field, with file and line.
+        """
+        ...

@@ -1,0 +1,149 @@
+"""A trial: one mixture, asked once, ended once.
+
+::
+
+    ask -----> PENDING ----> COMPLETED     a Result came back
+                  |
+                  +--------> FAILED        every attempt ended in a Failure
+
+An imported run is COMPLETED from the start. There is no way back: ``outcome`` is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bomix.problem import Fidelity
+
+Weights = Mapping[str, float]
+"""A mixture: domain name to share of the training tokens; the shares sum to one."""
+
+IMPORTED = "imported"
+CONFIRM = "confirm"
+UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM})
+"""Origins of trials that no strategy asked for: they neither count against the budget nor move a design."""
+
+
+class Status(StrEnum):
+    """Where a trial stands."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mixture that a strategy proposes.
+
+    Attributes:
+        weights: The mixture, every domain of the space named.
+        origin: Who proposed it: ``uniform``, ``natural``, ``sobol``, ``log_ei``, ...
+    """
+
+    weights: Weights
+    origin: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A numbered candidate.
+
+    Attributes:
+        id: Position in the record, from 0.
+        weights: The mixture asked for.
+        seed: Seed of everything random in the training; replicates take the next one.
+        origin: Who proposed it, or ``imported`` or ``confirm``.
+        fidelity: Parameters and tokens of the proxy, where known.
+    """
+
+    id: int
+    weights: Weights
+    seed: int
+    origin: str
+    fidelity: Fidelity | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Validation losses over a run.
+
+    Attributes:
+        steps: ``s`` optimizer steps, ascending.
+        losses: Metric name to ``s`` losses, nats per token.
+    """
+
+    steps: np.ndarray
+    losses: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run brings back.
+
+    Attributes:
+        losses: Metric name to loss; nats per token unless the metric declares another unit.
+        sems: Metric name to standard error of that loss over the validation set's sequences. All trials share
+            the set, so it never enters a surrogate as noise.
+        realized: The mixture that was really drawn, where it is known.
+        epochs: Domain name to passes over the domain's tokens.
+        cost: Device-seconds.
+        curve: Losses during the run.
+        artifacts: Name to path relative to the work folder of the attempt.
+        info: Anything else worth keeping, plain JSON: device, dtype, tokens per second, bits per byte.
+    """
+
+    losses: Mapping[str, float]
+    sems: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    realized: Weights | None = None
+    epochs: Mapping[str, float] | None = None
+    cost: float | None = None
+    curve: Curve | None = None
+    artifacts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a trial failed for good.
+
+    Attributes:
+        message: One line: the error, or the exit code.
+        log_tail: The last lines of the last attempt's log.
+        attempts: How many times it was tried.
+    """
+
+    message: str
+    log_tail: str = ""
+    attempts: int = 1
+
+
+Outcome = Result | Failure
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial and, once there is one, its outcome."""
+
+    trial: Trial
+    outcome: Outcome | None = None
+
+    @property
+    def status(self) -> Status:
+        """Derived from the outcome; nothing else is stored."""
+        if self.outcome is None:
+            return Status.PENDING
+        return Status.COMPLETED if isinstance(self.outcome, Result) else Status.FAILED
+
+    @property
+    def result(self) -> Result:
+        """The result of a completed trial."""
+        assert isinstance(self.outcome, Result), f"trial {self.trial.id} is {self.status}"
+        return self.outcome
