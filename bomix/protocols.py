@@ -29,7 +29,7 @@ AnyArray = TypeVar("AnyArray")
 class Objective(Protocol):
     """What is minimised: a function of the metrics."""
 
-    def faults(self, metrics: Sequence[str]) -> list[Fault]:
+    def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """What does not fit these metrics: a name that is not among them, say."""
         ...
 

@@ -1,0 +1,64 @@
+"""Packed tokens: what a corpus is once it is built, and all that training and validation read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """Documents packed end to end, each closed by the end-of-document token.
+
+    Attributes:
+        tokens: One-dimensional array of the smallest unsigned type that holds the vocabulary, memory-mapped.
+        documents: Documents in it.
+        bytes: UTF-8 bytes of those documents.
+    """
+
+    tokens: np.ndarray
+    documents: int
+    bytes: int
+
+    @property
+    def bytes_per_token(self) -> float:
+        """UTF-8 bytes that one token stands for."""
+        return self.bytes / len(self.tokens)
+
+    def sequences(self, length: int) -> int:
+        """Number of disjoint sequences of ``length`` inputs and ``length`` shifted targets."""
+        return max(0, (len(self.tokens) - 1) // length)
+
+    def windows(self, index: np.ndarray, length: int) -> np.ndarray:
+        """Read sequences.
+
+        Args:
+            index: ``b`` sequence numbers below ``sequences(length)``.
+            length: Inputs per sequence.
+
+        Returns:
+            ``b x (length + 1)`` int64 array; inputs are ``[:, :-1]``, targets ``[:, 1:]``.
+        """
+        offsets = np.asarray(index, dtype=np.int64)[:, None] * length + np.arange(length + 1)
+        return self.tokens[offsets].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Every domain's training tokens and every metric's validation tokens.
+
+    Attributes:
+        train: Domain name to training tokens.
+        validation: Metric name to validation tokens; disjoint from all training documents.
+        vocabulary: Number of token ids.
+        tokenizer_hash: Changes with anything that changes how text becomes tokens.
+        hashes: ``train/<domain>`` and ``validation/<metric>`` to the hash of the tokens.
+    """
+
+    train: Mapping[str, TokenSet]
+    validation: Mapping[str, TokenSet]
+    vocabulary: int
+    tokenizer_hash: str
+    hashes: Mapping[str, str]
