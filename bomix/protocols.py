@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
+    from botorch.acquisition import AcquisitionFunction
     from botorch.models.model import Model
     from botorch.utils.datasets import SupervisedDataset
+    from torch import Tensor
 
     from bomix.errors import Fault
     from bomix.history import History
     from bomix.preparation import Preparation
     from bomix.problem import Problem
+    from bomix.strategies.acquisition import Aggregate
     from bomix.surrogates.context import FitContext
     from bomix.trial import Candidate, Result, Trial
 
@@ -57,6 +60,35 @@ class Surrogate(Protocol):
 
         Returns:
             A BoTorch model whose posterior at ``batch x q x d`` raw mixtures is ``batch x q x m``.
+        """
+        ...
+
+
+@runtime_checkable
+class Acquisition(Protocol):
+    """What a mixture is worth trying for. Candidates are named after ``origin``, as a rule the kind.
+
+    ``needs_gradients`` and ``needs_fantasies`` say what the surrogate must declare; strategies compare.
+    """
+
+    origin: ClassVar[str]
+    needs_gradients: ClassVar[bool]
+    needs_fantasies: ClassVar[bool]
+
+    def build(
+        self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
+    ) -> AcquisitionFunction:
+        """Build the function that a strategy maximises over the space.
+
+        Args:
+            model: Of all metrics, as a surrogate returns it.
+            aggregate: The objective as a function of the model's outputs.
+            X_observed: ``n x d`` completed mixtures, ``n > 0``.
+            X_pending: ``p x d`` mixtures that are being tried and need no second trial, or None.
+            seed: Of every random number in it.
+
+        Returns:
+            A function of ``batch x 1 x d`` mixtures; higher is better.
         """
         ...
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +18,15 @@ class TokenSet:
         tokens: One-dimensional array of the smallest unsigned type that holds the vocabulary, memory-mapped.
         documents: Documents in it.
         bytes: UTF-8 bytes of those documents.
+        duplicates: Documents dropped because the same text came before them in the same source.
+        overlaps: Documents dropped from a further validation set because a domain trains on them.
     """
 
     tokens: np.ndarray
     documents: int
     bytes: int
+    duplicates: int = 0
+    overlaps: int = 0
 
     @property
     def bytes_per_token(self) -> float:
@@ -55,6 +61,9 @@ class Corpus:
         vocabulary: Number of token ids.
         tokenizer_hash: Changes with anything that changes how text becomes tokens.
         hashes: ``train/<domain>`` and ``validation/<metric>`` to the hash of the tokens.
+        folder: Where it is stored; None for one that was made in memory. A stored corpus pickles as its folder,
+            so that handing it to a child process copies no token.
+        end_of_document: The token id that closes each document.
     """
 
     train: Mapping[str, TokenSet]
@@ -62,3 +71,13 @@ class Corpus:
     vocabulary: int
     tokenizer_hash: str
     hashes: Mapping[str, str]
+    folder: Path | None = None
+    end_of_document: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is None:
+            fields = (self.train, self.validation, self.vocabulary, self.tokenizer_hash, self.hashes, None)
+            return Corpus, (*fields, self.end_of_document)
+        from bomix.training.corpus import open_corpus
+
+        return open_corpus, (self.folder,)

@@ -1,0 +1,67 @@
+# `make demo` and `make test` are all that a fresh clone needs: both build .venv first. Nothing has to be activated.
+#
+#   PYTHON=python3.12        another interpreter for the environment
+#   PIP_FLAGS="..."          options for pip: --extra-index-url https://download.pytorch.org/whl/cpu gets the small torch
+#   ARGS="..."               options for pytest or for the demo
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+ARGS ?=
+
+# Every path below is relative: make splits names at spaces, and the clone may lie in a folder that has one.
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+STAMP := $(VENV)/installed
+# Of two makes at the same time, one installs and the other waits.
+LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
+
+# More than one thread per process slows small models down; bomix runs processes side by side instead.
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint types format clean environment
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: environment  ## run the first study: real text, ten small models, one recommendation
+	$(VENV)/bin/bomix optimize experiments/demo/study.yaml $(ARGS)
+
+test: environment  ## run the tests, the slow ones left out
+	$(RUN) pytest $(ARGS)
+
+test-slow: environment  ## run the slow tests
+	$(RUN) pytest -m slow $(ARGS)
+
+lint: environment  ## check style and formatting
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+types: environment  ## check types
+	$(RUN) mypy
+
+format: environment  ## mend what can be mended by machine
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+clean:  ## remove the environment and every cache; studies stay
+	rm -rf $(VENV) $(VENV).lock .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find bomix tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp holds the folder that it was written in: a clone that has moved is installed again.
+environment:
+	@$(LOCK) sh -c '[ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $(STAMP); \
+		$(MAKE) --no-print-directory $(STAMP)'
+
+# The stamp is written last, so that an installation cut short is done again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'bomix needs Python 3.11 or newer, and "$(PYTHON)" is not; name one: make PYTHON=python3.12 ...' >&2; \
+		exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo '"$(PYTHON)" cannot create environments; install its venv module (Debian: apt install python3-venv)' >&2; \
+		exit 2; }
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo 'installing bomix into $(VENV); this takes a few minutes'
+	@$(RUN) pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@pwd -P > $@

@@ -1,0 +1,67 @@
+"""``bomix ask`` and ``bomix tell``: the loop for trainers that run elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bomix.cli.options import study_argument
+from bomix.errors import ConfigError
+from bomix.io import files, records
+from bomix.study import Study
+
+
+@click.command()
+@study_argument
+@click.option("-n", "--number", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures to propose.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for one <id>.json per trial; else printed."
+)
+def ask(study: Path, number: int, out: Path | None) -> None:
+    """Propose mixtures and record them as pending.
+
+    Each is `{"trial": 7, "seed": 0, "origin": "log_ei", "weights": {...}}`.
+    """
+    opened = Study.open(study)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    for _ in range(number):
+        trial = opened.ask()
+        data = {"trial": trial.id, "seed": trial.seed, "origin": trial.origin, "weights": dict(trial.weights)}
+        if out is None:
+            click.echo(json.dumps(data))
+        else:
+            path = out / f"{trial.id}.json"
+            files.replace(path, json.dumps(data, indent=1) + "\n")
+            click.echo(str(path))
+
+
+@click.command()
+@study_argument
+@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("result", type=click.Path(path_type=Path, dir_okay=False))
+def tell(study: Path, trial: int, result: Path) -> None:
+    """Record what TRIAL came back with.
+
+    RESULT is `{"losses": {metric: x}, "sems": {}, "realized": {}, "cost": s}`, all but the losses optional.
+    """
+    opened = Study.open(study)
+    try:
+        text = result.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {result}: {error}") from error
+    problem = opened.problem
+    outcome = records.read_result(text, problem.metrics, problem.space.domains)
+    record = opened.tell(trial, outcome)
+    opened.save_results()
+    names = problem.metric_names
+    value = float(problem.objective(_row(record.result.losses, names), names))
+    click.echo(f"trial {trial}: objective {value:.4f}")
+
+
+def _row(losses, names):  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    return np.array([losses[name] for name in names])

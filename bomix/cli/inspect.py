@@ -1,0 +1,143 @@
+"""Commands that look at a study and change nothing in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bomix.cli.options import log_to_stderr, study_argument
+from bomix.io import lock
+from bomix.trial import UNCOUNTED_ORIGINS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bomix.study import Study
+
+
+@click.command()
+@study_argument
+@click.option("-v", "--verbose", count=True, help="Say what is being built; twice for everything.")
+def check(study: Path, verbose: int) -> None:
+    """Report every problem of a study at once; nothing is trained.
+
+    Text is tokenised (and kept in the cache), so that the counts below are those of the study.
+    """
+    from bomix.cli import tables
+    from bomix.study import Study
+
+    log_to_stderr(verbose)
+    opened = Study.open(study)
+    opened.prepare()
+    tables.console().print(tables.domains(opened))
+    click.echo("no problems found")
+
+
+@click.command()
+@study_argument
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(study: Path, as_json: bool) -> None:
+    """Show where a study stands."""
+    from bomix.study import Study
+
+    opened = Study.open(study)
+    state = _state(opened)
+    if as_json:
+        click.echo(json.dumps(state, indent=1))
+        return
+    from bomix.cli import tables
+
+    click.echo(
+        f"{state['completed']} of {state['budget']} trials completed, {state['pending']} pending, "
+        f"{state['failed']} failed, {state['imported']} imported, {state['confirming']} confirming"
+    )
+    click.echo(f"driver: {state['driver']}")
+    if opened.history.records:
+        tables.console().print(tables.trials(opened))
+
+
+@click.command()
+@study_argument
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def recommend(study: Path, as_json: bool) -> None:
+    """Show which mixture to train on, and how sure that is."""
+    from bomix.study import Study
+
+    opened = Study.open(study)
+    if as_json:
+        click.echo(json.dumps(_plain_recommendation(opened), indent=1))
+        return
+    from bomix.cli import tables
+
+    tables.show_summary(opened)
+
+
+@click.command()
+@click.argument("group", required=False)
+def kinds(group: str | None) -> None:
+    """List what can stand in a study file; with GROUP, the keys of each of its kinds."""
+    from bomix import registry
+    from bomix.cli import tables
+    from bomix.errors import ConfigError
+
+    if group is not None and group not in registry.BUILT_IN:
+        raise ConfigError(f"unknown group '{group}' (known: {', '.join(registry.BUILT_IN)})")
+    if group is not None:
+        tables.console().print(tables.kinds(group))
+        return
+    for name in registry.BUILT_IN:
+        click.echo(f"{name}: {', '.join(sorted(registry.kinds(name)))}")
+    click.echo("\n`bomix kinds GROUP` shows the keys; a class of your own is 'my_package.my_module:MyClass'")
+
+
+def _state(study: Study) -> dict[str, Any]:
+    history = study.history
+    searching = [record for record in history.records if record.trial.origin not in UNCOUNTED_ORIGINS]
+    counts = {
+        name: sum(record.status == name for record in searching) for name in ("completed", "pending", "failed")
+    }
+    holder = lock.read(study.folder) if study.folder is not None else None
+    return {
+        "budget": study.spec.budget.trials,
+        **counts,
+        "imported": sum(record.trial.origin == "imported" for record in history.records),
+        "confirming": sum(record.trial.origin == "confirm" for record in history.records),
+        "driver": _driver(holder),
+        "trials": [
+            {
+                "id": record.trial.id,
+                "status": str(record.status),
+                "origin": record.trial.origin,
+                "seed": record.trial.seed,
+                "weights": dict(record.trial.weights),
+                "losses": dict(record.result.losses) if record.status == "completed" else None,
+            }
+            for record in history.records
+        ],
+    }
+
+
+def _driver(holder: dict[str, Any] | None) -> str:
+    if holder is None:
+        return "none"
+    where = f"process {holder.get('pid')} on {holder.get('host')}"
+    return {True: f"running, {where}", False: f"dead, {where}", None: f"{where}, which cannot be seen from here"}[
+        lock.is_alive(holder)
+    ]
+
+
+def _plain_recommendation(study: Study) -> dict[str, Any]:
+    from bomix.confirmation import compare
+
+    best = study.recommend()
+    comparisons = compare(study.problem, study.history, best.weights)
+    return {
+        "weights": dict(best.weights),
+        "loss": best.loss,
+        "interval": list(best.interval),
+        "epochs": None if best.epochs is None else dict(best.epochs),
+        "confirmation": [{**dataclasses.asdict(each), "verdict": each.verdict} for each in comparisons],
+    }

@@ -1,0 +1,100 @@
+"""The command ``bomix``."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+import bomix
+from bomix.errors import BomixError, EvaluationError
+
+COMMANDS = {
+    "init": "bomix.cli.write:init",
+    "check": "bomix.cli.inspect:check",
+    "optimize": "bomix.cli.optimize:optimize",
+    "ask": "bomix.cli.detached:ask",
+    "tell": "bomix.cli.detached:tell",
+    "status": "bomix.cli.inspect:status",
+    "recommend": "bomix.cli.inspect:recommend",
+    "kinds": "bomix.cli.inspect:kinds",
+}
+"""Command to ``module:function``; nothing is imported before it is called."""
+
+SUMMARIES = {
+    "init": "Write a commented study file.",
+    "check": "Report every problem of a study at once; nothing is trained.",
+    "optimize": "Run a study, or resume it.",
+    "ask": "Propose mixtures, to be trained elsewhere.",
+    "tell": "Record what a training elsewhere came back with.",
+    "status": "Show where a study stands.",
+    "recommend": "Show which mixture to train on, and how sure that is.",
+    "kinds": "List what can stand in a study file.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when the command is called: `bomix --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        address = COMMANDS.get(cmd_name)
+        if address is None:
+            return None
+        module, _, name = address.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(bomix.__version__, prog_name="bomix")
+def cli() -> None:
+    """Find the data mixture to train a language model on, in the fewest training runs.
+
+    STUDY is a study folder or the study.yaml in it.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; exits with 0, 2 for what the user can mend, 130 after Ctrl-C, 1 else."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # classes of the user's own, `kind: my_module:MyClass`, beside where they work
+    try:
+        cli.main(standalone_mode=False)
+        code = 0
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; run the same command again to go on", err=True)
+        code = 130
+    except EvaluationError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 1
+    except BomixError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 2
+    logging.shutdown()
+    sys.exit(code)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""``bomix optimize``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bomix.cli.options import log_to_stderr, study_argument
+
+
+@click.command()
+@study_argument
+@click.option("--trials", type=click.IntRange(min=1), help="Completed trials in all, imported runs not counted.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.")
+@click.option("--confirm", type=click.IntRange(min=0), help="Fresh seeds on which the recommendation is trained again.")
+@click.option("--take-over", is_flag=True, help="Replace a driver on another host that is gone.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the result.")
+@click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")
+def optimize(
+    study: Path,
+    trials: int | None,
+    workers: int | None,
+    confirm: int | None,
+    take_over: bool,
+    quiet: bool,
+    verbose: int,
+) -> None:
+    """Run a study, or resume it; Ctrl-C stops it, and the same command goes on."""
+    from bomix.cli import tables
+    from bomix.cli.watch import LiveObserver, PlainObserver
+    from bomix.execution.observer import Observer
+    from bomix.study import Study
+
+    log_to_stderr(verbose)
+    opened = Study.open(study)
+    observer: Observer
+    if quiet:
+        observer = Observer()
+    elif sys.stderr.isatty():
+        observer = LiveObserver()
+    else:
+        observer = PlainObserver(verbose=verbose > 0)
+    opened.run(trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
+    tables.show_summary(opened)

@@ -1,0 +1,198 @@
+"""Watching a run: a live view on a terminal, plain lines elsewhere. Both write to standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from bomix.execution.observer import Observer
+from bomix.progress import Progress
+from bomix.study import Study
+from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Trial
+
+
+class PlainObserver(Observer):
+    """One line per event, for logs.
+
+    Args:
+        verbose: Also one line per report of a running trial.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._tally = _Tally()
+
+    def preparing(self) -> None:
+        """Say that text becomes tokens: the first time takes a while."""
+        self._say("preparing the evaluator (the first time takes a while)")
+
+    def began(self, study: Study, pending: Sequence[Trial]) -> None:
+        """Say what is resumed."""
+        self._tally.begin(study)
+        if pending:
+            self._say(f"resuming: {_plural(len(pending), 'interrupted trial')} will be trained again")
+
+    def started(self, trial: Trial) -> None:
+        """Say which mixture."""
+        self._say(f"{self._tally.name(trial)} ({trial.origin}) {mixture(trial.weights)}")
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        """Say how far it is."""
+        if self._verbose:
+            self._say(f"{self._tally.name(trial)} {_position(progress)}")
+
+    def retried(self, trial: Trial, message: str) -> None:
+        """Say why."""
+        self._say(f"{self._tally.name(trial)} failed, trying again: {message}")
+
+    def ended(self, study: Study, record: Record) -> None:
+        """Say what came back."""
+        self._tally.end(study, record)
+        self._say(f"{self._tally.name(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        click.echo(text, err=True)
+
+
+class LiveObserver(Observer):
+    """A table of the running trials, rewritten in place, above it a line per ended trial."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._tally = _Tally()
+        self._rows: dict[int, tuple[Trial, Progress | None]] = {}
+
+    def preparing(self) -> None:
+        """Say that text becomes tokens: the first time takes a while."""
+        self._console.print("[dim]preparing the evaluator (the first time takes a while)[/dim]")
+
+    def began(self, study: Study, pending: Sequence[Trial]) -> None:
+        """Open the view."""
+        self._tally.begin(study)
+        if pending:
+            self._console.print(f"resuming: {_plural(len(pending), 'interrupted trial')} will be trained again")
+        self._live.start()
+
+    def started(self, trial: Trial) -> None:
+        """Add a row."""
+        self._rows[trial.id] = (trial, None)
+        self._draw()
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        """Move a row."""
+        self._rows[trial.id] = (trial, progress)
+        self._draw()
+
+    def retried(self, trial: Trial, message: str) -> None:
+        """Say why, above the view."""
+        self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}", markup=False)
+
+    def ended(self, study: Study, record: Record) -> None:
+        """Turn a row into a line."""
+        self._rows.pop(record.trial.id, None)
+        self._tally.end(study, record)
+        trial = record.trial
+        text = f"{self._tally.name(trial)} ({trial.origin}) {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
+        self._console.print(text, markup=False, highlight=False)
+        self._draw()
+
+    def finished(self, study: Study) -> None:
+        """Close the view."""
+        self._live.stop()
+
+    def _draw(self) -> None:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        for trial, progress in self._rows.values():
+            losses = "" if progress is None else _losses(progress.losses)
+            position = "starting" if progress is None else _position(progress, losses=False)
+            table.add_row(self._tally.name(trial), trial.origin, position, losses)
+        table.add_row("", "", self._tally.line(), "")
+        self._live.update(table, refresh=True)
+
+
+class _Tally:
+    """Counts, the best so far, and the time left."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._done_at_start = 0
+        self._done = 0
+        self._total = 0
+        self._best: tuple[float, int] | None = None
+
+    def begin(self, study: Study) -> None:
+        self._started = time.monotonic()
+        self._total = study.spec.budget.trials
+        for record in study.history.completed:
+            self._count(study, record)
+        self._done_at_start = self._done
+
+    def end(self, study: Study, record: Record) -> None:
+        if isinstance(record.outcome, Result):
+            self._count(study, record)
+
+    def name(self, trial: Trial) -> str:
+        what = "confirming trial" if trial.origin == CONFIRM else "trial"
+        return f"{what} {trial.id}"
+
+    def outcome(self, study: Study, record: Record) -> str:
+        if isinstance(record.outcome, Failure):
+            return f"failed: {record.outcome.message}"
+        losses = _losses(record.result.losses)
+        cost = "" if record.result.cost is None else f", {record.result.cost:.0f} s"
+        return f"objective {objective(study, record.result):.4f} ({losses}{cost})"
+
+    def line(self) -> str:
+        best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
+        return f"{self._done} of {self._total} trials{best}{self._left()}"
+
+    def _count(self, study: Study, record: Record) -> None:
+        if record.trial.origin in UNCOUNTED_ORIGINS:
+            return
+        self._done += 1
+        value = objective(study, record.result)
+        if self._best is None or value < self._best[0]:
+            self._best = (value, record.trial.id)
+
+    def _left(self) -> str:
+        finished = self._done - self._done_at_start
+        if not finished or self._done >= self._total:
+            return ""
+        seconds = (time.monotonic() - self._started) / finished * (self._total - self._done)
+        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+
+
+def objective(study: Study, result: Result) -> float:
+    """The objective of a result; lower is better."""
+    names = study.problem.metric_names
+    return float(study.problem.objective(np.array([result.losses[name] for name in names]), names))
+
+
+def mixture(weights: Mapping[str, float]) -> str:
+    """``code 0.25, web 0.75``; zeros left out, the eight largest where there are many."""
+    largest = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{name} {weight:.3f}" for name, weight in largest if weight > 0][:8]
+    rest = sum(weight > 0 for weight in weights.values()) - len(shown)
+    return ", ".join(shown) + (f", {rest} more" if rest else "")
+
+
+def _losses(losses: Mapping[str, float]) -> str:
+    shown = [f"{name} {loss:.3f}" for name, loss in list(losses.items())[:6]]
+    return " ".join(shown) + (" ..." if len(losses) > 6 else "")
+
+
+def _position(progress: Progress, *, losses: bool = True) -> str:
+    text = f"step {progress.step}/{progress.steps}, {progress.tokens_per_second:,.0f} tokens/s"
+    return f"{text} {_losses(progress.losses)}".rstrip() if losses else text
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

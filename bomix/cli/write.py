@@ -1,0 +1,36 @@
+"""``bomix init``."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import click
+
+from bomix.errors import ConfigError
+from bomix.io import files
+from bomix.io.store import STUDY_FILE
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of study files instead, for an editor.")
+def init(directory: Path | None, schema: bool) -> None:
+    """Write a commented study file into DIRECTORY; it runs as it is."""
+    if schema:
+        from bomix.schema import json_schema
+        from bomix.spec import StudySpec
+
+        click.echo(json.dumps(json_schema(StudySpec), indent=1))
+        return
+    if directory is None:
+        raise click.UsageError("Missing argument 'DIRECTORY'.")
+    path = directory / STUDY_FILE
+    text = package_files("bomix.cli").joinpath("template.yaml").read_text(encoding="utf-8")
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        files.write_new(path, text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already; edit it, or choose another folder") from None
+    click.echo(f"wrote {path}\n\n  bomix check {directory}       every problem at once\n  bomix optimize {directory}    run it")

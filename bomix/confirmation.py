@@ -1,0 +1,116 @@
+"""Does the recommendation hold? Paired differences on fresh seeds.
+
+The recommendation, the uniform and the natural mixture are trained on the same seeds, none of which the search
+has seen. The difference on one seed is free of what the seed does to all mixtures alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bomix.trial import CONFIRM, Record, Result, Weights
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.study import Study
+
+Verdict = Literal["holds", "undecided", "does not hold"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The recommendation against one reference mixture.
+
+    Attributes:
+        reference: ``uniform`` or ``natural``.
+        differences: Objective of the recommendation minus that of the reference, one per seed; negative is better.
+        mean: Their mean, nats per token.
+        interval: 95 % interval of the mean by Student's t; infinite with a single seed.
+    """
+
+    reference: str
+    differences: tuple[float, ...]
+    mean: float
+    interval: tuple[float, float]
+
+    @property
+    def verdict(self) -> Verdict:
+        """``holds`` where the whole interval is below zero, ``does not hold`` where the mean is not."""
+        if self.mean >= 0:
+            return "does not hold"
+        return "holds" if self.interval[1] < 0 else "undecided"
+
+
+def references(problem: Problem) -> dict[str, Weights]:
+    """The mixtures that a recommendation must beat: uniform and, where the tokens are known, natural."""
+    space = problem.space
+    found: dict[str, Weights] = {"uniform": space.to_weights(space.uniform())}
+    if problem.natural is not None:
+        found["natural"] = problem.natural
+    return found
+
+
+def confirming_trials(study: Study, seeds: int) -> list[Record]:
+    """The confirming trials of the present recommendation, pending ones included; new ones are recorded.
+
+    Args:
+        study: At least one trial has completed.
+        seeds: Fresh seeds.
+    """
+    mixtures = [study.recommend().weights, *references(study.problem).values()]
+    found = [study.confirm_trial(weights, replicate) for replicate in range(seeds) for weights in mixtures]
+    return list({record.trial.id: record for record in found}.values())
+
+
+def compare(problem: Problem, history: History, weights: Weights) -> tuple[Comparison, ...]:
+    """Compare a mixture with the references on every seed on which both were confirmed.
+
+    Args:
+        problem: Its objective is what is compared.
+        history: The record.
+        weights: The recommendation.
+
+    Returns:
+        One comparison per reference that has such seeds.
+    """
+    best = _confirmed(problem, history, weights)
+    comparisons = []
+    for name, reference in references(problem).items():
+        losses = _confirmed(problem, history, reference)
+        differences = tuple(best[seed] - losses[seed] for seed in sorted(best.keys() & losses.keys()))
+        if differences:
+            comparisons.append(_comparison(name, differences))
+    return tuple(comparisons)
+
+
+def _confirmed(problem: Problem, history: History, weights: Weights) -> Mapping[int, float]:
+    """Seed to objective of the confirming trials of a mixture."""
+    space, names = problem.space, problem.metric_names
+    target = space.to_array(weights)
+    found = {}
+    for record in history.completed:
+        trial = record.trial
+        if trial.origin == CONFIRM and np.abs(space.to_array(trial.weights) - target).max() < 1e-9:
+            found[trial.seed] = _objective(problem, record.result, names)
+    return found
+
+
+def _objective(problem: Problem, result: Result, names: tuple[str, ...]) -> float:
+    return float(problem.objective(np.array([result.losses[name] for name in names]), names))
+
+
+def _comparison(name: str, differences: tuple[float, ...]) -> Comparison:
+    from scipy.stats import t
+
+    mean = float(np.mean(differences))
+    half = math.inf
+    if len(differences) > 1:
+        error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
+        half = float(t.ppf(0.975, len(differences) - 1)) * error
+    return Comparison(name, differences, mean, (mean - half, mean + half))

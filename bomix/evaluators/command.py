@@ -1,0 +1,143 @@
+"""Any trainer: a command that reads a mixture from a JSON file and writes the losses to another."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from bomix.errors import EvaluationError, Fault, FaultsError, raise_faults
+from bomix.io import files, records
+from bomix.preparation import Preparation
+from bomix.problem import Metric
+from bomix.spec import MetricSpec
+from bomix.trial import Result, Trial
+
+PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Runs a command per trial.
+
+    The mixture file is ``{"trial": 7, "seed": 0, "weights": {"web": 0.5, ...}}``; the command writes
+    ``{"losses": {metric: x}, "sems": {}, "realized": {}, "epochs": {}, "cost": s}``, all but ``losses`` optional.
+    ``cost`` is the wall time where the command does not say.
+
+    Attributes:
+        argv: The program and its arguments; ``{mixture}``, ``{result}``, ``{workdir}``, ``{trial}`` and ``{seed}``
+            are replaced, the first three by absolute paths. The environment has ``BOMIX_MIXTURE``,
+            ``BOMIX_RESULT``, ``BOMIX_WORKDIR``, ``BOMIX_TRIAL``, ``BOMIX_SEED`` and ``BOMIX_SLOT``.
+        metrics: Names of the losses it writes, or name to unit and direction.
+        cwd: Where it runs, relative to the study folder.
+        timeout_s: Seconds after which it is killed and the attempt counts as failed.
+        environment: Variables to set.
+    """
+
+    argv: tuple[str, ...]
+    metrics: tuple[str, ...] | Mapping[str, MetricSpec]
+    cwd: str = "."
+    timeout_s: float | None = None
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def faults(self) -> list[Fault]:
+        """An empty command, no metrics, a placeholder that does not exist."""
+        faults = []
+        if not self.argv:
+            faults.append(Fault("argv", "expected a program and its arguments"))
+        if not self.metrics:
+            faults.append(Fault("metrics", "name the losses that the command writes"))
+        for position, argument in enumerate(self.argv):
+            for name in _PLACEHOLDER.findall(argument):
+                if name not in PLACEHOLDERS:
+                    close = get_close_matches(name, PLACEHOLDERS, n=1)
+                    hint = f"; did you mean {{{close[0]}}}?" if close else ""
+                    known = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
+                    faults.append(Fault(f"argv[{position}]", f"unknown placeholder {{{name}}}{hint} (known: {known})"))
+        if self.timeout_s is not None and self.timeout_s <= 0:
+            faults.append(Fault("timeout_s", f"expected a positive number of seconds, found {self.timeout_s:g}"))
+        return faults
+
+    def relative_to(self, folder: Path) -> Command:
+        """The same command, run relative to ``folder``."""
+        return dataclasses.replace(self, cwd=str((folder / self.cwd).resolve()))
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        """Look whether the program is there.
+
+        Raises:
+            FaultsError: The program or its folder is not there.
+        """
+        faults = []
+        if not Path(self.cwd).is_dir():
+            faults.append(Fault("evaluator.cwd", f"there is no folder {self.cwd}"))
+        elif _found(self.argv[0], self.cwd) is None:
+            faults.append(Fault("evaluator.argv[0]", f"there is no program '{self.argv[0]}'; give its path or install it"))
+        raise_faults(faults)
+        return Preparation(metrics=self._metrics())
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """Run the command.
+
+        Raises:
+            EvaluationError: It failed, took too long, or wrote no usable result.
+        """
+        paths = {"mixture": workdir / "mixture.json", "result": workdir / "command-result.json", "workdir": workdir}
+        values = {**{name: str(path.resolve()) for name, path in paths.items()}}
+        values |= {"trial": str(trial.id), "seed": str(trial.seed)}
+        mixture = {"trial": trial.id, "seed": trial.seed, "weights": dict(trial.weights)}
+        files.replace(paths["mixture"], json.dumps(mixture, indent=1) + "\n")
+        argv = [_PLACEHOLDER.sub(lambda match: values[match[1]], argument) for argument in self.argv]
+        started = time.monotonic()
+        self._run(argv, values)
+        elapsed = time.monotonic() - started
+        try:
+            text = paths["result"].read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EvaluationError(
+                f"{argv[0]} ended well but its result cannot be read ({error}); it must write JSON to {{result}}"
+            ) from error
+        try:
+            result = records.read_result(text, self._metrics(), tuple(trial.weights))
+        except FaultsError as error:
+            raise EvaluationError(str(error)) from error
+        return result if result.cost is not None else dataclasses.replace(result, cost=elapsed)
+
+    def _metrics(self) -> tuple[Metric, ...]:
+        if isinstance(self.metrics, Mapping):
+            return tuple(Metric(name, spec.unit, spec.direction) for name, spec in self.metrics.items())
+        return tuple(Metric(name) for name in self.metrics)
+
+    def _run(self, argv: list[str], values: Mapping[str, str]) -> None:
+        variables = {f"BOMIX_{name.upper()}": value for name, value in values.items()}
+        try:
+            # Standard output and error are the attempt's log already.
+            ended = subprocess.run(
+                argv,
+                cwd=self.cwd,
+                env={**os.environ, **variables, **self.environment},
+                stdin=subprocess.DEVNULL,
+                timeout=self.timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EvaluationError(f"{argv[0]} took longer than {self.timeout_s:g} s (evaluator.timeout_s)") from error
+        except OSError as error:
+            raise EvaluationError(f"cannot run {argv[0]}: {error}") from error
+        if ended.returncode:
+            raise EvaluationError(f"{argv[0]} exited with {ended.returncode}; its output is in the log")
+
+
+def _found(program: str, cwd: str) -> str | None:
+    if os.sep in program:
+        path = Path(cwd) / program
+        return str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    return shutil.which(program)

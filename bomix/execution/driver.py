@@ -1,0 +1,192 @@
+"""The loop of ``bomix optimize``: ask, train, tell, until the budget is spent."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.errors import EvaluationError, StudyError
+from bomix.execution.local import Ended, LocalExecutor, Reported
+from bomix.execution.observer import Observer
+from bomix.io import lock
+from bomix.io.store import FolderStore
+from bomix.trial import CONFIRM, IMPORTED, Failure, Outcome, Record, Trial
+
+if TYPE_CHECKING:
+    from bomix.study import Study
+
+TICK = 0.5
+"""Seconds to wait for an event before looking around."""
+
+
+def drive(study: Study, *, observer: Observer | None = None, take_over: bool = False) -> None:
+    """Run a study until its budget is spent and its recommendation confirmed.
+
+    Trials that an interrupted run left pending are trained first, with the same weights and seed.
+
+    Args:
+        study: Its spec says how many trials, workers and confirming seeds.
+        observer: Told of everything that happens.
+        take_over: Replace a driver that held the study on another host.
+
+    Raises:
+        StudyError: The study has no evaluator.
+        StoreError: Another driver runs it, or its inputs changed.
+        EvaluationError: Too many trials failed.
+    """
+    observer = observer or Observer()
+    if study.spec.evaluator is None:
+        raise StudyError("the study has no evaluator, so nothing can be trained here; use `ask` and `tell`")
+    with _locked(study, take_over):
+        observer.preparing()
+        study.prepare()
+        history = study.history
+        pending = [record.trial for record in history.pending]
+        observer.began(study, pending)
+        queue = _Queue(study, pending)
+        if queue.has_next():
+            _run(study, queue, observer)
+        observer.finished(study)
+
+
+class _Queue:
+    """Which trial is next: interrupted ones, then new ones within the budget, then confirming ones."""
+
+    def __init__(self, study: Study, pending: list[Trial]) -> None:
+        self._study = study
+        self._again = pending
+        self._in_flight: set[int] = set()
+        self._confirming: list[Trial] | None = None
+
+    def has_next(self) -> bool:
+        """Whether :meth:`next` would give a trial now."""
+        if self._again or self._within_budget():
+            return True
+        return bool(self._confirmations())
+
+    def next(self) -> Trial:
+        """The next trial, recorded as pending."""
+        if self._again:
+            trial = self._again.pop(0)
+        elif self._within_budget():
+            trial = self._study.ask()
+        else:
+            trial = self._confirmations().pop(0)
+        self._in_flight.add(trial.id)
+        return trial
+
+    def again(self, trial: Trial) -> None:
+        """Try a trial once more, before all others."""
+        self._again.insert(0, trial)
+
+    def ended(self, trial: Trial) -> None:
+        """A trial is no longer in flight."""
+        self._in_flight.discard(trial.id)
+
+    def _within_budget(self) -> bool:
+        budget = self._study.spec.budget
+        history = self._study.history
+        done = [record for record in history.completed if record.trial.origin not in (IMPORTED, CONFIRM)]
+        waiting = sum(record.trial.origin not in (IMPORTED, CONFIRM) for record in history.pending)
+        if len(done) + waiting >= budget.trials:
+            return False
+        seconds = sum(record.result.cost or 0.0 for record in done)
+        flops = sum(record.trial.fidelity.flops for record in done if record.trial.fidelity)
+        return (budget.device_seconds is None or seconds < budget.device_seconds) and (
+            budget.flops is None or flops < budget.flops
+        )
+
+    def _confirmations(self) -> list[Trial]:
+        """Confirming trials still to run; only known once every searching trial has ended."""
+        if self._confirming is None:
+            if self._study.spec.confirm == 0 or self._in_flight or not self._study.history.completed:
+                return []
+            from bomix.confirmation import confirming_trials
+
+            records = confirming_trials(self._study, self._study.spec.confirm)
+            self._confirming = [record.trial for record in records if record.outcome is None]
+        return self._confirming
+
+
+def _run(study: Study, queue: _Queue, observer: Observer) -> None:
+    failed_attempts: dict[int, int] = {}
+    failed_trials: list[Record] = []
+    with contextlib.ExitStack() as stack:
+        folder = study.folder if study.folder is not None else Path.cwd()
+        evaluator = study.spec.ready_evaluator(folder)
+        assert evaluator is not None
+        attempts = _Attempts(study, stack)
+        executor = LocalExecutor(evaluator, workers=study.spec.execution.workers)
+        stack.callback(executor.close)
+        while True:
+            while executor.free and queue.has_next():
+                trial = queue.next()
+                executor.submit(trial, attempts.new(trial))
+                observer.started(trial)
+            if not executor.running:
+                return
+            for event in executor.events(TICK):
+                if isinstance(event, Reported):
+                    observer.progressed(event.trial, event.progress)
+                    continue
+                tries = failed_attempts[event.trial.id] = failed_attempts.get(event.trial.id, 0) + 1
+                if isinstance(event.outcome, Failure) and tries < study.spec.execution.attempts:
+                    observer.retried(event.trial, event.outcome.message)
+                    queue.again(event.trial)
+                    continue
+                record = _tell(study, event, tries)
+                queue.ended(event.trial)
+                observer.ended(study, record)
+                if isinstance(record.outcome, Failure):
+                    failed_trials.append(record)
+                    _give_up_if_too_many(study, failed_trials)
+
+
+def _tell(study: Study, event: Ended, tries: int) -> Record:
+    outcome: Outcome = event.outcome
+    if isinstance(outcome, Failure):
+        outcome = dataclasses.replace(outcome, attempts=tries)
+    record = study.tell(event.trial, outcome)
+    study.save_results()
+    return record
+
+
+def _give_up_if_too_many(study: Study, failed: list[Record]) -> None:
+    if len(failed) < study.spec.execution.max_failures:
+        return
+    last = failed[-1].outcome
+    assert isinstance(last, Failure)
+    where = f" (log below {study.folder / 'trials'})" if study.folder else ""
+    raise EvaluationError(
+        f"{len(failed)} trials failed, as many as execution.max_failures allows; the last one, trial "
+        f"{failed[-1].trial.id}: {last.message}{where}\n{last.log_tail}\n"
+        "mend the cause and run the same command again"
+    )
+
+
+class _Attempts:
+    """Work folders: in the study folder, or in a temporary one for a study in memory."""
+
+    def __init__(self, study: Study, stack: contextlib.ExitStack) -> None:
+        self._store = study.store
+        self._temporary = None
+        if not isinstance(self._store, FolderStore):
+            self._temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bomix-")))
+
+    def new(self, trial: Trial) -> Path:
+        if isinstance(self._store, FolderStore):
+            return self._store.new_attempt(trial.id)[1]
+        return Path(tempfile.mkdtemp(prefix=f"{trial.id:04d}-", dir=self._temporary))
+
+
+@contextlib.contextmanager
+def _locked(study: Study, take_over: bool) -> Iterator[None]:
+    if study.folder is None:
+        yield
+        return
+    with lock.holding(study.folder, take_over=take_over):
+        yield

@@ -1,0 +1,37 @@
+"""What a run of a study tells whoever watches it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bomix.progress import Progress
+    from bomix.study import Study
+    from bomix.trial import Record, Trial
+
+
+class Observer:
+    """Told of everything; does nothing. Override what is of interest."""
+
+    def preparing(self) -> None:
+        """The evaluator is about to build and measure its inputs."""
+
+    def began(self, study: Study, pending: Sequence[Trial]) -> None:
+        """The study is ready; ``pending`` trials of an interrupted run are trained again."""
+
+    def started(self, trial: Trial) -> None:
+        """A trial's process was asked for."""
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        """A trial reported how far it is."""
+
+    def retried(self, trial: Trial, message: str) -> None:
+        """An attempt failed; the trial is tried again."""
+
+    def ended(self, study: Study, record: Record) -> None:
+        """A trial's outcome is durable."""
+
+    def finished(self, study: Study) -> None:
+        """The budget is spent."""

@@ -1,0 +1,192 @@
+"""The record of a study as a value: what was asked, what came back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import bomix
+from bomix.errors import StudyError
+from bomix.problem import NATS_PER_TOKEN
+from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Candidate, Record, Result, Status, Trial
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from bomix.problem import Problem
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class History:
+    """Every trial of a study, ordered by id.
+
+    Attributes:
+        records: Any order is accepted; ascending ids are kept.
+    """
+
+    records: tuple[Record, ...] = ()
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.records, key=lambda record: record.trial.id))
+        ids = Counter(record.trial.id for record in ordered)
+        if doubled := [trial_id for trial_id, count in ids.items() if count > 1]:
+            raise StudyError(f"trial {doubled[0]} stands twice in the record; give every trial its own id")
+        object.__setattr__(self, "records", ordered)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def completed(self) -> tuple[Record, ...]:
+        """Trials that came back with a result, imported and confirming ones included."""
+        return self._with_status(Status.COMPLETED)
+
+    @cached_property
+    def pending(self) -> tuple[Record, ...]:
+        """Trials that were asked and have not ended."""
+        return self._with_status(Status.PENDING)
+
+    @cached_property
+    def failed(self) -> tuple[Record, ...]:
+        """Trials that failed for good."""
+        return self._with_status(Status.FAILED)
+
+    @cached_property
+    def observations(self) -> tuple[Record, ...]:
+        """What surrogates learn from: completed trials, imported ones included, confirmations excluded.
+
+        A confirmation judges the recommendation; learning from it would let the judged choose the judge.
+        """
+        return tuple(record for record in self.completed if record.trial.origin != CONFIRM)
+
+    @cached_property
+    def asked(self) -> tuple[Record, ...]:
+        """Trials that a strategy asked for, whatever became of them; neither imported nor confirming ones."""
+        return tuple(record for record in self.records if record.trial.origin not in UNCOUNTED_ORIGINS)
+
+    @property
+    def n_asked(self) -> int:
+        """How many trials a strategy asked for."""
+        return len(self.asked)
+
+    @property
+    def next_id(self) -> int:
+        """The id of the trial to come."""
+        return self.records[-1].trial.id + 1 if self.records else 0
+
+    def with_record(self, record: Record) -> History:
+        """This history and one record; a record of the same trial gives way."""
+        others = tuple(other for other in self.records if other.trial.id != record.trial.id)
+        return History((*others, record))
+
+    def with_pending(self, candidates: Iterable[Candidate], *, seed: int = 0) -> History:
+        """This history with candidates that were proposed and have no outcome yet."""
+        added = tuple(
+            Record(Trial(self.next_id + offset, candidate.weights, seed, candidate.origin))
+            for offset, candidate in enumerate(candidates)
+        )
+        return History((*self.records, *added))
+
+    def to_dataset(self, problem: Problem, *, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
+        """The record as a labelled dataset, schema version 1.
+
+        Args:
+            problem: Names, units and directions.
+            attrs: Attributes beside ``schema_version`` and ``bomix_version``; numbers or text.
+
+        Returns:
+            ``weights``, ``weights_realized``, ``epochs`` (trial, domain); ``loss``, ``eval_sem`` (trial, metric);
+            ``curve`` (trial, step, metric), its steps being those of all trials; ``params``, ``tokens``, ``cost``
+            (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric.
+            NaN stands for what a trial does not have, as most of it while it is pending.
+        """
+        import numpy as np
+        import xarray as xr
+
+        records, metrics = self.records, problem.metrics
+        results = [record.outcome if isinstance(record.outcome, Result) else None for record in records]
+        by_domain, by_metric = ("trial", "domain"), ("trial", "metric")
+        domains, names = problem.space.domains, problem.metric_names
+        fidelities = [record.trial.fidelity for record in records]
+        steps, curve = _curves(results, names)
+        variables: dict[str, Any] = {
+            "weights": (by_domain, _table([record.trial.weights for record in records], domains)),
+            "weights_realized": (by_domain, _table([result and result.realized for result in results], domains)),
+            "loss": (by_metric, _table([result and result.losses for result in results], names)),
+            "eval_sem": (by_metric, _table([result and result.sems for result in results], names)),
+            "curve": (("trial", "step", "metric"), curve),
+            "epochs": (by_domain, _table([result and result.epochs for result in results], domains)),
+            "params": ("trial", _column([fidelity and fidelity.params for fidelity in fidelities])),
+            "tokens": ("trial", _column([fidelity and fidelity.tokens for fidelity in fidelities])),
+            "cost": ("trial", _column([result and result.cost for result in results])),
+        }
+        for name in ("weights", "weights_realized"):
+            variables[name] += ({"units": "share of training tokens"},)
+        for name in ("loss", "eval_sem", "curve"):
+            variables[name] += ({"units": NATS_PER_TOKEN, "note": "unless the coordinate 'unit' says otherwise"},)
+        variables["cost"] += ({"units": "device-seconds"},)
+        coords = {
+            "trial": np.array([record.trial.id for record in records], dtype=np.int64),
+            "domain": _text(domains),
+            "metric": _text(names),
+            "step": steps,
+            "status": ("trial", _text([str(record.status) for record in records])),
+            "origin": ("trial", _text([record.trial.origin for record in records])),
+            "seed": ("trial", np.array([record.trial.seed for record in records], dtype=np.int64)),
+            "unit": ("metric", _text([metric.unit for metric in metrics])),
+            "direction": ("metric", _text([metric.direction for metric in metrics])),
+        }
+        version = getattr(bomix, "__version__", "unknown")
+        return xr.Dataset(
+            variables, coords, {"schema_version": SCHEMA_VERSION, "bomix_version": version, **(attrs or {})}
+        )
+
+    def _with_status(self, status: Status) -> tuple[Record, ...]:
+        return tuple(record for record in self.records if record.status is status)
+
+
+def _table(rows: list[Mapping[str, float] | None], names: tuple[str, ...]) -> np.ndarray:
+    """Mappings as ``len(rows) x len(names)``, NaN where a name is missing."""
+    import numpy as np
+
+    table = np.full((len(rows), len(names)), np.nan)
+    for index, row in enumerate(rows):
+        if row:
+            table[index] = [row.get(name, np.nan) for name in names]
+    return table
+
+
+def _column(values: list[float | None]) -> np.ndarray:
+    import numpy as np
+
+    return np.array([np.nan if value is None else float(value) for value in values])
+
+
+def _text(values: Iterable[str]) -> np.ndarray:
+    """Text as fixed-width unicode, which survives netCDF even where there is none."""
+    import numpy as np
+
+    listed = list(values)
+    return np.array(listed) if listed else np.empty(0, dtype="<U1")
+
+
+def _curves(results: list[Result | None], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Steps of all curves, ascending, and losses ``n x s x m``."""
+    import numpy as np
+
+    curves = {index: result.curve for index, result in enumerate(results) if result is not None and result.curve}
+    taken = [np.asarray(curve.steps, dtype=np.int64) for curve in curves.values()]
+    steps = np.unique(np.concatenate(taken)) if taken else np.empty(0, dtype=np.int64)
+    table = np.full((len(results), len(steps), len(names)), np.nan)
+    for index, curve in curves.items():
+        rows = np.searchsorted(steps, np.asarray(curve.steps, dtype=np.int64))
+        for position, name in enumerate(names):
+            if name in curve.losses:
+                table[index, rows, position] = curve.losses[name]
+    return steps, table

@@ -1,0 +1,136 @@
+"""The simplex cut by a box, ``{w : lower <= w <= upper, sum w = 1}``: projection, tightening, faces."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
+    """Project onto the polytope in the Euclidean norm.
+
+    The projection is ``clip(v - t, lower, upper)``; the sum is piecewise linear in ``t``, so the right piece gives
+    ``t`` exactly.
+
+    Args:
+        points: ``(...) x d``, finite.
+        lower: Broadcasts to the points; sums to at most 1.
+        upper: Broadcasts to the points; sums to at least 1.
+
+    Returns:
+        ``(...) x d``; rows sum to one within rounding.
+    """
+    all_points, all_lower, all_upper = np.broadcast_arrays(
+        np.asarray(points, dtype=float), np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
+    )
+    d = all_points.shape[-1]
+    v, low, high = (array.reshape(-1, d) for array in (all_points, all_lower, all_upper))
+    if not len(v):
+        return np.empty(all_points.shape)
+    v = v - v.max(axis=1, keepdims=True)  # a shift common to all coordinates does not matter, its size would
+    knots = np.concatenate([v - high, v - low], axis=1)
+    order = np.argsort(knots, axis=1, kind="stable")
+    knots = np.take_along_axis(knots, order, axis=1)
+    free = np.cumsum(np.where(order < d, 1, -1), axis=1)
+    falls = np.cumsum(free[:, :-1] * np.diff(knots, axis=1), axis=1)
+    top = high.sum(axis=1, keepdims=True)
+    totals = np.concatenate([top, top - falls], axis=1)
+    piece = np.clip((totals >= 1.0).sum(axis=1, keepdims=True) - 1, 0, 2 * d - 1)
+    at, total, slope = (np.take_along_axis(array, piece, axis=1) for array in (knots, totals, free))
+    weights = np.clip(v - (at + (total - 1.0) / np.maximum(slope, 1)), low, high)
+    for _ in range(2):  # what rounding left over goes to the coordinates that are free to take it
+        inside = (weights > low) & (weights < high)
+        rest = (1.0 - weights.sum(axis=1, keepdims=True)) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+        weights = np.clip(weights + rest * inside, low, high)
+    return np.asarray((weights + 0.0).reshape(all_points.shape))  # + 0.0 makes -0.0 an ordinary zero
+
+
+def tighten(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """The smallest box around the polytope: bounds that the other bounds imply.
+
+    Args:
+        lower: ``d`` array, sums to at most 1.
+        upper: ``d`` array, sums to at least 1.
+
+    Returns:
+        Two ``d`` arrays, lower and upper.
+    """
+    low = np.maximum(lower, upper - (math.fsum(upper) - 1.0))
+    high = np.minimum(upper, lower + (1.0 - math.fsum(lower)))
+    return low, np.maximum(low, high)
+
+
+def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: float) -> Array:
+    """Put negligible weights to zero and keep "zero or at least", then project onto the face that is left.
+
+    Args:
+        points: ``n x d``, finite.
+        lower: ``d`` array.
+        upper: ``d`` array.
+        at_least: ``d`` array; a coordinate with ``lower = 0`` and ``at_least > 0`` is 0 or no less than that.
+        threshold: Weights below it become 0 where the lower bound allows.
+
+    Returns:
+        ``n x d`` points of the polytope with exact zeros.
+    """
+    floor = np.maximum(lower, at_least)
+    optional = lower <= 0.0
+    on = ~optional | (points >= np.maximum(threshold, 0.5 * at_least))
+    for row in np.flatnonzero(((on * floor).sum(axis=1) > 1.0) | ((on * upper).sum(axis=1) < 1.0)):
+        reached = nearest_choice(on[row], np.where(on[row], points[row], 1.0 - points[row]), floor, upper, optional)
+        assert reached is not None, "the space was checked to have a face"
+        on[row] = reached
+    while True:
+        weights = project(points, on * floor, on * upper)
+        small = on & optional & (floor <= 0.0) & (weights < threshold)
+        small &= ((on & ~small) * upper).sum(axis=1, keepdims=True) >= 1.0
+        if not small.any():
+            return weights
+        on &= ~small
+
+
+def nearest_choice(
+    on: NDArray[np.bool_], cost: Array, floor: Array, upper: Array, optional: NDArray[np.bool_]
+) -> NDArray[np.bool_] | None:
+    """The choice of non-zero coordinates nearest to ``on`` that leaves room for a sum of one.
+
+    Args:
+        on: ``d`` booleans, the choice wished for.
+        cost: ``d`` array in [0, 1]; among choices that change equally many coordinates the cheapest is taken.
+        floor: ``d`` array, what a coordinate that is on holds at least.
+        upper: ``d`` array, what it holds at most.
+        optional: ``d`` booleans, which coordinates may be off.
+
+    Returns:
+        ``d`` booleans, or None where there is no such choice.
+    """
+
+    def fits(choice: NDArray[np.bool_]) -> bool:
+        return math.fsum(floor[choice]) <= 1.0 + 5e-13 and math.fsum(upper[choice]) >= 1.0 - 5e-13
+
+    if fits(on):
+        return on
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    d = len(on)
+    price = np.where(on, -1.0, 1.0) * (1.0 + 1e-3 / d * np.clip(cost, 0.0, 1.0))
+    constraints = [LinearConstraint(floor[None], -np.inf, 1.0), LinearConstraint(upper[None], 1.0, np.inf)]
+    while True:
+        found = milp(
+            price,
+            integrality=np.ones(d),
+            bounds=Bounds(np.where(optional, 0.0, 1.0), np.ones(d)),
+            constraints=constraints,
+            options={"mip_rel_gap": 0.0},
+        )
+        if found.x is None:
+            return None
+        choice = found.x > 0.5
+        if fits(choice):
+            return np.asarray(choice)
+        # The solver's tolerance let it through: rule out this very choice and ask again.
+        constraints.append(LinearConstraint(np.where(choice, -1.0, 1.0)[None], 1.0 - choice.sum(), np.inf))

@@ -1,0 +1,93 @@
+"""Which ``kind`` in a study file is which class.
+
+A kind is a name of the table below, a name that an installed package registers under the entry-point group
+``bomix.<group>``, or an import path ``my_package.my_module:MyClass``. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from bomix.errors import UnknownKindError
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "files": "bomix.training.sources:Files",
+        "hf": "bomix.training.sources:Hub",
+        "installed": "bomix.training.installed:Installed",
+    },
+    "tokenizer": {
+        "bpe": "bomix.training.tokenizer:BytePair",
+        "pretrained": "bomix.training.tokenizer:Pretrained",
+    },
+    "evaluator": {
+        "proxy": "bomix.evaluators.proxy:Proxy",
+        "command": "bomix.evaluators.command:Command",
+    },
+    "objective": {
+        "mean": "bomix.objective:Mean",
+        "weighted_mean": "bomix.objective:WeightedMean",
+    },
+    "strategy": {
+        "bayesian": "bomix.strategies.bayesian:Bayesian",
+        "sobol": "bomix.strategies.design:Sobol",
+    },
+    "surrogate": {
+        "gp": "bomix.surrogates.gp:GP",
+    },
+    "acquisition": {
+        "log_ei": "bomix.strategies.acquisition:LogEI",
+        "ucb": "bomix.strategies.acquisition:UCB",
+    },
+}
+"""Group to kind to ``module:Class``."""
+
+
+@cache
+def kinds(group: str) -> Mapping[str, str]:
+    """Every kind of a group, the built-in ones and those of installed packages: kind to ``module:Class``."""
+    extra = {point.name: point.value for point in entry_points(group=f"bomix.{group}")}
+    return {**extra, **BUILT_IN[group]}
+
+
+def resolve(group: str, kind: str) -> type[Any]:
+    """The class behind a kind.
+
+    Args:
+        group: A key of :data:`BUILT_IN`.
+        kind: A registered name, or ``module:Class``.
+
+    Raises:
+        UnknownKindError: No such kind; the message lists the known ones and the closest.
+    """
+    known = kinds(group)
+    address = kind if ":" in kind else known.get(kind)
+    if address is None:
+        close = get_close_matches(kind, known, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise UnknownKindError(
+            f"unknown {group} kind '{kind}'{hint} (known: {', '.join(sorted(known))}; "
+            "a class of your own is 'my_package.my_module:MyClass')"
+        )
+    module, _, name = address.partition(":")
+    try:
+        cls = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UnknownKindError(
+            f"{group} kind '{kind}': cannot import {address} ({error}); check the spelling, and that the "
+            "package is installed or its folder is on PYTHONPATH"
+        ) from error
+    if not isinstance(cls, type):
+        raise UnknownKindError(f"{group} kind '{kind}': {address} is not a class")
+    return cls
+
+
+def kind_of(group: str, cls: type[Any]) -> str:
+    """The kind under which a class stands in a study file: the inverse of :func:`resolve`."""
+    address = f"{cls.__module__}:{cls.__qualname__}"
+    return next((kind for kind, value in kinds(group).items() if value == address), address)

@@ -1,0 +1,232 @@
+"""From a study spec to a problem: what the evaluator measures, the caps that follow, what is frozen.
+
+``resolved.json`` keeps all of it. Once there are trials, whatever makes their losses comparable is frozen: the
+domains and their sources, the evaluator, the seed, the hashes of tokenizer and tokens. Strategy, objective,
+target, budget and execution may change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import bomix
+from bomix import config, spec as specs
+from bomix.errors import ConfigError, Fault, FaultsError, SpaceError, StoreError, raise_faults
+from bomix.io.store import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
+from bomix.preparation import DomainStats, Preparation
+from bomix.problem import Fidelity, Metric, Problem
+from bomix.protocols import PreparingEvaluator
+from bomix.space import MixtureSpace
+
+SCHEMA_VERSION = 1
+FROZEN = ("evaluator", "metrics", "seed", "paired")
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolution:
+    """A study spec with everything that follows from it.
+
+    Attributes:
+        problem: Space, metrics, objective.
+        preparation: What the evaluator measured.
+    """
+
+    problem: Problem
+    preparation: Preparation
+
+    def attrs(self, spec: specs.StudySpec) -> dict[str, Any]:
+        """Attributes of the dataset: the resolved study and its provenance."""
+        return {
+            "study": json.dumps(config.plain(spec), sort_keys=True),
+            "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
+        }
+
+
+def reopen(path: Path) -> tuple[specs.StudySpec, FolderStore]:
+    """Spec and store of a study folder, or of a study file.
+
+    Raises:
+        ConfigError: There is no study.
+        FaultsError: Everything that is wrong in the study file.
+    """
+    folder = path if path.is_dir() else path.parent
+    file = folder / STUDY_FILE if path.is_dir() else path
+    if file.is_file():
+        return specs.load(file), FolderStore(folder)
+    store = FolderStore(folder)
+    if not path.is_dir() or (resolved := store.resolved()) is None:
+        raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
+    spec, faults = config.build(specs.StudySpec, resolved.get("spec"))
+    raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
+    assert spec is not None
+    return spec, store
+
+
+def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure: bool = False) -> Resolution:
+    """Resolve a study, and keep the result in its folder.
+
+    Args:
+        spec: The study.
+        store: Its records.
+        measure: Ask the evaluator even where ``resolved.json`` holds an earlier answer.
+
+    Raises:
+        FaultsError: Everything that is wrong with the inputs.
+        StoreError: Something frozen changed since the first trial.
+    """
+    earlier = store.resolved() if isinstance(store, FolderStore) else None
+    begun = earlier is not None and bool(store.read())
+    if earlier is not None and begun:
+        _refuse(_changes(earlier["spec"], config.plain(spec), _may_change(spec)), "study file")
+    measure = measure or earlier is None or not begun
+    preparation = _prepare(spec, store) if measure else _preparation_from(earlier["measured"])
+    if earlier is not None and begun:
+        _refuse(_provenance_changes(earlier["measured"]["provenance"], preparation.provenance), "data")
+    resolution = Resolution(_problem(spec, preparation), preparation)
+    if isinstance(store, FolderStore) and measure:
+        store.write_resolved(_resolved(spec, resolution))
+    return resolution
+
+
+def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Preparation:
+    folder = store.folder if isinstance(store, FolderStore) else Path.cwd()
+    evaluator = spec.ready_evaluator(folder)
+    declared = spec.declared_metrics()
+    if not isinstance(evaluator, PreparingEvaluator):
+        return Preparation(metrics=declared)
+    preparation = evaluator.prepare(tuple(spec.domains))
+    if declared and {metric.name for metric in declared} != {metric.name for metric in preparation.metrics}:
+        measured = ", ".join(metric.name for metric in preparation.metrics)
+        raise FaultsError([Fault("metrics", f"the evaluator measures {measured}; leave the key out")])
+    return preparation
+
+
+def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
+    metrics = preparation.metrics
+    names = tuple(metric.name for metric in metrics)
+    faults = [
+        Fault(config.child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)
+    ]
+    tokens = {
+        name: float(preparation.domains[name].tokens) if domain.tokens is None else domain.tokens
+        for name, domain in spec.domains.items()
+        if domain.tokens is not None or name in preparation.domains
+    }
+    space = None
+    try:
+        space = _space(spec, preparation, tokens)
+    except FaultsError as error:
+        faults += error.faults
+    except SpaceError as error:
+        faults.append(Fault("domains", str(error)))
+    raise_faults(faults, f"the study has {len(faults)} problems:" if len(faults) > 1 else "")
+    assert space is not None
+    natural = None
+    if len(tokens) == len(spec.domains):
+        natural = space.to_weights(space.natural(tokens))
+    return Problem(space, metrics, spec.objective, natural, preparation.fidelity)
+
+
+def _space(spec: specs.StudySpec, preparation: Preparation, tokens: Mapping[str, float]) -> MixtureSpace:
+    """The polytope; caps count the target run's tokens, and the proxy's only where no target is declared."""
+    domains = spec.domains
+    bounds: dict[str, dict[str, float]] = {
+        "lower": {name: domain.lower for name, domain in domains.items()},
+        "upper": {name: domain.upper for name, domain in domains.items()},
+        "at_least": {name: domain.at_least for name, domain in domains.items()},
+    }
+    target = spec.target
+    if target is None and preparation.fidelity is not None:
+        target = specs.TargetSpec(preparation.fidelity.tokens)
+    if target is None or not tokens:
+        return MixtureSpace(tuple(domains), **bounds)
+    available = {name: tokens.get(name, math.inf) for name in domains}
+    return MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
+
+
+def _resolved(spec: specs.StudySpec, resolution: Resolution) -> dict[str, Any]:
+    problem, preparation = resolution.problem, resolution.preparation
+    space = problem.space
+    return {
+        "schema": SCHEMA_VERSION,
+        "bomix_version": bomix.__version__,
+        "spec": config.plain(spec),
+        "measured": {
+            "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
+            "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
+            "fidelity": None if preparation.fidelity is None else dataclasses.asdict(preparation.fidelity),
+            "provenance": dict(preparation.provenance),
+            "info": dict(preparation.info),
+        },
+        "space": {
+            name: {"lower": lower, "upper": upper}
+            for name, lower, upper in zip(
+                space.domains, space.lower_array.tolist(), space.upper_array.tolist(), strict=True
+            )
+        },
+        "natural": None if problem.natural is None else dict(problem.natural),
+    }
+
+
+def _preparation_from(data: Mapping[str, Any]) -> Preparation:
+    try:
+        return Preparation(
+            metrics=tuple(Metric(**metric) for metric in data["metrics"]),
+            domains={name: DomainStats(**stats) for name, stats in data["domains"].items()},
+            fidelity=None if data["fidelity"] is None else Fidelity(**data["fidelity"]),
+            provenance=data["provenance"],
+            info=data["info"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again") from error
+
+
+def _may_change(spec: specs.StudySpec) -> frozenset[str]:
+    """Paths below the evaluator that do not change what it measures, as it declares itself."""
+    declared = getattr(spec.evaluator, "may_change", ())
+    return frozenset(f"evaluator.{path}" for path in declared)
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], may_change: frozenset[str]) -> list[str]:
+    frozen_before = {key: before.get(key) for key in FROZEN}
+    frozen_now = {key: now.get(key) for key in FROZEN}
+    for side, data in ((frozen_before, before), (frozen_now, now)):
+        side["domains"] = {name: {"source": domain["source"]} for name, domain in data["domains"].items()}
+    old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
+    return [
+        f"{path}: {old.get(path)!r} when the study began, {new.get(path)!r} now"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and path not in may_change
+    ]
+
+
+def _provenance_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}: {str(before.get(name))[:12]} when the study began, {str(now.get(name))[:12]} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _refuse(changes: list[str], what: str) -> None:
+    if changes:
+        listed = "\n".join(f"  - {change}" for change in changes)
+        raise StoreError(
+            f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
+            f"{listed}\nundo the change, or start a study in a new folder"
+        )
+
+
+def _leaves(where: str, data: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, Mapping):
+        if not data:
+            yield where, {}
+        for key, value in data.items():
+            yield from _leaves(config.child(where, key), value)
+    else:
+        yield where, list(data) if isinstance(data, tuple) else data

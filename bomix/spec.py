@@ -1,0 +1,254 @@
+"""The study file as frozen specs, and how it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from bomix import config, registry
+from bomix.errors import ConfigError, Fault, raise_faults
+from bomix.objective import Mean
+from bomix.problem import NATS_PER_TOKEN, Metric
+from bomix.protocols import Evaluator, Objective, Source, Strategy
+
+_LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainSpec:
+    """One domain of training data.
+
+    Attributes:
+        source: Where its text comes from; evaluators that train here need it.
+        tokens: Tokens available to the target run; measured from the source where absent.
+        lower: Smallest weight.
+        upper: Largest weight; a token cap may lower it.
+        at_least: Zero, or at least this weight.
+    """
+
+    source: Source | None = None
+    tokens: float | None = None
+    lower: float = 0.0
+    upper: float = 1.0
+    at_least: float = 0.0
+
+    def faults(self) -> list[Fault]:
+        """Counts that cannot be; bounds are the space's to check."""
+        if self.tokens is not None and self.tokens <= 0:
+            return [Fault("tokens", f"expected a positive count, found {self.tokens:g}")]
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """The run that the study decides about.
+
+    Attributes:
+        tokens: Its training tokens.
+        max_epochs: How often a domain's tokens may be repeated in it.
+    """
+
+    tokens: float
+    max_epochs: float = 4.0
+
+    def faults(self) -> list[Fault]:
+        """Both must be positive."""
+        named = {"tokens": self.tokens, "max_epochs": self.max_epochs}
+        return [Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v <= 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricSpec:
+    """Unit and direction of a metric that is no loss in nats per token."""
+
+    unit: str = NATS_PER_TOKEN
+    direction: Literal["min", "max"] = "min"
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetSpec:
+    """When the search ends; the first limit that is reached counts.
+
+    Attributes:
+        trials: Completed trials, imported and confirming ones not counted.
+        device_seconds: Device-seconds of the completed trials.
+        flops: Training FLOPs of the completed trials.
+    """
+
+    trials: int = 20
+    device_seconds: float | None = None
+    flops: float | None = None
+
+    def faults(self) -> list[Fault]:
+        """Limits must be positive."""
+        named = {"trials": self.trials, "device_seconds": self.device_seconds, "flops": self.flops}
+        return [
+            Fault(key, f"expected a positive number, found {value:g}")
+            for key, value in named.items()
+            if value is not None and value <= 0
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionSpec:
+    """How trials are run.
+
+    Attributes:
+        workers: Trials at a time, each in a process of its own.
+        attempts: How often a trial is tried before it counts as failed.
+        max_failures: Failed trials after which a run of the study gives up.
+    """
+
+    workers: int = 1
+    attempts: int = 1
+    max_failures: int = 3
+
+    def faults(self) -> list[Fault]:
+        """Counts must be positive."""
+        named = {"workers": self.workers, "attempts": self.attempts, "max_failures": self.max_failures}
+        return [Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1]
+
+
+@dataclasses.dataclass(frozen=True)
+class StudySpec:
+    """A study file.
+
+    Attributes:
+        domains: Name to domain.
+        evaluator: What turns a mixture into losses; None where results are told from outside.
+        metrics: Names, or name to unit and direction; needed only where the evaluator does not say.
+        objective: What is minimised.
+        strategy: What proposes mixtures.
+        target: The run that the study decides about; its tokens cap the weights of small domains.
+        seed: Decides everything random.
+        paired: Whether all trials share initialisation and data order, which lowers the noise between mixtures.
+        budget: When the search ends.
+        confirm: Fresh seeds on which the recommendation is trained once more, beside uniform and natural.
+        execution: How trials are run.
+    """
+
+    domains: Mapping[str, DomainSpec]
+    evaluator: Evaluator | None = None
+    metrics: tuple[str, ...] | Mapping[str, MetricSpec] = ()
+    objective: Objective = dataclasses.field(default_factory=Mean)
+    strategy: Strategy = dataclasses.field(default_factory=lambda: registry.resolve("strategy", "bayesian")())
+    target: TargetSpec | None = None
+    seed: int = 0
+    paired: bool = True
+    budget: BudgetSpec = dataclasses.field(default_factory=BudgetSpec)
+    confirm: int = 0
+    execution: ExecutionSpec = dataclasses.field(default_factory=ExecutionSpec)
+
+    def faults(self) -> list[Fault]:
+        """What can be seen without looking at any data."""
+        faults = []
+        if not self.domains:
+            faults.append(Fault("domains", "a study needs at least one domain"))
+        if self.evaluator is None and not self.metrics:
+            faults.append(Fault("metrics", "name the metrics, or give an evaluator that measures them"))
+        if self.seed < 0:
+            faults.append(Fault("seed", f"expected a number from 0, found {self.seed}"))
+        if self.confirm < 0:
+            faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
+        if self.trains_on_sources:
+            faults += [
+                Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
+                for name, domain in self.domains.items()
+                if domain.source is None
+            ]
+        return faults
+
+    @property
+    def trains_on_sources(self) -> bool:
+        """Whether the evaluator has a field ``sources``, filled from the domains."""
+        fields = dataclasses.fields(self.evaluator) if dataclasses.is_dataclass(self.evaluator) else ()
+        return any(field.name == "sources" for field in fields)
+
+    def declared_metrics(self) -> tuple[Metric, ...]:
+        """The metrics that the file names; empty where it leaves them to the evaluator."""
+        if isinstance(self.metrics, Mapping):
+            return tuple(Metric(name, spec.unit, spec.direction) for name, spec in self.metrics.items())
+        return tuple(Metric(name) for name in self.metrics)
+
+    def ready_evaluator(self, folder: Path) -> Evaluator | None:
+        """The evaluator with the sources of the domains filled in.
+
+        Args:
+            folder: What relative paths are relative to.
+        """
+        evaluator = self.evaluator
+        if self.trains_on_sources:
+            sources = {name: domain.source for name, domain in self.domains.items()}
+            evaluator = dataclasses.replace(evaluator, sources=sources)  # type: ignore[type-var]
+        relative = getattr(evaluator, "relative_to", None)
+        return evaluator if relative is None else relative(folder)  # type: ignore[no-any-return]
+
+
+def load(path: Path) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no YAML.
+        FaultsError: Everything that is wrong in it, with path and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    data, lines, duplicates = _parse(text, path)
+    spec, faults = config.build(StudySpec, data)
+    faults = [*duplicates, *faults]
+    raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
+    assert spec is not None
+    return spec
+
+
+def _parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
+    """Data, the line of every dotted path, and keys that stand twice."""
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    lines: dict[str, int] = {}
+    duplicates: list[Fault] = []
+
+    def walk(node: Any, where: str) -> None:
+        lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                below = config.child(where, key.value)
+                if key.value in seen:
+                    duplicates.append(Fault(below, f"key '{key.value}' stands twice; keep one"))
+                seen.add(key.value)
+                lines[below] = key.start_mark.line + 1
+                walk(value, below)
+        elif isinstance(node, yaml.SequenceNode):
+            for position, value in enumerate(node.value):
+                walk(value, f"{where}[{position}]")
+
+    if node is not None:
+        walk(node, "")
+    return data, lines, duplicates
+
+
+def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
+    """Add the line of the fault, or of the nearest thing above it that the file has."""
+    where = fault.where
+    while where and where not in lines:
+        where = _LAST_STEP.sub("", where)
+    return Fault(f"{fault.where} (line {lines[where]})", fault.what) if where else fault
+
+
+def _count(faults: int) -> str:
+    return "a problem" if faults == 1 else f"{faults} problems"
+

@@ -1,0 +1,335 @@
+"""A study: a problem, a strategy, and the record of what was tried.
+
+The only state is the record, in memory or in a folder. ``ask`` reads it and adds a pending trial, ``tell`` ends
+one; everything else is derived. Opening the folder again is all that resuming takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix import spec as specs
+from bomix.errors import Fault, StudyError, raise_faults
+from bomix.history import History
+from bomix.io import records
+from bomix.io.store import FolderStore, MemoryStore
+from bomix.resolution import Resolution, reopen, resolve
+from bomix.trial import CONFIRM, IMPORTED, Candidate, Failure, Outcome, Record, Result, Trial, Weights
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bomix.execution.observer import Observer
+    from bomix.problem import Problem
+    from bomix.protocols import Evaluator, Objective, Strategy
+    from bomix.strategies.posterior import Recommendation
+
+CONFIRM_SEED_OFFSET = 1_000_000
+"""Confirming seeds start here above the study's, far from those of the search."""
+
+
+class Study:
+    """Propose mixtures, record losses, recommend.
+
+    Args:
+        domains: Names, or name to :class:`~bomix.spec.DomainSpec`.
+        metrics: Names of the losses (lower is better), or name to :class:`~bomix.spec.MetricSpec`.
+        seed: Decides everything random.
+        path: Folder to keep the study in; None keeps it in memory.
+        objective: What is minimised; the mean of the metrics unless given.
+        strategy: What proposes mixtures; ``bayesian`` unless given.
+        evaluator: What :meth:`run` trains with.
+        target: The run that the study decides about; with the domains' ``tokens`` it caps their weights.
+        paired: Whether all trials share one seed.
+
+    Raises:
+        FaultsError: Everything that is wrong with the arguments.
+        StoreError: The folder holds another study.
+    """
+
+    def __init__(
+        self,
+        domains: Sequence[str] | Mapping[str, specs.DomainSpec],
+        metrics: Sequence[str] | Mapping[str, specs.MetricSpec] = (),
+        *,
+        seed: int = 0,
+        path: str | Path | None = None,
+        objective: Objective | None = None,
+        strategy: Strategy | None = None,
+        evaluator: Evaluator | None = None,
+        target: specs.TargetSpec | None = None,
+        paired: bool = True,
+    ) -> None:
+        defaults = {"objective": objective, "strategy": strategy}
+        spec = specs.StudySpec(
+            domains=domains if isinstance(domains, Mapping) else _unique(domains),
+            metrics=metrics if isinstance(metrics, Mapping) else tuple(metrics),
+            evaluator=evaluator,
+            target=target,
+            seed=seed,
+            paired=paired,
+            **{name: value for name, value in defaults.items() if value is not None},  # type: ignore[arg-type]
+        )
+        raise_faults(spec.faults())
+        store: FolderStore | MemoryStore = MemoryStore()
+        if path is not None:
+            Path(path).mkdir(parents=True, exist_ok=True)
+            store = FolderStore(Path(path))
+        self._set(spec, store, resolve(spec, store))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Study:
+        """Open a study folder or a study file; nothing is built or trained.
+
+        Args:
+            path: The folder, or the ``study.yaml`` in it.
+
+        Raises:
+            ConfigError: There is no study.
+            FaultsError: Everything that is wrong in the study file.
+            StoreError: A damaged record, or a study file that no longer fits the records.
+        """
+        spec, store = reopen(Path(path))
+        study = cls.__new__(cls)
+        study._set(spec, store, None)
+        return study
+
+    def _set(self, spec: specs.StudySpec, store: FolderStore | MemoryStore, resolution: Resolution | None) -> None:
+        self.spec = spec
+        self._store = store
+        self._resolution = resolution
+        self._seen: Mapping[int, Record] = {}
+
+    @property
+    def folder(self) -> Path | None:
+        """The study folder; None in memory."""
+        return self._store.folder if isinstance(self._store, FolderStore) else None
+
+    @property
+    def store(self) -> FolderStore | MemoryStore:
+        """Where the records are."""
+        return self._store
+
+    @property
+    def resolution(self) -> Resolution:
+        """The problem and what the evaluator measured; the first use in a new study may build caches.
+
+        Raises:
+            FaultsError: Everything that is wrong with the inputs.
+            StoreError: The study file no longer fits the records.
+        """
+        if self._resolution is None:
+            self._resolution = resolve(self.spec, self._store)
+        return self._resolution
+
+    def prepare(self) -> Resolution:
+        """Have the evaluator build and measure its inputs now, and compare them with those the study began with.
+
+        Raises:
+            FaultsError: Everything that is wrong with the inputs.
+            StoreError: The inputs changed since the first trial.
+        """
+        self._resolution = resolve(self.spec, self._store, measure=True)
+        return self._resolution
+
+    @property
+    def problem(self) -> Problem:
+        """Space, metrics, objective."""
+        return self.resolution.problem
+
+    @property
+    def history(self) -> History:
+        """The record as it is now, other processes' additions included."""
+        self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
+        return History(tuple(self._seen.values()))
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The record as an xarray dataset, schema v1."""
+        return self.history.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
+
+    def ask(self) -> Trial:
+        """Propose the next mixture and record it as pending."""
+        while True:
+            history = self.history
+            (candidate,) = self.spec.strategy.ask(self.problem, history, 1, seed=self.spec.seed)
+            trial = self._number(candidate, history, self._search_seed(candidate.weights, history))
+            try:
+                return self._store.create(trial)
+            except FileExistsError:
+                continue  # another process asked meanwhile: its trial is pending now, so ask again
+
+    def tell(self, trial: Trial | int, outcome: Mapping[str, float] | Outcome) -> Record:
+        """End a pending trial.
+
+        Args:
+            trial: The trial, or its id.
+            outcome: Metric name to loss, or a result, or a failure.
+
+        Raises:
+            StudyError: There is no such trial.
+            StoreError: The trial has an outcome already.
+            FaultsError: A metric is missing, or is no finite number.
+        """
+        trial_id = trial if isinstance(trial, int) else trial.id
+        record = next((record for record in self.history.records if record.trial.id == trial_id), None)
+        if record is None:
+            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
+        if not isinstance(outcome, (Result, Failure)):
+            outcome = Result(losses=_floats(outcome))
+        if isinstance(outcome, Result):
+            raise_faults(
+                records.result_faults(outcome.losses, self.problem.metric_names),
+                f"trial {trial_id}: the result cannot be used",
+            )
+        self._store.finish(trial_id, outcome)
+        return Record(record.trial, outcome)
+
+    def add(self, weights: Weights, losses: Mapping[str, float] | Result) -> Record:
+        """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
+
+        Args:
+            weights: Its mixture; bounds need not hold.
+            losses: Metric name to loss, or a result.
+
+        Raises:
+            FaultsError: Everything that is wrong with the mixture and the losses.
+        """
+        result = losses if isinstance(losses, Result) else Result(losses=_floats(losses))
+        faults = self.problem.space.mixture_faults(weights)
+        raise_faults(
+            faults + records.result_faults(result.losses, self.problem.metric_names), "the run cannot be added"
+        )
+        return self._record(Candidate(_floats(weights), IMPORTED), seed=self.spec.seed, outcome=result)
+
+    def confirm_trial(self, weights: Weights, replicate: int) -> Record:
+        """The confirming trial of a mixture on a fresh seed; recorded as pending where it is new.
+
+        Args:
+            weights: The mixture.
+            replicate: Which fresh seed, from 0; equal numbers mean equal seeds, whatever the mixture.
+        """
+        seed = self.spec.seed + CONFIRM_SEED_OFFSET + replicate
+        for record in self.history.records:
+            if record.trial.origin == CONFIRM and record.trial.seed == seed and _equal(record.trial.weights, weights):
+                return record
+        return self._record(Candidate(weights, CONFIRM), seed=seed)
+
+    def run(
+        self,
+        *,
+        trials: int | None = None,
+        workers: int | None = None,
+        confirm: int | None = None,
+        observer: Observer | None = None,
+        take_over: bool = False,
+    ) -> Recommendation:
+        """Train until the budget is spent, resuming what was interrupted.
+
+        Args:
+            trials: Completed trials in all, imported ones not counted; the study's own budget unless given.
+            workers: Trials at a time.
+            confirm: Fresh seeds for the confirmation.
+            observer: Told of everything that happens.
+            take_over: Replace a driver that held the study on another host.
+
+        Raises:
+            StudyError: The study has no evaluator.
+            EvaluationError: Too many trials failed.
+        """
+        from bomix.execution.driver import drive
+
+        budget, execution = self.spec.budget, self.spec.execution
+        self.spec = dataclasses.replace(
+            self.spec,
+            budget=budget if trials is None else dataclasses.replace(budget, trials=trials),
+            execution=execution if workers is None else dataclasses.replace(execution, workers=workers),
+            confirm=self.spec.confirm if confirm is None else confirm,
+        )
+        raise_faults(self.spec.faults())
+        drive(self, observer=observer, take_over=take_over)
+        return self.recommend()
+
+    def predict(self, mixtures: Sequence[Weights]) -> xr.Dataset:
+        """Predict every metric and the objective.
+
+        Args:
+            mixtures: ``n`` mixtures.
+
+        Returns:
+            ``mean`` and ``sd`` over (candidate, metric), ``objective_mean`` and ``objective_sd`` over candidate;
+            ``sd`` is that of a new run, its noise included; nats per token.
+
+        Raises:
+            StudyError: There is nothing to learn from yet.
+        """
+        from bomix.strategies.posterior import predict
+
+        space = self.problem.space
+        faults = [
+            Fault(f"mixtures[{row}].{fault.where}", fault.what)
+            for row, weights in enumerate(mixtures)
+            for fault in space.mixture_faults(weights)
+        ]
+        raise_faults(faults, "these are no mixtures of the study's domains")
+        points = np.stack([space.to_array(weights) for weights in mixtures])
+        return predict(self.problem, self.history, self._surrogate(), points, seed=self.spec.seed)
+
+    def recommend(self) -> Recommendation:
+        """The minimiser of the posterior mean of the objective, with its uncertainty.
+
+        Raises:
+            StudyError: There is nothing to learn from yet.
+        """
+        from bomix.strategies.posterior import recommend
+
+        return recommend(self.problem, self.history, self._surrogate(), seed=self.spec.seed)
+
+    def save_results(self) -> None:
+        """Write the derived ``results.nc``; nothing in memory."""
+        if isinstance(self._store, FolderStore):
+            self._store.write_results(self.dataset)
+
+    def _surrogate(self):  # type: ignore[no-untyped-def]
+        from bomix import registry
+
+        return getattr(self.spec.strategy, "surrogate", None) or registry.resolve("surrogate", "gp")()
+
+    def _number(self, candidate: Candidate, history: History, seed: int) -> Trial:
+        number = 1 + max((record.trial.id for record in history.records), default=-1)
+        return Trial(number, candidate.weights, seed, candidate.origin, self.problem.fidelity)
+
+    def _record(self, candidate: Candidate, *, seed: int, outcome: Result | None = None) -> Record:
+        while True:
+            trial = self._number(candidate, self.history, seed)
+            try:
+                return Record(self._store.create(trial, outcome), outcome)
+            except FileExistsError:
+                continue
+
+    def _search_seed(self, weights: Weights, history: History) -> int:
+        """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""
+        asked = history.asked
+        if not self.spec.paired:
+            return self.spec.seed + len(asked)
+        return self.spec.seed + sum(_equal(record.trial.weights, weights) for record in asked)
+
+
+def _floats(values: Mapping[str, float]) -> dict[str, float]:
+    """Plain floats, so that NumPy and torch scalars can be written as JSON; anything else is left to the checks."""
+    return {name: float(value) if hasattr(value, "__float__") else value for name, value in values.items()}
+
+
+def _equal(first: Weights, second: Weights) -> bool:
+    return first.keys() == second.keys() and all(abs(first[name] - second[name]) < 1e-9 for name in first)
+
+
+def _unique(domains: Sequence[str]) -> dict[str, specs.DomainSpec]:
+    twice = sorted({name for name in domains if list(domains).count(name) > 1})
+    raise_faults(Fault(f"domains.{name}", "named twice; keep one") for name in twice)
+    return {name: specs.DomainSpec() for name in domains}

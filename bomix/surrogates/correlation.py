@@ -1,0 +1,87 @@
+"""Correlation between the losses of one mixture, from leave-one-out residuals.
+
+Separate models say nothing about how their errors go together, yet the variance of an aggregate of losses is mostly
+that: what one loss is surprised by, its neighbours are as a rule surprised by too. With ``L_i`` the Cholesky factor
+of loss ``i``'s posterior covariance over ``q`` points, and ``R`` a correlation matrix, the joint covariance has the
+blocks ``L_i R_ij L_j^T``: it is positive semi-definite by construction, and ``R_ii = 1`` leaves each marginal alone.
+
+References:
+    [Sundararajan2001] Predictive approaches for choosing hyperparameters in Gaussian processes (leave-one-out in
+        closed form).
+    [Schaefer2005] A shrinkage approach to large-scale covariance matrix estimation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MIN_TRIALS = 4
+"""Below so many common trials a correlation is noise: it is taken as zero."""
+
+
+def leave_one_out(inverse_diagonal: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """Residual and variance of each observation, predicted from all others, hyperparameters fixed [Sundararajan2001]_.
+
+    Args:
+        inverse_diagonal: ``batch x n``, the diagonal of ``(K + noise)^-1``.
+        alpha: ``batch x n``, ``(K + noise)^-1 (y - mean)``.
+
+    Returns:
+        ``batch x n`` residuals ``y - prediction``, and ``batch x n`` variances of that prediction, noise included.
+    """
+    return alpha / inverse_diagonal, 1.0 / inverse_diagonal
+
+
+def shrunk_correlation(residuals: Tensor) -> Tensor:
+    """Correlation of standardised residuals, shrunk towards the identity by the rule of [Schaefer2005]_.
+
+    Args:
+        residuals: ``m x n`` residuals of expectation zero and variance one, NaN where a metric is missing.
+
+    Returns:
+        ``m x m``, positive semi-definite, ones on the diagonal; the identity where fewer than
+        :data:`MIN_TRIALS` trials have both metrics.
+    """
+    seen = ~residuals.isnan()
+    values, both = residuals.nan_to_num(0.0), seen.to(residuals) @ seen.to(residuals).mT
+    squares = values.square() @ seen.to(residuals).mT
+    correlation = values @ values.mT / (squares * squares.mT).sqrt().clamp_min(1e-12)
+    correlation = torch.where(both >= MIN_TRIALS, correlation, 0.0).fill_diagonal_(0.0)
+    uncertain = (1.0 - correlation.square()).square() / (both - 1.0).clamp_min(1.0)
+    uncertain = torch.where(both >= MIN_TRIALS, uncertain, 0.0).fill_diagonal_(0.0)
+    strength = correlation.square().sum()
+    intensity = (uncertain.sum() / strength).clamp(0.0, 1.0) if strength > 0 else 1.0
+    return _nearest_correlation((1.0 - intensity) * correlation + torch.eye(len(residuals), dtype=residuals.dtype))
+
+
+def joint_covariance(factors: Tensor, correlation: Tensor) -> Tensor:
+    """Covariance of all metrics at all points, metric by metric: blocks ``L_i R_ij L_j^T``.
+
+    Args:
+        factors: ``batch x m x q x q`` Cholesky factors of each metric's covariance.
+        correlation: ``m x m``.
+
+    Returns:
+        ``batch x (m q) x (m q)``, the points of the first metric first.
+    """
+    m, q = factors.shape[-3], factors.shape[-1]
+    if q == 1:
+        sd = factors[..., 0, 0]
+        return correlation * sd.unsqueeze(-1) * sd.unsqueeze(-2)
+    blocks = torch.einsum("...iak,...jck,ij->...iajc", factors, factors, correlation)
+    return blocks.reshape(*factors.shape[:-3], m * q, m * q)
+
+
+def _nearest_correlation(matrix: Tensor) -> Tensor:
+    """Cut negative eigenvalues, which pairs with different missing trials can cause, and rescale the diagonal."""
+    values, vectors = torch.linalg.eigh(matrix)
+    if values[0] > 1e-8:
+        return matrix
+    cut = vectors * values.clamp_min(1e-6) @ vectors.mT
+    scale = cut.diagonal().rsqrt()
+    return cut * scale * scale.unsqueeze(-1)

@@ -1,0 +1,118 @@
+"""Mixtures and losses as columns: the only module that knows which column is which, and what a kernel sees of them.
+
+A kernel works on encoded weights. Square roots or logarithms stretch the neighbourhood of zero, where losses bend
+most; the offset ``eps`` keeps the gradients finite at zero, an ordinary value of a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import torch
+from botorch.models.transforms.input import InputTransform
+from botorch.utils.datasets import SupervisedDataset
+
+from bomix.surrogates.context import FitContext
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.space import MixtureSpace
+    from bomix.trial import Record, Weights
+
+EncodingName = Literal["sqrt", "log", "raw"]
+ENCODINGS: tuple[str, ...] = get_args(EncodingName)
+DEFAULT_EPS = {"sqrt": 1e-4, "log": 1e-3, "raw": 0.0}
+_SPREAD_SAMPLES = 256
+
+
+class Encoding(InputTransform):
+    """``sqrt(w + eps)``, ``log(w + eps)``, or the weights themselves.
+
+    Args:
+        name: ``sqrt``, ``log`` or ``raw``.
+        eps: The offset, a share; None takes the default of the encoding.
+    """
+
+    def __init__(self, name: EncodingName = "sqrt", eps: float | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.eps = DEFAULT_EPS[name] if eps is None else eps
+        self.transform_on_train = True
+        self.transform_on_eval = True
+        self.transform_on_fantasize = True
+
+    def transform(self, X: Tensor) -> Tensor:
+        """Encode.
+
+        Args:
+            X: ``batch x n x d`` weights; rounding below zero is cut off.
+
+        Returns:
+            ``batch x n x d`` encoded weights.
+        """
+        if self.name == "raw":
+            return X
+        shifted = X.clamp_min(0.0) + self.eps
+        return shifted.sqrt() if self.name == "sqrt" else shifted.log()
+
+    def untransform(self, X: Tensor) -> Tensor:
+        """The weights behind encoded ones."""
+        if self.name == "raw":
+            return X
+        return (X.square() if self.name == "sqrt" else X.exp()) - self.eps
+
+    def equals(self, other: InputTransform) -> bool:
+        """Whether the two encode alike."""
+        return isinstance(other, Encoding) and (self.name, self.eps) == (other.name, other.eps)
+
+
+def typical_distance(encoding: Encoding, space: MixtureSpace) -> float:
+    """Root mean square distance of two uniform points of the space, in encoded coordinates.
+
+    Twice the total variance, which a fixed sample of the polytope estimates.
+    """
+    points = torch.as_tensor(space.sobol(_SPREAD_SAMPLES, seed=0), dtype=torch.float64)
+    spread = encoding.transform(points).var(dim=0, unbiased=True).sum()
+    return float((2.0 * spread).sqrt())
+
+
+def weights_array(space: MixtureSpace, weights: Iterable[Weights]) -> np.ndarray:
+    """Mixtures as ``n x d``, ``n = 0`` included, columns in the order of ``space.domains``."""
+    rows = list(weights)
+    return space.to_arrays(rows) if rows else np.empty((0, space.dimension))
+
+
+def seen_weights(record: Record) -> Weights:
+    """The mixture that a record tells about: the realised one where it is known, else the one asked for."""
+    if record.outcome is not None and (realized := getattr(record.outcome, "realized", None)) is not None:
+        return realized  # type: ignore[no-any-return]
+    return record.trial.weights
+
+
+def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
+    """What a surrogate learns from: every completed trial that is no confirmation.
+
+    Returns:
+        ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they
+        were reported, whatever their direction, NaN where a trial lacks one.
+    """
+    records = history.observations
+    X = weights_array(problem.space, (seen_weights(record) for record in records))
+    Y = np.array([[record.result.losses.get(name, np.nan) for name in problem.metric_names] for record in records])
+    return SupervisedDataset(
+        torch.as_tensor(X, dtype=torch.float64),
+        torch.as_tensor(Y.reshape(len(records), len(problem.metrics)), dtype=torch.float64),
+        feature_names=list(problem.space.domains),
+        outcome_names=list(problem.metric_names),
+    )
+
+
+def fit_context(problem: Problem, history: History) -> FitContext:
+    """The names behind the columns of :func:`to_dataset`, and the artifacts of its rows."""
+    artifacts = {record.trial.id: record.result.artifacts for record in history.observations}
+    return FitContext(problem.space, problem.metric_names, artifacts)

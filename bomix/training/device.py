@@ -1,0 +1,90 @@
+"""Where a run trains and in which precision: chosen sensibly, never required."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bomix.errors import EvaluationError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What was chosen.
+
+    Attributes:
+        device: A torch device, ``cpu`` or ``cuda:0``.
+        dtype: ``bf16`` (matrix products in bfloat16, parameters in 32 bits) or ``fp32``.
+        compile: Whether ``torch.compile`` is used.
+    """
+
+    device: str
+    dtype: Literal["bf16", "fp32"]
+    compile: bool
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is a CUDA device."""
+        return self.device.startswith("cuda")
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context in which the forward pass runs."""
+        import torch
+
+        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.dtype == "bf16")
+
+    def synchronize(self) -> None:
+        """Wait until the device is done, so that a clock can be read."""
+        if self.is_cuda:
+            import torch
+
+            torch.cuda.synchronize(self.device)
+
+
+def choose(
+    device: str = "auto", dtype: Literal["auto", "bf16", "fp32"] = "auto", compile: Literal["auto"] | bool = "auto"
+) -> Hardware:
+    """Choose a device and a precision.
+
+    ``auto`` is the first CUDA device where there is one, with bfloat16 where it has it and ``torch.compile``; else
+    the CPU, with bfloat16 where it multiplies in it, and without compiling, which takes minutes and gains nothing at
+    the sizes that a CPU trains.
+
+    Raises:
+        EvaluationError: A device that is not there.
+    """
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    name = ("cuda:0" if count else "cpu") if device in ("auto", "cuda") else device
+    if device == "cuda" or name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0) if name.startswith("cuda") else 0
+        if index >= count:
+            raise EvaluationError(f"device '{device}' is not here ({count} CUDA devices); set device: auto or cpu")
+    is_cuda = name.startswith("cuda")
+    if dtype == "auto":
+        dtype = "bf16" if (torch.cuda.is_bf16_supported() if is_cuda else _cpu_has_bf16()) else "fp32"
+    return Hardware(name, dtype, is_cuda if compile == "auto" else compile)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use this many CPU threads inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 natively. The probes are private to torch and may not be there."""
+    import torch
+
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, probe, lambda: False)()) for probe in probes)

@@ -1,0 +1,261 @@
+"""One training run: a mixture in, validation losses out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bomix import progress
+from bomix.errors import EvaluationError
+from bomix.training import device, validation
+from bomix.training.device import Hardware
+from bomix.training.models import Model
+from bomix.training.optim import Optimization, build_optimizer, rate_at
+from bomix.training.sampler import Plan, plan
+from bomix.training.tokens import Corpus
+from bomix.training.validation import Evaluation
+from bomix.trial import Curve
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+REPORT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that decides a training run, beside the corpus.
+
+    Attributes:
+        weights: The mixture.
+        steps: Optimizer steps.
+        init_seed: Seed of the parameters.
+        data_seed: Seed of the order of the sequences.
+        model: Shape of the decoder.
+        optimization: Optimizer and schedule.
+        sequence_length: Inputs per sequence.
+        batch_sequences: Sequences per step.
+        validation_sequences: Read per metric at the end, at most.
+        curve_points: Validations over the run, the end included.
+        curve_sequences: Read per metric at the points before the end, at most.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:0``.
+        dtype: Precision of the matrix products.
+        compile: Whether to compile the model.
+        threads: CPU threads.
+    """
+
+    weights: Mapping[str, float]
+    steps: int
+    init_seed: int
+    data_seed: int
+    model: Model = Model()
+    optimization: Optimization = Optimization()
+    sequence_length: int = 256
+    batch_sequences: int = 1
+    validation_sequences: int = 256
+    curve_points: int = 4
+    curve_sequences: int = 32
+    device: str = "auto"
+    dtype: Literal["auto", "bf16", "fp32"] = "auto"
+    compile: Literal["auto"] | bool = "auto"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run brings back.
+
+    Attributes:
+        model: With its final parameters.
+        evaluations: Metric name to the final validation.
+        curve: Validation losses over the run; the last point is the final validation.
+        training_losses: ``steps`` losses of the batches, nats per token.
+        plan: What was read.
+        hardware: Where it ran.
+        seconds: Of the whole run on its device, validations included.
+        tokens_per_second: Of the training alone.
+    """
+
+    model: PreTrainedModel
+    evaluations: Mapping[str, Evaluation]
+    curve: Curve
+    training_losses: np.ndarray
+    plan: Plan
+    hardware: Hardware
+    seconds: float
+    tokens_per_second: float
+
+
+def train(corpus: Corpus, run: Run) -> Trained:
+    """Train a decoder on a mixture.
+
+    The same corpus and run give the same losses bit for bit on a CPU, whatever torch's generator held before.
+
+    Raises:
+        EvaluationError: The loss left the numbers, or the device is not there.
+    """
+    hardware = device.choose(run.device, run.dtype, run.compile)
+    with device.threads(run.threads):
+        return _train(corpus, run, hardware)
+
+
+def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
+    import torch
+
+    started = time.perf_counter()
+    length, settings = run.sequence_length, run.optimization.settings()
+    available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
+    schedule = plan(run.weights, available, steps=run.steps, batch=run.batch_sequences, seed=run.data_seed)
+    model = run.model.build(vocabulary=corpus.vocabulary, sequence_length=length, seed=run.init_seed)
+    model.to(hardware.device)
+    forward = torch.compile(model, dynamic=False) if hardware.compile else model
+    optimizer = build_optimizer(settings, model)
+    parameters = list(model.parameters())
+    losses = torch.empty(run.steps, device=hardware.device)
+    marks = curve_steps(run.steps, run.curve_points)
+    measured: list[dict[str, Evaluation]] = []
+    monitor = _Monitor(run, losses)
+
+    model.train()
+    for step in range(run.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(settings, step, run.steps)
+        tokens = _batch(corpus, schedule, step, length, hardware)
+        with hardware.autocast():
+            logits = forward(input_ids=tokens[:, :-1]).logits
+        loss = _cross_entropy(logits, tokens[:, 1:])
+        loss.backward()
+        if settings.clip:
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses[step] = loss.detach()
+        if step + 1 in marks:
+            monitor.check(step + 1)
+            with monitor.pause(hardware):
+                is_last = step + 1 == run.steps
+                count = run.validation_sequences if is_last else run.curve_sequences
+                measured.append(_validate(model, corpus, run, count, hardware))
+            monitor.newest = {name: e.loss for name, e in measured[-1].items()}
+        monitor.tick(step + 1)
+
+    hardware.synchronize()
+    curve = Curve(np.array(marks), {name: np.array([m[name].loss for m in measured]) for name in corpus.validation})
+    seconds = time.perf_counter() - started
+    return Trained(
+        model, measured[-1], curve, losses.cpu().numpy(), schedule, hardware, seconds, monitor.tokens_per_second()
+    )
+
+
+def curve_steps(steps: int, points: int) -> list[int]:
+    """After how many steps to validate: evenly spaced, the end always among them."""
+    return sorted({math.ceil(steps * k / points) for k in range(1, points + 1)} | {steps})
+
+
+def seeds(trial_seed: int, *, init_seed: int | None = None, data_seed: int | None = None) -> tuple[int, int]:
+    """The seeds of the parameters and of the data order that follow from a trial's seed, unless one is fixed."""
+    drawn = [int(np.random.SeedSequence([trial_seed, stream]).generate_state(1)[0]) for stream in (0, 1)]
+    return (drawn[0] if init_seed is None else init_seed, drawn[1] if data_seed is None else data_seed)
+
+
+def _batch(corpus: Corpus, schedule: Plan, step: int, length: int, hardware: Hardware) -> Tensor:
+    """The ``batch x (length + 1)`` tokens of a step."""
+    import torch
+
+    rows = [
+        corpus.train[schedule.domains[domain]].windows(np.array([sequence]), length)[0]
+        for domain, sequence in zip(schedule.domain[step], schedule.sequence[step], strict=True)
+    ]
+    tokens = torch.from_numpy(np.stack(rows))
+    return tokens.pin_memory().to(hardware.device, non_blocking=True) if hardware.is_cuda else tokens
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+
+def _validate(
+    model: PreTrainedModel, corpus: Corpus, run: Run, sequences: int, hardware: Hardware
+) -> dict[str, Evaluation]:
+    """Every metric. The model itself is called, never its compiled form: other batch sizes would compile anew."""
+    model.eval()
+    found = {
+        name: validation.evaluate(
+            lambda x: model(input_ids=x).logits,
+            tokens,
+            length=run.sequence_length,
+            sequences=sequences,
+            hardware=hardware,
+        )
+        for name, tokens in corpus.validation.items()
+    }
+    model.train()
+    for name, evaluation in found.items():
+        if not math.isfinite(evaluation.loss):
+            raise EvaluationError(f"validation loss of '{name}' is {evaluation.loss}; {_CURE}")
+    return found
+
+
+_CURE = "lower evaluator.optimization.rate, raise its warmup, or clip the gradient"
+
+
+class _Monitor:
+    """Speed, reports and the watch over the loss, apart from the loop.
+
+    Reading a loss waits for the device, so that is done about once a second and not at every step.
+    """
+
+    def __init__(self, run: Run, losses: torch.Tensor) -> None:
+        self.newest: Mapping[str, float] = {}
+        self._run = run
+        self._losses = losses
+        self._tokens_per_step = run.batch_sequences * run.sequence_length
+        self._training = 0.0
+        self._since = self._reported_at = time.perf_counter()
+        self._checked = self._reported = 0
+
+    def tick(self, done: int) -> None:
+        """After every step; reports when it is time."""
+        now = time.perf_counter()
+        if now - self._reported_at < REPORT_SECONDS and done < self._run.steps:
+            return
+        self.check(done)
+        speed = (done - self._reported) * self._tokens_per_step / max(now - self._reported_at, 1e-9)
+        progress.report(progress.Progress(done, self._run.steps, speed, dict(self.newest)))
+        self._reported_at, self._reported = now, done
+
+    def check(self, done: int) -> None:
+        """Look at the losses that came since the last look.
+
+        Raises:
+            EvaluationError: One of them is not a number.
+        """
+        recent = self._losses[self._checked : done].cpu().numpy()
+        if (bad := np.flatnonzero(~np.isfinite(recent))).size:
+            step = self._checked + int(bad[0]) + 1
+            raise EvaluationError(f"training loss is {recent[bad[0]]} at step {step} of {self._run.steps}; {_CURE}")
+        self._checked = done
+
+    @contextmanager
+    def pause(self, hardware: Hardware) -> Iterator[None]:
+        """Stop the clock of the training while something else is done."""
+        hardware.synchronize()
+        start = time.perf_counter()
+        self._training += start - self._since
+        yield
+        self._since = time.perf_counter()
+        self._reported_at += self._since - start
+
+    def tokens_per_second(self) -> float:
+        """Of the training alone; the last validation closes its clock."""
+        return self._run.steps * self._tokens_per_step / max(self._training, 1e-9)

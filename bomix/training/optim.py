@@ -1,0 +1,177 @@
+"""How the proxy is trained: optimizer, schedule of the learning rate, clipping, and the papers' settings by name.
+
+References:
+    [Belenki2025] Belenki et al., Optimizing Pre-Training Data Mixtures with Mixtures of Data Expert Models.
+    [Gadre2024] Gadre et al., Language models scale reliably with over-training and on downstream tasks.
+    [Lindenau2024] Lindenau, Bayesian Optimization for Mixture Optimization in Large Language Models.
+    [Liu2025] Liu et al., RegMix: Data Mixture as Regression for Language Model Pre-training.
+    [Loshchilov2019] Loshchilov and Hutter, Decoupled Weight Decay Regularization.
+    [Shazeer2018] Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from bomix.errors import Fault
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+OptimizerName = Literal["adamw", "adafactor"]
+ScheduleName = Literal["linear", "cosine", "exponential", "constant"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every number of an optimisation; :class:`Optimization` says what each means."""
+
+    optimizer: OptimizerName = "adamw"
+    rate: float = 1.5e-3
+    schedule: ScheduleName = "linear"
+    floor: float = 0.0
+    warmup: float = 0.02
+    clip: float = 1.0
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.95
+
+
+PRESETS: Mapping[str, Settings] = MappingProxyType(
+    {
+        "lindenau2024": Settings(
+            rate=3e-3, schedule="cosine", floor=0.01, warmup=0.05, clip=1.0, weight_decay=0.033, beta2=0.95
+        ),
+        "belenki2025": Settings(
+            optimizer="adafactor",
+            rate=1e-3,
+            schedule="exponential",
+            floor=0.1,
+            warmup=0.06,
+            clip=1.0,
+            weight_decay=1e-2,
+        ),
+        "liu2025": Settings(
+            rate=4e-4, schedule="cosine", floor=0.025, warmup=0.1, clip=1.0, weight_decay=0.1, beta2=0.95
+        ),
+    }
+)
+"""The papers' settings.
+
+``lindenau2024``: the paper names OpenLM and takes all hyperparameters from [Gadre2024]_, without numbers. The published
+records of those runs give AdamW, rate 3e-3, cosine to 3e-5, weight decay 0.033, beta2 0.95, clipping at 1, and at 20
+tokens per parameter a warm-up of 100 to 400 steps out of some 1,500 (5 % is ours), batches of 64 sequences of
+2,048 tokens and more. Their normalised queries and keys and their z-loss are not reproduced.
+
+``belenki2025``: as stated, with batches of 512 sequences of 1,024 tokens. Whether Adafactor scales its steps by the size
+of the parameters is not stated; here it does not, so that the rate means what it means for AdamW.
+
+``liu2025``: AdamW, rate 4e-4, cosine, 1,000 steps of 1M tokens are stated. The published code gives the betas, the
+weight decay, the clipping, the floor of 1e-5 (for its 1B model) and 100 steps of warm-up (for its 1M proxies, whose
+configuration there holds the rate constant after it; we follow the paper).
+"""
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Optimizer and schedule; a preset fills what is left out.
+
+    Attributes:
+        preset: Whose settings to start from; none means the defaults in brackets.
+        optimizer: ``adamw`` [Loshchilov2019]_ or ``adafactor`` [Shazeer2018]_ (adamw).
+        rate: Peak learning rate (1.5e-3).
+        schedule: What follows the warm-up: ``linear``, ``cosine``, ``exponential`` or ``constant`` (linear).
+        floor: Where the schedule ends, as a share of the peak (0).
+        warmup: Share of the steps over which the rate rises linearly from zero (0.02).
+        clip: Largest norm of the gradient; 0 clips nothing (1).
+        weight_decay: Decoupled weight decay, on matrices only (0.1).
+        beta1: Decay of AdamW's first moment (0.9).
+        beta2: Decay of AdamW's second moment (0.95).
+    """
+
+    preset: Literal["lindenau2024", "belenki2025", "liu2025"] | None = None
+    optimizer: OptimizerName | None = None
+    rate: float | None = None
+    schedule: ScheduleName | None = None
+    floor: float | None = None
+    warmup: float | None = None
+    clip: float | None = None
+    weight_decay: float | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+
+    def settings(self) -> Settings:
+        """Every number, preset and defaults filled in."""
+        own = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        base = PRESETS[self.preset] if self.preset is not None else Settings()
+        return replace(base, **{name: value for name, value in own.items() if value is not None})
+
+    def faults(self) -> list[Fault]:
+        """Numbers outside their range."""
+        s = self.settings()
+        found = []
+        if s.rate <= 0:
+            found.append(Fault("rate", f"expected a positive learning rate, found {s.rate:g}"))
+        if not 0 <= s.floor <= 1:
+            found.append(Fault("floor", f"expected a share of the peak between 0 and 1, found {s.floor:g}"))
+        if s.schedule == "exponential" and s.floor == 0:
+            found.append(Fault("floor", "an exponential schedule never reaches zero; set a floor above 0, say 0.1"))
+        if not 0 <= s.warmup < 1:
+            found.append(Fault("warmup", f"expected a share of the steps, 0 or more and below 1, found {s.warmup:g}"))
+        for name, value in (("clip", s.clip), ("weight_decay", s.weight_decay)):
+            if value < 0:
+                found.append(Fault(name, f"expected 0 or more, found {value:g}"))
+        for name, value in (("beta1", s.beta1), ("beta2", s.beta2)):
+            if not 0 <= value < 1:
+                found.append(Fault(name, f"expected 0 or more and below 1, found {value:g}"))
+        return found
+
+
+def rate_at(settings: Settings, step: int, steps: int) -> float:
+    """The learning rate of one step.
+
+    With ``m = warmup * steps``, the rate rises as ``rate * (step + 1) / m`` while ``step + 1 < m``, and then follows the
+    schedule at ``t = (step - m) / (steps - m)``: ``1 - (1 - floor) t``, ``floor + (1 - floor) (1 + cos(pi t)) / 2`` or
+    ``floor^t``, times ``rate``. So ``t`` reaches one just after the last step: no step is spent at a rate of zero.
+
+    Args:
+        settings: Peak, schedule, floor, warm-up.
+        step: From 0.
+        steps: Of the run.
+    """
+    rising = settings.warmup * steps
+    if step + 1 < rising:
+        return settings.rate * (step + 1) / rising
+    t = min(1.0, max(0.0, (step - rising) / (steps - rising)))
+    floor = settings.floor
+    match settings.schedule:
+        case "linear":
+            share = 1.0 - (1.0 - floor) * t
+        case "cosine":
+            share = floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * t))
+        case "exponential":
+            share = floor**t
+        case "constant":
+            share = 1.0
+    return settings.rate * share
+
+
+def build_optimizer(settings: Settings, model: nn.Module) -> Optimizer:
+    """The optimizer over a model's parameters; norms and biases are not decayed."""
+    import torch
+
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    if settings.optimizer == "adafactor":
+        from transformers import Adafactor
+
+        return Adafactor(groups, lr=settings.rate, scale_parameter=False, relative_step=False, warmup_init=False)
+    return torch.optim.AdamW(groups, lr=settings.rate, betas=(settings.beta1, settings.beta2), fused=True)

@@ -1,0 +1,185 @@
+"""Reads the documents of one file, and says in which line it is broken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from bomix.errors import DataError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHUNK = 1 << 16
+
+
+def read_documents(path: Path, field: str) -> Iterator[str]:
+    """Yield the documents of a file in its own order.
+
+    Args:
+        path: Its ending says what it is; see :data:`READERS`.
+        field: The field, or column, that holds the text; without meaning for ``.txt``.
+
+    Raises:
+        DataError: A broken line, a missing field, a text that is none; with file and line.
+    """
+    return READERS[suffix_of(path)](path, field)
+
+
+def suffix_of(path: Path) -> str:
+    """The known ending of ``path``.
+
+    Raises:
+        DataError: There is no reader for it.
+    """
+    for suffix in READERS:
+        if path.name.lower().endswith(suffix):
+            return suffix
+    raise DataError(f"{path}: cannot read this kind of file; the source's files must end in {', '.join(READERS)}")
+
+
+def _text_file(path: Path, field: str) -> Iterator[str]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    raw = raw.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        yield raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
+
+
+def _json_lines(open_lines: Callable[[Path], Iterator[bytes]]) -> Callable[[Path, str], Iterator[str]]:
+    def read(path: Path, field: str) -> Iterator[str]:
+        for number, line in _numbered(path, open_lines(path)):
+            if line.strip():
+                yield _document(line, field, f"{path}:{number}")
+
+    return read
+
+
+def _numbered(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Count lines from one; a file that breaks off is told by the line after the last whole one."""
+    number = 0
+    try:
+        for number, line in enumerate(lines, start=1):
+            yield number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}:{number + 1}: breaks off or is damaged ({error}); fetch the file again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+
+
+def _document(line: bytes, field: str, place: str) -> str:
+    try:
+        record = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: broken JSON ({error}); mend or remove the line") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{place}: a JSON {_json_type(record)} where an object with the field '{field}' must stand")
+    if field not in record:
+        raise DataError(f"{place}: no field '{field}' (there are: {_some(record)}); set the source's `field`")
+    text = record[field]
+    if not isinstance(text, str):
+        raise DataError(f"{place}: field '{field}' holds a JSON {_json_type(text)}, not a string")
+    # Half of a surrogate pair can be escaped in JSON, but is no text: no tokenizer and no file takes it.
+    if b"\\u" in line and any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(f"{place}: field '{field}' holds half a surrogate pair; mend or remove the line")
+    return text
+
+
+def _plain_lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _gzip_lines(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") as file:
+        yield from file
+
+
+def _zstd_lines(path: Path) -> Iterator[bytes]:
+    try:
+        import zstandard
+    except ModuleNotFoundError as error:
+        raise DataError(f"{path}: reading .zst needs the package zstandard; pip install zstandard") from error
+    with path.open("rb") as file:
+        try:
+            yield from _split_lines(_zstd_chunks(file))
+        except zstandard.ZstdError as error:
+            raise EOFError(str(error)) from error
+
+
+def _zstd_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Decompress frame after frame; zstandard's own stream reader takes a frame that breaks off for a whole one."""
+    import zstandard
+
+    # Long-range archives, common for large corpora, need a window of up to 2 GiB.
+    decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
+    frame = None
+    while chunk := file.read(_CHUNK):
+        while chunk:
+            frame = frame or decompressor.decompressobj()
+            yield frame.decompress(chunk)
+            chunk = b""
+            if frame.eof:
+                chunk, frame = frame.unused_data, None
+    if frame is not None:
+        raise EOFError("the last zstd frame is incomplete")
+
+
+def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    pending: list[bytes] = []
+    for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        pending.append(first)
+        for other in others:
+            yield b"".join(pending)
+            pending = [other]
+    if rest := b"".join(pending):
+        yield rest
+
+
+def _parquet(path: Path, field: str) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            if field not in file.schema_arrow.names:
+                names = _some(file.schema_arrow.names)
+                raise DataError(f"{path}: no column '{field}' (there are: {names}); set the source's `field`")
+            for batch in file.iter_batches(batch_size=1024, columns=[field], use_threads=False):
+                for row, text in enumerate(batch.column(0).to_pylist(), start=row + 1):
+                    if not isinstance(text, str):
+                        raise DataError(f"{path}, row {row}: column '{field}' holds {text!r:.40}, not a string")
+                    yield text
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}, after row {row}: cannot be read ({error}); fetch the file again") from error
+
+
+def _json_type(value: object) -> str:
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(map(str, names))
+    return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "") if listed else "none"
+
+
+READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {
+    ".txt": _text_file,
+    ".jsonl": _json_lines(_plain_lines),
+    ".jsonl.gz": _json_lines(_gzip_lines),
+    ".jsonl.zst": _json_lines(_zstd_lines),
+    ".parquet": _parquet,
+}
+"""Ending of a file name to its reader; ``.txt`` is one document a file."""

@@ -1,0 +1,29 @@
+"""What every test stands on: one thread, no network, nothing written in the user's home."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read once, at the first import of NumPy, torch and the hub clients, hence before any of them. Child processes
+# inherit all of it. The cache stays between runs, as some corpora take a minute to build; its keys hash what
+# enters them.
+_CACHE = Path(__file__).resolve().parents[1] / ".cache"
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "BOMIX_CACHE": str(_CACHE / "bomix"),
+    "HF_HOME": str(_CACHE / "huggingface"),
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none; torch is imported only for tests that are marked."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
