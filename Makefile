@@ -51,7 +51,7 @@ clean:  ## remove the environment and every cache; studies stay
 # The stamp holds the folder that it was written in: a clone that has moved is installed again.
 environment:
 	@$(LOCK) sh -c '[ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $(STAMP); \
-		$(MAKE) --no-print-directory $(STAMP)'
+		$(MAKE) --silent --no-print-directory $(STAMP)'
 
 # The stamp is written last, so that an installation cut short is done again.
 $(STAMP): pyproject.toml constraints.txt

@@ -92,8 +92,8 @@ class TokenCaps:
         stock = sum(self.available.values())
         text = f"{stock:,.0f} tokens in all, at most {self.max_epochs:g} epochs, a budget of {self.budget:,.0f}"
         if free and stock > 0.0:
-            need, fill = self.budget / stock, self.max_epochs * stock
-            return f"{text}; raise max_epochs to {need:.3g} or lower the token budget to {fill:,.0f}"
+            need, fill = math.ceil(100.0 * self.budget / stock) / 100.0, math.floor(self.max_epochs * stock)
+            return f"{text}; raise max_epochs to {need:,.2f} or lower the token budget to {fill:,}"
         return f"{text}; raise max_epochs or an upper bound, or lower the token budget"
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 COMPONENTS: Mapping[Any, str] = {
     protocols.Source: "source",
-    protocols.Tokenizer: "tokenizer",
+    protocols.TokenizerSpec: "tokenizer",
     protocols.Evaluator: "evaluator",
     protocols.Objective: "objective",
     protocols.Strategy: "strategy",

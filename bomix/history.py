@@ -116,15 +116,15 @@ class History:
         fidelities = [record.trial.fidelity for record in records]
         steps, curve = _curves(results, names)
         variables: dict[str, Any] = {
-            "weights": (by_domain, _table([record.trial.weights for record in records], domains)),
-            "weights_realized": (by_domain, _table([result and result.realized for result in results], domains)),
-            "loss": (by_metric, _table([result and result.losses for result in results], names)),
-            "eval_sem": (by_metric, _table([result and result.sems for result in results], names)),
+            "weights": (by_domain, _table(_each([record.trial for record in records], "weights"), domains)),
+            "weights_realized": (by_domain, _table(_each(results, "realized"), domains)),
+            "loss": (by_metric, _table(_each(results, "losses"), names)),
+            "eval_sem": (by_metric, _table(_each(results, "sems"), names)),
             "curve": (("trial", "step", "metric"), curve),
-            "epochs": (by_domain, _table([result and result.epochs for result in results], domains)),
-            "params": ("trial", _column([fidelity and fidelity.params for fidelity in fidelities])),
-            "tokens": ("trial", _column([fidelity and fidelity.tokens for fidelity in fidelities])),
-            "cost": ("trial", _column([result and result.cost for result in results])),
+            "epochs": (by_domain, _table(_each(results, "epochs"), domains)),
+            "params": ("trial", _column(_each(fidelities, "params"))),
+            "tokens": ("trial", _column(_each(fidelities, "tokens"))),
+            "cost": ("trial", _column(_each(results, "cost"))),
         }
         for name in ("weights", "weights_realized"):
             variables[name] += ({"units": "share of training tokens"},)
@@ -149,6 +149,11 @@ class History:
 
     def _with_status(self, status: Status) -> tuple[Record, ...]:
         return tuple(record for record in self.records if record.status is status)
+
+
+def _each(items: Iterable[Any], name: str) -> list[Any]:
+    """An attribute of each item, None where there is no item."""
+    return [None if item is None else getattr(item, name) for item in items]
 
 
 def _table(rows: list[Mapping[str, float] | None], names: tuple[str, ...]) -> np.ndarray:

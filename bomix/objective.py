@@ -57,7 +57,7 @@ class Mean:
         """Weight of each metric in the sum, ``m`` array that sums to one."""
         raise_faults(self.metric_faults(metrics))
         counts = np.array([not self.metrics or name in self.metrics for name in metrics], dtype=float)
-        return counts / counts.sum()
+        return np.asarray(counts / counts.sum())
 
     def __call__(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
         """Losses ``(...) x m`` to their mean ``(...)``; lower is better."""

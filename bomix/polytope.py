@@ -28,10 +28,10 @@ def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
         np.asarray(points, dtype=float), np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
     )
     d = all_points.shape[-1]
-    v, low, high = (array.reshape(-1, d) for array in (all_points, all_lower, all_upper))
-    if not len(v):
+    given, low, high = (array.reshape(-1, d) for array in (all_points, all_lower, all_upper))
+    if not len(given):
         return np.empty(all_points.shape)
-    v = v - v.max(axis=1, keepdims=True)  # a shift common to all coordinates does not matter, its size would
+    v = given - given.max(axis=1, keepdims=True)  # a shift common to all coordinates does not matter, its size would
     knots = np.concatenate([v - high, v - low], axis=1)
     order = np.argsort(knots, axis=1, kind="stable")
     knots = np.take_along_axis(knots, order, axis=1)
@@ -46,6 +46,8 @@ def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
         inside = (weights > low) & (weights < high)
         rest = (1.0 - weights.sum(axis=1, keepdims=True)) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
         weights = np.clip(weights + rest * inside, low, high)
+    at_home = ((given >= low) & (given <= high)).all(axis=1) & (np.abs(given.sum(axis=1) - 1.0) <= 1e-15)
+    weights = np.where(at_home[:, None], given, weights)  # a point of the polytope stays what it is, to the bit
     return np.asarray((weights + 0.0).reshape(all_points.shape))  # + 0.0 makes -0.0 an ordinary zero
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bomix.protocols import Objective
     from bomix.space import MixtureSpace
 
@@ -57,6 +56,8 @@ class Problem:
         objective: What is minimised, a function of the metrics.
         natural: Share of each domain in all available tokens; None where that is unknown.
         fidelity: The scale of the proxies, where known.
+        tokens: Tokens available of each domain; empty where they are unknown.
+        run_tokens: Training tokens of the run that is decided about: the target's, or the proxy's without a target.
     """
 
     space: MixtureSpace
@@ -64,6 +65,14 @@ class Problem:
     objective: Objective
     natural: Mapping[str, float] | None = None
     fidelity: Fidelity | None = None
+    tokens: Mapping[str, float] = field(default_factory=dict)
+    run_tokens: float | None = None
+
+    def epochs(self, weights: Mapping[str, float]) -> dict[str, float] | None:
+        """Passes over each domain's tokens in that run, ``weight * run_tokens / tokens``; None where unknown."""
+        if self.run_tokens is None or not weights.keys() <= self.tokens.keys():
+            return None
+        return {name: weight * self.run_tokens / self.tokens[name] for name, weight in weights.items()}
 
     @property
     def metric_names(self) -> tuple[str, ...]:

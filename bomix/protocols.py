@@ -6,13 +6,13 @@ A user's class needs no base class: it is a frozen dataclass with the method bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
-    from botorch.acquisition import AcquisitionFunction
+    from botorch.acquisition.acquisition import AcquisitionFunction
     from botorch.models.model import Model
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.strategies.acquisition import Aggregate
     from bomix.surrogates.context import FitContext
+    from bomix.training.tokenizer import Tokenizer
     from bomix.trial import Candidate, Result, Trial
 
 AnyArray = TypeVar("AnyArray")
@@ -149,5 +150,38 @@ class Source(Protocol):
 
         Raises:
             DataError: A broken line or a missing field, with file and line.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenizerSpec(Protocol):
+    """What turns text into tokens."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """UTF-8 bytes of training text that :meth:`build` wants to see; 0 for none."""
+        ...
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields alone."""
+        ...
+
+    def signature(self) -> str:
+        """A string that changes whenever :meth:`build` may return something else from the same sample; cheap.
+
+        Raises:
+            DataError: It is not there.
+        """
+        ...
+
+    def build(self, sample: Iterable[str]) -> Tokenizer:
+        """Train or load it.
+
+        Args:
+            sample: Training documents, the same amount of each domain.
+
+        Raises:
+            DataError: It is not there, or lacks an end-of-document token.
         """
         ...

@@ -117,9 +117,13 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
         for name, domain in spec.domains.items()
         if domain.tokens is not None or name in preparation.domains
     }
+    target = spec.target
+    if target is None and preparation.fidelity is not None:
+        # Without a target the proxy itself is the run whose repetitions count.
+        target = specs.TargetSpec(preparation.fidelity.tokens)
     space = None
     try:
-        space = _space(spec, preparation, tokens)
+        space = _space(spec, target, tokens)
     except FaultsError as error:
         faults += error.faults
     except SpaceError as error:
@@ -129,20 +133,17 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
     natural = None
     if len(tokens) == len(spec.domains):
         natural = space.to_weights(space.natural(tokens))
-    return Problem(space, metrics, spec.objective, natural, preparation.fidelity)
+    run_tokens = None if target is None else target.tokens
+    return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens)
 
 
-def _space(spec: specs.StudySpec, preparation: Preparation, tokens: Mapping[str, float]) -> MixtureSpace:
-    """The polytope; caps count the target run's tokens, and the proxy's only where no target is declared."""
+def _space(spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]) -> MixtureSpace:
     domains = spec.domains
     bounds: dict[str, dict[str, float]] = {
         "lower": {name: domain.lower for name, domain in domains.items()},
         "upper": {name: domain.upper for name, domain in domains.items()},
         "at_least": {name: domain.at_least for name, domain in domains.items()},
     }
-    target = spec.target
-    if target is None and preparation.fidelity is not None:
-        target = specs.TargetSpec(preparation.fidelity.tokens)
     if target is None or not tokens:
         return MixtureSpace(tuple(domains), **bounds)
     available = {name: tokens.get(name, math.inf) for name in domains}

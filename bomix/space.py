@@ -13,9 +13,8 @@ from bomix import polytope
 from bomix.bounds import TokenCaps, bound_faults, column, name_faults, number, unknown_name
 from bomix.errors import Fault, SpaceError, raise_faults
 from bomix.polytope import Array
+from bomix.trial import Weights
 from bomix.uniform_map import uniform_map
-
-Bounds = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ class MixtureSpace:
     def __init__(
         self,
         domains: Sequence[str],
-        lower: Bounds | None = None,
-        upper: Bounds | None = None,
-        at_least: Bounds | None = None,
+        lower: Mapping[str, float] | None = None,
+        upper: Mapping[str, float] | None = None,
+        at_least: Mapping[str, float] | None = None,
     ) -> None:
         """Check the bounds and put them in order.
 
@@ -91,9 +90,9 @@ class MixtureSpace:
         *,
         budget: float,
         max_epochs: float = 4.0,
-        lower: Bounds | None = None,
-        upper: Bounds | None = None,
-        at_least: Bounds | None = None,
+        lower: Mapping[str, float] | None = None,
+        upper: Mapping[str, float] | None = None,
+        at_least: Mapping[str, float] | None = None,
     ) -> MixtureSpace:
         """Cap every domain at ``max_epochs`` passes over its tokens.
 
@@ -140,12 +139,11 @@ class MixtureSpace:
         d = self.dimension
         return LinearConstraints(self.bounds, np.arange(d), np.ones(d), 1.0)
 
-    def to_array(self, weights: Bounds) -> Array:
-        """Put weights into columns, ``d`` array; every domain must be named, and no other."""
-        raise_faults(self._label_faults(weights, "weights"), "these weights do not name the domains of the space")
-        return np.array([float(weights[name]) for name in self.domains])
+    def to_array(self, weights: Weights) -> Array:
+        """Put weights into columns, ``d`` array; every domain must be named, and no other. Bounds are not checked."""
+        return self._columns(weights, "weights")
 
-    def to_arrays(self, mixtures: Iterable[Bounds]) -> Array:
+    def to_arrays(self, mixtures: Iterable[Weights]) -> Array:
         """Put ``n`` mixtures into rows, ``n x d`` array."""
         return np.array([self.to_array(weights) for weights in mixtures]).reshape(-1, self.dimension)
 
@@ -206,14 +204,15 @@ class MixtureSpace:
 
     def natural(self, tokens: Mapping[str, float]) -> Array:
         """Shares in proportion to ``tokens``, projected onto the polytope; ``d`` array."""
-        faults = self._label_faults(tokens, "tokens")
-        raise_faults(faults, "these token counts do not name the domains of the space")
-        counts = np.array([float(tokens[name]) for name in self.domains])
-        if not (np.isfinite(counts).all() and counts.min() >= 0.0 and counts.sum() > 0.0):
-            raise SpaceError(f"token counts must be non-negative, not all zero: {dict(tokens)}")
+        counts = self._columns(tokens, "tokens")
+        if counts.min() < 0.0 or counts.sum() <= 0.0:
+            name = self.domains[int(counts.argmin())]
+            raise SpaceError(
+                f"domain '{name}' has {counts.min():,.0f} tokens; counts start at 0, and one must be above"
+            )
         return self.project(counts / counts.sum())
 
-    def faults_of(self, weights: Bounds, *, tolerance: float = 1e-6) -> list[Fault]:
+    def faults_of(self, weights: Weights, *, tolerance: float = 1e-6) -> list[Fault]:
         """All that keeps weights from being a mixture of this space; bounds and sum hold within ``tolerance``."""
         faults = self._label_faults(weights, "weights")
         for name, low, high in zip(self.domains, self.lower, self.upper, strict=True):
@@ -233,9 +232,18 @@ class MixtureSpace:
             faults.append(Fault("weights", f"the weights sum to {total:.6g}, not to 1; divide them by their sum"))
         return faults
 
-    def check(self, weights: Bounds, *, tolerance: float = 1e-6) -> None:
+    def check(self, weights: Weights, *, tolerance: float = 1e-6) -> None:
         """Raise FaultsError, every domain named, unless ``weights`` are a mixture of this space."""
         raise_faults(self.faults_of(weights, tolerance=tolerance), "these weights are no mixture of the space")
+
+    def _columns(self, values: Mapping[str, float], where: str) -> Array:
+        """Values in the order of the domains, ``d`` array."""
+        faults = self._label_faults(values, where)
+        for name in self.domains:
+            if name in values and number(values[name]) is None:
+                faults.append(Fault(f"{where}.{name}", f"domain '{name}' has {values[name]!r}, not a finite number"))
+        raise_faults(faults, f"these {where} do not fit the domains of the space")
+        return column(self.domains, values, 0.0)
 
     def _label_faults(self, names: Iterable[str], where: str) -> list[Fault]:
         """Domains that are missing or unknown."""

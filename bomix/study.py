@@ -19,7 +19,7 @@ from bomix.history import History
 from bomix.io import records
 from bomix.io.store import FolderStore, MemoryStore
 from bomix.resolution import Resolution, reopen, resolve
-from bomix.trial import CONFIRM, IMPORTED, Candidate, Failure, Outcome, Record, Result, Trial, Weights
+from bomix.trial import CONFIRM, IMPORTED, UNCOUNTED_ORIGINS, Candidate, Failure, Outcome, Record, Result, Trial, Weights
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -314,7 +314,7 @@ class Study:
 
     def _search_seed(self, weights: Weights, history: History) -> int:
         """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""
-        asked = history.asked
+        asked = [record for record in history.records if record.trial.origin not in UNCOUNTED_ORIGINS]
         if not self.spec.paired:
             return self.spec.seed + len(asked)
         return self.spec.seed + sum(_equal(record.trial.weights, weights) for record in asked)

@@ -1,10 +1,10 @@
 """The uniform measure on the simplex cut by a box, as a map from the unit cube.
 
 The map is conditional inversion. In units of the free mass every point is ``y`` with ``0 <= y_j <= c_j`` and
-``sum y = 1``. Fill the coordinates in turn: when ``s`` is left for coordinate ``k`` and all later ones, the amount ``z``
-that the later ones keep has a density proportional to ``g(z)`` on the admissible interval, where ``g`` is the density of
-a sum of independent uniforms on ``[0, c_j], j > k``. So one table of its integral ``G`` per coordinate is enough, and
-the tables follow from the last to the first without quadrature: ``g_k(s)`` is proportional to
+``sum y = 1``. Fill the coordinates in turn: when ``s`` is left for coordinate ``k`` and all later ones, the amount
+``z`` that the later ones keep has a density proportional to ``g(z)`` on the admissible interval, where ``g`` is the
+density of a sum of independent uniforms on ``[0, c_j], j > k``. So one table of its integral ``G`` per coordinate is
+enough, and the tables follow from the last to the first without quadrature: ``g_k(s)`` is proportional to
 ``G_{k+1}(s) - G_{k+1}(s - c_k)``.
 
 ``g`` spans hundreds of orders of magnitude. Tilting it by ``exp(-lambda z)``, which is constant on the polytope, with

@@ -104,7 +104,7 @@ class LiveObserver(Observer):
         self._console.print(text, markup=False, highlight=False)
         self._draw()
 
-    def finished(self, study: Study) -> None:
+    def closed(self) -> None:
         """Close the view."""
         self._live.stop()
 

@@ -14,7 +14,7 @@ from bomix.execution.local import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
 from bomix.io import lock
 from bomix.io.store import FolderStore
-from bomix.trial import CONFIRM, IMPORTED, Failure, Outcome, Record, Trial
+from bomix.trial import UNCOUNTED_ORIGINS, Failure, Outcome, Record, Trial
 
 if TYPE_CHECKING:
     from bomix.study import Study
@@ -46,11 +46,13 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
         study.prepare()
         history = study.history
         pending = [record.trial for record in history.pending]
-        observer.began(study, pending)
         queue = _Queue(study, pending)
-        if queue.has_next():
-            _run(study, queue, observer)
-        observer.finished(study)
+        try:
+            observer.began(study, pending)
+            if queue.has_next():
+                _run(study, queue, observer)
+        finally:
+            observer.closed()
 
 
 class _Queue:
@@ -90,8 +92,8 @@ class _Queue:
     def _within_budget(self) -> bool:
         budget = self._study.spec.budget
         history = self._study.history
-        done = [record for record in history.completed if record.trial.origin not in (IMPORTED, CONFIRM)]
-        waiting = sum(record.trial.origin not in (IMPORTED, CONFIRM) for record in history.pending)
+        done = [record for record in history.completed if record.trial.origin not in UNCOUNTED_ORIGINS]
+        waiting = sum(record.trial.origin not in UNCOUNTED_ORIGINS for record in history.pending)
         if len(done) + waiting >= budget.trials:
             return False
         seconds = sum(record.result.cost or 0.0 for record in done)

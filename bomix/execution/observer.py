@@ -33,5 +33,5 @@ class Observer:
     def ended(self, study: Study, record: Record) -> None:
         """A trial's outcome is durable."""
 
-    def finished(self, study: Study) -> None:
-        """The budget is spent."""
+    def closed(self) -> None:
+        """The run is over: the budget is spent, it was interrupted, or it failed."""

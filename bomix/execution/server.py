@@ -17,6 +17,7 @@ import pickle
 import select
 import signal
 import sys
+from collections import deque
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)  # prints of imported packages belong to the log, not among the messages
     lines = _Lines(inbox)
-    header = lines.wait()
+    _, header = lines.next(None)
     if header is None:
         return
     sys.path[:] = header["sys_path"]
@@ -58,7 +59,8 @@ def main() -> None:
 def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
     children: dict[int, int] = {}
     while True:
-        for message in lines.ready(TICK):
+        arrived, message = lines.next(TICK)
+        if arrived:
             if message is None:
                 for pid in children:
                     with contextlib.suppress(ProcessLookupError):
@@ -98,27 +100,24 @@ def _send(descriptor: int, message: dict[str, Any]) -> None:
 
 
 class _Lines:
-    """Messages from a descriptor, without a buffer that a forked child would inherit half-read."""
+    """Messages from a descriptor; None stands for its end."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._rest = b""
+        self._queue: deque[dict[str, Any] | None] = deque()
 
-    def ready(self, timeout: float) -> list[dict[str, Any] | None]:
-        """The messages that arrive within ``timeout`` seconds; None stands for the end of the input."""
-        if not select.select([self._descriptor], [], [], timeout)[0]:
-            return []
-        chunk = os.read(self._descriptor, 1 << 16)
-        if not chunk:
-            return [None]
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        return [json.loads(line) for line in lines]
-
-    def wait(self) -> dict[str, Any] | None:
-        """The next message; None at the end of the input."""
-        while True:
-            if messages := self.ready(3600.0):
-                return messages[0]
+    def next(self, timeout: float | None) -> tuple[bool, dict[str, Any] | None]:
+        """Whether a message arrived within ``timeout`` seconds (None waits for ever), and the message."""
+        while not self._queue:
+            if not select.select([self._descriptor], [], [], timeout)[0]:
+                return False, None
+            chunk = os.read(self._descriptor, 1 << 16)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            self._queue.extend(json.loads(line) for line in lines)
+            if not chunk:
+                self._queue.append(None)
+        return True, self._queue.popleft()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 from bomix.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
-    from botorch.acquisition import AcquisitionFunction
+    from botorch.acquisition.acquisition import AcquisitionFunction
     from botorch.acquisition.objective import ScalarizedPosteriorTransform
     from botorch.models.model import Model
     from torch import Tensor
@@ -96,7 +96,7 @@ class LogEI:
         from botorch.acquisition.logei import qLogExpectedImprovement
 
         transform = aggregate.negated()
-        best_f = incumbent(model, aggregate, X_observed)
+        best_f = -objective_mean(model, aggregate, X_observed).min()
         if X_pending is None or not len(X_pending):
             return LogExpectedImprovement(model, best_f, posterior_transform=transform)
         return qLogExpectedImprovement(
@@ -147,13 +147,13 @@ def posterior_mean(model: Model, aggregate: Aggregate) -> AcquisitionFunction:
     return PosteriorMean(model, posterior_transform=aggregate.negated())
 
 
-def incumbent(model: Model, aggregate: Aggregate, X_observed: Tensor) -> Tensor:
-    """The largest posterior mean, on BoTorch's side of the sign, among ``n x d`` mixtures that were tried."""
+def objective_mean(model: Model, aggregate: Aggregate, X: Tensor) -> Tensor:
+    """Posterior mean of the objective at ``n x d`` mixtures, ``n``; less is better."""
     import torch
 
     with torch.no_grad():
-        mean: Tensor = model.posterior(X_observed.unsqueeze(-2), posterior_transform=aggregate.negated()).mean
-    return mean.max()
+        posterior: Any = model.posterior(X.unsqueeze(-2), posterior_transform=aggregate.transform())
+    return torch.as_tensor(posterior.mean).flatten()
 
 
 def _sampler(samples: int, seed: int) -> Any:

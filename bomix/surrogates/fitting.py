@@ -19,7 +19,7 @@ from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.priors import LogNormalPrior
 
 from bomix.surrogates.independent import noisy_factor
-from bomix.surrogates.lbfgs import Minimum, minimize
+from bomix.surrogates.lbfgs import minimize
 
 if TYPE_CHECKING:
     from gpytorch.kernels import Kernel
@@ -181,7 +181,9 @@ def _criterion(
     """Negative log posterior density ``b`` and generalised-least-squares means ``b``."""
     seen = ~targets.isnan()
     covariance = covar_module(encoded).to_dense().expand(len(targets), -1, -1)
-    density, means = _LogMarginal.apply(covariance, likelihood.noise.squeeze(-1), targets.nan_to_num(0.0), seen)
+    density, means = _LogMarginal.apply(  # type: ignore[no-untyped-call]
+        covariance, likelihood.noise.squeeze(-1), targets.nan_to_num(0.0), seen
+    )
     for module in (covar_module, likelihood):
         for _, owner, prior, closure, _ in module.named_priors():
             density = density + prior.log_prob(closure(owner)).reshape(len(targets), -1).sum(dim=-1)

@@ -46,7 +46,7 @@ class GP:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         found = []
-        if self.eps is not None and self.eps < 0 or (self.eps == 0 and self.encoding != "raw"):
+        if (self.eps is not None and self.eps < 0) or (self.eps == 0 and self.encoding != "raw"):
             found.append(Fault("eps", f"eps is {self.eps}: gradients at zero need an offset above 0, 1e-4 say"))
         if self.lengthscale <= 0:
             found.append(Fault("lengthscale", f"lengthscale is {self.lengthscale}; give a positive number"))

@@ -29,7 +29,7 @@ _JITTER = 1e-9
 _MIN_VARIANCE = 1e-14
 
 
-class IndependentGPs(Model, FantasizeMixin):  # type: ignore[misc]
+class IndependentGPs(Model, FantasizeMixin):
     """One exact Gaussian process per metric, jointly Gaussian through a fixed correlation.
 
     Args:
@@ -78,7 +78,7 @@ class IndependentGPs(Model, FantasizeMixin):  # type: ignore[misc]
     @property
     def _noise(self) -> Tensor:
         """``m`` noise variances on the standardised scale."""
-        return self.likelihood.noise.squeeze(-1)
+        return torch.as_tensor(self.likelihood.noise).squeeze(-1)
 
     @property
     def num_outputs(self) -> int:
@@ -88,13 +88,13 @@ class IndependentGPs(Model, FantasizeMixin):  # type: ignore[misc]
     @property
     def batch_shape(self) -> torch.Size:
         """Batch of fantasies; empty for a fitted model."""
-        return torch.broadcast_shapes(self.train_X.shape[:-2], self.train_Y.shape[:-2])
+        return _broadcast(self.train_X.shape[:-2], self.train_Y.shape[:-2])
 
     def transform_inputs(self, X: Tensor, input_transform: torch.nn.Module | None = None) -> Tensor:
         """Encode ``batch x q x d`` weights."""
         return self.encoding.transform(X) if input_transform is None else input_transform(X)
 
-    def posterior(
+    def posterior(  # type: ignore[override]
         self,
         X: Tensor,
         output_indices: list[int] | None = None,
@@ -210,6 +210,7 @@ def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
     there = seen.to(covariance)
     diagonal = torch.where(seen, noise.unsqueeze(-1), 1.0)
     matrix = covariance * there.unsqueeze(-1) * there.unsqueeze(-2) + torch.diag_embed(diagonal)
+    factor: Tensor
     factor, info = torch.linalg.cholesky_ex(matrix)
     for jitter in (1e-8, 1e-6, 1e-4):
         if not info.any():
@@ -234,13 +235,19 @@ def _factors(covariance: Tensor) -> Tensor:
         return covariance.sqrt()
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach()
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
+    factor: Tensor
     for jitter in (_JITTER, 1e-7, 1e-5, 1e-3):
         factor, info = torch.linalg.cholesky_ex(covariance + jitter * scale * eye)
         if not info.any():
             return factor
-    return torch.linalg.cholesky(covariance + 1e-1 * scale * eye)
+    factor = torch.linalg.cholesky(covariance + 1e-1 * scale * eye)
+    return factor
+
+
+def _broadcast(first: torch.Size, second: torch.Size) -> torch.Size:
+    return torch.Size(torch.broadcast_shapes(first, second))  # type: ignore[no-untyped-call]
 
 
 def _append(rows: Tensor, more: Tensor) -> Tensor:
-    batch = torch.broadcast_shapes(rows.shape[:-2], more.shape[:-2])
+    batch = _broadcast(rows.shape[:-2], more.shape[:-2])
     return torch.cat([rows.expand(*batch, *rows.shape[-2:]), more.expand(*batch, *more.shape[-2:])], dim=-2)

@@ -32,10 +32,21 @@ _DOCUMENTED = (
     *("pandas", "pyarrow", "pyro", "scipy", "sklearn", "sympy", "torch", "transformers", "xarray"),
 )
 # Tests, bundled wheels' folders, and tables of characters and of help texts, which are no programs.
-_SKIPPED_FOLDERS = frozenset({
-    *("__pycache__", "dist-packages", "encodings", "ensurepip", "idle_test", "idlelib", "lib-dynload", "pydoc_data"),
-    *("site-packages", "test", "tests", "turtledemo"),
-})
+_SKIPPED_FOLDERS = frozenset(
+    {
+        *(
+            "__pycache__",
+            "dist-packages",
+            "encodings",
+            "ensurepip",
+            "idle_test",
+            "idlelib",
+            "lib-dynload",
+            "pydoc_data",
+        ),
+        *("site-packages", "test", "tests", "turtledemo"),
+    }
+)
 _PROSE = ("AUTHORS", "COPYING", "COPYRIGHT", "LICENCE", "LICENSE", "NOTICE", "README")
 
 

@@ -132,7 +132,7 @@ def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
         with hardware.autocast():
             logits = forward(input_ids=tokens[:, :-1]).logits
         loss = _cross_entropy(logits, tokens[:, 1:])
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if settings.clip:
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
         optimizer.step()

@@ -63,7 +63,8 @@ class Model:
         heads: Attention heads.
         intermediate: Width of the feed-forward part. By default 8/3 of ``hidden`` rounded to a multiple of 32
             (``llama``) or 4 times ``hidden`` (``gpt_neox``): ``12 * layers * hidden^2`` parameters either way.
-        tie_embeddings: One matrix for reading and writing tokens.
+        tie_embeddings: One matrix for reading and writing tokens. Two learn faster: at the size and budget of the
+            first study the loss is 0.13 nats lower, at the same cost.
     """
 
     architecture: Literal["llama", "gpt_neox"] = "llama"
@@ -72,7 +73,7 @@ class Model:
     layers: int | None = None
     heads: int | None = None
     intermediate: int | None = None
-    tie_embeddings: bool = True
+    tie_embeddings: bool = False
 
     def faults(self) -> list[Fault]:
         """Unknown sizes, and numbers that make no decoder."""
@@ -136,6 +137,8 @@ class Model:
         import torch
         from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
+        from bomix.training import attention
+
         raise_faults(self.faults())
         shape = self.shape()
         options: dict[str, Any] = {
@@ -151,7 +154,7 @@ class Model:
             "eos_token_id": None,
             # The library's 0.02 suits widths of a thousand and more; this is the same at 1000 and grows below.
             "initializer_range": (2.0 / (5.0 * shape.hidden)) ** 0.5,
-            "attn_implementation": "sdpa",
+            "attn_implementation": attention.register(),
         }
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

@@ -68,8 +68,8 @@ records of those runs give AdamW, rate 3e-3, cosine to 3e-5, weight decay 0.033,
 tokens per parameter a warm-up of 100 to 400 steps out of some 1,500 (5 % is ours), batches of 64 sequences of
 2,048 tokens and more. Their normalised queries and keys and their z-loss are not reproduced.
 
-``belenki2025``: as stated, with batches of 512 sequences of 1,024 tokens. Whether Adafactor scales its steps by the size
-of the parameters is not stated; here it does not, so that the rate means what it means for AdamW.
+``belenki2025``: as stated, with batches of 512 sequences of 1,024 tokens. Whether Adafactor scales its steps by the
+size of the parameters is not stated; here it does not, so that the rate means what it means for AdamW.
 
 ``liu2025``: AdamW, rate 4e-4, cosine, 1,000 steps of 1M tokens are stated. The published code gives the betas, the
 weight decay, the clipping, the floor of 1e-5 (for its 1B model) and 100 steps of warm-up (for its 1M proxies, whose
@@ -135,9 +135,9 @@ class Optimization:
 def rate_at(settings: Settings, step: int, steps: int) -> float:
     """The learning rate of one step.
 
-    With ``m = warmup * steps``, the rate rises as ``rate * (step + 1) / m`` while ``step + 1 < m``, and then follows the
-    schedule at ``t = (step - m) / (steps - m)``: ``1 - (1 - floor) t``, ``floor + (1 - floor) (1 + cos(pi t)) / 2`` or
-    ``floor^t``, times ``rate``. So ``t`` reaches one just after the last step: no step is spent at a rate of zero.
+    With ``m = warmup * steps``, the rate rises as ``rate * (step + 1) / m`` while ``step + 1 < m``, and then follows
+    the schedule at ``t = (step - m) / (steps - m)``: ``1 - (1 - floor) t``, ``floor + (1 - floor) (1 + cos(pi t)) / 2``
+    or ``floor^t``, times ``rate``. So ``t`` reaches one just after the last step: no step is spent at a rate of zero.
 
     Args:
         settings: Peak, schedule, floor, warm-up.
@@ -173,5 +173,8 @@ def build_optimizer(settings: Settings, model: nn.Module) -> Optimizer:
     if settings.optimizer == "adafactor":
         from transformers import Adafactor
 
-        return Adafactor(groups, lr=settings.rate, scale_parameter=False, relative_step=False, warmup_init=False)
+        found: Optimizer = Adafactor(
+            groups, lr=settings.rate, scale_parameter=False, relative_step=False, warmup_init=False
+        )
+        return found
     return torch.optim.AdamW(groups, lr=settings.rate, betas=(settings.beta1, settings.beta2), fused=True)

@@ -157,7 +157,8 @@ def _parquet(path: Path, field: str) -> Iterator[str]:
                 names = _some(file.schema_arrow.names)
                 raise DataError(f"{path}: no column '{field}' (there are: {names}); set the source's `field`")
             for batch in file.iter_batches(batch_size=1024, columns=[field], use_threads=False):
-                for row, text in enumerate(batch.column(0).to_pylist(), start=row + 1):
+                for text in batch.column(0).to_pylist():
+                    row += 1
                     if not isinstance(text, str):
                         raise DataError(f"{path}, row {row}: column '{field}' holds {text!r:.40}, not a string")
                     yield text

@@ -48,7 +48,8 @@ class Files:
         matched = {pattern: _match(pattern, root) for pattern in self.paths}
         if empty := [pattern for pattern, paths in matched.items() if not paths]:
             listed = ", ".join(f"'{pattern}'" for pattern in empty)
-            raise DataError(f"no file matches {listed} (looked in {root.absolute()}); correct the path or put files there")
+            place = root.absolute()
+            raise DataError(f"no file matches {listed} (looked in {place}); correct the path or put files there")
         files = tuple(sorted({path for paths in matched.values() for path in paths}))
         for path in files:
             suffix_of(path)
@@ -129,9 +130,9 @@ class Hub:
         # The network, the hub and the builders of datasets raise errors of a dozen unrelated classes.
         except Exception as error:
             raise DataError(
-                f"dataset '{self.name}' cannot be read after row {row} ({type(error).__name__}: {error}); check the name, "
-                "config, split and revision and that the hub can be reached, or download the dataset "
-                "and name its folder"
+                f"dataset '{self.name}' cannot be read after row {row} ({type(error).__name__}: {error}); check the "
+                "name, config, split and revision and that the hub can be reached, or download the dataset and name "
+                "its folder"
             ) from error
 
     def _rows(self) -> Any:
@@ -143,11 +144,12 @@ class Hub:
         return rows.select_columns([self.field]) if columns and self.field in columns else rows
 
     def _text(self, record: dict[str, Any], row: int) -> str:
+        place = f"dataset '{self.name}', row {row}"
         if self.field not in record:
             known = ", ".join(sorted(record)) or "none"
-            raise DataError(f"dataset '{self.name}', row {row}: no column '{self.field}' (there are: {known}); set `field`")
+            raise DataError(f"{place}: no column '{self.field}' (there are: {known}); set the source's `field`")
         if not isinstance(text := record[self.field], str):
-            raise DataError(f"dataset '{self.name}', row {row}: column '{self.field}' holds {text!r:.40}, not a string")
+            raise DataError(f"{place}: column '{self.field}' holds {text!r:.40}, not a string")
         return text
 
 

@@ -24,14 +24,12 @@ _FAST = "tokenizer.json"
 
 
 class TokenizerSpec(Protocol):
-    """What stands in a study file as ``tokenizer``.
-
-    Attributes:
-        sample_bytes: UTF-8 bytes of training text that :meth:`build` wants to see; 0 for none.
-    """
+    """What stands in a study file as ``tokenizer``."""
 
     @property
-    def sample_bytes(self) -> int: ...
+    def sample_bytes(self) -> int:
+        """UTF-8 bytes of training text that :meth:`build` wants to see; 0 for none."""
+        ...
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields alone."""
@@ -133,7 +131,7 @@ class BytePair:
         """What is wrong with the fields alone."""
         found = []
         if self.vocabulary < 257:
-            found.append(Fault("vocabulary", f"is {self.vocabulary}; 256 bytes and the end of document need at least 257"))
+            found.append(Fault("vocabulary", f"is {self.vocabulary}; 256 bytes and the end of document need 257"))
         if self.sample_bytes < 1:
             found.append(Fault("sample_bytes", f"is {self.sample_bytes}; must be at least 1"))
         return found
@@ -148,9 +146,9 @@ class BytePair:
         from tokenizers import Tokenizer as Backend
         from tokenizers import decoders, models, pre_tokenizers, trainers
 
-        backend = Backend(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-        backend.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+        backend: Any = Backend(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=self.vocabulary,
             special_tokens=[_END],
@@ -199,8 +197,8 @@ class Pretrained:
         except Exception as error:
             reason = str(error).strip().splitlines() or [""]
             raise DataError(
-                f"tokenizer '{self.name}' cannot be loaded ({type(error).__name__}: {reason[0]}); check the name and that "
-                "the hub can be reached, or name a folder that holds a tokenizer, or use `kind: bpe`"
+                f"tokenizer '{self.name}' cannot be loaded ({type(error).__name__}: {reason[0]}); check the name and "
+                "that the hub can be reached, or name a folder that holds a tokenizer, or use `kind: bpe`"
             ) from error
         if loaded.eos_token_id is None:
             raise DataError(

@@ -48,7 +48,8 @@ class TokenSet:
             ``b x (length + 1)`` int64 array; inputs are ``[:, :-1]``, targets ``[:, 1:]``.
         """
         offsets = np.asarray(index, dtype=np.int64)[:, None] * length + np.arange(length + 1)
-        return self.tokens[offsets].astype(np.int64)
+        windows: np.ndarray = self.tokens[offsets].astype(np.int64)
+        return windows
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,243 @@
+"""A proxy: a small language model trained from scratch on the mixture."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from bomix.errors import Fault, raise_faults
+from bomix.preparation import DomainStats, Preparation
+from bomix.problem import Fidelity, Metric
+from bomix.protocols import Source, TokenizerSpec
+from bomix.training.corpus import CorpusSpec
+from bomix.training.models import Model
+from bomix.training.optim import Optimization
+from bomix.training.tokenizer import BytePair
+from bomix.trial import Result, Trial
+
+if TYPE_CHECKING:
+    from bomix.training.loop import Run, Trained
+    from bomix.training.tokens import Corpus
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Trains a decoder on the mixture and measures its loss on a validation set of each domain.
+
+    The seed of a trial decides the initial parameters and the order of the sequences, by two separate streams, so
+    that trials of the same seed differ in the mixture alone.
+
+    Attributes:
+        sources: Domain name to its text; a study fills it from its domains.
+        validation: Further validation sets, name to text; each domain has one of its own name already.
+        tokenizer: Trained on the domains, or one that exists.
+        corpus: How text becomes training and validation tokens.
+        model: Shape of the decoder.
+        sequence_length: Tokens of context.
+        batch_sequences: Sequences per optimizer step.
+        tokens: Training tokens of a trial. One of this and the next must be given.
+        tokens_per_parameter: Training tokens per non-embedding parameter; 20 is Chinchilla's.
+        optimization: Optimizer and schedule.
+        validation_sequences: Sequences per validation set that the final loss is measured on, at most.
+        curve_points: How often the loss is measured over a run, the end included.
+        curve_sequences: Sequences per validation set for the points before the end, at most.
+        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:0``.
+        dtype: ``auto`` (bfloat16 where the device multiplies in it), ``bf16`` or ``fp32``.
+        compile: Whether to use ``torch.compile``; ``auto`` does on CUDA.
+        threads: CPU threads of a trial; two trials of one thread each are faster than one of two.
+        init_seed: Fixes the initial parameters over all trials, replicates included.
+        data_seed: Fixes the order of the sequences likewise.
+        save_model: Keep the trained model, in the format of ``transformers``, as the artifact ``model``.
+    """
+
+    preload: ClassVar[tuple[str, ...]] = ("bomix.training.loop", "transformers.models.llama.modeling_llama")
+    """What a process that forks trials should import first. None of it touches a GPU."""
+
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    validation: Mapping[str, Source] = field(default_factory=dict)
+    tokenizer: TokenizerSpec = BytePair()
+    corpus: CorpusSpec = CorpusSpec()
+    model: Model = Model()
+    sequence_length: int = 256
+    batch_sequences: int = 1
+    tokens: int | None = None
+    tokens_per_parameter: float | None = None
+    optimization: Optimization = Optimization()
+    validation_sequences: int = 128
+    curve_points: int = 4
+    curve_sequences: int = 16
+    device: str = "auto"
+    dtype: Literal["auto", "bf16", "fp32"] = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    threads: int = 1
+    init_seed: int | None = None
+    data_seed: int | None = None
+    save_model: bool = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields of its own; each part looks after its own."""
+        counts = ("sequence_length", "batch_sequences", "validation_sequences", "curve_points", "curve_sequences")
+        found = [
+            Fault(name, f"expected a positive number, found {value}")
+            for name in (*counts, "threads", "tokens", "tokens_per_parameter")
+            if (value := getattr(self, name)) is not None and value <= 0
+        ]
+        found += [
+            Fault(name, f"expected 0 or more, found {value}")
+            for name in ("init_seed", "data_seed")
+            if (value := getattr(self, name)) is not None and value < 0
+        ]
+        if (self.tokens is None) == (self.tokens_per_parameter is None):
+            both = "both are given" if self.tokens is not None else "neither is given"
+            found.append(Fault("tokens", f"give one of tokens and tokens_per_parameter (20 is Chinchilla's); {both}"))
+        elif not found and not self.model.faults() and self._budget() < self._step_tokens:
+            found.append(Fault("tokens", f"{self._budget()} tokens are less than one step of {self._step_tokens}"))
+        if not _DEVICE.fullmatch(self.device):
+            found.append(Fault("device", f"expected auto, cpu, cuda or cuda:0, found '{self.device}'"))
+        return found
+
+    def relative_to(self, folder: Path) -> Proxy:
+        """The same with every relative path taken from ``folder``."""
+
+        def moved(part: Any) -> Any:
+            relative = getattr(part, "relative_to", None)
+            return part if relative is None else relative(folder)
+
+        return replace(
+            self,
+            sources={name: moved(source) for name, source in self.sources.items()},
+            validation={name: moved(source) for name, source in self.validation.items()},
+            tokenizer=moved(self.tokenizer),
+            corpus=moved(self.corpus),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps: as many whole ones as the budget holds."""
+        return max(1, self._budget() // self._step_tokens)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """Non-embedding parameters, and the tokens that a trial really trains on."""
+        return Fidelity(self.model.non_embedding_parameters(), self.steps * self._step_tokens)
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        """Build the corpus, or find it built.
+
+        Raises:
+            FaultsError: Everything that is wrong with fields, sources and tokenizer, together.
+        """
+        from bomix.training import corpus
+
+        raise_faults([*self._field_faults(), *self._missing_sources(domains)])
+        sources = {name: self.sources[name] for name in domains}
+        built = corpus.build(
+            sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
+        )
+        return Preparation(
+            metrics=tuple(Metric(name) for name in built.validation),
+            domains={
+                name: DomainStats(len(tokens.tokens), tokens.documents, tokens.bytes_per_token)
+                for name, tokens in built.train.items()
+            },
+            fidelity=self.fidelity,
+            provenance={"tokenizer": built.tokenizer_hash, **built.hashes},
+            info={
+                "vocabulary": built.vocabulary,
+                "parameters": self.model.parameters(built.vocabulary),
+                "steps": self.steps,
+                "validation_tokens": {name: len(tokens.tokens) for name, tokens in built.validation.items()},
+            },
+        )
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """Train on the mixture and measure.
+
+        Raises:
+            EvaluationError: The training failed.
+            DataError: The corpus is gone or damaged.
+        """
+        from bomix.training import corpus, loop
+
+        loaded = corpus.load(
+            self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
+        )
+        trained = loop.train(loaded, self.run(trial))
+        artifacts = {}
+        if self.save_model:
+            trained.model.save_pretrained(workdir / "model")
+            artifacts["model"] = "model"
+        return Result(
+            losses={name: found.loss for name, found in trained.evaluations.items()},
+            sems={name: found.sem for name, found in trained.evaluations.items() if math.isfinite(found.sem)},
+            realized=trained.plan.realized,
+            epochs=trained.plan.epochs,
+            cost=trained.seconds,
+            curve=trained.curve,
+            artifacts=artifacts,
+            info=self._info(trained, loaded),
+        )
+
+    def run(self, trial: Trial) -> Run:
+        """The training run of a trial."""
+        from bomix.training.loop import Run, seeds
+
+        init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
+        return Run(
+            weights=dict(trial.weights),
+            steps=self.steps,
+            init_seed=init_seed,
+            data_seed=data_seed,
+            model=self.model,
+            optimization=self.optimization,
+            sequence_length=self.sequence_length,
+            batch_sequences=self.batch_sequences,
+            validation_sequences=self.validation_sequences,
+            curve_points=self.curve_points,
+            curve_sequences=self.curve_sequences,
+            device=self.device,
+            dtype=self.dtype,
+            compile=self.compile,
+            threads=self.threads,
+        )
+
+    @property
+    def _step_tokens(self) -> int:
+        return self.batch_sequences * self.sequence_length
+
+    def _budget(self) -> int:
+        if self.tokens is not None:
+            return self.tokens
+        return round((self.tokens_per_parameter or 0.0) * self.model.non_embedding_parameters())
+
+    def _field_faults(self) -> Iterator[Fault]:
+        """Those of a proxy that no study file made, whose loader would have found them."""
+        parts = {"": self.faults(), "model.": self.model.faults(), "optimization.": self.optimization.faults()}
+        for prefix, faults in parts.items():
+            yield from (Fault(f"evaluator.{prefix}{fault.where}", fault.what) for fault in faults)
+
+    def _missing_sources(self, domains: Sequence[str]) -> Iterator[Fault]:
+        for name in domains:
+            if self.sources.get(name) is None:
+                yield Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
+
+    def _info(self, trained: Trained, loaded: Corpus) -> dict[str, Any]:
+        return {
+            "device": trained.hardware.device,
+            "dtype": trained.hardware.dtype,
+            "compiled": trained.hardware.compile,
+            "tokens_per_second": round(trained.tokens_per_second, 1),
+            "steps": self.steps,
+            "tokens": self.fidelity.tokens,
+            "non_embedding_parameters": self.fidelity.params,
+            "parameters": self.model.parameters(loaded.vocabulary),
+            "training_loss": float(trained.training_losses[-max(1, self.steps // 20) :].mean()),
+            "bits_per_byte": {name: found.bits_per_byte for name, found in trained.evaluations.items()},
+            "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
+        }

@@ -1,0 +1,185 @@
+"""The proxy from study file to result, on a few kilobytes of text."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bomix import config
+from bomix.errors import DataError, FaultsError
+from bomix.evaluators.proxy import Proxy
+from bomix.protocols import PreparingEvaluator
+from bomix.training.corpus import CorpusSpec, load
+from bomix.training.models import Model
+from bomix.training.optim import Optimization
+from bomix.training.sources import Files
+from bomix.training.tokenizer import BytePair
+from bomix.trial import Trial
+
+WORDS = {"code": "def return import class self lambda", "prose": "the of and moon river quietly"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("a study")
+    rng = np.random.default_rng(0)
+    for name, words in {**WORDS, "extra": "river class moon"}.items():
+        (root / name).mkdir()
+        for k in range(60):
+            text = " ".join(rng.choice(words.split(), 60))
+            (root / name / f"{k:02d}.txt").write_text(f"{k} {text}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def proxy(folder):
+    spec = Proxy(
+        sources={name: Files(paths=(f"{name}/*.txt",)) for name in WORDS},
+        validation={"extra": Files(paths=("extra/*.txt",))},
+        tokenizer=BytePair(vocabulary=300),
+        corpus=CorpusSpec(cache="cache", validation_share=0.3),
+        model=Model(hidden=32, layers=1, heads=2),
+        sequence_length=16,
+        batch_sequences=2,
+        tokens=3_300,
+        optimization=Optimization(rate=1e-2),
+        curve_points=3,
+        device="cpu",
+        dtype="fp32",
+        save_model=True,
+    )
+    return spec.relative_to(folder)
+
+
+@pytest.fixture(scope="module")
+def prepared(proxy):
+    return proxy.prepare(tuple(WORDS))
+
+
+@pytest.fixture(scope="module")
+def outcome(proxy, prepared, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("attempt")
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, seed=5, origin="sobol")
+    return pickle.loads(pickle.dumps(proxy)).evaluate(trial, workdir), workdir
+
+
+def test_it_is_a_preparing_evaluator(proxy):
+    assert isinstance(proxy, PreparingEvaluator)
+
+
+def test_preparation_tells_metrics_domains_scale_and_hashes(proxy, prepared, folder):
+    assert {metric.name for metric in prepared.metrics} == {"code", "prose", "extra"}
+    assert set(prepared.domains) == set(WORDS)
+    assert all(stats.tokens > 500 and stats.bytes_per_token > 1 for stats in prepared.domains.values())
+    assert prepared.fidelity.params == proxy.model.non_embedding_parameters()
+    assert prepared.fidelity.tokens == 103 * 32
+    keys = {"tokenizer", "train/code", "train/prose", "validation/code", "validation/prose", "validation/extra"}
+    assert set(prepared.provenance) == keys
+
+
+def test_a_result_holds_every_metric_and_what_was_really_drawn(outcome, prepared):
+    result, _ = outcome
+    assert set(result.losses) == set(result.sems) == {metric.name for metric in prepared.metrics}
+    assert result.realized == {"code": 144 / 206, "prose": 62 / 206}
+    for name, epochs in result.epochs.items():
+        sequences = (prepared.domains[name].tokens - 1) // 16
+        assert epochs == pytest.approx(result.realized[name] * 206 / sequences)
+    assert list(result.curve.steps) == [35, 69, 103]
+    assert all(result.curve.losses[name][-1] == loss for name, loss in result.losses.items())
+    assert result.losses["code"] < result.curve.losses["code"][0]
+    assert result.cost > 0
+    assert result.info["device"] == "cpu"
+    assert result.info["steps"] == 103
+
+
+def test_the_same_trial_gives_the_same_losses_and_another_seed_others(proxy, outcome, tmp_path):
+    result, _ = outcome
+    weights = {"prose": 0.3, "code": 0.7}
+    again = proxy.evaluate(Trial(9, weights, seed=5, origin="uniform"), tmp_path / "a")
+    other = proxy.evaluate(Trial(9, weights, seed=6, origin="uniform"), tmp_path / "b")
+    assert dict(again.losses) == dict(result.losses)
+    assert other.losses["code"] != result.losses["code"]
+
+
+def test_the_saved_model_has_the_losses(proxy, outcome):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from bomix.training.device import Hardware
+    from bomix.training.validation import evaluate
+
+    result, workdir = outcome
+    model = AutoModelForCausalLM.from_pretrained(workdir / result.artifacts["model"], dtype=torch.float32)
+    corpus = load(proxy.sources, proxy.validation, proxy.tokenizer, proxy.corpus, sequence_length=16)
+    found = evaluate(
+        lambda x: model(input_ids=x).logits,
+        corpus.validation["extra"],
+        length=16,
+        sequences=proxy.validation_sequences,
+        hardware=Hardware("cpu", "fp32", False),
+    )
+    assert found.loss == pytest.approx(result.losses["extra"], rel=1e-4)
+
+
+def test_a_corpus_that_was_never_built_is_an_error(proxy, tmp_path):
+    moved = replace(proxy, corpus=replace(proxy.corpus, cache=str(tmp_path)))
+    with pytest.raises(DataError):
+        moved.evaluate(Trial(0, {"code": 0.5, "prose": 0.5}, 0, "uniform"), tmp_path)
+
+
+def test_everything_wrong_is_told_at_once():
+    spec = Proxy(model=Model(size="7B"), optimization=Optimization(rate=-1.0), curve_points=0)
+    with pytest.raises(FaultsError) as raised:
+        spec.prepare(("web",))
+    places = {fault.where for fault in raised.value.faults}
+    expected = {"evaluator.tokens", "evaluator.model.size", "evaluator.optimization.rate", "evaluator.curve_points"}
+    assert places == {*expected, "domains.web.source"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"tokens": 100_000, "tokens_per_parameter": 20.0}, "tokens"),
+        ({"tokens": 100}, "tokens"),
+        ({"tokens": 100_000, "device": "gpu"}, "device"),
+        ({"tokens": 100_000, "init_seed": -1}, "init_seed"),
+        ({"tokens": 100_000, "threads": 0}, "threads"),
+    ],
+)
+def test_each_field_is_checked(changes, where):
+    assert [fault.where for fault in Proxy(**changes).faults()] == [where]
+
+
+def test_tokens_per_parameter_counts_non_embedding_parameters():
+    spec = Proxy(model=Model(size="1M"), tokens_per_parameter=20.0, batch_sequences=4)
+    wanted = 20 * Model(size="1M").non_embedding_parameters()
+    assert wanted - 4 * 256 < spec.fidelity.tokens <= wanted
+
+
+def test_a_study_file_builds_it_and_it_reads_back():
+    written = {
+        "tokens": "384k",
+        "tokenizer": {"kind": "bpe", "vocabulary": 1024},
+        "model": {"size": "1M"},
+        "optimization": {"preset": "belenki2025", "rate": 2e-3},
+        "validation": {"mine": {"kind": "installed", "what": "stdlib"}},
+        "compile": False,
+    }
+    spec, faults = config.build(Proxy, written)
+    assert not faults
+    assert (spec.tokens, spec.compile, spec.optimization.settings().optimizer) == (384_000, False, "adafactor")
+    assert config.build(Proxy, config.plain(spec)) == (spec, [])
+
+
+def test_the_spec_is_there_without_torch():
+    code = (
+        "import sys; from bomix.evaluators.proxy import Proxy; p = Proxy(tokens_per_parameter=20.0); p.faults();"
+        "p.fidelity; print(*{'torch', 'transformers', 'scipy', 'tokenizers', 'datasets'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,86 @@
+"""Trials and outcomes survive JSON exactly; damage is noticed."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bomix.errors import BomixError, FaultsError, StoreError
+from bomix.io import records
+from bomix.problem import Fidelity, Metric
+from bomix.trial import Curve, Failure, Result, Trial
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+METRICS = (Metric("code"), Metric("web"))
+DOMAINS = ("code", "web")
+
+
+@given(weights=st.dictionaries(st.text(min_size=1), finite, min_size=1), seed=st.integers(0, 2**62), tokens=st.integers(1))
+def test_a_trial_survives_exactly(weights: dict[str, float], seed: int, tokens: int) -> None:
+    trial = Trial(7, weights, seed, "log_ei", Fidelity(10, tokens))
+    assert records.trial_from_json(records.trial_to_json(trial)) == trial
+
+
+@given(loss=finite, curve=st.lists(finite, max_size=9))
+def test_a_result_survives_exactly(loss: float, curve: list[float]) -> None:
+    steps = np.arange(len(curve), dtype=float)
+    result = Result({"code": loss}, cost=1.25, curve=Curve(steps, {"code": np.array(curve)}), info={"device": "cpu"})
+    trial_id, back = records.outcome_from_json(records.outcome_to_json(3, result))
+    assert trial_id == 3
+    assert isinstance(back, Result) and back.curve is not None
+    assert (back.losses, back.cost, back.info) == (result.losses, result.cost, result.info)
+    np.testing.assert_array_equal(back.curve.losses["code"], np.array(curve))
+
+
+def test_a_failure_survives() -> None:
+    failure = Failure("out of memory", "last lines\nof the log", attempts=2)
+    assert records.outcome_from_json(records.outcome_to_json(3, failure)) == (3, failure)
+
+
+@given(data=st.data())
+def test_every_change_of_a_digit_is_noticed(data: st.DataObject) -> None:
+    text = records.outcome_to_json(3, Result({"code": 2.71828}))
+    digits = [position for position, letter in enumerate(text) if letter.isdigit()]
+    position = data.draw(st.sampled_from(digits))
+    other = data.draw(st.sampled_from([digit for digit in "0123456789" if digit != text[position]]))
+    with pytest.raises(StoreError):
+        records.outcome_from_json(text[:position] + other + text[position + 1 :])
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, -2])
+def test_a_file_cut_short_is_noticed(cut: int) -> None:
+    with pytest.raises(StoreError):
+        records.outcome_from_json(records.outcome_to_json(3, Result({"code": 2.0}))[:cut])
+
+
+def test_a_users_result_is_read() -> None:
+    text = json.dumps({"losses": {"code": 1, "web": 2.5}, "sems": {"web": 0.1}, "realized": {"code": 0.4, "web": 0.6}})
+    result = records.read_result(text, METRICS, DOMAINS)
+    assert result.losses == {"code": 1, "web": 2.5}
+    assert result.realized == {"code": 0.4, "web": 0.6}
+
+
+def test_all_that_is_wrong_with_a_users_result_is_said_at_once() -> None:
+    data = {"losses": {"code": math.nan, "wbe": 1.0}, "realized": {"code": "half"}, "cost": "dear", "extra": 1}
+    with pytest.raises(FaultsError) as caught:
+        records.read_result(json.dumps(data), METRICS, DOMAINS)
+    assert {fault.where for fault in caught.value.faults} == {
+        *("extra", "losses.web", "losses.wbe", "losses.code", "realized.code", "cost"),
+    }
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"losses": 3}', "not json"])
+def test_a_result_of_another_shape_is_refused(text: str) -> None:
+    with pytest.raises(BomixError):
+        records.read_result(text, METRICS, DOMAINS)
+
+
+def test_a_realized_mixture_must_be_one() -> None:
+    text = json.dumps({"losses": {"code": 1, "web": 2}, "realized": {"code": 0.4, "web": 0.4}})
+    with pytest.raises(FaultsError, match="sum to 1"):
+        records.read_result(text, METRICS, DOMAINS)

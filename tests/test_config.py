@@ -1,0 +1,119 @@
+"""Specs from plain data and back: values, suffixes, components, and every fault at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+import pytest
+
+from bomix import config, protocols
+from bomix.errors import Fault
+from bomix.objective import Mean, WeightedMean
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    rate: float = 0.1
+    name: str = "x"
+
+    def faults(self) -> list[Fault]:
+        return [Fault("rate", "must be positive")] if self.rate <= 0 else []
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    count: int
+    inner: Inner = dataclasses.field(default_factory=Inner)
+    mode: Literal["a", "b"] = "a"
+    paths: tuple[str, ...] = ()
+    by_name: Mapping[str, Inner] = dataclasses.field(default_factory=dict)
+    limit: float | None = None
+    flag: bool = False
+    compile: bool | Literal["auto"] = "auto"
+    objective: protocols.Objective = dataclasses.field(default_factory=Mean)
+
+
+def faults_of(data: object) -> dict[str, str]:
+    _, faults = config.build(Outer, data)
+    return {fault.where: fault.what for fault in faults}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("128k", 128_000), ("10M", 1e7), ("1.5B", 1.5e9), ("2T", 2e12), ("1_000", 1000), ("1.5e-3", 1.5e-3), ("-3", -3)],
+)
+def test_numbers_may_carry_a_suffix(text: str, value: float) -> None:
+    assert config.number(text) == value
+
+
+def test_values_are_converted_by_their_type() -> None:
+    data = {"count": "2k", "inner": {"rate": 1}, "paths": "one", "by_name": {"w": {"rate": "1e-3"}}, "limit": "1M"}
+    built, faults = config.build(Outer, data)
+    assert not faults
+    assert built == Outer(2000, Inner(1.0), paths=("one",), by_name={"w": Inner(1e-3)}, limit=1e6)
+
+
+def test_a_spec_survives_the_way_to_plain_data_and_back() -> None:
+    spec = Outer(3, Inner(2.0, "y"), "b", ("p", "q"), {"w": Inner()}, 1.5, True, False, WeightedMean(of={"m": 2.0}))
+    assert config.build(Outer, config.plain(spec)) == (spec, [])
+
+
+def test_every_fault_is_reported_at_once_with_its_path() -> None:
+    found = faults_of(
+        {
+            "coutn": 1,
+            "inner": {"rate": -1, "nmae": "z"},
+            "mode": "c",
+            "by_name": {"w": {"rate": "fast"}},
+            "limit": "much",
+            "flag": 1,
+            "compile": "never",
+            "objective": {"kind": "maen"},
+        }
+    )
+    assert "did you mean 'count'" in found["coutn"]
+    assert "missing" in found["count"]
+    assert "did you mean 'name'" in found["inner.nmae"]
+    assert set(found) == {
+        *("coutn", "count", "inner.nmae", "mode", "by_name.w.rate", "limit", "flag", "compile", "objective.kind"),
+    }
+    assert "did you mean 'mean'" in found["objective.kind"]
+
+
+def test_a_spec_checks_itself_once_its_fields_are_sound() -> None:
+    assert faults_of({"count": 1, "inner": {"rate": -1}}) == {"inner.rate": "must be positive"}
+
+
+@pytest.mark.parametrize("data", [{"count": 1.5}, {"count": True}, {"count": float("nan")}, {"count": [1]}, {"count": None}])
+def test_a_whole_number_is_a_whole_number(data: dict[str, object]) -> None:
+    assert "whole number" in faults_of(data)["count"]
+
+
+@pytest.mark.parametrize("data", [[], "text", 3])
+def test_a_spec_is_a_mapping(data: object) -> None:
+    assert "expected a mapping" in faults_of(data)[""]
+
+
+def test_a_bare_kind_stands_for_its_defaults() -> None:
+    built, faults = config.build(Outer, {"count": 1, "objective": "mean"})
+    assert not faults
+    assert built is not None and built.objective == Mean()
+
+
+def test_a_class_of_the_users_own_is_a_kind() -> None:
+    built, faults = config.build(Outer, {"count": 1, "objective": {"kind": f"{__name__}:Own", "power": 3}})
+    assert not faults
+    assert built is not None and built.objective == Own(3.0)
+    assert config.plain(built)["objective"] == {"kind": f"{__name__}:Own", "power": 3.0}
+
+
+@pytest.mark.parametrize("kind", ["no_such_package_anywhere:Own", f"{__name__}:Missing", f"{__name__}:faults_of"])
+def test_a_class_that_is_not_there_is_named(kind: str) -> None:
+    assert kind in faults_of({"count": 1, "objective": {"kind": kind}})["objective.kind"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    power: float = 1.0
