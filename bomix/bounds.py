@@ -53,7 +53,7 @@ class TokenCaps:
     """Upper bounds that come from the tokens there are.
 
     Attributes:
-        available: Training tokens of each domain.
+        available: Training tokens of each domain; infinity where they are unknown, which caps nothing.
         budget: Training tokens of the run.
         max_epochs: Passes allowed over a domain.
     """
@@ -77,7 +77,7 @@ class TokenCaps:
             if (count := number(value)) is None or count <= 0.0:
                 faults.append(Fault(where, f"{where} is {value!r}; it must be a positive number"))
         for name, value in self.available.items():
-            if (count := number(value)) is None or count < 0.0:
+            if value != math.inf and ((count := number(value)) is None or count < 0.0):
                 where = f"domains.{name}"
                 faults.append(Fault(where, f"domain '{name}' has {value!r} tokens; it must be a number from 0"))
         return faults

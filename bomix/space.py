@@ -97,7 +97,7 @@ class MixtureSpace:
         """Cap every domain at ``max_epochs`` passes over its tokens.
 
         Args:
-            available: Training tokens of each domain.
+            available: Training tokens of each domain; infinity where they are unknown.
             budget: Training tokens of the run that the mixture is for.
             max_epochs: Passes allowed.
             lower: As in the constructor.
@@ -212,8 +212,18 @@ class MixtureSpace:
             )
         return self.project(counts / counts.sum())
 
-    def faults_of(self, weights: Weights, *, tolerance: float = 1e-6) -> list[Fault]:
-        """All that keeps weights from being a mixture of this space; bounds and sum hold within ``tolerance``."""
+    def faults_of(
+        self, weights: Weights, *, tolerance: float = 1e-6, sum_tolerance: float | None = None, bounded: bool = True
+    ) -> list[Fault]:
+        """All that keeps weights from being a mixture of this space.
+
+        Args:
+            weights: What to look at.
+            tolerance: Of the bounds.
+            sum_tolerance: Of the sum; ``tolerance`` unless given.
+            bounded: Whether the bounds must hold; zero and one must anyway.
+        """
+        sum_tolerance = tolerance if sum_tolerance is None else sum_tolerance
         faults = self._label_faults(weights, "weights")
         for name, low, high in zip(self.domains, self.lower, self.upper, strict=True):
             if name not in weights:
@@ -223,12 +233,12 @@ class MixtureSpace:
                 faults.append(Fault(where, f"the weight of domain '{name}' is {weights[name]!r}, not a finite number"))
             elif share < -tolerance:
                 faults.append(Fault(where, f"the weight of domain '{name}' is {share:.6g}; weights are not negative"))
-            elif share < low - tolerance:
+            elif bounded and share < low - tolerance:
                 faults.append(Fault(where, f"domain '{name}' has {share:.6g}, below its lower bound {low:.6g}"))
-            elif share > high + tolerance:
+            elif bounded and share > high + tolerance:
                 faults.append(Fault(where, f"domain '{name}' has {share:.6g}, above its upper bound {high:.6g}"))
         shares = [number(share) for share in weights.values()]
-        if None not in shares and abs((total := math.fsum(x for x in shares if x is not None)) - 1.0) > tolerance:
+        if None not in shares and abs((total := math.fsum(x for x in shares if x is not None)) - 1.0) > sum_tolerance:
             faults.append(Fault("weights", f"the weights sum to {total:.6g}, not to 1; divide them by their sum"))
         return faults
 

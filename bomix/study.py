@@ -7,11 +7,10 @@ one; everything else is derived. Opening the folder again is all that resuming t
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from bomix import spec as specs
 from bomix.errors import Fault, StudyError, raise_faults
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from bomix.protocols import Evaluator, Objective, Strategy
     from bomix.strategies.posterior import Recommendation
 
+SUM_TOLERANCE = 0.01
+"""How far a mixture from outside may be from summing to one; published tables round their weights."""
 CONFIRM_SEED_OFFSET = 1_000_000
 """Confirming seeds start here above the study's, far from those of the search."""
 
@@ -194,18 +195,17 @@ class Study:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
 
         Args:
-            weights: Its mixture; bounds need not hold.
+            weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
             losses: Metric name to loss, or a result.
 
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
         result = losses if isinstance(losses, Result) else Result(losses=_floats(losses))
-        faults = self.problem.space.mixture_faults(weights)
-        raise_faults(
-            faults + records.result_faults(result.losses, self.problem.metric_names), "the run cannot be added"
-        )
-        return self._record(Candidate(_floats(weights), IMPORTED), seed=self.spec.seed, outcome=result)
+        faults = self.problem.space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
+        faults += records.result_faults(result.losses, self.problem.metric_names)
+        raise_faults(faults, "the run cannot be added")
+        return self._record(Candidate(_normalized(weights), IMPORTED), seed=self.spec.seed, outcome=result)
 
     def confirm_trial(self, weights: Weights, replicate: int) -> Record:
         """The confirming trial of a mixture on a fresh seed; recorded as pending where it is new.
@@ -259,7 +259,7 @@ class Study:
         """Predict every metric and the objective.
 
         Args:
-            mixtures: ``n`` mixtures.
+            mixtures: ``n`` mixtures; bounds need not hold, and sums within 1 % of one are set right.
 
         Returns:
             ``mean`` and ``sd`` over (candidate, metric), ``objective_mean`` and ``objective_sd`` over candidate;
@@ -274,10 +274,10 @@ class Study:
         faults = [
             Fault(f"mixtures[{row}].{fault.where}", fault.what)
             for row, weights in enumerate(mixtures)
-            for fault in space.mixture_faults(weights)
+            for fault in space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
         ]
         raise_faults(faults, "these are no mixtures of the study's domains")
-        points = np.stack([space.to_array(weights) for weights in mixtures])
+        points = space.to_arrays([_normalized(weights) for weights in mixtures])
         return predict(self.problem, self.history, self._surrogate(), points, seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
@@ -323,6 +323,12 @@ class Study:
 def _floats(values: Mapping[str, float]) -> dict[str, float]:
     """Plain floats, so that NumPy and torch scalars can be written as JSON; anything else is left to the checks."""
     return {name: float(value) if hasattr(value, "__float__") else value for name, value in values.items()}
+
+
+def _normalized(weights: Weights) -> dict[str, float]:
+    shares = {name: max(0.0, float(weight)) for name, weight in weights.items()}
+    total = math.fsum(shares.values())
+    return {name: share / total for name, share in shares.items()}
 
 
 def _equal(first: Weights, second: Weights) -> bool:

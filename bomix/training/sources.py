@@ -68,12 +68,18 @@ class Files:
 
 
 def _match(pattern: str, root: Path) -> list[Path]:
-    path = root / Path(pattern).expanduser()
-    if path.is_file():  # a name may hold the characters of a glob
+    # The root and the home folder may hold the characters of a glob, and so may the name of a file that is there.
+    if pattern.startswith("~"):
+        home, _, below = pattern.partition("/")
+        root, below = Path(home).expanduser(), below.lstrip("/")
+    else:
+        below = pattern
+    path = root / below
+    if path.is_file():
         return [path]
     if path.is_dir():
         raise DataError(f"'{pattern}' is a folder; write '{pattern.rstrip('/')}/**/*.txt', say, for the files in it")
-    matches = glob.glob(str(Path(pattern).expanduser()), root_dir=root, recursive=True)
+    matches = glob.glob(below, root_dir=root, recursive=True)
     return [root / match for match in matches if (root / match).is_file()]
 
 

@@ -188,7 +188,7 @@ def test_the_errors_of_a_dataset_name_it_and_the_cure(tmp_path: Path) -> None:
         list(Hub(name, field="body").documents())
     with pytest.raises(DataError, match="row 1: column 'n' holds 1, not a string"):
         list(Hub(name, field="n").documents())
-    with pytest.raises(DataError, match="cannot be read after row 0.*check the name, config, split"):
+    with pytest.raises(DataError, match=r"cannot be read after row 0.*check the name, config, split"):
         list(Hub(name, split="validation").documents())
     with pytest.raises(DataError, match="there is no folder"):
         Hub("./nowhere").signature()
@@ -196,7 +196,7 @@ def test_the_errors_of_a_dataset_name_it_and_the_cure(tmp_path: Path) -> None:
 
 def test_a_hub_that_cannot_be_reached_says_what_to_do() -> None:
     pytest.importorskip("datasets")  # the tests run with the hub switched off
-    with pytest.raises(DataError, match="dataset 'nobody/nothing' cannot be read.*hub can be reached.*name its folder"):
+    with pytest.raises(DataError, match=r"'nobody/nothing' cannot be read.*hub can be reached.*name its folder"):
         list(Hub("nobody/nothing").documents())
 
 
@@ -214,7 +214,6 @@ def test_docstrings_stand_after_the_names_they_describe(tmp_path: Path) -> None:
     from bomix.training.installed import _read_docstrings
 
     path = tmp_path / "a.py"
-    path.write_text(
-        '"""Module."""\nclass A:\n    """Class."""\n    def f(self):\n        """Method.\n\n        More.\n        """\n'
-    )
+    method = '    def f(self):\n        """Method.\n\n        More.\n        """\n'
+    path.write_text('"""Module."""\nclass A:\n    """Class."""\n' + method)
     assert _read_docstrings(path) == "Module.\n\n\nA\nClass.\n\n\nA.f\nMethod.\n\nMore."

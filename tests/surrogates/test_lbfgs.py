@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import rosen, rosen_der
+from scipy.optimize import minimize as scipy_minimize
+
+from bomix.surrogates.lbfgs import minimize
+
+
+def rosenbrock(points):
+    rows = points.numpy()
+    values = np.array([rosen(row) for row in rows])
+    return torch.as_tensor(values), torch.as_tensor(np.array([rosen_der(row) for row in rows]))
+
+
+def test_each_problem_of_a_batch_reaches_its_own_minimum():
+    starts = torch.as_tensor(np.random.default_rng(0).normal(size=(6, 4)))
+    end = minimize(rosenbrock, starts, max_evaluations=400, tolerance=1e-8)
+    for start, x, value in zip(starts, end.x, end.value, strict=True):
+        alone = scipy_minimize(rosen, start.numpy(), jac=rosen_der, method="L-BFGS-B", options={"ftol": 1e-15})
+        assert value <= alone.fun + 1e-9
+        np.testing.assert_allclose(x, alone.x, atol=1e-3)
+
+
+def test_the_path_of_a_problem_does_not_depend_on_its_neighbours():
+    starts = torch.as_tensor(np.random.default_rng(1).normal(size=(3, 4)))
+    together = minimize(rosenbrock, starts, max_evaluations=50)
+    alone = minimize(rosenbrock, starts[1:2], max_evaluations=50)
+    torch.testing.assert_close(together.x[1], alone.x[0], rtol=1e-9, atol=1e-9)
+
+
+def test_values_that_are_no_numbers_are_stepped_back_from():
+    def function(x):
+        value = torch.where(x < 0.0, torch.nan, x - x.clamp_min(1e-300).log()).sum(dim=-1)
+        return value, torch.where(x < 0.0, torch.nan, 1.0 - 1.0 / x)
+
+    end = minimize(function, torch.tensor([[0.01], [30.0]], dtype=torch.float64), tolerance=1e-8, max_step=100.0)
+    torch.testing.assert_close(end.x, torch.ones(2, 1, dtype=torch.float64), rtol=1e-5, atol=0.0)

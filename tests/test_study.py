@@ -1,0 +1,182 @@
+"""The study: ask, tell, add, resume, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bomix
+from bomix.errors import FaultsError, StoreError, StudyError
+from bomix.spec import DomainSpec, TargetSpec
+from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.design import Sobol
+from bomix.study import CONFIRM_SEED_OFFSET, Study
+from bomix.trial import Failure, Result, Weights
+
+DOMAINS = ["web", "code", "books"]
+
+
+def losses(weights: Weights) -> dict[str, float]:
+    return {name: 2.0 + math.exp(-4.0 * weights[name]) for name in DOMAINS}
+
+
+def make(path: Path | None = None, **options: object) -> Study:
+    options = {"strategy": Bayesian(n_init=4), **options}
+    return Study(domains=DOMAINS, metrics=DOMAINS, path=path, **options)  # type: ignore[arg-type]
+
+
+def test_what_the_readme_shows(tmp_path: Path) -> None:
+    study = bomix.Study(domains=DOMAINS, metrics=DOMAINS, seed=0)
+    study.add({"web": 0.5, "code": 0.3, "books": 0.2}, {"web": 3.1, "code": 2.2, "books": 3.4})
+    for _ in range(6):
+        trial = study.ask()
+        study.tell(trial, losses(trial.weights))
+    best = study.recommend()
+    assert math.isclose(sum(best.weights.values()), 1.0)
+    assert best.interval[0] < best.loss < best.interval[1]
+    predicted = study.predict([{"web": 0.2, "code": 0.4, "books": 0.4}])
+    assert predicted["mean"].dims == predicted["sd"].dims == ("candidate", "metric")
+    assert predicted["objective_mean"].dims == predicted["objective_sd"].dims == ("candidate",)
+    assert study.dataset["loss"].sizes == {"trial": 7, "metric": 3}
+
+
+def test_a_study_on_disk_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    undisturbed = make()
+    for turn in range(7):
+        study = Study.open(tmp_path) if turn else make(tmp_path)
+        trial, expected = study.ask(), undisturbed.ask()
+        assert trial == expected
+        study.tell(trial.id, losses(trial.weights))
+        undisturbed.tell(expected, losses(expected.weights))
+    assert Study.open(tmp_path).history == undisturbed.history
+    assert Study.open(tmp_path).recommend() == undisturbed.recommend()
+
+
+def test_paired_trials_share_a_seed_and_replicates_take_the_next() -> None:
+    study = make(seed=5, strategy=Sobol(anchors=True))
+    assert {study.ask().seed for _ in range(5)} == {5}
+    again = make(seed=5, strategy=Constant())
+    assert [again.ask().seed for _ in range(3)] == [5, 6, 7]
+    unpaired = make(seed=5, paired=False)
+    assert [unpaired.ask().seed for _ in range(3)] == [5, 6, 7]
+
+
+class Constant:
+    """A strategy that proposes one mixture for ever."""
+
+    def ask(self, problem, history, q, *, seed):  # type: ignore[no-untyped-def]
+        weights = problem.space.to_weights(problem.space.uniform())
+        return [bomix.Candidate(weights, "constant") for _ in range(q)]
+
+
+def test_confirming_trials_have_fresh_seeds_and_move_no_ask() -> None:
+    study, other = make(), make()
+    for _ in range(4):
+        trial = study.ask()
+        study.tell(trial, losses(trial.weights))
+        other.tell(other.ask(), losses(trial.weights))
+    first = study.confirm_trial(trial.weights, 0)
+    assert first.trial.seed == CONFIRM_SEED_OFFSET
+    assert study.confirm_trial(trial.weights, 0).trial.id == first.trial.id
+    assert study.confirm_trial(trial.weights, 1).trial.seed == CONFIRM_SEED_OFFSET + 1
+    study.tell(first.trial, {name: 0.0 for name in DOMAINS})
+    assert study.recommend() == other.recommend()
+    assert study.ask().weights == other.ask().weights
+
+
+def test_askers_at_the_same_time_get_different_trials(tmp_path: Path) -> None:
+    make(tmp_path)
+
+    def ask_thrice(_: int) -> list[tuple[int, tuple[float, ...]]]:
+        study = Study.open(tmp_path)
+        return [(trial.id, tuple(trial.weights.values())) for trial in (study.ask() for _ in range(3))]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [pair for pairs in pool.map(ask_thrice, range(4)) for pair in pairs]
+    assert sorted(number for number, _ in found) == list(range(12))
+    assert len({weights for _, weights in found}) == 12
+
+
+@pytest.mark.parametrize("outcome", [{"web": 1.0}, {"web": 1.0, "code": math.nan, "books": 1.0}, {}])
+def test_a_result_that_is_none_is_refused_and_nothing_is_lost(tmp_path: Path, outcome: dict[str, float]) -> None:
+    study = make(tmp_path)
+    trial = study.ask()
+    with pytest.raises(FaultsError):
+        study.tell(trial, outcome)
+    study.tell(trial, losses(trial.weights))
+    with pytest.raises(StoreError, match="written once"):
+        study.tell(trial, losses(trial.weights))
+
+
+def test_a_trial_that_was_never_asked_cannot_be_told() -> None:
+    with pytest.raises(StudyError, match="no trial 3"):
+        make().tell(3, {})
+
+
+def test_numpy_scalars_are_losses(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.tell(study.ask(), {name: np.float32(2.5) for name in DOMAINS})
+    assert Study.open(tmp_path).history.completed[0].result.losses == dict.fromkeys(DOMAINS, 2.5)
+
+
+def test_an_added_run_is_checked_and_its_rounding_mended() -> None:
+    study = make()
+    record = study.add({"web": 0.5, "code": 0.3, "books": 0.203}, losses({"web": 0.5, "code": 0.3, "books": 0.2}))
+    assert math.isclose(sum(record.trial.weights.values()), 1.0)
+    with pytest.raises(FaultsError, match="sum to 1.1"):
+        study.add({"web": 0.5, "code": 0.3, "books": 0.3}, losses({"web": 0.5, "code": 0.3, "books": 0.2}))
+    with pytest.raises(FaultsError) as caught:
+        study.add({"web": 1.2, "code": -0.2, "boks": 0.0}, {"web": 1.0})
+    named = {fault.where for fault in caught.value.faults}
+    assert {"weights.code", "weights.books", "weights.boks", "losses.code", "losses.books"} <= named
+    assert len(study.history.records) == 1
+
+
+def test_token_caps_follow_the_target_run() -> None:
+    domains = {"web": DomainSpec(tokens=10e6), "code": DomainSpec(tokens=1e6), "books": DomainSpec()}
+    study = Study(domains=domains, metrics=["web"], target=TargetSpec(tokens=10e6, max_epochs=2))
+    bounds = dict(zip(study.problem.space.domains, study.problem.space.upper_array, strict=True))
+    assert bounds == {"web": 1.0, "code": pytest.approx(0.2), "books": 1.0}
+    assert study.problem.natural is None
+    assert study.problem.epochs({"web": 0.8, "code": 0.2}) == {"web": pytest.approx(0.8), "code": pytest.approx(2.0)}
+
+
+def test_caps_that_leave_no_mixture_say_so() -> None:
+    domains = {"web": DomainSpec(tokens=1e6), "code": DomainSpec(tokens=1e6)}
+    with pytest.raises(FaultsError, match="max_epochs"):
+        Study(domains=domains, metrics=["web"], target=TargetSpec(tokens=10e6, max_epochs=2))
+
+
+def test_what_makes_losses_comparable_is_frozen_once_there_are_trials(tmp_path: Path) -> None:
+    make(tmp_path)
+    make(tmp_path, seed=3)  # nothing was asked yet
+    study = make(tmp_path)
+    study.tell(study.ask(), dict.fromkeys(DOMAINS, 2.0))
+    make(tmp_path, strategy=Sobol())
+    with pytest.raises(StoreError, match=r"seed: 0 when the study began, 3 now"):
+        make(tmp_path, seed=3)
+    with pytest.raises(StoreError, match="metrics"):
+        Study(domains=DOMAINS, metrics=["web"], path=tmp_path)
+
+
+def test_results_are_derived_and_say_where_they_come_from(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.tell(study.ask(), Result(dict.fromkeys(DOMAINS, 2.0), sems={"web": 0.1}, cost=3.0))
+    study.tell(study.ask(), Failure("out of memory"))
+    study.ask()
+    study.save_results()
+    with xr.open_dataset(tmp_path / "results.nc", engine="h5netcdf") as dataset:
+        assert dataset["status"].values.tolist() == ["completed", "failed", "pending"]
+        assert json.loads(dataset.attrs["study"])["seed"] == 0
+        assert dataset["cost"].values[0] == 3.0
+
+
+def test_domains_named_twice_are_refused() -> None:
+    with pytest.raises(FaultsError, match="twice"):
+        Study(domains=["web", "web"], metrics=["web"])
