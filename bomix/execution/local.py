@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import pickle
@@ -57,10 +58,11 @@ class LocalExecutor:
     """
 
     def __init__(self, evaluator: Evaluator, *, workers: int) -> None:
+        header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
         self._free = list(range(workers))[::-1]
         self._running: dict[int, tuple[Trial, Path, int]] = {}
         self._rest = b""
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._server = subprocess.Popen(
             [sys.executable, "-m", "bomix.execution.server"],
             stdin=subprocess.PIPE,
@@ -70,7 +72,7 @@ class LocalExecutor:
         )
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
-        self._send({"evaluator": _pickled(evaluator), "sys_path": sys.path})
+        self._send(header)
 
     @property
     def free(self) -> int:
@@ -107,7 +109,8 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End every running trial and the server."""
-        if self._server.stdin is not None:
+        assert self._server.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
             self._server.stdin.close()
         try:
             self._server.wait(timeout=5)

@@ -114,7 +114,7 @@ def fit(encoded: Tensor, targets: Tensor, prior: Prior, *, restarts: int, seed: 
     _load(theta, covar_module, likelihood)
     with torch.no_grad():
         _, means = _criterion(encoded, targets.mT, covar_module, likelihood)
-    return Hyperparameters(covar_module, likelihood, means.nan_to_num(0.0))
+    return Hyperparameters(covar_module, likelihood, means)
 
 
 def log_posterior(encoded: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
@@ -158,6 +158,7 @@ def _objective(
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     parameters = (covar_module.raw_lengthscale, likelihood.noise_covar.raw_noise)
 
+    @torch.enable_grad()  # type: ignore[untyped-decorator]
     def value_and_gradient(theta: Tensor) -> tuple[Tensor, Tensor]:
         _load(theta, covar_module, likelihood)
         value, _ = _criterion(encoded, targets, covar_module, likelihood)
@@ -203,7 +204,7 @@ class _LogMarginal(torch.autograd.Function):
         there = seen.to(targets)
         solved = torch.cholesky_solve(torch.stack([targets * there, there], dim=-1), factor)
         precision = (there * solved[..., 1]).sum(dim=-1)
-        means = (there * solved[..., 0]).sum(dim=-1) / precision
+        means = (there * solved[..., 0]).sum(dim=-1) / torch.where(precision > 0, precision, 1.0)
         alpha = solved[..., 0] - means.unsqueeze(-1) * solved[..., 1]
         fit = (alpha * (targets - means.unsqueeze(-1)) * there).sum(dim=-1)
         log_determinant = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix.errors import DataError, Fault
-from bomix.protocols import Source
+from bomix.protocols import Source, TokenizerSpec
 from bomix.training.packing import Document, DocumentReader, TokenWriter, write_documents
-from bomix.training.tokenizer import Tokenizer, TokenizerSpec
+from bomix.training.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from bomix.training.corpus import CorpusSpec

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from bomix.errors import DataError, Fault, FaultsError, raise_faults
-from bomix.protocols import Source
+from bomix.protocols import Source, TokenizerSpec
 from bomix.training.assembly import TOKENIZER, TOKENIZER_FOLDER, Inputs, assemble
 from bomix.training.cache import build_once, cache_folder, is_whole, read_record
-from bomix.training.tokenizer import Tokenizer, TokenizerSpec
+from bomix.training.tokenizer import Tokenizer
 from bomix.training.tokens import Corpus, TokenSet
 
 # Part of every key: to be raised when the same inputs shall give other tokens.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,38 +21,6 @@ from bomix.training.sources import folder_signature, relative_name
 _END = "<|endofdocument|>"
 _FACTS = "bomix.json"
 _FAST = "tokenizer.json"
-
-
-class TokenizerSpec(Protocol):
-    """What stands in a study file as ``tokenizer``."""
-
-    @property
-    def sample_bytes(self) -> int:
-        """UTF-8 bytes of training text that :meth:`build` wants to see; 0 for none."""
-        ...
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields alone."""
-        ...
-
-    def signature(self) -> str:
-        """A string that changes whenever :meth:`build` may return something else from the same sample; cheap.
-
-        Raises:
-            DataError: It is not there.
-        """
-        ...
-
-    def build(self, sample: Iterable[str]) -> Tokenizer:
-        """Train or load it.
-
-        Args:
-            sample: Training documents, the same amount of each domain.
-
-        Raises:
-            DataError: It is not there, or lacks an end-of-document token.
-        """
-        ...
 
 
 @dataclass(frozen=True)

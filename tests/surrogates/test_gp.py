@@ -93,8 +93,9 @@ def test_defined_whatever_the_data(runs):
             posterior = GP().fit(case, context=context, seed=0).posterior(X)
             assert posterior.mean.shape == (3, 2, 3)
             assert posterior.variance.isfinite().all()
-            (gradient,) = torch.autograd.grad(posterior.mean.sum() + posterior.variance.sum(), X)
-            assert gradient.isfinite().all()
+            if len(case.X):
+                (gradient,) = torch.autograd.grad(posterior.mean.sum() + posterior.variance.sum(), X)
+                assert gradient.isfinite().all()
     with torch.no_grad():
         flat = GP().fit(with_Y(data, constant), context=context, seed=0).posterior(X)
         torch.testing.assert_close(flat.mean, torch.full_like(flat.mean, 2.5))

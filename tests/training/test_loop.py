@@ -82,11 +82,11 @@ def test_each_seed_changes_its_own_part(corpus):
     assert base.training_losses[0] != init.training_losses[0]
 
 
-def test_it_learns_the_domains_in_the_order_of_their_weights(corpus):
-    found = train(corpus, make_run(steps=150)).evaluations
-    # Half of the tokens each: ln 32 is all that can be learnt of a domain seen alone.
-    assert found["even"].loss < found["odd"].loss < np.log(VOCABULARY) + 0.5
-    assert found["even"].loss > np.log(VOCABULARY / 2) - 0.1
+def test_it_learns_the_domain_that_it_is_given_and_no_other(corpus):
+    found = train(corpus, make_run(steps=150, weights={"even": 1.0, "odd": 0.0})).evaluations
+    # Which half of the tokens a domain uses, ln 32 left, is all that can be learnt.
+    assert found["even"].loss == pytest.approx(np.log(VOCABULARY / 2), abs=0.15)
+    assert found["odd"].loss > np.log(VOCABULARY)
 
 
 def test_the_final_losses_are_those_of_the_returned_model(corpus):
@@ -126,8 +126,8 @@ def test_the_first_step_is_adamw_by_hand(corpus):
 @pytest.mark.parametrize("preset", ["lindenau2024", "belenki2025", "liu2025"])
 def test_every_preset_trains_every_architecture(corpus, architecture, preset):
     model = Model(architecture=architecture, hidden=32, layers=1, heads=2)
-    found = train(corpus, make_run(steps=60, model=model, optimization=Optimization(preset=preset)))
-    assert found.training_losses[-10:].mean() < found.training_losses[0]
+    found = train(corpus, make_run(steps=60, model=model, optimization=Optimization(preset=preset, rate=1e-2)))
+    assert found.training_losses[-10:].mean() < found.training_losses[:10].mean() - 0.2
 
 
 def test_a_loss_that_leaves_the_numbers_stops_with_step_and_cure(corpus):

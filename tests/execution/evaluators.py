@@ -1,0 +1,49 @@
+"""Evaluators for the tests of execution: they train nothing and end in every way that there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bomix.errors import EvaluationError
+from bomix.preparation import Preparation
+from bomix.problem import Metric
+from bomix.progress import Progress, report
+from bomix.trial import Result, Trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """Ends as ``how`` says; the loss is the weight of the first domain."""
+
+    how: str = "well"
+    seconds: float = 0.0
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        return Preparation(metrics=(Metric("loss"),))
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        print(f"evaluating trial {trial.id}")
+        (workdir / "pid").write_text(str(os.getpid()))
+        for step in range(3):
+            report(Progress(step, 3, 100.0, {"loss": float(step)}))
+            time.sleep(self.seconds / 3)
+        match self.how:
+            case "error":
+                raise EvaluationError("the loss is not finite at step 2")
+            case "bug":
+                raise KeyError("weights")
+            case "exit":
+                os._exit(7)
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "flaky":
+                marker = workdir.parent / "tried"
+                if not marker.exists():
+                    marker.touch()
+                    raise EvaluationError("the first attempt fails")
+        return Result({"loss": next(iter(trial.weights.values()))}, cost=1.0, info={"slot": os.environ["BOMIX_SLOT"]})

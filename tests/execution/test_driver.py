@@ -1,0 +1,214 @@
+"""Running trials in processes of their own: order, failures, retries, the budget, and ends that come from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bomix.errors import EvaluationError, StoreError, StudyError
+from bomix.execution.observer import Observer
+from bomix.io import lock
+from bomix.progress import Progress
+from bomix.spec import BudgetSpec, ExecutionSpec, StudySpec
+from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.design import Sobol
+from bomix.study import Study
+from bomix.trial import CONFIRM, Failure, Record, Result, Trial
+from tests.execution.evaluators import Ending
+
+DOMAINS = ["code", "web"]
+
+
+class Seen(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.started_ids: list[int] = []
+        self.most_at_once = 0
+        self.reports: list[tuple[int, Progress]] = []
+        self.retries: list[str] = []
+        self._running = 0
+
+    def started(self, trial: Trial) -> None:
+        self.started_ids.append(trial.id)
+        self._running += 1
+        self.most_at_once = max(self.most_at_once, self._running)
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        self.reports.append((trial.id, progress))
+
+    def retried(self, trial: Trial, message: str) -> None:
+        self.retries.append(message)
+        self._running -= 1
+
+    def ended(self, study: Study, record: Record) -> None:
+        self._running -= 1
+
+
+def make(path: Path | None, how: str = "well", *, seconds: float = 0.0, **execution: int) -> Study:
+    study = Study(domains=DOMAINS, path=path, evaluator=Ending(how, seconds), strategy=Sobol())
+    study.spec = StudySpec(**{**vars(study.spec), "execution": ExecutionSpec(**execution), "budget": BudgetSpec(4)})
+    return study
+
+
+def test_trials_run_in_processes_of_their_own_and_leave_a_log(tmp_path: Path) -> None:
+    study, seen = make(tmp_path), Seen()
+    study.run(observer=seen)
+    assert seen.started_ids == [0, 1, 2, 3]
+    assert [progress.step for number, progress in seen.reports if number == 0] == [0, 1, 2]
+    pids = {(tmp_path / f"trials/000{number}/attempts/1/pid").read_text() for number in range(4)}
+    assert len(pids) == 4 and str(os.getpid()) not in pids
+    assert "evaluating trial 2" in (tmp_path / "trials/0002/attempts/1/log.txt").read_text()
+    assert (tmp_path / "results.nc").exists()
+    assert lock.read(tmp_path) is None
+
+
+def test_a_study_in_memory_runs_too() -> None:
+    study = make(None)
+    study.run()
+    assert len(study.history.completed) == 4
+
+
+def test_workers_share_the_slots_and_the_budget(tmp_path: Path) -> None:
+    study, seen = make(tmp_path, seconds=0.3, workers=2), Seen()
+    study.run(observer=seen, trials=5)
+    assert seen.most_at_once == 2
+    assert len(study.history.completed) == 5
+    assert {record.result.info["slot"] for record in study.history.completed} == {"0", "1"}
+
+
+def test_a_spent_budget_trains_nothing_more(tmp_path: Path) -> None:
+    study, seen = make(tmp_path), Seen()
+    study.run()
+    study.run(observer=seen)
+    assert seen.started_ids == []
+    study.run(observer=seen, trials=6)
+    assert seen.started_ids == [4, 5]
+
+
+def test_the_budget_may_be_device_seconds(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.spec = StudySpec(**{**vars(study.spec), "budget": BudgetSpec(trials=100, device_seconds=3.0)})
+    study.run()
+    assert sum(record.result.cost or 0 for record in study.history.completed) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("error", "the loss is not finite at step 2"),
+        ("bug", "KeyError: 'weights'"),
+        ("exit", "exited with 7"),
+        ("killed", "killed by signal 9"),
+    ],
+)
+def test_a_failure_is_recorded_with_its_log_and_too_many_end_the_run(tmp_path: Path, how: str, message: str) -> None:
+    study = make(tmp_path, how, max_failures=2)
+    with pytest.raises(EvaluationError, match="2 trials failed") as caught:
+        study.run()
+    assert message in str(caught.value)
+    failures = [record.outcome for record in study.history.failed]
+    assert len(failures) == 2
+    for failure in failures:
+        assert isinstance(failure, Failure) and message in failure.message
+        assert "evaluating trial" in failure.log_tail
+
+
+def test_an_attempt_that_failed_is_tried_again(tmp_path: Path) -> None:
+    study, seen = make(tmp_path, "flaky", attempts=2), Seen()
+    study.run(observer=seen)
+    assert seen.retries == ["the first attempt fails"] * 4
+    assert len(study.history.completed) == 4
+    assert (tmp_path / "trials/0000/attempts/2/log.txt").exists()
+
+
+def test_confirmation_trains_the_recommendation_beside_the_references_on_fresh_seeds(tmp_path: Path) -> None:
+    study, seen = make(tmp_path, workers=2), Seen()
+    study.run(confirm=2, observer=seen)
+    confirming = [record for record in study.history.completed if record.trial.origin == CONFIRM]
+    seeds = sorted({record.trial.seed for record in confirming})
+    assert len(seeds) == 2 and len(confirming) == 4  # recommendation and uniform; natural is unknown here
+    study.run(confirm=2, observer=seen)
+    assert len(seen.started_ids) == 8
+
+
+def test_what_was_interrupted_is_trained_first_with_the_same_weights_and_seed(tmp_path: Path) -> None:
+    study, seen = make(tmp_path), Seen()
+    trial = study.ask()
+    study.run(observer=seen)
+    assert seen.started_ids == [0, 1, 2, 3]
+    assert study.history.records[0].trial == trial
+
+
+def test_a_study_without_an_evaluator_cannot_run() -> None:
+    with pytest.raises(StudyError, match="ask"):
+        Study(domains=DOMAINS, metrics=["loss"]).run()
+
+
+def test_an_evaluator_that_cannot_travel_is_refused() -> None:
+    class Local(Ending):
+        """A class that no other process can import."""
+
+    with pytest.raises(EvaluationError, match="top of a module"):
+        Study(domains=DOMAINS, evaluator=Local()).run()
+
+
+def test_a_folder_that_is_being_optimised_is_refused(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    with lock.holding(tmp_path), pytest.raises(StoreError, match="already optimising"):
+        study.run()
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.execution.test_driver import make
+make(Path(sys.argv[1]), seconds=60.0, workers=2).run()
+"""
+
+
+@pytest.mark.parametrize("victim", ["driver", "server"])
+def test_no_process_outlives_the_driver_or_the_server(tmp_path: Path, victim: str) -> None:
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    pids = [tmp_path / f"trials/000{number}/attempts/1/pid" for number in range(2)]
+    _wait(lambda: all(path.exists() and path.read_text() for path in pids))
+    children = [psutil.Process(int(path.read_text())) for path in pids]
+    (server,) = psutil.Process(driver.pid).children()
+    (server if victim == "server" else psutil.Process(driver.pid)).kill()
+    _, said = driver.communicate(timeout=20)
+    _wait(lambda: not server.is_running() and not any(_alive(child) for child in children))
+    if victim == "server":
+        assert "the process that starts the trials ended" in said
+        assert lock.read(tmp_path) is None
+    assert len(Study.open(tmp_path).history.pending) == 2
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait(condition, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def test_a_bayesian_run_asks_the_same_with_one_worker(tmp_path: Path) -> None:
+    def run(path: Path) -> list[dict[str, float]]:
+        study = make(path)
+        study.spec = StudySpec(**{**vars(study.spec), "strategy": Bayesian(n_init=3), "budget": BudgetSpec(6)})
+        study.run()
+        return [dict(record.trial.weights) for record in study.history.records]
+
+    assert run(tmp_path / "a") == run(tmp_path / "b")
+    assert isinstance(Study.open(tmp_path / "a").history.records[0].outcome, Result)
