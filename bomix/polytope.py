@@ -42,13 +42,24 @@ def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
     piece = np.clip((totals >= 1.0).sum(axis=1, keepdims=True) - 1, 0, 2 * d - 1)
     at, total, slope = (np.take_along_axis(array, piece, axis=1) for array in (knots, totals, free))
     weights = np.clip(v - (at + (total - 1.0) / np.maximum(slope, 1)), low, high)
-    for _ in range(2):  # what rounding left over goes to the coordinates that are free to take it
-        inside = (weights > low) & (weights < high)
-        rest = (1.0 - weights.sum(axis=1, keepdims=True)) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
-        weights = np.clip(weights + rest * inside, low, high)
+    weights = _mend(weights, low, high)
     at_home = ((given >= low) & (given <= high)).all(axis=1) & (np.abs(given.sum(axis=1) - 1.0) <= 1e-15)
     weights = np.where(at_home[:, None], given, weights)  # a point of the polytope stays what it is, to the bit
     return np.asarray((weights + 0.0).reshape(all_points.shape))  # + 0.0 makes -0.0 an ordinary zero
+
+
+def _mend(weights: Array, low: Array, high: Array) -> Array:
+    """Bring the sums to one where rounding left them off, first by the coordinates between their bounds."""
+    for _ in range(2):
+        inside = (weights > low) & (weights < high)
+        rest = (1.0 - weights.sum(axis=1, keepdims=True)) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+        weights = np.clip(weights + rest * inside, low, high)
+    rest = 1.0 - weights.sum(axis=1)
+    for row in np.flatnonzero(np.abs(rest) > 5e-14):  # all at their bounds: one that has room moves
+        room = np.where(rest[row] > 0.0, high[row] - weights[row], weights[row] - low[row])
+        widest = int(room.argmax())
+        weights[row, widest] += np.clip(rest[row], -room[widest], room[widest])
+    return weights
 
 
 def tighten(lower: Array, upper: Array) -> tuple[Array, Array]:
@@ -102,37 +113,55 @@ def nearest_choice(
 
     Args:
         on: ``d`` booleans, the choice wished for.
-        cost: ``d`` array in [0, 1]; among choices that change equally many coordinates the cheapest is taken.
+        cost: ``d`` array in [0, 1]; among choices that change equally many coordinates the cheaper is preferred.
         floor: ``d`` array, what a coordinate that is on holds at least.
         upper: ``d`` array, what it holds at most.
         optional: ``d`` booleans, which coordinates may be off.
 
     Returns:
-        ``d`` booleans, or None where there is no such choice.
+        ``d`` booleans, or None where none was found; whether one is found does not depend on ``on``.
     """
-
-    def fits(choice: NDArray[np.bool_]) -> bool:
-        return math.fsum(floor[choice]) <= 1.0 + 5e-13 and math.fsum(upper[choice]) >= 1.0 - 5e-13
-
-    if fits(on):
+    if _fits(on, floor, upper):
         return on
+    if not (optional & (floor > 0.0)).any():  # only more room can be wanting: the widest first make the fewest changes
+        order = np.lexsort((cost, -upper))
+        order = order[~on[order]]
+        choice = on.copy()
+        choice[order[: np.searchsorted(math.fsum(upper[on]) + np.cumsum(upper[order]), 1.0 - 1e-13) + 1]] = True
+        return choice if _fits(choice, floor, upper) else np.ones_like(on)
+    nearest = _solve_choice(on, cost, floor, upper, optional)
+    if nearest is not None:
+        return nearest
+    # The solver met its limits. These do not look at the wish, so that what was found once is found always.
+    choice = ~optional | (floor <= 0.0)
+    for j in np.lexsort((floor, -upper)):
+        choice[j] |= math.fsum(floor[choice]) + floor[j] <= 1.0
+    return choice if _fits(choice, floor, upper) else _solve_choice(~optional, 0.0 * cost, floor, upper, optional)
+
+
+def _fits(choice: NDArray[np.bool_], floor: Array, upper: Array) -> bool:
+    """Whether weights within these bounds can sum to one."""
+    return math.fsum(floor[choice]) <= 1.0 + 5e-13 and math.fsum(upper[choice]) >= 1.0 - 5e-13
+
+
+def _solve_choice(
+    on: NDArray[np.bool_], cost: Array, floor: Array, upper: Array, optional: NDArray[np.bool_]
+) -> NDArray[np.bool_] | None:
+    """:func:`nearest_choice` as an integer program; None where there is none within limits."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     d = len(on)
     price = np.where(on, -1.0, 1.0) * (1.0 + 1e-3 / d * np.clip(cost, 0.0, 1.0))
+    bounds = Bounds(np.where(optional, 0.0, 1.0), np.ones(d))
     constraints = [LinearConstraint(floor[None], -np.inf, 1.0), LinearConstraint(upper[None], 1.0, np.inf)]
-    while True:
-        found = milp(
-            price,
-            integrality=np.ones(d),
-            bounds=Bounds(np.where(optional, 0.0, 1.0), np.ones(d)),
-            constraints=constraints,
-            options={"mip_rel_gap": 0.0},
-        )
+    for _ in range(4):
+        options = {"mip_rel_gap": 0.0, "node_limit": 2000}
+        found = milp(price, integrality=np.ones(d), bounds=bounds, constraints=constraints, options=options)
         if found.x is None:
             return None
-        choice = found.x > 0.5
-        if fits(choice):
-            return np.asarray(choice)
+        choice = np.asarray(found.x > 0.5)
+        if _fits(choice, floor, upper):
+            return choice
         # The solver's tolerance let it through: rule out this very choice and ask again.
         constraints.append(LinearConstraint(np.where(choice, -1.0, 1.0)[None], 1.0 - choice.sum(), np.inf))
+    return None

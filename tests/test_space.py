@@ -135,7 +135,7 @@ class TestConstruction:
 
     def test_bad_counts_are_faults(self):
         with pytest.raises(FaultsError) as caught:
-            MixtureSpace.from_tokens({"web": -1.0, "code": float("inf")}, budget=0.0, max_epochs=float("nan"))
+            MixtureSpace.from_tokens({"web": -1.0, "code": float("nan")}, budget=0.0, max_epochs=float("nan"))
         assert [fault.where for fault in caught.value.faults] == ["budget", "max_epochs", "domains.web", "domains.code"]
 
     def test_zero_or_at_least_that_leaves_no_mixture_is_refused(self):

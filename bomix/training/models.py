@@ -63,8 +63,8 @@ class Model:
         heads: Attention heads.
         intermediate: Width of the feed-forward part. By default 8/3 of ``hidden`` rounded to a multiple of 32
             (``llama``) or 4 times ``hidden`` (``gpt_neox``): ``12 * layers * hidden^2`` parameters either way.
-        tie_embeddings: One matrix for reading and writing tokens. Two learn faster: at the size and budget of the
-            first study the loss is 0.13 nats lower, at the same cost.
+        tie_embeddings: One matrix for reading and writing tokens. Two learn faster: 0.13 nats at 256k tokens and
+            0.3M parameters, at the same cost.
     """
 
     architecture: Literal["llama", "gpt_neox"] = "llama"
@@ -158,9 +158,19 @@ class Model:
         }
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            if self.architecture == "llama":
-                return LlamaForCausalLM(LlamaConfig(**options))
-            return GPTNeoXForCausalLM(GPTNeoXConfig(**options))
+            model = (
+                LlamaForCausalLM(LlamaConfig(**options))
+                if self.architecture == "llama"
+                else GPTNeoXForCausalLM(GPTNeoXConfig(**options))
+            )
+        for name, parameter in model.named_parameters():
+            if name.endswith(_BLOCK_OUTPUTS):
+                torch.nn.init.zeros_(parameter)
+        return model
+
+
+# Blocks that start by adding nothing let a short run learn much faster: 0.35 nats at 256k tokens and 0.3M parameters.
+_BLOCK_OUTPUTS = ("o_proj.weight", "down_proj.weight", "attention.dense.weight", "dense_4h_to_h.weight")
 
 
 def _indivisible(shape: Shape) -> str:

@@ -36,10 +36,10 @@ class Settings:
     """
 
     optimizer: OptimizerName = "adamw"
-    rate: float = 2e-3
+    rate: float = 3e-3
     schedule: ScheduleName = "linear"
     floor: float = 0.0
-    warmup: float = 0.02
+    warmup: float = 0.05
     clip: float = 1.0
     weight_decay: float = 0.1
     beta1: float = 0.8
@@ -88,10 +88,10 @@ class Optimization:
     Attributes:
         preset: Whose settings to start from; none means the defaults in brackets.
         optimizer: ``adamw`` [Loshchilov2019]_ or ``adafactor`` [Shazeer2018]_ (adamw).
-        rate: Peak learning rate (2e-3).
+        rate: Peak learning rate (3e-3).
         schedule: What follows the warm-up: ``linear``, ``cosine``, ``exponential`` or ``constant`` (linear).
         floor: Where the schedule ends, as a share of the peak (0).
-        warmup: Share of the steps over which the rate rises linearly from zero (0.02).
+        warmup: Share of the steps over which the rate rises linearly from zero (0.05).
         clip: Largest norm of the gradient; 0 clips nothing (1).
         weight_decay: Decoupled weight decay, on matrices only (0.1).
         beta1: Decay of AdamW's first moment (0.8).

@@ -34,7 +34,7 @@ DOMAINS = {
 PROXY = Proxy(
     sources=DOMAINS,
     tokens=1_500 * 256,
-    optimization=Optimization(rate=2e-3, schedule="linear", warmup=0.02, beta1=0.8, beta2=0.999),
+    optimization=Optimization(rate=3e-3, schedule="linear", warmup=0.05, beta1=0.8, beta2=0.999),
 )
 UNIFORM = dict.fromkeys(DOMAINS, 1 / len(DOMAINS))
 DRAWS, REPEATS, PAIRED_MIXTURES, PAIRED_SEEDS = 16, 12, 2, 6

@@ -43,7 +43,9 @@ def test_joint_covariance_is_built_of_its_blocks():
     for i in range(3):
         for j in range(3):
             torch.testing.assert_close(joint[:, i, :, j], R[i, j] * factors[:, i] @ factors[:, j].mT)
-    torch.testing.assert_close(joint_covariance(factors[..., :1, :1], R)[0, 0, 1], R[0, 1] * factors[0, :2, 0, 0].prod())
+    torch.testing.assert_close(
+        joint_covariance(factors[..., :1, :1], R)[0, 0, 1], R[0, 1] * factors[0, :2, 0, 0].prod()
+    )
 
 
 def test_marginals_are_untouched_and_the_aggregate_has_the_right_variance(runs):
@@ -63,7 +65,9 @@ def test_marginals_are_untouched_and_the_aggregate_has_the_right_variance(runs):
         posterior = joint.posterior(X[0, :1])
         aggregate = ScalarizedPosteriorTransform(coefficients)(posterior)
     sd = posterior.variance[0].sqrt()
-    torch.testing.assert_close(aggregate.variance.squeeze(), (coefficients * sd) @ joint.correlation @ (coefficients * sd))
+    torch.testing.assert_close(
+        aggregate.variance.squeeze(), (coefficients * sd) @ joint.correlation @ (coefficients * sd)
+    )
     torch.testing.assert_close(aggregate.mean.squeeze(), posterior.mean[0] @ coefficients)
 
 

@@ -56,6 +56,21 @@ def test_the_seed_alone_decides_the_parameters():
     assert not torch.equal(first["model.embed_tokens.weight"], other["model.embed_tokens.weight"])
 
 
+@pytest.mark.parametrize("architecture", ["llama", "gpt_neox"])
+def test_blocks_start_by_adding_nothing(architecture):
+    import torch
+
+    spec = Model(architecture=architecture, hidden=32, layers=2, heads=2)
+    model = spec.build(vocabulary=50, sequence_length=8, seed=0)
+    tokens = torch.randint(50, (1, 8), generator=torch.Generator().manual_seed(0))
+    embedded = model.get_input_embeddings()(tokens)
+    if architecture == "llama":
+        final = model.model.norm(embedded)
+    else:
+        final = model.gpt_neox.final_layer_norm(embedded)
+    torch.testing.assert_close(model(input_ids=tokens).logits, model.get_output_embeddings()(final))
+
+
 def test_an_unknown_size_shows_the_ladder_and_the_closest():
     (fault,) = Model(size="30").faults()
     assert fault.where == "size"
@@ -82,7 +97,10 @@ def test_attention_is_torch_s_own(architecture, length):
 
     spec = Model(architecture=architecture, hidden=32, layers=2, heads=2)
     model = spec.build(vocabulary=50, sequence_length=length, seed=0)
-    tokens = torch.randint(50, (2, length), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():  # else the blocks add nothing yet
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    tokens = torch.randint(50, (2, length), generator=generator)
 
     def run(implementation: str):
         model.set_attn_implementation(implementation)

@@ -1,0 +1,208 @@
+"""The commands as their user meets them: what they print, what they write, how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bomix.cli.main import cli
+from bomix.errors import BomixError, FaultsError
+from bomix.study import Study
+
+BOMIX = [sys.executable, "-m", "bomix.cli.main"]
+
+TRAINER = """
+import json, math, sys
+weights = json.load(open(sys.argv[1]))["weights"]
+print("training on", weights)
+json.dump({"losses": {name: 2 + math.exp(-4 * weight) for name, weight in weights.items()}, "cost": 2.0},
+          open(sys.argv[2], "w"))
+"""
+
+STUDY = f"""
+domains: {{books: {{}}, code: {{}}, web: {{upper: 0.5}}}}
+evaluator:
+  kind: command
+  argv: ["{sys.executable}", train.py, "{{mixture}}", "{{result}}"]
+  metrics: [books, code, web]
+strategy: {{kind: bayesian, n_init: 3}}
+budget: {{trials: 4}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").write_text(TRAINER)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return tmp_path
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=True)
+
+
+def shell(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [*BOMIX, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_optimize_runs_reports_and_does_nothing_the_second_time(study: Path) -> None:
+    first = shell("optimize", study, "--confirm", "2")
+    assert first.returncode == 0, first.stderr
+    assert "trial 3" in first.stderr and "4 of 4 trials" in first.stderr
+    for expected in ("uniform", "best", "95 %", "confirmed against uniform", "record:", "budget of 4 trials is spent"):
+        assert expected in first.stdout
+    again = shell("optimize", study, "--confirm", "2")
+    assert again.returncode == 0
+    assert again.stdout == first.stdout
+    assert "trial" not in again.stderr
+
+
+def test_the_detached_loop(study: Path, tmp_path: Path) -> None:
+    asked = call("ask", study, "-n", "3", "--out", tmp_path / "asked")
+    assert asked.exit_code == 0, asked.output
+    trials = [json.loads((tmp_path / f"asked/{number}.json").read_text()) for number in range(3)]
+    assert [trial["trial"] for trial in trials] == [0, 1, 2]
+    assert all(abs(sum(trial["weights"].values()) - 1) < 1e-9 for trial in trials)
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps({"losses": {"books": 2.0, "code": 2.5, "web": 3.0}}))
+    told = call("tell", study, 1, result)
+    assert told.exit_code == 0 and "2.5000" in told.output
+    state = json.loads(call("status", study, "--json").output)
+    assert (state["completed"], state["pending"], state["driver"]) == (1, 2, "none")
+    assert "2 pending" in call("status", study).output
+    best = json.loads(call("recommend", study, "--json").output)
+    assert abs(sum(best["weights"].values()) - 1) < 1e-9 and best["interval"][0] <= best["loss"] <= best["interval"][1]
+
+
+def test_a_refused_result_leaves_the_trial_pending(study: Path, tmp_path: Path) -> None:
+    call("ask", study)
+    result = tmp_path / "result.json"
+    result.write_text('{"losses": {"books": 2.0, "cod": 1, "web": "low"}}')
+    refused = shell("tell", study, 0, result)
+    assert refused.returncode == 2
+    for name in ("losses.code", "losses.cod", "losses.web"):
+        assert name in refused.stderr
+    assert json.loads(call("status", study, "--json").output)["pending"] == 1
+
+
+@pytest.mark.parametrize("arguments", [["tell", ".", "0", "missing.json"], ["tell", ".", "9", "result.json"]])
+def test_what_the_user_can_mend_ends_with_2(study: Path, arguments: list[str]) -> None:
+    (study / "result.json").write_text('{"losses": {"books": 1, "code": 1, "web": 1}}')
+    refused = shell(*arguments, cwd=study)
+    assert refused.returncode == 2 and refused.stderr.startswith("error: ") and "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "optimize", "ask", "status", "recommend"])
+def test_a_folder_without_a_study_says_how_to_get_one(tmp_path: Path, command: str) -> None:
+    failed = call(command, tmp_path)
+    assert isinstance(failed.exception, BomixError) and "bomix init" in str(failed.exception)
+
+
+def test_every_problem_of_a_file_is_reported_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "domains:\n  web: {uper: 0.5}\n  web: {lower: high}\nevaluater: {}\nbudget: {trials: 0}\nseed: -1\n"
+    )
+    refused = shell("check", tmp_path)
+    assert refused.returncode == 2
+    for expected in (
+        *("domains.web (line 3)", "domains.web.lower (line 3)", "did you mean 'evaluator'", "budget.trials (line 5)"),
+    ):
+        assert expected in refused.stderr, refused.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "a: b: c", "domains: {}", "\tdomains:"])
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.yaml").write_text(text)
+    failed = call("check", tmp_path)
+    assert isinstance(failed.exception, BomixError) and "study.yaml" in str(failed.exception)
+
+
+def test_a_trainer_that_fails_ends_the_run_with_1_and_its_last_words(study: Path) -> None:
+    (study / "train.py").write_text("import sys; print('no memory left'); sys.exit(3)")
+    failed = shell("optimize", study)
+    assert failed.returncode == 1
+    assert "exited with 3" in failed.stderr and "no memory left" in failed.stderr
+    assert json.loads(call("status", study, "--json").output)["failed"] == 3
+
+
+def test_a_program_that_is_not_there_is_found_before_anything_is_asked(study: Path) -> None:
+    path = study / "study.yaml"
+    path.write_text(path.read_text().replace(sys.executable, "no-such-program"))
+    failed = call("optimize", study)
+    assert isinstance(failed.exception, FaultsError) and "no-such-program" in str(failed.exception)
+    assert not (study / "trials").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: signal.Signals) -> None:
+    (study / "train.py").write_text("import time; time.sleep(60)")
+    driver = subprocess.Popen([*BOMIX, "optimize", str(study)], stderr=subprocess.PIPE, text=True)
+    while not list(study.glob("trials/0000/attempts/1/mixture.json")):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.send_signal(how)
+    _, said = driver.communicate(timeout=20)
+    assert driver.returncode == 130 and "same command" in said
+    assert not (study / "lock").exists()
+    (study / "train.py").write_text(TRAINER)
+    assert shell("optimize", study).returncode == 0
+    assert [record.status for record in Study.open(study).history.records] == ["completed"] * 4
+
+
+def test_a_terminal_sees_a_live_view(study: Path) -> None:
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    driver = subprocess.Popen(
+        [*BOMIX, "optimize", str(study)], stdout=subprocess.DEVNULL, stderr=follower, env=environment
+    )
+    os.close(follower)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(leader, 1 << 16)
+        except OSError:  # Linux's way to say that nobody holds the other end
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(leader)
+    assert driver.wait(timeout=60) == 0
+    assert b"4 of 4 trials" in seen and b"\x1b[" in seen
+
+
+def test_quiet_is_quiet(study: Path) -> None:
+    assert shell("optimize", study, "-q").stderr == ""
+
+
+def test_init_writes_a_file_that_is_sound_and_never_over_another(tmp_path: Path) -> None:
+    assert call("init", tmp_path / "new").exit_code == 0
+    text = (tmp_path / "new/study.yaml").read_text()
+    opened = Study.open(tmp_path / "new")
+    assert opened.spec.budget.trials == 10 and opened.spec.target is not None
+    refused = call("init", tmp_path / "new")
+    assert isinstance(refused.exception, BomixError)
+    assert (tmp_path / "new/study.yaml").read_text() == text
+
+
+def test_kinds_lists_what_can_stand_in_a_study_file() -> None:
+    listed = call("kinds").output
+    for expected in ("source: files, hf, installed", "strategy: bayesian, sobol", "surrogate: gp"):
+        assert expected in listed
+    assert "paths" in call("kinds", "source").output
+    assert isinstance(call("kinds", "sauce").exception, BomixError)
+
+
+def test_the_help_of_every_command_stands_alone() -> None:
+    for command in cli.list_commands(None):  # type: ignore[arg-type]
+        shown = call(command, "--help")
+        assert shown.exit_code == 0 and "Usage" in shown.output
