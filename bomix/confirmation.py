@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bomix.trial import CONFIRM, Record, Result, Weights
+from bomix.trial import CONFIRM, Record, Weights
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -91,18 +91,14 @@ def compare(problem: Problem, history: History, weights: Weights) -> tuple[Compa
 
 def _confirmed(problem: Problem, history: History, weights: Weights) -> Mapping[int, float]:
     """Seed to objective of the confirming trials of a mixture."""
-    space, names = problem.space, problem.metric_names
+    space = problem.space
     target = space.to_array(weights)
     found = {}
     for record in history.completed:
         trial = record.trial
         if trial.origin == CONFIRM and np.abs(space.to_array(trial.weights) - target).max() < 1e-9:
-            found[trial.seed] = _objective(problem, record.result, names)
+            found[trial.seed] = problem.value(record.result.losses)
     return found
-
-
-def _objective(problem: Problem, result: Result, names: tuple[str, ...]) -> float:
-    return float(problem.objective(np.array([result.losses[name] for name in names]), names))
 
 
 def _comparison(name: str, differences: tuple[float, ...]) -> Comparison:

@@ -55,11 +55,12 @@ def _mend(weights: Array, low: Array, high: Array) -> Array:
         rest = (1.0 - weights.sum(axis=1, keepdims=True)) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
         weights = np.clip(weights + rest * inside, low, high)
     rest = 1.0 - weights.sum(axis=1)
-    for row in np.flatnonzero(np.abs(rest) > 5e-14):  # all at their bounds: one that has room moves
-        room = np.where(rest[row] > 0.0, high[row] - weights[row], weights[row] - low[row])
-        widest = int(room.argmax())
-        weights[row, widest] += np.clip(rest[row], -room[widest], room[widest])
-    return weights
+    for row in np.flatnonzero(np.abs(rest) > 5e-14):  # all at their bounds: those that have most room move
+        room = high[row] - weights[row] if rest[row] > 0.0 else weights[row] - low[row]
+        order = np.argsort(-room, kind="stable")
+        taken = np.minimum(np.cumsum(room[order]), abs(rest[row]))
+        weights[row, order] += np.sign(rest[row]) * np.diff(taken, prepend=0.0)
+    return np.clip(weights, low, high)
 
 
 def tighten(lower: Array, upper: Array) -> tuple[Array, Array]:

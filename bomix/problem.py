@@ -74,6 +74,13 @@ class Problem:
             return None
         return {name: weight * self.run_tokens / self.tokens[name] for name, weight in weights.items()}
 
+    def value(self, losses: Mapping[str, float]) -> float:
+        """The objective of one trial's losses; lower is better."""
+        import numpy as np
+
+        names = self.metric_names
+        return float(self.objective(np.array([losses[name] for name in names]), names))
+
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the metrics, in their order."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import bomix
-from bomix import config, spec as specs
+from bomix import config
+from bomix import spec as specs
 from bomix.errors import ConfigError, Fault, FaultsError, SpaceError, StoreError, raise_faults
 from bomix.io.store import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.preparation import DomainStats, Preparation
@@ -83,8 +84,10 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
     begun = earlier is not None and bool(store.read())
     if earlier is not None and begun:
         _refuse(_changes(earlier["spec"], config.plain(spec), _may_change(spec)), "study file")
-    measure = measure or earlier is None or not begun
-    preparation = _prepare(spec, store) if measure else _preparation_from(earlier["measured"])
+    if earlier is None or measure or not begun:
+        preparation, measure = _prepare(spec, store), True
+    else:
+        preparation = _preparation_from(earlier["measured"])
     if earlier is not None and begun:
         _refuse(_provenance_changes(earlier["measured"]["provenance"], preparation.provenance), "data")
     resolution = Resolution(_problem(spec, preparation), preparation)

@@ -164,8 +164,10 @@ class StudySpec:
     @property
     def trains_on_sources(self) -> bool:
         """Whether the evaluator has a field ``sources``, filled from the domains."""
-        fields = dataclasses.fields(self.evaluator) if dataclasses.is_dataclass(self.evaluator) else ()
-        return any(field.name == "sources" for field in fields)
+        return hasattr(type(self.evaluator), "__dataclass_fields__") and "sources" in {
+            field.name
+            for field in dataclasses.fields(self.evaluator)  # type: ignore[arg-type]
+        }
 
     def declared_metrics(self) -> tuple[Metric, ...]:
         """The metrics that the file names; empty where it leaves them to the evaluator."""
@@ -184,7 +186,7 @@ class StudySpec:
             sources = {name: domain.source for name, domain in self.domains.items()}
             evaluator = dataclasses.replace(evaluator, sources=sources)  # type: ignore[type-var]
         relative = getattr(evaluator, "relative_to", None)
-        return evaluator if relative is None else relative(folder)  # type: ignore[no-any-return]
+        return evaluator if relative is None else relative(folder)
 
 
 def load(path: Path) -> StudySpec:
@@ -251,4 +253,3 @@ def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
 
 def _count(faults: int) -> str:
     return "a problem" if faults == 1 else f"{faults} problems"
-

@@ -12,20 +12,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bomix import registry
 from bomix import spec as specs
 from bomix.errors import Fault, StudyError, raise_faults
 from bomix.history import History
 from bomix.io import records
 from bomix.io.store import FolderStore, MemoryStore
 from bomix.resolution import Resolution, reopen, resolve
-from bomix.trial import CONFIRM, IMPORTED, UNCOUNTED_ORIGINS, Candidate, Failure, Outcome, Record, Result, Trial, Weights
+from bomix.trial import (
+    CONFIRM,
+    IMPORTED,
+    UNCOUNTED_ORIGINS,
+    Candidate,
+    Failure,
+    Outcome,
+    Record,
+    Result,
+    Trial,
+    Weights,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bomix.execution.observer import Observer
     from bomix.problem import Problem
-    from bomix.protocols import Evaluator, Objective, Strategy
+    from bomix.protocols import Evaluator, Objective, Strategy, Surrogate
     from bomix.strategies.posterior import Recommendation
 
 SUM_TOLERANCE = 0.01
@@ -295,10 +307,10 @@ class Study:
         if isinstance(self._store, FolderStore):
             self._store.write_results(self.dataset)
 
-    def _surrogate(self):  # type: ignore[no-untyped-def]
-        from bomix import registry
-
-        return getattr(self.spec.strategy, "surrogate", None) or registry.resolve("surrogate", "gp")()
+    def _surrogate(self) -> Surrogate:
+        """The strategy's surrogate, or a Gaussian process where the strategy has none."""
+        own: Surrogate | None = getattr(self.spec.strategy, "surrogate", None)
+        return own or registry.resolve("surrogate", "gp")()
 
     def _number(self, candidate: Candidate, history: History, seed: int) -> Trial:
         number = 1 + max((record.trial.id for record in history.records), default=-1)

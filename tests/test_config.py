@@ -86,7 +86,9 @@ def test_a_spec_checks_itself_once_its_fields_are_sound() -> None:
     assert faults_of({"count": 1, "inner": {"rate": -1}}) == {"inner.rate": "must be positive"}
 
 
-@pytest.mark.parametrize("data", [{"count": 1.5}, {"count": True}, {"count": float("nan")}, {"count": [1]}, {"count": None}])
+@pytest.mark.parametrize(
+    "data", [{"count": 1.5}, {"count": True}, {"count": float("nan")}, {"count": [1]}, {"count": None}]
+)
 def test_a_whole_number_is_a_whole_number(data: dict[str, object]) -> None:
     assert "whole number" in faults_of(data)["count"]
 
@@ -99,13 +101,15 @@ def test_a_spec_is_a_mapping(data: object) -> None:
 def test_a_bare_kind_stands_for_its_defaults() -> None:
     built, faults = config.build(Outer, {"count": 1, "objective": "mean"})
     assert not faults
-    assert built is not None and built.objective == Mean()
+    assert built is not None
+    assert built.objective == Mean()
 
 
 def test_a_class_of_the_users_own_is_a_kind() -> None:
     built, faults = config.build(Outer, {"count": 1, "objective": {"kind": f"{__name__}:Own", "power": 3}})
     assert not faults
-    assert built is not None and built.objective == Own(3.0)
+    assert built is not None
+    assert built.objective == Own(3.0)
     assert config.plain(built)["objective"] == {"kind": f"{__name__}:Own", "power": 3.0}
 
 

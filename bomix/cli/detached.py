@@ -56,12 +56,4 @@ def tell(study: Path, trial: int, result: Path) -> None:
     outcome = records.read_result(text, problem.metrics, problem.space.domains)
     record = opened.tell(trial, outcome)
     opened.save_results()
-    names = problem.metric_names
-    value = float(problem.objective(_row(record.result.losses, names), names))
-    click.echo(f"trial {trial}: objective {value:.4f}")
-
-
-def _row(losses, names):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.array([losses[name] for name in names])
+    click.echo(f"trial {trial}: objective {problem.value(record.result.losses):.4f}")

@@ -96,9 +96,7 @@ def kinds(group: str | None) -> None:
 def _state(study: Study) -> dict[str, Any]:
     history = study.history
     searching = [record for record in history.records if record.trial.origin not in UNCOUNTED_ORIGINS]
-    counts = {
-        name: sum(record.status == name for record in searching) for name in ("completed", "pending", "failed")
-    }
+    counts = {name: sum(record.status == name for record in searching) for name in ("completed", "pending", "failed")}
     holder = lock.read(study.folder) if study.folder is not None else None
     return {
         "budget": study.spec.budget.trials,

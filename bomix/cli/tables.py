@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bomix import registry
-from bomix.cli.watch import mixture, objective
+from bomix.cli.watch import mixture
 from bomix.confirmation import Comparison, compare, references
-from bomix.history import History
 from bomix.io.store import RESULTS_FILE
 from bomix.strategies.posterior import Estimate, Recommendation
 from bomix.study import Study
-from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Result, Status, Weights
+from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Status, Weights
 
 PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows: a pipe has no width of its own."""
@@ -34,7 +33,7 @@ def console() -> Console:
 def domains(study: Study) -> Table:
     """What each domain holds, and the bounds of its weight."""
     space, stats = study.problem.space, study.resolution.preparation.domains
-    table = Table(title="domains")
+    table = _table("domains")
     for column in ("domain", "tokens", "documents", "bytes/token", "weight from", "to"):
         table.add_column(column, justify="left" if column == "domain" else "right")
     for name, lower, upper in zip(space.domains, space.lower_array, space.upper_array, strict=True):
@@ -53,12 +52,12 @@ def domains(study: Study) -> Table:
 
 def trials(study: Study) -> Table:
     """One row per trial."""
-    table = Table(title="trials")
+    table = _table("trials")
     for column in ("trial", "status", "origin", "seed", "objective", "mixture"):
         table.add_column(column, justify="right" if column in ("trial", "seed", "objective") else "left")
     for record in study.history.records:
         trial = record.trial
-        value = f"{objective(study, record.result):.4f}" if record.status is Status.COMPLETED else ""
+        value = f"{study.problem.value(record.result.losses):.4f}" if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
         if isinstance(record.outcome, Failure):
             note = f"{note}: {record.outcome.message}"
@@ -68,7 +67,7 @@ def trials(study: Study) -> Table:
 
 def kinds(group: str) -> Table:
     """The kinds of a group with their keys and defaults."""
-    table = Table(title=group)
+    table = _table(group)
     for column in ("kind", "what it is", "keys"):
         table.add_column(column)
     for kind in sorted(registry.kinds(group)):
@@ -84,17 +83,20 @@ def show_summary(study: Study) -> None:
     best, history, problem = study.recommend(), study.history, study.problem
     comparisons = compare(problem, history, best.weights)
     mixtures = {**references(problem), "best": best.weights}
-    out.print(_weights_table(study, best, mixtures))
-    out.print(_metrics_table(study, best, mixtures))
+    out.print(_weights_table(study, best, mixtures), _metrics_table(study, best, mixtures))
     for line in (*_verdicts(comparisons), *_caveats(study, best, comparisons)):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", min_width=len(title) + 2)
+
+
 def _weights_table(study: Study, best: Recommendation, mixtures: Mapping[str, Weights]) -> Table:
     problem = study.problem
-    table = Table(title="weights, with passes over each domain's tokens" if best.epochs else "weights")
+    table = _table("weights (passes over the domain's tokens)" if best.epochs else "weights")
     table.add_column("mixture")
     for name in problem.space.domains:
         table.add_column(name, justify="right")
@@ -117,7 +119,7 @@ def _metrics_table(study: Study, best: Recommendation, mixtures: Mapping[str, We
     everywhere = all(confirmed.values())
     seeds = min(len(found) for found in confirmed.values())
     source = f"mean of {seeds} fresh seeds" if everywhere else "predicted"
-    table = Table(title=f"losses per metric, {source}")
+    table = _table(f"losses per metric, {source}")
     table.add_column("mixture")
     for metric in problem.metrics:
         table.add_column(metric.name, justify="right")
@@ -156,7 +158,9 @@ def _caveats(study: Study, best: Recommendation, comparisons: Sequence[Compariso
     if not comparisons:
         for name, margin in best.margins.items():
             low, high = margin.interval
-            lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}], not confirmed (--confirm N)")
+            lines.append(
+                f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}], not confirmed (--confirm N)"
+            )
     problem = study.problem
     capped = [
         name
@@ -174,23 +178,22 @@ def _caveats(study: Study, best: Recommendation, comparisons: Sequence[Compariso
 def _observed(study: Study, weights: Weights) -> str:
     """Mean objective of the searching trials at a mixture."""
     values = [
-        objective(study, record.result)
-        for record in _at(study.history, study, weights)
-        if record.trial.origin != CONFIRM
+        study.problem.value(record.result.losses) for record in _at(study, weights) if record.trial.origin != CONFIRM
     ]
     return f"{np.mean(values):.4f}" if values else "-"
 
 
 def _confirmed_losses(study: Study, weights: Weights) -> list[Result]:
-    return [record.result for record in _at(study.history, study, weights) if record.trial.origin == CONFIRM]
+    return [record.result for record in _at(study, weights) if record.trial.origin == CONFIRM]
 
 
-def _at(history: History, study: Study, weights: Weights):  # type: ignore[no-untyped-def]
+def _at(study: Study, weights: Weights) -> list[Record]:
+    """The completed trials at a mixture."""
     space = study.problem.space
     target = space.to_array(weights)
     return [
         record
-        for record in history.completed
+        for record in study.history.completed
         if np.abs(space.to_array(record.trial.weights) - target).max() < 1e-9
     ]
 
@@ -207,7 +210,11 @@ def _keys(spec: type[object]) -> list[str]:
     lines = []
     for field in dataclasses.fields(typing.cast(typing.Any, spec)):
         hint = hints[field.name]
-        name = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "").replace("collections.abc.", "")
+        name = (
+            hint.__name__
+            if isinstance(hint, type)
+            else str(hint).replace("typing.", "").replace("collections.abc.", "")
+        )
         if field.default is not dataclasses.MISSING:
             lines.append(f"{field.name}: {name} = {field.default!r}")
         else:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -100,7 +99,9 @@ class LiveObserver(Observer):
         self._rows.pop(record.trial.id, None)
         self._tally.end(study, record)
         trial = record.trial
-        text = f"{self._tally.name(trial)} ({trial.origin}) {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
+        text = (
+            f"{self._tally.name(trial)} ({trial.origin}) {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
+        )
         self._console.print(text, markup=False, highlight=False)
         self._draw()
 
@@ -148,7 +149,7 @@ class _Tally:
             return f"failed: {record.outcome.message}"
         losses = _losses(record.result.losses)
         cost = "" if record.result.cost is None else f", {record.result.cost:.0f} s"
-        return f"objective {objective(study, record.result):.4f} ({losses}{cost})"
+        return f"objective {study.problem.value(record.result.losses):.4f} ({losses}{cost})"
 
     def line(self) -> str:
         best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
@@ -158,7 +159,7 @@ class _Tally:
         if record.trial.origin in UNCOUNTED_ORIGINS:
             return
         self._done += 1
-        value = objective(study, record.result)
+        value = study.problem.value(record.result.losses)
         if self._best is None or value < self._best[0]:
             self._best = (value, record.trial.id)
 
@@ -168,12 +169,6 @@ class _Tally:
             return ""
         seconds = (time.monotonic() - self._started) / finished * (self._total - self._done)
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
-
-
-def objective(study: Study, result: Result) -> float:
-    """The objective of a result; lower is better."""
-    names = study.problem.metric_names
-    return float(study.problem.objective(np.array([result.losses[name] for name in names]), names))
 
 
 def mixture(weights: Mapping[str, float]) -> str:

@@ -33,4 +33,6 @@ def init(directory: Path | None, schema: bool) -> None:
         files.write_new(path, text)
     except FileExistsError:
         raise ConfigError(f"{path} is there already; edit it, or choose another folder") from None
-    click.echo(f"wrote {path}\n\n  bomix check {directory}       every problem at once\n  bomix optimize {directory}    run it")
+    click.echo(
+        f"wrote {path}\n\n  bomix check {directory}       every problem at once\n  bomix optimize {directory}    run it"
+    )

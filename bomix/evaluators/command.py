@@ -80,7 +80,9 @@ class Command:
         if not Path(self.cwd).is_dir():
             faults.append(Fault("evaluator.cwd", f"there is no folder {self.cwd}"))
         elif _found(self.argv[0], self.cwd) is None:
-            faults.append(Fault("evaluator.argv[0]", f"there is no program '{self.argv[0]}'; give its path or install it"))
+            faults.append(
+                Fault("evaluator.argv[0]", f"there is no program '{self.argv[0]}'; give its path or install it")
+            )
         raise_faults(faults)
         return Preparation(metrics=self._metrics())
 

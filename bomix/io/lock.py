@@ -75,7 +75,9 @@ def is_alive(holder: dict[str, Any]) -> bool | None:
 def _refuse_if_alive(holder: dict[str, Any], path: Path, take_over: bool) -> None:
     alive = is_alive(holder)
     if alive:
-        raise StoreError(f"process {holder['pid']} on this host is already optimising this study ({path}); stop it first")
+        raise StoreError(
+            f"process {holder['pid']} on this host is already optimising this study ({path}); stop it first"
+        )
     if alive is None and not take_over:
         raise StoreError(
             f"process {holder.get('pid')} on host {holder.get('host')} holds this study ({path}); "

@@ -129,7 +129,9 @@ class FolderStore:
         trials = self.folder / "trials"
         if not trials.is_dir():
             return
-        for folder in sorted((path for path in trials.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
+        for folder in sorted(
+            (path for path in trials.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
+        ):
             record = known.get(int(folder.name))
             if record is not None and record.outcome is not None:
                 yield record

@@ -101,7 +101,7 @@ def is_among(point: Array, others: Array | None) -> bool:
 def _cost(acquisition: AcquisitionFunction) -> Cost:
     """Negated values ``b`` and gradients ``b x d`` of the acquisition at ``b x d`` points."""
 
-    @torch.enable_grad()  # type: ignore[untyped-decorator]
+    @torch.enable_grad()
     def cost(points: Array) -> tuple[Array, Array]:
         X = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).requires_grad_()
         values = -acquisition(X)

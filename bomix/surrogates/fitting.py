@@ -158,7 +158,7 @@ def _objective(
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     parameters = (covar_module.raw_lengthscale, likelihood.noise_covar.raw_noise)
 
-    @torch.enable_grad()  # type: ignore[untyped-decorator]
+    @torch.enable_grad()
     def value_and_gradient(theta: Tensor) -> tuple[Tensor, Tensor]:
         _load(theta, covar_module, likelihood)
         value, _ = _criterion(encoded, targets, covar_module, likelihood)

@@ -8,6 +8,7 @@ Trains what FILE does not hold yet, a line of JSON each, then prints the table; 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from bomix import config
 from bomix.evaluators.proxy import Proxy
 from bomix.training.environment import process_environment
 from bomix.training.installed import Installed
@@ -59,13 +61,21 @@ def plan() -> Iterator[tuple[str, dict[str, float], int]]:
             yield f"draw{draw:02d}", weights, seed
 
 
-def train(name: str, weights: dict[str, float], seed: int) -> dict[str, object]:
+def fingerprint() -> str:
+    """Changes with the setting and with the tokens: runs of different ones share no table."""
+    preparation = PROXY.prepare(tuple(DOMAINS))
+    entering = json.dumps([config.plain(PROXY), dict(preparation.provenance)], sort_keys=True)
+    return hashlib.sha256(entering.encode()).hexdigest()[:12]
+
+
+def train(name: str, weights: dict[str, float], seed: int, setting: str) -> dict[str, object]:
     """One run as a line of the results."""
     with TemporaryDirectory() as folder:
         started = time.process_time()
         result = PROXY.evaluate(Trial(0, weights, seed, name), Path(folder))
         cpu = time.process_time() - started
     return {
+        "setting": setting,
         "name": name,
         "seed": seed,
         "weights": {key: round(value, 6) for key, value in weights.items()},
@@ -132,12 +142,17 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="print the table of what is there")
     args = parser.parse_args()
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
+    if not args.check:
+        setting = fingerprint()
+        if others := {row["setting"] for row in rows} - {setting}:
+            parser.error(
+                f"{args.out} holds runs of another setting or other text ({', '.join(others)}); give another --out"
+            )
     done = {(row["name"], row["seed"]) for row in rows}
     todo = [run for run in plan() if (run[0], run[2]) not in done]
     if todo and not args.check:
-        PROXY.prepare(tuple(DOMAINS))
         with ProcessPoolExecutor(args.workers) as pool, args.out.open("a") as out:
-            for future in as_completed([pool.submit(train, *run) for run in todo]):
+            for future in as_completed([pool.submit(train, *run, setting) for run in todo]):
                 rows.append(future.result())
                 print(json.dumps(rows[-1]), file=out, flush=True)
                 print(f"{len(rows)}/{len(list(plan()))}", rows[-1], file=sys.stderr, flush=True)

@@ -58,7 +58,8 @@ def shell(*arguments: object, **options: object) -> subprocess.CompletedProcess[
 def test_optimize_runs_reports_and_does_nothing_the_second_time(study: Path) -> None:
     first = shell("optimize", study, "--confirm", "2")
     assert first.returncode == 0, first.stderr
-    assert "trial 3" in first.stderr and "4 of 4 trials" in first.stderr
+    assert "trial 3" in first.stderr
+    assert "4 of 4 trials" in first.stderr
     for expected in ("uniform", "best", "95 %", "confirmed against uniform", "record:", "budget of 4 trials is spent"):
         assert expected in first.stdout
     again = shell("optimize", study, "--confirm", "2")
@@ -76,12 +77,14 @@ def test_the_detached_loop(study: Path, tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     result.write_text(json.dumps({"losses": {"books": 2.0, "code": 2.5, "web": 3.0}}))
     told = call("tell", study, 1, result)
-    assert told.exit_code == 0 and "2.5000" in told.output
+    assert told.exit_code == 0
+    assert "2.5000" in told.output
     state = json.loads(call("status", study, "--json").output)
     assert (state["completed"], state["pending"], state["driver"]) == (1, 2, "none")
     assert "2 pending" in call("status", study).output
     best = json.loads(call("recommend", study, "--json").output)
-    assert abs(sum(best["weights"].values()) - 1) < 1e-9 and best["interval"][0] <= best["loss"] <= best["interval"][1]
+    assert abs(sum(best["weights"].values()) - 1) < 1e-9
+    assert best["interval"][0] <= best["loss"] <= best["interval"][1]
 
 
 def test_a_refused_result_leaves_the_trial_pending(study: Path, tmp_path: Path) -> None:
@@ -99,13 +102,16 @@ def test_a_refused_result_leaves_the_trial_pending(study: Path, tmp_path: Path) 
 def test_what_the_user_can_mend_ends_with_2(study: Path, arguments: list[str]) -> None:
     (study / "result.json").write_text('{"losses": {"books": 1, "code": 1, "web": 1}}')
     refused = shell(*arguments, cwd=study)
-    assert refused.returncode == 2 and refused.stderr.startswith("error: ") and "Traceback" not in refused.stderr
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "optimize", "ask", "status", "recommend"])
 def test_a_folder_without_a_study_says_how_to_get_one(tmp_path: Path, command: str) -> None:
     failed = call(command, tmp_path)
-    assert isinstance(failed.exception, BomixError) and "bomix init" in str(failed.exception)
+    assert isinstance(failed.exception, BomixError)
+    assert "bomix init" in str(failed.exception)
 
 
 def test_every_problem_of_a_file_is_reported_with_its_line(tmp_path: Path) -> None:
@@ -124,14 +130,16 @@ def test_every_problem_of_a_file_is_reported_with_its_line(tmp_path: Path) -> No
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "study.yaml").write_text(text)
     failed = call("check", tmp_path)
-    assert isinstance(failed.exception, BomixError) and "study.yaml" in str(failed.exception)
+    assert isinstance(failed.exception, BomixError)
+    assert "study.yaml" in str(failed.exception)
 
 
 def test_a_trainer_that_fails_ends_the_run_with_1_and_its_last_words(study: Path) -> None:
     (study / "train.py").write_text("import sys; print('no memory left'); sys.exit(3)")
     failed = shell("optimize", study)
     assert failed.returncode == 1
-    assert "exited with 3" in failed.stderr and "no memory left" in failed.stderr
+    assert "exited with 3" in failed.stderr
+    assert "no memory left" in failed.stderr
     assert json.loads(call("status", study, "--json").output)["failed"] == 3
 
 
@@ -139,7 +147,8 @@ def test_a_program_that_is_not_there_is_found_before_anything_is_asked(study: Pa
     path = study / "study.yaml"
     path.write_text(path.read_text().replace(sys.executable, "no-such-program"))
     failed = call("optimize", study)
-    assert isinstance(failed.exception, FaultsError) and "no-such-program" in str(failed.exception)
+    assert isinstance(failed.exception, FaultsError)
+    assert "no-such-program" in str(failed.exception)
     assert not (study / "trials").exists()
 
 
@@ -152,7 +161,8 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: sig
         time.sleep(0.05)
     driver.send_signal(how)
     _, said = driver.communicate(timeout=20)
-    assert driver.returncode == 130 and "same command" in said
+    assert driver.returncode == 130
+    assert "same command" in said
     assert not (study / "lock").exists()
     (study / "train.py").write_text(TRAINER)
     assert shell("optimize", study).returncode == 0
@@ -177,7 +187,8 @@ def test_a_terminal_sees_a_live_view(study: Path) -> None:
         seen += chunk
     os.close(leader)
     assert driver.wait(timeout=60) == 0
-    assert b"4 of 4 trials" in seen and b"\x1b[" in seen
+    assert b"4 of 4 trials" in seen
+    assert b"\x1b[" in seen
 
 
 def test_quiet_is_quiet(study: Path) -> None:
@@ -188,7 +199,8 @@ def test_init_writes_a_file_that_is_sound_and_never_over_another(tmp_path: Path)
     assert call("init", tmp_path / "new").exit_code == 0
     text = (tmp_path / "new/study.yaml").read_text()
     opened = Study.open(tmp_path / "new")
-    assert opened.spec.budget.trials == 10 and opened.spec.target is not None
+    assert opened.spec.budget.trials == 10
+    assert opened.spec.target is not None
     refused = call("init", tmp_path / "new")
     assert isinstance(refused.exception, BomixError)
     assert (tmp_path / "new/study.yaml").read_text() == text
@@ -205,4 +217,5 @@ def test_kinds_lists_what_can_stand_in_a_study_file() -> None:
 def test_the_help_of_every_command_stands_alone() -> None:
     for command in cli.list_commands(None):  # type: ignore[arg-type]
         shown = call(command, "--help")
-        assert shown.exit_code == 0 and "Usage" in shown.output
+        assert shown.exit_code == 0
+        assert "Usage" in shown.output

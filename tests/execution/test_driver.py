@@ -63,7 +63,8 @@ def test_trials_run_in_processes_of_their_own_and_leave_a_log(tmp_path: Path) ->
     assert seen.started_ids == [0, 1, 2, 3]
     assert [progress.step for number, progress in seen.reports if number == 0] == [0, 1, 2]
     pids = {(tmp_path / f"trials/000{number}/attempts/1/pid").read_text() for number in range(4)}
-    assert len(pids) == 4 and str(os.getpid()) not in pids
+    assert len(pids) == 4
+    assert str(os.getpid()) not in pids
     assert "evaluating trial 2" in (tmp_path / "trials/0002/attempts/1/log.txt").read_text()
     assert (tmp_path / "results.nc").exists()
     assert lock.read(tmp_path) is None
@@ -116,7 +117,8 @@ def test_a_failure_is_recorded_with_its_log_and_too_many_end_the_run(tmp_path: P
     failures = [record.outcome for record in study.history.failed]
     assert len(failures) == 2
     for failure in failures:
-        assert isinstance(failure, Failure) and message in failure.message
+        assert isinstance(failure, Failure)
+        assert message in failure.message
         assert "evaluating trial" in failure.log_tail
 
 
@@ -133,7 +135,8 @@ def test_confirmation_trains_the_recommendation_beside_the_references_on_fresh_s
     study.run(confirm=2, observer=seen)
     confirming = [record for record in study.history.completed if record.trial.origin == CONFIRM]
     seeds = sorted({record.trial.seed for record in confirming})
-    assert len(seeds) == 2 and len(confirming) == 4  # recommendation and uniform; natural is unknown here
+    assert len(seeds) == 2
+    assert len(confirming) == 4
     study.run(confirm=2, observer=seen)
     assert len(seen.started_ids) == 8
 

@@ -75,7 +75,9 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path: Path) -> Non
 
 def _run_and_kill(folder: Path, *, after_line: bool, delay: float) -> tuple[bool, dict[int, float]]:
     """Run until a moment, then SIGKILL: whether it still ran, and the trials that it had said are done."""
-    driver = subprocess.Popen([*BOMIX, "optimize", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    driver = subprocess.Popen(
+        [*BOMIX, "optimize", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     said: dict[int, float] = {}
     begun = threading.Event()
 

@@ -20,7 +20,9 @@ METRICS = (Metric("code"), Metric("web"))
 DOMAINS = ("code", "web")
 
 
-@given(weights=st.dictionaries(st.text(min_size=1), finite, min_size=1), seed=st.integers(0, 2**62), tokens=st.integers(1))
+@given(
+    weights=st.dictionaries(st.text(min_size=1), finite, min_size=1), seed=st.integers(0, 2**62), tokens=st.integers(1)
+)
 def test_a_trial_survives_exactly(weights: dict[str, float], seed: int, tokens: int) -> None:
     trial = Trial(7, weights, seed, "log_ei", Fidelity(10, tokens))
     assert records.trial_from_json(records.trial_to_json(trial)) == trial
@@ -32,7 +34,8 @@ def test_a_result_survives_exactly(loss: float, curve: list[float]) -> None:
     result = Result({"code": loss}, cost=1.25, curve=Curve(steps, {"code": np.array(curve)}), info={"device": "cpu"})
     trial_id, back = records.outcome_from_json(records.outcome_to_json(3, result))
     assert trial_id == 3
-    assert isinstance(back, Result) and back.curve is not None
+    assert isinstance(back, Result)
+    assert back.curve is not None
     assert (back.losses, back.cost, back.info) == (result.losses, result.cost, result.info)
     np.testing.assert_array_equal(back.curve.losses["code"], np.array(curve))
 

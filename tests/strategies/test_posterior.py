@@ -68,7 +68,7 @@ def test_margins_are_differences_to_uniform_and_natural(world):
 def test_a_lucky_run_is_not_followed(world):
     here = world()
     history = here.history(14, noise=0.02)
-    lucky = {name: 0.25 for name in here.problem.space.domains}
+    lucky = dict.fromkeys(here.problem.space.domains, 0.25)
     plain = recommend(here.problem, history, GP(), seed=0)
     extra = []
     for index in range(5):  # five honest repeats and one that promises the lowest loss of all
@@ -83,7 +83,7 @@ def test_a_lucky_run_is_not_followed(world):
 
 def test_nothing_to_learn_from_is_an_error_with_its_cure(world):
     here = world()
-    confirming = Record(Trial(0, {n: 0.25 for n in here.problem.space.domains}, 0, CONFIRM), Result({"m0": 1.0}))
+    confirming = Record(Trial(0, dict.fromkeys(here.problem.space.domains, 0.25), 0, CONFIRM), Result({"m0": 1.0}))
     for history in (History(), History((confirming,))):
         with pytest.raises(StudyError, match="run the study, tell it a result, or add runs"):
             recommend(here.problem, history, GP(), seed=0)

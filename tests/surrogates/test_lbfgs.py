@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import rosen, rosen_der
 from scipy.optimize import minimize as scipy_minimize
+from scipy.optimize import rosen, rosen_der
 
 from bomix.surrogates.lbfgs import minimize
 

@@ -64,10 +64,7 @@ def test_blocks_start_by_adding_nothing(architecture):
     model = spec.build(vocabulary=50, sequence_length=8, seed=0)
     tokens = torch.randint(50, (1, 8), generator=torch.Generator().manual_seed(0))
     embedded = model.get_input_embeddings()(tokens)
-    if architecture == "llama":
-        final = model.model.norm(embedded)
-    else:
-        final = model.gpt_neox.final_layer_norm(embedded)
+    final = model.model.norm(embedded) if architecture == "llama" else model.gpt_neox.final_layer_norm(embedded)
     torch.testing.assert_close(model(input_ids=tokens).logits, model.get_output_embeddings()(final))
 
 

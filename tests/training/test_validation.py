@@ -27,9 +27,7 @@ def test_the_loss_is_the_one_of_transformers(tokens, architecture, batch):
 
     spec = Model(architecture=architecture, hidden=32, layers=2, heads=2)
     model = spec.build(vocabulary=50, sequence_length=16, seed=0)
-    found = evaluate(
-        lambda x: model(input_ids=x).logits, tokens, length=16, sequences=10**6, hardware=CPU, batch=batch
-    )
+    found = evaluate(lambda x: model(input_ids=x).logits, tokens, length=16, sequences=10**6, hardware=CPU, batch=batch)
     rows = torch.from_numpy(tokens.windows(np.arange(tokens.sequences(16)), 16))
     with torch.no_grad():
         # Its own loss shifts the labels by one, and so predicts all tokens of a row but the first.
