@@ -25,7 +25,8 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: environment  ## run the first study: real text, ten small models, one recommendation
-	$(VENV)/bin/bomix optimize experiments/demo/study.yaml $(ARGS)
+	@test -f runs/demo/study.yaml || $(VENV)/bin/bomix init runs/demo
+	$(VENV)/bin/bomix optimize runs/demo $(ARGS)
 
 test: environment  ## run the tests, the slow ones left out
 	$(RUN) pytest $(ARGS)

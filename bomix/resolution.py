@@ -17,7 +17,7 @@ from typing import Any
 import bomix
 from bomix import config
 from bomix import spec as specs
-from bomix.errors import ConfigError, Fault, FaultsError, SpaceError, StoreError, raise_faults
+from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
 from bomix.io.store import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.preparation import DomainStats, Preparation
 from bomix.problem import Fidelity, Metric, Problem
@@ -102,7 +102,12 @@ def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Prepara
     declared = spec.declared_metrics()
     if not isinstance(evaluator, PreparingEvaluator):
         return Preparation(metrics=declared)
-    preparation = evaluator.prepare(tuple(spec.domains))
+    try:
+        preparation = evaluator.prepare(tuple(spec.domains))
+    except FaultsError as error:
+        # Bounds that contradict each other can be seen without the data: one report for all of it.
+        _, faults = _space(spec, None, {})
+        raise FaultsError([*error.faults, *faults], _problems(len(error.faults) + len(faults))) from error
     if declared and {metric.name for metric in declared} != {metric.name for metric in preparation.metrics}:
         measured = ", ".join(metric.name for metric in preparation.metrics)
         raise FaultsError([Fault("metrics", f"the evaluator measures {measured}; leave the key out")])
@@ -124,14 +129,9 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
     if target is None and preparation.fidelity is not None:
         # Without a target the proxy itself is the run whose repetitions count.
         target = specs.TargetSpec(preparation.fidelity.tokens)
-    space = None
-    try:
-        space = _space(spec, target, tokens)
-    except FaultsError as error:
-        faults += error.faults
-    except SpaceError as error:
-        faults.append(Fault("domains", str(error)))
-    raise_faults(faults, f"the study has {len(faults)} problems:" if len(faults) > 1 else "")
+    space, space_faults = _space(spec, target, tokens)
+    faults += space_faults
+    raise_faults(faults, _problems(len(faults)))
     assert space is not None
     natural = None
     if len(tokens) == len(spec.domains):
@@ -140,17 +140,26 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
     return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens)
 
 
-def _space(spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]) -> MixtureSpace:
+def _space(spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]) -> tuple[MixtureSpace | None, list[Fault]]:
+    """The polytope, or all that is wrong with it."""
     domains = spec.domains
     bounds: dict[str, dict[str, float]] = {
         "lower": {name: domain.lower for name, domain in domains.items()},
         "upper": {name: domain.upper for name, domain in domains.items()},
         "at_least": {name: domain.at_least for name, domain in domains.items()},
     }
-    if target is None or not tokens:
-        return MixtureSpace(tuple(domains), **bounds)
-    available = {name: tokens.get(name, math.inf) for name in domains}
-    return MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
+    try:
+        if target is None or not tokens:
+            return MixtureSpace(tuple(domains), **bounds), []
+        available = {name: tokens.get(name, math.inf) for name in domains}
+        space = MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
+    except FaultsError as error:
+        return None, list(error.faults)
+    return space, []
+
+
+def _problems(count: int) -> str:
+    return f"the study has {count} problems:" if count > 1 else ""
 
 
 def _resolved(spec: specs.StudySpec, resolution: Resolution) -> dict[str, Any]:

@@ -298,6 +298,12 @@ class TestProjection:
         points = rng.normal(size=(4, space.dimension))
         assert space.project(points + 7.0) == pytest.approx(space.project(points), abs=1e-12)
 
+    @given(spaces(), st.integers(0, 2**32 - 1))
+    @settings(max_examples=50, deadline=None)
+    def test_points_from_afar_land_inside(self, space, seed):
+        points = 1e6 * np.random.default_rng(seed).normal(size=(3, space.dimension))
+        assert_inside(space, space.project(points))
+
     def test_batches_have_any_shape(self):
         space = space_of(np.zeros(200), np.full(200, 0.01))
         points = np.random.default_rng(0).normal(size=(2, 3, 200))
@@ -367,6 +373,23 @@ class TestSnap:
             fewest = min((c != wished).sum() for c in possible)
             if floor.all():  # else a projection may empty a domain that has no floor
                 assert (on != wished).sum() == fewest
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_a_face_that_fits_only_just_is_found(self, seed):
+        rng = np.random.default_rng(seed)
+        inner = rng.dirichlet(np.full(40, 0.3))  # many caps far below a solver's tolerance
+        space = space_of(np.zeros(40), np.minimum(inner + 1e-12, 1.0))
+        snapped = space.snap(rng.normal(size=(4, 40)), threshold=0.1)
+        assert_inside(space, snapped)
+        assert snapped == pytest.approx(np.tile(inner, (4, 1)), abs=1e-9)
+
+    def test_two_hundred_domains_that_are_zero_or_at_least(self):
+        rng = np.random.default_rng(0)
+        upper = rng.uniform(0.03, 0.2, 200)
+        space = space_of(np.zeros(200), upper, np.full(200, 0.03))
+        snapped = space.snap(space.sobol(8, seed=0))
+        assert_inside(space, snapped)
+        assert snapped[snapped > 0.0].min() >= 0.03 - 1e-12
 
     @given(spaces(), st.integers(0, 2**32 - 1))
     @settings(max_examples=60, deadline=None)

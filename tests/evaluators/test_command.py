@@ -1,0 +1,88 @@
+"""The user's own trainer: what it is given, what it must give back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bomix.errors import EvaluationError, FaultsError
+from bomix.evaluators.command import Command
+from bomix.trial import Trial
+
+TRIAL = Trial(7, {"code": 0.25, "web": 0.75}, 3, "sobol")
+
+
+def command(script: str, **options: object) -> Command:
+    argv = (sys.executable, "-c", script, "{mixture}", "{result}", "--seed={seed}", "{trial}")
+    return Command(argv=argv, metrics=("loss",), **options)  # type: ignore[arg-type]
+
+
+WELL = """
+import json, os, sys
+given = json.load(open(sys.argv[1]))
+assert sys.argv[3:] == ["--seed=3", "7"], sys.argv
+assert os.environ["BOMIX_MIXTURE"] == sys.argv[1] and os.environ["BOMIX_RESULT"] == sys.argv[2]
+json.dump({"losses": {"loss": given["weights"]["web"]}, "realized": {"code": 0.2, "web": 0.8}}, open(sys.argv[2], "w"))
+"""
+
+
+def test_the_mixture_goes_in_and_the_losses_come_out(tmp_path: Path) -> None:
+    result = command(WELL).evaluate(TRIAL, tmp_path)
+    assert result.losses == {"loss": 0.75}
+    assert result.realized == {"code": 0.2, "web": 0.8}
+    assert result.cost is not None
+    assert result.cost > 0
+    assert json.loads((tmp_path / "mixture.json").read_text()) == {
+        "trial": 7,
+        "seed": 3,
+        "weights": {"code": 0.25, "web": 0.75},
+    }
+
+
+def test_it_runs_in_the_study_folder_with_the_variables_that_the_study_sets(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "work").mkdir()
+    script = "import json, os, sys; json.dump({'losses': {'loss': float(os.environ['SCALE'])}}, open(sys.argv[2], 'w'));"
+    script += "assert os.getcwd().endswith('study')"
+    moved = command(script, environment={"SCALE": "2.5"}).relative_to(tmp_path / "study")
+    assert moved.evaluate(TRIAL, tmp_path / "work").losses == {"loss": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("import sys; sys.exit(4)", "exited with 4"),
+        ("pass", "its result cannot be read"),
+        ("import sys; open(sys.argv[2], 'w').write('nothing')", "not JSON"),
+        ("import sys; open(sys.argv[2], 'w').write('{\"losses\": {\"los\": 1}}')", "losses.loss"),
+        ("import sys; open(sys.argv[2], 'w').write('{\"losses\": {\"loss\": NaN}}')", "finite"),
+    ],
+)
+def test_what_is_no_result_is_a_failure_that_says_why(tmp_path: Path, script: str, message: str) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        command(script).evaluate(TRIAL, tmp_path)
+
+
+def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="timeout_s"):
+        command("import time; time.sleep(60)", timeout_s=0.5).evaluate(TRIAL, tmp_path)
+
+
+def test_an_unknown_placeholder_is_named_with_the_nearest() -> None:
+    (fault,) = Command(argv=("train", "{mixtures}"), metrics=("loss",)).faults()
+    assert fault.where == "argv[1]"
+    assert "did you mean {mixture}?" in fault.what
+
+
+def test_other_braces_are_left_alone(tmp_path: Path) -> None:
+    script = "import json, sys; json.dump({'losses': {'loss': 1.0}}, open(sys.argv[1], 'w')); assert sys.argv[2] == '{}'"
+    evaluator = Command(argv=(sys.executable, "-c", script, "{result}", "{}"), metrics=("loss",))
+    assert evaluator.evaluate(TRIAL, tmp_path).losses == {"loss": 1.0}
+
+
+def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match=r"evaluator\.cwd"):
+        command("pass", cwd="nowhere").relative_to(tmp_path).prepare(("code", "web"))
