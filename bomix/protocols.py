@@ -55,7 +55,7 @@ class Surrogate(Protocol):
 
         Args:
             data: ``X`` is ``n x d``, the mixtures, columns in the order of ``context.domains``; ``Y`` is
-                ``n x m``, lower is better, NaN where a trial lacks a metric.
+                ``n x m``, as reported whatever the metric's direction, NaN where a trial lacks a metric.
             context: The names behind the columns, and the space.
             seed: Of everything random in the fit.
 

@@ -140,7 +140,9 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
     return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens)
 
 
-def _space(spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]) -> tuple[MixtureSpace | None, list[Fault]]:
+def _space(
+    spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]
+) -> tuple[MixtureSpace | None, list[Fault]]:
     """The polytope, or all that is wrong with it."""
     domains = spec.domains
     bounds: dict[str, dict[str, float]] = {

@@ -84,4 +84,5 @@ def _nearest_correlation(matrix: Tensor) -> Tensor:
         return matrix
     cut = vectors * values.clamp_min(1e-6) @ vectors.mT
     scale = cut.diagonal().rsqrt()
-    return cut * scale * scale.unsqueeze(-1)
+    rescaled: Tensor = cut * scale * scale.unsqueeze(-1)
+    return rescaled

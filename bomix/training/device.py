@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def choose(
 ) -> Hardware:
     """Choose a device and a precision.
 
-    ``auto`` is the first CUDA device where there is one, with bfloat16 where it has it and ``torch.compile``; else
+    ``auto`` is a CUDA device where there is one, each slot of the driver its own in turn, with bfloat16 where it has it and ``torch.compile``; else
     the CPU, with bfloat16 where it multiplies in it, and without compiling, which takes minutes and gains nothing at
     the sizes that a CPU trains.
 
@@ -58,7 +59,9 @@ def choose(
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    name = ("cuda:0" if count else "cpu") if device in ("auto", "cuda") else device
+    # The driver numbers its slots, so that trials side by side spread over the devices.
+    slot = int(os.environ.get("BOMIX_SLOT", "0"))
+    name = (f"cuda:{slot % count}" if count else "cpu") if device in ("auto", "cuda") else device
     if device == "cuda" or name.startswith("cuda"):
         index = int(name.partition(":")[2] or 0) if name.startswith("cuda") else 0
         if index >= count:

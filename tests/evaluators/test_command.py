@@ -45,7 +45,9 @@ def test_the_mixture_goes_in_and_the_losses_come_out(tmp_path: Path) -> None:
 def test_it_runs_in_the_study_folder_with_the_variables_that_the_study_sets(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "work").mkdir()
-    script = "import json, os, sys; json.dump({'losses': {'loss': float(os.environ['SCALE'])}}, open(sys.argv[2], 'w'));"
+    script = (
+        "import json, os, sys; json.dump({'losses': {'loss': float(os.environ['SCALE'])}}, open(sys.argv[2], 'w'));"
+    )
     script += "assert os.getcwd().endswith('study')"
     moved = command(script, environment={"SCALE": "2.5"}).relative_to(tmp_path / "study")
     assert moved.evaluate(TRIAL, tmp_path / "work").losses == {"loss": 2.5}
@@ -78,7 +80,9 @@ def test_an_unknown_placeholder_is_named_with_the_nearest() -> None:
 
 
 def test_other_braces_are_left_alone(tmp_path: Path) -> None:
-    script = "import json, sys; json.dump({'losses': {'loss': 1.0}}, open(sys.argv[1], 'w')); assert sys.argv[2] == '{}'"
+    script = (
+        "import json, sys; json.dump({'losses': {'loss': 1.0}}, open(sys.argv[1], 'w')); assert sys.argv[2] == '{}'"
+    )
     evaluator = Command(argv=(sys.executable, "-c", script, "{result}", "{}"), metrics=("loss",))
     assert evaluator.evaluate(TRIAL, tmp_path).losses == {"loss": 1.0}
 

@@ -85,6 +85,17 @@ def test_epochs_domains_and_seeds_have_orders_of_their_own():
     assert not np.array_equal(first, order("web", 200, available=100, seed=1))
 
 
+@pytest.mark.parametrize("available", [50, 2012, 30_000])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_stretch_of_an_order_is_an_even_sample_of_the_text(available, seed):
+    drawn = order("web", available, available=available, seed=seed)
+    for start in range(0, available, max(1, available // 7)):
+        for length in (10, 100, 1000):
+            stretch = drawn[start : start + length]
+            counts = np.histogram(stretch, bins=10, range=(0, available))[0]
+            assert np.abs(counts - len(stretch) / 10).max() <= 4
+
+
 def test_names_do_not_matter_to_the_place_of_the_mapping():
     weights, available = {"b": 0.7, "a": 0.3}, {"a": 5, "b": 50}
     one = plan(weights, available, steps=30, batch=2, seed=0)
