@@ -49,9 +49,9 @@ def choose(
 ) -> Hardware:
     """Choose a device and a precision.
 
-    ``auto`` is a CUDA device where there is one, each slot of the driver its own in turn, with bfloat16 where it has it and ``torch.compile``; else
-    the CPU, with bfloat16 where it multiplies in it, and without compiling, which takes minutes and gains nothing at
-    the sizes that a CPU trains.
+    ``auto`` is CUDA where there is a device, each slot of the driver with its own in turn, in bfloat16 where the
+    device has it and with ``torch.compile``; else the CPU, in bfloat16 where it multiplies in it, and without
+    compiling, which takes minutes and gains nothing at the sizes that a CPU trains.
 
     Raises:
         EvaluationError: A device that is not there.
