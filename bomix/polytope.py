@@ -156,7 +156,7 @@ def _solve_choice(
     bounds = Bounds(np.where(optional, 0.0, 1.0), np.ones(d))
     constraints = [LinearConstraint(floor[None], -np.inf, 1.0), LinearConstraint(upper[None], 1.0, np.inf)]
     for _ in range(4):
-        options = {"mip_rel_gap": 0.0, "node_limit": 2000}
+        options = {"mip_rel_gap": 0.0, "node_limit": 500}
         found = milp(price, integrality=np.ones(d), bounds=bounds, constraints=constraints, options=options)
         if found.x is None:
             return None

@@ -1,0 +1,70 @@
+"""Paired comparisons on fresh seeds, against SciPy's paired t-test."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bomix.confirmation import compare, references
+from bomix.spec import DomainSpec
+from bomix.study import Study
+from bomix.trial import Weights
+
+BEST = {"code": 0.7, "web": 0.3}
+
+
+def confirmed(best: list[float], uniform: list[float]) -> Study:
+    study = Study(domains=["code", "web"], metrics=["a", "b"])
+    for weights, losses in ((BEST, best), (references(study.problem)["uniform"], uniform)):
+        for replicate, loss in enumerate(losses):
+            # The objective is the mean of the two metrics: what is split between them must not matter.
+            tell(study, weights, replicate, {"a": loss + 0.5, "b": loss - 0.5})
+    return study
+
+
+def tell(study: Study, weights: Weights, replicate: int, losses: dict[str, float]) -> None:
+    study.tell(study.confirm_trial(weights, replicate).trial, losses)
+
+
+def test_the_interval_is_that_of_the_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    seeds = rng.normal(0.0, 0.5, 6)
+    best, uniform = (3.0 + seeds + rng.normal(0, 0.01, 6)).tolist(), (3.1 + seeds + rng.normal(0, 0.01, 6)).tolist()
+    study = confirmed(best, uniform)
+    (found,) = compare(study.problem, study.history, BEST)
+    expected = stats.ttest_rel(best, uniform).confidence_interval(0.95)
+    assert found.reference == "uniform"
+    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert found.mean == pytest.approx(np.mean(best) - np.mean(uniform))
+    assert found.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("best", "verdict"),
+    [([2.9, 2.8], "undecided"), ([2.9, 2.9, 2.91, 2.89], "holds"), ([3.1, 3.2], "does not hold"), ([3.0], "does not hold")],
+)
+def test_the_verdict_is_never_kinder_than_the_interval(best: list[float], verdict: str) -> None:
+    study = confirmed(best, [3.0] * len(best))
+    (found,) = compare(study.problem, study.history, BEST)
+    assert found.verdict == verdict
+
+
+def test_one_seed_gives_no_interval() -> None:
+    study = confirmed([2.0], [3.0])
+    (found,) = compare(study.problem, study.history, BEST)
+    assert found.interval == (-math.inf, math.inf)
+    assert found.verdict == "undecided"
+
+
+def test_only_seeds_that_both_mixtures_have_are_compared() -> None:
+    study = confirmed([2.0, 2.5, 2.75], [3.0])
+    (found,) = compare(study.problem, study.history, BEST)
+    assert found.differences == (-1.0,)
+
+
+def test_the_natural_mixture_is_a_reference_where_the_tokens_are_known() -> None:
+    domains = {"code": DomainSpec(tokens=1e6), "web": DomainSpec(tokens=3e6)}
+    assert references(Study(domains=domains, metrics=["a"]).problem)["natural"] == pytest.approx({"code": 0.25, "web": 0.75})
