@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bomix.trial import CONFIRM, Record, Weights
+from bomix.trial import CONFIRM, Record, Weights, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -91,14 +91,11 @@ def compare(problem: Problem, history: History, weights: Weights) -> tuple[Compa
 
 def _confirmed(problem: Problem, history: History, weights: Weights) -> Mapping[int, float]:
     """Seed to objective of the confirming trials of a mixture."""
-    space = problem.space
-    target = space.to_array(weights)
-    found = {}
-    for record in history.completed:
-        trial = record.trial
-        if trial.origin == CONFIRM and np.abs(space.to_array(trial.weights) - target).max() < 1e-9:
-            found[trial.seed] = problem.value(record.result.losses)
-    return found
+    return {
+        record.trial.seed: problem.value(record.result.losses)
+        for record in history.completed
+        if record.trial.origin == CONFIRM and same_mixture(record.trial.weights, weights)
+    }
 
 
 def _comparison(name: str, differences: tuple[float, ...]) -> Comparison:

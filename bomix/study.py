@@ -22,7 +22,6 @@ from bomix.resolution import Resolution, reopen, resolve
 from bomix.trial import (
     CONFIRM,
     IMPORTED,
-    UNCOUNTED_ORIGINS,
     Candidate,
     Failure,
     Outcome,
@@ -30,6 +29,7 @@ from bomix.trial import (
     Result,
     Trial,
     Weights,
+    same_mixture,
 )
 
 if TYPE_CHECKING:
@@ -228,7 +228,11 @@ class Study:
         """
         seed = self.spec.seed + CONFIRM_SEED_OFFSET + replicate
         for record in self.history.records:
-            if record.trial.origin == CONFIRM and record.trial.seed == seed and _equal(record.trial.weights, weights):
+            if (
+                record.trial.origin == CONFIRM
+                and record.trial.seed == seed
+                and same_mixture(record.trial.weights, weights)
+            ):
                 return record
         return self._record(Candidate(weights, CONFIRM), seed=seed)
 
@@ -326,10 +330,10 @@ class Study:
 
     def _search_seed(self, weights: Weights, history: History) -> int:
         """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""
-        asked = [record for record in history.records if record.trial.origin not in UNCOUNTED_ORIGINS]
+        asked = history.asked
         if not self.spec.paired:
             return self.spec.seed + len(asked)
-        return self.spec.seed + sum(_equal(record.trial.weights, weights) for record in asked)
+        return self.spec.seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
 
 
 def _floats(values: Mapping[str, float]) -> dict[str, float]:
@@ -341,10 +345,6 @@ def _normalized(weights: Weights) -> dict[str, float]:
     shares = {name: max(0.0, float(weight)) for name, weight in weights.items()}
     total = math.fsum(shares.values())
     return {name: share / total for name, share in shares.items()}
-
-
-def _equal(first: Weights, second: Weights) -> bool:
-    return first.keys() == second.keys() and all(abs(first[name] - second[name]) < 1e-9 for name in first)
 
 
 def _unique(domains: Sequence[str]) -> dict[str, specs.DomainSpec]:

@@ -39,6 +39,11 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+def same_mixture(first: Weights, second: Weights) -> bool:
+    """Whether two mixtures are one, up to rounding."""
+    return first.keys() == second.keys() and all(abs(first[name] - second[name]) < 1e-9 for name in first)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A mixture that a strategy proposes.

@@ -44,7 +44,12 @@ def test_the_interval_is_that_of_the_paired_t_test() -> None:
 
 @pytest.mark.parametrize(
     ("best", "verdict"),
-    [([2.9, 2.8], "undecided"), ([2.9, 2.9, 2.91, 2.89], "holds"), ([3.1, 3.2], "does not hold"), ([3.0], "does not hold")],
+    [
+        ([2.9, 2.8], "undecided"),
+        ([2.9, 2.9, 2.91, 2.89], "holds"),
+        ([3.1, 3.2], "does not hold"),
+        ([3.0], "does not hold"),
+    ],
 )
 def test_the_verdict_is_never_kinder_than_the_interval(best: list[float], verdict: str) -> None:
     study = confirmed(best, [3.0] * len(best))
@@ -67,4 +72,6 @@ def test_only_seeds_that_both_mixtures_have_are_compared() -> None:
 
 def test_the_natural_mixture_is_a_reference_where_the_tokens_are_known() -> None:
     domains = {"code": DomainSpec(tokens=1e6), "web": DomainSpec(tokens=3e6)}
-    assert references(Study(domains=domains, metrics=["a"]).problem)["natural"] == pytest.approx({"code": 0.25, "web": 0.75})
+    assert references(Study(domains=domains, metrics=["a"]).problem)["natural"] == pytest.approx(
+        {"code": 0.25, "web": 0.75}
+    )

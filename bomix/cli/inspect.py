@@ -10,7 +10,7 @@ import click
 
 from bomix.cli.options import log_to_stderr, study_argument
 from bomix.io import lock
-from bomix.trial import UNCOUNTED_ORIGINS
+from bomix.trial import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,8 +95,8 @@ def kinds(group: str | None) -> None:
 
 def _state(study: Study) -> dict[str, Any]:
     history = study.history
-    searching = [record for record in history.records if record.trial.origin not in UNCOUNTED_ORIGINS]
-    counts = {name: sum(record.status == name for record in searching) for name in ("completed", "pending", "failed")}
+    stands = [record.status for record in history.asked]
+    counts = {str(status): stands.count(status) for status in Status}
     holder = lock.read(study.folder) if study.folder is not None else None
     return {
         "budget": study.spec.budget.trials,

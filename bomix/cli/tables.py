@@ -19,7 +19,7 @@ from bomix.confirmation import Comparison, compare, references
 from bomix.io.store import RESULTS_FILE
 from bomix.strategies.posterior import Estimate, Recommendation
 from bomix.study import Study
-from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Status, Weights
+from bomix.trial import CONFIRM, Failure, Record, Result, Status, Weights, same_mixture
 
 PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows: a pipe has no width of its own."""
@@ -169,7 +169,7 @@ def _caveats(study: Study, best: Recommendation, comparisons: Sequence[Compariso
     ]
     if capped:
         lines.append(f"at its upper bound: {', '.join(capped)}")
-    done = sum(record.trial.origin not in UNCOUNTED_ORIGINS for record in study.history.completed)
+    done = sum(record.status is Status.COMPLETED for record in study.history.asked)
     if done >= study.spec.budget.trials:
         lines.append(f"the budget of {study.spec.budget.trials} trials is spent; --trials N raises it")
     return lines
@@ -189,13 +189,7 @@ def _confirmed_losses(study: Study, weights: Weights) -> list[Result]:
 
 def _at(study: Study, weights: Weights) -> list[Record]:
     """The completed trials at a mixture."""
-    space = study.problem.space
-    target = space.to_array(weights)
-    return [
-        record
-        for record in study.history.completed
-        if np.abs(space.to_array(record.trial.weights) - target).max() < 1e-9
-    ]
+    return [record for record in study.history.completed if same_mixture(record.trial.weights, weights)]
 
 
 def _belief(estimate: Estimate | None) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from bomix.execution.local import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
 from bomix.io import lock
 from bomix.io.store import FolderStore
-from bomix.trial import UNCOUNTED_ORIGINS, Failure, Outcome, Record, Trial
+from bomix.trial import Failure, Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
     from bomix.study import Study
@@ -91,10 +91,9 @@ class _Queue:
 
     def _within_budget(self) -> bool:
         budget = self._study.spec.budget
-        history = self._study.history
-        done = [record for record in history.completed if record.trial.origin not in UNCOUNTED_ORIGINS]
-        waiting = sum(record.trial.origin not in UNCOUNTED_ORIGINS for record in history.pending)
-        if len(done) + waiting >= budget.trials:
+        asked = self._study.history.asked
+        done = [record for record in asked if record.status is Status.COMPLETED]
+        if len(done) + sum(record.status is Status.PENDING for record in asked) >= budget.trials:
             return False
         seconds = sum(record.result.cost or 0.0 for record in done)
         flops = sum(record.trial.fidelity.flops for record in done if record.trial.fidelity)

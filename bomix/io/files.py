@@ -21,7 +21,7 @@ def write_new(path: Path, text: str) -> None:
     with _temporary(path) as temporary:
         _write(temporary, text)
         os.link(temporary, path)  # unlike rename, fails where the name is taken
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def create_folder(path: Path, texts: Mapping[str, str]) -> None:
@@ -36,7 +36,7 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
     try:
         for name, text in texts.items():
             _write(temporary / name, text)
-        sync_folder(temporary)
+        sync(temporary)
         temporary.rename(path)  # refuses a folder that has anything in it
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
@@ -45,7 +45,7 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def replace(path: Path, text: str) -> None:
@@ -53,7 +53,7 @@ def replace(path: Path, text: str) -> None:
     with _temporary(path) as temporary:
         _write(temporary, text)
         temporary.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def replace_with(path: Path, write: Callable[[Path], object]) -> None:
@@ -61,12 +61,12 @@ def replace_with(path: Path, write: Callable[[Path], object]) -> None:
     with _temporary(path) as temporary:
         write(temporary)
         temporary.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content durable, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,7 +1,7 @@
 """Causal attention for short sequences on a CPU, in ``transformers``' own slot for other implementations.
 
-torch's fused kernel is made for long sequences. On a CPU its backward pass takes longer than plain matrix products where
-a sequence has a few hundred tokens: at 256, these save 7 to 14 % of a whole training step of the smallest proxy.
+torch's fused kernel is made for long sequences. On a CPU its backward pass takes longer than plain matrix products
+where a sequence has a few hundred tokens: at 256, these save 7 to 14 % of a whole training step of the smallest proxy.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from bomix.errors import DataError
+from bomix.io import files
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def build_once(folder: Path, write: Callable[[Path], Mapping[str, Any]]) -> None
                 logger.warning("%s is damaged; it is replaced", folder)
                 folder.rename(folder.with_name(f".{folder.name}.damaged"))
             building.rename(folder)
-            _sync(folder.parent)
+            files.sync(folder.parent)
         finally:
             shutil.rmtree(building, ignore_errors=True)
             shutil.rmtree(folder.with_name(f".{folder.name}.damaged"), ignore_errors=True)
@@ -99,28 +100,20 @@ def is_whole(folder: Path) -> bool:
 
 def _seal(folder: Path, record: Mapping[str, Any]) -> None:
     """Make all files durable and write, last, the record that makes the folder count."""
-    files = {}
+    sizes = {}
     for path in sorted(folder.rglob("*")):
-        _sync(path)
+        files.sync(path)
         if path.is_file():
-            files[path.relative_to(folder).as_posix()] = path.stat().st_size
-    content = {"files": files, "record": record}
+            sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+    content = {"files": sizes, "record": record}
     text = json.dumps({"content": content, "sha256": _checksum(content)}, indent=1)
     (folder / _RECORD).write_text(text, encoding="utf-8")
-    _sync(folder / _RECORD)
-    _sync(folder)
+    files.sync(folder / _RECORD)
+    files.sync(folder)
 
 
 def _checksum(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

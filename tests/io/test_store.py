@@ -122,7 +122,7 @@ def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: P
         process.stdout.close()
         found = {record.trial.id: record for record in store.read()}
         assert all(found[number].result.losses == {"code": float(number)} for number in acknowledged)
-    assert len(acknowledged) > 20
+    assert len(acknowledged) >= 12
 
 
 def test_a_second_driver_is_refused_and_the_first_keeps_its_lock(tmp_path: Path) -> None:
