@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -139,7 +140,7 @@ def asking() -> None:
                 dict(zip(names, 2.0 + np.exp(-5.0 * weights), strict=True)),
             )
         strategy, problem, history = study.spec.strategy, study.problem, study.history
-        seconds = median(lambda: strategy.ask(problem, history, 1, seed=0), 3)
+        seconds = median(partial(strategy.ask, problem, history, 1, seed=0), 3)
         print(f"{f'ask, {d} domains and metrics, {n} trials':<58} {seconds:8.3f} s")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 
-from bomix.errors import Fault
+from bomix.errors import Fault, did_you_mean
 from bomix.polytope import Array, nearest_choice
 
 ROUNDING = 1e-9
@@ -37,8 +36,8 @@ def unknown_name(kind: str, name: object, known: Sequence[str]) -> str:
         name: What was given.
         known: The names that would do.
     """
-    if close := get_close_matches(str(name), known, n=1):
-        return f"unknown {kind} '{name}'; did you mean '{close[0]}'?"
+    if hint := did_you_mean(name, known):
+        return f"unknown {kind} '{name}'{hint}"
     shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
     return f"unknown {kind} '{name}'; there are: {shown or 'none'}"
 

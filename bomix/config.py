@@ -14,12 +14,11 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from bomix import protocols, registry
-from bomix.errors import Fault, UnknownKindError
+from bomix.errors import Fault, UnknownKindError, did_you_mean
 
 T = TypeVar("T")
 
@@ -76,12 +75,6 @@ def child(where: str, key: object) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
-def nearest(key: str, known: Sequence[str]) -> str:
-    """``; did you mean 'x'?``, or nothing."""
-    close = get_close_matches(key, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
 def number(text: str) -> float:
     """Read a number with an optional suffix: ``10M`` is 1e7.
 
@@ -131,7 +124,7 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
     before = len(faults)
     for key in data:
         if key not in fields:
-            hint = nearest(str(key), list(fields)) or f" (known: {', '.join(fields)})"
+            hint = did_you_mean(str(key), list(fields)) or f" (known: {', '.join(fields)})"
             faults.append(Fault(child(where, key), f"unknown key '{key}'{hint}"))
     hints = _hints(spec)
     values = {}
@@ -199,7 +192,7 @@ def _single(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
         choices = typing.get_args(hint)
         if data in choices and not (isinstance(data, bool) and True not in choices and False not in choices):
             return data
-        close = nearest(str(data), [str(choice) for choice in choices])
+        close = did_you_mean(str(data), [str(choice) for choice in choices])
         faults.append(Fault(where, f"expected one of {', '.join(map(repr, choices))}, found {_shown(data)}{close}"))
         return _MISSING
     if hint is Any:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bomix.trial import CONFIRM, Record, Weights, same_mixture
+from bomix.trial import CONFIRM, Candidate, Record, Weights, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.study import Study
+
+SEED_OFFSET = 1_000_000
+"""Confirming seeds start here above the study's, far from those of the search."""
 
 Verdict = Literal["holds", "undecided", "does not hold"]
 
@@ -47,25 +50,36 @@ class Comparison:
         return "holds" if self.interval[1] < 0 else "undecided"
 
 
-def references(problem: Problem) -> dict[str, Weights]:
-    """The mixtures that a recommendation must beat: uniform and, where the tokens are known, natural."""
-    space = problem.space
-    found: dict[str, Weights] = {"uniform": space.to_weights(space.uniform())}
-    if problem.natural is not None:
-        found["natural"] = problem.natural
-    return found
-
-
 def confirming_trials(study: Study, seeds: int) -> list[Record]:
-    """The confirming trials of the present recommendation, pending ones included; new ones are recorded.
+    """The confirming trials of the present recommendation, ended or not; new ones are recorded as pending.
 
     Args:
         study: At least one trial has completed.
-        seeds: Fresh seeds.
+        seeds: Fresh seeds; every mixture is trained on the same ones.
     """
-    mixtures = [study.recommend().weights, *references(study.problem).values()]
-    found = [study.confirm_trial(weights, replicate) for replicate in range(seeds) for weights in mixtures]
-    return list({record.trial.id: record for record in found}.values())
+    mixtures = [study.recommend().weights, *study.problem.anchors().values()]
+    found = {}
+    for replicate in range(seeds):
+        for weights in mixtures:
+            record = confirming_trial(study, weights, replicate)
+            found[record.trial.id] = record
+    return list(found.values())
+
+
+def confirming_trial(study: Study, weights: Weights, replicate: int) -> Record:
+    """The confirming trial of a mixture; recorded as pending where it is new.
+
+    Args:
+        study: Where it is recorded.
+        weights: The mixture.
+        replicate: Which fresh seed, from 0; equal numbers mean equal seeds, whatever the mixture.
+    """
+    seed = study.spec.seed + SEED_OFFSET + replicate
+    for record in study.history.records:
+        trial = record.trial
+        if (trial.origin, trial.seed) == (CONFIRM, seed) and same_mixture(trial.weights, weights):
+            return record
+    return study.enqueue(Candidate(weights, CONFIRM), seed=seed)
 
 
 def compare(problem: Problem, history: History, weights: Weights) -> tuple[Comparison, ...]:
@@ -81,7 +95,7 @@ def compare(problem: Problem, history: History, weights: Weights) -> tuple[Compa
     """
     best = _confirmed(problem, history, weights)
     comparisons = []
-    for name, reference in references(problem).items():
+    for name, reference in problem.anchors().items():
         losses = _confirmed(problem, history, reference)
         differences = tuple(best[seed] - losses[seed] for seed in sorted(best.keys() & losses.keys()))
         if differences:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 class BomixError(Exception):
-    """Base of all errors that the user can mend; the command line exits with 2 on it."""
+    """Base of all errors raised on purpose; the command line exits with 2 on them, but for :class:`EvaluationError`."""
 
 
 class ConfigError(BomixError):
@@ -35,7 +36,13 @@ class StudyError(BomixError):
 
 
 class EvaluationError(BomixError):
-    """A trial whose training failed, or came back with something that is not a result."""
+    """A trial whose training failed, or too many of them; the command line exits with 1."""
+
+
+def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """``; did you mean 'x'?`` with the closest known name, or nothing."""
+    close = get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 @dataclass(frozen=True)

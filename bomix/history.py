@@ -65,6 +65,14 @@ class History:
         """
         return tuple(record for record in self.completed if record.trial.origin != CONFIRM)
 
+    def require_observations(self) -> None:
+        """Raise StudyError where there is nothing to learn from yet."""
+        if not self.observations:
+            raise StudyError(
+                f"no trial has come back yet ({len(self.pending)} pending, {len(self.failed)} failed), so there is "
+                "nothing to predict from; run the study, tell it a result, or add runs made earlier"
+            )
+
     @cached_property
     def asked(self) -> tuple[Record, ...]:
         """Trials that a strategy asked for, whatever became of them; neither imported nor confirming ones."""

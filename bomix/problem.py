@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from bomix.trial import Weights, normalized, same_mixture
+
 if TYPE_CHECKING:
     from bomix.protocols import Objective
     from bomix.space import MixtureSpace
@@ -74,12 +78,41 @@ class Problem:
             return None
         return {name: weight * self.run_tokens / self.tokens[name] for name, weight in weights.items()}
 
-    def value(self, losses: Mapping[str, float]) -> float:
-        """The objective of one trial's losses; lower is better."""
-        import numpy as np
+    @property
+    def signs(self) -> tuple[float, ...]:
+        """One per metric: what makes lower better, -1 for a metric of direction ``max``."""
+        return tuple(1.0 if metric.direction == "min" else -1.0 for metric in self.metrics)
 
+    def value(self, losses: Mapping[str, float]) -> float:
+        """The objective of one trial's metrics; lower is better."""
         names = self.metric_names
-        return float(self.objective(np.array([losses[name] for name in names]), names))
+        signed = np.array([losses[name] for name in names]) * self.signs
+        return float(self.objective(signed, names))
+
+    def anchors(self) -> dict[str, Weights]:
+        """The mixtures that every study should hold: ``uniform`` and, where the tokens are known, ``natural``.
+
+        Each is the nearest one that the bounds allow; a natural mixture that equals the uniform one is left out.
+        """
+        space = self.space
+        ideals = self._ideals().items()
+        found: dict[str, Weights] = {name: space.to_weights(space.snap(space.project(at))) for name, at in ideals}
+        if "natural" in found and same_mixture(found["natural"], found["uniform"], tolerance=1e-6):
+            del found["natural"]
+        return found
+
+    def allows(self, anchor: str) -> bool:
+        """Whether the bounds allow an anchor as it is; where not, :meth:`anchors` has the nearest mixture."""
+        ideal = self.space.to_weights(self._ideals()[anchor])
+        return same_mixture(self.anchors()[anchor], ideal, tolerance=1e-6)
+
+    def _ideals(self) -> dict[str, np.ndarray]:
+        """Uniform and natural without regard to the bounds, ``d`` arrays."""
+        d = self.space.dimension
+        ideals = {"uniform": np.full(d, 1.0 / d)}
+        if self.natural is not None:
+            ideals["natural"] = self.space.to_array(normalized(self.natural))
+        return ideals
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ A kind is a name of the table below, a name that an installed package registers 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from bomix.errors import UnknownKindError
+from bomix.errors import UnknownKindError, did_you_mean
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "source": {
@@ -68,19 +67,17 @@ def resolve(group: str, kind: str) -> type[Any]:
     known = kinds(group)
     address = kind if ":" in kind else known.get(kind)
     if address is None:
-        close = get_close_matches(kind, known, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
         raise UnknownKindError(
-            f"unknown {group} kind '{kind}'{hint} (known: {', '.join(sorted(known))}; "
+            f"unknown {group} kind '{kind}'{did_you_mean(kind, known)} (known: {', '.join(sorted(known))}; "
             "a class of your own is 'my_package.my_module:MyClass')"
         )
     module, _, name = address.partition(":")
     try:
         cls = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of the user's may fail in any way while it is imported
         raise UnknownKindError(
-            f"{group} kind '{kind}': cannot import {address} ({error}); check the spelling, and that the "
-            "package is installed or its folder is on PYTHONPATH"
+            f"{group} kind '{kind}': cannot import {address} ({type(error).__name__}: {error}); check the "
+            "spelling, and that the package is installed or its folder is on PYTHONPATH"
         ) from error
     if not isinstance(cls, type):
         raise UnknownKindError(f"{group} kind '{kind}': {address} is not a class")

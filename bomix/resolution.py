@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ from bomix.preparation import DomainStats, Preparation
 from bomix.problem import Fidelity, Metric, Problem
 from bomix.protocols import PreparingEvaluator
 from bomix.space import MixtureSpace
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 FROZEN = ("evaluator", "metrics", "seed", "paired")
@@ -81,10 +84,16 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
         StoreError: Something frozen changed since the first trial.
     """
     earlier = store.resolved() if isinstance(store, FolderStore) else None
-    begun = earlier is not None and bool(store.read())
+    has_trials = bool(store.read())
+    begun = earlier is not None and has_trials
+    if earlier is None and has_trials and isinstance(store, FolderStore):
+        logger.warning(
+            "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
+            store.folder / RESOLVED_FILE,
+        )
     if earlier is not None and begun:
         _refuse(_changes(earlier["spec"], config.plain(spec), _may_change(spec)), "study file")
-    if earlier is None or measure or not begun:
+    if earlier is None or measure or not has_trials:
         preparation, measure = _prepare(spec, store), True
     else:
         preparation = _preparation_from(earlier["measured"])
@@ -135,7 +144,8 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
     assert space is not None
     natural = None
     if len(tokens) == len(spec.domains):
-        natural = space.to_weights(space.natural(tokens))
+        total = sum(tokens.values())
+        natural = {name: tokens[name] / total for name in space.domains}
     run_tokens = None if target is None else target.tokens
     return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens)
 

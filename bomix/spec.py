@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from bomix.errors import ConfigError, Fault, raise_faults
 from bomix.objective import Mean
 from bomix.problem import NATS_PER_TOKEN, Metric
 from bomix.protocols import Evaluator, Objective, Source, Strategy
+from bomix.trial import Record, Status
 
 _LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
 
@@ -91,6 +92,17 @@ class BudgetSpec:
             if value is not None and value <= 0
         ]
 
+    def spent(self, asked: Sequence[Record]) -> str | None:
+        """Which limit the trials that were asked for have reached, in words; None where there is some left."""
+        done = [record for record in asked if record.status is Status.COMPLETED]
+        seconds = sum(record.result.cost or 0.0 for record in done)
+        flops = sum(record.trial.fidelity.flops for record in done if record.trial.fidelity)
+        if len(done) >= self.trials:
+            return f"{self.trials} trials"
+        if self.device_seconds is not None and seconds >= self.device_seconds:
+            return f"{self.device_seconds:g} device-seconds"
+        return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
+
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionSpec:
@@ -144,7 +156,11 @@ class StudySpec:
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data."""
-        faults = []
+        faults = metric_faults(self.metrics)
+        for key in ("evaluator", "objective", "strategy"):
+            part = getattr(self, key)
+            if part is not None and not dataclasses.is_dataclass(part):
+                faults.append(Fault(key, f"{type(part).__name__} must be a dataclass, so that the study can record it"))
         if not self.domains:
             faults.append(Fault("domains", "a study needs at least one domain"))
         if self.evaluator is None and not self.metrics:
@@ -171,9 +187,7 @@ class StudySpec:
 
     def declared_metrics(self) -> tuple[Metric, ...]:
         """The metrics that the file names; empty where it leaves them to the evaluator."""
-        if isinstance(self.metrics, Mapping):
-            return tuple(Metric(name, spec.unit, spec.direction) for name, spec in self.metrics.items())
-        return tuple(Metric(name) for name in self.metrics)
+        return declared_metrics(self.metrics)
 
     def ready_evaluator(self, folder: Path) -> Evaluator | None:
         """The evaluator with the sources of the domains filled in.
@@ -187,6 +201,19 @@ class StudySpec:
             evaluator = dataclasses.replace(evaluator, sources=sources)  # type: ignore[type-var]
         relative = getattr(evaluator, "relative_to", None)
         return evaluator if relative is None else relative(folder)
+
+
+def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple[Metric, ...]:
+    """Metrics from their names, or from name to unit and direction."""
+    if isinstance(metrics, Mapping):
+        return tuple(Metric(name, spec.unit, spec.direction) for name, spec in metrics.items())
+    return tuple(Metric(name) for name in metrics)
+
+
+def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fault]:
+    """Names that stand twice."""
+    names = list(metrics)
+    return [Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1]
 
 
 def load(path: Path) -> StudySpec:

@@ -7,7 +7,6 @@ one; everything else is derived. Opening the folder again is all that resuming t
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +15,10 @@ from bomix import registry
 from bomix import spec as specs
 from bomix.errors import Fault, StudyError, raise_faults
 from bomix.history import History
-from bomix.io import records
-from bomix.io.store import FolderStore, MemoryStore
+from bomix.io.results import cleaned, result_faults
+from bomix.io.store import STUDY_FILE, FolderStore, MemoryStore
 from bomix.resolution import Resolution, reopen, resolve
 from bomix.trial import (
-    CONFIRM,
     IMPORTED,
     Candidate,
     Failure,
@@ -29,6 +27,7 @@ from bomix.trial import (
     Result,
     Trial,
     Weights,
+    normalized,
     same_mixture,
 )
 
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 0.01
 """How far a mixture from outside may be from summing to one; published tables round their weights."""
-CONFIRM_SEED_OFFSET = 1_000_000
-"""Confirming seeds start here above the study's, far from those of the search."""
 
 
 class Study:
@@ -58,10 +55,13 @@ class Study:
         strategy: What proposes mixtures; ``bayesian`` unless given.
         evaluator: What :meth:`run` trains with.
         target: The run that the study decides about; with the domains' ``tokens`` it caps their weights.
+        budget: When :meth:`run` ends.
+        execution: How :meth:`run` runs trials.
         paired: Whether all trials share one seed.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
+        StudyError: The folder has a study file.
         StoreError: The folder holds another study.
     """
 
@@ -76,9 +76,11 @@ class Study:
         strategy: Strategy | None = None,
         evaluator: Evaluator | None = None,
         target: specs.TargetSpec | None = None,
+        budget: specs.BudgetSpec | None = None,
+        execution: specs.ExecutionSpec | None = None,
         paired: bool = True,
     ) -> None:
-        defaults = {"objective": objective, "strategy": strategy}
+        defaults = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
         spec = specs.StudySpec(
             domains=domains if isinstance(domains, Mapping) else _unique(domains),
             metrics=metrics if isinstance(metrics, Mapping) else tuple(metrics),
@@ -91,6 +93,8 @@ class Study:
         raise_faults(spec.faults())
         store: FolderStore | MemoryStore = MemoryStore()
         if path is not None:
+            if (file := Path(path) / STUDY_FILE).exists():
+                raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
             Path(path).mkdir(parents=True, exist_ok=True)
             store = FolderStore(Path(path))
         self._set(spec, store, resolve(spec, store))
@@ -168,10 +172,13 @@ class Study:
 
     def ask(self) -> Trial:
         """Propose the next mixture and record it as pending."""
+        problem = self.problem
         while True:
             history = self.history
-            (candidate,) = self.spec.strategy.ask(self.problem, history, 1, seed=self.spec.seed)
-            trial = self._number(candidate, history, self._search_seed(candidate.weights, history))
+            (candidate,) = self.spec.strategy.ask(problem, history, 1, seed=self.spec.seed)
+            raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
+            seed = self._search_seed(candidate.weights, history)
+            trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, problem.fidelity)
             try:
                 return self._store.create(trial)
             except FileExistsError:
@@ -193,18 +200,16 @@ class Study:
         record = next((record for record in self.history.records if record.trial.id == trial_id), None)
         if record is None:
             raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
-        if not isinstance(outcome, (Result, Failure)):
-            outcome = Result(losses=_floats(outcome))
-        if isinstance(outcome, Result):
-            raise_faults(
-                records.result_faults(outcome.losses, self.problem.metric_names),
-                f"trial {trial_id}: the result cannot be used",
-            )
+        if not isinstance(outcome, Failure):
+            outcome = self._checked(outcome, f"trial {trial_id}: the result cannot be used:")
         self._store.finish(trial_id, outcome)
+        self.save_results()
         return Record(record.trial, outcome)
 
     def add(self, weights: Weights, losses: Mapping[str, float] | Result) -> Record:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
+
+        ``results.nc`` is left to the next ``tell`` or to :meth:`save_results`: tables of runs are long.
 
         Args:
             weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
@@ -213,28 +218,18 @@ class Study:
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
-        result = losses if isinstance(losses, Result) else Result(losses=_floats(losses))
         faults = self.problem.space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
-        faults += records.result_faults(result.losses, self.problem.metric_names)
-        raise_faults(faults, "the run cannot be added")
-        return self._record(Candidate(_normalized(weights), IMPORTED), seed=self.spec.seed, outcome=result)
+        result = self._checked(losses, "the run cannot be added:", faults)
+        return self.enqueue(Candidate(normalized(weights), IMPORTED), seed=self.spec.seed, outcome=result)
 
-    def confirm_trial(self, weights: Weights, replicate: int) -> Record:
-        """The confirming trial of a mixture on a fresh seed; recorded as pending where it is new.
-
-        Args:
-            weights: The mixture.
-            replicate: Which fresh seed, from 0; equal numbers mean equal seeds, whatever the mixture.
-        """
-        seed = self.spec.seed + CONFIRM_SEED_OFFSET + replicate
-        for record in self.history.records:
-            if (
-                record.trial.origin == CONFIRM
-                and record.trial.seed == seed
-                and same_mixture(record.trial.weights, weights)
-            ):
-                return record
-        return self._record(Candidate(weights, CONFIRM), seed=seed)
+    def enqueue(self, candidate: Candidate, *, seed: int, outcome: Result | None = None) -> Record:
+        """Record a trial that no strategy asked for: pending, or with the outcome that it has already."""
+        while True:
+            trial = Trial(self.history.next_id, candidate.weights, seed, candidate.origin, self.problem.fidelity)
+            try:
+                return Record(self._store.create(trial, outcome), outcome)
+            except FileExistsError:
+                continue
 
     def run(
         self,
@@ -285,7 +280,10 @@ class Study:
             StudyError: There is nothing to learn from yet.
         """
         from bomix.strategies.posterior import predict
+        from bomix.surrogates.determinism import deterministic
 
+        history = self.history
+        history.require_observations()
         space = self.problem.space
         faults = [
             Fault(f"mixtures[{row}].{fault.where}", fault.what)
@@ -293,8 +291,9 @@ class Study:
             for fault in space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
         ]
         raise_faults(faults, "these are no mixtures of the study's domains")
-        points = space.to_arrays([_normalized(weights) for weights in mixtures])
-        return predict(self.problem, self.history, self._surrogate(), points, seed=self.spec.seed)
+        points = space.to_arrays([normalized(weights) for weights in mixtures])
+        with deterministic():
+            return predict(self.problem, history, self._surrogate(), points, seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
         """The minimiser of the posterior mean of the objective, with its uncertainty.
@@ -303,8 +302,12 @@ class Study:
             StudyError: There is nothing to learn from yet.
         """
         from bomix.strategies.posterior import recommend
+        from bomix.surrogates.determinism import deterministic
 
-        return recommend(self.problem, self.history, self._surrogate(), seed=self.spec.seed)
+        history = self.history
+        history.require_observations()
+        with deterministic():
+            return recommend(self.problem, history, self._surrogate(), seed=self.spec.seed)
 
     def save_results(self) -> None:
         """Write the derived ``results.nc``; nothing in memory."""
@@ -316,17 +319,12 @@ class Study:
         own: Surrogate | None = getattr(self.spec.strategy, "surrogate", None)
         return own or registry.resolve("surrogate", "gp")()
 
-    def _number(self, candidate: Candidate, history: History, seed: int) -> Trial:
-        number = 1 + max((record.trial.id for record in history.records), default=-1)
-        return Trial(number, candidate.weights, seed, candidate.origin, self.problem.fidelity)
-
-    def _record(self, candidate: Candidate, *, seed: int, outcome: Result | None = None) -> Record:
-        while True:
-            trial = self._number(candidate, self.history, seed)
-            try:
-                return Record(self._store.create(trial, outcome), outcome)
-            except FileExistsError:
-                continue
+    def _checked(self, losses: Mapping[str, float] | Result, title: str, faults: Sequence[Fault] = ()) -> Result:
+        """A result with plain numbers, or everything that is wrong with it and before it."""
+        result = cleaned(losses if isinstance(losses, Result) else Result(losses))
+        problem = self.problem
+        raise_faults([*faults, *result_faults(result, problem.metric_names, problem.space.domains)], title)
+        return result
 
     def _search_seed(self, weights: Weights, history: History) -> int:
         """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""
@@ -334,17 +332,6 @@ class Study:
         if not self.spec.paired:
             return self.spec.seed + len(asked)
         return self.spec.seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
-
-
-def _floats(values: Mapping[str, float]) -> dict[str, float]:
-    """Plain floats, so that NumPy and torch scalars can be written as JSON; anything else is left to the checks."""
-    return {name: float(value) if hasattr(value, "__float__") else value for name, value in values.items()}
-
-
-def _normalized(weights: Weights) -> dict[str, float]:
-    shares = {name: max(0.0, float(weight)) for name, weight in weights.items()}
-    total = math.fsum(shares.values())
-    return {name: share / total for name, share in shares.items()}
 
 
 def _unique(domains: Sequence[str]) -> dict[str, specs.DomainSpec]:

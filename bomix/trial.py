@@ -11,6 +11,7 @@ An imported run is COMPLETED from the start. There is no way back: ``outcome`` i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,9 +40,16 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-def same_mixture(first: Weights, second: Weights) -> bool:
+def same_mixture(first: Weights, second: Weights, *, tolerance: float = 1e-9) -> bool:
     """Whether two mixtures are one, up to rounding."""
-    return first.keys() == second.keys() and all(abs(first[name] - second[name]) < 1e-9 for name in first)
+    return first.keys() == second.keys() and all(abs(first[name] - second[name]) <= tolerance for name in first)
+
+
+def normalized(weights: Weights) -> dict[str, float]:
+    """A mixture whose rounded shares sum to exactly one."""
+    shares = {name: max(0.0, float(weight)) for name, weight in weights.items()}
+    total = math.fsum(shares.values())
+    return {name: share / total for name, share in shares.items()}
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,8 @@ class Result:
         epochs: Domain name to passes over the domain's tokens.
         cost: Device-seconds.
         curve: Losses during the run.
-        artifacts: Name to path relative to the work folder of the attempt.
+        artifacts: Name to path, relative to the work folder as an evaluator returns it, to the trial's folder as it
+            is recorded.
         info: Anything else worth keeping, plain JSON: device, dtype, tokens per second, bits per byte.
     """
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bomix.confirmation import compare, references
-from bomix.spec import DomainSpec
+from bomix.confirmation import compare, confirming_trial
+from bomix.spec import DomainSpec, MetricSpec
 from bomix.study import Study
 from bomix.trial import Weights
 
@@ -18,7 +18,7 @@ BEST = {"code": 0.7, "web": 0.3}
 
 def confirmed(best: list[float], uniform: list[float]) -> Study:
     study = Study(domains=["code", "web"], metrics=["a", "b"])
-    for weights, losses in ((BEST, best), (references(study.problem)["uniform"], uniform)):
+    for weights, losses in ((BEST, best), (study.problem.anchors()["uniform"], uniform)):
         for replicate, loss in enumerate(losses):
             # The objective is the mean of the two metrics: what is split between them must not matter.
             tell(study, weights, replicate, {"a": loss + 0.5, "b": loss - 0.5})
@@ -26,7 +26,7 @@ def confirmed(best: list[float], uniform: list[float]) -> Study:
 
 
 def tell(study: Study, weights: Weights, replicate: int, losses: dict[str, float]) -> None:
-    study.tell(study.confirm_trial(weights, replicate).trial, losses)
+    study.tell(confirming_trial(study, weights, replicate).trial, losses)
 
 
 def test_the_interval_is_that_of_the_paired_t_test() -> None:
@@ -70,8 +70,24 @@ def test_only_seeds_that_both_mixtures_have_are_compared() -> None:
     assert found.differences == (-1.0,)
 
 
-def test_the_natural_mixture_is_a_reference_where_the_tokens_are_known() -> None:
+def test_the_natural_mixture_is_an_anchor_where_the_tokens_are_known() -> None:
     domains = {"code": DomainSpec(tokens=1e6), "web": DomainSpec(tokens=3e6)}
-    assert references(Study(domains=domains, metrics=["a"]).problem)["natural"] == pytest.approx(
-        {"code": 0.25, "web": 0.75}
-    )
+    anchors = Study(domains=domains, metrics=["a"]).problem.anchors()
+    assert anchors["natural"] == pytest.approx({"code": 0.25, "web": 0.75})
+
+
+def test_an_anchor_that_a_bound_forbids_is_the_nearest_mixture_and_says_so() -> None:
+    domains = {"code": DomainSpec(upper=0.2), "web": DomainSpec()}
+    problem = Study(domains=domains, metrics=["a"]).problem
+    assert problem.anchors()["uniform"] == pytest.approx({"code": 0.2, "web": 0.8})
+    assert not problem.allows("uniform")
+
+
+def test_a_metric_of_direction_max_counts_the_other_way() -> None:
+    study = Study(domains=["code", "web"], metrics={"accuracy": MetricSpec(unit="1", direction="max")})
+    for weights, accuracy in ((BEST, 0.9), (study.problem.anchors()["uniform"], 0.5)):
+        for replicate in range(3):
+            tell(study, weights, replicate, {"accuracy": accuracy + 0.01 * replicate})
+    (found,) = compare(study.problem, study.history, BEST)
+    assert found.mean == pytest.approx(-0.4)
+    assert found.verdict == "holds"

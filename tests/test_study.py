@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,12 @@ import pytest
 import xarray as xr
 
 import bomix
+from bomix.confirmation import SEED_OFFSET, confirming_trial
 from bomix.errors import FaultsError, StoreError, StudyError
 from bomix.spec import DomainSpec, TargetSpec
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Sobol
-from bomix.study import CONFIRM_SEED_OFFSET, Study
+from bomix.study import Study
 from bomix.trial import Failure, Result, Weights
 
 DOMAINS = ["web", "code", "books"]
@@ -67,6 +69,7 @@ def test_paired_trials_share_a_seed_and_replicates_take_the_next() -> None:
     assert [unpaired.ask().seed for _ in range(3)] == [5, 6, 7]
 
 
+@dataclasses.dataclass(frozen=True)
 class Constant:
     """A strategy that proposes one mixture for ever."""
 
@@ -81,10 +84,10 @@ def test_confirming_trials_have_fresh_seeds_and_move_no_ask() -> None:
         trial = study.ask()
         study.tell(trial, losses(trial.weights))
         other.tell(other.ask(), losses(trial.weights))
-    first = study.confirm_trial(trial.weights, 0)
-    assert first.trial.seed == CONFIRM_SEED_OFFSET
-    assert study.confirm_trial(trial.weights, 0).trial.id == first.trial.id
-    assert study.confirm_trial(trial.weights, 1).trial.seed == CONFIRM_SEED_OFFSET + 1
+    first = confirming_trial(study, trial.weights, 0)
+    assert first.trial.seed == SEED_OFFSET
+    assert confirming_trial(study, trial.weights, 0).trial.id == first.trial.id
+    assert confirming_trial(study, trial.weights, 1).trial.seed == SEED_OFFSET + 1
     study.tell(first.trial, dict.fromkeys(DOMAINS, 0.0))
     assert study.recommend() == other.recommend()
     assert study.ask().weights == other.ask().weights
@@ -144,6 +147,7 @@ def test_token_caps_follow_the_target_run() -> None:
     bounds = dict(zip(study.problem.space.domains, study.problem.space.upper_array, strict=True))
     assert bounds == {"web": 1.0, "code": pytest.approx(0.2), "books": 1.0}
     assert study.problem.natural is None
+    assert list(study.problem.anchors()) == ["uniform"]
     assert study.problem.epochs({"web": 0.8, "code": 0.2}) == {"web": pytest.approx(0.8), "code": pytest.approx(2.0)}
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from bomix.cli.options import study_argument
-from bomix.errors import ConfigError
-from bomix.io import files, records
+from bomix.errors import ConfigError, StudyError
+from bomix.io import files, lock
+from bomix.io.results import read_result
 from bomix.study import Study
 
 
@@ -25,6 +26,9 @@ def ask(study: Path, number: int, out: Path | None) -> None:
     Each is `{"trial": 7, "seed": 0, "origin": "log_ei", "weights": {...}}`.
     """
     opened = Study.open(study)
+    holder = lock.read(opened.folder) if opened.folder is not None else None
+    if holder is not None and lock.is_alive(holder) is not False:
+        raise StudyError("the study is being optimised, and its driver would train what is asked here; stop it first")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for _ in range(number):
@@ -53,7 +57,6 @@ def tell(study: Path, trial: int, result: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {result}: {error}") from error
     problem = opened.problem
-    outcome = records.read_result(text, problem.metrics, problem.space.domains)
+    outcome = read_result(text, problem.metric_names, problem.space.domains)
     record = opened.tell(trial, outcome)
-    opened.save_results()
     click.echo(f"trial {trial}: objective {problem.value(record.result.losses):.4f}")

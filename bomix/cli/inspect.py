@@ -70,9 +70,9 @@ def recommend(study: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_plain_recommendation(opened), indent=1))
         return
-    from bomix.cli import tables
+    from bomix.cli import summary
 
-    tables.show_summary(opened)
+    summary.show_summary(opened)
 
 
 @click.command()

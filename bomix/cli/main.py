@@ -72,10 +72,8 @@ def main() -> NoReturn:
     if "" not in sys.path:
         sys.path.insert(0, "")  # classes of the user's own, `kind: my_module:MyClass`, beside where they work
     try:
-        cli.main(standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as error:
-        code = error.exit_code
+        # Outside its standalone mode click returns the code of `ctx.exit`, and what a command returns: None here.
+        code = cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -28,7 +28,7 @@ def optimize(
     verbose: int,
 ) -> None:
     """Run a study, or resume it; Ctrl-C stops it, and the same command goes on."""
-    from bomix.cli import tables
+    from bomix.cli import summary
     from bomix.cli.watch import LiveObserver, PlainObserver
     from bomix.execution.observer import Observer
     from bomix.study import Study
@@ -43,4 +43,4 @@ def optimize(
     else:
         observer = PlainObserver(verbose=verbose > 0)
     opened.run(trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
-    tables.show_summary(opened)
+    summary.show_summary(opened)

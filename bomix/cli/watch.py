@@ -124,17 +124,21 @@ class _Tally:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self._done_at_start = 0
+        self._ended_at_start = 0
+        self._ended = 0
         self._done = 0
         self._total = 0
+        self._confirmed = 0
+        self._to_confirm = 0
         self._best: tuple[float, int] | None = None
 
     def begin(self, study: Study) -> None:
         self._started = time.monotonic()
         self._total = study.spec.budget.trials
+        self._to_confirm = study.spec.confirm * (1 + len(study.problem.anchors()))
         for record in study.history.completed:
             self._count(study, record)
-        self._done_at_start = self._done
+        self._ended_at_start = self._ended
 
     def end(self, study: Study, record: Record) -> None:
         if isinstance(record.outcome, Result):
@@ -153,9 +157,13 @@ class _Tally:
 
     def line(self) -> str:
         best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
-        return f"{self._done} of {self._total} trials{best}{self._left()}"
+        confirming = f", {self._confirmed} of {self._to_confirm} confirming" if self._done >= self._total else ""
+        return f"{self._done} of {self._total} trials{confirming if self._to_confirm else ''}{best}{self._left()}"
 
     def _count(self, study: Study, record: Record) -> None:
+        self._ended += 1
+        if record.trial.origin == CONFIRM:
+            self._confirmed += 1
         if record.trial.origin in UNCOUNTED_ORIGINS:
             return
         self._done += 1
@@ -164,10 +172,11 @@ class _Tally:
             self._best = (value, record.trial.id)
 
     def _left(self) -> str:
-        finished = self._done - self._done_at_start
-        if not finished or self._done >= self._total:
+        finished = self._ended - self._ended_at_start
+        unended = max(0, self._total - self._done) + max(0, self._to_confirm - self._confirmed)
+        if not finished or not unended:
             return ""
-        seconds = (time.monotonic() - self._started) / finished * (self._total - self._done)
+        seconds = (time.monotonic() - self._started) / finished * unended
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
 
 

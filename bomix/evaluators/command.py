@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,14 +11,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
-from bomix.errors import EvaluationError, Fault, FaultsError, raise_faults
-from bomix.io import files, records
+import psutil
+
+from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
+from bomix.io import files
+from bomix.io.results import read_result
 from bomix.preparation import Preparation
-from bomix.problem import Metric
-from bomix.spec import MetricSpec
+from bomix.spec import MetricSpec, declared_metrics, metric_faults
 from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
@@ -53,14 +55,14 @@ class Command:
         faults = []
         if not self.argv:
             faults.append(Fault("argv", "expected a program and its arguments"))
+        faults += metric_faults(self.metrics)
         if not self.metrics:
             faults.append(Fault("metrics", "name the losses that the command writes"))
         for position, argument in enumerate(self.argv):
             for name in _PLACEHOLDER.findall(argument):
                 if name not in PLACEHOLDERS:
-                    close = get_close_matches(name, PLACEHOLDERS, n=1)
-                    hint = f"; did you mean {{{close[0]}}}?" if close else ""
                     known = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
+                    hint = did_you_mean(name, PLACEHOLDERS)
                     faults.append(Fault(f"argv[{position}]", f"unknown placeholder {{{name}}}{hint} (known: {known})"))
         if self.timeout_s is not None and self.timeout_s <= 0:
             faults.append(Fault("timeout_s", f"expected a positive number of seconds, found {self.timeout_s:g}"))
@@ -84,7 +86,7 @@ class Command:
                 Fault("evaluator.argv[0]", f"there is no program '{self.argv[0]}'; give its path or install it")
             )
         raise_faults(faults)
-        return Preparation(metrics=self._metrics())
+        return Preparation(metrics=declared_metrics(self.metrics))
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Run the command.
@@ -93,7 +95,7 @@ class Command:
             EvaluationError: It failed, took too long, or wrote no usable result.
         """
         paths = {"mixture": workdir / "mixture.json", "result": workdir / "command-result.json", "workdir": workdir}
-        values = {**{name: str(path.resolve()) for name, path in paths.items()}}
+        values = {name: str(path.resolve()) for name, path in paths.items()}
         values |= {"trial": str(trial.id), "seed": str(trial.seed)}
         mixture = {"trial": trial.id, "seed": trial.seed, "weights": dict(trial.weights)}
         files.replace(paths["mixture"], json.dumps(mixture, indent=1) + "\n")
@@ -108,34 +110,37 @@ class Command:
                 f"{argv[0]} ended well but its result cannot be read ({error}); it must write JSON to {{result}}"
             ) from error
         try:
-            result = records.read_result(text, self._metrics(), tuple(trial.weights))
+            result = read_result(text, [metric.name for metric in declared_metrics(self.metrics)], tuple(trial.weights))
         except FaultsError as error:
             raise EvaluationError(str(error)) from error
         return result if result.cost is not None else dataclasses.replace(result, cost=elapsed)
-
-    def _metrics(self) -> tuple[Metric, ...]:
-        if isinstance(self.metrics, Mapping):
-            return tuple(Metric(name, spec.unit, spec.direction) for name, spec in self.metrics.items())
-        return tuple(Metric(name) for name in self.metrics)
 
     def _run(self, argv: list[str], values: Mapping[str, str]) -> None:
         variables = {f"BOMIX_{name.upper()}": value for name, value in values.items()}
         try:
             # Standard output and error are the attempt's log already.
-            ended = subprocess.run(
-                argv,
-                cwd=self.cwd,
-                env={**os.environ, **variables, **self.environment},
-                stdin=subprocess.DEVNULL,
-                timeout=self.timeout_s,
-                check=False,
+            process = subprocess.Popen(
+                argv, cwd=self.cwd, env={**os.environ, **variables, **self.environment}, stdin=subprocess.DEVNULL
             )
-        except subprocess.TimeoutExpired as error:
-            raise EvaluationError(f"{argv[0]} took longer than {self.timeout_s:g} s (evaluator.timeout_s)") from error
         except OSError as error:
             raise EvaluationError(f"cannot run {argv[0]}: {error}") from error
-        if ended.returncode:
-            raise EvaluationError(f"{argv[0]} exited with {ended.returncode}; its output is in the log")
+        try:
+            code = process.wait(self.timeout_s)
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            raise EvaluationError(f"{argv[0]} took longer than {self.timeout_s:g} s (evaluator.timeout_s)") from error
+        if code:
+            raise EvaluationError(f"{argv[0]} exited with {code}; its output is in the log")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program and all that it started: a retry must not share the device with what is left of it."""
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for child in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    process.wait()
 
 
 def _found(program: str, cwd: str) -> str | None:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix import progress
-from bomix.errors import BomixError
+from bomix.errors import BomixError, EvaluationError
 from bomix.io import files, records
+from bomix.io.results import cleaned
+from bomix.trial import Result
 
 if TYPE_CHECKING:
     from bomix.protocols import Evaluator
@@ -62,8 +64,9 @@ def run(
     try:
         with progress.reporting_to(report):
             result = evaluator.evaluate(trial, workdir)
-        files.write_new(workdir / RESULT_FILE, json.dumps(records.result_to_data(result), allow_nan=False))
-    except BaseException as error:
+        data = records.result_to_data(cleaned(_checked(result)))
+        files.write_new(workdir / RESULT_FILE, json.dumps(data))
+    except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
         traceback.print_exc()
         message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
         files.write_new(workdir / ERROR_FILE, message)
@@ -72,6 +75,12 @@ def run(
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def _checked(result: Any) -> Result:
+    if not isinstance(result, Result):
+        raise EvaluationError(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result")
+    return result
 
 
 def _as_message(update: progress.Progress) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import EvaluationError, StudyError
+from bomix.errors import EvaluationError, FaultsError, StudyError
 from bomix.execution.local import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
 from bomix.io import lock
 from bomix.io.store import FolderStore
-from bomix.trial import Failure, Outcome, Record, Status, Trial
+from bomix.trial import CONFIRM, Failure, Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
     from bomix.study import Study
@@ -44,15 +44,18 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
     with _locked(study, take_over):
         observer.preparing()
         study.prepare()
-        history = study.history
-        pending = [record.trial for record in history.pending]
-        queue = _Queue(study, pending)
+        if isinstance(study.store, FolderStore):
+            study.store.sweep()
+        # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
+        pending = [record.trial for record in study.history.pending if record.trial.origin != CONFIRM]
+        queue = _Queue(study, list(pending))
         try:
             observer.began(study, pending)
             if queue.has_next():
                 _run(study, queue, observer)
         finally:
             observer.closed()
+            study.save_results()
 
 
 class _Queue:
@@ -90,16 +93,9 @@ class _Queue:
         self._in_flight.discard(trial.id)
 
     def _within_budget(self) -> bool:
-        budget = self._study.spec.budget
-        asked = self._study.history.asked
-        done = [record for record in asked if record.status is Status.COMPLETED]
-        if len(done) + sum(record.status is Status.PENDING for record in asked) >= budget.trials:
-            return False
-        seconds = sum(record.result.cost or 0.0 for record in done)
-        flops = sum(record.trial.fidelity.flops for record in done if record.trial.fidelity)
-        return (budget.device_seconds is None or seconds < budget.device_seconds) and (
-            budget.flops is None or flops < budget.flops
-        )
+        asked, budget = self._study.history.asked, self._study.spec.budget
+        unfailed = sum(record.status is not Status.FAILED for record in asked)
+        return budget.spent(asked) is None and unfailed < budget.trials
 
     def _confirmations(self) -> list[Trial]:
         """Confirming trials still to run; only known once every searching trial has ended."""
@@ -151,9 +147,10 @@ def _tell(study: Study, event: Ended, tries: int) -> Record:
     outcome: Outcome = event.outcome
     if isinstance(outcome, Failure):
         outcome = dataclasses.replace(outcome, attempts=tries)
-    record = study.tell(event.trial, outcome)
-    study.save_results()
-    return record
+    try:
+        return study.tell(event.trial, outcome)
+    except FaultsError as error:  # the evaluator came back with something that is no result of this study
+        return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries))
 
 
 def _give_up_if_too_many(study: Study, failed: list[Record]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import json
 import os
 import pickle
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,13 +21,12 @@ from bomix.execution.child import ERROR_FILE, LOG_FILE, RESULT_FILE
 from bomix.io import records
 from bomix.progress import Progress
 from bomix.protocols import Evaluator
-from bomix.training.environment import process_environment
 from bomix.trial import Failure, Outcome, Trial
 
 LOG_TAIL_LINES = 20
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Reported:
     """A running trial says how far it is."""
 
@@ -35,12 +34,13 @@ class Reported:
     progress: Progress
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Ended:
-    """A trial's process is over."""
+    """A trial's process is over; ``log_tail`` holds the last lines of its log."""
 
     trial: Trial
     outcome: Outcome
+    log_tail: str
 
 
 Event = Reported | Ended
@@ -68,7 +68,7 @@ class LocalExecutor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **process_environment()},
+            env={**os.environ, **getattr(evaluator, "process_environment", dict)()},
         )
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
@@ -137,7 +137,8 @@ class LocalExecutor:
             return Reported(trial, Progress(**message))
         trial, workdir, slot = self._running.pop(message["trial"])
         self._free.append(slot)
-        return Ended(trial, _outcome(workdir, message["code"]))
+        tail = _log_tail(workdir)
+        return Ended(trial, _outcome(workdir, message["code"], tail), tail)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._server.stdin is not None
@@ -152,11 +153,15 @@ class LocalExecutor:
         return self._log.read().decode(errors="replace")[-2000:] or "it left no message"
 
 
-def _outcome(workdir: Path, code: int) -> Outcome:
+def _outcome(workdir: Path, code: int, log_tail: str) -> Outcome:
     """What an attempt left behind."""
-    result = workdir / RESULT_FILE
-    if code == 0 and result.exists():
-        return records.result_from_data(json.loads(result.read_text(encoding="utf-8")))
+    path = workdir / RESULT_FILE
+    if code == 0 and path.exists():
+        result = records.result_from_data(json.loads(path.read_text(encoding="utf-8")))
+        attempt = Path(*workdir.parts[-2:])
+        return dataclasses.replace(
+            result, artifacts={name: str(attempt / artifact) for name, artifact in result.artifacts.items()}
+        )
     error = workdir / ERROR_FILE
     if error.exists():
         message = error.read_text(encoding="utf-8", errors="replace")
@@ -164,9 +169,13 @@ def _outcome(workdir: Path, code: int) -> Outcome:
         message = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
     else:
         message = f"the training process exited with {code}"
+    return Failure(message=message, log_tail=log_tail)
+
+
+def _log_tail(workdir: Path) -> str:
     log = workdir / LOG_FILE
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    return Failure(message=message, log_tail="\n".join(lines[-LOG_TAIL_LINES:]))
+    return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
 def _pickled(evaluator: Evaluator) -> str:

@@ -47,7 +47,7 @@ def main() -> None:
         evaluator = pickle.loads(base64.b64decode(header["evaluator"]))
         for module in getattr(evaluator, "preload", ()):
             import_module(module)
-    except Exception as error:
+    except Exception as error:  # whatever a user's module does while it is imported
         _send(outbox, {"event": "broken", "message": f"{type(error).__name__}: {error}"})
         return
     gc.collect()
@@ -73,6 +73,8 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
             if pid == 0:
                 break
             code = os.waitstatus_to_exitcode(status)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # what the trial started and left behind
             _send(outbox, {"event": "ended", "trial": children.pop(pid), "code": code})
 
 

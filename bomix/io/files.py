@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+TEMPORARY = ".*.tmp"
+"""What the names of unfinished files and folders look like."""
+
 
 def write_new(path: Path, text: str) -> None:
     """Create a file; durable when this returns.
@@ -60,6 +63,7 @@ def replace_with(path: Path, write: Callable[[Path], object]) -> None:
     """Like :func:`replace`, for a writer that wants a path: ``write(temporary)``."""
     with _temporary(path) as temporary:
         write(temporary)
+        sync(temporary)
         temporary.replace(path)
     sync(path.parent)
 

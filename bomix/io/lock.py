@@ -40,7 +40,10 @@ def holding(folder: Path, *, take_over: bool = False) -> Iterator[None]:
         if (holder := read(folder)) is not None:
             _refuse_if_alive(holder, path, take_over)
             path.unlink(missing_ok=True)
-        files.write_new(path, json.dumps(mine) + "\n")
+        try:
+            files.write_new(path, json.dumps(mine) + "\n")
+        except FileExistsError:  # the guard is this host's; another host was faster
+            raise StoreError(f"another host has just begun to optimise this study ({path})") from None
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,11 @@ class FolderStore:
         number = 1 + max((int(path.name) for path in attempts.iterdir() if path.name.isdigit()), default=0)
         (attempts / str(number)).mkdir()
         return number, attempts / str(number)
+
+    def sweep(self) -> None:
+        """Remove what writers left that were killed half-way; only under the lock."""
+        for path in (*self.folder.glob(files.TEMPORARY), *self.folder.glob(f"trials/{files.TEMPORARY}")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def resolved(self) -> dict[str, Any] | None:
         """What ``resolved.json`` holds, or None before the first trial.

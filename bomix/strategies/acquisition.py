@@ -49,8 +49,7 @@ class Aggregate:
                 f"objective {type(problem.objective).__name__} is no weighted sum of metrics, and models are combined "
                 "in closed form only; take 'mean' or 'weighted_mean' (objective.kind)"
             )
-        signs = [1.0 if metric.direction == "min" else -1.0 for metric in problem.metrics]
-        return cls(tuple((np.asarray(coefficients, dtype=float) * signs).tolist()))
+        return cls(tuple((np.asarray(coefficients, dtype=float) * problem.signs).tolist()))
 
     def transform(self) -> ScalarizedPosteriorTransform:
         """Posterior of the metrics to posterior of the objective; less is better."""

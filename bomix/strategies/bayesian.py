@@ -85,6 +85,12 @@ class Bayesian:
 
     def _best(self, problem: Problem, history: History, seed: int) -> Array:
         """The ``d`` weights that maximise the acquisition function."""
+        from bomix.surrogates.determinism import deterministic
+
+        with deterministic():
+            return self._searched(problem, history, seed)
+
+    def _searched(self, problem: Problem, history: History, seed: int) -> Array:
         import torch
 
         from bomix.strategies.candidates import Search, optimize

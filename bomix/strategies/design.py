@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bomix.trial import Candidate
+from bomix.trial import Candidate, Weights, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
-    from bomix.polytope import Array
     from bomix.problem import Problem
 
 SAME_ANCHOR = 1e-6
@@ -35,30 +31,22 @@ class Sobol:
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""
         space = problem.space
-        known = space.to_arrays([record.trial.weights for record in history.records])
-        missing = iter(list(_missing_anchors(problem, known))[: q if self.anchors else 0])
+        missing = iter(_missing_anchors(problem, history) if self.anchors else [])
         candidates = []
         for index in range(history.n_asked, history.n_asked + q):
-            origin, point = next(missing, None) or ("sobol", space.snap(space.sobol(1, seed=seed, skip=index)[0]))
-            candidates.append(Candidate(space.to_weights(point), origin))
+            if (anchor := next(missing, None)) is not None:
+                candidates.append(Candidate(anchor[1], anchor[0]))
+            else:
+                point = space.snap(space.sobol(1, seed=seed, skip=index)[0])
+                candidates.append(Candidate(space.to_weights(point), "sobol"))
         return candidates
 
 
-def anchors(problem: Problem) -> dict[str, Array]:
-    """The mixtures that every study should hold: ``uniform`` and, where the tokens are known, ``natural``.
-
-    Both are projected where a bound forbids them; a natural mixture that equals the uniform one is left out.
-    """
-    space = problem.space
-    found = {"uniform": space.snap(space.uniform())}
-    if problem.natural is not None:
-        natural = space.snap(space.natural(problem.natural))
-        if np.abs(natural - found["uniform"]).max() > SAME_ANCHOR:
-            found["natural"] = natural
-    return found
-
-
-def _missing_anchors(problem: Problem, known: Array) -> Iterator[tuple[str, Array]]:
-    for origin, point in anchors(problem).items():
-        if not len(known) or np.abs(known - point).max(axis=1).min() > SAME_ANCHOR:
-            yield origin, point
+def _missing_anchors(problem: Problem, history: History) -> list[tuple[str, Weights]]:
+    """The anchors that the record does not hold yet, by name."""
+    tried = [record.trial.weights for record in history.records]
+    return [
+        (origin, weights)
+        for origin, weights in problem.anchors().items()
+        if not any(same_mixture(weights, other, tolerance=SAME_ANCHOR) for other in tried)
+    ]

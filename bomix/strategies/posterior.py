@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bomix.errors import StudyError
 from bomix.problem import NATS_PER_TOKEN
 from bomix.strategies.acquisition import Aggregate, objective_mean, posterior_mean
 from bomix.strategies.bayesian import draw_seeds
-from bomix.strategies.design import anchors
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -146,7 +144,10 @@ def recommend(problem: Problem, history: History, surrogate: Surrogate, *, seed:
     )
     with torch.no_grad():
         alone: Any = model.posterior(torch.as_tensor(best)[None])
-        pairs = {name: torch.as_tensor(np.stack([best, point])) for name, point in anchors(problem).items()}
+        pairs = {
+            name: torch.as_tensor(np.stack([best, space.to_array(weights)]))
+            for name, weights in problem.anchors().items()
+        }
         joint = {name: aggregate.transform()(model.posterior(pair)) for name, pair in pairs.items()}
         objective = aggregate.transform()(alone)
     means, deviations = alone.mean[0].tolist(), alone.variance[0].sqrt().tolist()
@@ -175,11 +176,7 @@ def fitted(problem: Problem, history: History, surrogate: Surrogate, *, seed: in
     """
     from bomix.surrogates.encoding import fit_context, to_dataset
 
-    if not history.observations:
-        raise StudyError(
-            f"no trial has come back yet ({len(history.pending)} pending, {len(history.failed)} failed), so there is "
-            "nothing to predict from; run the study, tell it a result, or add runs made earlier"
-        )
+    history.require_observations()
     data = to_dataset(problem, history)
     fit_seed = draw_seeds(seed, history.n_asked, 1)[0]
     return surrogate.fit(data, context=fit_context(problem, history), seed=fit_seed), data

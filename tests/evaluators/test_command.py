@@ -76,7 +76,7 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
 def test_an_unknown_placeholder_is_named_with_the_nearest() -> None:
     (fault,) = Command(argv=("train", "{mixtures}"), metrics=("loss",)).faults()
     assert fault.where == "argv[1]"
-    assert "did you mean {mixture}?" in fault.what
+    assert "did you mean 'mixture'?" in fault.what
 
 
 def test_other_braces_are_left_alone(tmp_path: Path) -> None:

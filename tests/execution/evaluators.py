@@ -39,6 +39,10 @@ class Ending:
                 raise KeyError("weights")
             case "exit":
                 os._exit(7)
+            case "other":
+                return Result({"another": 1.0})
+            case "nothing":
+                return None  # type: ignore[return-value]
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "flaky":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.observer import Observer
 from bomix.io import lock
 from bomix.progress import Progress
-from bomix.spec import BudgetSpec, ExecutionSpec, StudySpec
+from bomix.protocols import Strategy
+from bomix.spec import BudgetSpec, ExecutionSpec
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Sobol
 from bomix.study import Study
@@ -51,10 +53,23 @@ class Seen(Observer):
         self._running -= 1
 
 
-def make(path: Path | None, how: str = "well", *, seconds: float = 0.0, **execution: int) -> Study:
-    study = Study(domains=DOMAINS, path=path, evaluator=Ending(how, seconds), strategy=Sobol())
-    study.spec = StudySpec(**{**vars(study.spec), "execution": ExecutionSpec(**execution), "budget": BudgetSpec(4)})
-    return study
+def make(
+    path: Path | None,
+    how: str = "well",
+    *,
+    seconds: float = 0.0,
+    strategy: Strategy | None = None,
+    budget: BudgetSpec | None = None,
+    **execution: int,
+) -> Study:
+    return Study(
+        domains=DOMAINS,
+        path=path,
+        evaluator=Ending(how, seconds),
+        strategy=strategy or Sobol(),
+        budget=budget or BudgetSpec(4),
+        execution=ExecutionSpec(**execution),
+    )
 
 
 def test_trials_run_in_processes_of_their_own_and_leave_a_log(tmp_path: Path) -> None:
@@ -94,8 +109,7 @@ def test_a_spent_budget_trains_nothing_more(tmp_path: Path) -> None:
 
 
 def test_the_budget_may_be_device_seconds(tmp_path: Path) -> None:
-    study = make(tmp_path)
-    study.spec = StudySpec(**{**vars(study.spec), "budget": BudgetSpec(trials=100, device_seconds=3.0)})
+    study = make(tmp_path, budget=BudgetSpec(trials=100, device_seconds=3.0))
     study.run()
     assert sum(record.result.cost or 0 for record in study.history.completed) == 3.0
 
@@ -107,6 +121,8 @@ def test_the_budget_may_be_device_seconds(tmp_path: Path) -> None:
         ("bug", "KeyError: 'weights'"),
         ("exit", "exited with 7"),
         ("killed", "killed by signal 9"),
+        ("other", "losses.loss: missing"),
+        ("nothing", "must return a bomix.Result"),
     ],
 )
 def test_a_failure_is_recorded_with_its_log_and_too_many_end_the_run(tmp_path: Path, how: str, message: str) -> None:
@@ -155,6 +171,7 @@ def test_a_study_without_an_evaluator_cannot_run() -> None:
 
 
 def test_an_evaluator_that_cannot_travel_is_refused() -> None:
+    @dataclasses.dataclass(frozen=True)
     class Local(Ending):
         """A class that no other process can import."""
 
@@ -208,8 +225,7 @@ def _wait(condition, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-
 
 def test_a_bayesian_run_asks_the_same_with_one_worker(tmp_path: Path) -> None:
     def run(path: Path) -> list[dict[str, float]]:
-        study = make(path)
-        study.spec = StudySpec(**{**vars(study.spec), "strategy": Bayesian(n_init=3), "budget": BudgetSpec(6)})
+        study = make(path, strategy=Bayesian(n_init=3), budget=BudgetSpec(6))
         study.run()
         return [dict(record.trial.weights) for record in study.history.records]
 

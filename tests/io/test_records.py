@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from bomix.errors import BomixError, FaultsError, StoreError
 from bomix.io import records
-from bomix.problem import Fidelity, Metric
+from bomix.io.results import cleaned, read_result
+from bomix.problem import Fidelity
 from bomix.trial import Curve, Failure, Result, Trial
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-METRICS = (Metric("code"), Metric("web"))
+METRICS = ("code", "web")
 DOMAINS = ("code", "web")
 
 
@@ -63,7 +64,7 @@ def test_a_file_cut_short_is_noticed(cut: int) -> None:
 
 def test_a_users_result_is_read() -> None:
     text = json.dumps({"losses": {"code": 1, "web": 2.5}, "sems": {"web": 0.1}, "realized": {"code": 0.4, "web": 0.6}})
-    result = records.read_result(text, METRICS, DOMAINS)
+    result = read_result(text, METRICS, DOMAINS)
     assert result.losses == {"code": 1, "web": 2.5}
     assert result.realized == {"code": 0.4, "web": 0.6}
 
@@ -71,7 +72,7 @@ def test_a_users_result_is_read() -> None:
 def test_all_that_is_wrong_with_a_users_result_is_said_at_once() -> None:
     data = {"losses": {"code": math.nan, "wbe": 1.0}, "realized": {"code": "half"}, "cost": "dear", "extra": 1}
     with pytest.raises(FaultsError) as caught:
-        records.read_result(json.dumps(data), METRICS, DOMAINS)
+        read_result(json.dumps(data), METRICS, DOMAINS)
     assert {fault.where for fault in caught.value.faults} == {
         *("extra", "losses.web", "losses.wbe", "losses.code", "realized.code", "cost"),
     }
@@ -80,10 +81,35 @@ def test_all_that_is_wrong_with_a_users_result_is_said_at_once() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"losses": 3}', "not json"])
 def test_a_result_of_another_shape_is_refused(text: str) -> None:
     with pytest.raises(BomixError):
-        records.read_result(text, METRICS, DOMAINS)
+        read_result(text, METRICS, DOMAINS)
 
 
 def test_a_realized_mixture_must_be_one() -> None:
     text = json.dumps({"losses": {"code": 1, "web": 2}, "realized": {"code": 0.4, "web": 0.4}})
     with pytest.raises(FaultsError, match="sum to 1"):
-        records.read_result(text, METRICS, DOMAINS)
+        read_result(text, METRICS, DOMAINS)
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        ({"realized": {"code": 1.5, "web": -0.5}}, "realized.web"),
+        ({"cost": -3}, "cost"),
+        ({"sems": {"web": -1}}, "sems.web"),
+        ({"curve": [1]}, "curve"),
+        ({"curve": {"steps": [1], "losses": {"wbe": [2]}}}, "curve.losses.wbe"),
+        ({"info": [1]}, "info"),
+        ({"info": {"x": math.nan}}, "info"),
+    ],
+)
+def test_every_part_of_a_result_is_checked(data: dict[str, object], where: str) -> None:
+    with pytest.raises(FaultsError) as caught:
+        read_result(json.dumps({"losses": {"code": 1, "web": 2}, **data}), METRICS, DOMAINS)
+    assert [fault.where for fault in caught.value.faults] == [where]
+
+
+def test_scalars_of_other_libraries_become_plain_numbers() -> None:
+    result = cleaned(Result({"code": np.float32(2.5)}, realized={"code": np.float64(1.0)}, cost=np.float64(3.0)))
+    assert records.outcome_from_json(records.outcome_to_json(0, result))[1] == Result(
+        {"code": 2.5}, realized={"code": 1.0}, cost=3.0
+    )
