@@ -81,11 +81,10 @@ class TokenCaps:
                 faults.append(Fault(where, f"domain '{name}' has {value!r} tokens; it must be a number from 0"))
         return faults
 
-    def shortage(self, total: float, free: bool) -> str:
+    def shortage(self, free: bool) -> str:
         """Cure for caps that sum to less than one.
 
         Args:
-            total: What the upper bounds sum to.
             free: Whether no upper bound but the caps binds, so that the figures follow from the tokens.
         """
         stock = sum(self.available.values())
@@ -143,7 +142,7 @@ def bound_faults(
         faults.append(Fault("domains", f"lower bounds sum to {total:.6g}, above 1 ({_list(domains, low)}); lower some"))
     if (total := math.fsum(high)) < 1.0 - ROUNDING:
         kind = "upper bounds" if caps is None else "upper bounds, token caps included,"
-        cure = "raise max_epochs, lower the token budget, or raise some" if caps is None else caps.shortage(total, free)
+        cure = "raise max_epochs, lower the token budget, or raise some" if caps is None else caps.shortage(free)
         faults.append(Fault("domains", f"{kind} sum to {total:.6g}, below 1 ({_list(domains, high)}); {cure}"))
     if not faults and floor.any() and not _has_face(low, high, floor):
         which = "; lower some 'at_least' or raise some upper bounds"

@@ -168,11 +168,17 @@ def _value(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
     if (group := component_group(hint)) is not None:
         return _component(group, data, where, faults)
     options = tuple(option for option in options if option is not type(None))
+    attempts: list[list[Fault]] = []
     for option in options:
-        value = _single(option, data, where, faults if len(options) == 1 else [])
-        if value is not _MISSING:
+        attempts.append([])
+        value = _single(option, data, where, attempts[-1])
+        if value is not _MISSING and not attempts[-1]:
             return value
-    if len(options) > 1:
+    # Where one of several types was meant, its faults lie deeper than "this is no text".
+    deeper = [found for found in attempts if any(fault.where != where for fault in found)]
+    if len(options) == 1 or deeper:
+        faults += (deeper or attempts)[0]
+    else:
         faults.append(Fault(where, f"expected {' or '.join(map(_named, options))}, found {_shown(data)}"))
     return None
 

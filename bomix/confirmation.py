@@ -44,8 +44,8 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """``holds`` where the whole interval is below zero, ``does not hold`` where the mean is not."""
-        if self.mean >= 0:
+        """``holds`` where the whole interval is below zero, ``does not hold`` where the mean is above."""
+        if self.mean > 0:
             return "does not hold"
         return "holds" if self.interval[1] < 0 else "undecided"
 
@@ -96,6 +96,8 @@ def compare(problem: Problem, history: History, weights: Weights) -> tuple[Compa
     best = _confirmed(problem, history, weights)
     comparisons = []
     for name, reference in problem.anchors().items():
+        if same_mixture(reference, weights):
+            continue  # the recommendation itself
         losses = _confirmed(problem, history, reference)
         differences = tuple(best[seed] - losses[seed] for seed in sorted(best.keys() & losses.keys()))
         if differences:

@@ -24,6 +24,7 @@ from bomix.preparation import DomainStats, Preparation
 from bomix.problem import Fidelity, Metric, Problem
 from bomix.protocols import PreparingEvaluator
 from bomix.space import MixtureSpace
+from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
         StoreError: Something frozen changed since the first trial.
     """
     earlier = store.resolved() if isinstance(store, FolderStore) else None
-    has_trials = bool(store.read())
+    # A trial that failed or is pending has no loss that anything must be comparable with.
+    has_trials = any(record.status is Status.COMPLETED for record in store.read())
     begun = earlier is not None and has_trials
     if earlier is None and has_trials and isinstance(store, FolderStore):
         logger.warning(
@@ -92,17 +94,25 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
             store.folder / RESOLVED_FILE,
         )
     if earlier is not None and begun:
-        _refuse(_changes(earlier["spec"], config.plain(spec), _may_change(spec)), "study file")
+        _refuse(_changes(_spec_of(earlier), config.plain(spec), _may_change(spec)), "study file")
     if earlier is None or measure or not has_trials:
         preparation, measure = _prepare(spec, store), True
     else:
-        preparation = _preparation_from(earlier["measured"])
+        preparation = _preparation_from(earlier.get("measured", {}))
     if earlier is not None and begun:
-        _refuse(_provenance_changes(earlier["measured"]["provenance"], preparation.provenance), "data")
+        before = _preparation_from(earlier.get("measured", {})).provenance
+        _refuse(_provenance_changes(before, preparation.provenance), "data")
     resolution = Resolution(_problem(spec, preparation), preparation)
     if isinstance(store, FolderStore) and measure:
         store.write_resolved(_resolved(spec, resolution))
     return resolution
+
+
+def _spec_of(resolved: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = resolved.get("spec")
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
+        raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
+    return spec
 
 
 def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Preparation:
@@ -221,13 +231,17 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any], may_change: froz
     frozen_before = {key: before.get(key) for key in FROZEN}
     frozen_now = {key: now.get(key) for key in FROZEN}
     for side, data in ((frozen_before, before), (frozen_now, now)):
-        side["domains"] = {name: {"source": domain["source"]} for name, domain in data["domains"].items()}
+        side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
     old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
     return [
-        f"{path}: {old.get(path)!r} when the study began, {new.get(path)!r} now"
+        f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and path not in may_change
+        if old.get(path) != new.get(path) and not any(f"{path}.".startswith(f"{free}.") for free in may_change)
     ]
+
+
+def _said(leaves: Mapping[str, Any], path: str) -> str:
+    return repr(leaves[path]) if path in leaves else "absent"
 
 
 def _provenance_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

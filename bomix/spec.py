@@ -15,6 +15,9 @@ from bomix.problem import NATS_PER_TOKEN, Metric
 from bomix.protocols import Evaluator, Objective, Source, Strategy
 from bomix.trial import Record, Status
 
+MAX_SEED = 2**62
+"""Replicates and confirming seeds lie above the study's and must fit into 64 bits."""
+
 _LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
 
 
@@ -165,8 +168,8 @@ class StudySpec:
             faults.append(Fault("domains", "a study needs at least one domain"))
         if self.evaluator is None and not self.metrics:
             faults.append(Fault("metrics", "name the metrics, or give an evaluator that measures them"))
-        if self.seed < 0:
-            faults.append(Fault("seed", f"expected a number from 0, found {self.seed}"))
+        if not isinstance(self.seed, int) or not 0 <= self.seed < MAX_SEED:
+            faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.trains_on_sources:
@@ -211,9 +214,14 @@ def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple
 
 
 def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fault]:
-    """Names that stand twice."""
+    """Names that are none, or stand twice."""
+    if isinstance(metrics, str):
+        return [Fault("metrics", f"expected a list of names, found the text {metrics!r}")]
     names = list(metrics)
-    return [Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1]
+    faults = [
+        Fault("metrics", f"expected names, found {name!r}") for name in names if not (isinstance(name, str) and name)
+    ]
+    return faults + [Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1]
 
 
 def load(path: Path) -> StudySpec:
@@ -250,7 +258,12 @@ def _parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
     lines: dict[str, int] = {}
     duplicates: list[Fault] = []
 
+    seen_nodes: set[int] = set()
+
     def walk(node: Any, where: str) -> None:
+        if id(node) in seen_nodes:  # an alias; one that contains itself would never end
+            return
+        seen_nodes.add(id(node))
         lines.setdefault(where, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()

@@ -15,6 +15,7 @@ from bomix import registry
 from bomix import spec as specs
 from bomix.errors import Fault, StudyError, raise_faults
 from bomix.history import History
+from bomix.io.files import FolderTaken
 from bomix.io.results import cleaned, result_faults
 from bomix.io.store import STUDY_FILE, FolderStore, MemoryStore
 from bomix.resolution import Resolution, reopen, resolve
@@ -83,7 +84,7 @@ class Study:
         defaults = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
         spec = specs.StudySpec(
             domains=domains if isinstance(domains, Mapping) else _unique(domains),
-            metrics=metrics if isinstance(metrics, Mapping) else tuple(metrics),
+            metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
             evaluator=evaluator,
             target=target,
             seed=seed,
@@ -181,7 +182,7 @@ class Study:
             trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, problem.fidelity)
             try:
                 return self._store.create(trial)
-            except FileExistsError:
+            except FolderTaken:
                 continue  # another process asked meanwhile: its trial is pending now, so ask again
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float] | Outcome) -> Record:
@@ -228,7 +229,7 @@ class Study:
             trial = Trial(self.history.next_id, candidate.weights, seed, candidate.origin, self.problem.fidelity)
             try:
                 return Record(self._store.create(trial, outcome), outcome)
-            except FileExistsError:
+            except FolderTaken:
                 continue
 
     def run(
@@ -284,6 +285,8 @@ class Study:
 
         history = self.history
         history.require_observations()
+        if isinstance(mixtures, Mapping) or not len(mixtures):
+            raise_faults([Fault("mixtures", f"expected a list of mixtures, found {mixtures!r}")])
         space = self.problem.space
         faults = [
             Fault(f"mixtures[{row}].{fault.where}", fault.what)
@@ -335,6 +338,8 @@ class Study:
 
 
 def _unique(domains: Sequence[str]) -> dict[str, specs.DomainSpec]:
+    if isinstance(domains, str):
+        raise_faults([Fault("domains", f"expected a list of names, found the text {domains!r}")])
     twice = sorted({name for name in domains if list(domains).count(name) > 1})
     raise_faults(Fault(f"domains.{name}", "named twice; keep one") for name in twice)
     return {name: specs.DomainSpec() for name in domains}

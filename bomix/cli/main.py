@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from importlib import import_module
@@ -83,11 +84,23 @@ def main() -> NoReturn:
     except EvaluationError as error:
         click.echo(f"error: {error}", err=True)
         code = 1
+    except OSError as error:  # a full disk, a folder without permission, a closed pipe
+        code = _report_system_error(error)
     except BomixError as error:
         click.echo(f"error: {error}", err=True)
         code = 2
     logging.shutdown()
     sys.exit(code)
+
+
+def _report_system_error(error: OSError) -> int:
+    """Say what the system refused; quietly where it is our own output that nobody reads any more."""
+    if isinstance(error, BrokenPipeError):
+        # The interpreter would complain once more while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    else:
+        click.echo(f"error: {error}", err=True)
+    return 1
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

@@ -20,7 +20,7 @@ from bomix.trial import CONFIRM, Record, Weights, same_mixture
 BEST = "best"
 VERDICTS = {
     "holds": "the recommendation holds",
-    "undecided": "better on average, but the interval contains zero; more seeds (--confirm) would decide",
+    "undecided": "not decided; more seeds (--confirm) would",
     "does not hold": "THE RECOMMENDATION DOES NOT HOLD",
 }
 

@@ -15,6 +15,8 @@ from bomix.progress import Progress
 from bomix.study import Study
 from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Trial
 
+PREPARING = "preparing the evaluator (the first time takes a while)"
+
 
 class PlainObserver(Observer):
     """One line per event, for logs.
@@ -29,7 +31,7 @@ class PlainObserver(Observer):
 
     def preparing(self) -> None:
         """Say that text becomes tokens: the first time takes a while."""
-        self._say("preparing the evaluator (the first time takes a while)")
+        self._say(PREPARING)
 
     def began(self, study: Study, pending: Sequence[Trial]) -> None:
         """Say what is resumed."""
@@ -64,14 +66,14 @@ class LiveObserver(Observer):
     """A table of the running trials, rewritten in place, above it a line per ended trial."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._tally = _Tally()
         self._rows: dict[int, tuple[Trial, Progress | None]] = {}
 
     def preparing(self) -> None:
         """Say that text becomes tokens: the first time takes a while."""
-        self._console.print("[dim]preparing the evaluator (the first time takes a while)[/dim]")
+        self._console.print(PREPARING)
 
     def began(self, study: Study, pending: Sequence[Trial]) -> None:
         """Open the view."""
@@ -92,7 +94,7 @@ class LiveObserver(Observer):
 
     def retried(self, trial: Trial, message: str) -> None:
         """Say why, above the view."""
-        self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}", markup=False)
+        self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}")
 
     def ended(self, study: Study, record: Record) -> None:
         """Turn a row into a line."""
@@ -102,7 +104,7 @@ class LiveObserver(Observer):
         text = (
             f"{self._tally.name(trial)} ({trial.origin}) {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
         )
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text)
         self._draw()
 
     def closed(self) -> None:

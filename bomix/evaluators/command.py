@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
@@ -43,6 +44,9 @@ class Command:
         timeout_s: Seconds after which it is killed and the attempt counts as failed.
         environment: Variables to set.
     """
+
+    may_change: ClassVar[tuple[str, ...]] = ("argv", "cwd", "timeout_s", "environment")
+    """What does not change what is measured, in the user's own judgement; frozen are the metrics."""
 
     argv: tuple[str, ...]
     metrics: tuple[str, ...] | Mapping[str, MetricSpec]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import EvaluationError, FaultsError, StudyError
+from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
 from bomix.execution.local import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
 from bomix.io import lock
@@ -149,6 +149,12 @@ def _tell(study: Study, event: Ended, tries: int) -> Record:
         outcome = dataclasses.replace(outcome, attempts=tries)
     try:
         return study.tell(event.trial, outcome)
+    except StoreError:
+        # Somebody told the outcome meanwhile, and the first one counts.
+        told = [record for record in study.history.records if record.trial.id == event.trial.id]
+        if told and told[0].outcome is not None:
+            return told[0]
+        raise
     except FaultsError as error:  # the evaluator came back with something that is no result of this study
         return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries))
 

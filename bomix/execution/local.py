@@ -179,6 +179,12 @@ def _log_tail(workdir: Path) -> str:
 
 
 def _pickled(evaluator: Evaluator) -> str:
+    cls = type(evaluator)
+    if cls.__module__ == "__main__":
+        raise EvaluationError(
+            f"{cls.__qualname__} is defined in the script or notebook itself, which a training process does not run; "
+            "move the class into a module and import it"
+        )
     try:
         return base64.b64encode(pickle.dumps(evaluator)).decode("ascii")
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -7,12 +7,16 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".*.tmp"
 """What the names of unfinished files and folders look like."""
+
+
+class FolderTaken(Exception):
+    """A folder that was to be created is there already."""
 
 
 def write_new(path: Path, text: str) -> None:
@@ -31,7 +35,7 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
     """Create a folder with files in it, all at once; durable when this returns.
 
     Raises:
-        FileExistsError: The folder is there already; it is left as it is.
+        FolderTaken: The folder is there already; it is left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
@@ -42,8 +46,9 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
         sync(temporary)
         temporary.rename(path)  # refuses a folder that has anything in it
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise FileExistsError(path) from error
+        # POSIX lets a system say either of a folder that has something in it.
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and path.is_dir():
+            raise FolderTaken(path) from error
         raise
     finally:
         if temporary.exists():
@@ -51,19 +56,10 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
     sync(path.parent)
 
 
-def replace(path: Path, text: str) -> None:
-    """Write a file over whatever stands there; readers see the old text or the new one."""
+def replace(path: Path, content: str | bytes) -> None:
+    """Write a file over whatever stands there; readers see the old content or the new one."""
     with _temporary(path) as temporary:
-        _write(temporary, text)
-        temporary.replace(path)
-    sync(path.parent)
-
-
-def replace_with(path: Path, write: Callable[[Path], object]) -> None:
-    """Like :func:`replace`, for a writer that wants a path: ``write(temporary)``."""
-    with _temporary(path) as temporary:
-        write(temporary)
-        sync(temporary)
+        _write(temporary, content)
         temporary.replace(path)
     sync(path.parent)
 
@@ -88,8 +84,8 @@ def _temporary(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _write(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+def _write(path: Path, content: str | bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())

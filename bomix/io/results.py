@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,6 +113,8 @@ def _curve(data: Any, faults: list[Fault]) -> Curve | None:
         losses = {str(name): np.asarray(values, dtype=float) for name, values in data["losses"].items()}
         if steps.ndim != 1 or any(values.shape != steps.shape for values in losses.values()):
             raise ValueError("every metric needs one loss per step")
+        if not np.isfinite(steps).all() or (np.diff(steps) <= 0).any():
+            raise ValueError("steps must rise")
         return Curve(steps=steps, losses=losses)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         faults.append(Fault("curve", f'must look like {{"steps": [...], "losses": {{"<metric>": [...]}}}}: {error!r}'))
@@ -134,4 +137,6 @@ def _plain(value: Any) -> Any:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # also of a whole number that no float can hold; false for NaN

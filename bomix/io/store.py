@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ from bomix.trial import Outcome, Record, Trial
 
 if TYPE_CHECKING:
     import xarray as xr
+
+logger = logging.getLogger(__name__)
 
 STUDY_FILE = "study.yaml"
 TRIAL_FILE = "trial.json"
@@ -66,7 +69,7 @@ class FolderStore:
             The trial.
 
         Raises:
-            FileExistsError: Another process has taken the id; read again.
+            FolderTaken: Another process has taken the id; read again.
         """
         texts = {TRIAL_FILE: records.trial_to_json(trial)}
         if outcome is not None:
@@ -116,7 +119,9 @@ class FolderStore:
             return None
         except ValueError as error:
             raise StoreError(f"{path} is damaged ({error}); move it away to have it written again") from error
-        return dict(data)
+        if not isinstance(data, dict):
+            raise StoreError(f"{path} is damaged (no mapping); move it away to have it written again")
+        return data
 
     def write_resolved(self, data: dict[str, Any]) -> None:
         """Write ``resolved.json``."""
@@ -126,10 +131,12 @@ class FolderStore:
             files.replace(path, text)
 
     def write_results(self, dataset: xr.Dataset) -> None:
-        """Write ``results.nc``, the derived dataset."""
-        files.replace_with(
-            self.folder / RESULTS_FILE, lambda path: dataset.to_netcdf(path, engine="h5netcdf", format="NETCDF4")
-        )
+        """Write ``results.nc``; a disk that is full or a folder in the way is logged, as the file is only derived."""
+        try:
+            # Made in memory first: HDF5 does not survive a disk that fills up under it.
+            files.replace(self.folder / RESULTS_FILE, bytes(dataset.to_netcdf(engine="h5netcdf")))
+        except OSError as error:
+            logger.warning("%s could not be written: %s", self.folder / RESULTS_FILE, error)
 
     def _records(self, known: Mapping[int, Record]) -> Iterator[Record]:
         trials = self.folder / "trials"
@@ -182,9 +189,9 @@ class MemoryStore:
         return tuple(self._records[key] for key in sorted(self._records))
 
     def create(self, trial: Trial, outcome: Outcome | None = None) -> Trial:
-        """Keep a trial; FileExistsError where the id is taken."""
+        """Keep a trial; FolderTaken where the id is taken."""
         if trial.id in self._records:
-            raise FileExistsError(trial.id)
+            raise files.FolderTaken(trial.id)
         self._records[trial.id] = Record(trial, outcome)
         return trial
 

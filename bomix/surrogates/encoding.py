@@ -6,7 +6,6 @@ most; the offset ``eps`` keeps the gradients finite at zero, an ordinary value o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -71,6 +70,9 @@ class Encoding(InputTransform):
         return isinstance(other, Encoding) and (self.name, self.eps) == (other.name, other.eps)
 
 
+_LEAST_DISTANCE = 0.01
+
+
 def typical_distance(encoding: Encoding, space: MixtureSpace) -> float:
     """Root mean square distance of two uniform points of the space, in encoded coordinates.
 
@@ -78,13 +80,8 @@ def typical_distance(encoding: Encoding, space: MixtureSpace) -> float:
     """
     points = torch.as_tensor(space.sobol(_SPREAD_SAMPLES, seed=0), dtype=torch.float64)
     spread = encoding.transform(points).var(dim=0, unbiased=True).sum()
-    return float((2.0 * spread).sqrt())
-
-
-def weights_array(space: MixtureSpace, weights: Iterable[Weights]) -> np.ndarray:
-    """Mixtures as ``n x d``, ``n = 0`` included, columns in the order of ``space.domains``."""
-    rows = list(weights)
-    return space.to_arrays(rows) if rows else np.empty((0, space.dimension))
+    # A space that is a single point has no distance; any scale will do there.
+    return max(float((2.0 * spread).sqrt()), _LEAST_DISTANCE)
 
 
 def seen_weights(record: Record) -> Weights:
@@ -102,7 +99,7 @@ def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
         were reported, whatever their direction, NaN where a trial lacks one.
     """
     records = history.observations
-    X = weights_array(problem.space, (seen_weights(record) for record in records))
+    X = problem.space.to_arrays(seen_weights(record) for record in records)
     Y = np.array([[record.result.losses.get(name, np.nan) for name in problem.metric_names] for record in records])
     return SupervisedDataset(
         torch.as_tensor(X, dtype=torch.float64),

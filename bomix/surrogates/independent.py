@@ -122,10 +122,10 @@ class IndependentGPs(Model, FantasizeMixin):
             covariance = covariance + self._noise[:, None, None] * torch.eye(X.shape[-2], dtype=X.dtype)
         mean = self.offset + self.scale * mean.mT
         covariance = covariance * self.scale.square()[:, None, None]
+        joint = joint_covariance(_factors(covariance), self.correlation)
         if self.num_outputs == 1:
-            distribution = MultivariateNormal(mean.squeeze(-1), covariance.squeeze(-3))
+            distribution = MultivariateNormal(mean.squeeze(-1), joint)
         else:
-            joint = joint_covariance(_factors(covariance), self.correlation)
             distribution = MultitaskMultivariateNormal(mean, joint, interleaved=False)
         posterior = GPyTorchPosterior(distribution)
         return posterior if posterior_transform is None else posterior_transform(posterior, X)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from bomix.errors import DataError, Fault, FaultsError, raise_faults
+from bomix.io.cache import build_once, cache_folder, is_whole, read_record
 from bomix.protocols import Source, TokenizerSpec
 from bomix.training.assembly import TOKENIZER, TOKENIZER_FOLDER, Inputs, assemble
-from bomix.training.cache import build_once, cache_folder, is_whole, read_record
 from bomix.training.tokenizer import Tokenizer
 from bomix.training.tokens import Corpus, TokenSet
 

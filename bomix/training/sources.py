@@ -167,7 +167,7 @@ def is_local(name: str) -> bool:
 def relative_name(name: str, folder: Path) -> str:
     """``name`` taken from ``folder`` where it means a folder; unchanged otherwise."""
     candidate = folder / Path(name).expanduser()
-    return str(candidate) if is_local(name) or candidate.is_dir() else name
+    return str(candidate.absolute()) if is_local(name) or candidate.is_dir() else name
 
 
 def folder_signature(name: str) -> list[tuple[str, int, int]] | None:

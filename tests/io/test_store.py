@@ -40,7 +40,7 @@ def test_records_come_back_in_the_order_of_their_ids(store: FolderStore | Memory
 
 def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | MemoryStore) -> None:
     store.create(trial(0))
-    with pytest.raises(FileExistsError):
+    with pytest.raises(files.FolderTaken):
         store.create(trial(0))
     store.finish(0, Result({"code": 2.0}))
     with pytest.raises(StoreError, match="written once"):
@@ -57,7 +57,7 @@ def test_nothing_temporary_is_left(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.create(trial(0))
     store.finish(0, Result({"code": 2.0}))
-    with pytest.raises(FileExistsError):
+    with pytest.raises(files.FolderTaken):
         store.create(trial(0))
     files.replace(tmp_path / "a", "text")
     names = {path.name for path in tmp_path.rglob("*")}

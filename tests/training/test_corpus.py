@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from bomix.errors import DataError, FaultsError
-from bomix.training.cache import read_record
+from bomix.io.cache import read_record
 from bomix.training.corpus import CorpusSpec, build, load, open_corpus, open_tokenizer
 from bomix.training.packing import digest_of, is_held_out
 from bomix.training.sources import Files
@@ -339,7 +339,8 @@ def test_the_same_sample_trains_the_same_tokenizer_on_one_thread(monkeypatch: py
 
 
 def test_a_pretrained_tokenizer_gives_the_same_tokens_as_its_origin(tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     trained = TOKENIZER.build(texts("a"))
     for name, end in (("with", "<|endofdocument|>"), ("without", None)):
         wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=trained.backend, eos_token=end)

@@ -165,7 +165,6 @@ def test_what_no_glob_matches_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_local_dataset_gives_the_documents_of_its_split(tmp_path: Path, streaming: bool) -> None:
-    pytest.importorskip("datasets")
     folder = tmp_path / "set"
     folder.mkdir()
     (folder / "train.jsonl").write_bytes(lines(TEXTS, "body"))
@@ -181,7 +180,6 @@ def test_a_local_dataset_gives_the_documents_of_its_split(tmp_path: Path, stream
 
 
 def test_the_errors_of_a_dataset_name_it_and_the_cure(tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
     (tmp_path / "train.jsonl").write_bytes(b'{"text": "a", "n": 1}\n{"text": "b", "n": 2}\n')
     name = str(tmp_path)
     with pytest.raises(DataError, match=r"row 1: no column 'body' \(there are: n, text\)"):
@@ -195,7 +193,6 @@ def test_the_errors_of_a_dataset_name_it_and_the_cure(tmp_path: Path) -> None:
 
 
 def test_a_hub_that_cannot_be_reached_says_what_to_do() -> None:
-    pytest.importorskip("datasets")  # the tests run with the hub switched off
     with pytest.raises(DataError, match=r"'nobody/nothing' cannot be read.*hub can be reached.*name its folder"):
         list(Hub("nobody/nothing").documents())
 
