@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bomix.problem import Fidelity, Metric, Problem
     from bomix.protocols import Evaluator, Objective, Strategy, Surrogate
     from bomix.space import MixtureSpace
+    from bomix.spec import BudgetSpec, DomainSpec, ExecutionSpec, MetricSpec, TargetSpec
     from bomix.study import Study
     from bomix.trial import Candidate, Failure, Result, Trial
 
@@ -23,13 +24,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BomixError",
+    "BudgetSpec",
     "Candidate",
+    "DomainSpec",
     "Evaluator",
+    "ExecutionSpec",
     "Failure",
     "Fidelity",
     "History",
     "Mean",
     "Metric",
+    "MetricSpec",
     "MixtureSpace",
     "Objective",
     "Problem",
@@ -37,12 +42,18 @@ __all__ = [
     "Strategy",
     "Study",
     "Surrogate",
+    "TargetSpec",
     "Trial",
     "WeightedMean",
     "__version__",
 ]
 
 _HOMES = {
+    "TargetSpec": "bomix.spec",
+    "MetricSpec": "bomix.spec",
+    "ExecutionSpec": "bomix.spec",
+    "DomainSpec": "bomix.spec",
+    "BudgetSpec": "bomix.spec",
     "BomixError": "bomix.errors",
     "Candidate": "bomix.trial",
     "Evaluator": "bomix.protocols",

@@ -33,6 +33,9 @@ COMPONENTS: Mapping[Any, str] = {
 }
 """Protocol to registry group."""
 
+FILLED = "filled_from"
+"""Key of a field's metadata: the part of the study that the field is filled from."""
+
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 _NUMBER = re.compile(r"([-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
 _MISSING: Any = object()
@@ -60,14 +63,18 @@ def plain(value: Any) -> Any:
         hints = _hints(type(value))
         return {
             field.name: _plain_field(hints[field.name], getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.init
+            for field in spec_fields(type(value))
         }
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def spec_fields(spec: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields that are keys of a file: all that the constructor takes, but for those that a study fills itself."""
+    return tuple(field for field in dataclasses.fields(spec) if field.init and FILLED not in field.metadata)
 
 
 def child(where: str, key: object) -> str:
@@ -120,7 +127,7 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
     if not isinstance(data, Mapping):
         faults.append(Fault(where, f"expected a mapping of keys, found {_shown(data)}"))
         return None
-    fields = {field.name: field for field in dataclasses.fields(spec) if field.init}
+    fields = {field.name: field for field in spec_fields(spec)}
     before = len(faults)
     for key in data:
         if key not in fields:

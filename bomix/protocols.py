@@ -1,7 +1,18 @@
 """The extension points of bomix on one page.
 
 A user's class needs no base class: it is a frozen dataclass with the method below, named in a study file as
-``kind: my_package.my_module:MyClass``. Methods marked *optional* are called where they exist.
+``kind: my_package.my_module:MyClass``.
+
+Any component may also have, and bomix uses it where it is there:
+
+* ``faults() -> list[Fault]``: what is wrong with its fields, paths relative to itself; for ``bomix check``.
+* ``relative_to(folder) -> same type``: the same with relative paths taken from the study folder (sources,
+  tokenizers, evaluators).
+
+A surrogate declares ``differentiable`` and ``fantasizes``; a strategy that has a field ``surrogate`` lends it to
+``Study.predict`` and ``Study.recommend``. An evaluator may have ``may_change``, names of fields that a running study
+may change; ``preload``, modules to import before its processes are forked; ``process_environment()``, variables that
+they start with; and a field with the metadata ``{config.FILLED: "domains"}``, filled with the domains' sources.
 """
 
 from __future__ import annotations

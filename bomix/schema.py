@@ -34,9 +34,7 @@ def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = 
     if kind is not None:
         properties["kind"] = {"const": kind}
         required.append("kind")
-    for field in dataclasses.fields(spec):
-        if not field.init:
-            continue
+    for field in config.spec_fields(spec):
         properties[field.name] = _schema(hints[field.name], definitions)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             required.append(field.name)
@@ -62,11 +60,13 @@ def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if hint is type(None):
         return {"type": "null"}
     if dataclasses.is_dataclass(hint):
-        return _object(typing.cast(type[Any], hint), definitions)
+        # An empty value stands for the defaults: `web:` is a domain.
+        return {"anyOf": [_object(typing.cast(type[Any], hint), definitions), {"type": "null"}]}
     if origin is Literal:
         return {"enum": list(arguments)}
     if origin in (tuple, list):
-        return {"type": "array", "items": _schema(arguments[0], definitions)}
+        array = {"type": "array", "items": _schema(arguments[0], definitions)}
+        return {"anyOf": [array, {"type": "string"}]} if arguments[0] is str else array
     if origin is not None and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": _schema(arguments[1], definitions)}
     return dict(_SCALARS.get(hint, {}))

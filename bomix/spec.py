@@ -182,11 +182,14 @@ class StudySpec:
 
     @property
     def trains_on_sources(self) -> bool:
-        """Whether the evaluator has a field ``sources``, filled from the domains."""
-        return hasattr(type(self.evaluator), "__dataclass_fields__") and "sources" in {
-            field.name
-            for field in dataclasses.fields(self.evaluator)  # type: ignore[arg-type]
-        }
+        """Whether the evaluator declares a field that is filled from the sources of the domains."""
+        return self._source_field is not None
+
+    @property
+    def _source_field(self) -> str | None:
+        """Its name."""
+        fields = dataclasses.fields(type(self.evaluator)) if dataclasses.is_dataclass(type(self.evaluator)) else ()
+        return next((field.name for field in fields if field.metadata.get(config.FILLED) == "domains"), None)
 
     def declared_metrics(self) -> tuple[Metric, ...]:
         """The metrics that the file names; empty where it leaves them to the evaluator."""
@@ -199,9 +202,9 @@ class StudySpec:
             folder: What relative paths are relative to.
         """
         evaluator = self.evaluator
-        if self.trains_on_sources:
-            sources = {name: domain.source for name, domain in self.domains.items()}
-            evaluator = dataclasses.replace(evaluator, sources=sources)  # type: ignore[type-var]
+        if (name := self._source_field) is not None:
+            sources = {domain: spec.source for domain, spec in self.domains.items()}
+            evaluator = dataclasses.replace(evaluator, **{name: sources})  # type: ignore[type-var]
         relative = getattr(evaluator, "relative_to", None)
         return evaluator if relative is None else relative(folder)
 

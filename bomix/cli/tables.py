@@ -9,7 +9,7 @@ import typing
 from rich.console import Console
 from rich.table import Table
 
-from bomix import registry
+from bomix import config, registry
 from bomix.cli.watch import mixture
 from bomix.errors import UnknownKindError
 from bomix.study import Study
@@ -85,7 +85,7 @@ def titled(title: str) -> Table:
 def _keys(spec: type[object]) -> list[str]:
     hints = typing.get_type_hints(spec)
     lines = []
-    for field in dataclasses.fields(typing.cast(typing.Any, spec)):
+    for field in config.spec_fields(spec):
         hint = hints[field.name]
         name = (
             hint.__name__

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bomix.errors import Fault, raise_faults
+from bomix.config import FILLED
+from bomix.errors import EvaluationError, Fault, raise_faults
 from bomix.preparation import DomainStats, Preparation
 from bomix.problem import Fidelity, Metric
 from bomix.protocols import Source, TokenizerSpec
 from bomix.training.corpus import CorpusSpec
+from bomix.training.environment import process_environment
 from bomix.training.models import Model
 from bomix.training.optim import Optimization
 from bomix.training.tokenizer import BytePair
@@ -59,7 +61,10 @@ class Proxy:
     preload: ClassVar[tuple[str, ...]] = ("bomix.training.loop", "transformers.models.llama.modeling_llama")
     """What a process that forks trials should import first. None of it touches a GPU."""
 
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    may_change: ClassVar[tuple[str, ...]] = ("corpus.cache", "device", "compile", "threads", "save_model")
+    """What may change in the midst of a study: it moves the last digits of a loss, if anything."""
+
+    sources: Mapping[str, Source] = field(default_factory=dict, metadata={FILLED: "domains"})
     validation: Mapping[str, Source] = field(default_factory=dict)
     tokenizer: TokenizerSpec = BytePair()
     corpus: CorpusSpec = CorpusSpec()
@@ -117,6 +122,10 @@ class Proxy:
             corpus=moved(self.corpus),
         )
 
+    def process_environment(self) -> dict[str, str]:
+        """Variables that a process that trains starts with."""
+        return process_environment()
+
     @property
     def steps(self) -> int:
         """Optimizer steps: as many whole ones as the budget holds."""
@@ -135,7 +144,7 @@ class Proxy:
         """
         from bomix.training import corpus
 
-        raise_faults([*self._field_faults(), *self._missing_sources(domains)])
+        raise_faults([*self._field_faults(), *self._missing_sources(domains), *self._device_faults()])
         sources = {name: self.sources[name] for name in domains}
         built = corpus.build(
             sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
@@ -168,7 +177,7 @@ class Proxy:
         loaded = corpus.load(
             self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
         )
-        trained = loop.train(loaded, self.run(trial))
+        trained = loop.train(loaded, self.run_of(trial))
         artifacts = {}
         if self.save_model:
             trained.model.save_pretrained(workdir / "model")
@@ -184,7 +193,7 @@ class Proxy:
             info=self._info(trained, loaded),
         )
 
-    def run(self, trial: Trial) -> Run:
+    def run_of(self, trial: Trial) -> Run:
         """The training run of a trial."""
         from bomix.training.loop import Run, seeds
 
@@ -221,6 +230,16 @@ class Proxy:
         parts = {"": self.faults(), "model.": self.model.faults(), "optimization.": self.optimization.faults()}
         for prefix, faults in parts.items():
             yield from (Fault(f"evaluator.{prefix}{fault.where}", fault.what) for fault in faults)
+
+    def _device_faults(self) -> Iterator[Fault]:
+        """A device by name that is not there; ``auto`` finds one, and need not look now."""
+        if self.device not in ("auto", "cpu"):
+            from bomix.training import device
+
+            try:
+                device.choose(self.device, self.dtype, self.compile)
+            except EvaluationError as error:
+                yield Fault("evaluator.device", str(error))
 
     def _missing_sources(self, domains: Sequence[str]) -> Iterator[Fault]:
         for name in domains:

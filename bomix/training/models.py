@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from bomix.errors import Fault, raise_faults
+from bomix.errors import Fault, did_you_mean, raise_faults
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -78,8 +77,7 @@ class Model:
     def faults(self) -> list[Fault]:
         """Unknown sizes, and numbers that make no decoder."""
         if self.size not in LADDER:
-            close = get_close_matches(self.size, LADDER, n=1, cutoff=0.3)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
+            hint = did_you_mean(self.size, LADDER, cutoff=0.3)
             return [Fault("size", f"unknown size '{self.size}'{hint} (known: {', '.join(LADDER)})")]
         named = {"hidden": self.hidden, "layers": self.layers, "heads": self.heads, "intermediate": self.intermediate}
         found = [

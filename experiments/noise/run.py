@@ -15,31 +15,25 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.resources import as_file, files
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 
 from bomix import config
+from bomix import spec as specs
 from bomix.evaluators.proxy import Proxy
 from bomix.training.environment import process_environment
-from bomix.training.installed import Installed
-from bomix.training.optim import Optimization
 from bomix.trial import Trial
 
-DOMAINS = {
-    "code": Installed("stdlib", max_bytes=8_000_000),
-    "docstrings": Installed("docstrings", max_bytes=8_000_000),
-    "headers": Installed("headers", max_bytes=8_000_000),
-    "readmes": Installed("readmes"),
-}
-PROXY = Proxy(
-    sources=DOMAINS,
-    tokens=1_500 * 256,
-    optimization=Optimization(rate=3e-3, schedule="linear", warmup=0.05, beta1=0.8, beta2=0.999),
-)
+with as_file(files("bomix.cli") / "template.yaml") as _template:
+    PROXY = cast(Proxy, specs.load(_template).ready_evaluator(Path()))
+"""The evaluator of the demo's own study file."""
+DOMAINS = tuple(sorted(PROXY.sources))
 UNIFORM = dict.fromkeys(DOMAINS, 1 / len(DOMAINS))
-DRAWS, REPEATS, PAIRED_MIXTURES, PAIRED_SEEDS = 16, 12, 2, 6
+DRAWS, REPEATS, PAIRED_MIXTURES, PAIRED_SEEDS = 16, 12, 2, 5
 SPREAD_SEED = 0
 
 
@@ -63,7 +57,7 @@ def plan() -> Iterator[tuple[str, dict[str, float], int]]:
 
 def fingerprint() -> str:
     """Changes with the setting and with the tokens: runs of different ones share no table."""
-    preparation = PROXY.prepare(tuple(DOMAINS))
+    preparation = PROXY.prepare(DOMAINS)
     entering = json.dumps([config.plain(PROXY), dict(preparation.provenance)], sort_keys=True)
     return hashlib.sha256(entering.encode()).hexdigest()[:12]
 
@@ -150,7 +144,9 @@ def main() -> None:
             )
     done = {(row["name"], row["seed"]) for row in rows}
     todo = [run for run in plan() if (run[0], run[2]) not in done]
-    if todo and not args.check:
+    if todo and args.check:
+        parser.error(f"{args.out} lacks {len(todo)} of the runs; run without --check")
+    if todo:
         with ProcessPoolExecutor(args.workers) as pool, args.out.open("a") as out:
             for future in as_completed([pool.submit(train, *run, setting) for run in todo]):
                 rows.append(future.result())
