@@ -188,7 +188,8 @@ class StudySpec:
     @property
     def _source_field(self) -> str | None:
         """Its name."""
-        fields = dataclasses.fields(type(self.evaluator)) if dataclasses.is_dataclass(type(self.evaluator)) else ()
+        cls: Any = type(self.evaluator)
+        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
         return next((field.name for field in fields if field.metadata.get(config.FILLED) == "domains"), None)
 
     def declared_metrics(self) -> tuple[Metric, ...]:

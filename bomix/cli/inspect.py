@@ -1,4 +1,4 @@
-"""Commands that look at a study and change nothing in it."""
+"""Commands that look at a study; none of them adds to its record."""
 
 from __future__ import annotations
 

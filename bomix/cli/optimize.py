@@ -38,7 +38,7 @@ def optimize(
     observer: Observer
     if quiet:
         observer = Observer()
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         observer = LiveObserver()
     else:
         observer = PlainObserver(verbose=verbose > 0)

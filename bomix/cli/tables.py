@@ -22,7 +22,7 @@ PLAIN_WIDTH = 120
 def console() -> Console:
     """A console on standard output for text that is shown as it is, wide enough where that is no terminal."""
     # Names are the user's: brackets in them are no markup.
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    width = None if sys.stdout is not None and sys.stdout.isatty() else PLAIN_WIDTH
     return Console(width=width, markup=False, highlight=False)
 
 

@@ -71,7 +71,7 @@ def is_alive(holder: dict[str, Any]) -> bool | None:
         started = psutil.Process(int(holder["pid"])).create_time()
         # A process id is used again; the pair with the start time is not.
         return abs(started - float(holder["started"])) < 1.0
-    except (psutil.NoSuchProcess, KeyError, ValueError):
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
         return False
 
 

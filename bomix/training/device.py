@@ -68,11 +68,9 @@ def choose(
             raise EvaluationError(f"device '{device}' is not here ({count} CUDA devices); set device: auto or cpu")
     is_cuda = name.startswith("cuda")
     if dtype == "auto":
-        dtype = (
-            "bf16"
-            if (torch.cuda.is_bf16_supported(including_emulation=False) if is_cuda else _cpu_has_bf16())
-            else "fp32"
-        )
+        # Emulated bfloat16, which older GPUs "support", is slower than 32 bits.
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if is_cuda else _cpu_has_bf16()
+        dtype = "bf16" if has_bf16 else "fp32"
     return Hardware(name, dtype, is_cuda if compile == "auto" else compile)
 
 
