@@ -41,7 +41,7 @@ class PlainObserver(Observer):
 
     def started(self, trial: Trial) -> None:
         """Say which mixture."""
-        self._say(f"{self._tally.name(trial)} ({trial.origin}) {mixture(trial.weights)}")
+        self._say(f"{self._tally.name(trial)}{_origin(trial)} {mixture(trial.weights)}")
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
         """Say how far it is."""
@@ -102,7 +102,7 @@ class LiveObserver(Observer):
         self._tally.end(study, record)
         trial = record.trial
         text = (
-            f"{self._tally.name(trial)} ({trial.origin}) {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
+            f"{self._tally.name(trial)}{_origin(trial)} {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
         )
         self._console.print(text)
         self._draw()
@@ -188,6 +188,11 @@ def mixture(weights: Mapping[str, float]) -> str:
     shown = [f"{name} {weight:.3f}" for name, weight in largest if weight > 0][:8]
     rest = sum(weight > 0 for weight in weights.values()) - len(shown)
     return ", ".join(shown) + (f", {rest} more" if rest else "")
+
+
+def _origin(trial: Trial) -> str:
+    """Who proposed it, unless the trial's name says so."""
+    return "" if trial.origin == CONFIRM else f" ({trial.origin})"
 
 
 def _losses(losses: Mapping[str, float]) -> str:
