@@ -121,3 +121,27 @@ def test_a_class_that_is_not_there_is_named(kind: str) -> None:
 @dataclasses.dataclass(frozen=True)
 class Own:
     power: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Filled:
+    given: int = 1
+    sources: Mapping[str, int] = dataclasses.field(default_factory=dict, metadata={config.FILLED: "domains"})
+
+
+def test_a_field_that_the_study_fills_is_no_key() -> None:
+    _, faults = config.build(Filled, {"sources": {"a": 1}})
+    assert [fault.where for fault in faults] == ["sources"]
+    assert config.plain(Filled(2, {"a": 1})) == {"given": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Union:
+    metrics: tuple[str, ...] | Mapping[str, Inner] = ()
+
+
+def test_a_fault_inside_one_of_several_types_is_told_where_it_is() -> None:
+    _, faults = config.build(Union, {"metrics": {"a": {"rate": "fast"}}})
+    assert [fault.where for fault in faults] == ["metrics.a.rate"]
+    _, faults = config.build(Union, {"metrics": 3})
+    assert [fault.where for fault in faults] == ["metrics"]

@@ -15,6 +15,9 @@ import xarray as xr
 import bomix
 from bomix.confirmation import SEED_OFFSET, confirming_trial
 from bomix.errors import FaultsError, StoreError, StudyError
+from bomix.evaluators.command import Command
+from bomix.preparation import Preparation
+from bomix.problem import Metric
 from bomix.spec import DomainSpec, TargetSpec
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Sobol
@@ -184,3 +187,65 @@ def test_results_are_derived_and_say_where_they_come_from(tmp_path: Path) -> Non
 def test_domains_named_twice_are_refused() -> None:
     with pytest.raises(FaultsError, match="twice"):
         Study(domains=["web", "web"], metrics=["web"])
+
+
+def test_domains_that_come_or_go_are_refused_once_a_trial_has_completed(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.tell(study.ask(), dict.fromkeys(DOMAINS, 2.0))
+    for domains, changed in ((["web", "code"], "books"), ([*DOMAINS, "wiki"], "wiki")):
+        with pytest.raises(StoreError, match=rf"domains\.{changed}"):
+            Study(domains=domains, metrics=DOMAINS, path=tmp_path)
+
+
+def test_a_study_whose_trials_all_failed_may_still_be_mended(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.tell(study.ask(), Failure("a typing error in the trainer"))
+    assert make(tmp_path, seed=3).spec.seed == 3
+
+
+def test_the_trainers_command_may_change_but_not_what_it_measures(tmp_path: Path) -> None:
+    first = Command(argv=("train", "{result}"), metrics=("loss",))
+    study = Study(domains=DOMAINS, evaluator=Prepared(first), path=tmp_path)
+    study.tell(study.ask(), {"loss": 2.0})
+    moved = dataclasses.replace(first, argv=("/opt/train", "{result}"), timeout_s=60.0)
+    Study(domains=DOMAINS, evaluator=Prepared(moved), path=tmp_path)
+    with pytest.raises(StoreError, match="metrics"):
+        Study(domains=DOMAINS, evaluator=Prepared(dataclasses.replace(first, metrics=("los",))), path=tmp_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A command whose program need not be there."""
+
+    may_change = ("command.argv", "command.timeout_s")
+
+    command: Command
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation(metrics=tuple(Metric(name) for name in self.command.metrics))
+
+    def evaluate(self, trial: bomix.Trial, workdir: Path) -> Result:
+        return self.command.evaluate(trial, workdir)
+
+
+@pytest.mark.parametrize("result", [Result({"web": 1.0}), Result(dict.fromkeys(DOMAINS, 1.0), realized={"web": 0.5})])
+def test_a_result_object_is_checked_like_a_mapping(result: Result) -> None:
+    study = make()
+    with pytest.raises(FaultsError):
+        study.tell(study.ask(), result)
+    with pytest.raises(FaultsError):
+        study.add(dict.fromkeys(DOMAINS, 1 / 3), result)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"metrics": "loss"}, {"metrics": ["a", "a"]}, {"metrics": [""]}, {"seed": 2**63}]
+)
+def test_arguments_that_cannot_be_meant_are_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(FaultsError):
+        Study(**{"domains": DOMAINS, "metrics": ["loss"], **arguments})  # type: ignore[arg-type]
+
+
+def test_a_folder_with_a_study_file_is_opened_not_made(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {a: {}}\nmetrics: [loss]\n")
+    with pytest.raises(StudyError, match=r"Study\.open"):
+        make(tmp_path)

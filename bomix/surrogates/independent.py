@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from botorch.exceptions.errors import UnsupportedError
 from botorch.models.model import FantasizeMixin, Model
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
@@ -139,7 +140,7 @@ class IndependentGPs(Model, FantasizeMixin):
             noise: Not supported: the noise of an observation is the likelihood's.
         """
         if noise is not None:
-            raise NotImplementedError("IndependentGPs knows one noise per metric; leave out the argument 'noise'")
+            raise UnsupportedError("IndependentGPs knows one noise per metric; leave out the argument 'noise'")
         return IndependentGPs(
             _append(self.train_X, X),
             _append(self.train_Y, Y),

@@ -219,3 +219,36 @@ def test_the_help_of_every_command_stands_alone() -> None:
         shown = call(command, "--help")
         assert shown.exit_code == 0
         assert "Usage" in shown.output
+
+
+def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text('domains: {"[/b]": {}, "x [y]": {}}\nmetrics: ["[red]"]\n')
+    study = Study.open(tmp_path)
+    study.tell(study.ask(), {"[red]": 2.0})
+    for command in ("status", "recommend"):
+        shown = call(command, tmp_path)
+        assert shown.exit_code == 0, shown.output
+        assert "x [y]" in shown.output
+        assert "[/b]" in shown.output
+
+
+@pytest.mark.parametrize("damage", ["{}", "[1]", "{"])
+@pytest.mark.parametrize("name", ["resolved.json", "lock"])
+def test_damaged_files_of_a_study_are_named(study: Path, name: str, damage: str) -> None:
+    call("ask", study)
+    Study.open(study).tell(0, {"books": 1, "code": 1, "web": 1})
+    (study / name).write_text(damage)
+    ended = shell("optimize", study, "-q", "--trials", "1")
+    if name == "lock":  # a lock that names nobody holds nothing
+        assert ended.returncode == 0, ended.stderr
+    else:
+        assert ended.returncode == 2
+        assert "resolved.json is damaged" in ended.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_not_a_traceback(study: Path) -> None:
+    (study / "trials").write_text("a file where a folder should be")
+    failed = shell("optimize", study)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in failed.stderr

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bomix.errors import EvaluationError, FaultsError
@@ -90,3 +91,14 @@ def test_other_braces_are_left_alone(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=r"evaluator\.cwd"):
         command("pass", cwd="nowhere").relative_to(tmp_path).prepare(("code", "web"))
+
+
+def test_what_a_command_started_ends_with_it(tmp_path: Path) -> None:
+    script = (
+        "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+    )
+    script += f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); time.sleep(60)"
+    with pytest.raises(EvaluationError, match="timeout_s"):
+        command(script, timeout_s=1.5).evaluate(TRIAL, tmp_path)
+    started = int((tmp_path / "pid").read_text())
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE

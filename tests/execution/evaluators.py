@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +41,12 @@ class Ending:
                 raise KeyError("weights")
             case "exit":
                 os._exit(7)
+            case "littering":
+                left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+                (workdir / "left").write_text(str(left.pid))
+            case "keeping":
+                (workdir / "note.txt").write_text("kept")
+                return Result({"loss": 1.0}, artifacts={"note": "note.txt"})
             case "other":
                 return Result({"another": 1.0})
             case "nothing":

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bomix.confirmation import confirming_trial
 from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.observer import Observer
 from bomix.io import lock
@@ -231,3 +232,45 @@ def test_a_bayesian_run_asks_the_same_with_one_worker(tmp_path: Path) -> None:
 
     assert run(tmp_path / "a") == run(tmp_path / "b")
     assert isinstance(Study.open(tmp_path / "a").history.records[0].outcome, Result)
+
+
+def test_what_a_trial_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    make(tmp_path, "littering", budget=BudgetSpec(1)).run()
+    left = int((tmp_path / "trials/0000/attempts/1/left").read_text())
+    _wait(lambda: not psutil.pid_exists(left) or not _alive(psutil.Process(left)))
+
+
+def test_results_are_derived_again_where_they_were_deleted(tmp_path: Path) -> None:
+    make(tmp_path).run()
+    (tmp_path / "results.nc").unlink()
+    make(tmp_path).run()
+    assert (tmp_path / "results.nc").exists()
+
+
+def test_an_outcome_that_somebody_told_meanwhile_counts(tmp_path: Path) -> None:
+    class Teller(Seen):
+        def started(self, trial: Trial) -> None:
+            super().started(trial)
+            if trial.id == 1:
+                Study.open(tmp_path).tell(trial, {"loss": 0.125})
+
+    study = make(tmp_path)
+    study.run(observer=Teller())
+    assert study.history.records[1].result.losses == {"loss": 0.125}
+    assert len(study.history.completed) == 4
+
+
+def test_a_confirming_trial_of_an_older_recommendation_is_not_resumed(tmp_path: Path) -> None:
+    study, seen = make(tmp_path), Seen()
+    study.run()
+    stale = confirming_trial(study, {"code": 0.123, "web": 0.877}, 0)
+    study.run(trials=5, observer=seen)
+    assert stale.trial.id not in seen.started_ids
+    assert len(seen.started_ids) == 1
+
+
+def test_an_artifact_is_found_below_the_trials_folder(tmp_path: Path) -> None:
+    study = make(tmp_path, "keeping", budget=BudgetSpec(1))
+    study.run()
+    path = study.history.completed[0].result.artifacts["note"]
+    assert (tmp_path / "trials/0000" / path).read_text() == "kept"
