@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import bomix
-from bomix import config
+from bomix import config, studyfile
 from bomix import spec as specs
 from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
 from bomix.io.store import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
@@ -62,7 +62,7 @@ def reopen(path: Path) -> tuple[specs.StudySpec, FolderStore]:
     folder = path if path.is_dir() else path.parent
     file = folder / STUDY_FILE if path.is_dir() else path
     if file.is_file():
-        return specs.load(file), FolderStore(folder)
+        return studyfile.load(file), FolderStore(folder)
     store = FolderStore(folder)
     if not path.is_dir() or (resolved := store.resolved()) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")

@@ -16,7 +16,7 @@ from bomix import spec as specs
 from bomix.errors import Fault, StudyError, raise_faults
 from bomix.history import History
 from bomix.io.files import FolderTaken
-from bomix.io.results import cleaned, result_faults
+from bomix.io.results import accepted
 from bomix.io.store import STUDY_FILE, FolderStore, MemoryStore
 from bomix.resolution import Resolution, reopen, resolve
 from bomix.trial import (
@@ -83,7 +83,7 @@ class Study:
     ) -> None:
         defaults = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
         spec = specs.StudySpec(
-            domains=domains if isinstance(domains, Mapping) else _unique(domains),
+            domains=specs.domain_specs(domains),
             metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
             evaluator=evaluator,
             target=target,
@@ -202,7 +202,13 @@ class Study:
         if record is None:
             raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
         if not isinstance(outcome, Failure):
-            outcome = self._checked(outcome, f"trial {trial_id}: the result cannot be used:")
+            problem = self.problem
+            outcome = accepted(
+                outcome,
+                problem.metric_names,
+                problem.space.domains,
+                title=f"trial {trial_id}: the result cannot be used:",
+            )
         self._store.finish(trial_id, outcome)
         self.save_results()
         return Record(record.trial, outcome)
@@ -219,8 +225,11 @@ class Study:
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
-        faults = self.problem.space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
-        result = self._checked(losses, "the run cannot be added:", faults)
+        problem = self.problem
+        faults = problem.space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
+        result = accepted(
+            losses, problem.metric_names, problem.space.domains, title="the run cannot be added:", before=faults
+        )
         return self.enqueue(Candidate(normalized(weights), IMPORTED), seed=self.spec.seed, outcome=result)
 
     def enqueue(self, candidate: Candidate, *, seed: int, outcome: Result | None = None) -> Record:
@@ -322,24 +331,9 @@ class Study:
         own: Surrogate | None = getattr(self.spec.strategy, "surrogate", None)
         return own or registry.resolve("surrogate", "gp")()
 
-    def _checked(self, losses: Mapping[str, float] | Result, title: str, faults: Sequence[Fault] = ()) -> Result:
-        """A result with plain numbers, or everything that is wrong with it and before it."""
-        result = cleaned(losses if isinstance(losses, Result) else Result(losses))
-        problem = self.problem
-        raise_faults([*faults, *result_faults(result, problem.metric_names, problem.space.domains)], title)
-        return result
-
     def _search_seed(self, weights: Weights, history: History) -> int:
         """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""
         asked = history.asked
         if not self.spec.paired:
             return self.spec.seed + len(asked)
         return self.spec.seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
-
-
-def _unique(domains: Sequence[str]) -> dict[str, specs.DomainSpec]:
-    if isinstance(domains, str):
-        raise_faults([Fault("domains", f"expected a list of names, found the text {domains!r}")])
-    twice = sorted({name for name in domains if list(domains).count(name) > 1})
-    raise_faults(Fault(f"domains.{name}", "named twice; keep one") for name in twice)
-    return {name: specs.DomainSpec() for name in domains}

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors", "protocols", "progress"},
     {"space", "bounds", "polytope", "uniform_map", "problem", "objective", "trial", "preparation"},
-    {"config", "registry", "spec", "schema", "history", "io"},
+    {"config", "registry", "spec", "schema", "studyfile", "history", "io"},
     {"laws", "surrogates"},
     {"strategies", "training", "evaluators"},
     {"study", "resolution", "confirmation", "execution"},

@@ -42,7 +42,31 @@ def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Re
     if "curve" in known:
         known["curve"] = _curve(known["curve"], faults)
     result = Result(**known)
-    raise_faults(faults + result_faults(result, metrics, domains), title)
+    return accepted(result, metrics, domains, title=title, before=faults)
+
+
+def accepted(
+    losses: Mapping[str, float] | Result,
+    metrics: Sequence[str],
+    domains: Sequence[str],
+    *,
+    title: str,
+    before: Sequence[Fault] = (),
+) -> Result:
+    """A result that can be recorded, its numbers plain.
+
+    Args:
+        losses: Metric name to loss, or a whole result.
+        metrics: Every one of them must have a loss.
+        domains: The only names that ``realized`` and ``epochs`` may have.
+        title: A line above the faults.
+        before: Faults that were found already.
+
+    Raises:
+        FaultsError: Everything that is wrong.
+    """
+    result = cleaned(losses if isinstance(losses, Result) else Result(losses))
+    raise_faults([*before, *result_faults(result, metrics, domains)], title)
     return result
 
 

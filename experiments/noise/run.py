@@ -22,14 +22,13 @@ from typing import cast
 
 import numpy as np
 
-from bomix import config
-from bomix import spec as specs
+from bomix import config, studyfile
 from bomix.evaluators.proxy import Proxy
 from bomix.training.environment import process_environment
 from bomix.trial import Trial
 
 with as_file(files("bomix.cli") / "template.yaml") as _template:
-    PROXY = cast(Proxy, specs.load(_template).ready_evaluator(Path()))
+    PROXY = cast(Proxy, studyfile.load(_template).ready_evaluator(Path()))
 """The evaluator of the demo's own study file."""
 DOMAINS = tuple(sorted(PROXY.sources))
 UNIFORM = dict.fromkeys(DOMAINS, 1 / len(DOMAINS))

@@ -1,0 +1,85 @@
+"""A study file in YAML, read with the line of everything that is wrong in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bomix import config
+from bomix.errors import ConfigError, Fault, raise_faults
+from bomix.spec import StudySpec
+
+_LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
+
+
+def load(path: Path) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no YAML.
+        FaultsError: Everything that is wrong in it, with path and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    data, lines, duplicates = _parse(text, path)
+    spec, faults = config.build(StudySpec, data)
+    faults = [*duplicates, *faults]
+    raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
+    assert spec is not None
+    return spec
+
+
+def _parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
+    """Data, the line of every dotted path, and keys that stand twice."""
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    lines: dict[str, int] = {}
+    duplicates: list[Fault] = []
+
+    seen_nodes: set[int] = set()
+
+    def walk(node: Any, where: str) -> None:
+        if id(node) in seen_nodes:  # an alias; one that contains itself would never end
+            return
+        seen_nodes.add(id(node))
+        lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                below = config.child(where, key.value)
+                if key.value in seen:
+                    duplicates.append(Fault(below, f"key '{key.value}' stands twice; keep one"))
+                seen.add(key.value)
+                lines[below] = key.start_mark.line + 1
+                walk(value, below)
+        elif isinstance(node, yaml.SequenceNode):
+            for position, value in enumerate(node.value):
+                walk(value, f"{where}[{position}]")
+
+    if node is not None:
+        walk(node, "")
+    return data, lines, duplicates
+
+
+def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
+    """Add the line of the fault, or of the nearest thing above it that the file has."""
+    where = fault.where
+    while where and where not in lines:
+        where = _LAST_STEP.sub("", where)
+    return Fault(f"{fault.where} (line {lines[where]})", fault.what) if where else fault
+
+
+def _count(faults: int) -> str:
+    return "a problem" if faults == 1 else f"{faults} problems"
