@@ -150,7 +150,7 @@ class History:
             "unit": ("metric", _text([metric.unit for metric in metrics])),
             "direction": ("metric", _text([metric.direction for metric in metrics])),
         }
-        version = getattr(bomix, "__version__", "unknown")
+        version = bomix.__version__
         return xr.Dataset(
             variables, coords, {"schema_version": SCHEMA_VERSION, "bomix_version": version, **(attrs or {})}
         )

@@ -24,7 +24,6 @@ from bomix.preparation import DomainStats, Preparation
 from bomix.problem import Fidelity, Metric, Problem
 from bomix.protocols import PreparingEvaluator
 from bomix.space import MixtureSpace
-from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
 
@@ -85,25 +84,22 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
         StoreError: Something frozen changed since the first trial.
     """
     earlier = store.resolved() if isinstance(store, FolderStore) else None
+    before = None
     # A trial that failed or is pending has no loss that anything must be comparable with.
-    has_trials = any(record.status is Status.COMPLETED for record in store.read())
-    begun = earlier is not None and has_trials
-    if earlier is None and has_trials and isinstance(store, FolderStore):
-        logger.warning(
-            "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
-            store.folder / RESOLVED_FILE,
-        )
-    if earlier is not None and begun:
-        _refuse(_changes(_spec_of(earlier), config.plain(spec), _may_change(spec)), "study file")
-    if earlier is None or measure or not has_trials:
-        preparation, measure = _prepare(spec, store), True
-    else:
-        preparation = _preparation_from(earlier.get("measured", {}))
-    if earlier is not None and begun:
-        before = _preparation_from(earlier.get("measured", {})).provenance
-        _refuse(_provenance_changes(before, preparation.provenance), "data")
+    if store.has_result():
+        if earlier is not None:
+            _refuse(_changes(_spec_of(earlier), config.plain(spec), _may_change(spec)), "study file")
+            before = _preparation_from(earlier.get("measured", {}))
+        elif isinstance(store, FolderStore):
+            logger.warning(
+                "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
+                store.folder / RESOLVED_FILE,
+            )
+    preparation = _prepare(spec, store) if before is None or measure else before
+    if before is not None:
+        _refuse(_provenance_changes(before.provenance, preparation.provenance), "data")
     resolution = Resolution(_problem(spec, preparation), preparation)
-    if isinstance(store, FolderStore) and measure:
+    if isinstance(store, FolderStore) and preparation is not before:
         store.write_resolved(_resolved(spec, resolution))
     return resolution
 
@@ -116,8 +112,7 @@ def _spec_of(resolved: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Preparation:
-    folder = store.folder if isinstance(store, FolderStore) else Path.cwd()
-    evaluator = spec.ready_evaluator(folder)
+    evaluator = spec.ready_evaluator(store.base)
     declared = spec.declared_metrics()
     if not isinstance(evaluator, PreparingEvaluator):
         return Preparation(metrics=declared)
@@ -231,6 +226,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any], may_change: froz
     frozen_before = {key: before.get(key) for key in FROZEN}
     frozen_now = {key: now.get(key) for key in FROZEN}
     for side, data in ((frozen_before, before), (frozen_now, now)):
+        # A domain without a source is still another study than none: its leaf must not look like an absent one.
         side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
     old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
     return [

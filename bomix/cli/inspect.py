@@ -72,7 +72,7 @@ def recommend(study: Path, as_json: bool) -> None:
         return
     from bomix.cli import summary
 
-    summary.show_summary(opened)
+    summary.show_summary(opened, opened.recommend())
 
 
 @click.command()

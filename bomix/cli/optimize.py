@@ -42,5 +42,5 @@ def optimize(
         observer = LiveObserver()
     else:
         observer = PlainObserver(verbose=verbose > 0)
-    opened.run(trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
-    summary.show_summary(opened)
+    best = opened.run(trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
+    summary.show_summary(opened, best)

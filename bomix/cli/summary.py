@@ -25,15 +25,24 @@ VERDICTS = {
 }
 
 
-def show_summary(study: Study) -> None:
-    """Print it all on standard output."""
-    best, problem = study.recommend(), study.problem
+def show_summary(study: Study, best: Recommendation) -> None:
+    """Print it all on standard output.
+
+    Args:
+        study: Whose record is shown.
+        best: What it recommends.
+    """
+    problem, history = study.problem, study.history
     mixtures: dict[str, Weights] = {**problem.anchors(), BEST: best.weights}
-    comparisons = compare(problem, study.history, best.weights)
+    comparisons = compare(problem, history, best.weights)
+    tried = {
+        label: [record for record in history.completed if same_mixture(record.trial.weights, weights)]
+        for label, weights in mixtures.items()
+    }
     console().print(
         _weights(problem, mixtures),
-        _objective(study, best, mixtures, {each.reference: each for each in comparisons}),
-        _metrics(study, mixtures),
+        _objective(problem, best, tried, {each.reference: each for each in comparisons}),
+        _metrics(study, mixtures, tried),
     )
     for line in (*_verdicts(best, comparisons), *_caveats(study, best)):
         click.echo(line)
@@ -59,39 +68,33 @@ def _weights(problem: Problem, mixtures: Mapping[str, Weights]) -> Table:
 
 
 def _objective(
-    study: Study, best: Recommendation, mixtures: Mapping[str, Weights], comparisons: Mapping[str, Comparison]
+    problem: Problem,
+    best: Recommendation,
+    tried: Mapping[str, Sequence[Record]],
+    comparisons: Mapping[str, Comparison],
 ) -> Table:
     """A row per mixture: what was measured, what is believed, what fresh seeds said."""
     table = titled("objective (lower is better)")
     for column in ("mixture", "observed", "predicted", "95 % interval", "fresh seeds", "best minus it, paired"):
         table.add_column(column, justify="left" if column == "mixture" else "right")
-    for label, weights in mixtures.items():
-        at = [record for record in study.history.completed if same_mixture(record.trial.weights, weights)]
-        searched = [record for record in at if record.trial.origin != CONFIRM]
-        confirmed = [record for record in at if record.trial.origin == CONFIRM]
+    for label, found in tried.items():
+        confirmed = _confirming(found)
         estimate = best.objective if label == BEST else best.references.get(label)
         difference = comparisons.get(label)
         table.add_row(
             label,
-            _mean(study.problem, searched),
+            _mean(problem, [record for record in found if record.trial.origin != CONFIRM]),
             *_belief(estimate),
-            _mean(study.problem, confirmed),
+            _mean(problem, confirmed),
             "-" if difference is None else f"{difference.mean:+.4f}",
         )
     return table
 
 
-def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:
+def _metrics(study: Study, mixtures: Mapping[str, Weights], tried: Mapping[str, Sequence[Record]]) -> Table:
     """A row per metric, a column per mixture: losses on fresh seeds where all were confirmed, else predictions."""
     problem = study.problem
-    confirmed = {
-        label: [
-            record.result.losses
-            for record in study.history.completed
-            if record.trial.origin == CONFIRM and same_mixture(record.trial.weights, weights)
-        ]
-        for label, weights in mixtures.items()
-    }
+    confirmed = {label: [record.result.losses for record in _confirming(found)] for label, found in tried.items()}
     names = problem.metric_names
     if all(confirmed.values()):
         table = titled("metrics, mean of the fresh seeds")
@@ -138,6 +141,10 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
     if (limit := study.spec.budget.spent(study.history.asked)) is not None:
         lines.append(f"the budget of {limit} is spent; a larger one (--trials N) goes on from here")
     return lines
+
+
+def _confirming(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.trial.origin == CONFIRM]
 
 
 def _mean(problem: Problem, records: Sequence[Record]) -> str:

@@ -113,8 +113,7 @@ def _run(study: Study, queue: _Queue, observer: Observer) -> None:
     failed_attempts: dict[int, int] = {}
     failed_trials: list[Record] = []
     with contextlib.ExitStack() as stack:
-        folder = study.folder if study.folder is not None else Path.cwd()
-        evaluator = study.spec.ready_evaluator(folder)
+        evaluator = study.spec.ready_evaluator(study.store.base)
         assert evaluator is not None
         attempts = _Attempts(study, stack)
         executor = LocalExecutor(evaluator, workers=study.spec.execution.workers)

@@ -88,8 +88,8 @@ class LocalExecutor:
         """Start a trial in a free slot; ``workdir`` is the attempt's own folder."""
         slot = self._free.pop()
         self._running[trial.id] = (trial, workdir, slot)
-        data = json.loads(records.trial_to_json(trial))
-        self._send({"trial": data, "workdir": str(workdir.resolve()), "slot": slot})
+        text = records.trial_to_json(trial)
+        self._send({"id": trial.id, "trial": text, "workdir": str(workdir.resolve()), "slot": slot})
 
     def events(self, timeout: float) -> Iterator[Event]:
         """What happened within ``timeout`` seconds.

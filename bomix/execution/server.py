@@ -67,7 +67,7 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
                         os.killpg(pid, signal.SIGKILL)
                 return
             pid = _fork(evaluator, message, inbox, outbox)
-            children[pid] = message["trial"]["id"]
+            children[pid] = message["id"]
         while children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -86,7 +86,7 @@ def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> i
     try:
         code = child.run(
             evaluator,
-            records.trial_from_json(json.dumps(message["trial"])),
+            records.trial_from_json(message["trial"]),
             Path(message["workdir"]),
             slot=message["slot"],
             driver=inbox,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bomix.errors import StoreError
 from bomix.io import files, records
-from bomix.trial import Outcome, Record, Trial
+from bomix.trial import Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,6 +57,15 @@ class FolderStore:
             StoreError: A damaged file, named, with the cure.
         """
         return tuple(self._records(known or {}))
+
+    @property
+    def base(self) -> Path:
+        """What the relative paths of the study are relative to."""
+        return self.folder
+
+    def has_result(self) -> bool:
+        """Whether any trial has completed; reads no further than the first that has."""
+        return any(record.status is Status.COMPLETED for record in self._records({}))
 
     def create(self, trial: Trial, outcome: Outcome | None = None) -> Trial:
         """Make a trial durable, with its outcome where it has one already.
@@ -187,6 +196,15 @@ class MemoryStore:
     def read(self, known: Mapping[int, Record] | None = None) -> tuple[Record, ...]:
         """Every record, ordered by trial id."""
         return tuple(self._records[key] for key in sorted(self._records))
+
+    @property
+    def base(self) -> Path:
+        """What the relative paths of the study are relative to."""
+        return Path.cwd()
+
+    def has_result(self) -> bool:
+        """Whether any trial has completed."""
+        return any(record.status is Status.COMPLETED for record in self._records.values())
 
     def create(self, trial: Trial, outcome: Outcome | None = None) -> Trial:
         """Keep a trial; FolderTaken where the id is taken."""
