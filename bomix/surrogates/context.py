@@ -15,11 +15,13 @@ class FitContext:
     Attributes:
         space: The mixtures that are allowed; ``space.domains`` is the order of the columns of ``X``.
         metrics: Names of the columns of ``Y``.
+        trials: Id of the trial behind each row, where the rows are trials.
         artifacts: Trial id to the artifacts of its result (absolute paths), for surrogates that read them.
     """
 
     space: MixtureSpace
     metrics: tuple[str, ...]
+    trials: tuple[int, ...] = ()
     artifacts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
     @property

@@ -110,6 +110,6 @@ def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
 
 
 def fit_context(problem: Problem, history: History) -> FitContext:
-    """The names behind the columns of :func:`to_dataset`, and the artifacts of its rows."""
+    """The names behind the columns of :func:`to_dataset`, and the trials and artifacts of its rows."""
     artifacts = {record.trial.id: record.result.artifacts for record in history.observations}
-    return FitContext(problem.space, problem.metric_names, artifacts)
+    return FitContext(problem.space, problem.metric_names, tuple(artifacts), artifacts)
