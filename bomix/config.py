@@ -30,6 +30,7 @@ COMPONENTS: Mapping[Any, str] = {
     protocols.Strategy: "strategy",
     protocols.Surrogate: "surrogate",
     protocols.Acquisition: "acquisition",
+    protocols.Kernel: "kernel",
 }
 """Protocol to registry group."""
 
@@ -118,6 +119,8 @@ def _plain_field(hint: Any, value: Any) -> Any:
         if typing.get_origin(option) in (Mapping, dict) and isinstance(value, Mapping):
             inner = typing.get_args(option)[1]
             return {key: _plain_field(inner, item) for key, item in value.items()}
+        if typing.get_origin(option) in (tuple, list) and isinstance(value, (list, tuple)):
+            return [_plain_field(typing.get_args(option)[0], item) for item in value]
     return plain(value)
 
 

@@ -106,12 +106,13 @@ def compare(problem: Problem, history: History, weights: Weights) -> tuple[Compa
 
 
 def _confirmed(problem: Problem, history: History, weights: Weights) -> Mapping[int, float]:
-    """Seed to objective of the confirming trials of a mixture."""
-    return {
+    """Seed to objective of the confirming trials of a mixture; those without all its metrics compare with nothing."""
+    found = {
         record.trial.seed: problem.value(record.result.losses)
         for record in history.completed
         if record.trial.origin == CONFIRM and same_mixture(record.trial.weights, weights)
     }
+    return {seed: objective for seed, objective in found.items() if not math.isnan(objective)}
 
 
 def _comparison(name: str, differences: tuple[float, ...]) -> Comparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -84,9 +85,9 @@ class Problem:
         return tuple(1.0 if metric.direction == "min" else -1.0 for metric in self.metrics)
 
     def value(self, losses: Mapping[str, float]) -> float:
-        """The objective of one trial's metrics; lower is better."""
+        """The objective of one trial's metrics; lower is better, NaN where it needs one that was not measured."""
         names = self.metric_names
-        signed = np.array([losses[name] for name in names]) * self.signs
+        signed = np.array([losses.get(name, math.nan) for name in names]) * self.signs
         return float(self.objective(signed, names))
 
     def anchors(self) -> dict[str, Weights]:

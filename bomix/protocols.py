@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.strategies.acquisition import Aggregate
     from bomix.surrogates.context import FitContext
+    from bomix.surrogates.covariances import Covariance, Frame
     from bomix.training.tokenizer import Tokenizer
     from bomix.trial import Candidate, Result, Trial
 
@@ -73,6 +74,15 @@ class Surrogate(Protocol):
         Returns:
             A BoTorch model whose posterior at ``batch x q x d`` raw mixtures is ``batch x q x m``.
         """
+        ...
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """What a Gaussian process believes of a metric before it has seen any."""
+
+    def bind(self, frame: Frame) -> Covariance:
+        """The covariance function on a space, with the priors of its hyperparameters."""
         ...
 
 

@@ -39,6 +39,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "surrogate": {
         "gp": "bomix.surrogates.gp:GP",
     },
+    "kernel": {
+        "stationary": "bomix.surrogates.kernels:Stationary",
+        "effective_weight": "bomix.surrogates.kernels:EffectiveWeight",
+        "linear": "bomix.surrogates.kernels:Linear",
+        "scaled": "bomix.surrogates.kernels:Scaled",
+        "sum": "bomix.surrogates.kernels:Sum",
+    },
     "acquisition": {
         "log_ei": "bomix.strategies.acquisition:LogEI",
         "ucb": "bomix.strategies.acquisition:UCB",

@@ -7,30 +7,19 @@ one; everything else is derived. Opening the folder again is all that resuming t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix import registry
 from bomix import spec as specs
-from bomix.errors import Fault, StudyError, raise_faults
+from bomix.errors import StudyError, raise_faults
 from bomix.history import History
 from bomix.io.files import FolderTaken
-from bomix.io.results import accepted
+from bomix.io.results import accepted, checked_mixtures, checked_runs
 from bomix.io.store import STUDY_FILE, FolderStore, MemoryStore
 from bomix.resolution import Resolution, reopen, resolve
-from bomix.trial import (
-    IMPORTED,
-    Candidate,
-    Failure,
-    Outcome,
-    Record,
-    Result,
-    Trial,
-    Weights,
-    normalized,
-    same_mixture,
-)
+from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial, Weights, same_mixture
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,9 +28,6 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.protocols import Evaluator, Objective, Strategy, Surrogate
     from bomix.strategies.posterior import Recommendation
-
-SUM_TOLERANCE = 0.01
-"""How far a mixture from outside may be from summing to one; published tables round their weights."""
 
 
 class Study:
@@ -185,12 +171,12 @@ class Study:
             except FolderTaken:
                 continue  # another process asked meanwhile: its trial is pending now, so ask again
 
-    def tell(self, trial: Trial | int, outcome: Mapping[str, float] | Outcome) -> Record:
+    def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial.
 
         Args:
             trial: The trial, or its id.
-            outcome: Metric name to loss, or a result, or a failure.
+            outcome: Metric name to loss, None where it was not measured, or a result, or a failure.
 
         Raises:
             StudyError: There is no such trial.
@@ -213,33 +199,42 @@ class Study:
         self.save_results()
         return Record(record.trial, outcome)
 
-    def add(self, weights: Weights, losses: Mapping[str, float] | Result) -> Record:
+    def add(self, weights: Weights, losses: Mapping[str, float | None] | Result) -> Record:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
 
         ``results.nc`` is left to the next ``tell`` or to :meth:`save_results`: tables of runs are long.
 
         Args:
             weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
-            losses: Metric name to loss, or a result.
+            losses: Metric name to loss, None or NaN where it was not measured, or a result.
 
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
-        problem = self.problem
-        faults = problem.space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
-        result = accepted(
-            losses, problem.metric_names, problem.space.domains, title="the run cannot be added:", before=faults
-        )
-        return self.enqueue(Candidate(normalized(weights), IMPORTED), seed=self.spec.seed, outcome=result)
+        return self.add_all([(weights, losses)])[0]
 
-    def enqueue(self, candidate: Candidate, *, seed: int, outcome: Result | None = None) -> Record:
-        """Record a trial that no strategy asked for: pending, or with the outcome that it has already."""
-        while True:
-            trial = Trial(self.history.next_id, candidate.weights, seed, candidate.origin, self.problem.fidelity)
-            try:
-                return Record(self._store.create(trial, outcome), outcome)
-            except FolderTaken:
-                continue
+    def add_all(self, runs: Iterable[tuple[Weights, Mapping[str, float | None] | Result]]) -> list[Record]:
+        """Record many runs as :meth:`add` does; nothing is recorded where anything is wrong with one of them."""
+        return self._enqueue_all(checked_runs(runs, self.problem), seed=self.spec.seed)
+
+    def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
+        """Record a trial that no strategy asked for as pending."""
+        return self._enqueue_all([(candidate, None)], seed=seed)[0]
+
+    def _enqueue_all(self, trials: Sequence[tuple[Candidate, Result | None]], *, seed: int) -> list[Record]:
+        """Record trials in a row; the record is read once, and again where another process took a number."""
+        added: list[Record] = []
+        number = self.history.next_id
+        for candidate, outcome in trials:
+            while True:
+                trial = Trial(number, candidate.weights, seed, candidate.origin, self.problem.fidelity)
+                try:
+                    added.append(Record(self._store.create(trial, outcome), outcome))
+                    number += 1
+                    break
+                except FolderTaken:
+                    number = self.history.next_id
+        return added
 
     def run(
         self,
@@ -283,8 +278,8 @@ class Study:
             mixtures: ``n`` mixtures; bounds need not hold, and sums within 1 % of one are set right.
 
         Returns:
-            ``mean`` and ``sd`` over (candidate, metric), ``objective_mean`` and ``objective_sd`` over candidate;
-            ``sd`` is that of a new run, its noise included; nats per token.
+            ``mean``, ``sd``, ``lower``, ``upper`` over (candidate, metric), and the same with ``objective_`` before
+            it over candidate: those of a new run, its noise included, the last two a 95 % interval; nats per token.
 
         Raises:
             StudyError: There is nothing to learn from yet.
@@ -294,18 +289,30 @@ class Study:
 
         history = self.history
         history.require_observations()
-        if isinstance(mixtures, Mapping) or not len(mixtures):
-            raise_faults([Fault("mixtures", f"expected a list of mixtures, found {mixtures!r}")])
         space = self.problem.space
-        faults = [
-            Fault(f"mixtures[{row}].{fault.where}", fault.what)
-            for row, weights in enumerate(mixtures)
-            for fault in space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
-        ]
-        raise_faults(faults, "these are no mixtures of the study's domains")
-        points = space.to_arrays([normalized(weights) for weights in mixtures])
+        points = space.to_arrays(checked_mixtures(mixtures, space))
         with deterministic():
             return predict(self.problem, history, self._surrogate(), points, seed=self.spec.seed)
+
+    def validate(self, *, surrogate: Surrogate | None = None) -> xr.Dataset:
+        """Predict each trial from the others and score the predictions, per metric and for the objective.
+
+        Args:
+            surrogate: What predicts; the study's own unless given.
+
+        Returns:
+            Scores and held-out predictions, see :func:`bomix.strategies.validation.validate`.
+
+        Raises:
+            StudyError: There is nothing to learn from yet.
+        """
+        from bomix.strategies.validation import validate
+        from bomix.surrogates.determinism import deterministic
+
+        history = self.history
+        history.require_observations()
+        with deterministic():
+            return validate(self.problem, history, surrogate or self._surrogate(), seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
         """The minimiser of the posterior mean of the objective, with its uncertainty.

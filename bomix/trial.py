@@ -31,6 +31,10 @@ CONFIRM = "confirm"
 UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM})
 """Origins of trials that no strategy asked for: they neither count against the budget nor move a design."""
 
+SUM_TOLERANCE = 0.01 + 1e-9
+"""How far a mixture from outside may be from summing to one: published tables round their weights. The last digits
+let a sum that is printed as 0.99 pass."""
+
 
 class Status(StrEnum):
     """Where a trial stands."""
@@ -112,6 +116,8 @@ class Result:
         artifacts: Name to path, relative to the work folder as an evaluator returns it, to the trial's folder as it
             is recorded.
         info: Anything else worth keeping, plain JSON: device, dtype, tokens per second, bits per byte.
+        unmeasured: Metrics that were left out on purpose. Every other one must have a loss; an evaluator may as well
+            give None for its loss.
     """
 
     losses: Mapping[str, float]
@@ -122,6 +128,7 @@ class Result:
     curve: Curve | None = None
     artifacts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    unmeasured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

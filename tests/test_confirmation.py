@@ -25,7 +25,7 @@ def confirmed(best: list[float], uniform: list[float]) -> Study:
     return study
 
 
-def tell(study: Study, weights: Weights, replicate: int, losses: dict[str, float]) -> None:
+def tell(study: Study, weights: Weights, replicate: int, losses: dict[str, float | None]) -> None:
     study.tell(confirming_trial(study, weights, replicate).trial, losses)
 
 
@@ -68,6 +68,14 @@ def test_only_seeds_that_both_mixtures_have_are_compared() -> None:
     study = confirmed([2.0, 2.5, 2.75], [3.0])
     (found,) = compare(study.problem, study.history, BEST)
     assert found.differences == (-1.0,)
+
+
+def test_a_seed_on_which_a_metric_was_not_measured_compares_with_nothing() -> None:
+    study = confirmed([2.0, 2.5], [3.0, 3.0])
+    for weights in (BEST, study.problem.anchors()["uniform"]):
+        study.tell(confirming_trial(study, weights, 2).trial, {"a": 1.0, "b": None})
+    (found,) = compare(study.problem, study.history, BEST)
+    assert found.differences == (-1.0, -0.5)
 
 
 def test_the_natural_mixture_is_an_anchor_where_the_tokens_are_known() -> None:

@@ -16,6 +16,7 @@ import bomix
 from bomix.confirmation import SEED_OFFSET, confirming_trial
 from bomix.errors import FaultsError, StoreError, StudyError
 from bomix.evaluators.command import Command
+from bomix.objective import Mean
 from bomix.preparation import Preparation
 from bomix.problem import Metric
 from bomix.spec import DomainSpec, TargetSpec
@@ -118,6 +119,48 @@ def test_a_result_that_is_none_is_refused_and_nothing_is_lost(tmp_path: Path, ou
     study.tell(trial, losses(trial.weights))
     with pytest.raises(StoreError, match="written once"):
         study.tell(trial, losses(trial.weights))
+
+
+def test_a_trial_may_lack_a_metric(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    record = study.tell(study.ask(), {"web": 2.0, "code": None, "books": 3.0})
+    assert record.result == Result({"web": 2.0, "books": 3.0}, unmeasured=("code",))
+    added = study.add(dict.fromkeys(DOMAINS, 1 / 3), {"web": 2.5, "code": math.nan, "books": None})
+    assert added.result.losses == {"web": 2.5}
+    again = Study.open(tmp_path)
+    assert again.history.records == (record, added)
+    assert np.isnan(again.dataset["loss"].sel(metric="code")).all()
+    assert again.dataset["loss"].sel(metric="web").values.tolist() == [2.0, 2.5]
+    assert math.isnan(again.problem.value(record.result.losses))
+    assert make(objective=Mean(("web", "books"))).problem.value(record.result.losses) == 2.5
+    with pytest.raises(FaultsError, match="at least one"):
+        study.add(dict.fromkeys(DOMAINS, 1 / 3), dict.fromkeys(DOMAINS, math.nan))
+
+
+def test_trials_that_lack_metrics_inform_the_recommendation() -> None:
+    study = make()
+    for turn in range(7):
+        trial = study.ask()
+        measured: dict[str, float | None] = {**losses(trial.weights)}
+        if turn % 3:
+            measured[DOMAINS[turn % 3]] = None
+        study.tell(trial, measured)
+    best = study.recommend()
+    assert math.isfinite(best.loss)
+    assert all(math.isfinite(estimate.sd) for estimate in best.per_metric.values())
+    study.problem.space.check(best.weights)
+
+
+def test_many_runs_are_added_at_once_or_not_at_all(tmp_path: Path) -> None:
+    study, one_by_one = make(tmp_path), make()
+    mixtures = [{"web": x, "code": 0.5 - x, "books": 0.5} for x in (0.1, 0.2)]
+    runs = [(weights, losses(weights)) for weights in mixtures]
+    with pytest.raises(FaultsError, match=r"runs\[2\]\.losses\.code"):
+        study.add_all([*runs, (runs[0][0], {"web": 1.0, "books": 1.0})])
+    assert not study.history.records
+    added = study.add_all(runs)
+    assert added == [one_by_one.add(*run) for run in runs]
+    assert Study.open(tmp_path).history.records == tuple(added)
 
 
 def test_a_trial_that_was_never_asked_cannot_be_told() -> None:

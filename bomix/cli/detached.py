@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from bomix.cli.options import study_argument
+from bomix.cli.watch import value
 from bomix.errors import ConfigError, StudyError
 from bomix.io import files, lock
 from bomix.io.results import read_result
 from bomix.study import Study
+from bomix.trial import Record
 
 
 @click.command()
@@ -49,7 +51,8 @@ def ask(study: Path, number: int, out: Path | None) -> None:
 def tell(study: Path, trial: int, result: Path) -> None:
     """Record what TRIAL came back with.
 
-    RESULT is `{"losses": {metric: x}, "sems": {}, "realized": {}, "cost": s}`, all but the losses optional.
+    RESULT is `{"losses": {metric: x}, "sems": {}, "realized": {}, "cost": s}`, all but the losses optional; null
+    stands for the loss of a metric that was not measured.
     """
     opened = Study.open(study)
     try:
@@ -59,4 +62,10 @@ def tell(study: Path, trial: int, result: Path) -> None:
     problem = opened.problem
     outcome = read_result(text, problem.metric_names, problem.space.domains)
     record = opened.tell(trial, outcome)
-    click.echo(f"trial {trial}: objective {problem.value(record.result.losses):.4f}")
+    objective = value(problem.value(record.result.losses))
+    click.echo(f"trial {trial}: objective {objective}{_gaps(record)}")
+
+
+def _gaps(record: Record) -> str:
+    gaps = record.result.unmeasured
+    return f" (not measured: {', '.join(gaps)})" if gaps else ""

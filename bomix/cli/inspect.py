@@ -13,9 +13,11 @@ from bomix.io import lock
 from bomix.trial import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bomix.study import Study
+    from bomix.trial import Record
 
 
 @click.command()
@@ -111,11 +113,18 @@ def _state(study: Study) -> dict[str, Any]:
                 "origin": record.trial.origin,
                 "seed": record.trial.seed,
                 "weights": dict(record.trial.weights),
-                "losses": dict(record.result.losses) if record.status == "completed" else None,
+                "losses": _losses(record, study.problem.metric_names),
             }
             for record in history.records
         ],
     }
+
+
+def _losses(record: Record, metrics: Sequence[str]) -> dict[str, float | None] | None:
+    """Every metric of a completed trial, None for one that was not measured."""
+    if record.status is not Status.COMPLETED:
+        return None
+    return {name: record.result.losses.get(name) for name in metrics}
 
 
 def _driver(holder: dict[str, Any] | None) -> str:

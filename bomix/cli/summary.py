@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from bomix.cli.tables import console, titled
+from bomix.cli.watch import value
 from bomix.confirmation import Comparison, compare
 from bomix.io.store import RESULTS_FILE
 from bomix.problem import Problem
@@ -99,16 +100,17 @@ def _metrics(study: Study, mixtures: Mapping[str, Weights], tried: Mapping[str, 
     if all(confirmed.values()):
         table = titled("metrics, mean of the fresh seeds")
         values = [
-            np.mean([[losses[name] for name in names] for losses in found], axis=0) for found in confirmed.values()
+            [_mean_of([losses.get(name, math.nan) for losses in found]) for name in names]
+            for found in confirmed.values()
         ]
     else:
         table = titled("metrics, predicted")
-        values = list(study.predict(list(mixtures.values()))["mean"].to_numpy())
+        values = study.predict(list(mixtures.values()))["mean"].to_numpy().tolist()
     table.add_column("metric")
     for label in mixtures:
         table.add_column(label, justify="right")
     for position, name in enumerate(names):
-        table.add_row(name, *(f"{column[position]:.4f}" for column in values))
+        table.add_row(name, *(value(column[position]) for column in values))
     return table
 
 
@@ -148,7 +150,14 @@ def _confirming(records: Sequence[Record]) -> list[Record]:
 
 
 def _mean(problem: Problem, records: Sequence[Record]) -> str:
-    return f"{np.mean([problem.value(record.result.losses) for record in records]):.4f}" if records else "-"
+    """Mean objective of the trials that have one."""
+    return value(_mean_of([problem.value(record.result.losses) for record in records]))
+
+
+def _mean_of(values: Sequence[float]) -> float:
+    """The mean of those that are known; NaN where none is."""
+    known = [each for each in values if not math.isnan(each)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _belief(estimate: Estimate | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bomix import config, registry
-from bomix.cli.watch import mixture
+from bomix.cli.watch import mixture, value
 from bomix.errors import UnknownKindError
 from bomix.study import Study
 from bomix.trial import Failure, Status
@@ -53,11 +53,11 @@ def trials(study: Study) -> Table:
         table.add_column(column, justify="right" if column in ("trial", "seed", "objective") else "left")
     for record in study.history.records:
         trial = record.trial
-        value = f"{study.problem.value(record.result.losses):.4f}" if record.status is Status.COMPLETED else ""
+        objective = value(study.problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
         if isinstance(record.outcome, Failure):
             note = f"{note}: {record.outcome.message}"
-        table.add_row(str(trial.id), str(record.status), trial.origin, str(trial.seed), value, note)
+        table.add_row(str(trial.id), str(record.status), trial.origin, str(trial.seed), objective, note)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -155,7 +156,7 @@ class _Tally:
             return f"failed: {record.outcome.message}"
         losses = _losses(record.result.losses)
         cost = "" if record.result.cost is None else f", {record.result.cost:.0f} s"
-        return f"objective {study.problem.value(record.result.losses):.4f} ({losses}{cost})"
+        return f"objective {value(study.problem.value(record.result.losses))} ({losses}{cost})"
 
     def line(self) -> str:
         best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
@@ -169,9 +170,10 @@ class _Tally:
         if record.trial.origin in UNCOUNTED_ORIGINS:
             return
         self._done += 1
-        value = study.problem.value(record.result.losses)
-        if self._best is None or value < self._best[0]:
-            self._best = (value, record.trial.id)
+        found = study.problem.value(record.result.losses)
+        # A trial without all the metrics that count has no objective, so it cannot be the best.
+        if not math.isnan(found) and (self._best is None or found < self._best[0]):
+            self._best = (found, record.trial.id)
 
     def _left(self) -> str:
         finished = self._ended - self._ended_at_start
@@ -180,6 +182,11 @@ class _Tally:
             return ""
         seconds = (time.monotonic() - self._started) / finished * unended
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+
+
+def value(objective: float) -> str:
+    """An objective as text; ``-`` where a trial lacks a metric that counts."""
+    return "-" if math.isnan(objective) else f"{objective:.4f}"
 
 
 def mixture(weights: Mapping[str, float]) -> str:

@@ -82,7 +82,7 @@ def result_to_data(result: Result) -> dict[str, Any]:
     data = {
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in data.items()
-        if value is not None and not (isinstance(value, Mapping) and not value)
+        if value is not None and not (isinstance(value, (Mapping, tuple)) and not value)
     }
     if result.curve is not None:
         data["curve"] = {
@@ -95,6 +95,7 @@ def result_to_data(result: Result) -> dict[str, Any]:
 def result_from_data(data: Mapping[str, Any]) -> Result:
     """Inverse of :func:`result_to_data`; the data is trusted."""
     kept = {name: data[name] for name in KEYS if name in data}
+    kept["unmeasured"] = tuple(data.get("unmeasured", ()))
     if (curve := data.get("curve")) is not None:
         losses = {metric: _decode(text) for metric, text in curve["losses"].items()}
         kept["curve"] = Curve(steps=_decode(curve["steps"]), losses=losses)

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from bomix.problem import NATS_PER_TOKEN
 from bomix.strategies.acquisition import Aggregate, objective_mean, posterior_mean
 from bomix.strategies.bayesian import draw_seeds
+from bomix.surrogates.scores import Z95
 
 if TYPE_CHECKING:
     import xarray as xr
     from botorch.models.model import Model
     from botorch.posteriors.gpytorch import GPyTorchPosterior
     from botorch.utils.datasets import SupervisedDataset
+    from torch import Tensor
 
     from bomix.history import History
     from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.protocols import Surrogate
     from bomix.trial import Weights
-
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,9 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
         seed: The study's.
 
     Returns:
-        ``mean``, ``sd`` (candidate, metric) and ``objective_mean``, ``objective_sd`` (candidate). ``sd`` is that of
-        a new run, its noise included. Coordinate ``weights`` (candidate, domain).
+        ``mean``, ``sd``, ``lower``, ``upper`` (candidate, metric), and the same with ``objective_`` before it
+        (candidate). ``sd`` is that of a new run, its noise included; ``lower`` and ``upper`` are the ends of the
+        central 95 % interval of such a run. Coordinate ``weights`` (candidate, domain).
 
     Raises:
         StudyError: No trial has come back yet.
@@ -104,13 +105,10 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
         X = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2)
         posterior: Any = model.posterior(X, observation_noise=True)
         objective = Aggregate.of(problem).transform()(posterior)
-    by_metric = ("candidate", "metric")
     return xr.Dataset(
         {
-            "mean": (by_metric, posterior.mean.squeeze(-2).numpy()),
-            "sd": (by_metric, posterior.variance.squeeze(-2).sqrt().numpy()),
-            "objective_mean": ("candidate", objective.mean.flatten().numpy()),
-            "objective_sd": ("candidate", objective.variance.flatten().sqrt().numpy()),
+            **_predicted("", ("candidate", "metric"), posterior.mean.squeeze(-2), posterior.variance.squeeze(-2)),
+            **_predicted("objective_", ("candidate",), objective.mean.flatten(), objective.variance.flatten()),
         },
         {
             "candidate": np.arange(len(points)),
@@ -120,7 +118,7 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
             "unit": ("metric", [metric.unit for metric in problem.metrics]),
             "direction": ("metric", [metric.direction for metric in problem.metrics]),
         },
-        {"units": NATS_PER_TOKEN, "note": "sd is that of a new run, its noise included"},
+        {"units": NATS_PER_TOKEN, "note": "sd and the 95 % interval are those of a new run, its noise included"},
     )
 
 
@@ -178,8 +176,19 @@ def fitted(problem: Problem, history: History, surrogate: Surrogate, *, seed: in
 
     history.require_observations()
     data = to_dataset(problem, history)
-    fit_seed = draw_seeds(seed, history.n_asked, 1)[0]
-    return surrogate.fit(data, context=fit_context(problem, history), seed=fit_seed), data
+    return surrogate.fit(data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed)), data
+
+
+def fitting_seed(history: History, *, seed: int) -> int:
+    """The seed with which the next ask of a study of this seed would fit."""
+    return draw_seeds(seed, history.n_asked, 1)[0]
+
+
+def _predicted(prefix: str, dims: tuple[str, ...], mean: Tensor, variance: Tensor) -> dict[str, Any]:
+    """Variables of a Gaussian belief: mean, standard deviation, and the ends of the central 95 % interval."""
+    sd = variance.clamp_min(0.0).sqrt()
+    found = {"mean": mean, "sd": sd, "lower": mean - Z95 * sd, "upper": mean + Z95 * sd}
+    return {f"{prefix}{name}": (dims, values.numpy()) for name, values in found.items()}
 
 
 def _margin(pair: GPyTorchPosterior) -> Estimate:

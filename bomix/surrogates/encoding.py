@@ -23,23 +23,25 @@ if TYPE_CHECKING:
     from bomix.space import MixtureSpace
     from bomix.trial import Record, Weights
 
-EncodingName = Literal["sqrt", "log", "raw"]
+EncodingName = Literal["sqrt", "log", "power", "raw"]
 ENCODINGS: tuple[str, ...] = get_args(EncodingName)
-DEFAULT_EPS = {"sqrt": 1e-4, "log": 1e-3, "raw": 0.0}
+DEFAULT_EPS = {"sqrt": 1e-4, "log": 1e-3, "power": 1e-4, "raw": 0.0}
 _SPREAD_SAMPLES = 256
 
 
 class Encoding(InputTransform):
-    """``sqrt(w + eps)``, ``log(w + eps)``, or the weights themselves.
+    """``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or the weights themselves.
 
     Args:
-        name: ``sqrt``, ``log`` or ``raw``.
+        name: ``sqrt``, ``log``, ``power`` or ``raw``.
         eps: The offset, a share; None takes the default of the encoding.
+        power: Exponent of the encoding ``power``.
     """
 
-    def __init__(self, name: EncodingName = "sqrt", eps: float | None = None) -> None:
+    def __init__(self, name: EncodingName = "sqrt", eps: float | None = None, power: float = 0.25) -> None:
         super().__init__()
         self.name = name
+        self.power = 0.5 if name == "sqrt" else power
         self.eps = DEFAULT_EPS[name] if eps is None else eps
         self.transform_on_train = True
         self.transform_on_eval = True
@@ -57,17 +59,21 @@ class Encoding(InputTransform):
         if self.name == "raw":
             return X
         shifted = X.clamp_min(0.0) + self.eps
-        return shifted.sqrt() if self.name == "sqrt" else shifted.log()
+        return shifted.log() if self.name == "log" else shifted**self.power
 
     def untransform(self, X: Tensor) -> Tensor:
         """The weights behind encoded ones."""
         if self.name == "raw":
             return X
-        return (X.square() if self.name == "sqrt" else X.exp()) - self.eps
+        return (X.exp() if self.name == "log" else X ** (1.0 / self.power)) - self.eps
 
     def equals(self, other: InputTransform) -> bool:
         """Whether the two encode alike."""
-        return isinstance(other, Encoding) and (self.name, self.eps) == (other.name, other.eps)
+        return isinstance(other, Encoding) and (self.name, self.eps, self.power) == (
+            other.name,
+            other.eps,
+            other.power,
+        )
 
 
 _LEAST_DISTANCE = 0.01

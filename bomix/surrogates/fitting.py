@@ -1,197 +1,208 @@
-"""Maximum-a-posteriori hyperparameters of one Gaussian process per metric, all metrics and restarts in one batch.
+"""Hyperparameters of one Gaussian process per metric: the best ones, or a sample of their posterior.
 
-The criterion is BoTorch's: the log marginal likelihood plus the log densities of the priors. The constant mean is
-not searched for: given the rest, its best value is the generalised-least-squares mean.
+The criterion is the log marginal likelihood plus the log density of the priors, which are Gaussian on the scale of
+the search. The constant mean is not searched for: given the rest, its best value is the generalised-least-squares
+mean. All metrics and restarts are one batch.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from gpytorch.constraints import GreaterThan
-from gpytorch.kernels import MaternKernel
-from gpytorch.likelihoods import GaussianLikelihood
-from gpytorch.priors import LogNormalPrior
 
-from bomix.surrogates.independent import noisy_factor
+from bomix.surrogates import hmc
+from bomix.surrogates.covariances import Covariance, Frame, Prior
 from bomix.surrogates.lbfgs import minimize
 
 if TYPE_CHECKING:
-    from gpytorch.kernels import Kernel
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-LENGTHSCALE_SPREAD = math.sqrt(3.0)
-NOISE_PRIOR = (-4.0, 1.0)
 MIN_NOISE = 1e-4
-_MIN_LENGTHSCALE = 1e-3
+_NOISE = (-4.0, 1.0)
+_GROWTH = (1.0, 1.5)
 _START_NOISE = (0.01, 0.1)
 _MOVED = 1e-3
+_STEEP = 1e-2
+_WIDEST = 1.5
 
 
-class Hyperparameters(NamedTuple):
-    """What a fit found, on the standardised scale.
+class Noise:
+    """Variance of a run's noise on the standardised scale: ``s^2 + 1e-4``, or ``(s^2 + 1e-4) e^(g h(w))``.
 
-    Attributes:
-        covar_module: Kernel of batch shape ``m``.
-        likelihood: Noise of batch shape ``m``.
-        means: ``m`` constant means.
+    ``h(w) = (|w|^2 - 1/d) / (1 - 1/d)`` is zero at the uniform mixture and one at a vertex, ``g`` the logarithm of
+    how many times louder a vertex is.
+
+    Args:
+        frame: The space and the metrics.
+        growing: Whether the noise may grow towards the vertices.
+        level: ``m`` variances to hold ``s^2 + 1e-4`` at, NaN where it is inferred.
     """
 
-    covar_module: Kernel
-    likelihood: GaussianLikelihood
-    means: Tensor
+    def __init__(self, frame: Frame, *, growing: bool = False, level: Tensor | None = None) -> None:
+        self.growing = growing
+        prior = Prior.of(frame.m, 1, *_NOISE, math.log(_START_NOISE[0]))
+        if level is not None and (fixed := ~level.isnan()).any():
+            at = (level[fixed] - MIN_NOISE).clamp_min(MIN_NOISE / 10.0).log().unsqueeze(-1)
+            prior.mean[fixed], prior.start[fixed], prior.sd[fixed] = at, at, _HELD
+        self.prior = Prior.joined([prior, Prior.of(frame.m, 1, *_GROWTH, 0.0)]) if growing else prior
+
+    @property
+    def size(self) -> int:
+        """Number of hyperparameters."""
+        return int(self.prior.mean.shape[-1])
+
+    def __call__(self, theta: Tensor, X: Tensor) -> Tensor:
+        """Variances ``batch x b x n`` of ``b x p`` hyperparameters at ``batch x n x d`` weights."""
+        level = (theta[:, :1].exp() + MIN_NOISE).expand(*X.shape[:-2], -1, X.shape[-2])
+        if not self.growing:
+            return level
+        d = X.shape[-1]
+        purity = (X.square().sum(dim=-1) - 1.0 / d) / max(1.0 - 1.0 / d, _TINY)
+        return level * torch.exp(theta[:, 1:2] * purity.unsqueeze(-2))
 
 
-class Prior(NamedTuple):
-    """Log-normal prior of the lengthscales.
+class Problem(NamedTuple):
+    """What hyperparameters are found for.
 
     Attributes:
-        median: In encoded coordinates.
-        spread: Standard deviation of the logarithm.
-        reach: Typical distance of two mixtures in encoded coordinates, where the search starts.
+        covariance: Prior covariance of a metric without noise.
+        noise: Its noise.
+        X: ``n x d`` weights.
+        targets: ``m x n`` standardised metrics, NaN where missing.
+        known: ``m x n`` noise variances of the runs where they are known from elsewhere.
     """
 
-    median: float
-    spread: float
-    reach: float
+    covariance: Covariance
+    noise: Noise
+    X: Tensor
+    targets: Tensor
+    known: Tensor | None = None
+
+    @property
+    def prior(self) -> Prior:
+        """Of all hyperparameters, those of the noise last."""
+        return Prior.joined([self.covariance.prior, self.noise.prior])
 
 
-def matern(prior: Prior, d: int, batch: int) -> MaternKernel:
-    """Matern-5/2 with a lengthscale per domain, which starts at the typical distance of two mixtures."""
-    kernel = MaternKernel(
-        nu=2.5,
-        ard_num_dims=d,
-        batch_shape=torch.Size([batch]),
-        lengthscale_prior=LogNormalPrior(math.log(prior.median), prior.spread),
-        lengthscale_constraint=_positive(_MIN_LENGTHSCALE),
-    ).double()
-    kernel.lengthscale = torch.full((batch, 1, d), prior.reach)
-    return kernel
+class Found(NamedTuple):
+    """Hyperparameters.
+
+    Attributes:
+        theta: ``s x m x p`` draws; one where they are the best ones.
+        value: ``m`` log posterior densities at the best.
+        failed: ``m``, whether no start gave a number; theta is then the prior's median.
+    """
+
+    theta: Tensor
+    value: Tensor
+    failed: Tensor
 
 
-def noise(batch: int) -> GaussianLikelihood:
-    """Inferred noise, small unless the data say otherwise."""
-    likelihood = GaussianLikelihood(
-        noise_prior=LogNormalPrior(*NOISE_PRIOR),
-        batch_shape=torch.Size([batch]),
-        noise_constraint=_positive(MIN_NOISE),
-    ).double()
-    likelihood.noise = torch.full((batch, 1), _START_NOISE[0])
-    return likelihood
+class Sampling(NamedTuple):
+    """How a posterior is sampled; see :func:`bomix.surrogates.hmc.sample`."""
+
+    draws: int = 12
+    warmup: int = 100
+    thinning: int = 5
+    leaps: int = 10
 
 
-def fit(encoded: Tensor, targets: Tensor, prior: Prior, *, restarts: int, seed: int) -> Hyperparameters:
+def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None = None) -> Found:
     """Find the hyperparameters.
 
     Args:
-        encoded: ``n x d`` encoded mixtures.
-        targets: ``n x m`` standardised metrics, NaN where missing.
-        prior: Of the lengthscales.
-        restarts: Starts per metric.
-        seed: Of the starts beyond the second, and of those that replace a fit that did not move.
+        problem: Data and model.
+        restarts: Starts of the search per metric.
+        seed: Of the starts beyond the second, of those that replace a fit that did not move, and of the draws.
+        sampling: How to draw from the posterior, begun at the best; None keeps the best alone.
     """
-    m, d = targets.shape[-1], encoded.shape[-1]
-    rng = np.random.default_rng(seed)
-    starts = _starts(prior, d, restarts, rng)
-    theta, value, stuck = _best_of(encoded, targets, starts, prior)
+    prior, rng = problem.prior, np.random.default_rng(seed)
+    starts = _starts(prior, restarts, rng)
+    theta, value, stuck = _best_of(problem, prior, starts)
     if stuck.any():
         logger.info("%d fits never left their start; starting them elsewhere", int(stuck.sum()))
-        again, other, _ = _best_of(encoded, targets, _random_starts(prior, d, max(restarts, 2), rng), prior)
+        again, other, _ = _best_of(problem, prior, _random_starts(prior, max(restarts, 2), rng))
         better = stuck & (other < value)
         theta, value = torch.where(better.unsqueeze(-1), again, theta), torch.where(better, other, value)
     if (failed := ~value.isfinite()).any():
         logger.warning("%d fits failed; their hyperparameters stay at the median of their prior", int(failed.sum()))
-        fallback = torch.tensor([math.log(prior.median)] * d + [NOISE_PRIOR[0]], dtype=theta.dtype)
-        theta = torch.where(failed.unsqueeze(-1), fallback, theta)
-    covar_module, likelihood = matern(prior, d, m), noise(m)
-    _load(theta, covar_module, likelihood)
-    with torch.no_grad():
-        _, means = _criterion(encoded, targets.mT, covar_module, likelihood)
-    return Hyperparameters(covar_module, likelihood, means)
+        theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
+    draws = theta.unsqueeze(0)
+    if sampling is not None:
+        chains = hmc.sample(
+            lambda at: criterion(problem, prior, at),
+            theta,
+            prior.sd.clamp_max(_WIDEST),
+            warmup=sampling.warmup,
+            draws=sampling.draws,
+            thinning=sampling.thinning,
+            leaps=sampling.leaps,
+            seed=seed,
+        )
+        logger.debug("acceptance of the hyperparameters' chains: %s", chains.acceptance.tolist())
+        draws = chains.draws
+    return Found(draws, -value, failed)
 
 
-def log_posterior(encoded: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """What :func:`fit` maximises: ``m`` log marginal likelihoods plus log densities of the priors."""
-    with torch.no_grad():
-        return -_criterion(encoded, targets.mT, hyperparameters.covar_module, hyperparameters.likelihood)[0]
+@torch.enable_grad()
+def criterion(problem: Problem, prior: Prior, theta: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Negative log posterior densities ``b`` and their gradients ``b x p``.
+
+    Args:
+        problem: Data and model.
+        prior: The problem's.
+        theta: ``b x p``, the metrics in turn, or those of ``rows``.
+        rows: ``b`` metrics.
+    """
+    theta = theta.detach().requires_grad_()
+    targets, known, mean, sd = problem.targets, problem.known, prior.mean, prior.sd
+    if rows is not None:
+        targets, mean, sd = targets[rows], mean[rows], sd[rows]
+        known = None if known is None else known[rows]
+    split = problem.covariance.size
+    covariance = problem.covariance(theta[:, :split], problem.X.unsqueeze(-3), rows=rows)
+    noise = problem.noise(theta[:, split:], problem.X) if known is None else known
+    density, _ = LogMarginal.apply(covariance, noise, targets.nan_to_num(0.0), ~targets.isnan())  # type: ignore[no-untyped-call]
+    value = 0.5 * ((theta - mean) / sd).square().sum(dim=-1) - density
+    (gradient,) = torch.autograd.grad(value.sum(), theta)
+    return value.detach(), gradient
 
 
-def _starts(prior: Prior, d: int, restarts: int, rng: np.random.Generator) -> np.ndarray:
-    """``restarts x p`` log lengthscales and log noise: short and quiet, long and noisy, then from the prior."""
-    fixed = np.array(
-        [
-            [math.log(prior.reach)] * d + [math.log(_START_NOISE[0])],
-            [math.log(math.sqrt(prior.reach * prior.median) * 2.0)] * d + [math.log(_START_NOISE[1])],
-        ]
-    )
-    return np.concatenate([fixed[:restarts], _random_starts(prior, d, max(restarts - 2, 0), rng)])
+def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
+    """Cholesky factor of ``K + noise`` with the rows of missing observations cut out.
+
+    A row that is cut out becomes one of the identity, which keeps the batch whole.
+
+    Args:
+        covariance: ``batch x b x n x n`` kernel matrices.
+        noise: ``batch x b x n`` noise variances.
+        seen: ``batch x b x n``, which observations there are.
+
+    Returns:
+        ``batch x b x n x n`` lower triangles; NaN for a matrix that no jitter mends.
+    """
+    if not seen.all():
+        there = seen.to(covariance)
+        covariance = covariance * there.unsqueeze(-1) * there.unsqueeze(-2)
+        noise = torch.where(seen, noise, 1.0)
+    matrix = covariance + torch.diag_embed(noise)
+    factor: Tensor
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    for jitter in (1e-8, 1e-6, 1e-4):
+        if not info.any():
+            return factor
+        matrix = matrix + jitter * (info > 0).to(matrix)[..., None, None] * torch.eye(matrix.shape[-1]).to(matrix)
+        factor, info = torch.linalg.cholesky_ex(matrix)
+    return torch.where((info > 0)[..., None, None], torch.nan, factor)
 
 
-def _random_starts(prior: Prior, d: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    lengthscales = math.log(prior.reach) + rng.normal(0.0, 1.0, size=(count, d)) + rng.normal(0.5, 1.0, size=(count, 1))
-    return np.concatenate([lengthscales, rng.normal(-3.5, 1.0, size=(count, 1))], axis=1)
-
-
-def _best_of(encoded: Tensor, targets: Tensor, starts: np.ndarray, prior: Prior) -> tuple[Tensor, Tensor, Tensor]:
-    """Best hyperparameters ``m x p`` over the starts, their ``m`` values, and which never moved though they should."""
-    (m, d), count = (targets.shape[-1], encoded.shape[-1]), len(starts)
-    covar_module, likelihood = matern(prior, d, m * count), noise(m * count)
-    start = torch.as_tensor(starts, dtype=torch.float64).repeat_interleave(m, dim=0)
-    end = minimize(_objective(encoded, targets.mT.repeat(count, 1), covar_module, likelihood), start)
-    moved = (end.x - start)[:, :d].abs().amax(dim=-1) > _MOVED
-    stuck = ~moved & (end.gradient.abs().amax(dim=-1) > 1e-2)
-    values = torch.where(end.value.isfinite(), end.value, torch.inf).reshape(count, m)
-    best = values.argmin(dim=0)
-    column = torch.arange(m)
-    return end.x.reshape(count, m, -1)[best, column], values[best, column], stuck.reshape(count, m)[best, column]
-
-
-def _objective(
-    encoded: Tensor, targets: Tensor, covar_module: Kernel, likelihood: GaussianLikelihood
-) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    parameters = (covar_module.raw_lengthscale, likelihood.noise_covar.raw_noise)
-
-    @torch.enable_grad()
-    def value_and_gradient(theta: Tensor) -> tuple[Tensor, Tensor]:
-        _load(theta, covar_module, likelihood)
-        value, _ = _criterion(encoded, targets, covar_module, likelihood)
-        gradients = torch.autograd.grad(value.sum(), parameters)
-        gradient = torch.cat([part.reshape(len(theta), -1) for part in gradients], dim=-1)
-        return value.detach(), gradient
-
-    return value_and_gradient
-
-
-def _load(theta: Tensor, covar_module: Kernel, likelihood: GaussianLikelihood) -> None:
-    """Write ``b x (d + 1)`` log lengthscales and log noise into the modules."""
-    with torch.no_grad():
-        covar_module.raw_lengthscale.copy_(theta[:, :-1].reshape(covar_module.raw_lengthscale.shape))
-        likelihood.noise_covar.raw_noise.copy_(theta[:, -1:])
-
-
-def _criterion(
-    encoded: Tensor, targets: Tensor, covar_module: Kernel, likelihood: GaussianLikelihood
-) -> tuple[Tensor, Tensor]:
-    """Negative log posterior density ``b`` and generalised-least-squares means ``b``."""
-    seen = ~targets.isnan()
-    covariance = covar_module(encoded).to_dense().expand(len(targets), -1, -1)
-    density, means = _LogMarginal.apply(  # type: ignore[no-untyped-call]
-        covariance, likelihood.noise.squeeze(-1), targets.nan_to_num(0.0), seen
-    )
-    for module in (covar_module, likelihood):
-        for _, owner, prior, closure, _ in module.named_priors():
-            density = density + prior.log_prob(closure(owner)).reshape(len(targets), -1).sum(dim=-1)
-    return -density, means
-
-
-class _LogMarginal(torch.autograd.Function):
+class LogMarginal(torch.autograd.Function):
     """Log marginal likelihood with the mean profiled out, and its gradient in closed form.
 
     ``dL/dK = (a a^T - K^-1) / 2`` with ``a = K^-1 (y - mu)``; the profiled mean is a stationary point and adds
@@ -215,12 +226,40 @@ class _LogMarginal(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         factor, alpha, there = ctx.saved_tensors
-        inverse = torch.cholesky_inverse(factor)
-        outer = alpha.unsqueeze(-1) * alpha.unsqueeze(-2) - inverse
-        outer = 0.5 * gradients[0][:, None, None] * outer * there.unsqueeze(-1) * there.unsqueeze(-2)
-        return outer, outer.diagonal(dim1=-2, dim2=-1).sum(dim=-1), None, None
+        outer = (alpha.unsqueeze(-1) * alpha.unsqueeze(-2)).sub_(torch.cholesky_inverse(factor))
+        outer.mul_(0.5 * gradients[0][:, None, None])
+        if not there.all():
+            outer = outer * there.unsqueeze(-1) * there.unsqueeze(-2)
+        return outer, outer.diagonal(dim1=-2, dim2=-1), None, None
 
 
-def _positive(floor: float) -> GreaterThan:
-    """A lower bound; the search is over the logarithm of what exceeds it."""
-    return GreaterThan(floor, transform=torch.exp, inv_transform=torch.log)
+def _starts(prior: Prior, restarts: int, rng: np.random.Generator) -> Tensor:
+    """``restarts x m x p``: where the prior says, half-way to its median and noisy, then anywhere around."""
+    second = 0.5 * (prior.start + prior.mean) + math.log(2.0) * (prior.start != prior.mean)
+    second = torch.where(prior.sd > _HELD, second, prior.start)
+    fixed = torch.stack([prior.start, second])[:restarts]
+    return torch.cat([fixed, _random_starts(prior, max(restarts - 2, 0), rng)])
+
+
+def _random_starts(prior: Prior, count: int, rng: np.random.Generator) -> Tensor:
+    shape = (count, *prior.start.shape)
+    common = torch.as_tensor(rng.normal(0.5, 1.0, size=(count, shape[1], 1)))
+    return prior.start + (torch.as_tensor(rng.normal(size=shape)) + common) * prior.sd.clamp_max(1.0)
+
+
+def _best_of(problem: Problem, prior: Prior, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Best hyperparameters ``m x p`` over the starts, their ``m`` values, and which never moved though they should."""
+    count, m, p = starts.shape
+    metric = torch.arange(m).repeat(count)
+    flat = starts.reshape(-1, p)
+    end = minimize(lambda at, rows: criterion(problem, prior, at, metric[rows]), flat, tolerance=_TOLERANCE)
+    moved = (end.x - flat).abs().amax(dim=-1) > _MOVED
+    stuck = (~moved & (end.gradient.abs().amax(dim=-1) > _STEEP)).reshape(count, m)
+    values = torch.where(end.value.isfinite(), end.value, torch.inf).reshape(count, m)
+    best, column = values.argmin(dim=0), torch.arange(m)
+    return end.x.reshape(count, m, p)[best, column], values[best, column], stuck[best, column]
+
+
+_HELD = 1e-3
+_TINY = 1e-12
+_TOLERANCE = 1e-3

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
+from bomix.protocols import Kernel
+from bomix.surrogates.kernels import EffectiveWeight, Scaled, Stationary, Sum
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -15,29 +16,40 @@ if TYPE_CHECKING:
 
     from bomix.surrogates.context import FitContext
 
+DRAWS_UP_TO = 160
+"""Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
+
+_E = 2.718281828459045
+MIXED_KERNELS: tuple[Kernel, ...] = (
+    Stationary(encoding="log"),
+    Sum((Scaled(Stationary(encoding="power"), variance=_E), Scaled(EffectiveWeight(), variance=_E))),
+)
+
 
 @dataclass(frozen=True)
 class GP:
-    """Matern-5/2 with a lengthscale per domain on encoded weights, noise inferred, hyperparameters by MAP.
+    """Gaussian processes on the simplex, a mixture of families of kernels, hyperparameters drawn or optimised.
 
-    Each metric is standardised by its own mean and standard deviation and has its own lengthscales and noise; the
+    Each metric is standardised by its own mean and standard deviation and has its own hyperparameters and noise; the
     correlation between metrics comes from leave-one-out residuals. A metric without spread (a single trial,
     constant values) keeps its mean and a standard deviation of one unit; a metric that no trial has is a prior of
-    mean zero and standard deviation one.
+    mean zero and standard deviation one. Several kernels are several models, of which the belief is an equal mixture.
 
     Attributes:
-        encoding: What the kernel sees of a weight ``w``: ``sqrt(w + eps)``, ``log(w + eps)``, or ``w``.
-        eps: The offset, a share; None takes 1e-4 for ``sqrt`` and 1e-3 for ``log``.
-        lengthscale: Median of the lengthscales' log-normal prior, in units of the typical distance of two mixtures
-            of the space (the unit cube's usual prior has about 10).
-        restarts: Starts of the search per metric.
+        kernels: What a metric may look like.
+        draws: Posterior draws of the hyperparameters, each a model of its own; 0 takes the best hyperparameters
+            alone; None draws 8 up to 160 trials and optimises beyond.
+        restarts: Starts of the search for the best hyperparameters, per metric; None takes 1 where draws follow,
+            else 2.
+        noise: ``inferred`` the same everywhere, ``growing`` towards the vertices, or ``repeats``, the variance among
+            runs of one mixture where there are any.
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
     """
 
-    encoding: Literal["sqrt", "log", "raw"] = "sqrt"
-    eps: float | None = None
-    lengthscale: float = 10.0
-    restarts: int = 2
+    kernels: tuple[Kernel, ...] = MIXED_KERNELS
+    draws: int | None = None
+    restarts: int | None = None
+    noise: Literal["inferred", "growing", "repeats"] = "inferred"
     correlated: bool = True
 
     differentiable: ClassVar[bool] = True
@@ -45,52 +57,43 @@ class GP:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = []
-        if (self.eps is not None and self.eps < 0) or (self.eps == 0 and self.encoding != "raw"):
-            found.append(Fault("eps", f"eps is {self.eps}: gradients at zero need an offset above 0, 1e-4 say"))
-        if self.lengthscale <= 0:
-            found.append(Fault("lengthscale", f"lengthscale is {self.lengthscale}; give a positive number"))
-        if self.restarts < 1:
+        found = [] if self.kernels else [Fault("kernels", "no kernel is named; name at least one")]
+        if self.restarts is not None and self.restarts < 1:
             found.append(Fault("restarts", f"restarts is {self.restarts}; give at least 1"))
+        if self.draws is not None and self.draws < 0:
+            found.append(Fault("draws", f"draws is {self.draws}; give 0 or more"))
         return found
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit every metric.
 
         Args:
-            data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
+            data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0. ``Yvar``,
+                where it is there, is the noise variance of the runs, ``n x m``, NaN where unknown.
             context: The space behind the columns.
-            seed: Of the restarts.
+            seed: Of restarts and draws.
 
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
         """
-        import torch
+        from bomix.surrogates.assembly import fit_independent
 
-        from bomix.surrogates import fitting
-        from bomix.surrogates.encoding import Encoding, typical_distance
-        from bomix.surrogates.independent import IndependentGPs
+        draws = self.draws
+        if draws is None:
+            draws = DEFAULT_DRAWS if len(data.X) <= DRAWS_UP_TO else 0
+        return fit_independent(
+            data,
+            context,
+            kernels=self.kernels,
+            draws=draws,
+            restarts=self.restarts or (1 if draws else 2),
+            noise=self.noise,
+            correlated=self.correlated,
+            seed=seed,
+        )
 
-        encoding = Encoding(self.encoding, self.eps)
-        reach = typical_distance(encoding, context.space)
-        prior = fitting.Prior(self.lengthscale * reach, fitting.LENGTHSCALE_SPREAD, reach)
-        X, Y = data.X.double(), data.Y.double()
-        offset, scale = standardisation(Y)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = fitting.fit(encoding.transform(X), (Y - offset) / scale, prior, restarts=self.restarts, seed=seed)
-            with torch.no_grad():
-                return IndependentGPs(
-                    X,
-                    Y,
-                    encoding=encoding,
-                    covar_module=found.covar_module,
-                    likelihood=found.likelihood,
-                    means=found.means,
-                    offset=offset,
-                    scale=scale,
-                    correlation=None if self.correlated else torch.eye(Y.shape[-1]).double(),
-                )
+
+DEFAULT_DRAWS = 8
 
 
 def standardisation(Y: Tensor) -> tuple[Tensor, Tensor]:

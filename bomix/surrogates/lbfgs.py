@@ -37,7 +37,7 @@ class Minimum(NamedTuple):
 
 
 def minimize(
-    function: Callable[[Tensor], tuple[Tensor, Tensor]],
+    function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     start: Tensor,
     *,
     max_evaluations: int = 200,
@@ -47,7 +47,8 @@ def minimize(
     """Minimise ``b`` independent functions of ``p`` variables.
 
     Args:
-        function: Maps ``b x p`` to ``b`` values and ``b x p`` gradients; may be non-finite away from the start.
+        function: Maps ``k x p`` points and the ``k`` positions of their problems to ``k`` values and ``k x p``
+            gradients; may be non-finite away from the start. Problems that have ended are not asked for again.
         start: ``b x p``.
         max_evaluations: Evaluations of the batch.
         tolerance: A problem ends once its gradient's largest entry is below this, or its value moves by less
@@ -55,8 +56,8 @@ def minimize(
         max_step: Largest change of one variable in one step.
     """
     x = start.clone()
-    value, gradient = function(x)
     problems, p = x.shape
+    value, gradient = function(x, torch.arange(problems))
     steps, changes = x.new_zeros(problems, _MEMORY, p), x.new_zeros(problems, _MEMORY, p)
     direction, length = _limited(-gradient, max_step), x.new_ones(problems)
     tries = torch.zeros(problems, dtype=torch.long)
@@ -64,8 +65,10 @@ def minimize(
     for _ in range(max_evaluations - 1):
         if done.all():
             break
-        trial = torch.where(done.unsqueeze(-1), x, x + length.unsqueeze(-1) * direction)
-        trial_value, trial_gradient = function(trial)
+        going = (~done).nonzero().squeeze(-1)
+        trial, trial_value, trial_gradient = x.clone(), value.clone(), gradient.clone()
+        trial[going] = x[going] + length[going].unsqueeze(-1) * direction[going]
+        trial_value[going], trial_gradient[going] = function(trial[going], going)
         slope = (gradient * direction).sum(dim=-1)
         finite = trial_value.isfinite() & trial_gradient.isfinite().all(dim=-1)
         accepted = ~done & finite & (trial_value <= value + _ARMIJO * length * slope)

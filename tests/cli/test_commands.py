@@ -87,6 +87,23 @@ def test_the_detached_loop(study: Path, tmp_path: Path) -> None:
     assert best["interval"][0] <= best["loss"] <= best["interval"][1]
 
 
+def test_a_trial_without_a_metric_has_no_objective_to_show(study: Path, tmp_path: Path) -> None:
+    call("ask", study, "-n", 2)
+    result = tmp_path / "result.json"
+    result.write_text('{"losses": {"books": 2.0, "code": null, "web": 3.0}}')
+    told = call("tell", study, 0, result)
+    assert told.output == "trial 0: objective - (not measured: code)\n"
+    result.write_text('{"losses": {"books": 2.0, "code": 2.5, "web": 3.0}}')
+    assert call("tell", study, 1, result).output == "trial 1: objective 2.5000\n"
+    rows = [line.split("│") for line in call("status", study).output.splitlines() if "completed │" in line]
+    assert [row[5].strip() for row in rows] == ["-", "2.5000"]
+    trials = json.loads(call("status", study, "--json").output)["trials"]
+    assert trials[0]["losses"] == {"books": 2.0, "code": None, "web": 3.0}
+    recommended = call("recommend", study)
+    assert recommended.exit_code == 0, recommended.output
+    assert "nan" not in recommended.output
+
+
 def test_a_refused_result_leaves_the_trial_pending(study: Path, tmp_path: Path) -> None:
     call("ask", study)
     result = tmp_path / "result.json"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bomix.errors import BomixError, FaultsError, StoreError
 from bomix.io import records
-from bomix.io.results import cleaned, read_result
+from bomix.io.results import accepted, cleaned, read_result
 from bomix.problem import Fidelity
 from bomix.trial import Curve, Failure, Result, Trial
 
@@ -67,6 +67,42 @@ def test_a_users_result_is_read() -> None:
     result = read_result(text, METRICS, DOMAINS)
     assert result.losses == {"code": 1, "web": 2.5}
     assert result.realized == {"code": 0.4, "web": 0.6}
+
+
+def test_null_stands_for_a_metric_that_was_not_measured_and_survives() -> None:
+    result = read_result('{"losses": {"code": 2.5, "web": null}, "sems": {"code": 0.1, "web": null}}', METRICS, DOMAINS)
+    assert (result.losses, result.sems, result.unmeasured) == ({"code": 2.5}, {"code": 0.1}, ("web",))
+    assert records.outcome_from_json(records.outcome_to_json(3, result)) == (3, result)
+    assert accepted(result, METRICS, DOMAINS, title="") == result
+
+
+@pytest.mark.parametrize(
+    ("losses", "where", "what"),
+    [
+        ({"code": 2.5}, "losses.web", "null"),
+        ({"code": None, "web": None}, "losses", "at least one"),
+        ({"code": 2.5, "web": None, "wbe": None}, "losses.wbe", "unknown"),
+        ({"code": 2.5, "web": math.nan}, "losses.web", "finite"),
+        ({"code": 2.5, "web": -math.inf}, "losses.web", "finite"),
+    ],
+)
+def test_a_gap_must_be_meant(losses: dict[str, float | None], where: str, what: str) -> None:
+    with pytest.raises(FaultsError) as caught:
+        read_result(json.dumps({"losses": losses}), METRICS, DOMAINS)
+    (fault,) = caught.value.faults
+    assert fault.where == where
+    assert what in fault.what
+
+
+def test_a_gap_of_an_evaluator_reaches_the_record() -> None:
+    returned = cleaned(Result({"code": 2.5, "web": None}))  # type: ignore[dict-item]  # as an evaluator may
+    handed_over = records.result_from_data(json.loads(json.dumps(records.result_to_data(returned))))
+    assert accepted(handed_over, METRICS, DOMAINS, title="") == Result({"code": 2.5}, unmeasured=("web",))
+
+
+def test_a_metric_is_measured_or_not() -> None:
+    with pytest.raises(FaultsError, match="keep one"):
+        accepted(Result({"code": 2.5, "web": 1.0}, unmeasured=("web",)), METRICS, DOMAINS, title="")
 
 
 def test_all_that_is_wrong_with_a_users_result_is_said_at_once() -> None:

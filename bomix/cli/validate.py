@@ -1,0 +1,202 @@
+"""``bomix validate``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bomix.cli.options import log_to_stderr, study_argument
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.table import Table
+
+    from bomix.protocols import Surrogate
+
+FIGURE = "validation.png"
+
+
+@click.command()
+@study_argument
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Where to draw it, .png, .pdf or .svg; else {FIGURE} in the study folder, nothing with --json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--surrogate", metavar="KIND", help="Another surrogate than the study's, with its defaults.")
+@click.option("-v", "--verbose", count=True, help="Say what is being fitted; twice for everything.")
+def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | None, verbose: int) -> None:
+    """Show how well the surrogate predicts trials that it did not see.
+
+    Each trial is predicted from the others. Scores stand with their standard errors; of a surrogate that can be
+    trusted, about 95 % of the trials lie inside their 95 % intervals.
+    """
+    from bomix.cli.predict import check_folder
+    from bomix.io import files
+    from bomix.study import Study
+
+    log_to_stderr(verbose)
+    opened = Study.open(study)
+    if figure is not None:
+        check_folder(figure, "--figure")
+    elif opened.folder is not None and not as_json:
+        figure = opened.folder / FIGURE
+    file_format = _format(figure)
+    found = opened.validate(surrogate=None if surrogate is None else _surrogate(surrogate))
+    if figure is not None:
+        from bomix.report.validation import render
+
+        files.replace(figure, render(found, file_format=file_format))
+    if as_json:
+        click.echo(json.dumps(plain(found), indent=1, allow_nan=False))
+        return
+    from bomix.cli.tables import console
+
+    console().print(table(found))
+    for line in notes(found):
+        click.echo(line)
+    if figure is not None:
+        click.echo(f"figure: {figure}")
+
+
+def table(found: xr.Dataset) -> Table:
+    """A row for the objective and one for each metric, scores with their standard errors.
+
+    The mean squared error's own is in the JSON; here it stands with the root.
+    """
+    from bomix.cli.predict import objective_label
+    from bomix.cli.tables import titled
+
+    made = titled("predictions of trials that were held out (nats per token unless a unit is named)")
+    made.add_column("", overflow="fold")  # metrics may differ in their last letters only
+    for name in ("trials", "Spearman", "RMSE", "MSE", "NLPD", "inside 95 %", "width"):
+        made.add_column(name, justify="right", no_wrap=True)
+    made.add_row(objective_label(found["metric"].values.tolist()), *_cells(_scores(found, None)), end_section=True)
+    for position in range(found.sizes["metric"]):
+        made.add_row(_metric(found, position), *_cells(_scores(found, position)))
+    return made
+
+
+def notes(found: xr.Dataset) -> list[str]:
+    """How it was computed, and whose intervals do not hold what they promise."""
+    lines = [str(found.attrs["description"])]
+    scores = {str(name): _scores(found, position) for position, name in enumerate(found["metric"].values.tolist())}
+    for what, sign in (("too narrow", -1.0), ("too wide", 1.0)):
+        wrong = [
+            name
+            for name, each in {"the objective": _scores(found, None), **scores}.items()
+            if each["n"] and sign * (each["coverage"] - 0.95) > 2.0 * each["coverage_se"]
+        ]
+        if wrong:
+            lines.append(f"95 % intervals {what}, by more than two standard errors: {', '.join(wrong)}")
+    return lines
+
+
+def plain(found: xr.Dataset) -> dict[str, Any]:
+    """Scores and held-out predictions as plain JSON; null stands for what is undefined."""
+    names = found["metric"].values.tolist()
+    keys = ("observed", "mean", "sd")
+    return {
+        "surrogate": found.attrs["surrogate"],
+        "method": found.attrs["method"],
+        "folds": found.attrs["folds"],
+        "description": found.attrs["description"],
+        "objective": _nullable(_scores(found, None)),
+        "metrics": {name: _nullable(_scores(found, position)) for position, name in enumerate(names)},
+        "trials": [
+            {
+                "id": int(found["trial"].values[row]),
+                "objective": _nullable({key: float(found[f"objective_{key}"][row]) for key in keys}),
+                "metrics": {
+                    name: _nullable({key: float(found[key][row, position]) for key in keys})
+                    for position, name in enumerate(names)
+                },
+            }
+            for row in range(found.sizes["trial"])
+        ],
+    }
+
+
+def _scores(found: xr.Dataset, position: int | None) -> dict[str, float]:
+    """Every score of one metric or, without a position, of the objective."""
+    from bomix.strategies.validation import SCORES
+
+    if position is None:
+        return {name: found[f"objective_{name}"].item() for name in SCORES}
+    return {name: found[name][position].item() for name in SCORES}
+
+
+def _cells(scores: dict[str, float]) -> list[str]:
+    """``0.934 ± 0.012``; a dash for what is undefined."""
+
+    def shown(value: float, error: float, digits: str) -> str:
+        if not math.isfinite(value):
+            return "-"
+        return f"{value:{digits}} ± {error:{digits}}" if math.isfinite(error) else f"{value:{digits}}"
+
+    rmse, nothing = scores["rmse"], math.nan
+    return [
+        str(scores["n"]),
+        shown(scores["spearman"], scores["spearman_se"], ".3f"),
+        shown(rmse, scores["mse_se"] / (2.0 * rmse) if rmse else nothing, ".4f"),
+        shown(scores["mse"], nothing, ".2g"),
+        shown(scores["nlpd"], scores["nlpd_se"], ".2f"),
+        shown(100.0 * scores["coverage"], 100.0 * scores["coverage_se"], ".0f") + _percent(scores["coverage"]),
+        shown(scores["width"], nothing, ".4f"),
+    ]
+
+
+def _percent(value: float) -> str:
+    return " %" if math.isfinite(value) else ""
+
+
+def _metric(found: xr.Dataset, position: int) -> str:
+    """A metric's name, with its unit and direction where they are unusual."""
+    from bomix.problem import NATS_PER_TOKEN
+
+    unit, direction = str(found["unit"].values[position]), str(found["direction"].values[position])
+    remarks = [unit] if unit != NATS_PER_TOKEN else []
+    remarks += ["higher is better"] if direction == "max" else []
+    name = str(found["metric"].values[position])
+    return f"{name} ({', '.join(remarks)})" if remarks else name
+
+
+def _nullable(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
+
+
+def _surrogate(kind: str) -> Surrogate:
+    """A surrogate of a kind with its defaults.
+
+    Raises:
+        ConfigError: There is no such kind, or it has keys without a default.
+    """
+    from bomix import registry
+    from bomix.errors import ConfigError
+
+    cls = registry.resolve("surrogate", kind)
+    try:
+        made: Surrogate = cls()
+    except TypeError as error:
+        raise ConfigError(
+            f"--surrogate {kind}: {error}; give its keys in the study file (strategy.surrogate)"
+        ) from error
+    return made
+
+
+def _format(figure: Path | None) -> str:
+    """The format that a file's name asks for."""
+    from bomix.errors import ConfigError
+    from bomix.report.validation import FORMATS
+
+    if figure is None:
+        return FORMATS[0]
+    suffix = figure.suffix.removeprefix(".").lower()
+    if suffix not in FORMATS:
+        raise ConfigError(f"--figure {figure}: the name must end in {', '.join(f'.{name}' for name in FORMATS)}")
+    return suffix

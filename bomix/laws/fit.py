@@ -1,0 +1,203 @@
+"""Fit a law to runs: maximum a posteriori under Huber's loss, every metric and start in one batch.
+
+All starts are followed briefly, the best of them to the end. Parameters and noise that are best together have too
+little noise where the runs are few: the noise is then replaced, a few times in turn with the parameters, by the one
+that counts the parameters which the runs determine [MacKay1992]_.
+
+References:
+    [Huber1981] Robust statistics (joint estimate of location and scale).
+    [MacKay1992] Bayesian interpolation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from bomix.errors import UnknownKindError, did_you_mean
+from bomix.laws.forms import LAWS, Law, own_domains
+from bomix.laws.rows import HUBER_CUT, NOISE_PRIOR, TOLERANCE, Rows, criterion, leverages, refit, standardised
+from bomix.surrogates.lbfgs import minimize
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.surrogates.context import FitContext
+
+_SCREENING = 60
+_FINAL = 100
+_FINALISTS = 2
+_MIRRORED = 2
+_MIRROR_ODDS = 3.0
+_ROUNDS = 4
+_MIN_NOISE = 1e-6
+_LEAST_SQUARES = 1e-3
+
+
+@dataclass(frozen=True)
+class FittedLaw:
+    """A law with parameters, a differentiable function of mixtures in the metrics' own units.
+
+    Attributes:
+        law: The formula.
+        own: ``m`` columns of the metrics' own domains.
+        origin: ``m``, added to the law.
+        unit: ``m``, which multiplies it: negative for a metric that bends the other way, an accuracy say; zero for a
+            metric that shows no variation, which is then constant.
+        flat: ``(...) x m x p`` unconstrained parameters; leading dimensions are samples.
+        noise: ``m`` standard deviations of what the law leaves over, in the metrics' own units.
+    """
+
+    law: Law
+    own: Tensor
+    origin: Tensor
+    unit: Tensor
+    flat: Tensor
+    noise: Tensor
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """Predict.
+
+        Args:
+            X: ``batch x q x d`` weights.
+
+        Returns:
+            ``batch x q x m``, behind the leading dimensions of the parameters.
+        """
+        d = X.shape[-1]
+        values = self.law(X.reshape(-1, d), self.law.unflat(self.flat, d), self.own)
+        predictions = self.origin + self.unit * values
+        return predictions.reshape(*self.flat.shape[:-2], *X.shape[:-1], len(self.own))
+
+    def parameters(self, d: int) -> dict[str, Tensor]:
+        """Parameters as they stand in the formula, for metrics in the units ``origin`` and ``unit``."""
+        return self.law.natural(self.law.unflat(self.flat, d), self.own, d)
+
+
+def find(name: str) -> Law:
+    """The law of a name.
+
+    Raises:
+        UnknownKindError: There is none.
+    """
+    if name not in LAWS:
+        raise UnknownKindError(f"unknown law '{name}'{did_you_mean(name, LAWS)} (known: {', '.join(sorted(LAWS))})")
+    return LAWS[name]
+
+
+class Fit(NamedTuple):
+    """A fit and what it came from.
+
+    Attributes:
+        best: The fitted law.
+        rows: The runs in the law's units.
+        z: ``m x p`` parameters in units of the prior.
+        log_noise: ``m`` logarithms of the noise, in standard deviations of the metrics.
+    """
+
+    best: FittedLaw
+    rows: Rows
+    z: Tensor
+    log_noise: Tensor
+
+    def samples(self, z: Tensor) -> FittedLaw:
+        """The law with other parameters, ``s x m x p`` in units of the prior."""
+        return replace(self.best, flat=self.rows.centre + self.rows.width * z)
+
+
+def fit(
+    law: str,
+    X: Tensor,
+    Y: Tensor,
+    *,
+    context: FitContext,
+    seed: int,
+    starts: int = 8,
+    own: Mapping[str, str] | None = None,
+) -> FittedLaw:
+    """Fit every metric.
+
+    Args:
+        law: Key in :data:`~bomix.laws.forms.LAWS`.
+        X: ``n x d`` weights; ``n`` may be 0.
+        Y: ``n x m`` metrics, NaN where missing.
+        context: The names behind the columns.
+        seed: Of the starts.
+        starts: Starts per metric.
+        own: Metric to its own domain, where their names differ.
+    """
+    return fit_rows(find(law), X, Y, own_domains(context.domains, context.metrics, own), seed=seed, starts=starts).best
+
+
+def fit_rows(law: Law, X: Tensor, Y: Tensor, own: Tensor, *, seed: int, starts: int = 8) -> Fit:
+    """Fit, and keep what uncertainty needs; arguments as those of :func:`fit`, ``own`` as ``m`` columns."""
+    rows, origin, unit = standardised(law, X, Y, own)
+    z, log_noise = torch.zeros_like(rows.centre), torch.zeros_like(origin)
+    if unit.any():
+        z, log_noise, sign = _search(rows, _starts(rows, seed, starts), starts)
+        rows, unit = replace(rows, y=rows.y * sign), unit * sign
+        z, log_noise = _settled(rows, z, log_noise)
+    noise = (log_noise.exp() * rows.spread * unit.abs()).where(unit != 0, 1.0)
+    return Fit(FittedLaw(law, own, origin, unit, rows.centre + rows.width * z, noise), rows, z, log_noise)
+
+
+def _starts(rows: Rows, seed: int, starts: int) -> Tensor:
+    """``s x m x (p + 1)`` starts in units of the prior, the noise's last; those of mirrored metrics at the end."""
+    d, m = rows.X.shape[-1], len(rows.own)
+    mean = (rows.shares.unsqueeze(-1) * rows.X.unsqueeze(-2)).sum(dim=0) / rows.shares.sum(dim=0).clamp_min(1)[:, None]
+    X = (rows.X.unsqueeze(-3) - mean.unsqueeze(-2)) * rows.shares.mT.unsqueeze(-1)
+    gram = X.mT @ X
+    ridge = 0.05 * gram.diagonal(dim1=-2, dim2=-1).mean(dim=-1).clamp_min(1e-6)
+    centred = (rows.y - rows.y.sum(dim=0) / rows.shares.sum(dim=0).clamp_min(1)) / rows.spread * rows.shares
+    gram = gram + ridge[:, None, None] * torch.eye(d, dtype=gram.dtype)
+    slopes = torch.linalg.solve(gram, (X.mT @ centred.mT.unsqueeze(-1)).squeeze(-1))
+    sides = [(starts, slopes)] + ([(_MIRRORED, -slopes)] if rows.law.mirrored else [])
+    found = [
+        rows.law.flat(rows.law.init(d, m, seed=seed, starts=count, own=rows.own, slopes=side)) for count, side in sides
+    ]
+    z = (torch.cat(found) - rows.centre) / rows.width
+    return torch.cat([z, z.new_zeros(*z.shape[:-1], 1)], dim=-1)
+
+
+def _search(rows: Rows, start: Tensor, upright: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Best parameters ``m x p``, log noise ``m`` and sign ``m``: all starts briefly, the best of them to the end."""
+    count, m, size = start.shape
+    metric = torch.arange(m)
+    sign = torch.ones(count, m, dtype=start.dtype)
+    sign[upright:] = -1.0
+    every = rows.take(metric.repeat(count))
+    every = replace(every, y=every.y * sign.flatten())
+    end = minimize(criterion(every), start.reshape(-1, size), max_evaluations=_SCREENING, tolerance=TOLERANCE)
+    best = (_rank(end.value.reshape(count, m), sign)[:_FINALISTS] * m + metric).flatten()
+    finalists, x, sign = every.take(best), end.x[best], sign.flatten()[best]
+    log_noise = NOISE_PRIOR[0] + NOISE_PRIOR[1] * x[:, -1]
+    z = refit(finalists, x[:, :-1], log_noise, evaluations=_FINAL)
+    value, _ = criterion(finalists)(torch.cat([z, x[:, -1:]], dim=-1), torch.arange(len(z)))
+    winner = _rank(value.reshape(-1, m), sign.reshape(-1, m))[0] * m + metric
+    return z[winner], log_noise[winner], sign[winner]
+
+
+def _rank(value: Tensor, sign: Tensor) -> Tensor:
+    """Order of the starts of each metric, ``s x m``, best first; a mirrored metric must be clearly better."""
+    value = torch.where(value.isfinite(), value, torch.inf) + _MIRROR_ODDS * (sign < 0)
+    return value.argsort(dim=0, stable=True)
+
+
+def _settled(rows: Rows, z: Tensor, log_noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Noise that counts the determined parameters, and the parameters that are best with it.
+
+    The noise is the one whose cut-off residuals are as large as they are expected to be (proposal 2 of [Huber1981]_).
+    """
+    for _ in range(_ROUNDS):
+        residuals = rows.residuals(z)
+        leverage, weight = leverages(rows, z, log_noise)
+        determined = (leverage * rows.shares).sum(dim=-2)
+        squares = (rows.shares * (weight * residuals).square()).sum(dim=-2) / HUBER_CUT + _LEAST_SQUARES
+        freedom = (rows.shares.sum(dim=-2) - determined).clamp_min(0.0) + 1.0
+        log_noise = 0.5 * torch.log(squares / freedom).clamp_min(2.0 * math.log(_MIN_NOISE))
+        z = refit(rows, z, log_noise)
+    return z, log_noise

@@ -1,0 +1,141 @@
+"""How well a surrogate predicts the runs of the record that it did not see."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from bomix import registry
+from bomix.problem import NATS_PER_TOKEN
+from bomix.strategies.acquisition import Aggregate
+from bomix.strategies.posterior import fitted, fitting_seed
+from bomix.surrogates.scores import Scores, score
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+    from torch import Tensor
+
+    from bomix.history import History
+    from bomix.polytope import Array
+    from bomix.problem import Problem
+    from bomix.protocols import Surrogate
+    from bomix.surrogates.heldout import HeldOut
+
+FOLDS = 10
+SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
+"""Names of the scores, each a variable over ``metric`` and, with ``objective_`` before it, a number."""
+
+
+def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> xr.Dataset:
+    """Predict each trial from the others, and score the predictions; confirmations neither teach nor test.
+
+    A model with a closed form leaves out one trial at a time, its hyperparameters from all; another is refitted
+    without each of ten parts of the trials in turn, repeats of a mixture in one part.
+
+    Args:
+        problem: Names, directions and objective.
+        history: What to learn from.
+        surrogate: How.
+        seed: The study's; the model is that of :func:`~bomix.strategies.posterior.predict`.
+
+    Returns:
+        Per trial ``observed``, ``mean``, ``sd`` (trial, metric) and ``objective_observed``, ``objective_mean``,
+        ``objective_sd`` (trial); the objective is lower for a better trial, whatever the metrics' directions. Every
+        name of :data:`SCORES` over (metric), and for the objective with ``objective_`` before it. ``sd`` is that of
+        a run, its noise included. Attributes ``surrogate``, ``method``, ``folds`` (0 for a closed form), ``repeats``
+        (trials whose mixture another trial has) and ``description``. NaN where a trial lacks a metric, and where a
+        score needs more trials.
+
+    Raises:
+        StudyError: No trial has come back yet.
+    """
+    from bomix.surrogates import heldout
+
+    aggregate = Aggregate.of(problem)
+    model, data = fitted(problem, history, surrogate, seed=seed)
+    held, folds = _held_out(problem, history, surrogate, model, data, seed=seed)
+    mean, sd = held.mean.numpy(), held.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt().numpy()
+    objective = [each.numpy() for each in heldout.weighted(held, aggregate.coefficients)]
+    observed, target = data.Y.numpy(), _objective(data.Y, aggregate)
+    by_metric = [score(observed[:, j], mean[:, j], sd[:, j]) for j in range(len(problem.metrics))]
+    of_objective = score(target, *objective)
+    kind = registry.kind_of("surrogate", type(surrogate))
+    again = heldout.repeats(data.X)
+    variables: dict[str, Any] = {
+        "observed": (("trial", "metric"), observed),
+        "mean": (("trial", "metric"), mean),
+        "sd": (("trial", "metric"), sd),
+        "objective_observed": ("trial", target),
+        "objective_mean": ("trial", objective[0]),
+        "objective_sd": ("trial", objective[1]),
+    }
+    for name in SCORES:
+        variables[name] = ("metric", [getattr(scores, name) for scores in by_metric])
+        variables[f"objective_{name}"] = getattr(of_objective, name)
+    return _labelled(
+        problem,
+        history,
+        variables,
+        {
+            "surrogate": kind,
+            "method": "refitted in folds" if folds else "closed form",
+            "folds": folds,
+            "repeats": again,
+            "description": _description(kind, len(data.X), folds, again),
+            "units": NATS_PER_TOKEN,
+        },
+    )
+
+
+def _held_out(
+    problem: Problem, history: History, surrogate: Surrogate, model: Model, data: SupervisedDataset, *, seed: int
+) -> tuple[HeldOut, int]:
+    """Held-out predictions, and how many folds they took; 0 for a closed form."""
+    from bomix.surrogates import heldout
+    from bomix.surrogates.encoding import fit_context
+
+    if (closed := heldout.closed_form(model)) is not None:
+        return closed, 0
+    fit_seed = fitting_seed(history, seed=seed)
+    context = fit_context(problem, history)
+    folds = int(heldout.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
+    return heldout.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS), folds
+
+
+def _objective(Y: Tensor, aggregate: Aggregate) -> Array:
+    """The objective of ``n x m`` metrics, ``n``; NaN where a metric that counts is missing."""
+    import numpy as np
+
+    from bomix.objective import weighted_sum
+
+    return np.asarray(weighted_sum(Y.numpy(), np.asarray(aggregate.coefficients)))
+
+
+def _labelled(problem: Problem, history: History, variables: dict[str, Any], attrs: dict[str, str | int]) -> xr.Dataset:
+    import xarray as xr
+
+    return xr.Dataset(
+        variables,
+        {
+            "trial": [record.trial.id for record in history.observations],
+            "metric": list(problem.metric_names),
+            "unit": ("metric", [metric.unit for metric in problem.metrics]),
+            "direction": ("metric", [metric.direction for metric in problem.metrics]),
+        },
+        attrs,
+    )
+
+
+def _description(kind: str, n: int, folds: int, again: int) -> str:
+    """One sentence on how the predictions came about."""
+    if n == 1:
+        return f"{kind}: a single trial, predicted from none; there is nothing to judge by yet"
+    if folds == 0:
+        text = f"{kind}: closed form, each of {n} trials predicted from the other {n - 1}, hyperparameters from all"
+        return f"{text}; {again} of them repeat a mixture that the others show" if again else text
+    if folds == n:
+        return f"{kind}: refitted {n} times, each trial predicted from the other {n - 1}"
+    together = ", repeats of a mixture together" if again else ""
+    return f"{kind}: refitted in {folds} folds of {n} trials, each predicted from the other folds{together}"

@@ -1,0 +1,335 @@
+"""Covariance functions of many Gaussian processes at once, as pure functions of their hyperparameters.
+
+A covariance takes ``theta``, ``b x p`` hyperparameters on the scale where their prior is Gaussian (logarithms of what
+must be positive), and mixtures ``batch x 1 x n x d``, and gives ``batch x b x n x n'``. Nothing is stored but what
+the space and the metrics fix. The ``b`` processes are metrics, restarts or posterior samples, whatever is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.surrogates.encoding import Encoding
+
+Profile = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
+"""Squared distance in lengthscales to correlation and its derivative with respect to the squared distance."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the priors of a covariance depend on.
+
+    Attributes:
+        sample: ``r x d`` mixtures spread evenly over the space.
+        own: ``m`` positions of the metrics' own domains, -1 where a metric has none.
+    """
+
+    sample: Tensor
+    own: Tensor
+
+    @property
+    def d(self) -> int:
+        """Number of domains."""
+        return int(self.sample.shape[-1])
+
+    @property
+    def m(self) -> int:
+        """Number of metrics."""
+        return len(self.own)
+
+
+class Prior(NamedTuple):
+    """Independent Gaussian priors of the hyperparameters of ``m`` metrics, and where a search starts.
+
+    Attributes:
+        mean: ``m x p``.
+        sd: ``m x p``.
+        start: ``m x p``.
+    """
+
+    mean: Tensor
+    sd: Tensor
+    start: Tensor
+
+    @classmethod
+    def of(cls, m: int, count: int, mean: float, sd: float, start: float | None = None) -> Prior:
+        """The same prior for ``count`` hyperparameters of each metric."""
+        at = mean if start is None else start
+        rows = [torch.full((m, count), value, dtype=torch.float64) for value in (mean, sd, at)]
+        return cls(*rows)
+
+    @classmethod
+    def joined(cls, priors: Sequence[Prior]) -> Prior:
+        """Hyperparameters side by side."""
+        return cls(*(torch.cat(parts, dim=-1) for parts in zip(*priors, strict=True)))
+
+
+class Covariance(ABC):
+    """A family of covariance functions on the simplex.
+
+    Attributes:
+        prior: Of its ``p`` hyperparameters.
+    """
+
+    prior: Prior
+
+    @property
+    def size(self) -> int:
+        """Number of hyperparameters, ``p``."""
+        return int(self.prior.mean.shape[-1])
+
+    @abstractmethod
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """Covariance of two sets of mixtures.
+
+        Args:
+            theta: ``b x p``.
+            X: ``batch x 1 x n x d``.
+            Z: ``batch x 1 x n' x d``; ``X`` itself by default.
+            rows: ``b`` metrics that the rows of ``theta`` belong to; all metrics in turn by default.
+
+        Returns:
+            ``batch x b x n x n'``.
+        """
+
+    @abstractmethod
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d``."""
+
+
+class Stationary(Covariance):
+    """``k(w, v) = rho(sum_i (e_i(w) - e_i(v))^2 / l_i^2)`` with a lengthscale per domain.
+
+    Args:
+        profile: ``rho``.
+        encoding: ``e``.
+        frame: The space and the metrics.
+        ratio: Median of the lengthscales' log-normal prior, in typical distances of two mixtures.
+        spread: Standard deviation of the logarithm of a lengthscale.
+    """
+
+    def __init__(self, profile: Profile, encoding: Encoding, frame: Frame, ratio: float, spread: float) -> None:
+        self._profile, self._encoding = profile, encoding
+        reach = distance(encoding.transform(frame.sample))
+        self.prior = Prior.of(frame.m, frame.d, math.log(ratio * reach), spread, math.log(reach))
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        inverse, first = (-theta).exp().unsqueeze(-2), self._encoding.transform(X)
+        second = first if Z is None else self._encoding.transform(Z)
+        correlation: Tensor = _Scaled.apply(first, second, inverse, self._profile)  # type: ignore[no-untyped-call]
+        return correlation
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
+
+
+class EffectiveWeight(Covariance):
+    """A smooth function of the weight that counts for a metric, ``u = ln(e + sum_i t_i w_i)``.
+
+    ``k(w, v) = exp(-(u(w) - u(v))^2 / 2 l^2)``: what the power law of an effective weight says, without its shape.
+    A metric's own domain has ``t`` near one; the others count less, how much less is learnt.
+
+    Args:
+        frame: The space and the metrics.
+        share: Median of ``t`` of a domain that is not the metric's own.
+        spread: Standard deviation of ``ln t``.
+    """
+
+    def __init__(self, frame: Frame, share: float, spread: float) -> None:
+        m, d = frame.m, frame.d
+        shares = Prior.of(m, d, math.log(share), spread)
+        has = frame.own >= 0
+        rows, columns = torch.arange(m)[has], frame.own[has]
+        shares.mean[rows, columns], shares.sd[rows, columns], shares.start[rows, columns] = 0.0, _OWN_SPREAD, 0.0
+        self.prior = Prior.joined([shares, Prior.of(m, 1, _OFFSET[0], _OFFSET[1]), Prior.of(m, 1, 1.0, 0.7)])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        first = self._effective(theta, X)
+        second = first if Z is None else self._effective(theta, Z)
+        apart = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
+        return torch.exp(-0.5 * apart.square())
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
+
+    def _effective(self, theta: Tensor, X: Tensor) -> Tensor:
+        """``batch x b x n`` logarithms of effective weights."""
+        counted = (X.clamp_min(0.0) @ theta[:, :-2].exp().unsqueeze(-1)).squeeze(-1)
+        return (counted + theta[:, -2:-1].exp()).log()
+
+
+class Linear(Covariance):
+    """``k(w, v) = (w - c) . (v - c) / s^2``: a plane through the weights, which keeps its slope outside the data.
+
+    Args:
+        frame: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        self._centre, self._reach = frame.sample.mean(dim=0), distance(frame.sample)
+        self.prior = Prior.of(frame.m, 0, 0.0, 1.0)
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        first = (X - self._centre) / self._reach
+        second = first if Z is None else (Z - self._centre) / self._reach
+        product = first @ second.mT
+        return product.expand(*product.shape[:-3], len(theta), *product.shape[-2:])
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        squares = ((X - self._centre) / self._reach).square().sum(dim=-1)
+        return squares.expand(*squares.shape[:-2], len(theta), squares.shape[-1])
+
+
+class Feature(Covariance):
+    """``k(w, v) = f_j(w) f_j(v)`` of a fixed feature per metric: a Gaussian prior on the feature's slope.
+
+    Args:
+        feature: ``batch x n x d`` weights to ``batch x n x m``.
+        frame: The space and the metrics.
+    """
+
+    def __init__(self, feature: Callable[[Tensor], Tensor], frame: Frame) -> None:
+        self._feature, self._m = feature, frame.m
+        self.prior = Prior.of(frame.m, 0, 0.0, 1.0)
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        first = self._values(theta, X, rows)
+        second = first if Z is None else self._values(theta, Z, rows)
+        return first.unsqueeze(-1) * second.unsqueeze(-2)
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return self._values(theta, X, None).square()
+
+    def _values(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:
+        """``batch x b x n``."""
+        metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
+        return self._feature(X.squeeze(-3)).mT[..., metrics, :]
+
+
+class Scaled(Covariance):
+    """A covariance times a variance with a log-normal prior.
+
+    Args:
+        base: What is scaled.
+        median: Median of the variance, of a metric that is standardised.
+        spread: Standard deviation of its logarithm.
+    """
+
+    def __init__(self, base: Covariance, median: float, spread: float) -> None:
+        self.base = base
+        m = len(base.prior.mean)
+        self.prior = Prior.joined([base.prior, Prior.of(m, 1, math.log(median), spread)])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        return self.base(theta[:, :-1], X, Z, rows=rows) * theta[:, -1].exp()[:, None, None]
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return self.base.diagonal(theta[:, :-1], X) * theta[:, -1:].exp()
+
+
+class Sum(Covariance):
+    """The sum of covariances, their hyperparameters side by side."""
+
+    def __init__(self, parts: Sequence[Covariance]) -> None:
+        self.parts = tuple(parts)
+        self.prior = Prior.joined([part.prior for part in self.parts])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        return self._total(theta, lambda part, own: part(own, X, Z, rows=rows))
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return self._total(theta, lambda part, own: part.diagonal(own, X))
+
+    def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
+        owned = theta.split([part.size for part in self.parts], dim=-1)
+        total, *rest = [value(part, own) for part, own in zip(self.parts, owned, strict=True)]
+        for more in rest:
+            total = total + more
+        return total
+
+
+def distance(encoded: Tensor) -> float:
+    """Root mean square distance of two points of an ``r x d`` sample: twice its total variance, under the root."""
+    # A space that is a single point has no distance; any scale will do there.
+    return max(float((2.0 * encoded.var(dim=0, unbiased=True).sum()).sqrt()), _LEAST_DISTANCE)
+
+
+def matern52(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """``(1 + r + r^2/3) exp(-r)``, ``r = sqrt(5 squared)``."""
+    r = (5.0 * squared).sqrt()
+    decay = torch.exp(-r)
+    return (1.0 + r + r.square() / 3.0) * decay, -(5.0 / 6.0) * (1.0 + r) * decay
+
+
+def matern32(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """``(1 + r) exp(-r)``, ``r = sqrt(3 squared)``."""
+    r = (3.0 * squared).sqrt()
+    decay = torch.exp(-r)
+    return (1.0 + r) * decay, -1.5 * decay
+
+
+def rbf(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """``exp(-squared / 2)``."""
+    value = torch.exp(-0.5 * squared)
+    return value, -0.5 * value
+
+
+PROFILES: dict[str, Profile] = {"matern52": matern52, "matern32": matern32, "rbf": rbf}
+
+_LEAST_DISTANCE = 0.01
+_OWN_SPREAD = 0.3
+_OFFSET = (-4.0, 1.0)
+
+
+class _Scaled(torch.autograd.Function):
+    """A profile of scaled squared distances, with a gradient that needs products of matrices only.
+
+    With ``M = G * rho'``, ``dL/dx_i = 2 a^2 (x_i sum_j M_ij - sum_j M_ij z_j)`` and
+    ``dL/da = 2 a sum_ij M_ij (x_i - z_j)^2`` for ``a = 1 / l``; no tensor ``n x n' x d`` is ever formed.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, X: Tensor, Z: Tensor, inverse: Tensor, profile: Profile) -> Tensor:
+        first, second = X * inverse, Z * inverse
+        squared = first.square().sum(-1).unsqueeze(-1) + second.square().sum(-1).unsqueeze(-2)
+        squared = (squared - 2.0 * first @ second.mT).clamp_min_(0.0)
+        value, slope = profile(squared)
+        ctx.save_for_backward(X, Z, inverse, slope)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        X, Z, inverse, slope = ctx.saved_tensors
+        moved = gradients[0] * slope
+        rows, columns = moved.sum(dim=-1).unsqueeze(-1), moved.sum(dim=-2).unsqueeze(-1)
+        onto = moved @ Z
+        grad_X = grad_Z = grad_inverse = None
+        if ctx.needs_input_grad[0]:
+            grad_X = (2.0 * inverse.square() * (rows * X - onto)).sum_to_size(X.shape)
+        if ctx.needs_input_grad[1]:
+            grad_Z = (2.0 * inverse.square() * (columns * Z - moved.mT @ X)).sum_to_size(Z.shape)
+        if ctx.needs_input_grad[2]:
+            apart = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
+            grad_inverse = (2.0 * inverse * apart.unsqueeze(-2)).sum_to_size(inverse.shape)
+        return grad_X, grad_Z, grad_inverse, None

@@ -1,0 +1,135 @@
+"""Exact Gaussian processes on the standardised scale: one covariance family, ``s`` draws of hyperparameters.
+
+``(L_j(w) - offset_j) / scale_j = mu_j + g_j(w) + noise``, ``g_j ~ GP(0, k_theta_j)``. Each metric is the mixture of
+its draws, of which its mean and covariance are given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from bomix.surrogates.correlation import leave_one_out
+from bomix.surrogates.fitting import LogMarginal, noisy_factor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.surrogates.covariances import Covariance
+    from bomix.surrogates.fitting import Noise
+
+_MIN_VARIANCE = 1e-14
+
+
+class ExactGPs:
+    """The posterior of ``m`` metrics under one family of covariances.
+
+    Args:
+        covariance: The family.
+        noise: Of a run.
+        theta: ``s x m x p`` hyperparameters, those of the noise last.
+        X: ``batch x n x d`` weights.
+        targets: ``batch x m x n`` standardised metrics, NaN where missing.
+        means: ``s x m`` constant means; None takes the best for these data.
+        known: ``m x n`` noise variances of the runs where they are known from elsewhere.
+    """
+
+    def __init__(
+        self,
+        covariance: Covariance,
+        noise: Noise,
+        theta: Tensor,
+        X: Tensor,
+        targets: Tensor,
+        *,
+        means: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> None:
+        self.covariance, self.noise, self.theta, self.X, self.targets = covariance, noise, theta, X, targets
+        self._draws, self._metrics = theta.shape[:2]
+        self._known = known
+        self._kernel_theta, self._noise_theta = theta.flatten(0, 1).split([covariance.size, noise.size], dim=-1)
+        repeated = self._repeated(targets)
+        self._seen = ~repeated.isnan()
+        matrix = covariance(self._kernel_theta, X.unsqueeze(-3))
+        matrix = matrix.expand(*self._seen.shape, X.shape[-2])
+        variances = noise(self._noise_theta, X) if known is None else self._repeated(known)
+        self._factor = noisy_factor(matrix, variances.expand(self._seen.shape), self._seen)
+        if means is None:
+            _, best = LogMarginal.apply(matrix, variances, repeated.nan_to_num(0.0), self._seen)  # type: ignore[no-untyped-call]
+            means = best.reshape(self._draws, self._metrics)
+        self.means = means
+        self._flat_means = means.flatten().unsqueeze(-1)
+        residual = torch.where(self._seen, repeated - self._flat_means, 0.0)
+        self._alpha = torch.cholesky_solve(residual.unsqueeze(-1), self._factor).squeeze(-1)
+
+    def marginals(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """Moments of every metric by itself.
+
+        Args:
+            X: ``batch x q x d`` weights.
+            noise: Whether the noise of a new run is part of it.
+
+        Returns:
+            Means ``batch x m x q`` and covariances ``batch x m x q x q``.
+        """
+        points, q = X.unsqueeze(-3), X.shape[-2]
+        across = self.covariance(self._kernel_theta, self.X.unsqueeze(-3), points)
+        if not self._seen.all():
+            across = across * self._seen.unsqueeze(-1)
+        mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
+        explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
+        if q == 1:
+            prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
+            covariance = (prior - explained.square().sum(dim=-2, keepdim=True)).clamp_min(_MIN_VARIANCE)
+        else:
+            covariance = self.covariance(self._kernel_theta, points) - explained.mT @ explained
+        if noise is True:
+            covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
+        return self._pooled(mean, covariance)
+
+    def leave_one_out(self) -> tuple[Tensor, Tensor]:
+        """Predictions of each run from the others, hyperparameters as they are.
+
+        Returns:
+            Means and variances ``batch x m x n``, noise included; of the prior's mean where the trial lacks the metric.
+        """
+        diagonal = torch.cholesky_inverse(self._factor).diagonal(dim1=-2, dim2=-1)
+        residual, variance = leave_one_out(diagonal, self._alpha)
+        mean = torch.where(self._seen, self._repeated(self.targets) - residual, self._flat_means)
+        if not self._seen.all():
+            free_mean, free = self._predicted_at_training()
+            mean, variance = torch.where(self._seen, mean, free_mean), torch.where(self._seen, variance, free)
+        mean, variance = self._unflat(mean, -2), self._unflat(variance, -2)
+        pooled = mean.mean(dim=-3)
+        return pooled, variance.mean(dim=-3) + (mean - pooled.unsqueeze(-3)).square().mean(dim=-3)
+
+    def conditioned(self, X: Tensor, targets: Tensor) -> ExactGPs:
+        """The same hyperparameters and means given all of ``batch x n x d`` weights and ``batch x m x n`` targets."""
+        return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means)
+
+    def _predicted_at_training(self) -> tuple[Tensor, Tensor]:
+        """Means and variances ``batch x b x n`` at the training mixtures, for metrics that a trial lacks."""
+        points = self.X.unsqueeze(-3)
+        across = self.covariance(self._kernel_theta, points) * self._seen.unsqueeze(-1)
+        mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
+        explained = torch.linalg.solve_triangular(self._factor, across, upper=False).square().sum(dim=-2)
+        variance = self.covariance.diagonal(self._kernel_theta, points) - explained
+        return mean, variance.clamp_min(_MIN_VARIANCE) + self.noise(self._noise_theta, self.X)
+
+    def _repeated(self, values: Tensor) -> Tensor:
+        """``batch x m x n`` of the metrics as ``batch x (s m) x n`` of the processes."""
+        return values.repeat(*[1] * (values.dim() - 2), self._draws, 1)
+
+    def _unflat(self, values: Tensor, dim: int) -> Tensor:
+        return values.unflatten(dim, (self._draws, self._metrics))
+
+    def _pooled(self, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        if self._draws == 1:
+            return mean, covariance
+        means, covariances = self._unflat(mean, -2), self._unflat(covariance, -3)
+        pooled = means.mean(dim=-3)
+        apart = means - pooled.unsqueeze(-3)
+        between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
+        return pooled, covariances.mean(dim=-4) + between

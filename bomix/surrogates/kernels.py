@@ -1,0 +1,151 @@
+"""Kernels as they stand in a study file; :mod:`bomix.surrogates.covariances` computes them.
+
+A kernel is a frozen spec with one method, ``bind(frame) -> Covariance``, which fixes what depends on the space and
+the metrics: the scale of its priors. Metrics are standardised, so a variance of one is that of all a metric's losses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bomix.errors import Fault
+from bomix.protocols import Kernel
+
+if TYPE_CHECKING:
+    from bomix.surrogates.covariances import Covariance, Frame
+
+Encoded = Literal["sqrt", "log", "power", "raw"]
+Shape = Literal["matern52", "matern32", "rbf"]
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """A lengthscale per domain on encoded weights, of variance one.
+
+    Attributes:
+        shape: How correlation falls with distance.
+        encoding: What is seen of a weight: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or ``w``.
+        eps: The offset, a share; None takes the encoding's default.
+        power: Exponent of the encoding ``power``.
+        lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two mixtures of the space.
+        spread: Standard deviation of a lengthscale's logarithm.
+    """
+
+    shape: Shape = "matern52"
+    encoding: Encoded = "log"
+    eps: float | None = None
+    power: float = 0.25
+    lengthscale: float = 10.0
+    spread: float = 1.73
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return encoding_faults(self.encoding, self.eps, self.power) + positive_faults(self, "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+        from bomix.surrogates.encoding import Encoding
+
+        encoding = Encoding(self.encoding, self.eps, self.power)
+        profile = covariances.PROFILES[self.shape]
+        return covariances.Stationary(profile, encoding, frame, self.lengthscale, self.spread)
+
+
+@dataclass(frozen=True)
+class EffectiveWeight:
+    """Smooth in ``u = ln(e + sum_i t_i w_i)``, the weight that counts for a metric, of variance one.
+
+    Attributes:
+        share: Median of ``t`` of a domain that is not the metric's own; that of its own is about one.
+        spread: Standard deviation of its logarithm.
+    """
+
+    share: float = 0.135
+    spread: float = 1.5
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "share", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+
+        return covariances.EffectiveWeight(frame, self.share, self.spread)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A plane through the raw weights, which keeps its slope outside the data."""
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+
+        return covariances.Linear(frame)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A kernel times a variance that is learnt.
+
+    Attributes:
+        of: The kernel.
+        variance: Median of the log-normal prior of its variance.
+        spread: Standard deviation of the variance's logarithm.
+    """
+
+    of: Kernel
+    variance: float = 1.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "variance", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+
+        return covariances.Scaled(self.of.bind(frame), self.variance, self.spread)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of kernels, as a rule each scaled.
+
+    Attributes:
+        of: Two kernels or more.
+    """
+
+    of: tuple[Kernel, ...]
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return [] if self.of else [Fault("of", "no kernel to sum; name at least one")]
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+
+        return covariances.Sum([kernel.bind(frame) for kernel in self.of])
+
+
+def encoding_faults(encoding: str, eps: float | None, power: float) -> list[Fault]:
+    """What is wrong with an encoding."""
+    found = []
+    if (eps is not None and eps < 0) or (eps == 0 and encoding != "raw"):
+        found.append(Fault("eps", f"eps is {eps}: gradients at zero need an offset above 0, 1e-4 say"))
+    if encoding == "power" and not 0 < power <= 1:
+        found.append(Fault("power", f"power is {power}; give a number above 0 and up to 1"))
+    return found
+
+
+def positive_faults(spec: object, *names: str) -> list[Fault]:
+    """Fields that must be above zero and are not."""
+    values = {name: getattr(spec, name) for name in names}
+    return [
+        Fault(name, f"{name} is {value}; give a positive number") for name, value in values.items() if not value > 0
+    ]
