@@ -31,6 +31,7 @@ COMPONENTS: Mapping[Any, str] = {
     protocols.Surrogate: "surrogate",
     protocols.Acquisition: "acquisition",
     protocols.Kernel: "kernel",
+    protocols.Mean: "mean",
 }
 """Protocol to registry group."""
 

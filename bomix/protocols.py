@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bomix.strategies.acquisition import Aggregate
     from bomix.surrogates.context import FitContext
     from bomix.surrogates.covariances import Covariance, Frame
+    from bomix.surrogates.means import Feature
     from bomix.training.tokenizer import Tokenizer
     from bomix.trial import Candidate, Result, Trial
 
@@ -83,6 +84,30 @@ class Kernel(Protocol):
 
     def bind(self, frame: Frame) -> Covariance:
         """The covariance function on a space, with the priors of its hyperparameters."""
+        ...
+
+
+@runtime_checkable
+class Mean(Protocol):
+    """What a Gaussian process is corrected from.
+
+    Attributes:
+        slope: Standard deviation of the prior of the feature's coefficient, whose mean is one.
+    """
+
+    @property
+    def slope(self) -> float:
+        """See above."""
+        ...
+
+    def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
+        """A prediction of every metric, in its own unit.
+
+        Args:
+            data: As in :meth:`Surrogate.fit`.
+            context: As there.
+            seed: Of everything random.
+        """
         ...
 
 

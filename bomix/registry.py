@@ -38,13 +38,26 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "surrogate": {
         "gp": "bomix.surrogates.gp:GP",
+        "law": "bomix.surrogates.law:LawRegression",
+        "bayesian_gp": "bomix.surrogates.bayesian:BayesianGP",
+        "bayesian_law": "bomix.surrogates.bayesian:BayesianLaw",
+        "ridge": "bomix.surrogates.regressors:Ridge",
+        "lightgbm": "bomix.surrogates.regressors:LightGBM",
+        "boosting": "bomix.surrogates.regressors:Boosting",
+        "empirical_mean": "bomix.surrogates.regressors:EmpiricalMean",
     },
     "kernel": {
         "stationary": "bomix.surrogates.kernels:Stationary",
         "effective_weight": "bomix.surrogates.kernels:EffectiveWeight",
         "linear": "bomix.surrogates.kernels:Linear",
+        "additive": "bomix.surrogates.kernels:Additive",
+        "isotropic": "bomix.surrogates.kernels:Isotropic",
+        "geometric": "bomix.surrogates.kernels:Geometric",
         "scaled": "bomix.surrogates.kernels:Scaled",
         "sum": "bomix.surrogates.kernels:Sum",
+    },
+    "mean": {
+        "law": "bomix.surrogates.means:LawMean",
     },
     "acquisition": {
         "log_ei": "bomix.strategies.acquisition:LogEI",

@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
     from bomix.surrogates.context import FitContext
 
-_SCREENING = 60
-_FINAL = 100
+_SCREENING = 30
+_FINAL = 60
 _FINALISTS = 2
 _MIRRORED = 2
 _MIRROR_ODDS = 3.0
+"""By how much a mirrored metric's log posterior must be better: losses, which bend the usual way, are the rule."""
 _ROUNDS = 4
-_MIN_NOISE = 1e-6
+_MIN_NOISE = 1e-4
 _LEAST_SQUARES = 1e-3
+"""Added to the sum of squares, so that a law that meets few runs exactly has noise left."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _search(rows: Rows, start: Tensor, upright: int) -> tuple[Tensor, Tensor, Te
     end = minimize(criterion(every), start.reshape(-1, size), max_evaluations=_SCREENING, tolerance=TOLERANCE)
     best = (_rank(end.value.reshape(count, m), sign)[:_FINALISTS] * m + metric).flatten()
     finalists, x, sign = every.take(best), end.x[best], sign.flatten()[best]
-    log_noise = NOISE_PRIOR[0] + NOISE_PRIOR[1] * x[:, -1]
+    log_noise = (NOISE_PRIOR[0] + NOISE_PRIOR[1] * x[:, -1]).clamp_min(math.log(_MIN_NOISE))
     z = refit(finalists, x[:, :-1], log_noise, evaluations=_FINAL)
     value, _ = criterion(finalists)(torch.cat([z, x[:, -1:]], dim=-1), torch.arange(len(z)))
     winner = _rank(value.reshape(-1, m), sign.reshape(-1, m))[0] * m + metric

@@ -18,13 +18,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from botorch.utils.datasets import SupervisedDataset
 from torch.func import jvp, vmap
 
 from bomix.laws.fit import Fit, FittedLaw
 from bomix.laws.rows import Rows, chunk, huber_weights, jacobian_of, precision_factor, refit
 from bomix.surrogates.correlation import shrunk_correlation
-from bomix.surrogates.folds import canonical_rows
-from bomix.surrogates.heldout import HeldOut, assign_folds
+from bomix.surrogates.folds import Prepared, prepare
+from bomix.surrogates.heldout import HeldOut
 from bomix.surrogates.joint import JointModel
 from bomix.surrogates.sampled import SampledModel
 
@@ -45,7 +46,7 @@ class Residuals:
     Attributes:
         predicted: ``n x m`` predictions of the runs, in the metrics' own units.
         inflation: ``m`` factors by which the linearised standard deviations are too small.
-        correlation: ``m x m`` of the residuals.
+        correlation: ``m x m`` of the residuals, in the law's units.
         error: ``m x m`` covariance of what the law leaves over, in the metrics' own units. Noise and misfit cannot be
             told apart by residuals: all of it counts as error of the law.
     """
@@ -128,14 +129,13 @@ class BootstrapLaw(SampledModel):
 
     Args:
         found: The fit.
-        Y: ``n x m`` metrics that it came from, NaN where missing.
         samples: Fits.
         seed: Of their weights, and of the folds that tell how far to trust them.
     """
 
-    def __init__(self, found: Fit, Y: Tensor, *, samples: int, seed: int) -> None:
+    def __init__(self, found: Fit, *, samples: int, seed: int) -> None:
         residuals = held_out_residuals(found, Linearised.about(found), seed=seed)
-        law = bootstrap(found, Y, samples=samples, seed=seed)
+        law = bootstrap(found, samples=samples, seed=seed)
         super().__init__(law, error=residuals.error, noise=torch.zeros_like(residuals.error))
         self.residuals, self._X = residuals, found.rows.X
 
@@ -168,17 +168,18 @@ def held_out_residuals(found: Fit, linear: Linearised, *, seed: int) -> Residual
     freedom = (count - used).clamp_min(_MIN_FREEDOM)
     known = best.unit != 0
     sd = torch.where(known, best.noise * inflation * (freedom / (freedom - 2.0)).sqrt(), best.noise)
-    error = correlation * sd * sd.unsqueeze(-1)
+    # The correlation is that of metrics in the law's units, whose sign may be another than the metric's own.
+    signed = sd.copysign(best.unit)
+    error = correlation * signed * signed.unsqueeze(-1)
     predicted = best.origin + best.unit * rows.spread * standardised
     return Residuals(predicted, inflation, correlation, error + _JITTER * torch.diag(error.diagonal()))
 
 
-def bootstrap(found: Fit, Y: Tensor, *, samples: int, seed: int) -> FittedLaw:
+def bootstrap(found: Fit, *, samples: int, seed: int) -> FittedLaw:
     """Fits to reweighted runs, the Bayesian bootstrap [Rubin1981]_, which leaves no run out entirely.
 
     Args:
         found: The fit, where the others start.
-        Y: ``n x m`` metrics that it came from, NaN where missing.
         samples: How many, ``s``.
         seed: Of the weights.
 
@@ -189,7 +190,7 @@ def bootstrap(found: Fit, Y: Tensor, *, samples: int, seed: int) -> FittedLaw:
     generator = torch.Generator().manual_seed(seed)
     drawn = -torch.log1p(-torch.rand(samples, len(rows.X), 1, generator=generator, dtype=torch.float64))
     # Drawn for the runs in an order that is theirs, so that the order in which they came changes nothing.
-    order = torch.as_tensor(canonical_rows(rows.X.numpy(), Y.numpy()))
+    order = torch.as_tensor(_prepared(rows, seed).rows)
     shares = torch.empty_like(drawn).index_copy(1, order, drawn) * rows.shares
     shares = shares / shares.sum(dim=-2, keepdim=True).clamp_min(1e-12) * rows.shares.sum(dim=-2)
     _, z = _refit_each(found, shares, _BOOTSTRAP_EVALUATIONS)
@@ -199,14 +200,24 @@ def bootstrap(found: Fit, Y: Tensor, *, samples: int, seed: int) -> FittedLaw:
 def _predicted_by_others(found: Fit, *, seed: int) -> Tensor:
     """Standardised predictions ``n x m``, each from a fit to the other folds; by all runs where there is one fold."""
     rows = found.rows
-    if len(rows.X) < 2:
+    prepared = _prepared(rows, seed)
+    if (count := prepared.count) < 2:
         return rows.predict(found.z) / rows.spread
-    fold = torch.as_tensor(assign_folds(rows.X, folds=FOLDS, seed=seed))
-    count = int(fold.max()) + 1
+    fold = torch.empty(len(rows.X), dtype=torch.long)
+    fold[torch.as_tensor(prepared.rows)] = torch.as_tensor(prepared.folds, dtype=torch.long)
     others = (fold != torch.arange(count).unsqueeze(-1)).unsqueeze(-1) * rows.shares
     each, z = _refit_each(found, others)
     predicted = (each.predict(z) / each.spread).reshape(len(fold), count, -1)
     return predicted[torch.arange(len(fold)), fold]
+
+
+def _prepared(rows: Rows, seed: int) -> Prepared:
+    """The runs in their own order, and their folds."""
+    (n, d), m = rows.X.shape, len(rows.own)
+    seen = rows.y.where(rows.shares > 0, torch.nan)
+    names = [f"w{index}" for index in range(d)], [f"y{index}" for index in range(m)]
+    data = SupervisedDataset(rows.X, seen.reshape(n, m), feature_names=names[0], outcome_names=names[1])
+    return prepare(data, folds=FOLDS, seed=seed)
 
 
 def _refit_each(found: Fit, shares: Tensor, evaluations: int = 40) -> tuple[Rows, Tensor]:

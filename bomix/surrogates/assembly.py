@@ -9,17 +9,18 @@ import torch
 
 from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
-from bomix.surrogates.covariances import Covariance, Frame
+from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
 from bomix.surrogates.gp import standardisation
 from bomix.surrogates.heldout import SAME
 from bomix.surrogates.independent import IndependentGPs
+from bomix.surrogates.means import Standardised
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
-    from bomix.protocols import Kernel
+    from bomix.protocols import Kernel, Mean
     from bomix.surrogates.context import FitContext
 
 _SPREAD_SAMPLES = 256
@@ -38,6 +39,7 @@ def fit_independent(
     context: FitContext,
     *,
     kernels: Sequence[Kernel],
+    mean: Mean | None,
     draws: int,
     restarts: int,
     noise: str,
@@ -48,7 +50,14 @@ def fit_independent(
     X, Y = data.X.double(), data.Y.double()
     frame = frame_of(context)
     offset, scale = standardisation(Y)
-    targets = ((Y - offset) / scale).mT
+    targets, feature, train_mean = (Y - offset) / scale, None, None
+    if mean is not None:
+        found = mean.feature(data, context=context, seed=seed)
+        feature = Standardised(found.predict, offset, scale)
+        with torch.no_grad():
+            train_mean = feature(X) if found.held_out is None else (found.held_out - offset) / scale
+            targets = targets - train_mean
+    targets = targets.mT
     known = known_noise(data, scale)
     level = repeat_variance(X, targets) if noise == "repeats" else None
     if known is not None:
@@ -59,6 +68,8 @@ def fit_independent(
     families = []
     for kernel in kernels:
         covariance: Covariance = kernel.bind(frame)
+        if feature is not None and mean is not None and mean.slope > 0:
+            covariance = Sum([covariance, Feature(feature, frame, mean.slope)])
         problem = fitting.Problem(covariance, noises, X, targets, known)
         found = fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling)
         with torch.no_grad():
@@ -72,6 +83,8 @@ def fit_independent(
             shares=shares,
             offset=offset,
             scale=scale,
+            mean=feature,
+            train_mean=train_mean,
             correlation=None if correlated else torch.eye(Y.shape[-1]).double(),
         )
 

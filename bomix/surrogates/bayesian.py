@@ -114,7 +114,7 @@ class BayesianLaw:
     method: Literal["nuts", "svi"] = "nuts"
     warmup: int = 128
     samples: int = 64
-    thinning: int = 4
+    thinning: int = 8
     chains: int = 4
     max_tree_depth: int = 6
     target_accept: float = 0.8

@@ -15,7 +15,7 @@ import numpy as np
 from bomix.surrogates.trees import Forest, Tree
 
 LARGEST_LEAF = 20
-"""LightGBM's own, with which [Liu2025]_ fitted 512 trials."""
+"""LightGBM's own default, the published setting."""
 
 _LEAF = -1
 _BIN = 3

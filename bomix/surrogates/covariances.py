@@ -11,17 +11,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+
+from bomix.surrogates.pairwise import Profile, scaled_profile
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.surrogates.encoding import Encoding
-
-Profile = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
-"""Squared distance in lengthscales to correlation and its derivative with respect to the squared distance."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,7 @@ class Stationary(Covariance):
         """See :class:`Covariance`."""
         inverse, first = (-theta).exp().unsqueeze(-2), self._encoding.transform(X)
         second = first if Z is None else self._encoding.transform(Z)
-        correlation: Tensor = _Scaled.apply(first, second, inverse, self._profile)  # type: ignore[no-untyped-call]
-        return correlation
+        return scaled_profile(first, second, inverse, self._profile)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """See :class:`Covariance`."""
@@ -196,15 +194,16 @@ class Linear(Covariance):
 
 
 class Feature(Covariance):
-    """``k(w, v) = f_j(w) f_j(v)`` of a fixed feature per metric: a Gaussian prior on the feature's slope.
+    """``k(w, v) = s^2 f_j(w) f_j(v)`` of a fixed feature per metric: its coefficient has the prior ``N(0, s^2)``.
 
     Args:
         feature: ``batch x n x d`` weights to ``batch x n x m``.
         frame: The space and the metrics.
+        slope: ``s``.
     """
 
-    def __init__(self, feature: Callable[[Tensor], Tensor], frame: Frame) -> None:
-        self._feature, self._m = feature, frame.m
+    def __init__(self, feature: Callable[[Tensor], Tensor], frame: Frame, slope: float) -> None:
+        self._feature, self._m, self._slope = feature, frame.m, slope
         self.prior = Prior.of(frame.m, 0, 0.0, 1.0)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
@@ -220,7 +219,7 @@ class Feature(Covariance):
     def _values(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:
         """``batch x b x n``."""
         metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
-        return self._feature(X.squeeze(-3)).mT[..., metrics, :]
+        return self._slope * self._feature(X.squeeze(-3)).mT[..., metrics, :]
 
 
 class Scaled(Covariance):
@@ -300,36 +299,3 @@ PROFILES: dict[str, Profile] = {"matern52": matern52, "matern32": matern32, "rbf
 _LEAST_DISTANCE = 0.01
 _OWN_SPREAD = 0.3
 _OFFSET = (-4.0, 1.0)
-
-
-class _Scaled(torch.autograd.Function):
-    """A profile of scaled squared distances, with a gradient that needs products of matrices only.
-
-    With ``M = G * rho'``, ``dL/dx_i = 2 a^2 (x_i sum_j M_ij - sum_j M_ij z_j)`` and
-    ``dL/da = 2 a sum_ij M_ij (x_i - z_j)^2`` for ``a = 1 / l``; no tensor ``n x n' x d`` is ever formed.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, X: Tensor, Z: Tensor, inverse: Tensor, profile: Profile) -> Tensor:
-        first, second = X * inverse, Z * inverse
-        squared = first.square().sum(-1).unsqueeze(-1) + second.square().sum(-1).unsqueeze(-2)
-        squared = (squared - 2.0 * first @ second.mT).clamp_min_(0.0)
-        value, slope = profile(squared)
-        ctx.save_for_backward(X, Z, inverse, slope)
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        X, Z, inverse, slope = ctx.saved_tensors
-        moved = gradients[0] * slope
-        rows, columns = moved.sum(dim=-1).unsqueeze(-1), moved.sum(dim=-2).unsqueeze(-1)
-        onto = moved @ Z
-        grad_X = grad_Z = grad_inverse = None
-        if ctx.needs_input_grad[0]:
-            grad_X = (2.0 * inverse.square() * (rows * X - onto)).sum_to_size(X.shape)
-        if ctx.needs_input_grad[1]:
-            grad_Z = (2.0 * inverse.square() * (columns * Z - moved.mT @ X)).sum_to_size(Z.shape)
-        if ctx.needs_input_grad[2]:
-            apart = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
-            grad_inverse = (2.0 * inverse * apart.unsqueeze(-2)).sum_to_size(inverse.shape)
-        return grad_X, grad_Z, grad_inverse, None

@@ -59,7 +59,7 @@ class Diagnostics:
             )
         if self.divergences:
             found.append(
-                f"{self.divergences} transitions diverged, so part of the posterior may be left out; raise target_accept"
+                f"{self.divergences} transitions diverged, so part of the posterior may be missing; raise target_accept"
             )
         return tuple(found)
 
@@ -146,7 +146,9 @@ def to_arviz(samples: Mapping[str, Any]) -> Any:
             import arviz
     except ImportError as error:
         raise BomixError("ArviZ is not installed; pip install 'bomix[diagnostics]'") from error
-    posterior = {"posterior": {name: np.asarray(values, dtype=float) for name, values in samples.items()}}
+    posterior: dict[str, Any] = {
+        "posterior": {name: np.asarray(values, dtype=float) for name, values in samples.items()}
+    }
     # Since its first major release ArviZ takes the groups as one mapping.
     is_first = arviz.__version__.startswith("0.")
     return arviz.from_dict(**posterior) if is_first else arviz.from_dict(posterior)
@@ -194,7 +196,7 @@ def _autocovariance(values: Array) -> Array:
     centred = values - values.mean(axis=1, keepdims=True)
     spectrum = np.fft.rfft(centred, n=2 * n, axis=1)
     products = np.fft.irfft(np.abs(spectrum) ** 2, n=2 * n, axis=1)[:, :n]
-    return np.asarray(products.mean(axis=0)) / n
+    return np.asarray(products.mean(axis=0) / n)
 
 
 def _worst(values: Mapping[str, float], *, largest: bool) -> tuple[str, float]:

@@ -56,10 +56,7 @@ class Encoding(InputTransform):
         Returns:
             ``batch x n x d`` encoded weights.
         """
-        if self.name == "raw":
-            return X
-        shifted = X.clamp_min(0.0) + self.eps
-        return shifted.log() if self.name == "log" else shifted**self.power
+        return encode(X, self.name, self.eps, self.power)
 
     def untransform(self, X: Tensor) -> Tensor:
         """The weights behind encoded ones."""
@@ -74,6 +71,21 @@ class Encoding(InputTransform):
             other.eps,
             other.power,
         )
+
+
+def encode(X: Tensor, name: EncodingName, eps: float | Tensor, power: float | Tensor) -> Tensor:
+    """Encode weights with an offset and a power that may differ between processes.
+
+    Args:
+        X: ``batch x n x d`` weights; rounding below zero is cut off.
+        name: As of :class:`Encoding`.
+        eps: The offset; a tensor broadcasts with ``X``.
+        power: The exponent of every encoding but ``raw`` and ``log``; a tensor broadcasts with ``X``.
+    """
+    if name == "raw":
+        return X
+    shifted = X.clamp_min(0.0) + eps
+    return shifted.log() if name == "log" else shifted**power
 
 
 _LEAST_DISTANCE = 0.01

@@ -75,11 +75,8 @@ class ExactGPs:
             Means ``batch x m x q`` and covariances ``batch x m x q x q``.
         """
         points, q = X.unsqueeze(-3), X.shape[-2]
-        across = self.covariance(self._kernel_theta, self.X.unsqueeze(-3), points)
-        if not self._seen.all():
-            across = across * self._seen.unsqueeze(-1)
-        mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
-        explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
+        across, explained = self._against(X)
+        mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
         if q == 1:
             prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
             covariance = (prior - explained.square().sum(dim=-2, keepdim=True)).clamp_min(_MIN_VARIANCE)
@@ -108,6 +105,20 @@ class ExactGPs:
     def conditioned(self, X: Tensor, targets: Tensor) -> ExactGPs:
         """The same hyperparameters and means given all of ``batch x n x d`` weights and ``batch x m x n`` targets."""
         return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means)
+
+    def _against(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Covariance with the training runs, ``batch x b x n x q``, as it is and divided by the factor."""
+        if self.X.dim() > 2:
+            across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), X.unsqueeze(-3)))
+            return across, torch.linalg.solve_triangular(self._factor, across, upper=False)
+        # One solve for all points: broadcasting would copy the factor for each of them.
+        points = X.reshape(1, -1, X.shape[-1])
+        across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), points))
+        explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
+        return tuple(part.unflatten(-1, X.shape[:-1]).movedim((0, 1), (-3, -2)) for part in (across, explained))
+
+    def _cut(self, across: Tensor) -> Tensor:
+        return across if self._seen.all() else across * self._seen.unsqueeze(-1)
 
     def _predicted_at_training(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x b x n`` at the training mixtures, for metrics that a trial lacks."""

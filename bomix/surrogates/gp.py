@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
-from bomix.protocols import Kernel
+from bomix.protocols import Kernel, Mean
 from bomix.surrogates.kernels import EffectiveWeight, Scaled, Stationary, Sum
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class GP:
 
     Attributes:
         kernels: What a metric may look like.
+        mean: What the processes are corrections of: a law, say; None for a constant.
         draws: Posterior draws of the hyperparameters, each a model of its own; 0 takes the best hyperparameters
             alone; None draws 8 up to 160 trials and optimises beyond.
         restarts: Starts of the search for the best hyperparameters, per metric; None takes 1 where draws follow,
@@ -47,6 +48,7 @@ class GP:
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
+    mean: Mean | None = None
     draws: int | None = None
     restarts: int | None = None
     noise: Literal["inferred", "growing", "repeats"] = "inferred"
@@ -85,6 +87,7 @@ class GP:
             data,
             context,
             kernels=self.kernels,
+            mean=self.mean,
             draws=draws,
             restarts=self.restarts or (1 if draws else 2),
             noise=self.noise,

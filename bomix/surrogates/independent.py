@@ -6,7 +6,7 @@ correlation between metrics, which separate processes say nothing about, comes f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +33,9 @@ class IndependentGPs(JointModel, FantasizeMixin):
         shares: ``f x m`` share of each family in each metric's belief, sum to one.
         offset: ``m``, added to the standardised scale's outputs.
         scale: ``m``, which multiplies them.
+        mean: ``batch x n x d`` weights to ``batch x n x m``, what the families are corrections of; zero by default.
+        train_mean: ``batch x n x m``, the same at the training runs, from a fit that has not seen them; the mean's
+            own values by default.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
     """
 
@@ -45,15 +48,19 @@ class IndependentGPs(JointModel, FantasizeMixin):
         shares: Tensor,
         offset: Tensor,
         scale: Tensor,
+        mean: Callable[[Tensor], Tensor] | None = None,
+        train_mean: Tensor | None = None,
         correlation: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.train_X, self.train_Y = train_X, train_Y
         self.families, self.shares = tuple(families), shares
-        self.offset, self.scale = offset, scale
+        self.offset, self.scale, self._mean = offset, scale, mean
+        self._train_mean = self._mean_at(train_X) if train_mean is None else train_mean
         if correlation is None:
-            mean, variance = self._held_out()
-            correlation = shrunk_correlation((self._standard(train_Y) - mean) / variance.sqrt())
+            predicted, variance = self._held_out()
+            corrections = self._corrections(train_Y, self._train_mean)
+            correlation = shrunk_correlation((corrections - predicted) / variance.sqrt())
         self.correlation = correlation
 
     @property
@@ -76,7 +83,7 @@ class IndependentGPs(JointModel, FantasizeMixin):
         if isinstance(noise, torch.Tensor):
             covariance = covariance + torch.diag_embed(noise.mT)
         covariance = covariance * self.scale.square()[:, None, None]
-        return self.offset + self.scale * mean.mT, joint_covariance(_factors(covariance), self.correlation)
+        return self._in_units(mean, self._mean_at(X)), joint_covariance(_factors(covariance), self.correlation)
 
     def condition_on_observations(self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any) -> IndependentGPs:
         """The same hyperparameters with more data, of the model's own noise.
@@ -89,13 +96,16 @@ class IndependentGPs(JointModel, FantasizeMixin):
         if noise is not None:
             raise UnsupportedError("IndependentGPs knows one noise per metric; leave out the argument 'noise'")
         train_X, train_Y = _append(self.train_X, X), _append(self.train_Y, Y)
+        train_mean = _append(self._train_mean, self._mean_at(X))
         return IndependentGPs(
             train_X,
             train_Y,
-            families=[family.conditioned(train_X, self._standard(train_Y)) for family in self.families],
+            families=[family.conditioned(train_X, self._corrections(train_Y, train_mean)) for family in self.families],
             shares=self.shares,
             offset=self.offset,
             scale=self.scale,
+            mean=self._mean,
+            train_mean=train_mean,
             correlation=self.correlation,
         )
 
@@ -104,7 +114,7 @@ class IndependentGPs(JointModel, FantasizeMixin):
         mean, variance = self._held_out()
         sd = self.scale * variance.sqrt().mT
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation
-        return HeldOut(self.offset + self.scale * mean.mT, covariance)
+        return HeldOut(self._in_units(mean, self._train_mean), covariance)
 
     def _held_out(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x m x n`` on the standardised scale."""
@@ -125,9 +135,17 @@ class IndependentGPs(JointModel, FantasizeMixin):
             covariance = covariance + share[i].unsqueeze(-1) * (within + between)
         return mean, covariance
 
-    def _standard(self, Y: Tensor) -> Tensor:
-        """``batch x n x m`` metrics as ``batch x m x n`` standardised ones."""
-        return ((Y - self.offset) / self.scale).mT
+    def _mean_at(self, X: Tensor) -> Tensor:
+        """The mean at ``batch x n x d`` weights, on the standardised scale."""
+        return X.new_zeros(*X.shape[:-1], self.num_outputs) if self._mean is None else self._mean(X)
+
+    def _corrections(self, Y: Tensor, mean: Tensor) -> Tensor:
+        """``batch x n x m`` metrics as ``batch x m x n`` standardised ones, the mean taken away."""
+        return ((Y - self.offset) / self.scale - mean).mT
+
+    def _in_units(self, corrections: Tensor, mean: Tensor) -> Tensor:
+        """The inverse: ``batch x m x n`` to ``batch x n x m``."""
+        return self.offset + self.scale * (corrections.mT + mean)
 
 
 def _factors(covariance: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Encoded = Literal["sqrt", "log", "power", "raw"]
 Shape = Literal["matern52", "matern32", "rbf"]
+Distance = Literal["hellinger", "jensen_shannon", "aitchison"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Stationary:
         power: Exponent of the encoding ``power``.
         lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two mixtures of the space.
         spread: Standard deviation of a lengthscale's logarithm.
+        learn_eps: Whether each metric learns an offset of its own, about the one above.
+        learn_power: Whether each metric learns a power of its own, about the one above.
     """
 
     shape: Shape = "matern52"
@@ -38,19 +41,125 @@ class Stationary:
     power: float = 0.25
     lengthscale: float = 10.0
     spread: float = 1.73
+    learn_eps: bool = False
+    learn_power: bool = False
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return encoding_faults(self.encoding, self.eps, self.power) + positive_faults(self, "lengthscale", "spread")
+        found = encoding_faults(self.encoding, self.eps, self.power) + positive_faults(self, "lengthscale", "spread")
+        if self.learn_eps and self.encoding == "raw":
+            found.append(Fault("learn_eps", "raw weights have no offset to learn; choose another encoding"))
+        if self.learn_power and self.encoding != "power":
+            found.append(Fault("learn_power", f"encoding {self.encoding} has no power to learn; choose 'power'"))
+        return found
 
     def bind(self, frame: Frame) -> Covariance:
         """See :class:`bomix.protocols.Kernel`."""
-        from bomix.surrogates import covariances
+        from bomix.surrogates import covariances, warped
         from bomix.surrogates.encoding import Encoding
 
         encoding = Encoding(self.encoding, self.eps, self.power)
+        profile, prior = covariances.PROFILES[self.shape], (self.lengthscale, self.spread)
+        if not (self.learn_eps or self.learn_power):
+            return covariances.Stationary(profile, encoding, frame, *prior)
+        return warped.Warped(profile, encoding, frame, *prior, offset=self.learn_eps, power=self.learn_power)
+
+
+@dataclass(frozen=True)
+class Additive:
+    """A function of each domain's weight alone, added up; in a :class:`Sum`, beside a kernel of all of them.
+
+    Attributes:
+        shape: How correlation falls with distance.
+        encoding: As of :class:`Stationary`.
+        eps: As of :class:`Stationary`.
+        power: As of :class:`Stationary`.
+        lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two weights of a domain.
+        spread: Standard deviation of a lengthscale's logarithm.
+        variance: What the medians of the domains' variances, log-normal a priori, sum to.
+        variance_spread: Standard deviation of a variance's logarithm.
+    """
+
+    shape: Shape = "matern52"
+    encoding: Encoded = "log"
+    eps: float | None = None
+    power: float = 0.25
+    lengthscale: float = 3.0
+    spread: float = 1.0
+    variance: float = 1.0
+    variance_spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        positive = positive_faults(self, "lengthscale", "spread", "variance", "variance_spread")
+        return encoding_faults(self.encoding, self.eps, self.power) + positive
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances, warped
+        from bomix.surrogates.encoding import Encoding
+
+        encoding = Encoding(self.encoding, self.eps, self.power)
+        prior = (self.lengthscale, self.spread, self.variance, self.variance_spread)
+        return warped.Additive(covariances.PROFILES[self.shape], encoding, frame, *prior)
+
+
+@dataclass(frozen=True)
+class Isotropic:
+    """One lengthscale on a distance between mixtures as a whole, of variance one.
+
+    Attributes:
+        distance: ``hellinger``, ``jensen_shannon`` (the root of the divergence) or ``aitchison`` (of centred
+            logarithms); of ``w + eps``.
+        shape: How correlation falls with distance.
+        eps: The offset, a share; None takes the distance's default.
+        lengthscale: Median of the lengthscale's log-normal prior, in typical distances of two mixtures of the space.
+        spread: Standard deviation of its logarithm.
+    """
+
+    distance: Distance = "hellinger"
+    shape: Shape = "matern52"
+    eps: float | None = None
+    lengthscale: float = 2.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return offset_faults(self.eps) + positive_faults(self, "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances, geometry
+
         profile = covariances.PROFILES[self.shape]
-        return covariances.Stationary(profile, encoding, frame, self.lengthscale, self.spread)
+        return geometry.Isotropic(profile, self.distance, self.eps, frame, self.lengthscale, self.spread)
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """A Matern kernel of the simplex's information geometry, that of a sphere, of variance one.
+
+    Attributes:
+        smoothness: How often what it describes can be differentiated, at least; large values approach heat flow.
+        eps: Added to every share before roots are taken; None takes 1e-4.
+        lengthscale: Median of the lengthscale's log-normal prior, in typical distances of two mixtures of the space.
+        spread: Standard deviation of its logarithm.
+    """
+
+    smoothness: float = 2.5
+    eps: float | None = None
+    lengthscale: float = 2.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return offset_faults(self.eps) + positive_faults(self, "smoothness", "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import geometry
+
+        return geometry.Geometric(self.smoothness, self.eps, frame, self.lengthscale, self.spread)
 
 
 @dataclass(frozen=True)
@@ -133,11 +242,16 @@ class Sum:
         return covariances.Sum([kernel.bind(frame) for kernel in self.of])
 
 
+def offset_faults(eps: float | None) -> list[Fault]:
+    """What is wrong with an offset."""
+    if eps is None or eps > 0:
+        return []
+    return [Fault("eps", f"eps is {eps}: gradients at zero need an offset above 0, 1e-4 say")]
+
+
 def encoding_faults(encoding: str, eps: float | None, power: float) -> list[Fault]:
     """What is wrong with an encoding."""
-    found = []
-    if (eps is not None and eps < 0) or (eps == 0 and encoding != "raw"):
-        found.append(Fault("eps", f"eps is {eps}: gradients at zero need an offset above 0, 1e-4 say"))
+    found = [] if encoding == "raw" and eps == 0 else offset_faults(eps)
     if encoding == "power" and not 0 < power <= 1:
         found.append(Fault("power", f"power is {power}; give a number above 0 and up to 1"))
     return found

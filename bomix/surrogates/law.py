@@ -79,4 +79,4 @@ class LawRegression:
             found = fit_rows(LAWS[self.form], X, Y, own, seed=seed, starts=self.starts)
             if self.uncertainty == "laplace":
                 return spread.LaplaceLaw(found, seed=seed)
-            return spread.BootstrapLaw(found, Y, samples=self.samples, seed=seed)
+            return spread.BootstrapLaw(found, samples=self.samples, seed=seed)

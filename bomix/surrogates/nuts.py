@@ -16,7 +16,7 @@ import torch
 from linear_operator.utils.errors import NanError, NotPSDError
 from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
-from pyro.infer.autoguide.initialization import init_to_median
+from pyro.infer.autoguide.initialization import init_to_median, init_to_value
 from pyro.ops.integrator import register_exception_handler
 from pyro.optim import ClippedAdam
 
@@ -25,6 +25,8 @@ from bomix.surrogates.determinism import deterministic
 if TYPE_CHECKING:
     from torch import Tensor
 
+BROKEN_MATRIX = (NanError, NotPSDError)
+"""What linear_operator raises where a covariance cannot be factorised."""
 _HANDLER = "bomix_broken_matrix"
 _INITIAL_DRAWS = 7
 
@@ -57,7 +59,9 @@ class Draws(NamedTuple):
     divergences: int
 
 
-def sample(model: Callable[[], None], walk: Walk, *, seed: int) -> Draws:
+def sample(
+    model: Callable[[], None], walk: Walk, *, seed: int, start: Callable[[], dict[str, Tensor]] | None = None
+) -> Draws:
     """Draw from the posterior of a Pyro model with NUTS [Hoffman2014]_.
 
     Chains that are to be independent are a dimension of the model's sites: copies of a posterior side by side are a
@@ -67,13 +71,15 @@ def sample(model: Callable[[], None], walk: Walk, *, seed: int) -> Draws:
         model: Its sample sites are continuous; positive ones are walked in their logarithm.
         walk: How long, and how.
         seed: Of the start and of the walk.
+        start: Gives the value of every site where the walk starts; the median of a few draws of the prior by default.
     """
     with contained(seed):
         kernel = NUTS(
             model,
+            max_plate_nesting=0,  # or Pyro runs the model on a draw of the prior, which may break it, to find out
             max_tree_depth=walk.max_tree_depth,
             target_accept_prob=walk.target_accept,
-            init_strategy=init_to_median(num_samples=_INITIAL_DRAWS),
+            init_strategy=init_to_value(values=start()) if start else init_to_median(num_samples=_INITIAL_DRAWS),
         )
         chain = MCMC(kernel, num_samples=walk.draws, warmup_steps=walk.warmup, disable_progbar=True)
         chain.run()
@@ -108,16 +114,16 @@ def variational(
 
 @contextmanager
 def contained(seed: int) -> Iterator[None]:
-    """One thread, a forked generator, a parameter store of its own.
+    """One thread, a forked generator, gradients, a parameter store of its own.
 
     Inside, linear algebra that meets NaN or a matrix that is not positive definite ends a transition as a divergence
     instead of the whole run: Pyro's first leaps are wild.
     """
     register_exception_handler(_HANDLER, _broken, warn_on_overwrite=False)
-    with deterministic(), pyro.get_param_store().scope(), pyro.validation_enabled(False):
+    with deterministic(), torch.enable_grad(), pyro.get_param_store().scope(), pyro.validation_enabled(False):
         torch.manual_seed(seed)
         yield
 
 
 def _broken(exception: Exception) -> bool:
-    return isinstance(exception, (NanError, NotPSDError))
+    return isinstance(exception, BROKEN_MATRIX)

@@ -13,6 +13,8 @@ References:
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import gpytorch
@@ -20,8 +22,9 @@ import pyro
 import torch
 from gpytorch.priors import HalfCauchyPrior, LogNormalPrior
 from linear_operator.utils.cholesky import psd_safe_cholesky
+from linear_operator.utils.warnings import NumericalWarning
 
-from bomix.surrogates.nuts import Walk, sample
+from bomix.surrogates.nuts import BROKEN_MATRIX, Walk, sample
 
 if TYPE_CHECKING:
     from gpytorch.priors import Prior
@@ -33,6 +36,7 @@ MIN_NOISE = 1e-4
 MEAN_VARIANCE = 1.0
 GLOBAL_SHRINKAGE = 0.1
 LENGTHSCALE_SPREAD = math.sqrt(3.0)
+_STARTS = 128
 
 
 class Lengthscales(NamedTuple):
@@ -80,10 +84,11 @@ class Matern52(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         """``-5/6 (1 + r) exp(-r)``."""
         r, decay = ctx.saved_tensors
-        return gradients[0] * (-5.0 / 6.0) * (1.0 + r) * decay
+        gradient: Tensor = gradients[0] * (-5.0 / 6.0) * (1.0 + r) * decay
+        return gradient
 
 
-class Draw(gpytorch.Module):
+class Draw(gpytorch.Module):  # type: ignore[misc]
     """Hyperparameters of ``c`` independent chains, with their priors, for GPyTorch's ``pyro_sample_from_prior``.
 
     Args:
@@ -136,7 +141,7 @@ def sparse_inverse_squares(tau: Tensor, local: Tensor, squared_reach: float) -> 
 
 
 def median(shape: tuple[int, int], d: int, lengthscales: Lengthscales) -> Hyperparameters:
-    """Medians of the priors, for ``s x m`` processes with a mean of zero: what holds where there is nothing to learn."""
+    """Medians of the priors for ``s x m`` processes of mean zero: what holds where there is nothing to learn."""
     ones = torch.ones(*shape, d, dtype=torch.float64)
     if lengthscales.kind == "plain":
         inverse = ones / (lengthscales.median * lengthscales.reach) ** 2
@@ -175,6 +180,18 @@ def observed(prior: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
     return cut + torch.diag_embed(torch.where(seen, noise.unsqueeze(-1), 1.0))
 
 
+def cholesky(matrix: Tensor) -> Tensor:
+    """Cholesky factors ``(...) x n x n``; jitter up to 1e-4 where that mends a matrix.
+
+    Raises:
+        NanError, NotPSDError: It does not, of linear_operator; Pyro's walk counts a divergence.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumericalWarning)
+        factor: Tensor = psd_safe_cholesky(matrix, jitter=1e-8, max_tries=5)
+    return factor
+
+
 def posterior_draws(
     encoded: Tensor, targets: Tensor, lengthscales: Lengthscales, walk: Walk, *, chains: int, seed: int
 ) -> tuple[dict[str, Tensor], int]:
@@ -201,17 +218,46 @@ def posterior_draws(
     values = targets.nan_to_num(0.0).mT
     constant = torch.full((m,), MEAN_VARIANCE, dtype=targets.dtype)
 
-    def model() -> None:
-        draw = module.pyro_sample_from_prior()
-        prior = kernel(squares, draw.inverse_squares, draw.outputscale, constant)
-        factor = psd_safe_cholesky(observed(prior.unflatten(-1, (n, n)), draw.noise + MIN_NOISE, seen))
+    def log_likelihood() -> Tensor:
+        prior = kernel(squares, module.inverse_squares, module.outputscale, constant)
+        factor = cholesky(observed(prior.reshape(chains, m, n, n), module.noise + MIN_NOISE, seen))
         whitened = torch.linalg.solve_triangular(factor, values.unsqueeze(-1).expand(chains, m, n, 1), upper=False)
-        half_log_determinant = factor.diagonal(dim1=-2, dim2=-1).log().sum()
-        pyro.factor("marginal_likelihood", -0.5 * whitened.square().sum() - half_log_determinant)
+        half_log_determinant = factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+        return -0.5 * whitened.square().sum(dim=(-2, -1)) - half_log_determinant
 
-    found = sample(model, walk, seed=seed)
+    def model() -> None:
+        module.pyro_sample_from_prior()
+        pyro.factor("likelihood", log_likelihood().sum())
+
+    found = sample(model, walk, seed=seed, start=lambda: _likely_start(module, log_likelihood))
     chainwise = {name.removesuffix("_prior"): value.transpose(0, 1) for name, value in found.values.items()}
     return chainwise, found.divergences
+
+
+def _likely_start(module: Draw, log_likelihood: Callable[[], Tensor]) -> dict[str, Tensor]:
+    """For each chain and metric one of many draws of the prior, drawn with the likelihood as its chance.
+
+    That is already a rough draw of the posterior: a walk that starts in a remote mode may not leave it.
+    """
+    best: dict[str, Tensor] = {}
+    record = torch.empty(0)
+    with torch.no_grad():
+        for _ in range(_STARTS):
+            drawn = pyro.poutine.trace(module.pyro_sample_from_prior).get_trace()
+            values = {name: drawn.nodes[name]["value"] for name in drawn.stochastic_nodes}
+            try:
+                likelihood = log_likelihood()
+            except BROKEN_MATRIX:
+                continue
+            # The largest of Gumbel variables about log weights falls on each with a chance in proportion to its weight.
+            score = likelihood - torch.log(-torch.log(torch.rand_like(likelihood)))
+            if best:
+                better = score > record
+                for name, value in values.items():
+                    values[name] = torch.where(better.reshape(*score.shape, *[1] * (value.ndim - 2)), value, best[name])
+                score = torch.maximum(score, record)
+            best, record = values, score
+    return best
 
 
 def hyperparameters(draws: dict[str, Tensor], lengthscales: Lengthscales) -> Hyperparameters:

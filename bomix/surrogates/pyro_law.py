@@ -18,7 +18,7 @@ from pyro.distributions import Normal
 
 from bomix.laws.fit import Fit, FittedLaw, fit_rows
 from bomix.laws.forms import LAWS, own_domains
-from bomix.laws.rows import NOISE_PRIOR, Rows, huber_weights, jacobian_of, precision_factor
+from bomix.laws.rows import NOISE_PRIOR, huber_weights, jacobian_of, precision_factor
 from bomix.surrogates.bayesian import draws_per_chain
 from bomix.surrogates.correlation import shrunk_correlation
 from bomix.surrogates.diagnostics import diagnose
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
+    from bomix.laws.rows import Rows
     from bomix.surrogates.bayesian import BayesianLaw
     from bomix.surrogates.context import FitContext
     from bomix.surrogates.diagnostics import Diagnostics
@@ -128,7 +129,7 @@ def whitening(found: Fit, active: Tensor) -> Tensor:
 
 def _drawn(spec: BayesianLaw, found: Fit, active: Tensor, seed: int) -> tuple[Draws, dict[str, Tensor], int]:
     """Draws ``samples x m x ...`` of the active metrics; all draws by chain, and divergences, where chains were run."""
-    rows = _active(found.rows, active)
+    rows = found.rows.take(active)
     best = torch.cat([found.z, found.log_noise.unsqueeze(-1)], dim=-1)[active]
     factor = whitening(found, active)
 
@@ -162,19 +163,6 @@ def log_density(rows: Rows, draws: Draws) -> Tensor:
     misfit = 0.5 * (rows.shares * ratio.square()).sum(dim=-2) + rows.shares.sum(dim=-2) * draws.log_noise
     about = (draws.log_noise - NOISE_PRIOR[0]) / NOISE_PRIOR[1]
     return -(misfit + 0.5 * draws.z.square().sum(dim=-1) + 0.5 * about.square())
-
-
-def _active(rows: Rows, active: Tensor) -> Rows:
-    """The runs for some metrics."""
-    return replace(
-        rows,
-        own=rows.own[active],
-        y=rows.y[:, active],
-        shares=rows.shares[:, active],
-        spread=rows.spread[active],
-        centre=rows.centre[active],
-        width=rows.width[active],
-    )
 
 
 def _leave_one_out(laws: FittedLaw, X: Tensor, Y: Tensor) -> tuple[Tensor, Tensor]:

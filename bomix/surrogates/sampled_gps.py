@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from linear_operator.utils.cholesky import psd_safe_cholesky
 
 from bomix.surrogates import pyro_gp
 from bomix.surrogates.bayesian import draws_per_chain
@@ -23,7 +22,7 @@ from bomix.surrogates.heldout import HeldOut
 from bomix.surrogates.importance import pooled_variables, truncated_shares
 from bomix.surrogates.joint import JointModel, pooled
 from bomix.surrogates.nuts import Walk
-from bomix.surrogates.pyro_gp import Hyperparameters, Lengthscales, kernel, observed
+from bomix.surrogates.pyro_gp import Hyperparameters, Lengthscales, cholesky, kernel, observed
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -75,7 +74,7 @@ class SampledGPs(JointModel):
         standard = ((train_Y - offset) / scale).mT
         self._seen = ~standard.isnan()
         prior = self._kernel(self._encoded, self._encoded)
-        self._factor = psd_safe_cholesky(observed(prior, hyperparameters.noise, self._seen))
+        self._factor = cholesky(observed(prior, hyperparameters.noise, self._seen))
         self._alpha = torch.cholesky_solve(standard.nan_to_num(0.0).unsqueeze(-1), self._factor).squeeze(-1)
         mean, variance = self._leave_one_out()
         residual = torch.where(self._seen, (standard - mean) / variance.sqrt(), torch.nan)
@@ -138,7 +137,7 @@ class SampledGPs(JointModel):
         return HeldOut(self.offset + self.scale * mean.mT, self.correlation * sd.unsqueeze(-1) * sd.unsqueeze(-2))
 
     def _leave_one_out(self) -> tuple[Tensor, Tensor]:
-        """Means and variances ``m x n`` on the standardised scale, noise included; defined where a metric is missing."""
+        """Means and variances ``m x n`` on the standardised scale, noise included; missing metrics are predicted."""
         standard = ((self.train_Y - self.offset) / self.scale).mT
         diagonal = torch.cholesky_inverse(self._factor).diagonal(dim1=-2, dim2=-1)
         residual, variance = leave_one_out(diagonal, self._alpha)
@@ -229,5 +228,4 @@ def _factor(covariance: Tensor) -> Tensor:
         return covariance.sqrt()
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach().clamp_min(_MIN_VARIANCE)
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
-    factor: Tensor = psd_safe_cholesky(covariance / scale + _JITTER * eye, max_tries=6)
-    return factor * scale.sqrt()
+    return cholesky(covariance / scale + _JITTER * eye) * scale.sqrt()

@@ -1,0 +1,117 @@
+"""Matrices over all pairs of mixtures that need more than products of matrices, in bounded memory.
+
+A sum over domains of a function of two weights has ``n x n' x d`` terms. They are formed for some rows at a time, and
+again in the backward pass, so that no more than one block of them is ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Profile = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
+"""Squared distance in lengthscales to correlation and its derivative with respect to the squared distance."""
+
+BLOCK = 2**20
+"""Numbers in one block: 8 MiB, which a processor's cache nearly holds."""
+
+
+def in_blocks(function: Callable[..., Tensor], rows: Tensor, *others: Tensor, width: int) -> Tensor:
+    """Compute a matrix some rows at a time.
+
+    Args:
+        function: Maps ``batch x k x d`` rows and ``others`` to ``batch x k x n'``; rows do not depend on each other.
+        rows: ``batch x n x d``.
+        others: What else the gradient goes to.
+        width: Numbers that one row takes on its way.
+
+    Returns:
+        ``batch x n x n'``.
+    """
+    size = max(1, BLOCK // max(width, 1))
+    if rows.shape[-2] <= size:
+        return function(rows, *others)
+    needed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (rows, *others))
+    blocks: list[Tensor] = [
+        checkpoint(function, part, *others, use_reentrant=False, preserve_rng_state=False)
+        if needed
+        else function(part, *others)
+        for part in rows.split(size, dim=-2)
+    ]
+    return torch.cat(blocks, dim=-2)
+
+
+def scaled_profile(X: Tensor, Z: Tensor, inverse: Tensor, profile: Profile) -> Tensor:
+    """A profile of scaled squared distances, ``rho(sum_i a_i^2 (x_i - z_i)^2)``.
+
+    Args:
+        X: ``batch x b x n x d``; ``b`` may be 1.
+        Z: ``batch x b x n' x d``.
+        inverse: ``b x 1 x d`` inverse lengthscales ``a``, or ``b x 1 x 1``.
+        profile: ``rho``.
+
+    Returns:
+        ``batch x b x n x n'``.
+    """
+    value: Tensor = _Scaled.apply(X, Z, inverse, profile)  # type: ignore[no-untyped-call]
+    return value
+
+
+def profiled(squared: Tensor, profile: Profile) -> Tensor:
+    """A profile of squared distances whose gradient is finite at distance zero."""
+    value: Tensor = _Profiled.apply(squared, profile)  # type: ignore[no-untyped-call]
+    return value
+
+
+class _Profiled(torch.autograd.Function):
+    """The profile's own derivative: that of a square root on the way would be infinite at zero."""
+
+    @staticmethod
+    def forward(ctx: Any, squared: Tensor, profile: Profile) -> Tensor:
+        value, slope = profile(squared)
+        ctx.save_for_backward(slope)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        return gradients[0] * slope, None
+
+
+class _Scaled(torch.autograd.Function):
+    """A profile of scaled squared distances, with a gradient that needs products of matrices only.
+
+    With ``M = G * rho'``, ``dL/dx_i = 2 a^2 (x_i sum_j M_ij - sum_j M_ij z_j)`` and
+    ``dL/da = 2 a sum_ij M_ij (x_i - z_j)^2`` for ``a = 1 / l``; no tensor ``n x n' x d`` is ever formed.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, X: Tensor, Z: Tensor, inverse: Tensor, profile: Profile) -> Tensor:
+        first, second = X * inverse, Z * inverse
+        squared = first.square().sum(-1).unsqueeze(-1) + second.square().sum(-1).unsqueeze(-2)
+        squared = (squared - 2.0 * first @ second.mT).clamp_min_(0.0)
+        value, slope = profile(squared)
+        ctx.save_for_backward(X, Z, inverse, slope)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        X, Z, inverse, slope = ctx.saved_tensors
+        moved = gradients[0] * slope
+        rows, columns = moved.sum(dim=-1).unsqueeze(-1), moved.sum(dim=-2).unsqueeze(-1)
+        onto = moved @ Z
+        grad_X = grad_Z = grad_inverse = None
+        if ctx.needs_input_grad[0]:
+            grad_X = (2.0 * inverse.square() * (rows * X - onto)).sum_to_size(X.shape)
+        if ctx.needs_input_grad[1]:
+            grad_Z = (2.0 * inverse.square() * (columns * Z - moved.mT @ X)).sum_to_size(Z.shape)
+        if ctx.needs_input_grad[2]:
+            apart = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
+            grad_inverse = (2.0 * inverse * apart.unsqueeze(-2)).sum_to_size(inverse.shape)
+        return grad_X, grad_Z, grad_inverse, None
