@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
 from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
+from bomix.surrogates.folds import canonical_rows
 from bomix.surrogates.gp import standardisation
 from bomix.surrogates.heldout import SAME
 from bomix.surrogates.independent import IndependentGPs
@@ -24,8 +26,15 @@ if TYPE_CHECKING:
     from bomix.surrogates.context import FitContext
 
 _SPREAD_SAMPLES = 256
-_WARMUP = 12
-_LEAPS = 8
+_MIN_TO_TAME = 5
+_ASTRAY = 12.0
+_NORMAL_MAD = 0.6745
+_FEW = 40
+_WALK = {True: fitting.Sampling(12, 40, 2, 8), False: fitting.Sampling(8, 12, 1, 8)}
+"""How hyperparameters are drawn up to :data:`_FEW` trials, where their posterior is wide and an evaluation cheap, and
+beyond."""
+
+logger = logging.getLogger(__name__)
 
 
 def frame_of(context: FitContext) -> Frame:
@@ -40,14 +49,26 @@ def fit_independent(
     *,
     kernels: Sequence[Kernel],
     mean: Mean | None,
-    draws: int,
+    draws: int | None,
     restarts: int,
     noise: str,
     correlated: bool,
     seed: int,
 ) -> IndependentGPs:
-    """Fit every metric under every kernel; see :class:`bomix.surrogates.gp.GP` for the arguments."""
-    X, Y = data.X.double(), data.Y.double()
+    """Fit every metric under every kernel.
+
+    Args:
+        data: As :meth:`bomix.surrogates.gp.GP.fit` gets it.
+        context: As there.
+        kernels: One family for each.
+        mean: What the processes are corrections of.
+        draws: Posterior draws of the hyperparameters; 0 for the best alone, None for as many as suit the trials.
+        restarts: Starts of the search.
+        noise: See :class:`bomix.surrogates.gp.GP`.
+        correlated: As there.
+        seed: Of starts and draws.
+    """
+    X, Y = data.X.double(), tamed(data.Y.double(), context.metrics)
     frame = frame_of(context)
     offset, scale = standardisation(Y)
     targets, feature, train_mean = (Y - offset) / scale, None, None
@@ -64,13 +85,19 @@ def fit_independent(
         level = torch.nanmean(known, dim=-1)
         known = torch.where(known.isnan(), level.nan_to_num(fitting.MIN_NOISE).unsqueeze(-1), known)
     noises = fitting.Noise(frame, growing=noise == "growing", level=level)
-    sampling = fitting.Sampling(draws, _WARMUP, 1, _LEAPS) if draws else None
+    sampling = None
+    if draws != 0:
+        walk = _WALK[len(X) <= _FEW]
+        sampling = walk if draws is None else walk._replace(draws=draws)
+    # Chains of draws carry rounding far: the order of the runs must not enter them.
+    order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
+    ordered = X[order], targets[:, order], None if known is None else known[:, order]
     families = []
     for kernel in kernels:
         covariance: Covariance = kernel.bind(frame)
         if feature is not None and mean is not None and mean.slope > 0:
             covariance = Sum([covariance, Feature(feature, frame, mean.slope)])
-        problem = fitting.Problem(covariance, noises, X, targets, known)
+        problem = fitting.Problem(covariance, noises, *ordered)
         found = fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling)
         with torch.no_grad():
             families.append(ExactGPs(covariance, noises, found.theta, X, targets, known=known))
@@ -87,6 +114,28 @@ def fit_independent(
             train_mean=train_mean,
             correlation=None if correlated else torch.eye(Y.shape[-1]).double(),
         )
+
+
+def tamed(Y: Tensor, metrics: Sequence[str]) -> Tensor:
+    """Losses of runs that went astray, pulled in: one diverged run would flatten all others.
+
+    Args:
+        Y: ``n x m``, NaN where missing.
+        metrics: Their names, for the log.
+
+    Returns:
+        The same with values further than 12 robust standard deviations from the median set there.
+    """
+    if len(Y) < _MIN_TO_TAME:
+        return Y
+    median = Y.nanmedian(dim=0).values
+    deviation = (Y - median).abs().nanmedian(dim=0).values / _NORMAL_MAD
+    reach = torch.where(deviation > 0, _ASTRAY * deviation, torch.inf).nan_to_num(torch.inf)
+    far = (Y - median).abs() > reach
+    for column in far.any(dim=0).nonzero().flatten().tolist():
+        wild = [f"{value:.4g}" for value in Y[far[:, column], column].tolist()]
+        logger.warning("metric '%s': %s lie far from all other runs and count as less", metrics[column], wild)
+    return torch.where(far, median + torch.sign(Y - median) * reach, Y)
 
 
 def known_noise(data: SupervisedDataset, scale: Tensor) -> Tensor | None:

@@ -141,7 +141,7 @@ class EffectiveWeight(Covariance):
     Args:
         frame: The space and the metrics.
         share: Median of ``t`` of a domain that is not the metric's own.
-        spread: Standard deviation of ``ln t``.
+        spread: Standard deviation of ``ln t``, also for the metric's own domain, whose median is one.
     """
 
     def __init__(self, frame: Frame, share: float, spread: float) -> None:
@@ -149,7 +149,7 @@ class EffectiveWeight(Covariance):
         shares = Prior.of(m, d, math.log(share), spread)
         has = frame.own >= 0
         rows, columns = torch.arange(m)[has], frame.own[has]
-        shares.mean[rows, columns], shares.sd[rows, columns], shares.start[rows, columns] = 0.0, _OWN_SPREAD, 0.0
+        shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
         self.prior = Prior.joined([shares, Prior.of(m, 1, _OFFSET[0], _OFFSET[1]), Prior.of(m, 1, 1.0, 0.7)])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
@@ -297,5 +297,4 @@ def rbf(squared: Tensor) -> tuple[Tensor, Tensor]:
 PROFILES: dict[str, Profile] = {"matern52": matern52, "matern32": matern32, "rbf": rbf}
 
 _LEAST_DISTANCE = 0.01
-_OWN_SPREAD = 0.3
 _OFFSET = (-4.0, 1.0)

@@ -105,12 +105,21 @@ class Found(NamedTuple):
 
 
 class Sampling(NamedTuple):
-    """How a posterior is sampled; see :func:`bomix.surrogates.hmc.sample`."""
+    """How a posterior is sampled; see :func:`bomix.surrogates.hmc.sample`.
 
-    draws: int = 12
-    warmup: int = 100
-    thinning: int = 5
-    leaps: int = 10
+    Attributes:
+        draws: Samples that are kept.
+        warmup: Trajectories before them.
+        thinning: Trajectories for each of them.
+        leaps: Steps of a trajectory.
+        climb: Evaluations of the search for the place where the chains begin, which need not be the very top.
+    """
+
+    draws: int
+    warmup: int
+    thinning: int
+    leaps: int
+    climb: int = 25
 
 
 def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None = None) -> Found:
@@ -124,10 +133,11 @@ def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None
     """
     prior, rng = problem.prior, np.random.default_rng(seed)
     starts = _starts(prior, restarts, rng)
-    theta, value, stuck = _best_of(problem, prior, starts)
+    evaluations = _EVALUATIONS if sampling is None else sampling.climb
+    theta, value, stuck = _best_of(problem, prior, starts, evaluations)
     if stuck.any():
         logger.info("%d fits never left their start; starting them elsewhere", int(stuck.sum()))
-        again, other, _ = _best_of(problem, prior, _random_starts(prior, max(restarts, 2), rng))
+        again, other, _ = _best_of(problem, prior, _random_starts(prior, max(restarts, 2), rng), evaluations)
         better = stuck & (other < value)
         theta, value = torch.where(better.unsqueeze(-1), again, theta), torch.where(better, other, value)
     if (failed := ~value.isfinite()).any():
@@ -247,12 +257,17 @@ def _random_starts(prior: Prior, count: int, rng: np.random.Generator) -> Tensor
     return prior.start + (torch.as_tensor(rng.normal(size=shape)) + common) * prior.sd.clamp_max(1.0)
 
 
-def _best_of(problem: Problem, prior: Prior, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _best_of(problem: Problem, prior: Prior, starts: Tensor, evaluations: int) -> tuple[Tensor, Tensor, Tensor]:
     """Best hyperparameters ``m x p`` over the starts, their ``m`` values, and which never moved though they should."""
     count, m, p = starts.shape
     metric = torch.arange(m).repeat(count)
     flat = starts.reshape(-1, p)
-    end = minimize(lambda at, rows: criterion(problem, prior, at, metric[rows]), flat, tolerance=_TOLERANCE)
+    end = minimize(
+        lambda at, rows: criterion(problem, prior, at, metric[rows]),
+        flat,
+        max_evaluations=evaluations,
+        tolerance=_TOLERANCE,
+    )
     moved = (end.x - flat).abs().amax(dim=-1) > _MOVED
     stuck = (~moved & (end.gradient.abs().amax(dim=-1) > _STEEP)).reshape(count, m)
     values = torch.where(end.value.isfinite(), end.value, torch.inf).reshape(count, m)
@@ -263,3 +278,4 @@ def _best_of(problem: Problem, prior: Prior, starts: Tensor) -> tuple[Tensor, Te
 _HELD = 1e-3
 _TINY = 1e-12
 _TOLERANCE = 1e-3
+_EVALUATIONS = 200

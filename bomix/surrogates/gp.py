@@ -20,10 +20,8 @@ DRAWS_UP_TO = 160
 """Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
 
 _E = 2.718281828459045
-MIXED_KERNELS: tuple[Kernel, ...] = (
-    Stationary(encoding="log"),
-    Sum((Scaled(Stationary(encoding="power"), variance=_E), Scaled(EffectiveWeight(), variance=_E))),
-)
+_JOINT = Scaled(Stationary(encoding="log"), variance=_E)
+MIXED_KERNELS: tuple[Kernel, ...] = (_JOINT, Sum((_JOINT, Scaled(EffectiveWeight(), variance=_E))))
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,14 @@ class GP:
 
     Each metric is standardised by its own mean and standard deviation and has its own hyperparameters and noise; the
     correlation between metrics comes from leave-one-out residuals. A metric without spread (a single trial,
-    constant values) keeps its mean and a standard deviation of one unit; a metric that no trial has is a prior of
-    mean zero and standard deviation one. Several kernels are several models, of which the belief is an equal mixture.
+    constant values) keeps its mean and is uncertain by a few units; one that no trial has is the same about zero.
+    Losses far from all others (a diverged run) are pulled in. Several kernels are several models, of which the belief is an equal mixture.
 
     Attributes:
         kernels: What a metric may look like.
         mean: What the processes are corrections of: a law, say; None for a constant.
         draws: Posterior draws of the hyperparameters, each a model of its own; 0 takes the best hyperparameters
-            alone; None draws 8 up to 160 trials and optimises beyond.
+            alone; None draws 12 up to 40 trials, 8 up to 160, and optimises beyond.
         restarts: Starts of the search for the best hyperparameters, per metric; None takes 1 where draws follow,
             else 2.
         noise: ``inferred`` the same everywhere, ``growing`` towards the vertices, or ``repeats``, the variance among
@@ -80,23 +78,18 @@ class GP:
         """
         from bomix.surrogates.assembly import fit_independent
 
-        draws = self.draws
-        if draws is None:
-            draws = DEFAULT_DRAWS if len(data.X) <= DRAWS_UP_TO else 0
+        draws = 0 if self.draws is None and len(data.X) > DRAWS_UP_TO else self.draws
         return fit_independent(
             data,
             context,
             kernels=self.kernels,
             mean=self.mean,
             draws=draws,
-            restarts=self.restarts or (1 if draws else 2),
+            restarts=self.restarts or (2 if draws == 0 else 1),
             noise=self.noise,
             correlated=self.correlated,
             seed=seed,
         )
-
-
-DEFAULT_DRAWS = 8
 
 
 def standardisation(Y: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from bomix.surrogates.heldout import HeldOut
 from bomix.surrogates.joint import JointModel
 
 if TYPE_CHECKING:
+    from botorch.sampling.base import MCSampler
     from torch import Tensor
 
     from bomix.surrogates.exact import ExactGPs
@@ -108,6 +109,12 @@ class IndependentGPs(JointModel, FantasizeMixin):
             train_mean=train_mean,
             correlation=self.correlation,
         )
+
+    def fantasize(self, X: Tensor, sampler: MCSampler, **_: Any) -> IndependentGPs:
+        """A batch of models, each given a draw of what runs of ``batch x q x d`` mixtures would measure."""
+        with torch.no_grad():
+            Y = sampler(self.posterior(X, observation_noise=True))
+        return self.condition_on_observations(X.expand(*Y.shape[:-2], *X.shape[-2:]), Y)
 
     def leave_one_out(self) -> HeldOut:
         """Each training mixture predicted from the others, hyperparameters and scales as they are."""

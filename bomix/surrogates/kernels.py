@@ -167,7 +167,7 @@ class EffectiveWeight:
     """Smooth in ``u = ln(e + sum_i t_i w_i)``, the weight that counts for a metric, of variance one.
 
     Attributes:
-        share: Median of ``t`` of a domain that is not the metric's own; that of its own is about one.
+        share: Median of ``t`` of a domain that is not the metric's own; that of its own is one.
         spread: Standard deviation of its logarithm.
     """
 

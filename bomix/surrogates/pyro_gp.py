@@ -223,7 +223,8 @@ def posterior_draws(
         factor = cholesky(observed(prior.reshape(chains, m, n, n), module.noise + MIN_NOISE, seen))
         whitened = torch.linalg.solve_triangular(factor, values.unsqueeze(-1).expand(chains, m, n, 1), upper=False)
         half_log_determinant = factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-        return -0.5 * whitened.square().sum(dim=(-2, -1)) - half_log_determinant
+        likelihood: Tensor = -0.5 * whitened.square().sum(dim=(-2, -1)) - half_log_determinant
+        return likelihood
 
     def model() -> None:
         module.pyro_sample_from_prior()
@@ -250,7 +251,7 @@ def _likely_start(module: Draw, log_likelihood: Callable[[], Tensor]) -> dict[st
             except BROKEN_MATRIX:
                 continue
             # The largest of Gumbel variables about log weights falls on each with a chance in proportion to its weight.
-            score = likelihood - torch.log(-torch.log(torch.rand_like(likelihood)))
+            score = likelihood.nan_to_num(-torch.inf) - torch.log(-torch.log(torch.rand_like(likelihood)))
             if best:
                 better = score > record
                 for name, value in values.items():

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bomix.surrogates.diagnostics import Diagnostics
 
 _LEARNING_RATE = 0.05
+_SLIVER = 1e-9
 
 
 class Draws(NamedTuple):
@@ -78,6 +79,12 @@ class BayesianLawModel(SampledModel):
         self.laws, self.correlation, self._held = laws, correlation, held
         self.samples: dict[str, Tensor] = {}
         self.diagnostics: Diagnostics | None = None
+
+    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """See :class:`JointModel`; a sliver of error of their own carries points that the draws cannot tell apart."""
+        mean, covariance = super().moments(X, noise)
+        sliver = _SLIVER * covariance.diagonal(dim1=-2, dim2=-1).amax(dim=-1).detach()
+        return mean, covariance + sliver[..., None, None] * torch.eye(covariance.shape[-1], dtype=X.dtype)
 
     def leave_one_out(self) -> HeldOut:
         """Each training mixture predicted from the others: the draws, reweighted by how little they owe that trial."""

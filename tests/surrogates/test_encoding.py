@@ -10,7 +10,7 @@ from bomix.history import History
 from bomix.objective import Mean
 from bomix.problem import Metric, Problem
 from bomix.space import MixtureSpace
-from bomix.surrogates.encoding import ENCODINGS, Encoding, to_dataset, typical_distance
+from bomix.surrogates.encoding import ENCODINGS, Encoding, encode, to_dataset, typical_distance
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 
 
@@ -33,6 +33,16 @@ def test_formulas_in_train_and_eval_mode():
     ):
         torch.testing.assert_close(encoding.train()(X), expected)
         torch.testing.assert_close(encoding.eval()(X), expected)
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_each_process_may_see_weights_in_its_own_way(name):
+    X = torch.tensor([[0.0, 0.3, 0.7], [1.0, -1e-17, 0.0]], dtype=torch.float64)
+    eps, power = torch.tensor([1e-4, 1e-2]).double(), torch.tensor([0.25, 0.5]).double()
+    together = encode(X, name, eps[:, None, None], power[:, None, None])
+    for row in range(2):
+        alone = Encoding("power" if name == "sqrt" else name, eps[row].item(), power[row].item()).transform(X)
+        torch.testing.assert_close(together.expand(2, -1, -1)[row], alone)
 
 
 def test_it_survives_fantasies_of_a_botorch_model():
