@@ -35,6 +35,10 @@ class StudyError(BomixError):
     """A call that the state of the study does not allow."""
 
 
+class FitError(BomixError):
+    """No surrogate could be fitted to the trials."""
+
+
 class EvaluationError(BomixError):
     """A trial whose training failed, or too many of them; the command line exits with 1."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.errors import Fault
+from bomix.errors import Fault, FitError
 from bomix.protocols import Acquisition, Surrogate
 from bomix.strategies.acquisition import Aggregate, LogEI, objective_mean
 from bomix.strategies.design import Sobol
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 MIN_COMPLETED = 2
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,11 @@ class Bayesian:
         completed, pending = len(history.observations), len([r for r in history.pending if r.trial.origin != CONFIRM])
         if completed < MIN_COMPLETED or completed + pending < self.design_size(problem.space.dimension):
             return Sobol(self.anchors).ask(problem, history, 1, seed=seed)[0]
-        point = self._best(problem, history, seed)
+        try:
+            point = self._best(problem, history, seed)
+        except FitError as error:
+            logger.warning("%s; going on with the design", error)
+            return Sobol(self.anchors).ask(problem, history, 1, seed=seed)[0]
         return Candidate(problem.space.to_weights(point), self.acquisition.origin)
 
     def _best(self, problem: Problem, history: History, seed: int) -> Array:
@@ -94,11 +101,12 @@ class Bayesian:
         import torch
 
         from bomix.strategies.candidates import Search, optimize
+        from bomix.surrogates import robust
         from bomix.surrogates.encoding import fit_context, to_dataset
 
         fit_seed, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
         data = to_dataset(problem, history)
-        model = self.surrogate.fit(data, context=fit_context(problem, history), seed=fit_seed)
+        model = robust.fit(self.surrogate, data, context=fit_context(problem, history), seed=fit_seed)
         aggregate = Aggregate.of(problem)
         busy = problem.space.to_arrays(
             [r.trial.weights for r in (*history.pending, *history.failed) if r.trial.origin != CONFIRM]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bomix.protocols import Surrogate
     from bomix.trial import Weights
 
+_AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -101,14 +103,18 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     import xarray as xr
 
     model, _ = fitted(problem, history, surrogate, seed=seed)
+    transform, parts = Aggregate.of(problem).transform(), []
     with torch.no_grad():
-        X = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2)
-        posterior: Any = model.posterior(X, observation_noise=True)
-        objective = Aggregate.of(problem).transform()(posterior)
+        # In parts: covariances with all training runs of every draw of hyperparameters are large.
+        for X in torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE):
+            posterior: Any = model.posterior(X, observation_noise=True)
+            objective = transform(posterior)
+            parts.append((posterior.mean[:, 0], posterior.variance[:, 0], objective.mean, objective.variance))
+    mean, variance, objective_mean, objective_variance = (torch.cat(each) for each in zip(*parts, strict=True))
     return xr.Dataset(
         {
-            **_predicted("", ("candidate", "metric"), posterior.mean.squeeze(-2), posterior.variance.squeeze(-2)),
-            **_predicted("objective_", ("candidate",), objective.mean.flatten(), objective.variance.flatten()),
+            **_predicted("", ("candidate", "metric"), mean, variance),
+            **_predicted("objective_", ("candidate",), objective_mean.flatten(), objective_variance.flatten()),
         },
         {
             "candidate": np.arange(len(points)),
@@ -171,12 +177,15 @@ def fitted(problem: Problem, history: History, surrogate: Surrogate, *, seed: in
 
     Raises:
         StudyError: No trial has come back yet.
+        FitError: No surrogate could be fitted.
     """
+    from bomix.surrogates import robust
     from bomix.surrogates.encoding import fit_context, to_dataset
 
     history.require_observations()
     data = to_dataset(problem, history)
-    return surrogate.fit(data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed)), data
+    context, fit_seed = fit_context(problem, history), fitting_seed(history, seed=seed)
+    return robust.fit(surrogate, data, context=context, seed=fit_seed), data
 
 
 def fitting_seed(history: History, *, seed: int) -> int:

@@ -30,9 +30,6 @@ _MIN_TO_TAME = 5
 _ASTRAY = 12.0
 _NORMAL_MAD = 0.6745
 _FEW = 40
-_WALK = {True: fitting.Sampling(12, 40, 2, 8), False: fitting.Sampling(8, 12, 1, 8)}
-"""How hyperparameters are drawn up to :data:`_FEW` trials, where their posterior is wide and an evaluation cheap, and
-beyond."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +82,7 @@ def fit_independent(
         level = torch.nanmean(known, dim=-1)
         known = torch.where(known.isnan(), level.nan_to_num(fitting.MIN_NOISE).unsqueeze(-1), known)
     noises = fitting.Noise(frame, growing=noise == "growing", level=level)
-    sampling = None
-    if draws != 0:
-        walk = _WALK[len(X) <= _FEW]
-        sampling = walk if draws is None else walk._replace(draws=draws)
+    sampling = None if draws == 0 else walk(*X.shape, draws)
     # Chains of draws carry rounding far: the order of the runs must not enter them.
     order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
     ordered = X[order], targets[:, order], None if known is None else known[:, order]
@@ -114,6 +108,19 @@ def fit_independent(
             train_mean=train_mean,
             correlation=None if correlated else torch.eye(Y.shape[-1]).double(),
         )
+
+
+def walk(n: int, d: int, draws: int | None) -> fitting.Sampling:
+    """How hyperparameters are drawn: far where trials are few, since their posterior is wide and an evaluation cheap.
+
+    Args:
+        n: Trials.
+        d: Domains.
+        draws: How many to keep; None for 12 up to 40 trials, 8 beyond.
+    """
+    if n > _FEW:
+        return fitting.Sampling(draws or 8, warmup=12, thinning=1, leaps=8)
+    return fitting.Sampling(draws or 12, warmup=min(40, 8 + 2 * d), thinning=1 if d < 8 else 2, leaps=8)
 
 
 def tamed(Y: Tensor, metrics: Sequence[str]) -> Tensor:

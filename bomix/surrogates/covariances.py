@@ -261,7 +261,7 @@ class Sum(Covariance):
         return self._total(theta, lambda part, own: part.diagonal(own, X))
 
     def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
-        owned = theta.split([part.size for part in self.parts], dim=-1)
+        owned = theta.split_with_sizes([part.size for part in self.parts], dim=-1)
         total, *rest = [value(part, own) for part, own in zip(self.parts, owned, strict=True)]
         for more in rest:
             total = total + more

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from bomix.surrogates.covariances import Covariance, Frame, Prior, distance
-from bomix.surrogates.pairwise import Profile, in_blocks, profiled, scaled_profile
+from bomix.surrogates.pairwise import Profile, in_blocks, pairs, profiled, scaled_profile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,8 +128,7 @@ class Geometric(Covariance):
         def summed(points: Tensor, others: Tensor, factors: Tensor) -> Tensor:
             return torch.einsum("bn,...knij->...kbij", factors, gegenbauer(points @ others.mT, self._d)).squeeze(-4)
 
-        batch = second.shape[:-2].numel()
-        return in_blocks(summed, first, second, shares, width=LEVELS * second.shape[-2] * max(batch, 1))
+        return in_blocks(summed, first, second, shares, width=LEVELS * pairs(first, second))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """See :class:`Covariance`."""
@@ -168,9 +167,8 @@ def jensen_shannon(X: Tensor, Z: Tensor) -> Tensor:
         own, other = (0.5 * torch.xlogy(part, part).sum(dim=-1) for part in (rows, others))
         return own.unsqueeze(-1) + other.unsqueeze(-2) - torch.xlogy(middle, middle).sum(dim=-1)
 
-    batch = torch.broadcast_shapes(X.shape[:-2], Z.shape[:-2]).numel()
     # Rounding may leave a divergence of equal mixtures a hair below zero.
-    return in_blocks(sums, X, Z, width=Z.shape[-2] * Z.shape[-1] * max(batch, 1)).clamp_min(0.0)
+    return in_blocks(sums, X, Z, width=pairs(X, Z) * X.shape[-1]).clamp_min(0.0)
 
 
 def gegenbauer(cosine: Tensor, d: int) -> Tensor:

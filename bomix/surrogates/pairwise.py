@@ -6,11 +6,11 @@ again in the backward pass, so that no more than one block of them is ever in me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,14 +37,14 @@ def in_blocks(function: Callable[..., Tensor], rows: Tensor, *others: Tensor, wi
     size = max(1, BLOCK // max(width, 1))
     if rows.shape[-2] <= size:
         return function(rows, *others)
-    needed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (rows, *others))
-    blocks: list[Tensor] = [
-        checkpoint(function, part, *others, use_reentrant=False, preserve_rng_state=False)
-        if needed
-        else function(part, *others)
-        for part in rows.split(size, dim=-2)
-    ]
-    return torch.cat(blocks, dim=-2)
+    value: Tensor = _InBlocks.apply(function, -(-rows.shape[-2] // size), rows, *others)  # type: ignore[no-untyped-call]
+    return value
+
+
+def pairs(X: Tensor, Z: Tensor) -> int:
+    """In how many pairs one row of ``batch x n x d`` stands, over all of the batch that it makes with the other."""
+    batch = torch.broadcast_shapes(X.shape[:-2], Z.shape[:-2])  # type: ignore[no-untyped-call]
+    return int(math.prod(batch)) * int(Z.shape[-2])
 
 
 def scaled_profile(X: Tensor, Z: Tensor, inverse: Tensor, profile: Profile) -> Tensor:
@@ -67,6 +67,34 @@ def profiled(squared: Tensor, profile: Profile) -> Tensor:
     """A profile of squared distances whose gradient is finite at distance zero."""
     value: Tensor = _Profiled.apply(squared, profile)  # type: ignore[no-untyped-call]
     return value
+
+
+class _InBlocks(torch.autograd.Function):
+    """Blocks of rows, each computed again in the backward pass and forgotten before the next."""
+
+    @staticmethod
+    def forward(ctx: Any, function: Callable[..., Tensor], blocks: int, rows: Tensor, *others: Tensor) -> Tensor:
+        ctx.function, ctx.blocks = function, blocks
+        ctx.save_for_backward(rows, *others)
+        return torch.cat([function(part, *others) for part in rows.chunk(blocks, dim=-2)], dim=-2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, *others = ctx.saved_tensors
+        needed = ctx.needs_input_grad[2:]
+        totals = [torch.zeros_like(tensor) if need else None for tensor, need in zip(others, needed[1:], strict=True)]
+        of_rows, start = [], 0
+        for part in rows.chunk(ctx.blocks, dim=-2):
+            gradient = gradients[0].narrow(-2, start, part.shape[-2])
+            start += part.shape[-2]
+            at = [tensor.detach().requires_grad_(need) for tensor, need in zip((part, *others), needed, strict=True)]
+            with torch.enable_grad():
+                value = ctx.function(*at)
+            found = iter(torch.autograd.grad(value, [tensor for tensor in at if tensor.requires_grad], gradient))
+            if needed[0]:
+                of_rows.append(next(found))
+            totals = [total if total is None else total + next(found) for total in totals]
+        return None, None, torch.cat(of_rows, dim=-2) if needed[0] else None, *totals
 
 
 class _Profiled(torch.autograd.Function):

@@ -9,7 +9,7 @@ import torch
 
 from bomix.surrogates.covariances import Covariance, Frame, Prior, distance
 from bomix.surrogates.encoding import encode
-from bomix.surrogates.pairwise import Profile, in_blocks, profiled, scaled_profile
+from bomix.surrogates.pairwise import Profile, in_blocks, pairs, profiled, scaled_profile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,15 +114,14 @@ class Additive(Covariance):
         """See :class:`Covariance`."""
         first = self._encoding.transform(X)
         second = first if Z is None else self._encoding.transform(Z)
-        logarithms, variances = theta.split(X.shape[-1], dim=-1)
+        logarithms, variances = theta.chunk(2, dim=-1)
 
         def summed(points: Tensor, others: Tensor, inverse: Tensor, shares: Tensor) -> Tensor:
             apart = points.unsqueeze(-2) - others.unsqueeze(-3)
             values = profiled((apart * inverse[:, None, None, :]).square(), self._profile)
             return torch.einsum("...bijd,bd->...bij", values, shares)
 
-        batch = torch.broadcast_shapes(first.shape[:-3], second.shape[:-3]).numel()
-        width = len(theta) * batch * second.shape[-2] * X.shape[-1]
+        width = len(theta) * pairs(first, second) * X.shape[-1]
         return in_blocks(summed, first, second, (-logarithms).exp(), variances.exp(), width=width)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ ORDER = (2, 0, 3, 1)
 
 OPTIONS = {
     "gp": {"draws": 2},
+    "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},
     "bayesian_gp": {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 3},
     "bayesian_law": {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 3},
     "law": {"starts": 2, "samples": 8},
@@ -38,11 +39,12 @@ OPTIONS = {
 NEEDS = {"lightgbm": "lightgbm"}
 """Kind to the optional package that it stands on."""
 
-EXACT = {"gp": {"draws": 0}}
+EXACT = {"gp": {"draws": 0, "restarts": 1}}
 """Kind to options without draws, which columns that move do not carry elsewhere."""
 
-MOVES = {"bayesian_gp": 1.0, "bayesian_law": 1.0}
-"""Kind to how far its few draws may be carried, in standard deviations of the trials' losses, where columns move."""
+MOVES = {"bayesian_gp": 1.0, "bayesian_law": 1.0, "auto": 0.5}
+"""Kind to how far its few draws, or other folds, may carry it, in standard deviations of the trials' losses, where
+columns move."""
 
 every_kind = pytest.mark.parametrize("kind", sorted(registry.kinds("surrogate")))
 
@@ -144,8 +146,8 @@ def test_it_declares_what_it_can_do_and_a_study_file_can_say_it(kind):
     spec = spec_of(kind)
     assert isinstance(spec, protocols.Surrogate)
     assert type(spec).__dataclass_params__.frozen
-    assert isinstance(type(spec).differentiable, bool)
-    assert isinstance(type(spec).fantasizes, bool)
+    assert isinstance(spec.differentiable, bool)
+    assert isinstance(spec.fantasizes, bool)
     assert registry.kind_of("surrogate", type(spec)) == kind
     again, faults = config.build(type(spec), config.plain(spec))
     assert not faults
@@ -270,7 +272,7 @@ def test_defined_whatever_the_trials(kind, case):
         seen = values[~np.isnan(values)]
         if len(seen) == 0:
             torch.testing.assert_close(mean[..., metric], torch.zeros(3, 2, dtype=torch.float64))
-            torch.testing.assert_close(variance[..., metric], torch.ones(3, 2, dtype=torch.float64), rtol=0.1, atol=0.0)
+            assert ((variance[..., metric] > 0.5) & (variance[..., metric] < 16.0)).all(), "about one unit, or a few"
         elif np.ptp(seen) == 0.0:
             expected = torch.full((3, 2), seen[0], dtype=torch.float64)
             torch.testing.assert_close(mean[..., metric], expected, rtol=0.0, atol=0.3)
@@ -286,7 +288,7 @@ def test_a_metric_of_its_own_does_not_need_the_others(kind):
 
 @every_kind
 def test_gradients_are_those_of_finite_differences_on_faces_and_vertices(kind):
-    if not type(spec_of(kind)).differentiable:
+    if not spec_of(kind).differentiable:
         pytest.skip("declares that it has none")
     model = fitted(kind)
     X = torch.cat([torch.as_tensor(np.eye(D)[[0, 2]]), points(4)]).unsqueeze(-2)
@@ -313,7 +315,7 @@ def test_gradients_are_those_of_finite_differences_on_faces_and_vertices(kind):
 @every_kind
 @pytest.mark.parametrize("case", ["base", "one", "incomplete", "repeated"])
 def test_gradients_are_finite_at_the_trials_themselves(kind, case):
-    if not type(spec_of(kind)).differentiable:
+    if not spec_of(kind).differentiable:
         pytest.skip("declares that it has none")
     X = torch.as_tensor(CASES[case]()[0]).unsqueeze(0).requires_grad_()
     posterior = fitted(kind, case).posterior(X)
@@ -323,7 +325,7 @@ def test_gradients_are_finite_at_the_trials_themselves(kind, case):
 
 @every_kind
 def test_fantasies_where_they_are_declared(kind):
-    if not type(spec_of(kind)).fantasizes:
+    if not spec_of(kind).fantasizes:
         pytest.skip("declares that it has none")
     with torch.no_grad():
         fantasy = fitted(kind).fantasize(points(1), SobolQMCNormalSampler(torch.Size([4]), seed=0))
