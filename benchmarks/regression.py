@@ -92,9 +92,7 @@ def predicted(kind: str, train: Runs, rows: np.ndarray, points: list[torch.Tenso
     on_target = kind == "lightgbm on the target"
     Y = train.targets if on_target else train.losses
     names = TARGETS if on_target else train.metrics
-    data = SupervisedDataset(
-        train.weights[rows], Y[rows], feature_names=list(train.domains), outcome_names=list(names)
-    )
+    data = SupervisedDataset(train.weights[rows], Y[rows], feature_names=list(train.domains), outcome_names=list(names))
     context = FitContext(MixtureSpace(train.domains), names)
     started = time.process_time()
     model = spec_of(kind).fit(data, context=context, seed=0)
@@ -197,8 +195,10 @@ def run(kinds: list[str], sizes: list[str], folder: Path, results: Path, limit: 
             for subset in range(min(count, limit)):
                 if (kind, size, subset) in done:
                     continue
-                line = extrapolated(kind, subset, folder) if size == EXTRAPOLATION else unseen(
-                    kind, int(size), subset, folder
+                line = (
+                    extrapolated(kind, subset, folder)
+                    if size == EXTRAPOLATION
+                    else unseen(kind, int(size), subset, folder)
                 )
                 with results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"kind": kind, "size": size, "subset": subset, **line}) + "\n")
@@ -292,7 +292,11 @@ def figure(results: Path, path: Path) -> None:
     axes = drawn.subplots(1, 2)
     for axis, target in zip(axes, TARGETS, strict=True):
         for kind in dict.fromkeys(line["kind"] for line in lines):
-            points = [(n, *averaged(some, f"{target} 1m", "spearman")) for n in SUBSETS if (some := _some(lines, kind, str(n)))]
+            points = [
+                (n, *averaged(some, f"{target} 1m", "spearman"))
+                for n in SUBSETS
+                if (some := _some(lines, kind, str(n)))
+            ]
             if points:
                 n, rank, error = zip(*points, strict=True)
                 axis.errorbar(n, 100.0 - np.array(rank), yerr=error, marker="o", markersize=3, label=kind)

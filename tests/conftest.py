@@ -32,9 +32,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def short_walks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loops over many asks are about the loop: hyperparameters are drawn briefly there, at length in their own tests."""
+    """Tests of loops are about the loop: hyperparameters are drawn briefly there, at length in their own tests."""
     if {"surrogates", "conformance", "laws"} & set(request.path.parts) or "torch" not in sys.modules:
         return
     from bomix.surrogates import assembly, fitting
 
-    monkeypatch.setattr(assembly, "walk", lambda n, d, draws: fitting.Sampling(draws or 4, 4, 1, 4))
+    monkeypatch.setattr(assembly, "walk", lambda n, d, *, draws: fitting.Sampling(draws or 4, 4, 1, 4))

@@ -106,7 +106,7 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     transform, parts = Aggregate.of(problem).transform(), []
     with torch.no_grad():
         # In parts: covariances with all training runs of every draw of hyperparameters are large.
-        for X in torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE):
+        for X in torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE):  # type: ignore[no-untyped-call]
             posterior: Any = model.posterior(X, observation_noise=True)
             objective = transform(posterior)
             parts.append((posterior.mean[:, 0], posterior.variance[:, 0], objective.mean, objective.variance))

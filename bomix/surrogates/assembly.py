@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
-from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
+from bomix.surrogates.covariances import Feature, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
 from bomix.surrogates.folds import canonical_rows
 from bomix.surrogates.gp import standardisation
@@ -40,6 +40,45 @@ def frame_of(context: FitContext) -> Frame:
     return Frame(sample, own_domains(context.domains, context.metrics))
 
 
+class Standard(NamedTuple):
+    """Runs on the scale on which they are fitted.
+
+    Attributes:
+        X: ``n x d`` weights.
+        Y: ``n x m`` metrics, those gone astray pulled in.
+        offset: ``m``, taken away.
+        scale: ``m``, divided by.
+        targets: ``m x n`` standardised metrics less their mean.
+        mean: What the processes are corrections of, on the standardised scale; None for a constant.
+        train_mean: ``n x m``, the same at the runs, from a fit that has not seen them.
+        known: ``m x n`` noise variances of the runs where the data carry them.
+    """
+
+    X: Tensor
+    Y: Tensor
+    offset: Tensor
+    scale: Tensor
+    targets: Tensor
+    mean: Standardised | None
+    train_mean: Tensor | None
+    known: Tensor | None
+
+
+def standard(data: SupervisedDataset, context: FitContext, mean: Mean | None, seed: int) -> Standard:
+    """Standardise runs; arguments as those of :func:`fit_independent`."""
+    X, Y = data.X.double(), tamed(data.Y.double(), context.metrics)
+    offset, scale = standardisation(Y)
+    targets, function, train_mean = (Y - offset) / scale, None, None
+    if mean is not None:
+        feature = mean.feature(data, context=context, seed=seed)
+        function = Standardised(feature.predict, offset, scale)
+        with torch.no_grad():
+            train_mean = function(X) if feature.held_out is None else (feature.held_out - offset) / scale
+            targets = targets - train_mean
+    known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
+    return Standard(X, Y, offset, scale, targets.mT, function, train_mean, known)
+
+
 def fit_independent(
     data: SupervisedDataset,
     context: FitContext,
@@ -65,52 +104,51 @@ def fit_independent(
         correlated: As there.
         seed: Of starts and draws.
     """
-    X, Y = data.X.double(), tamed(data.Y.double(), context.metrics)
-    frame = frame_of(context)
-    offset, scale = standardisation(Y)
-    targets, feature, train_mean = (Y - offset) / scale, None, None
-    if mean is not None:
-        found = mean.feature(data, context=context, seed=seed)
-        feature = Standardised(found.predict, offset, scale)
-        with torch.no_grad():
-            train_mean = feature(X) if found.held_out is None else (found.held_out - offset) / scale
-            targets = targets - train_mean
-    targets = targets.mT
-    known = known_noise(data, scale)
-    level = repeat_variance(X, targets) if noise == "repeats" else None
-    if known is not None:
-        level = torch.nanmean(known, dim=-1)
-        known = torch.where(known.isnan(), level.nan_to_num(fitting.MIN_NOISE).unsqueeze(-1), known)
-    noises = fitting.Noise(frame, growing=noise == "growing", level=level)
-    sampling = None if draws == 0 else walk(*X.shape, draws)
+    runs, frame = standard(data, context, mean, seed), frame_of(context)
+    noises, known = noise_of(runs, frame, noise)
+    sampling = None if draws == 0 else walk(*runs.X.shape, draws=draws)
     # Chains of draws carry rounding far: the order of the runs must not enter them.
-    order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
-    ordered = X[order], targets[:, order], None if known is None else known[:, order]
+    order = torch.as_tensor(canonical_rows(runs.X.numpy(), runs.Y.numpy()))
+    ordered = runs.X[order], runs.targets[:, order], None if known is None else known[:, order]
     families = []
     for kernel in kernels:
-        covariance: Covariance = kernel.bind(frame)
-        if feature is not None and mean is not None and mean.slope > 0:
-            covariance = Sum([covariance, Feature(feature, frame, mean.slope)])
-        problem = fitting.Problem(covariance, noises, *ordered)
-        found = fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling)
+        covariance = kernel.bind(frame)
+        if runs.mean is not None and mean is not None and mean.slope > 0:
+            covariance = Sum([covariance, Feature(runs.mean, frame, mean.slope)])
+        found = fitting.fit(
+            fitting.Problem(covariance, noises, *ordered), restarts=restarts, seed=seed, sampling=sampling
+        )
         with torch.no_grad():
-            families.append(ExactGPs(covariance, noises, found.theta, X, targets, known=known))
-    shares = torch.full((len(families), Y.shape[-1]), 1.0 / len(families), dtype=torch.float64)
+            families.append(ExactGPs(covariance, noises, found.theta, runs.X, runs.targets, known=known))
+    m = frame.m
     with torch.no_grad():
         return IndependentGPs(
-            X,
-            Y,
+            runs.X,
+            runs.Y,
             families=families,
-            shares=shares,
-            offset=offset,
-            scale=scale,
-            mean=feature,
-            train_mean=train_mean,
-            correlation=None if correlated else torch.eye(Y.shape[-1]).double(),
+            shares=torch.full((len(families), m), 1.0 / len(families), dtype=torch.float64),
+            offset=runs.offset,
+            scale=runs.scale,
+            mean=runs.mean,
+            train_mean=runs.train_mean,
+            correlation=None if correlated else torch.eye(m, dtype=torch.float64),
         )
 
 
-def walk(n: int, d: int, draws: int | None) -> fitting.Sampling:
+def noise_of(runs: Standard, frame: Frame, kind: str) -> tuple[fitting.Noise, Tensor | None]:
+    """The noise of a run, and that of the runs in hand where it is known, ``m x n``.
+
+    A run whose noise is not known among others whose is has their mean.
+    """
+    if runs.known is None:
+        level = repeat_variance(runs.X, runs.targets) if kind == "repeats" else None
+        return fitting.Noise(frame, growing=kind == "growing", level=level), None
+    level = torch.nanmean(runs.known, dim=-1)
+    known = torch.where(runs.known.isnan(), level.nan_to_num(fitting.MIN_NOISE).unsqueeze(-1), runs.known)
+    return fitting.Noise(frame, growing=kind == "growing", level=level), known
+
+
+def walk(n: int, d: int, *, draws: int | None) -> fitting.Sampling:
     """How hyperparameters are drawn: far where trials are few, since their posterior is wide and an evaluation cheap.
 
     Args:
@@ -143,11 +181,6 @@ def tamed(Y: Tensor, metrics: Sequence[str]) -> Tensor:
         wild = [f"{value:.4g}" for value in Y[far[:, column], column].tolist()]
         logger.warning("metric '%s': %s lie far from all other runs and count as less", metrics[column], wild)
     return torch.where(far, median + torch.sign(Y - median) * reach, Y)
-
-
-def known_noise(data: SupervisedDataset, scale: Tensor) -> Tensor | None:
-    """``m x n`` noise variances on the standardised scale where the data carry them."""
-    return None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
 
 
 def repeat_variance(X: Tensor, targets: Tensor) -> Tensor:

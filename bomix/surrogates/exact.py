@@ -49,7 +49,9 @@ class ExactGPs:
         self.covariance, self.noise, self.theta, self.X, self.targets = covariance, noise, theta, X, targets
         self._draws, self._metrics = theta.shape[:2]
         self._known = known
-        self._kernel_theta, self._noise_theta = theta.flatten(0, 1).split([covariance.size, noise.size], dim=-1)
+        self._kernel_theta, self._noise_theta = theta.flatten(0, 1).split_with_sizes(
+            [covariance.size, noise.size], dim=-1
+        )
         repeated = self._repeated(targets)
         self._seen = ~repeated.isnan()
         matrix = covariance(self._kernel_theta, X.unsqueeze(-3))
@@ -115,7 +117,8 @@ class ExactGPs:
         points = X.reshape(1, -1, X.shape[-1])
         across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), points))
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
-        return tuple(part.unflatten(-1, X.shape[:-1]).movedim((0, 1), (-3, -2)) for part in (across, explained))
+        shape = (*across.shape[:-1], *X.shape[:-1])
+        return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
 
     def _cut(self, across: Tensor) -> Tensor:
         return across if self._seen.all() else across * self._seen.unsqueeze(-1)
@@ -134,7 +137,8 @@ class ExactGPs:
         return values.repeat(*[1] * (values.dim() - 2), self._draws, 1)
 
     def _unflat(self, values: Tensor, dim: int) -> Tensor:
-        return values.unflatten(dim, (self._draws, self._metrics))
+        parted: Tensor = values.unflatten(dim, (self._draws, self._metrics))  # type: ignore[no-untyped-call]
+        return parted
 
     def _pooled(self, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
         if self._draws == 1:

@@ -233,6 +233,7 @@ class LogMarginal(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, covariance: Tensor, noise: Tensor, targets: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Log marginal likelihoods and best means, ``b`` each."""
         factor = noisy_factor(covariance, noise, seen)
         there = seen.to(targets)
         solved = torch.cholesky_solve(torch.stack([targets * there, there], dim=-1), factor)
@@ -247,6 +248,7 @@ class LogMarginal(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of covariance and noise."""
         factor, alpha, there = ctx.saved_tensors
         outer = (alpha.unsqueeze(-1) * alpha.unsqueeze(-2)).sub_(torch.cholesky_inverse(factor))
         outer.mul_(0.5 * gradients[0][:, None, None])

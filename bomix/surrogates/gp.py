@@ -29,9 +29,10 @@ class GP:
     """Gaussian processes on the simplex, a mixture of families of kernels, hyperparameters drawn or optimised.
 
     Each metric is standardised by its own mean and standard deviation and has its own hyperparameters and noise; the
-    correlation between metrics comes from leave-one-out residuals. A metric without spread (a single trial,
-    constant values) keeps its mean and is uncertain by a few units; one that no trial has is the same about zero.
-    Losses far from all others (a diverged run) are pulled in. Several kernels are several models, of which the belief is an equal mixture.
+    correlation between metrics comes from leave-one-out residuals. Several kernels are several models, of which the
+    belief is an equal mixture. A metric without spread (a single trial, constant values) keeps its mean and is
+    uncertain by a few units; one that no trial has is the same about zero. Losses far from all others (a diverged
+    run) are pulled in.
 
     Attributes:
         kernels: What a metric may look like.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bomix.surrogates.exact import ExactGPs
 
 
-class IndependentGPs(JointModel, FantasizeMixin):
+class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
     """One Gaussian belief per metric, jointly Gaussian through a fixed correlation.
 
     Args:
@@ -110,7 +110,9 @@ class IndependentGPs(JointModel, FantasizeMixin):
             correlation=self.correlation,
         )
 
-    def fantasize(self, X: Tensor, sampler: MCSampler, **_: Any) -> IndependentGPs:
+    def fantasize(  # type: ignore[override]
+        self, X: Tensor, sampler: MCSampler, **_: Any
+    ) -> IndependentGPs:
         """A batch of models, each given a draw of what runs of ``batch x q x d`` mixtures would measure."""
         with torch.no_grad():
             Y = sampler(self.posterior(X, observation_noise=True))

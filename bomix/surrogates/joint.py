@@ -41,7 +41,7 @@ class JointModel(Model, ABC):
         """Each training mixture predicted from the others, where that needs no second fit; else None."""
         return None
 
-    def posterior(  # type: ignore[override]
+    def posterior(
         self,
         X: Tensor,
         output_indices: list[int] | None = None,

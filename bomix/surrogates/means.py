@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bomix.errors import Fault
 
@@ -62,7 +62,8 @@ class LawMean:
         """See :class:`bomix.protocols.Mean`."""
         from bomix.surrogates.law import LawRegression
 
-        model = LawRegression(form=self.form, starts=self.starts, own=self.own).fit(data, context=context, seed=seed)
+        spec = LawRegression(form=self.form, starts=self.starts, own=self.own)
+        model: Any = spec.fit(data, context=context, seed=seed)
         return Feature(model.best, model.residuals.predicted)
 
 

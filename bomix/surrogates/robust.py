@@ -7,7 +7,7 @@ simpler model; a mistake in a surrogate's code is raised as it is.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from botorch.exceptions.errors import ModelFittingError
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 SIMPLER: tuple[Surrogate, ...] = (GP(kernels=(Stationary(),), draws=0), Ridge(inputs="log"))
 """What is tried in turn when a fit breaks; jitter has been tried before, inside each."""
-NUMERICAL = (ModelFittingError, NanError, NotPSDError, torch.linalg.LinAlgError, ArithmeticError)
+NUMERICAL = (ModelFittingError, NanError, NotPSDError, torch.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
 
 
 def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
@@ -60,5 +60,5 @@ def is_finite(model: Model, data: SupervisedDataset) -> bool:
     if not len(data.X):
         return True
     with torch.no_grad():
-        posterior = model.posterior(data.X.double().unsqueeze(-2))
+        posterior: Any = model.posterior(data.X.double().unsqueeze(-2))
         return bool(posterior.mean.isfinite().all() and posterior.variance.isfinite().all())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -95,11 +95,12 @@ def fit(
     pick: bool,
 ) -> Model:
     """Fit every surrogate to all trials, and find its share from refits in folds; see :class:`auto.Auto`."""
-    models = [surrogate.fit(data, context=context, seed=seed) for surrogate in surrogates]
+    models: list[Any] = [surrogate.fit(data, context=context, seed=seed) for surrogate in surrogates]
     Y = data.Y.double()
     shares = torch.full((len(models), Y.shape[-1]), 1.0 / len(models), dtype=torch.float64)
     if len(models) == 1:
-        return models[0]
+        only: Model = models[0]
+        return only
     if len(data.X) < MIN_TRIALS:
         return Stacked(models, shares)
     held = [refitted(surrogate, data, context=context, seed=seed, folds=folds) for surrogate in surrogates]

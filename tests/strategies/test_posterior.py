@@ -20,7 +20,9 @@ def test_predictions_are_those_of_a_new_run(world):
     model, _ = fitted(here.problem, history, GP(), seed=0)
     with torch.no_grad():
         latent = model.posterior(torch.as_tensor(points).unsqueeze(1))
-    noise = (model.likelihood.noise.squeeze(-1) * model.scale.square()).numpy()
+        new_run = model.posterior(torch.as_tensor(points).unsqueeze(1), observation_noise=True)
+    noise = (new_run.variance - latent.variance).squeeze(1).numpy()
+    assert (noise > 0).all()
     assert got["mean"].dims == ("candidate", "metric")
     np.testing.assert_allclose(got["mean"], latent.mean.squeeze(1))
     np.testing.assert_allclose(got["sd"] ** 2, latent.variance.squeeze(1).numpy() + noise)

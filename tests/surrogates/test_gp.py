@@ -28,7 +28,6 @@ from bomix.surrogates.gp import GP, standardisation
 from bomix.surrogates.kernels import Stationary
 from bomix.surrogates.lbfgs import Minimum
 
-
 MAP = GP(kernels=(Stationary(),), draws=0)
 
 
