@@ -1,6 +1,6 @@
 """Surrogates compared on RegMix's published runs: how well they predict mixtures that they have not seen.
 
-    python benchmarks/regression.py run [--kinds gp,ridge] [--sizes 25,64] [--data FOLDER] [--subsets N] [--results FILE]
+    python benchmarks/regression.py run [--kinds gp,ridge] [--sizes 25,64] [--subsets N] [--data FOLDER]
     python benchmarks/regression.py table [--results FILE] [--figure FILE]
 
 FOLDER holds RegMix's tables (github.com/sail-sg/regmix, folder ``data``, MIT licence); by default
@@ -145,7 +145,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
 def scores(target: torch.Tensor, mean: torch.Tensor, sd: torch.Tensor) -> dict[str, float]:
     """Spearman x 100, mean squared and absolute error, NLPD and coverage of one target."""
     z = (target - mean) / sd
-    rank = 0.0 if mean.std() == 0 else spearmanr(target, mean).statistic
+    rank = 0.0 if mean.std() < 1e-12 else spearmanr(target, mean).statistic
     return {
         "spearman": 100.0 * float(rank),
         "mse": float((target - mean).square().mean()),

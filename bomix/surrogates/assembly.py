@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 _SPREAD_SAMPLES = 256
 _MIN_TO_TAME = 5
-_ASTRAY = 12.0
-_NORMAL_MAD = 0.6745
+_ASTRAY = 15.0
 _FEW = 40
 
 logger = logging.getLogger(__name__)
@@ -169,18 +168,20 @@ def tamed(Y: Tensor, metrics: Sequence[str]) -> Tensor:
         metrics: Their names, for the log.
 
     Returns:
-        The same with values further than 12 robust standard deviations from the median set there.
+        The same with values out of all proportion (:data:`_ASTRAY` times as far from the median as the middle three
+        fifths of the runs spread) set a little beyond the furthest of the others.
     """
     if len(Y) < _MIN_TO_TAME:
         return Y
-    median = Y.nanmedian(dim=0).values
-    deviation = (Y - median).abs().nanmedian(dim=0).values / _NORMAL_MAD
-    reach = torch.where(deviation > 0, _ASTRAY * deviation, torch.inf).nan_to_num(torch.inf)
-    far = (Y - median).abs() > reach
+    low, median, high = (Y.nanquantile(q, dim=0) for q in (0.2, 0.5, 0.8))
+    spread = high - low
+    far = ((Y - median).abs() > _ASTRAY * spread) & (spread > 0)
+    usual = torch.where(far, torch.nan, Y)
+    top, bottom = usual.nan_to_num(-torch.inf).amax(dim=0), usual.nan_to_num(torch.inf).amin(dim=0)
     for column in far.any(dim=0).nonzero().flatten().tolist():
         wild = [f"{value:.4g}" for value in Y[far[:, column], column].tolist()]
         logger.warning("metric '%s': %s lie far from all other runs and count as less", metrics[column], wild)
-    return torch.where(far, median + torch.sign(Y - median) * reach, Y)
+    return torch.where(far, torch.where(Y > median, top + spread, bottom - spread), Y)
 
 
 def repeat_variance(X: Tensor, targets: Tensor) -> Tensor:

@@ -144,7 +144,7 @@ def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None
     starts = _starts(prior, restarts, rng)
     evaluations = _EVALUATIONS if sampling is None else sampling.climb
     if len(problem.X) > _MANY:
-        starts = fit(problem.thinned(_COARSE), restarts=restarts, seed=seed).theta
+        starts = fit(problem.thinned(_COARSE), restarts=1, seed=seed).theta
         evaluations = _REFINEMENT
     theta, value, stuck = _best_of(problem, prior, starts, evaluations)
     if stuck.any():
@@ -213,7 +213,8 @@ def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
         there = seen.to(covariance)
         covariance = covariance * there.unsqueeze(-1) * there.unsqueeze(-2)
         noise = torch.where(seen, noise, 1.0)
-    matrix = covariance + torch.diag_embed(noise)
+    matrix = covariance.clone()
+    matrix.diagonal(dim1=-2, dim2=-1).add_(noise)
     factor: Tensor
     factor, info = torch.linalg.cholesky_ex(matrix)
     for jitter in (1e-8, 1e-6, 1e-4):
@@ -295,4 +296,4 @@ _TOLERANCE = 1e-3
 _EVALUATIONS = 200
 _MANY = 256
 _COARSE = 160
-_REFINEMENT = 12
+_REFINEMENT = 6

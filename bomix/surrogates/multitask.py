@@ -1,0 +1,81 @@
+"""Gaussian processes that share what they have not seen: for trials that lack some of the metrics."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from bomix.errors import Fault
+from bomix.protocols import Kernel, Mean
+from bomix.surrogates.gp import GP, MIXED_KERNELS
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+
+    from bomix.surrogates.context import FitContext
+
+logger = logging.getLogger(__name__)
+
+MOST_ENTRIES = 2000
+"""Metrics of all trials together, present or not, up to which gaps are filled; the time grows with the cube."""
+
+
+@dataclass(frozen=True)
+class MultiTask:
+    """Gaussian processes with kernels of their own, coupled by the correlation of what drives them.
+
+    Each metric has the kernels, the hyperparameters and the noise of the surrogate ``gp``. Where a trial lacks some
+    metrics, those that it has say what the others would have been, as far as they go together elsewhere; see
+    :mod:`bomix.surrogates.coregional`. Where no trial lacks any, each metric is predicted as by ``gp``, and only the
+    correlation of the predictions differs.
+
+    Attributes:
+        kernels: As of :class:`bomix.surrogates.gp.GP`.
+        mean: As there.
+        draws: As there.
+        restarts: As there.
+        noise: As there.
+        shrinkage: Trials that "the metrics have nothing in common" counts as; large values are ``gp``.
+    """
+
+    kernels: tuple[Kernel, ...] = MIXED_KERNELS
+    mean: Mean | None = None
+    draws: int | None = None
+    restarts: int | None = None
+    noise: Literal["inferred", "growing", "repeats"] = "inferred"
+    shrinkage: float = 2.0
+
+    differentiable: ClassVar[bool] = True
+    fantasizes: ClassVar[bool] = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = self._apart().faults()
+        if not self.shrinkage > 0:
+            found.append(Fault("shrinkage", f"shrinkage is {self.shrinkage}; give a number of trials above 0, 2 say"))
+        return found
+
+    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
+        """Fit every metric, and what they have in common; arguments as of :meth:`bomix.surrogates.gp.GP.fit`.
+
+        Returns:
+            A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
+        """
+        import torch
+
+        from bomix.surrogates.coregional import CoupledGPs
+
+        apart = self._apart().fit(data, context=context, seed=seed)
+        seen = ~data.Y.isnan()
+        entries = int(seen.any(dim=-1).sum()) * data.Y.shape[-1]
+        if entries > MOST_ENTRIES and not seen.all():
+            logger.warning("%d metrics of all trials are too many to fill gaps among; each stands alone", entries)
+            return apart
+        with torch.no_grad():
+            return CoupledGPs(apart, shrinkage=self.shrinkage)
+
+    def _apart(self) -> GP:
+        """The metrics by themselves."""
+        return GP(self.kernels, self.mean, self.draws, self.restarts, self.noise)
