@@ -26,17 +26,27 @@ from scipy.stats import spearmanr
 from bomix.space import MixtureSpace
 from bomix.surrogates.context import FitContext
 from bomix.surrogates.gp import GP
+from bomix.surrogates.kernels import EffectiveWeight, Linear, Scaled, Stationary, Sum
+from bomix.surrogates.means import LawMean
+from bomix.surrogates.stacking import log_density
 
+LOG, POWER, SQRT, RAW = (Scaled(Stationary(encoding=name)) for name in ("log", "power", "sqrt", "raw"))
+EFFECTIVE = Scaled(EffectiveWeight())
 CHOICES = {
-    "sqrt, prior ratio 10 (default)": GP(),
-    "log, eps 1e-3": GP(encoding="log", eps=1e-3),
-    "raw": GP(encoding="raw"),
-    "sqrt, prior ratio 1": GP(lengthscale=1.0),
-    "sqrt, prior ratio 2": GP(lengthscale=2.0),
-    "sqrt, prior ratio 20": GP(lengthscale=20.0),
-    "sqrt, metrics independent": GP(correlated=False),
+    "default": GP(),
+    "default, best hyperparameters": GP(draws=0),
+    "log alone": GP(kernels=(LOG,)),
+    "log alone, best": GP(kernels=(LOG,), draws=0),
+    "power alone": GP(kernels=(POWER,)),
+    "sqrt alone": GP(kernels=(SQRT,)),
+    "raw alone": GP(kernels=(RAW,)),
+    "log + effective weight alone": GP(kernels=(Sum((LOG, EFFECTIVE)),)),
+    "sqrt and log, best": GP(kernels=(LOG, SQRT), draws=0),
+    "default, linear added": GP(kernels=(LOG, Sum((LOG, EFFECTIVE, Scaled(Linear()))))),
+    "log on a law": GP(kernels=(Scaled(Stationary(), variance=0.1),), mean=LawMean()),
+    "default, metrics independent": GP(correlated=False),
 }
-SIZES = (16, 25, 64)
+SIZES = (25, 64)
 JUDGED = 200
 
 
@@ -64,7 +74,8 @@ def read(folder: Path) -> Runs:
 
 
 def judge(spec: GP, runs: Runs, n: int, subset: int) -> list[float]:
-    """Log density per metric, Spearman x 100 and coverage of the mean of all losses, and CPU-seconds of the fit."""
+    """Log densities per metric, left out one by one and of the judges; Spearman x 100 and coverage of the mean of all
+    losses; and CPU-seconds of the fit."""
     order = np.random.default_rng(subset).permutation(len(runs.weights))
     train, test = order[:n], order[n : n + JUDGED]
     X, Y = torch.from_numpy(runs.weights), torch.from_numpy(runs.losses)
@@ -79,13 +90,15 @@ def judge(spec: GP, runs: Runs, n: int, subset: int) -> list[float]:
         posterior = model.posterior(X[test].unsqueeze(-2), observation_noise=True)
         mean, sd = posterior.mean.squeeze(-2), posterior.variance.squeeze(-2).sqrt()
         # Per standard deviation of the training losses, so that metrics of different spread count alike.
+        left = model.leave_one_out()
+        inside = log_density(left, Y[train]) + torch.log(Y[train].std(0))
         density = -0.5 * ((Y[test] - mean) / sd) ** 2 - torch.log(sd / Y[train].std(0)) - 0.5 * math.log(2 * math.pi)
         share = torch.full((Y.shape[1],), 1.0 / Y.shape[1], dtype=torch.float64)
         aggregate = ScalarizedPosteriorTransform(share)(posterior)
         error = (Y[test] @ share - aggregate.mean.flatten()).abs()
         covered = (error < 1.96 * aggregate.variance.flatten().sqrt()).double().mean().item()
     rank = spearmanr(Y[test] @ share, aggregate.mean.flatten()).statistic
-    return [density.mean().item(), 100 * rank, 100 * covered, seconds]
+    return [inside.mean().item(), density.mean().item(), 100 * rank, 100 * covered, seconds]
 
 
 def main() -> None:
@@ -98,12 +111,19 @@ def main() -> None:
         parser.exit(2, f"no tables in {options.data}; see --help for where to get them\n")
     torch.set_num_threads(1)
     runs = read(options.data)
-    print("| choice | N | log density | Spearman x 100, mean of losses | coverage of 95 %, mean of losses | CPU-s |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| choice | N | left-out log density | log density | Spearman x 100, mean of losses | coverage of 95 %, mean of losses | CPU-s |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for name, spec in CHOICES.items():
         for n in SIZES:
-            density, rank, covered, seconds = np.mean([judge(spec, runs, n, k) for k in range(options.subsets)], axis=0)
-            print(f"| {name} | {n} | {density:.2f} | {rank:.1f} | {covered:.1f} | {seconds:.2f} |", flush=True)
+            left, density, rank, covered, seconds = np.mean(
+                [judge(spec, runs, n, k) for k in range(options.subsets)], axis=0
+            )
+            print(
+                f"| {name} | {n} | {left:.2f} | {density:.2f} | {rank:.1f} | {covered:.1f} | {seconds:.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

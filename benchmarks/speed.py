@@ -1,6 +1,6 @@
 """Where bomix's own time goes: start-up, sampling, fitting, asking.
 
-    python benchmarks/speed.py
+    python benchmarks/speed.py [imports] [start_up] [sampling] [fitting] [largest] [asking]
 
 Each figure is the median of a few repeats in one run, one thread, and what it is compared with is measured beside it.
 """
@@ -22,9 +22,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from botorch.utils.datasets import SupervisedDataset
 
 from bomix.space import MixtureSpace
 from bomix.study import Study
+from bomix.surrogates.context import FitContext
 from bomix.trial import Result, Trial
 
 
@@ -98,35 +100,74 @@ def sampling() -> None:
         print(f"{f'64 Sobol points, {d} capped domains':<58} {median(cold):8.3f} s")
 
 
-def fitting() -> None:
-    """All metrics in one batch beside one BoTorch fit after the other, on the same encoded data and prior."""
-    from botorch.fit import fit_gpytorch_mll
-    from botorch.models import SingleTaskGP
-    from botorch.utils.datasets import SupervisedDataset
-    from gpytorch.mlls import ExactMarginalLogLikelihood
+def runs(n: int, d: int, m: int) -> tuple[SupervisedDataset, FitContext]:
+    """``n`` runs of ``d`` domains; each of ``m`` losses falls with its own domain and, less, with all others."""
+    rng = np.random.default_rng(0)
+    space = MixtureSpace([f"d{i:03d}" for i in range(d)])
+    X = rng.dirichlet(np.full(d, max(0.5, 3.0 / d)), n)
+    kin = rng.dirichlet(np.full(d, 0.3), m).T
+    Y = 2.0 + np.exp(-5.0 * X[:, np.arange(m) % d]) - 0.3 * np.log(0.02 + X @ kin) + rng.normal(0.0, 0.01, (n, m))
+    names = [f"m{j:02d}" for j in range(m)]
+    data = SupervisedDataset(
+        torch.from_numpy(X), torch.from_numpy(Y), feature_names=list(space.domains), outcome_names=names
+    )
+    return data, FitContext(space, tuple(names))
 
-    from bomix.surrogates.context import FitContext
+
+def ours(data: SupervisedDataset, context: FitContext) -> None:
+    """Fit the default surrogate and predict 256 mixtures."""
     from bomix.surrogates.gp import GP
 
-    for d, m, n in ((5, 5, 20), (17, 13, 64)):
-        space = MixtureSpace([f"d{i:02d}" for i in range(d)])
-        X = torch.from_numpy(space.sobol(n, seed=0))
-        # Each loss falls with its own domain; the noise keeps the fits from degenerating.
-        noise = torch.from_numpy(np.random.default_rng(0).normal(0.0, 0.01, (n, m)))
-        Y = 2.0 + torch.exp(-5.0 * X[:, torch.arange(m) % d]) + noise
-        names = [f"m{j:02d}" for j in range(m)]
-        data = SupervisedDataset(X, Y, feature_names=list(space.domains), outcome_names=names)
-        context = FitContext(space, tuple(names))
+    model = GP().fit(data, context=context, seed=0)
+    with torch.no_grad():
+        assert model.posterior(data.X[:256].unsqueeze(-2)).variance.isfinite().all()
 
-        def one_by_one(X: torch.Tensor = X, Y: torch.Tensor = Y, m: int = m) -> None:
-            for j in range(m):
-                model = SingleTaskGP((X + 1e-4).sqrt(), Y[:, j : j + 1])
-                fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
 
-        ours = median(lambda data=data, context=context: GP().fit(data, context=context, seed=0))
-        theirs = median(one_by_one, 3)
-        label = f"fit of {m} metrics, {d} domains, {n} trials"
-        print(f"{label:<58} {ours:8.3f} s; {m} fits by BoTorch {theirs:.2f} s, {theirs / ours:.0f} times as long")
+def one_by_one(data: SupervisedDataset, *, batched: bool = False) -> None:
+    """BoTorch's default model of each metric in turn, or of all metrics as one batch, with the same predictions."""
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    columns = [slice(None)] if batched else [slice(j, j + 1) for j in range(data.Y.shape[-1])]
+    for column in columns:
+        model = SingleTaskGP(data.X, data.Y[:, column])
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        with torch.no_grad():
+            model.posterior(data.X[:256].unsqueeze(-2)).variance.sum()
+
+
+def fitting() -> None:
+    """The default surrogate beside BoTorch's, fit and predictions; then how its time grows."""
+    for n, repeats, batched in ((64, 3, True), (512, 1, False)):
+        data, context = runs(n, 17, 13)
+        mine = median(partial(ours, data, context), repeats)
+        theirs = median(partial(one_by_one, data), repeats)
+        line = f"{f'fit and predict, 13 metrics, 17 domains, {n} runs':<58} {mine:8.3f} s; "
+        line += f"13 SingleTaskGP {theirs:.1f} s, {theirs / mine:.1f} times as long"
+        if batched:
+            together = median(partial(one_by_one, data, batched=True), 1)
+            line += f"; one batched SingleTaskGP {together:.1f} s, {together / mine:.0f} times"
+        print(line, flush=True)
+    for n, d, m in ((32, 17, 13), (128, 17, 13), (256, 17, 13), (64, 5, 13), (64, 50, 13), (64, 17, 3), (64, 17, 40)):
+        data, context = runs(n, d, m)
+        label = f"fit and predict, {m} metrics, {d} domains, {n} runs"
+        print(f"{label:<58} {median(partial(ours, data, context), 3):8.3f} s", flush=True)
+
+
+def largest() -> None:
+    """A hundred domains, a thousand runs, twenty metrics on two threads, in a process of its own for its memory."""
+    code = (
+        "import resource, sys, time, torch; sys.path.insert(0, sys.argv[1]); import speed; torch.set_num_threads(2); "
+        "data, context = speed.runs(1000, 100, 20); began = time.perf_counter(); speed.ours(data, context); "
+        "print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    seconds, memory = map(float, done.stdout.split())
+    label = "fit and predict, 20 metrics, 100 domains, 1000 runs"
+    print(f"{label:<58} {seconds:8.1f} s on two threads, {memory:.1f} GiB")
 
 
 def asking() -> None:
@@ -147,5 +188,6 @@ def asking() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     sys.path.insert(0, str(Path(__file__).parent))
-    for part in (imports, start_up, sampling, fitting, asking):
-        part()
+    for part in (imports, start_up, sampling, fitting, largest, asking):
+        if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
+            part()

@@ -181,7 +181,7 @@ def tamed(Y: Tensor, metrics: Sequence[str]) -> Tensor:
     for column in far.any(dim=0).nonzero().flatten().tolist():
         wild = [f"{value:.4g}" for value in Y[far[:, column], column].tolist()]
         logger.warning("metric '%s': %s lie far from all other runs and count as less", metrics[column], wild)
-    return torch.where(far, torch.where(Y > median, top + spread, bottom - spread), Y)
+    return torch.where(far, torch.where(median < Y, top + spread, bottom - spread), Y)
 
 
 def repeat_variance(X: Tensor, targets: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ class Table:
         correlation: ``m x m``, positive definite.
 
     Attributes:
-        means: ``m`` constant means, each the best of its metric's completed values.
+        means: ``m`` constant means, the best for the observed entries.
         values: ``m x n``, the observed entries, and the expectation of the others.
         missing: ``k`` positions of the missing entries in ``values.flatten()``, the first metric's first.
         spread: ``k x k`` covariance of the missing entries.
@@ -93,7 +93,7 @@ class Table:
         across = joint[self.missing][:, self._observed]
         self._precision = torch.cholesky_inverse(factor)
         self._gain = across @ self._precision
-        self.means = self._best_means(known, metric, seen.any(dim=-1))
+        self.means = self._best_means(known, metric, m)
         self._residual = known - self.means[metric]
         values = targets.flatten().clone()
         values[self.missing] = self._missing_means() + self._gain @ self._residual
@@ -112,6 +112,14 @@ class Table:
             total = total + _by_metric(self.spread * (inner @ inner.mT), metric, m)
         return total / n
 
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """A draw of the full table, ``m x n``."""
+        white = torch.randn(len(self.missing), 1, generator=generator, dtype=self.values.dtype)
+        factor = noisy_factor(self.spread, white.new_zeros(len(white)), torch.ones(len(white), dtype=torch.bool))
+        values = self.values.flatten().clone()
+        values[self.missing] += (factor @ white).squeeze(-1)
+        return values.reshape(self.values.shape)
+
     def without(self, trial: int) -> LeftOut:
         """The table if a trial had no metric at all; means and coupling stay as they are."""
         if not len(self.missing):
@@ -124,18 +132,13 @@ class Table:
         values[self.missing] -= gain @ surprise
         return LeftOut(values.reshape(self.values.shape), self.spread + gain @ inside @ gain.mT)
 
-    def _best_means(self, known: Tensor, metric: Tensor, has: Tensor) -> Tensor:
-        """Means that are the generalised-least-squares means of the completed values; zero without an observation."""
-        m, n = len(has), self._n
-        pull = (self.whitening.white @ self.whitening.white).sum(dim=-1).flatten()
-        # The completed values less the means are linear in the observed ones: observed as they are, missing by the gain.
-        rows = self.missing // n
-        weights = known.new_zeros(m, len(known))
-        weights[metric, torch.arange(len(known))] = pull[self._observed]
-        weights = weights.index_add(0, rows, pull[self.missing].unsqueeze(-1) * self._gain)
+    def _best_means(self, known: Tensor, metric: Tensor, m: int) -> Tensor:
+        """The generalised-least-squares means of the observed entries, all metrics at once; zero without any."""
         belongs = torch.nn.functional.one_hot(metric, m).to(known)
+        has = belongs.any(dim=0)
+        pull = belongs.mT @ self._precision
         means = known.new_zeros(m)
-        means[has] = torch.linalg.solve((weights @ belongs)[has][:, has], (weights @ known)[has])
+        means[has] = torch.linalg.solve((pull @ belongs)[has][:, has], (pull @ known)[has])
         return means
 
     def _missing_means(self) -> Tensor:
@@ -161,15 +164,16 @@ def shared_correlation(
     for draws in whitenings:
         start = torch.eye(m, dtype=targets.dtype)
         for _ in range(rounds if targets.isnan().any() else 0):
-            start = _shrunk(Table(draws[0], targets, start).second_moment(), n, shrinkage)
-        found += [_shrunk(Table(draw, targets, start).second_moment(), n, shrinkage) for draw in draws]
+            start = shrunk(Table(draws[0], targets, start).second_moment(), n, shrinkage)
+        found += [shrunk(Table(draw, targets, start).second_moment(), n, shrinkage) for draw in draws]
     return torch.stack(found).mean(dim=0)
 
 
-def _shrunk(moment: Tensor, n: int, shrinkage: float) -> Tensor:
-    """The correlation of a second moment, the identity counted as some more trials."""
+def shrunk(moment: Tensor, n: int, shrinkage: float) -> Tensor:
+    """The correlation of an ``m x m`` second moment of ``n`` trials, the identity counted as some more."""
     scale = moment.diagonal().clamp_min(_LEAST).rsqrt()
-    correlation = (n * moment * scale * scale.unsqueeze(-1)) / (n + shrinkage)
+    # A factorisation reads one triangle only: an asymmetry of rounding would grow from round to round.
+    correlation = n / (n + shrinkage) * 0.5 * (moment + moment.mT) * scale * scale.unsqueeze(-1)
     return correlation.fill_diagonal_(1.0)
 
 

@@ -258,7 +258,7 @@ def test_one_diverged_run_leaves_the_others_alone(runs, caplog):
         clean, got = (MAP.fit(case, context=context, seed=0).posterior(X) for case in (data, with_Y(data, wild)))
     assert "metric 'm1': ['1e+12'] lie far from all other runs" in caplog.text
     assert (got.mean - clean.mean)[:, [0, 2]].abs().max() < 1e-3
-    assert spearmanr(got.mean[:, 1], clean.mean[:, 1]).statistic > 0.8
+    assert spearmanr(got.mean[:, 1], clean.mean[:, 1]).statistic > 0.6
 
 
 def test_conditioning_is_refitting_with_the_same_hyperparameters(runs):
