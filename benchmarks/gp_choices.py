@@ -74,8 +74,7 @@ def read(folder: Path) -> Runs:
 
 
 def judge(spec: GP, runs: Runs, n: int, subset: int) -> list[float]:
-    """Log densities per metric, left out one by one and of the judges; Spearman x 100 and coverage of the mean of all
-    losses; and CPU-seconds of the fit."""
+    """Log densities, left out and judged, Spearman x 100 and coverage of the mean of all losses, CPU-seconds."""
     order = np.random.default_rng(subset).permutation(len(runs.weights))
     train, test = order[:n], order[n : n + JUDGED]
     X, Y = torch.from_numpy(runs.weights), torch.from_numpy(runs.losses)
@@ -112,7 +111,7 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = read(options.data)
     print(
-        "| choice | N | left-out log density | log density | Spearman x 100, mean of losses | coverage of 95 %, mean of losses | CPU-s |"
+        "| choice | N | left-out log density | log density | Spearman x 100, mean of losses | coverage of 95 % | CPU-s |"
     )
     print("|---|---|---|---|---|---|---|")
     for name, spec in CHOICES.items():
