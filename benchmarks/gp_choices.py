@@ -111,7 +111,7 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = read(options.data)
     print(
-        "| choice | N | left-out log density | log density | Spearman x 100, mean of losses | coverage of 95 % | CPU-s |"
+        "| choice | N | left-out density | log density | Spearman x 100, mean of losses | coverage of 95 % | CPU-s |"
     )
     print("|---|---|---|---|---|---|---|")
     for name, spec in CHOICES.items():

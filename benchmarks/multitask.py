@@ -34,9 +34,8 @@ from bomix.surrogates.scores import Z95
 CHOICES: dict[str, Surrogate] = {
     "gp": GP(),
     "multitask (default)": MultiTask(),
-    "multitask, shrinkage 0.5": MultiTask(shrinkage=0.5),
+    "multitask, hyperparameters apart": MultiTask(together=False),
     "multitask, shrinkage 8": MultiTask(shrinkage=8.0),
-    "multitask, shrinkage 32": MultiTask(shrinkage=32.0),
 }
 REGIMES = ("all", "half", "few")
 JUDGED, FIRST, ABSENT = 200, 8, 6

@@ -17,7 +17,10 @@ import torch
 
 from bomix.surrogates import hmc
 from bomix.surrogates.completion import Table, Whitening, shrunk
+from bomix.surrogates.exact import ExactGPs
 from bomix.surrogates.fitting import Problem, Sampling, criterion
+from bomix.surrogates.folds import canonical_rows
+from bomix.surrogates.independent import IndependentGPs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +30,42 @@ _WIDEST = 1.5
 _ADAPTATION = 0.15
 _TARGET = 0.8
 _PACES = (0.02, 12.0)
+_FEW = 40
+_FAR, _NEAR = Sampling(0, warmup=40, thinning=3, leaps=8), Sampling(0, warmup=24, thinning=2, leaps=8)
+"""How far chains go up to :data:`_FEW` trials, and beyond."""
+
+
+def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, seed: int) -> IndependentGPs:
+    """The same processes with as many new draws, which know of the other metrics.
+
+    Args:
+        apart: Processes fitted by themselves, of ``n x d`` weights; their draws are where the chains begin.
+        correlation: ``m x m`` correlation of what drives the metrics, to begin with.
+        shrinkage: See :func:`draw`.
+        seed: As there.
+    """
+    # Chains carry rounding far: the order of the trials must not enter them.
+    order = torch.as_tensor(canonical_rows(apart.train_X.numpy(), apart.train_Y.numpy()))
+    order = order[~apart.train_Y[order].isnan().all(dim=-1)]
+    walk = _FAR if len(order) <= _FEW else _NEAR
+    families = []
+    for family in apart.families:
+        known = None if family._known is None else family._known[:, order]
+        problem = Problem(family.covariance, family.noise, family.X[order], family.targets[:, order], known)
+        sampling = walk._replace(draws=len(family.theta))
+        theta = draw(problem, family.theta[-1], correlation, shrinkage=shrinkage, sampling=sampling, seed=seed)
+        families.append(ExactGPs(family.covariance, family.noise, theta, family.X, family.targets, known=family._known))
+    return IndependentGPs(
+        apart.train_X,
+        apart.train_Y,
+        families=families,
+        shares=apart.shares,
+        offset=apart.offset,
+        scale=apart.scale,
+        mean=apart._mean,
+        train_mean=apart._train_mean,
+        correlation=apart.correlation,
+    )
 
 
 def draw(

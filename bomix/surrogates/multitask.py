@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 MOST_ENTRIES = 2000
 """Metrics of all trials together, present or not, up to which gaps are filled; the time grows with the cube."""
+MIN_TRIALS = 4
+"""Trials below which nothing is learnt of what metrics have in common."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class MultiTask:
         restarts: As there.
         noise: As there.
         shrinkage: Trials that "the metrics have nothing in common" counts as; large values are ``gp``.
+        together: Whether hyperparameters are drawn anew together with what is missing, so that a metric which few
+            trials have learns its lengthscales from the others, too; where there are draws, and gaps.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -46,6 +50,7 @@ class MultiTask:
     restarts: int | None = None
     noise: Literal["inferred", "growing", "repeats"] = "inferred"
     shrinkage: float = 2.0
+    together: bool = True
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
@@ -65,16 +70,20 @@ class MultiTask:
         """
         import torch
 
+        from bomix.surrogates.augmentation import redrawn
         from bomix.surrogates.coregional import CoupledGPs
 
         apart = self._apart().fit(data, context=context, seed=seed)
-        seen = ~data.Y.isnan()
-        entries = int(seen.any(dim=-1).sum()) * data.Y.shape[-1]
-        if entries > MOST_ENTRIES and not seen.all():
-            logger.warning("%d metrics of all trials are too many to fill gaps among; each stands alone", entries)
+        seen = ~data.Y[~data.Y.isnan().all(dim=-1)].isnan()
+        if seen.numel() > MOST_ENTRIES and not seen.all():
+            logger.warning("%d metrics of all trials are too many to fill gaps among; each stands alone", seen.numel())
             return apart
         with torch.no_grad():
-            return CoupledGPs(apart, shrinkage=self.shrinkage)
+            coupled = CoupledGPs(apart, shrinkage=self.shrinkage)
+            if not self.together or self.draws == 0 or seen.all() or len(seen) < MIN_TRIALS:
+                return coupled
+            again = redrawn(apart, coupled.correlation, shrinkage=self.shrinkage, seed=seed)
+            return CoupledGPs(again, shrinkage=self.shrinkage)
 
     def _apart(self) -> GP:
         """The metrics by themselves."""
