@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "surrogate": {
         "gp": "bomix.surrogates.gp:GP",
+        "multitask": "bomix.surrogates.multitask:MultiTask",
         "auto": "bomix.surrogates.auto:Auto",
         "law": "bomix.surrogates.law:LawRegression",
         "bayesian_gp": "bomix.surrogates.bayesian:BayesianGP",

@@ -98,7 +98,8 @@ def read_mixtures(path: str | Path, space: MixtureSpace, *, mapping: Mapping[str
         raise AssertionError("a table that is not there has a fault")
     columns = find_columns(table.columns, DOMAIN, space.domains, mapping or {}, faults, where=str(path))
     faults += missing_columns(table, DOMAIN, space.domains, columns)
-    if not columns or len(columns) < space.dimension:
+    doubled = len(set(table.columns)) < len(table.columns)
+    if doubled or len(columns) < space.dimension:
         raise_faults(faults, title)
     positions = table.positions(columns)
     weights = [row_weights(table, row, positions, space, faults) for row in table.rows]

@@ -2,7 +2,9 @@
 
 A metric that few trials have says little about its own lengthscales; what the other metrics say of its gaps says more.
 A chain alternates between the two: fill the gaps with a draw from what the hyperparameters and the correlation make of
-them (:mod:`bomix.surrogates.completion`), then move the hyperparameters of each metric given the full table.
+them (:mod:`bomix.surrogates.completion`), then move the hyperparameters of each metric given its full column, as if it
+stood alone. So the metrics inform each other through what is missing and nothing else, and without correlation, or
+without gaps, the chain draws what separate metrics draw.
 
 References:
     [Tanner1987] The calculation of posterior distributions by data augmentation.
@@ -36,7 +38,9 @@ _FAR, _NEAR = Sampling(0, warmup=40, thinning=3, leaps=8), Sampling(0, warmup=24
 
 
 def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, seed: int) -> IndependentGPs:
-    """The same processes with as many new draws, which know of the other metrics.
+    """The same processes with as many draws again, which know of the other metrics.
+
+    Both kinds are kept: chains that fill gaps wander further, and a mixture forgives where one kind went astray.
 
     Args:
         apart: Processes fitted by themselves, of ``n x d`` weights; their draws are where the chains begin.
@@ -54,6 +58,7 @@ def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, see
         problem = Problem(family.covariance, family.noise, family.X[order], family.targets[:, order], known)
         sampling = walk._replace(draws=len(family.theta))
         theta = draw(problem, family.theta[-1], correlation, shrinkage=shrinkage, sampling=sampling, seed=seed)
+        theta = torch.cat([family.theta, theta])
         families.append(ExactGPs(family.covariance, family.noise, theta, family.X, family.targets, known=family._known))
     return IndependentGPs(
         apart.train_X,

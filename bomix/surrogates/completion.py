@@ -6,7 +6,7 @@ Each metric has a covariance ``C_i`` of its own over the ``n`` trials, noise inc
     cov(y_i, y_j) = C_i^(1/2) R_ij C_j^(1/2),    cov(y_i) = C_i,
 
 positive definite for any correlation ``R`` and any covariances whatever, each metric alone as if there were no others.
-It is to the trials what a process convolution is to space: metrics that vary along different domains still share what
+It is to the trials what a process convolution [VerHoef1998]_ is to space: metrics that vary along different domains still share what
 surprises them. Nothing is assumed of the covariances, so that every kernel, sum and mixture of kernels will do.
 
 References:
@@ -112,12 +112,16 @@ class Table:
             total = total + _by_metric(self.spread * (inner @ inner.mT), metric, m)
         return total / n
 
+    def root(self) -> Tensor:
+        """A square root ``k x k`` of the covariance of the missing entries; noise makes them positive definite."""
+        some = torch.ones(len(self.missing), dtype=torch.bool)
+        return noisy_factor(self.spread, torch.zeros(len(some), dtype=self.spread.dtype), some)
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """A draw of the full table, ``m x n``."""
         white = torch.randn(len(self.missing), 1, generator=generator, dtype=self.values.dtype)
-        factor = noisy_factor(self.spread, white.new_zeros(len(white)), torch.ones(len(white), dtype=torch.bool))
         values = self.values.flatten().clone()
-        values[self.missing] += (factor @ white).squeeze(-1)
+        values[self.missing] += (self.root() @ white).squeeze(-1)
         return values.reshape(self.values.shape)
 
     def without(self, trial: int) -> LeftOut:

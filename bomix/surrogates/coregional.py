@@ -90,7 +90,9 @@ class CoupledGPs(IndependentGPs):
         covariance = joint_covariance(_factors(own), self.correlation) + shared
         return self._in_units(mean, self._mean_at(X)), covariance * units * units.unsqueeze(-1)
 
-    def condition_on_observations(self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any) -> IndependentGPs:
+    def condition_on_observations(  # type: ignore[override]
+        self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any
+    ) -> IndependentGPs:
         """More data, where no metric is missing: see :class:`bomix.surrogates.independent.IndependentGPs`."""
         if self._coupled:
             raise UnsupportedError(
@@ -151,7 +153,7 @@ class CoupledFamily:
         else:
             noise = family._known[:, self.kept].repeat(self._shape[0], 1)
         count = len(self._X)
-        self._matrices = (matrices + torch.diag_embed(noise.expand(-1, count))).unflatten(0, self._shape)
+        self._matrices = _parted(matrices + torch.diag_embed(noise.expand(-1, count)), 0, self._shape)
         self._tables: list[Table] = []
 
     def whitenings(self) -> list[Whitening]:
@@ -166,26 +168,26 @@ class CoupledFamily:
         self._means = torch.stack([table.means for table in self._tables])
         residual = torch.stack([table.values for table in self._tables]) - self._means.unsqueeze(-1)
         self._alphas = torch.cholesky_solve(residual.unsqueeze(-1), self._factors).squeeze(-1)
-        self._roots = [_root(table.spread) for table in self._tables]
+        self._roots = [table.root() for table in self._tables]
 
     def predict(self, X: Tensor, noise: bool) -> Part:
         """Moments at ``batch x q x d`` weights; ``noise`` adds that of a new run."""
         batch, q, m = X.shape[:-2], X.shape[-2], self._shape[1]
         points, family = X.reshape(1, -1, X.shape[-1]), self._family
-        across = family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points).unflatten(0, self._shape)
+        across = _parted(family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points), 0, self._shape)
         means = self._means.unsqueeze(-1) + (across * self._alphas.unsqueeze(-1)).sum(dim=-2)
         explained = torch.linalg.solve_triangular(self._factors, across, upper=False)
         own = self._left(X, explained)
         if noise:
-            levels = family.noise(self._noise_theta, X).expand(*batch, -1, q).unflatten(-2, self._shape)
+            levels = _parted(family.noise(self._noise_theta, X).expand(*batch, -1, q), -2, self._shape)
             own = own + torch.diag_embed(levels)
         weights = torch.linalg.solve_triangular(self._factors.mT, explained, upper=True)
         total = torch.zeros(())
         for weight, root in zip(weights, self._roots, strict=True):
             felt = self._felt(weight.flatten(0, 1)[self._missing], root)
-            felt = felt.unflatten(1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
+            felt = _parted(felt, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
             total = total + felt @ felt.mT
-        return _pooled(means.unflatten(-1, (*batch, q)).movedim((0, 1), (-3, -2)), own, total / len(self._roots))
+        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), own, total / len(self._roots))
 
     def leave_one_out(self) -> Part:
         """The trials as a batch of single points, each predicted from the completed others, noise included."""
@@ -211,11 +213,11 @@ class CoupledFamily:
         """``batch x s x m x q x q`` covariance that complete trials leave, from ``s x m x n x (batch q)``."""
         covariance, points = self._family.covariance, X.unsqueeze(-3)
         if X.shape[-2] == 1:
-            prior = covariance.diagonal(self._kernel_theta, points).unflatten(-2, self._shape)
-            taken = explained.square().sum(dim=-2).unflatten(-1, (*X.shape[:-2], 1)).movedim((0, 1), (-3, -2))
+            prior = _parted(covariance.diagonal(self._kernel_theta, points), -2, self._shape)
+            taken = _parted(explained.square().sum(dim=-2), -1, (*X.shape[:-2], 1)).movedim((0, 1), (-3, -2))
             return (prior - taken).clamp_min(_MIN_VARIANCE).unsqueeze(-1)
-        by_point = explained.unflatten(-1, X.shape[:-1]).movedim((0, 1, 2), (-4, -3, -2))
-        prior = covariance(self._kernel_theta, points).unflatten(-3, self._shape)
+        by_point = _parted(explained, -1, X.shape[:-1]).movedim((0, 1, 2), (-4, -3, -2))
+        prior = _parted(covariance(self._kernel_theta, points), -3, self._shape)
         return prior - by_point.mT @ by_point
 
     def _felt(self, weight: Tensor, root: Tensor) -> Tensor:
@@ -225,15 +227,15 @@ class CoupledFamily:
         return torch.stack(rows)
 
 
+def _parted(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension as several."""
+    parted: Tensor = values.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    return parted
+
+
 def _pooled(means: Tensor, own: Tensor, shared: Tensor) -> Part:
     """Pool draws: means ``batch x s x m x q`` and covariances ``batch x s x m x q x q``."""
     mean = means.mean(dim=-3)
     apart = means - mean.unsqueeze(-3)
     between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
     return Part(mean, own.mean(dim=-4) + between, shared)
-
-
-def _root(covariance: Tensor) -> Tensor:
-    """A square root ``k x k`` of a positive semi-definite matrix."""
-    values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp_min(0.0).sqrt()

@@ -40,8 +40,8 @@ class MultiTask:
         restarts: As there.
         noise: As there.
         shrinkage: Trials that "the metrics have nothing in common" counts as; large values are ``gp``.
-        together: Whether hyperparameters are drawn anew together with what is missing, so that a metric which few
-            trials have learns its lengthscales from the others, too; where there are draws, and gaps.
+        together: Whether as many hyperparameters again are drawn together with what is missing, so that a metric
+            which few trials have learns its lengthscales from the others, too; where there are draws, and gaps.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -72,8 +72,10 @@ class MultiTask:
 
         from bomix.surrogates.augmentation import redrawn
         from bomix.surrogates.coregional import CoupledGPs
+        from bomix.surrogates.independent import IndependentGPs
 
         apart = self._apart().fit(data, context=context, seed=seed)
+        assert isinstance(apart, IndependentGPs)
         seen = ~data.Y[~data.Y.isnan().all(dim=-1)].isnan()
         if seen.numel() > MOST_ENTRIES and not seen.all():
             logger.warning("%d metrics of all trials are too many to fill gaps among; each stands alone", seen.numel())

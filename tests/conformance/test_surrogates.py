@@ -27,6 +27,7 @@ ORDER = (2, 0, 3, 1)
 
 OPTIONS = {
     "gp": {"draws": 2},
+    "multitask": {"draws": 2},
     "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},
     "bayesian_gp": {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 3},
     "bayesian_law": {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 3},
@@ -39,7 +40,7 @@ OPTIONS = {
 NEEDS = {"lightgbm": "lightgbm"}
 """Kind to the optional package that it stands on."""
 
-EXACT = {"gp": {"draws": 0, "restarts": 1}}
+EXACT = {"gp": {"draws": 0, "restarts": 1}, "multitask": {"draws": 0, "restarts": 1}}
 """Kind to options without draws, which columns that move do not carry elsewhere."""
 
 MOVES = {"bayesian_gp": 1.0, "bayesian_law": 1.0, "auto": 0.5}
