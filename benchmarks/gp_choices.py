@@ -110,9 +110,7 @@ def main() -> None:
         parser.exit(2, f"no tables in {options.data}; see --help for where to get them\n")
     torch.set_num_threads(1)
     runs = read(options.data)
-    print(
-        "| choice | N | left-out density | log density | Spearman x 100, mean of losses | coverage of 95 % | CPU-s |"
-    )
+    print("| choice | N | left-out density | log density | Spearman x 100, mean of losses | coverage of 95 % | CPU-s |")
     print("|---|---|---|---|---|---|---|")
     for name, spec in CHOICES.items():
         for n in SIZES:

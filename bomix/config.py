@@ -35,6 +35,16 @@ COMPONENTS: Mapping[Any, str] = {
 }
 """Protocol to registry group."""
 
+METHODS = {
+    "evaluator": "evaluate",
+    "strategy": "ask",
+    "surrogate": "fit",
+    "kernel": "bind",
+    "mean": "feature",
+    "acquisition": "build",
+}
+"""Registry group to the method that a class must have to be of it."""
+
 FILLED = "filled_from"
 """Key of a field's metadata: the part of the study that the field is filled from."""
 
@@ -168,6 +178,10 @@ def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
         return None
     if not dataclasses.is_dataclass(spec):
         faults.append(Fault(child(where, "kind"), f"{spec.__module__}:{spec.__qualname__} is not a dataclass"))
+        return None
+    if (method := METHODS.get(group)) is not None and not callable(getattr(spec, method, None)):
+        what = f"{spec.__module__}:{spec.__qualname__} has no method '{method}', so it is no {group}"
+        faults.append(Fault(child(where, "kind"), what))
         return None
     return _dataclass(spec, {key: item for key, item in data.items() if key != "kind"}, where, faults)
 

@@ -40,7 +40,7 @@ def predict(study: Path, mixtures: Path, out: Path | None, verbose: int) -> None
     log_to_stderr(verbose)
     opened = Study.open(study)
     if out is not None:
-        check_output(out, mixtures)
+        check_output(out, mixtures, opened.folder)
     given = read_mixtures(mixtures, opened.problem.space)
     label = objective_label(opened.problem.metric_names)
     check_columns(given.table, opened.problem.metric_names, label)
@@ -87,17 +87,25 @@ def predictions(table: Table, predicted: xr.Dataset, label: str) -> str:
     return text.getvalue()
 
 
-def check_output(out: Path, mixtures: Path) -> None:
+STUDY_SUFFIXES = (".yaml", ".yml", ".json", ".nc")
+"""Files of a study folder are these, and what is in its subfolders."""
+
+
+def check_output(out: Path, mixtures: Path, folder: Path | None) -> None:
     """Refuse what cannot be written, before anything is fitted.
 
     Raises:
-        ConfigError: The file is the input, or its folder is not there.
+        ConfigError: The file is the input or one of the study's own, or its folder is not there.
     """
     from bomix.errors import ConfigError
 
     if out.exists() and mixtures.exists() and out.samefile(mixtures):
         raise ConfigError(f"--out {out} is the table of mixtures itself, which is kept; choose another file")
     check_folder(out, "--out")
+    if folder is not None and out.resolve().is_relative_to(folder.resolve()):
+        place = out.resolve().relative_to(folder.resolve())
+        if place.parts[0] == "trials" or place.name == "lock" or place.suffix in STUDY_SUFFIXES:
+            raise ConfigError(f"--out {out} is a place of the study's own record; choose another file")
 
 
 def check_folder(path: Path, option: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bomix.trial import Weights
 
 _AT_ONCE = 256
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,9 @@ def fitted(problem: Problem, history: History, surrogate: Surrogate, *, seed: in
 
     history.require_observations()
     data = to_dataset(problem, history)
+    for name, unseen in zip(problem.metric_names, data.Y.isnan().all(dim=0).tolist(), strict=True):
+        if unseen:
+            logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     context, fit_seed = fit_context(problem, history), fitting_seed(history, seed=seed)
     return robust.fit(surrogate, data, context=context, seed=fit_seed), data
 

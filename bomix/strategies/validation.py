@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any
 from bomix import registry
 from bomix.problem import NATS_PER_TOKEN
 from bomix.strategies.acquisition import Aggregate
-from bomix.strategies.posterior import fitted, fitting_seed
+from bomix.strategies.posterior import fitting_seed
 from bomix.surrogates.scores import Scores, score
 
 if TYPE_CHECKING:
     import xarray as xr
-    from botorch.models.model import Model
-    from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
     from bomix.history import History
     from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.protocols import Surrogate
-    from bomix.surrogates.heldout import HeldOut
 
 FOLDS = 10
 SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
@@ -44,7 +41,7 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         Per trial ``observed``, ``mean``, ``sd`` (trial, metric) and ``objective_observed``, ``objective_mean``,
         ``objective_sd`` (trial); the objective is lower for a better trial, whatever the metrics' directions. Every
         name of :data:`SCORES` over (metric), and for the objective with ``objective_`` before it. ``sd`` is that of
-        a run, its noise included. Attributes ``surrogate``, ``method``, ``folds`` (0 for a closed form), ``repeats``
+        a run, its noise included. Attributes ``surrogate``, ``method``, ``folds``, ``repeats``
         (trials whose mixture another trial has) and ``description``. NaN where a trial lacks a metric, and where a
         score needs more trials.
 
@@ -52,10 +49,15 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         StudyError: No trial has come back yet.
     """
     from bomix.surrogates import heldout
+    from bomix.surrogates.encoding import fit_context, to_dataset
 
     aggregate = Aggregate.of(problem)
-    model, data = fitted(problem, history, surrogate, seed=seed)
-    held, folds = _held_out(problem, history, surrogate, model, data, seed=seed)
+    history.require_observations()
+    data, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
+    folds = int(heldout.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
+    # Refitted, not in closed form: hyperparameters that have seen a trial flatter what is said of it.
+    context = fit_context(problem, history)
+    held = heldout.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS)
     mean, sd = held.mean.numpy(), held.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt().numpy()
     objective = [each.numpy() for each in heldout.weighted(held, aggregate.coefficients)]
     observed, target = data.Y.numpy(), _objective(data.Y, aggregate)
@@ -80,28 +82,13 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         variables,
         {
             "surrogate": kind,
-            "method": "refitted in folds" if folds else "closed form",
+            "method": "refitted in folds",
             "folds": folds,
             "repeats": again,
             "description": _description(kind, len(data.X), folds, again),
             "units": NATS_PER_TOKEN,
         },
     )
-
-
-def _held_out(
-    problem: Problem, history: History, surrogate: Surrogate, model: Model, data: SupervisedDataset, *, seed: int
-) -> tuple[HeldOut, int]:
-    """Held-out predictions, and how many folds they took; 0 for a closed form."""
-    from bomix.surrogates import heldout
-    from bomix.surrogates.encoding import fit_context
-
-    if (closed := heldout.closed_form(model)) is not None:
-        return closed, 0
-    fit_seed = fitting_seed(history, seed=seed)
-    context = fit_context(problem, history)
-    folds = int(heldout.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
-    return heldout.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS), folds
 
 
 def _objective(Y: Tensor, aggregate: Aggregate) -> Array:
@@ -132,9 +119,6 @@ def _description(kind: str, n: int, folds: int, again: int) -> str:
     """One sentence on how the predictions came about."""
     if n == 1:
         return f"{kind}: a single trial, predicted from none; there is nothing to judge by yet"
-    if folds == 0:
-        text = f"{kind}: closed form, each of {n} trials predicted from the other {n - 1}, hyperparameters from all"
-        return f"{text}; {again} of them repeat a mixture that the others show" if again else text
     if folds == n:
         return f"{kind}: refitted {n} times, each trial predicted from the other {n - 1}"
     together = ", repeats of a mixture together" if again else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
     from bomix.surrogates.context import FitContext
 
 _SPREAD_SAMPLES = 256
-_MIN_TO_TAME = 5
-_ASTRAY = 15.0
 _FEW = 40
-
-logger = logging.getLogger(__name__)
 
 
 def frame_of(context: FitContext) -> Frame:
@@ -48,8 +43,10 @@ class Standard(NamedTuple):
         offset: ``m``, taken away.
         scale: ``m``, divided by.
         targets: ``m x n`` standardised metrics less their mean.
+        unseen: The same less what the mean says of a run that it has not seen: hyperparameters are found for these,
+            since a mean that learnt from the runs leaves too little of them.
         mean: What the processes are corrections of, on the standardised scale; None for a constant.
-        train_mean: ``n x m``, the same at the runs, from a fit that has not seen them.
+        learnt: Whether that learnt from the runs.
         known: ``m x n`` noise variances of the runs where the data carry them.
     """
 
@@ -58,24 +55,26 @@ class Standard(NamedTuple):
     offset: Tensor
     scale: Tensor
     targets: Tensor
+    unseen: Tensor
     mean: Standardised | None
-    train_mean: Tensor | None
+    learnt: bool
     known: Tensor | None
 
 
 def standard(data: SupervisedDataset, context: FitContext, mean: Mean | None, seed: int) -> Standard:
     """Standardise runs; arguments as those of :func:`fit_independent`."""
-    X, Y = data.X.double(), tamed(data.Y.double(), context.metrics)
+    X, Y = data.X.double(), data.Y.double()
     offset, scale = standardisation(Y)
-    targets, function, train_mean = (Y - offset) / scale, None, None
+    function, targets = None, (Y - offset) / scale
+    unseen, learnt = targets, False
     if mean is not None:
         feature = mean.feature(data, context=context, seed=seed)
-        function = Standardised(feature.predict, offset, scale)
+        function, learnt = Standardised(feature.predict, offset, scale), feature.held_out is not None
         with torch.no_grad():
-            train_mean = function(X) if feature.held_out is None else (feature.held_out - offset) / scale
-            targets = targets - train_mean
+            unseen = targets - (function(X) if feature.held_out is None else (feature.held_out - offset) / scale)
+            targets = targets - function(X)
     known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
-    return Standard(X, Y, offset, scale, targets.mT, function, train_mean, known)
+    return Standard(X, Y, offset, scale, targets.mT, unseen.mT, function, learnt, known)
 
 
 def fit_independent(
@@ -108,7 +107,7 @@ def fit_independent(
     sampling = None if draws == 0 else walk(*runs.X.shape, draws=draws)
     # Chains of draws carry rounding far: the order of the runs must not enter them.
     order = torch.as_tensor(canonical_rows(runs.X.numpy(), runs.Y.numpy()))
-    ordered = runs.X[order], runs.targets[:, order], None if known is None else known[:, order]
+    ordered = runs.X[order], runs.unseen[:, order], None if known is None else known[:, order]
     families = []
     for kernel in kernels:
         covariance = kernel.bind(frame)
@@ -129,7 +128,7 @@ def fit_independent(
             offset=runs.offset,
             scale=runs.scale,
             mean=runs.mean,
-            train_mean=runs.train_mean,
+            learnt=runs.learnt,
             correlation=None if correlated else torch.eye(m, dtype=torch.float64),
         )
 
@@ -137,14 +136,12 @@ def fit_independent(
 def noise_of(runs: Standard, frame: Frame, kind: str) -> tuple[fitting.Noise, Tensor | None]:
     """The noise of a run, and that of the runs in hand where it is known, ``m x n``.
 
-    A run whose noise is not known among others whose is has their mean.
+    A run whose noise is not known is NaN there: its noise is the level, the mean of the known ones where there are any.
     """
     if runs.known is None:
         level = repeat_variance(runs.X, runs.targets) if kind == "repeats" else None
         return fitting.Noise(frame, growing=kind == "growing", level=level), None
-    level = torch.nanmean(runs.known, dim=-1)
-    known = torch.where(runs.known.isnan(), level.nan_to_num(fitting.MIN_NOISE).unsqueeze(-1), runs.known)
-    return fitting.Noise(frame, growing=kind == "growing", level=level), known
+    return fitting.Noise(frame, level=torch.nanmean(runs.known, dim=-1)), runs.known
 
 
 def walk(n: int, d: int, *, draws: int | None) -> fitting.Sampling:
@@ -158,30 +155,6 @@ def walk(n: int, d: int, *, draws: int | None) -> fitting.Sampling:
     if n > _FEW:
         return fitting.Sampling(draws or 8, warmup=12, thinning=1, leaps=8)
     return fitting.Sampling(draws or 12, warmup=min(40, 8 + 2 * d), thinning=1 if d < 8 else 2, leaps=8)
-
-
-def tamed(Y: Tensor, metrics: Sequence[str]) -> Tensor:
-    """Losses of runs that went astray, pulled in: one diverged run would flatten all others.
-
-    Args:
-        Y: ``n x m``, NaN where missing.
-        metrics: Their names, for the log.
-
-    Returns:
-        The same with values out of all proportion (:data:`_ASTRAY` times as far from the median as the middle three
-        fifths of the runs spread) set a little beyond the furthest of the others.
-    """
-    if len(Y) < _MIN_TO_TAME:
-        return Y
-    low, median, high = (Y.nanquantile(q, dim=0) for q in (0.2, 0.5, 0.8))
-    spread = high - low
-    far = ((Y - median).abs() > _ASTRAY * spread) & (spread > 0)
-    usual = torch.where(far, torch.nan, Y)
-    top, bottom = usual.nan_to_num(-torch.inf).amax(dim=0), usual.nan_to_num(torch.inf).amin(dim=0)
-    for column in far.any(dim=0).nonzero().flatten().tolist():
-        wild = [f"{value:.4g}" for value in Y[far[:, column], column].tolist()]
-        logger.warning("metric '%s': %s lie far from all other runs and count as less", metrics[column], wild)
-    return torch.where(far, torch.where(median < Y, top + spread, bottom - spread), Y)
 
 
 def repeat_variance(X: Tensor, targets: Tensor) -> Tensor:

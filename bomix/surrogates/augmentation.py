@@ -68,7 +68,7 @@ def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, see
         offset=apart.offset,
         scale=apart.scale,
         mean=apart._mean,
-        train_mean=apart._train_mean,
+        learnt=apart._learnt,
         correlation=apart.correlation,
     )
 

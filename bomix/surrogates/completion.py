@@ -6,8 +6,9 @@ Each metric has a covariance ``C_i`` of its own over the ``n`` trials, noise inc
     cov(y_i, y_j) = C_i^(1/2) R_ij C_j^(1/2),    cov(y_i) = C_i,
 
 positive definite for any correlation ``R`` and any covariances whatever, each metric alone as if there were no others.
-It is to the trials what a process convolution [VerHoef1998]_ is to space: metrics that vary along different domains still share what
-surprises them. Nothing is assumed of the covariances, so that every kernel, sum and mixture of kernels will do.
+It is to the trials what a process convolution [VerHoef1998]_ is to space: metrics that vary along different domains
+still share what surprises them. Nothing is assumed of the covariances, so that every kernel, sum and mixture of kernels
+will do.
 
 References:
     [VerHoef1998] Constructing and fitting models for cokriging and multivariable spatial prediction (convolutions of

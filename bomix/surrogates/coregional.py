@@ -22,6 +22,7 @@ from botorch.exceptions.errors import UnsupportedError
 
 from bomix.surrogates.completion import Table, Whitening, shared_correlation
 from bomix.surrogates.correlation import MIN_TRIALS, joint_covariance
+from bomix.surrogates.fitting import noisy_factor
 from bomix.surrogates.heldout import HeldOut
 from bomix.surrogates.independent import IndependentGPs, _factors
 
@@ -72,7 +73,7 @@ class CoupledGPs(IndependentGPs):
             offset=apart.offset,
             scale=apart.scale,
             mean=apart._mean,
-            train_mean=apart._train_mean,
+            learnt=apart._learnt,
             correlation=correlation,
         )
         self._coupled = coupled if targets.isnan().any() else []
@@ -101,20 +102,20 @@ class CoupledGPs(IndependentGPs):
             )
         return super().condition_on_observations(X, Y, noise)
 
-    def leave_one_out(self) -> HeldOut:
+    def leave_one_out(self) -> HeldOut | None:
         """Each trial predicted from the others, without any of its metrics, hyperparameters and coupling as they are.
 
         The other trials' gaps are completed without it, by a block of the inverse of the joint covariance; each metric
         then predicts the trial from the completed others.
         """
-        if not self._coupled:
+        if not self._coupled or self._learnt:
             return super().leave_one_out()
         mean, own, shared = self._pooled([family.leave_one_out() for family in self._coupled])
         sd = own.squeeze(-1).squeeze(-1).sqrt()
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation + shared
         kept, n = self._coupled[0].kept, len(self.train_X)
         found, spread = mean.new_zeros(n, self.num_outputs), mean.new_zeros(n, self.num_outputs, self.num_outputs)
-        found[kept] = self._in_units(mean.squeeze(-1).mT, self._train_mean[kept])
+        found[kept] = self._in_units(mean.squeeze(-1).mT, self._mean_at(self.train_X[kept]))
         spread[kept] = covariance * self.scale * self.scale.unsqueeze(-1)
         if not kept.all():
             free, covariance = self.moments(self.train_X[~kept].unsqueeze(-2), True)
@@ -164,7 +165,8 @@ class CoupledFamily:
         """Fill the gaps, given the ``m x m`` correlation of what drives the metrics."""
         self._tables = [Table(whitening, self.targets, correlation) for whitening in self.whitenings()]
         self._missing = self._tables[0].missing
-        self._factors = torch.linalg.cholesky(self._matrices)
+        every = torch.ones(self._matrices.shape[:-1], dtype=torch.bool)
+        self._factors = noisy_factor(self._matrices, torch.zeros_like(self._matrices[..., 0]), every)
         self._means = torch.stack([table.means for table in self._tables])
         residual = torch.stack([table.values for table in self._tables]) - self._means.unsqueeze(-1)
         self._alphas = torch.cholesky_solve(residual.unsqueeze(-1), self._factors).squeeze(-1)

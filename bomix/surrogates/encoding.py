@@ -6,6 +6,7 @@ most; the offset ``eps`` keeps the gradients finite at zero, an ordinary value o
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -27,6 +28,10 @@ EncodingName = Literal["sqrt", "log", "power", "raw"]
 ENCODINGS: tuple[str, ...] = get_args(EncodingName)
 DEFAULT_EPS = {"sqrt": 1e-4, "log": 1e-3, "power": 1e-4, "raw": 0.0}
 _SPREAD_SAMPLES = 256
+_MIN_TO_TAME = 5
+_ASTRAY = 25.0
+
+logger = logging.getLogger(__name__)
 
 
 class Encoding(InputTransform):
@@ -114,17 +119,45 @@ def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
 
     Returns:
         ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they
-        were reported, whatever their direction, NaN where a trial lacks one.
+        were reported, whatever their direction, NaN where a trial lacks one; what went astray is pulled in, see
+        :func:`tamed`.
     """
     records = history.observations
     X = problem.space.to_arrays(seen_weights(record) for record in records)
     Y = np.array([[record.result.losses.get(name, np.nan) for name in problem.metric_names] for record in records])
     return SupervisedDataset(
         torch.as_tensor(X, dtype=torch.float64),
-        torch.as_tensor(Y.reshape(len(records), len(problem.metrics)), dtype=torch.float64),
+        torch.as_tensor(tamed(Y.reshape(len(records), len(problem.metrics)), problem), dtype=torch.float64),
         feature_names=list(problem.space.domains),
         outcome_names=list(problem.metric_names),
     )
+
+
+def tamed(Y: np.ndarray, problem: Problem) -> np.ndarray:
+    """Metrics of runs that went astray, pulled in: one diverged run would flatten all others.
+
+    Args:
+        Y: ``n x m``, NaN where missing.
+        problem: Names and directions; only what is bad is looked at.
+
+    Returns:
+        The same with values out of all proportion (:data:`_ASTRAY` times as far on the bad side of the median as the
+        middle three fifths of the runs spread) set a little beyond the worst of the others.
+    """
+    if len(Y) < _MIN_TO_TAME:
+        return Y
+    result = Y.copy()
+    for column, (name, sign) in enumerate(zip(problem.metric_names, problem.signs, strict=True)):
+        values = sign * Y[:, column]
+        if np.isfinite(values).sum() < _MIN_TO_TAME:
+            continue
+        low, median, high = np.nanquantile(values, (0.2, 0.5, 0.8))
+        far = values > median + _ASTRAY * (high - low)
+        if high > low and far.any():
+            wild = ", ".join(f"{value:.4g}" for value in Y[far, column])
+            logger.warning("metric '%s': %s is out of all proportion to the other runs and counts as less", name, wild)
+            result[far, column] = sign * (np.nanmax(values[~far]) + high - low)
+    return result
 
 
 def fit_context(problem: Problem, history: History) -> FitContext:

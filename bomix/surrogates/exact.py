@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bomix.surrogates.fitting import Noise
 
 _MIN_VARIANCE = 1e-14
+_TINY = 1e-12
 
 
 class ExactGPs:
@@ -32,7 +33,7 @@ class ExactGPs:
         X: ``batch x n x d`` weights.
         targets: ``batch x m x n`` standardised metrics, NaN where missing.
         means: ``s x m`` constant means; None takes the best for these data.
-        known: ``m x n`` noise variances of the runs where they are known from elsewhere.
+        known: ``m x n`` noise variances of the runs where they are known from elsewhere, else NaN.
     """
 
     def __init__(
@@ -56,8 +57,12 @@ class ExactGPs:
         self._seen = ~repeated.isnan()
         matrix = covariance(self._kernel_theta, X.unsqueeze(-3))
         matrix = matrix.expand(*self._seen.shape, X.shape[-2])
-        variances = noise(self._noise_theta, X) if known is None else self._repeated(known)
+        variances = noise(self._noise_theta, X)
+        if known is not None:
+            given = self._repeated(known)
+            variances = torch.where(given.isnan(), variances, given)
         self._factor = noisy_factor(matrix, variances.expand(self._seen.shape), self._seen)
+        self._profiled = means is None
         if means is None:
             _, best = LogMarginal.apply(matrix, variances, repeated.nan_to_num(0.0), self._seen)  # type: ignore[no-untyped-call]
             means = best.reshape(self._draws, self._metrics)
@@ -92,10 +97,18 @@ class ExactGPs:
         """Predictions of each run from the others, hyperparameters as they are.
 
         Returns:
-            Means and variances ``batch x m x n``, noise included; of the prior's mean where the trial lacks the metric.
+            Means and variances ``batch x m x n``, noise included; where the trial lacks the metric, of all runs.
         """
         diagonal = torch.cholesky_inverse(self._factor).diagonal(dim1=-2, dim2=-1)
         residual, variance = leave_one_out(diagonal, self._alpha)
+        if self._profiled:
+            # The mean has seen every run: with it taken out of the precision, the residual is that of a mean without.
+            there = self._seen.to(diagonal)
+            solved = torch.cholesky_solve(there.unsqueeze(-1), self._factor).squeeze(-1)
+            total = (there * solved).sum(dim=-1, keepdim=True).clamp_min(_TINY)
+            left = diagonal - solved.square() / total
+            alone = there.sum(dim=-1, keepdim=True) < 2
+            residual = torch.where(alone | (left < _TINY * diagonal), residual, self._alpha / left)
         mean = torch.where(self._seen, self._repeated(self.targets) - residual, self._flat_means)
         if not self._seen.all():
             free_mean, free = self._predicted_at_training()
@@ -106,11 +119,14 @@ class ExactGPs:
 
     def conditioned(self, X: Tensor, targets: Tensor) -> ExactGPs:
         """The same hyperparameters and means given all of ``batch x n x d`` weights and ``batch x m x n`` targets."""
-        return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means)
+        known = self._known
+        if known is not None:
+            known = torch.cat([known, known.new_full((len(known), X.shape[-2] - known.shape[-1]), torch.nan)], dim=-1)
+        return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means, known=known)
 
     def _against(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Covariance with the training runs, ``batch x b x n x q``, as it is and divided by the factor."""
-        if self.X.dim() > 2:
+        if self._factor.dim() > 3:
             across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), X.unsqueeze(-3)))
             return across, torch.linalg.solve_triangular(self._factor, across, upper=False)
         # One solve for all points: broadcasting would copy the factor for each of them.

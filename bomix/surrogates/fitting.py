@@ -75,7 +75,7 @@ class Problem(NamedTuple):
         noise: Its noise.
         X: ``n x d`` weights.
         targets: ``m x n`` standardised metrics, NaN where missing.
-        known: ``m x n`` noise variances of the runs where they are known from elsewhere.
+        known: ``m x n`` noise variances of the runs where they are known from elsewhere, else NaN.
     """
 
     covariance: Covariance
@@ -189,7 +189,9 @@ def criterion(problem: Problem, prior: Prior, theta: Tensor, rows: Tensor | None
         known = None if known is None else known[rows]
     split = problem.covariance.size
     covariance = problem.covariance(theta[:, :split], problem.X.unsqueeze(-3), rows=rows)
-    noise = problem.noise(theta[:, split:], problem.X) if known is None else known
+    noise = problem.noise(theta[:, split:], problem.X)
+    if known is not None:
+        noise = torch.where(known.isnan(), noise, known)
     density, _ = LogMarginal.apply(covariance, noise, targets.nan_to_num(0.0), ~targets.isnan())  # type: ignore[no-untyped-call]
     value = 0.5 * ((theta - mean) / sd).square().sum(dim=-1) - density
     (gradient,) = torch.autograd.grad(value.sum(), theta)

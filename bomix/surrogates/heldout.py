@@ -135,11 +135,11 @@ def new_runs(model: Model, X: Tensor) -> HeldOut:
             mean, covariance = model.moments(points, True)
             return HeldOut(mean.squeeze(-2), covariance)
         posterior: Any = model.posterior(points, observation_noise=True)
-        mean = posterior.mean.squeeze(-2)
+        mean = posterior.mean.detach().squeeze(-2)  # BoTorch's outcome transforms carry a gradient out of no_grad
         joint = getattr(getattr(posterior, "distribution", None), "covariance_matrix", None)
         if joint is None or joint.shape != (*mean.shape, mean.shape[-1]):
             joint = torch.diag_embed(posterior.variance.squeeze(-2))
-        return HeldOut(mean, joint)
+        return HeldOut(mean, joint.detach())
 
 
 def _mixtures(X: Tensor) -> tuple[np.ndarray, int]:

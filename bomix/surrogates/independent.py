@@ -35,8 +35,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         offset: ``m``, added to the standardised scale's outputs.
         scale: ``m``, which multiplies them.
         mean: ``batch x n x d`` weights to ``batch x n x m``, what the families are corrections of; zero by default.
-        train_mean: ``batch x n x m``, the same at the training runs, from a fit that has not seen them; the mean's
-            own values by default.
+        learnt: Whether the mean learnt from the runs: leaving one out then has no closed form.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
     """
 
@@ -50,17 +49,16 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         offset: Tensor,
         scale: Tensor,
         mean: Callable[[Tensor], Tensor] | None = None,
-        train_mean: Tensor | None = None,
+        learnt: bool = False,
         correlation: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.train_X, self.train_Y = train_X, train_Y
         self.families, self.shares = tuple(families), shares
-        self.offset, self.scale, self._mean = offset, scale, mean
-        self._train_mean = self._mean_at(train_X) if train_mean is None else train_mean
+        self.offset, self.scale, self._mean, self._learnt = offset, scale, mean, learnt
         if correlation is None:
             predicted, variance = self._held_out()
-            corrections = self._corrections(train_Y, self._train_mean)
+            corrections = self._corrections(train_X, train_Y)
             correlation = shrunk_correlation((corrections - predicted) / variance.sqrt())
         self.correlation = correlation
 
@@ -96,17 +94,17 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         """
         if noise is not None:
             raise UnsupportedError("IndependentGPs knows one noise per metric; leave out the argument 'noise'")
+        X = X.expand(*_broadcast(X.shape[:-2], Y.shape[:-2]), *X.shape[-2:])
         train_X, train_Y = _append(self.train_X, X), _append(self.train_Y, Y)
-        train_mean = _append(self._train_mean, self._mean_at(X))
         return IndependentGPs(
             train_X,
             train_Y,
-            families=[family.conditioned(train_X, self._corrections(train_Y, train_mean)) for family in self.families],
+            families=[family.conditioned(train_X, self._corrections(train_X, train_Y)) for family in self.families],
             shares=self.shares,
             offset=self.offset,
             scale=self.scale,
             mean=self._mean,
-            train_mean=train_mean,
+            learnt=self._learnt,
             correlation=self.correlation,
         )
 
@@ -118,12 +116,17 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             Y = sampler(self.posterior(X, observation_noise=True))
         return self.condition_on_observations(X.expand(*Y.shape[:-2], *X.shape[-2:]), Y)
 
-    def leave_one_out(self) -> HeldOut:
-        """Each training mixture predicted from the others, hyperparameters and scales as they are."""
+    def leave_one_out(self) -> HeldOut | None:
+        """Each training mixture predicted from the others, hyperparameters and scales as they are.
+
+        None where the mean learnt from the runs.
+        """
+        if self._learnt:
+            return None
         mean, variance = self._held_out()
         sd = self.scale * variance.sqrt().mT
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation
-        return HeldOut(self._in_units(mean, self._train_mean), covariance)
+        return HeldOut(self._in_units(mean, self._mean_at(self.train_X)), covariance)
 
     def _held_out(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x m x n`` on the standardised scale."""
@@ -148,9 +151,9 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         """The mean at ``batch x n x d`` weights, on the standardised scale."""
         return X.new_zeros(*X.shape[:-1], self.num_outputs) if self._mean is None else self._mean(X)
 
-    def _corrections(self, Y: Tensor, mean: Tensor) -> Tensor:
+    def _corrections(self, X: Tensor, Y: Tensor) -> Tensor:
         """``batch x n x m`` metrics as ``batch x m x n`` standardised ones, the mean taken away."""
-        return ((Y - self.offset) / self.scale - mean).mT
+        return ((Y - self.offset) / self.scale - self._mean_at(X)).mT
 
     def _in_units(self, corrections: Tensor, mean: Tensor) -> Tensor:
         """The inverse: ``batch x m x n`` to ``batch x n x m``."""

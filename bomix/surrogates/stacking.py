@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bomix.errors import FitError
 from bomix.surrogates.auto import MIN_TRIALS
 from bomix.surrogates.heldout import HeldOut, refitted
 from bomix.surrogates.joint import JointModel
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STEPS = 200
+_WORST = -1e6
 _CALM = 1.0
 
 
@@ -96,6 +98,11 @@ def fit(
 ) -> Model:
     """Fit every surrogate to all trials, and find its share from refits in folds; see :class:`auto.Auto`."""
     models: list[Any] = [surrogate.fit(data, context=context, seed=seed) for surrogate in surrogates]
+    for surrogate, model in zip(surrogates, models, strict=True):
+        if not isinstance(model, JointModel) and len(models) > 1:
+            raise FitError(
+                f"{type(surrogate).__name__} returns no JointModel, which a mixture of surrogates is made of"
+            )
     Y = data.Y.double()
     shares = torch.full((len(models), Y.shape[-1]), 1.0 / len(models), dtype=torch.float64)
     if len(models) == 1:
@@ -116,7 +123,8 @@ def log_density(held: HeldOut, Y: Tensor) -> Tensor:
     """Log density ``n x m`` of held-out values; zero where a trial lacks the metric."""
     variance = held.covariance.diagonal(dim1=-2, dim2=-1)
     density = -0.5 * ((Y - held.mean).square() / variance + variance.log() + math.log(2.0 * math.pi))
-    return density.nan_to_num(0.0)
+    # A member that predicts no number says nothing of the run; a run without the metric asks nothing.
+    return torch.where(Y.isnan(), 0.0, density.nan_to_num(_WORST, neginf=_WORST))
 
 
 def picked(density: Tensor) -> Tensor:

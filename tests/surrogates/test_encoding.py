@@ -10,7 +10,7 @@ from bomix.history import History
 from bomix.objective import Mean
 from bomix.problem import Metric, Problem
 from bomix.space import MixtureSpace
-from bomix.surrogates.encoding import ENCODINGS, Encoding, encode, to_dataset, typical_distance
+from bomix.surrogates.encoding import ENCODINGS, Encoding, encode, tamed, to_dataset, typical_distance
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 
 
@@ -88,3 +88,17 @@ def test_no_trial_is_an_empty_dataset():
     data = to_dataset(problem, History())
     assert data.X.shape == (0, 2)
     assert data.Y.shape == (0, 1)
+
+
+def test_a_diverged_run_is_pulled_in_and_a_good_one_is_left_alone(caplog):
+    metrics = (Metric("loss"), Metric("accuracy", unit="1", direction="max"))
+    problem = Problem(MixtureSpace(("code", "web")), metrics, Mean())
+    Y = np.array([[3.0 + 0.01 * i, 0.5 + 0.01 * i] for i in range(10)])
+    Y[0], Y[1] = [1e12, 0.99], [1.0, -1e9]
+    with caplog.at_level("WARNING", logger="bomix"):
+        got = tamed(Y, problem)
+    assert 3.09 < got[0, 0] < 3.2
+    assert 0.4 < got[1, 1] < 0.52
+    np.testing.assert_array_equal(got[2:], Y[2:])
+    assert (got[1, 0], got[0, 1]) == (1.0, 0.99)
+    assert "metric 'loss': 1e+12" in caplog.text
