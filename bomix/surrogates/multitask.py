@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 MOST_ENTRIES = 2000
 """Metrics of all trials together, present or not, up to which gaps are filled; the time grows with the cube."""
+MOST_REDRAWN = 1000
+"""The same for hyperparameters that are drawn together with what is missing."""
 MIN_TRIALS = 4
 """Trials below which nothing is learnt of what metrics have in common."""
 
@@ -41,7 +43,8 @@ class MultiTask:
         noise: As there.
         shrinkage: Trials that "the metrics have nothing in common" counts as; large values are ``gp``.
         together: Whether as many hyperparameters again are drawn together with what is missing, so that a metric
-            which few trials have learns its lengthscales from the others, too; where there are draws, and gaps.
+            which few trials have learns its lengthscales from the others, too; where there are draws, and gaps, up to
+            a thousand metrics of all trials together.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -82,7 +85,8 @@ class MultiTask:
             return apart
         with torch.no_grad():
             coupled = CoupledGPs(apart, shrinkage=self.shrinkage)
-            if not self.together or self.draws == 0 or seen.all() or len(seen) < MIN_TRIALS:
+            drawn = self.together and len(apart.families[0].theta) > 1 and len(seen) >= MIN_TRIALS
+            if not drawn or seen.all() or seen.numel() > MOST_REDRAWN:
                 return coupled
             again = redrawn(apart, coupled.correlation, shrinkage=self.shrinkage, seed=seed)
             return CoupledGPs(again, shrinkage=self.shrinkage)
