@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
+from bomix.surrogates.kernels import encoding_faults, positive_faults
 from bomix.surrogates.law import LawName
 
 if TYPE_CHECKING:
@@ -62,12 +63,8 @@ class BayesianGP:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = []
-        if (self.eps is not None and self.eps < 0) or (self.eps == 0 and self.encoding != "raw"):
-            found.append(Fault("eps", f"eps is {self.eps}: gradients at zero need an offset above 0, 1e-4 say"))
-        if self.lengthscale <= 0:
-            found.append(Fault("lengthscale", f"lengthscale is {self.lengthscale}; give a positive number"))
-        return found + _walk_faults(self)
+        encoding = encoding_faults(self.encoding, self.eps)
+        return encoding + positive_faults(self, "lengthscale") + _walk_faults(self)
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Draw the hyperparameters of every metric.

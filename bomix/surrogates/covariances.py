@@ -271,7 +271,7 @@ class Sum(Covariance):
 def distance(encoded: Tensor) -> float:
     """Root mean square distance of two points of an ``r x d`` sample: twice its total variance, under the root."""
     # A space that is a single point has no distance; any scale will do there.
-    return max(float((2.0 * encoded.var(dim=0, unbiased=True).sum()).sqrt()), _LEAST_DISTANCE)
+    return max(float((2.0 * encoded.var(dim=0, unbiased=True).sum()).sqrt()), LEAST_DISTANCE)
 
 
 def matern52(squared: Tensor) -> tuple[Tensor, Tensor]:
@@ -299,5 +299,5 @@ def rbf(squared: Tensor) -> tuple[Tensor, Tensor]:
 
 PROFILES: dict[str, Profile] = {"matern52": matern52, "matern32": matern32, "rbf": rbf}
 
-_LEAST_DISTANCE = 0.01
+LEAST_DISTANCE = 0.01
 _OFFSET = (-4.0, 1.0)

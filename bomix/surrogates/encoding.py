@@ -15,6 +15,7 @@ from botorch.models.transforms.input import InputTransform
 from botorch.utils.datasets import SupervisedDataset
 
 from bomix.surrogates.context import FitContext
+from bomix.surrogates.covariances import distance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,18 +94,10 @@ def encode(X: Tensor, name: EncodingName, eps: float | Tensor, power: float | Te
     return shifted.log() if name == "log" else shifted**power
 
 
-_LEAST_DISTANCE = 0.01
-
-
 def typical_distance(encoding: Encoding, space: MixtureSpace) -> float:
-    """Root mean square distance of two uniform points of the space, in encoded coordinates.
-
-    Twice the total variance, which a fixed sample of the polytope estimates.
-    """
+    """Root mean square distance of two uniform points of the space, in encoded coordinates."""
     points = torch.as_tensor(space.sobol(_SPREAD_SAMPLES, seed=0), dtype=torch.float64)
-    spread = encoding.transform(points).var(dim=0, unbiased=True).sum()
-    # A space that is a single point has no distance; any scale will do there.
-    return max(float((2.0 * spread).sqrt()), _LEAST_DISTANCE)
+    return distance(encoding.transform(points))
 
 
 def seen_weights(record: Record) -> Weights:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.surrogates.correlation import leave_one_out
-from bomix.surrogates.fitting import LogMarginal, noisy_factor
+from bomix.surrogates.fitting import best_means, noisy_factor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ class ExactGPs:
         self._factor = noisy_factor(matrix, variances.expand(self._seen.shape), self._seen)
         self._profiled = means is None
         if means is None:
-            _, best = LogMarginal.apply(matrix, variances, repeated.nan_to_num(0.0), self._seen)  # type: ignore[no-untyped-call]
+            best, _ = best_means(self._factor, repeated.nan_to_num(0.0), self._seen.to(X))
             means = best.reshape(self._draws, self._metrics)
         self.means = means
         self._flat_means = means.flatten().unsqueeze(-1)
@@ -142,7 +142,7 @@ class ExactGPs:
     def _predicted_at_training(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x b x n`` at the training mixtures, for metrics that a trial lacks."""
         points = self.X.unsqueeze(-3)
-        across = self.covariance(self._kernel_theta, points) * self._seen.unsqueeze(-1)
+        across = self._cut(self.covariance(self._kernel_theta, points))
         mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False).square().sum(dim=-2)
         variance = self.covariance.diagonal(self._kernel_theta, points) - explained

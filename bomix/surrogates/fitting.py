@@ -227,6 +227,19 @@ def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
     return torch.where((info > 0)[..., None, None], torch.nan, factor)
 
 
+def best_means(factor: Tensor, targets: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Generalised-least-squares means, ``b``, and ``(K + noise)^-1`` times the targets and times one, ``b x n x 2``.
+
+    Args:
+        factor: ``b x n x n``, as :func:`noisy_factor` gives it.
+        targets: ``b x n``, any number where missing.
+        there: ``b x n``, one where there is an observation, else zero.
+    """
+    solved = torch.cholesky_solve(torch.stack([targets * there, there], dim=-1), factor)
+    precision = (there * solved[..., 1]).sum(dim=-1)
+    return (there * solved[..., 0]).sum(dim=-1) / torch.where(precision > 0, precision, 1.0), solved
+
+
 class LogMarginal(torch.autograd.Function):
     """Log marginal likelihood with the mean profiled out, and its gradient in closed form.
 
@@ -239,9 +252,7 @@ class LogMarginal(torch.autograd.Function):
         """Log marginal likelihoods and best means, ``b`` each."""
         factor = noisy_factor(covariance, noise, seen)
         there = seen.to(targets)
-        solved = torch.cholesky_solve(torch.stack([targets * there, there], dim=-1), factor)
-        precision = (there * solved[..., 1]).sum(dim=-1)
-        means = (there * solved[..., 0]).sum(dim=-1) / torch.where(precision > 0, precision, 1.0)
+        means, solved = best_means(factor, targets, there)
         alpha = solved[..., 0] - means.unsqueeze(-1) * solved[..., 1]
         fit = (alpha * (targets - means.unsqueeze(-1)) * there).sum(dim=-1)
         log_determinant = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from bomix.surrogates.covariances import Covariance, Frame, Prior, distance
+from bomix.surrogates.covariances import LEAST_DISTANCE, Covariance, Frame, Prior, distance
 from bomix.surrogates.pairwise import Profile, in_blocks, pairs, profiled, scaled_profile
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Isotropic(Covariance):
         if metric == "jensen_shannon":
             r = len(frame.sample)
             squares = jensen_shannon(frame.sample + self._eps, frame.sample + self._eps)
-            reach = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), _LEAST_DISTANCE)
+            reach = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), LEAST_DISTANCE)
         else:
             reach = distance(self._embedded(frame.sample))
         self.prior = Prior.of(frame.m, 1, math.log(ratio * reach), spread, math.log(reach))
@@ -187,6 +187,3 @@ def gegenbauer(cosine: Tensor, d: int) -> Tensor:
     for n in range(1, LEVELS - 1):
         found.append(((2 * n + d - 2) * cosine * found[-1] - n * found[-2]) / (n + d - 2))
     return torch.stack(found, dim=-3)
-
-
-_LEAST_DISTANCE = 0.01

@@ -249,7 +249,7 @@ def offset_faults(eps: float | None) -> list[Fault]:
     return [Fault("eps", f"eps is {eps}: gradients at zero need an offset above 0, 1e-4 say")]
 
 
-def encoding_faults(encoding: str, eps: float | None, power: float) -> list[Fault]:
+def encoding_faults(encoding: str, eps: float | None, power: float = 1.0) -> list[Fault]:
     """What is wrong with an encoding."""
     found = [] if encoding == "raw" and eps == 0 else offset_faults(eps)
     if encoding == "power" and not 0 < power <= 1:

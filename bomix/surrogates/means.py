@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bomix.errors import Fault
+from bomix.surrogates.law import LawName, LawRegression
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -46,9 +47,7 @@ class LawMean:
         own: Metric to its own domain, where the names differ.
     """
 
-    form: Literal[
-        "exponential", "own_exponential", "bimix", "log_linear", "effective_power", "additive", "autoscale"
-    ] = "effective_power"
+    form: LawName = "effective_power"
     slope: float = 0.1
     starts: int = 8
     own: Mapping[str, str] | None = None
@@ -60,8 +59,6 @@ class LawMean:
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
         """See :class:`bomix.protocols.Mean`."""
-        from bomix.surrogates.law import LawRegression
-
         spec = LawRegression(form=self.form, starts=self.starts, own=self.own)
         model: Any = spec.fit(data, context=context, seed=seed)
         return Feature(model.best, model.residuals.predicted)
