@@ -24,6 +24,7 @@ from bomix.spec import MetricSpec, declared_metrics, metric_faults
 from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
+_LAST_BREATH_S = 10.0
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -145,6 +146,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     process.wait()
+    # The kernel takes its time with a process that is killed, and until then the device's memory is not free.
+    patience = time.monotonic() + _LAST_BREATH_S
+    while any(map(_lives, started)) and time.monotonic() < patience:
+        time.sleep(0.02)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _found(program: str, cwd: str) -> str | None:

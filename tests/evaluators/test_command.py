@@ -94,11 +94,8 @@ def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_what_a_command_started_ends_with_it(tmp_path: Path) -> None:
-    script = (
-        "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-    )
-    script += f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); time.sleep(60)"
+    evaluator = Command(argv=("sh", "-c", "sleep 60 & echo $! > {workdir}/pid; wait"), metrics=("loss",), timeout_s=1.5)
     with pytest.raises(EvaluationError, match="timeout_s"):
-        command(script, timeout_s=1.5).evaluate(TRIAL, tmp_path)
+        evaluator.evaluate(TRIAL, tmp_path)
     started = int((tmp_path / "pid").read_text())
     assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
