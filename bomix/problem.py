@@ -63,6 +63,7 @@ class Problem:
         fidelity: The scale of the proxies, where known.
         tokens: Tokens available of each domain; empty where they are unknown.
         run_tokens: Training tokens of the run that is decided about: the target's, or the proxy's without a target.
+        budget: Trials of the whole search, where it is known; strategies plan with it.
     """
 
     space: MixtureSpace
@@ -72,6 +73,7 @@ class Problem:
     fidelity: Fidelity | None = None
     tokens: Mapping[str, float] = field(default_factory=dict)
     run_tokens: float | None = None
+    budget: int | None = None
 
     def epochs(self, weights: Mapping[str, float]) -> dict[str, float] | None:
         """Passes over each domain's tokens in that run, ``weight * run_tokens / tokens``; None where unknown."""

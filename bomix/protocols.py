@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.preparation import Preparation
     from bomix.problem import Problem
-    from bomix.strategies.acquisition import Aggregate
+    from bomix.strategies.aggregate import Aggregate
     from bomix.surrogates.context import FitContext
     from bomix.surrogates.covariances import Covariance, Frame
     from bomix.surrogates.means import Feature

@@ -152,7 +152,7 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
         total = sum(tokens.values())
         natural = {name: tokens[name] / total for name in space.domains}
     run_tokens = None if target is None else target.tokens
-    return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens)
+    return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens, spec.budget.trials)
 
 
 def _space(

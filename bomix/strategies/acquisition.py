@@ -1,7 +1,8 @@
 """What a mixture is worth trying for; the one module that negates.
 
 Users, trials and surrogates see metrics as they are reported and objectives of which less is better. BoTorch
-maximises. :class:`Aggregate` stands between: it knows the sign of every metric and of the whole.
+maximises. :class:`~bomix.strategies.aggregate.Aggregate` stands between: it knows the sign of every metric and of the
+whole.
 
 References:
     [Ament2023] Unexpected improvements to expected improvement for Bayesian optimization.
@@ -13,57 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from bomix.errors import ConfigError, Fault
+from bomix.errors import Fault
 
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
-    from botorch.acquisition.objective import ScalarizedPosteriorTransform
     from botorch.models.model import Model
     from torch import Tensor
 
-    from bomix.problem import Problem
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """The objective as a weighted sum of a model's outputs.
-
-    Attributes:
-        coefficients: One per metric; a metric of direction ``max`` has its sign turned, so that less is better.
-    """
-
-    coefficients: tuple[float, ...]
-
-    @classmethod
-    def of(cls, problem: Problem) -> Aggregate:
-        """The objective of a problem.
-
-        Raises:
-            ConfigError: The objective is no weighted sum.
-        """
-        coefficients = problem.objective.coefficients(problem.metric_names)
-        if coefficients is None:
-            raise ConfigError(
-                f"objective {type(problem.objective).__name__} is no weighted sum of metrics, and models are combined "
-                "in closed form only; take 'mean' or 'weighted_mean' (objective.kind)"
-            )
-        return cls(tuple((np.asarray(coefficients, dtype=float) * problem.signs).tolist()))
-
-    def transform(self) -> ScalarizedPosteriorTransform:
-        """Posterior of the metrics to posterior of the objective; less is better."""
-        return self._scalarized(1.0)
-
-    def negated(self) -> ScalarizedPosteriorTransform:
-        """Posterior of the metrics to posterior of what BoTorch maximises."""
-        return self._scalarized(-1.0)
-
-    def _scalarized(self, sign: float) -> ScalarizedPosteriorTransform:
-        import torch
-        from botorch.acquisition.objective import ScalarizedPosteriorTransform
-
-        return ScalarizedPosteriorTransform(sign * torch.tensor(self.coefficients, dtype=torch.float64))
+    from bomix.strategies.aggregate import Aggregate
 
 
 @dataclass(frozen=True)
@@ -95,7 +53,7 @@ class LogEI:
         from botorch.acquisition.logei import qLogExpectedImprovement
 
         transform = aggregate.negated()
-        best_f = -objective_mean(model, aggregate, X_observed).min()
+        best_f = -aggregate.mean(model, X_observed).min()
         if X_pending is None or not len(X_pending):
             return LogExpectedImprovement(model, best_f, posterior_transform=transform)
         return qLogExpectedImprovement(
@@ -144,15 +102,6 @@ def posterior_mean(model: Model, aggregate: Aggregate) -> AcquisitionFunction:
     from botorch.acquisition.analytic import PosteriorMean
 
     return PosteriorMean(model, posterior_transform=aggregate.negated())
-
-
-def objective_mean(model: Model, aggregate: Aggregate, X: Tensor) -> Tensor:
-    """Posterior mean of the objective at ``n x d`` mixtures, ``n``; less is better."""
-    import torch
-
-    with torch.no_grad():
-        posterior: Any = model.posterior(X.unsqueeze(-2), posterior_transform=aggregate.transform())
-    return torch.as_tensor(posterior.mean).flatten()
 
 
 def _sampler(samples: int, seed: int) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 
 from bomix.errors import Fault, FitError
 from bomix.protocols import Acquisition, Surrogate
-from bomix.strategies.acquisition import Aggregate, LogEI, objective_mean
+from bomix.strategies.acquisition import LogEI
+from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
 from bomix.surrogates.gp import GP
 from bomix.trial import CONFIRM, Candidate
@@ -98,31 +99,14 @@ class Bayesian:
             return self._searched(problem, history, seed)
 
     def _searched(self, problem: Problem, history: History, seed: int) -> Array:
-        import torch
-
         from bomix.strategies.candidates import Search, optimize
-        from bomix.surrogates import robust
-        from bomix.surrogates.encoding import fit_context, to_dataset
 
-        fit_seed, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
-        data = to_dataset(problem, history)
-        model = robust.fit(self.surrogate, data, context=fit_context(problem, history), seed=fit_seed)
-        aggregate = Aggregate.of(problem)
-        busy = problem.space.to_arrays(
-            [r.trial.weights for r in (*history.pending, *history.failed) if r.trial.origin != CONFIRM]
-        )
+        _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
+        belief = believe(problem, history, self.surrogate, seed=seed)
         acquisition = self.acquisition.build(
-            model,
-            aggregate,
-            X_observed=data.X,
-            X_pending=torch.as_tensor(busy) if len(busy) else None,
-            seed=build_seed,
+            belief.model, belief.aggregate, X_observed=belief.data.X, X_pending=belief.X_pending, seed=build_seed
         )
-        near = data.X[objective_mean(model, aggregate, data.X).argsort(stable=True)].numpy()
         search = Search(raw=self.raw, starts=self.starts)
-        return optimize(acquisition, problem.space, seed=search_seed, near=near, avoid=busy, search=search)
-
-
-def draw_seeds(seed: int, n_asked: int, count: int) -> list[int]:
-    """Independent seeds for one ask, decided by the study's seed and the number of trials asked so far."""
-    return [int(word) for word in np.random.SeedSequence([seed, n_asked]).generate_state(count)]
+        return optimize(
+            acquisition, problem.space, seed=search_seed, near=belief.ranked(), avoid=belief.busy, search=search
+        )

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bomix.problem import NATS_PER_TOKEN
-from bomix.strategies.acquisition import Aggregate, objective_mean, posterior_mean
-from bomix.strategies.bayesian import draw_seeds
+from bomix.strategies.acquisition import posterior_mean
+from bomix.strategies.belief import believe, draw_seeds
 from bomix.surrogates.scores import Z95
 
 if TYPE_CHECKING:
     import xarray as xr
-    from botorch.models.model import Model
     from botorch.posteriors.gpytorch import GPyTorchPosterior
-    from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
     from bomix.history import History
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
     from bomix.trial import Weights
 
 _AT_ONCE = 256
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,12 +100,12 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     import torch
     import xarray as xr
 
-    model, _ = fitted(problem, history, surrogate, seed=seed)
-    transform, parts = Aggregate.of(problem).transform(), []
+    belief = believe(problem, history, surrogate, seed=seed)
+    transform, parts = belief.aggregate.transform(), []
     with torch.no_grad():
         # In parts: covariances with all training runs of every draw of hyperparameters are large.
         for X in torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE):  # type: ignore[no-untyped-call]
-            posterior: Any = model.posterior(X, observation_noise=True)
+            posterior: Any = belief.model.posterior(X, observation_noise=True)
             objective = transform(posterior)
             parts.append((posterior.mean[:, 0], posterior.variance[:, 0], objective.mean, objective.variance))
     mean, variance, objective_mean, objective_variance = (torch.cat(each) for each in zip(*parts, strict=True))
@@ -142,9 +137,8 @@ def recommend(problem: Problem, history: History, surrogate: Surrogate, *, seed:
 
     from bomix.strategies.candidates import Search, optimize
 
-    model, data = fitted(problem, history, surrogate, seed=seed)
-    aggregate, space = Aggregate.of(problem), problem.space
-    near = data.X[objective_mean(model, aggregate, data.X).argsort(stable=True)].numpy()
+    belief = believe(problem, history, surrogate, seed=seed)
+    model, aggregate, space, near = belief.model, belief.aggregate, problem.space, belief.ranked()
     search = Search(raw=512, starts=12, iterations=100, polished=3)
     best = optimize(
         posterior_mean(model, aggregate), space, seed=draw_seeds(seed, history.n_asked, 4)[3], near=near, search=search
@@ -173,30 +167,6 @@ def recommend(problem: Problem, history: History, surrogate: Surrogate, *, seed:
         epochs=problem.epochs(weights),
         completed=len(history.observations),
     )
-
-
-def fitted(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> tuple[Model, SupervisedDataset]:
-    """The surrogate's model of the record, the same that the next ask would use, and what it learnt from.
-
-    Raises:
-        StudyError: No trial has come back yet.
-        FitError: No surrogate could be fitted.
-    """
-    from bomix.surrogates import robust
-    from bomix.surrogates.encoding import fit_context, to_dataset
-
-    history.require_observations()
-    data = to_dataset(problem, history)
-    for name, unseen in zip(problem.metric_names, data.Y.isnan().all(dim=0).tolist(), strict=True):
-        if unseen:
-            logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
-    context, fit_seed = fit_context(problem, history), fitting_seed(history, seed=seed)
-    return robust.fit(surrogate, data, context=context, seed=fit_seed), data
-
-
-def fitting_seed(history: History, *, seed: int) -> int:
-    """The seed with which the next ask of a study of this seed would fit."""
-    return draw_seeds(seed, history.n_asked, 1)[0]
 
 
 def _predicted(prefix: str, dims: tuple[str, ...], mean: Tensor, variance: Tensor) -> dict[str, Any]:

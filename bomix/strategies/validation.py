@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from bomix import registry
 from bomix.problem import NATS_PER_TOKEN
-from bomix.strategies.acquisition import Aggregate
-from bomix.strategies.posterior import fitting_seed
+from bomix.strategies.belief import fitting_seed
 from bomix.surrogates.scores import Scores, score
 
 if TYPE_CHECKING:
     import xarray as xr
-    from torch import Tensor
-
     from bomix.history import History
     from bomix.polytope import Array
     from bomix.problem import Problem
@@ -49,7 +46,9 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         StudyError: No trial has come back yet.
     """
     from bomix.surrogates import heldout
+    from bomix.strategies.aggregate import Aggregate
     from bomix.surrogates.encoding import fit_context, to_dataset
+    from bomix.surrogates.joint import gaussian
 
     aggregate = Aggregate.of(problem)
     history.require_observations()
@@ -59,8 +58,9 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     context = fit_context(problem, history)
     held = heldout.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS)
     mean, sd = held.mean.numpy(), held.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt().numpy()
-    objective = [each.numpy() for each in heldout.weighted(held, aggregate.coefficients)]
-    observed, target = data.Y.numpy(), _objective(data.Y, aggregate)
+    belief = aggregate.transform()(gaussian(held.mean.unsqueeze(-2), held.covariance))
+    objective = [belief.mean.flatten().numpy(), belief.variance.clamp_min(0.0).sqrt().flatten().numpy()]
+    observed, target = data.Y.numpy(), aggregate(data.Y).numpy()
     by_metric = [score(observed[:, j], mean[:, j], sd[:, j]) for j in range(len(problem.metrics))]
     of_objective = score(target, *objective)
     kind = registry.kind_of("surrogate", type(surrogate))
@@ -89,15 +89,6 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
             "units": NATS_PER_TOKEN,
         },
     )
-
-
-def _objective(Y: Tensor, aggregate: Aggregate) -> Array:
-    """The objective of ``n x m`` metrics, ``n``; NaN where a metric that counts is missing."""
-    import numpy as np
-
-    from bomix.objective import weighted_sum
-
-    return np.asarray(weighted_sum(Y.numpy(), np.asarray(aggregate.coefficients)))
 
 
 def _labelled(problem: Problem, history: History, variables: dict[str, Any], attrs: dict[str, str | int]) -> xr.Dataset:

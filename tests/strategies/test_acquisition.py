@@ -9,10 +9,10 @@ from botorch.acquisition.logei import qLogExpectedImprovement
 from botorch.acquisition.objective import ScalarizedPosteriorTransform
 from botorch.sampling.normal import SobolQMCNormalSampler
 
-from bomix.errors import ConfigError
 from bomix.objective import WeightedMean
 from bomix.problem import Metric
-from bomix.strategies.acquisition import UCB, Aggregate, LogEI, objective_mean
+from bomix.strategies.acquisition import UCB, LogEI
+from bomix.strategies.aggregate import Aggregate
 from bomix.surrogates.encoding import fit_context, to_dataset
 from bomix.surrogates.gp import GP
 
@@ -44,7 +44,7 @@ def test_expected_improvement_is_that_of_samples_of_the_joint_posterior(fitted):
     with torch.no_grad():
         sampler = SobolQMCNormalSampler(torch.Size([2**14]), seed=1)
         losses = sampler(model.posterior(X)).squeeze(-2)
-        best = objective_mean(model, Aggregate.of(here.problem), data.X).min()
+        best = Aggregate.of(here.problem).mean(model, data.X).min()
         objective = losses @ torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
         expected = (best - objective).clamp_min(0.0).mean(dim=0)
         torch.testing.assert_close(acquisition(X).exp(), expected, rtol=0.03, atol=1e-6)
@@ -59,7 +59,7 @@ def test_pending_mixtures_enter_as_in_botorch_and_are_not_worth_a_second_trial(f
     ours = LogEI(samples=64).build(model, aggregate, X_observed=data.X, X_pending=favourite, seed=7)
     by_hand = qLogExpectedImprovement(
         model,
-        -objective_mean(model, aggregate, data.X).min(),
+        -aggregate.mean(model, data.X).min(),
         SobolQMCNormalSampler(torch.Size([64]), seed=7),
         posterior_transform=ScalarizedPosteriorTransform(-torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)),
         X_pending=favourite,
@@ -85,15 +85,6 @@ def test_a_metric_of_direction_max_turns_its_sign(world):
     problem = world(objective=WeightedMean({"m0": 1.0, "m1": 3.0})).problem
     problem = replace(problem, metrics=(Metric("m0"), Metric("m1", direction="max"), Metric("m2")))
     assert Aggregate.of(problem).coefficients == pytest.approx((0.25, -0.75, 0.0))
-
-
-def test_an_objective_that_is_no_weighted_sum_is_refused_by_name(world):
-    class Worst:
-        def coefficients(self, metrics):
-            return None
-
-    with pytest.raises(ConfigError, match="Worst is no weighted sum"):
-        Aggregate.of(replace(world().problem, objective=Worst()))
 
 
 def test_fields_that_cannot_be_are_faults():

@@ -7,7 +7,8 @@ import torch
 from bomix.errors import StudyError
 from bomix.history import History
 from bomix.objective import WeightedMean
-from bomix.strategies.posterior import fitted, predict, recommend
+from bomix.strategies.belief import believe
+from bomix.strategies.posterior import predict, recommend
 from bomix.surrogates.gp import GP
 from bomix.trial import CONFIRM, Record, Result, Trial
 
@@ -17,7 +18,7 @@ def test_predictions_are_those_of_a_new_run(world):
     history = here.history(12)
     points = here.problem.space.sobol(5, seed=9)
     got = predict(here.problem, history, GP(), points, seed=0)
-    model, _ = fitted(here.problem, history, GP(), seed=0)
+    model = believe(here.problem, history, GP(), seed=0).model
     with torch.no_grad():
         latent = model.posterior(torch.as_tensor(points).unsqueeze(1))
         new_run = model.posterior(torch.as_tensor(points).unsqueeze(1), observation_noise=True)

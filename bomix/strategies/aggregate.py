@@ -1,0 +1,118 @@
+"""The objective on top of a model of the metrics: in closed form where it is a weighted sum, by fixed draws where not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from botorch.acquisition.objective import GenericMCObjective, PosteriorTransform, ScalarizedPosteriorTransform
+from botorch.posteriors.gpytorch import GPyTorchPosterior
+from botorch.sampling.normal import SobolQMCNormalSampler
+from gpytorch.distributions import MultivariateNormal
+
+if TYPE_CHECKING:
+    from botorch.acquisition.objective import MCAcquisitionObjective
+    from botorch.models.model import Model
+    from botorch.posteriors.posterior import Posterior
+    from torch import Tensor
+
+    from bomix.problem import Problem
+    from bomix.protocols import Objective
+
+DRAWS = 256
+"""Quasi-random draws behind the moments of an objective that is no weighted sum."""
+
+_SEED = 0
+_JITTER = 1e-10
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The objective as a function of a model's outputs.
+
+    Attributes:
+        objective: What is minimised, a function of metrics of which less is better.
+        metrics: Names of the model's outputs.
+        signs: One per metric: -1 for a metric of direction ``max``, which the model predicts as it is reported.
+    """
+
+    objective: Objective
+    metrics: tuple[str, ...]
+    signs: tuple[float, ...]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Aggregate:
+        """The objective of a problem."""
+        return cls(problem.objective, problem.metric_names, problem.signs)
+
+    @cached_property
+    def coefficients(self) -> tuple[float, ...] | None:
+        """Factors of the metrics as they are reported where the objective is a weighted sum, else None."""
+        coefficients = self.objective.coefficients(self.metrics)
+        if coefficients is None:
+            return None
+        return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
+
+    def __call__(self, Y: Tensor) -> Tensor:
+        """The objective of metrics as they are reported, ``(...) x m`` to ``(...)``; lower is better."""
+        return self.objective(Y * Y.new_tensor(self.signs), self.metrics)
+
+    def transform(self) -> PosteriorTransform:
+        """Posterior of the metrics to posterior of the objective; less is better."""
+        return self._transform(1.0)
+
+    def negated(self) -> PosteriorTransform:
+        """Posterior of the metrics to posterior of what BoTorch maximises."""
+        return self._transform(-1.0)
+
+    def negated_objective(self) -> MCAcquisitionObjective:
+        """Samples of the metrics to samples of what BoTorch maximises."""
+        return GenericMCObjective(lambda samples, X: -self(samples))
+
+    def posterior(self, model: Model, X: Tensor, *, noise: bool = False) -> GPyTorchPosterior:
+        """Belief about the objective at ``batch x q x d`` mixtures, ``batch x q x 1``, jointly over ``q``."""
+        found: Any = model.posterior(X, observation_noise=noise, posterior_transform=self.transform())
+        return found  # type: ignore[no-any-return]
+
+    def mean(self, model: Model, X: Tensor) -> Tensor:
+        """Posterior mean of the objective at ``n x d`` mixtures, ``n``; less is better."""
+        with torch.no_grad():
+            return torch.as_tensor(self.posterior(model, X.unsqueeze(-2)).mean).flatten()
+
+    def _transform(self, sign: float) -> PosteriorTransform:
+        if self.coefficients is None:
+            return MomentMatched(self, sign)
+        return ScalarizedPosteriorTransform(sign * torch.tensor(self.coefficients, dtype=torch.float64))
+
+
+class MomentMatched(PosteriorTransform):
+    """The Gaussian with the moments of a non-linear objective, taken over fixed quasi-random draws.
+
+    Args:
+        aggregate: The objective.
+        sign: Its factor.
+        draws: How many.
+    """
+
+    scalarize = True
+
+    def __init__(self, aggregate: Aggregate, sign: float, draws: int = DRAWS) -> None:
+        super().__init__()
+        self.aggregate, self.sign, self.draws = aggregate, sign, draws
+
+    def evaluate(self, Y: Tensor, X: Tensor | None = None) -> Tensor:
+        """Metrics ``batch x q x m`` to objective ``batch x q x 1``."""
+        return self.sign * self.aggregate(Y).unsqueeze(-1)
+
+    def forward(self, posterior: Posterior, X: Tensor | None = None) -> GPyTorchPosterior:
+        """Belief about the metrics to belief about the objective, ``batch x q x 1``."""
+        sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=_SEED)
+        values = self.sign * self.aggregate(sampler(posterior))
+        mean = values.mean(dim=0)
+        centred = (values - mean).movedim(0, -1)
+        covariance = centred @ centred.mT / (self.draws - 1)
+        eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
+        return GPyTorchPosterior(MultivariateNormal(mean, covariance + _JITTER * eye))
