@@ -31,10 +31,25 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "objective": {
         "mean": "bomix.objective:Mean",
         "weighted_mean": "bomix.objective:WeightedMean",
+        "groups": "bomix.objective:Groups",
+        "worst": "bomix.robust_objective:Worst",
+        "smooth_max": "bomix.robust_objective:SmoothMax",
+        "excess": "bomix.robust_objective:Excess",
+        "guardrail": "bomix.robust_objective:Guardrail",
+        "pareto": "bomix.pareto_objective:Pareto",
     },
     "strategy": {
         "bayesian": "bomix.strategies.bayesian:Bayesian",
         "sobol": "bomix.strategies.design:Sobol",
+        "dirichlet": "bomix.strategies.design:Dirichlet",
+        "vertices": "bomix.strategies.design:Vertices",
+        "uniform": "bomix.strategies.baselines:Uniform",
+        "natural": "bomix.strategies.baselines:Natural",
+        "temperature": "bomix.strategies.baselines:Temperature",
+        "unimax": "bomix.strategies.baselines:UniMax",
+        "fixed": "bomix.strategies.baselines:Fixed",
+        "published": "bomix.strategies.published:Published",
+        "sequence": "bomix.strategies.sequence:Sequence",
     },
     "surrogate": {
         "gp": "bomix.surrogates.gp:GP",
@@ -63,7 +78,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "acquisition": {
         "log_ei": "bomix.strategies.acquisition:LogEI",
+        "log_nei": "bomix.strategies.acquisition:LogNEI",
         "ucb": "bomix.strategies.acquisition:UCB",
+        "posterior_mean": "bomix.strategies.acquisition:Greedy",
+        "hypervolume": "bomix.strategies.acquisition:Hypervolume",
+        "thompson": "bomix.strategies.acquisition_lookahead:Thompson",
+        "knowledge_gradient": "bomix.strategies.acquisition_lookahead:KnowledgeGradient",
+        "max_value_entropy": "bomix.strategies.acquisition_lookahead:MaxValueEntropy",
     },
 }
 """Group to kind to ``module:Class``."""

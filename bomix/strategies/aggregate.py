@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
     from bomix.problem import Problem
     from bomix.protocols import Objective
+    from bomix.space import MixtureSpace
 
 DRAWS = 256
 """Quasi-random draws behind the moments of an objective that is no weighted sum."""
 
 _SEED = 0
 _JITTER = 1e-10
+_MIN_NOISE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,18 @@ class Aggregate:
         objective: What is minimised, a function of metrics of which less is better.
         metrics: Names of the model's outputs.
         signs: One per metric: -1 for a metric of direction ``max``, which the model predicts as it is reported.
+        space: The mixtures that are allowed, where acquisition functions may look for mixtures to compare with.
     """
 
     objective: Objective
     metrics: tuple[str, ...]
     signs: tuple[float, ...]
+    space: MixtureSpace | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> Aggregate:
         """The objective of a problem."""
-        return cls(problem.objective, problem.metric_names, problem.signs)
+        return cls(problem.objective, problem.metric_names, problem.signs, problem.space)
 
     @cached_property
     def coefficients(self) -> tuple[float, ...] | None:
@@ -55,6 +59,28 @@ class Aggregate:
         if coefficients is None:
             return None
         return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
+
+    @cached_property
+    def projection(self) -> Tensor:
+        """What of the metrics decides, ``k x m``: their one weighted sum, or every metric with its sign turned."""
+        if self.coefficients is not None:
+            return torch.tensor([self.coefficients], dtype=torch.float64)
+        return torch.diag(torch.tensor(self.signs, dtype=torch.float64))
+
+    def reduce(self, projected: Tensor) -> Tensor:
+        """The objective of projected metrics, ``(...) x k`` to ``(...)``; lower is better."""
+        if self.coefficients is not None:
+            return projected[..., 0]
+        value: Tensor = self.objective(projected, self.metrics)
+        return value
+
+    @cached_property
+    def groups(self) -> Tensor | None:
+        """Weight of each metric as reported in each group, ``g x m``, where the objective is a trade-off, else None."""
+        of_groups = getattr(self.objective, "group_coefficients", None)
+        if of_groups is None:
+            return None
+        return torch.as_tensor(of_groups(self.metrics) * np.asarray(self.signs), dtype=torch.float64)
 
     def __call__(self, Y: Tensor) -> Tensor:
         """The objective of metrics as they are reported, ``(...) x m`` to ``(...)``; lower is better."""
@@ -81,6 +107,26 @@ class Aggregate:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; less is better."""
         with torch.no_grad():
             return torch.as_tensor(self.posterior(model, X.unsqueeze(-2)).mean).flatten()
+
+    def spread(self, model: Model, X: Tensor, *, noise: bool = False) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of the objective at ``n x d`` mixtures, each ``n``, mixture by mixture."""
+        posterior = self.posterior(model, X.unsqueeze(-2), noise=noise)
+        return posterior.mean.flatten(), posterior.variance.flatten().clamp_min(0.0)
+
+    def noise(self, model: Model, X: Tensor) -> Tensor:
+        """Variance that the noise of a run adds to the objective at ``n x d`` mixtures, ``n``."""
+        return (self.spread(model, X, noise=True)[1] - self.spread(model, X)[1]).clamp_min(_MIN_NOISE)
+
+    def holds(self, model: Model, X: Tensor) -> Tensor | None:
+        """Probability that an objective with guardrails keeps within them at ``n x d`` mixtures; None without any."""
+        within = getattr(self.objective, "holds", None)
+        if within is None:
+            return None
+        sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=_SEED)
+        with torch.no_grad():
+            metrics = sampler(model.posterior(X.unsqueeze(-2))).squeeze(-2)
+            kept: Tensor = within(metrics * metrics.new_tensor(self.signs), self.metrics)
+        return kept.double().mean(dim=0)
 
     def _transform(self, sign: float) -> PosteriorTransform:
         if self.coefficients is None:

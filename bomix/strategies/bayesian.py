@@ -44,7 +44,7 @@ class Bayesian:
     acquisition: Acquisition = LogEI()
     n_init: int | None = None
     anchors: bool = True
-    raw: int = 256
+    raw: int = 128
     starts: int = 8
 
     def faults(self) -> list[Fault]:

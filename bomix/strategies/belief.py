@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.references import require_reference, resolved
 from bomix.trial import CONFIRM
 
 if TYPE_CHECKING:
@@ -71,13 +72,15 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
 
     Raises:
         StudyError: No trial has come back yet.
-        FitError: No surrogate could be fitted.
+        FitError: No surrogate could be fitted, or what the objective compares with is not measured yet.
     """
     from bomix.strategies.aggregate import Aggregate
     from bomix.surrogates import robust
     from bomix.surrogates.encoding import fit_context, to_dataset
 
     history.require_observations()
+    problem = resolved(problem, history)
+    require_reference(problem)
     data = to_dataset(problem, history)
     for name, unseen in zip(problem.metric_names, data.Y.isnan().all(dim=0).tolist(), strict=True):
         if unseen:

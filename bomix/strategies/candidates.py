@@ -1,11 +1,9 @@
-"""The best mixture under an acquisition function: all restarts in one batch, on the polytope itself.
+"""The best mixture under an acquisition function: all restarts in one batch, zeros and caps reached exactly.
 
-A wide sample of the polytope picks the starts. Spectral projected gradient [Birgin2000]_ then moves all of them
-at once: the Euclidean projection keeps every iterate feasible, so that faces and vertices, where optima of mixtures
-often lie, are reached exactly. The leaders are polished by SLSQP, which takes curvature into account.
-
-References:
-    [Birgin2000] Nonmonotone spectral projected gradient methods on convex sets.
+A sample of the polytope and of the neighbourhood of the best mixtures picks the starts. L-BFGS moves all of them at
+once through :class:`~bomix.strategies.simplex_map.SimplexMap`; spectral projected gradient finishes the
+leaders on the polytope itself, where a weight can leave a cap or a zero. Functions without gradients are searched by
+rounds of smaller and smaller changes of the best points. General linear constraints fall back to SLSQP.
 """
 
 from __future__ import annotations
@@ -16,25 +14,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bomix.strategies.descent import projected_gradient
+from bomix.strategies.inequalities import Inequalities, meeting, slsqp
+from bomix.strategies.simplex_map import SimplexMap
+from bomix.surrogates import lbfgs
 
+if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
 
     from bomix.polytope import Array
     from bomix.space import MixtureSpace
-
-    Cost = Callable[[Array], tuple[Array, Array]]
+    from bomix.strategies.descent import Cost
 
 SAME = 1e-6
 """Two mixtures whose weights all agree to this are one."""
 
 _VERTICES_UP_TO = 32
 _NEAR = 4
+_TRIED = 64
+_WIDTHS = (0.01, 0.05, 0.15)
 _APART = 0.01
-_NON_MONOTONE = 5
-_ARMIJO = 1e-4
-_MAX_TRIES = 20
+_MAX_STEP = 0.3
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,19 @@ class Search:
     """How hard to look.
 
     Attributes:
-        raw: Sobol points of the polytope that are scored to find starts.
+        raw: Sobol points of the polytope that are scored to find starts; half as many more lie on its faces and near
+            the best mixtures.
         starts: Starts that are improved.
         iterations: Evaluations of the batch of starts.
-        polished: Leaders that SLSQP finishes.
+        polished: Leaders that are finished on the polytope itself.
+        polish: Evaluations of the batch of leaders.
     """
 
-    raw: int = 256
+    raw: int = 128
     starts: int = 8
-    iterations: int = 60
+    iterations: int = 40
     polished: int = 2
+    polish: int = 10
 
 
 def optimize(
@@ -62,40 +66,96 @@ def optimize(
     near: Array | None = None,
     avoid: Array | None = None,
     search: Search | None = None,
+    gradients: bool = True,
+    inequalities: Inequalities | None = None,
 ) -> Array:
     """The mixture with the largest acquisition value.
 
     Args:
-        acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values; differentiable.
+        acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values.
         space: Where to look.
         seed: Of the starts.
         near: ``n x d`` mixtures worth starting at and around, the best first.
         avoid: ``p x d`` mixtures not to be proposed again.
         search: How hard to look.
+        gradients: Whether the acquisition is differentiable; without, it is searched by sampling.
+        inequalities: Further linear constraints; each start is then improved by SLSQP.
 
     Returns:
         ``d`` weights, snapped, feasible to 1e-9, different from those to avoid unless the space is one point.
+
+    Raises:
+        SpaceError: No mixture that was looked at meets the inequalities.
     """
     search = search or Search()
-    cost = _cost(acquisition)
     raw = _raw_points(space, search.raw, near, seed)
+    if inequalities is not None:
+        raw = meeting(space, inequalities, raw)
     values = _values(acquisition, raw)
     order = np.argsort(-values, kind="stable")
     starts = _spaced(raw[order], search.starts)
-    points, costs = _projected_gradient(cost, space, starts, search.iterations)
-    leaders = points[np.argsort(costs, kind="stable")[: search.polished]]
-    polished = [_polish(cost, space, leader) for leader in leaders]
-    ends = space.snap(np.concatenate([*[point[None] for point in polished], points]))
+    if not gradients:
+        points = _narrowing(acquisition, space, starts, search.iterations, seed)
+    elif inequalities is not None:
+        points = np.array([slsqp(_cost(acquisition), space, start, inequalities) for start in starts])
+    else:
+        points = _improved(_cost(acquisition), space, starts, search)
+    ends = space.snap(np.concatenate([points, raw[order[: search.starts]]]))
     ranked = ends[np.argsort(-_values(acquisition, ends), kind="stable")]
-    for point in (*ranked, *space.snap(raw[order])):
-        if not is_among(point, avoid):
-            return np.asarray(point)
-    return np.asarray(ranked[0])
+    found = np.concatenate([ranked, space.snap(raw[order])])
+    if inequalities is not None:
+        found = found[inequalities.hold(found)] if inequalities.hold(found).any() else raw[order]
+    return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
+
+
+def best_of(acquisition: AcquisitionFunction, pool: Array, *, avoid: Array | None = None) -> Array:
+    """The mixture of a pool with the largest acquisition value.
+
+    Args:
+        acquisition: As for :func:`optimize`; needs no gradients.
+        pool: ``n x d``.
+        avoid: ``p x d`` mixtures not to be proposed again, unless nothing else is left.
+    """
+    ranked = pool[np.argsort(-_values(acquisition, pool), kind="stable")]
+    return next((np.asarray(point) for point in ranked if not is_among(point, avoid)), np.asarray(ranked[0]))
 
 
 def is_among(point: Array, others: Array | None) -> bool:
     """Whether a ``d`` mixture is one of ``n x d`` others."""
     return others is not None and len(others) > 0 and bool((np.abs(others - point).max(axis=1) <= SAME).any())
+
+
+def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) -> Array:
+    """The starts moved downhill, the leaders finished; ``b x d``."""
+    mapping = SimplexMap(space)
+
+    def mapped(z: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        at = mapping(z)
+        value, gradient = cost(at.weights.numpy())
+        return torch.as_tensor(value), mapping.pull_back(z, at, torch.as_tensor(gradient))
+
+    found = lbfgs.minimize(
+        mapped, mapping.start(starts), max_evaluations=search.iterations, tolerance=1e-5, max_step=_MAX_STEP
+    )
+    ends = space.project(mapping(found.x).weights.numpy())
+    leaders = space.snap(ends[np.argsort(found.value.numpy(), kind="stable")[: search.polished]])
+    finished, _ = projected_gradient(cost, space, leaders, search.polish)
+    return np.concatenate([finished, ends])
+
+
+def _narrowing(acquisition: AcquisitionFunction, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
+    """The starts improved by sampling around the best so far, each round nearer; ``b x d``."""
+    rng, leaders, d = np.random.default_rng(seed), starts, space.dimension
+    for width in np.geomspace(0.3, 0.003, max(rounds // 2, 1)):
+        parents = np.repeat(leaders, 16, axis=0)
+        stretched = parents * np.exp(4.0 * width * rng.normal(size=parents.shape))
+        shifted = parents + width * rng.normal(size=parents.shape) * np.sqrt(parents + 1.0 / d)
+        chosen = np.where(
+            rng.random((len(parents), 1)) < 0.5, stretched / stretched.sum(axis=1, keepdims=True), shifted
+        )
+        field = np.concatenate([leaders, space.project(chosen)])
+        leaders = field[np.argsort(-_values(acquisition, field), kind="stable")[: len(starts)]]
+    return leaders
 
 
 def _cost(acquisition: AcquisitionFunction) -> Cost:
@@ -113,7 +173,8 @@ def _cost(acquisition: AcquisitionFunction) -> Cost:
 
 def _values(acquisition: AcquisitionFunction, points: Array) -> Array:
     with torch.no_grad():
-        values = acquisition(torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2))
+        parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE)  # type: ignore[no-untyped-call]
+        values = torch.cat([acquisition(part) for part in parts])
     return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))
 
 
@@ -128,9 +189,9 @@ def _raw_points(space: MixtureSpace, count: int, near: Array | None, seed: int) 
         points.append(space.project(np.eye(d)))
     if near is not None and len(near):
         closest = near[:_NEAR]
-        width = np.repeat([0.01, 0.05, 0.15], count // 32 + 1)[:, None, None]
+        width = np.repeat(_WIDTHS, count // 16 + 1)[:, None, None]
         noise = rng.normal(size=(len(width), *closest.shape)) * width * np.sqrt(closest + 1.0 / d)
-        points += [space.project(near), space.project((closest + noise).reshape(-1, d))]
+        points += [space.project(near[:_TRIED]), space.project((closest + noise).reshape(-1, d))]
     return np.concatenate(points)
 
 
@@ -143,63 +204,3 @@ def _spaced(points: Array, count: int) -> Array:
         if not chosen or np.abs(np.array(chosen) - point).max(axis=1).min() > _APART:
             chosen.append(point)
     return np.array(chosen)
-
-
-def _projected_gradient(cost: Cost, space: MixtureSpace, starts: Array, iterations: int) -> tuple[Array, Array]:
-    """Move every start downhill on its own path; each evaluation serves all of them.
-
-    Returns:
-        ``b x d`` best points and their ``b`` costs.
-    """
-    x = starts.copy()
-    f, g = cost(x)
-    best_x, best_f = x.copy(), f.copy()
-    recent = np.repeat(f[:, None], _NON_MONOTONE, axis=1)
-    spectral = 0.1 / np.maximum(np.abs(g).max(axis=1), 1e-12)
-    direction = space.project(x - spectral[:, None] * g) - x
-    length, tries = np.ones(len(x)), np.zeros(len(x), dtype=int)
-    done = ~np.isfinite(f) | (np.abs(direction).max(axis=1) < 1e-9)
-    for _ in range(iterations):
-        if done.all():
-            break
-        trial = x + np.where(done, 0.0, length)[:, None] * direction
-        trial_f, trial_g = cost(trial)
-        slope = (g * direction).sum(axis=1)
-        enough = trial_f <= recent.max(axis=1) + _ARMIJO * length * slope
-        ok = ~done & np.isfinite(trial_f) & np.isfinite(trial_g).all(axis=1) & enough
-        step, change = trial - x, trial_g - g
-        curvature = (step * change).sum(axis=1)
-        squared = (step * step).sum(axis=1)
-        longer = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, 1e-300), 10.0 * spectral)
-        spectral = np.where(ok, np.clip(longer, 1e-10, 1e6), spectral)
-        x, g, f = np.where(ok[:, None], trial, x), np.where(ok[:, None], trial_g, g), np.where(ok, trial_f, f)
-        recent = np.where(ok[:, None], np.concatenate([recent[:, 1:], f[:, None]], axis=1), recent)
-        better = ok & (f < best_f)
-        best_x, best_f = np.where(better[:, None], x, best_x), np.where(better, f, best_f)
-        moved = space.project(x - spectral[:, None] * np.nan_to_num(g)) - x
-        direction = np.where(ok[:, None], moved, direction)
-        length, tries = np.where(ok, 1.0, 0.3 * length), np.where(ok, 0, tries + 1)
-        done |= (ok & (np.abs(direction).max(axis=1) < 1e-7)) | (tries > _MAX_TRIES)
-    return best_x, best_f
-
-
-def _polish(cost: Cost, space: MixtureSpace, start: Array) -> Array:
-    """Finish one point by SLSQP, on the face that the start lies on first of all its neighbours."""
-    from scipy.optimize import minimize
-
-    def scalar(point: Array) -> tuple[float, Array]:
-        value, gradient = cost(space.project(point)[None])
-        return float(value[0]), gradient[0]
-
-    found = minimize(
-        scalar,
-        start,
-        jac=True,
-        method="SLSQP",
-        bounds=space.bounds.T,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones_like(w)},
-        options={"maxiter": 40, "ftol": 1e-10},
-    )
-    point = space.project(found.x) if np.isfinite(found.x).all() else start
-    before, after = cost(start[None])[0][0], cost(point[None])[0][0]
-    return np.asarray(point if after < before else start)

@@ -23,7 +23,7 @@ SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 
 
 def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> xr.Dataset:
-    """Predict each trial from the others, and score the predictions; confirmations neither teach nor test.
+    """Predict each trial from the others, and score the predictions; confirmations are runs like others.
 
     A model with a closed form leaves out one trial at a time, its hyperparameters from all; another is refitted
     without each of ten parts of the trials in turn, repeats of a mixture in one part.

@@ -11,11 +11,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from bomix.surrogates.pairwise import Profile, scaled_profile
+from bomix.surrogates.pairwise import Profile, profiled, scaled_profile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,6 +105,18 @@ class Covariance(ABC):
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """Variances ``batch x b x n`` at ``batch x 1 x n x d``."""
 
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """Covariance with fixed mixtures, what does not depend on the others worked out once.
+
+        Args:
+            theta: ``b x p``.
+            X: ``1 x n x d``.
+
+        Returns:
+            A function of ``1 x n' x d`` mixtures, ``b x n x n'``.
+        """
+        return partial(self, theta, X)
+
 
 class Stationary(Covariance):
     """``k(w, v) = rho(sum_i (e_i(w) - e_i(v))^2 / l_i^2)`` with a lengthscale per domain.
@@ -131,6 +144,23 @@ class Stationary(Covariance):
         """See :class:`Covariance`."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`Covariance`; one product of matrices for all processes."""
+        first = self._encoding.transform(X)
+        centre = first.mean(dim=-2, keepdim=True)  # distances do not mind, and rounding does
+        first, precision = first - centre, (-2.0 * theta).exp()
+        weighted = first * precision.unsqueeze(-2)
+        own = (weighted * first).sum(dim=-1, keepdim=True)
+        flat, shape = weighted.reshape(-1, X.shape[-1]), weighted.shape[:-1]
+
+        def covariance(Z: Tensor) -> Tensor:
+            second = (self._encoding.transform(Z) - centre).squeeze(0).mT
+            other = (precision @ second.square()).unsqueeze(-2)
+            squared = torch.add(own + other, (flat @ second).reshape(*shape, Z.shape[-2]), alpha=-2.0).clamp_min(0.0)
+            return profiled(squared, self._profile)
+
+        return covariance
+
 
 class EffectiveWeight(Covariance):
     """A smooth function of the weight that counts for a metric, ``u = ln(e + sum_i t_i w_i)``.
@@ -155,13 +185,21 @@ class EffectiveWeight(Covariance):
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """See :class:`Covariance`."""
         first = self._effective(theta, X)
-        second = first if Z is None else self._effective(theta, Z)
-        apart = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
-        return torch.exp(-0.5 * apart.square())
+        return self._between(theta, first, first if Z is None else self._effective(theta, Z))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """See :class:`Covariance`."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
+
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`Covariance`."""
+        first, shares, offset = self._effective(theta, X), theta[:, :-2].exp(), theta[:, -2:-1].exp()
+        return lambda Z: self._between(theta, first, (shares @ Z.squeeze(0).clamp_min(0.0).mT + offset).log())
+
+    def _between(self, theta: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """``batch x b x n x n'`` of two sets of logarithms of effective weights."""
+        apart = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
+        return torch.exp(-0.5 * apart.square())
 
     def _effective(self, theta: Tensor, X: Tensor) -> Tensor:
         """``batch x b x n`` logarithms of effective weights."""
@@ -244,6 +282,11 @@ class Scaled(Covariance):
         """See :class:`Covariance`."""
         return self.base.diagonal(theta[:, :-1], X) * theta[:, -1:].exp()
 
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`Covariance`."""
+        base, variance = self.base.towards(theta[:, :-1], X), theta[:, -1].exp()[:, None, None]
+        return lambda Z: base(Z) * variance
+
 
 class Sum(Covariance):
     """The sum of covariances, their hyperparameters side by side."""
@@ -260,9 +303,16 @@ class Sum(Covariance):
         """See :class:`Covariance`."""
         return self._total(theta, lambda part, own: part.diagonal(own, X))
 
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`Covariance`."""
+        parts = [part.towards(own, X) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        return lambda Z: sum((part(Z) for part in parts[1:]), start=parts[0](Z))
+
+    def _owned(self, theta: Tensor) -> Sequence[Tensor]:
+        return theta.split_with_sizes([part.size for part in self.parts], dim=-1)
+
     def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
-        owned = theta.split_with_sizes([part.size for part in self.parts], dim=-1)
-        total, *rest = [value(part, own) for part, own in zip(self.parts, owned, strict=True)]
+        total, *rest = [value(part, own) for part, own in zip(self.parts, self._owned(theta), strict=True)]
         for more in rest:
             total = total + more
         return total

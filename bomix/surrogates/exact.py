@@ -6,6 +6,7 @@ its draws, of which its mean and covariance are given.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,8 @@ from bomix.surrogates.correlation import leave_one_out
 from bomix.surrogates.fitting import best_means, noisy_factor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from bomix.surrogates.covariances import Covariance
@@ -93,6 +96,15 @@ class ExactGPs:
             covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
         return self._pooled(mean, covariance)
 
+    def mean(self, X: Tensor) -> Tensor:
+        """Means of every metric at ``batch x q x d`` weights, ``batch x m x q``; nothing is solved."""
+        if self._factor.dim() > 3:
+            return self.marginals(X)[0]
+        points = X.reshape(1, -1, X.shape[-1])
+        across = self._cut(self._towards(points))
+        mean = self._flat_means + (self._alpha.unsqueeze(-2) @ across).squeeze(-2)
+        return self._unflat(mean, 0).mean(dim=0).reshape(-1, *X.shape[:-1]).movedim(0, -2)
+
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Predictions of each run from the others, hyperparameters as they are.
 
@@ -131,10 +143,16 @@ class ExactGPs:
             return across, torch.linalg.solve_triangular(self._factor, across, upper=False)
         # One solve for all points: broadcasting would copy the factor for each of them.
         points = X.reshape(1, -1, X.shape[-1])
-        across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), points))
+        across = self._cut(self._towards(points))
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
         shape = (*across.shape[:-1], *X.shape[:-1])
         return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
+
+    @cached_property
+    def _towards(self) -> Callable[[Tensor], Tensor]:
+        """Covariance of the training runs with ``1 x n' x d`` weights, ``(s m) x n x n'``."""
+        with torch.no_grad():
+            return self.covariance.towards(self._kernel_theta, self.X.unsqueeze(-3))
 
     def _cut(self, across: Tensor) -> Tensor:
         return across if self._seen.all() else across * self._seen.unsqueeze(-1)

@@ -16,7 +16,7 @@ from bomix.spec import DomainSpec
 from bomix.strategies.acquisition import UCB
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Sobol
-from bomix.strategies.posterior import recommend
+from bomix.strategies.recommendation import recommend
 from bomix.study import Study
 from bomix.surrogates.gp import GP
 from bomix.trial import CONFIRM, IMPORTED, Failure, Record, Trial

@@ -5,8 +5,10 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from bomix.errors import SpaceError
 from bomix.space import MixtureSpace
-from bomix.strategies.candidates import SAME, Search, is_among, optimize
+from bomix.strategies.candidates import SAME, Search, best_of, is_among, optimize
+from bomix.strategies.inequalities import Inequalities
 
 
 class Quadratic(torch.nn.Module):
@@ -94,3 +96,56 @@ def test_a_space_of_one_point_gives_it_again():
     only = np.array([[0.25, 0.75]])
     found = optimize(Ripples(), space, seed=0, avoid=only, search=Search(raw=8, starts=2))
     np.testing.assert_allclose(found, only[0], atol=SAME)
+
+
+def test_a_weight_leaves_its_cap_and_reaches_it():
+    space = MixtureSpace(tuple("abcd"), upper={"a": 0.3, "b": 0.4}, lower={"d": 0.1})
+    for centre in ([0.9, 0.2, 0.0, 0.1], [0.1, 0.9, 0.9, -1.0], [-0.5, 0.45, 0.3, 0.2]):
+        found = optimize(Quadratic(centre), space, seed=0, near=space.project(np.array([[1.0, 1.0, 0.0, 0.0]])))
+        np.testing.assert_allclose(found, space.project(centre), atol=1e-4)
+        assert found.sum() == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_map_pulls_gradients_back_as_autograd_would():
+    from bomix.strategies.simplex_map import SimplexMap
+
+    space = MixtureSpace(tuple("abcde"), upper={"a": 0.2}, lower={"e": 0.1})
+    mapping, rng = SimplexMap(space), np.random.default_rng(0)
+    z = torch.as_tensor(rng.normal(size=(6, 5)))
+    z[0, 0] = 5.0  # far above its cap
+    gradient = torch.as_tensor(rng.normal(size=(6, 5)))
+    at = mapping(z)
+    np.testing.assert_allclose(at.weights.sum(-1), 1.0, atol=1e-12)
+    assert at.capped[0, 0]
+    pulled = mapping.pull_back(z, at, gradient)
+    for i in range(5):
+        step = torch.zeros_like(z)
+        step[:, i] = 1e-6
+        change = ((mapping(z + step).weights - mapping(z - step).weights) * gradient).sum(-1) / 2e-6
+        torch.testing.assert_close(pulled[:, i], change, atol=1e-6, rtol=1e-5)
+
+
+def test_without_gradients_it_finds_nearly_the_same():
+    space, centre = MixtureSpace(tuple("abcde")), [0.3, 0.5, -0.2, 0.1, 0.2]
+    found = optimize(Quadratic(centre), space, seed=0, gradients=False)
+    np.testing.assert_allclose(found, space.project(centre), atol=0.01)
+
+
+def test_general_linear_constraints_hold():
+    space = MixtureSpace(tuple("abc"))
+    inequalities = Inequalities(np.array([[1.0, 2.0, 0.0]]), np.array([0.5]))
+    found = optimize(Quadratic([0.8, 0.6, 0.0]), space, seed=0, inequalities=inequalities)
+    assert found @ [1.0, 2.0, 0.0] == pytest.approx(0.5, abs=1e-6)
+    dense = space.sobol(4096, seed=0)
+    dense = dense[dense @ [1.0, 2.0, 0.0] <= 0.5]
+    assert ((found - [0.8, 0.6, 0.0]) ** 2).sum() <= ((dense - [0.8, 0.6, 0.0]) ** 2).sum(-1).min() + 1e-6
+    with pytest.raises(SpaceError, match="linear constraints"):
+        optimize(Quadratic([0.8, 0.6, 0.0]), space, seed=0, inequalities=Inequalities(np.eye(3), np.full(3, 0.1)))
+
+
+def test_the_best_of_a_pool_is_one_of_it_and_not_a_busy_one():
+    pool = MixtureSpace(tuple("abc")).sobol(50, seed=0)
+    quadratic = Quadratic([0.2, 0.3, 0.5])
+    order = np.argsort(((pool - [0.2, 0.3, 0.5]) ** 2).sum(-1))
+    np.testing.assert_array_equal(best_of(quadratic, pool), pool[order[0]])
+    np.testing.assert_array_equal(best_of(quadratic, pool, avoid=pool[order[:2]]), pool[order[2]])

@@ -18,7 +18,7 @@ from bomix.surrogates.gp import GP
 from bomix.surrogates.heldout import HeldOut
 from bomix.surrogates.sampled import SampledModel
 from bomix.surrogates.scores import Z95, score
-from bomix.trial import CONFIRM, Record, Result, Trial
+from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,17 @@ def test_a_metric_to_be_raised_lowers_the_objective(world):
     assert found["direction"].values.tolist() == ["min", "max", "min"]
 
 
-def test_confirmations_neither_teach_nor_test(world):
+def test_a_confirmation_teaches_and_tests_like_any_run(world):
     here = world()
     history = here.history(10)
     weights = dict.fromkeys(here.problem.space.domains, 0.25)
-    confirming = Record(Trial(99, weights, 7, CONFIRM), Result({"m0": 9.0, "m1": 9.0, "m2": 9.0}))
-    plain = validate(here.problem, history, MeanOfOthers(), seed=0)
-    assert validate(here.problem, history.with_record(confirming), MeanOfOthers(), seed=0).identical(plain)
-    with pytest.raises(StudyError, match="nothing to predict from"):
-        validate(here.problem, History((confirming,)), MeanOfOthers(), seed=0)
+    result = Result({"m0": 9.0, "m1": 9.0, "m2": 9.0})
+    found = [
+        validate(here.problem, history.with_record(Record(Trial(99, weights, 7, origin), result)), MeanOfOthers(), seed=0)
+        for origin in (CONFIRM, IMPORTED)
+    ]
+    assert found[0].identical(found[1])
+    assert found[0]["trial"].values.tolist() == [*range(10), 99]
 
 
 def test_what_was_not_measured_is_not_scored(world):

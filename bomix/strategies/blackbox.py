@@ -1,0 +1,159 @@
+"""Minimise any prediction under any objective, gradients or not: CMA-ES over weights that are normalised afterwards.
+
+The search runs over ``k`` non-negative parameters, one for each domain, whose shares are the mixture [Belenki2025]_;
+there the optimiser was Vizier, here it is the evolution strategy with an adapted covariance [Hansen2001]_. Several of
+them run side by side from different starts, and the populations of all are predicted as one batch.
+
+References:
+    [Belenki2025] Optimizing pre-training data mixtures with mixtures of data expert models.
+    [Hansen2001] Completely derandomized self-adaptation in evolution strategies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bomix.errors import Fault, raise_faults
+from bomix.protocols import Strategy, Surrogate
+from bomix.strategies.belief import believe, draw_seeds
+from bomix.strategies.design import Sobol
+from bomix.strategies.regression import Course, Found, count_faults, design_size, in_parts, predicted, propose
+from bomix.surrogates.regressors import Boosting
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.polytope import Array
+    from bomix.problem import Problem
+    from bomix.space import MixtureSpace
+
+_RAW = 512
+_APART = 0.05
+_SIGMA = 0.2
+_MIDDLE = 0.5
+_FLAT = 1e-9
+
+
+@dataclass(frozen=True)
+class BlackBox:
+    """A design first, then the minimiser of the predicted objective, found by evaluations alone.
+
+    Parameters that the bounds forbid are normalised and projected; the result's negligible weights become zero where
+    the prediction does not mind.
+
+    Attributes:
+        surrogate: What predicts; it needs no gradients.
+        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
+            and at most 32.
+        design: What proposes them.
+        evaluations: Mixtures predicted by all searches together.
+        starts: Searches that run side by side.
+        population: Mixtures that each predicts at a time; None takes ``4 + 3 log(k)``, at least 16.
+    """
+
+    surrogate: Surrogate = Boosting()
+    n_init: int | None = None
+    design: Strategy = Sobol()
+    evaluations: int = 20_000
+    starts: int = 4
+    population: int | None = None
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields, and whether the package ``cma`` is there."""
+        found = [*_cma_faults(), *count_faults(n_init=self.n_init), *count_faults(4, population=self.population)]
+        return found + count_faults(1, evaluations=self.evaluations, starts=self.starts)
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`.
+
+        Raises:
+            FaultsError: The package ``cma`` is not installed.
+        """
+        raise_faults(_cma_faults())
+        size = design_size(self.n_init, problem.space.dimension)
+        course = Course(self.design, size, "blackbox", lambda problem, history: self._minimise(problem, history, seed))
+        return propose(course, problem, history, q, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
+        belief, space = believe(problem, history, self.surrogate, seed=seed), problem.space
+        values, search_seed = in_parts(predicted(belief)), draw_seeds(seed, history.n_asked, 2)[1]
+        point = self.search(values, space, seed=search_seed, near=belief.data.X.numpy())
+        return Found(point, values, space)
+
+    def search(
+        self, values: Callable[[Array], Array], space: MixtureSpace, *, seed: int, near: Array | None = None
+    ) -> Array:
+        """The mixture of the lowest value that was found, ``d`` array.
+
+        Args:
+            values: ``n x d`` mixtures to ``n`` values, lower is better.
+            space: Where to look.
+            seed: Of everything random.
+            near: ``n x d`` mixtures worth starting at.
+        """
+        known = space.project(near) if near is not None else np.empty((0, space.dimension))
+        points = np.concatenate([space.uniform()[None], space.sobol(_RAW, seed=seed), known])
+        scores = values(points)
+        best, least = points[np.argmin(scores)], float(scores.min())
+        order = np.argsort(scores, kind="stable")
+        searches = [self._evolution(start, seed + index) for index, start in enumerate(self._starts(points[order]))]
+        left = self.evaluations if space.dimension > 1 else 0
+        while left > 0 and searches:
+            asked = [search.ask() for search in searches]
+            points = space.project(_normalised(np.concatenate(asked)))
+            scores = np.nan_to_num(values(points), nan=np.inf)
+            left -= len(points)
+            if (lowest := float(scores.min())) < least:
+                best, least = points[np.argmin(scores)], lowest
+            ends = np.cumsum([len(some) for some in asked])[:-1]
+            for search, some, theirs in zip(searches, asked, np.split(scores, ends), strict=True):
+                search.tell(some, theirs.tolist())
+            searches = [search for search in searches if not search.stop()]
+        exact, snapped = space.snap(best, threshold=0.0), space.snap(best)
+        at_exact, at_snapped = values(np.stack([exact, snapped]))
+        return np.asarray(exact if at_exact < at_snapped - _FLAT else snapped)
+
+    def _starts(self, ranked: Array) -> list[Array]:
+        """The best mixtures that keep some distance from each other."""
+        chosen: list[Array] = []
+        for point in ranked:
+            if len(chosen) < self.starts and all(np.abs(other - point).max() > _APART for other in chosen):
+                chosen.append(point)
+        return chosen
+
+    def _evolution(self, start: Array, seed: int) -> Any:
+        """A search from a mixture, with a generator of its own."""
+        import cma
+
+        rng = np.random.default_rng(seed)
+        population = self.population or max(16, 4 + int(3 * math.log(len(start))))
+        options = {
+            "bounds": [0.0, 1.0],
+            "popsize": population,
+            "randn": lambda *shape: rng.standard_normal(shape),
+            "seed": math.nan,
+            "maxiter": self.evaluations,
+            "tolfun": _FLAT,
+            "tolx": 1e-5,
+            "tolflatfitness": 20,
+            "verbose": -9,
+        }
+        return cma.CMAEvolutionStrategy(_MIDDLE * start / start.max(), _SIGMA, options)
+
+
+def _normalised(parameters: Array) -> Array:
+    """``n x k`` non-negative parameters as shares; equal ones where all are zero."""
+    total = parameters.sum(axis=1, keepdims=True)
+    return np.where(total > 0.0, parameters / np.maximum(total, 1e-300), 1.0 / parameters.shape[1])
+
+
+def _cma_faults() -> list[Fault]:
+    if find_spec("cma") is not None:
+        return []
+    return [Fault("kind", "the package 'cma' is not installed; run: pip install 'bomix[cmaes]'")]

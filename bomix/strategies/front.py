@@ -1,0 +1,126 @@
+"""The trade-offs of an objective with several groups of metrics: mixtures that no other beats in every group.
+
+Trials stand beside mixtures that minimise weighted Chebyshev distances to the best of each group [Miettinen1999]_,
+which reach every part of a front, whatever its shape.
+
+References:
+    [Miettinen1999] Nonlinear multiobjective optimization, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.polytope import Array
+    from bomix.strategies.belief import Belief
+    from bomix.trial import Weights
+
+SCALARISATIONS = 10
+"""Mixtures that are sought beside the trials, the best of each single group not counted."""
+
+_SHARPNESS = 50.0
+_TRADE = 0.01
+_DISTINCT = 1e-3
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A mixture that no other of the front beats in every group.
+
+    Attributes:
+        weights: The mixture.
+        groups: Posterior mean of each group; lower is better.
+        trial: Whether it was tried.
+    """
+
+    weights: Weights
+    groups: Mapping[str, float]
+    trial: bool
+
+
+def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPoint, ...]:
+    """The front by posterior means; empty where the objective has no groups.
+
+    Args:
+        belief: What is known; its objective may have ``groups_of``.
+        seed: Of the search.
+        gradients: Whether the model has any.
+
+    Returns:
+        Ordered by the first group, the best in it first.
+    """
+    import torch
+
+    objective: Any = belief.problem.objective
+    if getattr(objective, "groups_of", None) is None:
+        return ()
+    space = belief.problem.space
+    tried = space.snap(space.project(np.unique(belief.data.X.numpy().round(9), axis=0)), threshold=0.0)
+    means = _groups(belief, torch.as_tensor(tried)).detach().numpy()
+    found = _searched(belief, tried, means, seed=seed, gradients=gradients)
+    points = np.concatenate([tried, found])
+    values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
+    kept = [index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)]
+    names = tuple(getattr(objective, "groups", None) or map(str, range(values.shape[1])))
+    return tuple(
+        FrontPoint(
+            space.to_weights(points[index]),
+            dict(zip(names, values[index].tolist(), strict=True)),
+            trial=bool(index < len(tried)),
+        )
+        for index in kept
+    )
+
+
+def _groups(belief: Belief, X: Tensor) -> Tensor:
+    """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``."""
+    objective: Any = belief.problem.objective
+    posterior: Any = belief.model.posterior(X.unsqueeze(-2))
+    means = posterior.mean.squeeze(-2)
+    found: Tensor = objective.groups_of(means * means.new_tensor(belief.problem.signs), belief.problem.metric_names)
+    return found
+
+
+def _searched(belief: Belief, tried: Array, means: Array, *, seed: int, gradients: bool) -> Array:
+    """Minimisers of scalarisations, ``s x d``: first one group after the other, then weighted ones."""
+    import torch
+
+    from bomix.space import MixtureSpace
+    from bomix.strategies.candidates import Search, optimize
+
+    count, search = means.shape[1], Search(raw=128, starts=4, iterations=40, polished=1)
+    shares = MixtureSpace([f"{index:03d}" for index in range(count)]).sobol(SCALARISATIONS, seed=0)
+    points: list[Array] = []
+    for number, factors in enumerate(np.concatenate([np.eye(count), shares])):
+        ideal, scale = torch.as_tensor(means.min(axis=0)), torch.as_tensor(np.ptp(means, axis=0).clip(min=1e-9))
+        weights = torch.as_tensor(factors)
+
+        def value(X: Tensor, ideal: Tensor = ideal, scale: Tensor = scale, weights: Tensor = weights) -> Tensor:
+            distance = (_groups(belief, X.squeeze(-2)) - ideal) / scale
+            # A smooth maximum, so that gradients lead to where groups balance; the sum forbids weak optima.
+            largest = (_SHARPNESS * weights * distance).logsumexp(dim=-1) / _SHARPNESS
+            return -(largest + _TRADE * distance.sum(dim=-1))
+
+        near = tried[np.argsort((factors * (means - means.min(axis=0))).max(axis=1), kind="stable")[:8]]
+        found = optimize(value, belief.problem.space, seed=seed + number, near=near, search=search, gradients=gradients)  # type: ignore[arg-type]
+        points.append(found)
+        if number < count:  # the ends of the front decide its scale
+            end = _groups(belief, torch.as_tensor(found)[None]).detach().numpy()
+            means = np.concatenate([means, end])
+            tried = np.concatenate([tried, found[None]])
+    return np.array(points)
+
+
+def _undominated(values: Array, index: int) -> bool:
+    """Whether no other row of ``n x g`` values is at least as good everywhere; of equal rows the first one stays."""
+    others = np.delete(np.arange(len(values)), index)
+    no_worse = (values[others] <= values[index]).all(axis=1)
+    better = (values[others] < values[index]).any(axis=1) | (others < index)
+    return not bool((no_worse & better).any())

@@ -1,0 +1,136 @@
+"""Minimise the objective and keep near a prior: ``sum_j a_j L_j(w) + strength * KL(w || prior)``, under all bounds.
+
+The pull says how much lower the objective must be to be worth leaving the shares of the prior for. It holds what a
+prediction alone cannot: mixtures that were never tried, where the prediction is most wrong, lie far from the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bomix.bounds import number, unknown_name
+from bomix.errors import Fault, raise_faults
+from bomix.protocols import Strategy, Surrogate
+from bomix.strategies.belief import believe, draw_seeds
+from bomix.strategies.design import Sobol
+from bomix.strategies.law import convex_for_sure
+from bomix.strategies.regression import (
+    Course,
+    Found,
+    count_faults,
+    design_size,
+    gradient_faults,
+    in_parts,
+    predicted,
+    propose,
+)
+from bomix.surrogates.law import LawRegression
+from bomix.trial import Candidate, normalized
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.polytope import Array
+    from bomix.problem import Problem
+
+_ROOM = 1e-9
+
+
+@dataclass(frozen=True)
+class KLProposer:
+    """A design first, then the minimiser of the predicted objective plus ``strength * KL(w || prior)``.
+
+    Under laws whose weighted sum is convex the minimum is exact; under another surrogate, or an objective that is no
+    weighted sum, it is the best of many starts, finished to the same precision.
+
+    Attributes:
+        strength: What a unit of divergence costs, in the objective's unit; 0 leaves the prediction alone.
+        prior: The shares to keep near: ``natural``, those of the tokens (uniform where they are unknown); ``uniform``;
+            or domain to share, normalised. A weight whose share is zero stays at its lower bound.
+        surrogate: What predicts; differentiable.
+        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
+            and at most 32.
+        design: What proposes them.
+    """
+
+    strength: float = 0.05
+    prior: Literal["natural", "uniform"] | Mapping[str, float] = "natural"
+    surrogate: Surrogate = LawRegression()
+    n_init: int | None = None
+    design: Strategy = Sobol()
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = count_faults(n_init=self.n_init)
+        if self.strength < 0.0:
+            found.append(Fault("strength", f"strength is {self.strength:g}; give 0 or more"))
+        if isinstance(self.prior, Mapping):
+            found += _share_faults(self.prior)
+        return found + gradient_faults(self.surrogate, cure="take a law or 'gp', or the strategy 'blackbox'")
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """A prior that names other domains, or whose domains may not fill a mixture."""
+        names, space = problem.space.domains, problem.space
+        if isinstance(self.prior, Mapping):
+            strays = [name for name in self.prior if name not in names]
+            if strays or _share_faults(self.prior):
+                return [Fault(f"prior.{name}", unknown_name("domain", name, names)) for name in strays]
+        shares = self.shares(problem)
+        room = float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum())
+        if room >= 1.0 - _ROOM:
+            return []
+        without = ", ".join(name for name, share in zip(names, shares, strict=True) if share == 0.0)
+        text = f"the domains that the prior gives a share may fill {room:.6g} of a mixture, not all of it (without: "
+        return [Fault("prior", f"{text}{without}); give these a share, or raise the upper bounds of the others")]
+
+    def shares(self, problem: Problem) -> Array:
+        """The prior in columns, ``d`` shares that sum to one; bounds are not regarded."""
+        space = problem.space
+        if isinstance(self.prior, Mapping):
+            return space.to_array(normalized({name: self.prior.get(name, 0.0) for name in space.domains}))
+        if self.prior == "natural" and problem.natural is not None:
+            return space.to_array(normalized(problem.natural))
+        return np.full(space.dimension, 1.0 / space.dimension)
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`.
+
+        Raises:
+            FaultsError: The prior does not fit the space.
+        """
+        raise_faults(self.problem_faults(problem), "the prior does not fit the space")
+        size = design_size(self.n_init, problem.space.dimension)
+        course = Course(self.design, size, "kl", lambda problem, history: self._minimise(problem, history, seed))
+        return propose(course, problem, history, q, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
+        from bomix.strategies.convex import Pull
+        from bomix.strategies.minimum import lowest, pulled, restricted
+
+        belief, prior = believe(problem, history, self.surrogate, seed=seed), self.shares(problem)
+        function, pull = predicted(belief), Pull(prior, self.strength) if self.strength > 0.0 else None
+        space = restricted(problem.space, prior > 0.0)
+        found = lowest(
+            function,
+            space,
+            is_convex=convex_for_sure(belief),
+            seed=draw_seeds(seed, history.n_asked, 2)[1],
+            pull=pull,
+            near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
+        )
+        return Found(found.point, in_parts(pulled(function, pull)), space)
+
+
+def _share_faults(prior: Mapping[str, float]) -> list[Fault]:
+    """Shares that are none."""
+    found = [
+        Fault(f"prior.{name}", f"the share of domain '{name}' is {share!r}; give 0 or more")
+        for name, share in prior.items()
+        if (value := number(share)) is None or value < 0.0
+    ]
+    if not found and not any(prior.values()):
+        found.append(Fault("prior", "no domain has a share above zero; give at least one"))
+    return found

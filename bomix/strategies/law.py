@@ -1,0 +1,85 @@
+"""Fit a mixing law to every metric, and propose the mixture that minimises the objective of the fitted laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bomix.errors import Fault
+from bomix.protocols import Strategy, Surrogate
+from bomix.strategies.belief import Belief, believe, draw_seeds
+from bomix.strategies.design import Sobol
+from bomix.strategies.regression import Course, Found, count_faults, design_size, in_parts, predicted, propose
+from bomix.surrogates.law import LawName, LawRegression
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+
+
+@dataclass(frozen=True)
+class Law:
+    """A design first, then the minimiser of the fitted laws over the space.
+
+    Where the objective is a weighted sum and every term of the laws is convex the minimum is exact
+    (:mod:`bomix.laws.curvature` says when that is so for each form; for losses it is the rule); else the best of many
+    starts is taken. A law believes in its own extrapolations, so that its minimiser likes to leave out domains: caps
+    hold it, or the strategy ``kl``.
+
+    Attributes:
+        form: The formula; see :mod:`bomix.laws.forms`.
+        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
+            and at most 32.
+        design: What proposes them.
+        starts: Starts of the law's fit, per metric.
+        own: Metric to its own domain, where their names differ.
+    """
+
+    form: LawName = "effective_power"
+    n_init: int | None = None
+    design: Strategy = Sobol()
+    starts: int = 8
+    own: Mapping[str, str] | None = None
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The laws, with what they do not know."""
+        return LawRegression(form=self.form, starts=self.starts, own=self.own)
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return [*count_faults(n_init=self.n_init), *count_faults(1, starts=self.starts)]
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""
+        size = design_size(self.n_init, problem.space.dimension)
+        course = Course(self.design, size, "law", lambda problem, history: self._minimise(problem, history, seed))
+        return propose(course, problem, history, q, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
+        from bomix.strategies.minimum import lowest
+
+        belief = believe(problem, history, self.surrogate, seed=seed)
+        function = predicted(belief)
+        found = lowest(
+            function,
+            problem.space,
+            is_convex=convex_for_sure(belief),
+            seed=draw_seeds(seed, history.n_asked, 2)[1],
+            near=belief.data.X.numpy(),
+        )
+        return Found(found.point, in_parts(function), problem.space)
+
+
+def convex_for_sure(belief: Belief) -> bool:
+    """Whether the objective of what is expected of the metrics is known to be convex in the weights."""
+    from bomix.laws.curvature import is_convex
+    from bomix.laws.fit import FittedLaw
+
+    best: Any = getattr(belief.model, "best", None)  # a simpler surrogate may have stepped in
+    coefficients = belief.aggregate.coefficients
+    if coefficients is None or not isinstance(best, FittedLaw):
+        return False
+    return is_convex(best, coefficients, belief.problem.space.dimension)

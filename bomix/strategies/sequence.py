@@ -1,0 +1,100 @@
+"""One strategy after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bomix.errors import Fault
+from bomix.protocols import Strategy, Surrogate
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+
+
+@dataclass(frozen=True)
+class Step:
+    """A strategy and how long it proposes.
+
+    Attributes:
+        strategy: What proposes.
+        trials: For how many trials; None for the rest of the study, in the last step only.
+    """
+
+    strategy: Strategy
+    trials: int | None = None
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = []
+        if self.trials is not None and self.trials < 1:
+            found.append(Fault("trials", f"trials is {self.trials}; give at least 1, or leave the step out"))
+        if isinstance(self.strategy, Sequence):
+            found.append(Fault("strategy", "a sequence inside a sequence; list its steps in the outer one"))
+        return found
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Strategies one after the other, each for a number of trials.
+
+    Trials count as they are asked for, whatever becomes of them; imported and confirming ones do not. Every strategy
+    sees the whole record. The last one goes on for as long as trials are asked for.
+
+    Attributes:
+        steps: In their order.
+    """
+
+    steps: tuple[Step, ...]
+
+    @property
+    def surrogate(self) -> Surrogate | None:
+        """That of the last strategy that has one, which predictions and recommendations are made with."""
+        found: list[Surrogate | None] = [getattr(step.strategy, "surrogate", None) for step in self.steps]
+        return next((surrogate for surrogate in reversed(found) if surrogate is not None), None)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some strategy proposes what is pending already."""
+        return any(getattr(step.strategy, "repeats", False) for step in self.steps)
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the order of the steps."""
+        if not self.steps:
+            return [Fault("steps", "there are no steps; give at least one strategy")]
+        endless = [index for index, step in enumerate(self.steps[:-1]) if step.trials is None]
+        what = "only the last step may go on without end; say for how many trials this one proposes"
+        return [Fault(f"steps[{index}].trials", what) for index in endless]
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What the strategies need and the problem does not know."""
+        found = []
+        for index, step in enumerate(self.steps):
+            check = getattr(step.strategy, "problem_faults", None)
+            where = f"steps[{index}].strategy"
+            for fault in check(problem) if check else ():
+                found.append(Fault(f"{where}.{fault.where}" if fault.where else where, fault.what))
+        return found
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures, those of an earlier step pending; see :class:`bomix.protocols.Strategy`."""
+        candidates: list[Candidate] = []
+        while len(candidates) < q:
+            strategy, left = self._current(history.n_asked)
+            wanted = q - len(candidates)
+            proposed = strategy.ask(problem, history, wanted if left is None else min(wanted, left), seed=seed)
+            history = history.with_pending(proposed)
+            candidates += proposed
+        return candidates
+
+    def _current(self, n_asked: int) -> tuple[Strategy, int | None]:
+        """Whose turn it is, and for how many trials more; None without end."""
+        end = 0
+        for step in self.steps[:-1]:
+            assert step.trials is not None, "faults() refuses it"
+            end += step.trials
+            if n_asked < end:
+                return step.strategy, end - n_asked
+        return self.steps[-1].strategy, None
