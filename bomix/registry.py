@@ -40,6 +40,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "strategy": {
         "bayesian": "bomix.strategies.bayesian:Bayesian",
+        "turbo": "bomix.strategies.turbo:Turbo",
+        "embedded": "bomix.strategies.embedded:Embedded",
         "sobol": "bomix.strategies.design:Sobol",
         "dirichlet": "bomix.strategies.design:Dirichlet",
         "vertices": "bomix.strategies.design:Vertices",

@@ -2,111 +2,93 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bomix.errors import Fault, FitError
-from bomix.protocols import Acquisition, Surrogate
+from bomix.errors import Fault
+from bomix.protocols import Acquisition, Strategy, Surrogate
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
+from bomix.strategies.search import (
+    acquisition_faults,
+    best_of_pool,
+    design_faults,
+    most_promising,
+    need_faults,
+    pool_faults,
+    read_pool,
+)
+from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
-from bomix.trial import CONFIRM, Candidate
+from bomix.trial import Candidate
 
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.polytope import Array
     from bomix.problem import Problem
-
-MIN_COMPLETED = 2
-
-logger = logging.getLogger(__name__)
+    from bomix.strategies.belief import Belief
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Bayesian:
-    """Anchors, a Sobol design, then the maximiser of an acquisition function over the space.
+    """A design, then the maximiser of an acquisition function over the space.
 
     Attributes:
         surrogate: Model of every metric.
         acquisition: What makes a mixture worth trying.
+        design: What proposes the first trials; designs begin with the uniform and the natural mixture.
         n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are
             domains, at least 5 and at most 32.
-        anchors: Whether the design begins with the uniform and the natural mixture.
+        pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the
+            design.
+        repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.
         raw: Points of the space that are scored to find starts.
         starts: Starts of the search for the best mixture.
     """
 
     surrogate: Surrogate = GP()
     acquisition: Acquisition = LogEI()
+    design: Strategy = Sobol()
     n_init: int | None = None
-    anchors: bool = True
+    pool: str | None = None
+    repeats: bool = False
     raw: int = 128
     starts: int = 8
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
-        found = [
-            Fault(name, f"{name} is {value}; give at least {least}")
-            for name, value, least in (("n_init", self.n_init, 0), ("raw", self.raw, 1), ("starts", self.starts, 1))
-            if value is not None and value < least
-        ]
-        needs = (("needs_gradients", "differentiable"), ("needs_fantasies", "fantasizes"))
-        for need, gift in needs:
-            if getattr(self.acquisition, need, False) and not getattr(self.surrogate, gift, False):
-                found.append(
-                    Fault(
-                        "acquisition",
-                        f"{type(self.acquisition).__name__} {need.replace('_', ' ')}, and surrogate "
-                        f"{type(self.surrogate).__name__} is not declared '{gift}'; change one of them",
-                    )
-                )
-        return found
+        counts = [*count_faults(n_init=self.n_init), *count_faults(1, raw=self.raw, starts=self.starts)]
+        return counts + need_faults(self.acquisition, self.surrogate)
 
-    def design_size(self, d: int) -> int:
-        """Trials of the design for ``d`` domains."""
-        return self.n_init if self.n_init is not None else min(max(5, d + 2), 32)
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What does not fit the study: its objective, what the design needs, the pool."""
+        found = acquisition_faults(self.acquisition, problem) + design_faults(self.design, problem)
+        return found + ([] if self.pool is None else pool_faults(self.pool, problem))
+
+    def relative_to(self, folder: Path) -> Bayesian:
+        """The same with the pool's path taken from a study's folder."""
+        return self if self.pool is None else dataclasses.replace(self, pool=str(folder / self.pool))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
-        candidates: list[Candidate] = []
-        for _ in range(q):
-            candidate = self._ask_one(problem, history, seed)
-            history = history.with_pending([candidate])
-            candidates.append(candidate)
-        return candidates
+        size = design_size(self.n_init, problem.space.dimension)
 
-    def _ask_one(self, problem: Problem, history: History, seed: int) -> Candidate:
-        """The next candidate."""
-        completed, pending = len(history.observations), len([r for r in history.pending if r.trial.origin != CONFIRM])
-        if completed < MIN_COMPLETED or completed + pending < self.design_size(problem.space.dimension):
-            return Sobol(self.anchors).ask(problem, history, 1, seed=seed)[0]
-        try:
-            point = self._best(problem, history, seed)
-        except FitError as error:
-            logger.warning("%s; going on with the design", error)
-            return Sobol(self.anchors).ask(problem, history, 1, seed=seed)[0]
-        return Candidate(problem.space.to_weights(point), self.acquisition.origin)
+        def choose(problem: Problem, history: History) -> Candidate:
+            belief = believe(problem, history, self.surrogate, seed=seed)
+            point = self._best(belief, draw_seeds(seed, history.n_asked, 3))
+            origin = self.acquisition.origin
+            if self.repeats:
+                from bomix.strategies.repeats import leader_to_repeat
 
-    def _best(self, problem: Problem, history: History, seed: int) -> Array:
-        """The ``d`` weights that maximise the acquisition function."""
-        from bomix.surrogates.determinism import deterministic
+                if (leader := leader_to_repeat(belief, point)) is not None:
+                    point, origin = leader, "repeat"
+            return Candidate(problem.space.to_weights(point), origin)
 
-        with deterministic():
-            return self._searched(problem, history, seed)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
-    def _searched(self, problem: Problem, history: History, seed: int) -> Array:
-        from bomix.strategies.candidates import Search, optimize
-
-        _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
-        belief = believe(problem, history, self.surrogate, seed=seed)
-        acquisition = self.acquisition.build(
-            belief.model, belief.aggregate, X_observed=belief.data.X, X_pending=belief.X_pending, seed=build_seed
-        )
-        search = Search(raw=self.raw, starts=self.starts)
-        return optimize(
-            acquisition, problem.space, seed=search_seed, near=belief.ranked(), avoid=belief.busy, search=search
-        )
+    def _best(self, belief: Belief, seeds: list[int]) -> Array:
+        if self.pool is not None:
+            return best_of_pool(belief, self.acquisition, read_pool(self.pool, belief.problem.space), seed=seeds[1])
+        return most_promising(belief, self.acquisition, self.surrogate, seeds=seeds, raw=self.raw, starts=self.starts)

@@ -35,6 +35,7 @@ class Belief:
         data: What it learnt from.
         aggregate: The objective as a function of the model's outputs.
         busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed.
+        asked: ``r x d`` mixtures of the whole record.
     """
 
     problem: Problem
@@ -42,6 +43,7 @@ class Belief:
     data: SupervisedDataset
     aggregate: Aggregate
     busy: Array
+    asked: Array
 
     @property
     def X_pending(self) -> Tensor | None:
@@ -86,7 +88,8 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
         if unseen:
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     model = robust.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
-    return Belief(problem, model, data, Aggregate.of(problem), busy_mixtures(problem, history))
+    asked = problem.space.to_arrays(record.trial.weights for record in history.records)
+    return Belief(problem, model, data, Aggregate.of(problem), busy_mixtures(problem, history), asked)
 
 
 def busy_mixtures(problem: Problem, history: History) -> Array:

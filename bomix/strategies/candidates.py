@@ -68,6 +68,7 @@ def optimize(
     search: Search | None = None,
     gradients: bool = True,
     inequalities: Inequalities | None = None,
+    joint: bool = False,
 ) -> Array:
     """The mixture with the largest acquisition value.
 
@@ -80,6 +81,7 @@ def optimize(
         search: How hard to look.
         gradients: Whether the acquisition is differentiable; without, it is searched by sampling.
         inequalities: Further linear constraints; each start is then improved by SLSQP.
+        joint: Whether the acquisition is one draw of a function, to be called once on all mixtures that compete.
 
     Returns:
         ``d`` weights, snapped, feasible to 1e-9, different from those to avoid unless the space is one point.
@@ -91,6 +93,8 @@ def optimize(
     raw = _raw_points(space, search.raw, near, seed)
     if inequalities is not None:
         raw = meeting(space, inequalities, raw)
+    if joint:
+        return best_of(acquisition, space.snap(raw), avoid=avoid, joint=True)
     values = _values(acquisition, raw)
     order = np.argsort(-values, kind="stable")
     starts = _spaced(raw[order], search.starts)
@@ -108,16 +112,23 @@ def optimize(
     return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
 
 
-def best_of(acquisition: AcquisitionFunction, pool: Array, *, avoid: Array | None = None) -> Array:
+def best_of(acquisition: AcquisitionFunction, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
     """The mixture of a pool with the largest acquisition value.
 
     Args:
         acquisition: As for :func:`optimize`; needs no gradients.
         pool: ``n x d``.
         avoid: ``p x d`` mixtures not to be proposed again, unless nothing else is left.
+        joint: As there.
     """
-    ranked = pool[np.argsort(-_values(acquisition, pool), kind="stable")]
+    values = _values(acquisition, pool, at_once=len(pool) if joint else _AT_ONCE)
+    ranked = pool[np.argsort(-values, kind="stable")]
     return next((np.asarray(point) for point in ranked if not is_among(point, avoid)), np.asarray(ranked[0]))
+
+
+def value_at(acquisition: AcquisitionFunction, point: Array) -> float:
+    """The acquisition value of one mixture, ``d``."""
+    return float(_values(acquisition, point[None])[0])
 
 
 def is_among(point: Array, others: Array | None) -> bool:
@@ -171,9 +182,9 @@ def _cost(acquisition: AcquisitionFunction) -> Cost:
     return cost
 
 
-def _values(acquisition: AcquisitionFunction, points: Array) -> Array:
+def _values(acquisition: AcquisitionFunction, points: Array, *, at_once: int = _AT_ONCE) -> Array:
     with torch.no_grad():
-        parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE)  # type: ignore[no-untyped-call]
+        parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(at_once)  # type: ignore[no-untyped-call]
         values = torch.cat([acquisition(part) for part in parts])
     return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))
 

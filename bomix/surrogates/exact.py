@@ -7,7 +7,7 @@ its draws, of which its mean and covariance are given.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -147,6 +147,9 @@ class ExactGPs:
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
         shape = (*across.shape[:-1], *X.shape[:-1])
         return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_towards"}  # a function, worked out anew
 
     @cached_property
     def _towards(self) -> Callable[[Tensor], Tensor]:

@@ -17,6 +17,7 @@ from bomix.strategies.acquisition import UCB
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Sobol
 from bomix.strategies.recommendation import recommend
+from bomix.strategies.turns import design_size
 from bomix.study import Study
 from bomix.surrogates.gp import GP
 from bomix.trial import CONFIRM, IMPORTED, Failure, Record, Trial
@@ -64,9 +65,9 @@ def test_pending_and_failed_mixtures_are_not_asked_again(world):
 
 def test_the_design_ends_when_observed_and_pending_trials_fill_it(world):
     here = world()
-    assert Bayesian().design_size(2) == 5
-    assert Bayesian().design_size(20) == 22
-    assert Bayesian().design_size(200) == 32
+    assert design_size(None, 2) == 5
+    assert design_size(None, 20) == 22
+    assert design_size(None, 200) == 32
     strategy = replace(FAST, n_init=5)
     history = here.history(3, origin=IMPORTED)
     origins = []

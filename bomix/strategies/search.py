@@ -1,0 +1,128 @@
+"""From a belief to the next mixture: over the space, inside a part of it, or out of a pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.errors import BomixError, Fault
+from bomix.strategies.acquisition import objective_faults
+
+if TYPE_CHECKING:
+    from botorch.acquisition.acquisition import AcquisitionFunction
+
+    from bomix.polytope import Array
+    from bomix.problem import Problem
+    from bomix.protocols import Acquisition, Strategy, Surrogate
+    from bomix.space import MixtureSpace
+    from bomix.strategies.belief import Belief
+
+
+def most_promising(
+    belief: Belief,
+    acquisition: Acquisition,
+    surrogate: Surrogate,
+    *,
+    seeds: list[int],
+    space: MixtureSpace | None = None,
+    raw: int = 128,
+    starts: int = 8,
+) -> Array:
+    """The ``d`` weights that maximise an acquisition function; arguments as those of :func:`promise`."""
+    return promise(belief, acquisition, surrogate, seeds=seeds, space=space, raw=raw, starts=starts)[0]
+
+
+def promise(
+    belief: Belief,
+    acquisition: Acquisition,
+    surrogate: Surrogate,
+    *,
+    seeds: list[int],
+    space: MixtureSpace | None = None,
+    raw: int = 128,
+    starts: int = 8,
+) -> tuple[Array, float]:
+    """The ``d`` weights that maximise an acquisition function, and its value there.
+
+    Args:
+        belief: What is known.
+        acquisition: What makes a mixture worth trying.
+        surrogate: What the belief came from: it says whether there are gradients.
+        seeds: At least three: the second builds the function, the third starts the search.
+        space: Where to look; the problem's space by default.
+        raw: Points that are scored to find starts.
+        starts: Starts.
+    """
+    from bomix.strategies.candidates import Search, optimize, value_at
+
+    function = built(belief, acquisition, seeds[1])
+    point = optimize(
+        function,
+        space or belief.problem.space,
+        seed=seeds[2],
+        near=belief.ranked(),
+        avoid=belief.busy,
+        search=Search(raw=raw, starts=starts),
+        gradients=getattr(surrogate, "differentiable", False),
+        joint=getattr(acquisition, "joint", False),
+    )
+    return point, value_at(function, point)
+
+
+def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
+    """The mixture of an ``n x d`` pool most worth trying; none that was asked for before while others are left."""
+    from bomix.strategies.candidates import best_of
+
+    joint = getattr(acquisition, "joint", False)
+    return best_of(built(belief, acquisition, seed), pool, avoid=belief.asked, joint=joint)
+
+
+def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
+    """What an acquisition function needs and a surrogate does not declare."""
+    return [
+        Fault(
+            "acquisition",
+            f"{type(acquisition).__name__} {need.replace('_', ' ')}, and surrogate {type(surrogate).__name__} is not "
+            f"declared '{gift}'; change one of them",
+        )
+        for need, gift in (("needs_gradients", "differentiable"), ("needs_fantasies", "fantasizes"))
+        if getattr(acquisition, need, False) and not getattr(surrogate, gift, False)
+    ]
+
+
+def acquisition_faults(acquisition: Acquisition, problem: Problem) -> list[Fault]:
+    """What keeps an acquisition function from serving the objective."""
+    return objective_faults(acquisition, problem.objective)
+
+
+def design_faults(design: Strategy, problem: Problem) -> list[Fault]:
+    """What a design lacks in a study."""
+    own = getattr(design, "problem_faults", None)
+    found: list[Fault] = [] if own is None else own(problem)
+    return [Fault(f"design.{fault.where}" if fault.where else "design", fault.what) for fault in found]
+
+
+def read_pool(path: str, space: MixtureSpace) -> Array:
+    """The ``n x d`` mixtures of a CSV file.
+
+    Raises:
+        BomixError: What is wrong with it.
+    """
+    from bomix.io.tables import read_mixtures
+
+    return space.snap(space.to_arrays(read_mixtures(Path(path), space).weights), threshold=0.0)
+
+
+def pool_faults(path: str, problem: Problem) -> list[Fault]:
+    """What is wrong with a pool."""
+    try:
+        return [] if len(read_pool(path, problem.space)) else [Fault("pool", f"{path} has no mixture")]
+    except (BomixError, OSError) as error:
+        return [Fault("pool", str(error))]
+
+
+def built(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:
+    """The function of mixtures that a belief gives an acquisition."""
+    return acquisition.build(
+        belief.model, belief.aggregate, X_observed=belief.data.X, X_pending=belief.X_pending, seed=seed
+    )

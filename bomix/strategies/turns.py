@@ -1,0 +1,74 @@
+"""A design first, then what the record says: how every strategy that learns takes its turns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bomix.errors import Fault, FitError
+from bomix.trial import CONFIRM, Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.protocols import Strategy
+
+    Choose = Callable[[Problem, History], Candidate]
+
+MIN_COMPLETED = 2
+"""Completed trials before anything is fitted."""
+
+logger = logging.getLogger(__name__)
+
+
+def design_size(n_init: int | None, d: int) -> int:
+    """Trials of the design for ``d`` domains: two more than there are, at least 5 and at most 32, unless given."""
+    return n_init if n_init is not None else min(max(5, d + 2), 32)
+
+
+def in_design(history: History, size: int) -> bool:
+    """Whether the next trial is one of the design: imported runs count, confirming ones do not."""
+    completed = len(history.observations)
+    pending = sum(record.trial.origin != CONFIRM for record in history.pending)
+    return completed < MIN_COMPLETED or completed + pending < size
+
+
+def take(
+    problem: Problem, history: History, q: int, *, design: Strategy, size: int, choose: Choose, seed: int
+) -> list[Candidate]:
+    """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`bomix.protocols.Strategy`.
+
+    Args:
+        problem: What is decided.
+        history: What was tried.
+        q: How many.
+        design: What proposes the first trials, and goes on where no surrogate can be fitted.
+        size: How many of them, imported runs counted.
+        choose: The next candidate of a record that is long enough.
+        seed: The study's.
+    """
+    from bomix.surrogates.determinism import deterministic
+
+    candidates: list[Candidate] = []
+    for _ in range(q):
+        candidate = None
+        if not in_design(history, size):
+            try:
+                with deterministic():
+                    candidate = choose(problem, history)
+            except FitError as error:
+                logger.warning("%s; going on with the design", error)
+        candidate = candidate or design.ask(problem, history, 1, seed=seed)[0]
+        history = history.with_pending([candidate])
+        candidates.append(candidate)
+    return candidates
+
+
+def count_faults(least: int = 0, **counts: int | None) -> list[Fault]:
+    """Counts that are too small, by name."""
+    return [
+        Fault(name, f"{name} is {value}; give at least {least}")
+        for name, value in counts.items()
+        if value is not None and value < least
+    ]
