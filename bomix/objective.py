@@ -1,10 +1,14 @@
-"""What is minimised: aggregates of named metrics."""
+"""What is minimised: weighted sums of named metrics.
+
+Objectives that are no weighted sums stand in :mod:`bomix.robust_objective`, trade-offs in
+:mod:`bomix.pareto_objective`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,15 +27,23 @@ def weighted_sum(losses: AnyArray, coefficients: np.ndarray) -> AnyArray:
     Returns:
         ``(...)``, of the kind of ``losses``.
     """
+    check_columns(losses, len(coefficients))
     array: Any = losses
-    if array.shape[-1] != len(coefficients):
-        raise StudyError(f"losses of shape {tuple(array.shape)} lack the {len(coefficients)} columns of the metrics")
     columns = np.flatnonzero(coefficients)
-    factors: Any = coefficients[columns]
-    if not isinstance(array, np.ndarray):
-        factors = array.new_tensor(factors.tolist())
-    result: AnyArray = array[..., columns.tolist()] @ factors
+    result: AnyArray = array[..., columns.tolist()] @ constants(losses, coefficients[columns])
     return result
+
+
+def check_columns(losses: AnyArray, count: int) -> None:
+    """Raise StudyError unless losses ``(...) x m`` have one column for each metric."""
+    array: Any = losses
+    if array.shape[-1] != count:
+        raise StudyError(f"losses of shape {tuple(array.shape)} lack the {count} columns of the metrics")
+
+
+def constants(losses: AnyArray, values: np.ndarray) -> Any:
+    """Numbers of the kind, precision and device of ``losses``."""
+    return values if isinstance(losses, np.ndarray) else losses.new_tensor(values.tolist())  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,11 @@ class Mean:
 
     def faults(self) -> list[Fault]:
         """Metrics named more than once."""
-        repeated = sorted({name for name in self.metrics if self.metrics.count(name) > 1})
-        return [Fault("metrics", f"metric '{name}' is named more than once; name it once") for name in repeated]
+        return repeated_names(self.metrics, "metrics")
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """Names that are not among ``metrics``."""
-        return _unknown(self.metrics, metrics, "metrics")
+        return unknown_metrics(self.metrics, metrics, "metrics")
 
     def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
         """Weight of each metric in the sum, ``m`` array that sums to one."""
@@ -93,7 +104,7 @@ class WeightedMean:
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """Names that are not among ``metrics``."""
-        return _unknown(self.of, metrics, "of")
+        return unknown_metrics(self.of, metrics, "of")
 
     def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
         """Weight of each metric in the sum, ``m`` array."""
@@ -106,7 +117,68 @@ class WeightedMean:
         return weighted_sum(losses, self.coefficients(metrics))
 
 
-def _unknown(names: Iterable[str], metrics: Sequence[str], where: str) -> list[Fault]:
+@dataclass(frozen=True)
+class Groups:
+    """Named groups of metrics, each the mean of its own; their sum, or their mean. Lower is better.
+
+    So the two averages of downstream tasks and of held-out text are one group each, the average over all sets is one
+    group of both, and ``sum`` adds the two averages up, however many sets each has. A metric may be in several groups.
+
+    Attributes:
+        of: Name of a group to its metrics.
+        combine: What becomes of the groups.
+    """
+
+    of: Mapping[str, tuple[str, ...]]
+    combine: Literal["sum", "mean"] = "sum"
+
+    def faults(self) -> list[Fault]:
+        """Groups without metrics, metrics that stand twice in a group."""
+        return group_faults(self.of, "of")
+
+    def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
+        """Names that are not among ``metrics``."""
+        return unknown_in_groups(self.of, metrics, "of")
+
+    def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
+        """Weight of each metric in the sum, ``m`` array."""
+        raise_faults([*self.faults(), *self.metric_faults(metrics)])
+        total = group_means(self.of, metrics).sum(axis=0)
+        return np.asarray(total if self.combine == "sum" else total / len(self.of))
+
+    def __call__(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
+        """Losses ``(...) x m`` to ``(...)``; lower is better."""
+        return weighted_sum(losses, self.coefficients(metrics))
+
+
+def group_means(groups: Mapping[str, Sequence[str]], metrics: Sequence[str]) -> np.ndarray:
+    """The coefficients that make each group's mean of ``m`` metrics, ``g x m`` array; rows sum to one."""
+    members = np.array([[name in names for name in metrics] for names in groups.values()], dtype=float)
+    return np.asarray(members / members.sum(axis=1, keepdims=True))
+
+
+def group_faults(groups: Mapping[str, Sequence[str]], where: str) -> list[Fault]:
+    """Faults of named groups of metrics, whatever the metrics are."""
+    if not groups:
+        return [Fault(where, "there is no group; name at least one, with its metrics")]
+    faults = [Fault(f"{where}.{group}", "has no metric; name at least one") for group, of in groups.items() if not of]
+    return faults + [fault for group, names in groups.items() for fault in repeated_names(names, f"{where}.{group}")]
+
+
+def unknown_in_groups(groups: Mapping[str, Sequence[str]], metrics: Sequence[str], where: str) -> list[Fault]:
+    """Faults for names in groups that are not among the metrics, and for metrics that are none."""
+    if not metrics:
+        return unknown_metrics((), metrics, where)
+    return [fault for group, names in groups.items() for fault in unknown_metrics(names, metrics, f"{where}.{group}")]
+
+
+def repeated_names(names: Sequence[str], where: str) -> list[Fault]:
+    """Faults for metrics that stand twice in a list."""
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    return [Fault(where, f"metric '{name}' is named more than once; name it once") for name in repeated]
+
+
+def unknown_metrics(names: Iterable[str], metrics: Sequence[str], where: str) -> list[Fault]:
     """Faults for names that are not among the metrics, and for metrics that are none."""
     if not metrics:
         return [Fault(where, "there are no metrics to aggregate; an evaluator must measure at least one")]

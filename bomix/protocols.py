@@ -7,10 +7,12 @@ Any component may also have, and bomix uses it where it is there:
 
 * ``faults() -> list[Fault]``: what is wrong with its fields, paths relative to itself; for ``bomix check``.
 * ``relative_to(folder) -> same type``: the same with relative paths taken from the study folder (sources,
-  tokenizers, evaluators).
+  tokenizers, evaluators, strategies).
+* ``problem_faults(problem) -> list[Fault]``: what a strategy lacks in this study, as token counts or a reference.
 
 A surrogate declares ``differentiable`` and ``fantasizes``; a strategy that has a field ``surrogate`` lends it to
-``Study.predict`` and ``Study.recommend``. An evaluator may have ``may_change``, names of fields that a running study
+``Study.predict`` and ``Study.recommend``, and one that proposes the same mixture for ever declares ``repeats``. An
+evaluator may have ``may_change``, names of fields that a running study
 may change; ``preload``, modules to import before its processes are forked; ``process_environment()``, variables that
 they start with; and a field with the metadata ``{config.FILLED: "domains"}``, filled with the domains' sources.
 """
@@ -44,7 +46,18 @@ AnyArray = TypeVar("AnyArray")
 
 @runtime_checkable
 class Objective(Protocol):
-    """What is minimised: a function of the metrics."""
+    """What is minimised: a function of the metrics, of all of which less is better here.
+
+    An objective may have more, and bomix uses it where it is there:
+
+    * ``needs_reference()`` and ``with_reference(losses)``: it compares with a reference run. The first says what is
+      still missing: ``uniform`` or ``natural`` for the runs of that mixture, a mapping from metrics to values as they
+      are reported, or None. The second returns the same objective with metric to value, turned so that less is
+      better. Until then the objective is NaN. See :func:`bomix.references.resolved`.
+    * ``holds(losses, metrics)``: whether its guardrails are kept, ``(...)`` of bool.
+    * ``group_coefficients(metrics)``: it is a trade-off of ``g`` groups, each with its ``g x m`` weights; as a single
+      number it is a stated compromise.
+    """
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """What does not fit these metrics: a name that is not among them, say."""
@@ -115,7 +128,10 @@ class Mean(Protocol):
 class Acquisition(Protocol):
     """What a mixture is worth trying for. Candidates are named after ``origin``, as a rule the kind.
 
-    ``needs_gradients`` and ``needs_fantasies`` say what the surrogate must declare; strategies compare.
+    ``needs_gradients`` and ``needs_fantasies`` say what the surrogate must declare; strategies compare. One that
+    declares ``joint`` gives the values of one random function: a strategy calls it once, on all ``N x 1 x d``
+    mixtures that compete, takes the highest of the ``N``, and never asks for a gradient. One that declares
+    ``of_fronts`` serves objectives that are trade-offs, and no others.
     """
 
     origin: ClassVar[str]

@@ -16,12 +16,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     {"errors", "protocols", "progress"},
-    {"space", "bounds", "polytope", "uniform_map", "problem", "objective", "trial", "preparation"},
-    {"config", "registry", "spec", "schema", "studyfile", "history", "io"},
+    {
+        *("space", "bounds", "polytope", "uniform_map", "problem", "trial", "preparation"),
+        *("objective", "robust_objective", "pareto_objective"),
+    },
+    {"config", "registry", "spec", "schema", "studyfile", "history", "references", "io"},
     {"laws", "surrogates"},
     {"strategies", "training", "evaluators"},
     {"study", "resolution", "confirmation", "execution"},
-    {"cli", "report", "testing"},
+    {"cli", "report", "benchmark", "testing"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SHARP = 1e-4
 """How far a smooth kink reaches, in standard deviations of the objective."""
 _TINY = 1e-14
-_FAINT = -30.0
+_FAINT, _FAR = -30.0, 100.0
 
 
 class NoisyImprovement(AcquisitionFunction):
@@ -222,12 +222,14 @@ def log_information(below: Tensor, log_share: Tensor) -> Tensor:
         below: ``a``, where the Gaussian is cut off.
         log_share: ``log rho^2``, not above zero.
     """
-    log_hazard = log_phi(below) - log_ndtr(-below)
-    # l - a is rounding for large a, where it tends to 1 / a - 2 / a^3.
-    far = below > 1e3
-    gap = log_hazard.masked_fill(far, 0.0).exp() - below.masked_fill(far, 0.0)
-    log_gap = torch.where(far, -below.clamp_min(1.0).log(), gap.clamp_min(1e-300).log())
-    log_cut = (log_share + log_hazard + log_gap).clamp_max(-1e-12)
+    # For large a the difference l - a is rounding, and l (l - a) is 1 - 1 / a^2 + O(a^-4).
+    far = below > _FAR
+    near = below.masked_fill(far, 0.0)
+    log_hazard = log_phi(near) - log_ndtr(-near)
+    # l - a is positive; far below zero it is -a.
+    log_gap = (log_hazard.exp() - near).clamp_min(_TINY).log()
+    log_lost = torch.where(far, -(below.clamp_min(1.0) ** -2), log_hazard + log_gap)
+    log_cut = (log_share + log_lost).clamp_max(-_TINY)
     faint = log_cut < _FAINT
     return torch.where(faint, log_cut, (-torch.log1p(-log_cut.masked_fill(faint, -1.0).exp())).log())
 

@@ -103,7 +103,8 @@ class Draws:
     @property
     def entries(self) -> int:
         """Entries of the largest matrix that :meth:`given` makes for one mixture."""
-        return int(((len(self.fixed) + 1) * self.projection.shape[-1]) ** 2 + self.values.shape[0] * len(self.projection))
+        k, m = self.projection.shape
+        return int(((len(self.fixed) + 1) * m) ** 2 + len(self.values) * k)
 
     def given(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Belief at ``b x 1 x d`` mixtures given each draw: means ``count x b x k``, covariances ``b x k x k``."""

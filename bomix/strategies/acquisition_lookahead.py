@@ -4,7 +4,7 @@ References:
     [Frazier2009] The knowledge-gradient policy for correlated normal beliefs.
     [Wang2017] Max-value entropy search for efficient Bayesian optimization.
     [Moss2021] GIBBON: general-purpose information-based Bayesian optimisation.
-    [Thompson1933] On the likelihood that one unknown probability exceeds another in view of the evidence of two samples.
+    [Thompson1933] On the likelihood that one unknown probability exceeds another.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ class KnowledgeGradient:
 
         refuse_fronts(self, aggregate)
         at = support(model, aggregate, X_observed, self.support, seed=seed)
-        return Knowledge(
-            model, aggregate, at, pending=X_pending, nodes=self.nodes, outcomes=self.outcomes, seed=seed
-        )
+        return Knowledge(model, aggregate, at, pending=X_pending, nodes=self.nodes, outcomes=self.outcomes, seed=seed)
 
 
 @dataclass(frozen=True)

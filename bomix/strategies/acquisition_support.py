@@ -64,7 +64,7 @@ def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: 
     widths = np.repeat(_WIDTHS, _PER_WIDTH)[:, None, None]
     moved = centre + widths * np.sqrt(centre + 1.0 / d) * rng.normal(size=(len(widths), *centre.shape))
     sparse = rng.dirichlet(np.full(d, min(1.0, 3.0 / d)), size=_WIDE // 4)
-    pool = np.concatenate([space.sobol(_WIDE, seed=seed), space.project(np.concatenate([moved.reshape(-1, d), sparse]))])
+    pool = np.concatenate([space.sobol(_WIDE, seed=seed), space.project(moved.reshape(-1, d)), space.project(sparse)])
     ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool))
     return torch.cat([best, _apart(ranked, best, count - len(best))])
 

@@ -1,4 +1,4 @@
-"""The objective on top of a model of the metrics: in closed form where it is a weighted sum, by fixed draws where not."""
+"""The objective on top of a model of the metrics: closed form where it is a weighted sum, fixed draws where not."""
 
 from __future__ import annotations
 
