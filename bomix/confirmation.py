@@ -1,7 +1,13 @@
 """Does the recommendation hold? Paired differences on fresh seeds.
 
-The recommendation, the uniform and the natural mixture are trained on the same seeds, none of which the search
-has seen. The difference on one seed is free of what the seed does to all mixtures alike.
+The recommendation, the uniform and the natural mixture are trained on the same seeds. The difference on one seed is
+free of what the seed does to all mixtures alike.
+
+Confirmations come in rounds. A round is about the mixture that the record without it recommends, so that the mixture
+stays what it is while the runs come in, and asking for the same round again finds it done. Its seeds are fresh: no
+run that had a say in that mixture was trained on them. Afterwards its runs are observations like others, which the
+next ask and the next recommendation learn from; the next trial of the search that comes back ends the round, and the
+next round has seeds of its own.
 """
 
 from __future__ import annotations
@@ -51,30 +57,25 @@ class Comparison:
 
 
 def confirming_trials(study: Study, seeds: int) -> list[Record]:
-    """The confirming trials of the present recommendation, ended or not; new ones are recorded as pending.
+    """The trials of the present round of confirmations, ended or not; new ones are recorded as pending.
 
     Args:
         study: At least one trial has completed.
         seeds: Fresh seeds; every mixture is trained on the same ones.
     """
-    mixtures = [study.recommend().weights, *study.problem.anchors().values()]
+    history = study.history
+    weights = study.to_confirm()
+    first = min(_seeds_of(history, weights), default=fresh_seed(study.spec.seed, history))
     found = {}
-    for replicate in range(seeds):
-        for weights in mixtures:
-            record = confirming_trial(study, weights, replicate)
+    for seed in range(first, first + seeds):
+        for mixture in (weights, *study.problem.anchors().values()):
+            record = confirming_trial(study, mixture, seed)
             found[record.trial.id] = record
     return list(found.values())
 
 
-def confirming_trial(study: Study, weights: Weights, replicate: int) -> Record:
-    """The confirming trial of a mixture; recorded as pending where it is new.
-
-    Args:
-        study: Where it is recorded.
-        weights: The mixture.
-        replicate: Which fresh seed, from 0; equal numbers mean equal seeds, whatever the mixture.
-    """
-    seed = study.spec.seed + SEED_OFFSET + replicate
+def confirming_trial(study: Study, weights: Weights, seed: int) -> Record:
+    """The confirming trial of a mixture on a seed; recorded as pending where it is new."""
     for record in study.history.records:
         trial = record.trial
         if (trial.origin, trial.seed) == (CONFIRM, seed) and same_mixture(trial.weights, weights):
@@ -82,35 +83,47 @@ def confirming_trial(study: Study, weights: Weights, replicate: int) -> Record:
     return study.enqueue(Candidate(weights, CONFIRM), seed=seed)
 
 
+def fresh_seed(study_seed: int, history: History) -> int:
+    """The first seed that no confirming trial was trained on."""
+    taken = [record.trial.seed for record in history.records if record.trial.origin == CONFIRM]
+    return max(taken, default=study_seed + SEED_OFFSET - 1) + 1
+
+
 def compare(problem: Problem, history: History, weights: Weights) -> tuple[Comparison, ...]:
-    """Compare a mixture with the references on every seed on which both were confirmed.
+    """Compare a mixture with the references on every seed of the present round on which both were confirmed.
 
     Args:
         problem: Its objective is what is compared.
         history: The record.
-        weights: The recommendation.
+        weights: The mixture that the round is about.
 
     Returns:
         One comparison per reference that has such seeds.
     """
-    best = _confirmed(problem, history, weights)
+    seeds = _seeds_of(history, weights)
+    best = _confirmed(problem, history, weights, seeds)
     comparisons = []
     for name, reference in problem.anchors().items():
         if same_mixture(reference, weights):
             continue  # the recommendation itself
-        losses = _confirmed(problem, history, reference)
+        losses = _confirmed(problem, history, reference, seeds)
         differences = tuple(best[seed] - losses[seed] for seed in sorted(best.keys() & losses.keys()))
         if differences:
             comparisons.append(_comparison(name, differences))
     return tuple(comparisons)
 
 
-def _confirmed(problem: Problem, history: History, weights: Weights) -> Mapping[int, float]:
+def _seeds_of(history: History, weights: Weights) -> set[int]:
+    """The seeds of a mixture in the present round of confirmations."""
+    return {record.trial.seed for record in history.confirming if same_mixture(record.trial.weights, weights)}
+
+
+def _confirmed(problem: Problem, history: History, weights: Weights, seeds: set[int]) -> Mapping[int, float]:
     """Seed to objective of the confirming trials of a mixture; those without all its metrics compare with nothing."""
     found = {
         record.trial.seed: problem.value(record.result.losses)
         for record in history.completed
-        if record.trial.origin == CONFIRM and same_mixture(record.trial.weights, weights)
+        if record.trial.origin == CONFIRM and record.trial.seed in seeds and same_mixture(record.trial.weights, weights)
     }
     return {seed: objective for seed, objective in found.items() if not math.isnan(objective)}
 

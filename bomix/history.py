@@ -59,11 +59,32 @@ class History:
 
     @cached_property
     def observations(self) -> tuple[Record, ...]:
-        """What surrogates learn from: completed trials, imported ones included, confirmations excluded.
+        """What surrogates learn from: completed trials, imported and confirming ones included.
 
-        A confirmation judges the recommendation; learning from it would let the judged choose the judge.
+        What a confirmation judges was chosen without it, see :attr:`unconfirmed`; afterwards it is a run like others.
         """
+        return self.completed
+
+    @cached_property
+    def searched(self) -> tuple[Record, ...]:
+        """Completed trials, imported ones included, confirming ones not."""
         return tuple(record for record in self.completed if record.trial.origin != CONFIRM)
+
+    @cached_property
+    def confirming(self) -> tuple[Record, ...]:
+        """The present round of confirmations: those younger than every other completed trial."""
+        last = max((record.trial.id for record in self.searched), default=-1)
+        return tuple(record for record in self.records if record.trial.origin == CONFIRM and record.trial.id > last)
+
+    @cached_property
+    def unconfirmed(self) -> History:
+        """The record without the present round of confirmations: what decided which mixture the round is about."""
+        present = {record.trial.id for record in self.confirming}
+        return History(tuple(record for record in self.records if record.trial.id not in present)) if present else self
+
+    def until(self, trial_id: int) -> History:
+        """The record of the trials before one, with what came back of them."""
+        return History(tuple(record for record in self.records if record.trial.id < trial_id))
 
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""

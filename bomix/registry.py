@@ -39,6 +39,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "pareto": "bomix.pareto_objective:Pareto",
     },
     "strategy": {
+        "auto": "bomix.strategies.auto:Auto",
         "bayesian": "bomix.strategies.bayesian:Bayesian",
         "turbo": "bomix.strategies.turbo:Turbo",
         "embedded": "bomix.strategies.embedded:Embedded",
@@ -52,6 +53,10 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fixed": "bomix.strategies.baselines:Fixed",
         "published": "bomix.strategies.published:Published",
         "sequence": "bomix.strategies.sequence:Sequence",
+        "law": "bomix.strategies.law:Law",
+        "kl": "bomix.strategies.kl:KLProposer",
+        "regmix": "bomix.strategies.regmix:RegMix",
+        "blackbox": "bomix.strategies.blackbox:BlackBox",
     },
     "surrogate": {
         "gp": "bomix.surrogates.gp:GP",

@@ -22,7 +22,8 @@ from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faul
 from bomix.io.store import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.preparation import DomainStats, Preparation
 from bomix.problem import Fidelity, Metric, Problem
-from bomix.protocols import PreparingEvaluator
+from bomix.protocols import PreparingEvaluator, Strategy
+from bomix.references import missing_reference
 from bomix.space import MixtureSpace
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
     preparation = _prepare(spec, store) if before is None or measure else before
     if before is not None:
         _refuse(_provenance_changes(before.provenance, preparation.provenance), "data")
-    resolution = Resolution(_problem(spec, preparation), preparation)
+    resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
         store.write_resolved(_resolved(spec, resolution))
     return resolution
@@ -128,7 +129,7 @@ def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Prepara
     return preparation
 
 
-def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
+def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> Problem:
     metrics = preparation.metrics
     names = tuple(metric.name for metric in metrics)
     faults = [
@@ -152,7 +153,24 @@ def _problem(spec: specs.StudySpec, preparation: Preparation) -> Problem:
         total = sum(tokens.values())
         natural = {name: tokens[name] / total for name in space.domains}
     run_tokens = None if target is None else target.tokens
-    return Problem(space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens, spec.budget.trials)
+    problem = Problem(
+        space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens, spec.budget.trials
+    )
+    faults = _unmet(problem, spec.ready_strategy(folder))
+    raise_faults(faults, _problems(len(faults)))
+    return problem
+
+
+def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
+    """What objective and strategy need and the study does not have."""
+    faults = []
+    if missing_reference(problem) == "natural" and problem.natural is None:
+        what = "the natural mixture is unknown; give every domain 'tokens' or a source, or take another reference"
+        faults.append(Fault("objective.reference", what))
+    own = getattr(strategy, "problem_faults", None)
+    for fault in [] if own is None else own(problem):
+        faults.append(Fault(config.child("strategy", fault.where) if fault.where else "strategy", fault.what))
+    return faults
 
 
 def _space(

@@ -77,15 +77,21 @@ class BudgetSpec:
         trials: Completed trials, imported and confirming ones not counted.
         device_seconds: Device-seconds of the completed trials.
         flops: Training FLOPs of the completed trials.
+        improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
+            the strategy expects of its best candidate. Needs a strategy with a surrogate.
+        patience: After how many trials in a row it must lie below, the design behind them.
     """
 
     trials: int = 20
     device_seconds: float | None = None
     flops: float | None = None
+    improvement: float | None = None
+    patience: int = 2
 
     def faults(self) -> list[Fault]:
         """Limits must be positive."""
-        named = {"trials": self.trials, "device_seconds": self.device_seconds, "flops": self.flops}
+        names = ("trials", "device_seconds", "flops", "improvement", "patience")
+        named = {name: getattr(self, name) for name in names}
         return [
             Fault(key, f"expected a positive number, found {value:g}")
             for key, value in named.items()
@@ -102,6 +108,32 @@ class BudgetSpec:
         if self.device_seconds is not None and seconds >= self.device_seconds:
             return f"{self.device_seconds:g} device-seconds"
         return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
+
+
+@dataclasses.dataclass(frozen=True)
+class RecommendationSpec:
+    """What becomes of the best mixture before it is recommended, and what is said of it.
+
+    Attributes:
+        shrink: Share of the prior in the recommendation, 0 to 1: the natural mixture, or the uniform one where the
+            tokens are unknown.
+        smooth: Share of the uniform mixture in what comes of that; 0.01 keeps a little of every domain.
+        last: Trials whose results are compared with what was predicted without them; 0 for none.
+    """
+
+    shrink: float = 0.0
+    smooth: float = 0.0
+    last: int = 5
+
+    def faults(self) -> list[Fault]:
+        """Shares lie between zero and one."""
+        named = {"shrink": self.shrink, "smooth": self.smooth}
+        found = [
+            Fault(key, f"expected a share from 0 to 1, found {share:g}")
+            for key, share in named.items()
+            if not 0.0 <= share <= 1.0
+        ]
+        return found + ([Fault("last", f"expected a number of trials from 0, found {self.last}")] * (self.last < 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,19 +172,21 @@ class StudySpec:
         budget: When the search ends.
         confirm: Fresh seeds on which the recommendation is trained once more, beside uniform and natural.
         execution: How trials are run.
+        recommendation: What becomes of the best mixture before it is recommended.
     """
 
     domains: Mapping[str, DomainSpec]
     evaluator: Evaluator | None = None
     metrics: tuple[str, ...] | Mapping[str, MetricSpec] = ()
     objective: Objective = dataclasses.field(default_factory=Mean)
-    strategy: Strategy = dataclasses.field(default_factory=lambda: registry.resolve("strategy", "bayesian")())
+    strategy: Strategy = dataclasses.field(default_factory=lambda: registry.resolve("strategy", "auto")())
     target: TargetSpec | None = None
     seed: int = 0
     paired: bool = True
     budget: BudgetSpec = dataclasses.field(default_factory=BudgetSpec)
     confirm: int = 0
     execution: ExecutionSpec = dataclasses.field(default_factory=ExecutionSpec)
+    recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data."""
@@ -169,6 +203,11 @@ class StudySpec:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
+        able = any(getattr(self.strategy, name, None) is not None for name in ("expected_improvement", "surrogate"))
+        if self.budget.improvement is not None and not able:
+            kind = type(self.strategy).__name__
+            what = f"{kind} has no surrogate that could expect an improvement; leave it out, or use 'bayesian'"
+            faults.append(Fault("budget.improvement", what))
         if self.trains_on_sources:
             faults += [
                 Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
@@ -205,6 +244,11 @@ class StudySpec:
             evaluator = dataclasses.replace(evaluator, **{name: sources})  # type: ignore[type-var]
         relative = getattr(evaluator, "relative_to", None)
         return evaluator if relative is None else relative(folder)
+
+    def ready_strategy(self, folder: Path) -> Strategy:
+        """The strategy; ``folder`` is what relative paths are relative to."""
+        relative = getattr(self.strategy, "relative_to", None)
+        return self.strategy if relative is None else relative(folder)  # type: ignore[no-any-return]
 
 
 def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[str, DomainSpec]:

@@ -18,6 +18,7 @@ from bomix.history import History
 from bomix.io.files import FolderTaken
 from bomix.io.results import accepted, checked_mixtures, checked_runs
 from bomix.io.store import STUDY_FILE, FolderStore, MemoryStore
+from bomix.references import resolved, wants_reference
 from bomix.resolution import Resolution, reopen, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial, Weights, same_mixture
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bomix.execution.observer import Observer
     from bomix.problem import Problem
     from bomix.protocols import Evaluator, Objective, Strategy, Surrogate
-    from bomix.strategies.posterior import Recommendation
+    from bomix.strategies.recommendation import Recommendation
 
 
 class Study:
@@ -143,8 +144,9 @@ class Study:
 
     @property
     def problem(self) -> Problem:
-        """Space, metrics, objective."""
-        return self.resolution.problem
+        """Space, metrics, objective; what the objective compares with is that of the record as it is now."""
+        problem = self.resolution.problem
+        return resolved(problem, self.history) if wants_reference(problem) else problem
 
     @property
     def history(self) -> History:
@@ -162,7 +164,7 @@ class Study:
         problem = self.problem
         while True:
             history = self.history
-            (candidate,) = self.spec.strategy.ask(problem, history, 1, seed=self.spec.seed)
+            (candidate,) = self.spec.ready_strategy(self._store.base).ask(problem, history, 1, seed=self.spec.seed)
             raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
             seed = self._search_seed(candidate.weights, history)
             trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, problem.fidelity)
@@ -315,18 +317,32 @@ class Study:
             return validate(self.problem, history, surrogate or self._surrogate(), seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
-        """The minimiser of the posterior mean of the objective, with its uncertainty.
+        """The mixture to train on, with its uncertainty, see :mod:`bomix.strategies.recommendation`.
 
         Raises:
             StudyError: There is nothing to learn from yet.
         """
-        from bomix.strategies.posterior import recommend
+        from bomix.strategies.recommendation import recommend
         from bomix.surrogates.determinism import deterministic
 
         history = self.history
         history.require_observations()
         with deterministic():
-            return recommend(self.problem, history, self._surrogate(), seed=self.spec.seed)
+            options = self.spec.recommendation
+            return recommend(self.problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+
+    def to_confirm(self) -> Weights:
+        """The mixture that the present, or the next, round of confirmations is about.
+
+        Raises:
+            StudyError: There is nothing to learn from yet.
+        """
+        from bomix.strategies.recommendation import to_confirm
+        from bomix.surrogates.determinism import deterministic
+
+        with deterministic():
+            options = self.spec.recommendation
+            return to_confirm(self.problem, self.history, self._surrogate(), seed=self.spec.seed, options=options)
 
     def save_results(self) -> None:
         """Write the derived ``results.nc``; nothing in memory."""

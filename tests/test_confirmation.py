@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bomix.confirmation import compare, confirming_trial
+from bomix.confirmation import SEED_OFFSET, compare, confirming_trial, confirming_trials
 from bomix.spec import DomainSpec, MetricSpec
+from bomix.strategies.bayesian import Bayesian
 from bomix.study import Study
-from bomix.trial import Weights
+from bomix.surrogates.gp import GP
+from bomix.trial import Record, Weights
 
 BEST = {"code": 0.7, "web": 0.3}
 
@@ -26,7 +28,7 @@ def confirmed(best: list[float], uniform: list[float]) -> Study:
 
 
 def tell(study: Study, weights: Weights, replicate: int, losses: dict[str, float | None]) -> None:
-    study.tell(confirming_trial(study, weights, replicate).trial, losses)
+    study.tell(confirming_trial(study, weights, SEED_OFFSET + replicate).trial, losses)
 
 
 def test_the_interval_is_that_of_the_paired_t_test() -> None:
@@ -73,7 +75,7 @@ def test_only_seeds_that_both_mixtures_have_are_compared() -> None:
 def test_a_seed_on_which_a_metric_was_not_measured_compares_with_nothing() -> None:
     study = confirmed([2.0, 2.5], [3.0, 3.0])
     for weights in (BEST, study.problem.anchors()["uniform"]):
-        study.tell(confirming_trial(study, weights, 2).trial, {"a": 1.0, "b": None})
+        tell(study, weights, 2, {"a": 1.0, "b": None})
     (found,) = compare(study.problem, study.history, BEST)
     assert found.differences == (-1.0, -0.5)
 
@@ -99,3 +101,83 @@ def test_a_metric_of_direction_max_counts_the_other_way() -> None:
     (found,) = compare(study.problem, study.history, BEST)
     assert found.mean == pytest.approx(-0.4)
     assert found.verdict == "holds"
+
+
+def searched(trials: int = 16) -> Study:
+    """A study of three domains whose best mixture is (0.5, 0.3, 0.2), after some trials."""
+    study = Study(domains=["books", "code", "web"], metrics=["loss"], strategy=Bayesian(surrogate=GP(draws=0)))
+    for weights in study.problem.space.sobol(trials, seed=1):
+        add(study, study.problem.space.to_weights(weights))
+    return study
+
+
+def add(study: Study, weights: Weights) -> None:
+    study.add(weights, {"loss": bowl(weights) + noise(study)})
+
+
+def noise(study: Study) -> float:
+    """Of the run that ends next."""
+    return float(np.random.default_rng(len(study.history.completed)).normal(0.0, 0.01))
+
+
+def bowl(weights: Weights) -> float:
+    aim = {"books": 0.5, "code": 0.3, "web": 0.2}
+    return 3.0 + sum((weights[name] - aim[name]) ** 2 for name in aim)
+
+
+def end(study: Study, records: list[Record], shift: float = 0.0) -> None:
+    """Tell pending trials; the mixture that the round is about is worse by a shift than the bowl says."""
+    judged = records[0].trial.weights
+    for record in records:
+        if record.outcome is None:
+            worse = shift if record.trial.weights == judged else 0.0
+            study.tell(record.trial, {"loss": bowl(record.trial.weights) + worse + noise(study)})
+
+
+def test_a_round_stays_with_its_mixture_while_its_runs_come_in_and_ends() -> None:
+    study = searched()
+    first = confirming_trials(study, 2)
+    assert len(first) == 4
+    assert {record.trial.seed for record in first} == {SEED_OFFSET, SEED_OFFSET + 1}
+    for record in first:
+        end(study, [record])
+        assert [r.trial for r in confirming_trials(study, 2)] == [r.trial for r in first]
+    assert all(record.outcome is not None for record in confirming_trials(study, 2))
+    best = study.recommend()
+    assert best.source == "confirmed"
+    assert best.weights == first[0].trial.weights
+    assert len(compare(study.problem, study.history, best.weights)[0].differences) == 2
+    more = confirming_trials(study, 3)
+    assert [r.trial for r in more[:4]] == [r.trial for r in first]
+    assert {r.trial.seed for r in more[4:]} == {SEED_OFFSET + 2}
+
+
+def test_a_later_round_has_seeds_that_had_no_say_in_its_mixture() -> None:
+    study = searched()
+    end(study, confirming_trials(study, 2))
+    add(study, {"books": 0.5, "code": 0.25, "web": 0.25})
+    assert compare(study.problem, study.history, study.recommend().weights) == ()
+    second = confirming_trials(study, 2)
+    assert {record.trial.seed for record in second} == {SEED_OFFSET + 2, SEED_OFFSET + 3}
+    assert all(record.outcome is None for record in second)
+    end(study, second)
+    assert len(compare(study.problem, study.history, study.recommend().weights)[0].differences) == 2
+
+
+def test_confirmations_are_learnt_from_and_a_change_of_mind_is_said() -> None:
+    study = searched()
+    records = confirming_trials(study, 4)
+    before = study.recommend()
+    end(study, records, shift=0.3)
+    best = study.recommend()
+    assert best.completed == before.completed + len(records)
+    assert best.source != "confirmed"
+    assert best.confirmed is not None
+    assert best.confirmed.weights == records[0].trial.weights
+    assert best.change is not None
+    assert best.change.interval[0] > 0
+    assert best.change.mean == pytest.approx(best.confirmed.objective.mean - best.loss, abs=1e-6)
+    # The round is done all the same: what changed its mind is no reason to begin another.
+    assert all(record.outcome is not None for record in confirming_trials(study, 4))
+    (found,) = compare(study.problem, study.history, best.confirmed.weights)
+    assert found.mean > 0.1

@@ -40,12 +40,30 @@ def test_records_are_ordered_and_sorted_into_what_they_are():
     history = History(records())
     assert [r.trial.id for r in history.records] == [0, 1, 2, 3, 4]
     assert [r.trial.id for r in history.completed] == [0, 1, 4]
-    assert [r.trial.id for r in history.observations] == [0, 1]
+    assert [r.trial.id for r in history.observations] == [0, 1, 4]
+    assert [r.trial.id for r in history.searched] == [0, 1]
     assert [r.trial.id for r in history.pending] == [2]
     assert [r.trial.id for r in history.failed] == [3]
     assert [r.trial.id for r in history.asked] == [0, 2, 3]
     assert (history.n_asked, history.next_id, len(history)) == (3, 5, 5)
     assert [r.trial.id for r in History(records()[::-1]).records] == [0, 1, 2, 3, 4]
+
+
+def test_a_round_of_confirmations_ends_with_the_next_result():
+    history = History(records())
+    waiting = Record(Trial(5, HALF, 8, CONFIRM))
+    history = history.with_record(waiting)
+    assert [r.trial.id for r in history.confirming] == [4, 5]
+    assert [r.trial.id for r in history.unconfirmed.records] == [0, 1, 2, 3]
+    asked = history.with_pending([Candidate(HALF, "log_ei")])
+    assert [r.trial.id for r in asked.confirming] == [4, 5]
+    after = asked.with_record(Record(asked.records[-1].trial, Result({"loss": 2.0})))
+    assert after.confirming == ()
+    assert after.unconfirmed is after
+    # An older trial that comes back late belongs to what the round did not know, and leaves the round what it is.
+    late = history.with_record(Record(history.records[2].trial, Result({"loss": 2.0})))
+    assert [r.trial.id for r in late.confirming] == [4, 5]
+    assert [r.trial.id for r in history.until(2).records] == [0, 1]
 
 
 def test_an_id_stands_once():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,6 +58,8 @@ def status(study: Path, as_json: bool) -> None:
         f"{state['completed']} of {state['budget']} trials completed, {state['pending']} pending, "
         f"{state['failed']} failed, {state['imported']} imported, {state['confirming']} confirming"
     )
+    if state["ended"] is not None:
+        click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
     if opened.history.records:
         tables.console().print(tables.trials(opened))
@@ -96,6 +100,8 @@ def kinds(group: str | None) -> None:
 
 
 def _state(study: Study) -> dict[str, Any]:
+    from bomix.cli.summary import why_ended
+
     history = study.history
     stands = [record.status for record in history.asked]
     counts = {str(status): stands.count(status) for status in Status}
@@ -105,6 +111,7 @@ def _state(study: Study) -> dict[str, Any]:
         **counts,
         "imported": sum(record.trial.origin == "imported" for record in history.records),
         "confirming": sum(record.trial.origin == "confirm" for record in history.records),
+        "ended": why_ended(study),
         "driver": _driver(holder),
         "trials": [
             {
@@ -137,14 +144,27 @@ def _driver(holder: dict[str, Any] | None) -> str:
 
 
 def _plain_recommendation(study: Study) -> dict[str, Any]:
+    """Every field of the recommendation; ``confirmation`` compares what was ``confirmed``."""
     from bomix.confirmation import compare
 
     best = study.recommend()
-    comparisons = compare(study.problem, study.history, best.weights)
+    judged = best if best.confirmed is None else best.confirmed
+    comparisons = compare(study.problem, study.history, judged.weights)
     return {
-        "weights": dict(best.weights),
+        **_plain(best),
         "loss": best.loss,
         "interval": list(best.interval),
-        "epochs": None if best.epochs is None else dict(best.epochs),
-        "confirmation": [{**dataclasses.asdict(each), "verdict": each.verdict} for each in comparisons],
+        "beats": dict(best.beats),
+        "confirmation": [{**_plain(each), "verdict": each.verdict} for each in comparisons],
     }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: dataclasses and mappings as mappings, None for what is no finite number."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

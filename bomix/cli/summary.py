@@ -10,20 +10,25 @@ import numpy as np
 from rich.table import Table
 
 from bomix.cli.tables import console, titled
-from bomix.cli.watch import value
+from bomix.cli.watch import mixture, value
 from bomix.confirmation import Comparison, compare
 from bomix.io.store import RESULTS_FILE
 from bomix.problem import Problem
-from bomix.strategies.posterior import Estimate, Recommendation
+from bomix.strategies.posterior import Estimate
+from bomix.strategies.recommendation import Recommendation
 from bomix.study import Study
-from bomix.trial import CONFIRM, Record, Weights, same_mixture
+from bomix.trial import Record, Status, Weights, same_mixture
 
 BEST = "best"
+TRIAL = "best trial"
+CONFIRMED = "confirmed"
 VERDICTS = {
     "holds": "the recommendation holds",
     "undecided": "not decided; more seeds (--confirm) would",
     "does not hold": "THE RECOMMENDATION DOES NOT HOLD",
 }
+SURPRISING = 2.0
+"""Standard deviations beyond which predicted and observed are said not to agree."""
 
 
 def show_summary(study: Study, best: Recommendation) -> None:
@@ -35,68 +40,93 @@ def show_summary(study: Study, best: Recommendation) -> None:
     """
     problem, history = study.problem, study.history
     mixtures: dict[str, Weights] = {**problem.anchors(), BEST: best.weights}
-    comparisons = compare(problem, history, best.weights)
-    tried = {
-        label: [record for record in history.completed if same_mixture(record.trial.weights, weights)]
-        for label, weights in mixtures.items()
-    }
-    console().print(
-        _weights(problem, mixtures),
-        _objective(problem, best, tried, {each.reference: each for each in comparisons}),
-        _metrics(study, mixtures, tried),
-    )
-    for line in (*_verdicts(best, comparisons), *_caveats(study, best)):
+    judged, subject = best.weights, BEST
+    if best.confirmed is not None and best.change is not None:
+        judged, subject = best.confirmed.weights, CONFIRMED
+        mixtures[CONFIRMED] = judged
+    comparisons = compare(problem, history, judged)
+    tables = [_weights(problem, mixtures, best), _objective(study, best, mixtures, comparisons, subject)]
+    console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
+    for line in (*_verdicts(best, comparisons, subject), *_beliefs(best), *_caveats(study, best)):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
 
 
-def _weights(problem: Problem, mixtures: Mapping[str, Weights]) -> Table:
-    """A row per domain, a column per mixture."""
+def why_ended(study: Study) -> str | None:
+    """Why the search is over, in words; None while it goes on."""
+    history, budget = study.history, study.spec.budget
+    if (limit := budget.spent(history.asked)) is not None:
+        return f"the budget of {limit} is spent"
+    if budget.improvement is None:
+        return None
+    from bomix.strategies.stopping import why_stop
+
+    return why_stop(study.problem, history, study.spec.strategy, budget, seed=study.spec.seed)
+
+
+def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommendation) -> Table:
+    """A row per domain, a column per mixture, and how far the weight may move."""
     epochs = {label: problem.epochs(weights) for label, weights in mixtures.items()}
     known = all(passes is not None for passes in epochs.values())
     table = titled("weights (and passes over the domain's tokens)" if known else "weights")
     table.add_column("domain")
-    for label in mixtures:
+    for label in (*mixtures, "nearly as good"):
         table.add_column(label, justify="right")
     for name in problem.space.domains:
         cells = []
         for label, weights in mixtures.items():
             passes = epochs[label]
             cells.append(f"{weights[name]:.3f}" if passes is None else f"{weights[name]:.3f} ({passes[name]:.2f}x)")
-        table.add_row(name, *cells)
+        low, high = best.ranges.get(name, (math.nan, math.nan))
+        table.add_row(name, *cells, f"{low:.3f} to {high:.3f}")
     return table
 
 
 def _objective(
-    problem: Problem,
+    study: Study,
     best: Recommendation,
-    tried: Mapping[str, Sequence[Record]],
-    comparisons: Mapping[str, Comparison],
+    mixtures: Mapping[str, Weights],
+    comparisons: Sequence[Comparison],
+    subject: str,
 ) -> Table:
     """A row per mixture: what was measured, what is believed, what fresh seeds said."""
+    problem, history = study.problem, study.history
+    estimates = {**best.references, BEST: best.objective}
+    for label, choice in ((CONFIRMED, best.confirmed), (TRIAL, best.of_trials)):
+        if choice is not None:
+            estimates[label] = choice.objective
+    rows = dict(mixtures)
+    if best.of_trials is not None and not same_mixture(best.of_trials.weights, best.weights):
+        rows[TRIAL] = best.of_trials.weights
+    differences = {each.reference: each for each in comparisons}
+    fresh = {record.trial.id for record in history.confirming}
     table = titled("objective (lower is better)")
-    for column in ("mixture", "observed", "predicted", "95 % interval", "fresh seeds", "best minus it, paired"):
+    heads = ("observed", "predicted", "95 % interval", "best beats it", "fresh seeds", f"{subject} minus it, paired")
+    for column in ("mixture", *heads):
         table.add_column(column, justify="left" if column == "mixture" else "right")
-    for label, found in tried.items():
-        confirmed = _confirming(found)
-        estimate = best.objective if label == BEST else best.references.get(label)
-        difference = comparisons.get(label)
+    for label, weights in rows.items():
+        found = [record for record in history.completed if same_mixture(record.trial.weights, weights)]
+        difference, margin = differences.get(label), best.margins.get(label)
         table.add_row(
             label,
-            _mean(problem, [record for record in found if record.trial.origin != CONFIRM]),
-            *_belief(estimate),
-            _mean(problem, confirmed),
+            _mean(problem, [record for record in found if record.trial.id not in fresh]),
+            *_belief(estimates.get(label)),
+            "-" if margin is None else _percent(margin.positive),
+            _mean(problem, [record for record in found if record.trial.id in fresh]),
             "-" if difference is None else f"{difference.mean:+.4f}",
         )
     return table
 
 
-def _metrics(study: Study, mixtures: Mapping[str, Weights], tried: Mapping[str, Sequence[Record]]) -> Table:
+def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:
     """A row per metric, a column per mixture: losses on fresh seeds where all were confirmed, else predictions."""
-    problem = study.problem
-    confirmed = {label: [record.result.losses for record in _confirming(found)] for label, found in tried.items()}
-    names = problem.metric_names
+    names = study.problem.metric_names
+    fresh = [record for record in study.history.confirming if record.status is Status.COMPLETED]
+    confirmed = {
+        label: [record.result.losses for record in fresh if same_mixture(record.trial.weights, weights)]
+        for label, weights in mixtures.items()
+    }
     if all(confirmed.values()):
         table = titled("metrics, mean of the fresh seeds")
         values = [
@@ -114,17 +144,53 @@ def _metrics(study: Study, mixtures: Mapping[str, Weights], tried: Mapping[str, 
     return table
 
 
-def _verdicts(best: Recommendation, comparisons: Sequence[Comparison]) -> list[str]:
+def _front(best: Recommendation) -> Table:
+    """A row per mixture of the front, a column per group."""
+    table = titled("front, predicted: none of these is beaten in every group")
+    for group in best.front[0].groups:
+        table.add_column(group, justify="right")
+    table.add_column("mixture")
+    for point in best.front:
+        note = f"{mixture(point.weights)}{' (tried)' if point.trial else ''}"
+        table.add_row(*(value(mean) for mean in point.groups.values()), note)
+    return table
+
+
+def _verdicts(best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
     lines = []
     for each in comparisons:
         low, high = each.interval
         interval = f"[{low:+.4f}, {high:+.4f}]" if math.isfinite(low) else "no interval from a single seed"
         seeds = f"{len(each.differences)} paired seed{'s' if len(each.differences) > 1 else ''}"
-        lines.append(f"best minus {each.reference}: {each.mean:+.4f} {interval}, {seeds}: {VERDICTS[each.verdict]}")
+        lines.append(
+            f"{subject} minus {each.reference}: {each.mean:+.4f} {interval}, {seeds}: {VERDICTS[each.verdict]}"
+        )
     if not comparisons:
         for name, margin in best.margins.items():
             low, high = margin.interval
             lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]; --confirm N tests it")
+    if best.change is not None:
+        gain = f"{best.change.mean:.4f} (sd {best.change.sd:.4f})"
+        lines.append(
+            f"its confirmation counted, the study now recommends another mixture, expected to be {gain} better than "
+            "the confirmed one; it is not confirmed: more trials (--trials N) and --confirm would tell"
+        )
+    return lines
+
+
+def _beliefs(best: Recommendation) -> list[str]:
+    """Where the recommendation comes from, and how the last trials agreed with what was expected of them."""
+    lines = []
+    if best.source == "trials":
+        lines.append("best is a mixture that was tried: no other is expected to be better")
+    if best.feasible is not None:
+        lines.append(f"probability that best keeps what the objective guards: {_percent(best.feasible)}")
+    if (gap := best.gap) is not None:
+        count = f"last {len(gap.trials)} trials" if len(gap.trials) > 1 else "last trial"
+        verdict = "as expected"
+        if abs(gap.z) > SURPRISING:
+            verdict = "worse than the model held possible" if gap.z > 0 else "better than the model held possible"
+        lines.append(f"{count}: observed minus predicted {gap.mean:+.4f} on average ({gap.z:+.1f} sd), {verdict}")
     return lines
 
 
@@ -136,17 +202,22 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         for name, upper in zip(space.domains, space.upper_array, strict=True)
         if upper < 1 and best.weights[name] > upper - 1e-6
     ]
-    lines = [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
+    lines = [f"outside what was explored: {warning}" for warning in best.warnings]
+    lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:
         lines.append(f"the bounds forbid {' and '.join(moved)}; the nearest allowed mixture stands for it")
-    if (limit := study.spec.budget.spent(study.history.asked)) is not None:
-        lines.append(f"the budget of {limit} is spent; a larger one (--trials N) goes on from here")
+    if (reason := why_ended(study)) is not None:
+        more = "a larger one (--trials N)" if reason.startswith("the budget") else "a smaller budget.improvement"
+        lines.append(f"{reason}; {more} goes on from here")
     return lines
 
 
-def _confirming(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if record.trial.origin == CONFIRM]
+def _percent(probability: float) -> str:
+    """A probability that is never rounded to certainty."""
+    if probability > 0.995:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")
 
 
 def _mean(problem: Problem, records: Sequence[Record]) -> str:

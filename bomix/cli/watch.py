@@ -58,6 +58,11 @@ class PlainObserver(Observer):
         self._tally.end(study, record)
         self._say(f"{self._tally.name(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
 
+    def stopped(self, reason: str) -> None:
+        """Say why nothing more is tried."""
+        self._tally.stop()
+        self._say(f"the search ends: {reason}")
+
     @staticmethod
     def _say(text: str) -> None:
         click.echo(text, err=True)
@@ -108,6 +113,11 @@ class LiveObserver(Observer):
         self._console.print(text)
         self._draw()
 
+    def stopped(self, reason: str) -> None:
+        """Say why nothing more is tried, above the view."""
+        self._tally.stop()
+        self._console.print(f"the search ends: {reason}")
+
     def closed(self) -> None:
         """Close the view."""
         self._live.stop()
@@ -133,14 +143,21 @@ class _Tally:
         self._total = 0
         self._confirmed = 0
         self._to_confirm = 0
+        self._stopped = False
         self._best: tuple[float, int] | None = None
+
+    def stop(self) -> None:
+        self._stopped = True
 
     def begin(self, study: Study) -> None:
         self._started = time.monotonic()
         self._total = study.spec.budget.trials
         self._to_confirm = study.spec.confirm * (1 + len(study.problem.anchors()))
-        for record in study.history.completed:
+        history = study.history
+        for record in history.completed:
             self._count(study, record)
+        # Earlier rounds of confirmations are none of this run's.
+        self._confirmed = sum(record.outcome is not None for record in history.confirming)
         self._ended_at_start = self._ended
 
     def end(self, study: Study, record: Record) -> None:
@@ -160,7 +177,8 @@ class _Tally:
 
     def line(self) -> str:
         best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
-        confirming = f", {self._confirmed} of {self._to_confirm} confirming" if self._done >= self._total else ""
+        searched = self._stopped or self._done >= self._total
+        confirming = f", {self._confirmed} of {self._to_confirm} confirming" if searched else ""
         return f"{self._done} of {self._total} trials{confirming if self._to_confirm else ''}{best}{self._left()}"
 
     def _count(self, study: Study, record: Record) -> None:
@@ -170,6 +188,7 @@ class _Tally:
         if record.trial.origin in UNCOUNTED_ORIGINS:
             return
         self._done += 1
+        self._confirmed = 0  # what comes back of the search ends a round
         found = study.problem.value(record.result.losses)
         # A trial without all the metrics that count has no objective, so it cannot be the best.
         if not math.isnan(found) and (self._best is None or found < self._best[0]):
@@ -177,7 +196,8 @@ class _Tally:
 
     def _left(self) -> str:
         finished = self._ended - self._ended_at_start
-        unended = max(0, self._total - self._done) + max(0, self._to_confirm - self._confirmed)
+        searching = 0 if self._stopped else max(0, self._total - self._done)
+        unended = searching + max(0, self._to_confirm - self._confirmed)
         if not finished or not unended:
             return ""
         seconds = (time.monotonic() - self._started) / finished * unended

@@ -17,6 +17,7 @@ from bomix.io.store import FolderStore
 from bomix.trial import CONFIRM, Failure, Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
+    from bomix.strategies.stopping import Seen
     from bomix.study import Study
 
 TICK = 0.5
@@ -48,7 +49,7 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
             study.store.sweep()
         # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
         pending = [record.trial for record in study.history.pending if record.trial.origin != CONFIRM]
-        queue = _Queue(study, list(pending))
+        queue = _Queue(study, list(pending), observer)
         try:
             observer.began(study, pending)
             if queue.has_next():
@@ -59,17 +60,20 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
 
 
 class _Queue:
-    """Which trial is next: interrupted ones, then new ones within the budget, then confirming ones."""
+    """Which trial is next: interrupted ones, then new ones while they are worth it, then confirming ones."""
 
-    def __init__(self, study: Study, pending: list[Trial]) -> None:
+    def __init__(self, study: Study, pending: list[Trial], observer: Observer) -> None:
         self._study = study
         self._again = pending
+        self._observer = observer
+        self._expected: Seen = {}
+        self._stopped: str | None = None
         self._in_flight: set[int] = set()
         self._confirming: list[Trial] | None = None
 
     def has_next(self) -> bool:
         """Whether :meth:`next` would give a trial now."""
-        if self._again or self._within_budget():
+        if self._again or self._goes_on():
             return True
         return bool(self._confirmations())
 
@@ -77,7 +81,7 @@ class _Queue:
         """The next trial, recorded as pending."""
         if self._again:
             trial = self._again.pop(0)
-        elif self._within_budget():
+        elif self._goes_on():
             trial = self._study.ask()
         else:
             trial = self._confirmations().pop(0)
@@ -92,10 +96,23 @@ class _Queue:
         """A trial is no longer in flight."""
         self._in_flight.discard(trial.id)
 
-    def _within_budget(self) -> bool:
-        asked, budget = self._study.history.asked, self._study.spec.budget
-        unfailed = sum(record.status is not Status.FAILED for record in asked)
-        return budget.spent(asked) is None and unfailed < budget.trials
+    def _goes_on(self) -> bool:
+        """Whether a new trial is within the budget, and worth it."""
+        study = self._study
+        history, budget = study.history, study.spec.budget
+        unfailed = sum(record.status is not Status.FAILED for record in history.asked)
+        if budget.spent(history.asked) is not None or unfailed >= budget.trials:
+            return False
+        if budget.improvement is None:
+            return True
+        from bomix.strategies.stopping import why_stop
+
+        known, seed = self._expected, study.spec.seed
+        reason = why_stop(study.problem, history, study.spec.strategy, budget, seed=seed, seen=known)
+        if reason is not None and reason != self._stopped:
+            self._observer.stopped(reason)
+        self._stopped = reason
+        return reason is None
 
     def _confirmations(self) -> list[Trial]:
         """Confirming trials still to run; only known once every searching trial has ended."""

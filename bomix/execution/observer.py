@@ -33,5 +33,8 @@ class Observer:
     def ended(self, study: Study, record: Record) -> None:
         """A trial's outcome is durable."""
 
+    def stopped(self, reason: str) -> None:
+        """The search ended before its budget did; confirmations may follow."""
+
     def closed(self) -> None:
         """The run is over: the budget is spent, it was interrupted, or it failed."""

@@ -108,6 +108,10 @@ class LaplaceLaw(JointModel):
         """Always empty."""
         return torch.Size()
 
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`JointModel`."""
+        return self.best(X)
+
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         """See :class:`JointModel`; the noise of a run is part of the error already."""
         m, q = self.num_outputs, X.shape[-2]

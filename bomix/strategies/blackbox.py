@@ -23,8 +23,10 @@ from bomix.errors import Fault, raise_faults
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.regression import Course, Found, count_faults, design_size, in_parts, predicted, propose
-from bomix.surrogates.regressors import Boosting
+from bomix.strategies.regression import Found, fresh, in_parts, predicted
+from bomix.strategies.search import design_faults
+from bomix.strategies.turns import count_faults, design_size, take
+from bomix.surrogates.gp import GP
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -57,10 +59,10 @@ class BlackBox:
         population: Mixtures that each predicts at a time; None takes ``4 + 3 log(k)``, at least 16.
     """
 
-    surrogate: Surrogate = Boosting()
+    surrogate: Surrogate = GP()
     n_init: int | None = None
     design: Strategy = Sobol()
-    evaluations: int = 20_000
+    evaluations: int = 10_000
     starts: int = 4
     population: int | None = None
 
@@ -68,6 +70,10 @@ class BlackBox:
         """What is wrong with the fields, and whether the package ``cma`` is there."""
         found = [*_cma_faults(), *count_faults(n_init=self.n_init), *count_faults(4, population=self.population)]
         return found + count_faults(1, evaluations=self.evaluations, starts=self.starts)
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What the design needs and the problem does not know."""
+        return design_faults(self.design, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`.
@@ -77,14 +83,19 @@ class BlackBox:
         """
         raise_faults(_cma_faults())
         size = design_size(self.n_init, problem.space.dimension)
-        course = Course(self.design, size, "blackbox", lambda problem, history: self._minimise(problem, history, seed))
-        return propose(course, problem, history, q, seed=seed)
 
-    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
-        belief, space = believe(problem, history, self.surrogate, seed=seed), problem.space
-        values, search_seed = in_parts(predicted(belief)), draw_seeds(seed, history.n_asked, 2)[1]
-        point = self.search(values, space, seed=search_seed, near=belief.data.X.numpy())
-        return Found(point, values, space)
+        def choose(problem: Problem, history: History) -> Candidate:
+            seeds = draw_seeds(seed, history.n_asked, 3)
+            found = self._minimise(problem, history, seed, seeds[1])
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "blackbox")
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
+        belief = believe(problem, history, self.surrogate, seed=seed)
+        values = in_parts(predicted(belief))
+        point = self.search(values, problem.space, seed=search_seed, near=belief.data.X.numpy())
+        return Found(point, values, problem.space)
 
     def search(
         self, values: Callable[[Array], Array], space: MixtureSpace, *, seed: int, near: Array | None = None
@@ -97,17 +108,24 @@ class BlackBox:
             seed: Of everything random.
             near: ``n x d`` mixtures worth starting at.
         """
+
+        def scored(points: Array) -> Array:
+            return np.nan_to_num(values(points), nan=np.inf)
+
         known = space.project(near) if near is not None else np.empty((0, space.dimension))
         points = np.concatenate([space.uniform()[None], space.sobol(_RAW, seed=seed), known])
-        scores = values(points)
+        scores = scored(points)
         best, least = points[np.argmin(scores)], float(scores.min())
         order = np.argsort(scores, kind="stable")
-        searches = [self._evolution(start, seed + index) for index, start in enumerate(self._starts(points[order]))]
+        searches = [
+            self._evolution(start, np.random.default_rng([seed, index]))
+            for index, start in enumerate(self._starts(points[order]))
+        ]
         left = self.evaluations if space.dimension > 1 else 0
         while left > 0 and searches:
             asked = [search.ask() for search in searches]
             points = space.project(_normalised(np.concatenate(asked)))
-            scores = np.nan_to_num(values(points), nan=np.inf)
+            scores = scored(points)
             left -= len(points)
             if (lowest := float(scores.min())) < least:
                 best, least = points[np.argmin(scores)], lowest
@@ -116,7 +134,7 @@ class BlackBox:
                 search.tell(some, theirs.tolist())
             searches = [search for search in searches if not search.stop()]
         exact, snapped = space.snap(best, threshold=0.0), space.snap(best)
-        at_exact, at_snapped = values(np.stack([exact, snapped]))
+        at_exact, at_snapped = scored(np.stack([exact, snapped]))
         return np.asarray(exact if at_exact < at_snapped - _FLAT else snapped)
 
     def _starts(self, ranked: Array) -> list[Array]:
@@ -127,11 +145,10 @@ class BlackBox:
                 chosen.append(point)
         return chosen
 
-    def _evolution(self, start: Array, seed: int) -> Any:
-        """A search from a mixture, with a generator of its own."""
-        import cma
+    def _evolution(self, start: Array, rng: np.random.Generator) -> Any:
+        """A search from a mixture; the package itself would seed the generator that all share."""
+        import cma  # type: ignore[import-untyped]
 
-        rng = np.random.default_rng(seed)
         population = self.population or max(16, 4 + int(3 * math.log(len(start))))
         options = {
             "bounds": [0.0, 1.0],
@@ -150,7 +167,7 @@ class BlackBox:
 def _normalised(parameters: Array) -> Array:
     """``n x k`` non-negative parameters as shares; equal ones where all are zero."""
     total = parameters.sum(axis=1, keepdims=True)
-    return np.where(total > 0.0, parameters / np.maximum(total, 1e-300), 1.0 / parameters.shape[1])
+    return np.asarray(np.where(total > 0.0, parameters / np.maximum(total, 1e-300), 1.0 / parameters.shape[1]))
 
 
 def _cma_faults() -> list[Fault]:

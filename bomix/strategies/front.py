@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bomix.surrogates.joint import mean_at
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -82,8 +84,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
 def _groups(belief: Belief, X: Tensor) -> Tensor:
     """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``."""
     objective: Any = belief.problem.objective
-    posterior: Any = belief.model.posterior(X.unsqueeze(-2))
-    means = posterior.mean.squeeze(-2)
+    means = mean_at(belief.model, X)
     found: Tensor = objective.groups_of(means * means.new_tensor(belief.problem.signs), belief.problem.metric_names)
     return found
 

@@ -17,17 +17,10 @@ from bomix.errors import Fault, raise_faults
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.law import convex_for_sure
-from bomix.strategies.regression import (
-    Course,
-    Found,
-    count_faults,
-    design_size,
-    gradient_faults,
-    in_parts,
-    predicted,
-    propose,
-)
+from bomix.strategies.law import shape_of
+from bomix.strategies.regression import NEGLIGIBLE, Found, fresh, gradient_faults, in_parts, predicted
+from bomix.strategies.search import design_faults
+from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.law import LawRegression
 from bomix.trial import Candidate, normalized
 
@@ -72,19 +65,22 @@ class KLProposer:
         return found + gradient_faults(self.surrogate, cure="take a law or 'gp', or the strategy 'blackbox'")
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
-        """A prior that names other domains, or whose domains may not fill a mixture."""
+        """A prior that names other domains, or whose domains may not fill a mixture; what the design needs."""
+        return self.prior_faults(problem) + design_faults(self.design, problem)
+
+    def prior_faults(self, problem: Problem) -> list[Fault]:
+        """What keeps the prior from fitting the space."""
         names, space = problem.space.domains, problem.space
-        if isinstance(self.prior, Mapping):
-            strays = [name for name in self.prior if name not in names]
-            if strays or _share_faults(self.prior):
-                return [Fault(f"prior.{name}", unknown_name("domain", name, names)) for name in strays]
+        if isinstance(self.prior, Mapping) and (strays := [name for name in self.prior if name not in names]):
+            return [Fault(f"prior.{name}", unknown_name("domain", name, names)) for name in strays]
+        if isinstance(self.prior, Mapping) and _share_faults(self.prior):
+            return []  # said by the fields' own check
         shares = self.shares(problem)
-        room = float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum())
-        if room >= 1.0 - _ROOM:
+        if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - _ROOM:
             return []
         without = ", ".join(name for name, share in zip(names, shares, strict=True) if share == 0.0)
-        text = f"the domains that the prior gives a share may fill {room:.6g} of a mixture, not all of it (without: "
-        return [Fault("prior", f"{text}{without}); give these a share, or raise the upper bounds of the others")]
+        text = f"the bounds allow no mixture without more of the domains whose share in the prior is zero ({without})"
+        return [Fault("prior", f"{text}; give these a share above zero, or raise the upper bounds of the others")]
 
     def shares(self, problem: Problem) -> Array:
         """The prior in columns, ``d`` shares that sum to one; bounds are not regarded."""
@@ -101,13 +97,18 @@ class KLProposer:
         Raises:
             FaultsError: The prior does not fit the space.
         """
-        raise_faults(self.problem_faults(problem), "the prior does not fit the space")
+        raise_faults(self.prior_faults(problem), "the prior does not fit the space")
         size = design_size(self.n_init, problem.space.dimension)
-        course = Course(self.design, size, "kl", lambda problem, history: self._minimise(problem, history, seed))
-        return propose(course, problem, history, q, seed=seed)
 
-    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
-        from bomix.strategies.convex import Pull
+        def choose(problem: Problem, history: History) -> Candidate:
+            seeds = draw_seeds(seed, history.n_asked, 3)
+            found = self._minimise(problem, history, seed, seeds[1])
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "kl")
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
+        from bomix.strategies.entropy import Pull
         from bomix.strategies.minimum import lowest, pulled, restricted
 
         belief, prior = believe(problem, history, self.surrogate, seed=seed), self.shares(problem)
@@ -116,12 +117,12 @@ class KLProposer:
         found = lowest(
             function,
             space,
-            is_convex=convex_for_sure(belief),
-            seed=draw_seeds(seed, history.n_asked, 2)[1],
+            shape=shape_of(belief),
+            seed=search_seed,
             pull=pull,
             near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
         )
-        return Found(found.point, in_parts(pulled(function, pull)), space)
+        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(pulled(function, pull)), space)
 
 
 def _share_faults(prior: Mapping[str, float]) -> list[Fault]:

@@ -10,13 +10,16 @@ from bomix.errors import Fault
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.belief import Belief, believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.regression import Course, Found, count_faults, design_size, in_parts, predicted, propose
+from bomix.strategies.regression import NEGLIGIBLE, Found, fresh, in_parts, predicted
+from bomix.strategies.search import design_faults
+from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.law import LawName, LawRegression
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.strategies.minimum import Shape
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,22 @@ class Law:
         """What is wrong with the fields."""
         return [*count_faults(n_init=self.n_init), *count_faults(1, starts=self.starts)]
 
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What the design needs and the problem does not know."""
+        return design_faults(self.design, problem)
+
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""
         size = design_size(self.n_init, problem.space.dimension)
-        course = Course(self.design, size, "law", lambda problem, history: self._minimise(problem, history, seed))
-        return propose(course, problem, history, q, seed=seed)
 
-    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
+        def choose(problem: Problem, history: History) -> Candidate:
+            seeds = draw_seeds(seed, history.n_asked, 3)
+            found = self._minimise(problem, history, seed, seeds[1])
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "law")
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         from bomix.strategies.minimum import lowest
 
         belief = believe(problem, history, self.surrogate, seed=seed)
@@ -66,20 +78,22 @@ class Law:
         found = lowest(
             function,
             problem.space,
-            is_convex=convex_for_sure(belief),
-            seed=draw_seeds(seed, history.n_asked, 2)[1],
+            shape=shape_of(belief),
+            seed=search_seed,
             near=belief.data.X.numpy(),
         )
-        return Found(found.point, in_parts(function), problem.space)
+        return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), in_parts(function), problem.space)
 
 
-def convex_for_sure(belief: Belief) -> bool:
-    """Whether the objective of what is expected of the metrics is known to be convex in the weights."""
+def shape_of(belief: Belief) -> Shape:
+    """What is known of the objective of what is expected of the metrics, as a function of the weights."""
     from bomix.laws.curvature import is_convex
     from bomix.laws.fit import FittedLaw
 
     best: Any = getattr(belief.model, "best", None)  # a simpler surrogate may have stepped in
     coefficients = belief.aggregate.coefficients
-    if coefficients is None or not isinstance(best, FittedLaw):
-        return False
-    return is_convex(best, coefficients, belief.problem.space.dimension)
+    if coefficients is None:
+        return "kinked"
+    if isinstance(best, FittedLaw) and is_convex(best, coefficients, belief.problem.space.dimension):
+        return "convex"
+    return "smooth"

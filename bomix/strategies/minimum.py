@@ -1,21 +1,25 @@
-"""The lowest prediction over the space: for certain where it is convex, from many starts where it is not."""
+"""The lowest prediction over the space: for sure where it is convex, the best of many starts where it is not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from bomix.space import MixtureSpace
-from bomix.strategies import convex
+from bomix.strategies import bundle, convex
 from bomix.strategies.candidates import Search, optimize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.polytope import Array
-    from bomix.strategies.convex import Function, Minimum, Pull
+    from bomix.strategies.convex import Minimum
+    from bomix.strategies.entropy import Pull
+    from bomix.strategies.interior import Function
+
+Shape = Literal["convex", "smooth", "kinked"]
 
 _SEARCH = Search(raw=512, starts=12, iterations=100, polished=3)
 _OFFSET = 1e-12
@@ -25,7 +29,7 @@ def lowest(
     function: Function,
     space: MixtureSpace,
     *,
-    is_convex: bool,
+    shape: Shape,
     seed: int,
     pull: Pull | None = None,
     near: Array | None = None,
@@ -36,30 +40,39 @@ def lowest(
     allowed mixture, and the others are minimised once more.
 
     Args:
-        function: Twice differentiable; what it adds to the pull.
+        function: What it adds to the pull; twice differentiable, but for kinks.
         space: Where to look.
-        is_convex: Whether the function is; where not, it is searched from many starts.
+        shape: ``convex`` and ``smooth`` are finished to the last digits, the others are searched from many starts.
         seed: Of the starts.
         pull: Towards a prior; weights whose prior is zero are fixed by the bounds of the space.
         near: ``n x d`` mixtures worth starting at, the best first.
     """
-    lower, upper = space.lower_array, space.upper_array
     start = None
-    if not is_convex:
+    if shape != "convex":
         whole = pulled(function, pull)
         negated: Any = lambda X: -whole(X.squeeze(-2))  # noqa: E731
         start = optimize(negated, space, seed=seed, near=near, search=_SEARCH)
-    found = convex.minimise(function, lower, upper, pull=pull, start=start)
-    if start is not None:
-        there = convex.certify(function, start, lower, upper, pull=pull)
-        found = found if found.value <= there.value else there
-    at_least = np.array(space.at_least)
+    lower, upper, at_least = space.lower_array, space.upper_array, np.array(space.at_least)
+    found = _finished(function, lower, upper, shape, pull, start)
     if not at_least.any():
         return found
     nearest = space.snap(found.point, threshold=0.0)
     on = nearest > 0.0
     floor, top = np.where(on, np.maximum(lower, at_least), 0.0), np.where(on, upper, 0.0)
-    return convex.minimise(function, floor, top, pull=pull, start=None if is_convex else nearest)
+    return _finished(function, floor, top, shape, pull, None if shape == "convex" else nearest)
+
+
+def _finished(
+    function: Function, lower: Array, upper: Array, shape: Shape, pull: Pull | None, start: Array | None
+) -> Minimum:
+    """The minimum next to a start, and never worse than that."""
+    if start is None:
+        return convex.minimise(function, lower, upper, pull=pull)
+    if shape == "kinked":
+        start = bundle.descend(pulled(function, pull), lower, upper, start)
+    there = convex.certify(function, start, lower, upper, pull=pull)
+    found = convex.minimise(function, lower, upper, pull=pull, start=start)
+    return found if found.value <= there.value else there
 
 
 def restricted(space: MixtureSpace, allowed: np.ndarray) -> MixtureSpace:

@@ -4,7 +4,8 @@ The mixtures that are as good as the best one within one standard deviation of t
 its smallest and its largest weight in that set are sought. Points around the best mixture and all over the space give
 the starts; an augmented Lagrangian [Nocedal2006]_ with projected gradients moves all ``2 d`` searches in one batch.
 Every weight reported is that of a mixture which was found to lie in the set: where a search ends early the range is
-too narrow, never too wide. Without gradients the points alone decide, drawn again around what they found.
+too narrow, never too wide; with dozens of domains there are fewer rounds. Without gradients the points alone decide,
+drawn again around what they found.
 
 References:
     [Nocedal2006] Numerical Optimization, chapter 17.
@@ -72,7 +73,7 @@ class LevelSet:
 
 
 class _Extremes:
-    """The outermost mixtures of a set that were seen so far: a row per domain downwards, then one per domain upwards."""
+    """The outermost mixtures of a set seen so far: a row per domain downwards, then one per domain upwards."""
 
     def __init__(self, best: Array) -> None:
         d = len(best)
@@ -136,7 +137,7 @@ def _lagrangian(set_: LevelSet, extremes: _Extremes) -> None:
     x = extremes.points.copy()
     multiplier, stiffness = np.full(len(x), 0.5), np.full(len(x), _STIFF)
     back = np.linspace(0.0, 1.0, 8)[:, None, None]
-    for _ in range(_ROUNDS):
+    for _ in range(max(2, _ROUNDS - space.dimension // 12)):
         # In units of the way already gone the multiplier is near one half, whatever the shape of the set.
         reached = np.abs(((extremes.points - best) * extremes.signs).sum(axis=1))
         x, excess = _inner(set_, extremes, x, multiplier, stiffness, 1.0 / np.maximum(reached, 1e-3))

@@ -49,7 +49,7 @@ class Estimate:
 
 
 def estimates(posterior: GPyTorchPosterior) -> list[Estimate]:
-    """The belief at each of the ``q`` mixtures of a ``q x 1`` posterior, jitter of the arithmetic below zero cut off."""
+    """The belief at each of the ``q`` mixtures of a ``q x 1`` posterior; a variance below zero is rounding."""
     means, variances = posterior.mean.flatten(), posterior.variance.clamp_min(0.0).flatten()
     return [Estimate(mean, sd) for mean, sd in zip(means.tolist(), variances.sqrt().tolist(), strict=True)]
 
@@ -114,4 +114,3 @@ def _predicted(prefix: str, dims: tuple[str, ...], mean: Tensor, variance: Tenso
     sd = variance.clamp_min(0.0).sqrt()
     found = {"mean": mean, "sd": sd, "lower": mean - Z95 * sd, "upper": mean + Z95 * sd}
     return {f"{prefix}{name}": (dims, values.numpy()) for name, values in found.items()}
-

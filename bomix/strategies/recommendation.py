@@ -2,8 +2,8 @@
 
 The minimiser of the posterior mean over the whole space is recommended, never the luckiest trial. Two mixtures come
 before it: the best trial, where no mixture of the space is expected to be better; and the mixture that the present
-round of confirmations is about, as long as the minimiser is not expected to be better by more than one standard
-deviation of their difference. Any new run moves the minimiser a little, and what was confirmed is worth more.
+round of confirmations is about, as long as the 95 % interval of what the minimiser gains over it is not all above
+zero. Any new run moves the minimiser a little, and what was confirmed is worth more.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def decide(
     confirmed = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
     if confirmed is not None:
         change = difference(belief.aggregate.posterior(belief.model, _tensor([confirmed, point])), 0, 1)
-        if change.mean <= change.sd:
+        if change.interval[0] <= 0.0:
             point, source = confirmed, "confirmed"
     return Decision(belief, point, source, of_space, of_trials, confirmed)  # type: ignore[arg-type]
 
@@ -246,6 +246,21 @@ def confirmed_mixture(
     return np.asarray(tried[apart.argmin()]) if apart.min() <= SAME_IN_PRACTICE else None
 
 
+def to_confirm(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None = None
+) -> Weights:
+    """The mixture that the present round of confirmations is about, else that of the round to come.
+
+    Arguments and errors as those of :func:`recommend`.
+    """
+    options = options or RecommendationSpec()
+    point = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
+    if point is None:
+        before = history.unconfirmed if history.unconfirmed.observations else history
+        point = decide(problem, before, surrogate, seed=seed, options=options).point
+    return problem.space.to_weights(point)
+
+
 def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
     """The ``d`` weights with the lowest posterior mean of the objective."""
     from bomix.strategies.candidates import Search, optimize
@@ -278,22 +293,26 @@ def _choice(belief: Belief, point: Array) -> Choice:
 def _ranges(
     decision: Decision, minimum: Estimate, surrogate: Surrogate, *, seed: int
 ) -> Mapping[str, tuple[float, float]]:
-    import torch
-
     from bomix.strategies.near_optimal import LevelSet, near_optimal
 
     belief, space = decision.belief, decision.belief.problem.space
-
-    def mean(X: Tensor) -> Tensor:
-        parts = [
-            belief.aggregate.posterior(belief.model, part.unsqueeze(-2)).mean.flatten() for part in X.split(_AT_ONCE)
-        ]
-        return torch.cat(parts)
-
-    level = LevelSet(mean, space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
+    level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
     gradients = getattr(surrogate, "differentiable", True)
     lower, upper = near_optimal(level, seed=seed, gradients=gradients)
     return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
+
+
+def _mean(belief: Belief, X: Tensor) -> Tensor:
+    """Posterior mean of the objective at ``n x d`` mixtures, ``n``; differentiable where the model is."""
+    import torch
+
+    from bomix.surrogates.joint import mean_at
+
+    coefficients, chunks = belief.aggregate.coefficients, torch.split(X, _AT_ONCE)
+    if coefficients is not None:
+        return torch.cat([mean_at(belief.model, part) @ X.new_tensor(coefficients) for part in chunks])
+    parts = [belief.aggregate.posterior(belief.model, part.unsqueeze(-2)).mean for part in chunks]
+    return torch.cat([part.flatten() for part in parts])
 
 
 def _feasible(belief: Belief, point: Array) -> float | None:

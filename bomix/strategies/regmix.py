@@ -14,9 +14,12 @@ import numpy as np
 
 from bomix.errors import Fault
 from bomix.protocols import Strategy, Surrogate
+from bomix.references import require_reference, resolved
 from bomix.strategies.belief import believe, draw_seeds, fitting_seed
 from bomix.strategies.design import Dirichlet, temperature_faults, tempered
-from bomix.strategies.regression import Course, Found, count_faults, design_size, in_parts, predicted, propose
+from bomix.strategies.regression import Found, fresh, in_parts, predicted
+from bomix.strategies.search import design_faults
+from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.regressors import LightGBM
 from bomix.trial import Candidate
 
@@ -70,21 +73,31 @@ class RegMix:
         if len(self.concentration) != 2 or not 0.0 < self.concentration[0] <= self.concentration[1]:
             shown = list(self.concentration)
             found.append(Fault("concentration", f"expected [smallest, largest], both above 0, found {shown}"))
+        if self.surrogate is type(self).surrogate:  # a default that no file names is checked by no one else
+            found += [Fault(f"surrogate.{fault.where}", fault.what) for fault in LightGBM().faults()]
         return found + temperature_faults(self.temperature)
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What the design needs and the problem does not know."""
+        return design_faults(self.design, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""
         size = design_size(self.n_init, problem.space.dimension)
         if self.n_init is None and problem.budget is not None:
             size = problem.budget - 1
-        course = Course(self.design, size, "regmix", lambda problem, history: self._minimise(problem, history, seed))
-        return propose(course, problem, history, q, seed=seed)
 
-    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
+        def choose(problem: Problem, history: History) -> Candidate:
+            seeds = draw_seeds(seed, history.n_asked, 3)
+            found = self._minimise(problem, history, seed, seeds[1])
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "regmix")
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         fit = self._metrics if self.target == "metrics" else self._objective
         values, space = in_parts(fit(problem, history, seed)), problem.space
-        rng = np.random.default_rng(draw_seeds(seed, history.n_asked, 2)[1])
-        best = self.best_simulated(values, problem, rng)
+        best = self.best_simulated(values, problem, np.random.default_rng(search_seed))
         return Found(space.snap(space.project(best.mean(axis=0))), values, space)
 
     def best_simulated(self, values: Callable[[Array], Array], problem: Problem, rng: np.random.Generator) -> Array:
@@ -119,6 +132,8 @@ class RegMix:
         from bomix.surrogates.encoding import fit_context, to_dataset
         from bomix.surrogates.joint import mean_at
 
+        problem = resolved(problem, history)
+        require_reference(problem)
         data, name = to_dataset(problem, history), "objective"
         target = Aggregate.of(problem)(data.Y).unsqueeze(-1)
         whole = SupervisedDataset(data.X, target, feature_names=list(problem.space.domains), outcome_names=[name])
@@ -129,7 +144,7 @@ class RegMix:
 
 def _drawn(prior: Array, concentration: tuple[float, ...], count: int, rng: np.random.Generator) -> Array:
     """``count x d`` draws of Dirichlet distributions about a prior, bounds not regarded."""
-    strength = rng.uniform(*concentration, size=(count, 1))
+    strength = rng.uniform(concentration[0], concentration[1], size=(count, 1))
     parts = rng.standard_gamma(strength * prior)
     total = parts.sum(axis=1, keepdims=True)
     # Where all parts are too small for a number, so sparse a draw is one domain alone.

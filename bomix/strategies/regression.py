@@ -1,21 +1,19 @@
 """Fit, then minimise: what the strategies share that propose the minimiser of a prediction and ask for no doubt.
 
-A design comes first. Then each ask fits anew and proposes the minimiser. Where that mixture is in the record already,
-or as good as pending (a fit to the same runs moves by rounding and seeds only), the next best one that differs is
-proposed: of mixtures that lie :data:`APART` from it in all directions, the one predicted lowest among the new ones.
+Each ask fits anew and proposes the minimiser. Where that mixture is in the record already, or as good as pending (a fit
+to the same runs moves by rounding and seeds only), the next best one that differs is proposed: of mixtures that lie
+:data:`APART` from it in all directions, the one predicted lowest among the new ones.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bomix.errors import Fault, FitError
-from bomix.strategies.belief import busy_mixtures, draw_seeds
-from bomix.trial import CONFIRM, Candidate
+from bomix.errors import Fault
+from bomix.strategies.belief import busy_mixtures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,19 +21,17 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.polytope import Array
     from bomix.problem import Problem
-    from bomix.protocols import Strategy, Surrogate
+    from bomix.protocols import Surrogate
     from bomix.space import MixtureSpace
     from bomix.strategies.belief import Belief
 
-MIN_COMPLETED = 2
-"""Completed trials before anything is fitted."""
+NEGLIGIBLE = 1e-9
+"""Weights below it are no tokens; exact minima are otherwise asked for as they are."""
 APART = 0.02
 """Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
 
 _ROUND = 256
 _AT_ONCE = 1024
-
-logger = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
@@ -50,46 +46,6 @@ class Found(NamedTuple):
     point: Array
     values: Callable[[Array], Array]
     space: MixtureSpace
-
-
-class Course(NamedTuple):
-    """How a strategy goes on.
-
-    Attributes:
-        design: What proposes the first trials.
-        n_init: For how many trials, imported runs counted.
-        origin: Name of its candidates afterwards.
-        minimise: What the record says is best, given a problem and a history.
-    """
-
-    design: Strategy
-    n_init: int
-    origin: str
-    minimise: Callable[[Problem, History], Found]
-
-
-def design_size(n_init: int | None, d: int) -> int:
-    """Trials of the design for ``d`` domains: two more than there are, at least 5 and at most 32, unless given."""
-    return n_init if n_init is not None else min(max(5, d + 2), 32)
-
-
-def propose(course: Course, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
-    """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`bomix.protocols.Strategy`."""
-    candidates: list[Candidate] = []
-    for _ in range(q):
-        candidate = _next(course, problem, history, seed)
-        history = history.with_pending([candidate])
-        candidates.append(candidate)
-    return candidates
-
-
-def count_faults(least: int = 0, **counts: int | None) -> list[Fault]:
-    """Counts that are too small, by name."""
-    return [
-        Fault(name, f"{name} is {value}; give at least {least}")
-        for name, value in counts.items()
-        if value is not None and value < least
-    ]
 
 
 def gradient_faults(surrogate: Surrogate, *, cure: str) -> list[Fault]:
@@ -123,25 +79,15 @@ def in_parts(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
     return values
 
 
-def _next(course: Course, problem: Problem, history: History, seed: int) -> Candidate:
-    pending = [record for record in history.pending if record.trial.origin != CONFIRM]
-    completed = len(history.observations)
-    if completed < MIN_COMPLETED or completed + len(pending) < course.n_init:
-        return course.design.ask(problem, history, 1, seed=seed)[0]
-    from bomix.surrogates.determinism import deterministic
+def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Array:
+    """The minimiser, or the next best mixture where it was asked for before; ``d`` weights.
 
-    try:
-        with deterministic():
-            found = course.minimise(problem, history)
-            point = _new(found, problem, history, draw_seeds(seed, history.n_asked, 3)[2])
-    except FitError as error:
-        logger.warning("%s; going on with the design", error)
-        return course.design.ask(problem, history, 1, seed=seed)[0]
-    return Candidate(problem.space.to_weights(point), course.origin)
-
-
-def _new(found: Found, problem: Problem, history: History, seed: int) -> Array:
-    """The minimiser, or the next best mixture where it was asked for before."""
+    Args:
+        found: The minimiser.
+        problem: What is decided.
+        history: What was asked for.
+        seed: Of the directions that are looked into.
+    """
     from bomix.strategies.candidates import SAME, is_among
 
     tried = found.space.to_arrays([record.trial.weights for record in history.records])

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from bomix import registry
 from bomix.problem import NATS_PER_TOKEN
+from bomix.references import require_reference
 from bomix.strategies.belief import fitting_seed
 from bomix.surrogates.scores import Scores, score
 
 if TYPE_CHECKING:
     import xarray as xr
+
     from bomix.history import History
-    from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.protocols import Surrogate
 
@@ -45,13 +46,14 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     Raises:
         StudyError: No trial has come back yet.
     """
-    from bomix.surrogates import heldout
     from bomix.strategies.aggregate import Aggregate
+    from bomix.surrogates import heldout
     from bomix.surrogates.encoding import fit_context, to_dataset
     from bomix.surrogates.joint import gaussian
 
     aggregate = Aggregate.of(problem)
     history.require_observations()
+    require_reference(problem)
     data, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
     folds = int(heldout.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
     # Refitted, not in closed form: hyperparameters that have seen a trial flatter what is said of it.

@@ -91,6 +91,10 @@ class CoupledGPs(IndependentGPs):
         covariance = joint_covariance(_factors(own), self.correlation) + shared
         return self._in_units(mean, self._mean_at(X)), covariance * units * units.unsqueeze(-1)
 
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`bomix.surrogates.joint.JointModel`."""
+        return self.moments(X)[0] if self._coupled else super().mean(X)
+
     def condition_on_observations(  # type: ignore[override]
         self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any
     ) -> IndependentGPs:

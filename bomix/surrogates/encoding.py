@@ -108,7 +108,7 @@ def seen_weights(record: Record) -> Weights:
 
 
 def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
-    """What a surrogate learns from: every completed trial that is no confirmation.
+    """What a surrogate learns from: every completed trial.
 
     Returns:
         ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they

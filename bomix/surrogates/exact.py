@@ -149,7 +149,8 @@ class ExactGPs:
         return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_towards"}  # a function, worked out anew
+        # What is worked out once is a function, which no pickle takes: the copy works it out anew.
+        return {name: value for name, value in self.__dict__.items() if name != "_towards"}
 
     @cached_property
     def _towards(self) -> Callable[[Tensor], Tensor]:

@@ -84,6 +84,12 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         covariance = covariance * self.scale.square()[:, None, None]
         return self._in_units(mean, self._mean_at(X)), joint_covariance(_factors(covariance), self.correlation)
 
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`JointModel`."""
+        parts = [family.mean(X) for family in self.families]
+        mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
+        return self._in_units(mixed, self._mean_at(X))
+
     def condition_on_observations(self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any) -> IndependentGPs:
         """The same hyperparameters with more data, of the model's own noise.
 

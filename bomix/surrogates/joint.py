@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from botorch.models.model import Model
@@ -36,6 +36,10 @@ class JointModel(Model, ABC):
         Returns:
             ``batch x q x m`` means, and ``batch x (m q) x (m q)`` covariances, the points of the first metric first.
         """
+
+    def mean(self, X: Tensor) -> Tensor:
+        """The means alone, ``batch x q x m``, for those who have no use for the rest; see :meth:`moments`."""
+        return self.moments(X)[0]
 
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted from the others, where that needs no second fit; else None."""
@@ -89,6 +93,18 @@ class _Subset(JointModel):
         q = X.shape[-2]
         index = torch.tensor([metric * q + point for metric in self._metrics for point in range(q)])
         return mean[..., self._metrics], covariance[..., index, :][..., index]
+
+    def mean(self, X: Tensor) -> Tensor:
+        return self.model.mean(X)[..., self._metrics]
+
+
+def mean_at(model: Model, X: Tensor) -> Tensor:
+    """What a model expects of every metric at ``n x d`` weights, ``n x m``; differentiable where the model is."""
+    points = X.unsqueeze(-2)
+    if isinstance(model, JointModel):
+        return model.mean(points).squeeze(-2)
+    posterior: Any = model.posterior(points)
+    return torch.as_tensor(posterior.mean).squeeze(-2)
 
 
 def gaussian(mean: Tensor, covariance: Tensor) -> GPyTorchPosterior:

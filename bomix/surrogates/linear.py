@@ -80,6 +80,11 @@ class Lines:
         """Predict."""
         return self.coefficients(self.inputs(X.double()[..., self.columns]))
 
+    def centre(self, X: Tensor) -> Tensor:
+        """The mean of the predictions, ``batch x q x m``: that of lines is a line."""
+        mean = Coefficients(*(part.mean(dim=0, keepdim=True) for part in self.coefficients))
+        return mean(self.inputs(X.double()[..., self.columns]))[0]
+
 
 def fit(
     data: SupervisedDataset, inputs: Inputs, penalties: Sequence[float], *, folds: int, samples: int, seed: int
@@ -105,13 +110,15 @@ def fit(
         share = _unexplained(refits(problem.inputs + problem.centre), total).sqrt()
         scale = prepared.scale
         total = total * scale * scale.unsqueeze(-1)
+        lines = Lines(
+            inputs,
+            torch.as_tensor(prepared.columns),
+            Coefficients(refits.slope * scale.unsqueeze(-1), refits.intercept * scale + prepared.offset),
+        )
         return BootstrapModel(
-            Lines(
-                inputs,
-                torch.as_tensor(prepared.columns),
-                Coefficients(refits.slope * scale.unsqueeze(-1), refits.intercept * scale + prepared.offset),
-            ),
+            lines,
             error=total * share * share.unsqueeze(-1),
+            centre=lines.centre,
             held_out=as_held_out(prepared, predictions, total),
         )
 

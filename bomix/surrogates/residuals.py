@@ -214,11 +214,19 @@ class BootstrapModel(SampledModel):
     Args:
         predict: Maps ``batch x q x d`` weights to ``s x batch x q x m`` predictions.
         error: ``m x m`` covariance of what no sample explains.
+        centre: Maps weights to the mean of the predictions, ``batch x q x m``.
         held_out: Out-of-fold predictions of the training mixtures.
     """
 
-    def __init__(self, predict: Callable[[Tensor], Tensor], *, error: Tensor, held_out: HeldOut | None) -> None:
-        super().__init__(predict, error=error, noise=torch.zeros_like(error))
+    def __init__(
+        self,
+        predict: Callable[[Tensor], Tensor],
+        *,
+        error: Tensor,
+        centre: Callable[[Tensor], Tensor],
+        held_out: HeldOut | None,
+    ) -> None:
+        super().__init__(predict, error=error, noise=torch.zeros_like(error), centre=centre)
         self._held_out = held_out
 
     def leave_one_out(self) -> HeldOut | None:

@@ -25,11 +25,20 @@ class SampledModel(JointModel):
         predict: Maps ``batch x q x d`` weights to ``s x batch x q x m`` predictions; differentiable or not.
         error: ``m x m`` covariance of what no sample explains.
         noise: ``m x m`` covariance of the noise of a run.
+        centre: Maps ``batch x q x d`` weights to the ``batch x q x m`` mean of the predictions, where that is known
+            without making them all.
     """
 
-    def __init__(self, predict: Callable[[Tensor], Tensor], *, error: Tensor, noise: Tensor) -> None:
+    def __init__(
+        self,
+        predict: Callable[[Tensor], Tensor],
+        *,
+        error: Tensor,
+        noise: Tensor,
+        centre: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
-        self._predict, self._error, self._noise = predict, error, noise
+        self._predict, self._error, self._noise, self._centre = predict, error, noise, centre
 
     @property
     def num_outputs(self) -> int:
@@ -40,6 +49,10 @@ class SampledModel(JointModel):
     def batch_shape(self) -> torch.Size:
         """Always empty."""
         return torch.Size()
+
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`JointModel`."""
+        return self._predict(X).mean(dim=0) if self._centre is None else self._centre(X)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         """See :class:`JointModel`."""

@@ -26,6 +26,8 @@ CHEAP_GP = {"kind": "gp", "draws": 0, "restarts": 1}
 OPTIONS = {
     "fixed": lambda domains: {"weights": dict.fromkeys(domains, 1.0 / len(domains))},
     "published": {"name": "llama"},
+    "regmix": {"n_init": 4, "simulated": 2000, "averaged": 20, "surrogate": "ridge"},
+    "blackbox": {"n_init": 4, "surrogate": "ridge", "evaluations": 200, "starts": 1},
     "sequence": {
         "steps": [
             {"strategy": "sobol", "trials": 3},
@@ -39,7 +41,7 @@ CHEAP = {"n_init": 4, "raw": 32, "starts": 2}
 """Field to value, for kinds that have the field and are not in :data:`OPTIONS`. A field ``surrogate`` whose default
 is the Gaussian process has a quick one."""
 
-NEEDS = {"regmix": "lightgbm"}
+NEEDS = {"blackbox": "cma"}
 """Kind to the optional package that it stands on."""
 
 every_kind = pytest.mark.parametrize("kind", sorted(registry.kinds("strategy")))

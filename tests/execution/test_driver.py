@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bomix.confirmation import confirming_trial
+from bomix.confirmation import SEED_OFFSET, confirming_trial
 from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.observer import Observer
 from bomix.io import lock
@@ -263,7 +263,7 @@ def test_an_outcome_that_somebody_told_meanwhile_counts(tmp_path: Path) -> None:
 def test_a_confirming_trial_of_an_older_recommendation_is_not_resumed(tmp_path: Path) -> None:
     study, seen = make(tmp_path), Seen()
     study.run()
-    stale = confirming_trial(study, {"code": 0.123, "web": 0.877}, 0)
+    stale = confirming_trial(study, {"code": 0.123, "web": 0.877}, SEED_OFFSET)
     study.run(trials=5, observer=seen)
     assert stale.trial.id not in seen.started_ids
     assert len(seen.started_ids) == 1

@@ -17,7 +17,9 @@ FAST = GP(draws=0)
 
 
 def region_after(*values: float, own: bool = True) -> Region:
-    return fold([("turbo_0" if own else "sobol", W, value) for value in values], origin="turbo", count=1, rules=RULES)[0]
+    return fold([("turbo_0" if own else "sobol", W, value) for value in values], origin="turbo", count=1, rules=RULES)[
+        0
+    ]
 
 
 def test_successes_in_a_row_double_the_side_and_failures_halve_it():

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from bomix.errors import StudyError
 from bomix.history import History
 from bomix.objective import WeightedMean
 from bomix.strategies.posterior import predict
@@ -92,7 +91,9 @@ def test_a_confirmation_teaches_and_tests_like_any_run(world):
     weights = dict.fromkeys(here.problem.space.domains, 0.25)
     result = Result({"m0": 9.0, "m1": 9.0, "m2": 9.0})
     found = [
-        validate(here.problem, history.with_record(Record(Trial(99, weights, 7, origin), result)), MeanOfOthers(), seed=0)
+        validate(
+            here.problem, history.with_record(Record(Trial(99, weights, 7, origin), result)), MeanOfOthers(), seed=0
+        )
         for origin in (CONFIRM, IMPORTED)
     ]
     assert found[0].identical(found[1])

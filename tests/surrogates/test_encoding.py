@@ -79,8 +79,8 @@ def test_the_columns_are_sorted_names_and_the_rows_realised_weights():
     )
     data = to_dataset(problem, History(records))
     assert data.feature_names == ["code", "web"]
-    assert data.X.tolist() == [[0.2, 0.8], [0.3, 0.7], [0.5, 0.5]]
-    np.testing.assert_array_equal(data.Y.numpy(), [[2.0, 0.9], [2.5, np.nan], [3.0, np.nan]])
+    assert data.X.tolist() == [[0.2, 0.8], [0.3, 0.7], [0.5, 0.5], [0.0, 1.0]]
+    np.testing.assert_array_equal(data.Y.numpy(), [[2.0, 0.9], [2.5, np.nan], [3.0, np.nan], [9.0, 9.0]])
 
 
 def test_no_trial_is_an_empty_dataset():

@@ -1,0 +1,60 @@
+"""Where the weighted sum of fitted laws is convex, so that its minimum over mixtures can be named for sure.
+
+A sum is convex where each of its terms is. With ``f_j`` the coefficient of metric ``j`` times the sign of its unit:
+
+=================  ====================================================================================
+exponential        convex for ``f_j >= 0``: the exponential of a linear function
+own_exponential    the same
+log_linear         the same
+bimix              ``(w + floor)^-alpha``: convex for ``f_j >= 0`` with ``alpha >= 0`` or ``alpha <= -1``, and for
+                   ``f_j <= 0`` with ``-1 <= alpha <= 0``
+effective_power    convex for ``f_j >= 0``: a falling power of a linear function
+additive           ``W (w + floor)^a``, ``0 < a < 1``: convex where ``f_j W_ji <= 0``, that is where every domain that
+                   counts helps
+autoscale          convex for ``f_j >= 0``: falling powers of linear functions
+=================  ====================================================================================
+
+A loss whose coefficient is positive has ``f_j >= 0``, unless its law was found to bend the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.laws.fit import FittedLaw
+
+
+def is_convex(fitted: FittedLaw, coefficients: Sequence[float], d: int) -> bool:
+    """Whether a weighted sum of metrics is convex on the simplex, as far as the signs of its terms tell.
+
+    Args:
+        fitted: A law without leading dimensions.
+        coefficients: ``m`` factors of the metrics in their own units.
+        d: Number of domains.
+    """
+    factors = fitted.unit * fitted.unit.new_tensor(coefficients)
+    bend = _BENDS.get(fitted.law.name, _up)(fitted.parameters(d))
+    return bool((factors.reshape(-1, *[1] * (bend.ndim - 1)) * bend >= 0.0).all())
+
+
+def _up(natural: Mapping[str, Tensor]) -> Tensor:
+    """Convex, whatever the parameters."""
+    return torch.ones(1, dtype=torch.float64)
+
+
+def _bimix(natural: Mapping[str, Tensor]) -> Tensor:
+    return torch.sign(natural["alpha"] * (natural["alpha"] + 1.0))
+
+
+def _additive(natural: Mapping[str, Tensor]) -> Tensor:
+    return -torch.sign(natural["W"])
+
+
+_BENDS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = {"bimix": _bimix, "additive": _additive}
+"""Law to the sign of the second derivatives, ``m`` or ``m x d``; a law that is not listed is convex."""

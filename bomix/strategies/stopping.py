@@ -1,0 +1,133 @@
+"""When more trials are not worth it: the improvement that the best candidate promises has become small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from bomix.errors import FitError
+from bomix.strategies.acquisition import LogEI
+from bomix.strategies.belief import believe, draw_seeds
+from bomix.strategies.turns import design_size
+from bomix.trial import CONFIRM, Record, Status
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.protocols import Strategy
+    from bomix.spec import BudgetSpec
+
+MIN_SEARCHED = 2
+
+Seen = MutableMapping[tuple[int, ...], float | None]
+"""Ids of the trials that an expectation stands on, and the expectation: what was computed once need not be again."""
+
+
+def why_stop(
+    problem: Problem,
+    history: History,
+    strategy: Strategy,
+    budget: BudgetSpec,
+    *,
+    seed: int,
+    seen: Seen | None = None,
+) -> str | None:
+    """Why no further trial is worth it; None where one is.
+
+    A pure function of the record: what was expected at earlier asks is what the record without the trials since then
+    expects. Pending trials and the present round of confirmations do not count, so that a search that has ended stays
+    ended when its recommendation is confirmed.
+
+    Args:
+        problem: What is decided.
+        history: The record.
+        strategy: Asked for its ``expected_improvement(problem, history, seed=...)`` where it has that method, else
+            its surrogate is.
+        budget: Its ``improvement`` and ``patience`` count.
+        seed: The study's.
+        seen: Filled with what was computed.
+
+    Returns:
+        The reason in words.
+    """
+    if budget.improvement is None:
+        return None
+    present = {record.trial.id for record in history.confirming}
+    records = tuple(record for record in history.records if _counts(record) and record.trial.id not in present)
+    searched = [record.trial.id for record in records if record.trial.origin != CONFIRM]
+    if len(searched) < budget.patience:
+        return None
+    seen = {} if seen is None else seen
+    latest = math.nan
+    for back in range(budget.patience):
+        # The newest first: as a rule it alone says that the search goes on.
+        end = searched[-back] if back else math.inf
+        known = type(history)(tuple(record for record in records if record.trial.id < end))
+        key = tuple(record.trial.id for record in known.records)
+        if key not in seen:
+            seen[key] = expected_improvement(problem, known, strategy, seed=seed)
+        found = seen[key]
+        if found is None or found >= budget.improvement:
+            return None
+        latest = latest if back else found
+    asks = f"at {budget.patience} asks in a row" if budget.patience > 1 else "at the last ask"
+    return f"an expected improvement below {budget.improvement:g} {asks} (now {latest:.2g})"
+
+
+def expected_improvement(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float | None:
+    """Expected improvement of the best candidate over the best mixture tried, in the unit of the objective.
+
+    Args:
+        problem: What is decided.
+        history: The record.
+        strategy: See :func:`why_stop`.
+        seed: The study's.
+
+    Returns:
+        None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
+    """
+    own: Any = getattr(strategy, "expected_improvement", None)
+    if own is not None:
+        found: float | None = own(problem, history, seed=seed)
+        return found
+    surrogate: Any = getattr(strategy, "surrogate", None)
+    least = MIN_SEARCHED
+    if hasattr(strategy, "n_init"):
+        least = max(least, design_size(strategy.n_init, problem.space.dimension))
+    if surrogate is None or len(history.searched) < least:
+        return None
+    from bomix.surrogates.determinism import deterministic
+
+    try:
+        with deterministic():
+            return _best_expected(problem, history, surrogate, seed=seed)
+    except FitError:
+        return None
+
+
+def _best_expected(problem: Problem, history: History, surrogate: Any, *, seed: int) -> float:
+    import torch
+
+    from bomix.strategies.candidates import Search, optimize
+
+    _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
+    belief = believe(problem, history, surrogate, seed=seed)
+    acquisition = LogEI().build(
+        belief.model, belief.aggregate, X_observed=belief.data.X, X_pending=None, seed=build_seed
+    )
+    best = optimize(
+        acquisition,
+        problem.space,
+        seed=search_seed,
+        near=belief.ranked(),
+        search=Search(),
+        gradients=getattr(surrogate, "differentiable", True),
+    )
+    with torch.no_grad():
+        return math.exp(float(acquisition(torch.as_tensor(best)[None, None])))
+
+
+def _counts(record: Record) -> bool:
+    """Whether a trial has come back."""
+    return record.status is Status.COMPLETED

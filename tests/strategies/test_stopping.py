@@ -1,0 +1,67 @@
+"""When the search ends by itself: facts about the record, not about the clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+
+from bomix.history import History
+from bomix.spec import BudgetSpec
+from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.stopping import expected_improvement, why_stop
+from bomix.surrogates.gp import GP
+from bomix.trial import CONFIRM, Record, Result, Trial
+
+STEPS = BudgetSpec(improvement=0.1, patience=2)
+
+
+@dataclass(frozen=True)
+class Expecting:
+    """Expects what it is told of a number of observations."""
+
+    by_count: dict[int, float | None] = field(default_factory=dict)
+
+    def expected_improvement(self, problem, history, *, seed):
+        return self.by_count.get(len(history.observations), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("expected", "ends"),
+    [({}, True), ({10: 0.2}, False), ({9: 0.2}, False), ({8: 0.2}, True), ({9: None}, False)],
+)
+def test_it_ends_when_the_last_asks_expect_less(world, expected, ends):
+    here = world()
+    reason = why_stop(here.problem, here.history(10), Expecting(expected), STEPS, seed=0)
+    assert (reason is not None) is ends
+    if ends:
+        assert "below 0.1 at 2 asks in a row (now 0.01)" in reason
+
+
+def test_pending_trials_and_confirmations_change_nothing(world):
+    here = world()
+    history, strategy = here.history(10), Expecting({11: 0.2})
+    waiting = Record(Trial(10, history.records[0].trial.weights, 0, "log_ei"))
+    confirming = Record(Trial(11, history.records[0].trial.weights, 9, CONFIRM), Result({"m0": 1.0}))
+    more = History((*history.records, waiting, confirming))
+    assert why_stop(here.problem, more, strategy, STEPS, seed=0) == why_stop(
+        here.problem, history, strategy, STEPS, seed=0
+    )
+    assert why_stop(here.problem, history, strategy, BudgetSpec(), seed=0) is None
+
+
+def test_what_was_computed_is_not_computed_again(world):
+    here, seen = world(), {}
+    why_stop(here.problem, here.history(10), Expecting(), STEPS, seed=0, seen=seen)
+    assert {len(key) for key in seen} == {9, 10}
+    poisoned = dict.fromkeys(seen, math.inf)
+    assert why_stop(here.problem, here.history(10), Expecting(), STEPS, seed=0, seen=poisoned) is None
+
+
+def test_the_expectation_shrinks_as_the_search_goes_on_and_waits_for_the_design(world):
+    here, strategy = world(), Bayesian(surrogate=GP(draws=0), n_init=5)
+    assert expected_improvement(here.problem, here.history(4), strategy, seed=0) is None
+    early, late = (expected_improvement(here.problem, here.history(n), strategy, seed=0) for n in (5, 40))
+    assert 0.0 < late < early
+    assert expected_improvement(here.problem, here.history(5), strategy, seed=0) == early
