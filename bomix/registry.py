@@ -27,6 +27,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "evaluator": {
         "proxy": "bomix.evaluators.proxy:Proxy",
         "command": "bomix.evaluators.command:Command",
+        "synthetic": "bomix.evaluators.synthetic:Synthetic",
     },
     "objective": {
         "mean": "bomix.objective:Mean",

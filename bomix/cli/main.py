@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "bomix.cli.inspect:status",
     "recommend": "bomix.cli.inspect:recommend",
     "kinds": "bomix.cli.inspect:kinds",
+    "benchmark": "bomix.cli.benchmark:benchmark",
 }
 """Command to ``module:function``; nothing is imported before it is called."""
 
@@ -42,6 +43,7 @@ SUMMARIES = {
     "status": "Show where a study stands.",
     "recommend": "Show which mixture to train on, and how sure that is.",
     "kinds": "List what can stand in a study file.",
+    "benchmark": "Compare methods on functions whose best mixture is known.",
 }
 
 

@@ -1,0 +1,184 @@
+"""Who is compared: bomix's strategies by their specs, and anything else through an adapter.
+
+A table of methods is a mapping from name to :class:`Method`, in YAML::
+
+    bomix:
+      strategy: bayesian
+    my turbo:
+      strategy: {kind: turbo, regions: 3}
+    ax:
+      adapter: peers:Ax        # module:Class, the module beside the file or on the path
+      options: {model: default}
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bomix import config
+from bomix.errors import ConfigError, Fault, UnknownKindError, raise_faults
+from bomix.history import History
+from bomix.protocols import Strategy, Surrogate
+from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.design import Sobol
+from bomix.trial import Candidate, Record, Result, Trial
+
+if TYPE_CHECKING:
+    from bomix.polytope import Array
+    from bomix.problem import Problem
+
+OBSERVED, OWN, POSTERIOR = "observed", "own", "posterior"
+RULES = (OWN, POSTERIOR, OBSERVED)
+"""Ways to recommend: the method's own, the minimiser of its posterior mean, the trial with the best observation."""
+
+
+class Session(Protocol):
+    """One method at work on one problem. Mixtures are ``d`` arrays in the order of the space's domains."""
+
+    def ask(self) -> Array:
+        """The mixture to try next; called once the design has been told."""
+        ...
+
+    def tell(self, weights: Array, losses: Array) -> None:
+        """A mixture ``d`` that was tried, of the design or asked for, and its ``m`` losses."""
+        ...
+
+    def recommend(self) -> Mapping[str, Array]:
+        """Mixtures by rule, :data:`OWN` and :data:`POSTERIOR` where the method has them."""
+        ...
+
+
+class Adapter(Protocol):
+    """What starts sessions; a class or function that is named in a table of methods."""
+
+    def __call__(self, problem: Problem, *, seed: int, **options: Any) -> Session:
+        """Start a session; ``problem.budget`` is the number of trials, the design's included."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A strategy of bomix, or an adapter; one of the two.
+
+    Attributes:
+        strategy: As in a study file.
+        adapter: ``module:Class``, see :class:`Adapter`.
+        options: Keyword arguments of the adapter.
+        surrogate: With which a strategy recommends that has no surrogate of its own.
+    """
+
+    strategy: Strategy | None = None
+    adapter: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    surrogate: Surrogate | None = None
+
+    def faults(self) -> list[Fault]:
+        """Neither of the two, or both."""
+        if (self.strategy is None) == (self.adapter is None):
+            return [Fault("", "a method is either a 'strategy' or an 'adapter'; give one of them")]
+        return []
+
+    def start(self, problem: Problem, *, seed: int) -> Session:
+        """Begin with a problem.
+
+        Raises:
+            UnknownKindError: The adapter cannot be imported.
+        """
+        if self.strategy is not None:
+            return StrategySession(self.strategy, problem, seed, surrogate=self.surrogate)
+        module, _, name = str(self.adapter).partition(":")
+        try:
+            adapter = getattr(import_module(module), name)
+        except Exception as error:  # a peer may fail in any way while it is imported
+            raise UnknownKindError(
+                f"adapter '{self.adapter}' cannot be imported ({type(error).__name__}: {error}); install the peers, "
+                "and put the adapter's module beside the file that names it"
+            ) from error
+        session: Session = adapter(problem, seed=seed, **self.options)
+        return session
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file of methods."""
+
+    methods: Mapping[str, Method]
+
+
+METHODS: Mapping[str, Method] = {
+    "bomix": Method(Bayesian()),
+    "sobol": Method(Sobol(anchors=False)),
+}
+"""The methods where no table is given."""
+
+
+def read_methods(path: Path) -> Mapping[str, Method]:
+    """Read a table of methods; its folder is put on the path, for the adapters beside it.
+
+    Raises:
+        ConfigError: No such file, or not YAML.
+        FaultsError: Everything that is wrong in it.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: the table of methods cannot be read ({error})") from error
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.insert(0, folder)
+    table, faults = config.build(_Table, {"methods": data})
+    raise_faults([Fault(fault.where.removeprefix("methods."), fault.what) for fault in faults], str(path))
+    assert table is not None
+    return table.methods
+
+
+class StrategySession:
+    """A strategy with its history in memory."""
+
+    def __init__(self, strategy: Strategy, problem: Problem, seed: int, *, surrogate: Surrogate | None = None) -> None:
+        self._strategy = strategy
+        self._surrogate: Surrogate | None = getattr(strategy, "surrogate", None) or surrogate
+        self._problem = problem
+        self._seed = seed
+        self._history = History()
+        self._asked: Candidate | None = None
+
+    def ask(self) -> Array:
+        """See :class:`Session`."""
+        self._asked = self._strategy.ask(self._problem, self._history, 1, seed=self._seed)[0]
+        return self._problem.space.to_array(self._asked.weights)
+
+    def tell(self, weights: Array, losses: Array) -> None:
+        """See :class:`Session`."""
+        origin = self._asked.origin if self._asked is not None else "sobol"
+        number = self._history.next_id
+        trial = Trial(number, self._problem.space.to_weights(weights), number, origin)
+        result = Result(dict(zip(self._problem.metric_names, losses.tolist(), strict=True)))
+        self._history = self._history.with_record(Record(trial, result))
+        self._asked = None
+
+    def recommend(self) -> Mapping[str, Array]:
+        """What a study with this strategy would recommend, and the minimiser of the posterior mean.
+
+        A strategy of its own may have a method ``recommend(problem, history, *, seed)`` that returns ``weights`` by
+        domain.
+        """
+        own = getattr(self._strategy, "recommend", None)
+        found: dict[str, Array] = {}
+        if self._surrogate is not None:
+            from bomix.strategies.recommendation import decide
+            from bomix.surrogates.determinism import deterministic
+
+            with deterministic():
+                decision = decide(self._problem, self._history, self._surrogate, seed=self._seed)
+            found = {OWN: decision.point, POSTERIOR: decision.of_space}
+        if own is not None:
+            made = own(self._problem, self._history, seed=self._seed)
+            found[OWN] = self._problem.space.to_array(made.weights)
+        return found
