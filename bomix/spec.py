@@ -248,7 +248,7 @@ class StudySpec:
     def ready_strategy(self, folder: Path) -> Strategy:
         """The strategy; ``folder`` is what relative paths are relative to."""
         relative = getattr(self.strategy, "relative_to", None)
-        return self.strategy if relative is None else relative(folder)  # type: ignore[no-any-return]
+        return self.strategy if relative is None else relative(folder)
 
 
 def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[str, DomainSpec]:

@@ -45,6 +45,7 @@ class Study:
         target: The run that the study decides about; with the domains' ``tokens`` it caps their weights.
         budget: When :meth:`run` ends.
         execution: How :meth:`run` runs trials.
+        recommendation: What becomes of the best mixture before it is recommended.
         paired: Whether all trials share one seed.
 
     Raises:
@@ -66,9 +67,13 @@ class Study:
         target: specs.TargetSpec | None = None,
         budget: specs.BudgetSpec | None = None,
         execution: specs.ExecutionSpec | None = None,
+        recommendation: specs.RecommendationSpec | None = None,
         paired: bool = True,
     ) -> None:
-        defaults = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
+        defaults = {
+            **{"objective": objective, "strategy": strategy, "budget": budget, "execution": execution},
+            "recommendation": recommendation,
+        }
         spec = specs.StudySpec(
             domains=specs.domain_specs(domains),
             metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
@@ -337,7 +342,7 @@ class Study:
         Raises:
             StudyError: There is nothing to learn from yet.
         """
-        from bomix.strategies.recommendation import to_confirm
+        from bomix.strategies.decision import to_confirm
         from bomix.surrogates.determinism import deterministic
 
         with deterministic():

@@ -82,19 +82,20 @@ class Constant:
         return [bomix.Candidate(weights, "constant") for _ in range(q)]
 
 
-def test_confirming_trials_have_fresh_seeds_and_move_no_ask() -> None:
+def test_a_confirming_trial_is_asked_once_moves_no_ask_while_it_runs_and_is_learnt_from() -> None:
     study, other = make(), make()
     for _ in range(4):
         trial = study.ask()
         study.tell(trial, losses(trial.weights))
         other.tell(other.ask(), losses(trial.weights))
-    first = confirming_trial(study, trial.weights, 0)
+    first = confirming_trial(study, trial.weights, SEED_OFFSET)
     assert first.trial.seed == SEED_OFFSET
-    assert confirming_trial(study, trial.weights, 0).trial.id == first.trial.id
-    assert confirming_trial(study, trial.weights, 1).trial.seed == SEED_OFFSET + 1
+    assert confirming_trial(study, trial.weights, SEED_OFFSET).trial.id == first.trial.id
+    assert confirming_trial(study, trial.weights, SEED_OFFSET + 1).trial.id == first.trial.id + 1
+    assert study.recommend().loss == other.recommend().loss
     study.tell(first.trial, dict.fromkeys(DOMAINS, 0.0))
-    assert study.recommend() == other.recommend()
-    assert study.ask().weights == other.ask().weights
+    assert study.recommend().completed == other.recommend().completed + 1
+    assert study.recommend().loss < other.recommend().loss
 
 
 def test_askers_at_the_same_time_get_different_trials(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ class StrategySession:
         own = getattr(self._strategy, "recommend", None)
         found: dict[str, Array] = {}
         if self._surrogate is not None:
-            from bomix.strategies.recommendation import decide
+            from bomix.strategies.decision import decide
             from bomix.surrogates.determinism import deterministic
 
             with deterministic():

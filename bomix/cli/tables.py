@@ -93,8 +93,18 @@ def _keys(spec: type[object]) -> list[str]:
             else str(hint).replace("typing.", "").replace("collections.abc.", "")
         )
         if field.default is not dataclasses.MISSING:
-            lines.append(f"{field.name}: {name} = {field.default!r}")
+            lines.append(f"{field.name}: {name} = {_shown(hint, field.default)}")
         else:
             required = field.default_factory is dataclasses.MISSING
             lines.append(f"{field.name}: {name}{' (required)' if required else ''}")
     return lines
+
+
+def _shown(hint: typing.Any, default: object) -> str:
+    """A default as a study file says it; of a component its kind, whose own keys have a row of their own."""
+    group = config.component_group(hint)
+    if group is not None and default is not None:
+        return registry.kind_of(group, type(default))
+    if isinstance(default, tuple) and any(map(dataclasses.is_dataclass, default)):
+        return f"({len(default)} of its own)"
+    return repr(default)

@@ -71,6 +71,12 @@ class Auto:
         how = "a trust region" if isinstance(chosen, Turbo) else "the whole space"
         return f"{chosen.n_init} trials of design, then {self.acquisition.origin} over {how} ({d} domains, {budget})"
 
+    def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
+        """What the strategy that is chosen expects, see :mod:`bomix.strategies.stopping`."""
+        from bomix.strategies.stopping import expected_improvement
+
+        return expected_improvement(problem, history, self.chosen(problem), seed=seed)
+
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
         if not history.asked:

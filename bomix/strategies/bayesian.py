@@ -44,7 +44,8 @@ class Bayesian:
         pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the
             design.
         repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.
-        raw: Points of the space that are scored to find starts.
+        raw: Points of the space that are scored to find starts; None takes fewer where domains are many, as chance
+            finds little there and the best trials show the way.
         starts: Starts of the search for the best mixture.
     """
 
@@ -54,7 +55,7 @@ class Bayesian:
     n_init: int | None = None
     pool: str | None = None
     repeats: bool = False
-    raw: int = 128
+    raw: int | None = None
     starts: int = 8
 
     def faults(self) -> list[Fault]:
@@ -82,7 +83,7 @@ class Bayesian:
             if self.repeats:
                 from bomix.strategies.repeats import leader_to_repeat
 
-                if (leader := leader_to_repeat(belief, point)) is not None:
+                if (leader := leader_to_repeat(belief, point, history=history)) is not None:
                     point, origin = leader, "repeat"
             return Candidate(problem.space.to_weights(point), origin)
 

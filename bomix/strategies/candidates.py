@@ -20,11 +20,16 @@ from bomix.strategies.simplex_map import SimplexMap
 from bomix.surrogates import lbfgs
 
 if TYPE_CHECKING:
-    from botorch.acquisition.acquisition import AcquisitionFunction
+    from collections.abc import Callable
+
+    from torch import Tensor
 
     from bomix.polytope import Array
     from bomix.space import MixtureSpace
     from bomix.strategies.descent import Cost
+
+    Worth = Callable[[Tensor], Tensor]
+    """What mixtures are worth trying, ``batch x 1 x d`` to ``batch``: an acquisition function, say."""
 
 SAME = 1e-6
 """Two mixtures whose weights all agree to this are one."""
@@ -59,7 +64,7 @@ class Search:
 
 
 def optimize(
-    acquisition: AcquisitionFunction,
+    acquisition: Worth,
     space: MixtureSpace,
     *,
     seed: int,
@@ -112,7 +117,7 @@ def optimize(
     return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
 
 
-def best_of(acquisition: AcquisitionFunction, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
+def best_of(acquisition: Worth, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
     """The mixture of a pool with the largest acquisition value.
 
     Args:
@@ -126,7 +131,7 @@ def best_of(acquisition: AcquisitionFunction, pool: Array, *, avoid: Array | Non
     return next((np.asarray(point) for point in ranked if not is_among(point, avoid)), np.asarray(ranked[0]))
 
 
-def value_at(acquisition: AcquisitionFunction, point: Array) -> float:
+def value_at(acquisition: Worth, point: Array) -> float:
     """The acquisition value of one mixture, ``d``."""
     return float(_values(acquisition, point[None])[0])
 
@@ -154,7 +159,7 @@ def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) ->
     return np.concatenate([finished, ends])
 
 
-def _narrowing(acquisition: AcquisitionFunction, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
+def _narrowing(acquisition: Worth, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
     """The starts improved by sampling around the best so far, each round nearer; ``b x d``."""
     rng, leaders, d = np.random.default_rng(seed), starts, space.dimension
     for width in np.geomspace(0.3, 0.003, max(rounds // 2, 1)):
@@ -169,7 +174,7 @@ def _narrowing(acquisition: AcquisitionFunction, space: MixtureSpace, starts: Ar
     return leaders
 
 
-def _cost(acquisition: AcquisitionFunction) -> Cost:
+def _cost(acquisition: Worth) -> Cost:
     """Negated values ``b`` and gradients ``b x d`` of the acquisition at ``b x d`` points."""
 
     @torch.enable_grad()
@@ -182,7 +187,7 @@ def _cost(acquisition: AcquisitionFunction) -> Cost:
     return cost
 
 
-def _values(acquisition: AcquisitionFunction, points: Array, *, at_once: int = _AT_ONCE) -> Array:
+def _values(acquisition: Worth, points: Array, *, at_once: int = _AT_ONCE) -> Array:
     with torch.no_grad():
         parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(at_once)  # type: ignore[no-untyped-call]
         values = torch.cat([acquisition(part) for part in parts])

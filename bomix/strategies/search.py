@@ -25,7 +25,7 @@ def most_promising(
     *,
     seeds: list[int],
     space: MixtureSpace | None = None,
-    raw: int = 128,
+    raw: int | None = None,
     starts: int = 8,
 ) -> Array:
     """The ``d`` weights that maximise an acquisition function; arguments as those of :func:`promise`."""
@@ -39,7 +39,7 @@ def promise(
     *,
     seeds: list[int],
     space: MixtureSpace | None = None,
-    raw: int = 128,
+    raw: int | None = None,
     starts: int = 8,
 ) -> tuple[Array, float]:
     """The ``d`` weights that maximise an acquisition function, and its value there.
@@ -50,15 +50,16 @@ def promise(
         surrogate: What the belief came from: it says whether there are gradients.
         seeds: At least three: the second builds the function, the third starts the search.
         space: Where to look; the problem's space by default.
-        raw: Points that are scored to find starts.
+        raw: Points that are scored to find starts; None takes 48 to 128, the fewer the more domains.
         starts: Starts.
     """
     from bomix.strategies.candidates import Search, optimize, value_at
 
-    function = built(belief, acquisition, seeds[1])
+    space, function = space or belief.problem.space, built(belief, acquisition, seeds[1])
+    raw = raw or min(128, max(48, 1024 // space.dimension))
     point = optimize(
         function,
-        space or belief.problem.space,
+        space,
         seed=seeds[2],
         near=belief.ranked(),
         avoid=belief.busy,

@@ -89,6 +89,12 @@ class Sequence:
             candidates += proposed
         return candidates
 
+    def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
+        """What the strategy whose turn it is expects, see :mod:`bomix.strategies.stopping`."""
+        from bomix.strategies.stopping import expected_improvement
+
+        return expected_improvement(problem, history, self._current(history.n_asked)[0], seed=seed)
+
     def _current(self, n_asked: int) -> tuple[Strategy, int | None]:
         """Whose turn it is, and for how many trials more; None without end."""
         end = 0

@@ -71,6 +71,6 @@ class SimplexMap:
         return 2.0 * free * at.rate.unsqueeze(-1) * (gradient - mean.unsqueeze(-1))
 
     def start(self, points: Array) -> Tensor:
-        """Where to begin for ``b x d`` points of the polytope: near them, and off the zeros, where descent would stay."""
+        """Where to begin for ``b x d`` points of the polytope: near them, off the zeros, where descent would stay."""
         above = torch.as_tensor(points, dtype=torch.float64) - self._lower
         return above.clamp_min(_OFF_ZERO / len(self._lower)).sqrt()

@@ -29,7 +29,7 @@ def design_size(n_init: int | None, d: int) -> int:
 
 def in_design(history: History, size: int) -> bool:
     """Whether the next trial is one of the design: imported runs count, confirming ones do not."""
-    completed = len(history.observations)
+    completed = len(history.searched)
     pending = sum(record.trial.origin != CONFIRM for record in history.pending)
     return completed < MIN_COMPLETED or completed + pending < size
 

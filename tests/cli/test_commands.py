@@ -85,6 +85,11 @@ def test_the_detached_loop(study: Path, tmp_path: Path) -> None:
     best = json.loads(call("recommend", study, "--json").output)
     assert abs(sum(best["weights"].values()) - 1) < 1e-9
     assert best["interval"][0] <= best["loss"] <= best["interval"][1]
+    assert best["source"] in ("space", "trials")
+    assert set(best["ranges"]) == set(best["weights"]) == {"books", "code", "web"}
+    assert set(best["beats"]) == {"uniform"}
+    assert {"of_space", "of_trials", "gap", "warnings", "feasible", "front", "confirmed", "change"} <= best.keys()
+    assert state["ended"] is None
 
 
 def test_a_trial_without_a_metric_has_no_objective_to_show(study: Path, tmp_path: Path) -> None:
@@ -225,7 +230,7 @@ def test_init_writes_a_file_that_is_sound_and_never_over_another(tmp_path: Path)
 
 def test_kinds_lists_what_can_stand_in_a_study_file() -> None:
     listed = call("kinds").output
-    for expected in ("source: files, hf, installed", "strategy: bayesian, sobol", "surrogate: auto,"):
+    for expected in ("source: files, hf, installed", "strategy: auto, bayesian", "surrogate: auto,"):
         assert expected in listed
     assert "paths" in call("kinds", "source").output
     assert isinstance(call("kinds", "sauce").exception, BomixError)

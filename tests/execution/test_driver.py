@@ -15,7 +15,9 @@ import pytest
 from bomix.confirmation import SEED_OFFSET, confirming_trial
 from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.observer import Observer
+from bomix.history import History
 from bomix.io import lock
+from bomix.problem import Problem
 from bomix.progress import Progress
 from bomix.protocols import Strategy
 from bomix.spec import BudgetSpec, ExecutionSpec
@@ -36,7 +38,11 @@ class Seen(Observer):
         self.most_at_once = 0
         self.reports: list[tuple[int, Progress]] = []
         self.retries: list[str] = []
+        self.reasons: list[str] = []
         self._running = 0
+
+    def stopped(self, reason: str) -> None:
+        self.reasons.append(reason)
 
     def started(self, trial: Trial) -> None:
         self.started_ids.append(trial.id)
@@ -156,6 +162,36 @@ def test_confirmation_trains_the_recommendation_beside_the_references_on_fresh_s
     assert len(confirming) == 4
     study.run(confirm=2, observer=seen)
     assert len(seen.started_ids) == 8
+
+
+def test_more_trials_after_a_confirmation_are_confirmed_on_fresh_seeds(tmp_path: Path) -> None:
+    study, seen = make(tmp_path), Seen()
+    study.run(confirm=1)
+    study.run(confirm=1, trials=5, observer=seen)
+    assert len(seen.started_ids) == 3
+    confirming = [record.trial.seed for record in study.history.completed if record.trial.origin == CONFIRM]
+    assert confirming == [confirming[0]] * 2 + [confirming[0] + 1] * 2
+    study.run(confirm=1, trials=5, observer=seen)
+    assert len(seen.started_ids) == 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Content(Sobol):
+    """Expects little from the third trial on."""
+
+    def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
+        return 0.5 if len(history.observations) < 3 else 0.001
+
+
+def test_a_search_that_expects_little_ends_says_why_and_stays_ended(tmp_path: Path) -> None:
+    study, seen = make(tmp_path, strategy=Content(), budget=BudgetSpec(trials=9, improvement=0.01)), Seen()
+    study.run(observer=seen)
+    assert seen.started_ids == [0, 1, 2, 3]
+    assert seen.reasons == ["an expected improvement below 0.01 at 2 asks in a row (now 0.001)"]
+    study.run(confirm=1, observer=seen)
+    assert [record.trial.origin == CONFIRM for record in study.history.records] == [False] * 4 + [True] * 2
+    study.run(confirm=1, observer=seen)
+    assert len(study.history.records) == 6
 
 
 def test_what_was_interrupted_is_trained_first_with_the_same_weights_and_seed(tmp_path: Path) -> None:

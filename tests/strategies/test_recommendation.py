@@ -17,11 +17,12 @@ from bomix.space import MixtureSpace
 from bomix.spec import BudgetSpec, RecommendationSpec
 from bomix.strategies.belief import believe
 from bomix.strategies.caution import unexplored
+from bomix.strategies.decision import decide
 from bomix.strategies.design import Sobol
 from bomix.strategies.gap import predicted_against_observed
 from bomix.strategies.near_optimal import LevelSet, near_optimal
 from bomix.strategies.posterior import Estimate
-from bomix.strategies.recommendation import decide, recommend
+from bomix.strategies.recommendation import recommend
 from bomix.study import Study
 from bomix.surrogates.gp import GP
 from bomix.surrogates.joint import JointModel

@@ -21,7 +21,6 @@ from bomix.surrogates.regressors import EmpiricalMean
 from bomix.trial import Record, Result, Trial
 from tests.strategies.conftest import World
 
-
 FAST = GP(draws=0)
 
 
