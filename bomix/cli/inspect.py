@@ -37,6 +37,8 @@ def check(study: Path, verbose: int) -> None:
     opened = Study.open(study)
     opened.prepare()
     tables.console().print(tables.domains(opened))
+    if (described := getattr(opened.spec.strategy, "description", None)) is not None:
+        click.echo(f"strategy: {described(opened.problem)}")
     click.echo("no problems found")
 
 

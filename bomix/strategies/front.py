@@ -110,7 +110,7 @@ def _searched(belief: Belief, tried: Array, means: Array, *, seed: int, gradient
             return -(largest + _TRADE * distance.sum(dim=-1))
 
         near = tried[np.argsort((factors * (means - means.min(axis=0))).max(axis=1), kind="stable")[:8]]
-        found = optimize(value, belief.problem.space, seed=seed + number, near=near, search=search, gradients=gradients)  # type: ignore[arg-type]
+        found = optimize(value, belief.problem.space, seed=seed + number, near=near, search=search, gradients=gradients)
         points.append(found)
         if number < count:  # the ends of the front decide its scale
             end = _groups(belief, torch.as_tensor(found)[None]).detach().numpy()
