@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bomix.errors import Fault, raise_faults
-from bomix.objective import check_columns, constants, group_faults, group_means, unknown_in_groups, weighted_sum
+from bomix.objective import group_faults, group_means, unknown_in_groups, weighted_sum
 from bomix.protocols import AnyArray
 
 
@@ -41,15 +41,6 @@ class Pareto:
         """Weight of each metric in each group, ``g x m`` array; every row sums to one."""
         raise_faults([*self.faults(), *self.metric_faults(metrics)])
         return group_means(self.groups, metrics)
-
-    def groups_of(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
-        """Losses ``(...) x m`` to the means of the groups, ``(...) x g``; lower is better."""
-        coefficients = self.group_coefficients(metrics)
-        check_columns(losses, len(metrics))
-        kept = np.flatnonzero(coefficients.any(axis=0))
-        columns: AnyArray = losses[..., kept.tolist()]  # type: ignore[index]
-        means: AnyArray = columns @ constants(losses, coefficients[:, kept].T)
-        return means
 
     def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
         """Weight of each metric in the compromise, ``m`` array that sums to one."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 SAME_ANCHOR = 1e-6
+"""A trial whose weights all lie this near to an anchor is a run of it."""
 
 
 def missing_reference(problem: Problem) -> str | None:

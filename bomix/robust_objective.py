@@ -231,7 +231,7 @@ class Guardrail(_OverReference):
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         own = [*super().faults(), *_not_positive("penalty", self.penalty)]
-        if hasattr(self.base, "needs_reference") or hasattr(self.base, "groups_of"):
+        if hasattr(self.base, "needs_reference") or hasattr(self.base, "group_coefficients"):
             kind = type(self.base).__name__
             own.append(Fault("base", f"{kind} cannot be guarded; give a base without a reference and without a front"))
         return own

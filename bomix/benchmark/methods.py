@@ -24,8 +24,9 @@ from bomix import config
 from bomix.errors import ConfigError, Fault, UnknownKindError, raise_faults
 from bomix.history import History
 from bomix.protocols import Strategy, Surrogate
-from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.auto import Auto
 from bomix.strategies.design import Sobol
+from bomix.surrogates.gp import GP
 from bomix.trial import Candidate, Record, Result, Trial
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class _Table:
 
 
 METHODS: Mapping[str, Method] = {
-    "bomix": Method(Bayesian()),
+    "bomix": Method(Auto(), surrogate=GP()),
     "sobol": Method(Sobol(anchors=False)),
 }
 """The methods where no table is given."""

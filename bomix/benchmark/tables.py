@@ -73,5 +73,5 @@ def _median(values: Array) -> str:
     known = np.sort(values[~np.isnan(values)])
     if not len(known):
         return ""
-    middle = known[(len(known) - 1) // 2]
-    return f"{middle:.0f}" if np.isfinite(middle) else "never"
+    middle = 0.5 * (known[(len(known) - 1) // 2] + known[len(known) // 2])
+    return f"{middle:g}" if np.isfinite(middle) else "never"

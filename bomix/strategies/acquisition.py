@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bomix.errors import ConfigError, Fault
+from bomix.strategies.turns import count_faults
 
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
@@ -96,7 +97,7 @@ class LogNEI:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return _samples_faults(self.samples) + at_least_one("incumbents", self.incumbents)
+        return _samples_faults(self.samples) + count_faults(1, incumbents=self.incumbents)
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
@@ -134,7 +135,7 @@ class Hypervolume:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return _samples_faults(self.samples) + at_least_one("incumbents", self.incumbents)
+        return _samples_faults(self.samples) + count_faults(1, incumbents=self.incumbents)
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
@@ -248,11 +249,6 @@ def together(X: Tensor, X_pending: Tensor | None) -> Tensor:
     import torch
 
     return X if X_pending is None else torch.cat([X, X_pending.to(X)])
-
-
-def at_least_one(name: str, value: int) -> list[Fault]:
-    """A fault where a count is below one."""
-    return [Fault(name, f"{name} is {value}; give at least 1")] if value < 1 else []
 
 
 def _refusal(acquisition: Acquisition, objective: Objective) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bomix.strategies.acquisition import at_least_one, refuse_fronts
+from bomix.strategies.acquisition import refuse_fronts
+from bomix.strategies.turns import count_faults
 
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
@@ -43,7 +44,7 @@ class Thompson:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return at_least_one("pool", self.pool)
+        return count_faults(1, pool=self.pool)
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
@@ -78,8 +79,7 @@ class KnowledgeGradient:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        named = {"support": self.support, "nodes": self.nodes, "outcomes": self.outcomes}
-        return [fault for name, value in named.items() for fault in at_least_one(name, value)]
+        return count_faults(1, support=self.support, nodes=self.nodes, outcomes=self.outcomes)
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
@@ -114,7 +114,7 @@ class MaxValueEntropy:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return at_least_one("minima", self.minima) + at_least_one("support", self.support)
+        return count_faults(1, minima=self.minima, support=self.support)
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int

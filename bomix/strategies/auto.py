@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MANY = 64
 """Domains above which the search keeps to a trust region."""
+SEVERAL = 10
+"""Metrics from which on asks take the best hyperparameters: what one metric's are wrong by, the others make up for."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,23 +34,24 @@ class Auto:
     """Bayesian optimisation as the number of domains and the budget ask for.
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
-    budget. Up to :data:`MANY` domains the whole space is searched, beyond them a trust region.
+    budget. Up to :data:`MANY` domains the whole space is searched, beyond them a trust region. From :data:`SEVERAL`
+    metrics on, asks do without draws of the hyperparameters; predictions and the recommendation keep them.
 
     Attributes:
-        surrogate: Model of every metric.
+        surrogate: Model of every metric where it is not to be chosen.
         acquisition: What makes a mixture worth trying.
         design: What proposes the first trials.
         n_init: Trials of the design where it is not to be chosen.
     """
 
-    surrogate: Surrogate = GP()
+    surrogate: Surrogate | None = None
     acquisition: Acquisition = LogEI()
     design: Strategy = Sobol()
     n_init: int | None = None
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
-        return count_faults(n_init=self.n_init) + need_faults(self.acquisition, self.surrogate)
+        return count_faults(n_init=self.n_init) + need_faults(self.acquisition, self.surrogate or GP())
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study, see the strategy that is chosen."""
@@ -62,7 +65,8 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         kind = Bayesian if problem.space.dimension <= MANY else Turbo
-        return kind(surrogate=self.surrogate, acquisition=self.acquisition, design=self.design, n_init=n_init)
+        surrogate = self.surrogate or GP(draws=0 if len(problem.metrics) >= SEVERAL else None)
+        return kind(surrogate=surrogate, acquisition=self.acquisition, design=self.design, n_init=n_init)
 
     def description(self, problem: Problem) -> str:
         """What is chosen and why, in a line."""

@@ -137,7 +137,7 @@ def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
         seed=seed,
         near=belief.ranked(),
         search=Search(raw=512, starts=12, iterations=100, polished=3),
-        gradients=getattr(surrogate, "differentiable", True),
+        gradients=getattr(surrogate, "differentiable", False),
     )
 
 

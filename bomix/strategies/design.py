@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bomix.errors import Fault
+from bomix.references import SAME_ANCHOR
 from bomix.trial import Candidate, Weights, normalized, same_mixture
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space import MixtureSpace
 
-SAME_ANCHOR = 1e-6
 TRIES = 100
 """Draws from a Dirichlet distribution before one that the bounds forbid is projected."""
 

@@ -51,7 +51,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     """The front by posterior means; empty where the objective has no groups.
 
     Args:
-        belief: What is known; its objective may have ``groups_of``.
+        belief: What is known.
         seed: Of the search.
         gradients: Whether the model has any.
 
@@ -60,8 +60,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     """
     import torch
 
-    objective: Any = belief.problem.objective
-    if getattr(objective, "groups_of", None) is None:
+    if belief.aggregate.groups is None:
         return ()
     space = belief.problem.space
     tried = space.snap(space.project(np.unique(belief.data.X.numpy().round(9), axis=0)), threshold=0.0)
@@ -70,6 +69,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     points = np.concatenate([tried, found])
     values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
     kept = [index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)]
+    objective: Any = belief.problem.objective
     names = tuple(getattr(objective, "groups", None) or map(str, range(values.shape[1])))
     return tuple(
         FrontPoint(
@@ -82,11 +82,10 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
 
 
 def _groups(belief: Belief, X: Tensor) -> Tensor:
-    """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``."""
-    objective: Any = belief.problem.objective
-    means = mean_at(belief.model, X)
-    found: Tensor = objective.groups_of(means * means.new_tensor(belief.problem.signs), belief.problem.metric_names)
-    return found
+    """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``; lower is better."""
+    groups = belief.aggregate.groups
+    assert groups is not None, "front() returns where there is none"
+    return mean_at(belief.model, X) @ groups.mT
 
 
 def _searched(belief: Belief, tried: Array, means: Array, *, seed: int, gradients: bool) -> Array:

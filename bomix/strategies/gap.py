@@ -62,12 +62,9 @@ def predicted_against_observed(
 
     from bomix.surrogates.encoding import seen_weights
 
-    values = {
-        record.trial.id: (record, problem.value(record.result.losses))
-        for record in history.asked
-        if record.status is Status.COMPLETED
-    }
-    known = [(record, value) for record, value in values.values() if not math.isnan(value)][-last:] if last else []
+    ended = [record for record in history.asked if record.status is Status.COMPLETED]
+    values = [(record, problem.value(record.result.losses)) for record in ended]
+    known = [(record, value) for record, value in values if not math.isnan(value)][-last:] if last else []
     if not known:
         return None
     before = history.until(known[0][0].trial.id)

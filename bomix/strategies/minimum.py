@@ -42,7 +42,8 @@ def lowest(
     Args:
         function: What it adds to the pull; twice differentiable, but for kinks.
         space: Where to look.
-        shape: ``convex`` and ``smooth`` are finished to the last digits, the others are searched from many starts.
+        shape: ``convex`` has one minimum, which any start leads to; the others are searched from many starts. All are
+            finished to the last digits, ``kinked`` as far as no kink stands in the way.
         seed: Of the starts.
         pull: Towards a prior; weights whose prior is zero are fixed by the bounds of the space.
         near: ``n x d`` mixtures worth starting at, the best first.

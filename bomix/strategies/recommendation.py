@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bomix.strategies.belief import Belief
     from bomix.trial import Weights
 
-_DRAWS = 1024
 _AT_ONCE = 256
 
 
@@ -135,6 +134,7 @@ def recommend(
         change = None
         if decision.confirmed is not None and decision.source != "confirmed":
             change = difference(belief.aggregate.posterior(belief.model, as_tensor([best, decision.confirmed])), 1, 0)
+    kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     metrics = zip(problem.metric_names, alone.mean[0].tolist(), alone.variance[0].sqrt().tolist(), strict=True)
     return Recommendation(
         weights=weights,
@@ -152,8 +152,8 @@ def recommend(
         ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=tuple(unexplored(belief, best, at["best"].objective.sd)),
-        feasible=_feasible(belief, best),
-        front=front(belief, seed=seed, gradients=getattr(surrogate, "differentiable", True)),
+        feasible=None if kept is None else kept.item(),
+        front=front(belief, seed=seed, gradients=getattr(surrogate, "differentiable", False)),
     )
 
 
@@ -169,7 +169,7 @@ def _ranges(
 
     belief, space = decision.belief, decision.belief.problem.space
     level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
-    gradients = getattr(surrogate, "differentiable", True)
+    gradients = getattr(surrogate, "differentiable", False)
     lower, upper = near_optimal(level, seed=seed, gradients=gradients)
     return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
 
@@ -185,19 +185,3 @@ def _mean(belief: Belief, X: Tensor) -> Tensor:
         return torch.cat([mean_at(belief.model, part) @ X.new_tensor(coefficients) for part in chunks])
     parts = [belief.aggregate.posterior(belief.model, part.unsqueeze(-2)).mean for part in chunks]
     return torch.cat([part.flatten() for part in parts])
-
-
-def _feasible(belief: Belief, point: Array) -> float | None:
-    """Share of quasi-random draws of the metrics at a mixture that keep what the objective guards."""
-    import torch
-    from botorch.sampling.normal import SobolQMCNormalSampler
-
-    problem = belief.problem
-    holds: Any = getattr(problem.objective, "feasible", None) or getattr(problem.objective, "holds", None)
-    if holds is None:
-        return None
-    with torch.no_grad():
-        posterior = belief.model.posterior(as_tensor([point]))
-        draws = SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=0)(posterior)
-        kept: Any = holds(draws * draws.new_tensor(problem.signs), problem.metric_names)
-    return float(kept.double().mean())

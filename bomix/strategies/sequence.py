@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault
@@ -77,6 +78,11 @@ class Sequence:
             for fault in check(problem) if check else ():
                 found.append(Fault(f"{where}.{fault.where}" if fault.where else where, fault.what))
         return found
+
+    def relative_to(self, folder: Path) -> Sequence:
+        """The same with the paths of its strategies taken from a study's folder."""
+        ready = [getattr(step.strategy, "relative_to", lambda _, own=step.strategy: own)(folder) for step in self.steps]
+        return Sequence(tuple(replace(step, strategy=own) for step, own in zip(self.steps, ready, strict=True)))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, those of an earlier step pending; see :class:`bomix.protocols.Strategy`."""

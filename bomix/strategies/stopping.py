@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bomix.errors import FitError
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
-from bomix.strategies.turns import design_size
+from bomix.strategies.turns import MIN_COMPLETED, design_size
 from bomix.trial import CONFIRM, Record, Status
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.protocols import Strategy
     from bomix.spec import BudgetSpec
-
-MIN_SEARCHED = 2
 
 Seen = MutableMapping[tuple[int, ...], float | None]
 """Ids of the trials that an expectation stands on, and the expectation: what was computed once need not be again."""
@@ -92,7 +90,7 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
         found: float | None = own(problem, history, seed=seed)
         return found
     surrogate: Any = getattr(strategy, "surrogate", None)
-    least = MIN_SEARCHED
+    least = MIN_COMPLETED
     if hasattr(strategy, "n_init"):
         least = max(least, design_size(strategy.n_init, problem.space.dimension))
     if surrogate is None or len(history.searched) < least:
@@ -122,7 +120,7 @@ def _best_expected(problem: Problem, history: History, surrogate: Any, *, seed: 
         seed=search_seed,
         near=belief.ranked(),
         search=Search(),
-        gradients=getattr(surrogate, "differentiable", True),
+        gradients=getattr(surrogate, "differentiable", False),
     )
     with torch.no_grad():
         return math.exp(float(acquisition(torch.as_tensor(best)[None, None])))
