@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MANY = 64
 """Domains above which the search keeps to a trust region."""
-SEVERAL = 10
+SEVERAL = 16
 """Metrics from which on asks take the best hyperparameters: what one metric's are wrong by, the others make up for."""
 
 logger = logging.getLogger(__name__)

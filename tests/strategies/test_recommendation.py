@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -47,7 +46,7 @@ class Stiff(JointModel):
 
 @dataclasses.dataclass(frozen=True)
 class Blind:
-    differentiable: ClassVar[bool] = False
+    """Declares no gradients, and so has none."""
 
     def fit(self, data, *, context, seed):
         return Stiff(FAST.fit(data, context=context, seed=seed))

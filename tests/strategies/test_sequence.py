@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from bomix import config
 from bomix.history import History
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.baselines import Uniform, UniMax
+from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Dirichlet, Sobol, Vertices
 from bomix.strategies.sequence import Sequence, Step
 from bomix.surrogates.gp import GP
@@ -78,6 +80,12 @@ def test_the_needs_of_its_steps_are_its_own(world):
     found = strategy.problem_faults(world(natural=False).problem)
     assert {fault.where for fault in found} == {"steps[1].strategy"}
     assert any("target.tokens" in fault.what for fault in found)
+
+
+def test_the_paths_of_its_steps_are_taken_from_the_studys_folder():
+    steps = (Step(Sobol(), 2), Step(Bayesian(pool="pool.csv"), 3), Step(Uniform()))
+    ready = Sequence(steps).relative_to(Path("study"))
+    assert ready.steps == (steps[0], Step(Bayesian(pool=str(Path("study", "pool.csv"))), 3), steps[2])
 
 
 SOBOL, UNIMAX = "bomix.strategies.design:Sobol", "bomix.strategies.baselines:UniMax"
