@@ -56,6 +56,12 @@ class Belief:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better."""
         return self.aggregate.mean(self.model, X)
 
+    def promised(self, X: Tensor) -> Tensor:
+        """The negated objective of the expected metrics at ``n x 1 x d`` mixtures, ``n``; no variance is computed."""
+        from bomix.surrogates.joint import mean_at
+
+        return -self.aggregate(mean_at(self.model, X.squeeze(-2)))
+
     def ranked(self) -> Array:
         """The ``n x d`` mixtures tried, the one with the lowest posterior mean first."""
         X = self.data.X

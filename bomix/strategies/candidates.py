@@ -41,6 +41,7 @@ _WIDTHS = (0.01, 0.05, 0.15)
 _APART = 0.01
 _MAX_STEP = 0.3
 _AT_ONCE = 512
+_SCREENED = 4
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def optimize(
     gradients: bool = True,
     inequalities: Inequalities | None = None,
     joint: bool = False,
+    screen: Worth | None = None,
 ) -> Array:
     """The mixture with the largest acquisition value.
 
@@ -87,6 +89,7 @@ def optimize(
         gradients: Whether the acquisition is differentiable; without, it is searched by sampling.
         inequalities: Further linear constraints; each start is then improved by SLSQP.
         joint: Whether the acquisition is one draw of a function, to be called once on all mixtures that compete.
+        screen: A cheaper measure, of the same shape: only the best mixtures by it are scored as starts.
 
     Returns:
         ``d`` weights, snapped, feasible to 1e-9, different from those to avoid unless the space is one point.
@@ -100,6 +103,8 @@ def optimize(
         raw = meeting(space, inequalities, raw)
     if joint:
         return best_of(acquisition, space.snap(raw), avoid=avoid, joint=True)
+    if screen is not None:
+        raw = raw[np.argsort(-_values(screen, raw), kind="stable")[: _SCREENED * search.starts]]
     values = _values(acquisition, raw)
     order = np.argsort(-values, kind="stable")
     starts = _spaced(raw[order], search.starts)

@@ -81,17 +81,21 @@ class RegMix:
         """What the design needs and the problem does not know."""
         return design_faults(self.design, problem)
 
+    def design_trials(self, problem: Problem) -> int:
+        """Trials of the design in this study."""
+        if self.n_init is None and problem.budget is not None:
+            return problem.budget - 1
+        return design_size(self.n_init, problem.space.dimension)
+
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""
-        size = design_size(self.n_init, problem.space.dimension)
-        if self.n_init is None and problem.budget is not None:
-            size = problem.budget - 1
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = draw_seeds(seed, history.n_asked, 3)
             found = self._minimise(problem, history, seed, seeds[1])
             return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "regmix")
 
+        size = self.design_trials(problem)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from bomix.errors import BomixError, Fault
 from bomix.strategies.acquisition import objective_faults
 
+HEAVY = 5_000_000
+"""Entries of all metrics' factors above which a variance costs so much that the search is shorter."""
+
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
 
@@ -57,15 +60,18 @@ def promise(
 
     space, function = space or belief.problem.space, built(belief, acquisition, seeds[1])
     raw = raw or min(128, max(48, 1024 // space.dimension))
+    heavy = len(belief.data.X) ** 2 * len(belief.problem.metrics) > HEAVY
+    search = Search(raw, min(4, starts), iterations=12, polished=1, polish=3) if heavy else Search(raw, starts)
     point = optimize(
         function,
         space,
         seed=seeds[2],
         near=belief.ranked(),
         avoid=belief.busy,
-        search=Search(raw=raw, starts=starts),
+        search=search,
         gradients=getattr(surrogate, "differentiable", False),
         joint=getattr(acquisition, "joint", False),
+        screen=belief.promised if heavy else None,
     )
     return point, value_at(function, point)
 

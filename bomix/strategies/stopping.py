@@ -41,7 +41,7 @@ def why_stop(
         problem: What is decided.
         history: The record.
         strategy: Asked for its ``expected_improvement(problem, history, seed=...)`` where it has that method, else
-            its surrogate is.
+            its surrogate is, once the design is over: ``design_trials(problem)`` or ``n_init`` tell how long it is.
         budget: Its ``improvement`` and ``patience`` count.
         seed: The study's.
         seen: Filled with what was computed.
@@ -90,10 +90,7 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
         found: float | None = own(problem, history, seed=seed)
         return found
     surrogate: Any = getattr(strategy, "surrogate", None)
-    least = MIN_COMPLETED
-    if hasattr(strategy, "n_init"):
-        least = max(least, design_size(strategy.n_init, problem.space.dimension))
-    if surrogate is None or len(history.searched) < least:
+    if surrogate is None or len(history.searched) < max(MIN_COMPLETED, _design_trials(strategy, problem)):
         return None
     from bomix.surrogates.determinism import deterministic
 
@@ -102,6 +99,14 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
             return _best_expected(problem, history, surrogate, seed=seed)
     except FitError:
         return None
+
+
+def _design_trials(strategy: Strategy, problem: Problem) -> int:
+    """Trials that a strategy proposes without looking at results."""
+    planned: Any = getattr(strategy, "design_trials", None)
+    if planned is not None:
+        return int(planned(problem))
+    return design_size(strategy.n_init, problem.space.dimension) if hasattr(strategy, "n_init") else 0
 
 
 def _best_expected(problem: Problem, history: History, surrogate: Any, *, seed: int) -> float:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from bomix.history import History
 from bomix.spec import BudgetSpec
 from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.regmix import RegMix
 from bomix.strategies.stopping import expected_improvement, why_stop
 from bomix.surrogates.gp import GP
+from bomix.surrogates.regressors import Ridge
 from bomix.trial import CONFIRM, Record, Result, Trial
 
 STEPS = BudgetSpec(improvement=0.1, patience=2)
@@ -65,3 +67,10 @@ def test_the_expectation_shrinks_as_the_search_goes_on_and_waits_for_the_design(
     early, late = (expected_improvement(here.problem, here.history(n), strategy, seed=0) for n in (5, 40))
     assert 0.0 < late < early
     assert expected_improvement(here.problem, here.history(5), strategy, seed=0) == early
+
+
+def test_a_design_that_takes_nearly_all_trials_is_waited_for(world):
+    here, strategy = world(), RegMix(surrogate=Ridge())
+    problem = replace(here.problem, budget=20)
+    assert expected_improvement(problem, here.history(18), strategy, seed=0) is None
+    assert expected_improvement(problem, here.history(19), strategy, seed=0) is not None
