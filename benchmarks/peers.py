@@ -88,7 +88,8 @@ class BoTorch(Recorded):
     def recommend(self) -> Mapping[str, Array]:
         from botorch.acquisition import PosteriorMean
 
-        return {POSTERIOR: self._maximised(PosteriorMean(self._model()[0]))}
+        model, X = self._model()
+        return {POSTERIOR: self._maximised(PosteriorMean(model), near=X)}
 
     def _model(self) -> tuple[Any, Any]:
         import torch
@@ -106,7 +107,8 @@ class BoTorch(Recorded):
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         return model, X
 
-    def _maximised(self, acquisition: Any) -> Array:
+    def _maximised(self, acquisition: Any, *, near: Any = None) -> Array:
+        """The best mixture from random starts and, where there are any, from the best of ``n x d`` mixtures."""
         import torch
         from botorch.optim import optimize_acqf
 
@@ -118,16 +120,30 @@ class BoTorch(Recorded):
             else {"inequality_constraints": [(columns, -ones, -1.0)]}
         )
         bounds = torch.stack([torch.zeros(inputs), torch.ones(inputs)]).double()
+        options = {"batch_limit": 5, "maxiter": 200, "seed": self.step_seed()}
         with quietly():
-            best, _ = optimize_acqf(
+            best, value = optimize_acqf(
                 acquisition,
                 bounds,
                 q=1,
                 num_restarts=self.restarts,
                 raw_samples=self.raw,
-                options={"batch_limit": 5, "maxiter": 200, "seed": self.step_seed()},
+                options=options,
                 **constraint,
             )
+            if near is not None:
+                with torch.no_grad():
+                    leaders = near[acquisition(near.unsqueeze(1)).topk(min(2, len(near))).indices].unsqueeze(1)
+                again, other = optimize_acqf(
+                    acquisition,
+                    bounds,
+                    q=1,
+                    num_restarts=len(leaders),
+                    batch_initial_conditions=leaders,
+                    options=options,
+                    **constraint,
+                )
+                best = again if other > value else best
         weights = best[0].numpy()
         return weights if self.free_all else np.append(weights, max(0.0, 1.0 - weights.sum()))
 

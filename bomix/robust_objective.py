@@ -168,8 +168,7 @@ class _OverReference(_OfMetrics):
     def _excess(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
         """``L_j - ref_j`` of the metrics that count, ``(...) x k``; NaN where there is no reference."""
         columns, names = self._counted(losses, metrics)
-        given = self.reference if isinstance(self.reference, Mapping) else {}
-        known = given if self.measured is None else self.measured
+        known = self.measured or {}
         reference = np.array([float(known.get(name, np.nan)) for name in names])
         excess: AnyArray = columns - constants(losses, reference)
         return excess

@@ -208,6 +208,9 @@ class StudySpec:
             kind = type(self.strategy).__name__
             what = f"{kind} has no surrogate that could expect an improvement; leave it out, or use 'bayesian'"
             faults.append(Fault("budget.improvement", what))
+        if self.budget.improvement is not None and hasattr(self.objective, "group_coefficients"):
+            what = "a trade-off improves by a volume, which has no unit; leave it out, or take another objective"
+            faults.append(Fault("budget.improvement", what))
         if self.trains_on_sources:
             faults += [
                 Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")

@@ -25,21 +25,21 @@ OBJECTIVES = {
     "worst": (Worst(), lambda L: L.max(-1)),
     "worst of two": (Worst(TWO), lambda L: L[..., 1:].max(-1)),
     "smooth": (SmoothMax(temperature=0.2), lambda L: 0.2 * np.log(np.exp(L / 0.2).mean(-1))),
-    "excess": (Excess(reference=REFERENCE), lambda L: (L - REF).max(-1)),
+    "excess": (Excess(reference=REFERENCE).with_reference(REFERENCE), lambda L: (L - REF).max(-1)),
     "smooth excess": (
-        Excess(reference=REFERENCE, combine="smooth", temperature=0.2),
+        Excess(reference=REFERENCE, combine="smooth", temperature=0.2).with_reference(REFERENCE),
         lambda L: 0.2 * np.log(np.exp((L - REF) / 0.2).mean(-1)),
     ),
     "positive excess": (
-        Excess(reference=REFERENCE, combine="mean_of_positive"),
+        Excess(reference=REFERENCE, combine="mean_of_positive").with_reference(REFERENCE),
         lambda L: np.maximum(L - REF, 0.0).mean(-1),
     ),
     "guardrail": (
-        Guardrail(reference=REFERENCE, margin=0.1, penalty=7.0),
+        Guardrail(reference=REFERENCE, margin=0.1, penalty=7.0).with_reference(REFERENCE),
         lambda L: L.mean(-1) + 7.0 * np.maximum(L - REF - 0.1, 0.0).sum(-1),
     ),
     "guardrail of one": (
-        Guardrail(("web",), reference={"web": 3.0}, base=WeightedMean({"code": 1.0})),
+        Guardrail(("web",), base=WeightedMean({"code": 1.0})).with_reference({"web": 3.0}),
         lambda L: L[..., 1] + 10.0 * np.maximum(L[..., 2] - 3.0, 0.0),
     ),
     "groups": (Groups({"a": TWO, "b": ("books",)}), lambda L: L[..., 1:].mean(-1) + L[..., 0]),
@@ -86,7 +86,7 @@ class TestEveryObjective:
         kind = registry.kind_of("objective", type(objective))
         assert registry.resolve("objective", kind) is type(objective)
         again, faults = config.build(type(objective), config.plain(objective))
-        assert (again, faults) == (objective, [])
+        assert (type(again), config.plain(again), faults) == (type(objective), config.plain(objective), [])
 
     def test_wrong_shapes_and_no_metrics_are_refused(self, objective, formula):
         with pytest.raises(BomixError, match="3 columns"):
@@ -127,13 +127,13 @@ def test_without_a_reference_the_value_is_not_a_number():
         assert np.isnan(objective(LOSSES, METRICS)).all()
         filled = objective.with_reference(REFERENCE)
         assert filled.needs_reference() is None
-        np.testing.assert_allclose(filled(LOSSES, METRICS), type(objective)(reference=REFERENCE)(LOSSES, METRICS))
+        np.testing.assert_allclose(filled(LOSSES, METRICS), type(objective)().with_reference(REFERENCE)(LOSSES, METRICS))
         assert objective.needs_reference() is not None
         assert "measured" not in config.plain(filled)
 
 
 def test_the_guardrail_says_whether_it_holds():
-    guard = Guardrail(reference=REFERENCE, margin=0.1)
+    guard = Guardrail(margin=0.1).with_reference(REFERENCE)
     losses = np.array([REF + 0.1 - 1e-9, REF + np.array([0.0, 0.11, 0.0]), REF + np.array([0.0, np.nan, 0.0])])
     assert guard.holds(losses, METRICS).tolist() == [True, False, False]
     assert guard.holds(torch.tensor(losses), METRICS).tolist() == [True, False, False]
@@ -145,7 +145,7 @@ def test_the_optimum_of_a_guardrail_obeys_it_where_the_mean_does_not():
     w = np.linspace(0.0, 1.0, 100_001)
     losses = np.stack([2.0 + np.exp(-4.0 * w), 2.0 + 0.3 * w, 2.0 + 0.2 * (1.0 - w)], axis=-1)
     reference = dict(zip(METRICS, losses[w == 0.5][0].tolist(), strict=True))
-    guard = Guardrail(reference=reference, margin=0.02)
+    guard = Guardrail(margin=0.02).with_reference(reference)
     free, bound = Mean()(losses, METRICS).argmin(), guard(losses, METRICS).argmin()
     kept = guard.holds(losses, METRICS)
     assert not kept[free]
@@ -184,3 +184,8 @@ def test_unknown_metrics_are_named_where_they_stand(objective, where):
     assert [fault.where for fault in objective.metric_faults(METRICS)] == where
     with pytest.raises(FaultsError, match="cod"):
         objective(LOSSES, METRICS)
+
+
+def test_a_reference_given_by_hand_counts_once_its_signs_are_turned():
+    """As every reference, it is filled in by `resolved`, which knows the directions."""
+    assert np.isnan(Excess(reference=REFERENCE)(LOSSES, METRICS)).all()

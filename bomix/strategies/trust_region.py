@@ -1,8 +1,8 @@
 """The state of trust regions, a fold over the record: nothing is remembered that the trials do not tell.
 
-A region is a box around its best trial, in square roots of weights: there a step of one size means as much for a rare
-domain as for a frequent one, and the box is one in the weights themselves. It grows after successes in a row, shrinks
-after failures in a row, and starts anew elsewhere once it is small [Eriksson2019]_.
+A region is a box around the best of its trials, in square roots of weights: there a step of one size means as much
+for a rare domain as for a frequent one, and the box is one in the weights themselves. It grows after successes in a
+row, shrinks after failures in a row, and starts anew elsewhere once it is small [Eriksson2019]_.
 
 References:
     [Eriksson2019] Scalable global optimization via local Bayesian optimization.
@@ -34,7 +34,7 @@ class Rules:
         successes: In a row, after which it doubles.
         failures: In a row, after which it halves.
         starts: Trials that start a region anew.
-        gain: A success is better than the best by this share of the best's size.
+        gain: A success is better than the best by this much, in the unit of the objective.
     """
 
     length: float
@@ -52,8 +52,8 @@ class Region:
 
     Attributes:
         length: Side of the box.
-        centre: The best trial's ``d`` weights; None before any.
-        best: Its objective.
+        trials: ``d`` weights of each of its trials since it started, the failed ones left out.
+        best: The lowest objective among them.
         successes: Trials in a row that were better than the best.
         failures: Trials in a row that were not.
         starting: Trials that still have to be spread over the space before the box counts.
@@ -61,7 +61,7 @@ class Region:
     """
 
     length: float
-    centre: tuple[float, ...] | None = None
+    trials: tuple[tuple[float, ...], ...] = ()
     best: float = math.inf
     successes: int = 0
     failures: int = 0
@@ -77,8 +77,10 @@ class Region:
             rules: How it moves.
             judged: Whether the region itself proposed it, so that it counts as success or failure.
         """
-        better = value < self.best - rules.gain * (abs(self.best) if math.isfinite(self.best) else 0.0)
-        moved = replace(self, centre=tuple(weights.tolist()), best=value) if value < self.best else self
+        better = value < self.best - rules.gain
+        moved = self
+        if not math.isnan(value):
+            moved = replace(self, trials=(*self.trials, tuple(weights.tolist())), best=min(self.best, value))
         if not judged:
             return replace(moved, starting=max(0, moved.starting - 1))
         successes, failures = (self.successes + 1, 0) if better else (0, self.failures + 1)
@@ -91,11 +93,8 @@ class Region:
             return Region(rules.length, starting=rules.starts, restarts=self.restarts + 1)
         return replace(moved, length=length, successes=successes, failures=failures)
 
-    def within(self, space: MixtureSpace) -> MixtureSpace:
-        """The part of a space that lies in the box; all of it before there is a centre."""
-        if self.centre is None or self.starting:
-            return space
-        centre = np.asarray(self.centre)
+    def within(self, space: MixtureSpace, centre: Array) -> MixtureSpace:
+        """The part of a space that lies in the box around ``d`` weights."""
         reach = self.length / math.sqrt(space.dimension)
         root = np.sqrt(np.maximum(centre, 0.0))
         # A trial may lie outside of the bounds, as imported runs do: the box then reaches back to them.
@@ -126,6 +125,8 @@ def fold(trials: Iterable[tuple[str, Array, float]], *, origin: str, count: int,
     for name, weights, value in trials:
         if name in owners:
             index, judged = owners[name]
+            if judged and regions[index].starting:
+                continue  # asked before the region started anew: it tells of the place that was left
         else:
             index, judged, dealt = dealt % count, False, dealt + 1
         regions[index] = regions[index].after(weights, value, rules=rules, judged=judged)

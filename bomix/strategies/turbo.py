@@ -15,6 +15,7 @@ import numpy as np
 
 from bomix.errors import Fault
 from bomix.protocols import Acquisition, Strategy, Surrogate
+from bomix.references import resolved
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.polytope import Array
     from bomix.problem import Problem
+    from bomix.space import MixtureSpace
+    from bomix.strategies.belief import Belief
 
 ORIGIN = "turbo"
 
@@ -52,7 +55,7 @@ class Turbo:
         failures: Trials in a row that must not be for it to halve; None takes as many as there are domains, at least
             4 and at most 20.
         restart: Trials of the design with which a region starts anew.
-        gain: Share of the best objective's size by which a trial must be better.
+        gain: How much better a success must be than the best, as a share of the design's standard deviation.
     """
 
     surrogate: Surrogate = GP()
@@ -66,7 +69,7 @@ class Turbo:
     successes: int = 3
     failures: int | None = None
     restart: int = 4
-    gain: float = 1e-3
+    gain: float = 0.01
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
@@ -79,6 +82,9 @@ class Turbo:
             )
         if not 0.0 <= self.gain < 1.0:
             found.append(Fault("gain", f"gain is {self.gain:g}; give a share from 0, below 1"))
+        if self.regions > 1 and getattr(self.acquisition, "joint", False):
+            what = f"'{self.acquisition.origin}' draws one function for all mixtures, regions are searched one by one"
+            found.append(Fault("regions", f"{what}; take 1, or another acquisition"))
         return found + need_faults(self.acquisition, self.surrogate)
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
@@ -87,14 +93,19 @@ class Turbo:
 
     def state(self, problem: Problem, history: History) -> tuple[Region, ...]:
         """The regions as the record tells them."""
+        trials = list(_trials(resolved(problem, history), history))
+        design = [value for origin, _, value in trials if not origin.startswith(ORIGIN) and not math.isnan(value)]
+        gain = self.gain * float(np.std(design)) if design else 0.0
         failures = self.failures or min(max(4, problem.space.dimension), 20)
-        rules = Rules(self.length, self.shortest, self.longest, self.successes, failures, self.restart, self.gain)
-        return fold(_trials(problem, history), origin=ORIGIN, count=self.regions, rules=rules)
+        rules = Rules(self.length, self.shortest, self.longest, self.successes, failures, self.restart, gain)
+        return fold(trials, origin=ORIGIN, count=self.regions, rules=rules)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
 
         def choose(problem: Problem, history: History) -> Candidate:
+            from bomix.strategies.candidates import is_among
+
             regions = self.state(problem, history)
             if (anew := _starting(regions, history)) is not None:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
@@ -102,15 +113,29 @@ class Turbo:
             belief = believe(problem, history, self.surrogate, seed=seed)
             seeds = draw_seeds(seed, history.n_asked, 3)
             offers = [
-                promise(belief, self.acquisition, self.surrogate, seeds=seeds, space=region.within(problem.space))
+                promise(belief, self.acquisition, self.surrogate, seeds=seeds, space=_part(region, belief))
                 for region in regions
             ]
             index = int(np.argmax([value for _, value in offers]))
             point = problem.space.snap(offers[index][0])
+            if is_among(point, belief.busy):  # what is snapped onto the bounds of the whole space may be on its way
+                (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
+                return candidate
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
         size = design_size(self.n_init, problem.space.dimension)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+
+def _part(region: Region, belief: Belief) -> MixtureSpace:
+    """The box around the trial of a region that is believed best, never the luckiest measurement."""
+    import torch
+
+    space = belief.problem.space
+    if not region.trials:
+        return space
+    trials = torch.tensor(region.trials, dtype=torch.float64)
+    return region.within(space, np.asarray(region.trials[int(belief.mean(trials).argmin())]))
 
 
 def _trials(problem: Problem, history: History) -> Iterator[tuple[str, Array, float]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, FitError
+from bomix.references import resolved
 from bomix.trial import CONFIRM, Candidate
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def take(
     from bomix.surrogates.determinism import deterministic
 
     candidates: list[Candidate] = []
+    problem = resolved(problem, history)
     for _ in range(q):
         candidate = None
         if not in_design(history, size):

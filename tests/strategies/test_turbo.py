@@ -5,6 +5,8 @@ import pytest
 
 from bomix.history import History
 from bomix.space import MixtureSpace
+from bomix.strategies.acquisition_lookahead import Thompson
+from bomix.strategies.belief import believe
 from bomix.strategies.embedded import Embedded
 from bomix.strategies.trust_region import Region, Rules, fold
 from bomix.strategies.turbo import Turbo
@@ -31,7 +33,7 @@ def test_successes_in_a_row_double_the_side_and_failures_halve_it():
     assert region_after(5.0, 6.0, 6.0, 4.0, 6.0, 6.0).length == 0.8, "a success starts the count of failures anew"
 
 
-def test_a_gain_below_the_share_is_a_failure_that_still_moves_the_centre():
+def test_a_gain_that_is_too_small_is_a_failure_that_still_counts_as_the_best():
     region = region_after(5.0, 4.999)
     assert (region.failures, region.best) == (1, 4.999)
 
@@ -47,10 +49,18 @@ def test_failed_trials_are_no_better():
 
 def test_a_region_that_is_small_starts_anew_and_forgets():
     region = region_after(1.0, *[2.0] * 20)
-    assert (region.restarts, region.starting, region.centre, region.length) == (1, 2, None, 0.8)
+    assert (region.restarts, region.starting, region.trials, region.length) == (1, 2, (), 0.8)
     trials = [("turbo_0", W, 1.0), *[("turbo_0", W, 2.0)] * 20, ("turbo_0_start", W, 9.0), ("turbo_0_start", W, 8.0)]
     begun = fold(trials, origin="turbo", count=1, rules=RULES)[0]
     assert (begun.starting, begun.best) == (0, 8.0)
+
+
+def test_what_was_on_its_way_when_a_region_started_anew_is_not_its():
+    rules = Rules(length=0.2, shortest=0.15, longest=1.6, successes=3, failures=1, starts=2, gain=1e-3)
+    late = np.array([0.5, 0.5])
+    trials = [("sobol", W, 1.0), ("turbo_0", W, 2.0), ("turbo_0", late, 1.1), *[("turbo_0_start", W, 5.0)] * 2]
+    (region,) = fold(trials, origin="turbo", count=1, rules=rules)
+    assert (region.best, region.successes, set(region.trials)) == (5.0, 0, {tuple(W)})
 
 
 def test_the_design_is_dealt_out_and_regions_keep_their_own():
@@ -63,7 +73,7 @@ def test_the_design_is_dealt_out_and_regions_keep_their_own():
 def test_the_box_holds_its_centre_and_is_one_in_square_roots(d):
     space = MixtureSpace([f"d{i:02d}" for i in range(d)], upper={"d00": 0.4})
     centre = space.sobol(1, seed=3)[0]
-    inner = Region(0.2, tuple(centre.tolist())).within(space)
+    inner = Region(0.2).within(space, centre)
     points = inner.sobol(64, seed=0)
     assert np.abs(np.sqrt(points) - np.sqrt(centre)).max() <= 0.2 / np.sqrt(d) + 1e-9
     np.testing.assert_allclose(inner.project(centre), centre, atol=1e-12)
@@ -76,7 +86,9 @@ def test_asks_lie_in_the_region_of_the_record(world):
     (region,) = strategy.state(here.problem, history)
     (candidate,) = strategy.ask(here.problem, history, 1, seed=0)
     assert candidate.origin == "turbo_0"
-    apart = np.abs(np.sqrt(here.problem.space.to_array(candidate.weights)) - np.sqrt(region.centre)).max()
+    believed = believe(here.problem, history, FAST, seed=0).ranked()[0]
+    assert tuple(believed) in region.trials
+    apart = np.abs(np.sqrt(here.problem.space.to_array(candidate.weights)) - np.sqrt(believed)).max()
     assert apart <= 0.1 / np.sqrt(4) + 1e-2  # weights below 1e-4 are put to zero
     best = min(here.problem.value(record.result.losses) for record in history.completed)
     assert region.best == best
@@ -107,3 +119,8 @@ def test_embedded_candidates_mix_a_few_mixtures(world):
 def test_sides_in_the_wrong_order_are_a_fault():
     assert [fault.where for fault in Turbo(length=2.0).faults()] == ["length"]
     assert [fault.where for fault in Turbo(regions=0, gain=1.0).faults()] == ["regions", "gain"]
+
+
+def test_one_draw_for_several_regions_is_refused():
+    assert [fault.where for fault in Turbo(acquisition=Thompson(), regions=2).faults()] == ["regions"]
+    assert Turbo(acquisition=Thompson()).faults() == []
