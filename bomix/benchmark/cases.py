@@ -94,7 +94,7 @@ GOALS: Mapping[str, Case] = {
     "100": Case(Synthetic(domains=100), 150, 60, (60, 90, 120)),
     "7-dolma": Case(Synthetic(family="dolma"), 112, 32, (32, 42, 52, 72, 92)),
 }
-"""The cases of the goals; ``7-dolma`` stands in for the first paper's hard case."""
+"""The main cases; ``7-dolma`` stands in for the hard case of [Lindenau]_."""
 
 _LAWS = ("exponential", "own_exponential", "bimix", "log_linear", "effective_power", "additive", "autoscale")
 
@@ -117,7 +117,7 @@ CASES: Mapping[str, Case] = {
     **{f"{domains}-vertex-noise": _plain("exponential_power", domains, vertex_noise=5.0) for domains in (7, 20)},
     "7-tilted": _plain("exponential_power", 7, tilt=0.5),
 }
-"""Name to case: the goals, every law of the core, and what else mixtures are known for."""
+"""Name to case: the main ones, every law of the core, and what else mixtures are known for."""
 
 SMOKE: Mapping[str, Case] = {
     "smoke-3": Case(Synthetic(domains=3, useless=1), 14, 8, (8,)),

@@ -101,7 +101,7 @@ def exponential_power(rng: np.random.Generator, d: int, own: Integers) -> Expone
 class Steep:
     """``L_j = c_j + k_j exp(-t_j w_j) + h_j exp(-w_j / tau_j)``: log-linear in the own weight above a few per cent.
 
-    Below, the loss rises steeply, as the first paper [Lindenau]_ found for two domains: between the two rises lies a
+    Below, the loss rises steeply, as [Lindenau]_ found for two domains: between the two rises lies a
     wide, nearly flat valley.
 
     Attributes:
@@ -136,14 +136,14 @@ class Steep:
 
 
 def steep(rng: np.random.Generator, d: int, own: Integers) -> Steep:
-    """Two-domain curves of the first paper, for any number: ``t`` in U(1, 5), ``tau`` log-uniform in 0.005-0.03."""
+    """Two-domain curves of [Lindenau]_, for any number: ``t`` in U(1, 5), ``tau`` log-uniform in 0.005-0.03."""
     m = len(own)
     c, k, t = rng.uniform(2.0, 3.5, m), rng.uniform(1.0, 2.0, m), rng.uniform(1.0, 5.0, m)
     return Steep(c, k, t, rng.uniform(0.3, 1.5, m), np.exp(rng.uniform(np.log(0.005), np.log(0.03), m)), own)
 
 
 DOLMA = ("books", "c4", "cc", "pes2o", "reddit", "stack", "wiki")
-"""The seven domains of the first paper."""
+"""The seven domains of [Lindenau]_."""
 
 _DOLMA_K = (1.3, 1.6, 2.05, 1.45, 0.55, 2.3, 1.4)
 _DOLMA_T = (8.4, 4.5, 2.85, 3.65, 3.45, 5.05, 5.0)
@@ -152,7 +152,7 @@ _DOLMA_TAU = 0.0145
 
 
 def dolma(rng: np.random.Generator, d: int, own: Integers) -> Steep:
-    """A stand-in for the first paper's losses of seven domains of Dolma at 25M parameters [Lindenau]_.
+    """A stand-in for the losses of seven domains of Dolma at 25M parameters in [Lindenau]_.
 
     The paper prints neither a formula nor a table of them. For five domains ``k``, ``t``, ``h`` and ``tau`` are fitted
     to the average log-perplexities of its seven mixtures in Tables I and III (within 0.034) and to how far the best of

@@ -13,6 +13,8 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.distributions import MultivariateNormal
 
+from bomix.surrogates.joint import mean_at
+
 if TYPE_CHECKING:
     from botorch.acquisition.objective import MCAcquisitionObjective
     from botorch.models.model import Model
@@ -106,6 +108,9 @@ class Aggregate:
     def mean(self, model: Model, X: Tensor) -> Tensor:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; less is better."""
         with torch.no_grad():
+            if self.coefficients is not None:
+                # Without the variances, which cost as much as a fit where trials and metrics are many.
+                return mean_at(model, X) @ X.new_tensor(self.coefficients)
             return torch.as_tensor(self.posterior(model, X.unsqueeze(-2)).mean).flatten()
 
     def spread(self, model: Model, X: Tensor, *, noise: bool = False) -> tuple[Tensor, Tensor]:
