@@ -203,7 +203,8 @@ class StudySpec:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
-        able = any(getattr(self.strategy, name, None) is not None for name in ("expected_improvement", "surrogate"))
+        has = any(getattr(self.strategy, name, None) is not None for name in ("expected_improvement", "surrogate"))
+        able = getattr(self.strategy, "expects", has)
         if self.budget.improvement is not None and not able:
             kind = type(self.strategy).__name__
             what = f"{kind} has no surrogate that could expect an improvement; leave it out, or use 'bayesian'"

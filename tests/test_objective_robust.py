@@ -127,7 +127,9 @@ def test_without_a_reference_the_value_is_not_a_number():
         assert np.isnan(objective(LOSSES, METRICS)).all()
         filled = objective.with_reference(REFERENCE)
         assert filled.needs_reference() is None
-        np.testing.assert_allclose(filled(LOSSES, METRICS), type(objective)().with_reference(REFERENCE)(LOSSES, METRICS))
+        np.testing.assert_allclose(
+            filled(LOSSES, METRICS), type(objective)().with_reference(REFERENCE)(LOSSES, METRICS)
+        )
         assert objective.needs_reference() is not None
         assert "measured" not in config.plain(filled)
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 
-from bomix.errors import Fault, did_you_mean, raise_faults
+from bomix.errors import raise_faults
 from bomix.laws import formulas
+from bomix.laws.own import own_faults
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,19 +50,9 @@ def own_domains(domains: Sequence[str], metrics: Sequence[str], mapping: Mapping
     Raises:
         FaultsError: The mapping names a metric or a domain that is not there.
     """
-    mapping = mapping or {}
-    faults = [
-        Fault(f"own.{metric}", f"unknown metric '{metric}'{did_you_mean(metric, metrics)}")
-        for metric in mapping
-        if metric not in metrics
-    ]
-    faults += [
-        Fault(f"own.{metric}", f"unknown domain '{domain}'{did_you_mean(domain, domains)}")
-        for metric, domain in mapping.items()
-        if domain not in domains
-    ]
+    faults = own_faults(mapping, domains, metrics)
     raise_faults(faults, "the own domains of the metrics cannot be found")
-    column = {name: index for index, name in enumerate(domains)}
+    mapping, column = mapping or {}, {name: index for index, name in enumerate(domains)}
     return torch.tensor([column.get(mapping.get(name, name), NO_DOMAIN) for name in metrics], dtype=torch.long)
 
 

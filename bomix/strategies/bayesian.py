@@ -19,6 +19,7 @@ from bomix.strategies.search import (
     need_faults,
     pool_faults,
     read_pool,
+    surrogate_faults,
 )
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
@@ -65,12 +66,15 @@ class Bayesian:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs, the pool."""
-        found = acquisition_faults(self.acquisition, problem) + design_faults(self.design, problem)
+        found = acquisition_faults(self.acquisition, problem) + surrogate_faults(self.surrogate, problem)
+        found += design_faults(self.design, problem)
         return found + ([] if self.pool is None else pool_faults(self.pool, problem))
 
     def relative_to(self, folder: Path) -> Bayesian:
-        """The same with the pool's path taken from a study's folder."""
-        return self if self.pool is None else dataclasses.replace(self, pool=str(folder / self.pool))
+        """The same with the pool's path, and those of the design, taken from a study's folder."""
+        relative = getattr(self.design, "relative_to", None)
+        design = self.design if relative is None else relative(folder)
+        return dataclasses.replace(self, design=design, pool=None if self.pool is None else str(folder / self.pool))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""

@@ -20,7 +20,7 @@ from bomix.space import MixtureSpace
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.search import acquisition_faults, built, design_faults, need_faults
+from bomix.strategies.search import acquisition_faults, built, design_faults, free, need_faults, surrogate_faults
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
 from bomix.trial import Candidate
@@ -57,12 +57,13 @@ class Embedded:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
-        counts = [*count_faults(n_init=self.n_init), *count_faults(2, corners=self.corners)]
+        counts = [*count_faults(n_init=self.n_init), *count_faults(3, corners=self.corners)]
         return counts + need_faults(self.acquisition, self.surrogate)
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        return acquisition_faults(self.acquisition, problem) + design_faults(self.design, problem)
+        found = acquisition_faults(self.acquisition, problem) + surrogate_faults(self.surrogate, problem)
+        return found + design_faults(self.design, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
@@ -80,31 +81,23 @@ class Embedded:
         """The ``d`` weights of the best mixture of ``e x d`` corners that is not on its way already."""
         import torch
 
-        from bomix.strategies.candidates import is_among, optimize
+        from bomix.strategies.candidates import optimize
 
         acquisition, onto = built(belief, self.acquisition, seeds[1]), torch.as_tensor(corners)
-        shares = MixtureSpace([f"corner_{index:03d}" for index in range(len(corners))])
-        avoid = np.empty((0, len(corners)))
-        for _ in range(len(belief.busy) + 1):
-            found = optimize(
-                lambda X: acquisition(X @ onto),
-                shares,
-                seed=seeds[2],
-                near=np.eye(len(corners))[:2],
-                avoid=avoid,
-                gradients=getattr(self.surrogate, "differentiable", False),
-                joint=getattr(self.acquisition, "joint", False),
-            )
-            point = belief.problem.space.snap(found @ corners)
-            if not is_among(point, belief.busy):
-                break
-            avoid = np.concatenate([avoid, found[None]])
-        return np.asarray(point)
+        found = optimize(
+            lambda X: acquisition(X @ onto),
+            MixtureSpace([f"corner_{index:03d}" for index in range(len(corners))]),
+            seed=seeds[2],
+            near=np.eye(len(corners))[:2],
+            gradients=getattr(self.surrogate, "differentiable", False),
+            joint=getattr(self.acquisition, "joint", False),
+        )
+        return free(belief.problem.space.snap(found @ corners), belief, seed=seeds[2])
 
 
 def _corners(belief: Belief, count: int, seed: int) -> Array:
     """``e x d`` mixtures of the space."""
     space, rng = belief.problem.space, np.random.default_rng(seed)
-    known = np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]])
-    drawn = rng.dirichlet(np.full(space.dimension, _SPARSE), size=max(count - len(known), 0))
-    return np.concatenate([known, space.project(drawn)])[:count]
+    known = np.unique(np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]]), axis=0)
+    drawn = rng.dirichlet(np.full(space.dimension, _SPARSE), size=count - len(known))
+    return np.concatenate([known, space.project(drawn)])

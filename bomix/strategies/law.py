@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bomix.errors import Fault
+from bomix.laws.own import own_faults
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.belief import Belief, believe, draw_seeds
 from bomix.strategies.design import Sobol
@@ -57,7 +58,8 @@ class Law:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
-        return design_faults(self.design, problem)
+        own = own_faults(self.own, problem.space.domains, problem.metric_names)
+        return own + design_faults(self.design, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""

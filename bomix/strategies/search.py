@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import BomixError, Fault
+import numpy as np
+
+from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.laws.own import own_faults
 from bomix.strategies.acquisition import objective_faults
+
+_OTHERS = 64
+
+logger = logging.getLogger(__name__)
 
 HEAVY = 5_000_000
 """Entries of all metrics' factors above which a variance costs so much that the search is shorter."""
@@ -77,11 +85,18 @@ def promise(
 
 
 def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
-    """The mixture of an ``n x d`` pool most worth trying; none that was asked for before while others are left."""
-    from bomix.strategies.candidates import best_of
+    """The mixture of an ``n x d`` pool most worth trying; none that was asked for before while others are left.
 
+    Once the pool is used up its mixtures are tried again, none that is on its way while others are not.
+    """
+    from bomix.strategies.candidates import best_of, is_among
+
+    left = np.array([not is_among(point, belief.asked) for point in pool])
+    if not left.any():
+        logger.warning("the pool of %d mixtures is used up; the best of them are tried again", len(pool))
+        left = np.array([not is_among(point, belief.busy) for point in pool])
     joint = getattr(acquisition, "joint", False)
-    return best_of(built(belief, acquisition, seed), pool, avoid=belief.asked, joint=joint)
+    return best_of(built(belief, acquisition, seed), pool[left] if left.any() else pool, joint=joint)
 
 
 def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
@@ -109,23 +124,52 @@ def design_faults(design: Strategy, problem: Problem) -> list[Fault]:
     return [Fault(f"design.{fault.where}" if fault.where else "design", fault.what) for fault in found]
 
 
+def surrogate_faults(surrogate: Surrogate | None, problem: Problem) -> list[Fault]:
+    """Names in a surrogate, or in its mean, that the study does not have."""
+    found = []
+    for where, part in (("surrogate", surrogate), ("surrogate.mean", getattr(surrogate, "mean", None))):
+        faults = own_faults(getattr(part, "own", None), problem.space.domains, problem.metric_names)
+        found += [Fault(f"{where}.{fault.where}", fault.what) for fault in faults]
+    return found
+
+
+def free(point: Array, belief: Belief, *, seed: int) -> Array:
+    """The ``d`` weights, or some of the space that are on nobody's way, where these are."""
+    from bomix.strategies.candidates import is_among
+
+    if not is_among(point, belief.busy):
+        return point
+    space = belief.problem.space
+    others = space.snap(space.sobol(_OTHERS, seed=seed))
+    return next((np.asarray(other) for other in others if not is_among(other, belief.busy)), point)
+
+
 def read_pool(path: str, space: MixtureSpace) -> Array:
-    """The ``n x d`` mixtures of a CSV file.
+    """The ``n x d`` mixtures of a CSV file, each once.
 
     Raises:
-        BomixError: What is wrong with it.
+        FaultsError: Everything that is wrong with it, mixtures outside of the bounds included.
     """
     from bomix.io.tables import read_mixtures
 
-    return space.snap(space.to_arrays(read_mixtures(Path(path), space).weights), threshold=0.0)
+    given = read_mixtures(Path(path), space)
+    faults = [
+        Fault(f"{path}:{row.line}", fault.what)
+        for row, weights in zip(given.table.rows, given.weights, strict=True)
+        for fault in space.faults_of(weights)
+    ]
+    faults += [] if given.weights else [Fault(path, "the pool has no mixture")]
+    raise_faults(faults, "the pool cannot be used:")
+    return np.unique(space.project(space.to_arrays(given.weights)), axis=0)
 
 
 def pool_faults(path: str, problem: Problem) -> list[Fault]:
     """What is wrong with a pool."""
     try:
-        return [] if len(read_pool(path, problem.space)) else [Fault("pool", f"{path} has no mixture")]
-    except (BomixError, OSError) as error:
-        return [Fault("pool", str(error))]
+        read_pool(path, problem.space)
+    except FaultsError as error:
+        return [Fault("pool", f"{fault.where}: {fault.what}") for fault in error.faults]
+    return []
 
 
 def built(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:

@@ -57,6 +57,11 @@ class Sequence:
         return next((surrogate for surrogate in reversed(found) if surrogate is not None), None)
 
     @property
+    def expects(self) -> bool:
+        """Whether some strategy can say what improvement it expects."""
+        return self.surrogate is not None
+
+    @property
     def repeats(self) -> bool:
         """Whether some strategy proposes what is pending already."""
         return any(getattr(step.strategy, "repeats", False) for step in self.steps)

@@ -6,9 +6,12 @@ import math
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bomix.errors import FitError
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
+from bomix.strategies.search import read_pool
 from bomix.strategies.turns import MIN_COMPLETED, design_size
 from bomix.trial import CONFIRM, Record, Status
 
@@ -96,7 +99,7 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
 
     try:
         with deterministic():
-            return _best_expected(problem, history, surrogate, seed=seed)
+            return _best_expected(problem, history, strategy, seed=seed)
     except FitError:
         return None
 
@@ -109,26 +112,30 @@ def _design_trials(strategy: Strategy, problem: Problem) -> int:
     return design_size(strategy.n_init, problem.space.dimension) if hasattr(strategy, "n_init") else 0
 
 
-def _best_expected(problem: Problem, history: History, surrogate: Any, *, seed: int) -> float:
-    import torch
+def _best_expected(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float:
+    from bomix.strategies.candidates import Search, best_of, is_among, optimize, value_at
 
-    from bomix.strategies.candidates import Search, optimize
+    surrogate: Any = getattr(strategy, "surrogate", None)
 
     _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
     belief = believe(problem, history, surrogate, seed=seed)
     acquisition = LogEI().build(
         belief.model, belief.aggregate, X_observed=belief.data.X, X_pending=None, seed=build_seed
     )
+    if (file := getattr(strategy, "pool", None)) is not None:
+        # What is left of the pool, and nothing once it is used up.
+        left = [point for point in read_pool(file, problem.space) if not is_among(point, belief.asked)]
+        return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     best = optimize(
         acquisition,
         problem.space,
         seed=search_seed,
         near=belief.ranked(),
+        avoid=belief.busy,
         search=Search(),
         gradients=getattr(surrogate, "differentiable", False),
     )
-    with torch.no_grad():
-        return math.exp(float(acquisition(torch.as_tensor(best)[None, None])))
+    return math.exp(value_at(acquisition, best))
 
 
 def _counts(record: Record) -> bool:

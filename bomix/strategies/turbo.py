@@ -19,7 +19,14 @@ from bomix.references import resolved
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.search import acquisition_faults, design_faults, need_faults, promise
+from bomix.strategies.search import (
+    acquisition_faults,
+    design_faults,
+    free,
+    need_faults,
+    promise,
+    surrogate_faults,
+)
 from bomix.strategies.trust_region import NEW, Region, Rules, fold
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
@@ -89,7 +96,8 @@ class Turbo:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        return acquisition_faults(self.acquisition, problem) + design_faults(self.design, problem)
+        found = acquisition_faults(self.acquisition, problem) + surrogate_faults(self.surrogate, problem)
+        return found + design_faults(self.design, problem)
 
     def state(self, problem: Problem, history: History) -> tuple[Region, ...]:
         """The regions as the record tells them."""
@@ -104,8 +112,6 @@ class Turbo:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
 
         def choose(problem: Problem, history: History) -> Candidate:
-            from bomix.strategies.candidates import is_among
-
             regions = self.state(problem, history)
             if (anew := _starting(regions, history)) is not None:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
@@ -117,10 +123,8 @@ class Turbo:
                 for region in regions
             ]
             index = int(np.argmax([value for _, value in offers]))
-            point = problem.space.snap(offers[index][0])
-            if is_among(point, belief.busy):  # what is snapped onto the bounds of the whole space may be on its way
-                (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
-                return candidate
+            # What is snapped onto the bounds of the whole space may be on its way already.
+            point = free(problem.space.snap(offers[index][0]), belief, seed=seeds[2])
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
         size = design_size(self.n_init, problem.space.dimension)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bomix.errors import Fault, FitError
-from bomix.references import resolved
-from bomix.trial import CONFIRM, Candidate
+from bomix.errors import Fault, FitError, StudyError
+from bomix.references import SAME_ANCHOR, missing_reference, resolved
+from bomix.trial import CONFIRM, Candidate, Status, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Choose = Callable[[Problem, History], Candidate]
 
+_ATTEMPTS = 3
 MIN_COMPLETED = 2
 """Completed trials before anything is fitted."""
 
@@ -48,14 +49,17 @@ def take(
         size: How many of them, imported runs counted.
         choose: The next candidate of a record that is long enough.
         seed: The study's.
+
+    Raises:
+        StudyError: The runs of the mixture that the objective compares with keep failing.
     """
     from bomix.surrogates.determinism import deterministic
 
     candidates: list[Candidate] = []
     problem = resolved(problem, history)
     for _ in range(q):
-        candidate = None
-        if not in_design(history, size):
+        candidate = _reference(problem, history)
+        if candidate is None and not in_design(history, size):
             try:
                 with deterministic():
                     candidate = choose(problem, history)
@@ -65,6 +69,25 @@ def take(
         history = history.with_pending([candidate])
         candidates.append(candidate)
     return candidates
+
+
+def _reference(problem: Problem, history: History) -> Candidate | None:
+    """The mixture that the objective compares with, where no run of it has come back whole or is on its way."""
+    anchor = missing_reference(problem)
+    if anchor is None:
+        return None
+    anchors = problem.anchors()
+    origin = anchor if anchor in anchors else "uniform"
+    weights = anchors[origin]
+    runs = [r for r in history.records if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
+    if any(record.status is Status.PENDING for record in runs):
+        return None
+    if len(runs) >= _ATTEMPTS:
+        raise StudyError(
+            f"the objective compares with the {anchor} mixture, and {len(runs)} runs of it failed or lack a metric "
+            "that counts; mend the training, import a run, or give the losses by hand (objective.reference)"
+        )
+    return Candidate(weights, origin)
 
 
 def count_faults(least: int = 0, **counts: int | None) -> list[Fault]:

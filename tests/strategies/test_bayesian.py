@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 
 from bomix import registry
+from bomix.errors import StudyError
 from bomix.history import History
+from bomix.robust_objective import Excess
 from bomix.spec import DomainSpec
 from bomix.strategies.acquisition import UCB
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.design import Sobol
+from bomix.strategies.law import Law
 from bomix.strategies.recommendation import recommend
 from bomix.strategies.turns import design_size
 from bomix.study import Study
 from bomix.surrogates.gp import GP
+from bomix.surrogates.law import LawRegression
 from bomix.trial import CONFIRM, IMPORTED, Failure, Record, Trial
 
 FAST = Bayesian(n_init=4, raw=64, starts=4)
@@ -179,3 +183,45 @@ def test_a_space_that_is_a_single_point_is_asked_for_that_point(upper):
     for _ in range(7):
         study.tell(study.ask(), {"loss": 2.0})
     assert study.recommend().weights == dict.fromkeys(domains, upper)
+
+
+def pooled(tmp_path, rows):
+    (tmp_path / "pool.csv").write_text("books,code,maths,web\n" + "".join(f"{row}\n" for row in rows))
+    return replace(FAST, n_init=2, pool=str(tmp_path / "pool.csv"))
+
+
+def test_only_mixtures_of_a_pool_are_proposed_and_each_once_while_others_are_left(world, tmp_path, caplog):
+    rows = ["0.25,0.25,0.25,0.25", "0.1,0.2,0.3,0.4", "0.1,0.2,0.3,0.4", "0,0,0.5,0.5"]
+    here, strategy = world(), pooled(tmp_path, rows)
+    candidates = strategy.ask(here.problem, here.history(5), 3, seed=0)
+    asked = {tuple(round(share, 9) for share in candidate.weights.values()) for candidate in candidates}
+    assert asked == {tuple(map(float, row.split(","))) for row in rows}
+    assert "used up" not in caplog.text
+    strategy.ask(here.problem, here.history(5).with_pending(candidates), 1, seed=0)
+    assert "the pool of 3 mixtures is used up" in caplog.text
+
+
+def test_a_pool_with_mixtures_outside_of_the_bounds_is_a_fault_with_its_line(world, tmp_path):
+    here = world(upper={"web": 0.3})
+    (fault,) = pooled(tmp_path, ["0.25,0.25,0.25,0.25", "0.1,0.2,0.3,0.4"]).problem_faults(here.problem)
+    assert fault.where == "pool"
+    assert "pool.csv:3" in fault.what
+    assert "upper bound" in fault.what
+
+
+def test_a_reference_that_failed_is_tried_again_and_at_last_given_up(world):
+    here = world(objective=Excess())
+    history = History()
+    for attempt in range(3):
+        (candidate,) = replace(FAST, design=Sobol(anchors=False)).ask(here.problem, history, 1, seed=0)
+        assert candidate.origin == "uniform"
+        history = history.with_record(Record(Trial(attempt, candidate.weights, attempt, "uniform"), Failure("oom")))
+    with pytest.raises(StudyError, match=r"objective\.reference"):
+        FAST.ask(here.problem, history, 1, seed=0)
+
+
+def test_names_that_a_surrogate_does_not_find_are_faults_before_the_first_trial(world):
+    here = world()
+    wrong = replace(FAST, surrogate=LawRegression(own={"m0": "wab"}))
+    assert [fault.where for fault in wrong.problem_faults(here.problem)] == ["surrogate.own.m0"]
+    assert [fault.where for fault in Law(own={"m9": "web"}).problem_faults(here.problem)] == ["own.m9"]

@@ -124,3 +124,11 @@ def test_sides_in_the_wrong_order_are_a_fault():
 def test_one_draw_for_several_regions_is_refused():
     assert [fault.where for fault in Turbo(acquisition=Thompson(), regions=2).faults()] == ["regions"]
     assert Turbo(acquisition=Thompson()).faults() == []
+
+
+def test_gaps_below_a_least_weight_do_not_make_a_pending_mixture_come_again(world):
+    here = world(at_least={"web": 0.5, "code": 0.3})
+    candidates = Turbo(surrogate=FAST, n_init=3, length=0.4).ask(here.problem, here.history(4), 4, seed=0)
+    points = here.problem.space.to_arrays([candidate.weights for candidate in candidates])
+    assert {candidate.origin for candidate in candidates} == {"turbo_0"}
+    assert np.abs(points[:, None] - points).max(-1)[~np.eye(4, dtype=bool)].min() > 1e-6
