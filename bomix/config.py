@@ -275,7 +275,10 @@ def _named(hint: Any) -> str:
         return names[hint]
     if typing.get_origin(hint) is Literal:
         return " or ".join(map(repr, typing.get_args(hint)))
-    return "a mapping" if dataclasses.is_dataclass(hint) else str(hint)
+    origin = typing.get_origin(hint)
+    if origin in (tuple, list):
+        return "a list"
+    return "a mapping" if dataclasses.is_dataclass(hint) or origin in (Mapping, dict) else str(hint)
 
 
 def _shown(data: Any) -> str:

@@ -8,6 +8,9 @@ stays what it is while the runs come in, and asking for the same round again fin
 run that had a say in that mixture was trained on them. Afterwards its runs are observations like others, which the
 next ask and the next recommendation learn from; the next trial of the search that comes back ends the round, and the
 next round has seeds of its own.
+
+A seed on which a run failed compares with nothing. The next time the round is asked for, a fresh seed takes its place
+for all mixtures.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bomix.trial import CONFIRM, Candidate, Record, Weights, same_mixture
+from bomix.trial import CONFIRM, Candidate, Record, Status, Weights, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -50,14 +53,17 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """``holds`` where the whole interval is below zero, ``does not hold`` where the mean is above."""
-        if self.mean > 0:
-            return "does not hold"
-        return "holds" if self.interval[1] < 0 else "undecided"
+        """``holds`` where the whole interval is below zero, ``does not hold`` where the whole interval is above."""
+        low, high = self.interval
+        if high < 0:
+            return "holds"
+        return "does not hold" if low > 0 else "undecided"
 
 
 def confirming_trials(study: Study, seeds: int) -> list[Record]:
     """The trials of the present round of confirmations, ended or not; new ones are recorded as pending.
+
+    None of them has failed: seeds on which a run did are replaced, so a call adds at most ``seeds`` seeds.
 
     Args:
         study: At least one trial has completed.
@@ -65,9 +71,10 @@ def confirming_trials(study: Study, seeds: int) -> list[Record]:
     """
     history = study.history
     weights = study.to_confirm()
-    first = min(_seeds_of(history, weights), default=fresh_seed(study.spec.seed, history))
+    kept = sorted(_seeds_of(history, weights) - failed_seeds(history))[:seeds]
+    fresh = fresh_seed(study.spec.seed, history)
     found = {}
-    for seed in range(first, first + seeds):
+    for seed in (*kept, *range(fresh, fresh + seeds - len(kept))):
         for mixture in (weights, *study.problem.anchors().values()):
             record = confirming_trial(study, mixture, seed)
             found[record.trial.id] = record
@@ -87,6 +94,11 @@ def fresh_seed(study_seed: int, history: History) -> int:
     """The first seed that no confirming trial was trained on."""
     taken = [record.trial.seed for record in history.records if record.trial.origin == CONFIRM]
     return max(taken, default=study_seed + SEED_OFFSET - 1) + 1
+
+
+def failed_seeds(history: History) -> set[int]:
+    """The seeds of the present round of confirmations on which a run failed."""
+    return {record.trial.seed for record in history.confirming if record.status is Status.FAILED}
 
 
 def compare(problem: Problem, history: History, weights: Weights) -> tuple[Comparison, ...]:

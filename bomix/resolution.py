@@ -81,9 +81,18 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
         measure: Ask the evaluator even where ``resolved.json`` holds an earlier answer.
 
     Raises:
-        FaultsError: Everything that is wrong with the inputs.
+        FaultsError: Everything that is wrong with the inputs, with its lines where there is a study file.
         StoreError: Something frozen changed since the first trial.
     """
+    try:
+        return _resolve(spec, store, measure=measure)
+    except FaultsError as error:
+        if isinstance(store, FolderStore) and (file := store.folder / STUDY_FILE).is_file():
+            raise studyfile.located(error.faults, spec, file) from error
+        raise
+
+
+def _resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
     earlier = store.resolved() if isinstance(store, FolderStore) else None
     before = None
     # A trial that failed or is pending has no loss that anything must be comparable with.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bomix import config
-from bomix.errors import ConfigError, Fault, raise_faults
+from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.spec import StudySpec
 
 _LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
@@ -34,6 +34,28 @@ def load(path: Path) -> StudySpec:
     raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
     assert spec is not None
     return spec
+
+
+def located(faults: Sequence[Fault], spec: StudySpec, path: Path) -> FaultsError:
+    """What is wrong with a study that was read from a file, as far as the file still says it, with the lines.
+
+    Args:
+        faults: Found after reading: they need what the evaluator measures.
+        spec: The study.
+        path: The file.
+
+    Returns:
+        The error to raise.
+    """
+    said, (_, lines, _) = load(path), _parse(path.read_text(encoding="utf-8"), path)
+    unchanged = [getattr(said, _key(fault), None) == getattr(spec, _key(fault), None) for fault in faults]
+    found = [_located(fault, lines) if same else fault for fault, same in zip(faults, unchanged, strict=True)]
+    return FaultsError(found, f"{path} has {_count(len(found))}:")
+
+
+def _key(fault: Fault) -> str:
+    """The key of a study file that a fault is below."""
+    return re.split(r"[.\[]", fault.where, maxsplit=1)[0]
 
 
 def _parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:

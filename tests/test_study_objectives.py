@@ -77,14 +77,14 @@ def test_asks_predicts_recommends_confirms_and_sums_up(objective, capsys):
     assert "objective" in capsys.readouterr().out
 
 
-def test_before_the_reference_is_measured_the_design_goes_on():
+def test_a_reference_that_is_missing_is_measured_first_and_the_design_goes_on_meanwhile():
     strategy = Bayesian(surrogate=GP(draws=0), n_init=0, design=Sobol(anchors=False))
     study = Study(DOMAINS, DOMAINS, objective=Excess(), strategy=strategy)
     rng = np.random.default_rng(0)
     for weights in rng.dirichlet(np.ones(3), size=4):
         mixture = dict(zip(DOMAINS, weights.tolist(), strict=True))
         study.add(mixture, dict.fromkeys(DOMAINS, float(2.0 + weights @ weights)))
-    assert study.ask().origin == "sobol"
+    assert [study.ask().origin, study.ask().origin] == ["uniform", "sobol"]
     with pytest.raises(FitError, match="uniform mixture"):
         study.recommend()
     study.add(dict.fromkeys(DOMAINS, 1 / 3), dict.fromkeys(DOMAINS, 2.4))

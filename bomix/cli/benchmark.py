@@ -88,13 +88,15 @@ def parsed_seeds(text: str) -> tuple[int, ...]:
     """``7``, ``3-5`` or ``1,4,10-19`` as seeds.
 
     Raises:
-        ConfigError: The text is something else.
+        ConfigError: The text is something else, or a range without a seed.
     """
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ConfigError(f"--seeds: '{text}' is not like 7, 3-5 or 1,4,10-19")
+        if dash and int(last) < int(first):
+            raise ConfigError(f"--seeds: '{part.strip()}' has no seed, as {first} is above {last}; turn it around")
         found += range(int(first), int(last or first) + 1)
     return tuple(dict.fromkeys(found))
 
@@ -103,7 +105,7 @@ def _chosen(known: Mapping[str, T], names: Sequence[str], what: str) -> dict[str
     """Entries by name, in the order of the names."""
     for name in names:
         if name not in known:
-            raise ConfigError(f"unknown {what} '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+            raise ConfigError(f"unknown {what} '{name}'{did_you_mean(name, known)} (`--list` shows all {len(known)})")
     return {name: known[name] for name in names}
 
 

@@ -12,7 +12,7 @@ import click
 
 from bomix.cli.options import log_to_stderr, study_argument
 from bomix.io import lock
-from bomix.trial import Status
+from bomix.trial import CONFIRM, IMPORTED, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +55,13 @@ def status(study: Path, as_json: bool) -> None:
         click.echo(json.dumps(state, indent=1))
         return
     from bomix.cli import tables
+    from bomix.cli.watch import done_of
 
+    others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
+    unconfirmed = f" ({', '.join(f'{count} more {key}' for key, count in others.items())})" if others else ""
     click.echo(
-        f"{state['completed']} of {state['budget']} trials completed, {state['pending']} pending, "
-        f"{state['failed']} failed, {state['imported']} imported, {state['confirming']} confirming"
+        f"{done_of(state['completed'], state['budget'], 'trials completed')}, {state['pending']} pending, "
+        f"{state['failed']} failed, {state['imported']} imported, {state['confirming']} confirming{unconfirmed}"
     )
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
@@ -107,12 +110,15 @@ def _state(study: Study) -> dict[str, Any]:
     history = study.history
     stands = [record.status for record in history.asked]
     counts = {str(status): stands.count(status) for status in Status}
+    confirming = [record.status for record in history.records if record.trial.origin == CONFIRM]
     holder = lock.read(study.folder) if study.folder is not None else None
     return {
         "budget": study.spec.budget.trials,
         **counts,
-        "imported": sum(record.trial.origin == "imported" for record in history.records),
-        "confirming": sum(record.trial.origin == "confirm" for record in history.records),
+        "imported": sum(record.trial.origin == IMPORTED for record in history.records),
+        "confirming": confirming.count(Status.COMPLETED),
+        "confirming_pending": confirming.count(Status.PENDING),
+        "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
         "driver": _driver(holder),
         "trials": [

@@ -47,7 +47,8 @@ def show_summary(study: Study, best: Recommendation) -> None:
     comparisons = compare(problem, history, judged)
     tables = [_weights(problem, mixtures, best), _objective(study, best, mixtures, comparisons, subject)]
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
-    for line in (*_verdicts(best, comparisons, subject), *_beliefs(best), *_caveats(study, best)):
+    said = (*_verdicts(best, comparisons, subject), *_confirmation(study, best, comparisons))
+    for line in (*said, *_beliefs(best), *_caveats(study, best)):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
@@ -148,7 +149,8 @@ def _front(best: Recommendation) -> Table:
     """A row per mixture of the front, a column per group."""
     table = titled("front, predicted: none of these is beaten in every group")
     for group in best.front[0].groups:
-        table.add_column(group, justify="right")
+        higher = group in best.front[0].higher
+        table.add_column(f"{group} (higher is better)" if higher else group, justify="right")
     table.add_column("mixture")
     for point in best.front:
         note = f"{mixture(point.weights)}{' (tried)' if point.trial else ''}"
@@ -165,16 +167,28 @@ def _verdicts(best: Recommendation, comparisons: Sequence[Comparison], subject: 
         lines.append(
             f"{subject} minus {each.reference}: {each.mean:+.4f} {interval}, {seeds}: {VERDICTS[each.verdict]}"
         )
-    if not comparisons:
-        for name, margin in best.margins.items():
-            low, high = margin.interval
-            lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]; --confirm N tests it")
     if best.change is not None:
         gain = f"{best.change.mean:.4f} (sd {best.change.sd:.4f})"
         lines.append(
             f"its confirmation counted, the study now recommends another mixture, expected to be {gain} better than "
             "the confirmed one; it is not confirmed: more trials (--trials N) and --confirm would tell"
         )
+    return lines
+
+
+def _confirmation(study: Study, best: Recommendation, comparisons: Sequence[Comparison]) -> list[str]:
+    """What is expected where nothing was confirmed, and which confirming runs failed."""
+    failed = [record for record in study.history.confirming if record.status is Status.FAILED]
+    lines = []
+    for name, margin in best.margins.items() if not comparisons else ():
+        low, high = margin.interval
+        hint = "" if failed else "; --confirm N tests it"
+        lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]{hint}")
+    if failed:
+        runs = f"{len(failed)} run{'s' if len(failed) > 1 else ''} failed, the last one trial {failed[-1].trial.id}"
+        paired = min((len(each.differences) for each in comparisons), default=0)
+        cure = "; mend the cause and confirm again, on fresh seeds" if paired < max(1, study.spec.confirm) else ""
+        lines.append(f"confirmation: {runs}{cure}")
     return lines
 
 
@@ -202,7 +216,7 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         for name, upper in zip(space.domains, space.upper_array, strict=True)
         if upper < 1 and best.weights[name] > upper - 1e-6
     ]
-    lines = [f"outside what was explored: {warning}" for warning in best.warnings]
+    lines = list(best.warnings)
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:

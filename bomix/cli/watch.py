@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bomix.confirmation import failed_seeds
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
 from bomix.study import Study
-from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Trial
+from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"
 
@@ -142,6 +143,7 @@ class _Tally:
         self._done = 0
         self._total = 0
         self._confirmed = 0
+        self._unconfirmed = 0
         self._to_confirm = 0
         self._stopped = False
         self._best: tuple[float, int] | None = None
@@ -156,13 +158,17 @@ class _Tally:
         history = study.history
         for record in history.completed:
             self._count(study, record)
-        # Earlier rounds of confirmations are none of this run's.
-        self._confirmed = sum(record.outcome is not None for record in history.confirming)
+        # Earlier rounds of confirmations are none of this run's, and seeds on which a run failed are replaced.
+        replaced = failed_seeds(history)
+        confirmed = [r for r in history.confirming if r.status is Status.COMPLETED and r.trial.seed not in replaced]
+        self._confirmed = min(len(confirmed), self._to_confirm)
         self._ended_at_start = self._ended
 
     def end(self, study: Study, record: Record) -> None:
         if isinstance(record.outcome, Result):
             self._count(study, record)
+        elif record.trial.origin == CONFIRM:
+            self._unconfirmed += 1
 
     def name(self, trial: Trial) -> str:
         what = "confirming trial" if trial.origin == CONFIRM else "trial"
@@ -178,8 +184,11 @@ class _Tally:
     def line(self) -> str:
         best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
         searched = self._stopped or self._done >= self._total
-        confirming = f", {self._confirmed} of {self._to_confirm} confirming" if searched else ""
-        return f"{self._done} of {self._total} trials{confirming if self._to_confirm else ''}{best}{self._left()}"
+        confirming = ""
+        if searched and self._to_confirm:
+            failed = f" ({self._unconfirmed} failed)" if self._unconfirmed else ""
+            confirming = f", {self._confirmed} of {self._to_confirm} confirming{failed}"
+        return f"{done_of(self._done, self._total)}{confirming}{best}{self._left()}"
 
     def _count(self, study: Study, record: Record) -> None:
         self._ended += 1
@@ -197,11 +206,16 @@ class _Tally:
     def _left(self) -> str:
         finished = self._ended - self._ended_at_start
         searching = 0 if self._stopped else max(0, self._total - self._done)
-        unended = searching + max(0, self._to_confirm - self._confirmed)
+        unended = searching + max(0, self._to_confirm - self._confirmed - self._unconfirmed)
         if not finished or not unended:
             return ""
         seconds = (time.monotonic() - self._started) / finished * unended
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+
+
+def done_of(done: int, budget: int, what: str = "trials") -> str:
+    """How much of a budget is done, ``3 of 6 trials``; one that was smaller than what is done is named beside it."""
+    return f"{done} of {budget} {what}" if done <= budget else f"{done} {what} (budget {budget})"
 
 
 def value(objective: float) -> str:

@@ -29,7 +29,9 @@ SCALARISATIONS = 10
 
 _SHARPNESS = 50.0
 _TRADE = 0.01
-_DISTINCT = 1e-3
+
+DISTINCT = 0.01
+"""Mixtures are listed once where no group differs by more than this share of its range over the front."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,19 @@ class FrontPoint:
 
     Attributes:
         weights: The mixture.
-        groups: Posterior mean of each group; lower is better.
+        groups: Posterior mean of each group, lower is better; of those in ``higher`` as it is reported.
         trial: Whether it was tried.
+        higher: Groups of which higher is better, as all of their metrics are of direction ``max``.
     """
 
     weights: Weights
     groups: Mapping[str, float]
     trial: bool
+    higher: tuple[str, ...] = ()
 
 
 def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPoint, ...]:
-    """The front by posterior means; empty where the objective has no groups.
+    """The front by posterior means, thinned to what differs; empty where the objective has no groups.
 
     Args:
         belief: What is known.
@@ -68,14 +72,19 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     found = _searched(belief, tried, means, seed=seed, gradients=gradients)
     points = np.concatenate([tried, found])
     values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
-    kept = [index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)]
+    ordered = np.array([index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)])
+    kept = ordered[_distinct(values[ordered], ordered < len(tried))]
     objective: Any = belief.problem.objective
     names = tuple(getattr(objective, "groups", None) or map(str, range(values.shape[1])))
+    turned = (belief.aggregate.groups <= 0.0).all(dim=1).numpy()
+    reported = np.where(turned, -values, values)
+    higher = tuple(name for name, each in zip(names, turned, strict=True) if each)
     return tuple(
         FrontPoint(
             space.to_weights(points[index]),
-            dict(zip(names, values[index].tolist(), strict=True)),
+            dict(zip(names, reported[index].tolist(), strict=True)),
             trial=bool(index < len(tried)),
+            higher=higher,
         )
         for index in kept
     )
@@ -124,3 +133,15 @@ def _undominated(values: Array, index: int) -> bool:
     no_worse = (values[others] <= values[index]).all(axis=1)
     better = (values[others] < values[index]).any(axis=1) | (others < index)
     return not bool((no_worse & better).any())
+
+
+def _distinct(values: Array, tried: Array) -> list[int]:
+    """Rows of a front's ``n x g`` values that stand for all, ascending: its ends first, then trials before others."""
+    scale = np.ptp(values, axis=0).clip(min=1e-9)
+    ends = values.argmin(axis=0).tolist()
+    kept: list[int] = []
+    for row in dict.fromkeys([*ends, *np.argsort(~tried, kind="stable").tolist()]):
+        apart = np.abs(values[kept] - values[row]) / scale
+        if (apart.max(axis=1) > DISTINCT).all():
+            kept.append(row)
+    return sorted(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -60,7 +61,8 @@ class Recommendation:
         ranges: Smallest and largest weight of each domain among the mixtures whose posterior mean lies within one
             standard deviation (that at the minimiser) of the minimum.
         gap: What the model without the last trials predicted of them; None where too few trials are left.
-        warnings: Where the recommendation lies outside what was explored, one sentence each.
+        warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
+            explored; one sentence each.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Of an objective with several groups of metrics: mixtures that none of the others beats in every group.
     """
@@ -151,7 +153,10 @@ def recommend(
         change=change,
         ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
-        warnings=tuple(unexplored(belief, best, at["best"].objective.sd)),
+        warnings=(
+            *_guesses(belief),
+            *(f"outside what was explored: {text}" for text in unexplored(belief, best, at["best"].objective.sd)),
+        ),
         feasible=None if kept is None else kept.item(),
         front=front(belief, seed=seed, gradients=getattr(surrogate, "differentiable", False)),
     )
@@ -160,6 +165,17 @@ def recommend(
 def _choice(belief: Belief, point: Array) -> Choice:
     (estimate,) = estimates(belief.aggregate.posterior(belief.model, as_tensor([point])))
     return Choice(belief.problem.space.to_weights(point), estimate)
+
+
+def _guesses(belief: Belief) -> list[str]:
+    """A sentence for each metric that the objective needs and no trial has measured."""
+    problem = belief.problem
+    unseen = belief.data.Y.isnan().all(dim=0).tolist()
+    return [
+        f"no trial has measured metric '{name}', which the objective counts: what is said of it is a guess"
+        for name, missing in zip(problem.metric_names, unseen, strict=True)
+        if missing and math.isnan(problem.value({other: 1.0 for other in problem.metric_names if other != name}))
+    ]
 
 
 def _ranges(
