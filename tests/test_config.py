@@ -11,6 +11,7 @@ import pytest
 from bomix import config, protocols
 from bomix.errors import Fault
 from bomix.objective import Mean, WeightedMean
+from bomix.robust_objective import Excess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,3 +146,8 @@ def test_a_fault_inside_one_of_several_types_is_told_where_it_is() -> None:
     assert [fault.where for fault in faults] == ["metrics.a.rate"]
     _, faults = config.build(Union, {"metrics": 3})
     assert [fault.where for fault in faults] == ["metrics"]
+
+
+def test_a_mapping_is_called_one() -> None:
+    _, faults = config.build(Excess, {"reference": "best"})
+    assert [fault.what for fault in faults] == ["expected 'uniform' or 'natural' or a mapping, found 'best'"]

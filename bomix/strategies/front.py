@@ -9,7 +9,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     points = np.concatenate([tried, found])
     values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
     ordered = np.array([index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)])
-    kept = ordered[_distinct(values[ordered], ordered < len(tried))]
+    kept = ordered[_distinct(values[ordered], (ordered < len(tried)).tolist())]
     objective: Any = belief.problem.objective
     names = tuple(getattr(objective, "groups", None) or map(str, range(values.shape[1])))
     turned = (belief.aggregate.groups <= 0.0).all(dim=1).numpy()
@@ -135,12 +135,12 @@ def _undominated(values: Array, index: int) -> bool:
     return not bool((no_worse & better).any())
 
 
-def _distinct(values: Array, tried: Array) -> list[int]:
+def _distinct(values: Array, tried: Sequence[bool]) -> list[int]:
     """Rows of a front's ``n x g`` values that stand for all, ascending: its ends first, then trials before others."""
     scale = np.ptp(values, axis=0).clip(min=1e-9)
     ends = values.argmin(axis=0).tolist()
     kept: list[int] = []
-    for row in dict.fromkeys([*ends, *np.argsort(~tried, kind="stable").tolist()]):
+    for row in dict.fromkeys([*ends, *sorted(range(len(values)), key=lambda row: not tried[row])]):
         apart = np.abs(values[kept] - values[row]) / scale
         if (apart.max(axis=1) > DISTINCT).all():
             kept.append(row)

@@ -196,6 +196,14 @@ def test_seeds_are_read() -> None:
     assert parsed_seeds("1,4,10-12") == (1, 4, 10, 11, 12)
     with pytest.raises(ConfigError, match="--seeds"):
         parsed_seeds("a-3")
+    with pytest.raises(ConfigError, match="5 is above 3"):
+        parsed_seeds("1,5-3")
+
+
+def test_an_unknown_problem_is_answered_with_the_nearest_one_in_a_line() -> None:
+    said = str(CliRunner().invoke(benchmark, ["smoke3"]).exception)
+    assert "did you mean 'smoke-3'? (`--list` shows all" in said
+    assert len(said) < 100
 
 
 def test_the_command_runs_and_goes_on(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
 from bomix.errors import BomixError, FaultsError
+from bomix.robust_objective import Excess
 from bomix.study import Study
 
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
@@ -274,3 +276,72 @@ def test_a_folder_that_cannot_be_written_is_an_error_not_a_traceback(study: Path
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in failed.stderr
+
+
+FAILING = """
+import json, os, sys
+mixture = json.load(open(sys.argv[1]))
+if mixture["seed"] >= 1000000 and not os.path.exists("mended"):
+    sys.exit("the disk is full")
+json.dump({"losses": {name: 2 + weight**2 for name, weight in mixture["weights"].items()}}, open(sys.argv[2], "w"))
+"""
+
+
+def test_confirmations_that_failed_are_said_and_tried_again(study: Path) -> None:
+    (study / "train.py").write_text(FAILING)
+    first = shell("optimize", study, "--confirm", "1")
+    assert first.returncode == 0, first.stderr
+    assert "0 of 2 confirming (2 failed)" in first.stderr
+    assert "confirmation: 2 runs failed, the last one trial 5; mend the cause" in first.stdout
+    assert "--confirm N tests it" not in first.stdout
+    assert "0 failed, 0 imported, 0 confirming (2 more failed)" in call("status", study).output
+    (study / "mended").touch()
+    again = shell("optimize", study, "--confirm", "1")
+    assert "2 of 2 confirming" in again.stderr
+    assert "1 paired seed: not decided" in again.stdout
+    assert "confirmation: 2 runs failed, the last one trial 5\n" in again.stdout
+    state = json.loads(call("status", study, "--json").output)
+    assert (state["confirming"], state["confirming_pending"], state["confirming_failed"]) == (2, 0, 2)
+
+
+def test_what_is_wrong_with_a_study_as_a_whole_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "domains: {web: {}, code: {}}\nmetrics: [x]\nobjective:\n  kind: excess\n  reference:\n    x: 1.0\n    z: 2.0\n"
+    )
+    said = str(call("check", tmp_path).exception)
+    assert "study.yaml has a problem" in said
+    assert "objective.reference.z (line 7)" in said
+    (tmp_path / "study.yaml").write_text("domains:\n  web: {}\n  code: {}\nmetrics: [x]\nstrategy: natural\n")
+    assert "strategy (line 5)" in str(call("check", tmp_path).exception)
+
+
+def test_lines_are_told_only_of_what_the_file_still_says(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {web: {}, code: {}}\nmetrics: [x]\nobjective: mean\n")
+    opened = Study.open(tmp_path)
+    opened.spec = dataclasses.replace(opened.spec, objective=Excess(reference="natural"))
+    with pytest.raises(FaultsError, match=r"objective\.reference: the natural mixture is unknown"):
+        opened.prepare()
+
+
+def test_the_front_shows_a_group_of_which_more_is_better_as_it_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "domains: {web: {}, code: {}}\nmetrics: {accuracy: {unit: '1', direction: max}, loss: {}}\n"
+        "objective: {kind: pareto, groups: {skill: [accuracy], text: [loss]}}\n"
+    )
+    study = Study.open(tmp_path)
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        study.add({"web": 1 - share, "code": share}, {"accuracy": share, "loss": 2.0 + share})
+    front = json.loads(call("recommend", tmp_path, "--json").output)["front"]
+    skills = [point["groups"]["skill"] for point in front]
+    assert skills == sorted(skills, reverse=True)
+    assert skills[0] == pytest.approx(1.0, abs=0.05)
+    assert front[0]["higher"] == ["skill"]
+    assert "skill (higher is better)" in call("recommend", tmp_path).output
+
+
+def test_a_metric_that_no_trial_has_measured_is_named_beside_the_recommendation(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {web: {}, code: {}}\nmetrics: [x, y]\n")
+    study = Study.open(tmp_path)
+    for share in (0.2, 0.5, 0.8):
+        study.add({"web": 1 - share, "code": share}, {"x": share, "y": None})
+    assert "no trial has measured metric 'y'" in call("recommend", tmp_path).stdout

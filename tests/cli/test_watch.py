@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from bomix.cli.watch import PlainObserver
+from bomix.cli.watch import PlainObserver, done_of
+from bomix.confirmation import confirming_trials
+from bomix.spec import BudgetSpec
 from bomix.study import Study
+from bomix.trial import Failure, Outcome, Result
 
 
 def test_a_trial_without_all_metrics_is_never_the_best(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,3 +25,30 @@ def test_a_trial_without_all_metrics_is_never_the_best(capsys: pytest.CaptureFix
     assert "best" not in said[0]
     assert "best observed 3.0000 (trial 1)" in said[1]
     assert "best observed 3.0000 (trial 1)" in said[2]
+
+
+def test_confirming_runs_are_counted_once_they_complete_and_failed_ones_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study = Study(domains=["a", "b"], metrics=["x"], budget=BudgetSpec(2))
+    for loss in (2.0, 1.0):
+        study.tell(study.ask(), {"x": loss})
+    study.spec = dataclasses.replace(study.spec, confirm=1)
+    said = []
+    rounds: list[list[Outcome]] = [[Failure("full"), Result({"x": 1.5})], [Result({"x": 1.0}), Result({"x": 1.5})]]
+    for outcomes in rounds:
+        observer = PlainObserver()
+        observer.began(study, [])
+        for record, outcome in zip(confirming_trials(study, 1), outcomes, strict=True):
+            observer.ended(study, study.tell(record.trial, outcome))
+            said.append(capsys.readouterr().err)
+    assert "0 of 2 confirming (1 failed)" in said[0]
+    assert "1 of 2 confirming (1 failed)" in said[1]
+    assert "left" not in said[1]
+    assert "1 of 2 confirming, best" in said[2]
+    assert "2 of 2 confirming, best" in said[3]
+
+
+def test_a_budget_smaller_than_what_is_done_is_named_beside_it() -> None:
+    assert done_of(6, 6) == "6 of 6 trials"
+    assert done_of(8, 6, "trials completed") == "8 trials completed (budget 6)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from bomix.problem import Metric, Problem
 from bomix.space import MixtureSpace
 from bomix.strategies.acquisition import LogNEI
 from bomix.strategies.belief import believe
-from bomix.strategies.front import front
+from bomix.strategies.front import DISTINCT, _distinct, front
 from bomix.surrogates.gp import GP
 from bomix.trial import Record, Result, Trial
 
@@ -58,3 +60,29 @@ def test_what_pushes_the_front_out_is_on_it(history):
     with torch.no_grad():
         order = function(torch.as_tensor(pool).unsqueeze(1)).argsort(descending=True).numpy()
     assert wasted[order[:8]].mean() < 0.5 * wasted.mean()
+
+
+def test_mixtures_of_the_front_differ_by_a_hundredth_of_its_range_and_its_ends_stay(history):
+    values = np.array(
+        [[0.0, 1.0], [0.005, 0.995], [0.3, 0.8], [0.305, 0.795], [0.31, 0.79], [0.995, 0.004], [1.0, 0.0]]
+    )
+    tried = [False, True, False, True, False, True, False]
+    assert _distinct(values, tried) == [0, 3, 6]
+    found = front(believe(PROBLEM, history, GP(draws=0), seed=0), seed=0)
+    means = np.array([list(point.groups.values()) for point in found])
+    apart = np.abs((means[:, None] - means) / np.ptp(means, axis=0)).max(axis=-1)
+    assert apart[~np.eye(len(means), dtype=bool)].min() > DISTINCT
+
+
+def test_a_group_of_which_more_is_better_is_shown_as_reported(history):
+    signs = {"on_code": -1.0, "on_text": 1.0}
+    records = [
+        dataclasses.replace(r, outcome=Result({name: signs[name] * loss for name, loss in r.result.losses.items()}))
+        for r in history.records
+    ]
+    turned = dataclasses.replace(PROBLEM, metrics=(Metric("on_code", direction="max"), Metric("on_text")))
+    found = front(believe(turned, History(tuple(records)), GP(draws=0), seed=0), seed=0)
+    assert found[0].higher == ("code",)
+    assert found[0].groups["code"] == max(point.groups["code"] for point in found)
+    assert found[0].groups["code"] == pytest.approx(-2.05, abs=0.02)
+    assert found[0].groups["text"] == max(point.groups["text"] for point in found)

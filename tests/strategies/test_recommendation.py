@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from bomix.errors import FaultsError
 from bomix.history import History
+from bomix.objective import Mean
 from bomix.pareto_objective import Pareto
 from bomix.robust_objective import Guardrail
 from bomix.space import MixtureSpace
@@ -208,3 +210,15 @@ def test_the_front_of_two_groups_is_not_dominated_and_reaches_both_ends(world):
     truth = here.law(here.problem.space.sobol(2048, seed=3))
     ends = np.array([truth[:, 0].min(), truth[:, 1:].mean(axis=-1).min()])
     assert (values.min(axis=0) < ends + 0.05).all()
+
+
+def test_a_metric_that_counts_and_was_never_measured_is_warned_of(world):
+    def warnings(**options):
+        here = world(**options)
+        records = [
+            dataclasses.replace(r, outcome=Result({**r.result.losses, "m1": math.nan})) for r in here.history(8).records
+        ]
+        return recommend(here.problem, History(tuple(records)), FAST, seed=0).warnings
+
+    assert "no trial has measured metric 'm1'" in warnings()[0]
+    assert not any("m1" in warning for warning in warnings(objective=Mean(("m0", "m2"))))
