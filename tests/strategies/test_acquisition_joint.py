@@ -31,7 +31,7 @@ from tests.strategies.conftest import DOMAINS, World
 
 SPACE = MixtureSpace(DOMAINS)
 SUM = WeightedMean({"m0": 0.2, "m1": 0.5, "m2": 0.3})
-GUARD = Guardrail(("m1", "m2"), reference={"m1": 3.2, "m2": 2.4}, base=SUM)
+GUARD = Guardrail(("m1", "m2"), base=SUM).with_reference({"m1": 3.2, "m2": 2.4})
 FRONT = Pareto({"first": ("m0",), "rest": ("m1", "m2")})
 OBJECTIVES = {"sum": SUM, "worst": Worst(), "smooth": SmoothMax(), "guardrail": GUARD, "pareto": FRONT}
 KINDS = sorted(registry.kinds("acquisition"))
