@@ -25,10 +25,14 @@ import numpy as np
 import torch
 from botorch.utils.datasets import SupervisedDataset
 
+from bomix.evaluators.synthetic import Synthetic
+from bomix.history import History
 from bomix.space import MixtureSpace
-from bomix.study import Study
+from bomix.strategies.auto import Auto
+from bomix.strategies.belief import believe
 from bomix.surrogates.context import FitContext
-from bomix.trial import Result, Trial
+from bomix.surrogates.determinism import deterministic
+from bomix.trial import Record, Result, Trial
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -175,18 +179,24 @@ def largest() -> None:
 
 
 def asking() -> None:
-    """A whole ask, fit included."""
-    for d, n in ((4, 10), (7, 30), (20, 64)):
-        names = [f"d{i:02d}" for i in range(d)]
-        study = Study(domains=names, metrics=names)
-        for weights in study.problem.space.sobol(n, seed=1):
-            study.add(
-                study.problem.space.to_weights(weights),
-                dict(zip(names, 2.0 + np.exp(-5.0 * weights), strict=True)),
-            )
-        strategy, problem, history = study.spec.strategy, study.problem, study.history
-        seconds = median(partial(strategy.ask, problem, history, 1, seed=0), 3)
-        print(f"{f'ask, {d} domains and metrics, {n} trials':<58} {seconds:8.3f} s")
+    """Asks of the default strategy with and without the fit, one metric for each useful domain; CPU seconds."""
+    for d, useless, n in ((7, 3, 64), (17, 4, 64), (20, 8, 64), (50, 20, 64), (100, 0, 500)):
+        function = Synthetic(domains=d, useless=useless, seed=0)
+        problem = function.problem(budget=n)
+        records = []
+        for number, weights in enumerate(problem.space.sobol(n, seed=0)):
+            losses = function.observe(weights, entropy=[0, number]).tolist()
+            named = dict(zip(problem.metric_names, losses, strict=True))
+            records.append(Record(Trial(number, problem.space.to_weights(weights), 0, "sobol"), Result(named)))
+        history, strategy = History(tuple(records)), Auto().chosen(problem)
+        started = time.process_time()
+        with deterministic():
+            believe(problem, history, strategy.surrogate, seed=0)
+        fitted = time.process_time()
+        strategy.ask(problem, history, 1, seed=0)
+        fit, ask = fitted - started, time.process_time() - fitted
+        label = f"ask, {d} domains, {len(problem.metrics)} metrics, {n} trials"
+        print(f"{label:<58} {ask:8.2f} s, {max(ask - fit, 0.0):.2f} s beyond the fit")
 
 
 def simulating() -> None:

@@ -89,12 +89,16 @@ def _band(axis: Axes, trials: Array, values: Array, label: str, place: int) -> N
 
 def _plain_ticks(axis: Axes) -> None:
     """Numbers as they are read: 0.001, not a power of ten."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter
+
+    def between(value: float, _: int) -> str:
+        """Where an axis spans less than a decade, its powers of ten alone may say nothing."""
+        return f"{value:g}" if round(value / 10.0 ** np.floor(np.log10(value))) in (2, 5) else ""
 
     for side in (axis.xaxis, axis.yaxis):
         if side.get_scale() == "log":
             side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            side.set_minor_formatter(NullFormatter())
+            side.set_minor_formatter(FuncFormatter(between))
 
 
 def _colour(place: int) -> Any:
