@@ -3,8 +3,10 @@
 #   PYTHON=python3.12        another interpreter for the environment
 #   PIP_FLAGS="..."          options for pip: --extra-index-url https://download.pytorch.org/whl/cpu gets the small torch
 #   ARGS="..."               options for pytest or for the demo
+#   WORKERS=2                processes that run the tests
 
 PYTHON ?= python3
+WORKERS ?= 2
 PIP_FLAGS ?=
 ARGS ?=
 
@@ -29,7 +31,7 @@ demo: environment  ## run the first study: real text, ten small models, one reco
 	$(VENV)/bin/bomix optimize runs/demo $(ARGS)
 
 test: environment  ## run the tests, the slow ones left out
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: environment  ## run the slow tests
 	$(RUN) pytest -m slow $(ARGS)

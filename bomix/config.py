@@ -274,7 +274,8 @@ def _named(hint: Any) -> str:
     if hint in names:
         return names[hint]
     if typing.get_origin(hint) is Literal:
-        return " or ".join(map(repr, typing.get_args(hint)))
+        # Sorted: `typing` keeps one of two literals that differ in their order, whichever was imported first.
+        return " or ".join(sorted(map(repr, typing.get_args(hint))))
     origin = typing.get_origin(hint)
     if origin in (tuple, list):
         return "a list"

@@ -150,4 +150,4 @@ def test_a_fault_inside_one_of_several_types_is_told_where_it_is() -> None:
 
 def test_a_mapping_is_called_one() -> None:
     _, faults = config.build(Excess, {"reference": "best"})
-    assert [fault.what for fault in faults] == ["expected 'uniform' or 'natural' or a mapping, found 'best'"]
+    assert [fault.what for fault in faults] == ["expected 'natural' or 'uniform' or a mapping, found 'best'"]
