@@ -65,7 +65,8 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         kind = Bayesian if problem.space.dimension <= MANY else Turbo
-        surrogate = self.surrogate or GP(draws=0 if len(problem.metrics) >= SEVERAL else None)
+        several = GP(draws=0, restarts=1)
+        surrogate = self.surrogate or (several if len(problem.metrics) >= SEVERAL else GP())
         return kind(surrogate=surrogate, acquisition=self.acquisition, design=self.design, n_init=n_init)
 
     def description(self, problem: Problem) -> str:
