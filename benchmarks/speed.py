@@ -30,7 +30,7 @@ from bomix.history import History
 from bomix.space import MixtureSpace
 from bomix.strategies.auto import Auto
 from bomix.strategies.belief import believe, draw_seeds
-from bomix.strategies.search import promise
+from bomix.strategies.search import most_promising
 from bomix.surrogates.context import FitContext
 from bomix.surrogates.determinism import deterministic
 from bomix.trial import Record, Result, Trial
@@ -196,7 +196,7 @@ def asking() -> None:
             started = time.process_time()
             belief = believe(problem, history, strategy.surrogate, seed=0)
             fitted = time.process_time()
-            promise(belief, strategy.acquisition, strategy.surrogate, seeds=draw_seeds(0, n, 3))
+            most_promising(belief, strategy.acquisition, strategy.surrogate, seeds=draw_seeds(0, n, 3))
             done = time.process_time()
         label = f"ask, {d} domains, {len(problem.metrics)} metrics, {n} trials"
         print(f"{label:<58} {done - started:8.2f} s, {done - fitted:.2f} s of it beyond the fit")

@@ -47,8 +47,8 @@ def constants(losses: AnyArray, values: np.ndarray) -> Any:
 
 
 @dataclass(frozen=True)
-class Mean:
-    """Plain mean of the metrics; lower is better.
+class OfMetrics:
+    """What objectives over a choice of metrics share.
 
     Attributes:
         metrics: Names of those that count; empty for all.
@@ -63,6 +63,15 @@ class Mean:
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """Names that are not among ``metrics``."""
         return unknown_metrics(self.metrics, metrics, "metrics")
+
+
+@dataclass(frozen=True)
+class Mean(OfMetrics):
+    """Plain mean of the metrics; lower is better.
+
+    Attributes:
+        metrics: Names of those that count; empty for all.
+    """
 
     def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
         """Weight of each metric in the sum, ``m`` array that sums to one."""

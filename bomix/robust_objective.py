@@ -22,7 +22,7 @@ import numpy as np
 
 from bomix.bounds import number
 from bomix.errors import Fault, raise_faults
-from bomix.objective import Mean, check_columns, constants, repeated_names, unknown_metrics
+from bomix.objective import Mean, OfMetrics, check_columns, constants, unknown_metrics
 from bomix.protocols import AnyArray, Objective
 
 Anchor = Literal["uniform", "natural"]
@@ -55,22 +55,12 @@ def smooth_worst_of(losses: AnyArray, temperature: float) -> AnyArray:
 
 
 @dataclass(frozen=True)
-class _OfMetrics:
-    """What objectives over a choice of metrics share.
+class _Bent(OfMetrics):
+    """What objectives share that are no weighted sum of a choice of metrics.
 
     Attributes:
         metrics: Names of those that count; empty for all.
     """
-
-    metrics: tuple[str, ...] = ()
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields."""
-        return repeated_names(self.metrics, "metrics")
-
-    def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
-        """Names that are not among ``metrics``."""
-        return unknown_metrics(self.metrics, metrics, "metrics")
 
     def coefficients(self, metrics: Sequence[str]) -> None:
         """None: the objective is no weighted sum."""
@@ -86,7 +76,7 @@ class _OfMetrics:
 
 
 @dataclass(frozen=True)
-class Worst(_OfMetrics):
+class Worst(_Bent):
     """The metric that fares worst: ``max_j L_j``; lower is better.
 
     Metrics must be comparable: losses of texts of different difficulty are not, their :class:`Excess` is.
@@ -101,7 +91,7 @@ class Worst(_OfMetrics):
 
 
 @dataclass(frozen=True)
-class SmoothMax(_OfMetrics):
+class SmoothMax(_Bent):
     """Between the mean and the maximum: ``tau log mean_j exp(L_j / tau)``; lower is better.
 
     Attributes:
@@ -121,7 +111,7 @@ class SmoothMax(_OfMetrics):
 
 
 @dataclass(frozen=True)
-class _OverReference(_OfMetrics):
+class _OverReference(_Bent):
     """What objectives that compare with a reference run share.
 
     Attributes:

@@ -12,14 +12,12 @@ from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
 from bomix.strategies.search import (
-    acquisition_faults,
     best_of_pool,
-    design_faults,
     most_promising,
     need_faults,
+    part_faults,
     pool_faults,
     read_pool,
-    surrogate_faults,
 )
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
@@ -66,9 +64,7 @@ class Bayesian:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs, the pool."""
-        found = acquisition_faults(self.acquisition, problem) + surrogate_faults(self.surrogate, problem)
-        found += design_faults(self.design, problem)
-        return found + ([] if self.pool is None else pool_faults(self.pool, problem))
+        return part_faults(self, problem) + ([] if self.pool is None else pool_faults(self.pool, problem))
 
     def relative_to(self, folder: Path) -> Bayesian:
         """The same with the pool's path, and those of the design, taken from a study's folder."""
@@ -96,4 +92,7 @@ class Bayesian:
     def _best(self, belief: Belief, seeds: list[int]) -> Array:
         if self.pool is not None:
             return best_of_pool(belief, self.acquisition, read_pool(self.pool, belief.problem.space), seed=seeds[1])
-        return most_promising(belief, self.acquisition, self.surrogate, seeds=seeds, raw=self.raw, starts=self.starts)
+        point, _ = most_promising(
+            belief, self.acquisition, self.surrogate, seeds=seeds, raw=self.raw, starts=self.starts
+        )
+        return point

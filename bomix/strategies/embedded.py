@@ -20,7 +20,7 @@ from bomix.space import MixtureSpace
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.search import acquisition_faults, built, design_faults, free, need_faults, surrogate_faults
+from bomix.strategies.search import built, free, need_faults, part_faults
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
 from bomix.trial import Candidate
@@ -62,8 +62,7 @@ class Embedded:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        found = acquisition_faults(self.acquisition, problem) + surrogate_faults(self.surrogate, problem)
-        return found + design_faults(self.design, problem)
+        return part_faults(self, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.protocols import Acquisition, Strategy, Surrogate
     from bomix.space import MixtureSpace
+    from bomix.strategies.bayesian import Bayesian
     from bomix.strategies.belief import Belief
+    from bomix.strategies.embedded import Embedded
+    from bomix.strategies.turbo import Turbo
 
 
 def most_promising(
@@ -38,22 +41,8 @@ def most_promising(
     space: MixtureSpace | None = None,
     raw: int | None = None,
     starts: int = 8,
-) -> Array:
-    """The ``d`` weights that maximise an acquisition function; arguments as those of :func:`promise`."""
-    return promise(belief, acquisition, surrogate, seeds=seeds, space=space, raw=raw, starts=starts)[0]
-
-
-def promise(
-    belief: Belief,
-    acquisition: Acquisition,
-    surrogate: Surrogate,
-    *,
-    seeds: list[int],
-    space: MixtureSpace | None = None,
-    raw: int | None = None,
-    starts: int = 8,
-) -> tuple[Array, float]:
-    """The ``d`` weights that maximise an acquisition function, and its value there.
+) -> tuple[Array, AcquisitionFunction]:
+    """The ``d`` weights that maximise an acquisition function, and that function.
 
     Args:
         belief: What is known.
@@ -64,7 +53,7 @@ def promise(
         raw: Points that are scored to find starts; None takes 48 to 128, the fewer the more domains.
         starts: Starts.
     """
-    from bomix.strategies.candidates import Search, optimize, value_at
+    from bomix.strategies.candidates import Search, optimize
 
     space, function = space or belief.problem.space, built(belief, acquisition, seeds[1])
     raw = raw or min(128, max(48, 1024 // space.dimension))
@@ -81,7 +70,7 @@ def promise(
         joint=getattr(acquisition, "joint", False),
         screen=belief.promised if heavy else None,
     )
-    return point, value_at(function, point)
+    return point, function
 
 
 def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
@@ -112,9 +101,10 @@ def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
     ]
 
 
-def acquisition_faults(acquisition: Acquisition, problem: Problem) -> list[Fault]:
-    """What keeps an acquisition function from serving the objective."""
-    return objective_faults(acquisition, problem.objective)
+def part_faults(strategy: Bayesian | Embedded | Turbo, problem: Problem) -> list[Fault]:
+    """What a strategy's acquisition, surrogate and design lack in a study."""
+    found = objective_faults(strategy.acquisition, problem.objective)
+    return found + surrogate_faults(strategy.surrogate, problem) + design_faults(strategy.design, problem)
 
 
 def design_faults(design: Strategy, problem: Problem) -> list[Fault]:

@@ -19,14 +19,7 @@ from bomix.references import resolved
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
-from bomix.strategies.search import (
-    acquisition_faults,
-    design_faults,
-    free,
-    need_faults,
-    promise,
-    surrogate_faults,
-)
+from bomix.strategies.search import free, most_promising, need_faults, part_faults
 from bomix.strategies.trust_region import NEW, Region, Rules, fold
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
@@ -96,8 +89,7 @@ class Turbo:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        found = acquisition_faults(self.acquisition, problem) + surrogate_faults(self.surrogate, problem)
-        return found + design_faults(self.design, problem)
+        return part_faults(self, problem)
 
     def state(self, problem: Problem, history: History) -> tuple[Region, ...]:
         """The regions as the record tells them."""
@@ -112,6 +104,8 @@ class Turbo:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
 
         def choose(problem: Problem, history: History) -> Candidate:
+            from bomix.strategies.candidates import value_at
+
             regions = self.state(problem, history)
             if (anew := _starting(regions, history)) is not None:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
@@ -119,10 +113,10 @@ class Turbo:
             belief = believe(problem, history, self.surrogate, seed=seed)
             seeds = draw_seeds(seed, history.n_asked, 3)
             offers = [
-                promise(belief, self.acquisition, self.surrogate, seeds=seeds, space=_part(region, belief))
+                most_promising(belief, self.acquisition, self.surrogate, seeds=seeds, space=_part(region, belief))
                 for region in regions
             ]
-            index = int(np.argmax([value for _, value in offers]))
+            index = int(np.argmax([value_at(function, point) for point, function in offers]))
             # What is snapped onto the bounds of the whole space may be on its way already.
             point = free(problem.space.snap(offers[index][0]), belief, seed=seeds[2])
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
