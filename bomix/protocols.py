@@ -107,6 +107,9 @@ class Kernel(Protocol):
 class Mean(Protocol):
     """What a Gaussian process is corrected from.
 
+    It may declare ``needs_experts``: it reads what experts of every domain make of the validation sets, see
+    :class:`bomix.surrogates.context.FitContext`; and ``differentiable = False``.
+
     Attributes:
         slope: Standard deviation of the prior of the feature's coefficient, whose mean is one.
     """

@@ -28,8 +28,10 @@ Weights = Mapping[str, float]
 
 IMPORTED = "imported"
 CONFIRM = "confirm"
-UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM})
-"""Origins of trials that no strategy asked for: they neither count against the budget nor move a design."""
+EXPERT = "expert"
+"""Origin of trials on one domain alone, exempt from its bounds: what they make of every token is kept."""
+UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, EXPERT})
+"""Origins of trials that no strategy asked for: they do not move a design. Experts may still cost budget."""
 
 SUM_TOLERANCE = 0.01 + 1e-9
 """How far a mixture from outside may be from summing to one: published tables round their weights. The last digits

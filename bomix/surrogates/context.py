@@ -16,13 +16,22 @@ class FitContext:
         space: The mixtures that are allowed; ``space.domains`` is the order of the columns of ``X``.
         metrics: Names of the columns of ``Y``.
         trials: Id of the trial behind each row, where the rows are trials.
-        artifacts: Trial id to the artifacts of its result (absolute paths), for surrogates that read them.
+        artifacts: Trial id to the artifacts of its result (absolute paths), for surrogates that read them; those of
+            experts are among them, whether or not they are rows.
+        experts: Domain to the trial that is its expert: one that was trained on the domain alone.
     """
 
     space: MixtureSpace
     metrics: tuple[str, ...]
     trials: tuple[int, ...] = ()
     artifacts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    experts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def expert_rows(self) -> tuple[bool, ...]:
+        """Whether each row is an expert, where the rows are trials."""
+        experts = set(self.experts.values())
+        return tuple(trial in experts for trial in self.trials)
 
     @property
     def domains(self) -> tuple[str, ...]:
