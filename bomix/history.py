@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import bomix
 from bomix.errors import StudyError
 from bomix.problem import NATS_PER_TOKEN
-from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Candidate, Record, Result, Status, Trial
+from bomix.io.scored_tokens import ARTIFACT
+from bomix.trial import CONFIRM, EXPERTS, OTHER_EXPERT, UNCOUNTED_ORIGINS, Candidate, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,16 +60,26 @@ class History:
 
     @cached_property
     def observations(self) -> tuple[Record, ...]:
-        """What surrogates learn from: completed trials, imported and confirming ones included.
+        """What surrogates learn from: completed trials, imported and confirming ones and experts included.
 
         What a confirmation judges was chosen without it, see :attr:`unconfirmed`; afterwards it is a run like others.
+        Experts of another scale are left out.
         """
-        return self.completed
+        return tuple(record for record in self.completed if record.trial.origin != OTHER_EXPERT)
 
     @cached_property
     def searched(self) -> tuple[Record, ...]:
-        """Completed trials, imported ones included, confirming ones not."""
-        return tuple(record for record in self.completed if record.trial.origin != CONFIRM)
+        """Completed trials, imported ones and experts included, confirming ones not."""
+        return tuple(record for record in self.observations if record.trial.origin != CONFIRM)
+
+    @cached_property
+    def experts(self) -> dict[str, int]:
+        """Domain to the first trial that is its expert and kept what it made of the tokens."""
+        found: dict[str, int] = {}
+        for record in self.completed:
+            if record.trial.origin in EXPERTS and ARTIFACT in record.result.artifacts:
+                found.setdefault(max(record.trial.weights, key=record.trial.weights.__getitem__), record.trial.id)
+        return found
 
     @cached_property
     def confirming(self) -> tuple[Record, ...]:

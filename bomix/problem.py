@@ -64,6 +64,7 @@ class Problem:
         tokens: Tokens available of each domain; empty where they are unknown.
         run_tokens: Training tokens of the run that is decided about: the target's, or the proxy's without a target.
         budget: Trials of the whole search, where it is known; strategies plan with it.
+        experts: Whether experts of all domains come before what a strategy asks for.
     """
 
     space: MixtureSpace
@@ -74,6 +75,7 @@ class Problem:
     tokens: Mapping[str, float] = field(default_factory=dict)
     run_tokens: float | None = None
     budget: int | None = None
+    experts: bool = False
 
     def epochs(self, weights: Mapping[str, float]) -> dict[str, float] | None:
         """Passes over each domain's tokens in that run, ``weight * run_tokens / tokens``; None where unknown."""

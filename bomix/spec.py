@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bomix import config, registry
 from bomix.errors import Fault, raise_faults
+from bomix.experts import spec_faults, wanted
 from bomix.objective import Mean
 from bomix.problem import NATS_PER_TOKEN, Metric
 from bomix.protocols import Evaluator, Objective, Source, Strategy
-from bomix.trial import Record, Status
+from bomix.trial import EXPERTS, UNCOUNTED_ORIGINS, Record, Status
+
+if TYPE_CHECKING:
+    from bomix.history import History
 
 MAX_SEED = 2**62
 """Replicates and confirming seeds lie above the study's and must fit into 64 bits."""
@@ -137,6 +141,27 @@ class RecommendationSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExpertsSpec:
+    """Trials on one domain each, whose probabilities of every validation token are kept.
+
+    Attributes:
+        train: ``auto`` where the strategy, its surrogate or their means need them; ``always``; ``never``.
+        tokens: Training tokens of an expert where they are not those of a trial; its losses then inform nothing.
+        counted: Whether they count against the budget.
+    """
+
+    train: Literal["auto", "always", "never"] = "auto"
+    tokens: int | None = None
+    counted: bool = True
+
+    def faults(self) -> list[Fault]:
+        """Tokens must be positive."""
+        if self.tokens is None or self.tokens > 0:
+            return []
+        return [Fault("tokens", f"expected a positive number, found {self.tokens}")]
+
+
+@dataclasses.dataclass(frozen=True)
 class ExecutionSpec:
     """How trials are run.
 
@@ -173,6 +198,7 @@ class StudySpec:
         confirm: Fresh seeds on which the recommendation is trained once more, beside uniform and natural.
         execution: How trials are run.
         recommendation: What becomes of the best mixture before it is recommended.
+        experts: Trials on one domain each, which come before all others.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -187,6 +213,7 @@ class StudySpec:
     confirm: int = 0
     execution: ExecutionSpec = dataclasses.field(default_factory=ExecutionSpec)
     recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
+    experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data."""
@@ -212,6 +239,7 @@ class StudySpec:
         if self.budget.improvement is not None and hasattr(self.objective, "group_coefficients"):
             what = "a trade-off improves by a volume, which has no unit; leave it out, or take another objective"
             faults.append(Fault("budget.improvement", what))
+        faults += spec_faults(self)
         if self.trains_on_sources:
             faults += [
                 Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
@@ -219,6 +247,24 @@ class StudySpec:
                 if domain.source is None
             ]
         return faults
+
+    @property
+    def trains_experts(self) -> bool:
+        """Whether experts come before all other trials."""
+        return wanted(self)
+
+    def counted(self, history: History) -> tuple[Record, ...]:
+        """The trials that cost budget."""
+        return tuple(record for record in history.records if self.counts(record.trial.origin))
+
+    def counts(self, origin: str) -> bool:
+        """Whether trials of an origin cost budget: those that a strategy asks for, and experts where they count."""
+        return origin not in UNCOUNTED_ORIGINS or (origin in EXPERTS and self.experts.counted)
+
+    @property
+    def trials_to_search(self) -> int:
+        """The budget without the experts that are part of it."""
+        return self.budget.trials - len(self.domains) * (self.experts.counted and self.trains_experts)
 
     @property
     def trains_on_sources(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix import registry
+from bomix import experts, registry
 from bomix import spec as specs
 from bomix.errors import StudyError, raise_faults
 from bomix.history import History
@@ -20,13 +20,13 @@ from bomix.io.results import accepted, checked_mixtures, checked_runs
 from bomix.io.store import STUDY_FILE, FolderStore, MemoryStore
 from bomix.references import resolved, wants_reference
 from bomix.resolution import Resolution, reopen, resolve
-from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial, Weights, same_mixture
+from bomix.trial import EXPERTS, Candidate, Failure, Outcome, Record, Result, Trial, Weights, same_mixture
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bomix.execution.observer import Observer
-    from bomix.problem import Problem
+    from bomix.problem import Fidelity, Problem
     from bomix.protocols import Evaluator, Objective, Strategy, Surrogate
     from bomix.strategies.recommendation import Recommendation
 
@@ -46,6 +46,7 @@ class Study:
         budget: When :meth:`run` ends.
         execution: How :meth:`run` runs trials.
         recommendation: What becomes of the best mixture before it is recommended.
+        experts: Trials on one domain each, which come before all others.
         paired: Whether all trials share one seed.
 
     Raises:
@@ -68,11 +69,12 @@ class Study:
         budget: specs.BudgetSpec | None = None,
         execution: specs.ExecutionSpec | None = None,
         recommendation: specs.RecommendationSpec | None = None,
+        experts: specs.ExpertsSpec | None = None,
         paired: bool = True,
     ) -> None:
         defaults = {
             **{"objective": objective, "strategy": strategy, "budget": budget, "execution": execution},
-            "recommendation": recommendation,
+            **{"recommendation": recommendation, "experts": experts},
         }
         spec = specs.StudySpec(
             domains=specs.domain_specs(domains),
@@ -169,14 +171,27 @@ class Study:
         problem = self.problem
         while True:
             history = self.history
-            (candidate,) = self.spec.ready_strategy(self._store.base).ask(problem, history, 1, seed=self.spec.seed)
-            raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
+            candidate = self.next_expert(history) or self._proposed(problem, history)
             seed = self._search_seed(candidate.weights, history)
-            trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, problem.fidelity)
+            trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, self._fidelity(candidate))
             try:
                 return self._store.create(trial)
             except FolderTaken:
                 continue  # another process asked meanwhile: its trial is pending now, so ask again
+
+    def next_expert(self, history: History) -> Candidate | None:
+        """The expert to train before anything else; None where the study wants none, or none more.
+
+        Raises:
+            StudyError: The experts of a domain keep failing.
+        """
+        if not self.spec.trains_experts:
+            return None
+        return experts.next_expert(self.problem, history, apart=self._experts_apart)
+
+    def experts_on_the_way(self, history: History) -> list[str]:
+        """Domains whose expert has not come back, though all experts were asked for."""
+        return experts.waiting(self.problem, history) if self.spec.trains_experts else []
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial.
@@ -278,6 +293,24 @@ class Study:
         drive(self, observer=observer, take_over=take_over)
         return self.recommend()
 
+    def train_experts(self, *, workers: int | None = None, observer: Observer | None = None) -> None:
+        """Train the experts that are missing, one per domain, and nothing else; arguments as of :meth:`run`.
+
+        Raises:
+            StudyError: The study has no evaluator.
+            EvaluationError: Too many trials failed.
+        """
+        from bomix.execution.driver import drive
+
+        execution = self.spec.execution
+        self.spec = dataclasses.replace(
+            self.spec,
+            experts=dataclasses.replace(self.spec.experts, train="always"),
+            execution=execution if workers is None else dataclasses.replace(execution, workers=workers),
+        )
+        raise_faults(self.spec.faults())
+        drive(self, observer=observer, experts_only=True)
+
     def predict(self, mixtures: Sequence[Weights]) -> xr.Dataset:
         """Predict every metric and the objective.
 
@@ -353,6 +386,30 @@ class Study:
         """Write the derived ``results.nc``; nothing in memory."""
         if isinstance(self._store, FolderStore):
             self._store.write_results(self.dataset)
+
+    def _proposed(self, problem: Problem, history: History) -> Candidate:
+        """What the strategy asks for."""
+        if domains := self.experts_on_the_way(history):
+            raise StudyError(
+                f"the experts of {', '.join(domains)} are on their way, and the strategy cannot ask without them; tell "
+                "their results first"
+            )
+        (candidate,) = self.spec.ready_strategy(self._store.base).ask(problem, history, 1, seed=self.spec.seed)
+        raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
+        return candidate
+
+    @property
+    def _experts_apart(self) -> bool:
+        """Whether experts are of another scale than the trials."""
+        fidelity = self.problem.fidelity
+        return self.spec.experts.tokens is not None and (fidelity is None or fidelity.tokens != self.spec.experts.tokens)
+
+    def _fidelity(self, candidate: Candidate) -> Fidelity | None:
+        """The scale of a trial."""
+        fidelity, tokens = self.problem.fidelity, self.spec.experts.tokens
+        if fidelity is None or tokens is None or candidate.origin not in EXPERTS:
+            return fidelity
+        return dataclasses.replace(fidelity, tokens=tokens)
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""

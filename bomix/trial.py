@@ -30,7 +30,10 @@ IMPORTED = "imported"
 CONFIRM = "confirm"
 EXPERT = "expert"
 """Origin of trials on one domain alone, exempt from its bounds: what they make of every token is kept."""
-UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, EXPERT})
+OTHER_EXPERT = "other_expert"
+"""Origin of experts of another scale than the trials: nothing is learnt from their losses."""
+EXPERTS = frozenset({EXPERT, OTHER_EXPERT})
+UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, *EXPERTS})
 """Origins of trials that no strategy asked for: they do not move a design. Experts may still cost budget."""
 
 SUM_TOLERANCE = 0.01 + 1e-9
@@ -115,8 +118,8 @@ class Result:
         epochs: Domain name to passes over the domain's tokens.
         cost: Device-seconds.
         curve: Losses during the run.
-        artifacts: Name to path, relative to the work folder as an evaluator returns it, to the trial's folder as it
-            is recorded.
+        artifacts: Name to path: relative to the work folder as an evaluator returns it, absolute in a history,
+            relative to the trial's folder on the disk where it lies in there.
         info: Anything else worth keeping, plain JSON: device, dtype, tokens per second, bits per byte.
         unmeasured: Metrics that were left out on purpose. Every other one must have a loss; an evaluator may as well
             give None for its loss.

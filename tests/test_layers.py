@@ -20,7 +20,7 @@ LAYERS = (
         *("space", "bounds", "polytope", "uniform_map", "problem", "trial", "preparation"),
         *("objective", "robust_objective", "pareto_objective"),
     },
-    {"config", "registry", "spec", "schema", "studyfile", "history", "references", "io"},
+    {"config", "registry", "spec", "experts", "schema", "studyfile", "history", "references", "io"},
     {"laws", "surrogates"},
     {"strategies", "training", "evaluators"},
     {"study", "resolution", "confirmation", "execution"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def tell(study: Path, trial: int, result: Path) -> None:
     """Record what TRIAL came back with.
 
     RESULT is `{"losses": {metric: x}, "sems": {}, "realized": {}, "cost": s}`, all but the losses optional; null
-    stands for the loss of a metric that was not measured.
+    stands for the loss of a metric that was not measured. Paths of `artifacts` are relative to RESULT's folder.
     """
     opened = Study.open(study)
     try:
@@ -61,6 +62,8 @@ def tell(study: Path, trial: int, result: Path) -> None:
         raise ConfigError(f"cannot read {result}: {error}") from error
     problem = opened.problem
     outcome = read_result(text, problem.metric_names, problem.space.domains)
+    beside = {name: str(result.absolute().parent / path) for name, path in outcome.artifacts.items()}
+    outcome = dataclasses.replace(outcome, artifacts=beside)
     record = opened.tell(trial, outcome)
     objective = value(problem.value(record.result.losses))
     click.echo(f"trial {trial}: objective {objective}{_gaps(record)}")

@@ -108,7 +108,7 @@ def _state(study: Study) -> dict[str, Any]:
     from bomix.cli.summary import why_ended
 
     history = study.history
-    stands = [record.status for record in history.asked]
+    stands = [record.status for record in study.spec.counted(history)]
     counts = {str(status): stands.count(status) for status in Status}
     confirming = [record.status for record in history.records if record.trial.origin == CONFIRM]
     holder = lock.read(study.folder) if study.folder is not None else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -29,18 +28,11 @@ def optimize(
 ) -> None:
     """Run a study, or resume it; Ctrl-C stops it, and the same command goes on."""
     from bomix.cli import summary
-    from bomix.cli.watch import LiveObserver, PlainObserver
-    from bomix.execution.observer import Observer
+    from bomix.cli.watch import observer_for
     from bomix.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
-    observer: Observer
-    if quiet:
-        observer = Observer()
-    elif sys.stderr is not None and sys.stderr.isatty():
-        observer = LiveObserver()
-    else:
-        observer = PlainObserver(verbose=verbose > 0)
+    observer = observer_for(quiet=quiet, verbose=verbose)
     best = opened.run(trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
     summary.show_summary(opened, best)

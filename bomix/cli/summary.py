@@ -57,7 +57,7 @@ def show_summary(study: Study, best: Recommendation) -> None:
 def why_ended(study: Study) -> str | None:
     """Why the search is over, in words; None while it goes on."""
     history, budget = study.history, study.spec.budget
-    if (limit := budget.spent(history.asked)) is not None:
+    if (limit := budget.spent(study.spec.counted(history))) is not None:
         return f"the budget of {limit} is spent"
     if budget.improvement is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,7 @@ from bomix.confirmation import failed_seeds
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
 from bomix.study import Study
-from bomix.trial import CONFIRM, UNCOUNTED_ORIGINS, Failure, Record, Result, Status, Trial
+from bomix.trial import CONFIRM, OTHER_EXPERT, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"
 
@@ -133,6 +134,15 @@ class LiveObserver(Observer):
         self._live.update(table, refresh=True)
 
 
+def observer_for(*, quiet: bool, verbose: int) -> Observer:
+    """A live view on a terminal, lines elsewhere, nothing where nothing is wanted."""
+    if quiet:
+        return Observer()
+    if sys.stderr is not None and sys.stderr.isatty():
+        return LiveObserver()
+    return PlainObserver(verbose=verbose > 0)
+
+
 class _Tally:
     """Counts, the best so far, and the time left."""
 
@@ -194,9 +204,11 @@ class _Tally:
         self._ended += 1
         if record.trial.origin == CONFIRM:
             self._confirmed += 1
-        if record.trial.origin in UNCOUNTED_ORIGINS:
+        if not study.spec.counts(record.trial.origin):
             return
         self._done += 1
+        if record.trial.origin == OTHER_EXPERT:
+            return
         self._confirmed = 0  # what comes back of the search ends a round
         found = study.problem.value(record.result.losses)
         # A trial without all the metrics that count has no objective, so it cannot be the best.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,15 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bomix.config import FILLED
 from bomix.errors import EvaluationError, Fault, raise_faults
+from bomix.io import scored_tokens
 from bomix.preparation import DomainStats, Preparation
-from bomix.problem import Fidelity, Metric
+from bomix.problem import Fidelity
 from bomix.protocols import Source, TokenizerSpec
 from bomix.training.corpus import CorpusSpec
 from bomix.training.environment import process_environment
 from bomix.training.models import Model
 from bomix.training.optim import Optimization
 from bomix.training.tokenizer import BytePair
-from bomix.trial import Result, Trial
+from bomix.trial import EXPERTS, Result, Trial
 
 if TYPE_CHECKING:
     from bomix.training.loop import Run, Trained
@@ -37,7 +37,8 @@ class Proxy:
 
     Attributes:
         sources: Domain name to its text; a study fills it from its domains.
-        validation: Further validation sets, name to text; each domain has one of its own name already.
+        validation: Further validation sets, name to text or task; each domain has one of its own name already. A
+            task of multiple choice has the metric ``<name>_accuracy`` beside its loss.
         tokenizer: Trained on the domains, or one that exists.
         corpus: How text becomes training and validation tokens.
         model: Shape of the decoder.
@@ -46,7 +47,8 @@ class Proxy:
         tokens: Training tokens of a trial. One of this and the next must be given.
         tokens_per_parameter: Training tokens per non-embedding parameter; 20 is Chinchilla's.
         optimization: Optimizer and schedule.
-        validation_sequences: Sequences per validation set that the final loss is measured on, at most.
+        validation_sequences: Sequences per validation set, or examples per task, that the final loss is measured on,
+            at most.
         curve_points: How often the loss is measured over a run, the end included.
         curve_sequences: Sequences per validation set for the points before the end, at most.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:0``.
@@ -55,13 +57,16 @@ class Proxy:
         threads: CPU threads of a trial; two trials of one thread each are faster than one of two.
         init_seed: Fixes the initial parameters over all trials, replicates included.
         data_seed: Fixes the order of the sequences likewise.
-        save_model: Keep the trained model, in the format of ``transformers``, as the artifact ``model``.
+        save_model: Keep the trained model, in the format of ``transformers``, as the artifact ``model``: ``true``,
+            ``false``, or ``experts`` for theirs alone.
+        score_tokens: Whose probabilities of every validation token are kept, as the artifact ``scored_tokens``.
+        score_at: Share of the run after which they are taken; below 1 an expert is a checkpoint of its run.
     """
 
     preload: ClassVar[tuple[str, ...]] = ("bomix.training.loop", "transformers.models.llama.modeling_llama")
     """What a process that forks trials should import first. None of it touches a GPU."""
 
-    may_change: ClassVar[tuple[str, ...]] = ("corpus.cache", "device", "compile", "threads", "save_model")
+    may_change: ClassVar[tuple[str, ...]] = ("corpus.cache", "device", "compile", "threads", "save_model", "score_tokens")
     """What may change in the midst of a study: it moves the last digits of a loss, if anything."""
 
     sources: Mapping[str, Source] = field(default_factory=dict, metadata={FILLED: "domains"})
@@ -83,7 +88,9 @@ class Proxy:
     threads: int = 1
     init_seed: int | None = None
     data_seed: int | None = None
-    save_model: bool = False
+    save_model: bool | Literal["experts"] = False
+    score_tokens: Literal["experts", "all", "none"] = "experts"
+    score_at: float = 1.0
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields of its own; each part looks after its own."""
@@ -103,6 +110,8 @@ class Proxy:
             found.append(Fault("tokens", f"give one of tokens and tokens_per_parameter (20 is Chinchilla's); {both}"))
         elif not found and not self.model.faults() and self._budget() < self._step_tokens:
             found.append(Fault("tokens", f"{self._budget()} tokens are less than one step of {self._step_tokens}"))
+        if not 0.0 < self.score_at <= 1.0:
+            found.append(Fault("score_at", f"expected a share of the run, above 0 and at most 1, found {self.score_at:g}"))
         if not _DEVICE.fullmatch(self.device):
             found.append(Fault("device", f"expected auto, cpu, cuda or cuda:0, found '{self.device}'"))
         return found
@@ -150,7 +159,7 @@ class Proxy:
             sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
         )
         return Preparation(
-            metrics=tuple(Metric(name) for name in built.validation),
+            metrics=built.metrics,
             domains={
                 name: DomainStats(len(tokens.tokens), tokens.documents, tokens.bytes_per_token)
                 for name, tokens in built.train.items()
@@ -162,6 +171,7 @@ class Proxy:
                 "parameters": self.model.parameters(built.vocabulary),
                 "steps": self.steps,
                 "validation_tokens": {name: len(tokens.tokens) for name, tokens in built.validation.items()},
+                "tasks": built.task_statistics(self.sequence_length),
             },
         )
 
@@ -179,12 +189,15 @@ class Proxy:
         )
         trained = loop.train(loaded, self.run_of(trial))
         artifacts = {}
-        if self.save_model:
+        if self.save_model is True or (self.save_model == "experts" and trial.origin in EXPERTS):
             trained.model.save_pretrained(workdir / "model")
             artifacts["model"] = "model"
+        if trained.scored is not None:
+            scored_tokens.write(workdir / scored_tokens.ARTIFACT, trained.scored, tokenizer=loaded.tokenizer_hash)
+            artifacts[scored_tokens.ARTIFACT] = scored_tokens.ARTIFACT
         return Result(
-            losses={name: found.loss for name, found in trained.evaluations.items()},
-            sems={name: found.sem for name, found in trained.evaluations.items() if math.isfinite(found.sem)},
+            losses={key: x for name, found in trained.evaluations.items() for key, x in found.values(name).items()},
+            sems={key: x for name, found in trained.evaluations.items() for key, x in found.sems(name).items()},
             realized=trained.plan.realized,
             epochs=trained.plan.epochs,
             cost=trained.seconds,
@@ -200,7 +213,7 @@ class Proxy:
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),
-            steps=self.steps,
+            steps=self._steps_of(trial),
             init_seed=init_seed,
             data_seed=data_seed,
             model=self.model,
@@ -214,7 +227,24 @@ class Proxy:
             dtype=self.dtype,
             compile=self.compile,
             threads=self.threads,
+            score_step=self._score_step(trial),
         )
+
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether experts leave behind what they make of every token."""
+        return self.score_tokens != "none"
+
+    def _steps_of(self, trial: Trial) -> int:
+        """Optimizer steps of a trial: those of its own scale where it has one."""
+        tokens = self.fidelity.tokens if trial.fidelity is None else trial.fidelity.tokens
+        return max(1, tokens // self._step_tokens)
+
+    def _score_step(self, trial: Trial) -> int | None:
+        """After which step tokens are scored; None for a trial that keeps no scores."""
+        if self.score_tokens == "none" or (self.score_tokens == "experts" and trial.origin not in EXPERTS):
+            return None
+        return max(1, round(self.score_at * self._steps_of(trial)))
 
     @property
     def _step_tokens(self) -> int:

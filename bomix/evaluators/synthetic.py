@@ -16,12 +16,13 @@ from bomix.evaluators.synthetic_functions import DOLMA, Family, Losses, TokenExp
 from bomix.evaluators.synthetic_functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic_laws import LAW_FAMILIES
 from bomix.evaluators.synthetic_optimum import lowest, minimum
+from bomix.io import scored_tokens
 from bomix.objective import Mean
 from bomix.polytope import Array
 from bomix.preparation import Preparation
 from bomix.problem import Metric, Problem
 from bomix.space import MixtureSpace
-from bomix.trial import Result, Trial
+from bomix.trial import EXPERTS, Result, Trial
 
 SKEWED = 0.4
 """Share of the domains that is useless in the skewed form of a family: 3 of 7, 8 of 20, 20 of 50."""
@@ -201,7 +202,19 @@ class Synthetic:
         weights = np.array([trial.weights[name] for name in self.domain_names], dtype=float)
         parts = np.rint(weights * _GRID).astype(np.int64).tolist()
         observed = self.observe(weights, entropy=[self.seed, trial.seed, *(max(part, 0) for part in parts)])
-        return Result(dict(zip(self.metrics, observed.tolist(), strict=True)))
+        artifacts = {}
+        if trial.origin in EXPERTS and self.scores_tokens:
+            artifacts[scored_tokens.ARTIFACT] = scored_tokens.ARTIFACT
+            losses = _drawn(self).losses
+            assert isinstance(losses, TokenExperts)
+            sets = dict(zip(self.metrics, losses.scored(weights), strict=True))
+            scored_tokens.write(workdir / scored_tokens.ARTIFACT, sets, tokenizer=f"{self.family} {self.seed}")
+        return Result(dict(zip(self.metrics, observed.tolist(), strict=True)), artifacts=artifacts)
+
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether experts leave behind what they make of every token: only where there are tokens."""
+        return self.family == "token_experts"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from bomix.execution.local import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
 from bomix.io import lock
 from bomix.io.store import FolderStore
-from bomix.trial import CONFIRM, Failure, Outcome, Record, Status, Trial
+from bomix.trial import CONFIRM, EXPERTS, Failure, Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
     from bomix.strategies.stopping import Seen
@@ -24,7 +26,9 @@ TICK = 0.5
 """Seconds to wait for an event before looking around."""
 
 
-def drive(study: Study, *, observer: Observer | None = None, take_over: bool = False) -> None:
+def drive(
+    study: Study, *, observer: Observer | None = None, take_over: bool = False, experts_only: bool = False
+) -> None:
     """Run a study until its budget is spent and its recommendation confirmed.
 
     Trials that an interrupted run left pending are trained first, with the same weights and seed.
@@ -33,6 +37,7 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
         study: Its spec says how many trials, workers and confirming seeds.
         observer: Told of everything that happens.
         take_over: Replace a driver that held the study on another host.
+        experts_only: End when every domain has its expert.
 
     Raises:
         StudyError: The study has no evaluator.
@@ -48,8 +53,13 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
         if isinstance(study.store, FolderStore):
             study.store.sweep()
         # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
-        pending = [record.trial for record in study.history.pending if record.trial.origin != CONFIRM]
-        queue = _Queue(study, list(pending), observer)
+        origins = EXPERTS if experts_only else None
+        pending = [
+            record.trial
+            for record in study.history.pending
+            if record.trial.origin != CONFIRM and (origins is None or record.trial.origin in origins)
+        ]
+        queue = _Queue(study, list(pending), observer, experts_only=experts_only)
         try:
             observer.began(study, pending)
             if queue.has_next():
@@ -62,8 +72,9 @@ def drive(study: Study, *, observer: Observer | None = None, take_over: bool = F
 class _Queue:
     """Which trial is next: interrupted ones, then new ones while they are worth it, then confirming ones."""
 
-    def __init__(self, study: Study, pending: list[Trial], observer: Observer) -> None:
+    def __init__(self, study: Study, pending: list[Trial], observer: Observer, *, experts_only: bool) -> None:
         self._study = study
+        self._experts_only = experts_only
         self._again = pending
         self._observer = observer
         self._expected: Seen = {}
@@ -100,9 +111,16 @@ class _Queue:
         """Whether a new trial is within the budget, and worth it."""
         study = self._study
         history, budget = study.history, study.spec.budget
-        unfailed = sum(record.status is not Status.FAILED for record in history.asked)
-        if budget.spent(history.asked) is not None or unfailed >= budget.trials:
+        expert = study.next_expert(history)
+        if self._experts_only:
+            return expert is not None
+        counted = study.spec.counted(history)
+        unfailed = sum(record.status is not Status.FAILED for record in counted)
+        if budget.spent(counted) is not None or unfailed >= budget.trials:
             return False
+        if expert is not None or study.experts_on_the_way(history):
+            # What the strategy knows without its experts is no ground to ask it.
+            return expert is not None
         if budget.improvement is None:
             return True
         from bomix.strategies.stopping import why_stop
@@ -117,7 +135,7 @@ class _Queue:
     def _confirmations(self) -> list[Trial]:
         """Confirming trials still to run; only known once every searching trial has ended."""
         if self._confirming is None:
-            if self._study.spec.confirm == 0 or self._in_flight or not self._study.history.completed:
+            if self._experts_only or self._study.spec.confirm == 0 or self._in_flight or not self._study.history.completed:
                 return []
             from bomix.confirmation import confirming_trials
 
@@ -132,7 +150,7 @@ def _run(study: Study, queue: _Queue, observer: Observer) -> None:
     with contextlib.ExitStack() as stack:
         evaluator = study.spec.ready_evaluator(study.store.base)
         assert evaluator is not None
-        attempts = _Attempts(study, stack)
+        attempts = _Attempts(study)
         executor = LocalExecutor(evaluator, workers=study.spec.execution.workers)
         stack.callback(executor.close)
         while True:
@@ -191,11 +209,13 @@ def _give_up_if_too_many(study: Study, failed: list[Record]) -> None:
 class _Attempts:
     """Work folders: in the study folder, or in a temporary one for a study in memory."""
 
-    def __init__(self, study: Study, stack: contextlib.ExitStack) -> None:
+    def __init__(self, study: Study) -> None:
         self._store = study.store
         self._temporary = None
         if not isinstance(self._store, FolderStore):
-            self._temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bomix-")))
+            # What experts left there is read for as long as the study lives.
+            self._temporary = Path(tempfile.mkdtemp(prefix="bomix-"))
+            weakref.finalize(study, shutil.rmtree, self._temporary, ignore_errors=True)
 
     def new(self, trial: Trial) -> Path:
         if isinstance(self._store, FolderStore):

@@ -158,9 +158,8 @@ def _outcome(workdir: Path, code: int, log_tail: str) -> Outcome:
     path = workdir / RESULT_FILE
     if code == 0 and path.exists():
         result = records.result_from_data(json.loads(path.read_text(encoding="utf-8")))
-        attempt = Path(*workdir.parts[-2:])
         return dataclasses.replace(
-            result, artifacts={name: str(attempt / artifact) for name, artifact in result.artifacts.items()}
+            result, artifacts={name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()}
         )
     error = workdir / ERROR_FILE
     if error.exists():

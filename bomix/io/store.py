@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bomix.errors import StoreError
 from bomix.io import files, records
-from bomix.trial import Outcome, Record, Status, Trial
+from bomix.trial import Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,7 +82,7 @@ class FolderStore:
         """
         texts = {TRIAL_FILE: records.trial_to_json(trial)}
         if outcome is not None:
-            texts[OUTCOME_FILE] = records.outcome_to_json(trial.id, outcome)
+            texts[OUTCOME_FILE] = records.outcome_to_json(trial.id, self._portable(trial.id, outcome))
         files.create_folder(self.trial_folder(trial.id), texts)
         return trial
 
@@ -94,9 +94,20 @@ class FolderStore:
         """
         path = self.trial_folder(trial_id) / OUTCOME_FILE
         try:
-            files.write_new(path, records.outcome_to_json(trial_id, outcome))
+            files.write_new(path, records.outcome_to_json(trial_id, self._portable(trial_id, outcome)))
         except FileExistsError:
             raise StoreError(f"trial {trial_id} has an outcome already ({path}); it is written once") from None
+
+    def _portable(self, trial_id: int, outcome: Outcome) -> Outcome:
+        """The same with artifacts in the trial's own folder relative to it, so that a study can be moved."""
+        if not isinstance(outcome, Result) or not outcome.artifacts:
+            return outcome
+        folder = self.trial_folder(trial_id).absolute()
+        paths = {name: Path(path) for name, path in outcome.artifacts.items()}
+        inside = {
+            name: str(path.relative_to(folder) if path.is_relative_to(folder) else path) for name, path in paths.items()
+        }
+        return dataclasses.replace(outcome, artifacts=inside)
 
     def trial_folder(self, trial_id: int) -> Path:
         """The folder of a trial."""
@@ -184,6 +195,10 @@ class FolderStore:
             raise StoreError(f"{path}: {error}; move it away to have the trial run again") from error
         if named != trial_id:
             raise StoreError(f"{path} belongs to trial {named}; move it away to have the trial run again")
+        if isinstance(outcome, Result) and outcome.artifacts:
+            # What lies in the folder is found wherever the study is now.
+            there = {name: str(folder.absolute() / artifact) for name, artifact in outcome.artifacts.items()}
+            return dataclasses.replace(outcome, artifacts=there)
         return outcome
 
 

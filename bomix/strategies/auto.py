@@ -61,7 +61,7 @@ class Auto:
         """The strategy for a problem."""
         n_init = self.n_init
         if n_init is None:
-            n_init = design_size(None, problem.space.dimension)
+            n_init = design_size(None, problem)
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         kind = Bayesian if problem.space.dimension <= MANY else Turbo

@@ -74,7 +74,7 @@ class Bayesian:
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
-        size = design_size(self.n_init, problem.space.dimension)
+        size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
             belief = believe(problem, history, self.surrogate, seed=seed)

@@ -82,7 +82,7 @@ class BlackBox:
             FaultsError: The package ``cma`` is not installed.
         """
         raise_faults(_cma_faults())
-        size = design_size(self.n_init, problem.space.dimension)
+        size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = draw_seeds(seed, history.n_asked, 3)

@@ -73,7 +73,7 @@ class Embedded:
             point = self._best(belief, _corners(belief, self.corners, seeds[3]), seeds)
             return Candidate(problem.space.to_weights(point), "embedded")
 
-        size = design_size(self.n_init, problem.space.dimension)
+        size = design_size(self.n_init, problem)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _best(self, belief: Belief, corners: Array, seeds: list[int]) -> Array:

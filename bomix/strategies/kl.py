@@ -98,7 +98,7 @@ class KLProposer:
             FaultsError: The prior does not fit the space.
         """
         raise_faults(self.prior_faults(problem), "the prior does not fit the space")
-        size = design_size(self.n_init, problem.space.dimension)
+        size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = draw_seeds(seed, history.n_asked, 3)

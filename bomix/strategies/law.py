@@ -63,7 +63,7 @@ class Law:
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""
-        size = design_size(self.n_init, problem.space.dimension)
+        size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = draw_seeds(seed, history.n_asked, 3)

@@ -85,7 +85,7 @@ class RegMix:
         """Trials of the design in this study."""
         if self.n_init is None and problem.budget is not None:
             return problem.budget - 1
-        return design_size(self.n_init, problem.space.dimension)
+        return design_size(self.n_init, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""

@@ -12,7 +12,7 @@ from bomix.errors import FitError
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.search import read_pool
-from bomix.strategies.turns import MIN_COMPLETED, design_size
+from bomix.strategies.turns import MIN_COMPLETED, design_size, designed
 from bomix.trial import CONFIRM, Record, Status
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
         found: float | None = own(problem, history, seed=seed)
         return found
     surrogate: Any = getattr(strategy, "surrogate", None)
-    if surrogate is None or len(history.searched) < max(MIN_COMPLETED, _design_trials(strategy, problem)):
+    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < _design_trials(strategy, problem)
+    if surrogate is None or too_few:
         return None
     from bomix.surrogates.determinism import deterministic
 
@@ -109,7 +110,7 @@ def _design_trials(strategy: Strategy, problem: Problem) -> int:
     planned: Any = getattr(strategy, "design_trials", None)
     if planned is not None:
         return int(planned(problem))
-    return design_size(strategy.n_init, problem.space.dimension) if hasattr(strategy, "n_init") else 0
+    return design_size(strategy.n_init, problem) if hasattr(strategy, "n_init") else 0
 
 
 def _best_expected(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float:

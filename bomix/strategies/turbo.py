@@ -121,7 +121,7 @@ class Turbo:
             point = free(problem.space.snap(offers[index][0]), belief, seed=seeds[2])
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
-        size = design_size(self.n_init, problem.space.dimension)
+        size = design_size(self.n_init, problem)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, FitError, StudyError
 from bomix.references import SAME_ANCHOR, missing_reference, resolved
-from bomix.trial import CONFIRM, Candidate, Status, same_mixture
+from bomix.trial import CONFIRM, EXPERTS, Candidate, Status, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -24,16 +24,25 @@ MIN_COMPLETED = 2
 logger = logging.getLogger(__name__)
 
 
-def design_size(n_init: int | None, d: int) -> int:
-    """Trials of the design for ``d`` domains: two more than there are, at least 5 and at most 32, unless given."""
-    return n_init if n_init is not None else min(max(5, d + 2), 32)
+def design_size(n_init: int | None, problem: Problem) -> int:
+    """Trials of the design unless given: two more than there are domains, at least 5 and at most 32.
+
+    Where experts of all domains come first, two: the uniform and the natural mixture, which experts cannot replace.
+    """
+    if n_init is not None:
+        return n_init
+    return 2 if problem.experts else min(max(5, problem.space.dimension + 2), 32)
 
 
 def in_design(history: History, size: int) -> bool:
-    """Whether the next trial is one of the design: imported runs count, confirming ones do not."""
-    completed = len(history.searched)
-    pending = sum(record.trial.origin != CONFIRM for record in history.pending)
-    return completed < MIN_COMPLETED or completed + pending < size
+    """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not."""
+    pending = sum(record.trial.origin not in EXPERTS | {CONFIRM} for record in history.pending)
+    return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size
+
+
+def designed(history: History) -> int:
+    """Completed trials that count towards a design."""
+    return sum(record.trial.origin not in EXPERTS for record in history.searched)
 
 
 def take(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from bomix.surrogates.gp import standardisation
 from bomix.surrogates.heldout import SAME
 from bomix.surrogates.independent import IndependentGPs
 from bomix.surrogates.means import Standardised
+from bomix.surrogates.refits import digest, remembered, size_of_fit
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -61,10 +63,12 @@ class Standard(NamedTuple):
     known: Tensor | None
 
 
-def standard(data: SupervisedDataset, context: FitContext, mean: Mean | None, seed: int) -> Standard:
-    """Standardise runs; arguments as those of :func:`fit_independent`."""
+def standard(
+    data: SupervisedDataset, context: FitContext, mean: Mean | None, seed: int, *, part: int | None = None
+) -> Standard:
+    """Standardise runs, by the first ``part`` of them; the rest as of :func:`fit_independent`."""
     X, Y = data.X.double(), data.Y.double()
-    offset, scale = standardisation(Y)
+    offset, scale = standardisation(Y[:part])
     function, targets = None, (Y - offset) / scale
     unseen, learnt = targets, False
     if mean is not None:
@@ -88,6 +92,7 @@ def fit_independent(
     noise: str,
     correlated: bool,
     seed: int,
+    growth: float = 0.0,
 ) -> IndependentGPs:
     """Fit every metric under every kernel.
 
@@ -101,21 +106,28 @@ def fit_independent(
         noise: See :class:`bomix.surrogates.gp.GP`.
         correlated: As there.
         seed: Of starts and draws.
+        growth: See :class:`bomix.surrogates.gp.GP`.
     """
-    runs, frame = standard(data, context, mean, seed), frame_of(context)
+    # What a mean says changes with every run, and with it what is left to the processes.
+    growth = growth if draws == 0 and mean is None else 0.0
+    part = size_of_fit(len(data.X), growth)
+    runs, frame = standard(data, context, mean, seed, part=part), frame_of(context)
     noises, known = noise_of(runs, frame, noise)
     sampling = None if draws == 0 else walk(*runs.X.shape, draws=draws)
     # Chains of draws carry rounding far: the order of the runs must not enter them.
-    order = torch.as_tensor(canonical_rows(runs.X.numpy(), runs.Y.numpy()))
+    order = torch.as_tensor(canonical_rows(runs.X[:part].numpy(), runs.Y[:part].numpy()))
     ordered = runs.X[order], runs.unseen[:, order], None if known is None else known[:, order]
     families = []
     for kernel in kernels:
         covariance = kernel.bind(frame)
         if runs.mean is not None and mean is not None and mean.slope > 0:
             covariance = Sum([covariance, Feature(runs.mean, frame, mean.slope)])
-        found = fitting.fit(
-            fitting.Problem(covariance, noises, *ordered), restarts=restarts, seed=seed, sampling=sampling
-        )
+        problem = fitting.Problem(covariance, noises, *ordered)
+        if growth > 0:
+            key = (kernel, noise, restarts, digest(*ordered, frame.sample, frame.own, noises.prior.mean))
+            found = remembered(key, partial(fitting.fit, problem, restarts=restarts, seed=part))
+        else:
+            found = fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling)
         with torch.no_grad():
             families.append(ExactGPs(covariance, noises, found.theta, runs.X, runs.targets, known=known))
     m = frame.m

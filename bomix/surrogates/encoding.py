@@ -154,6 +154,8 @@ def tamed(Y: np.ndarray, problem: Problem) -> np.ndarray:
 
 
 def fit_context(problem: Problem, history: History) -> FitContext:
-    """The names behind the columns of :func:`to_dataset`, and the trials and artifacts of its rows."""
-    artifacts = {record.trial.id: record.result.artifacts for record in history.observations}
-    return FitContext(problem.space, problem.metric_names, tuple(artifacts), artifacts)
+    """The names behind the columns of :func:`to_dataset`, the trials of its rows, their artifacts and the experts'."""
+    trials = tuple(record.trial.id for record in history.observations)
+    known = {*trials, *history.experts.values()}
+    artifacts = {r.trial.id: r.result.artifacts for r in history.completed if r.trial.id in known}
+    return FitContext(problem.space, problem.metric_names, trials, artifacts, history.experts)

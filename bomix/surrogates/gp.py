@@ -44,6 +44,8 @@ class GP:
         noise: ``inferred`` the same everywhere, ``growing`` towards the vertices, or ``repeats``, the variance among
             runs of one mixture where there are any.
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
+        growth: Share by which the record grows before the best hyperparameters are found anew: those of the first
+            trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -52,6 +54,7 @@ class GP:
     restarts: int | None = None
     noise: Literal["inferred", "growing", "repeats"] = "inferred"
     correlated: bool = True
+    growth: float = 0.0
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = True
@@ -63,6 +66,8 @@ class GP:
             found.append(Fault("restarts", f"restarts is {self.restarts}; give at least 1"))
         if self.draws is not None and self.draws < 0:
             found.append(Fault("draws", f"draws is {self.draws}; give 0 or more"))
+        if not 0.0 <= self.growth <= 1.0:
+            found.append(Fault("growth", f"growth is {self.growth:g}; give a share from 0 to 1, 0.1 say"))
         return found
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
@@ -89,6 +94,7 @@ class GP:
             restarts=self.restarts or (2 if draws == 0 else 1),
             noise=self.noise,
             correlated=self.correlated,
+            growth=self.growth,
             seed=seed,
         )
 

@@ -13,7 +13,10 @@ import pytest
 from bomix import registry
 from bomix.errors import StudyError
 from bomix.history import History
+from bomix.objective import Mean
+from bomix.problem import Metric, Problem
 from bomix.robust_objective import Excess
+from bomix.space import MixtureSpace
 from bomix.spec import DomainSpec
 from bomix.strategies.acquisition import UCB
 from bomix.strategies.bayesian import Bayesian
@@ -67,11 +70,17 @@ def test_pending_and_failed_mixtures_are_not_asked_again(world):
     assert FAST.ask(here.problem, history.with_record(Record(trial)), 1, seed=3) == [favourite]
 
 
+def _of(d: int) -> Problem:
+    return Problem(MixtureSpace(tuple(f"d{i}" for i in range(d))), (Metric("loss"),), Mean())
+
+
 def test_the_design_ends_when_observed_and_pending_trials_fill_it(world):
     here = world()
-    assert design_size(None, 2) == 5
-    assert design_size(None, 20) == 22
-    assert design_size(None, 200) == 32
+    assert design_size(None, _of(2)) == 5
+    assert design_size(None, _of(20)) == 22
+    assert design_size(None, _of(200)) == 32
+    assert design_size(None, replace(_of(20), experts=True)) == 2
+    assert design_size(0, _of(20)) == 0
     strategy = replace(FAST, n_init=5)
     history = here.history(3, origin=IMPORTED)
     origins = []
