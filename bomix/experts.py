@@ -23,13 +23,15 @@ _ATTEMPTS = 3
 
 def need_experts(part: Any) -> bool:
     """Whether a spec, or any spec in its fields, declares ``needs_experts``."""
+    if isinstance(part, type):
+        return False
     if getattr(part, "needs_experts", False):
         return True
     if isinstance(part, Mapping):
         return any(need_experts(value) for value in part.values())
     if isinstance(part, (tuple, list)):
         return any(need_experts(value) for value in part)
-    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+    if dataclasses.is_dataclass(part):
         return any(need_experts(getattr(part, field.name)) for field in dataclasses.fields(part))
     return False
 

@@ -27,10 +27,14 @@ from bomix.io import files
 CACHE = Path("~/.cache/bomix/mde")
 MINIMUM = 200
 """Characters of the shortest document that is kept."""
+PIECE = 20_000
+"""Characters after which a document is cut at the next blank line, or after as many more at the next end of a line:
+what is held out shall not hang on few documents."""
 _GROUP = 30
 """Entries of a dictionary, or sayings, in one document."""
 _SOURCE_NOTE = re.compile(r"^ *\[(?:1913 Webster|Webster|WordNet|PJC|RH|Century|AS|MW|Dict)[^]\n]*\]\n?", re.MULTILINE)
 _NO_PROGRAMS = frozenset({"encodings", "pydoc_data", "ensurepip", "lib-dynload"})
+_TABLES = frozenset({"entities.py", "test_ast.py", "perltoc.pod", "perluniprops.pod"})
 
 
 class CorpusError(Exception):
@@ -148,7 +152,14 @@ def build(cache: Path) -> None:
 
 def _chosen(corpus: Corpus, roots: list[Path]) -> list[str]:
     """The documents in an order shuffled by a hash of their names, so that the first ones stand for the whole."""
-    found = {name: text for root in roots for name, text in corpus.documents(root) if len(text) >= MINIMUM}
+    found = {
+        f"{name}#{number}": piece
+        for root in roots
+        for name, text in corpus.documents(root)
+        if name.rpartition("/")[2] not in _TABLES
+        for number, piece in enumerate(_pieces(text))
+        if len(piece) >= MINIMUM
+    }
     texts: list[str] = []
     total = 0
     for name in sorted(found, key=lambda name: (hashlib.blake2b(name.encode()).digest(), name)):
@@ -157,6 +168,19 @@ def _chosen(corpus: Corpus, roots: list[Path]) -> list[str]:
         texts.append(found[name])
         total += len(found[name].encode())
     return texts
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while len(text) - start > PIECE:
+        end = text.find("\n\n", start + PIECE, start + 2 * PIECE)
+        if end < 0:
+            end = text.find("\n", start + 2 * PIECE)
+        if end < 0:
+            break
+        yield text[start:end].strip("\n")
+        start = end
+    yield text[start:].strip("\n")
 
 
 def _unpacked(names: str, folder: Path) -> tuple[str, Path]:

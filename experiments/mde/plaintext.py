@@ -56,8 +56,13 @@ class _Html(HTMLParser):
             self.parts.append("\n" if tag in ("li", "dt", "dd", "div") else "\n\n")
 
     def handle_data(self, data: str) -> None:
-        if not self._passing:
-            self.parts.append(data if self._preformatted else re.sub(r"\s+", " ", data))
+        if self._passing:
+            return
+        if not self._preformatted:
+            data = re.sub(r"\s+", " ", data)
+            if not self.parts or self.parts[-1].endswith(("\n", " ")):
+                data = data.lstrip()
+        self.parts.append(data)
 
 
 def html(source: str) -> str:
@@ -65,14 +70,15 @@ def html(source: str) -> str:
     parser = _Html()
     parser.feed(source)
     parser.close()
-    return tidy(re.sub(r"\n +(?=\S)", "\n", "".join(parser.parts)) if "<pre" not in source else "".join(parser.parts))
+    return tidy("".join(parser.parts))
 
 
 _SPECIAL = {
-    **{"-": "-", "\\": "\\", "(aq": "'", "(dq": '"', "(lq": "“", "(rq": "”", "(oq": "‘", "(cq": "’", "(em": "—"},
-    **{"(en": "–", "(hy": "-", "(bu": "•", "(co": "©", "(ha": "^", "(ti": "~", "(ga": "`", "(rs": "\\", "(Fo": "«"},
-    **{"(Fc": "»", "(bv": "|", "(mc": "µ", "(->": "→", "(<-": "←", "(>=": "≥", "(<=": "≤", "(mu": "×", "(+-": "±"},
-    **{"e": "\\", " ": " ", "~": " ", "0": " ", "t": "\t", "'": "´", "`": "`"},
+    **{"-": "-", "\\": "\\", "(aq": "'", "(dq": '"', "(lq": "“", "(rq": "”", "(em": "—", "(hy": "-", "(bu": "•"},
+    **{"(co": "©", "(ha": "^", "(ti": "~", "(ga": "`", "(rs": "\\", "(Fo": "«", "(Fc": "»", "(bv": "|", "(mc": "µ"},
+    **{"(->": "→", "(<-": "←", "(>=": "≥", "(<=": "≤", "(+-": "±", "e": "\\", " ": " ", "~": " ", "0": " ", "t": "\t"},
+    # Signs that look like others.
+    **{"(oq": "\u2018", "(cq": "\u2019", "(en": "\u2013", "(mu": "\u00d7", "'": "\u00b4", "`": "`"},
 }
 _ESCAPE = re.compile(
     r"\\(?:f(?:\(..|\[[^]]*\]|.)|s(?:[+-]?\d{1,2}|\[[^]]*\])|\*(?:\((?P<string>..)|\[(?P<name>[^]]*)\]|.)"
@@ -154,11 +160,11 @@ def pod(source: str) -> str:
 
 def entries(index: str, dictionary: bytes) -> Iterator[str]:
     """Entries of a dictionary in its own order, each once, the facts about the dictionary left out."""
-    places = set()
+    places: set[tuple[int, int]] = set()
     for line in index.splitlines():
-        headword, start, length = line.split("\t")[:3]
+        headword, at, size = line.split("\t")[:3]
         if not headword.startswith(("00-database", "00database")):
-            places.add((_number(start), _number(length)))
+            places.add((_number(at), _number(size)))
     for start, length in sorted(places):
         yield dictionary[start : start + length].decode("utf-8", errors="replace")
 

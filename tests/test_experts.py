@@ -1,0 +1,187 @@
+"""Experts come before all other trials, cost budget where the study says so, and are found wherever the study lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bomix import experts
+from bomix.cli.main import cli
+from bomix.errors import DataError, FaultsError, StudyError
+from bomix.evaluators.synthetic import Synthetic
+from bomix.io import scored_tokens
+from bomix.spec import BudgetSpec, DomainSpec, ExecutionSpec, ExpertsSpec
+from bomix.strategies.design import Sobol
+from bomix.strategies.sequence import Sequence, Step
+from bomix.study import Study
+from bomix.surrogates.encoding import fit_context, to_dataset
+from bomix.trial import EXPERT, OTHER_EXPERT, Candidate, Failure, Result
+
+TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Needing(Sobol):
+    """A design that would not start without experts."""
+
+    needs_experts = True
+
+
+def make(**fields: object) -> Study:
+    defaults: dict[str, object] = {
+        "domains": list(TOKENS.domain_names),
+        "metrics": list(TOKENS.metrics),
+        "evaluator": TOKENS,
+        "strategy": Needing(),
+        "budget": BudgetSpec(trials=5),
+    }
+    return Study(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def origins(study: Study) -> list[str]:
+    return [record.trial.origin for record in study.history.records]
+
+
+def test_a_need_is_found_however_deep_it_lies():
+    assert not experts.need_experts(Sequence((Step(Sobol(), 3), Step(Sobol()))))
+    assert experts.need_experts(Sequence((Step(Sobol(), 3), Step(Needing()))))
+    assert experts.need_experts({"a": (None, [Needing()])})
+    assert not experts.need_experts(Needing)
+
+
+def test_experts_come_first_and_count():
+    study = make()
+    study.run()
+    assert origins(study) == [EXPERT] * 3 + ["uniform", "sobol"]
+    assert study.history.experts == {"d0": 0, "d1": 1, "d2": 2}
+    assert study.problem.experts
+    assert study.problem.budget == 2
+    # The design is where it would be without them: they do not move its sequence.
+    alone = make(strategy=Sobol(), budget=BudgetSpec(trials=2))
+    alone.run()
+    assert [r.trial.weights for r in study.history.asked] == [r.trial.weights for r in alone.history.asked]
+
+
+def test_experts_need_not_count():
+    study = make(experts=ExpertsSpec(counted=False), budget=BudgetSpec(trials=2))
+    study.run()
+    assert origins(study) == [EXPERT] * 3 + ["uniform", "sobol"]
+
+
+def test_a_strategy_that_needs_none_gets_none():
+    study = make(strategy=Sobol(), budget=BudgetSpec(trials=2))
+    study.run()
+    assert origins(study) == ["uniform", "sobol"]
+
+
+def test_bounds_do_not_hold_for_experts():
+    study = make(domains={name: DomainSpec(upper=0.5) for name in TOKENS.domain_names})
+    study.run()
+    assert [max(record.trial.weights.values()) for record in study.history.records[:3]] == [1.0] * 3
+    assert all(max(record.trial.weights.values()) <= 0.5 + 1e-9 for record in study.history.asked)
+
+
+def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
+    study = make(execution=ExecutionSpec(workers=4))
+    study.run()
+    assert origins(study)[:3] == [EXPERT] * 3
+    by_hand = make()
+    for _ in range(3):
+        by_hand.ask()
+    with pytest.raises(StudyError, match="experts of d0, d1, d2 are on their way"):
+        by_hand.ask()
+
+
+def test_the_artifact_tells_what_the_expert_makes_of_every_token():
+    study = make()
+    study.train_experts()
+    context = fit_context(study.problem, study.history)
+    assert context.expert_rows == (True, True, True)
+    for domain, trial in context.experts.items():
+        artifact = scored_tokens.read(Path(context.artifacts[trial][scored_tokens.ARTIFACT]))
+        measured = study.history.records[trial].result.losses
+        assert {name: tokens.loss for name, tokens in artifact.sets.items()} == pytest.approx(measured, abs=3e-3)
+        assert domain in artifact.sets
+
+
+def test_experts_of_another_scale_inform_nothing_but_their_tokens():
+    study = make()
+    for candidate in (Candidate(experts.vertex(study.problem, "d0"), OTHER_EXPERT),):
+        study.enqueue(candidate, seed=0)
+    study.tell(0, Result({name: 1.0 for name in TOKENS.metrics}, artifacts={scored_tokens.ARTIFACT: "/somewhere"}))
+    history = study.history
+    assert history.experts == {"d0": 0}
+    assert len(to_dataset(study.problem, history).X) == 0
+    context = fit_context(study.problem, history)
+    assert context.trials == ()
+    assert context.artifacts[0] == {scored_tokens.ARTIFACT: "/somewhere"}
+
+
+def test_an_expert_without_its_artifact_is_no_expert_and_is_given_up_in_the_end():
+    study = make(evaluator=None)
+    for outcome in (Failure("out of memory"), Result({name: 1.0 for name in TOKENS.metrics}), Failure("again")):
+        study.tell(study.ask(), outcome)
+    with pytest.raises(StudyError, match="3 experts of domain 'd0' came back without the artifact 'scored_tokens'"):
+        study.ask()
+
+
+def test_what_cannot_work_is_said_before_anything_is_trained():
+    with pytest.raises(FaultsError, match="experts of 3 domains, which count"):
+        make(budget=BudgetSpec(trials=3))
+    with pytest.raises(FaultsError, match="Synthetic keeps no probabilities of tokens"):
+        make(evaluator=Synthetic(domains=3))
+    with pytest.raises(FaultsError, match="which 'never' forbids"):
+        make(experts=ExpertsSpec(train="never"))
+
+
+def test_artifacts_are_found_where_the_study_was_moved_to(tmp_path: Path):
+    study = make(path=tmp_path / "here")
+    study.train_experts()
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    history = Study.open(tmp_path / "there").history
+    folder = Path(history.records[1].result.artifacts[scored_tokens.ARTIFACT])
+    assert folder.is_relative_to(tmp_path / "there")
+    assert scored_tokens.read(folder).sets.keys() == set(TOKENS.metrics)
+    stored = json.loads((tmp_path / "there/trials/0001/outcome.json").read_text())
+    assert str(tmp_path) not in json.dumps(stored)
+
+
+STUDY = """
+domains: {d0: {}, d1: {}, d2: {}}
+evaluator: {kind: synthetic, family: token_experts, domains: 3}
+strategy: {kind: sobol}
+budget: {trials: 5}
+"""
+
+
+def test_the_command_trains_what_is_missing(tmp_path: Path):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    first = CliRunner().invoke(cli, ["experts", str(tmp_path)])
+    assert first.exit_code == 0, first.output
+    assert first.stdout == "d0: trial 0\nd1: trial 1\nd2: trial 2\n"
+    again = CliRunner().invoke(cli, ["experts", str(tmp_path)])
+    assert again.stdout == first.stdout
+    assert len(Study.open(tmp_path).history) == 3
+    # They count, whoever trained them.
+    assert CliRunner().invoke(cli, ["optimize", "-q", str(tmp_path)]).exit_code == 0
+    assert origins(Study.open(tmp_path)) == [EXPERT] * 3 + ["uniform", "sobol"]
+
+
+def test_a_damaged_artifact_is_named(tmp_path: Path):
+    study = make()
+    study.train_experts()
+    folder = Path(study.history.records[0].result.artifacts[scored_tokens.ARTIFACT])
+    copied = tmp_path / "copy"
+    shutil.copytree(folder, copied)
+    assert scored_tokens.read(copied).key == scored_tokens.read(folder).key
+    (copied / "0000.log_probabilities.npy").unlink()
+    with pytest.raises(DataError, match="set 'd0' cannot be read"):
+        scored_tokens.read(copied)
+    (copied / "index.json").unlink()
+    with pytest.raises(DataError, match=r"holds no index\.json; train the expert again"):
+        scored_tokens.read(copied)
