@@ -19,6 +19,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "files": "bomix.training.sources:Files",
         "hf": "bomix.training.sources:Hub",
         "installed": "bomix.training.installed:Installed",
+        "questions": "bomix.training.tasks:Questions",
+        "choices": "bomix.training.tasks:Choices",
     },
     "tokenizer": {
         "bpe": "bomix.training.tokenizer:BytePair",
@@ -56,6 +58,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "sequence": "bomix.strategies.sequence:Sequence",
         "law": "bomix.strategies.law:Law",
         "kl": "bomix.strategies.kl:KLProposer",
+        "mde": "bomix.strategies.mde:MDE",
         "regmix": "bomix.strategies.regmix:RegMix",
         "blackbox": "bomix.strategies.blackbox:BlackBox",
     },
@@ -70,6 +73,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "lightgbm": "bomix.surrogates.regressors:LightGBM",
         "boosting": "bomix.surrogates.regressors:Boosting",
         "empirical_mean": "bomix.surrogates.regressors:EmpiricalMean",
+        "mde": "bomix.surrogates.prediction:Prediction",
+        "corrected": "bomix.surrogates.corrected:Corrected",
     },
     "kernel": {
         "stationary": "bomix.surrogates.kernels:Stationary",
@@ -83,6 +88,12 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "mean": {
         "law": "bomix.surrogates.means:LawMean",
+        "mde": "bomix.surrogates.experts:MDE",
+        "mde_dataset": "bomix.surrogates.experts:MDEDataset",
+        "mde_strengths": "bomix.surrogates.experts:MDEStrengths",
+        "mde_gated": "bomix.surrogates.experts:MDEGated",
+        "mde_average": "bomix.evaluators.averaging:MDEAverage",
+        "accuracy_from_loss": "bomix.surrogates.accuracy:AccuracyFromLoss",
     },
     "acquisition": {
         "log_ei": "bomix.strategies.acquisition:LogEI",

@@ -118,7 +118,9 @@ def _spec_of(resolved: Mapping[str, Any]) -> Mapping[str, Any]:
     spec = resolved.get("spec")
     if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
         raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
-    return spec
+    # What an earlier version did not know yet is as it is by default.
+    built, faults = config.build(specs.StudySpec, spec)
+    return spec if built is None or faults else config.plain(built)
 
 
 def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Preparation:

@@ -293,3 +293,18 @@ def test_a_folder_with_a_study_file_is_opened_not_made(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("domains: {a: {}}\nmetrics: [loss]\n")
     with pytest.raises(StudyError, match=r"Study\.open"):
         make(tmp_path)
+
+
+def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {d0: {}, d1: {}}\nevaluator: {kind: synthetic, domains: 2}\n")
+    study = Study.open(tmp_path)
+    study.tell(study.ask(), {"d0": 2.0, "d1": 3.0})
+    path = tmp_path / "resolved.json"
+    resolved = json.loads(path.read_text())
+    del resolved["spec"]["evaluator"]["tilt"]
+    path.write_text(json.dumps(resolved))
+    assert Study.open(tmp_path).ask().id == 1
+    resolved["spec"]["evaluator"]["tilt"] = 0.5
+    path.write_text(json.dumps(resolved))
+    with pytest.raises(StoreError, match=r"evaluator\.tilt: 0\.5 when the study began, 0\.0 now"):
+        Study.open(tmp_path).ask()

@@ -66,7 +66,9 @@ class Proxy:
     preload: ClassVar[tuple[str, ...]] = ("bomix.training.loop", "transformers.models.llama.modeling_llama")
     """What a process that forks trials should import first. None of it touches a GPU."""
 
-    may_change: ClassVar[tuple[str, ...]] = ("corpus.cache", "device", "compile", "threads", "save_model", "score_tokens")
+    may_change: ClassVar[tuple[str, ...]] = (
+        *("corpus.cache", "device", "compile", "threads", "save_model", "score_tokens"),
+    )
     """What may change in the midst of a study: it moves the last digits of a loss, if anything."""
 
     sources: Mapping[str, Source] = field(default_factory=dict, metadata={FILLED: "domains"})
@@ -111,7 +113,9 @@ class Proxy:
         elif not found and not self.model.faults() and self._budget() < self._step_tokens:
             found.append(Fault("tokens", f"{self._budget()} tokens are less than one step of {self._step_tokens}"))
         if not 0.0 < self.score_at <= 1.0:
-            found.append(Fault("score_at", f"expected a share of the run, above 0 and at most 1, found {self.score_at:g}"))
+            found.append(
+                Fault("score_at", f"expected a share of the run, above 0 and at most 1, found {self.score_at:g}")
+            )
         if not _DEVICE.fullmatch(self.device):
             found.append(Fault("device", f"expected auto, cpu, cuda or cuda:0, found '{self.device}'"))
         return found

@@ -20,7 +20,7 @@ from bomix.errors import DataError
 ARTIFACT = "scored_tokens"
 SCHEMA = 1
 _INDEX = "index.json"
-_FIELDS = ("log_probabilities", "starts", "scored", "examples", "gold")
+_FIELDS = ("log_probabilities", "starts", "scored", "examples", "gold", "ids", "first")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class ScoredTokens:
         scored: ``T`` booleans, the tokens that the loss is the mean over; None for all. A prompt, say, is not.
         examples: ``S`` numbers of the example that a sequence is an option of, for multiple choice; else None.
         gold: ``S`` booleans, whether the option is the right one; one of each example's. None as ``examples``.
+        ids: ``T`` ids of the tokens, and
+        first: ``S`` ids of the token before each sequence: together what a model must read to be judged on the same
+            text. None where they were not kept.
+        per_token: Whether options are compared by their mean over scored tokens rather than by their sum.
     """
 
     log_probabilities: np.ndarray
@@ -42,6 +46,9 @@ class ScoredTokens:
     scored: np.ndarray | None = None
     examples: np.ndarray | None = None
     gold: np.ndarray | None = None
+    ids: np.ndarray | None = None
+    first: np.ndarray | None = None
+    per_token: bool = False
 
     @property
     def loss(self) -> float:
@@ -68,7 +75,7 @@ def write(folder: Path, sets: Mapping[str, ScoredTokens], *, tokenizer: str) -> 
     folder.mkdir(parents=True)
     listed = {}
     for number, name in enumerate(sorted(sets)):
-        entry: dict[str, Any] = {"tokens": sets[name].tokens, "files": {}}
+        entry: dict[str, Any] = {"tokens": sets[name].tokens, "per_token": sets[name].per_token, "files": {}}
         for field in _FIELDS:
             if (values := getattr(sets[name], field)) is not None:
                 file = f"{number:04d}.{field}.npy"
@@ -122,7 +129,7 @@ def _read_set(folder: Path, name: str, entry: Mapping[str, Any]) -> ScoredTokens
             field: np.load(folder / stored["file"], mmap_mode="r", allow_pickle=False)
             for field, stored in entry["files"].items()
         }
-        found = ScoredTokens(tokens=str(entry["tokens"]), **arrays)
+        found = ScoredTokens(tokens=str(entry["tokens"]), per_token=bool(entry.get("per_token")), **arrays)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: set '{name}' cannot be read ({error}); train the expert again") from error
     for problem in _problems(found):
@@ -139,7 +146,8 @@ def _problems(found: ScoredTokens) -> list[str]:
         problems.append("its sequences do not fill its tokens")
     if np.isnan(values).any() or (values > 1e-3).any():
         problems.append("some probabilities are no numbers from 0 to 1")
-    wrong = {"scored": len(values), "examples": len(starts) - 1, "gold": len(starts) - 1}
+    sequences = len(starts) - 1
+    wrong = {"scored": len(values), "examples": sequences, "gold": sequences, "ids": len(values), "first": sequences}
     for field, length in wrong.items():
         if (array := getattr(found, field)) is not None and array.shape != (length,):
             problems.append(f"'{field}' has {array.shape}, not ({length},)")

@@ -64,9 +64,10 @@ class Belief:
 
     def ranked(self) -> Array:
         """The ``n x d`` mixtures tried, the one with the lowest posterior mean first."""
-        X = self.data.X
-        order = self.mean(X).argsort(stable=True)
-        return np.asarray(X[order].numpy())
+        X, fitted = self.data.X, getattr(self.model, "fitted", None)
+        at_runs: Tensor | None = fitted() if fitted is not None and self.aggregate.coefficients is not None else None
+        values = self.mean(X) if at_runs is None else self.aggregate(at_runs)
+        return np.asarray(X[values.argsort(stable=True)].numpy())
 
 
 def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> Belief:

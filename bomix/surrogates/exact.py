@@ -64,7 +64,8 @@ class ExactGPs:
         if known is not None:
             given = self._repeated(known)
             variances = torch.where(given.isnan(), variances, given)
-        self._factor = noisy_factor(matrix, variances.expand(self._seen.shape), self._seen)
+        self._variances = variances.expand(self._seen.shape)
+        self._factor = noisy_factor(matrix, self._variances, self._seen)
         self._profiled = means is None
         if means is None:
             best, _ = best_means(self._factor, repeated.nan_to_num(0.0), self._seen.to(X))
@@ -104,6 +105,15 @@ class ExactGPs:
         across = self._cut(self._towards(points))
         mean = self._flat_means + (self._alpha.unsqueeze(-2) @ across).squeeze(-2)
         return self._unflat(mean, 0).mean(dim=0).reshape(-1, *X.shape[:-1]).movedim(0, -2)
+
+    def fitted(self) -> Tensor | None:
+        """Means ``batch x m x n`` at the training runs, ``y - noise (K + noise)^-1 (y - mean)``: no kernel is needed.
+
+        None where a run lacks a metric.
+        """
+        if not self._seen.all():
+            return None
+        return self._unflat(self._repeated(self.targets) - self._variances * self._alpha, -2).mean(dim=-3)
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Predictions of each run from the others, hyperparameters as they are.

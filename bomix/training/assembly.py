@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from bomix.errors import DataError, Fault
 from bomix.protocols import Source, TokenizerSpec
+from bomix.training.examples import TaskSource
 from bomix.training.packing import Document, DocumentReader, TokenWriter, write_documents
+from bomix.training.task_tokens import write_task
 from bomix.training.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -66,7 +68,10 @@ def assemble(folder: Path, inputs: Inputs, faults: list[Fault]) -> dict[str, Any
     """
     share = inputs.spec.validation_share
     domains = {name: DocumentReader(source, share) for name, source in sorted(inputs.sources.items())}
-    further = {name: DocumentReader(source, 1.0) for name, source in sorted(inputs.validation.items())}
+    further: dict[str, TaskSource | DocumentReader] = {
+        name: source if isinstance(source, TaskSource) else DocumentReader(source, 1.0)
+        for name, source in sorted(inputs.validation.items())
+    }
     run = _Assembly(folder, inputs, faults)
     tokenizer = run.tokenizer(domains)
     if tokenizer is None:
@@ -75,8 +80,11 @@ def assemble(folder: Path, inputs: Inputs, faults: list[Fault]) -> dict[str, Any
     trained: set[bytes] = set()
     for name, reader in domains.items():
         run.domain(name, reader, tokenizer, trained)
-    for name, reader in further.items():
-        run.further(name, reader, tokenizer, trained)
+    for name, given in further.items():
+        if isinstance(given, DocumentReader):
+            run.further(name, given, tokenizer, trained)
+        else:
+            run.task(name, given, tokenizer, trained)
     (folder / TOKENIZER_FOLDER).mkdir()
     tokenizer.save(folder / TOKENIZER_FOLDER)
     return {
@@ -110,14 +118,15 @@ class _Assembly:
             return spec.build(sample) if sound else None
         return None
 
-    def drain(self, readers: Mapping[str, DocumentReader]) -> None:
+    def drain(self, readers: Mapping[str, TaskSource | DocumentReader]) -> None:
         """Read only, for the faults."""
         limit = None if self._spec.max_tokens is None else self._spec.max_tokens * _BYTES_PER_TOKEN
         for name, reader in readers.items():
             with self._sound(self._inputs.place(f"train/{name}")) as sound:
                 size = 0
-                for document in reader if sound else ():
-                    size += document.size
+                texts = reader if isinstance(reader, DocumentReader) else reader.examples()
+                for each in texts if sound else ():
+                    size += each.size
                     if limit is not None and size >= limit:
                         break
                 if sound and not size:
@@ -163,12 +172,24 @@ class _Assembly:
             duplicates = sum(reader.duplicates)
             self._note(f"validation/{name}", writer.facts(duplicates=duplicates, overlaps=overlaps))
 
+    def task(self, name: str, source: TaskSource, tokenizer: Tokenizer, trained: set[bytes]) -> None:
+        """Write the examples of a task, without those that any domain trains on."""
+        key = f"validation/{name}"
+        with self._sound(self._inputs.place(key)) as sound:
+            if sound:
+                limit = self._spec.max_validation_tokens
+                stem = self._stem(key)
+                self._note(key, write_task(self._folder, stem, source, tokenizer, trained=trained, limit=limit))
+
     def _writer(
         self, stack: ExitStack, tokenizer: Tokenizer, key: str, limit: int | None, *, remember: bool = False
     ) -> TokenWriter:
-        # Numbered, since a name may hold what no file name can.
-        path = self._folder / f"{self._inputs.keys().index(key):04d}.bin"
+        path = self._folder / f"{self._stem(key)}.bin"
         return stack.enter_context(TokenWriter(path, tokenizer, limit, remember=remember))
+
+    def _stem(self, key: str) -> str:
+        """What a set's files are called: numbered, since a name may hold what no file name can."""
+        return f"{self._inputs.keys().index(key):04d}"
 
     def _note(self, key: str, facts: dict[str, Any]) -> None:
         self.sets[key] = facts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,12 @@ from bomix.errors import DataError, Fault, FaultsError, raise_faults
 from bomix.io.cache import build_once, cache_folder, is_whole, read_record
 from bomix.protocols import Source, TokenizerSpec
 from bomix.training.assembly import TOKENIZER, TOKENIZER_FOLDER, Inputs, assemble
+from bomix.training.examples import TaskSource
+from bomix.training.task_tokens import TaskSet, open_task
 from bomix.training.tokenizer import Tokenizer
-from bomix.training.tokens import Corpus, TokenSet
+from bomix.training.tokens import Corpus, TokenSet, accuracy_of
+
+logger = logging.getLogger(__name__)
 
 # Part of every key: to be raised when the same inputs shall give other tokens.
 _FORMAT = 1
@@ -98,7 +103,12 @@ def build(
     if not is_whole(folder):
         build_once(folder, write)
     raise_faults(_length_faults(inputs, read_record(folder), (), sequence_length))
-    return open_corpus(folder)
+    corpus = open_corpus(folder)
+    for name, found in corpus.task_statistics(sequence_length).items():
+        if found["too_long"]:
+            what = "validation/%s: %d examples are longer than a sequence of %d tokens and are left out; %d are read"
+            logger.warning(what, name, found["too_long"], sequence_length, found["examples"])
+    return corpus
 
 
 def load(
@@ -137,10 +147,19 @@ def open_corpus(folder: Path) -> Corpus:
         DataError: It is not there, or damaged.
     """
     record = read_record(folder)
-    sets = {key: _open_set(folder, facts, record["dtype"]) for key, facts in record["sets"].items()}
+    train: dict[str, TokenSet] = {}
+    validation: dict[str, TokenSet | TaskSet] = {}
+    for key, facts in record["sets"].items():
+        split, _, name = key.partition("/")
+        if split == "train":
+            train[name] = _open_set(folder, facts, record["dtype"])
+        elif "task" in facts:
+            validation[name] = open_task(folder, facts, end_of_document=record["end_of_document"])
+        else:
+            validation[name] = _open_set(folder, facts, record["dtype"])
     return Corpus(
-        train={key.partition("/")[2]: tokens for key, tokens in sets.items() if key.startswith("train/")},
-        validation={key.partition("/")[2]: tokens for key, tokens in sets.items() if key.startswith("validation/")},
+        train=train,
+        validation=validation,
         vocabulary=record["vocabulary"],
         tokenizer_hash=record["tokenizer_hash"],
         hashes={key: facts["sha256"] for key, facts in record["sets"].items()},
@@ -171,6 +190,11 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
     for name in sorted(set(inputs.sources) & set(inputs.validation)):
         what = "has the name of a domain, which has a validation set already; rename it"
         faults.append(Fault(f"evaluator.validation.{name}", what))
+    for name, source in sorted(inputs.validation.items()):
+        other = accuracy_of(name)
+        if isinstance(source, TaskSource) and source.choices and other in {*inputs.sources, *inputs.validation}:
+            what = f"its accuracy would be called '{other}', which is another set; rename one of them"
+            faults.append(Fault(f"evaluator.validation.{name}", what))
     parts: list[tuple[str, Source | TokenizerSpec]] = []
     parts += [(f"domains.{name}.source", source) for name, source in sorted(inputs.sources.items())]
     parts += [(f"evaluator.validation.{name}", source) for name, source in sorted(inputs.validation.items())]
@@ -209,7 +233,13 @@ def _length_faults(
     places = {fault.where for fault in known}
     faults = []
     for key, facts in record.get("sets", {}).items():
-        if facts["tokens"] <= sequence_length and inputs.place(key) not in places:
+        if "task" in facts:
+            if (shortest := facts["task"]["shortest"]) > sequence_length:
+                faults.append(Fault(inputs.place(key), (
+                    f"all of its {facts['documents']} examples are longer than a sequence of {sequence_length} "
+                    f"tokens, the shortest has {shortest}; lengthen the sequences, or use fewer shots"
+                )))  # fmt: skip
+        elif facts["tokens"] <= sequence_length and inputs.place(key) not in places:
             which = "training" if key.startswith("train/") else "validation"
             faults.append(Fault(inputs.place(key), (
                 f"gives {facts['tokens']} {which} tokens in {facts['documents']} documents, fewer than one sequence of "

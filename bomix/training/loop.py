@@ -13,13 +13,14 @@ import numpy as np
 
 from bomix import progress
 from bomix.errors import EvaluationError
+from bomix.io.scored_tokens import ScoredTokens
 from bomix.training import device, validation
 from bomix.training.device import Hardware
 from bomix.training.models import Model
 from bomix.training.optim import Optimization, build_optimizer, rate_at
 from bomix.training.sampler import Plan, plan
 from bomix.training.tokens import Corpus
-from bomix.training.validation import Evaluation
+from bomix.training.validation import Evaluation, Measured
 from bomix.trial import Curve
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ class Run:
         optimization: Optimizer and schedule.
         sequence_length: Inputs per sequence.
         batch_sequences: Sequences per step.
-        validation_sequences: Read per metric at the end, at most.
+        validation_sequences: Read per metric at the end, at most; examples of a task.
         curve_points: Validations over the run, the end included.
         curve_sequences: Read per metric at the points before the end, at most.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:0``.
         dtype: Precision of the matrix products.
         compile: Whether to compile the model.
         threads: CPU threads.
+        score_step: After which step to keep the log-probability of every validation token; None for never. After the
+            last one, that is what the final losses are made of.
     """
 
     weights: Mapping[str, float]
@@ -67,6 +70,7 @@ class Run:
     dtype: Literal["auto", "bf16", "fp32"] = "auto"
     compile: Literal["auto"] | bool = "auto"
     threads: int = 1
+    score_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,14 @@ class Trained:
 
     Attributes:
         model: With its final parameters.
-        evaluations: Metric name to the final validation.
+        evaluations: Validation set to the final validation.
         curve: Validation losses over the run; the last point is the final validation.
         training_losses: ``steps`` losses of the batches, nats per token.
         plan: What was read.
         hardware: Where it ran.
         seconds: Of the whole run on its device, validations included.
         tokens_per_second: Of the training alone.
+        scored: Metric name to every token that the final validation reads; None where it was not asked for.
     """
 
     model: PreTrainedModel
@@ -92,6 +97,7 @@ class Trained:
     hardware: Hardware
     seconds: float
     tokens_per_second: float
+    scored: Mapping[str, ScoredTokens] | None = None
 
 
 def train(corpus: Corpus, run: Run) -> Trained:
@@ -121,7 +127,8 @@ def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
     parameters = list(model.parameters())
     losses = torch.empty(run.steps, device=hardware.device)
     marks = curve_steps(run.steps, run.curve_points)
-    measured: list[dict[str, Evaluation]] = []
+    measured: list[dict[str, Measured]] = []
+    scored: dict[str, Measured] | None = None
     monitor = _Monitor(run, losses)
 
     model.train()
@@ -138,21 +145,42 @@ def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         losses[step] = loss.detach()
+        if step + 1 == run.score_step and step + 1 < run.steps:
+            with monitor.pause(hardware):
+                scored = _validate(model, corpus, run, run.validation_sequences, hardware, keep=True)
         if step + 1 in marks:
             monitor.check(step + 1)
             with monitor.pause(hardware):
                 is_last = step + 1 == run.steps
                 count = run.validation_sequences if is_last else run.curve_sequences
-                measured.append(_validate(model, corpus, run, count, hardware))
-            monitor.newest = {name: e.loss for name, e in measured[-1].items()}
+                keep = is_last and run.score_step == run.steps
+                measured.append(_validate(model, corpus, run, count, hardware, keep=keep))
+            monitor.newest = _values(measured[-1])
         monitor.tick(step + 1)
 
     hardware.synchronize()
-    curve = Curve(np.array(marks), {name: np.array([m[name].loss for m in measured]) for name in corpus.validation})
-    seconds = time.perf_counter() - started
+    scored = measured[-1] if run.score_step == run.steps else scored
     return Trained(
-        model, measured[-1], curve, losses.cpu().numpy(), schedule, hardware, seconds, monitor.tokens_per_second()
+        model=model,
+        evaluations={name: found.evaluation for name, found in measured[-1].items()},
+        curve=_curve(marks, measured),
+        training_losses=losses.cpu().numpy(),
+        plan=schedule,
+        hardware=hardware,
+        seconds=time.perf_counter() - started,
+        tokens_per_second=monitor.tokens_per_second(),
+        scored=None if scored is None else {key: x for found in scored.values() for key, x in found.scored.items()},
     )
+
+
+def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
+    points = [_values(each) for each in measured]
+    return Curve(np.array(marks), {name: np.array([point[name] for point in points]) for name in points[-1]})
+
+
+def _values(measured: Mapping[str, Measured]) -> dict[str, float]:
+    """Every metric of every validation set."""
+    return {key: value for name, found in measured.items() for key, value in found.evaluation.values(name).items()}
 
 
 def curve_steps(steps: int, points: int) -> list[int]:
@@ -185,24 +213,28 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _validate(
-    model: PreTrainedModel, corpus: Corpus, run: Run, sequences: int, hardware: Hardware
-) -> dict[str, Evaluation]:
-    """Every metric. The model itself is called, never its compiled form: other batch sizes would compile anew."""
+    model: PreTrainedModel, corpus: Corpus, run: Run, sequences: int, hardware: Hardware, *, keep: bool
+) -> dict[str, Measured]:
+    """Every validation set; with ``keep``, every token as well.
+
+    The model itself is called, never its compiled form: other batch sizes would compile anew.
+    """
     model.eval()
     found = {
-        name: validation.evaluate(
+        name: validation.measure(
             lambda x: model(input_ids=x).logits,
             tokens,
             length=run.sequence_length,
             sequences=sequences,
             hardware=hardware,
+            score_as=name if keep else None,
         )
         for name, tokens in corpus.validation.items()
     }
     model.train()
-    for name, evaluation in found.items():
-        if not math.isfinite(evaluation.loss):
-            raise EvaluationError(f"validation loss of '{name}' is {evaluation.loss}; {_CURE}")
+    for name, measured in found.items():
+        if not math.isfinite(loss := measured.evaluation.loss):
+            raise EvaluationError(f"validation loss of '{name}' is {loss}; {_CURE}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Reads the documents of one file, and says in which line it is broken."""
+"""Reads the documents or records of one file, and says in which line it is broken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bomix.errors import DataError
 
@@ -26,6 +26,29 @@ def read_documents(path: Path, field: str) -> Iterator[str]:
         DataError: A broken line, a missing field, a text that is none; with file and line.
     """
     return READERS[suffix_of(path)](path, field)
+
+
+def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the records of a file in its own order, each with its place for messages.
+
+    Raises:
+        DataError: A broken line, with file and line; a file that holds texts and no records.
+    """
+    if (suffix := suffix_of(path)) == ".parquet":
+        yield from _parquet_records(path)
+        return
+    if suffix not in _LINES:
+        known = ", ".join([*_LINES, ".parquet"])
+        raise DataError(f"{path}: holds a text and no records; the files of this source must end in {known}")
+    for number, line in _numbered(path, _LINES[suffix](path)):
+        if line.strip():
+            place = f"{path}:{number}"
+            record = _record(line, place, "")
+            try:
+                json.dumps(record, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise DataError(f"{place}: holds half a surrogate pair; mend or remove the line") from error
+            yield place, record
 
 
 def suffix_of(path: Path) -> str:
@@ -74,7 +97,8 @@ def _numbered(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]
         raise DataError(f"{path}: cannot be read ({error})") from error
 
 
-def _document(line: bytes, field: str, place: str) -> str:
+def _record(line: bytes, place: str, expected: str) -> dict[str, Any]:
+    """The object that a line holds; ``expected`` says what of it is needed."""
     try:
         record = json.loads(line.decode())
     except UnicodeDecodeError as error:
@@ -82,7 +106,12 @@ def _document(line: bytes, field: str, place: str) -> str:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: broken JSON ({error}); mend or remove the line") from error
     if not isinstance(record, dict):
-        raise DataError(f"{place}: a JSON {_json_type(record)} where an object with the field '{field}' must stand")
+        raise DataError(f"{place}: a JSON {_json_type(record)} where an object{expected} must stand")
+    return record
+
+
+def _document(line: bytes, field: str, place: str) -> str:
+    record = _record(line, place, f" with the field '{field}'")
     if field not in record:
         raise DataError(f"{place}: no field '{field}' (there are: {_some(record)}); set the source's `field`")
     text = record[field]
@@ -166,6 +195,21 @@ def _parquet(path: Path, field: str) -> Iterator[str]:
         raise DataError(f"{path}, after row {row}: cannot be read ({error}); fetch the file again") from error
 
 
+def _parquet_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024, use_threads=False):
+                for record in batch.to_pylist():
+                    row += 1
+                    yield f"{path}, row {row}", record
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}, after row {row}: cannot be read ({error}); fetch the file again") from error
+
+
 def _json_type(value: object) -> str:
     names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")
@@ -176,11 +220,14 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "") if listed else "none"
 
 
+_LINES: dict[str, Callable[[Path], Iterator[bytes]]] = {
+    ".jsonl": _plain_lines,
+    ".jsonl.gz": _gzip_lines,
+    ".jsonl.zst": _zstd_lines,
+}
 READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {
     ".txt": _text_file,
-    ".jsonl": _json_lines(_plain_lines),
-    ".jsonl.gz": _json_lines(_gzip_lines),
-    ".jsonl.zst": _json_lines(_zstd_lines),
+    **{suffix: _json_lines(open_lines) for suffix, open_lines in _LINES.items()},
     ".parquet": _parquet,
 }
 """Ending of a file name to its reader; ``.txt`` is one document a file."""

@@ -9,6 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from bomix.problem import Metric
+from bomix.training.task_tokens import TaskSet
+
+ACCURACY = "accuracy"
+"""Unit of the share of examples in which the right option is the likeliest."""
+
 
 @dataclass(frozen=True)
 class TokenSet:
@@ -58,7 +64,7 @@ class Corpus:
 
     Attributes:
         train: Domain name to training tokens.
-        validation: Metric name to validation tokens; disjoint from all training documents.
+        validation: Metric name to validation tokens, or to a task; disjoint from all training documents.
         vocabulary: Number of token ids.
         tokenizer_hash: Changes with anything that changes how text becomes tokens.
         hashes: ``train/<domain>`` and ``validation/<metric>`` to the hash of the tokens.
@@ -68,12 +74,22 @@ class Corpus:
     """
 
     train: Mapping[str, TokenSet]
-    validation: Mapping[str, TokenSet]
+    validation: Mapping[str, TokenSet | TaskSet]
     vocabulary: int
     tokenizer_hash: str
     hashes: Mapping[str, str]
     folder: Path | None = None
     end_of_document: int = 0
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is measured on the validation sets: a loss on each, and an accuracy where there is a choice."""
+        return tuple(metric for name, tokens in self.validation.items() for metric in metrics_of(name, tokens))
+
+    def task_statistics(self, length: int) -> dict[str, dict[str, Any]]:
+        """What is read of each task where sequences are of ``length`` tokens; plain JSON."""
+        tasks = {name: tokens for name, tokens in self.validation.items() if isinstance(tokens, TaskSet)}
+        return {name: tokens.statistics(length) for name, tokens in tasks.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is None:
@@ -82,3 +98,15 @@ class Corpus:
         from bomix.training.corpus import open_corpus
 
         return open_corpus, (self.folder,)
+
+
+def metrics_of(name: str, tokens: TokenSet | TaskSet) -> tuple[Metric, ...]:
+    """The metrics of one validation set."""
+    if isinstance(tokens, TaskSet) and tokens.choices:
+        return Metric(name), Metric(accuracy_of(name), unit=ACCURACY, direction="max")
+    return (Metric(name),)
+
+
+def accuracy_of(name: str) -> str:
+    """The metric that is the accuracy on a set of multiple choice."""
+    return f"{name}_accuracy"

@@ -1,0 +1,233 @@
+"""How well surrogates predict mixtures that were never trained, with and without mixtures of data experts.
+
+    python experiments/mde/compare.py run --study FOLDER [--method NAME ...] [--splits 5]
+    python experiments/mde/compare.py table --study FOLDER
+
+`run` fits what results.jsonl lacks. A split deals the mixtures out at random: the last 20 are judged, and every method
+learns from the same first ones, the experts always there. Judged are the rank correlation and the mean square error on
+each loss, on the mean over the sets of the domains (sp), over those outside (et), and over all (sp+et).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr, t
+
+from bomix import Study
+from bomix.history import History
+from bomix.problem import Problem
+from bomix.protocols import Surrogate
+from bomix.surrogates.corrected import Corrected
+from bomix.surrogates.encoding import fit_context, to_dataset
+from bomix.surrogates.experts import MDE, MDEDataset, MDEGated, MDEStrengths
+from bomix.surrogates.features import Features
+from bomix.surrogates.gp import GP
+from bomix.surrogates.law import LawRegression
+from bomix.surrogates.multitask import MultiTask
+from bomix.surrogates.prediction import Prediction
+from bomix.surrogates.regressors import Boosting, EmpiricalMean, LightGBM, Ridge
+from bomix.training.environment import process_environment
+from bomix.trial import EXPERT, Record
+
+RESULTS = Path(__file__).with_name("results.jsonl")
+MIXTURE, REPEAT = "mixture", "repeat"
+TRAINED = (0, 2, 4, 8, 12, 16, 24, 40)
+JUDGED = 20
+OWN, ALL = Features((MDE(),)), Features((MDE(),), use="all")
+
+METHODS: dict[str, Surrogate] = {
+    "empirical mean": EmpiricalMean(),
+    "DML": LawRegression(form="exponential"),
+    "BiMix": LawRegression(form="bimix"),
+    "ridge": Ridge(),
+    "ridge, w and log w": Ridge(inputs="both"),
+    "boosting": Boosting(),
+    "LightGBM": LightGBM(),
+    "GP": GP(),
+    "multi-task GP": MultiTask(),
+    "MDE": Prediction(),
+    "empirical mean-MDE": Corrected(mean=MDE(), surrogate=EmpiricalMean()),
+    "DML-MDE": Corrected(mean=MDE(), surrogate=LawRegression(form="exponential")),
+    "BiMix-MDE": Corrected(mean=MDE(), surrogate=LawRegression(form="bimix")),
+    "ridge-MDE": Ridge(features=OWN),
+    "ridge-MDE, all": Ridge(features=ALL),
+    "ridge-MDE, w and log w": Ridge(inputs="both", features=OWN),
+    "ridge-MDE, both kinds": Ridge(features=Features((MDE(), MDEDataset()))),
+    "boosting-MDE": Boosting(features=OWN),
+    "LightGBM-MDE": LightGBM(features=OWN),
+    "GP-MDE": GP(mean=MDE()),
+    "GP-MDE, as input": GP(features=OWN),
+    "multi-task GP-MDE": MultiTask(mean=MDE()),
+    "MDE, per set": Prediction(mean=MDEDataset()),
+    "MDE, strengths": Prediction(mean=MDEStrengths()),
+    "MDE, gated": Prediction(mean=MDEGated()),
+    "MDE, gated, strengths": Prediction(mean=MDEGated(strengths=True)),
+    "GP-MDE, strengths": GP(mean=MDEStrengths()),
+    "GP-MDE, gated": GP(mean=MDEGated()),
+    "GP-MDE, gated, strengths": GP(mean=MDEGated(strengths=True)),
+}
+"""Name to surrogate; a method whose name has no MDE in it sees no expert's tokens."""
+
+
+class Runs:
+    """What was trained, by origin.
+
+    Args:
+        folder: The study of train.py.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        study = Study.open(folder)
+        self.problem: Problem = study.problem
+        done = study.history.completed
+        self.experts = [record for record in done if record.trial.origin == EXPERT]
+        self.mixtures = [record for record in done if record.trial.origin == MIXTURE]
+        self.repeats = [record for record in done if record.trial.origin == REPEAT]
+
+    @property
+    def targets(self) -> dict[str, np.ndarray]:
+        """Name to ``m`` coefficients: each loss, and the three means."""
+        names, domains = self.problem.metric_names, self.problem.space.domains
+        own = np.array([name in domains for name in names], dtype=float)
+        each = {name: np.eye(len(names))[column] for column, name in enumerate(names)}
+        return {"sp": own / own.sum(), "et": (1 - own) / (1 - own).sum(), "sp+et": np.full(len(own), 1 / len(own)), **each}
+
+    def losses(self, records: list[Record]) -> np.ndarray:
+        """``n x m``."""
+        return np.array([[record.result.losses[name] for name in self.problem.metric_names] for record in records])
+
+    def split(self, number: int, trained: int) -> tuple[History, list[Record]]:
+        """The record that a method learns from, and the mixtures that it is judged on."""
+        order = np.random.default_rng(number).permutation(len(self.mixtures))
+        learnt = [self.mixtures[index] for index in order[:trained]]
+        return History((*self.experts, *learnt)), [self.mixtures[index] for index in order[-JUDGED:]]
+
+    def ceilings(self) -> dict[str, float]:
+        """Root of the correlation of two seeds over the same mixtures, by target: what a perfect predictor reaches."""
+        again, weights = self.losses(self.repeats), [record.trial.weights for record in self.repeats]
+        first = {tuple(sorted(record.trial.weights.items())): record for record in self.mixtures}
+        once = self.losses([first[tuple(sorted(each.items()))] for each in weights])
+        found = {}
+        for name, coefficients in self.targets.items():
+            r = float(np.corrcoef(once @ coefficients, again @ coefficients)[0, 1])
+            found[name] = max(r, 0.0) ** 0.5
+        return found
+
+
+def predictions(problem: Problem, history: History, judged: list[Record], surrogate: Surrogate) -> np.ndarray:
+    """Expected losses ``n x m``."""
+    context = fit_context(problem, history)
+    model: Any = surrogate.fit(to_dataset(problem, history), context=context, seed=0)
+    X = torch.as_tensor(problem.space.to_arrays(record.trial.weights for record in judged))
+    with torch.no_grad():
+        return np.asarray(model.posterior(X.unsqueeze(-2)).mean.squeeze(-2).numpy())
+
+
+def judge(runs: Runs, method: str, split: int, trained: int) -> Iterator[dict[str, Any]]:
+    """One line for each target."""
+    history, judged = runs.split(split, trained)
+    began = time.process_time()
+    expected = predictions(runs.problem, history, judged, METHODS[method])
+    seconds, truth = time.process_time() - began, runs.losses(judged)
+    for target, coefficients in runs.targets.items():
+        guess, real = expected @ coefficients, truth @ coefficients
+        rho = float(spearmanr(guess, real).statistic) if np.ptp(guess) > 1e-12 else 0.0
+        mse = float(np.square(guess - real).mean())
+        yield {
+            **{"method": method, "split": split, "trained": trained, "target": target},
+            **{"spearman": round(rho, 4), "mse": round(mse, 7), "seconds": round(seconds, 2)},
+        }
+
+
+def known() -> list[dict[str, Any]]:
+    """What results.jsonl holds."""
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
+def run(runs: Runs, methods: list[str], splits: int) -> None:
+    """Fit what is missing."""
+    there = {(row["method"], row["split"], row["trained"]) for row in known()}
+    for split in range(splits):
+        for trained in TRAINED:
+            for method in methods:
+                if (method, split, trained) in there:
+                    continue
+                rows = list(judge(runs, method, split, trained))
+                with RESULTS.open("a") as file:
+                    file.writelines(json.dumps(row) + "\n" for row in rows)
+                print(split, trained, method, rows[2]["spearman"], rows[2]["seconds"], flush=True)
+
+
+def interval(values: list[float], digits: int) -> str:
+    """Mean and half the width of its 95 % interval over splits."""
+    if not values:
+        return "-"
+    mean, n = float(np.mean(values)), len(values)
+    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else float("nan")
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def table(title: str, columns: list[Any], cell: Callable[[str, Any], str], *, first: str | None = None) -> str:
+    """A Markdown table with a row per method."""
+    lines = [f"{title}\n", "| method | " + " | ".join(map(str, columns)) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [first] if first else []
+    lines += [f"| {method} | " + " | ".join(cell(method, column) for column in columns) + " |" for method in METHODS]
+    return "\n".join(lines)
+
+
+def show(runs: Runs) -> None:
+    """Print every table in Markdown."""
+    rows, ceilings = known(), runs.ceilings()
+
+    def of(score: str, method: str, target: str, trained: int) -> list[float]:
+        return [
+            row[score]
+            for row in rows
+            if row["method"] == method and row["target"] == target and row["trained"] == trained
+        ]
+
+    for target in ("sp", "et", "sp+et"):
+        title = f"Rank correlation on {target} by mixtures trained beside the experts (noise ceiling {ceilings[target]:.3f})"
+        print(table(title, list(TRAINED), lambda m, n, g=target: interval(of("spearman", m, g, n), 2)), "\n")
+    names = list(runs.targets)
+    ceiling = "| *noise ceiling* | " + " | ".join(f"{ceilings[name]:.2f}" for name in names) + " |"
+    for trained in (8, 24):
+        title = f"Rank correlation with {trained} mixtures beside the experts"
+        cell = lambda m, g, n=trained: interval(of("spearman", m, g, n), 2)  # noqa: E731
+        print(table(title, names, cell, first=ceiling), "\n")
+        title = f"Mean square error x 1000 with {trained} mixtures beside the experts"
+        print(table(title, names, lambda m, g, n=trained: interval([1e3 * x for x in of("mse", m, g, n)], 2)), "\n")
+
+
+def main() -> None:
+    """Fit, or print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("--study", type=Path, required=True)
+    parser.add_argument("--method", action="append", choices=list(METHODS))
+    parser.add_argument("--splits", type=int, default=5)
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    runs = Runs(args.study)
+    if args.action == "run":
+        run(runs, args.method or list(METHODS), args.splits)
+    else:
+        show(runs)
+
+
+if __name__ == "__main__":
+    if any(os.environ.get(name) != value for name, value in process_environment().items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
+    main()
