@@ -25,6 +25,8 @@ MANY = 64
 """Domains above which the search keeps to a trust region."""
 SEVERAL = 16
 """Metrics from which on asks take the best hyperparameters: what one metric's are wrong by, the others make up for."""
+GROWTH = 0.1
+"""There, the share by which the record grows before hyperparameters are found anew: an ask would be all search."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         kind = Bayesian if problem.space.dimension <= MANY else Turbo
-        several = GP(draws=0, restarts=1)
+        several = GP(draws=0, restarts=1, growth=GROWTH)
         surrogate = self.surrogate or (several if len(problem.metrics) >= SEVERAL else GP())
         return kind(surrogate=surrogate, acquisition=self.acquisition, design=self.design, n_init=n_init)
 

@@ -16,6 +16,7 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.surrogates.context import FitContext
 from bomix.surrogates.covariances import distance
+from bomix.surrogates.refits import size_of_fit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,7 @@ DEFAULT_EPS = {"sqrt": 1e-4, "log": 1e-3, "power": 1e-4, "raw": 0.0}
 _SPREAD_SAMPLES = 256
 _MIN_TO_TAME = 5
 _ASTRAY = 25.0
+_SETTLED = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -135,21 +137,23 @@ def tamed(Y: np.ndarray, problem: Problem) -> np.ndarray:
 
     Returns:
         The same with values out of all proportion (:data:`_ASTRAY` times as far on the bad side of the median as the
-        middle three fifths of the runs spread) set a little beyond the worst of the others.
+        middle three fifths of the runs spread) set a little beyond the worst of the others. What is usual is told by
+        the first runs, nearly all: it does not move with every run, see :mod:`bomix.surrogates.refits`.
     """
     if len(Y) < _MIN_TO_TAME:
         return Y
-    result = Y.copy()
+    result, early = Y.copy(), size_of_fit(len(Y), _SETTLED)
     for column, (name, sign) in enumerate(zip(problem.metric_names, problem.signs, strict=True)):
         values = sign * Y[:, column]
-        if np.isfinite(values).sum() < _MIN_TO_TAME:
+        usual = values[:early]
+        if np.isfinite(usual).sum() < _MIN_TO_TAME:
             continue
-        low, median, high = np.nanquantile(values, (0.2, 0.5, 0.8))
+        low, median, high = np.nanquantile(usual, (0.2, 0.5, 0.8))
         far = values > median + _ASTRAY * (high - low)
         if high > low and far.any():
             wild = ", ".join(f"{value:.4g}" for value in Y[far, column])
             logger.warning("metric '%s': %s is out of all proportion to the other runs and counts as less", name, wild)
-            result[far, column] = sign * (np.nanmax(values[~far]) + high - low)
+            result[far, column] = sign * (np.nanmax(usual[~far[:early]]) + high - low)
     return result
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bomix.surrogates.fitting import Found
 
 _FIRST = 4
-_KEPT = 8
+_KEPT = 64
 
 
 def size_of_fit(n: int, growth: float) -> int:

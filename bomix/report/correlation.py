@@ -1,0 +1,260 @@
+"""Which loss to optimise: how the metrics of a study's trials go with its scores, and with each other.
+
+A rank correlation above zero says that mixtures that are better by the one are better by the other: accuracies, of
+which more is better, are turned first. Intervals are those of Fisher's transform with a variance for ranks,
+``tanh(artanh(rho) -/+ 1.96 s)``, ``s^2 = (1 + rho^2 / 2) / (n - 3)`` [Bonett2000]_. They take the trials as independent
+draws of mixtures, and say nothing of mixtures from elsewhere: among the few near an optimum the order can be another.
+
+References:
+    [Bonett2000] Sample size requirements for estimating Pearson, Kendall and Spearman correlations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bomix.errors import StudyError
+from bomix.surrogates.scores import Z95, spearman
+from bomix.trial import EXPERT, EXPERTS, Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bomix.polytope import Array
+    from bomix.problem import Problem
+
+LEAST = 4
+"""Trials below which nothing is said of a correlation."""
+METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
+OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
+"""What stands in a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
+
+
+class Correlation(NamedTuple):
+    """A rank correlation.
+
+    Attributes:
+        rho: NaN where it is not defined.
+        lower: Where its 95 % interval begins.
+        upper: Where it ends.
+        n: Pairs.
+    """
+
+    rho: float
+    lower: float
+    upper: float
+    n: int
+
+
+def correlation(first: Array, second: Array) -> Correlation:
+    """Rank correlation of the trials that have both; equal values share their mean rank.
+
+    Args:
+        first: ``n`` values, NaN where there is none.
+        second: The same.
+
+    Returns:
+        All NaN below :data:`LEAST` pairs, and where either side has a single value.
+    """
+    both = np.isfinite(first) & np.isfinite(second)
+    n = int(both.sum())
+    rho = spearman(first[both], second[both]) if n >= LEAST else math.nan
+    if math.isnan(rho):
+        return Correlation(math.nan, math.nan, math.nan, n)
+    # A perfect order is taken as half a swap of neighbours short of it: few trials are in order by chance.
+    most = 1.0 - 6.0 / (n * (n**2 - 1))
+    centre = math.atanh(min(max(rho, -most), most))
+    reach = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
+    return Correlation(rho, min(rho, math.tanh(centre - reach)), max(rho, math.tanh(centre + reach)), n)
+
+
+def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, experts: bool = False) -> xr.Dataset:
+    """Correlate each metric with each score and with each other metric.
+
+    Args:
+        dataset: ``loss`` over (trial, metric), as of :attr:`bomix.study.Study.dataset`; of its coordinates ``status``,
+            ``origin`` and ``direction`` are used where they are there.
+        scores: More columns over (trial, score), lower is better, as of :func:`scores_of`; with a coordinate ``role``.
+        experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
+
+    Returns:
+        ``rho``, ``lower``, ``upper``, ``n`` over (metric, other). Columns are the scores, the metrics of direction max,
+        then the other metrics; their coordinate ``role`` says which. A metric with itself is 1. Attributes ``trials``
+        and ``method``.
+
+    Raises:
+        StudyError: There are fewer than :data:`LEAST` completed trials.
+    """
+    import xarray as xr
+
+    dataset = dataset.isel(trial=np.flatnonzero(_counted(dataset, experts)))
+    count = dataset.sizes["trial"]
+    if count < LEAST:
+        raise StudyError(
+            f"{count} completed trial{'' if count == 1 else 's'} cannot tell what goes with what; it takes at least "
+            f"{LEAST}, and says little below 20: run more, or add runs made earlier"
+        )
+    metrics = _metric_columns(dataset)
+    columns = _score_columns(dataset, scores, [metric.name for metric in metrics])
+    columns += sorted(metrics, key=lambda metric: metric.role != ACCURACY)
+    found = np.array([[_compared(metric, column) for column in columns] for metric in metrics])
+    found = found.reshape(len(metrics), len(columns), len(Correlation._fields))
+    variables = {name: (("metric", "other"), found[..., index]) for index, name in enumerate(Correlation._fields)}
+    coords = {
+        "metric": [metric.name for metric in metrics],
+        "other": [column.name for column in columns],
+        "role": ("other", [column.role for column in columns]),
+        "direction": ("metric", ["max" if metric.role == ACCURACY else "min" for metric in metrics]),
+    }
+    made = xr.Dataset(variables, coords, {"trials": count, "method": METHOD})
+    return made.assign(n=made["n"].astype(int))
+
+
+def scores_of(problem: Problem, dataset: xr.Dataset) -> xr.DataArray:
+    """The objective of every trial, and the mean of each group that it names.
+
+    Args:
+        problem: What is minimised.
+        dataset: ``loss`` over (trial, metric), with the metrics of the problem.
+
+    Returns:
+        ``(trial, score)``, lower is better whatever the metrics' directions, NaN where a metric that counts is
+        missing; with the coordinate ``role``.
+    """
+    import xarray as xr
+
+    from bomix.objective import group_means, weighted_sum
+
+    names = problem.metric_names
+    signed = dataset["loss"].sel(metric=list(names)).values * np.array(problem.signs)
+    columns = [_Column(OBJECTIVE, OBJECTIVE, np.asarray(problem.objective(signed, names)))]
+    groups = _groups(problem)
+    if len(groups) > 1:
+        columns += [
+            _Column(name, GROUP, weighted_sum(signed, row))
+            for name, row in zip(groups, group_means(groups, names), strict=True)
+        ]
+    return xr.DataArray(
+        np.stack([column.values for column in columns], axis=1),
+        {
+            "trial": dataset["trial"].values,
+            "score": [column.name for column in columns],
+            "role": ("score", [column.role for column in columns]),
+        },
+        ("trial", "score"),
+    )
+
+
+class _Column(NamedTuple):
+    """Something to correlate with: a name, what it is, ``n`` values of which less is better."""
+
+    name: str
+    role: str
+    values: Array
+
+
+def _counted(dataset: xr.Dataset, experts: bool) -> np.ndarray:
+    """Which trials count; experts of another scale than the trials never do."""
+    counted = np.ones(dataset.sizes["trial"], dtype=bool)
+    if "status" in dataset.coords:
+        counted &= dataset["status"].values == str(Status.COMPLETED)
+    if "origin" in dataset.coords:
+        left_out = EXPERTS - {EXPERT} if experts else EXPERTS
+        counted &= ~np.isin(dataset["origin"].values, sorted(left_out))
+    return counted
+
+
+def _compared(metric: _Column, column: _Column) -> Correlation:
+    """The correlation of two columns; that of a column with itself owes nothing to chance."""
+    found = correlation(metric.values, column.values)
+    return found._replace(lower=found.rho, upper=found.rho) if column is metric else found
+
+
+def _metric_columns(dataset: xr.Dataset) -> list[_Column]:
+    """Every metric, turned where more is better."""
+    names = [str(name) for name in dataset["metric"].values]
+    directions = dataset.coords["direction"].values.tolist() if "direction" in dataset.coords else ["min"] * len(names)
+    return [
+        _Column(name, ACCURACY, -values) if direction == "max" else _Column(name, LOSS, values)
+        for name, direction, values in zip(names, directions, dataset["loss"].values.T, strict=True)
+    ]
+
+
+def _score_columns(dataset: xr.Dataset, scores: xr.DataArray | None, taken: Sequence[str]) -> list[_Column]:
+    """The scores of the trials, under names that no metric has."""
+    if scores is None:
+        return []
+    values = scores.sel(trial=dataset["trial"].values).transpose("trial", "score").values
+    roles = scores.coords["role"].values.tolist() if "role" in scores.coords else [OBJECTIVE] * values.shape[1]
+    columns: list[_Column] = []
+    for name, role, column in zip(scores["score"].values.tolist(), roles, values.T, strict=True):
+        label = name if role != GROUP else f"mean of {name}"
+        while label in taken or label in [each.name for each in columns]:
+            label = f"study_{label}"
+        columns.append(_Column(label, role, column))
+    return columns
+
+
+def _groups(problem: Problem) -> dict[str, tuple[str, ...]]:
+    """The named groups of metrics of an objective."""
+    for field in ("of", "groups"):
+        groups = getattr(problem.objective, field, None)
+        if isinstance(groups, Mapping) and all(isinstance(members, (tuple, list)) for members in groups.values()):
+            return {name: tuple(members) for name, members in groups.items()}
+    return {}
+
+
+def ranked(table: xr.Dataset) -> list[int]:
+    """Positions of the metrics, the one that goes best with the first column first; undefined ones last."""
+    first = table["rho"].values[:, 0]
+    return [int(row) for row in np.argsort(-np.nan_to_num(first, nan=-2.0), kind="stable")]
+
+
+def cell(table: xr.Dataset, row: int, column: int) -> str:
+    """``0.87 [0.80, 0.92]``; a dash where it is not defined."""
+    rho, lower, upper = (float(table[name].values[row, column]) for name in ("rho", "lower", "upper"))
+    return f"{rho:.2f} [{lower:.2f}, {upper:.2f}]" if math.isfinite(rho) else "-"
+
+
+def pairs(table: xr.Dataset, row: int) -> str:
+    """How many trials a row stands on: ``48``, or ``31-48`` where that differs by column."""
+    counts = table["n"].values[row]
+    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()}-{counts.max()}"
+
+
+def markdown(table: xr.Dataset) -> str:
+    """Two tables: each metric with the scores and accuracies, intervals included, and the metrics with each other."""
+    names, others = table["metric"].values.tolist(), table["other"].values.tolist()
+    roles = table["role"].values.tolist()
+    scores = [column for column, role in enumerate(roles) if role != LOSS]
+    metrics = [others.index(name, sum(role in (OBJECTIVE, GROUP) for role in roles)) for name in names]
+    order = ranked(table)
+    blocks = [f"{sentence(table)}"]
+    if scores:
+        rows = [[names[row], *(cell(table, row, column) for column in scores), pairs(table, row)] for row in order]
+        blocks.append(_grid(["metric", *(others[column] for column in scores), "trials"], rows))
+    rho = table["rho"].values
+    square = [[names[row], *(_short(rho[row, metrics[other]]) for other in order)] for row in order]
+    blocks.append(_grid(["", *(names[row] for row in order)], square))
+    return "\n\n".join(blocks) + "\n"
+
+
+def sentence(table: xr.Dataset) -> str:
+    """What is shown, of how many trials."""
+    text = f"{table.attrs['trials']} trials; {table.attrs['method']}; above 0: better by one, better by the other"
+    return text if "max" not in table["direction"].values else f"{text} (accuracies are turned)"
+
+
+def _short(rho: float) -> str:
+    return f"{rho:.2f}" if math.isfinite(rho) else "-"
+
+
+def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, numbers on the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    escaped = [[text.replace("|", "\\|") for text in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

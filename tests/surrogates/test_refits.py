@@ -1,0 +1,84 @@
+"""Hyperparameters that are found as the record grows: which trials they are found for, and that memory changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from botorch.utils.datasets import SupervisedDataset
+
+from bomix.space import MixtureSpace
+from bomix.surrogates import refits
+from bomix.surrogates.context import FitContext
+from bomix.surrogates.gp import GP
+
+D, M = 3, 2
+NAMES = tuple(f"d{i}" for i in range(D))
+CONTEXT = FitContext(MixtureSpace(NAMES), ("a", "b"))
+
+
+def data(n: int, *, seed: int = 0) -> SupervisedDataset:
+    rng = np.random.default_rng(seed)  # a longer record begins as a shorter one does
+    X, noise = (torch.as_tensor(drawn)[:n] for drawn in (rng.dirichlet(np.ones(D), 40), rng.normal(size=(40, M))))
+    Y = torch.stack([torch.exp(-3 * X[:, 0]), X[:, 1].sqrt()], dim=-1) + 0.01 * noise
+    return SupervisedDataset(X, Y, feature_names=list(NAMES), outcome_names=["a", "b"])
+
+
+def thetas(n: int, growth: float, **changes: int) -> list[torch.Tensor]:
+    model = GP(draws=0, restarts=1, growth=growth).fit(data(n, **changes), context=CONTEXT, seed=n)
+    return [family.theta for family in model.families]  # type: ignore[attr-defined]
+
+
+def test_sizes_grow_by_a_share_and_never_beyond_the_trials():
+    sizes = [refits.size_of_fit(n, 0.25) for n in range(200)]
+    assert all(size <= n for n, size in enumerate(sizes))
+    steps = sorted(set(sizes[4:]))
+    assert steps[:6] == [4, 5, 7, 9, 12, 15]
+    assert all(later >= 1.25 * earlier or later == earlier + 1 for earlier, later in zip(steps, steps[1:], strict=False))
+    # What is left out is never more than the share.
+    assert all(n < 1.25 * size + 1 for n, size in enumerate(sizes) if n >= 4)
+    assert [refits.size_of_fit(n, 0.0) for n in range(9)] == list(range(9))
+
+
+def test_between_sizes_hyperparameters_stay_and_the_posterior_learns():
+    assert refits.size_of_fit(13, 0.25) == refits.size_of_fit(14, 0.25) == 12
+    for one, other in zip(thetas(13, 0.25), thetas(14, 0.25), strict=True):
+        assert torch.equal(one, other)
+    models = [GP(draws=0, restarts=1, growth=0.25).fit(data(n), context=CONTEXT, seed=0) for n in (12, 14)]
+    at = data(14).X[13:].unsqueeze(0)
+    before, after = (model.posterior(at).variance for model in models)
+    assert (after < before).all()
+
+
+def test_memory_changes_no_bit():
+    remembered = thetas(14, 0.25)
+    refits._FOUND.clear()
+    for one, other in zip(remembered, thetas(14, 0.25), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_other_trials_are_other_hyperparameters():
+    first, other = thetas(14, 0.25), thetas(14, 0.25, seed=1)
+    assert not torch.equal(first[0], other[0])
+
+
+def test_draws_are_of_all_trials():
+    spec = GP(draws=2, growth=0.5)
+    plain = GP(draws=2).fit(data(11), context=CONTEXT, seed=3)
+    grown = spec.fit(data(11), context=CONTEXT, seed=3)
+    at = data(5, seed=9).X
+    assert torch.equal(plain.posterior(at).mean, grown.posterior(at).mean)
+
+
+@pytest.mark.parametrize("growth", [-0.1, 1.5])
+def test_a_share_lies_between_zero_and_one(growth: float):
+    assert [fault.where for fault in GP(growth=growth).faults()] == ["growth"]
+
+
+def test_means_at_the_runs_need_no_kernel():
+    model = GP(draws=3).fit(data(12), context=CONTEXT, seed=0)
+    X = data(12).X
+    assert torch.allclose(model.fitted(), model.posterior(X.unsqueeze(-2)).mean.squeeze(-2), atol=1e-8)  # type: ignore[attr-defined]
+    gaps = data(12)
+    gaps.Y[0, 0] = torch.nan
+    assert GP(draws=0).fit(gaps, context=CONTEXT, seed=0).fitted() is None  # type: ignore[attr-defined]
