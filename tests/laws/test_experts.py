@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from bomix.laws import experts
+from bomix.laws.compression import check_mixtures, compress
+
+T, K = 240, 4
+STARTS = np.array([0, 30, 90, 91, 180, 240])
+
+
+def log_probabilities(T: int = T, k: int = K, *, seed: int = 0, spread: float = 1.5) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    common = -rng.gamma(2.0, 1.5, size=(T, 1))
+    return np.minimum(common + spread * rng.normal(size=(T, k)), -1e-4)
+
+
+def mixtures(n: int = 6, k: int = K, *, seed: int = 1) -> torch.Tensor:
+    return torch.as_tensor(np.random.default_rng(seed).dirichlet(np.ones(k), n))
+
+
+def scored() -> np.ndarray:
+    mask = np.random.default_rng(5).random(T) < 0.6
+    mask[:10] = False
+    return mask
+
+
+FORMS = {
+    "token": lambda log_p: experts.per_token(log_p),
+    "scored": lambda log_p: experts.per_token(log_p, scored()),
+    "dataset": lambda log_p: experts.per_dataset(log_p),
+    "gated": lambda log_p: experts.gated(log_p, STARTS, tau=0.3),
+    "gated and scored": lambda log_p: experts.gated(log_p, STARTS, tau=0.3, scored=scored()),
+    "sequences": lambda log_p: experts.gated(log_p, STARTS, tau=1.0),
+    "sequences and scored": lambda log_p: experts.gated(log_p, STARTS, tau=1.0, scored=scored()),
+}
+
+
+@pytest.fixture(params=FORMS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_a_vertex_has_its_experts_loss(kind) -> None:
+    log_p = log_probabilities()
+    kept = scored() if "scored" in kind else np.ones(T, dtype=bool)
+    torch.testing.assert_close(
+        FORMS[kind](log_p)(torch.eye(K, dtype=torch.float64)), torch.as_tensor(-log_p[kept].mean(axis=0))
+    )
+
+
+def test_the_gate_is_as_defined_token_by_token() -> None:
+    log_p, w, tau = log_probabilities(), mixtures(3), 0.3
+    kept = scored()
+    for weights, found in zip(w.numpy(), experts.gated(log_p, STARTS, tau=tau, scored=kept)(w), strict=True):
+        terms = []
+        for start, end in pairwise(STARTS):
+            for t in range(start, end):
+                gate = weights * np.exp(tau * log_p[start:t].sum(axis=0))
+                terms.append(np.log(gate / gate.sum() @ np.exp(log_p[t])))
+        assert float(found) == pytest.approx(-np.array(terms)[kept].mean(), rel=1e-10)
+
+
+def test_without_a_gate_tau_is_zero_and_tau_near_zero_is_near_it() -> None:
+    log_p, w = log_probabilities(), mixtures()
+    token = experts.per_token(log_p)(w)
+    torch.testing.assert_close(experts.gated(log_p, STARTS, tau=0.0)(w), token)
+    torch.testing.assert_close(experts.gated(log_p, STARTS, tau=1e-9)(w), token, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", [None, scored()], ids=["all", "scored"])
+def test_tau_of_one_is_the_limit_and_the_mixture_of_sequence_models(mask) -> None:
+    log_p, w = log_probabilities(), mixtures()
+    exact = experts.gated(log_p, STARTS, tau=1.0, scored=mask)(w)
+    near = experts.gated(log_p, STARTS, tau=1.0 - 1e-12, scored=mask)(w)
+    torch.testing.assert_close(exact, near, rtol=1e-6, atol=1e-6)
+    if mask is None:
+        sums = torch.as_tensor(np.add.reduceat(log_p, STARTS[:-1], axis=0))
+        expected = -(w.log().unsqueeze(1) + sums).logsumexp(dim=-1).sum(dim=-1) / T
+        torch.testing.assert_close(exact, expected)
+
+
+def test_what_is_declared_convex_is_below_every_chord(kind) -> None:
+    form = FORMS[kind](log_probabilities())
+    assert form.convex == (kind in {"token", "scored", "dataset", "sequences"})
+    if form.convex:
+        a, b = mixtures(64, seed=2), mixtures(64, seed=3)
+        middle = form(0.3 * a + 0.7 * b)
+        assert (middle <= 0.3 * form(a) + 0.7 * form(b) + 1e-12).all()
+
+
+def test_gradients_are_those_of_the_function(kind) -> None:
+    form = FORMS[kind](log_probabilities())
+    w = mixtures(4).reshape(2, 2, K).requires_grad_()
+    assert form(w).shape == (2, 2)
+    assert torch.autograd.gradcheck(form, (w,))
+
+
+def test_gradients_of_strengths_are_those_of_the_function() -> None:
+    form = experts.per_token(log_probabilities())
+    w, s = mixtures(3).requires_grad_(), torch.randn(K, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda w, s: form(experts.strengthened(w, s)), (w, s))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tiny_probabilities_and_zero_weights_leave_values_and_gradients_finite(dtype) -> None:
+    log_p = log_probabilities()
+    log_p[::3, 0], log_p[1::3, 1] = -60.0, -1200.0
+    form = experts.per_token(log_p, dtype=dtype)
+    w = torch.eye(K, dtype=torch.float64).requires_grad_()
+    value = form(w)
+    value.sum().backward()
+    torch.testing.assert_close(value.detach(), torch.as_tensor(-log_p.mean(axis=0)), rtol=1e-6, atol=1e-6)
+    assert w.grad is not None
+    assert w.grad.isfinite().all()
+
+
+def test_blocks_change_nothing_and_keep_nothing(monkeypatch) -> None:
+    log_p, w = log_probabilities(2000), mixtures(300).requires_grad_()
+    whole = experts.per_token(log_p)(w)
+    monkeypatch.setattr(experts, "BLOCK_BYTES", 2**12)
+    value = experts.per_token(log_p)(w)
+    torch.testing.assert_close(value, whole)
+    nodes, kept = [value.grad_fn], []
+    while nodes:
+        node = nodes.pop()
+        kept += getattr(node, "saved_tensors", ())
+        nodes += [following for following, _ in node.next_functions if following is not None]
+    assert kept
+    assert all(each.numel() <= w.numel() for each in kept)
+
+
+def test_float32_keeps_the_loss() -> None:
+    log_p, w = log_probabilities(5000), mixtures(50)
+    single, double = experts.per_token(log_p, dtype=torch.float32)(w), experts.per_token(log_p)(w)
+    torch.testing.assert_close(single, double, rtol=1e-6, atol=1e-6)
+
+
+def test_permuting_the_experts_permutes_the_weights(kind) -> None:
+    log_p, w = log_probabilities(), mixtures()
+    order = np.array([2, 0, 3, 1])
+    torch.testing.assert_close(FORMS[kind](log_p[:, order])(w[:, order]), FORMS[kind](log_p)(w))
+
+
+def test_equal_strengths_change_nothing_and_a_large_one_leaves_its_expert() -> None:
+    w = mixtures()
+    torch.testing.assert_close(experts.strengthened(w, torch.full((K,), 3.0)), w)
+    alone = experts.strengthened(w, torch.tensor([0.0, 400.0, 0.0, 0.0], dtype=torch.float64))
+    torch.testing.assert_close(alone, torch.eye(K, dtype=torch.float64)[1].expand_as(w))
+
+
+def choices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    examples = np.repeat(np.arange(20), 3)
+    gold = np.tile([True, False, False], 20)
+    lengths = np.random.default_rng(2).integers(1, 8, 60)
+    return np.concatenate([[0], lengths.cumsum()]), examples, gold
+
+
+def test_accuracy_of_multiple_choice_is_that_of_a_loop() -> None:
+    starts, examples, gold = choices()
+    log_p, w = log_probabilities(int(starts[-1])), mixtures(5)
+    kept = np.random.default_rng(4).random(len(log_p)) < 0.8
+    logs = np.log(np.exp(log_p) @ w.numpy().T) * kept[:, None]
+    scores = np.stack([logs[a:b].sum(axis=0) for a, b in pairwise(starts)]).reshape(20, 3, 5)
+    odds = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    found = experts.options(log_p, starts, examples, gold, kept)
+    np.testing.assert_allclose(found.accuracy(w), (scores.argmax(axis=1) == 0).mean(axis=0))
+    np.testing.assert_allclose(found.soft(w), odds[:, 0].mean(axis=0))
+    weights = w.clone().requires_grad_()
+    assert torch.autograd.gradcheck(found.soft, (weights,))
+
+
+@pytest.mark.parametrize("variant", ["token", "gated"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_the_compressed_form_keeps_its_bound(k, variant) -> None:
+    log_p = log_probabilities(12_000, k, spread=0.7)
+    starts = np.arange(0, 12_001, 60)
+    form = experts.per_token(log_p) if variant == "token" else experts.gated(log_p, starts, tau=0.02)
+    found = compress(form, 2e-3)
+    smaller = form.subset(found.index, found.shares)
+    assert len(found.index) < 0.5 * len(log_p)
+    assert min(found.measured, found.proven) <= 2e-3
+    w = torch.cat([check_mixtures(k, seed=9), mixtures(200, k)])
+    error = (smaller(w) - form(w)).abs()
+    assert error.max() <= min(found.measured, found.proven)
+    assert error[:k].max() < 1e-9, "a vertex keeps its loss"
+    assert bool((found.shares > 0).all())
+    assert float(found.shares.sum()) == pytest.approx(float(form.shares.sum()))
+
+
+def test_the_proven_bound_holds_where_it_decides() -> None:
+    log_p = log_probabilities(20_000, 2, spread=0.5)
+    form = experts.per_token(log_p)
+    found = compress(form, 0.02)
+    smaller = form.subset(found.index, found.shares)
+    w = torch.linspace(0.0, 1.0, 2001, dtype=torch.float64)
+    w = torch.stack([w, 1.0 - w], dim=-1)
+    assert (smaller(w) - form(w)).abs().max() <= found.proven
+    assert np.isfinite(found.proven)
+
+
+def test_few_tokens_all_stay() -> None:
+    form = experts.per_token(log_probabilities())
+    found = compress(form, 1e-3)
+    assert len(found.index) == T
+    assert found.measured == 0.0
