@@ -71,6 +71,11 @@ class ExpertTable:
         """``S`` booleans; None as ``examples``."""
         return self._load_if_there("gold")
 
+    @cached_property
+    def per_token(self) -> bool:
+        """Whether options are compared by their mean over scored tokens rather than by their sum."""
+        return self._load_if_there("per_token") is not None
+
     def _load(self, name: str) -> np.ndarray:
         found: np.ndarray = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         return found
@@ -217,6 +222,8 @@ def _write(building: Path, sets: Sequence[ScoredTokens], metric: str) -> dict[st
     for name in _SHARED:
         if (values := getattr(reference, name)) is not None:
             np.save(building / f"{name}.npy", np.asarray(values))
+    if reference.per_token:
+        np.save(building / "per_token.npy", np.ones(1, dtype=bool))
     return {"metric": metric, "dtype": dtype.name, "tokens": len(exact), "experts": len(sets)}
 
 

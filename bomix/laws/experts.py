@@ -164,6 +164,7 @@ class Options:
         option: ``T`` numbers of the options that the tokens belong to.
         example: ``S`` numbers of the examples that the options belong to, from 0.
         gold: ``S`` booleans; one of each example's.
+        sizes: ``S`` numbers that log-probabilities of options are divided by before they are compared.
     """
 
     log_rows: Tensor
@@ -171,6 +172,7 @@ class Options:
     option: Tensor
     example: Tensor
     gold: Tensor
+    sizes: Tensor
 
     def soft(self, weights: Tensor) -> Tensor:
         """Mean probability of the right option, a softmax over the options' log-probabilities.
@@ -206,7 +208,7 @@ class Options:
     def _scores(self, flat: Tensor) -> Tensor:
         """``B x S`` log-probabilities of the options."""
         logs = (flat @ self.log_rows.exp().mT).clamp_min(torch.finfo(flat.dtype).tiny).log()
-        return self.top.expand(len(flat), -1).index_add(1, self.option, logs)
+        return self.top.expand(len(flat), -1).index_add(1, self.option, logs) / self.sizes
 
     def _best(self, scores: Tensor) -> Tensor:
         """``B x S``: the highest score of each option's example."""
@@ -225,7 +227,13 @@ class Options:
 
 
 def options(
-    log_p: np.ndarray, starts: np.ndarray, examples: np.ndarray, gold: np.ndarray, scored: np.ndarray | None = None
+    log_p: np.ndarray,
+    starts: np.ndarray,
+    examples: np.ndarray,
+    gold: np.ndarray,
+    scored: np.ndarray | None = None,
+    *,
+    per_token: bool = False,
 ) -> Options:
     """Multiple choice from what the experts make of every option; probabilities are averaged token by token.
 
@@ -235,6 +243,7 @@ def options(
         examples: ``S`` numbers, the same for options of one example.
         gold: ``S`` booleans.
         scored: ``T`` booleans; None for all.
+        per_token: Whether options are compared by their mean over scored tokens rather than by their sum.
     """
     import numpy as np
 
@@ -246,7 +255,8 @@ def options(
     tops = torch.zeros(len(lengths), dtype=torch.float64).index_add(0, of, top)
     number = np.unique(examples, return_inverse=True)[1].reshape(-1)
     right = torch.as_tensor(np.array(gold, dtype=bool))
-    return Options(values - top.unsqueeze(-1), tops, of, torch.as_tensor(number), right)
+    sizes = torch.bincount(of, minlength=len(lengths)).clamp_min(1) if per_token else torch.ones(len(lengths))
+    return Options(values - top.unsqueeze(-1), tops, of, torch.as_tensor(number), right, sizes.double())
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,8 @@ def _made(
     table = ExpertTable(folder, metric, key)
     log_p, starts = np.asarray(table.log_probabilities), np.asarray(table.starts)
     if table.examples is not None and table.gold is not None:
-        return experts.options(log_p, starts, table.examples, table.gold, table.scored), 0.0
+        parts = log_p, starts, table.examples, table.gold, table.scored
+        return experts.options(*parts, per_token=table.per_token), 0.0
     if variant == "dataset":
         return experts.per_dataset(log_p, table.scored), 0.0
     form = experts.gated(log_p, starts, tau=tau, scored=table.scored)

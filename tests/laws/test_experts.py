@@ -160,14 +160,17 @@ def choices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.concatenate([[0], lengths.cumsum()]), examples, gold
 
 
-def test_accuracy_of_multiple_choice_is_that_of_a_loop() -> None:
+@pytest.mark.parametrize("per_token", [False, True])
+def test_accuracy_of_multiple_choice_is_that_of_a_loop(per_token) -> None:
     starts, examples, gold = choices()
     log_p, w = log_probabilities(int(starts[-1])), mixtures(5)
     kept = np.random.default_rng(4).random(len(log_p)) < 0.8
     logs = np.log(np.exp(log_p) @ w.numpy().T) * kept[:, None]
-    scores = np.stack([logs[a:b].sum(axis=0) for a, b in pairwise(starts)]).reshape(20, 3, 5)
+    sizes = [max(kept[a:b].sum(), 1) if per_token else 1 for a, b in pairwise(starts)]
+    sums = [logs[a:b].sum(axis=0) / size for (a, b), size in zip(pairwise(starts), sizes, strict=True)]
+    scores = np.stack(sums).reshape(20, 3, 5)
     odds = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    found = experts.options(log_p, starts, examples, gold, kept)
+    found = experts.options(log_p, starts, examples, gold, kept, per_token=per_token)
     np.testing.assert_allclose(found.accuracy(w), (scores.argmax(axis=1) == 0).mean(axis=0))
     np.testing.assert_allclose(found.soft(w), odds[:, 0].mean(axis=0))
     weights = w.clone().requires_grad_()
