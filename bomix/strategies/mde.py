@@ -82,6 +82,8 @@ class MDE:
         from bomix.surrogates.determinism import deterministic
 
         candidates: list[Candidate] = []
+        if q == 0:
+            return candidates
         with deterministic():
             found = self._minimise(problem, history, seed)
             for _ in range(q):
@@ -97,7 +99,9 @@ class MDE:
         problem = resolved(problem, history)
         context = fit_context(problem, history)
         _require_experts(context)
-        data, (fit_seed, search_seed) = to_dataset(problem, history), draw_seeds(seed, history.n_asked, 2)
+        data = to_dataset(problem, history)
+        # The same search at every ask: what is asked for does not change what experts say.
+        fit_seed, search_seed = draw_seeds(seed, 0, 2)
         space, (quick, convex) = problem.space, _objective(self.mean, problem, data, context, fit_seed)
         if convex:
             from bomix.strategies.branching import lowest

@@ -10,14 +10,16 @@ import torch
 
 from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
-from bomix.surrogates.covariances import Feature, Frame, Sum
+from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
+from bomix.surrogates.feature_columns import columns_of
 from bomix.surrogates.folds import canonical_rows
 from bomix.surrogates.gp import standardisation
 from bomix.surrogates.heldout import SAME
 from bomix.surrogates.independent import IndependentGPs
 from bomix.surrogates.means import Standardised
 from bomix.surrogates.refits import digest, remembered, size_of_fit
+from bomix.surrogates.wide import OnColumns, OnWeights, Wide, widen
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from bomix.protocols import Kernel, Mean
     from bomix.surrogates.context import FitContext
+    from bomix.surrogates.features import Features
 
 _SPREAD_SAMPLES = 256
 _FEW = 40
@@ -48,6 +51,7 @@ class Standard(NamedTuple):
         unseen: The same less what the mean says of a run that it has not seen: hyperparameters are found for these,
             since a mean that learnt from the runs leaves too little of them.
         mean: What the processes are corrections of, on the standardised scale; None for a constant.
+        at_runs: ``n x m`` of it at the runs; None where it is None.
         learnt: Whether that learnt from the runs.
         known: ``m x n`` noise variances of the runs where the data carry them.
     """
@@ -59,6 +63,7 @@ class Standard(NamedTuple):
     targets: Tensor
     unseen: Tensor
     mean: Standardised | None
+    at_runs: Tensor | None
     learnt: bool
     known: Tensor | None
 
@@ -69,16 +74,17 @@ def standard(
     """Standardise runs, by the first ``part`` of them; the rest as of :func:`fit_independent`."""
     X, Y = data.X.double(), data.Y.double()
     offset, scale = standardisation(Y[:part])
-    function, targets = None, (Y - offset) / scale
+    function, at_runs, targets = None, None, (Y - offset) / scale
     unseen, learnt = targets, False
     if mean is not None:
         feature = mean.feature(data, context=context, seed=seed)
         function, learnt = Standardised(feature.predict, offset, scale), feature.held_out is not None
         with torch.no_grad():
-            unseen = targets - (function(X) if feature.held_out is None else (feature.held_out - offset) / scale)
-            targets = targets - function(X)
+            at_runs = function(X)
+            unseen = targets - (at_runs if feature.held_out is None else (feature.held_out - offset) / scale)
+            targets = targets - at_runs
     known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
-    return Standard(X, Y, offset, scale, targets.mT, unseen.mT, function, learnt, known)
+    return Standard(X, Y, offset, scale, targets.mT, unseen.mT, function, at_runs, learnt, known)
 
 
 def fit_independent(
@@ -93,6 +99,7 @@ def fit_independent(
     correlated: bool,
     seed: int,
     growth: float = 0.0,
+    features: Features | None = None,
 ) -> IndependentGPs:
     """Fit every metric under every kernel.
 
@@ -107,21 +114,21 @@ def fit_independent(
         correlated: As there.
         seed: Of starts and draws.
         growth: See :class:`bomix.surrogates.gp.GP`.
+        features: As there.
     """
     # What a mean says changes with every run, and with it what is left to the processes.
-    growth = growth if draws == 0 and mean is None else 0.0
+    growth = growth if draws == 0 and mean is None and features is None else 0.0
     part = size_of_fit(len(data.X), growth)
     runs, frame = standard(data, context, mean, seed, part=part), frame_of(context)
+    wide = widen(runs.X, columns_of(features, data, context=context, seed=seed), runs.mean, runs.at_runs)
     noises, known = noise_of(runs, frame, noise)
     sampling = None if draws == 0 else walk(*runs.X.shape, draws=draws)
     # Chains of draws carry rounding far: the order of the runs must not enter them.
     order = torch.as_tensor(canonical_rows(runs.X[:part].numpy(), runs.Y[:part].numpy()))
-    ordered = runs.X[order], runs.unseen[:, order], None if known is None else known[:, order]
+    ordered = wide.inputs[order], runs.unseen[:, order], None if known is None else known[:, order]
     families = []
     for kernel in kernels:
-        covariance = kernel.bind(frame)
-        if runs.mean is not None and mean is not None and mean.slope > 0:
-            covariance = Sum([covariance, Feature(runs.mean, frame, mean.slope)])
+        covariance = _on_inputs(kernel.bind(frame), wide, frame, 0.0 if mean is None else mean.slope)
         problem = fitting.Problem(covariance, noises, *ordered)
         if growth > 0:
             key = (kernel, noise, restarts, digest(*ordered, frame.sample, frame.own, noises.prior.mean))
@@ -129,7 +136,7 @@ def fit_independent(
         else:
             found = fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling)
         with torch.no_grad():
-            families.append(ExactGPs(covariance, noises, found.theta, runs.X, runs.targets, known=known))
+            families.append(ExactGPs(covariance, noises, found.theta, wide.inputs, runs.targets, known=known))
     m = frame.m
     with torch.no_grad():
         return IndependentGPs(
@@ -139,10 +146,23 @@ def fit_independent(
             shares=torch.full((len(families), m), 1.0 / len(families), dtype=torch.float64),
             offset=runs.offset,
             scale=runs.scale,
-            mean=runs.mean,
+            mean=wide.mean,
             learnt=runs.learnt,
             correlation=None if correlated else torch.eye(m, dtype=torch.float64),
+            columns=wide.columns,
         )
+
+
+def _on_inputs(covariance: Covariance, wide: Wide, frame: Frame, slope: float) -> Covariance:
+    """A covariance of weights as one of inputs, those added that see what stands beside the weights."""
+    if wide.columns is None:
+        return covariance
+    parts: list[Covariance] = [OnWeights(covariance, frame.d)]
+    if wide.features is not None:
+        parts.append(OnColumns(frame, wide.features))
+    if wide.mean is not None and slope > 0:
+        parts.append(Feature(wide.mean, frame, slope))
+    return Sum(parts)
 
 
 def noise_of(runs: Standard, frame: Frame, kind: str) -> tuple[fitting.Noise, Tensor | None]:

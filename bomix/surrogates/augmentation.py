@@ -70,6 +70,7 @@ def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, see
         mean=apart._mean,
         learnt=apart._learnt,
         correlation=apart.correlation,
+        columns=apart._columns,
     )
 
 

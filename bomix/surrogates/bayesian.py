@@ -44,6 +44,7 @@ class BayesianGP:
         max_tree_depth: A step evaluates the likelihood at most ``2^max_tree_depth`` times.
         target_accept: Acceptance that the step size aims at; higher means smaller steps.
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
+        experts: Whether experts of single domains are among the examples.
     """
 
     encoding: Literal["sqrt", "log", "raw"] = "sqrt"
@@ -57,6 +58,7 @@ class BayesianGP:
     max_tree_depth: int = 6
     target_accept: float = 0.8
     correlated: bool = True
+    experts: bool = True
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
@@ -77,11 +79,13 @@ class BayesianGP:
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
         """
+        from bomix.surrogates.examples import examples
         from bomix.surrogates.sampled_gps import fitted
 
-        model = fitted(self, data, context=context, seed=seed)
+        chosen = examples(data, context, experts=self.experts)
+        model = fitted(self, chosen.data, context=chosen.context, seed=seed)
         report(model.diagnostics, "the hyperparameters of the Gaussian processes")
-        return model
+        return chosen.restored(model)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class BayesianLaw:
         target_accept: Acceptance that the step size aims at; higher means smaller steps.
         steps: Of the search for the Gaussian, ``svi`` only.
         own: Metric to its own domain, where their names differ; None: a metric's own domain has its name.
+        experts: Whether experts of single domains are among the examples.
     """
 
     form: LawName = "effective_power"
@@ -117,6 +122,7 @@ class BayesianLaw:
     target_accept: float = 0.8
     steps: int = 1000
     own: Mapping[str, str] | None = None
+    experts: bool = True
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
@@ -142,11 +148,13 @@ class BayesianLaw:
         Raises:
             FaultsError: ``own`` names a metric or a domain that is not there.
         """
+        from bomix.surrogates.examples import examples
         from bomix.surrogates.pyro_law import fitted
 
-        model = fitted(self, data, context=context, seed=seed)
+        chosen = examples(data, context, experts=self.experts)
+        model = fitted(self, chosen.data, context=chosen.context, seed=seed)
         report(model.diagnostics, f"the parameters of the law '{self.form}'")
-        return model
+        return chosen.restored(model)
 
 
 def report(diagnostics: Diagnostics | None, what: str) -> None:

@@ -75,6 +75,7 @@ class CoupledGPs(IndependentGPs):
             mean=apart._mean,
             learnt=apart._learnt,
             correlation=correlation,
+            columns=apart._columns,
         )
         self._coupled = coupled if targets.isnan().any() else []
         for family in self._coupled:
@@ -84,12 +85,13 @@ class CoupledGPs(IndependentGPs):
         """See :class:`bomix.surrogates.joint.JointModel`."""
         if not self._coupled:
             return super().moments(X, noise)
-        mean, own, shared = self._pooled([family.predict(X, noise is True) for family in self._coupled])
+        inputs = self._inputs(X)
+        mean, own, shared = self._pooled([family.predict(inputs, noise is True) for family in self._coupled])
         if isinstance(noise, torch.Tensor):
             own = own + torch.diag_embed(noise.mT)
         units = self.scale.repeat_interleave(X.shape[-2])
         covariance = joint_covariance(_factors(own), self.correlation) + shared
-        return self._in_units(mean, self._mean_at(X)), covariance * units * units.unsqueeze(-1)
+        return self._in_units(mean, self._mean_at(inputs)), covariance * units * units.unsqueeze(-1)
 
     def mean(self, X: Tensor) -> Tensor:
         """See :class:`bomix.surrogates.joint.JointModel`."""
@@ -119,7 +121,7 @@ class CoupledGPs(IndependentGPs):
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation + shared
         kept, n = self._coupled[0].kept, len(self.train_X)
         found, spread = mean.new_zeros(n, self.num_outputs), mean.new_zeros(n, self.num_outputs, self.num_outputs)
-        found[kept] = self._in_units(mean.squeeze(-1).mT, self._mean_at(self.train_X[kept]))
+        found[kept] = self._in_units(mean.squeeze(-1).mT, self._mean_at(self._train_inputs[kept]))
         spread[kept] = covariance * self.scale * self.scale.unsqueeze(-1)
         if not kept.all():
             free, covariance = self.moments(self.train_X[~kept].unsqueeze(-2), True)

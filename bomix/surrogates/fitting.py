@@ -45,7 +45,7 @@ class Noise:
     """
 
     def __init__(self, frame: Frame, *, growing: bool = False, level: Tensor | None = None) -> None:
-        self.growing = growing
+        self.growing, self._d = growing, frame.d
         prior = Prior.of(frame.m, 1, *_NOISE, math.log(_START_NOISE[0]))
         if level is not None and (fixed := ~level.isnan()).any():
             at = (level[fixed] - MIN_NOISE).clamp_min(MIN_NOISE / 10.0).log().unsqueeze(-1)
@@ -58,12 +58,12 @@ class Noise:
         return int(self.prior.mean.shape[-1])
 
     def __call__(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` of ``b x p`` hyperparameters at ``batch x n x d`` weights."""
+        """Variances ``batch x b x n`` of ``b x p`` hyperparameters at ``batch x n x (d + p)`` inputs."""
         level = (theta[:, :1].exp() + MIN_NOISE).expand(*X.shape[:-2], -1, X.shape[-2])
         if not self.growing:
             return level
-        d = X.shape[-1]
-        purity = (X.square().sum(dim=-1) - 1.0 / d) / max(1.0 - 1.0 / d, _TINY)
+        d = self._d
+        purity = (X[..., :d].square().sum(dim=-1) - 1.0 / d) / max(1.0 - 1.0 / d, _TINY)
         return level * torch.exp(theta[:, 1:2] * purity.unsqueeze(-2))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
 from bomix.protocols import Kernel, Mean
+from bomix.surrogates.features import Features, have_gradients
 from bomix.surrogates.kernels import EffectiveWeight, Scaled, Stationary, Sum
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class GP:
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
         growth: Share by which the record grows before the best hyperparameters are found anew: those of the first
             trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are.
+        features: Predictions that the processes see beside the weights, standardised: a line and a curve in them are
+            added to each kernel.
+        experts: Whether experts of single domains are among the examples.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -55,9 +59,15 @@ class GP:
     noise: Literal["inferred", "growing", "repeats"] = "inferred"
     correlated: bool = True
     growth: float = 0.0
+    features: Features | None = None
+    experts: bool = True
 
-    differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = True
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether mean and features are."""
+        return have_gradients(self.mean, self.features)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -83,11 +93,13 @@ class GP:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
         """
         from bomix.surrogates.assembly import fit_independent
+        from bomix.surrogates.examples import examples
 
-        draws = 0 if self.draws is None and len(data.X) > DRAWS_UP_TO else self.draws
-        return fit_independent(
-            data,
-            context,
+        chosen = examples(data, context, experts=self.experts)
+        draws = 0 if self.draws is None and len(chosen.data.X) > DRAWS_UP_TO else self.draws
+        model = fit_independent(
+            chosen.data,
+            chosen.context,
             kernels=self.kernels,
             mean=self.mean,
             draws=draws,
@@ -95,8 +107,10 @@ class GP:
             noise=self.noise,
             correlated=self.correlated,
             growth=self.growth,
+            features=self.features,
             seed=seed,
         )
+        return chosen.restored(model)
 
 
 def standardisation(Y: Tensor) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,7 @@ def refitted(
     fold = assign_folds(data.X, folds=folds, seed=seed)
     for number in range(int(fold.max()) + 1 if n else 0):
         out = torch.as_tensor(fold == number)
-        known, names = _rows(data, context, ~out)
+        known, names = part(data, context, ~out)
         model = surrogate.fit(known, context=names, seed=seed)
         mean[out], covariance[out] = new_runs(model, data.X[out])
     return HeldOut(mean, covariance)
@@ -157,10 +157,16 @@ def _mixtures(X: Tensor) -> tuple[np.ndarray, int]:
     return rank[label], count
 
 
-def _rows(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[SupervisedDataset, FitContext]:
-    """Some of the trials, and what belongs to them."""
+def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[SupervisedDataset, FitContext]:
+    """Some of the trials, and what belongs to them; the artifacts of experts stay, whose trials need not be rows.
+
+    Args:
+        data: ``n`` trials.
+        context: Of these.
+        keep: ``n`` booleans.
+    """
     noise = data.Yvar
-    part = SupervisedDataset(
+    chosen = SupervisedDataset(
         data.X[keep],
         data.Y[keep],
         Yvar=None if noise is None else noise[keep],
@@ -168,7 +174,8 @@ def _rows(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[S
         outcome_names=data.outcome_names,
     )
     if not context.trials:
-        return part, context
+        return chosen, context
     trials = tuple(trial for trial, kept in zip(context.trials, keep.tolist(), strict=True) if kept)
-    artifacts = {trial: context.artifacts[trial] for trial in trials if trial in context.artifacts}
-    return part, dataclasses.replace(context, trials=trials, artifacts=artifacts)
+    readable = {*trials, *context.experts.values()}
+    artifacts = {trial: files for trial, files in context.artifacts.items() if trial in readable}
+    return chosen, dataclasses.replace(context, trials=trials, artifacts=artifacts)

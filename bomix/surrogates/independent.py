@@ -34,9 +34,11 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         shares: ``f x m`` share of each family in each metric's belief, sum to one.
         offset: ``m``, added to the standardised scale's outputs.
         scale: ``m``, which multiplies them.
-        mean: ``batch x n x d`` weights to ``batch x n x m``, what the families are corrections of; zero by default.
+        mean: Inputs to ``batch x n x m``, what the families are corrections of; zero by default.
         learnt: Whether the mean learnt from the runs: leaving one out then has no closed form.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
+        columns: ``batch x n x d`` weights to ``batch x n x p`` inputs of families and mean behind the weights; those of
+            the training runs, which may be others, are with the families.
     """
 
     def __init__(
@@ -51,14 +53,16 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         mean: Callable[[Tensor], Tensor] | None = None,
         learnt: bool = False,
         correlation: Tensor | None = None,
+        columns: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.train_X, self.train_Y = train_X, train_Y
         self.families, self.shares = tuple(families), shares
         self.offset, self.scale, self._mean, self._learnt = offset, scale, mean, learnt
+        self._columns = columns
         if correlation is None:
             predicted, variance = self._held_out()
-            corrections = self._corrections(train_X, train_Y)
+            corrections = self._corrections(self._train_inputs, train_Y)
             correlation = shrunk_correlation((corrections - predicted) / variance.sqrt())
         self.correlation = correlation
 
@@ -78,17 +82,28 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         """See :class:`JointModel`; ``noise`` may be the variance ``batch x q x m``, standardised, for fantasies."""
-        mean, covariance = self._mixed([family.marginals(X, noise) for family in self.families])
+        inputs = self._inputs(X)
+        mean, covariance = self._mixed([family.marginals(inputs, noise) for family in self.families])
         if isinstance(noise, torch.Tensor):
             covariance = covariance + torch.diag_embed(noise.mT)
         covariance = covariance * self.scale.square()[:, None, None]
-        return self._in_units(mean, self._mean_at(X)), joint_covariance(_factors(covariance), self.correlation)
+        return self._in_units(mean, self._mean_at(inputs)), joint_covariance(_factors(covariance), self.correlation)
 
     def mean(self, X: Tensor) -> Tensor:
         """See :class:`JointModel`."""
-        parts = [family.mean(X) for family in self.families]
+        inputs = self._inputs(X)
+        parts = [family.mean(inputs) for family in self.families]
         mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
-        return self._in_units(mixed, self._mean_at(X))
+        return self._in_units(mixed, self._mean_at(inputs))
+
+    def fitted(self) -> Tensor | None:
+        """Means ``n x m`` at the training runs in the metrics' own units; None where a run lacks a metric."""
+        mixed = torch.zeros(())
+        for share, family in zip(self.shares, self.families, strict=True):
+            if (part := family.fitted()) is None:
+                return None
+            mixed = mixed + share.unsqueeze(-1) * part
+        return self._in_units(mixed, self._mean_at(self._train_inputs))
 
     def condition_on_observations(self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any) -> IndependentGPs:
         """The same hyperparameters with more data, of the model's own noise.
@@ -102,16 +117,18 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             raise UnsupportedError("IndependentGPs knows one noise per metric; leave out the argument 'noise'")
         X = X.expand(*_broadcast(X.shape[:-2], Y.shape[:-2]), *X.shape[-2:])
         train_X, train_Y = _append(self.train_X, X), _append(self.train_Y, Y)
+        inputs = train_X if self._columns is None else _append(self._train_inputs, self._inputs(X))
         return IndependentGPs(
             train_X,
             train_Y,
-            families=[family.conditioned(train_X, self._corrections(train_X, train_Y)) for family in self.families],
+            families=[family.conditioned(inputs, self._corrections(inputs, train_Y)) for family in self.families],
             shares=self.shares,
             offset=self.offset,
             scale=self.scale,
             mean=self._mean,
             learnt=self._learnt,
             correlation=self.correlation,
+            columns=self._columns,
         )
 
     def fantasize(  # type: ignore[override]
@@ -132,7 +149,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         mean, variance = self._held_out()
         sd = self.scale * variance.sqrt().mT
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation
-        return HeldOut(self._in_units(mean, self._mean_at(self.train_X)), covariance)
+        return HeldOut(self._in_units(mean, self._mean_at(self._train_inputs)), covariance)
 
     def _held_out(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x m x n`` on the standardised scale."""
@@ -153,8 +170,17 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             covariance = covariance + share[i].unsqueeze(-1) * (within + between)
         return mean, covariance
 
+    @property
+    def _train_inputs(self) -> Tensor:
+        """``batch x n x (d + p)``."""
+        return self.train_X if self._columns is None else self.families[0].X
+
+    def _inputs(self, X: Tensor) -> Tensor:
+        """``batch x n x (d + p)`` of ``batch x n x d`` weights."""
+        return X if self._columns is None else torch.cat([X, self._columns(X)], dim=-1)
+
     def _mean_at(self, X: Tensor) -> Tensor:
-        """The mean at ``batch x n x d`` weights, on the standardised scale."""
+        """The mean at ``batch x n x (d + p)`` inputs, on the standardised scale."""
         return X.new_zeros(*X.shape[:-1], self.num_outputs) if self._mean is None else self._mean(X)
 
     def _corrections(self, X: Tensor, Y: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class LawRegression:
             reweighted trials.
         samples: Fits of the bootstrap.
         own: Metric to its own domain, where their names differ; None: a metric's own domain has its name.
+        experts: Whether experts of single domains are among the examples.
     """
 
     form: LawName = "effective_power"
@@ -40,6 +41,7 @@ class LawRegression:
     uncertainty: Literal["laplace", "bootstrap"] = "laplace"
     samples: int = 32
     own: Mapping[str, str] | None = None
+    experts: bool = True
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
@@ -72,11 +74,13 @@ class LawRegression:
         from bomix.laws import spread
         from bomix.laws.fit import fit_rows
         from bomix.laws.forms import LAWS, own_domains
+        from bomix.surrogates.examples import examples
 
-        X, Y = data.X.double(), data.Y.double()
+        chosen = examples(data, context, experts=self.experts)
+        X, Y = chosen.data.X.double(), chosen.data.Y.double()
         own = own_domains(context.domains, context.metrics, self.own)
         with torch.no_grad():
             found = fit_rows(LAWS[self.form], X, Y, own, seed=seed, starts=self.starts)
             if self.uncertainty == "laplace":
-                return spread.LaplaceLaw(found, seed=seed)
-            return spread.BootstrapLaw(found, samples=self.samples, seed=seed)
+                return chosen.restored(spread.LaplaceLaw(found, seed=seed))
+            return chosen.restored(spread.BootstrapLaw(found, samples=self.samples, seed=seed))

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
+    from bomix.surrogates.feature_columns import Columns
+
+_LOUD = 10.0
+"""By how much the columns of features, of standard deviation one, are stretched: the penalty of a slope of one is then
+a hundredth of what it would be, and a metric may follow its feature under penalties that hold weights down."""
 _LEAST_SHARE = 0.1
 """Of the held-out variance, this much at least is an error that distinct mixtures do not share: a line has a bias."""
 
@@ -73,21 +78,33 @@ class Lines:
     """Predictions of ``s`` refits; maps ``batch x q x d`` weights to ``s x batch x q x m``."""
 
     inputs: Inputs
-    columns: Tensor
+    order: Tensor
+    columns: Columns | None
     coefficients: Coefficients
 
     def __call__(self, X: Tensor) -> Tensor:
         """Predict."""
-        return self.coefficients(self.inputs(X.double()[..., self.columns]))
+        return self.coefficients(self._seen(X.double()))
 
     def centre(self, X: Tensor) -> Tensor:
         """The mean of the predictions, ``batch x q x m``: that of lines is a line."""
         mean = Coefficients(*(part.mean(dim=0, keepdim=True) for part in self.coefficients))
-        return mean(self.inputs(X.double()[..., self.columns]))[0]
+        return mean(self._seen(X.double()))[0]
+
+    def _seen(self, X: Tensor) -> Tensor:
+        """``batch x q x p`` of ``batch x q x d`` weights."""
+        return _beside(self.inputs(X[..., self.order]), None if self.columns is None else self.columns(X))
 
 
 def fit(
-    data: SupervisedDataset, inputs: Inputs, penalties: Sequence[float], *, folds: int, samples: int, seed: int
+    data: SupervisedDataset,
+    inputs: Inputs,
+    penalties: Sequence[float],
+    *,
+    folds: int,
+    samples: int,
+    seed: int,
+    columns: Columns | None = None,
 ) -> BootstrapModel:
     """Choose each metric's penalty by cross-validation, fit, and refit to randomly weighted trials.
 
@@ -98,10 +115,11 @@ def fit(
         folds: Folds of the cross-validation.
         samples: Refits.
         seed: Of the folds and of the weights.
+        columns: What else the regression is linear in.
     """
     with deterministic(), torch.no_grad():
         prepared = prepare(data, folds=folds, seed=seed)
-        problem = _Problem.of(prepared, inputs)
+        problem = _Problem.of(prepared, inputs, columns)
         # Descending: where the folds cannot tell two penalties apart, the stronger one is taken.
         strongest_first = torch.tensor(sorted(penalties, reverse=True), dtype=torch.float64)
         predictions, penalty = _chosen(problem, prepared, strongest_first)
@@ -113,6 +131,7 @@ def fit(
         lines = Lines(
             inputs,
             torch.as_tensor(prepared.columns),
+            columns,
             Coefficients(refits.slope * scale.unsqueeze(-1), refits.intercept * scale + prepared.offset),
         )
         return BootstrapModel(
@@ -121,6 +140,11 @@ def fit(
             centre=lines.centre,
             held_out=as_held_out(prepared, predictions, total),
         )
+
+
+def _beside(inputs: Tensor, columns: Tensor | None) -> Tensor:
+    """Columns behind the inputs, stretched."""
+    return inputs if columns is None else torch.cat([inputs, _LOUD * columns], dim=-1)
 
 
 class _Problem(NamedTuple):
@@ -132,6 +156,7 @@ class _Problem(NamedTuple):
         targets: ``m x n``, zero where missing.
         seen: ``m x n``, one where a trial has the metric, else zero.
         centre: ``p``, what was taken off.
+        used: ``m x p``, one for an input that a metric sees, else zero; None where each metric sees all.
     """
 
     inputs: Tensor
@@ -139,16 +164,20 @@ class _Problem(NamedTuple):
     targets: Tensor
     seen: Tensor
     centre: Tensor
+    used: Tensor | None
 
     @staticmethod
-    def of(prepared: Prepared, inputs: Inputs) -> _Problem:
+    def of(prepared: Prepared, inputs: Inputs, columns: Columns | None) -> _Problem:
         """From trials in canonical order."""
         targets = torch.as_tensor(prepared.Z.T)
-        phi = inputs(torch.as_tensor(prepared.X))
+        phi, used = inputs(torch.as_tensor(prepared.X)), None
+        if columns is not None:
+            used = torch.cat([torch.ones(len(targets), phi.shape[-1], dtype=phi.dtype), columns.used], dim=-1)
+            phi = _beside(phi, columns.training[torch.as_tensor(prepared.rows)])
         centre = phi.mean(dim=0) if len(phi) else phi.new_zeros(phi.shape[-1])
         phi = phi - centre
         products = (phi.unsqueeze(-1) * phi.unsqueeze(-2)).flatten(1)
-        return _Problem(phi, products, targets.nan_to_num(0.0), (~targets.isnan()).double(), centre)
+        return _Problem(phi, products, targets.nan_to_num(0.0), (~targets.isnan()).double(), centre, used)
 
     def solve(self, weights: Tensor, penalty: Tensor) -> Coefficients:
         """Minimise.
@@ -167,6 +196,8 @@ class _Problem(NamedTuple):
         squares = (weights @ self.products).reshape(-1, p, p)
         squares = squares - total.unsqueeze(-1) * mean.unsqueeze(-1) * mean.unsqueeze(-2)
         cross = (weights * (self.targets - level)) @ self.inputs
+        if self.used is not None:  # an input that is not there has no slope
+            squares, cross = squares * self.used.unsqueeze(-1) * self.used.unsqueeze(-2), cross * self.used
         system = squares + penalty[..., None, None] * torch.eye(p, dtype=squares.dtype)
         slope = torch.linalg.solve(system, cross.expand(system.shape[:-1]).unsqueeze(-1)).squeeze(-1)
         intercept = level.squeeze(-1) - (slope * (mean + self.centre)).sum(dim=-1)

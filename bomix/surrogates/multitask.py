@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
 from bomix.protocols import Kernel, Mean
+from bomix.surrogates.features import Features, have_gradients
 from bomix.surrogates.gp import GP, MIXED_KERNELS
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class MultiTask:
         together: Whether as many hyperparameters again are drawn together with what is missing, so that a metric
             which few trials have learns its lengthscales from the others, too; where there are draws, and gaps, up to
             a thousand metrics of all trials together.
+        features: As of :class:`bomix.surrogates.gp.GP`.
+        experts: As there.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -54,9 +57,15 @@ class MultiTask:
     noise: Literal["inferred", "growing", "repeats"] = "inferred"
     shrinkage: float = 2.0
     together: bool = True
+    features: Features | None = None
+    experts: bool = True
 
-    differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether mean and features are."""
+        return have_gradients(self.mean, self.features)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -75,22 +84,25 @@ class MultiTask:
 
         from bomix.surrogates.augmentation import redrawn
         from bomix.surrogates.coregional import CoupledGPs
+        from bomix.surrogates.examples import examples
         from bomix.surrogates.independent import IndependentGPs
 
-        apart = self._apart().fit(data, context=context, seed=seed)
+        chosen = examples(data, context, experts=self.experts)
+        data = chosen.data
+        apart = self._apart().fit(data, context=chosen.context, seed=seed)
         assert isinstance(apart, IndependentGPs)
         seen = ~data.Y[~data.Y.isnan().all(dim=-1)].isnan()
         if seen.numel() > MOST_ENTRIES and not seen.all():
             logger.warning("%d metrics of all trials are too many to fill gaps among; each stands alone", seen.numel())
-            return apart
+            return chosen.restored(apart)
         with torch.no_grad():
             coupled = CoupledGPs(apart, shrinkage=self.shrinkage)
             drawn = self.together and len(apart.families[0].theta) > 1 and len(seen) >= MIN_TRIALS
             if not drawn or seen.all() or seen.numel() > MOST_REDRAWN:
-                return coupled
+                return chosen.restored(coupled)
             again = redrawn(apart, coupled.correlation, shrinkage=self.shrinkage, seed=seed)
-            return CoupledGPs(again, shrinkage=self.shrinkage)
+            return chosen.restored(CoupledGPs(again, shrinkage=self.shrinkage))
 
     def _apart(self) -> GP:
         """The metrics by themselves."""
-        return GP(self.kernels, self.mean, self.draws, self.restarts, self.noise)
+        return GP(self.kernels, self.mean, self.draws, self.restarts, self.noise, features=self.features)

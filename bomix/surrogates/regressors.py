@@ -9,12 +9,14 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bomix.errors import Fault, raise_faults
+from bomix.surrogates.features import Features, have_gradients
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -25,16 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EmpiricalMean:
-    """The mean of each metric over the trials that have it: what a regressor must beat."""
+    """The mean of each metric over the trials that have it: what a regressor must beat.
+
+    Attributes:
+        experts: Whether experts of single domains are among the examples.
+    """
+
+    experts: bool = False
 
     differentiable: ClassVar[bool] = False
     fantasizes: ClassVar[bool] = False
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Average; see :meth:`bomix.protocols.Surrogate.fit`."""
+        from bomix.surrogates.examples import examples
         from bomix.surrogates.residuals import constants, point_model
 
-        return point_model(data, constants, [None], folds=len(data.X), seed=seed)
+        chosen = examples(data, context, experts=self.experts)
+        return chosen.restored(point_model(chosen.data, constants, [None], folds=len(chosen.data.X), seed=seed))
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class Ridge:
         penalties: Those to choose from, for each metric on its own, by the mean square error of held-out trials.
         folds: Folds of the cross-validation.
         samples: Refits to randomly weighted trials, which say how uncertain the coefficients are.
+        features: Predictions that the model is linear in, too; standardised, and hardly penalised.
+        experts: Whether experts of single domains are among the examples.
     """
 
     inputs: Literal["raw", "log", "both"] = "raw"
@@ -59,9 +71,15 @@ class Ridge:
     penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)
     folds: int = 5
     samples: int = 64
+    features: Features | None = None
+    experts: bool = False
 
-    differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the features are."""
+        return have_gradients(self.features)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -76,10 +94,23 @@ class Ridge:
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit every metric; see :meth:`bomix.protocols.Surrogate.fit`."""
+        from bomix.surrogates.examples import examples
+        from bomix.surrogates.feature_columns import columns_of
         from bomix.surrogates.linear import Inputs, fit
 
         inputs = Inputs(raw=self.inputs != "log", eps=None if self.inputs == "raw" else self.eps)
-        return fit(data, inputs, self.penalties, folds=self.folds, samples=self.samples, seed=seed)
+        chosen = examples(data, context, experts=self.experts)
+        columns = columns_of(self.features, chosen.data, context=chosen.context, seed=seed)
+        model = fit(
+            chosen.data,
+            inputs,
+            self.penalties,
+            folds=self.folds,
+            samples=self.samples,
+            seed=seed,
+            columns=columns,
+        )
+        return chosen.restored(model)
 
 
 @dataclass(frozen=True)
@@ -96,12 +127,16 @@ class LightGBM:
         rounds: Trees.
         rate: Learning rate.
         folds: Folds of the cross-validation that gives the spread.
+        features: Predictions that the trees see, too.
+        experts: Whether experts of single domains are among the examples.
     """
 
     leaf: int | None = None
     rounds: int = 1000
     rate: float = 0.01
     folds: int = 5
+    features: Features | None = None
+    experts: bool = False
 
     differentiable: ClassVar[bool] = False
     fantasizes: ClassVar[bool] = False
@@ -125,10 +160,9 @@ class LightGBM:
         """
         raise_faults(_lightgbm_faults())
         from bomix.surrogates.boosters import LightGBMSetting, lightgbm_forests
-        from bomix.surrogates.residuals import point_model
 
         setting = LightGBMSetting(self.rounds, self.rate, self.leaf)
-        return point_model(data, lightgbm_forests, [setting], folds=self.folds, seed=seed)
+        return _grown(self, lightgbm_forests, [setting], data, context, seed)
 
 
 @dataclass(frozen=True)
@@ -142,12 +176,16 @@ class Boosting:
         rates: Learning rates.
         depths: Depths of a tree, at most 4.
         folds: Folds of the cross-validation.
+        features: Predictions that the trees see, too.
+        experts: Whether experts of single domains are among the examples.
     """
 
     trees: tuple[int, ...] = (10, 50, 100)
     rates: tuple[float, ...] = (0.01, 0.1)
     depths: tuple[int, ...] = (2, 3, 4)
     folds: int = 5
+    features: Features | None = None
+    experts: bool = False
 
     differentiable: ClassVar[bool] = False
     fantasizes: ClassVar[bool] = False
@@ -166,10 +204,28 @@ class Boosting:
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit every metric; see :meth:`bomix.protocols.Surrogate.fit`."""
         from bomix.surrogates.boosters import BoostingSetting, boosting_forests
-        from bomix.surrogates.residuals import point_model
 
         settings = [BoostingSetting(*fields) for fields in product(self.trees, self.rates, self.depths)]
-        return point_model(data, boosting_forests, settings, folds=self.folds, seed=seed)
+        return _grown(self, boosting_forests, settings, data, context, seed)
+
+
+def _grown(
+    spec: LightGBM | Boosting,
+    forests: Any,
+    settings: Sequence[Any],
+    data: SupervisedDataset,
+    context: FitContext,
+    seed: int,
+) -> Model:
+    """Trees on a spec's examples and features."""
+    from bomix.surrogates.examples import examples
+    from bomix.surrogates.feature_columns import columns_of
+    from bomix.surrogates.residuals import point_model
+
+    chosen = examples(data, context, experts=spec.experts)
+    columns = columns_of(spec.features, chosen.data, context=chosen.context, seed=seed)
+    model = point_model(chosen.data, forests, settings, folds=spec.folds, seed=seed, columns=columns)
+    return chosen.restored(model)
 
 
 def _folds_faults(folds: int) -> list[Fault]:

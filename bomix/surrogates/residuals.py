@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
+    from bomix.surrogates.feature_columns import Columns
+
 _MIN_FREEDOM = 3
 _LEAST = 1e-12
 _EQUAL = 1e-9
@@ -36,16 +38,23 @@ class Predictor(Protocol):
     """A fitted regressor of one metric; must survive pickling."""
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Map ``n x d`` weights to ``n`` predictions."""
+        """Map ``n x d`` weights, and the columns behind them that it was fitted to, to ``n`` predictions."""
         ...
 
 
 Fit = Callable[[np.ndarray, np.ndarray, Sequence[Any]], Sequence[Predictor]]
-"""Maps ``n x d`` weights, ``n`` standardised values, ``n > 0`` and none missing, and settings to a predictor each."""
+"""Maps ``n x d`` weights, columns behind them, ``n`` standardised values, ``n > 0`` and none missing, and settings to a
+predictor each."""
 
 
-def held_out(prepared: Prepared, fit: Fit, settings: Sequence[Any]) -> Tensor:
+def held_out(prepared: Prepared, inputs: Sequence[np.ndarray], fit: Fit, settings: Sequence[Any]) -> Tensor:
     """Each row predicted by a fit to the other folds.
+
+    Args:
+        prepared: The trials.
+        inputs: What each of the ``m`` metrics is regressed on, a row for each trial.
+        fit: The regressor.
+        settings: ``c`` of them.
 
     Returns:
         ``c x n x m`` standardised predictions of ``c`` settings, NaN where there are fewer than two folds.
@@ -53,10 +62,10 @@ def held_out(prepared: Prepared, fit: Fit, settings: Sequence[Any]) -> Tensor:
     predictions = np.full((len(settings), *prepared.Z.shape), np.nan)
     for fold in range(prepared.count if prepared.count > 1 else 0):
         out = prepared.folds == fold
-        for metric, values in enumerate(prepared.Z.T):
-            predictors = _fit_seen(fit, prepared.X[~out], values[~out], settings)
+        for metric, (seen, values) in enumerate(zip(inputs, prepared.Z.T, strict=True)):
+            predictors = _fit_seen(fit, seen[~out], values[~out], settings)
             for setting, predictor in enumerate(predictors):
-                predictions[setting, out, metric] = predictor(prepared.X[out])
+                predictions[setting, out, metric] = predictor(seen[out])
     return torch.as_tensor(predictions)
 
 
@@ -85,19 +94,41 @@ def spread(prepared: Prepared, predictions: Tensor) -> Tensor:
     Returns:
         ``m x m`` standardised covariance; a variance of one for a metric without spread.
     """
-    residuals = torch.as_tensor(prepared.Z) - predictions
+    return covariance_of(torch.as_tensor(prepared.Z) - predictions, ~prepared.flat, default=1.0)
+
+
+def covariance_of(residuals: Tensor, known: Tensor, *, default: float) -> Tensor:
+    """Covariance of new runs whose like were predicted with these residuals.
+
+    Args:
+        residuals: ``n x m``, NaN where there is none.
+        known: ``m``, whether a metric's residuals say anything.
+        default: Variance where they do not, or are fewer than two.
+
+    Returns:
+        ``m x m``.
+    """
     count = (~residuals.isnan()).sum(dim=0)
     squares = residuals.square().nansum(dim=0) / count.clamp_min(1)
     freedom = (count - 1.0).clamp_min(_MIN_FREEDOM)
-    unknown = prepared.flat | (count < 2)
-    variance = torch.where(unknown, 1.0, (squares * freedom / (freedom - 2.0)).clamp_min(_LEAST))
+    variance = torch.where(
+        known & (count > 1), (squares * freedom / (freedom - 2.0)).clamp_min(_LEAST), torch.full_like(squares, default)
+    )
     if len(residuals) == 0:
         return torch.diag(variance)
     correlation = shrunk_correlation((residuals / squares.clamp_min(_LEAST).sqrt()).mT)
     return correlation * variance.sqrt() * variance.sqrt().unsqueeze(-1)
 
 
-def point_model(data: SupervisedDataset, fit: Fit, settings: Sequence[Any], *, folds: int, seed: int) -> PointModel:
+def point_model(
+    data: SupervisedDataset,
+    fit: Fit,
+    settings: Sequence[Any],
+    *,
+    folds: int,
+    seed: int,
+    columns: Columns | None = None,
+) -> PointModel:
     """Fit a regressor to every metric, under the setting that its folds like best, and its spread from their residuals.
 
     Args:
@@ -106,24 +137,35 @@ def point_model(data: SupervisedDataset, fit: Fit, settings: Sequence[Any], *, f
         settings: To choose from, the simplest first.
         folds: Folds of the cross-validation.
         seed: Of the folds.
+        columns: What else the regressor sees.
     """
     with deterministic():
         prepared = prepare(data, folds=folds, seed=seed)
-        candidates = held_out(prepared, fit, settings)
+        beside = None if columns is None else columns.training[torch.as_tensor(prepared.rows)]
+        inputs = _inputs(prepared.X, prepared.Z.shape[-1], columns, beside)
+        candidates = held_out(prepared, inputs, fit, settings)
         best, scale = best_setting(prepared, candidates), prepared.scale
         predictions = candidates[best, :, torch.arange(len(best))].mT
         error = spread(prepared, predictions) * scale * scale.unsqueeze(-1)
         return PointModel(
             tuple(
-                _fit_seen(fit, prepared.X, values, [settings[number]])[0]
-                for values, number in zip(prepared.Z.T, best.tolist(), strict=True)
+                _fit_seen(fit, seen, values, [settings[number]])[0]
+                for seen, values, number in zip(inputs, prepared.Z.T, best.tolist(), strict=True)
             ),
-            columns=prepared.columns,
+            order=prepared.columns,
+            columns=columns,
             offset=prepared.offset,
             scale=scale,
             error=error,
             held_out=as_held_out(prepared, predictions, error),
         )
+
+
+def _inputs(X: np.ndarray, m: int, columns: Columns | None, beside: Tensor | None) -> list[np.ndarray]:
+    """What each of ``m`` metrics is regressed on: ``n x d`` weights and its own of the ``n x p`` columns."""
+    if columns is None or beside is None:
+        return [X] * m
+    return [np.hstack([X, beside[:, seen].numpy()]) for seen in columns.index]
 
 
 def as_held_out(prepared: Prepared, predictions: Tensor, covariance: Tensor) -> HeldOut | None:
@@ -163,8 +205,10 @@ class PointModel(JointModel):
     everywhere, so that it takes no memory however many mixtures are predicted.
 
     Args:
-        predictors: ``m``, each maps ``n x d`` weights in the order of ``columns`` to ``n`` standardised values.
-        columns: ``d`` indices.
+        predictors: ``m``, each maps ``n x d`` weights in the order of ``order``, and its columns behind them, to ``n``
+            standardised values.
+        order: ``d`` indices.
+        columns: What else the predictors see.
         offset: ``m``, added to the standardised scale's values.
         scale: ``m``, which multiplies them.
         error: ``m x m`` covariance in the metrics' own units.
@@ -175,14 +219,15 @@ class PointModel(JointModel):
         self,
         predictors: tuple[Predictor, ...],
         *,
-        columns: np.ndarray,
+        order: np.ndarray,
+        columns: Columns | None,
         offset: Tensor,
         scale: Tensor,
         error: Tensor,
         held_out: HeldOut | None,
     ) -> None:
         super().__init__()
-        self._predictors, self._columns, self._held_out = predictors, columns, held_out
+        self._predictors, self._order, self._columns, self._held_out = predictors, order, columns, held_out
         self._offset, self._scale, self._error = offset, scale, error
 
     @property
@@ -201,8 +246,11 @@ class PointModel(JointModel):
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         """See :class:`JointModel`; the noise of a run is part of the error already."""
-        weights = X.detach().double().reshape(-1, X.shape[-1]).numpy()[:, self._columns]
-        values = np.stack([predictor(weights) for predictor in self._predictors], axis=-1)
+        weights = X.detach().double().reshape(-1, X.shape[-1])
+        with torch.no_grad():
+            beside = None if self._columns is None else self._columns(weights)
+        inputs = _inputs(weights.numpy()[:, self._order], self.num_outputs, self._columns, beside)
+        values = np.stack([predictor(seen) for predictor, seen in zip(self._predictors, inputs, strict=True)], axis=-1)
         mean = self._offset + self._scale * torch.as_tensor(values).reshape(*X.shape[:-1], self.num_outputs)
         covariance = torch.kron(self._error, torch.eye(X.shape[-2], dtype=self._error.dtype))
         return mean, covariance.expand(*X.shape[:-2], *covariance.shape)

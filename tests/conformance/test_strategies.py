@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import functools
 import random
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
 
-from bomix import config, protocols, registry
+from bomix import config, experts, protocols, registry
 from bomix.errors import Fault
 from bomix.history import History
+from bomix.io import scored_tokens
+from bomix.io.scored_tokens import ScoredTokens
 from bomix.objective import Mean
 from bomix.problem import Metric, Problem
 from bomix.space import MixtureSpace
 from bomix.study import Study
 from bomix.surrogates.gp import GP
-from bomix.trial import UNCOUNTED_ORIGINS, Failure, Record, Result, Trial, same_mixture
+from bomix.trial import EXPERT, UNCOUNTED_ORIGINS, Failure, Record, Result, Trial, same_mixture
 
 CHEAP_GP = {"kind": "gp", "draws": 0, "restarts": 1}
 
@@ -141,8 +147,39 @@ CASES = {
 
 
 @functools.cache
+def scored_by(domain):
+    """The folder with what an expert of a domain makes of 240 tokens of each metric."""
+    folder = Path(tempfile.mkdtemp()) / "scored"
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+    starts = np.arange(0, 241, 24)
+    sets = {}
+    for number, metric in enumerate(METRICS):
+        rng = np.random.default_rng([number, DOMAINS.index(domain)])
+        sets[metric.name] = ScoredTokens(np.log(rng.beta(1.0, 3.0, 240)), starts, metric.name)
+    scored_tokens.write(folder, sets, tokenizer="none")
+    return str(folder)
+
+
+def expert_result(weights):
+    domain = max(weights, key=weights.get)
+    return Result(losses(weights), artifacts={scored_tokens.ARTIFACT: scored_by(domain)})
+
+
+def experienced(kind, problem, history):
+    """The record with an expert of every domain after it, where the kind needs them."""
+    if not experts.need_experts(spec_of(kind, problem.space.domains)):
+        return history
+    for domain in sorted(problem.space.domains):
+        weights = {name: float(name == domain) for name in problem.space.domains}
+        trial = Trial(history.next_id, weights, 0, EXPERT)
+        history = history.with_record(Record(trial, expert_result(weights)))
+    return history
+
+
+@functools.cache
 def asked(kind, case, q=2):
     problem, history = CASES[case]()
+    history = experienced(kind, problem, history)
     return spec_of(kind, problem.space.domains).ask(problem, history, q, seed=SEED)
 
 
@@ -215,6 +252,7 @@ def test_what_it_is_told_to_be_pending_is_not_proposed(kind):
     if getattr(spec_of(kind), "repeats", False):
         pytest.skip("it repeats on purpose")
     problem, history = CASES["plain"]()
+    history = experienced(kind, problem, history)
     # The very mixture that it would propose, tried by someone who took no place in the count.
     (wanted,) = asked(kind, "plain")[:1]
     taken = history.with_record(Record(Trial(history.next_id, wanted.weights, 0, "imported")))
@@ -226,6 +264,7 @@ def test_what_it_is_told_to_be_pending_is_not_proposed(kind):
 @pytest.mark.parametrize("case", ["plain", "none"])
 def test_asking_one_at_a_time_is_asking_at_once(kind, case):
     problem, history = CASES[case]()
+    history = experienced(kind, problem, history)
     spec, together = spec_of(kind), asked(kind, case)
     (first,) = spec.ask(problem, history, 1, seed=SEED)
     (second,) = spec.ask(problem, history.with_pending([first]), 1, seed=SEED)
@@ -235,6 +274,7 @@ def test_asking_one_at_a_time_is_asking_at_once(kind, case):
 @every_kind
 def test_the_record_and_the_seed_decide_and_no_global_generator_moves(kind):
     problem, history = CASES["plain"]()
+    history = experienced(kind, problem, history)
     before = torch.get_rng_state(), np.random.get_state()
     try:
         torch.manual_seed(11)
@@ -264,7 +304,8 @@ def test_the_order_in_which_domains_are_named_changes_nothing(kind):
         )
         for record in tried(problem).records[::-1]
     ]
-    candidates = spec_of(kind, DOMAINS[::-1]).ask(problem, History(tuple(records)), 2, seed=SEED)
+    history = experienced(kind, problem, History(tuple(records)))
+    candidates = spec_of(kind, DOMAINS[::-1]).ask(problem, history, 2, seed=SEED)
     assert candidates == asked(kind, "bounded")
 
 
@@ -282,7 +323,8 @@ def test_it_runs_from_a_study_file(kind, tmp_path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     opened = Study.open(tmp_path)
     opened.add_all([(record.trial.weights, record.result.losses) for record in history.records])
-    trial = opened.ask()
+    while (trial := opened.ask()).origin == EXPERT:
+        opened.tell(trial, expert_result(trial.weights))
     opened.tell(trial, losses(trial.weights))
     expected, again = (
         spec_of(kind).ask(opened.problem, opened.history, 1, seed=SEED)[0],

@@ -25,7 +25,11 @@ D, M = len(NAMES), len(METRICS)
 ORDER = (2, 0, 3, 1)
 """After the renaming, column ``k`` is what column ``ORDER[k]`` was."""
 
+LAW = {"kind": "law", "starts": 2}
+
 OPTIONS = {
+    "mde": {"mean": LAW},
+    "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 2}},
     "gp": {"draws": 2},
     "multitask": {"draws": 2},
     "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},
@@ -40,7 +44,11 @@ OPTIONS = {
 NEEDS = {"lightgbm": "lightgbm"}
 """Kind to the optional package that it stands on."""
 
-EXACT = {"gp": {"draws": 0, "restarts": 1}, "multitask": {"draws": 0, "restarts": 1}}
+EXACT = {
+    "gp": {"draws": 0, "restarts": 1},
+    "multitask": {"draws": 0, "restarts": 1},
+    "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 0, "restarts": 1}},
+}
 """Kind to options without draws, which columns that move do not carry elsewhere."""
 
 MOVES = {"bayesian_gp": 1.0, "bayesian_law": 1.0, "auto": 0.5}
