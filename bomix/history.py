@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import bomix
 from bomix.errors import StudyError
-from bomix.problem import NATS_PER_TOKEN
 from bomix.io.scored_tokens import ARTIFACT
+from bomix.problem import NATS_PER_TOKEN
 from bomix.trial import CONFIRM, EXPERTS, OTHER_EXPERT, UNCOUNTED_ORIGINS, Candidate, Record, Result, Status, Trial
 
 if TYPE_CHECKING:

@@ -165,7 +165,15 @@ def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> P
         natural = {name: tokens[name] / total for name in space.domains}
     run_tokens = None if target is None else target.tokens
     problem = Problem(
-        space, metrics, spec.objective, natural, preparation.fidelity, tokens, run_tokens, spec.trials_to_search, spec.trains_experts
+        space,
+        metrics,
+        spec.objective,
+        natural,
+        preparation.fidelity,
+        tokens,
+        run_tokens,
+        spec.trials_to_search,
+        spec.trains_experts,
     )
     faults = _unmet(problem, spec.ready_strategy(folder))
     raise_faults(faults, _problems(len(faults)))

@@ -402,7 +402,9 @@ class Study:
     def _experts_apart(self) -> bool:
         """Whether experts are of another scale than the trials."""
         fidelity = self.problem.fidelity
-        return self.spec.experts.tokens is not None and (fidelity is None or fidelity.tokens != self.spec.experts.tokens)
+        return self.spec.experts.tokens is not None and (
+            fidelity is None or fidelity.tokens != self.spec.experts.tokens
+        )
 
     def _fidelity(self, candidate: Candidate) -> Fidelity | None:
         """The scale of a trial."""

@@ -113,7 +113,7 @@ def test_experts_of_another_scale_inform_nothing_but_their_tokens():
     study = make()
     for candidate in (Candidate(experts.vertex(study.problem, "d0"), OTHER_EXPERT),):
         study.enqueue(candidate, seed=0)
-    study.tell(0, Result({name: 1.0 for name in TOKENS.metrics}, artifacts={scored_tokens.ARTIFACT: "/somewhere"}))
+    study.tell(0, Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={scored_tokens.ARTIFACT: "/somewhere"}))
     history = study.history
     assert history.experts == {"d0": 0}
     assert len(to_dataset(study.problem, history).X) == 0
@@ -124,7 +124,7 @@ def test_experts_of_another_scale_inform_nothing_but_their_tokens():
 
 def test_an_expert_without_its_artifact_is_no_expert_and_is_given_up_in_the_end():
     study = make(evaluator=None)
-    for outcome in (Failure("out of memory"), Result({name: 1.0 for name in TOKENS.metrics}), Failure("again")):
+    for outcome in (Failure("out of memory"), Result(dict.fromkeys(TOKENS.metrics, 1.0)), Failure("again")):
         study.tell(study.ask(), outcome)
     with pytest.raises(StudyError, match="3 experts of domain 'd0' came back without the artifact 'scored_tokens'"):
         study.ask()

@@ -128,7 +128,7 @@ def _loss(model: Any, tokens: scored_tokens.ScoredTokens) -> float:
     import torch
     from torch.nn import functional
 
-    assert tokens.ids is not None and tokens.first is not None
+    assert tokens.ids is not None
     total, count = 0.0, 0
     for start, end, first in _batches(tokens):
         ids = np.asarray(tokens.ids[start:end], dtype=np.int64).reshape(len(first), -1)

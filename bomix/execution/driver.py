@@ -135,7 +135,12 @@ class _Queue:
     def _confirmations(self) -> list[Trial]:
         """Confirming trials still to run; only known once every searching trial has ended."""
         if self._confirming is None:
-            if self._experts_only or self._study.spec.confirm == 0 or self._in_flight or not self._study.history.completed:
+            if (
+                self._experts_only
+                or self._study.spec.confirm == 0
+                or self._in_flight
+                or not self._study.history.completed
+            ):
                 return []
             from bomix.confirmation import confirming_trials
 

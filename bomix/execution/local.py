@@ -159,7 +159,8 @@ def _outcome(workdir: Path, code: int, log_tail: str) -> Outcome:
     if code == 0 and path.exists():
         result = records.result_from_data(json.loads(path.read_text(encoding="utf-8")))
         return dataclasses.replace(
-            result, artifacts={name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()}
+            result,
+            artifacts={name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()},
         )
     error = workdir / ERROR_FILE
     if error.exists():

@@ -101,7 +101,12 @@ class Runs:
         names, domains = self.problem.metric_names, self.problem.space.domains
         own = np.array([name in domains for name in names], dtype=float)
         each = {name: np.eye(len(names))[column] for column, name in enumerate(names)}
-        return {"sp": own / own.sum(), "et": (1 - own) / (1 - own).sum(), "sp+et": np.full(len(own), 1 / len(own)), **each}
+        return {
+            "sp": own / own.sum(),
+            "et": (1 - own) / (1 - own).sum(),
+            "sp+et": np.full(len(own), 1 / len(own)),
+            **each,
+        }
 
     def losses(self, records: list[Record]) -> np.ndarray:
         """``n x m``."""
@@ -198,7 +203,7 @@ def show(runs: Runs) -> None:
         ]
 
     for target in ("sp", "et", "sp+et"):
-        title = f"Rank correlation on {target} by mixtures trained beside the experts (noise ceiling {ceilings[target]:.3f})"
+        title = f"Rank correlation on {target}, by mixtures beside the experts (noise ceiling {ceilings[target]:.3f})"
         print(table(title, list(TRAINED), lambda m, n, g=target: interval(of("spearman", m, g, n), 2)), "\n")
     names = list(runs.targets)
     ceiling = "| *noise ceiling* | " + " | ".join(f"{ceilings[name]:.2f}" for name in names) + " |"

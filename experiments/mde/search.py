@@ -119,7 +119,9 @@ def run(runs: Runs, methods: list[str], seeds: int) -> None:
         for name in methods:
             if (name, seed) in there:
                 continue
-            steps = [{"trained": n, "tried": tried, "chosen": best} for n, tried, best in search(runs, METHODS[name], seed)]
+            steps = [
+                {"trained": n, "tried": tried, "chosen": best} for n, tried, best in search(runs, METHODS[name], seed)
+            ]
             with RESULTS.open("a") as file:
                 file.write(json.dumps({"method": name, "seed": seed, "steps": steps}) + "\n")
             print(seed, name, [step["tried"] for step in steps], flush=True)

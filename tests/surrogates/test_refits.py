@@ -1,6 +1,8 @@
-"""Hyperparameters that are found as the record grows: which trials they are found for, and that memory changes nothing."""
+"""Hyperparameters found as the record grows: which trials they are found for, and that memory changes nothing."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def test_sizes_grow_by_a_share_and_never_beyond_the_trials():
     assert all(size <= n for n, size in enumerate(sizes))
     steps = sorted(set(sizes[4:]))
     assert steps[:6] == [4, 5, 7, 9, 12, 15]
-    assert all(later >= 1.25 * earlier or later == earlier + 1 for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all(later >= 1.25 * earlier or later == earlier + 1 for earlier, later in pairwise(steps))
     # What is left out is never more than the share.
     assert all(n < 1.25 * size + 1 for n, size in enumerate(sizes) if n >= 4)
     assert [refits.size_of_fit(n, 0.0) for n in range(9)] == list(range(9))
