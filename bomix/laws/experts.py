@@ -116,24 +116,32 @@ def per_dataset(log_p: np.ndarray, scored: np.ndarray | None = None) -> LogMixtu
     return LogMixture(values - top, torch.ones(1, dtype=torch.float64), -float(top))
 
 
-def gated(log_p: np.ndarray, starts: np.ndarray, *, tau: float, scored: np.ndarray | None = None) -> LogMixture:
+def gated(
+    log_p: np.ndarray,
+    starts: np.ndarray,
+    *,
+    tau: float,
+    window: int | None = None,
+    scored: np.ndarray | None = None,
+) -> LogMixture:
     """Experts weighed by what they made of the words before, ``w_i(x_<t) ~ w_i P_i(x_<t)^tau``.
 
     Args:
         log_p: ``T x k``, ``ln p_i(t)``.
         starts: ``S + 1``: sequence ``s`` is ``starts[s]:starts[s + 1]``.
         tau: 0 to 1.
+        window: How many of the words before count; None for all of the sequence so far.
         scored: ``T`` booleans; tokens that are not scored are part of the prefix all the same.
     """
     if tau == 0.0:
         return per_token(log_p, scored)
-    values = _tensor(log_p)
-    before = _prefixes(values, torch.as_tensor(starts.astype("int64")))
+    values, begin = _tensor(log_p), torch.as_tensor(starts.astype("int64"))
+    before = _prefixes(values, begin) if window is None else _windows(values, begin, window)
     kept = torch.ones(len(values), dtype=torch.bool) if scored is None else torch.as_tensor(scored.astype(bool))
     count = int(kept.sum())
     apart = values - values.amax(dim=-1, keepdim=True)
-    if tau == 1.0:
-        first, last = _runs(kept, torch.as_tensor(starts.astype("int64")))
+    if tau == 1.0 and window is None:
+        first, last = _runs(kept, begin)
         upper, lower = before[last] + apart[last], before[first]
     else:
         upper, lower = apart[kept] + tau * before[kept], tau * before[kept]
@@ -359,6 +367,15 @@ def _prefixes(values: Tensor, starts: Tensor) -> Tensor:
     before = sums[:-1] - sums[starts[:-1]].repeat_interleave(lengths, dim=0)
     before[starts[:-1]] = 0.0
     return before
+
+
+def _windows(values: Tensor, starts: Tensor, window: int) -> Tensor:
+    """As :func:`_prefixes`, of the last ``window`` tokens alone."""
+    apart = values - values.amax(dim=-1, keepdim=True)
+    sums = torch.cat([apart.new_zeros(1, apart.shape[-1]), apart.cumsum(dim=0)])
+    at = torch.arange(len(values))
+    first = torch.maximum(at - window, starts[:-1].repeat_interleave(starts.diff()))
+    return torch.where((first == at).unsqueeze(-1), 0.0, sums[:-1] - sums[first])
 
 
 def _runs(kept: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 Variant = Literal["token", "dataset", "gated"]
 _SCHEMA = 1
+
+
+class Gate(NamedTuple):
+    """How far the words before decide: the exponent of what experts made of them, and how many of them count."""
+
+    tau: float = 0.0
+    window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ def expert_losses(
     *,
     variant: Variant = "token",
     tau: float = 0.0,
+    window: int | None = None,
     log_strengths: Tensor | None = None,
     compress: float | None = 1e-3,
 ) -> ExpertLosses:
@@ -86,6 +94,7 @@ def expert_losses(
         variant: ``token`` averages probabilities token by token, ``dataset`` those of whole sets, ``gated`` weighs
             experts by ``w_i P_i(prefix)^tau``. Multiple choice is always averaged token by token.
         tau: Of ``gated``, 0 to 1: 0 is ``token``, 1 the mixture of sequence models.
+        window: Of ``gated``, how many tokens of the prefix count; None for all.
         log_strengths: ``d``, ``ln s`` of ``w'_i ~ s_i w_i``; None for equal ones.
         compress: Error in nats that a smaller set of tokens may make; None for every token.
 
@@ -96,39 +105,42 @@ def expert_losses(
     kind: Variant = "token" if variant == "gated" and tau == 0.0 else variant
     # What has every token is large and is not kept.
     form = _made if compress is None else _smaller
-    found = [form(table.folder, table.metric, table.key, kind, tau, compress) for table in expert_tables(context)]
+    gate = Gate(tau, window if kind == "gated" else None)
+    found = [form(table.folder, table.metric, table.key, kind, gate, compress) for table in expert_tables(context)]
     forms, bounds = zip(*found, strict=True)
     return ExpertLosses(tuple(context.metrics), forms, bounds, log_strengths)
 
 
-def thin_losses(context: FitContext, *, tau: float, most: int) -> ExpertLosses:
+def thin_losses(context: FitContext, *, tau: float, window: int | None = None, most: int) -> ExpertLosses:
     """Gated losses of ``most`` tokens each; differences between mixtures are nearly right, levels are not.
 
     Args:
         context: See :func:`expert_losses`.
         tau: As there.
+        window: As there.
         most: Tokens of a set.
     """
-    forms = tuple(_thin(table.folder, table.metric, table.key, tau, most) for table in expert_tables(context))
+    gate = Gate(tau, window)
+    forms = tuple(_thin(table.folder, table.metric, table.key, gate, most) for table in expert_tables(context))
     return ExpertLosses(tuple(context.metrics), forms, (float("inf"),) * len(forms))
 
 
 @lru_cache(maxsize=1024)
-def _thin(folder: Path, metric: str, key: str, tau: float, most: int) -> LogMixture | Options:
-    form, _ = _made(folder, metric, key, "gated", tau, None)
+def _thin(folder: Path, metric: str, key: str, gate: Gate, most: int) -> LogMixture | Options:
+    form, _ = _made(folder, metric, key, "gated", gate, None)
     return form.thinned(most) if isinstance(form, LogMixture) else form
 
 
 @lru_cache(maxsize=128)
 def _smaller(
-    folder: Path, metric: str, key: str, variant: Variant, tau: float, compress: float | None
+    folder: Path, metric: str, key: str, variant: Variant, gate: Gate, compress: float | None
 ) -> tuple[LogMixture | Options, float]:
     """As :func:`_made`; kept, for a loop asks for the same ones at every turn."""
-    return _made(folder, metric, key, variant, tau, compress)
+    return _made(folder, metric, key, variant, gate, compress)
 
 
 def _made(
-    folder: Path, metric: str, key: str, variant: Variant, tau: float, compress: float | None
+    folder: Path, metric: str, key: str, variant: Variant, gate: Gate, compress: float | None
 ) -> tuple[LogMixture | Options, float]:
     """A metric's function and its error."""
     table = ExpertTable(folder, metric, key)
@@ -138,10 +150,10 @@ def _made(
         return experts.options(*parts, per_token=table.per_token), 0.0
     if variant == "dataset":
         return experts.per_dataset(log_p, table.scored), 0.0
-    form = experts.gated(log_p, starts, tau=tau, scored=table.scored)
+    form = experts.gated(log_p, starts, tau=gate.tau, window=gate.window, scored=table.scored)
     if compress is None:
         return form, 0.0
-    identity = json.dumps([_SCHEMA, key, variant, tau, compress])
+    identity = json.dumps([_SCHEMA, key, variant, *gate, compress])
     where = folder.parent.parent / "experts_compressed" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     if not is_whole(where):
         build_once(where, lambda building: _write(building, form, compress))

@@ -55,6 +55,7 @@ def learnt(
     *,
     context: FitContext,
     taus: Sequence[float],
+    window: int | None,
     spread: float | None,
     slope: float,
     compress: float | None,
@@ -67,6 +68,7 @@ def learnt(
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         context: Names experts and their artifacts.
         taus: To choose from, the first where runs are few.
+        window: How many tokens of the prefix count; None for all.
         spread: Of the prior of ``ln s``; None for equal strengths.
         slope: Of the prior of ``b``.
         compress: See :func:`~bomix.surrogates.expert_features.expert_losses`.
@@ -75,13 +77,13 @@ def learnt(
     """
     X, Y = data.X.double(), data.Y.double()
     with deterministic():
-        thin = [thin_losses(context, tau=tau, most=_TOKENS) for tau in taus]
+        thin = [thin_losses(context, tau=tau, window=window, most=_TOKENS) for tau in taus]
         fold = torch.as_tensor(assign_folds(X, folds=folds, seed=seed) if len(X) else [], dtype=torch.long)
         count = int(fold.max()) + 1 if len(X) else 0
         parts = [torch.ones(len(X), dtype=torch.bool), *(fold != number for number in range(count))]
         found = _fit(thin, taus, X, Y, torch.stack(parts), spread=spread, slope=slope)
         best = found[0]
-        predict = expert_losses(context, variant="gated", tau=best.tau, compress=compress)
+        predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress)
         if best.log_strengths is not None:
             predict = predict.with_strengths(best.log_strengths)
         with torch.no_grad():

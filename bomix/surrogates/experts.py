@@ -106,6 +106,7 @@ class MDEStrengths:
             data,
             context=context,
             taus=(0.0,),
+            window=None,
             spread=self.spread,
             slope=self.slope,
             compress=self.compress,
@@ -123,6 +124,8 @@ class MDEGated:
     Attributes:
         slope: Standard deviation of the prior of ``b``, whose mean is one.
         tau: 0 to 1; None to learn it from the runs.
+        window: How many tokens of the words before count; None for all. What was said just now tells experts apart
+            where no expert's domain goes on for long.
         strengths: Whether weights ``w'_i ~ s_i w_i`` are learnt as well.
         compress: Error in nats that fewer tokens may make; None: every token counts.
         folds: Of the held-out predictions.
@@ -130,6 +133,7 @@ class MDEGated:
 
     slope: float = 0.1
     tau: float | None = None
+    window: int | None = None
     strengths: bool = False
     compress: float | None = 1e-3
     folds: int = 5
@@ -141,6 +145,8 @@ class MDEGated:
         found = _faults(self.slope, self.compress, self.folds)
         if self.tau is not None and not 0.0 <= self.tau <= 1.0:
             found.append(Fault("tau", f"tau is {self.tau}; give 0 to 1, or leave it out to learn it"))
+        if self.window is not None and self.window < 1:
+            found.append(Fault("window", f"window is {self.window}; give at least 1, or leave it out for all"))
         return found
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
@@ -150,11 +156,14 @@ class MDEGated:
         from bomix.surrogates.means import Feature
 
         if self.tau is not None and not self.strengths:
-            return Feature(expert_losses(context, variant="gated", tau=self.tau, compress=self.compress))
+            compress = self.compress
+            found = expert_losses(context, variant="gated", tau=self.tau, window=self.window, compress=compress)
+            return Feature(found)
         return learnt(
             data,
             context=context,
             taus=TAUS if self.tau is None else (self.tau,),
+            window=self.window,
             spread=1.0 if self.strengths else None,
             slope=self.slope,
             compress=self.compress,

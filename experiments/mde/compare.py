@@ -72,10 +72,8 @@ METHODS: dict[str, Surrogate] = {
     "MDE, per set": Prediction(mean=MDEDataset()),
     "MDE, strengths": Prediction(mean=MDEStrengths()),
     "MDE, gated": Prediction(mean=MDEGated()),
-    "MDE, gated, strengths": Prediction(mean=MDEGated(strengths=True)),
     "GP-MDE, strengths": GP(mean=MDEStrengths()),
     "GP-MDE, gated": GP(mean=MDEGated()),
-    "GP-MDE, gated, strengths": GP(mean=MDEGated(strengths=True)),
 }
 """Name to surrogate; a method whose name has no MDE in it sees no expert's tokens."""
 

@@ -211,3 +211,17 @@ def test_few_tokens_all_stay() -> None:
     found = compress(form, 1e-3)
     assert len(found.index) == T
     assert found.measured == 0.0
+
+
+def test_a_window_forgets_what_lies_further_back() -> None:
+    log_p, starts, w = log_probabilities(60, 3), np.array([0, 25, 60]), mixtures(4, 3)
+    whole = experts.gated(log_p, starts, tau=0.3)(w)
+    np.testing.assert_allclose(experts.gated(log_p, starts, tau=0.3, window=60)(w), whole)
+    gates = np.zeros_like(log_p)
+    for begin, end in pairwise(starts):
+        for t in range(begin, end):
+            gates[t] = 0.3 * log_p[max(begin, t - 4) : t].sum(axis=0)
+    above, below = np.exp(gates + log_p) @ w.numpy().T, np.exp(gates) @ w.numpy().T
+    expected = -np.log(above / below).mean(axis=0)
+    np.testing.assert_allclose(experts.gated(log_p, starts, tau=0.3, window=4)(w), expected)
+    assert not np.allclose(expected, whole)
