@@ -1,9 +1,11 @@
 """How fast a mixture of data experts is, and how few tokens stand for all of them.
 
-    python benchmarks/experts.py [rate] [compression FILE.npy ...]
+    python benchmarks/experts.py [rate] [asking STUDY] [compression FILE.npy ...]
 
 ``rate``: 10,000 mixtures of 7 experts on 200,000 tokens, beside the bare matrix product of that size with the
-logarithm of its entries, turn by turn in one run, one thread, float32; then the same with gradients. ``compression``:
+logarithm of its entries, turn by turn in one run, one thread, float32; then the same with gradients. ``asking``: the
+optimisation of log EI over a study's metrics with the mixture of experts as mean and without, the fits left out;
+STUDY is that of experiments/mde, with 10 metrics. ``compression``:
 drawn tables, or ``T x k`` log-probabilities of real experts.
 """
 
@@ -78,6 +80,33 @@ def rate() -> None:
         print(f"{name:<42} {statistics.median(found):8.2f} CPU-s   rate {statistics.median(ratios):.2f} of it")
 
 
+def asking(study: str) -> None:
+    """Print what the mean costs an ask beyond the fit."""
+    from bomix import Study
+    from bomix.history import History
+    from bomix.strategies.acquisition import LogEI
+    from bomix.strategies.belief import believe, draw_seeds
+    from bomix.strategies.search import most_promising
+    from bomix.surrogates.experts import MDE
+    from bomix.surrogates.gp import GP
+
+    torch.set_num_threads(1)
+    opened = Study.open(study)
+    history = History(tuple(record for record in opened.history.completed if record.trial.seed == 0)[:29])
+    surrogates = {"without": GP(), "mean: mde": GP(mean=MDE()), "every token": GP(mean=MDE(compress=None))}
+    found: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for name, surrogate in surrogates.items():
+            belief, seeds = believe(opened.problem, history, surrogate, seed=0), draw_seeds(0, 29, 3)
+            spent = seconds(lambda b=belief, s=surrogate, d=seeds: most_promising(b, LogEI(), s, seeds=d))
+            found.setdefault(name, []).append(spent)
+    for name, spent in found.items():
+        times = statistics.median(spent) / statistics.median(found["without"])
+        print(
+            f"{len(opened.problem.metrics)} metrics, {name:<12} {statistics.median(spent):6.2f} CPU-s, {times:.2f} times"
+        )
+
+
 def compression(files: list[str]) -> None:
     """Print by how much tables shrink and how far fresh mixtures are off."""
     torch.set_num_threads(1)
@@ -103,6 +132,8 @@ def main() -> None:
     names = sys.argv[1:] or ["rate", "compression"]
     if "rate" in names:
         rate()
+    if "asking" in names:
+        asking(names[names.index("asking") + 1])
     if "compression" in names:
         compression(names[names.index("compression") + 1 :])
 

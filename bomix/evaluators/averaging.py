@@ -94,7 +94,8 @@ class _Averaged:
         from transformers import AutoModelForCausalLM
 
         models = [AutoModelForCausalLM.from_pretrained(folder) for folder in folders.values()]
-        self._states = [model.state_dict() for model in models]
+        # Copies: the first model's own parameters are overwritten by every mixture.
+        self._states = [{name: value.clone() for name, value in model.state_dict().items()} for model in models]
         self._model: Any = models[0].eval()
         self._sets = sets
         self._known: dict[bytes, list[float]] = {}

@@ -75,7 +75,7 @@ def opened(folder: Path, cache: Path) -> Study:
     return study
 
 
-class _Printer(Observer):
+class Printer(Observer):
     """A line for every trial that ended."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ def main() -> None:
         corpora.build(args.cache.expanduser())
         study = opened(args.study, args.cache)
         # The plan is recorded already; a budget that it exceeds keeps the strategy from asking for more.
-        study.run(trials=1, workers=args.workers, observer=_Printer())
+        study.run(trials=1, workers=args.workers, observer=Printer())
     print(table(study))
 
 
