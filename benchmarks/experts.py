@@ -102,9 +102,7 @@ def asking(study: str) -> None:
             found.setdefault(name, []).append(spent)
     for name, spent in found.items():
         times = statistics.median(spent) / statistics.median(found["without"])
-        print(
-            f"{len(opened.problem.metrics)} metrics, {name:<12} {statistics.median(spent):6.2f} CPU-s, {times:.2f} times"
-        )
+        print(f"{name:<12} {statistics.median(spent):6.2f} CPU-s, {times:.2f} times")
 
 
 def compression(files: list[str]) -> None:

@@ -25,6 +25,7 @@ import torch
 from scipy.stats import spearmanr, t
 
 from bomix import Study
+from bomix.evaluators.averaging import MDEAverage
 from bomix.history import History
 from bomix.problem import Problem
 from bomix.protocols import Surrogate
@@ -72,6 +73,13 @@ METHODS: dict[str, Surrogate] = {
     "MDE, per set": Prediction(mean=MDEDataset()),
     "MDE, strengths": Prediction(mean=MDEStrengths()),
     "MDE, gated": Prediction(mean=MDEGated()),
+    "MDE, gated by all before": Prediction(mean=MDEGated(tau=1.0)),
+    "MDE, gated by 4 tokens": Prediction(mean=MDEGated(tau=1.0, window=4)),
+    "MDE, gated a little by 4": Prediction(mean=MDEGated(tau=0.05, window=4)),
+    "MDE, parameters averaged": Prediction(mean=MDEAverage()),
+    "ridge-MDE, gated by 4": Ridge(inputs="both", features=Features((MDEGated(tau=1.0, window=4),))),
+    "ridge-MDE, with gated": Ridge(inputs="both", features=Features((MDE(), MDEGated(tau=1.0, window=4)))),
+    "GP-MDE, as input, with gated": GP(features=Features((MDE(), MDEGated(tau=1.0, window=4)))),
     "GP-MDE, strengths": GP(mean=MDEStrengths()),
     "GP-MDE, gated": GP(mean=MDEGated()),
 }

@@ -85,11 +85,8 @@ def main() -> None:
     table = Runs(args.table)
     losses = table.losses(table.mixtures).mean(axis=1)
     lowest = table.mixtures[int(losses.argmin())].trial.weights
-    mixtures = {
-        "recommended": best.weights,
-        "lowest of the table": lowest,
-        "uniform": study.problem.anchors()["uniform"],
-    }
+    uniform = study.problem.anchors()["uniform"]
+    mixtures = {"recommended": best.weights, "lowest of the table": lowest, "uniform": uniform}
     found = fresh(study, mixtures, args.fresh)
     for name, weights in mixtures.items():
         shares = ", ".join(f"{domain} {weight:.3f}" for domain, weight in weights.items())
