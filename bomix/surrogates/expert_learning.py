@@ -81,7 +81,8 @@ def learnt(
         fold = torch.as_tensor(assign_folds(X, folds=folds, seed=seed) if len(X) else [], dtype=torch.long)
         count = int(fold.max()) + 1 if len(X) else 0
         parts = [torch.ones(len(X), dtype=torch.bool), *(fold != number for number in range(count))]
-        found = _fit(thin, taus, X, Y, torch.stack(parts), spread=spread, slope=slope)
+        telling = _telling(context, len(X))
+        found = _fit(thin, taus, X, Y, torch.stack(parts), telling, spread=spread, slope=slope)
         best = found[0]
         predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress)
         if best.log_strengths is not None:
@@ -106,7 +107,14 @@ def learn(
     X, Y = data.X.double(), data.Y.double()
     with deterministic():
         thin = [thin_losses(context, tau=tau, most=_TOKENS) for tau in taus]
-        return _fit(thin, taus, X, Y, torch.ones(1, len(X), dtype=torch.bool), spread=spread, slope=slope)[0]
+        every = torch.ones(1, len(X), dtype=torch.bool)
+        return _fit(thin, taus, X, Y, every, _telling(context, len(X)), spread=spread, slope=slope)[0]
+
+
+def _telling(context: FitContext, n: int) -> Tensor:
+    """``n`` booleans: experts alone do not tell, since every strength and exponent repeats their losses."""
+    experts = context.expert_rows
+    return ~torch.tensor(experts if len(experts) == n else [False] * n, dtype=torch.bool)
 
 
 def _thin(thin: Sequence[ExpertLosses], taus: Sequence[float], found: Learnt) -> ExpertLosses:
@@ -120,6 +128,7 @@ def _fit(
     X: Tensor,
     Y: Tensor,
     parts: Tensor,
+    telling: Tensor,
     *,
     spread: float | None,
     slope: float,
@@ -127,7 +136,8 @@ def _fit(
     """The best of each of ``p x n`` parts of the runs, all parts at once."""
     p, d = len(parts), X.shape[-1]
     equal = Learnt(taus[0], None if spread is None else torch.zeros(d, dtype=torch.float64))
-    enough = [len(X[part]) - repeats(X[part]) >= _FEWEST if part.any() else False for part in parts]
+    heard = parts & telling
+    enough = [len(X[part]) - repeats(X[part]) >= _FEWEST if part.any() else False for part in heard]
     if not any(enough):
         return [equal] * p
     # In an order of the runs' own, so that rounding does not depend on theirs.
