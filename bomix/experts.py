@@ -65,17 +65,17 @@ def next_expert(problem: Problem, history: History, *, apart: bool) -> Candidate
     """
     for name in missing(problem, history):
         weights = vertex(problem, name)
-        failed = [
+        tried = [
             record
             for record in history.records
             if record.trial.origin in EXPERTS and same_mixture(record.trial.weights, weights)
         ]
-        if len(failed) >= _ATTEMPTS:
-            silent = any(record.status is Status.COMPLETED for record in failed)
-            how = f"came back without the artifact '{ARTIFACT}'" if silent else "failed"
+        silent = [record.trial.id for record in tried if record.status is Status.COMPLETED]
+        if silent or len(tried) >= _ATTEMPTS:
+            how = f"came back without the artifact '{ARTIFACT}' (trial {silent[0]})" if silent else "failed"
             raise StudyError(
-                f"{len(failed)} experts of domain '{name}' {how}; mend the training, or take a strategy and a "
-                "surrogate that need no experts"
+                f"{'the expert' if silent else f'{len(tried)} experts'} of domain '{name}' {how}; mend the training in "
+                "a new study, or take a strategy and a surrogate that need no experts"
             )
         return Candidate(weights, OTHER_EXPERT if apart else EXPERT)
     return None
@@ -93,15 +93,19 @@ def spec_faults(spec: StudySpec) -> list[Fault]:
             what = "the strategy needs experts, which 'never' forbids; take 'auto', or another strategy or mean"
             return [Fault("experts.train", what)]
         return []
-    found = []
-    if getattr(spec.evaluator, "scores_tokens", True) is False:
-        what = f"{type(spec.evaluator).__name__} keeps no probabilities of tokens, which experts are for"
-        found.append(Fault("evaluator", f"{what}; take another evaluator, strategy or mean"))
-    count = len(spec.domains)
-    if spec.experts.counted and spec.budget.trials <= count:
-        what = f"{spec.budget.trials} trials are no more than the experts of {count} domains, which count"
+    found, count = evaluator_faults(spec), len(spec.domains)
+    if spec.experts.counted and spec.budget.trials < count:
+        what = f"{spec.budget.trials} trials are fewer than the experts of {count} domains, which count"
         found.append(Fault("budget.trials", f"{what}; raise it, or set experts.counted to false"))
     return found
+
+
+def evaluator_faults(spec: StudySpec) -> list[Fault]:
+    """What keeps the evaluator from training experts."""
+    if getattr(spec.evaluator, "scores_tokens", True):
+        return []
+    what = f"{type(spec.evaluator).__name__} keeps no probabilities of tokens, which experts are for"
+    return [Fault("evaluator", f"{what}; take another evaluator, strategy or mean")]
 
 
 def _pending(problem: Problem, history: History) -> list[str]:

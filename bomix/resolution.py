@@ -157,6 +157,9 @@ def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> P
         target = specs.TargetSpec(preparation.fidelity.tokens)
     space, space_faults = _space(spec, target, tokens)
     faults += space_faults
+    if spec.experts.tokens is not None and preparation.fidelity is None:
+        what = "the evaluator does not say on how many tokens it trains, so experts cannot have others; leave it out"
+        faults.append(Fault("experts.tokens", what))
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
     natural = None

@@ -258,13 +258,20 @@ class StudySpec:
         return tuple(record for record in history.records if self.counts(record.trial.origin))
 
     def counts(self, origin: str) -> bool:
-        """Whether trials of an origin cost budget: those that a strategy asks for, and experts where they count."""
-        return origin not in UNCOUNTED_ORIGINS or (origin in EXPERTS and self.experts.counted)
+        """Whether trials of an origin cost budget: those that a strategy asks for, and experts that the study needs.
+
+        Experts that it does not need cost nothing, as runs that were imported.
+        """
+        return origin not in UNCOUNTED_ORIGINS or (origin in EXPERTS and self._experts_count)
 
     @property
     def trials_to_search(self) -> int:
         """The budget without the experts that are part of it."""
-        return self.budget.trials - len(self.domains) * (self.experts.counted and self.trains_experts)
+        return self.budget.trials - len(self.domains) * self._experts_count
+
+    @property
+    def _experts_count(self) -> bool:
+        return self.experts.counted and self.trains_experts
 
     @property
     def trains_on_sources(self) -> bool:

@@ -166,12 +166,16 @@ class Study:
         """The record as an xarray dataset, schema v1."""
         return self.history.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
 
-    def ask(self) -> Trial:
-        """Propose the next mixture and record it as pending."""
+    def ask(self, *, expert: bool = False) -> Trial:
+        """Propose the next mixture and record it as pending.
+
+        Args:
+            expert: Whether it is to be an expert, though no part of the study needs one.
+        """
         problem = self.problem
         while True:
             history = self.history
-            candidate = self.next_expert(history) or self._proposed(problem, history)
+            candidate = self.next_expert(history, wanted=expert) or self._proposed(problem, history)
             seed = self._search_seed(candidate.weights, history)
             trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, self._fidelity(candidate))
             try:
@@ -179,13 +183,17 @@ class Study:
             except FolderTaken:
                 continue  # another process asked meanwhile: its trial is pending now, so ask again
 
-    def next_expert(self, history: History) -> Candidate | None:
+    def next_expert(self, history: History, *, wanted: bool = False) -> Candidate | None:
         """The expert to train before anything else; None where the study wants none, or none more.
 
+        Args:
+            history: What was tried.
+            wanted: Whether experts are wanted though no part of the study needs them.
+
         Raises:
-            StudyError: The experts of a domain keep failing.
+            StudyError: The experts of a domain keep failing, or leave nothing behind.
         """
-        if not self.spec.trains_experts:
+        if not (wanted or self.spec.trains_experts):
             return None
         return experts.next_expert(self.problem, history, apart=self._experts_apart)
 
@@ -302,13 +310,10 @@ class Study:
         """
         from bomix.execution.driver import drive
 
-        execution = self.spec.execution
-        self.spec = dataclasses.replace(
-            self.spec,
-            experts=dataclasses.replace(self.spec.experts, train="always"),
-            execution=execution if workers is None else dataclasses.replace(execution, workers=workers),
-        )
-        raise_faults(self.spec.faults())
+        if workers is not None:
+            execution = dataclasses.replace(self.spec.execution, workers=workers)
+            self.spec = dataclasses.replace(self.spec, execution=execution)
+        raise_faults([*self.spec.faults(), *experts.evaluator_faults(self.spec)])
         drive(self, observer=observer, experts_only=True)
 
     def predict(self, mixtures: Sequence[Weights]) -> xr.Dataset:
@@ -401,10 +406,8 @@ class Study:
     @property
     def _experts_apart(self) -> bool:
         """Whether experts are of another scale than the trials."""
-        fidelity = self.problem.fidelity
-        return self.spec.experts.tokens is not None and (
-            fidelity is None or fidelity.tokens != self.spec.experts.tokens
-        )
+        fidelity, tokens = self.problem.fidelity, self.spec.experts.tokens
+        return fidelity is not None and tokens is not None and fidelity.tokens != tokens
 
     def _fidelity(self, candidate: Candidate) -> Fidelity | None:
         """The scale of a trial."""

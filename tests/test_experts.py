@@ -16,10 +16,15 @@ from bomix.errors import DataError, FaultsError, StudyError
 from bomix.evaluators.synthetic import Synthetic
 from bomix.io import scored_tokens
 from bomix.spec import BudgetSpec, DomainSpec, ExecutionSpec, ExpertsSpec
+from bomix.strategies.acquisition import LogEI
+from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.belief import believe
 from bomix.strategies.design import Sobol
+from bomix.strategies.search import built
 from bomix.strategies.sequence import Sequence, Step
 from bomix.study import Study
 from bomix.surrogates.encoding import fit_context, to_dataset
+from bomix.surrogates.gp import GP
 from bomix.trial import EXPERT, OTHER_EXPERT, Candidate, Failure, Result
 
 TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
@@ -122,17 +127,55 @@ def test_experts_of_another_scale_inform_nothing_but_their_tokens():
     assert context.artifacts[0] == {scored_tokens.ARTIFACT: "/somewhere"}
 
 
-def test_an_expert_without_its_artifact_is_no_expert_and_is_given_up_in_the_end():
+def test_an_expert_without_its_artifact_is_no_expert_and_is_not_trained_again():
     study = make(evaluator=None)
-    for outcome in (Failure("out of memory"), Result(dict.fromkeys(TOKENS.metrics, 1.0)), Failure("again")):
-        study.tell(study.ask(), outcome)
-    with pytest.raises(StudyError, match="3 experts of domain 'd0' came back without the artifact 'scored_tokens'"):
+    study.tell(study.ask(), Failure("out of memory"))
+    study.tell(study.ask(), Result(dict.fromkeys(TOKENS.metrics, 1.0)))
+    with pytest.raises(StudyError, match=r"the expert of domain 'd0' came back without the artifact .* \(trial 1\)"):
+        study.ask()
+    # It is no example of a mixture all the same.
+    assert fit_context(study.problem, study.history).expert_rows == (True,)
+
+
+def test_experts_that_keep_failing_are_given_up():
+    study = make(evaluator=None)
+    for _ in range(3):
+        study.tell(study.ask(), Failure("out of memory"))
+    with pytest.raises(StudyError, match="3 experts of domain 'd0' failed"):
         study.ask()
 
 
+def test_training_experts_changes_no_later_ask(tmp_path: Path):
+    study = make(strategy=Bayesian(surrogate=GP(draws=0, restarts=1)), path=tmp_path, budget=BudgetSpec(trials=12))
+    study.train_experts()
+    reopened = Study.open(tmp_path)
+    assert study.problem == reopened.problem
+    asked = study.spec.strategy.ask(study.problem, study.history, 1, seed=0)
+    assert asked == reopened.spec.strategy.ask(reopened.problem, reopened.history, 1, seed=0)
+    # Nobody needs them here, so they take nothing of the budget either.
+    assert study.problem.budget == 12
+    assert study.spec.counted(study.history) == ()
+
+
+def test_an_expert_outside_of_the_bounds_is_nothing_to_improve_on():
+    bounds = {name: DomainSpec(upper=0.5) for name in TOKENS.domain_names}
+    study = make(
+        domains=bounds, metrics=["d0"], evaluator=None, strategy=Bayesian(), experts=ExpertsSpec(train="always")
+    )
+    for _ in range(3):
+        trial = study.ask()
+        study.tell(trial, Result({"d0": 5.0 - trial.weights["d0"]}, artifacts={scored_tokens.ARTIFACT: "/nowhere"}))
+    for weights in ((0.5, 0.3, 0.2), (0.2, 0.5, 0.3), (0.4, 0.2, 0.4)):
+        study.add(dict(zip(TOKENS.domain_names, weights, strict=True)), {"d0": 5.0 - weights[0]})
+    belief = believe(study.problem, study.history, GP(draws=0, restarts=1), seed=0)
+    function = built(belief, LogEI(), 0)
+    best = min(float(belief.mean(row.unsqueeze(0))) for row in belief.data.X if row.max() <= 0.5)
+    assert -float(function.best_f) == pytest.approx(best)
+
+
 def test_what_cannot_work_is_said_before_anything_is_trained():
-    with pytest.raises(FaultsError, match="experts of 3 domains, which count"):
-        make(budget=BudgetSpec(trials=3))
+    with pytest.raises(FaultsError, match="fewer than the experts of 3 domains, which count"):
+        make(budget=BudgetSpec(trials=2))
     with pytest.raises(FaultsError, match="Synthetic keeps no probabilities of tokens"):
         make(evaluator=Synthetic(domains=3))
     with pytest.raises(FaultsError, match="which 'never' forbids"):
@@ -167,9 +210,20 @@ def test_the_command_trains_what_is_missing(tmp_path: Path):
     again = CliRunner().invoke(cli, ["experts", str(tmp_path)])
     assert again.stdout == first.stdout
     assert len(Study.open(tmp_path).history) == 3
-    # They count, whoever trained them.
-    assert CliRunner().invoke(cli, ["optimize", "-q", str(tmp_path)]).exit_code == 0
+    # Nothing in this study needs them: they are as runs that were imported.
+    assert CliRunner().invoke(cli, ["optimize", "-q", "--trials", "2", str(tmp_path)]).exit_code == 0
     assert origins(Study.open(tmp_path)) == [EXPERT] * 3 + ["uniform", "sobol"]
+
+
+def test_experts_may_be_all_that_is_trained():
+    study = make(budget=BudgetSpec(trials=3))
+    study.run()
+    assert origins(study) == [EXPERT] * 3
+
+
+def test_experts_of_another_scale_need_a_scale():
+    with pytest.raises(FaultsError, match="does not say on how many tokens it trains"):
+        make(experts=ExpertsSpec(tokens=1000)).ask()
 
 
 def test_a_damaged_artifact_is_named(tmp_path: Path):

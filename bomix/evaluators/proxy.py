@@ -242,7 +242,11 @@ class Proxy:
     def _steps_of(self, trial: Trial) -> int:
         """Optimizer steps of a trial: those of its own scale where it has one."""
         tokens = self.fidelity.tokens if trial.fidelity is None else trial.fidelity.tokens
-        return max(1, tokens // self._step_tokens)
+        if tokens < self._step_tokens:
+            raise EvaluationError(
+                f"{tokens} tokens are less than one step of {self._step_tokens}; raise experts.tokens"
+            )
+        return tokens // self._step_tokens
 
     def _score_step(self, trial: Trial) -> int | None:
         """After which step tokens are scored; None for a trial that keeps no scores."""

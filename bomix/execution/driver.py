@@ -93,7 +93,7 @@ class _Queue:
         if self._again:
             trial = self._again.pop(0)
         elif self._goes_on():
-            trial = self._study.ask()
+            trial = self._study.ask(expert=self._experts_only)
         else:
             trial = self._confirmations().pop(0)
         self._in_flight.add(trial.id)
@@ -111,7 +111,7 @@ class _Queue:
         """Whether a new trial is within the budget, and worth it."""
         study = self._study
         history, budget = study.history, study.spec.budget
-        expert = study.next_expert(history)
+        expert = study.next_expert(history, wanted=self._experts_only)
         if self._experts_only:
             return expert is not None
         counted = study.spec.counted(history)

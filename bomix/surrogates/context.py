@@ -19,6 +19,7 @@ class FitContext:
         artifacts: Trial id to the artifacts of its result (absolute paths), for surrogates that read them; those of
             experts are among them, whether or not they are rows.
         experts: Domain to the trial that is its expert: one that was trained on the domain alone.
+        alone: All trials that were trained as experts, those included of which nothing can be read.
     """
 
     space: MixtureSpace
@@ -26,11 +27,12 @@ class FitContext:
     trials: tuple[int, ...] = ()
     artifacts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     experts: Mapping[str, int] = field(default_factory=dict)
+    alone: frozenset[int] = frozenset()
 
     @property
     def expert_rows(self) -> tuple[bool, ...]:
-        """Whether each row is an expert, where the rows are trials."""
-        experts = set(self.experts.values())
+        """Whether each row was trained as an expert, where the rows are trials."""
+        experts = self.alone.union(self.experts.values())
         return tuple(trial in experts for trial in self.trials)
 
     @property

@@ -17,6 +17,7 @@ from botorch.utils.datasets import SupervisedDataset
 from bomix.surrogates.context import FitContext
 from bomix.surrogates.covariances import distance
 from bomix.surrogates.refits import size_of_fit
+from bomix.trial import EXPERTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,4 +163,5 @@ def fit_context(problem: Problem, history: History) -> FitContext:
     trials = tuple(record.trial.id for record in history.observations)
     known = {*trials, *history.experts.values()}
     artifacts = {r.trial.id: r.result.artifacts for r in history.completed if r.trial.id in known}
-    return FitContext(problem.space, problem.metric_names, trials, artifacts, history.experts)
+    alone = frozenset(record.trial.id for record in history.completed if record.trial.origin in EXPERTS)
+    return FitContext(problem.space, problem.metric_names, trials, artifacts, history.experts, alone)
