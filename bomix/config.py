@@ -135,6 +135,28 @@ def _plain_field(hint: Any, value: Any) -> Any:
     return plain(value)
 
 
+def nested_faults(part: Any, where: str = "") -> list[Fault]:
+    """The faults of all specs in the fields of a spec that no study file made; not its own."""
+    if isinstance(part, type):
+        return [Fault(where, f"{part.__name__} is a class; give one of its objects, {part.__name__}()")]
+    if isinstance(part, Mapping):
+        named = list(part.items())
+    elif isinstance(part, (tuple, list)):
+        named = [(str(index), value) for index, value in enumerate(part)]
+    elif dataclasses.is_dataclass(part):
+        named = [(field.name, getattr(part, field.name)) for field in dataclasses.fields(part)]
+    else:
+        return []
+    found = []
+    for name, value in named:
+        at = child(where, str(name))
+        own = None if isinstance(value, type) else getattr(value, "faults", None)
+        if own is not None and dataclasses.is_dataclass(value):
+            found += [Fault(child(at, fault.where) if fault.where else at, fault.what) for fault in own()]
+        found += nested_faults(value, at)
+    return found
+
+
 def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> Any:
     if data is None:
         data = {}

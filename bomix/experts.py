@@ -7,32 +7,37 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bomix.errors import Fault, StudyError
+from bomix.errors import DataError, Fault
+from bomix.io import scored_tokens
 from bomix.io.scored_tokens import ARTIFACT
-from bomix.trial import EXPERT, EXPERTS, OTHER_EXPERT, Candidate, Status, same_mixture
+from bomix.trial import EXPERT, EXPERTS, OTHER_EXPERT, Candidate, Result, Trial, same_mixture
 
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.spec import StudySpec
 
-_ATTEMPTS = 3
-
 
 def need_experts(part: Any) -> bool:
     """Whether a spec, or any spec in its fields, declares ``needs_experts``."""
+    return declares(part, "needs_experts")
+
+
+def declares(part: Any, what: str) -> bool:
+    """Whether a spec, or any spec in its fields, has an attribute ``what`` that is true."""
     if isinstance(part, type):
         return False
-    if getattr(part, "needs_experts", False):
+    if getattr(part, what, False):
         return True
     if isinstance(part, Mapping):
-        return any(need_experts(value) for value in part.values())
+        return any(declares(value, what) for value in part.values())
     if isinstance(part, (tuple, list)):
-        return any(need_experts(value) for value in part)
+        return any(declares(value, what) for value in part)
     if dataclasses.is_dataclass(part):
-        return any(need_experts(getattr(part, field.name)) for field in dataclasses.fields(part))
+        return any(declares(getattr(part, field.name), what) for field in dataclasses.fields(part))
     return False
 
 
@@ -60,25 +65,46 @@ def next_expert(problem: Problem, history: History, *, apart: bool) -> Candidate
         history: What was tried.
         apart: Whether experts are of another scale than the trials, so that nothing is learnt from their losses.
 
-    Raises:
-        StudyError: The experts of a domain keep failing, or keep no record of tokens.
     """
-    for name in missing(problem, history):
-        weights = vertex(problem, name)
-        tried = [
-            record
-            for record in history.records
-            if record.trial.origin in EXPERTS and same_mixture(record.trial.weights, weights)
-        ]
-        silent = [record.trial.id for record in tried if record.status is Status.COMPLETED]
-        if silent or len(tried) >= _ATTEMPTS:
-            how = f"came back without the artifact '{ARTIFACT}' (trial {silent[0]})" if silent else "failed"
-            raise StudyError(
-                f"{'the expert' if silent else f'{len(tried)} experts'} of domain '{name}' {how}; mend the training in "
-                "a new study, or take a strategy and a surrogate that need no experts"
-            )
-        return Candidate(weights, OTHER_EXPERT if apart else EXPERT)
-    return None
+    names = missing(problem, history)
+    return Candidate(vertex(problem, names[0]), OTHER_EXPERT if apart else EXPERT) if names else None
+
+
+def result_faults(trial: Trial, result: Result, problem: Problem, history: History) -> list[Fault]:
+    """What keeps the result of an expert from serving: what cannot be used must not be recorded as there.
+
+    Args:
+        trial: The expert's.
+        result: What it came back with, paths of artifacts absolute.
+        problem: The metrics.
+        history: The experts that are there.
+    """
+    if trial.origin not in EXPERTS:
+        return []
+    where = f"artifacts.{ARTIFACT}"
+    if ARTIFACT not in result.artifacts:
+        what = "missing; an expert's result names the folder with its probabilities of every validation token"
+        return [Fault(where, f"{what} (see bomix.io.scored_tokens)")]
+    try:
+        found = scored_tokens.read(Path(result.artifacts[ARTIFACT]))
+        others = [(domain, _artifact(history, number)) for domain, number in history.experts.items()]
+    except DataError as error:
+        return [Fault(where, str(error))]
+    if lacking := [name for name in problem.metric_names if name not in found.sets]:
+        return [Fault(where, f"{found.folder} holds no tokens of {', '.join(lacking)}; score them, too")]
+    for domain, other in others:
+        if other.tokenizer != found.tokenizer:
+            return [Fault(where, f"{found.folder} is of another tokenizer than the expert of '{domain}'; use the same")]
+        unlike = [name for name in problem.metric_names if other.sets[name].tokens != found.sets[name].tokens]
+        if unlike:
+            what = f"{found.folder} scores other tokens of {', '.join(unlike)} than the expert of '{domain}'"
+            return [Fault(where, f"{what}; score the same validation sets")]
+    return []
+
+
+def _artifact(history: History, number: int) -> scored_tokens.Artifact:
+    record = next(record for record in history.records if record.trial.id == number)
+    return scored_tokens.read(Path(record.result.artifacts[ARTIFACT]))
 
 
 def vertex(problem: Problem, name: str) -> dict[str, float]:
@@ -94,6 +120,9 @@ def spec_faults(spec: StudySpec) -> list[Fault]:
             return [Fault("experts.train", what)]
         return []
     found, count = evaluator_faults(spec), len(spec.domains)
+    if declares(spec.strategy, "needs_models") and getattr(spec.evaluator, "save_model", True) is False:
+        what = "the strategy averages the experts' parameters, and no model is kept; set it to experts"
+        found.append(Fault("evaluator.save_model", what))
     if spec.experts.counted and spec.budget.trials < count:
         what = f"{spec.budget.trials} trials are fewer than the experts of {count} domains, which count"
         found.append(Fault("budget.trials", f"{what}; raise it, or set experts.counted to false"))

@@ -21,7 +21,7 @@ from bomix import spec as specs
 from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
 from bomix.io.store import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.preparation import DomainStats, Preparation
-from bomix.problem import Fidelity, Metric, Problem
+from bomix.problem import NATS_PER_TOKEN, Fidelity, Metric, Problem
 from bomix.protocols import PreparingEvaluator, Strategy
 from bomix.references import missing_reference
 from bomix.space import MixtureSpace
@@ -178,9 +178,28 @@ def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> P
         spec.trials_to_search,
         spec.trains_experts,
     )
+    _warn_of_mixed_units(problem)
     faults = _unmet(problem, spec.ready_strategy(folder))
     raise_faults(faults, _problems(len(faults)))
     return problem
+
+
+def _warn_of_mixed_units(problem: Problem) -> None:
+    """Log where a weighted sum adds what has other units or another direction: its value means nothing."""
+    coefficients = problem.objective.coefficients(problem.metric_names)
+    if coefficients is None:
+        return
+    counted = [m for m, share in zip(problem.metrics, coefficients.tolist(), strict=True) if share != 0.0]
+    kinds = {(metric.unit, metric.direction) for metric in counted}
+    if len(kinds) > 1:
+        others = ", ".join(
+            metric.name for metric in counted if (metric.unit, metric.direction) != (NATS_PER_TOKEN, "min")
+        )
+        logger.warning(
+            "the objective adds metrics of different units (%s beside the losses); name those that count in "
+            "objective.metrics, or take a weighted mean",
+            others,
+        )
 
 
 def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:

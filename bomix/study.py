@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix import experts, registry
+from bomix import config, experts, registry
 from bomix import spec as specs
 from bomix.errors import StudyError, raise_faults
 from bomix.history import History
@@ -85,7 +85,7 @@ class Study:
             paired=paired,
             **{name: value for name, value in defaults.items() if value is not None},  # type: ignore[arg-type]
         )
-        raise_faults(spec.faults())
+        raise_faults([*spec.faults(), *config.nested_faults(spec)])
         store: FolderStore | MemoryStore = MemoryStore()
         if path is not None:
             if (file := Path(path) / STUDY_FILE).exists():
@@ -189,9 +189,6 @@ class Study:
         Args:
             history: What was tried.
             wanted: Whether experts are wanted though no part of the study needs them.
-
-        Raises:
-            StudyError: The experts of a domain keep failing, or leave nothing behind.
         """
         if not (wanted or self.spec.trains_experts):
             return None
@@ -225,6 +222,8 @@ class Study:
                 problem.space.domains,
                 title=f"trial {trial_id}: the result cannot be used:",
             )
+            wrong = experts.result_faults(record.trial, outcome, problem, self.history)
+            raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
         self._store.finish(trial_id, outcome)
         self.save_results()
         return Record(record.trial, outcome)

@@ -7,24 +7,31 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from bomix import experts
 from bomix.cli.main import cli
 from bomix.errors import DataError, FaultsError, StudyError
+from bomix.evaluators.averaging import MDEAverage
+from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.synthetic import Synthetic
 from bomix.io import scored_tokens
+from bomix.io.scored_tokens import ScoredTokens
 from bomix.spec import BudgetSpec, DomainSpec, ExecutionSpec, ExpertsSpec
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.belief import believe
 from bomix.strategies.design import Sobol
+from bomix.strategies.mde import MDE as MDEStrategy
 from bomix.strategies.search import built
 from bomix.strategies.sequence import Sequence, Step
 from bomix.study import Study
 from bomix.surrogates.encoding import fit_context, to_dataset
+from bomix.surrogates.experts import MDE
 from bomix.surrogates.gp import GP
+from bomix.training.sources import Files
 from bomix.trial import EXPERT, OTHER_EXPERT, Candidate, Failure, Result
 
 TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
@@ -114,35 +121,88 @@ def test_the_artifact_tells_what_the_expert_makes_of_every_token():
         assert domain in artifact.sets
 
 
-def test_experts_of_another_scale_inform_nothing_but_their_tokens():
+def test_experts_of_another_scale_inform_nothing_but_their_tokens(tmp_path: Path):
     study = make()
+    folder = scored(tmp_path / "somewhere")
     for candidate in (Candidate(experts.vertex(study.problem, "d0"), OTHER_EXPERT),):
         study.enqueue(candidate, seed=0)
-    study.tell(0, Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={scored_tokens.ARTIFACT: "/somewhere"}))
+    study.tell(0, Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={scored_tokens.ARTIFACT: folder}))
     history = study.history
     assert history.experts == {"d0": 0}
     assert len(to_dataset(study.problem, history).X) == 0
     context = fit_context(study.problem, history)
     assert context.trials == ()
-    assert context.artifacts[0] == {scored_tokens.ARTIFACT: "/somewhere"}
+    assert context.artifacts[0] == {scored_tokens.ARTIFACT: folder}
 
 
-def test_an_expert_without_its_artifact_is_no_expert_and_is_not_trained_again():
+def scored(
+    folder: Path, *, tokenizer: str = "t", tokens: str = "same", metrics: tuple[str, ...] = TOKENS.metrics
+) -> str:
+    sets = {name: ScoredTokens(np.full(20, -2.0), np.array([0, 10, 20]), tokens) for name in metrics}
+    scored_tokens.write(folder, sets, tokenizer=tokenizer)
+    return str(folder)
+
+
+def told(folder: str) -> Result:
+    return Result(dict.fromkeys(TOKENS.metrics, 2.0), artifacts={scored_tokens.ARTIFACT: folder})
+
+
+def test_an_expert_that_cannot_serve_is_refused_and_may_be_told_again(tmp_path: Path):
     study = make(evaluator=None)
-    study.tell(study.ask(), Failure("out of memory"))
-    study.tell(study.ask(), Result(dict.fromkeys(TOKENS.metrics, 1.0)))
-    with pytest.raises(StudyError, match=r"the expert of domain 'd0' came back without the artifact .* \(trial 1\)"):
-        study.ask()
-    # It is no example of a mixture all the same.
-    assert fit_context(study.problem, study.history).expert_rows == (True,)
+    trial = study.ask()
+    with pytest.raises(FaultsError, match=r"artifacts\.scored_tokens: missing"):
+        study.tell(trial, Result(dict.fromkeys(TOKENS.metrics, 1.0)))
+    with pytest.raises(FaultsError, match=r"holds no index\.json"):
+        study.tell(trial, told(str(tmp_path)))
+    with pytest.raises(FaultsError, match="holds no tokens of d1, d2"):
+        study.tell(trial, told(scored(tmp_path / "few", metrics=("d0",))))
+    study.tell(trial, told(scored(tmp_path / "first")))
+    second = study.ask()
+    with pytest.raises(FaultsError, match="of another tokenizer than the expert of 'd0'"):
+        study.tell(second, told(scored(tmp_path / "other", tokenizer="other")))
+    with pytest.raises(FaultsError, match="scores other tokens of d0, d1, d2 than the expert of 'd0'"):
+        study.tell(second, told(scored(tmp_path / "else", tokens="else")))
+    study.tell(second, told(scored(tmp_path / "second")))
+    assert study.history.experts == {"d0": 0, "d1": 1}
 
 
-def test_experts_that_keep_failing_are_given_up():
+def test_masks_are_booleans(tmp_path: Path):
+    mask = np.array([0, 1] * 5, dtype=np.int64)
+    found = ScoredTokens(np.full(10, -1.0), np.array([0, 10]), "t", scored=mask)
+    scored_tokens.write(tmp_path / "a", {"d0": found}, tokenizer="t")
+    with pytest.raises(DataError, match="'scored' holds int64, not booleans"):
+        scored_tokens.read(tmp_path / "a")
+
+
+def test_experts_that_failed_are_tried_again_when_asked():
     study = make(evaluator=None)
-    for _ in range(3):
-        study.tell(study.ask(), Failure("out of memory"))
-    with pytest.raises(StudyError, match="3 experts of domain 'd0' failed"):
-        study.ask()
+    for number in range(5):
+        trial = study.ask()
+        assert (trial.id, trial.weights["d0"]) == (number, 1.0)
+        study.tell(trial, Failure("out of memory"))
+
+
+def test_held_out_experts_prove_nothing():
+    study = make(budget=BudgetSpec(trials=9), strategy=Bayesian(surrogate=GP(draws=0, mean=MDE()), n_init=6))
+    study.run()
+    found = study.validate()
+    assert found["observed"].isnull().all("metric").values.tolist() == [True] * 3 + [False] * 6
+    assert not study.validate(surrogate=GP(draws=0)).observed.isnull().any()
+
+
+def test_wrong_fields_are_found_without_a_study_file():
+    with pytest.raises(FaultsError, match=r"strategy\.surrogate\.mean\.slope: slope is -1"):
+        make(strategy=Bayesian(surrogate=GP(mean=MDE(slope=-1.0))))
+    with pytest.raises(FaultsError, match=r"strategy\.surrogate\.mean: MDE is a class; give one of its objects"):
+        make(strategy=Bayesian(surrogate=GP(mean=MDE)))  # type: ignore[arg-type]
+
+
+def test_models_are_kept_where_they_are_averaged():
+    proxy = Proxy(tokens=4096)
+    domains = {name: DomainSpec(source=Files(("*.txt",))) for name in ("a", "b")}
+    strategy = MDEStrategy(mean=MDEAverage())
+    with pytest.raises(FaultsError, match=r"evaluator\.save_model: the strategy averages"):
+        Study(domains, evaluator=proxy, strategy=strategy)
 
 
 def test_training_experts_changes_no_later_ask(tmp_path: Path):
@@ -157,14 +217,15 @@ def test_training_experts_changes_no_later_ask(tmp_path: Path):
     assert study.spec.counted(study.history) == ()
 
 
-def test_an_expert_outside_of_the_bounds_is_nothing_to_improve_on():
+def test_an_expert_outside_of_the_bounds_is_nothing_to_improve_on(tmp_path: Path):
     bounds = {name: DomainSpec(upper=0.5) for name in TOKENS.domain_names}
     study = make(
         domains=bounds, metrics=["d0"], evaluator=None, strategy=Bayesian(), experts=ExpertsSpec(train="always")
     )
     for _ in range(3):
         trial = study.ask()
-        study.tell(trial, Result({"d0": 5.0 - trial.weights["d0"]}, artifacts={scored_tokens.ARTIFACT: "/nowhere"}))
+        folder = scored(tmp_path / str(trial.id), metrics=("d0",))
+        study.tell(trial, Result({"d0": 5.0 - trial.weights["d0"]}, artifacts={scored_tokens.ARTIFACT: folder}))
     for weights in ((0.5, 0.3, 0.2), (0.2, 0.5, 0.3), (0.4, 0.2, 0.4)):
         study.add(dict(zip(TOKENS.domain_names, weights, strict=True)), {"d0": 5.0 - weights[0]})
     belief = believe(study.problem, study.history, GP(draws=0, restarts=1), seed=0)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,35 @@ def write(folder: Path, sets: Mapping[str, ScoredTokens], *, tokenizer: str) -> 
 
 
 @dataclass(frozen=True)
+class Index:
+    """What an artifact holds, by its index alone; :meth:`read` opens a set.
+
+    Attributes:
+        folder: Where it is.
+        tokenizer: Hash of what made the tokens.
+        entries: Metric name to what the index says of its set.
+        key: Changes with anything in the artifact.
+    """
+
+    folder: Path
+    tokenizer: str
+    entries: Mapping[str, Mapping[str, Any]]
+    key: str
+
+    def read(self, name: str, *, verify: bool = False) -> ScoredTokens:
+        """Open a set, arrays memory-mapped.
+
+        Args:
+            name: A metric of ``entries``.
+            verify: Whether to read every byte and compare it with the checksums of the index, where it has them.
+
+        Raises:
+            DataError: A file is missing or damaged, or the arrays do not fit together.
+        """
+        return _read_set(self.folder, name, self.entries[name], verify)
+
+
+@dataclass(frozen=True)
 class Artifact:
     """An artifact that was read.
 
@@ -109,22 +139,40 @@ def read(folder: Path) -> Artifact:
     Raises:
         DataError: It is not there, incomplete, of another schema, or its arrays do not fit together.
     """
+    index = read_index(folder)
+    return Artifact(folder, index.tokenizer, {name: index.read(name) for name in index.entries}, index.key)
+
+
+def read_index(folder: Path) -> Index:
+    """The index of an artifact; kept until its file changes.
+
+    Raises:
+        DataError: It is not there, damaged, or of another schema.
+    """
     try:
-        text = (folder / _INDEX).read_text(encoding="utf-8")
-        index = json.loads(text)
-        schema, tokenizer, listed = index["schema"], str(index["tokenizer"]), dict(index["sets"])
+        status = (folder / _INDEX).stat()
+        return _read_index(folder, status.st_mtime_ns, status.st_size)
     except FileNotFoundError as error:
         raise DataError(f"{folder} holds no {_INDEX}; train the expert again") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / _INDEX} is damaged ({error}); train the expert again") from error
+
+
+@lru_cache(maxsize=256)
+def _read_index(folder: Path, changed: int, size: int) -> Index:
+    """See :func:`read_index`; ``changed`` and ``size`` are of the file."""
+    text = (folder / _INDEX).read_text(encoding="utf-8")
+    index = json.loads(text)
+    schema, tokenizer, listed = index["schema"], str(index["tokenizer"]), dict(index["sets"])
     if schema != SCHEMA:
         raise DataError(f"{folder / _INDEX} is of schema {schema}, not {SCHEMA}; train the expert again")
-    sets = {name: _read_set(folder, name, entry) for name, entry in listed.items()}
-    return Artifact(folder, tokenizer, sets, hashlib.sha256(text.encode()).hexdigest())
+    return Index(folder, tokenizer, listed, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _read_set(folder: Path, name: str, entry: Mapping[str, Any]) -> ScoredTokens:
+def _read_set(folder: Path, name: str, entry: Mapping[str, Any], verify: bool) -> ScoredTokens:
     try:
+        if verify:
+            _verify(folder, name, entry["files"])
         arrays = {
             field: np.load(folder / stored["file"], mmap_mode="r", allow_pickle=False)
             for field, stored in entry["files"].items()
@@ -137,6 +185,17 @@ def _read_set(folder: Path, name: str, entry: Mapping[str, Any]) -> ScoredTokens
     return found
 
 
+def _verify(folder: Path, name: str, files: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise DataError where a file is not the one that the index was written for."""
+    for stored in files.values():
+        path = folder / stored["file"]
+        if "sha256" in stored and _hash(path) != stored["sha256"]:
+            raise DataError(
+                f"{path}, of set '{name}', is damaged: its checksum is not that of {_INDEX}; copy it again, or train "
+                "the expert again"
+            )
+
+
 def _problems(found: ScoredTokens) -> list[str]:
     values, starts = found.log_probabilities, found.starts
     if values.ndim != 1 or starts.ndim != 1 or not len(values) or len(starts) < 2:
@@ -144,13 +203,15 @@ def _problems(found: ScoredTokens) -> list[str]:
     problems = []
     if starts[0] != 0 or starts[-1] != len(values) or (np.diff(starts) <= 0).any():
         problems.append("its sequences do not fill its tokens")
-    if np.isnan(values).any() or (values > 1e-3).any():
-        problems.append("some probabilities are no numbers from 0 to 1")
+    if not np.isfinite(values).all() or (values > 1e-3).any():
+        problems.append("some probabilities are no numbers above 0 and up to 1")
     sequences = len(starts) - 1
     wrong = {"scored": len(values), "examples": sequences, "gold": sequences, "ids": len(values), "first": sequences}
     for field, length in wrong.items():
         if (array := getattr(found, field)) is not None and array.shape != (length,):
             problems.append(f"'{field}' has {array.shape}, not ({length},)")
+        elif array is not None and field in ("scored", "gold") and array.dtype != bool:
+            problems.append(f"'{field}' holds {array.dtype}, not booleans")
     return problems
 
 

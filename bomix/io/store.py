@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -99,13 +100,13 @@ class FolderStore:
             raise StoreError(f"trial {trial_id} has an outcome already ({path}); it is written once") from None
 
     def _portable(self, trial_id: int, outcome: Outcome) -> Outcome:
-        """The same with artifacts in the trial's own folder relative to it, so that a study can be moved."""
+        """The same with artifacts in the study's folder relative to the trial's, so that a study can be moved."""
         if not isinstance(outcome, Result) or not outcome.artifacts:
             return outcome
-        folder = self.trial_folder(trial_id).absolute()
-        paths = {name: Path(path) for name, path in outcome.artifacts.items()}
+        study, folder = self.folder.absolute(), self.trial_folder(trial_id).absolute()
         inside = {
-            name: str(path.relative_to(folder) if path.is_relative_to(folder) else path) for name, path in paths.items()
+            name: os.path.relpath(path, folder) if Path(path).is_relative_to(study) else path
+            for name, path in outcome.artifacts.items()
         }
         return dataclasses.replace(outcome, artifacts=inside)
 
@@ -197,7 +198,7 @@ class FolderStore:
             raise StoreError(f"{path} belongs to trial {named}; move it away to have the trial run again")
         if isinstance(outcome, Result) and outcome.artifacts:
             # What lies in the folder is found wherever the study is now.
-            there = {name: str(folder.absolute() / artifact) for name, artifact in outcome.artifacts.items()}
+            there = {name: os.path.normpath(folder.absolute() / path) for name, path in outcome.artifacts.items()}
             return dataclasses.replace(outcome, artifacts=there)
         return outcome
 

@@ -2,9 +2,10 @@
 
     python experiments/mde/compare.py run --study FOLDER [--method NAME ...] [--splits 5]
     python experiments/mde/compare.py table --study FOLDER
+    python experiments/mde/compare.py figure --study FOLDER        # writes spearman.png
 
 `run` fits what results.jsonl lacks. A split deals the mixtures out at random: the last 20 are judged, and every method
-learns from the same first ones, the experts always there. Judged are the rank correlation and the mean square error on
+learns from the same first ones, the experts always there (as examples, too, where a surrogate takes them as such). Judged are the rank correlation and the mean square error on
 each loss, on the mean over the sets of the domains (sp), over those outside (et), and over all (sp+et).
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import spearmanr, t
+from train import MIXTURE, REPEAT
 
 from bomix import Study
 from bomix.evaluators.averaging import MDEAverage
@@ -42,7 +44,6 @@ from bomix.training.environment import process_environment
 from bomix.trial import EXPERT, Record
 
 RESULTS = Path(__file__).with_name("results.jsonl")
-MIXTURE, REPEAT = "mixture", "repeat"
 TRAINED = (0, 2, 4, 8, 12, 16, 24, 40)
 JUDGED = 20
 OWN, ALL = Features((MDE(),)), Features((MDE(),), use="all")
@@ -161,14 +162,14 @@ def judge(runs: Runs, method: str, split: int, trained: int) -> Iterator[dict[st
         }
 
 
-def known() -> list[dict[str, Any]]:
-    """What results.jsonl holds."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+def known(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file of results."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def run(runs: Runs, methods: list[str], splits: int) -> None:
     """Fit what is missing."""
-    there = {(row["method"], row["split"], row["trained"]) for row in known()}
+    there = {(row["method"], row["split"], row["trained"]) for row in known(RESULTS)}
     for split in range(splits):
         for trained in TRAINED:
             for method in methods:
@@ -199,7 +200,7 @@ def table(title: str, columns: list[Any], cell: Callable[[str, Any], str], *, fi
 
 def show(runs: Runs) -> None:
     """Print every table in Markdown."""
-    rows, ceilings = known(), runs.ceilings()
+    rows, ceilings = known(RESULTS), runs.ceilings()
 
     def of(score: str, method: str, target: str, trained: int) -> list[float]:
         return [
@@ -221,10 +222,37 @@ def show(runs: Runs) -> None:
         print(table(title, names, lambda m, g, n=trained: interval([1e3 * x for x in of("mse", m, g, n)], 2)), "\n")
 
 
+SHOWN = ("GP", "BiMix", "DML", "ridge, w and log w", "MDE", "GP-MDE", "GP-MDE, as input", "ridge-MDE, w and log w")
+
+
+def draw(runs: Runs) -> None:
+    """Rank correlation against the number of mixtures, with the noise ceiling."""
+    import matplotlib.pyplot as plt
+
+    rows, ceilings = known(RESULTS), runs.ceilings()
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), sharey=True)
+    for axis, target in zip(axes, ("sp", "et", "sp+et"), strict=True):
+        for method in SHOWN:
+            means = [
+                np.mean(
+                    [r["spearman"] for r in rows if (r["method"], r["target"], r["trained"]) == (method, target, n)]
+                )
+                for n in TRAINED
+            ]
+            axis.plot(TRAINED, means, "o-" if "MDE" in method else "s--", ms=4, lw=1.3, label=method)
+        axis.axhline(ceilings[target], color="grey", lw=1, ls=":", label="noise ceiling")
+        axis.set(title=target, xlabel="mixtures beside the 5 experts", ylim=(0.3, 1.0))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("rank correlation, 20 mixtures held out")
+    axes[2].legend(fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(RESULTS.with_name("spearman.png"), dpi=110)
+
+
 def main() -> None:
-    """Fit, or print."""
+    """Fit, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("action", choices=("run", "table", "figure"))
     parser.add_argument("--study", type=Path, required=True)
     parser.add_argument("--method", action="append", choices=list(METHODS))
     parser.add_argument("--splits", type=int, default=5)
@@ -234,6 +262,8 @@ def main() -> None:
     runs = Runs(args.study)
     if args.action == "run":
         run(runs, args.method or list(METHODS), args.splits)
+    elif args.action == "figure":
+        draw(runs)
     else:
         show(runs)
 

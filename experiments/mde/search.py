@@ -4,9 +4,10 @@
     python experiments/mde/search.py table --study FOLDER
 
 The pool is the 60 mixtures of train.py; an ask is answered from the table. Experts count as trained models. A seed
-decides the first mixtures and everything random in a method. Regret is the loss of the mixture that a method would
-choose, its own prediction of the mean where it has one, else the lowest measured, less that of the best of the table;
-where a mixture was trained on two seeds the mean of both is its loss, of which a method sees the first only.
+decides the first mixtures and everything random in a method. Regret is the loss of the lowest mixture measured so far
+less that of the best of the table; a loss is the mean of both seeds where a mixture has two (20 of the 60), of which a
+method sees the first only. The table's mixtures were drawn at random, so that a random order stands for any design.
+The regressions are fitted anew before each choice, which is more than RegMix does: it fits once and takes the lowest.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from compare import Runs, predictions
-from scipy.stats import t
+from compare import Runs, interval, known, predictions
 
 from bomix.history import History
 from bomix.protocols import Acquisition, Surrogate
@@ -63,8 +62,8 @@ class Method:
 METHODS = {
     "random order": Method(),
     "GP, log EI": Method(GP(), LogEI(), design=5),
-    "RegMix, ridge": Method(Ridge(), design=10),
-    "RegMix, LightGBM": Method(LightGBM(), design=10),
+    "ridge, lowest prediction": Method(Ridge(), design=10),
+    "LightGBM, lowest prediction": Method(LightGBM(), design=10),
     "MDE alone": Method(Prediction(), experts=True),
     "gated MDE alone": Method(Prediction(mean=MDEGated()), experts=True),
     "GP-MDE, log EI": Method(GP(mean=MDE()), LogEI(), experts=True),
@@ -114,7 +113,7 @@ def truth(runs: Runs) -> np.ndarray:
 
 def run(runs: Runs, methods: list[str], seeds: int) -> None:
     """Search with what search.jsonl lacks."""
-    there = {(row["method"], row["seed"]) for row in known()}
+    there = {(row["method"], row["seed"]) for row in known(RESULTS)}
     for seed in range(seeds):
         for name in methods:
             if (name, seed) in there:
@@ -127,14 +126,9 @@ def run(runs: Runs, methods: list[str], seeds: int) -> None:
             print(seed, name, [step["tried"] for step in steps], flush=True)
 
 
-def known() -> list[dict[str, Any]]:
-    """What search.jsonl holds."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def show(runs: Runs) -> None:
     """Print the table in Markdown."""
-    value, rows = truth(runs), known()
+    value, rows = truth(runs), known(RESULTS)
     best, measured = value.min(), runs.losses(runs.mixtures).mean(axis=1)
     lowest = int(measured.argmin())
     print(f"Best of the table: mixture {int(value.argmin())}, {best:.4f}; lowest measured: mixture {lowest}\n")
@@ -145,18 +139,10 @@ def show(runs: Runs) -> None:
         cells = []
         for n in SHOWN:
             regrets = [value[s["chosen"]] - best for row in mine for s in row["steps"] if s["trained"] == n]
-            cells.append(_interval(regrets))
+            cells.append(interval(regrets, 4))
         found = [next((s["trained"] for s in row["steps"] if s["tried"] == lowest), TRAINED + 1) for row in mine]
         until = f"{np.median(found):.0f} ({min(found)}-{max(found)})" if found else "-"
         print(f"| {name} | {len(mine)} | " + " | ".join(cells) + f" | {until} |")
-
-
-def _interval(values: list[float]) -> str:
-    if not values:
-        return "-"
-    n = len(values)
-    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else float("nan")
-    return f"{np.mean(values):.4f} ± {half:.4f}"
 
 
 def main() -> None:

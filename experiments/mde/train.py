@@ -24,12 +24,12 @@ from bomix.errors import StudyError
 from bomix.execution.observer import Observer
 from bomix.io import files
 from bomix.training.environment import process_environment
-from bomix.trial import Candidate, Record, Status, Weights, same_mixture
+from bomix.trial import EXPERT, Candidate, Record, Status, Weights, same_mixture
 
 DOMAINS = tuple(sorted(corpora.DOMAINS))
 MIXTURES, REPEATED, REPEATS_FROM = 60, 20, 15
 SEED, SECOND_SEED = 0, 1
-EXPERT, MIXTURE, REPEAT = "expert", "mixture", "repeat"
+MIXTURE, REPEAT = "mixture", "repeat"
 
 
 def mixtures() -> list[dict[str, float]]:
