@@ -20,14 +20,16 @@ import numpy as np
 from bomix.errors import DataError, FitError, did_you_mean
 from bomix.io import scored_tokens
 from bomix.io.cache import build_once, cache_folder, is_whole
-from bomix.io.scored_tokens import ARTIFACT, Artifact, ScoredTokens
+from bomix.io.scored_tokens import ARTIFACT, Index, ScoredTokens
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bomix.surrogates.context import FitContext
 
 LOSS_TOLERANCE = 1e-4
 """By how much a float may change a loss, nats per token."""
-_SCHEMA = 1
+_SCHEMA = 2
 _DRAWN = 8
 _SHARED = ("starts", "scored", "examples", "gold")
 
@@ -94,18 +96,22 @@ def expert_tables(context: FitContext) -> tuple[ExpertTable, ...]:
         FitError: A domain has no expert, an expert no readable artifact, an artifact lacks a metric; or experts differ
             in tokenizer or tokens.
     """
-    artifacts = read_artifacts(context)
-    _same_tokenizer(artifacts)
-    _all_have(artifacts, context.metrics)
-    return tuple(_table(artifacts, metric) for metric in context.metrics)
+    experts = _experts(context)
+    _same_tokenizer(experts)
+    _all_have(experts, context.metrics)
+    return tuple(_table(experts, metric) for metric in context.metrics)
 
 
-def read_artifacts(context: FitContext) -> dict[str, Expert]:
-    """The experts' artifacts by domain, in the order of the columns.
+@dataclass(frozen=True)
+class Expert:
+    """An expert's trial and what its artifact holds."""
 
-    Raises:
-        FitError: A domain has no expert, or an expert no readable artifact.
-    """
+    trial: int
+    artifact: Index
+
+
+def _experts(context: FitContext) -> dict[str, Expert]:
+    """The experts by domain, in the order of the columns."""
     if missing := [domain for domain in context.domains if domain not in context.experts]:
         raise FitError(
             f"no expert of {_named('domain', missing)}: a mixture of experts needs one of each; train them with "
@@ -121,18 +127,10 @@ def read_artifacts(context: FitContext) -> dict[str, Expert]:
                 "evaluator that writes one, as `proxy` does"
             )
         try:
-            found[domain] = Expert(trial, scored_tokens.read(Path(where)))
+            found[domain] = Expert(trial, scored_tokens.read_index(Path(where)))
         except DataError as error:
             raise FitError(f"trial {trial}, the expert of domain '{domain}': {error}") from error
     return found
-
-
-@dataclass(frozen=True)
-class Expert:
-    """An expert's trial and its artifact."""
-
-    trial: int
-    artifact: Artifact
 
 
 def _same_tokenizer(experts: Mapping[str, Expert]) -> None:
@@ -148,8 +146,8 @@ def _same_tokenizer(experts: Mapping[str, Expert]) -> None:
 
 def _all_have(experts: Mapping[str, Expert], metrics: Sequence[str]) -> None:
     for domain, expert in experts.items():
-        known = sorted(expert.artifact.sets)
-        if missing := [metric for metric in metrics if metric not in expert.artifact.sets]:
+        known = sorted(expert.artifact.entries)
+        if missing := [metric for metric in metrics if metric not in expert.artifact.entries]:
             hint = did_you_mean(missing[0], known)
             raise FitError(
                 f"the expert of domain '{domain}' (trial {expert.trial}) holds no tokens of {_named('metric', missing)}"
@@ -164,14 +162,25 @@ def _named(what: str, names: Sequence[str]) -> str:
 
 
 def _table(experts: Mapping[str, Expert], metric: str) -> ExpertTable:
-    sets = {domain: expert.artifact.sets[metric] for domain, expert in experts.items()}
     identity = [_SCHEMA, metric, [[name, expert.artifact.key] for name, expert in experts.items()]]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
     folder = cache_folder() / "experts" / key
     if not is_whole(folder):
+        sets = _read(experts, metric)
         _check_same_tokens(experts, sets, metric)
         build_once(folder, lambda building: _write(building, list(sets.values()), metric))
     return ExpertTable(folder, metric, key)
+
+
+def _read(experts: Mapping[str, Expert], metric: str) -> dict[str, ScoredTokens]:
+    """What every expert made of a set, its files compared with their checksums."""
+    found = {}
+    for domain, expert in experts.items():
+        try:
+            found[domain] = expert.artifact.read(metric, verify=True)
+        except DataError as error:
+            raise FitError(f"trial {expert.trial}, the expert of domain '{domain}': {error}") from error
+    return found
 
 
 def _check_same_tokens(experts: Mapping[str, Expert], sets: Mapping[str, ScoredTokens], metric: str) -> None:
@@ -194,9 +203,6 @@ def _check_same_tokens(experts: Mapping[str, Expert], sets: Mapping[str, ScoredT
 
 
 def _problem(found: ScoredTokens) -> str:
-    if not np.isfinite(found.log_probabilities).all():
-        count = int((~np.isfinite(found.log_probabilities)).sum())
-        return f"{count} log-probabilities are not finite"
     if found.scored is not None and not found.scored.any():
         return "no token is scored"
     if (found.examples is None) != (found.gold is None):
@@ -217,7 +223,7 @@ def _write(building: Path, sets: Sequence[ScoredTokens], metric: str) -> dict[st
     reference = sets[0]
     exact = np.stack([np.asarray(each.log_probabilities, dtype=np.float32) for each in sets], axis=1)
     exact = np.minimum(exact, 0.0)
-    dtype = smallest_float(exact, np.asarray(reference.starts), reference.scored)
+    dtype = smallest_float(exact, reference)
     np.save(building / "log_probabilities.npy", exact.astype(dtype))
     for name in _SHARED:
         if (values := getattr(reference, name)) is not None:
@@ -227,27 +233,37 @@ def _write(building: Path, sets: Sequence[ScoredTokens], metric: str) -> dict[st
     return {"metric": metric, "dtype": dtype.name, "tokens": len(exact), "experts": len(sets)}
 
 
-def smallest_float(log_p: np.ndarray, starts: np.ndarray, scored: np.ndarray | None) -> np.dtype[Any]:
-    """The smallest float that keeps losses to :data:`LOSS_TOLERANCE`, tried at vertices, the centre and drawn mixtures.
+def smallest_float(log_p: np.ndarray, reference: ScoredTokens) -> np.dtype[Any]:
+    """The smallest float that keeps to :data:`LOSS_TOLERANCE`, tried at vertices, the centre and drawn mixtures.
+
+    What is kept are losses and, in multiple choice, the log-probability of every option: a sum of so few tokens that
+    half precision is seldom enough.
 
     Args:
         log_p: ``T x k`` in float32.
-        starts: ``S + 1``.
-        scored: ``T`` booleans, or None.
+        reference: Says what the tokens are.
     """
     import torch
 
     from bomix.laws import experts
+    from bomix.laws.options import options
 
-    k = log_p.shape[1]
+    k, starts, scored = log_p.shape[1], np.asarray(reference.starts), reference.scored
     drawn = np.random.default_rng(0).dirichlet(np.full(k, 0.5), _DRAWN)
     weights = torch.as_tensor(np.concatenate([np.eye(k), np.full((1, k), 1.0 / k), drawn]))
     with np.errstate(over="ignore"):
         small = log_p.astype(np.float16)
     if not np.isfinite(small).all():
         return np.dtype(np.float32)
+
+    def far(one: Tensor, other: Tensor) -> bool:
+        return float((one - other).abs().max()) > LOSS_TOLERANCE
+
     for tau in (0.0, 1.0):
-        exact, rounded = (experts.gated(each, starts, tau=tau, scored=scored)(weights) for each in (log_p, small))
-        if float((exact - rounded).abs().max()) > LOSS_TOLERANCE:
+        if far(*(experts.gated(each, starts, tau=tau, scored=scored)(weights) for each in (log_p, small))):
+            return np.dtype(np.float32)
+    if reference.examples is not None and reference.gold is not None:
+        choice, mean = (starts, reference.examples, reference.gold, scored), reference.per_token
+        if far(*(options(each, *choice, per_token=mean).scores(weights) for each in (log_p, small))):
             return np.dtype(np.float32)
     return np.dtype(np.float16)

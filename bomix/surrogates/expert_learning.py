@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bomix.laws.expert_table import expert_tables
 from bomix.surrogates.determinism import deterministic
 from bomix.surrogates.expert_features import ExpertLosses, expert_losses, thin_losses
 from bomix.surrogates.folds import canonical_rows
@@ -77,14 +78,15 @@ def learnt(
     """
     X, Y = data.X.double(), data.Y.double()
     with deterministic():
-        thin = [thin_losses(context, tau=tau, window=window, most=_TOKENS) for tau in taus]
+        tables = expert_tables(context)
+        thin = [thin_losses(tables, tau=tau, window=window, most=_TOKENS) for tau in taus]
         fold = torch.as_tensor(assign_folds(X, folds=folds, seed=seed) if len(X) else [], dtype=torch.long)
         count = int(fold.max()) + 1 if len(X) else 0
         parts = [torch.ones(len(X), dtype=torch.bool), *(fold != number for number in range(count))]
         telling = _telling(context, len(X))
         found = _fit(thin, taus, X, Y, torch.stack(parts), telling, spread=spread, slope=slope)
         best = found[0]
-        predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress)
+        predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress, tables=tables)
         if best.log_strengths is not None:
             predict = predict.with_strengths(best.log_strengths)
         with torch.no_grad():
@@ -93,22 +95,6 @@ def learnt(
                 out = fold == number
                 held_out[out] += _thin(thin, taus, other)(X[out])
     return Feature(predict, held_out)
-
-
-def learn(
-    data: SupervisedDataset,
-    *,
-    context: FitContext,
-    taus: Sequence[float] = TAUS,
-    spread: float | None = 1.0,
-    slope: float = 0.1,
-) -> Learnt:
-    """Strengths and exponent from all runs; arguments as those of :func:`learnt`."""
-    X, Y = data.X.double(), data.Y.double()
-    with deterministic():
-        thin = [thin_losses(context, tau=tau, most=_TOKENS) for tau in taus]
-        every = torch.ones(1, len(X), dtype=torch.bool)
-        return _fit(thin, taus, X, Y, every, _telling(context, len(X)), spread=spread, slope=slope)[0]
 
 
 def _telling(context: FitContext, n: int) -> Tensor:

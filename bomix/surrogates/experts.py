@@ -119,7 +119,9 @@ class MDEStrengths:
 class MDEGated:
     """Experts weighed by what they made of the words before, ``w_i(x_<t) ~ w_i P_i(x_<t)^tau``.
 
-    ``tau = 0`` is the mixture per token, ``tau = 1`` that of sequence models.
+    ``tau = 0`` is the mixture per token, whatever the window; ``tau = 1`` without a window is the mixture of sequence
+    models, and with one it is not: every token then has a prefix of its own. Multiple choice has no gate: its options
+    are mixed per token, whatever ``tau`` and the window.
 
     Attributes:
         slope: Standard deviation of the prior of ``b``, whose mean is one.

@@ -80,6 +80,8 @@ METHODS: dict[str, Surrogate] = {
     "MDE, parameters averaged": Prediction(mean=MDEAverage()),
     "ridge-MDE, gated by 4": Ridge(inputs="both", features=Features((MDEGated(tau=1.0, window=4),))),
     "ridge-MDE, with gated": Ridge(inputs="both", features=Features((MDE(), MDEGated(tau=1.0, window=4)))),
+    "GP-MDE, gated a little by 4": GP(mean=MDEGated(tau=0.05, window=4)),
+    "GP-MDE, as input, a little by 4": GP(features=Features((MDEGated(tau=0.05, window=4),))),
     "GP-MDE, as input, with gated": GP(features=Features((MDE(), MDEGated(tau=1.0, window=4)))),
     "GP-MDE, strengths": GP(mean=MDEStrengths()),
     "GP-MDE, gated": GP(mean=MDEGated()),

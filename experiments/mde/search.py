@@ -135,7 +135,8 @@ def show(runs: Runs) -> None:
     print("| method | seeds | " + " | ".join(f"{n} trained" for n in SHOWN) + " | models until the lowest measured |")
     print("|---" * (len(SHOWN) + 3) + "|")
     for name in METHODS:
-        mine = [row for row in rows if row["method"] == name]
+        if not (mine := [row for row in rows if row["method"] == name]):
+            continue
         cells = []
         for n in SHOWN:
             regrets = [value[s["chosen"]] - best for row in mine for s in row["steps"] if s["trained"] == n]

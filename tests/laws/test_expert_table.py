@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -76,16 +77,37 @@ def test_the_float_keeps_losses_to_a_ten_thousandth(context) -> None:
 
 def test_where_half_precision_is_too_coarse_single_is_used() -> None:
     few = np.full((3, 2), -8.003, dtype=np.float32)
-    assert smallest_float(few, np.array([0, 3]), None) == np.float32
+    assert smallest_float(few, ScoredTokens(few[:, 0], np.array([0, 3]), "t")) == np.float32
     deep = np.full((3000, 2), -1.0, dtype=np.float32)
     deep[0, 0] = -1e5
-    assert smallest_float(deep, STARTS, None) == np.float32
+    assert smallest_float(deep, ScoredTokens(deep[:, 0], STARTS, "t")) == np.float32
+
+
+def test_options_count_one_by_one_where_their_loss_would_average_it_out() -> None:
+    rng = np.random.default_rng(0)
+    log_p = -rng.gamma(2.0, 1.5, size=(3000, 2)).astype(np.float32)
+    plain = ScoredTokens(log_p[:, 0], STARTS, "t")
+    choice = dataclasses.replace(plain, examples=np.arange(30) // 3, gold=np.arange(30) % 3 == 0)
+    assert smallest_float(log_p, plain) == np.float16
+    assert smallest_float(log_p, choice) == np.float32
 
 
 def test_it_is_made_once(context, monkeypatch) -> None:
     first = expert_tables(context)
     monkeypatch.setattr(expert_table, "_write", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(scored_tokens, "_read_set", lambda *_: pytest.fail("opened again"))
+    monkeypatch.setattr(scored_tokens.json, "loads", lambda *_: pytest.fail("parsed again"))
+    monkeypatch.setattr(expert_table, "is_whole", lambda folder: folder in {table.folder for table in first})
     assert expert_tables(context) == first
+
+
+def test_a_damaged_file_is_named_before_a_table_is_made_of_it(context) -> None:
+    file = next(Path(context.artifacts[1][ARTIFACT]).glob("*.log_probabilities.npy"))
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(FitError, match=rf"trial 1, the expert of domain 'y'.*{file.name}.*is damaged.*train"):
+        expert_tables(context)
 
 
 def test_other_experts_find_another_table(context) -> None:
@@ -101,7 +123,10 @@ def test_other_experts_find_another_table(context) -> None:
         ({"tokenizer": "other"}, ("'x' (trial 0)", "'y' (trial 1)", "different tokenizers", "train")),
         ({"metrics": ("a",)}, ("'y' (trial 1)", "metric 'b'", "train")),
         ({"change": lambda values: values.__setitem__(7, np.nan)}, ("trial 1", "'y'", "set 'a'", "train")),
-        ({"change": lambda values: values.__setitem__(7, -np.inf)}, ("trial 1", "'y'", "metric 'a'", "not finite")),
+        (
+            {"change": lambda values: values.__setitem__(7, -np.inf)},
+            ("trial 1", "'y'", "set 'a'", "no numbers", "train"),
+        ),
     ],
     ids=["tokens", "tokenizer", "metric", "nan", "inf"],
 )

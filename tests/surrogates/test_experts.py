@@ -12,14 +12,15 @@ from bomix.io import scored_tokens
 from bomix.io.scored_tokens import ARTIFACT, ScoredTokens
 from bomix.laws import experts
 from bomix.space import MixtureSpace
+from bomix.surrogates import expert_features, expert_learning
 from bomix.surrogates.context import FitContext
-from bomix.surrogates.expert_features import expert_losses
-from bomix.surrogates.expert_learning import learn
+from bomix.surrogates.expert_features import ExpertLosses, expert_losses
 from bomix.surrogates.experts import MDE, MDEDataset, MDEGated, MDEStrengths
 from bomix.surrogates.gp import GP
 
 DOMAINS, METRICS = ("books", "code", "web"), ("a", "b")
 STARTS = np.arange(0, 1201, 50)
+SHORT = np.arange(0, 1201, 4)
 SPECS = (MDE(), MDEDataset(), MDEStrengths(), MDEGated(), MDEGated(tau=0.5), MDEGated(strengths=True))
 
 
@@ -40,14 +41,17 @@ def setting(tmp_path, monkeypatch):
     found = tables()
     choice = {"examples": np.arange(24) // 4, "gold": np.arange(24) % 4 == 1}
     artifacts = {}
-    for number in range(3):
-        sets = {metric: ScoredTokens(values[:, number], STARTS, "t") for metric, values in found.items()}
-        sets["quiz"] = ScoredTokens(found["a"][:, number], STARTS, "t", **choice)
-        scored_tokens.write(tmp_path / str(number), sets, tokenizer="bpe")
-        artifacts[number] = {ARTIFACT: str(tmp_path / str(number))}
+    for short, starts in enumerate((STARTS, SHORT)):
+        for number in range(3):
+            sets = {metric: ScoredTokens(values[:, number], starts, "t") for metric, values in found.items()}
+            if not short:
+                sets["quiz"] = ScoredTokens(found["a"][:, number], starts, "t", **choice)
+            folder = tmp_path / f"{short} {number}"
+            scored_tokens.write(folder, sets, tokenizer="bpe")
+            artifacts[10 * short + number] = {ARTIFACT: str(folder)}
 
-    def context(metrics=METRICS, order=(0, 1, 2)) -> FitContext:
-        named = {domain: order[number] for number, domain in enumerate(DOMAINS)}
+    def context(metrics=METRICS, order=(0, 1, 2), *, short=False) -> FitContext:
+        named = {domain: 10 * short + order[number] for number, domain in enumerate(DOMAINS)}
         return FitContext(MixtureSpace(DOMAINS), metrics, artifacts=artifacts, experts=named)
 
     return found, context
@@ -99,10 +103,10 @@ def test_planted_strengths_are_found(setting) -> None:
     noise = 1e-3 * torch.as_tensor(np.random.default_rng(1).normal(size=(24, 2)))
     Y = 0.3 + 1.05 * truth(found, X, log_strengths=planted) + noise
     Y[3, 0] = torch.nan
-    learnt = learn(data(X, Y), context=context(), taus=(0.0,))
-    assert learnt.log_strengths is not None
-    np.testing.assert_allclose(learnt.log_strengths, planted, atol=0.15)
     feature = MDEStrengths().feature(data(X, Y), context=context(), seed=0)
+    assert isinstance(feature.predict, ExpertLosses)
+    assert feature.predict.log_strengths is not None
+    np.testing.assert_allclose(feature.predict.log_strengths, planted, atol=0.15)
     assert feature.held_out is not None
     new = mixtures(50, seed=9)
     error = feature.predict(new) - truth(found, new, log_strengths=planted)
@@ -112,21 +116,47 @@ def test_planted_strengths_are_found(setting) -> None:
     assert held < 0.3 * plain.std()
 
 
+@pytest.mark.parametrize("window", [None, 2])
 @pytest.mark.parametrize("tau", [0.0, 0.2, 1.0])
-def test_a_planted_exponent_is_found(setting, tau) -> None:
+def test_a_planted_exponent_is_found_with_all_of_the_prefix_and_with_a_window(
+    setting, monkeypatch, tau, window
+) -> None:
     found, context = setting
+    asked = []
+    monkeypatch.setattr(
+        expert_learning, "expert_losses", lambda *a, **options: asked.append(options) or expert_losses(*a, **options)
+    )
     X = mixtures(20)
-    learnt = learn(data(X, truth(found, X, tau=tau)), context=context(), spread=None)
-    assert learnt.tau == pytest.approx(tau, abs=0.01 if tau < 1.0 else 0.31)
+    Y = torch.stack([experts.gated(values, SHORT, tau=tau, window=window)(X) for values in found.values()], dim=-1)
+    runs = data(X, Y)
+    feature = MDEGated(window=window, compress=None).feature(runs, context=context(short=True), seed=0)
+    assert [options["tau"] for options in asked] == [tau]
+    assert [options["window"] for options in asked] == [window]
+    torch.testing.assert_close(feature.predict(X), Y, atol=2e-4, rtol=0.0)
 
 
-def test_nothing_learnt_has_no_held_out_predictions_and_the_same_answer_twice(setting) -> None:
+def test_an_exponent_is_not_lost_with_some_of_the_tokens(setting, monkeypatch) -> None:
+    """Even where every fourth token would be the first of its sequence, and without a prefix."""
+    found, context = setting
+    asked = []
+    monkeypatch.setattr(expert_learning, "_TOKENS", 1200 // 4)
+    monkeypatch.setattr(
+        expert_learning, "expert_losses", lambda *a, **options: asked.append(options) or expert_losses(*a, **options)
+    )
+    X = mixtures(20)
+    for window in (None, 2):
+        Y = torch.stack([experts.gated(values, SHORT, tau=0.4, window=window)(X) for values in found.values()], dim=-1)
+        MDEGated(window=window).feature(data(X, Y), context=context(short=True), seed=0)
+        assert asked[-1]["tau"] >= 0.2
+
+
+def test_only_what_learns_has_held_out_predictions_and_each_answers_the_same_twice(setting) -> None:
     found, context = setting
     X = mixtures(8)
     runs = data(X, truth(found, X, tau=0.1))
-    for spec in SPECS[:5]:
+    for spec in SPECS:
         one, other = (spec.feature(runs, context=context(), seed=1) for _ in range(2))
-        assert (one.held_out is None) == isinstance(spec, (MDE, MDEDataset)) or spec == MDEGated(tau=0.5)
+        assert (one.held_out is None) == (spec in (MDE(), MDEDataset(), MDEGated(tau=0.5)))
         assert torch.equal(one.predict(X), other.predict(X))
 
 
@@ -141,17 +171,69 @@ def test_permuting_the_domains_permutes_the_weights(setting, spec) -> None:
 
 
 def test_accuracy_is_predicted_by_what_the_experts_make_of_the_options(setting) -> None:
-    _, context = setting
+    found, context = setting
     losses = expert_losses(context(metrics=("a", "quiz")))
     X = mixtures(20).requires_grad_()
     values = losses(X)
     assert losses.convex == (True, False)
-    assert ((values[:, 1] >= 0) & (values[:, 1] <= 1)).all()
+    logs = np.log(np.exp(found["a"].astype(np.float64)) @ X.detach().numpy().T).reshape(6, 4, 50, 20).sum(axis=2)
+    odds = np.exp(logs - logs.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(values.detach()[:, 1], (odds[:, 1] / odds.sum(axis=1)).mean(axis=0), atol=1e-5)
     values.sum().backward()
     assert X.grad is not None
     assert X.grad.isfinite().all()
-    share = losses.accuracy(X.detach())[:, 1] * 6
-    torch.testing.assert_close(share, share.round())
+    gated = expert_losses(context(metrics=("quiz",)), variant="gated", tau=1.0, window=3)
+    torch.testing.assert_close(gated(X)[:, 0], values[:, 1])
+
+
+def test_a_fit_looks_for_its_tables_once_and_a_second_one_makes_no_form_again(setting, monkeypatch) -> None:
+    found, context = setting
+    X, looked = mixtures(6), []
+    runs = data(torch.cat([X, X]), truth(found, torch.cat([X, X])))
+    tables = expert_learning.expert_tables
+    monkeypatch.setattr(expert_learning, "expert_tables", lambda *a: looked.append(1) or tables(*a))
+    monkeypatch.setattr(expert_features, "expert_tables", lambda *a: pytest.fail("looked for again"))
+    first = MDEGated().feature(runs, context=context(("a", "quiz")), seed=0)
+    assert looked == [1]
+    monkeypatch.setattr(expert_features, "_whole", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(expert_features, "options", lambda *_: pytest.fail("made again"))
+    second = MDEGated().feature(runs, context=context(("a", "quiz")), seed=0)
+    assert torch.equal(first.predict(X), second.predict(X))
+
+
+def test_a_compressed_form_is_read_without_the_whole_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("BOMIX_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    values = -rng.gamma(2.0, 1.0, size=(6000, 1)) - 0.5 * np.abs(rng.normal(size=(6000, 2)))
+    starts, artifacts = np.arange(0, 6001, 50), {}
+    for number in range(2):
+        sets = {"a": ScoredTokens(values[:, number].astype(np.float32), starts, "t")}
+        scored_tokens.write(tmp_path / str(number), sets, tokenizer="bpe")
+        artifacts[number] = {ARTIFACT: str(tmp_path / str(number))}
+    context = FitContext(MixtureSpace(("x", "y")), ("a",), artifacts=artifacts, experts={"x": 0, "y": 1})
+    w = torch.as_tensor(rng.dirichlet(np.ones(2), 9))
+    for gate in ({}, {"variant": "gated", "tau": 0.02}):
+        few, whole = expert_losses(context, **gate), expert_losses(context, **gate, compress=None)
+        assert len(few.forms[0].log_rows) < 0.5 * len(whole.forms[0].log_rows)
+        assert (few(w) - whole(w)).abs().max() <= 1e-3
+        with monkeypatch.context() as patch:
+            patch.setattr(expert_features, "_kept", expert_features._Kept(2**20))
+            patch.setattr(expert_features, "_whole", lambda *_: pytest.fail("made again"))
+            assert torch.equal(expert_losses(context, **gate)(w), few(w))
+
+
+def test_what_is_kept_stays_below_its_bytes(setting) -> None:
+    _, context = setting
+    form = expert_losses(context(), compress=None).forms[0]
+    size = 2 * form.log_rows.nbytes
+    kept, made = expert_features._Kept(9 * size), []
+    for key in (*range(9), 1, 9, 1, 0):
+        kept.get(key, lambda key=key: made.append(key) or form)
+    assert made == [*range(9), 9, 0], "the one that was asked for longest ago goes first"
+    small = expert_features._Kept(7 * size)
+    for _ in range(2):
+        small.get("large", lambda: made.append("large") or form)
+    assert made[-2:] == ["large", "large"]
 
 
 @pytest.mark.parametrize(
