@@ -108,7 +108,10 @@ class Mean(Protocol):
     """What a Gaussian process is corrected from.
 
     It may declare ``needs_experts``: it reads what experts of every domain make of the validation sets, see
-    :class:`bomix.surrogates.context.FitContext`; and ``differentiable = False``.
+    :class:`bomix.surrogates.context.FitContext`; and ``differentiable = False``. It may have a field ``compress``: its
+    predictions are those of fewer tokens, whose error in nats this bounds, and None takes every token, so that the same
+    mean with ``compress=None`` has the last word. What it predicts with may have ``convex``, see
+    :class:`bomix.surrogates.means.Feature`.
 
     Attributes:
         slope: Standard deviation of the prior of the feature's coefficient, whose mean is one.

@@ -81,7 +81,7 @@ def table(found: xr.Dataset) -> Table:
     shown = cell if len(columns) <= FULL else _bracketed
     for index in columns:
         made.add_column(str(found["other"].values[index]), justify="right", overflow="fold", min_width=7)
-    made.add_column("trials", justify="right", no_wrap=True)
+    made.add_column("mixtures", justify="right", no_wrap=True)
     for row in ranked(found):
         cells = [shown(found, row, index) for index in columns]
         made.add_row(str(found["metric"].values[row]), *cells, pairs(found, row))

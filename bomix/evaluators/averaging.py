@@ -9,15 +9,17 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bomix.errors import Fault, FitError
 from bomix.io import scored_tokens
+from bomix.surrogates.means import slope_faults
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -43,11 +45,12 @@ class MDEAverage:
     slope: float = 0.1
 
     needs_experts: ClassVar[bool] = True
+    needs_models: ClassVar[bool] = True
     differentiable: ClassVar[bool] = False
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return [Fault("slope", f"slope is {self.slope}; give 0 or more")] if self.slope < 0 else []
+        return slope_faults(self.slope)
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
         """See :class:`bomix.protocols.Mean`.
@@ -57,16 +60,9 @@ class MDEAverage:
         """
         from bomix.surrogates.means import Feature
 
-        folders = {domain: _artifact(context, domain, MODEL) for domain in context.domains}
-        tokens = scored_tokens.read(_artifact(context, context.domains[0], scored_tokens.ARTIFACT))
-        for name in context.metrics:
-            found = tokens.sets.get(name)
-            if found is None or found.ids is None or found.examples is not None:
-                raise FitError(
-                    f"the experts kept no tokens of metric '{name}' that another model could be run on; train them "
-                    "again, or take a mixture of what they say"
-                )
-        return Feature(_Averaged(folders, {name: tokens.sets[name] for name in context.metrics}))
+        folders = tuple(_artifact(context, domain, MODEL) for domain in context.domains)
+        tokens = _artifact(context, context.domains[0], scored_tokens.ARTIFACT)
+        return Feature(_averaged(folders, tokens, tuple(context.metrics)))
 
 
 def _artifact(context: FitContext, domain: str, name: str) -> Path:
@@ -82,30 +78,50 @@ def _artifact(context: FitContext, domain: str, name: str) -> Path:
     return Path(path)
 
 
+@lru_cache(maxsize=2)
+def _averaged(folders: tuple[Path, ...], tokens: Path, metrics: tuple[str, ...]) -> _Averaged:
+    """What was loaded before, with the mixtures that it was run for: asks, folds and features ask for the same."""
+    return _Averaged(folders, tokens, metrics)
+
+
 class _Averaged:
-    """Losses of averaged models, each mixture run once.
+    """Losses of averaged models, each mixture run once. Survives pickling as the names of what it was read from.
 
     Args:
-        folders: Domain to its expert's model, in the order of the weights.
-        sets: ``m`` metrics to what is run.
+        folders: The experts' models, in the order of the weights.
+        tokens: What is run.
+        metrics: ``m`` names.
     """
 
-    def __init__(self, folders: Mapping[str, Path], sets: Mapping[str, scored_tokens.ScoredTokens]) -> None:
+    def __init__(self, folders: tuple[Path, ...], tokens: Path, metrics: tuple[str, ...]) -> None:
         from transformers import AutoModelForCausalLM
 
-        models = [AutoModelForCausalLM.from_pretrained(folder) for folder in folders.values()]
+        self._origin, self._lock = (folders, tokens, metrics), Lock()
+        sets = scored_tokens.read(tokens).sets
+        for name in metrics:
+            found = sets.get(name)
+            if found is None or found.ids is None or found.examples is not None:
+                raise FitError(
+                    f"the experts kept no tokens of metric '{name}' that another model could be run on; train them "
+                    "again, or take a mixture of what they say"
+                )
+        models = [AutoModelForCausalLM.from_pretrained(folder) for folder in folders]
         # Copies: the first model's own parameters are overwritten by every mixture.
         self._states = [{name: value.clone() for name, value in model.state_dict().items()} for model in models]
         self._model: Any = models[0].eval()
-        self._sets = sets
+        self._sets = [sets[name] for name in metrics]
         self._known: dict[bytes, list[float]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _averaged, self._origin
 
     def __call__(self, X: Tensor) -> Tensor:
         """Map ``(...) x d`` weights to ``(...) x m`` losses, nats per token; without gradients."""
         import torch
 
         rows = X.detach().double().reshape(-1, X.shape[-1])
-        losses = torch.tensor([self._losses(row) for row in rows], dtype=torch.float64)
+        with self._lock:  # all mixtures share one model
+            losses = torch.tensor([self._losses(row) for row in rows], dtype=torch.float64)
         return losses.reshape(*X.shape[:-1], len(self._sets))
 
     def _losses(self, weights: Tensor) -> list[float]:
@@ -120,7 +136,7 @@ class _Averaged:
                     for name in self._states[0]
                 }
                 self._model.load_state_dict(state)
-                self._known[key] = [_loss(self._model, found) for found in self._sets.values()]
+                self._known[key] = [_loss(self._model, found) for found in self._sets]
         return self._known[key]
 
 
@@ -132,7 +148,7 @@ def _loss(model: Any, tokens: scored_tokens.ScoredTokens) -> float:
     assert tokens.ids is not None
     total, count = 0.0, 0
     for start, end, first in _batches(tokens):
-        ids = np.asarray(tokens.ids[start:end], dtype=np.int64).reshape(len(first), -1)
+        ids = np.array(tokens.ids[start:end], dtype=np.int64).reshape(len(first), -1)
         inputs = np.column_stack([first, ids[:, :-1]])
         logits = model(input_ids=torch.from_numpy(inputs)).logits.float()
         losses = functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(ids).flatten(), reduction="none")

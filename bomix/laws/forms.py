@@ -105,6 +105,10 @@ class Law:
     level: str | None = None
     mirrored: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], Law], tuple[str]]:
+        # Formulas are nameless functions, which no pickle takes; the law's own name finds them again.
+        return law_named, (self.name,)
+
     def __call__(self, weights: Tensor, params: Params, own: Tensor) -> Tensor:
         """Evaluate.
 
@@ -214,6 +218,11 @@ class Law:
             start = centre[name] + shift.reshape(-1, *[1] * centre[name].ndim)
             found[name] = start + stretch[:, None, None] * slopes if kind.per_domain else start
         return found
+
+
+def law_named(name: str) -> Law:
+    """The law of a name of :data:`LAWS`."""
+    return LAWS[name]
 
 
 LAWS: Mapping[str, Law] = {

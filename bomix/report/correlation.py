@@ -2,8 +2,9 @@
 
 A rank correlation above zero says that mixtures that are better by the one are better by the other: accuracies, of
 which more is better, are turned first. Intervals are those of Fisher's transform with a variance for ranks,
-``tanh(artanh(rho) -/+ 1.96 s)``, ``s^2 = (1 + rho^2 / 2) / (n - 3)`` [Bonett2000]_. They take the trials as independent
-draws of mixtures, and say nothing of mixtures from elsewhere: among the few near an optimum the order can be another.
+``tanh(artanh(rho) -/+ 1.96 s)``, ``s^2 = (1 + rho^2 / 2) / (n - 3)`` [Bonett2000]_. Runs of one mixture, repeats and
+confirmations, count as one, by their mean. Mixtures are taken as independent draws, and nothing is said of mixtures
+from elsewhere: among the few near an optimum the order can be another.
 
 References:
     [Bonett2000] Sample size requirements for estimating Pearson, Kendall and Spearman correlations.
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 LEAST = 4
-"""Trials below which nothing is said of a correlation."""
+"""Mixtures below which nothing is said of a correlation."""
+SAME_WEIGHT = 1e-9
+"""How far the weights of two runs of one mixture may be apart."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
 """What stands in a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
@@ -41,7 +44,7 @@ class Correlation(NamedTuple):
         rho: NaN where it is not defined.
         lower: Where its 95 % interval begins.
         upper: Where it ends.
-        n: Pairs.
+        n: Mixtures that have both.
     """
 
     rho: float
@@ -51,7 +54,7 @@ class Correlation(NamedTuple):
 
 
 def correlation(first: Array, second: Array) -> Correlation:
-    """Rank correlation of the trials that have both; equal values share their mean rank.
+    """Rank correlation of the mixtures that have both; equal values share their mean rank.
 
     Args:
         first: ``n`` values, NaN where there is none.
@@ -77,29 +80,32 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
 
     Args:
         dataset: ``loss`` over (trial, metric), as of :attr:`bomix.study.Study.dataset`; of its coordinates ``status``,
-            ``origin`` and ``direction`` are used where they are there.
+            ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
+            without, every trial is a mixture of its own.
         scores: More columns over (trial, score), lower is better, as of :func:`scores_of`; with a coordinate ``role``.
         experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
 
     Returns:
         ``rho``, ``lower``, ``upper``, ``n`` over (metric, other). Columns are the scores, the metrics of direction max,
-        then the other metrics; their coordinate ``role`` says which. A metric with itself is 1. Attributes ``trials``
-        and ``method``.
+        then the other metrics; their coordinate ``role`` says which. A metric with itself is 1. Attributes ``trials``,
+        ``mixtures`` and ``method``.
 
     Raises:
-        StudyError: There are fewer than :data:`LEAST` completed trials.
+        StudyError: Completed trials have fewer than :data:`LEAST` mixtures.
     """
     import xarray as xr
 
     dataset = dataset.isel(trial=np.flatnonzero(_counted(dataset, experts)))
-    count = dataset.sizes["trial"]
+    mixture = _mixtures(dataset)
+    count = len(np.unique(mixture))
     if count < LEAST:
         raise StudyError(
-            f"{count} completed trial{'' if count == 1 else 's'} cannot tell what goes with what; it takes at least "
-            f"{LEAST}, and says little below 20: run more, or add runs made earlier"
+            f"completed trials of {count} mixture{'' if count == 1 else 's'} cannot tell what goes with what; it takes "
+            f"at least {LEAST}, and says little below 20: run more, or add runs made earlier"
         )
-    metrics = _metric_columns(dataset)
+    metrics = [_averaged(column, mixture) for column in _metric_columns(dataset)]
     columns = _score_columns(dataset, scores, [metric.name for metric in metrics])
+    columns = [_averaged(column, mixture) for column in columns]
     columns += sorted(metrics, key=lambda metric: metric.role != ACCURACY)
     found = np.array([[_compared(metric, column) for column in columns] for metric in metrics])
     found = found.reshape(len(metrics), len(columns), len(Correlation._fields))
@@ -110,7 +116,8 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
         "role": ("other", [column.role for column in columns]),
         "direction": ("metric", ["max" if metric.role == ACCURACY else "min" for metric in metrics]),
     }
-    made = xr.Dataset(variables, coords, {"trials": count, "method": METHOD})
+    attrs = {"trials": dataset.sizes["trial"], "mixtures": count, "method": METHOD}
+    made = xr.Dataset(variables, coords, attrs)
     return made.assign(n=made["n"].astype(int))
 
 
@@ -168,6 +175,27 @@ def _counted(dataset: xr.Dataset, experts: bool) -> np.ndarray:
     return counted
 
 
+def _mixtures(dataset: xr.Dataset) -> np.ndarray:
+    """Which mixture each trial is a run of, ``n`` integers from 0."""
+    if "weights" not in dataset:
+        return np.arange(dataset.sizes["trial"])
+    weights = dataset["weights"].transpose("trial", "domain").values
+    known, found = weights[:0], np.zeros(len(weights), dtype=int)
+    for trial, row in enumerate(weights):
+        same = np.flatnonzero(np.abs(known - row).max(axis=1, initial=0.0) <= SAME_WEIGHT)
+        found[trial] = same[0] if len(same) else len(known)
+        known = known if len(same) else np.concatenate([known, row[None]])
+    return found
+
+
+def _averaged(column: _Column, mixture: np.ndarray) -> _Column:
+    """The mean over the runs of each mixture that have a value; NaN where none has."""
+    seen = np.isfinite(column.values)
+    total = np.bincount(mixture, np.where(seen, column.values, 0.0))
+    number = np.bincount(mixture, seen)
+    return column._replace(values=np.where(number > 0, total / np.maximum(number, 1), np.nan))
+
+
 def _compared(metric: _Column, column: _Column) -> Correlation:
     """The correlation of two columns; that of a column with itself owes nothing to chance."""
     found = correlation(metric.values, column.values)
@@ -221,7 +249,7 @@ def cell(table: xr.Dataset, row: int, column: int) -> str:
 
 
 def pairs(table: xr.Dataset, row: int) -> str:
-    """How many trials a row stands on: ``48``, or ``31-48`` where that differs by column."""
+    """How many mixtures a row stands on: ``48``, or ``31-48`` where that differs by column."""
     counts = table["n"].values[row]
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()}-{counts.max()}"
 
@@ -236,7 +264,7 @@ def markdown(table: xr.Dataset) -> str:
     blocks = [f"{sentence(table)}"]
     if scores:
         rows = [[names[row], *(cell(table, row, column) for column in scores), pairs(table, row)] for row in order]
-        blocks.append(_grid(["metric", *(others[column] for column in scores), "trials"], rows))
+        blocks.append(_grid(["metric", *(others[column] for column in scores), "mixtures"], rows))
     rho = table["rho"].values
     square = [[names[row], *(_short(rho[row, metrics[other]]) for other in order)] for row in order]
     blocks.append(_grid(["", *(names[row] for row in order)], square))
@@ -244,8 +272,10 @@ def markdown(table: xr.Dataset) -> str:
 
 
 def sentence(table: xr.Dataset) -> str:
-    """What is shown, of how many trials."""
-    text = f"{table.attrs['trials']} trials; {table.attrs['method']}; above 0: better by one, better by the other"
+    """What is shown, of how many trials and mixtures."""
+    trials, mixtures = table.attrs["trials"], table.attrs["mixtures"]
+    runs = f"{trials} trials" if trials == mixtures else f"{trials} trials of {mixtures} mixtures"
+    text = f"{runs}; {table.attrs['method']}; above 0: better by one, better by the other"
     return text if "max" not in table["direction"].values else f"{text} (accuracies are turned)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,16 @@ class Aggregate:
         if coefficients is None:
             return None
         return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
+
+    def is_convex(self, flags: Sequence[bool] | None) -> bool:
+        """Whether it is known to be convex in the weights: a sum of metrics that are.
+
+        Args:
+            flags: Which of ``m`` metrics are known to be, as they are reported; None where nothing is known.
+        """
+        if flags is None or self.coefficients is None:
+            return False
+        return all(share == 0.0 or (share > 0.0 and flag) for share, flag in zip(self.coefficients, flags, strict=True))
 
     @cached_property
     def projection(self) -> Tensor:

@@ -131,7 +131,7 @@ def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
     """The ``d`` weights with the lowest posterior mean of the objective."""
     from bomix.strategies.candidates import Search, optimize
 
-    return optimize(
+    found = optimize(
         posterior_mean(belief.model, belief.aggregate),
         belief.problem.space,
         seed=seed,
@@ -139,6 +139,23 @@ def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
         search=Search(raw=512, starts=12, iterations=100, polished=3),
         gradients=getattr(surrogate, "differentiable", False),
     )
+    candidates = [found, *_by_parts(belief)]
+    return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
+
+
+def _by_parts(belief: Belief) -> list[Array]:
+    """The ``d`` weights of the global minimum, where a search may miss it and it is known how to find it.
+
+    That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be
+    convex.
+    """
+    from bomix.strategies.branching import lowest
+    from bomix.strategies.regression import NEGLIGIBLE, predicted
+
+    space = belief.problem.space
+    if not any(space.at_least) or not belief.aggregate.is_convex(getattr(belief.model, "convex", None)):
+        return []
+    return [space.snap(lowest(predicted(belief), space).point, threshold=NEGLIGIBLE)]
 
 
 def _best_trial(belief: Belief, history: History) -> Array | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -27,9 +27,12 @@ from bomix.surrogates.experts import MDE as PerToken
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from botorch.utils.datasets import SupervisedDataset
 
     from bomix.history import History
+    from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.strategies.convex import Minimum
     from bomix.strategies.interior import Function
@@ -85,15 +88,16 @@ class MDE:
         if q == 0:
             return candidates
         with deterministic():
-            found = self._minimise(problem, history, seed)
+            lowest = self._lowest(problem, history, seed)
             for _ in range(q):
                 (direction,) = draw_seeds(seed, history.n_asked, 1)
-                point = fresh(found, problem, history, seed=direction)
+                point = fresh(lowest.found, problem, history, seed=direction)
                 candidates.append(Candidate(problem.space.to_weights(point), "mde"))
+                lowest.say(problem.space.to_array(candidates[-1].weights))
                 history = history.with_pending(candidates[-1:])
         return candidates
 
-    def _minimise(self, problem: Problem, history: History, seed: int) -> Found:
+    def _lowest(self, problem: Problem, history: History, seed: int) -> _Lowest:
         from bomix.surrogates.encoding import fit_context, to_dataset
 
         problem = resolved(problem, history)
@@ -103,10 +107,10 @@ class MDE:
         # The same search at every ask: what is asked for does not change what experts say.
         fit_seed, search_seed = draw_seeds(seed, 0, 2)
         space, (quick, convex) = problem.space, _objective(self.mean, problem, data, context, fit_seed)
+        exact = quick
         if convex:
             from bomix.strategies.branching import lowest
 
-            exact = quick
             if getattr(self.mean, "compress", None) is not None:  # few tokens lead the way, all have the last word
                 whole: Any = dataclasses.replace(self.mean, compress=None)  # type: ignore[type-var]
                 exact, _ = _objective(whole, problem, data, context, fit_seed)
@@ -114,8 +118,33 @@ class MDE:
         else:
             gradients = getattr(self.mean, "differentiable", True)
             minimum = _searched(quick, problem, starts=self.starts, seed=search_seed, gradients=gradients)
-        _say(minimum)
-        return Found(space.snap(minimum.point, threshold=NEGLIGIBLE), in_parts(quick), space)
+        found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), in_parts(quick), space)
+        return _Lowest(found, in_parts(exact), minimum.value - minimum.gap)
+
+
+class _Lowest(NamedTuple):
+    """Where the minimum is, and what is known of it.
+
+    Attributes:
+        found: The minimiser.
+        values: The objective, all tokens counted: ``n x d`` weights to ``n``.
+        bound: No mixture of the space has a lower value.
+    """
+
+    found: Found
+    values: Callable[[Array], Array]
+    bound: float
+
+    def say(self, point: Array) -> None:
+        """What is known of ``d`` weights that are proposed, be they the minimiser or the next best."""
+        value = float(self.values(point[None])[0])
+        if np.isfinite(self.bound):
+            text = (
+                "the experts foretell an objective of %.6f, and no mixture within the bounds is lower by more than %.1e"
+            )
+            logger.info(text, value, max(0.0, value - self.bound))
+        else:
+            logger.info("the experts foretell an objective of %.6f, from a search of many starts", value)
 
 
 def _require_experts(context: FitContext) -> None:
@@ -153,15 +182,7 @@ def _objective(
         objective: Any = problem.objective
         problem = dataclasses.replace(problem, objective=objective.with_reference(signed))
     aggregate = Aggregate.of(problem)
-    flags = getattr(predict, "convex", None)
-    convex = (
-        flags is not None
-        and aggregate.coefficients is not None
-        and all(
-            share == 0.0 or (share > 0.0 and flag) for share, flag in zip(aggregate.coefficients, flags, strict=True)
-        )
-    )
-    return lambda X: aggregate(predict(X)), convex
+    return lambda X: aggregate(predict(X)), aggregate.is_convex(getattr(predict, "convex", None))
 
 
 def _searched(function: Function, problem: Problem, *, starts: int, seed: int, gradients: bool) -> Minimum:
@@ -183,12 +204,3 @@ def _searched(function: Function, problem: Problem, *, starts: int, seed: int, g
     if problem.objective.coefficients(problem.metric_names) is None:
         point = bundle.descend(function, lower, upper, point)
     return slopes.minimise(function, lower, upper, start=point)._replace(gap=np.inf)
-
-
-def _say(minimum: Minimum) -> None:
-    """What is known of the minimum."""
-    if np.isfinite(minimum.gap):
-        text = "the experts foretell an objective of %.6f, and no mixture within the bounds is lower by more than %.1e"
-        logger.info(text, minimum.value, minimum.gap)
-    else:
-        logger.info("the experts foretell an objective of %.6f, the best of many starts", minimum.value)

@@ -184,7 +184,7 @@ def built(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFun
     What lies outside of the bounds, as experts may and imported runs, is nothing to improve on.
     """
     X, space = belief.data.X, belief.problem.space
-    inside = ((X >= _bound(space.lower) - _ROOM) & (X <= _bound(space.upper) + _ROOM)).all(dim=-1)
+    inside = ((_bound(space.lower) - _ROOM <= X) & (_bound(space.upper) + _ROOM >= X)).all(dim=-1)
     observed = X[inside] if inside.any() else X
     return acquisition.build(belief.model, belief.aggregate, X_observed=observed, X_pending=belief.X_pending, seed=seed)
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bomix.errors import DataError, Fault, FitError
 from bomix.io import scored_tokens
 from bomix.protocols import Mean
-from bomix.surrogates.means import Feature, LawMean
+from bomix.surrogates.means import Feature, LawMean, slope_faults
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
     from bomix.surrogates.context import FitContext
+    from bomix.surrogates.sigmoid import Sigmoid
 
 SUFFIX = "_accuracy"
 """What the name of an accuracy adds to that of the loss on the same task."""
@@ -59,7 +60,7 @@ class AccuracyFromLoss:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = [Fault("slope", f"slope is {self.slope}; give 0 or more")] if self.slope < 0 else []
+        found = slope_faults(self.slope)
         if not 0.0 < self.ceiling <= 1.0:
             found.append(Fault("ceiling", f"is {self.ceiling}; must be above 0 and at most 1"))
         return found + [
@@ -87,26 +88,19 @@ class AccuracyFromLoss:
             uniform = base.predict(X.new_full((1, X.shape[-1]), 1.0 / X.shape[-1]))[0]
             seen = base.predict(X) if base.held_out is None else base.held_out
             held_out, fold = seen.clone(), torch.as_tensor(assign_folds(X, folds=_FOLDS, seed=seed))
-        fitted = {}
+        fitted = []
         for accuracy, loss in pairs.items():
             floor = known.get(context.metrics[accuracy])
             runs = (seen[:, loss], Y[:, accuracy])
-            fitted[accuracy] = sigmoid.fit(*runs, origin=uniform[loss], floor=floor, ceiling=self.ceiling)
+            curve = sigmoid.fit(*runs, origin=uniform[loss], floor=floor, ceiling=self.ceiling)
+            fitted.append(_Curve(accuracy, loss, curve))
             for number in sorted(set(fold.tolist())):
                 rest = fold != number
                 without = sigmoid.fit(
                     *(values[rest] for values in runs), origin=uniform[loss], floor=floor, ceiling=self.ceiling
                 )
                 held_out[~rest, accuracy] = without(seen[~rest, loss])
-
-        def predict(weights: Tensor) -> Tensor:
-            values = list(base.predict(weights).unbind(dim=-1))
-            losses = {accuracy: values[loss] for accuracy, loss in pairs.items()}
-            for accuracy, curve in fitted.items():
-                values[accuracy] = curve(losses[accuracy])
-            return torch.stack(values, dim=-1)
-
-        return Feature(predict, held_out)
+        return Feature(_Accuracies(base.predict, tuple(fitted)), held_out)
 
     def _columns(self, metrics: tuple[str, ...]) -> dict[int, int]:
         """Column of each accuracy to that of its loss."""
@@ -122,6 +116,36 @@ class AccuracyFromLoss:
         if both := sorted(set(named) & set(named.values())):
             raise FitError(f"mean of accuracies: '{both[0]}' is named both as an accuracy and as a loss; correct it")
         return {metrics.index(accuracy): metrics.index(loss) for accuracy, loss in named.items()}
+
+
+class _Curve(NamedTuple):
+    """An accuracy of a loss: the columns of both, and the curve."""
+
+    accuracy: int
+    loss: int
+    of: Sigmoid
+
+
+@dataclass(frozen=True)
+class _Accuracies:
+    """Predictions of all metrics, ``batch x n x d`` weights to ``batch x n x m``: accuracies from predicted losses.
+
+    Attributes:
+        base: The predictions of another mean; its accuracies are replaced.
+        curves: Of the accuracies. No loss among them is an accuracy.
+    """
+
+    base: Callable[[Tensor], Tensor]
+    curves: tuple[_Curve, ...]
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """Predict."""
+        import torch
+
+        values = list(self.base(weights).unbind(dim=-1))
+        for curve in self.curves:
+            values[curve.accuracy] = curve.of(values[curve.loss])
+        return torch.stack(values, dim=-1)
 
 
 def chance_levels(context: FitContext, metrics: list[str]) -> dict[str, float]:

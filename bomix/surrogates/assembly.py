@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
 from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
-from bomix.surrogates.feature_columns import columns_of
+from bomix.surrogates.feature_columns import columns_from, predictions
 from bomix.surrogates.folds import canonical_rows
 from bomix.surrogates.gp import standardisation
 from bomix.surrogates.heldout import SAME
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from bomix.protocols import Kernel, Mean
     from bomix.surrogates.context import FitContext
     from bomix.surrogates.features import Features
+    from bomix.surrogates.means import Feature as Prediction
+
+logger = logging.getLogger(__name__)
 
 _SPREAD_SAMPLES = 256
 _FEW = 40
@@ -68,16 +72,19 @@ class Standard(NamedTuple):
     known: Tensor | None
 
 
-def standard(
-    data: SupervisedDataset, context: FitContext, mean: Mean | None, seed: int, *, part: int | None = None
-) -> Standard:
-    """Standardise runs, by the first ``part`` of them; the rest as of :func:`fit_independent`."""
+def standard(data: SupervisedDataset, feature: Prediction | None, *, part: int | None = None) -> Standard:
+    """Standardise runs.
+
+    Args:
+        data: As of :func:`fit_independent`.
+        feature: What the mean says of them; None for a constant.
+        part: How many of the runs, the first, set the scale; None for all.
+    """
     X, Y = data.X.double(), data.Y.double()
     offset, scale = standardisation(Y[:part])
     function, at_runs, targets = None, None, (Y - offset) / scale
     unseen, learnt = targets, False
-    if mean is not None:
-        feature = mean.feature(data, context=context, seed=seed)
+    if feature is not None:
         function, learnt = Standardised(feature.predict, offset, scale), feature.held_out is not None
         with torch.no_grad():
             at_runs = function(X)
@@ -85,6 +92,28 @@ def standard(
             targets = targets - at_runs
     known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
     return Standard(X, Y, offset, scale, targets.mT, unseen.mT, function, at_runs, learnt, known)
+
+
+class _Search(NamedTuple):
+    """How hyperparameters are found.
+
+    Attributes:
+        draws: See :func:`fit_independent`.
+        restarts: As there.
+        noise: As there.
+        slope: Standard deviation of the prior of the mean's coefficient; None without a mean.
+        part: For how many runs, the first.
+        remembered: Whether the process remembers them; see :mod:`bomix.surrogates.refits`.
+        seed: Of starts and draws.
+    """
+
+    draws: int | None
+    restarts: int
+    noise: str
+    slope: float | None
+    part: int
+    remembered: bool
+    seed: int
 
 
 def fit_independent(
@@ -113,44 +142,64 @@ def fit_independent(
         noise: See :class:`bomix.surrogates.gp.GP`.
         correlated: As there.
         seed: Of starts and draws.
-        growth: See :class:`bomix.surrogates.gp.GP`.
+        growth: As there.
         features: As there.
     """
-    # What a mean says changes with every run, and with it what is left to the processes.
-    growth = growth if draws == 0 and mean is None and features is None else 0.0
-    part = size_of_fit(len(data.X), growth)
-    runs, frame = standard(data, context, mean, seed, part=part), frame_of(context)
-    wide = widen(runs.X, columns_of(features, data, context=context, seed=seed), runs.mean, runs.at_runs)
-    noises, known = noise_of(runs, frame, noise)
-    sampling = None if draws == 0 else walk(*runs.X.shape, draws=draws)
-    # Chains of draws carry rounding far: the order of the runs must not enter them.
-    order = torch.as_tensor(canonical_rows(runs.X[:part].numpy(), runs.Y[:part].numpy()))
-    ordered = wide.inputs[order], runs.unseen[:, order], None if known is None else known[:, order]
-    families = []
-    for kernel in kernels:
-        covariance = _on_inputs(kernel.bind(frame), wide, frame, 0.0 if mean is None else mean.slope)
-        problem = fitting.Problem(covariance, noises, *ordered)
-        if growth > 0:
-            key = (kernel, noise, restarts, digest(*ordered, frame.sample, frame.own, noises.prior.mean))
-            found = remembered(key, partial(fitting.fit, problem, restarts=restarts, seed=part))
-        else:
-            found = fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling)
-        with torch.no_grad():
-            families.append(ExactGPs(covariance, noises, found.theta, wide.inputs, runs.targets, known=known))
-    m = frame.m
+    feature = None if mean is None else mean.feature(data, context=context, seed=seed)
+    beside = predictions(features, data, context=context, seed=seed)
+    grows, frame = _grows(growth, draws, [*beside, *([] if feature is None else [feature])]), frame_of(context)
+    part = size_of_fit(len(data.X), growth if grows else 0.0)
+    runs, columns = standard(data, feature, part=part), columns_from(beside, features, data, context=context, part=part)
+    wide = widen(runs.X, columns, runs.mean, runs.at_runs)
+    search = _Search(draws, restarts, noise, None if mean is None else mean.slope, part, grows, seed)
+    families = _families(kernels, runs, wide, frame, search)
     with torch.no_grad():
         return IndependentGPs(
             runs.X,
             runs.Y,
             families=families,
-            shares=torch.full((len(families), m), 1.0 / len(families), dtype=torch.float64),
+            shares=torch.full((len(families), frame.m), 1.0 / len(families), dtype=torch.float64),
             offset=runs.offset,
             scale=runs.scale,
             mean=wide.mean,
             learnt=runs.learnt,
-            correlation=None if correlated else torch.eye(m, dtype=torch.float64),
+            correlation=None if correlated else torch.eye(frame.m, dtype=torch.float64),
             columns=wide.columns,
+            unseen=columns is not None and columns.learnt,
         )
+
+
+def _grows(growth: float, draws: int | None, parts: Sequence[Prediction]) -> bool:
+    """Whether hyperparameters of the first runs serve; not where what stands beside them changes with every run."""
+    if growth <= 0 or draws != 0:
+        return False
+    if any(part.held_out is not None for part in parts):
+        logger.info("mean or features learn from the runs: hyperparameters are found anew whatever 'growth' says")
+        return False
+    return True
+
+
+def _families(kernels: Sequence[Kernel], runs: Standard, wide: Wide, frame: Frame, search: _Search) -> list[ExactGPs]:
+    """The posteriors of all metrics, one for each kernel."""
+    noises, known = noise_of(runs, frame, search.noise)
+    sampling = None if search.draws == 0 else walk(*runs.X.shape, draws=search.draws)
+    # Chains of draws carry rounding far: the order of the runs must not enter them.
+    order = torch.as_tensor(canonical_rows(runs.X[: search.part].numpy(), runs.Y[: search.part].numpy()))
+    # What a mean and features say of the runs is among the inputs.
+    ordered = wide.inputs[order], runs.unseen[:, order], None if known is None else known[:, order]
+    families = []
+    for kernel in kernels:
+        covariance = _on_inputs(kernel.bind(frame), wide, frame, search.slope or 0.0)
+        problem = fitting.Problem(covariance, noises, *ordered)
+        if search.remembered:
+            numbers = digest(*ordered, frame.sample, frame.own, noises.prior.mean, wide.features)
+            key = (kernel, search.noise, search.restarts, search.slope, numbers)
+            found = remembered(key, partial(fitting.fit, problem, restarts=search.restarts, seed=search.part))
+        else:
+            found = fitting.fit(problem, restarts=search.restarts, seed=search.seed, sampling=sampling)
+        with torch.no_grad():
+            families.append(ExactGPs(covariance, noises, found.theta, wide.inputs, runs.targets, known=known))
+    return families
 
 
 def _on_inputs(covariance: Covariance, wide: Wide, frame: Frame, slope: float) -> Covariance:

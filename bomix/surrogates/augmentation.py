@@ -71,6 +71,7 @@ def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, see
         learnt=apart._learnt,
         correlation=apart.correlation,
         columns=apart._columns,
+        unseen=apart._unseen,
     )
 
 

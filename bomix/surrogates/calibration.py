@@ -200,6 +200,14 @@ class Through:
         """``batch x n x d`` weights to ``batch x n x m``."""
         return self._line(self._function(X.double()))
 
+    @property
+    def convex(self) -> tuple[bool, ...] | None:
+        """Which of ``m`` metrics are known to be convex in the weights; None where nothing is known."""
+        flags = getattr(self._function, "convex", None)
+        if flags is None:
+            return None
+        return tuple(flag and slope >= 0.0 for flag, slope in zip(flags, self._line.slope.tolist(), strict=True))
+
 
 class OneSample:
     """A function as the only one of a sample, ``1 x batch x n x m``.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bomix.errors import Fault
+from bomix.surrogates.means import slope_faults
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -175,7 +176,7 @@ class MDEGated:
 
 
 def _faults(slope: float, compress: float | None, folds: int = 2) -> list[Fault]:
-    found = [Fault("slope", f"slope is {slope}; give 0 or more")] if slope < 0 else []
+    found = slope_faults(slope)
     if compress is not None and compress <= 0:
         found.append(Fault("compress", f"compress is {compress}; give more than 0, or null for every token"))
     return found + ([Fault("folds", f"folds is {folds}; give at least 2")] if folds < 2 else [])

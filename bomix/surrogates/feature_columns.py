@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,21 @@ if TYPE_CHECKING:
 
     from bomix.surrogates.context import FitContext
     from bomix.surrogates.features import Features
+    from bomix.surrogates.means import Feature
 
 _SAMPLE = 16
 """Mixtures that set a column's scale where trials cannot."""
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Functions of weights, their columns side by side: ``batch x n x d`` weights to ``batch x n x p``."""
+
+    of: tuple[Callable[[Tensor], Tensor], ...]
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """Predict."""
+        return torch.cat([each(X) for each in self.of], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -27,24 +39,26 @@ class Columns:
     """Columns that a regression sees beside the weights.
 
     Attributes:
-        predict: ``f`` predictions, each maps ``batch x n x d`` weights to ``batch x n x m``.
+        predict: ``f`` predictions side by side, ``batch x n x d`` weights to ``batch x n x f m``.
         chosen: ``p`` positions among their ``f m`` outputs.
         index: ``m x c`` positions among the ``p``: the columns of each metric.
         offset: ``p``, taken away.
         scale: ``p``, divided by.
         training: ``n x p`` of the trials, by fits that have not seen them where a prediction learnt from trials.
+        learnt: Whether one did.
     """
 
-    predict: tuple[Callable[[Tensor], Tensor], ...]
+    predict: SideBySide
     chosen: Tensor
     index: Tensor
     offset: Tensor
     scale: Tensor
     training: Tensor
+    learnt: bool
 
     def __call__(self, X: Tensor) -> Tensor:
         """``batch x n x d`` weights to ``batch x n x p``; differentiable where the predictions are."""
-        return (_side_by_side(self.predict, X)[..., self.chosen] - self.offset) / self.scale
+        return (self.predict(X)[..., self.chosen] - self.offset) / self.scale
 
     @property
     def used(self) -> Tensor:
@@ -64,11 +78,37 @@ def columns_of(features: Features | None, data: SupervisedDataset, *, context: F
     Raises:
         FaultsError: A metric is named that is not there.
     """
+    return columns_from(predictions(features, data, context=context, seed=seed), features, data, context=context)
+
+
+def predictions(features: Features | None, data: SupervisedDataset, *, context: FitContext, seed: int) -> list[Feature]:
+    """What features are made of; arguments and errors as of :func:`columns_of`."""
+    if features is None:
+        return []
+    raise_faults(features.metric_faults(context.metrics))
+    return [mean.feature(data, context=context, seed=seed) for mean in features.of]
+
+
+def columns_from(
+    found: Sequence[Feature],
+    features: Features | None,
+    data: SupervisedDataset,
+    *,
+    context: FitContext,
+    part: int | None = None,
+) -> Columns | None:
+    """Choose and standardise.
+
+    Args:
+        found: The predictions of the features.
+        features: As of :func:`columns_of`.
+        data: As there.
+        context: As there.
+        part: How many trials, the first, columns are standardised by; None for all.
+    """
     if features is None:
         return None
-    raise_faults(features.metric_faults(context.metrics))
-    found = [mean.feature(data, context=context, seed=seed) for mean in features.of]
-    predict, m = tuple(each.predict for each in found), len(context.metrics)
+    predict, m = SideBySide(tuple(each.predict for each in found)), len(context.metrics)
     positions = torch.tensor(features.positions(context.metrics)).reshape(m, -1)
     index = torch.cat([number * m + positions for number in range(len(found))], dim=-1)
     chosen, index = torch.unique(index, return_inverse=True)
@@ -76,13 +116,10 @@ def columns_of(features: Features | None, data: SupervisedDataset, *, context: F
     with torch.no_grad():
         training = [each.predict(X) if each.held_out is None else each.held_out for each in found]
         values = torch.cat(training, dim=-1)[..., chosen]
-        typical = values
+        typical = values[:part]
         if len(X) < 2:
             sample = torch.as_tensor(context.space.sobol(_SAMPLE, seed=0), dtype=torch.float64)
-            typical = _side_by_side(predict, sample)[..., chosen]
+            typical = predict(sample)[..., chosen]
         offset, scale = standardisation(typical)
-    return Columns(predict, chosen, index, offset, scale, (values - offset) / scale)
-
-
-def _side_by_side(predict: tuple[Callable[[Tensor], Tensor], ...], X: Tensor) -> Tensor:
-    return torch.cat([each(X) for each in predict], dim=-1)
+    learnt = any(each.held_out is not None for each in found)
+    return Columns(predict, chosen, index, offset, scale, (values - offset) / scale, learnt)

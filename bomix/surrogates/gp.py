@@ -46,7 +46,8 @@ class GP:
             runs of one mixture where there are any.
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
         growth: Share by which the record grows before the best hyperparameters are found anew: those of the first
-            trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are.
+            trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are,
+            and so are those beside a mean or features that learn from the trials.
         features: Predictions that the processes see beside the weights, standardised: a line and a curve in them are
             added to each kernel.
         experts: Whether experts of single domains are among the examples.
@@ -78,6 +79,8 @@ class GP:
             found.append(Fault("draws", f"draws is {self.draws}; give 0 or more"))
         if not 0.0 <= self.growth <= 1.0:
             found.append(Fault("growth", f"growth is {self.growth:g}; give a share from 0 to 1, 0.1 say"))
+        elif self.growth > 0 and self.draws != 0:
+            found.append(Fault("growth", "spares the search for the best hyperparameters, not draws; set draws to 0"))
         return found
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:

@@ -39,6 +39,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
         columns: ``batch x n x d`` weights to ``batch x n x p`` inputs of families and mean behind the weights; those of
             the training runs, which may be others, are with the families.
+        unseen: Whether those are others: of fits that have not seen the runs.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         learnt: bool = False,
         correlation: Tensor | None = None,
         columns: Callable[[Tensor], Tensor] | None = None,
+        unseen: bool = False,
     ) -> None:
         super().__init__()
         self.train_X, self.train_Y = train_X, train_Y
         self.families, self.shares = tuple(families), shares
         self.offset, self.scale, self._mean, self._learnt = offset, scale, mean, learnt
-        self._columns = columns
+        self._columns, self._unseen = columns, unseen
         if correlation is None:
             predicted, variance = self._held_out()
             corrections = self._corrections(self._train_inputs, train_Y)
@@ -97,7 +99,13 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         return self._in_units(mixed, self._mean_at(inputs))
 
     def fitted(self) -> Tensor | None:
-        """Means ``n x m`` at the training runs in the metrics' own units; None where a run lacks a metric."""
+        """Means ``n x m`` at the training runs in the metrics' own units.
+
+        None where a run lacks a metric, and where features learnt from the runs: those of the training runs are then
+        of fits that have not seen them, and the model says something else of the same mixtures.
+        """
+        if self._unseen:
+            return None
         mixed = torch.zeros(())
         for share, family in zip(self.shares, self.families, strict=True):
             if (part := family.fitted()) is None:
@@ -129,6 +137,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             learnt=self._learnt,
             correlation=self.correlation,
             columns=self._columns,
+            unseen=self._unseen,
         )
 
     def fantasize(  # type: ignore[override]

@@ -27,7 +27,9 @@ class Feature:
     """A prediction of every metric.
 
     Attributes:
-        predict: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units; differentiable.
+        predict: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units; differentiable unless the
+            mean says that it is not, and survives pickling. It may have ``convex``, ``m`` booleans: which metrics are
+            known to be convex in the weights.
         held_out: ``n x m`` predictions of the training runs by a fit that has not seen them, where it learns from
             runs; None where it does not.
     """
@@ -54,14 +56,20 @@ class LawMean:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = [Fault("slope", f"slope is {self.slope}; give 0 or more")] if self.slope < 0 else []
-        return found + ([Fault("starts", f"starts is {self.starts}; give at least 1")] if self.starts < 1 else [])
+        return slope_faults(self.slope) + (
+            [Fault("starts", f"starts is {self.starts}; give at least 1")] if self.starts < 1 else []
+        )
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
         """See :class:`bomix.protocols.Mean`."""
         spec = LawRegression(form=self.form, starts=self.starts, own=self.own)
         model: Any = spec.fit(data, context=context, seed=seed)
         return Feature(model.best, model.residuals.predicted)
+
+
+def slope_faults(slope: float) -> list[Fault]:
+    """What is wrong with the standard deviation of a slope's prior."""
+    return [Fault("slope", f"slope is {slope}; give 0 or more")] if slope < 0 else []
 
 
 class Standardised:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from bomix.surrogates.context import FitContext
 
 
-_EQUAL = 1e-9
-
-
 def by_experts() -> Mean:
     """The mixture of data experts, token by token."""
     from bomix.surrogates.experts import MDE
@@ -66,7 +63,7 @@ class Prediction:
         from bomix.surrogates import calibration
         from bomix.surrogates.determinism import deterministic
         from bomix.surrogates.heldout import HeldOut
-        from bomix.surrogates.residuals import BootstrapModel, covariance_of
+        from bomix.surrogates.residuals import EQUAL, BootstrapModel, covariance_of
 
         X, Y = data.X.double(), data.Y.double()
         with deterministic():
@@ -78,7 +75,7 @@ class Prediction:
             others = calibration.fit_line(found.values, Y, slope=slope, shares=calibration.without_each(X) * heard)
             held = others(found.values)
             residuals = (Y - held)[found.telling > 0]
-            wrong = residuals.abs() > _EQUAL * held[found.telling > 0].abs().clamp_min(1.0)
+            wrong = residuals.abs() > EQUAL * held[found.telling > 0].abs().clamp_min(1.0)
             error = covariance_of(residuals, wrong.any(dim=0), default=self.spread**2)
         function = calibration.Through(found.function, line)
         return BootstrapModel(

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _MIN_FREEDOM = 3
 _LEAST = 1e-12
-_EQUAL = 1e-9
+EQUAL = 1e-9
+"""Share of a value below which a residual is rounding."""
 
 
 class Predictor(Protocol):
@@ -80,7 +81,7 @@ def best_setting(prepared: Prepared, predictions: Tensor) -> Tensor:
         ``m`` indices.
     """
     squares = (torch.as_tensor(prepared.Z) - predictions).square().nansum(dim=1)
-    equal = squares <= squares.amin(dim=0) * (1.0 + _EQUAL) + _EQUAL**2
+    equal = squares <= squares.amin(dim=0) * (1.0 + EQUAL) + EQUAL**2
     return equal.double().argmax(dim=0)
 
 
@@ -264,6 +265,9 @@ class BootstrapModel(SampledModel):
         error: ``m x m`` covariance of what no sample explains.
         centre: Maps weights to the mean of the predictions, ``batch x q x m``.
         held_out: Out-of-fold predictions of the training mixtures.
+
+    Attributes:
+        convex: Which of ``m`` posterior means are known to be convex in the weights; None where nothing is known.
     """
 
     def __init__(
@@ -276,6 +280,7 @@ class BootstrapModel(SampledModel):
     ) -> None:
         super().__init__(predict, error=error, noise=torch.zeros_like(error), centre=centre)
         self._held_out = held_out
+        self.convex: tuple[bool, ...] | None = getattr(centre, "convex", None)
 
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted by a fit to the other folds."""

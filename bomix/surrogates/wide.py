@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from bomix.surrogates.covariances import PROFILES, Covariance, Frame, Prior
+from bomix.surrogates.feature_columns import SideBySide
 from bomix.surrogates.pairwise import scaled_profile
 
 if TYPE_CHECKING:
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
 _RELEVANCE = 1.0
 _BEND = (-1.2, 0.7)
 _VARIANCE = (-2.3, 1.0)
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """Functions of weights, their columns side by side: ``batch x n x d`` weights to ``batch x n x p``."""
-
-    of: tuple[Callable[[Tensor], Tensor], ...]
-
-    def __call__(self, X: Tensor) -> Tensor:
-        """Predict."""
-        return torch.cat([each(X) for each in self.of], dim=-1)
 
 
 @dataclass(frozen=True)

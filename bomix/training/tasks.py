@@ -21,7 +21,7 @@ from bomix.training.readers import read_records
 from bomix.training.sources import Files
 
 # Part of the signature: to be raised when the same files shall give other examples.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class _Fields(NamedTuple):
@@ -44,7 +44,8 @@ class Task:
             ``{answer}`` count as part of the answer, as tokenizers join them to the word that follows.
         shots: Solved examples that stand before each prompt.
         separator: What stands after each of them.
-        support: Files whose first records are the shots; by default those of ``paths``. No shot is ever judged.
+        support: Files whose first records are the shots; by default those of ``paths``. No shot is ever judged: an
+            example of the other ``part`` is never shown either.
         loss: ``whole``: over prompt and right answer as one sequence; ``response``: over the right answer alone.
             Shots are never in it.
         part: ``choose`` and ``judge`` are two halves that share no example, to choose a mixture by one and judge it by
@@ -103,9 +104,12 @@ class Task:
         files = self._files()
         records = self._read(files["paths"])
         supporting = self._read(files["support"]) if "support" in files else records
-        shots = [fields for _, fields in zip(range(self.shots), supporting, strict=False)]
+        others = self._of_other_part(files["paths"])
+        allowed = (fields for fields in supporting if _digest(fields) not in others)
+        shots = [fields for _, fields in zip(range(self.shots), allowed, strict=False)]
         if len(shots) < self.shots:
-            raise DataError(f"{self.shots} shots are asked for and there are {len(shots)} records; add some")
+            which = "" if self.part == "all" else f" that part '{self.part}' may show"
+            raise DataError(f"{self.shots} shots are asked for and there are {len(shots)} records{which}; add some")
         context = "".join("".join(self._written(shot, shot.gold)) + self.separator for shot in shots)
         shown = {_digest(shot) for shot in shots}
         for fields in records:
@@ -129,6 +133,12 @@ class Task:
         if not answer.strip():
             raise DataError(f"{place}: field '{self.answer}' is blank; give the answer, or remove the record")
         return _Fields(question, (answer,), 0)
+
+    def _of_other_part(self, paths: tuple[str, ...]) -> set[bytes]:
+        """Examples that the other part may judge, as far as shots need to know."""
+        if self.part == "all" or not self.shots:
+            return set()
+        return {digest for fields in self._read(paths) if not self._takes(digest := _digest(fields))}
 
     def _takes(self, digest: bytes) -> bool:
         return self.part == "all" or is_held_out(digest, self.choose_share) == (self.part == "choose")

@@ -54,7 +54,7 @@ def fresh(study: Study, mixtures: dict[str, Weights], seeds: int) -> dict[str, n
     for weights, seed in wanted:
         if not _found(study, weights, seed):
             study.enqueue(Candidate(weights, ORIGIN), seed=seed)
-    study.run(trials=1, observer=Printer())
+    study.run(observer=Printer())  # the budget is spent: what is pending is trained, and nothing more
     value = study.problem.value
     return {
         name: np.array([value(_found(study, weights, FRESH + n)[0].result.losses) for n in range(seeds)])
@@ -81,12 +81,14 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=corpora.CACHE)
     args = parser.parse_args()
     study = opened(args.out, args.cache, seed=args.seed, trials=args.trials)
-    best = study.run(observer=Printer())
+    begun = [record.trial.weights for record in study.history.records if record.trial.origin == ORIGIN]
+    # What was recommended before any fresh seed was trained, whenever this is resumed.
+    recommended = begun[0] if begun else study.run(observer=Printer()).weights
     table = Runs(args.table)
     losses = table.losses(table.mixtures).mean(axis=1)
     lowest = table.mixtures[int(losses.argmin())].trial.weights
     uniform = study.problem.anchors()["uniform"]
-    mixtures = {"recommended": best.weights, "lowest of the table": lowest, "uniform": uniform}
+    mixtures = {"recommended": recommended, "lowest of the table": lowest, "uniform": uniform}
     found = fresh(study, mixtures, args.fresh)
     for name, weights in mixtures.items():
         shares = ", ".join(f"{domain} {weight:.3f}" for domain, weight in weights.items())

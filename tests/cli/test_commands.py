@@ -232,7 +232,11 @@ def test_init_writes_a_file_that_is_sound_and_never_over_another(tmp_path: Path)
 
 def test_kinds_lists_what_can_stand_in_a_study_file() -> None:
     listed = call("kinds").output
-    for expected in ("source: files, hf, installed", "strategy: auto, bayesian", "surrogate: auto,"):
+    for expected in (
+        "source: choices, files, hf, installed, questions",
+        "strategy: auto, bayesian",
+        "surrogate: auto,",
+    ):
         assert expected in listed
     assert "paths" in call("kinds", "source").output
     assert isinstance(call("kinds", "sauce").exception, BomixError)

@@ -94,5 +94,5 @@ def test_many_scores_are_shown_without_their_intervals(tmp_path: Path) -> None:
 def test_a_study_without_enough_trials_says_so_and_writes_nothing(tmp_path: Path) -> None:
     refused = call(filled(tmp_path, n=3))
     assert isinstance(refused.exception, StudyError)  # the command line exits with 2 on it
-    assert "3 completed trials" in str(refused.exception)
+    assert "completed trials of 3 mixtures" in str(refused.exception)
     assert not (tmp_path / "correlations.png").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 
 from bomix.errors import FitError
+from bomix.evaluators import averaging
 from bomix.evaluators.averaging import MDEAverage
 from bomix.io import scored_tokens
 from bomix.space import MixtureSpace
@@ -79,6 +81,22 @@ def test_it_is_a_prediction_without_gradients(experts):
     vertex = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
     expected = scored_tokens.read(Path(context.artifacts[0][scored_tokens.ARTIFACT])).sets["loss"].loss
     assert float(model.posterior(vertex).mean) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_mixture_is_run_once_whoever_asks(experts, monkeypatch):
+    _, context = experts
+    runs = []
+    monkeypatch.setattr(averaging, "_loss", lambda model, tokens: runs.append(tokens) or 1.5)
+    X = torch.tensor([[0.3, 0.7], [0.7, 0.3]], dtype=torch.float64)
+    first = MDEAverage().feature(NOTHING, context=context, seed=0).predict
+    first(X)
+    MDEAverage(slope=0.5).feature(NOTHING, context=context, seed=1).predict(X[1:])
+    pickle.loads(pickle.dumps(first))(X[:1])
+    assert len(runs) == 2
+    other = replace(context, experts={"a": 1, "b": 0})
+    MDEAverage().feature(NOTHING, context=other, seed=0).predict(X)
+    assert len(runs) == 4
+    averaging._averaged.cache_clear()  # what was made up is forgotten
 
 
 def test_what_experts_did_not_keep_is_named(experts):

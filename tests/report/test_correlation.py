@@ -134,6 +134,31 @@ def test_only_completed_trials_count_and_experts_where_they_are_wanted():
     assert correlate(given, experts=True).attrs["trials"] == 9
 
 
+@pytest.mark.parametrize("times", [2, 6])
+def test_repeats_of_a_mixture_are_no_further_mixtures(times):
+    values, weights = random(n=12), np.random.default_rng(1).dirichlet(np.ones(3), 12)
+    rows = np.concatenate([np.arange(12), np.repeat([3, 7], times)])
+    problem = Problem(MixtureSpace(["a", "b", "c"]), tuple(Metric(f"m{index}") for index in range(4)), Mean())
+    tables = []
+    for chosen in (np.arange(12), rows):
+        rounding = 1e-12 * np.arange(len(chosen))[:, None]
+        given = dataset(values[chosen]).assign(weights=(("trial", "domain"), weights[chosen] + rounding))
+        tables.append(correlate(given, scores=scores_of(problem, given)))
+    once, repeated = tables
+    for name in ("rho", "lower", "upper", "n"):
+        np.testing.assert_array_equal(repeated[name].values, once[name].values)
+    assert markdown(repeated).startswith(f"{12 + 2 * times} trials of 12 mixtures;")
+
+
+def test_runs_of_one_mixture_count_by_their_mean():
+    values, weights = random(n=8), np.random.default_rng(1).dirichlet(np.ones(3), 8)
+    apart = np.concatenate([values, values[:1] + 0.5])
+    apart[0] -= 0.5  # the mean of both runs is what one run was
+    apart[0, 1], apart[8, 1] = np.nan, values[0, 1]
+    given = dataset(apart).assign(weights=(("trial", "domain"), weights[[*range(8), 0]]))
+    np.testing.assert_allclose(correlate(given)["rho"].values, spearmanr(values).statistic)
+
+
 @pytest.mark.parametrize("n", [0, 1, 3])
 def test_too_few_trials_are_refused(n):
     with pytest.raises(StudyError, match="at least 4"):
@@ -146,7 +171,7 @@ def test_markdown_has_names_as_they_are_and_the_closest_metric_first():
     problem = Problem(MixtureSpace(["a", "b"]), tuple(Metric(name) for name in ("a|b", "web", "maths")), Mean(("web",)))
     text = markdown(correlate(given, scores=scores_of(problem, given)))
     lines = text.split("\n")
-    assert lines[2] == "| metric | objective | trials |"
+    assert lines[2] == "| metric | objective | mixtures |"
     assert lines[4].startswith("| web | 1.00 [")
     assert "a\\|b" in text
 

@@ -19,9 +19,12 @@ from bomix.problem import Metric, Problem
 from bomix.robust_objective import Excess, Worst
 from bomix.space import MixtureSpace
 from bomix.strategies import branching, slopes
-from bomix.strategies.mde import MDE
+from bomix.strategies.mde import MDE, _objective
 from bomix.strategies.posterior import predict
+from bomix.strategies.recommendation import recommend
 from bomix.strategies.regression import APART
+from bomix.surrogates.encoding import fit_context, to_dataset
+from bomix.surrogates.experts import MDE as PerToken
 from bomix.surrogates.experts import MDEGated
 from bomix.surrogates.means import Feature
 from bomix.trial import EXPERT, Record, Result, Trial
@@ -251,6 +254,42 @@ def test_experts_in_a_study_lead_to_the_mixture_that_is_known(tmp_path):
     assert candidate.weights["bent"] == pytest.approx((0.62 - 0.5) / (0.9 - 0.5), abs=1e-3)  # stored in small floats
 
 
+@pytest.mark.parametrize(
+    ("d", "tokens", "bounds"),
+    [
+        (3, 200, {}),
+        (2, 20000, {}),
+        (5, 200, {"upper": {"d00": 0.1, "d03": 0.2}, "lower": {"d01": 0.15}}),
+        (8, 100, {"at_least": {f"d{index:02d}": 0.2 for index in range(8)}}),
+    ],
+    ids=["few", "many tokens", "bounds", "zero or at least"],
+)
+def test_recommended_is_the_minimum_that_is_sure(tmp_path, monkeypatch, d, tokens, bounds):
+    monkeypatch.setenv("BOMIX_CACHE", str(tmp_path / "cache"))
+    tables = random_tables(d, tokens=tokens, metrics=1, seed=10)
+    _, history = scored(tables, tmp_path)
+    problem, _ = study(tables, **bounds)
+    exact, _ = _objective(PerToken(compress=None), problem, *encoded(problem, history), 0)
+    least = branching.lowest(exact, problem.space)
+    assert least.gap < 1e-7
+    found = recommend(problem, history, MDE().surrogate, seed=0).weights
+    problem.space.check(found, tolerance=1e-9)
+    assert float(exact(torch.as_tensor(problem.space.to_array(found)[None]))) <= least.value + 1e-6
+
+
+def test_what_is_said_to_be_sure_is_said_of_the_mixture_that_is_proposed(caplog):
+    tables = random_tables(4, seed=2)
+    problem, history = study(tables)
+    with caplog.at_level(logging.INFO, "bomix"):
+        asked = MDE(mean=Fake(tables, compress=5)).ask(problem, history, 3, seed=0)
+    said = [record.args for record in caplog.records if "lower by more than" in record.msg]
+    least = value(tables, by_em(tables))
+    for candidate, (told, gap) in zip(asked, said, strict=True):
+        assert told == pytest.approx(value(tables, candidate.weights), abs=1e-9)
+        assert told - least == pytest.approx(gap, abs=1e-8)
+    assert [gap > 1e-6 for _, gap in said] == [False, True, True]
+
+
 def test_sequence_models_are_mixed_by_what_they_make_of_sequences(tmp_path):
     tables = random_tables(3, tokens=200, metrics=1, seed=4)
     problem, history = scored(tables, tmp_path)
@@ -295,6 +334,11 @@ def scored(tables, folder):
         write(where, sets, tokenizer="any")
         records.append(replace(record, outcome=replace(record.outcome, artifacts={ARTIFACT: str(where)})))
     return problem, History(tuple(records))
+
+
+def encoded(problem, history):
+    """A record as it is fitted to."""
+    return to_dataset(problem, history), fit_context(problem, history)
 
 
 def objective(tables, problem, compress=None):

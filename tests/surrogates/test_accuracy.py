@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bomix.surrogates.accuracy import AccuracyFromLoss
 from bomix.surrogates.context import FitContext
 from bomix.surrogates.gp import GP
 from bomix.surrogates.means import Feature, LawMean
+from bomix.surrogates.prediction import Prediction
 
 DOMAINS = ("books", "code", "web")
 METRICS = ("t", "t_accuracy", "v")
@@ -42,11 +44,11 @@ class Known:
     off: float = 0.0
     slope: float = 0.1
 
-    def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        def predict(X: torch.Tensor) -> torch.Tensor:
-            return torch.stack([loss_at(X) + self.off, torch.zeros_like(X[..., 0]), 7.0 - X[..., 1]], dim=-1)
+    def predict(self, X: torch.Tensor) -> torch.Tensor:
+        return torch.stack([loss_at(X) + self.off, torch.zeros_like(X[..., 0]), 7.0 - X[..., 1]], dim=-1)
 
-        return Feature(predict)
+    def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
+        return Feature(self.predict)
 
 
 def runs(n: int, *, noise: float = 0.0, seed: int = 0) -> tuple[SupervisedDataset, FitContext]:
@@ -157,6 +159,16 @@ def test_a_process_is_corrected_from_it() -> None:
     spec = GP(mean=AccuracyFromLoss(of=Known(), floor={"t_accuracy": FLOOR}), restarts=1, draws=0)
     mean = spec.fit(data, context=context, seed=0).posterior(NEW.unsqueeze(-2)).mean.squeeze(-2)
     assert (mean[:, 1] - accuracy_at(NEW)).abs().mean() < 0.02
+
+
+def test_what_stands_on_it_survives_pickling() -> None:
+    data, context = runs(12, noise=0.005)
+    mean = AccuracyFromLoss(of=Known())
+    X = NEW.unsqueeze(-2)
+    for spec in (GP(mean=mean, restarts=1, draws=0), Prediction(mean)):
+        model = spec.fit(data, context=context, seed=0)
+        again = pickle.loads(pickle.dumps(model))
+        assert torch.equal(again.posterior(X).mean, model.posterior(X).mean)
 
 
 @pytest.mark.parametrize(

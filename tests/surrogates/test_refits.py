@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,9 @@ from botorch.utils.datasets import SupervisedDataset
 from bomix.space import MixtureSpace
 from bomix.surrogates import refits
 from bomix.surrogates.context import FitContext
-from bomix.surrogates.gp import GP
+from bomix.surrogates.features import Features
+from bomix.surrogates.gp import GP, MIXED_KERNELS
+from bomix.surrogates.means import Feature
 
 D, M = 3, 2
 NAMES = tuple(f"d{i}" for i in range(D))
@@ -26,8 +29,9 @@ def data(n: int, *, seed: int = 0) -> SupervisedDataset:
     return SupervisedDataset(X, Y, feature_names=list(NAMES), outcome_names=["a", "b"])
 
 
-def thetas(n: int, growth: float, **changes: int) -> list[torch.Tensor]:
-    model = GP(draws=0, restarts=1, growth=growth).fit(data(n, **changes), context=CONTEXT, seed=n)
+def thetas(n: int, growth: float, *, runs: int = 0, **beside: object) -> list[torch.Tensor]:
+    spec = GP(kernels=MIXED_KERNELS[:1], draws=0, restarts=1, growth=growth, **beside)
+    model = spec.fit(data(n, seed=runs), context=CONTEXT, seed=n)
     return [family.theta for family in model.families]  # type: ignore[attr-defined]
 
 
@@ -60,16 +64,68 @@ def test_memory_changes_no_bit():
 
 
 def test_other_trials_are_other_hyperparameters():
-    first, other = thetas(14, 0.25), thetas(14, 0.25, seed=1)
+    first, other = thetas(14, 0.25), thetas(14, 0.25, runs=1)
     assert not torch.equal(first[0], other[0])
 
 
-def test_draws_are_of_all_trials():
-    spec = GP(draws=2, growth=0.5)
-    plain = GP(draws=2).fit(data(11), context=CONTEXT, seed=3)
-    grown = spec.fit(data(11), context=CONTEXT, seed=3)
-    at = data(5, seed=9).X
-    assert torch.equal(plain.posterior(at).mean, grown.posterior(at).mean)
+@dataclass(frozen=True)
+class Told:
+    """What a mean says of the metrics; ``learnt`` or not."""
+
+    b: float = 1.0
+    slope: float = 0.1
+    learnt: bool = False
+
+    def predict(self, X):
+        return self.b * torch.stack([torch.exp(-2 * X[..., 0]), X[..., 1]], dim=-1)
+
+    def feature(self, data, *, context, seed):
+        return Feature(self.predict, 0.9 * self.predict(data.X) if self.learnt else None)
+
+
+BESIDE = {
+    "mean": {"mean": Told()},
+    "other mean": {"mean": Told(b=-1.0)},
+    "other slope": {"mean": Told(slope=0.5)},
+    "features": {"features": Features((Told(),))},
+    "both": {"mean": Told(), "features": Features((Told(b=-1.0),), use="all")},
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE.keys())
+def test_beside_what_does_not_learn_hyperparameters_stay_between_sizes(beside):
+    for changes in ({}, *BESIDE.values()):  # what is remembered for another is not taken
+        thetas(13, 0.25, **changes)
+    remembered = thetas(13, 0.25, **beside)[0]
+    assert torch.equal(thetas(14, 0.25, **beside)[0], remembered)
+    refits._FOUND.clear()
+    assert torch.equal(thetas(14, 0.25, **beside)[0], remembered)
+
+
+@pytest.mark.parametrize("beside", [{"mean": Told(learnt=True)}, {"features": Features((Told(), Told(learnt=True)))}])
+def test_beside_what_learns_hyperparameters_are_found_anew(beside):
+    for n in (13, 14):
+        assert torch.equal(thetas(n, 0.25, **beside)[0], thetas(n, 0.0, **beside)[0])
+
+
+@pytest.mark.parametrize("draws", [None, 2])
+def test_draws_are_of_all_trials(draws):
+    assert [fault.where for fault in GP(draws=draws, growth=0.5).faults()] == ["growth"]
+    assert not GP(draws=0, growth=0.5).faults()
+    assert not GP(draws=draws).faults()
+
+
+def test_means_at_the_runs_are_unknown_where_features_have_not_seen_them():
+    runs = data(12)
+    unseen, seen = (
+        GP(draws=0, restarts=1, features=Features((Told(learnt=learnt),))).fit(runs, context=CONTEXT, seed=0)
+        for learnt in (True, False)
+    )
+    assert unseen.fitted() is None
+    assert unseen.condition_on_observations(runs.X[:1], runs.Y[:1]).fitted() is None
+    torch.testing.assert_close(seen.fitted(), seen.posterior(runs.X.unsqueeze(-2)).mean.squeeze(-2))
+    learnt = GP(draws=0, restarts=1, mean=Told(learnt=True)).fit(runs, context=CONTEXT, seed=0)
+    torch.testing.assert_close(learnt.fitted(), learnt.posterior(runs.X.unsqueeze(-2)).mean.squeeze(-2))
 
 
 @pytest.mark.parametrize("growth", [-0.1, 1.5])

@@ -330,6 +330,28 @@ def test_halves_are_disjoint_and_stable(root: Path, tmp_path: Path) -> None:
     assert len(few) < 80
 
 
+@pytest.mark.parametrize("support", [(), ("many.jsonl",), ("few.jsonl", "many.jsonl")])
+def test_what_one_half_shows_the_other_never_judges(tmp_path: Path, support: tuple[str, ...]) -> None:
+    write(tmp_path / "many.jsonl", questions(60))
+    write(tmp_path / "few.jsonl", questions(62)[60:])
+
+    def of(part: Any, shots: int) -> tuple[str, set[str]]:
+        task = Questions(("many.jsonl",), part=part, shots=shots, support=support * bool(shots), root=str(tmp_path))
+        examples = list(task.examples())
+        return examples[0].context, {each.question for each in examples}
+
+    for part, other in (("choose", "judge"), ("judge", "choose")):
+        for shots in (1, 7):
+            shown, own = of(part, shots)
+            assert shown.count("Question: ") == shots
+            for number in (0, 3):
+                assert not [question for question in own | of(other, number)[1] if question in shown]
+        if "few.jsonl" in support:  # what neither half judges both may show
+            assert questions(62)[60]["prompt"] in shown
+    with pytest.raises(DataError, match="that part 'choose' may show"):
+        list(Questions(("many.jsonl",), part="choose", shots=59, root=str(tmp_path)).examples())
+
+
 def test_repeats_and_what_is_trained_on_are_dropped_and_counted(root: Path, tmp_path: Path) -> None:
     records = questions()
     write(tmp_path / "q.jsonl", [*records, *records[:3]])
