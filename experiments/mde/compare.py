@@ -5,8 +5,9 @@
     python experiments/mde/compare.py figure --study FOLDER        # writes spearman.png
 
 `run` fits what results.jsonl lacks. A split deals the mixtures out at random: the last 20 are judged, and every method
-learns from the same first ones, the experts always there (as examples, too, where a surrogate takes them as such). Judged are the rank correlation and the mean square error on
-each loss, on the mean over the sets of the domains (sp), over those outside (et), and over all (sp+et).
+learns from the same first ones, the experts always there (as examples, too, where a surrogate takes them as such).
+Judged are the rank correlation and the mean square error on each loss, on the mean over the sets of the domains (sp),
+over those outside (et), and over all (sp+et).
 """
 
 from __future__ import annotations
