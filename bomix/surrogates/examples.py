@@ -46,7 +46,7 @@ class Examples(NamedTuple):
 
 
 def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> Examples:
-    """Leave out the experts, where they are not wanted; a metric that experts alone have is still learnt from them.
+    """Leave out the experts, where they are not wanted; a metric is learnt from them until as many others have it.
 
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
@@ -55,7 +55,8 @@ def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> 
     """
     every = torch.ones(len(data.X), dtype=torch.bool)
     expert = torch.tensor(context.expert_rows, dtype=torch.bool) if context.trials else ~every
-    elsewhere = (~data.Y[~expert].isnan()).any(dim=0)
+    there = ~data.Y.isnan()
+    elsewhere = there[~expert].sum(dim=0) >= there[expert].sum(dim=0).clamp_min(1)
     if experts or not expert.any() or not elsewhere.any():
         return Examples(data, context, data.X, every)
     Y = data.Y.masked_fill(expert.unsqueeze(-1) & elsewhere, torch.nan)
