@@ -14,7 +14,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from bomix import protocols, registry
@@ -135,25 +135,29 @@ def _plain_field(hint: Any, value: Any) -> Any:
     return plain(value)
 
 
-def nested_faults(part: Any, where: str = "") -> list[Fault]:
-    """The faults of all specs in the fields of a spec that no study file made; not its own."""
-    if isinstance(part, type):
-        return [Fault(where, f"{part.__name__} is a class; give one of its objects, {part.__name__}()")]
-    if isinstance(part, Mapping):
-        named = list(part.items())
-    elif isinstance(part, (tuple, list)):
-        named = [(str(index), value) for index, value in enumerate(part)]
-    elif dataclasses.is_dataclass(part):
-        named = [(field.name, getattr(part, field.name)) for field in dataclasses.fields(part)]
+def parts(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """A value and all that stands in its fields, at any depth, each with its path in a study file."""
+    yield where, value
+    if isinstance(value, Mapping):
+        inner = [(child(where, str(name)), item) for name, item in value.items()]
+    elif isinstance(value, (tuple, list)):
+        inner = [(f"{where}[{position}]", item) for position, item in enumerate(value)]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inner = [(child(where, field.name), getattr(value, field.name)) for field in dataclasses.fields(value)]
     else:
-        return []
+        return
+    for at, item in inner:
+        yield from parts(item, at)
+
+
+def nested_faults(spec: Any) -> list[Fault]:
+    """The faults of all specs in the fields of a spec that no study file made; not its own."""
     found = []
-    for name, value in named:
-        at = child(where, str(name))
-        own = None if isinstance(value, type) else getattr(value, "faults", None)
-        if own is not None and dataclasses.is_dataclass(value):
+    for at, value in parts(spec):
+        if isinstance(value, type):
+            found.append(Fault(at, f"{value.__name__} is a class; give one of its objects, {value.__name__}()"))
+        elif at and dataclasses.is_dataclass(value) and (own := getattr(value, "faults", None)) is not None:
             found += [Fault(child(at, fault.where) if fault.where else at, fault.what) for fault in own()]
-        found += nested_faults(value, at)
     return found
 
 

@@ -5,11 +5,10 @@ They come before all other trials where anything in the strategy needs them, or 
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bomix import config
 from bomix.errors import DataError, Fault
 from bomix.io import scored_tokens
 from bomix.io.scored_tokens import ARTIFACT
@@ -28,17 +27,8 @@ def need_experts(part: Any) -> bool:
 
 def declares(part: Any, what: str) -> bool:
     """Whether a spec, or any spec in its fields, has an attribute ``what`` that is true."""
-    if isinstance(part, type):
-        return False
-    if getattr(part, what, False):
-        return True
-    if isinstance(part, Mapping):
-        return any(declares(value, what) for value in part.values())
-    if isinstance(part, (tuple, list)):
-        return any(declares(value, what) for value in part)
-    if dataclasses.is_dataclass(part):
-        return any(declares(getattr(part, field.name), what) for field in dataclasses.fields(part))
-    return False
+    values = (value for _, value in config.parts(part) if not isinstance(value, type))
+    return any(getattr(value, what, False) for value in values)
 
 
 def wanted(spec: StudySpec) -> bool:
@@ -64,7 +54,6 @@ def next_expert(problem: Problem, history: History, *, apart: bool) -> Candidate
         problem: The domains; their bounds do not count.
         history: What was tried.
         apart: Whether experts are of another scale than the trials, so that nothing is learnt from their losses.
-
     """
     names = missing(problem, history)
     return Candidate(vertex(problem, names[0]), OTHER_EXPERT if apart else EXPERT) if names else None
@@ -87,7 +76,7 @@ def result_faults(trial: Trial, result: Result, problem: Problem, history: Histo
         return [Fault(where, f"{what} (see bomix.io.scored_tokens)")]
     try:
         found = scored_tokens.read(Path(result.artifacts[ARTIFACT]))
-        others = [(domain, _artifact(history, number)) for domain, number in history.experts.items()]
+        others = [(domain, _index(history, number)) for domain, number in history.experts.items()]
     except DataError as error:
         return [Fault(where, str(error))]
     if lacking := [name for name in problem.metric_names if name not in found.sets]:
@@ -95,16 +84,17 @@ def result_faults(trial: Trial, result: Result, problem: Problem, history: Histo
     for domain, other in others:
         if other.tokenizer != found.tokenizer:
             return [Fault(where, f"{found.folder} is of another tokenizer than the expert of '{domain}'; use the same")]
-        unlike = [name for name in problem.metric_names if other.sets[name].tokens != found.sets[name].tokens]
+        unlike = [name for name in problem.metric_names if other.entries[name]["tokens"] != found.sets[name].tokens]
         if unlike:
             what = f"{found.folder} scores other tokens of {', '.join(unlike)} than the expert of '{domain}'"
             return [Fault(where, f"{what}; score the same validation sets")]
     return []
 
 
-def _artifact(history: History, number: int) -> scored_tokens.Artifact:
+def _index(history: History, number: int) -> scored_tokens.Index:
+    """What an expert that is there holds; its arrays were looked at when it was told."""
     record = next(record for record in history.records if record.trial.id == number)
-    return scored_tokens.read(Path(record.result.artifacts[ARTIFACT]))
+    return scored_tokens.read_index(Path(record.result.artifacts[ARTIFACT]))
 
 
 def vertex(problem: Problem, name: str) -> dict[str, float]:

@@ -53,12 +53,8 @@ def drive(
         if isinstance(study.store, FolderStore):
             study.store.sweep()
         # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
-        origins = EXPERTS if experts_only else None
-        pending = [
-            record.trial
-            for record in study.history.pending
-            if record.trial.origin != CONFIRM and (origins is None or record.trial.origin in origins)
-        ]
+        interrupted = [record.trial for record in study.history.pending if record.trial.origin != CONFIRM]
+        pending = [trial for trial in interrupted if not experts_only or trial.origin in EXPERTS]
         queue = _Queue(study, list(pending), observer, experts_only=experts_only)
         try:
             observer.began(study, pending)

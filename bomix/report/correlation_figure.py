@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bomix.report.correlation import LOSS, ranked, sentence
-from bomix.report.validation import wrapped
+from bomix.report.validation import wrapped, written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,15 +42,7 @@ def render(table: xr.Dataset, *, file_format: str = "png") -> bytes:
     Returns:
         The content of the file; the same table gives the same bytes.
     """
-    import matplotlib
-    from matplotlib import style
-
-    stamp = {"png": {"Software": "bomix"}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[file_format]
-    with style.context("default"), matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        content = io.BytesIO()
-        figure(table).savefig(content, format=file_format, dpi=160, metadata=stamp)
-    return content.getvalue()
+    return written(lambda: figure(table), _STYLE, file_format)
 
 
 def figure(table: xr.Dataset) -> Figure:

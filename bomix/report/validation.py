@@ -6,6 +6,7 @@ import io
 import math
 import re
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,15 +57,26 @@ def render(validation: xr.Dataset, *, file_format: str = "png") -> bytes:
     Returns:
         The content of the file; the same validation gives the same bytes.
     """
+    return written(lambda: figure(validation), _STYLE, file_format)
+
+
+def written(draw: Callable[[], Figure], settings: Any, file_format: str) -> bytes:
+    """A figure as the content of a file, without the time or the machine in it.
+
+    Args:
+        draw: Makes the figure.
+        settings: Matplotlib's, on top of its own defaults.
+        file_format: One of :data:`FORMATS`.
+    """
     import matplotlib
     from matplotlib import style
 
     stamp = {"png": {"Software": "bomix"}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[file_format]
-    with style.context("default"), matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    with style.context("default"), matplotlib.rc_context(settings), warnings.catch_warnings():
         # A glyph that the font lacks, of a metric's name, is drawn as a box: no news for who runs a command.
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         content = io.BytesIO()
-        figure(validation).savefig(content, format=file_format, dpi=160, metadata=stamp)
+        draw().savefig(content, format=file_format, dpi=160, metadata=stamp)
     return content.getvalue()
 
 

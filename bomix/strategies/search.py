@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix import config
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.laws.own import own_faults
 from bomix.strategies.acquisition import objective_faults
@@ -122,20 +122,12 @@ def design_faults(design: Strategy, problem: Problem) -> list[Fault]:
 
 def surrogate_faults(surrogate: Surrogate | None, problem: Problem) -> list[Fault]:
     """Names in a surrogate, or in any part of it, that the study does not have."""
-    return _named_faults("surrogate", surrogate, problem)
-
-
-def _named_faults(where: str, part: Any, problem: Problem) -> list[Fault]:
-    if isinstance(part, tuple):
-        return [fault for i, each in enumerate(part) for fault in _named_faults(f"{where}[{i}]", each, problem)]
-    if not dataclasses.is_dataclass(part) or isinstance(part, type):
-        return []
-    faults = own_faults(getattr(part, "own", None), problem.space.domains, problem.metric_names)
-    if (of_metrics := getattr(part, "metric_faults", None)) is not None:
-        faults += of_metrics(problem.metric_names)
-    found = [Fault(f"{where}.{fault.where}", fault.what) for fault in faults]
-    for field in dataclasses.fields(part):
-        found += _named_faults(f"{where}.{field.name}", getattr(part, field.name), problem)
+    found = []
+    for where, part in config.parts(surrogate, "surrogate"):
+        faults = own_faults(getattr(part, "own", None), problem.space.domains, problem.metric_names)
+        if (of_metrics := getattr(part, "metric_faults", None)) is not None:
+            faults += of_metrics(problem.metric_names)
+        found += [Fault(f"{where}.{fault.where}", fault.what) for fault in faults]
     return found
 
 
