@@ -79,7 +79,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "kernel": {
         "stationary": "bomix.surrogates.kernels:Stationary",
         "effective_weight": "bomix.surrogates.kernels:EffectiveWeight",
+        "own": "bomix.surrogates.kernels:Own",
         "linear": "bomix.surrogates.kernels:Linear",
+        "sparse_linear": "bomix.surrogates.kernels:SparseLinear",
         "additive": "bomix.surrogates.kernels:Additive",
         "isotropic": "bomix.surrogates.kernels:Isotropic",
         "geometric": "bomix.surrogates.kernels:Geometric",

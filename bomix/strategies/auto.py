@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bomix.protocols import Acquisition, Strategy, Surrogate
 from bomix.strategies.acquisition import LogEI
 from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.decision import MANY
 from bomix.strategies.design import Sobol
 from bomix.strategies.search import need_faults
 from bomix.strategies.turbo import Turbo
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.trial import Candidate
 
-MANY = 64
-"""Domains above which the search keeps to a trust region."""
 SEVERAL = 16
 """Metrics from which on asks take the best hyperparameters: what one metric's are wrong by, the others make up for."""
 GROWTH = 0.1

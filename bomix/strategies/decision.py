@@ -1,7 +1,8 @@
 """Which mixture is recommended.
 
-The minimiser of the posterior mean over the whole space is recommended, never the luckiest trial. Two mixtures come
-before it: the best trial, where no mixture of the space is expected to be better; and the mixture that the present
+The minimiser of the posterior mean over the whole space is recommended, never the luckiest trial; beyond
+:data:`MANY` domains, over the part in which no weight exceeds the largest tried: what no trial has told a model there
+is far more than what they have. Two mixtures come before it: the best trial, where no mixture of the space is expected to be better; and the mixture that the present
 round of confirmations is about, as long as the 95 % interval of what the minimiser gains over it is not all above
 zero. Any new run moves the minimiser a little, and what was confirmed is worth more.
 """
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.protocols import Surrogate
+    from bomix.space import MixtureSpace
     from bomix.trial import Weights
 
 Source = Literal["space", "trials", "confirmed"]
 
+MANY = 64
+"""Domains above which the search, and what is recommended, keep to where the trials are."""
 SAME_IN_PRACTICE = 0.01
 """A mixture that was found again on another machine is the same where no weight differs by more."""
 
@@ -131,9 +135,10 @@ def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
     """The ``d`` weights with the lowest posterior mean of the objective."""
     from bomix.strategies.candidates import Search, optimize
 
+    space = belief.problem.space
     found = optimize(
         posterior_mean(belief.model, belief.aggregate),
-        belief.problem.space,
+        space if space.dimension <= MANY else _explored(space, belief.data.X.numpy()),
         seed=seed,
         near=belief.ranked(),
         search=Search(raw=512, starts=12, iterations=100, polished=3),
@@ -141,6 +146,16 @@ def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
     )
     candidates = [found, *_by_parts(belief)]
     return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
+
+
+def _explored(space: MixtureSpace, tried: Array) -> MixtureSpace:
+    """The part of a space in which no weight exceeds the largest of ``n x d`` tried ones."""
+    names = space.domains
+    upper = np.clip(tried.max(axis=0), space.lower_array, space.upper_array)
+    if upper.sum() < 1.0:
+        return space
+    bounds = (space.lower_array, upper, space.at_least)
+    return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
 
 
 def _by_parts(belief: Belief) -> list[Array]:

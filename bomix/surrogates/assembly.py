@@ -11,6 +11,7 @@ import torch
 
 from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
+from bomix.surrogates import pooling as pooled
 from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
 from bomix.surrogates.feature_columns import columns_from, predictions
@@ -102,6 +103,7 @@ class _Search(NamedTuple):
         restarts: As there.
         noise: As there.
         slope: Standard deviation of the prior of the mean's coefficient; None without a mean.
+        pooling: As there.
         part: For how many runs, the first.
         remembered: Whether the process remembers them; see :mod:`bomix.surrogates.refits`.
         seed: Of starts and draws.
@@ -111,6 +113,7 @@ class _Search(NamedTuple):
     restarts: int
     noise: str
     slope: float | None
+    pooling: float | None
     part: int
     remembered: bool
     seed: int
@@ -128,6 +131,7 @@ def fit_independent(
     correlated: bool,
     seed: int,
     growth: float = 0.0,
+    pooling: float | None = None,
     features: Features | None = None,
 ) -> IndependentGPs:
     """Fit every metric under every kernel.
@@ -143,6 +147,7 @@ def fit_independent(
         correlated: As there.
         seed: Of starts and draws.
         growth: As there.
+        pooling: As there.
         features: As there.
     """
     feature = None if mean is None else mean.feature(data, context=context, seed=seed)
@@ -151,7 +156,7 @@ def fit_independent(
     part = size_of_fit(len(data.X), growth if grows else 0.0)
     runs, columns = standard(data, feature, part=part), columns_from(beside, features, data, context=context, part=part)
     wide = widen(runs.X, columns, runs.mean, runs.at_runs)
-    search = _Search(draws, restarts, noise, None if mean is None else mean.slope, part, grows, seed)
+    search = _Search(draws, restarts, noise, None if mean is None else mean.slope, pooling, part, grows, seed)
     families = _families(kernels, runs, wide, frame, search)
     with torch.no_grad():
         return IndependentGPs(
@@ -193,13 +198,19 @@ def _families(kernels: Sequence[Kernel], runs: Standard, wide: Wide, frame: Fram
         problem = fitting.Problem(covariance, noises, *ordered)
         if search.remembered:
             numbers = digest(*ordered, frame.sample, frame.own, noises.prior.mean, wide.features)
-            key = (kernel, search.noise, search.restarts, search.slope, numbers)
-            found = remembered(key, partial(fitting.fit, problem, restarts=search.restarts, seed=search.part))
+            key = (kernel, search.noise, search.restarts, search.slope, search.pooling, numbers)
+            found = remembered(key, partial(_found, problem, search, search.part, None))
         else:
-            found = fitting.fit(problem, restarts=search.restarts, seed=search.seed, sampling=sampling)
+            found = _found(problem, search, search.seed, sampling)
         with torch.no_grad():
             families.append(ExactGPs(covariance, noises, found.theta, wide.inputs, runs.targets, known=known))
     return families
+
+
+def _found(problem: fitting.Problem, search: _Search, seed: int, sampling: fitting.Sampling | None) -> fitting.Found:
+    if search.pooling is None:
+        return fitting.fit(problem, restarts=search.restarts, seed=seed, sampling=sampling)
+    return pooled.fit(problem, spread=search.pooling, seed=seed, sampling=sampling)
 
 
 def _on_inputs(covariance: Covariance, wide: Wide, frame: Frame, slope: float) -> Covariance:

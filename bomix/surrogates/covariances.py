@@ -3,6 +3,9 @@
 A covariance takes ``theta``, ``b x p`` hyperparameters on the scale where their prior is Gaussian (logarithms of what
 must be positive), and mixtures ``batch x 1 x n x d``, and gives ``batch x b x n x n'``. Nothing is stored but what
 the space and the metrics fix. The ``b`` processes are metrics, restarts or posterior samples, whatever is needed.
+
+References:
+    [Tipping2001] Sparse Bayesian learning and the relevance vector machine.
 """
 
 from __future__ import annotations
@@ -54,23 +57,39 @@ class Prior(NamedTuple):
         mean: ``m x p``.
         sd: ``m x p``.
         start: ``m x p``.
+        alike: ``m x p`` numbers; those of one number say the same of their metrics, and are one where metrics share
+            them: see :mod:`bomix.surrogates.pooling`. Those of -1 are never shared, and at ``start`` meanwhile.
     """
 
     mean: Tensor
     sd: Tensor
     start: Tensor
+    alike: Tensor
 
     @classmethod
     def of(cls, m: int, count: int, mean: float, sd: float, start: float | None = None) -> Prior:
         """The same prior for ``count`` hyperparameters of each metric."""
         at = mean if start is None else start
         rows = [torch.full((m, count), value, dtype=torch.float64) for value in (mean, sd, at)]
-        return cls(*rows)
+        return cls(*rows, torch.arange(count).expand(m, count).clone())
+
+    @classmethod
+    def of_domains(cls, frame: Frame, mean: float, sd: float, start: float | None = None) -> Prior:
+        """The same prior for a hyperparameter of each domain; a metric's own domain is another matter than the rest."""
+        prior = cls.of(frame.m, frame.d, mean, sd, start)
+        has = frame.own >= 0
+        prior.alike[has, frame.own[has]] = frame.d
+        return prior
 
     @classmethod
     def joined(cls, priors: Sequence[Prior]) -> Prior:
         """Hyperparameters side by side."""
-        return cls(*(torch.cat(parts, dim=-1) for parts in zip(*priors, strict=True)))
+        kinds, used = [], 0
+        for prior in priors:
+            kinds.append(torch.where(prior.alike < 0, -1, prior.alike + used))
+            used += int(prior.alike.max()) + 1 if prior.alike.numel() else 0
+        mean, sd, start = (torch.cat(parts, dim=-1) for parts in list(zip(*priors, strict=True))[:3])
+        return cls(mean, sd, start, torch.cat(kinds, dim=-1))
 
 
 class Covariance(ABC):
@@ -132,7 +151,7 @@ class Stationary(Covariance):
     def __init__(self, profile: Profile, encoding: Encoding, frame: Frame, ratio: float, spread: float) -> None:
         self._profile, self._encoding = profile, encoding
         reach = distance(encoding.transform(frame.sample))
-        self.prior = Prior.of(frame.m, frame.d, math.log(ratio * reach), spread, math.log(reach))
+        self.prior = Prior.of_domains(frame, math.log(ratio * reach), spread, math.log(reach))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """See :class:`Covariance`."""
@@ -175,9 +194,8 @@ class EffectiveWeight(Covariance):
     """
 
     def __init__(self, frame: Frame, share: float, spread: float) -> None:
-        m, d = frame.m, frame.d
-        shares = Prior.of(m, d, math.log(share), spread)
-        has = frame.own >= 0
+        m, has = frame.m, frame.own >= 0
+        shares = Prior.of_domains(frame, math.log(share), spread)
         rows, columns = torch.arange(m)[has], frame.own[has]
         shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
         self.prior = Prior.joined([shares, Prior.of(m, 1, _OFFSET[0], _OFFSET[1]), Prior.of(m, 1, 1.0, 0.7)])
@@ -207,6 +225,46 @@ class EffectiveWeight(Covariance):
         return (counted + theta[:, -2:-1].exp()).log()
 
 
+class Own(Covariance):
+    """A smooth function of the metric's own weight alone, ``k(w, v) = rho((u(w) - u(v))^2 / l^2)``.
+
+    ``u = ln(w_own + e)``, zero for a metric without a domain of its own. Hyperparameters: ``ln l`` and ``ln e``.
+
+    Args:
+        profile: ``rho``.
+        frame: The space and the metrics.
+        lengthscale: Median of ``l``, in units of ``u``.
+        spread: Standard deviation of its logarithm.
+    """
+
+    def __init__(self, profile: Profile, frame: Frame, lengthscale: float, spread: float) -> None:
+        self._profile, self._own = profile, frame.own
+        prior = Prior.of(frame.m, 1, math.log(lengthscale), spread)
+        self.prior = Prior.joined([prior, Prior.of(frame.m, 1, *_OFFSET)])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        own = self._of(theta, rows)
+        first = self._logarithm(theta, X, own)
+        apart = first.unsqueeze(-1) - (first if Z is None else self._logarithm(theta, Z, own)).unsqueeze(-2)
+        value = profiled((apart * (-theta[:, 0]).exp()[:, None, None]).square(), self._profile)
+        return value * (own >= 0).to(value)[:, None, None]
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        has = (self._of(theta, None) >= 0).to(X).unsqueeze(-1)
+        return has.expand(*X.shape[:-3], len(theta), X.shape[-2])
+
+    def _of(self, theta: Tensor, rows: Tensor | None) -> Tensor:
+        """``b`` positions of the own domains."""
+        return self._own.repeat(len(theta) // len(self._own)) if rows is None else self._own[rows]
+
+    def _logarithm(self, theta: Tensor, X: Tensor, own: Tensor) -> Tensor:
+        """``batch x b x n``."""
+        weights = X.squeeze(-3).clamp_min(0.0)[..., own.clamp_min(0)].mT
+        return (weights + theta[:, 1:2].exp()).log()
+
+
 class Linear(Covariance):
     """``k(w, v) = (w - c) . (v - c) / s^2``: a plane through the weights, which keeps its slope outside the data.
 
@@ -229,6 +287,34 @@ class Linear(Covariance):
         """See :class:`Covariance`."""
         squares = ((X - self._centre) / self._reach).square().sum(dim=-1)
         return squares.expand(*squares.shape[:-2], len(theta), squares.shape[-1])
+
+
+class SparseLinear(Covariance):
+    """``k(w, v) = sum_i r_i (w_i - c_i) (v_i - c_i) / s^2``: a plane of whose slopes few matter.
+
+    The hyperparameters are ``d`` logarithms of relevances ``r``, each metric's own under a wide prior about a small
+    median: the marginal likelihood drives those that are not needed to nothing [Tipping2001]_.
+
+    Args:
+        frame: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
+        relevance: Median of ``r``.
+        spread: Standard deviation of ``ln r``.
+    """
+
+    def __init__(self, frame: Frame, relevance: float, spread: float) -> None:
+        self._centre, self._reach = frame.sample.mean(dim=0), distance(frame.sample)
+        prior = Prior.of(frame.m, frame.d, math.log(relevance), spread, 0.0)
+        self.prior = prior._replace(alike=torch.full_like(prior.alike, -1))
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        first = (X - self._centre) / self._reach
+        second = first if Z is None else (Z - self._centre) / self._reach
+        return (first * theta.exp().unsqueeze(-2)) @ second.mT
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return (((X - self._centre) / self._reach).square() * theta.exp().unsqueeze(-2)).sum(dim=-1)
 
 
 class Feature(Covariance):

@@ -49,7 +49,8 @@ class Noise:
         prior = Prior.of(frame.m, 1, *_NOISE, math.log(_START_NOISE[0]))
         if level is not None and (fixed := ~level.isnan()).any():
             at = (level[fixed] - MIN_NOISE).clamp_min(MIN_NOISE / 10.0).log().unsqueeze(-1)
-            prior.mean[fixed], prior.start[fixed], prior.sd[fixed] = at, at, _HELD
+            prior.mean[fixed], prior.start[fixed], prior.sd[fixed] = at, at, HELD
+            prior.alike[fixed, 0] = 1 + torch.arange(len(at))
         self.prior = Prior.joined([prior, Prior.of(frame.m, 1, *_GROWTH, 0.0)]) if growing else prior
 
     @property
@@ -144,7 +145,7 @@ def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None
     starts = _starts(prior, restarts, rng)
     evaluations = _EVALUATIONS if sampling is None else sampling.climb
     if len(problem.X) > _MANY:
-        starts = fit(problem.thinned(_COARSE), restarts=1, seed=seed).theta
+        starts = fit(problem.thinned(COARSE), restarts=1, seed=seed).theta
         evaluations = _REFINEMENT
     theta, value, stuck = _best_of(problem, prior, starts, evaluations)
     if stuck.any():
@@ -155,21 +156,37 @@ def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None
     if (failed := ~value.isfinite()).any():
         logger.warning("%d fits failed; their hyperparameters stay at the median of their prior", int(failed.sum()))
         theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
-    draws = theta.unsqueeze(0)
-    if sampling is not None:
-        chains = hmc.sample(
-            lambda at: criterion(problem, prior, at),
-            theta,
-            prior.sd.clamp_max(_WIDEST),
-            warmup=sampling.warmup,
-            draws=sampling.draws,
-            thinning=sampling.thinning,
-            leaps=sampling.leaps,
-            seed=seed,
-        )
-        logger.debug("acceptance of the hyperparameters' chains: %s", chains.acceptance.tolist())
-        draws = chains.draws
-    return Found(draws, -value, failed)
+    return Found(_drawn(problem, prior, theta, seed, sampling), -value, failed)
+
+
+def found_around(problem: Problem, prior: Prior, *, seed: int, sampling: Sampling | None = None) -> Found:
+    """Find each metric's hyperparameters by one search from where a prior starts, another than the problem's own."""
+    starts, evaluations = prior.start.unsqueeze(0), _EVALUATIONS
+    if len(problem.X) > _MANY:
+        starts = found_around(problem.thinned(COARSE), prior, seed=seed).theta
+        evaluations = _REFINEMENT
+    theta, value, _ = _best_of(problem, prior, starts, evaluations)
+    failed = ~value.isfinite()
+    theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
+    return Found(_drawn(problem, prior, theta, seed, sampling), -value, failed)
+
+
+def _drawn(problem: Problem, prior: Prior, theta: Tensor, seed: int, sampling: Sampling | None) -> Tensor:
+    """``s x m x p`` draws from the posterior by chains that begin at ``m x p``; that alone without ``sampling``."""
+    if sampling is None:
+        return theta.unsqueeze(0)
+    chains = hmc.sample(
+        lambda at: criterion(problem, prior, at),
+        theta,
+        prior.sd.clamp_max(_WIDEST),
+        warmup=sampling.warmup,
+        draws=sampling.draws,
+        thinning=sampling.thinning,
+        leaps=sampling.leaps,
+        seed=seed,
+    )
+    logger.debug("acceptance of the hyperparameters' chains: %s", chains.acceptance.tolist())
+    return chains.draws
 
 
 @torch.enable_grad()
@@ -183,19 +200,25 @@ def criterion(problem: Problem, prior: Prior, theta: Tensor, rows: Tensor | None
         rows: ``b`` metrics.
     """
     theta = theta.detach().requires_grad_()
-    targets, known, mean, sd = problem.targets, problem.known, prior.mean, prior.sd
+    mean, sd = (prior.mean, prior.sd) if rows is None else (prior.mean[rows], prior.sd[rows])
+    value = 0.5 * ((theta - mean) / sd).square().sum(dim=-1) - log_marginal(problem, theta, rows)
+    (gradient,) = torch.autograd.grad(value.sum(), theta)
+    return value.detach(), gradient
+
+
+def log_marginal(problem: Problem, theta: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Log marginal likelihoods ``b`` of ``b x p`` hyperparameters, the metrics in turn or those of ``rows``."""
+    targets, known = problem.targets, problem.known
     if rows is not None:
-        targets, mean, sd = targets[rows], mean[rows], sd[rows]
-        known = None if known is None else known[rows]
+        targets, known = targets[rows], None if known is None else known[rows]
     split = problem.covariance.size
     covariance = problem.covariance(theta[:, :split], problem.X.unsqueeze(-3), rows=rows)
     noise = problem.noise(theta[:, split:], problem.X)
     if known is not None:
         noise = torch.where(known.isnan(), noise, known)
+    density: Tensor
     density, _ = LogMarginal.apply(covariance, noise, targets.nan_to_num(0.0), ~targets.isnan())  # type: ignore[no-untyped-call]
-    value = 0.5 * ((theta - mean) / sd).square().sum(dim=-1) - density
-    (gradient,) = torch.autograd.grad(value.sum(), theta)
-    return value.detach(), gradient
+    return density
 
 
 def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
@@ -274,7 +297,7 @@ class LogMarginal(torch.autograd.Function):
 def _starts(prior: Prior, restarts: int, rng: np.random.Generator) -> Tensor:
     """``restarts x m x p``: where the prior says, half-way to its median and noisy, then anywhere around."""
     second = 0.5 * (prior.start + prior.mean) + math.log(2.0) * (prior.start != prior.mean)
-    second = torch.where(prior.sd > _HELD, second, prior.start)
+    second = torch.where(prior.sd > HELD, second, prior.start)
     fixed = torch.stack([prior.start, second])[:restarts]
     return torch.cat([fixed, _random_starts(prior, max(restarts - 2, 0), rng)])
 
@@ -290,12 +313,16 @@ def _best_of(problem: Problem, prior: Prior, starts: Tensor, evaluations: int) -
     count, m, p = starts.shape
     metric = torch.arange(m).repeat(count)
     flat = starts.reshape(-1, p)
-    end = minimize(
-        lambda at, rows: criterion(problem, prior, at, metric[rows]),
-        flat,
-        max_evaluations=evaluations,
-        tolerance=_TOLERANCE,
-    )
+    # What a prior holds tight would make the search narrow: it counts in standard deviations there.
+    unit = prior.sd.clamp_max(1.0)
+
+    def cost(at: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        scale = unit[metric[rows]]
+        value, gradient = criterion(problem, prior, at * scale, metric[rows])
+        return value, gradient * scale
+
+    end = minimize(cost, flat / unit.repeat(count, 1), max_evaluations=evaluations, tolerance=_TOLERANCE)
+    end = end._replace(x=end.x * unit.repeat(count, 1))
     moved = (end.x - flat).abs().amax(dim=-1) > _MOVED
     stuck = (~moved & (end.gradient.abs().amax(dim=-1) > _STEEP)).reshape(count, m)
     values = torch.where(end.value.isfinite(), end.value, torch.inf).reshape(count, m)
@@ -303,10 +330,10 @@ def _best_of(problem: Problem, prior: Prior, starts: Tensor, evaluations: int) -
     return end.x.reshape(count, m, p)[best, column], values[best, column], stuck[best, column]
 
 
-_HELD = 1e-3
+HELD = 1e-3
 _TINY = 1e-12
 _TOLERANCE = 1e-3
 _EVALUATIONS = 200
 _MANY = 256
-_COARSE = 160
+COARSE = 160
 _REFINEMENT = 6

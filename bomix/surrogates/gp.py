@@ -48,6 +48,8 @@ class GP:
         growth: Share by which the record grows before the best hyperparameters are found anew: those of the first
             trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are,
             and so are those beside a mean or features that learn from the trials.
+        pooling: How far a metric's hyperparameters may lie from those that all metrics share, a standard deviation of
+            their logarithms; 0 for one set of them, None for each metric's own without a look at the others.
         features: Predictions that the processes see beside the weights, standardised: a line and a curve in them are
             added to each kernel.
         experts: Whether experts of single domains are among the examples.
@@ -60,6 +62,7 @@ class GP:
     noise: Literal["inferred", "growing", "repeats"] = "inferred"
     correlated: bool = True
     growth: float = 0.0
+    pooling: float | None = None
     features: Features | None = None
     experts: bool = True
 
@@ -110,6 +113,7 @@ class GP:
             noise=self.noise,
             correlated=self.correlated,
             growth=self.growth,
+            pooling=self.pooling,
             features=self.features,
             seed=seed,
         )

@@ -186,6 +186,31 @@ class EffectiveWeight:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A curve in the weight of the metric's own domain, of variance one; nothing where it has none.
+
+    Attributes:
+        shape: How correlation falls with distance.
+        lengthscale: Median of the lengthscale's log-normal prior, in logarithms of the weight plus an offset, learnt.
+        spread: Standard deviation of its logarithm.
+    """
+
+    shape: Shape = "matern52"
+    lengthscale: float = 2.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+
+        return covariances.Own(covariances.PROFILES[self.shape], frame, self.lengthscale, self.spread)
+
+
+@dataclass(frozen=True)
 class Linear:
     """A plane through the raw weights, which keeps its slope outside the data."""
 
@@ -194,6 +219,29 @@ class Linear:
         from bomix.surrogates import covariances
 
         return covariances.Linear(frame)
+
+
+@dataclass(frozen=True)
+class SparseLinear:
+    """A plane through the raw weights of whose slopes few matter, each metric's own few.
+
+    Attributes:
+        relevance: Median of the variance that a domain adds, as a share of what it would if all mattered alike.
+        spread: Standard deviation of its logarithm.
+    """
+
+    relevance: float = 0.05
+    spread: float = 3.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "relevance", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.protocols.Kernel`."""
+        from bomix.surrogates import covariances
+
+        return covariances.SparseLinear(frame, self.relevance, self.spread)
 
 
 @dataclass(frozen=True)

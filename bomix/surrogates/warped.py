@@ -54,7 +54,7 @@ class Warped(Covariance):
         self._reach = distance(encoding.transform(frame.sample))
         candidates = ((offset, encoding.eps, _OFFSET_SPREAD), (power, encoding.power, _POWER_SPREAD))
         own = [Prior.of(frame.m, 1, math.log(median), sd) for learnt, median, sd in candidates if learnt]
-        scales = Prior.of(frame.m, frame.d, math.log(ratio * self._reach), spread, math.log(self._reach))
+        scales = Prior.of_domains(frame, math.log(ratio * self._reach), spread, math.log(self._reach))
         self.prior = Prior.joined([scales, *own])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
@@ -107,8 +107,9 @@ class Additive(Covariance):
         self._profile, self._encoding = profile, encoding
         # One scale for all domains: that of each, estimated, would tell domains of equal bounds apart.
         reach = distance(encoding.transform(frame.sample)) / math.sqrt(frame.d)
-        scales = Prior.of(frame.m, frame.d, math.log(ratio * reach), spread, math.log(reach))
-        self.prior = Prior.joined([scales, Prior.of(frame.m, frame.d, math.log(variance / frame.d), variance_spread)])
+        scales = Prior.of_domains(frame, math.log(ratio * reach), spread, math.log(reach))
+        variances = Prior.of_domains(frame, math.log(variance / frame.d), variance_spread)
+        self.prior = Prior.joined([scales, variances])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """See :class:`Covariance`."""
