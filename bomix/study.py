@@ -417,8 +417,9 @@ class Study:
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""
-        own: Surrogate | None = getattr(self.spec.strategy, "surrogate", None)
-        return own or registry.resolve("surrogate", "gp")()
+        from bomix.strategies.search import surrogate_of
+
+        return surrogate_of(self.spec.strategy, self.problem) or registry.resolve("surrogate", "gp")()
 
     def _search_seed(self, weights: Weights, history: History) -> int:
         """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""

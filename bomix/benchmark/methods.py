@@ -26,7 +26,7 @@ from bomix.history import History
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.auto import Auto
 from bomix.strategies.design import Sobol
-from bomix.surrogates.gp import GP
+from bomix.strategies.search import surrogate_of
 from bomix.trial import Candidate, Record, Result, Trial
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Table:
 
 
 METHODS: Mapping[str, Method] = {
-    "bomix": Method(Auto(), surrogate=GP()),
+    "bomix": Method(Auto()),
     "sobol": Method(Sobol(anchors=False)),
 }
 """The methods where no table is given."""
@@ -144,7 +144,7 @@ class StrategySession:
 
     def __init__(self, strategy: Strategy, problem: Problem, seed: int, *, surrogate: Surrogate | None = None) -> None:
         self._strategy = strategy
-        self._surrogate: Surrogate | None = getattr(strategy, "surrogate", None) or surrogate
+        self._surrogate: Surrogate | None = surrogate_of(strategy, problem) or surrogate
         self._problem = problem
         self._seed = seed
         self._history = History()

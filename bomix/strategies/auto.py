@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from bomix.protocols import Acquisition, Strategy, Surrogate
-from bomix.strategies.acquisition import LogEI
+from bomix.strategies.acquisition import UCB, LogEI, objective_faults
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.decision import MANY
 from bomix.strategies.design import Sobol
@@ -15,6 +15,7 @@ from bomix.strategies.search import need_faults
 from bomix.strategies.turbo import Turbo
 from bomix.strategies.turns import count_faults, design_size
 from bomix.surrogates.gp import GP
+from bomix.surrogates.kernels import EffectiveWeight, Isotropic, Own, Scaled, SparseLinear, Stationary, Sum
 
 if TYPE_CHECKING:
     from bomix.errors import Fault
@@ -22,10 +23,23 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.trial import Candidate
 
-SEVERAL = 16
-"""Metrics from which on asks take the best hyperparameters: what one metric's are wrong by, the others make up for."""
-GROWTH = 0.1
-"""There, the share by which the record grows before hyperparameters are found anew: an ask would be all search."""
+SEVERAL = 12
+"""Metrics from which on they share hyperparameters: what one metric cannot tell by itself, they tell together."""
+DOUBT = 1.5
+"""``beta`` of the upper confidence bound there, for each domain: the best of a plane of which nothing is known lies the
+root of the number of domains in standard deviations above what is expected."""
+STEADY = 1_000_000
+"""Failures there until a region halves: a trial that is tried for what it tells is no failure."""
+
+_OWN, _SLOPES = Scaled(Own()), Scaled(SparseLinear(), variance=0.3)
+_JOINT, _EFFECTIVE = Scaled(Stationary()), Scaled(EffectiveWeight())
+_APART = Scaled(Isotropic(), variance=0.1)
+SHARING = GP(
+    kernels=(Sum((_OWN, _SLOPES, _JOINT)), Sum((_JOINT, _EFFECTIVE))), draws=0, restarts=1, pooling=1.0, growth=0.1
+)
+"""Of several metrics: curves, few slopes and whatever else, or effective weights, about what the metrics share."""
+SHARED = GP(kernels=(Sum((_OWN, _SLOPES, _APART)),), draws=0, restarts=1, pooling=0.0, growth=0.1)
+"""The same where domains are many and nothing but the slopes can be each metric's own."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,24 +49,25 @@ class Auto:
     """Bayesian optimisation as the number of domains and the budget ask for.
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
-    budget. Up to :data:`MANY` domains the whole space is searched, beyond them a trust region. From :data:`SEVERAL`
-    metrics on, asks do without draws of the hyperparameters; predictions and the recommendation keep them.
+    budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
+    :data:`SEVERAL` metrics on, metrics share hyperparameters and a trust region is searched by an upper confidence
+    bound that leaves much room for doubt: with many domains it pays to learn all slopes before the best is taken.
 
     Attributes:
         surrogate: Model of every metric where it is not to be chosen.
-        acquisition: What makes a mixture worth trying.
+        acquisition: What makes a mixture worth trying where it is not to be chosen.
         design: What proposes the first trials.
         n_init: Trials of the design where it is not to be chosen.
     """
 
     surrogate: Surrogate | None = None
-    acquisition: Acquisition = LogEI()
+    acquisition: Acquisition | None = None
     design: Strategy = Sobol()
     n_init: int | None = None
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
-        return count_faults(n_init=self.n_init) + need_faults(self.acquisition, self.surrogate or GP())
+        return count_faults(n_init=self.n_init) + need_faults(self.acquisition or LogEI(), self.surrogate or GP())
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study, see the strategy that is chosen."""
@@ -65,17 +80,28 @@ class Auto:
             n_init = design_size(None, problem)
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
-        kind = Bayesian if problem.space.dimension <= MANY else Turbo
-        several = GP(draws=0, restarts=1, growth=GROWTH)
-        surrogate = self.surrogate or (several if len(problem.metrics) >= SEVERAL else GP())
-        return kind(surrogate=surrogate, acquisition=self.acquisition, design=self.design, n_init=n_init)
+        d = problem.space.dimension
+        together, surrogate = SHARING if d <= MANY else SHARED, self.surrogate
+        if surrogate is None:
+            surrogate = together if len(problem.metrics) >= SEVERAL else GP()
+        parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
+        daring = UCB(beta=DOUBT * d)
+        if surrogate is together and self.acquisition is None and not objective_faults(daring, problem.objective):
+            return Turbo(acquisition=daring, failures=STEADY, **parts)
+        acquisition = self.acquisition or LogEI()
+        return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
+
+    def predicting(self, problem: Problem) -> Surrogate:
+        """What a study predicts and recommends with: as asks do, hyperparameters drawn where that is worth it."""
+        surrogate = self.chosen(problem).surrogate
+        return replace(SHARING, draws=None, growth=0.0) if surrogate is SHARING else surrogate
 
     def description(self, problem: Problem) -> str:
         """What is chosen and why, in a line."""
         chosen, d = self.chosen(problem), problem.space.dimension
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
         how = "a trust region" if isinstance(chosen, Turbo) else "the whole space"
-        return f"{chosen.n_init} trials of design, then {self.acquisition.origin} over {how} ({d} domains, {budget})"
+        return f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
 
     def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
         """What the strategy that is chosen expects, see :mod:`bomix.strategies.stopping`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bomix.space import MixtureSpace
 from bomix.spec import RecommendationSpec
 from bomix.strategies.acquisition import posterior_mean
 from bomix.strategies.belief import Belief, believe, draw_seeds
@@ -26,12 +27,11 @@ if TYPE_CHECKING:
     from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.protocols import Surrogate
-    from bomix.space import MixtureSpace
     from bomix.trial import Weights
 
 Source = Literal["space", "trials", "confirmed"]
 
-MANY = 64
+MANY = 32
 """Domains above which the search, and what is recommended, keep to where the trials are."""
 SAME_IN_PRACTICE = 0.01
 """A mixture that was found again on another machine is the same where no weight differs by more."""

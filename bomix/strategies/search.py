@@ -107,6 +107,16 @@ def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
     ]
 
 
+def surrogate_of(strategy: Strategy, problem: Problem) -> Surrogate | None:
+    """What a study with this strategy predicts and recommends with; None where the strategy has no surrogate.
+
+    A strategy that chooses it by the study has a method ``predicting(problem)``.
+    """
+    predicting = getattr(strategy, "predicting", None)
+    found: Surrogate | None = getattr(strategy, "surrogate", None) if predicting is None else predicting(problem)
+    return found
+
+
 def part_faults(strategy: Bayesian | Embedded | Turbo, problem: Problem) -> list[Fault]:
     """What a strategy's acquisition, surrogate and design lack in a study."""
     found = objective_faults(strategy.acquisition, problem.objective)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -80,6 +81,8 @@ class GP:
             found.append(Fault("restarts", f"restarts is {self.restarts}; give at least 1"))
         if self.draws is not None and self.draws < 0:
             found.append(Fault("draws", f"draws is {self.draws}; give 0 or more"))
+        if self.pooling is not None and not 0.0 <= self.pooling < math.inf:
+            found.append(Fault("pooling", f"pooling is {self.pooling:g}; give 0 or more, or leave it out"))
         if not 0.0 <= self.growth <= 1.0:
             found.append(Fault("growth", f"growth is {self.growth:g}; give a share from 0 to 1, 0.1 say"))
         elif self.growth > 0 and self.draws != 0:
