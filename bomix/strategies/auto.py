@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from bomix.trial import Candidate
 
 SEVERAL = 12
-"""Metrics from which on they share hyperparameters: what one metric cannot tell by itself, they tell together."""
+"""Domains and metrics from which on metrics share hyperparameters: what one cannot tell alone, they tell together."""
+CROWD = 16
+"""Metrics from which on, where domains are fewer, asks take the best hyperparameters of each, found now and then."""
 DOUBT = 1.5
-"""``beta`` of the upper confidence bound there, for each domain: the best of a plane of which nothing is known lies the
-root of the number of domains in standard deviations above what is expected."""
+"""``beta`` of the upper confidence bound where they do, for each domain: at its best, a plane of which nothing is known
+gains as many standard deviations as the root of the number of domains."""
 STEADY = 1_000_000
-"""Failures there until a region halves: a trial that is tried for what it tells is no failure."""
+"""Failures until a region halves where it is searched so: a trial that is made for what it tells is no failure."""
 
 _OWN, _SLOPES = Scaled(Own()), Scaled(SparseLinear(), variance=0.3)
 _JOINT, _EFFECTIVE = Scaled(Stationary()), Scaled(EffectiveWeight())
@@ -50,8 +52,9 @@ class Auto:
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
     budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
-    :data:`SEVERAL` metrics on, metrics share hyperparameters and a trust region is searched by an upper confidence
-    bound that leaves much room for doubt: with many domains it pays to learn all slopes before the best is taken.
+    :data:`SEVERAL` domains and metrics on, metrics share hyperparameters and a trust region is searched by an upper
+    confidence bound with much room for doubt: with many domains it pays to learn all slopes before the best is taken,
+    and the recommendation is better than any trial.
 
     Attributes:
         surrogate: Model of every metric where it is not to be chosen.
@@ -81,12 +84,11 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
-        together, surrogate = SHARING if d <= MANY else SHARED, self.surrogate
-        if surrogate is None:
-            surrogate = together if len(problem.metrics) >= SEVERAL else GP()
+        surrogate = self.surrogate or _surrogate(d, len(problem.metrics))
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         daring = UCB(beta=DOUBT * d)
-        if surrogate is together and self.acquisition is None and not objective_faults(daring, problem.objective):
+        serves = self.acquisition is None and not objective_faults(daring, problem.objective)
+        if serves and surrogate in (SHARING, SHARED):
             return Turbo(acquisition=daring, failures=STEADY, **parts)
         acquisition = self.acquisition or LogEI()
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
@@ -94,7 +96,7 @@ class Auto:
     def predicting(self, problem: Problem) -> Surrogate:
         """What a study predicts and recommends with: as asks do, hyperparameters drawn where that is worth it."""
         surrogate = self.chosen(problem).surrogate
-        return replace(SHARING, draws=None, growth=0.0) if surrogate is SHARING else surrogate
+        return replace(SHARING, draws=None, growth=0.0) if surrogate == SHARING else surrogate
 
     def description(self, problem: Problem) -> str:
         """What is chosen and why, in a line."""
@@ -114,3 +116,10 @@ class Auto:
         if not history.asked:
             logger.info("auto: %s", self.description(problem))
         return self.chosen(problem).ask(problem, history, q, seed=seed)
+
+
+def _surrogate(d: int, m: int) -> GP:
+    """The surrogate for ``d`` domains and ``m`` metrics."""
+    if min(d, m) >= SEVERAL:
+        return SHARING if d <= MANY else SHARED
+    return GP(draws=0, restarts=1, growth=0.1) if m >= CROWD else GP()

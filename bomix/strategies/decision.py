@@ -1,10 +1,10 @@
 """Which mixture is recommended.
 
-The minimiser of the posterior mean over the whole space is recommended, never the luckiest trial; beyond
-:data:`MANY` domains, over the part in which no weight exceeds the largest tried: what no trial has told a model there
-is far more than what they have. Two mixtures come before it: the best trial, where no mixture of the space is expected to be better; and the mixture that the present
-round of confirmations is about, as long as the 95 % interval of what the minimiser gains over it is not all above
-zero. Any new run moves the minimiser a little, and what was confirmed is worth more.
+The minimiser of the posterior mean over the whole space is recommended, never the luckiest trial; beyond :data:`MANY`
+domains, over the part of it in which no weight exceeds the largest tried, since of the rest a model knows too little.
+Two mixtures come before it: the best trial, where no mixture of the space is expected to be better; and the mixture
+that the present round of confirmations is about, as long as the 95 % interval of what the minimiser gains over it is
+not all above zero. Any new run moves the minimiser a little, and what was confirmed is worth more.
 """
 
 from __future__ import annotations

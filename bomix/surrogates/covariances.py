@@ -70,8 +70,8 @@ class Prior(NamedTuple):
     def of(cls, m: int, count: int, mean: float, sd: float, start: float | None = None) -> Prior:
         """The same prior for ``count`` hyperparameters of each metric."""
         at = mean if start is None else start
-        rows = [torch.full((m, count), value, dtype=torch.float64) for value in (mean, sd, at)]
-        return cls(*rows, torch.arange(count).expand(m, count).clone())
+        middle, width, begin = (torch.full((m, count), value, dtype=torch.float64) for value in (mean, sd, at))
+        return cls(middle, width, begin, torch.arange(count).expand(m, count).clone())
 
     @classmethod
     def of_domains(cls, frame: Frame, mean: float, sd: float, start: float | None = None) -> Prior:
@@ -88,7 +88,7 @@ class Prior(NamedTuple):
         for prior in priors:
             kinds.append(torch.where(prior.alike < 0, -1, prior.alike + used))
             used += int(prior.alike.max()) + 1 if prior.alike.numel() else 0
-        mean, sd, start = (torch.cat(parts, dim=-1) for parts in list(zip(*priors, strict=True))[:3])
+        mean, sd, start, _ = (torch.cat(parts, dim=-1) for parts in zip(*priors, strict=True))
         return cls(mean, sd, start, torch.cat(kinds, dim=-1))
 
 

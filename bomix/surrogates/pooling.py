@@ -1,9 +1,9 @@
 """Hyperparameters that all metrics share: few numbers learnt from all losses instead of many from each.
 
-With ``d`` domains and ``m`` metrics, lengthscales of each metric are ``d m`` numbers, more than a hundred runs can tell.
-Metrics of one study are alike: how far a curve bends, how much the other domains matter, how loud a run is. The shared
-hyperparameters maximise the sum of the log marginal likelihoods, plus the log density of their prior, which counts once.
-A metric's own may then lie around them, by an empirical Bayes prior.
+With ``d`` domains and ``m`` metrics, lengthscales of each metric are ``d m`` numbers, more than a hundred runs can
+tell. Metrics of one study are alike: how far a curve bends, how much other domains matter, how loud a run is. What
+is shared maximises the sum of the log marginal likelihoods plus the log density of its prior, counted once. A metric's
+own hyperparameters may then lie around it, by an empirical Bayes prior.
 """
 
 from __future__ import annotations

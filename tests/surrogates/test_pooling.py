@@ -1,4 +1,4 @@
-"""Hyperparameters that metrics share: what they maximise, what stays each metric's own, and that names do not matter."""
+"""Hyperparameters that metrics share: what they maximise, what stays each metric's own; names do not matter."""
 
 from __future__ import annotations
 

@@ -1,0 +1,108 @@
+"""What the default strategy chooses, and that what it chooses finds a known optimum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bomix.evaluators.synthetic import Synthetic
+from bomix.history import History
+from bomix.pareto_objective import Pareto
+from bomix.problem import Problem
+from bomix.strategies import auto
+from bomix.strategies.acquisition import UCB, LogEI
+from bomix.strategies.auto import SHARED, SHARING, Auto
+from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.decision import MANY, decide
+from bomix.strategies.search import surrogate_of
+from bomix.strategies.turbo import Turbo
+from bomix.surrogates.gp import GP
+from bomix.surrogates.law import LawRegression
+from bomix.trial import Record, Result, Trial
+
+
+def problem(domains: int, useless: int = 0) -> Problem:
+    return Synthetic(domains=domains, useless=useless).problem(budget=60)
+
+
+@pytest.mark.parametrize(
+    ("domains", "useless", "kind", "surrogate"),
+    [
+        (7, 0, Bayesian, GP()),
+        (20, 10, Bayesian, GP()),
+        (12, 0, Turbo, SHARING),
+        (MANY, 0, Turbo, SHARING),
+        (MANY + 1, 0, Turbo, SHARED),
+        (MANY + 1, MANY - 4, Turbo, GP()),
+    ],
+)
+def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
+    study = problem(domains, useless)
+    chosen = Auto().chosen(study)
+    assert isinstance(chosen, kind)
+    assert chosen.surrogate == surrogate
+    together = surrogate in (SHARING, SHARED)
+    assert chosen.acquisition == (UCB(beta=auto.DOUBT * domains) if together else LogEI())
+    assert chosen.acquisition.origin in Auto().description(study)
+
+
+def test_what_is_named_is_taken():
+    study = problem(20)
+    assert Auto(acquisition=LogEI()).chosen(study).acquisition == LogEI()
+    assert isinstance(Auto(acquisition=LogEI()).chosen(study), Bayesian)
+    named = Auto(surrogate=LawRegression())
+    assert surrogate_of(named, study) == named.chosen(study).surrogate == LawRegression()
+
+
+def test_a_trade_off_is_searched_by_its_volume():
+    study = problem(20)
+    names = study.metric_names
+    fronts = Problem(study.space, study.metrics, Pareto({"a": names[:9], "b": names[9:]}))
+    chosen = Auto().chosen(fronts)
+    assert isinstance(chosen, Bayesian)
+    assert chosen.acquisition == LogEI()
+    assert not Auto().problem_faults(fronts)
+
+
+def test_asks_take_the_best_hyperparameters_and_recommendations_draw_them():
+    assert Auto().chosen(problem(20)).surrogate.draws == 0
+    assert surrogate_of(Auto(), problem(20)).draws is None
+    assert surrogate_of(Auto(), problem(7)) == GP()
+
+
+def told(function: Synthetic, points: np.ndarray) -> History:
+    study = function.problem(budget=len(points))
+    return History(
+        tuple(
+            Record(
+                Trial(number, study.space.to_weights(point), number, "sobol"),
+                Result(
+                    dict(zip(study.metric_names, function.observe(point, entropy=[0, number]).tolist(), strict=True))
+                ),
+            )
+            for number, point in enumerate(points)
+        )
+    )
+
+
+def test_beyond_many_domains_nothing_is_recommended_that_no_trial_came_near():
+    function = Synthetic(domains=40, seed=3)
+    study = function.problem(budget=20)
+    points = study.space.sobol(20, seed=0)
+    found = decide(study, told(function, points), SHARED, seed=0)
+    assert (found.of_space <= points.max(axis=0) + 1e-9).all()
+    regret = function.regret(found.point)
+    assert regret < 0.6 * min(function.regret(point) for point in points)
+
+
+def test_few_trials_beyond_the_design_find_a_better_mixture_than_any_of_it():
+    function = Synthetic(domains=14, useless=2, seed=5)
+    study = function.problem(budget=24)
+    space, points = study.space, list(study.space.sobol(16, seed=0))
+    strategy = Auto(n_init=16)
+    for _ in range(8):
+        history = told(function, np.array(points))
+        (candidate,) = strategy.ask(study, history, 1, seed=0)
+        points.append(space.to_array(candidate.weights))
+    found = decide(study, told(function, np.array(points)), strategy.chosen(study).surrogate, seed=0)
+    assert function.regret(found.point) < 0.25 * min(function.regret(point) for point in points[:16])
