@@ -129,7 +129,7 @@ def test_permuting_the_domains_permutes_the_hyperparameters(kind, options):
     frame, spec = frame_of(), spec_of(kind, options)
     own = torch.tensor([-1 if position < 0 else order.tolist().index(position) for position in OWN])
     first, second = spec.bind(frame), spec.bind(Frame(frame.sample[:, order], own))
-    for one, other in zip(first.prior, second.prior, strict=True):
+    for one, other in zip(first.prior[:3], second.prior[:3], strict=True):
         torch.testing.assert_close(one.sort(dim=-1).values, other.sort(dim=-1).values)
     X = mixtures(10, D)
     torch.testing.assert_close(
@@ -138,8 +138,12 @@ def test_permuting_the_domains_permutes_the_hyperparameters(kind, options):
         atol=1e-12,
         rtol=0,
     )
-    theta = drawn(first)
-    moved = theta[:, counterparts(first, second, X, X[:, order])]
+    theta, other = drawn(first), counterparts(first, second, X, X[:, order])
+    moved = theta[:, other]
+    # What metrics share is numbered anew, and is the same.
+    alike = zip(first.prior.alike[:, other].flatten().tolist(), second.prior.alike.flatten().tolist(), strict=True)
+    numbers = sorted(set(alike))
+    assert len({one for one, _ in numbers}) == len({two for _, two in numbers}) == len(numbers)
     torch.testing.assert_close(
         second(moved, X[:, order].unsqueeze(0)), first(theta, X.unsqueeze(0)), rtol=1e-9, atol=1e-10
     )
