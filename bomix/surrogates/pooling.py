@@ -78,7 +78,7 @@ def _shared(problem: Problem, prior: Prior) -> tuple[Tensor, Tensor]:
 
 
 def _of_each(alike: Tensor, values: Tensor, count: int) -> Tensor:
-    """``count`` values, one of each number in ``m x p``; those of one number are the same."""
-    result = torch.zeros(count, dtype=values.dtype)
+    """``count`` values, one of each number in ``m x p``; one where there is none; those of one number are alike."""
+    result = torch.ones(count, dtype=values.dtype)
     result[alike[alike >= 0]] = values[alike >= 0]
     return result

@@ -137,6 +137,16 @@ def test_gaps_and_an_empty_record_are_no_trouble():
         assert (posterior.variance > 0).all()
 
 
+def test_one_metric_shares_with_nobody_and_is_found():
+    # No metric is left for which its own domain is another's: that lengthscale is nobody's.
+    runs, context = data(), FitContext(CONTEXT.space, NAMES[:1])
+    alone = SupervisedDataset(runs.X, runs.Y[:, :1], feature_names=list(NAMES), outcome_names=[NAMES[0]])
+    spec = GP(kernels=(Scaled(Stationary()),), draws=0, restarts=1, pooling=0.0)
+    with torch.no_grad():
+        mean = spec.fit(alone, context=context, seed=0).posterior(runs.X.unsqueeze(-2)).mean.squeeze(-2)
+    assert (mean - runs.Y[:, :1]).square().mean() < 0.01 * runs.Y[:, 0].var()
+
+
 def test_own_is_a_curve_in_the_own_weight_alone():
     frame = frame_of(CONTEXT)
     covariance = covariances.Own(PROFILES["rbf"], frame, 2.0, 1.0)
