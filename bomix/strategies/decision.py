@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bomix.protocols import Surrogate
     from bomix.trial import Weights
 
+_ROUNDING = 1e-9
+
 Source = Literal["space", "trials", "confirmed"]
 
 MANY = 32
@@ -150,11 +152,15 @@ def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
 
 def _explored(space: MixtureSpace, tried: Array) -> MixtureSpace:
     """The part of a space in which no weight exceeds the largest of ``n x d`` tried ones."""
-    names = space.domains
-    upper = np.clip(tried.max(axis=0), space.lower_array, space.upper_array)
+    names, least = space.domains, np.asarray(space.at_least)
+    largest = tried.max(axis=0)
+    # Where no trial had what is the least beside nothing, nothing is what was tried.
+    untried = largest < least - _ROUNDING
+    largest = np.where(untried, 0.0, np.maximum(largest, least))
+    upper = np.clip(largest, space.lower_array, space.upper_array)
     if upper.sum() < 1.0:
         return space
-    bounds = (space.lower_array, upper, space.at_least)
+    bounds = (space.lower_array, upper, np.where(untried, 0.0, least))
     return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bomix.errors import Fault
 from bomix.protocols import Strategy, Surrogate
+from bomix.strategies.search import surrogate_of
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -52,14 +53,20 @@ class Sequence:
 
     @property
     def surrogate(self) -> Surrogate | None:
-        """That of the last strategy that has one, which predictions and recommendations are made with."""
+        """That of the last strategy that names one."""
         found: list[Surrogate | None] = [getattr(step.strategy, "surrogate", None) for step in self.steps]
         return next((surrogate for surrogate in reversed(found) if surrogate is not None), None)
 
     @property
     def expects(self) -> bool:
         """Whether some strategy can say what improvement it expects."""
-        return self.surrogate is not None
+        can = any(getattr(step.strategy, "expected_improvement", None) is not None for step in self.steps)
+        return can or self.surrogate is not None
+
+    def predicting(self, problem: Problem) -> Surrogate | None:
+        """The surrogate of the last strategy that has one for this study, see :func:`~search.surrogate_of`."""
+        found = [surrogate_of(step.strategy, problem) for step in reversed(self.steps)]
+        return next((surrogate for surrogate in found if surrogate is not None), None)
 
     @property
     def repeats(self) -> bool:

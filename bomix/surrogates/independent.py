@@ -201,11 +201,15 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         return self.offset + self.scale * (corrections.mT + mean)
 
 
+_TINY = 1e-12
+
+
 def _factors(covariance: Tensor) -> Tensor:
     """Cholesky factors ``batch x m x q x q``; a hair of jitter carries repeated points."""
     if covariance.shape[-1] == 1:
         return covariance.sqrt()
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach()
+    scale = scale.clamp_min(_TINY)  # a kernel that says nothing of a metric leaves no variance to be relative to
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
     factor: Tensor
     for jitter in (1e-9, 1e-7, 1e-5, 1e-3):

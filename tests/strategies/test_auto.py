@@ -7,14 +7,18 @@ import pytest
 
 from bomix.evaluators.synthetic import Synthetic
 from bomix.history import History
+from bomix.objective import Mean
 from bomix.pareto_objective import Pareto
-from bomix.problem import Problem
+from bomix.problem import Metric, Problem
+from bomix.space import MixtureSpace
 from bomix.strategies import auto
 from bomix.strategies.acquisition import UCB, LogEI
 from bomix.strategies.auto import SHARED, SHARING, Auto
 from bomix.strategies.bayesian import Bayesian
 from bomix.strategies.decision import MANY, decide
+from bomix.strategies.design import Sobol
 from bomix.strategies.search import surrogate_of
+from bomix.strategies.sequence import Sequence, Step
 from bomix.strategies.turbo import Turbo
 from bomix.surrogates.gp import GP
 from bomix.surrogates.law import LawRegression
@@ -106,3 +110,27 @@ def test_few_trials_beyond_the_design_find_a_better_mixture_than_any_of_it():
         points.append(space.to_array(candidate.weights))
     found = decide(study, told(function, np.array(points)), strategy.chosen(study).surrogate, seed=0)
     assert function.regret(found.point) < 0.25 * min(function.regret(point) for point in points[:16])
+
+
+def test_a_sequence_predicts_with_what_its_last_strategy_chooses():
+    study, steps = problem(20), (Step(Sobol(), 3), Step(Auto()))
+    assert surrogate_of(Sequence(steps), study) == surrogate_of(Auto(), study)
+    assert Sequence(steps).expects
+    assert surrogate_of(Sequence((Step(Sobol()),)), study) is None
+
+
+def test_domains_that_no_trial_had_are_not_recommended_where_little_is_not_allowed():
+    names = [f"d{i:02d}" for i in range(MANY + 1)]
+    space = MixtureSpace(names, at_least=dict.fromkeys(names, 0.1))
+    tried = np.zeros((2, len(names)))
+    tried[0, :5], tried[1, 5:7] = 0.2, 0.5
+    study = Problem(space, tuple(map(Metric, names)), Mean())
+    points = [
+        Record(
+            Trial(number, space.to_weights(point), number, "sobol"), Result(dict(zip(names, 3.0 - point, strict=True)))
+        )
+        for number, point in enumerate(tried)
+    ]
+    found = decide(study, History(tuple(points)), SHARED, seed=0)
+    assert not space.faults_of(space.to_weights(found.of_space))
+    assert (found.of_space[7:] == 0.0).all()

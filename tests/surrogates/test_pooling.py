@@ -174,3 +174,13 @@ def test_a_sparse_plane_of_equal_relevances_is_the_plane():
 def test_a_spread_that_is_none_is_refused(value):
     (fault,) = GP(pooling=value).faults()
     assert fault.where == "pooling"
+
+
+def test_a_kernel_that_says_nothing_leaves_what_the_mean_says():
+    runs = data(5)
+    context = FitContext(CONTEXT.space, ("all",))
+    alone = SupervisedDataset(runs.X, runs.Y[:, 4:], feature_names=list(NAMES), outcome_names=["all"])
+    model = GP(kernels=(Own(),), draws=0, pooling=0.0).fit(alone, context=context, seed=0)
+    mean, covariance = model.moments(runs.X.unsqueeze(0))  # type: ignore[operator]
+    torch.testing.assert_close(mean[0, :, 0], runs.Y[:, 4].mean().expand(5), rtol=1e-6, atol=1e-9)
+    assert covariance.isfinite().all()
