@@ -84,19 +84,22 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
-        surrogate = self.surrogate or _surrogate(d, len(problem.metrics))
+        own = _surrogate(d, len(problem.metrics))
+        surrogate = self.surrogate or own
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         daring = UCB(beta=DOUBT * d)
         serves = self.acquisition is None and not objective_faults(daring, problem.objective)
-        if serves and surrogate in (SHARING, SHARED):
+        if serves and self.surrogate is None and own.pooling is not None:
             return Turbo(acquisition=daring, failures=STEADY, **parts)
         acquisition = self.acquisition or LogEI()
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:
         """What a study predicts and recommends with: as asks do, hyperparameters drawn where that is worth it."""
-        surrogate = self.chosen(problem).surrogate
-        return replace(SHARING, draws=None, growth=0.0) if surrogate == SHARING else surrogate
+        if self.surrogate is not None:
+            return self.surrogate
+        own = _surrogate(problem.space.dimension, len(problem.metrics))
+        return own if own == SHARED else replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
         """What is chosen and why, in a line."""

@@ -158,7 +158,7 @@ def _explored(space: MixtureSpace, tried: Array) -> MixtureSpace:
     untried = largest < least - _ROUNDING
     largest = np.where(untried, 0.0, np.maximum(largest, least))
     upper = np.clip(largest, space.lower_array, space.upper_array)
-    if upper.sum() < 1.0:
+    if upper.sum() < 1.0 - _ROUNDING:
         return space
     bounds = (space.lower_array, upper, np.where(untried, 0.0, least))
     return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))

@@ -83,6 +83,10 @@ class GP:
             found.append(Fault("draws", f"draws is {self.draws}; give 0 or more"))
         if self.pooling is not None and not 0.0 <= self.pooling < math.inf:
             found.append(Fault("pooling", f"pooling is {self.pooling:g}; give 0 or more, or leave it out"))
+        if self.pooling == 0 and self.draws != 0:
+            found.append(
+                Fault("pooling", "0 shares one set of hyperparameters and draws none; set draws to 0, or pool by 0.3")
+            )
         if not 0.0 <= self.growth <= 1.0:
             found.append(Fault("growth", f"growth is {self.growth:g}; give a share from 0 to 1, 0.1 say"))
         elif self.growth > 0 and self.draws != 0:

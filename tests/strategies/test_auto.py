@@ -74,6 +74,19 @@ def test_asks_take_the_best_hyperparameters_and_recommendations_draw_them():
     assert surrogate_of(Auto(), problem(7)) == GP()
 
 
+def test_many_metrics_of_few_domains_are_predicted_with_draws():
+    few = problem(8)
+    study = Problem(few.space, tuple(Metric(f"m{i}") for i in range(auto.CROWD)), Mean())
+    assert Auto().chosen(study).surrogate.draws == 0
+    assert surrogate_of(Auto(), study) == GP()
+
+
+def test_a_surrogate_that_is_named_is_kept_as_it_is_even_if_auto_would_choose_it():
+    named = Auto(surrogate=SHARING)
+    assert surrogate_of(named, problem(20)) is SHARING
+    assert isinstance(named.chosen(problem(20)), Bayesian)
+
+
 def told(function: Synthetic, points: np.ndarray) -> History:
     study = function.problem(budget=len(points))
     return History(

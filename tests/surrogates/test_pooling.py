@@ -172,7 +172,7 @@ def test_a_sparse_plane_of_equal_relevances_is_the_plane():
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_a_spread_that_is_none_is_refused(value):
-    (fault,) = GP(pooling=value).faults()
+    (fault,) = GP(pooling=value, draws=0).faults()
     assert fault.where == "pooling"
 
 
@@ -184,3 +184,10 @@ def test_a_kernel_that_says_nothing_leaves_what_the_mean_says():
     mean, covariance = model.moments(runs.X.unsqueeze(0))  # type: ignore[operator]
     torch.testing.assert_close(mean[0, :, 0], runs.Y[:, 4].mean().expand(5), rtol=1e-6, atol=1e-9)
     assert covariance.isfinite().all()
+
+
+@pytest.mark.parametrize("draws", [None, 8])
+def test_one_set_of_hyperparameters_and_draws_of_them_are_refused_together(draws):
+    (fault,) = GP(pooling=0.0, draws=draws).faults()
+    assert (fault.where, "draws" in fault.what) == ("pooling", True)
+    assert not GP(pooling=0.0, draws=0).faults()
