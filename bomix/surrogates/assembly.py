@@ -210,7 +210,7 @@ def _families(kernels: Sequence[Kernel], runs: Standard, wide: Wide, frame: Fram
 def _found(problem: fitting.Problem, search: _Search, seed: int, sampling: fitting.Sampling | None) -> fitting.Found:
     if search.pooling is None:
         return fitting.fit(problem, restarts=search.restarts, seed=seed, sampling=sampling)
-    return pooled.fit(problem, spread=search.pooling, seed=seed, sampling=sampling)
+    return pooled.fit(problem, spread=search.pooling, restarts=search.restarts, seed=seed, sampling=sampling)
 
 
 def _on_inputs(covariance: Covariance, wide: Wide, frame: Frame, slope: float) -> Covariance:

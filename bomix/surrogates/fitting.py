@@ -129,7 +129,15 @@ class Sampling(NamedTuple):
     climb: int = 25
 
 
-def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None = None) -> Found:
+def fit(
+    problem: Problem,
+    *,
+    restarts: int,
+    seed: int,
+    sampling: Sampling | None = None,
+    prior: Prior | None = None,
+    evaluations: int = 200,
+) -> Found:
     """Find the hyperparameters.
 
     Where runs are many, the search begins with a part of them and ends with a few steps on all: an evaluation costs
@@ -140,13 +148,16 @@ def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None
         restarts: Starts of the search per metric.
         seed: Of the starts beyond the second, of those that replace a fit that did not move, and of the draws.
         sampling: How to draw from the posterior, begun at the best; None keeps the best alone.
+        prior: Another than the problem's own.
+        evaluations: Of a search, at most; fewer where draws follow.
     """
-    prior, rng = problem.prior, np.random.default_rng(seed)
+    prior, rng = problem.prior if prior is None else prior, np.random.default_rng(seed)
     starts = _starts(prior, restarts, rng)
-    evaluations = _EVALUATIONS if sampling is None else sampling.climb
     if len(problem.X) > _MANY:
-        starts = fit(problem.thinned(COARSE), restarts=1, seed=seed).theta
+        starts = fit(problem.thinned(COARSE), restarts=1, seed=seed, prior=prior, evaluations=evaluations).theta
         evaluations = _REFINEMENT
+    elif sampling is not None:
+        evaluations = min(evaluations, sampling.climb)
     theta, value, stuck = _best_of(problem, prior, starts, evaluations)
     if stuck.any():
         logger.info("%d fits never left their start; starting them elsewhere", int(stuck.sum()))
@@ -156,18 +167,6 @@ def fit(problem: Problem, *, restarts: int, seed: int, sampling: Sampling | None
     if (failed := ~value.isfinite()).any():
         logger.warning("%d fits failed; their hyperparameters stay at the median of their prior", int(failed.sum()))
         theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
-    return Found(_drawn(problem, prior, theta, seed, sampling), -value, failed)
-
-
-def found_around(problem: Problem, prior: Prior, *, seed: int, sampling: Sampling | None = None) -> Found:
-    """Find each metric's hyperparameters by one search from where a prior starts, another than the problem's own."""
-    starts, evaluations = prior.start.unsqueeze(0), _EVALUATIONS
-    if len(problem.X) > _MANY:
-        starts = found_around(problem.thinned(COARSE), prior, seed=seed).theta
-        evaluations = _REFINEMENT
-    theta, value, _ = _best_of(problem, prior, starts, evaluations)
-    failed = ~value.isfinite()
-    theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
     return Found(_drawn(problem, prior, theta, seed, sampling), -value, failed)
 
 
@@ -333,7 +332,6 @@ def _best_of(problem: Problem, prior: Prior, starts: Tensor, evaluations: int) -
 HELD = 1e-3
 _TINY = 1e-12
 _TOLERANCE = 1e-3
-_EVALUATIONS = 200
 _MANY = 256
 COARSE = 160
 _REFINEMENT = 6

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.surrogates.fitting import COARSE, HELD, Found, Problem, Sampling, found_around, log_marginal
+from bomix.surrogates import fitting
+from bomix.surrogates.fitting import COARSE, HELD, Found, Problem, Sampling, log_marginal
 from bomix.surrogates.lbfgs import minimize
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_EVALUATIONS = 80
+_OF_SHARED = 40
+_OF_EACH = 60
+"""Evaluations of the search about what is shared, which begins near its end."""
 _TOLERANCE = 1e-3
 
 
-def fit(problem: Problem, *, spread: float, seed: int, sampling: Sampling | None = None) -> Found:
+def fit(problem: Problem, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None) -> Found:
     """Find the hyperparameters.
 
     Where runs are many, a part of them finds what is shared: it is known well by then.
@@ -36,45 +39,52 @@ def fit(problem: Problem, *, spread: float, seed: int, sampling: Sampling | None
         problem: Data and model.
         spread: Standard deviation of a metric's hyperparameters about the shared ones, on the scale of the search;
             0 for no difference. Those that are never shared keep their own prior.
-        seed: Of draws.
+        restarts: Starts of the search for a metric's own; the first is where those that are shared are.
+        seed: Of draws and of further starts.
         sampling: How to draw; None keeps the best alone.
     """
     prior = problem.prior
-    theta, value = _shared(problem if len(problem.X) <= COARSE else problem.thinned(COARSE), prior)
+    theta = _shared(problem if len(problem.X) <= COARSE else problem.thinned(COARSE), prior)
     alone = prior.alike < 0
     if spread <= 0 and not alone.any():
-        m = len(theta)
-        return Found(theta.unsqueeze(0), -value.expand(m), (~value.isfinite()).expand(m))
+        value, _ = fitting.criterion(problem, prior, theta)
+        return Found(theta.unsqueeze(0), -value, ~value.isfinite())
     around = prior._replace(
         mean=torch.where(alone, prior.mean, theta),
         sd=torch.where(alone, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
         start=torch.where(alone, 0.5 * (theta + prior.mean), theta),
     )
-    return found_around(problem, around, seed=seed, sampling=sampling)
+    return fitting.fit(
+        problem, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH
+    )
 
 
-def _shared(problem: Problem, prior: Prior) -> tuple[Tensor, Tensor]:
-    """``m x p`` hyperparameters, alike for all metrics, and what they cost per metric."""
-    m, shared = len(prior.mean), prior.alike >= 0
+def _shared(problem: Problem, prior: Prior) -> Tensor:
+    """``m x p`` hyperparameters, alike for all metrics; those that are never shared where a search starts.
+
+    A metric of which no likelihood can be computed has no say in what is shared.
+    """
+    heard = log_marginal(problem, prior.start).isfinite().nonzero().squeeze(-1)
+    if not len(heard):
+        logger.warning("no metric tells of shared hyperparameters; they stay at the median of their prior")
+        return torch.where(prior.alike >= 0, prior.mean, prior.start)
     count = int(prior.alike.max()) + 1
     mean, sd, start = (_of_each(prior.alike, values, count) for values in prior[:3])
 
     def spread_out(at: Tensor) -> Tensor:
-        return torch.where(shared, at[:, prior.alike.clamp_min(0)], prior.start)
+        return torch.where(prior.alike >= 0, at[:, prior.alike.clamp_min(0)], prior.start)
 
     @torch.enable_grad()
     def cost(at: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         at = at.detach().requires_grad_()
-        density = log_marginal(problem, spread_out(at).flatten(0, 1), torch.arange(m).repeat(len(at)))
-        value = (0.5 * ((at - mean) / sd).square().sum(dim=-1) - density.reshape(len(at), m).sum(dim=-1)) / m
+        density = log_marginal(problem, spread_out(at)[:, heard].flatten(0, 1), heard.repeat(len(at)))
+        likely = density.reshape(len(at), -1).sum(dim=-1)
+        value = (0.5 * ((at - mean) / sd).square().sum(dim=-1) - likely) / len(heard)
         (gradient,) = torch.autograd.grad(value.sum(), at)
         return value.detach(), gradient
 
-    end = minimize(cost, start.unsqueeze(0), max_evaluations=_EVALUATIONS, tolerance=_TOLERANCE)
-    if not end.value.isfinite().all():
-        logger.warning("the search for shared hyperparameters failed; they stay at the median of their prior")
-        return spread_out(mean.unsqueeze(0))[0], end.value[0]
-    return spread_out(end.x)[0], end.value[0]
+    end = minimize(cost, start.unsqueeze(0), max_evaluations=_OF_SHARED, tolerance=_TOLERANCE)
+    return spread_out(end.x)[0]
 
 
 def _of_each(alike: Tensor, values: Tensor, count: int) -> Tensor:
