@@ -10,14 +10,19 @@ Any component may also have, and bomix uses it where it is there:
   tokenizers, evaluators, strategies).
 * ``problem_faults(problem) -> list[Fault]``: what a strategy lacks in this study, as token counts or a reference.
 
-A surrogate declares ``differentiable`` and ``fantasizes``; a strategy that has a field ``surrogate`` lends it to
-``Study.predict`` and ``Study.recommend``, and one that proposes the same mixture for ever declares ``repeats``. A
-strategy may also have ``description(problem)``, a line on what it will do; ``design_trials(problem)``, how many trials
-it proposes without looking at results, where ``n_init`` does not tell; and ``expected_improvement(problem, history, *,
-seed)``, see :func:`bomix.strategies.stopping.expected_improvement`. An evaluator may have ``may_change``, names of
-fields that a running study may change; ``preload``, modules to import before its processes are forked;
-``process_environment()``, variables that they start with; and a field with the metadata
-``{config.FILLED: "domains"}``, filled with the domains' sources.
+A surrogate declares ``differentiable`` and ``fantasizes``. A strategy may have:
+
+* a field ``surrogate``, which it lends to ``Study.predict`` and ``Study.recommend``, or, where it depends on the study,
+  ``predicting(problem) -> Surrogate | None``;
+* ``expected_improvement(problem, history, *, seed)``, see :func:`bomix.strategies.stopping.expected_improvement`, and
+  ``expects``, whether it can tell, where that depends on its parts;
+* ``design_trials(problem)``: how many trials it proposes without looking at results, where ``n_init`` does not tell;
+* ``description(problem)``: a line on what it will do;
+* ``repeats``: whether it proposes the same mixture for ever.
+
+An evaluator may have ``may_change``, names of fields that a running study may change; ``preload``, modules to import
+before its processes are forked; ``process_environment()``, variables that they start with; and a field with the
+metadata ``{config.FILLED: "domains"}``, filled with the domains' sources.
 """
 
 from __future__ import annotations

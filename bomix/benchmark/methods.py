@@ -82,6 +82,9 @@ class Method:
         """Neither of the two, or both."""
         if (self.strategy is None) == (self.adapter is None):
             return [Fault("", "a method is either a 'strategy' or an 'adapter'; give one of them")]
+        if self.surrogate is not None and (self.adapter or _has_surrogate(self.strategy)):
+            what = "the method recommends with a surrogate of its own; leave this one out, or name it in the strategy"
+            return [Fault("surrogate", what)]
         return []
 
     def start(self, problem: Problem, *, seed: int) -> Session:
@@ -109,6 +112,12 @@ class _Table:
     """A file of methods."""
 
     methods: Mapping[str, Method]
+
+
+def _has_surrogate(strategy: object) -> bool:
+    """Whether a strategy recommends with a surrogate of its own."""
+    has = any(getattr(strategy, name, None) is not None for name in ("predicting", "surrogate"))
+    return bool(getattr(strategy, "expects", has))
 
 
 METHODS: Mapping[str, Method] = {

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bomix.protocols import Acquisition, Strategy, Surrogate
 from bomix.strategies.acquisition import UCB, LogEI, objective_faults
 from bomix.strategies.bayesian import Bayesian
-from bomix.strategies.decision import MANY
 from bomix.strategies.design import Sobol
+from bomix.strategies.explored import MANY
 from bomix.strategies.search import need_faults
 from bomix.strategies.turbo import Turbo
 from bomix.strategies.turns import count_faults, design_size
@@ -28,19 +28,20 @@ SEVERAL = 12
 CROWD = 16
 """Metrics from which on, where domains are fewer, asks take the best hyperparameters of each, found now and then."""
 DOUBT = 1.5
-"""``beta`` of the upper confidence bound where they do, for each domain: at its best, a plane of which nothing is known
-gains as many standard deviations as the root of the number of domains."""
+"""``beta`` for each domain, of the upper confidence bound where metrics share hyperparameters: at its best, a plane of
+which nothing is known gains as many standard deviations as the root of the number of domains."""
 STEADY = 1_000_000
-"""Failures until a region halves where it is searched so: a trial that is made for what it tells is no failure."""
+"""Failures in a row until a trust region halves under that bound, which is never: a trial that is made for what it
+tells is no failure. After successes it grows as others do."""
 
 _OWN, _SLOPES = Scaled(Own()), Scaled(SparseLinear(), variance=0.3)
 _JOINT, _EFFECTIVE = Scaled(Stationary()), Scaled(EffectiveWeight())
 _APART = Scaled(Isotropic(), variance=0.1)
-SHARING = GP(
-    kernels=(Sum((_OWN, _SLOPES, _JOINT)), Sum((_JOINT, _EFFECTIVE))), draws=0, restarts=1, pooling=1.0, growth=0.1
-)
+QUICK = GP(draws=0, restarts=1, growth=0.1)
+"""Of a crowd of metrics: the best hyperparameters of each, found now and then."""
+POOLED = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _JOINT)), Sum((_JOINT, _EFFECTIVE))), pooling=1.0)
 """Of several metrics: curves, few slopes and whatever else, or effective weights, about what the metrics share."""
-SHARED = GP(kernels=(Sum((_OWN, _SLOPES, _APART)),), draws=0, restarts=1, pooling=0.0, growth=0.1)
+ONE_SET = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _APART)),), pooling=0.0)
 """The same where domains are many and nothing but the slopes can be each metric's own."""
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Auto:
         if self.surrogate is not None:
             return self.surrogate
         own = _surrogate(problem.space.dimension, len(problem.metrics))
-        return own if own == SHARED else replace(own, draws=None, restarts=None, growth=0.0)
+        return own if own == ONE_SET else replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
         """What is chosen and why, in a line."""
@@ -124,5 +125,5 @@ class Auto:
 def _surrogate(d: int, m: int) -> GP:
     """The surrogate for ``d`` domains and ``m`` metrics."""
     if min(d, m) >= SEVERAL:
-        return SHARING if d <= MANY else SHARED
-    return GP(draws=0, restarts=1, growth=0.1) if m >= CROWD else GP()
+        return POOLED if d <= MANY else ONE_SET
+    return QUICK if m >= CROWD else GP()

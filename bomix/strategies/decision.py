@@ -1,10 +1,10 @@
 """Which mixture is recommended.
 
-The minimiser of the posterior mean over the whole space is recommended, never the luckiest trial; beyond :data:`MANY`
-domains, over the part of it in which no weight exceeds the largest tried, since of the rest a model knows too little.
-Two mixtures come before it: the best trial, where no mixture of the space is expected to be better; and the mixture
-that the present round of confirmations is about, as long as the 95 % interval of what the minimiser gains over it is
-not all above zero. Any new run moves the minimiser a little, and what was confirmed is worth more.
+The minimiser of the posterior mean is recommended, never the luckiest trial: over the whole space, of many domains over
+what was explored of it (:mod:`bomix.strategies.explored`). Two mixtures come before it: the best trial, where no
+mixture of the space is expected to be better; and the mixture that the present round of confirmations is
+about, as long as the 95 % interval of what the minimiser gains over it is not all above zero. Any new run moves the
+minimiser a little, and what was confirmed is worth more.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bomix.space import MixtureSpace
 from bomix.spec import RecommendationSpec
 from bomix.strategies.acquisition import posterior_mean
 from bomix.strategies.belief import Belief, believe, draw_seeds
+from bomix.strategies.explored import explored
 from bomix.strategies.posterior import difference
 
 if TYPE_CHECKING:
@@ -27,14 +27,12 @@ if TYPE_CHECKING:
     from bomix.polytope import Array
     from bomix.problem import Problem
     from bomix.protocols import Surrogate
+    from bomix.space import MixtureSpace
+    from bomix.strategies.candidates import Search
     from bomix.trial import Weights
-
-_ROUNDING = 1e-9
 
 Source = Literal["space", "trials", "confirmed"]
 
-MANY = 32
-"""Domains above which the search, and what is recommended, keep to where the trials are."""
 SAME_IN_PRACTICE = 0.01
 """A mixture that was found again on another machine is the same where no weight differs by more."""
 
@@ -70,7 +68,8 @@ def decide(
     """
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
-    of_space = _minimiser(belief, surrogate, seed=draw_seeds(seed, history.n_asked, 4)[3])
+    part = explored(problem.space, history)
+    of_space = minimiser(belief, surrogate, part, seed=draw_seeds(seed, history.n_asked, 4)[3])
     of_trials = _best_trial(belief, history)
     point, source = of_space, "space"
     if (
@@ -133,39 +132,34 @@ def to_confirm(
     return problem.space.to_weights(point)
 
 
-def _minimiser(belief: Belief, surrogate: Surrogate, *, seed: int) -> Array:
-    """The ``d`` weights with the lowest posterior mean of the objective."""
+def minimiser(
+    belief: Belief, surrogate: Surrogate, space: MixtureSpace, *, seed: int, search: Search | None = None
+) -> Array:
+    """The ``d`` weights of a space with the lowest posterior mean of the objective.
+
+    Args:
+        belief: What is known.
+        surrogate: What it came from: it says whether there are gradients.
+        space: That of the study, or a part of it.
+        seed: Of the search.
+        search: How hard to look; by default as hard as a decision deserves.
+    """
     from bomix.strategies.candidates import Search, optimize
 
-    space = belief.problem.space
     found = optimize(
         posterior_mean(belief.model, belief.aggregate),
-        space if space.dimension <= MANY else _explored(space, belief.data.X.numpy()),
+        space,
         seed=seed,
         near=belief.ranked(),
-        search=Search(raw=512, starts=12, iterations=100, polished=3),
+        search=search or Search(raw=512, starts=12, iterations=100, polished=3),
         gradients=getattr(surrogate, "differentiable", False),
     )
-    candidates = [found, *_by_parts(belief)]
+    candidates = [found, *_by_parts(belief, space)]
     return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
 
 
-def _explored(space: MixtureSpace, tried: Array) -> MixtureSpace:
-    """The part of a space in which no weight exceeds the largest of ``n x d`` tried ones."""
-    names, least = space.domains, np.asarray(space.at_least)
-    largest = tried.max(axis=0)
-    # Where no trial had what is the least beside nothing, nothing is what was tried.
-    untried = largest < least - _ROUNDING
-    largest = np.where(untried, 0.0, np.maximum(largest, least))
-    upper = np.clip(largest, space.lower_array, space.upper_array)
-    if upper.sum() < 1.0 - _ROUNDING:
-        return space
-    bounds = (space.lower_array, upper, np.where(untried, 0.0, least))
-    return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
-
-
-def _by_parts(belief: Belief) -> list[Array]:
-    """The ``d`` weights of the global minimum, where a search may miss it and it is known how to find it.
+def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
+    """The ``d`` weights of the global minimum over a space, where a search may miss it and it is known how to find it.
 
     That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be
     convex.
@@ -173,7 +167,6 @@ def _by_parts(belief: Belief) -> list[Array]:
     from bomix.strategies.branching import lowest
     from bomix.strategies.regression import NEGLIGIBLE, predicted
 
-    space = belief.problem.space
     if not any(space.at_least) or not belief.aggregate.is_convex(getattr(belief.model, "convex", None)):
         return []
     return [space.snap(lowest(predicted(belief), space).point, threshold=NEGLIGIBLE)]

@@ -52,16 +52,10 @@ class Sequence:
     steps: tuple[Step, ...]
 
     @property
-    def surrogate(self) -> Surrogate | None:
-        """That of the last strategy that names one."""
-        found: list[Surrogate | None] = [getattr(step.strategy, "surrogate", None) for step in self.steps]
-        return next((surrogate for surrogate in reversed(found) if surrogate is not None), None)
-
-    @property
     def expects(self) -> bool:
         """Whether some strategy can say what improvement it expects."""
-        can = any(getattr(step.strategy, "expected_improvement", None) is not None for step in self.steps)
-        return can or self.surrogate is not None
+        can = ("expected_improvement", "surrogate")
+        return any(getattr(step.strategy, name, None) is not None for step in self.steps for name in can)
 
     def predicting(self, problem: Problem) -> Surrogate | None:
         """The surrogate of the last strategy that has one for this study, see :func:`~search.surrogate_of`."""

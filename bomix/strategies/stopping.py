@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bomix.errors import FitError
-from bomix.strategies.acquisition import LogEI
+from bomix.strategies.acquisition import LogEI, together
 from bomix.strategies.belief import believe, draw_seeds
+from bomix.strategies.decision import as_tensor, minimiser
+from bomix.strategies.explored import explored
 from bomix.strategies.search import read_pool
 from bomix.strategies.turns import MIN_COMPLETED, design_size, designed
 from bomix.trial import CONFIRM, Record, Status
 
 if TYPE_CHECKING:
+    from botorch.acquisition.acquisition import AcquisitionFunction
+    from torch import Tensor
+
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.protocols import Strategy
@@ -77,7 +82,9 @@ def why_stop(
 
 
 def expected_improvement(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float | None:
-    """Expected improvement of the best candidate over the best mixture tried, in the unit of the objective.
+    """Expected improvement of the best candidate over the best mixture known, in the unit of the objective.
+
+    That is the one with the lowest posterior mean, among those tried and that which would be recommended now.
 
     Args:
         problem: What is decided.
@@ -113,27 +120,31 @@ def _design_trials(strategy: Strategy, problem: Problem) -> int:
     return design_size(strategy.n_init, problem) if hasattr(strategy, "n_init") else 0
 
 
-def _best_expected(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float:
+def _best_expected(problem: Problem, history: History, strategy: Any, *, seed: int) -> float:
     from bomix.strategies.candidates import Search, best_of, is_among, optimize, value_at
 
-    surrogate: Any = getattr(strategy, "surrogate", None)
-
     _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
+    surrogate = strategy.surrogate
     belief = believe(problem, history, surrogate, seed=seed)
-    acquisition = LogEI().build(
-        belief.model, belief.aggregate, X_observed=belief.data.X, X_pending=None, seed=build_seed
-    )
+
+    def improvement(known: Tensor) -> AcquisitionFunction:
+        return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=build_seed)
+
     if (file := getattr(strategy, "pool", None)) is not None:
         # What is left of the pool, and nothing once it is used up.
+        acquisition = improvement(belief.data.X)
         left = [point for point in read_pool(file, problem.space) if not is_among(point, belief.asked)]
         return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
+    part = explored(problem.space, history)
+    # A search that learns what losses look like need not try the mixture that it would recommend.
+    recommended = minimiser(belief, surrogate, part, seed=search_seed, search=Search())
+    acquisition = improvement(together(belief.data.X, as_tensor([recommended])))
     best = optimize(
         acquisition,
-        problem.space,
+        part,
         seed=search_seed,
-        near=belief.ranked(),
+        near=np.concatenate([recommended[None], belief.ranked()]),
         avoid=belief.busy,
-        search=Search(),
         gradients=getattr(surrogate, "differentiable", False),
     )
     return math.exp(value_at(acquisition, best))

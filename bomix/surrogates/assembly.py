@@ -12,7 +12,7 @@ import torch
 from bomix.laws.forms import own_domains
 from bomix.surrogates import fitting
 from bomix.surrogates import pooling as pooled
-from bomix.surrogates.covariances import Covariance, Feature, Frame, Sum
+from bomix.surrogates.covariances import Covariance, Frame, Sum
 from bomix.surrogates.exact import ExactGPs
 from bomix.surrogates.feature_columns import columns_from, predictions
 from bomix.surrogates.folds import canonical_rows
@@ -20,6 +20,7 @@ from bomix.surrogates.gp import standardisation
 from bomix.surrogates.heldout import SAME
 from bomix.surrogates.independent import IndependentGPs
 from bomix.surrogates.means import Standardised
+from bomix.surrogates.planes import Feature
 from bomix.surrogates.refits import digest, remembered, size_of_fit
 from bomix.surrogates.wide import OnColumns, OnWeights, Wide, widen
 

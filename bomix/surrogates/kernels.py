@@ -180,9 +180,9 @@ class EffectiveWeight:
 
     def bind(self, frame: Frame) -> Covariance:
         """See :class:`bomix.protocols.Kernel`."""
-        from bomix.surrogates import covariances
+        from bomix.surrogates import curves
 
-        return covariances.EffectiveWeight(frame, self.share, self.spread)
+        return curves.EffectiveWeight(frame, self.share, self.spread)
 
 
 @dataclass(frozen=True)
@@ -205,9 +205,9 @@ class Own:
 
     def bind(self, frame: Frame) -> Covariance:
         """See :class:`bomix.protocols.Kernel`."""
-        from bomix.surrogates import covariances
+        from bomix.surrogates import covariances, curves
 
-        return covariances.Own(covariances.PROFILES[self.shape], frame, self.lengthscale, self.spread)
+        return curves.Own(covariances.PROFILES[self.shape], frame, self.lengthscale, self.spread)
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,9 @@ class Linear:
 
     def bind(self, frame: Frame) -> Covariance:
         """See :class:`bomix.protocols.Kernel`."""
-        from bomix.surrogates import covariances
+        from bomix.surrogates import planes
 
-        return covariances.Linear(frame)
+        return planes.Linear(frame)
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,9 @@ class SparseLinear:
 
     def bind(self, frame: Frame) -> Covariance:
         """See :class:`bomix.protocols.Kernel`."""
-        from bomix.surrogates import covariances
+        from bomix.surrogates import planes
 
-        return covariances.SparseLinear(frame, self.relevance, self.spread)
+        return planes.SparseLinear(frame, self.relevance, self.spread)
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,7 @@ def fit(problem: Problem, *, spread: float, restarts: int, seed: int, sampling: 
         sd=torch.where(alone, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
         start=torch.where(alone, 0.5 * (theta + prior.mean), theta),
     )
-    return fitting.fit(
-        problem, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH
-    )
+    return fitting.fit(problem, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH)
 
 
 def _shared(problem: Problem, prior: Prior) -> Tensor:

@@ -240,3 +240,14 @@ def test_a_strategy_recommends_as_its_study_would() -> None:
     recommended = session.recommend()
     assert recommended["own"] == pytest.approx(decision.point, abs=1e-6)
     assert recommended["posterior"] == pytest.approx(decision.of_space, abs=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["auto", "{kind: turbo}", "{kind: sequence, steps: [{strategy: auto}]}"])
+def test_a_surrogate_that_would_not_be_used_is_refused(tmp_path, strategy):
+    table = tmp_path / "methods.yaml"
+    table.write_text(
+        f"mine: {{strategy: {strategy}, surrogate: ridge}}\nother: {{strategy: sobol, surrogate: ridge}}\n"
+    )
+    with pytest.raises(FaultsError, match="mine.surrogate") as caught:
+        read_methods(table)
+    assert [fault.where for fault in caught.value.faults] == ["mine.surrogate"]

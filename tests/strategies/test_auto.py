@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,16 +15,18 @@ from bomix.problem import Metric, Problem
 from bomix.space import MixtureSpace
 from bomix.strategies import auto
 from bomix.strategies.acquisition import UCB, LogEI
-from bomix.strategies.auto import SHARED, SHARING, Auto
+from bomix.strategies.auto import ONE_SET, POOLED, Auto
 from bomix.strategies.bayesian import Bayesian
-from bomix.strategies.decision import MANY, decide
+from bomix.strategies.decision import decide
 from bomix.strategies.design import Sobol
+from bomix.strategies.explored import MANY, explored
 from bomix.strategies.search import surrogate_of
 from bomix.strategies.sequence import Sequence, Step
 from bomix.strategies.turbo import Turbo
 from bomix.surrogates.gp import GP
 from bomix.surrogates.law import LawRegression
-from bomix.trial import Record, Result, Trial
+from bomix.trial import EXPERT, Record, Result, Trial
+from tests.strategies.functions import told
 
 
 def problem(domains: int, useless: int = 0) -> Problem:
@@ -34,9 +38,9 @@ def problem(domains: int, useless: int = 0) -> Problem:
     [
         (7, 0, Bayesian, GP()),
         (20, 10, Bayesian, GP()),
-        (12, 0, Turbo, SHARING),
-        (MANY, 0, Turbo, SHARING),
-        (MANY + 1, 0, Turbo, SHARED),
+        (12, 0, Turbo, POOLED),
+        (MANY, 0, Turbo, POOLED),
+        (MANY + 1, 0, Turbo, ONE_SET),
         (MANY + 1, MANY - 4, Turbo, GP()),
     ],
 )
@@ -45,7 +49,7 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     chosen = Auto().chosen(study)
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
-    together = surrogate in (SHARING, SHARED)
+    together = surrogate in (POOLED, ONE_SET)
     assert chosen.acquisition == (UCB(beta=auto.DOUBT * domains) if together else LogEI())
     assert chosen.acquisition.origin in Auto().description(study)
 
@@ -82,34 +86,35 @@ def test_many_metrics_of_few_domains_are_predicted_with_draws():
 
 
 def test_a_surrogate_that_is_named_is_kept_as_it_is_even_if_auto_would_choose_it():
-    named = Auto(surrogate=SHARING)
-    assert surrogate_of(named, problem(20)) is SHARING
+    named = Auto(surrogate=POOLED)
+    assert surrogate_of(named, problem(20)) is POOLED
     assert isinstance(named.chosen(problem(20)), Bayesian)
-
-
-def told(function: Synthetic, points: np.ndarray) -> History:
-    study = function.problem(budget=len(points))
-    return History(
-        tuple(
-            Record(
-                Trial(number, study.space.to_weights(point), number, "sobol"),
-                Result(
-                    dict(zip(study.metric_names, function.observe(point, entropy=[0, number]).tolist(), strict=True))
-                ),
-            )
-            for number, point in enumerate(points)
-        )
-    )
 
 
 def test_beyond_many_domains_nothing_is_recommended_that_no_trial_came_near():
     function = Synthetic(domains=40, seed=3)
     study = function.problem(budget=20)
     points = study.space.sobol(20, seed=0)
-    found = decide(study, told(function, points), SHARED, seed=0)
+    found = decide(study, told(function, points), ONE_SET, seed=0)
     assert (found.of_space <= points.max(axis=0) + 1e-9).all()
     regret = function.regret(found.point)
     assert regret < 0.6 * min(function.regret(point) for point in points)
+
+
+def test_experts_of_single_domains_do_not_widen_what_is_recommended():
+    function = Synthetic(domains=40, seed=3)
+    study = function.problem(budget=60)
+    points = study.space.sobol(20, seed=0)
+    mixtures, alone = told(function, points), told(function, np.eye(40))
+    experts = [
+        replace(record, trial=replace(record.trial, id=20 + number, origin=EXPERT))
+        for number, record in enumerate(alone.records)
+    ]
+    both = History((*mixtures.records, *experts))
+    assert (explored(study.space, both).upper_array == explored(study.space, mixtures).upper_array).all()
+    assert explored(study.space, History(tuple(experts))) is study.space
+    found = decide(study, both, ONE_SET, seed=0)
+    assert (found.of_space <= points.max(axis=0) + 1e-9).all()
 
 
 def test_few_trials_beyond_the_design_find_a_better_mixture_than_any_of_it():
@@ -144,6 +149,6 @@ def test_domains_that_no_trial_had_are_not_recommended_where_little_is_not_allow
         )
         for number, point in enumerate(tried)
     ]
-    found = decide(study, History(tuple(points)), SHARED, seed=0)
+    found = decide(study, History(tuple(points)), ONE_SET, seed=0)
     assert not space.faults_of(space.to_weights(found.of_space))
     assert (found.of_space[7:] == 0.0).all()

@@ -64,10 +64,13 @@ def test_what_was_asked_counts_whatever_became_of_it_and_nothing_else(world):
     ]
 
 
-def test_the_surrogate_is_that_of_the_last_step_that_has_one():
-    ridge = Spy(surrogate=Ridge())
-    assert Sequence((Step(Spy(), 1), Step(ridge, 1), Step(Sobol()))).surrogate == Ridge()
-    assert Sequence((Step(Sobol(), 1), Step(Uniform()))).surrogate is None
+def test_the_surrogate_is_that_of_the_last_step_that_has_one(world):
+    here, ridge = world().problem, Spy(surrogate=Ridge())
+    told, silent = Sequence((Step(Spy(), 1), Step(ridge, 1), Step(Sobol()))), Sequence((Step(Sobol()),))
+    assert told.predicting(here) == Ridge()
+    assert told.expects
+    assert silent.predicting(here) is None
+    assert not silent.expects
 
 
 def test_it_repeats_where_a_step_does():

@@ -7,14 +7,21 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from bomix.evaluators.synthetic import Synthetic
 from bomix.history import History
 from bomix.spec import BudgetSpec
+from bomix.strategies import candidates
+from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.belief import believe
+from bomix.strategies.decision import as_tensor, minimiser
+from bomix.strategies.explored import MANY
 from bomix.strategies.regmix import RegMix
 from bomix.strategies.stopping import expected_improvement, why_stop
 from bomix.surrogates.gp import GP
 from bomix.surrogates.regressors import Ridge
 from bomix.trial import CONFIRM, Record, Result, Trial
+from tests.strategies.functions import told
 
 STEPS = BudgetSpec(improvement=0.1, patience=2)
 
@@ -67,6 +74,30 @@ def test_the_expectation_shrinks_as_the_search_goes_on_and_waits_for_the_design(
     early, late = (expected_improvement(here.problem, here.history(n), strategy, seed=0) for n in (5, 40))
     assert 0.0 < late < early
     assert expected_improvement(here.problem, here.history(5), strategy, seed=0) == early
+
+
+def test_a_search_that_does_not_try_its_best_ends_all_the_same():
+    function = Synthetic(domains=14, useless=2, seed=5)
+    study = function.problem(budget=60)
+    history = told(function, study.space.sobol(60, seed=0))
+    surrogate = Auto().chosen(study).surrogate
+    belief = believe(study, history, surrogate, seed=0)
+    recommended = minimiser(belief, surrogate, study.space, seed=0)
+    gained = belief.mean(belief.data.X).min() - belief.mean(as_tensor([recommended])).item()
+    # What a trial of the recommendation would gain over the trials is known already.
+    assert gained > 0.1
+    assert expected_improvement(study, history, Auto(), seed=0) < 0.1 * gained
+
+
+def test_of_many_domains_only_what_may_be_recommended_is_looked_at(monkeypatch):
+    function = Synthetic(domains=MANY + 1, seed=2)
+    study = function.problem(budget=20)
+    points, spaces = study.space.sobol(20, seed=0), []
+    optimize = candidates.optimize
+    monkeypatch.setattr(candidates, "optimize", lambda f, space, **o: spaces.append(space) or optimize(f, space, **o))
+    assert expected_improvement(study, told(function, points), Bayesian(surrogate=GP(draws=0), n_init=5), seed=0) > 0.0
+    assert len(spaces) == 2
+    assert all((space.upper_array <= points.max(axis=0) + 1e-9).all() for space in spaces)
 
 
 def test_a_design_that_takes_nearly_all_trials_is_waited_for(world):

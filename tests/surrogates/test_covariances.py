@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.special import eval_gegenbauer, eval_legendre
 
-from bomix.surrogates import covariances, geometry, pairwise, warped
+from bomix.surrogates import covariances, curves, geometry, pairwise, planes, warped
 from bomix.surrogates.covariances import PROFILES, Frame
 from bomix.surrogates.encoding import Encoding
 
@@ -214,7 +214,7 @@ def test_large_smoothness_is_heat_flow():
 def test_effective_weight_linear_scaled_and_sum_by_their_formulas():
     frame, X = frame_of(), mixtures(6)
     points = X.unsqueeze(0)
-    effective = covariances.EffectiveWeight(frame, 0.135, 1.5)
+    effective = curves.EffectiveWeight(frame, 0.135, 1.5)
     theta = drawn(effective)
     for row in range(M):
         shares, (offset, length) = theta[row, :D].exp(), theta[row, D:].exp()
@@ -225,7 +225,7 @@ def test_effective_weight_linear_scaled_and_sum_by_their_formulas():
     assert effective.prior.mean[0, :D].exp().tolist() == pytest.approx([0.135, 1.0, 0.135, 0.135])
     assert effective.prior.mean[1, :D].exp().tolist() == pytest.approx([0.135] * D)
 
-    linear, none = covariances.Linear(frame), torch.zeros(M, 0, dtype=torch.float64)
+    linear, none = planes.Linear(frame), torch.zeros(M, 0, dtype=torch.float64)
     plane = (X - frame.sample.mean(dim=0)) / covariances.distance(frame.sample)
     torch.testing.assert_close(linear(none, points), (plane @ plane.mT).expand(M, -1, -1))
 

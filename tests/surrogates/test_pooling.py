@@ -8,7 +8,7 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 
 from bomix.space import MixtureSpace
-from bomix.surrogates import covariances, fitting, pooling
+from bomix.surrogates import curves, fitting, planes, pooling
 from bomix.surrogates.assembly import frame_of
 from bomix.surrogates.context import FitContext
 from bomix.surrogates.covariances import PROFILES
@@ -74,7 +74,8 @@ def test_what_is_shared_is_where_the_sum_of_the_densities_is_highest():
 def test_a_spread_lets_metrics_differ_no_more_than_it_says():
     fitted = problem(CURVES)
     (shared,) = pooling.fit(fitted, spread=0.0, restarts=1, seed=0).theta
-    moved = [(pooling.fit(fitted, spread=s, restarts=1, seed=0).theta[0] - shared).abs().max() for s in (1e-3, 0.3, 1.0)]
+    own = [pooling.fit(fitted, spread=spread, restarts=1, seed=0).theta[0] for spread in (1e-3, 0.3, 1.0)]
+    moved = [(theta - shared).abs().max() for theta in own]
     assert moved[0] < 0.02 < moved[1] < moved[2]
 
 
@@ -182,7 +183,7 @@ def test_one_metric_shares_with_nobody_and_is_found():
 
 def test_own_is_a_curve_in_the_own_weight_alone():
     frame = frame_of(CONTEXT)
-    covariance = covariances.Own(PROFILES["rbf"], frame, 2.0, 1.0)
+    covariance = curves.Own(PROFILES["rbf"], frame, 2.0, 1.0)
     theta = covariance.prior.mean + 0.3
     X = data(5).X.unsqueeze(0)
     found = covariance(theta, X)
@@ -195,7 +196,7 @@ def test_own_is_a_curve_in_the_own_weight_alone():
 
 def test_a_sparse_plane_of_equal_relevances_is_the_plane():
     frame, X = frame_of(CONTEXT), data(7).X.unsqueeze(0)
-    sparse, plane = covariances.SparseLinear(frame, 0.05, 3.0), covariances.Linear(frame)
+    sparse, plane = planes.SparseLinear(frame, 0.05, 3.0), planes.Linear(frame)
     torch.testing.assert_close(sparse(sparse.prior.start, X), plane(plane.prior.start, X))
     assert sparse.prior.mean[0, 0].exp().item() == pytest.approx(0.05)
     torch.testing.assert_close(
