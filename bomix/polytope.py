@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 5e-13
+
 
 def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
     """Project onto the polytope in the Euclidean norm.
@@ -94,6 +96,7 @@ def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: 
     floor = np.maximum(lower, at_least)
     optional = lower <= 0.0
     on = ~optional | (points >= np.maximum(threshold, 0.5 * at_least))
+    _fill(on, points, floor, upper, optional)
     for row in np.flatnonzero(((on * floor).sum(axis=1) > 1.0) | ((on * upper).sum(axis=1) < 1.0)):
         reached = nearest_choice(on[row], np.where(on[row], points[row], 1.0 - points[row]), floor, upper, optional)
         assert reached is not None, "the space was checked to have a face"
@@ -105,6 +108,39 @@ def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: 
         if not small.any():
             return weights
         on &= ~small
+
+
+def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, optional: NDArray[np.bool_]) -> None:
+    """Turn on, in place, the largest of the coordinates that fell short of "at least" where that is nearer.
+
+    What they hold must go somewhere: many small weights together are as near to some of them raised as to none.
+
+    Args:
+        on: ``n x d`` booleans, the coordinates that are not zero.
+        points: ``n x d``, what is to be near.
+        floor: ``d`` array, what a coordinate that is on holds at least.
+        upper: ``d`` array, what it holds at most.
+        optional: ``d`` booleans, which coordinates may be off.
+    """
+    held = optional & (floor > 0.0)
+    short = ~on & held & (points > 0.0)
+    lost = (points * short).sum(axis=1)
+    rows = np.flatnonzero(lost >= 0.5 * floor[held].min(initial=np.inf))
+    if not len(rows):
+        return
+    d = len(floor)
+    order = np.argsort(np.where(short[rows], -points[rows], np.inf), axis=1, kind="stable")
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.arange(d)[None], axis=1)
+    most = min(int(short[rows].sum(axis=1).max()), int(1.0 / floor[held].min() + _ROUNDING))
+    added = np.arange(most + 1)[:, None] > rank[:, None]
+    choices = on[rows][:, None] | (added & short[rows][:, None])
+    fits = ((choices * floor).sum(axis=-1) <= 1.0 + _ROUNDING) & ((choices * upper).sum(axis=-1) >= 1.0 - _ROUNDING)
+    low, high = (np.where(fits[..., None], choices * bound, other) for bound, other in ((floor, 0.0), (upper, 1.0)))
+    reached = project(np.broadcast_to(points[rows][:, None], choices.shape), low, high)
+    apart = np.where(fits, np.square(reached - points[rows][:, None]).sum(axis=-1), np.inf)
+    some = fits.any(axis=1)
+    on[rows[some]] = choices[np.flatnonzero(some), apart[some].argmin(axis=1)]
 
 
 def nearest_choice(
@@ -142,7 +178,7 @@ def nearest_choice(
 
 def _fits(choice: NDArray[np.bool_], floor: Array, upper: Array) -> bool:
     """Whether weights within these bounds can sum to one."""
-    return math.fsum(floor[choice]) <= 1.0 + 5e-13 and math.fsum(upper[choice]) >= 1.0 - 5e-13
+    return math.fsum(floor[choice]) <= 1.0 + _ROUNDING and math.fsum(upper[choice]) >= 1.0 - _ROUNDING
 
 
 def _solve_choice(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
+from bomix import polytope
 from bomix.errors import BomixError, FaultsError, SpaceError
 from bomix.space import MixtureSpace
 from bomix.uniform_map import uniform_map
@@ -338,9 +339,24 @@ class TestSnap:
         assert snapped == pytest.approx(np.array([[0.0, 0.1, 0.9], [0.28, 0.1, 0.62], [0.2, 0.2, 0.6]]), abs=1e-12)
         assert snapped[0, 0] == 0.0
 
+    @pytest.mark.parametrize(("d", "least", "used"), [(20, 0.15, 6), (50, 0.05, 20), (14, 0.5, 2)])
+    def test_many_weights_that_are_all_too_small_are_not_one_domain(self, d, least, used):
+        names = [f"d{i}" for i in range(d)]
+        space = MixtureSpace(names, at_least=dict.fromkeys(names, least))
+        snapped = space.snap(space.uniform())
+        assert np.sort(snapped)[-used:] == pytest.approx(np.full(used, 1.0 / used))
+        assert (snapped > 0.0).sum() == used
+
+    def test_what_is_too_small_goes_to_the_largest_of_it(self):
+        names = list("abcdef")
+        space = MixtureSpace(names, at_least=dict.fromkeys(names, 0.12))
+        point = np.array([0.75, 0.048, 0.055, 0.05, 0.052, 0.045])
+        nearest = [0.76, 0.0, 0.12, 0.0, 0.12, 0.0]
+        assert space.snap(point) == pytest.approx(np.array(nearest), abs=1e-12)
+
     @given(st.integers(0, 2**32 - 1))
     @settings(max_examples=60, deadline=None)
-    def test_changes_as_few_choices_as_needed(self, seed):
+    def test_is_no_further_than_what_changes_the_fewest_choices(self, seed):
         rng = np.random.default_rng(seed)
         d = int(rng.integers(2, 6))
         upper, floor = rng.uniform(0.2, 1.0, d), rng.uniform(0.0, 0.6, d) * (rng.random(d) < 0.7)
@@ -358,9 +374,11 @@ class TestSnap:
             on = snapped > 0.0
             assert (snapped[on] >= floor[on] - 1e-12).all()
             wished = point >= np.maximum(1e-4, 0.5 * floor)
-            fewest = min((c != wished).sum() for c in possible)
-            if floor.all():  # else a projection may empty a domain that has no floor
-                assert (on != wished).sum() == fewest
+            if any((c == wished).all() for c in possible):
+                kept = polytope.project(point, wished * floor, wished * upper)
+                assert np.linalg.norm(snapped - point) <= np.linalg.norm(kept - point) + 1e-9
+            elif floor.all() and not (~wished).any():  # else a projection may empty a domain that has no floor
+                assert (on != wished).sum() == min((c != wished).sum() for c in possible)
 
     @pytest.mark.parametrize("seed", range(4))
     def test_a_face_that_fits_only_just_is_found(self, seed):

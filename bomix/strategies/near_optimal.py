@@ -58,7 +58,9 @@ class LevelSet:
     slack: float
 
     def among(self, points: Array) -> Array:
-        """Those of ``n x d`` points that lie in the set."""
+        """Those of ``n x d`` points that lie in the set, put to what "zero or at least" allows."""
+        if any(self.space.at_least):
+            points = self.space.snap(points, threshold=0.0)
         with torch.no_grad():
             values = self.mean(torch.as_tensor(points)).numpy()
         return np.asarray(points[values <= self.level])
@@ -160,7 +162,8 @@ def _inner(
     before: tuple[Array, Array] | None = None
     for _ in range(_STEPS):
         excess, slope = set_.violation(x)
-        extremes.see(x[excess <= 0.0])
+        inside = x[excess <= 0.0]
+        extremes.see(set_.among(inside) if any(space.at_least) else inside)
         gradient = np.maximum(0.0, multiplier + stiffness * excess)[:, None] * slope - outwards
         if before is not None:
             moved, changed = x - before[0], gradient - before[1]

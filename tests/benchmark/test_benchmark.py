@@ -248,6 +248,6 @@ def test_a_surrogate_that_would_not_be_used_is_refused(tmp_path, strategy):
     table.write_text(
         f"mine: {{strategy: {strategy}, surrogate: ridge}}\nother: {{strategy: sobol, surrogate: ridge}}\n"
     )
-    with pytest.raises(FaultsError, match="mine.surrogate") as caught:
+    with pytest.raises(FaultsError) as caught:
         read_methods(table)
     assert [fault.where for fault in caught.value.faults] == ["mine.surrogate"]

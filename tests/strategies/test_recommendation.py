@@ -86,6 +86,18 @@ def test_ranges_keep_to_the_bounds_and_a_level_set_of_one_point_is_that_point():
     np.testing.assert_array_equal(point, [space.uniform()] * 2)
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+def test_ranges_hold_no_weight_that_little_is_not_allowed(gradients):
+    space = MixtureSpace(names(4), at_least=dict.fromkeys(names(4), 0.2))
+    best = np.array([0.0, 0.3, 0.3, 0.4])
+    flat = LevelSet(lambda X: ((X - torch.as_tensor(best)) ** 2).sum(-1), space, best, 0.09, 0.09)
+    lower, upper = near_optimal(flat, seed=0, gradients=gradients)
+    for bound in (lower, upper):
+        assert ((bound == 0.0) | (bound >= 0.2 - 1e-12)).all()
+    assert upper[0] >= 0.2
+    assert lower[1] >= 0.2
+
+
 def test_the_probability_to_be_above_zero_is_gaussian():
     assert Estimate(1.0, 1.0).positive == pytest.approx(0.841344746)
     assert Estimate(-1.959963985, 1.0).positive == pytest.approx(0.025)
