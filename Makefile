@@ -21,7 +21,7 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types format clean environment
+.PHONY: help demo test test-slow smoke lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,10 @@ test: environment  ## run the tests, the slow ones left out
 
 test-slow: environment  ## run the slow tests
 	$(RUN) pytest -m slow $(ARGS)
+
+smoke: environment  ## search tiny problems whose best mixture is known: about a minute
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		$(VENV)/bin/bomix benchmark --smoke --out "$$folder" --processes $(WORKERS)
 
 lint: environment  ## check style and formatting
 	$(RUN) ruff check .
