@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 _ROUNDING = 5e-13
+_COUNTS = np.unique(np.round(np.concatenate([np.arange(1, 9), 8 * 1.25 ** np.arange(1, 24)])).astype(int))
+"""How many weights raised to "at least" are looked at, beside none and as many as fit."""
 
 
 def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
@@ -83,6 +85,9 @@ def tighten(lower: Array, upper: Array) -> tuple[Array, Array]:
 def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: float) -> Array:
     """Put negligible weights to zero and keep "zero or at least", then project onto the face that is left.
 
+    A weight below half of its "at least" becomes zero, unless so many do that raising the largest of them is nearer.
+    Of equal ones the first are raised.
+
     Args:
         points: ``n x d``, finite.
         lower: ``d`` array.
@@ -113,7 +118,8 @@ def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: 
 def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, optional: NDArray[np.bool_]) -> None:
     """Turn on, in place, the largest of the coordinates that fell short of "at least" where that is nearer.
 
-    What they hold must go somewhere: many small weights together are as near to some of them raised as to none.
+    What they hold must go somewhere: many small weights together are as near to some of them raised as to none. Where
+    those that did not fall short want more than there is, the largest of them stay.
 
     Args:
         on: ``n x d`` booleans, the coordinates that are not zero.
@@ -123,24 +129,33 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
         optional: ``d`` booleans, which coordinates may be off.
     """
     held = optional & (floor > 0.0)
-    short = ~on & held & (points > 0.0)
-    lost = (points * short).sum(axis=1)
-    rows = np.flatnonzero(lost >= 0.5 * floor[held].min(initial=np.inf))
+    full = (on * floor).sum(axis=1) > 1.0 + _ROUNDING
+    wanted = held & (points > 0.0) & (full[:, None] | ~on)
+    lost = (points * wanted).sum(axis=1)
+    rows = np.flatnonzero(full | (lost >= 0.5 * floor[held].min(initial=np.inf)))
     if not len(rows):
         return
-    d = len(floor)
-    order = np.argsort(np.where(short[rows], -points[rows], np.inf), axis=1, kind="stable")
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(d)[None], axis=1)
-    most = min(int(short[rows].sum(axis=1).max()), int(1.0 / floor[held].min() + _ROUNDING))
-    added = np.arange(most + 1)[:, None] > rank[:, None]
-    choices = on[rows][:, None] | (added & short[rows][:, None])
-    fits = ((choices * floor).sum(axis=-1) <= 1.0 + _ROUNDING) & ((choices * upper).sum(axis=-1) >= 1.0 - _ROUNDING)
-    low, high = (np.where(fits[..., None], choices * bound, other) for bound, other in ((floor, 0.0), (upper, 1.0)))
-    reached = project(np.broadcast_to(points[rows][:, None], choices.shape), low, high)
-    apart = np.where(fits, np.square(reached - points[rows][:, None]).sum(axis=-1), np.inf)
-    some = fits.any(axis=1)
-    on[rows[some]] = choices[np.flatnonzero(some), apart[some].argmin(axis=1)]
+    wanted, target = wanted[rows], points[rows]
+    choice = on[rows] & ~wanted
+    used, count = (choice * floor).sum(axis=1), np.zeros(len(rows), dtype=int)
+    best, nearest = choice.copy(), np.full(len(rows), np.inf)
+
+    def look(at: NDArray[np.bool_]) -> None:
+        which = np.flatnonzero(at & (used <= 1.0 + _ROUNDING) & ((choice * upper).sum(axis=1) >= 1.0 - _ROUNDING))
+        reached = project(target[which], choice[which] * floor, choice[which] * upper)
+        apart = np.square(reached - target[which]).sum(axis=1)
+        nearer = apart < nearest[which]
+        nearest[which[nearer]], best[which[nearer]] = apart[nearer], choice[which[nearer]]
+
+    look(np.ones(len(rows), dtype=bool))
+    for column in np.argsort(np.where(wanted, -target, np.inf), axis=1, kind="stable").T:
+        every = np.arange(len(rows))
+        add = wanted[every, column] & (used + floor[column] <= 1.0 + _ROUNDING)
+        choice[every[add], column[add]] = True
+        used, count = used + add * floor[column], count + add
+        look(add & np.isin(count, _COUNTS))
+    look(~np.isin(count, _COUNTS))
+    on[rows[nearest < np.inf]] = best[nearest < np.inf]
 
 
 def nearest_choice(

@@ -186,6 +186,8 @@ class MixtureSpace:
     def snap(self, points: ArrayLike, *, threshold: float = 1e-4) -> Array:
         """Clean points for use: negligible weights become zero, "zero or at least" holds, rows sum to one.
 
+        Where many weights are too small to stay, the largest of them are raised, of equal ones the first by name.
+
         Args:
             points: ``(...) x d``.
             threshold: Weights below it become zero where the lower bound allows.

@@ -83,7 +83,7 @@ class BudgetSpec:
         flops: Training FLOPs of the completed trials.
         improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
             the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
-            recommend. Needs a strategy with a surrogate.
+            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
         patience: After how many trials in a row it must lie below, the design behind them.
     """
 

@@ -28,7 +28,7 @@ def load(path: Path) -> StudySpec:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
-    data, lines, duplicates = _parse(text, path)
+    data, lines, duplicates = parse(text, path)
     spec, faults = config.build(StudySpec, data)
     faults = [*duplicates, *faults]
     raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
@@ -47,7 +47,7 @@ def located(faults: Sequence[Fault], spec: StudySpec, path: Path) -> FaultsError
     Returns:
         The error to raise.
     """
-    said, (_, lines, _) = load(path), _parse(path.read_text(encoding="utf-8"), path)
+    said, (_, lines, _) = load(path), parse(path.read_text(encoding="utf-8"), path)
     unchanged = [getattr(said, _key(fault), None) == getattr(spec, _key(fault), None) for fault in faults]
     found = [_located(fault, lines) if same else fault for fault, same in zip(faults, unchanged, strict=True)]
     return FaultsError(found, f"{path} has {_count(len(found))}:")
@@ -58,8 +58,12 @@ def _key(fault: Fault) -> str:
     return re.split(r"[.\[]", fault.where, maxsplit=1)[0]
 
 
-def _parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
-    """Data, the line of every dotted path, and keys that stand twice."""
+def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
+    """Data, the line of every dotted path, and keys that stand twice.
+
+    Raises:
+        ConfigError: The text is not YAML.
+    """
     import yaml
 
     try:

@@ -26,7 +26,8 @@ from bomix.history import History
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.auto import Auto
 from bomix.strategies.design import Sobol
-from bomix.strategies.search import surrogate_of
+from bomix.strategies.search import lends_surrogate, surrogate_of
+from bomix.studyfile import parse
 from bomix.trial import Candidate, Record, Result, Trial
 
 if TYPE_CHECKING:
@@ -79,13 +80,33 @@ class Method:
     surrogate: Surrogate | None = None
 
     def faults(self) -> list[Fault]:
-        """Neither of the two, or both."""
+        """Neither of the two, or both, or a surrogate that would not be used."""
         if (self.strategy is None) == (self.adapter is None):
             return [Fault("", "a method is either a 'strategy' or an 'adapter'; give one of them")]
-        if self.surrogate is not None and (self.adapter or _has_surrogate(self.strategy)):
-            what = "the method recommends with a surrogate of its own; leave this one out, or name it in the strategy"
-            return [Fault("surrogate", what)]
-        return []
+        found = []
+        if self.adapter is not None and ":" not in self.adapter:
+            found.append(Fault("adapter", f"'{self.adapter}' is not like module:Class"))
+        if self.strategy is not None and self.options:
+            found.append(Fault("options", "they are for adapters; give a strategy its options in 'strategy'"))
+        if self.surrogate is not None and self.strategy is None:
+            found.append(Fault("surrogate", "an adapter recommends by itself; leave it out"))
+        if self.surrogate is not None and self.strategy is not None and lends_surrogate(self.strategy):
+            found.append(Fault("surrogate", "the strategy recommends with a surrogate of its own; leave this one out"))
+        return found
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What keeps the method from a problem: what its strategy lacks there, an adapter that cannot be imported."""
+        if self.strategy is None:
+            try:
+                self._imported()
+            except UnknownKindError as error:
+                return [Fault("adapter", str(error))]
+            return []
+        own = getattr(self.strategy, "problem_faults", None)
+        found: list[Fault] = [] if own is None else own(problem)
+        return [
+            Fault(config.child("strategy", fault.where) if fault.where else "strategy", fault.what) for fault in found
+        ]
 
     def start(self, problem: Problem, *, seed: int) -> Session:
         """Begin with a problem.
@@ -95,16 +116,19 @@ class Method:
         """
         if self.strategy is not None:
             return StrategySession(self.strategy, problem, seed, surrogate=self.surrogate)
+        session: Session = self._imported()(problem, seed=seed, **self.options)
+        return session
+
+    def _imported(self) -> Adapter:
         module, _, name = str(self.adapter).partition(":")
         try:
-            adapter = getattr(import_module(module), name)
+            adapter: Adapter = getattr(import_module(module), name)
         except Exception as error:  # a peer may fail in any way while it is imported
             raise UnknownKindError(
                 f"adapter '{self.adapter}' cannot be imported ({type(error).__name__}: {error}); install the peers, "
                 "and put the adapter's module beside the file that names it"
             ) from error
-        session: Session = adapter(problem, seed=seed, **self.options)
-        return session
+        return adapter
 
 
 @dataclass(frozen=True)
@@ -112,12 +136,6 @@ class _Table:
     """A file of methods."""
 
     methods: Mapping[str, Method]
-
-
-def _has_surrogate(strategy: object) -> bool:
-    """Whether a strategy recommends with a surrogate of its own."""
-    has = any(getattr(strategy, name, None) is not None for name in ("predicting", "surrogate"))
-    return bool(getattr(strategy, "expects", has))
 
 
 METHODS: Mapping[str, Method] = {
@@ -134,16 +152,17 @@ def read_methods(path: Path) -> Mapping[str, Method]:
         ConfigError: No such file, or not YAML.
         FaultsError: Everything that is wrong in it.
     """
-    import yaml
-
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        data, _, duplicates = parse(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the table of methods cannot be read ({error})") from error
     if (folder := str(path.resolve().parent)) not in sys.path:
         sys.path.insert(0, folder)
     table, faults = config.build(_Table, {"methods": data})
-    raise_faults([Fault(fault.where.removeprefix("methods."), fault.what) for fault in faults], str(path))
+    faults = [*duplicates, *(Fault(fault.where.removeprefix("methods."), fault.what) for fault in faults)]
+    if isinstance(data, dict) and "" in data:
+        faults.append(Fault("", "a method without a name; give it one"))
+    raise_faults(faults, str(path))
     assert table is not None
     return table.methods
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bomix.cli.options import log_to_stderr
-from bomix.errors import ConfigError, did_you_mean
+from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
 
 if TYPE_CHECKING:
     from bomix.benchmark.cases import Case
@@ -75,6 +75,7 @@ def benchmark(
             for problem, case in chosen.items()
             for name, method in who.items()
         ]
+        raise_faults(_unfit(wanted), "these methods cannot be run:")
         run_all(wanted, out, processes=processes, watch=_watch)
     _summarise(
         out,
@@ -121,6 +122,18 @@ def _current(cases: Mapping[str, Case], methods: Mapping[str, Method]) -> Callab
         return bool(found["fingerprint"] == cell.fingerprint)
 
     return is_current
+
+
+def _unfit(cells: Sequence[Cell]) -> list[Fault]:
+    """What keeps methods from problems, each said once."""
+    first = {(cell.name, cell.problem): cell for cell in reversed(cells)}
+    found: dict[tuple[str, str], Fault] = {}
+    for (name, problem), cell in sorted(first.items()):
+        case = cell.case
+        for fault in cell.method.problem_faults(case.drawn(cell.seed).problem(budget=case.budget)):
+            where = f"{name}.{fault.where}"
+            found.setdefault((where, fault.what), Fault(f"{where} ({problem})", fault.what))
+    return list(found.values())
 
 
 def _watch(cell: Cell, done: int, total: int) -> None:

@@ -55,7 +55,7 @@ class Auto:
     budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
     :data:`SEVERAL` domains and metrics on, metrics share hyperparameters and a trust region is searched by an upper
     confidence bound with much room for doubt: with many domains it pays to learn all slopes before the best is taken,
-    and the recommendation is better than any trial.
+    and the recommendation is as a rule better than any trial.
 
     Attributes:
         surrogate: Model of every metric where it is not to be chosen.

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ROOM = 1e-3
+"""Realised weights miss a bound by so much."""
+
 
 @dataclass(frozen=True)
 class Belief:
@@ -51,6 +54,17 @@ class Belief:
         import torch
 
         return torch.as_tensor(self.busy) if len(self.busy) else None
+
+    @property
+    def X_inside(self) -> Tensor:
+        """The ``n x d`` mixtures that the model learnt from and the bounds allow; all where they allow none.
+
+        What lies outside, as experts may and imported runs, is nothing to improve on.
+        """
+        X, space = self.data.X, self.problem.space
+        lower, upper = (X.new_tensor(bound) for bound in (space.lower, space.upper))
+        inside = ((lower - _ROOM <= X) & (upper + _ROOM >= X)).all(dim=-1)
+        return X[inside] if inside.any() else X
 
     def mean(self, X: Tensor) -> Tensor:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bomix.polytope import Array
     from bomix.strategies.belief import Belief
 
@@ -17,7 +19,7 @@ _EVEN = 256
 _TYPICAL = 0.9
 
 
-def unexplored(belief: Belief, point: Array, sd: float) -> list[str]:
+def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[str]:
     """What is said where a mixture lies outside what the trials explored.
 
     Three things are looked at: weights beyond those of all trials, by more than :data:`BEYOND`; the distance to the
@@ -25,7 +27,8 @@ def unexplored(belief: Belief, point: Array, sd: float) -> list[str]:
     the standard deviation of the objective there, beside its median over the space.
 
     Args:
-        belief: The trials and their model.
+        belief: What is known.
+        tried: ``n x d`` mixtures; see :func:`bomix.strategies.explored.tried`.
         point: ``d`` weights.
         sd: Of the objective there.
 
@@ -34,28 +37,34 @@ def unexplored(belief: Belief, point: Array, sd: float) -> list[str]:
     """
     import torch
 
-    space, X = belief.problem.space, belief.data.X.numpy()
-    found = []
-    low, high = X.min(axis=0), X.max(axis=0)
-    beyond = [
-        f"{name} {weight:.3f} (tried {smallest:.3f} to {largest:.3f})"
-        for name, weight, smallest, largest in zip(space.domains, point, low, high, strict=True)
-        if weight > largest + BEYOND or weight < smallest - BEYOND
-    ]
-    if beyond:
-        found.append(f"beyond the weights of all trials: {', '.join(beyond)}")
-    nearest, typical = _distances(X, point)
-    if nearest > typical > 0.0:
-        found.append(
-            f"the nearest trial is {nearest:.2f} away, while trials are within {typical:.2f} of each other "
-            "(distance of the square roots of weights)"
-        )
+    space, found = belief.problem.space, _outside(belief.problem.space.domains, tried, point)
     even = torch.as_tensor(space.sobol(_EVEN, seed=0)).unsqueeze(-2)
     with torch.no_grad():
         variance = belief.aggregate.posterior(belief.model, even).variance
     middle = float(variance.clamp_min(0.0).sqrt().median())
     if sd > middle:
         found.append(f"less is known there (sd {sd:.4f}) than at half of all mixtures (sd {middle:.4f})")
+    return found
+
+
+def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
+    """What is said where a mixture lies beyond those tried, or far from them."""
+    if not len(tried):
+        return ["no mixture has been tried, only experts of single domains"]
+    found, low, high = [], tried.min(axis=0), tried.max(axis=0)
+    beyond = [
+        f"{name} {weight:.3f} (tried {smallest:.3f} to {largest:.3f})"
+        for name, weight, smallest, largest in zip(domains, point, low, high, strict=True)
+        if weight > largest + BEYOND or weight < smallest - BEYOND
+    ]
+    if beyond:
+        found.append(f"beyond the weights of all trials: {', '.join(beyond)}")
+    nearest, typical = _distances(tried, point)
+    if nearest > typical > 0.0:
+        found.append(
+            f"the nearest trial is {nearest:.2f} away, while trials are within {typical:.2f} of each other "
+            "(distance of the square roots of weights)"
+        )
     return found
 
 

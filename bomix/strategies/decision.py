@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bomix.strategies.candidates import Search
     from bomix.trial import Weights
 
+_ROUNDING = 1e-6
+
 Source = Literal["space", "trials", "confirmed"]
 
 SAME_IN_PRACTICE = 0.01
@@ -173,12 +175,14 @@ def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
 
 
 def _best_trial(belief: Belief, history: History) -> Array | None:
-    """The ``d`` weights of the completed trial with the lowest posterior mean among those that keep the bounds."""
+    """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
     space = belief.problem.space
-    allowed = [record.trial.weights for record in history.observations if not space.faults_of(record.trial.weights)]
-    if not allowed:
+    inside = [record.trial.weights for record in history.observations if not space.faults_of(record.trial.weights)]
+    points = space.to_arrays(inside)
+    # The bounds do not tell of "zero or at least".
+    points = points[(np.abs(space.snap(points, threshold=0.0) - points) <= _ROUNDING).all(axis=1)]
+    if not len(points):
         return None
-    points = space.to_arrays(allowed)
     return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])
 
 

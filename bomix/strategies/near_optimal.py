@@ -58,12 +58,22 @@ class LevelSet:
     slack: float
 
     def among(self, points: Array) -> Array:
-        """Those of ``n x d`` points that lie in the set, put to what "zero or at least" allows."""
-        if any(self.space.at_least):
+        """Those of ``n x d`` points that lie in the set, once put to what "zero or at least" allows."""
+        if self._in_pieces:
             points = self.space.snap(points, threshold=0.0)
         with torch.no_grad():
             values = self.mean(torch.as_tensor(points)).numpy()
         return np.asarray(points[values <= self.level])
+
+    def kept(self, points: Array, excess: Array) -> Array:
+        """Those of ``b x d`` points that lie in the set where their ``b`` :meth:`violation` is known."""
+        inside = points[excess <= 0.0]
+        return self.among(inside) if self._in_pieces else inside
+
+    @property
+    def _in_pieces(self) -> bool:
+        """Whether weights between zero and "at least" are missing from the space."""
+        return any(self.space.at_least)
 
     def violation(self, points: Array) -> tuple[Array, Array]:
         """``b`` values of (loss - level) / slack at ``b x d`` points, and their ``b x d`` gradients."""
@@ -162,8 +172,7 @@ def _inner(
     before: tuple[Array, Array] | None = None
     for _ in range(_STEPS):
         excess, slope = set_.violation(x)
-        inside = x[excess <= 0.0]
-        extremes.see(set_.among(inside) if any(space.at_least) else inside)
+        extremes.see(set_.kept(x, excess))
         gradient = np.maximum(0.0, multiplier + stiffness * excess)[:, None] * slope - outwards
         if before is not None:
             moved, changed = x - before[0], gradient - before[1]

@@ -119,6 +119,7 @@ def recommend(
     import torch
 
     from bomix.strategies.caution import unexplored
+    from bomix.strategies.explored import tried
 
     options = options or RecommendationSpec()
     decision = decide(problem, history, surrogate, seed=seed, options=options)
@@ -155,7 +156,10 @@ def recommend(
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
             *_guesses(belief),
-            *(f"outside what was explored: {text}" for text in unexplored(belief, best, at["best"].objective.sd)),
+            *(
+                f"outside what was explored: {text}"
+                for text in unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
+            ),
         ),
         feasible=None if kept is None else kept.item(),
         front=front(belief, seed=seed, gradients=getattr(surrogate, "differentiable", False)),

@@ -14,8 +14,6 @@ from bomix.laws.own import own_faults
 from bomix.strategies.acquisition import objective_faults
 
 _OTHERS = 64
-_ROOM = 1e-3
-"""Realised weights miss a bound by so much."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +21,7 @@ HEAVY = 5_000_000
 """Entries of all metrics' factors above which a variance costs so much that the search is shorter."""
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from botorch.acquisition.acquisition import AcquisitionFunction
-    from torch import Tensor
 
     from bomix.polytope import Array
     from bomix.problem import Problem
@@ -181,17 +176,15 @@ def pool_faults(path: str, problem: Problem) -> list[Fault]:
 
 
 def built(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:
-    """The function of mixtures that a belief gives an acquisition.
-
-    What lies outside of the bounds, as experts may and imported runs, is nothing to improve on.
-    """
-    X, space = belief.data.X, belief.problem.space
-    inside = ((_bound(space.lower) - _ROOM <= X) & (_bound(space.upper) + _ROOM >= X)).all(dim=-1)
-    observed = X[inside] if inside.any() else X
-    return acquisition.build(belief.model, belief.aggregate, X_observed=observed, X_pending=belief.X_pending, seed=seed)
+    """The function of mixtures that a belief gives an acquisition."""
+    return acquisition.build(
+        belief.model, belief.aggregate, X_observed=belief.X_inside, X_pending=belief.X_pending, seed=seed
+    )
 
 
-def _bound(values: Sequence[float]) -> Tensor:
-    import torch
-
-    return torch.tensor(values, dtype=torch.float64)
+def lends_surrogate(strategy: Strategy) -> bool:
+    """Whether a strategy, or a step of it, has a surrogate for some study, see :func:`surrogate_of`."""
+    steps = getattr(strategy, "steps", None)
+    if steps is not None:
+        return any(lends_surrogate(step.strategy) for step in steps)
+    return any(getattr(strategy, name, None) is not None for name in ("predicting", "surrogate"))

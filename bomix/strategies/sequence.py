@@ -54,8 +54,8 @@ class Sequence:
     @property
     def expects(self) -> bool:
         """Whether some strategy can say what improvement it expects."""
-        can = ("expected_improvement", "surrogate")
-        return any(getattr(step.strategy, name, None) is not None for step in self.steps for name in can)
+        ways = ("expected_improvement", "surrogate")
+        return any(getattr(step.strategy, name, None) is not None for step in self.steps for name in ways)
 
     def predicting(self, problem: Problem) -> Surrogate | None:
         """The surrogate of the last strategy that has one for this study, see :func:`~search.surrogate_of`."""

@@ -84,7 +84,10 @@ def why_stop(
 def expected_improvement(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float | None:
     """Expected improvement of the best candidate over the best mixture known, in the unit of the objective.
 
-    That is the one with the lowest posterior mean, among those tried and that which would be recommended now.
+    Known are the mixtures tried inside of the bounds, and the minimiser of the posterior mean over what was explored,
+    of which candidates come too: up to :data:`~bomix.strategies.explored.MANY` domains that is the whole space. Of a
+    pool, known is what was tried, and candidates are what is left. The belief is that of asks; what a study
+    recommends may differ by the draws of hyperparameters, a shrinking or a smoothing.
 
     Args:
         problem: What is decided.
@@ -132,13 +135,13 @@ def _best_expected(problem: Problem, history: History, strategy: Any, *, seed: i
 
     if (file := getattr(strategy, "pool", None)) is not None:
         # What is left of the pool, and nothing once it is used up.
-        acquisition = improvement(belief.data.X)
+        acquisition = improvement(belief.X_inside)
         left = [point for point in read_pool(file, problem.space) if not is_among(point, belief.asked)]
         return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     part = explored(problem.space, history)
     # A search that learns what losses look like need not try the mixture that it would recommend.
     recommended = minimiser(belief, surrogate, part, seed=search_seed, search=Search())
-    acquisition = improvement(together(belief.data.X, as_tensor([recommended])))
+    acquisition = improvement(together(belief.X_inside, as_tensor([recommended])))
     best = optimize(
         acquisition,
         part,

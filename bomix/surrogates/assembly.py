@@ -204,11 +204,11 @@ def _families(kernels: Sequence[Kernel], runs: Standard, wide: Wide, frame: Fram
         else:
             found = _found(problem, search, search.seed, sampling)
         with torch.no_grad():
-            families.append(ExactGPs(covariance, noises, found.theta, wide.inputs, runs.targets, known=known))
+            families.append(ExactGPs(covariance, noises, found, wide.inputs, runs.targets, known=known))
     return families
 
 
-def _found(problem: fitting.Problem, search: _Search, seed: int, sampling: fitting.Sampling | None) -> fitting.Found:
+def _found(problem: fitting.Problem, search: _Search, seed: int, sampling: fitting.Sampling | None) -> Tensor:
     if search.pooling is None:
         return fitting.fit(problem, restarts=search.restarts, seed=seed, sampling=sampling)
     return pooled.fit(problem, spread=search.pooling, restarts=search.restarts, seed=seed, sampling=sampling)

@@ -29,6 +29,8 @@ _GROWTH = (1.0, 1.5)
 _START_NOISE = (0.01, 0.1)
 _MOVED = 1e-3
 _STEEP = 1e-2
+_APART = 0.1
+EVALUATIONS = 200
 _WIDEST = 1.5
 
 
@@ -97,20 +99,6 @@ class Problem(NamedTuple):
         return self._replace(X=self.X[rows], targets=self.targets[:, rows], known=known)
 
 
-class Found(NamedTuple):
-    """Hyperparameters.
-
-    Attributes:
-        theta: ``s x m x p`` draws; one where they are the best ones.
-        value: ``m`` log posterior densities at the best.
-        failed: ``m``, whether no start gave a number; theta is then the prior's median.
-    """
-
-    theta: Tensor
-    value: Tensor
-    failed: Tensor
-
-
 class Sampling(NamedTuple):
     """How a posterior is sampled; see :func:`bomix.surrogates.hmc.sample`.
 
@@ -136,8 +124,8 @@ def fit(
     seed: int,
     sampling: Sampling | None = None,
     prior: Prior | None = None,
-    evaluations: int = 200,
-) -> Found:
+    evaluations: int = EVALUATIONS,
+) -> Tensor:
     """Find the hyperparameters.
 
     Where runs are many, the search begins with a part of them and ends with a few steps on all: an evaluation costs
@@ -150,11 +138,15 @@ def fit(
         sampling: How to draw from the posterior, begun at the best; None keeps the best alone.
         prior: Another than the problem's own.
         evaluations: Of a search, at most; fewer where draws follow.
+
+    Returns:
+        ``s x m x p`` draws, one where they are the best ones. A metric of which no start gave a number gets the median
+        of its prior.
     """
     prior, rng = problem.prior if prior is None else prior, np.random.default_rng(seed)
     starts = _starts(prior, restarts, rng)
     if len(problem.X) > _MANY:
-        starts = fit(problem.thinned(COARSE), restarts=1, seed=seed, prior=prior, evaluations=evaluations).theta
+        starts = fit(problem.thinned(COARSE), restarts=1, seed=seed, prior=prior, evaluations=evaluations)
         evaluations = _REFINEMENT
     elif sampling is not None:
         evaluations = min(evaluations, sampling.climb)
@@ -167,7 +159,7 @@ def fit(
     if (failed := ~value.isfinite()).any():
         logger.warning("%d fits failed; their hyperparameters stay at the median of their prior", int(failed.sum()))
         theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
-    return Found(_drawn(problem, prior, theta, seed, sampling), -value, failed)
+    return _drawn(problem, prior, theta, seed, sampling)
 
 
 def _drawn(problem: Problem, prior: Prior, theta: Tensor, seed: int, sampling: Sampling | None) -> Tensor:
@@ -194,7 +186,7 @@ def criterion(problem: Problem, prior: Prior, theta: Tensor, rows: Tensor | None
 
     Args:
         problem: Data and model.
-        prior: The problem's.
+        prior: Of the hyperparameters.
         theta: ``b x p``, the metrics in turn, or those of ``rows``.
         rows: ``b`` metrics.
     """
@@ -297,8 +289,10 @@ def _starts(prior: Prior, restarts: int, rng: np.random.Generator) -> Tensor:
     """``restarts x m x p``: where the prior says, half-way to its median and noisy, then anywhere around."""
     second = 0.5 * (prior.start + prior.mean) + math.log(2.0) * (prior.start != prior.mean)
     second = torch.where(prior.sd > HELD, second, prior.start)
-    fixed = torch.stack([prior.start, second])[:restarts]
-    return torch.cat([fixed, _random_starts(prior, max(restarts - 2, 0), rng)])
+    # A prior that starts near its median has no half-way.
+    fixed = [prior.start, second] if (second - prior.start).abs().max() > _APART else [prior.start]
+    starts = torch.stack(fixed[:restarts])
+    return torch.cat([starts, _random_starts(prior, restarts - len(starts), rng)])
 
 
 def _random_starts(prior: Prior, count: int, rng: np.random.Generator) -> Tensor:

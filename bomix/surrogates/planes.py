@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Linear(Covariance):
+class _Centred(Covariance):
+    """What sees ``(w - c) / s``: ``c`` is the centre of the space, ``s`` the typical distance of two mixtures."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._centre, self._reach = frame.sample.mean(dim=0), distance(frame.sample)
+
+    def _both(self, X: Tensor, Z: Tensor | None) -> tuple[Tensor, Tensor]:
+        first = (X - self._centre) / self._reach
+        return first, first if Z is None else (Z - self._centre) / self._reach
+
+
+class Linear(_Centred):
     """``k(w, v) = (w - c) . (v - c) / s^2``: a plane through the weights, which keeps its slope outside the data.
 
     Args:
@@ -28,23 +39,22 @@ class Linear(Covariance):
     """
 
     def __init__(self, frame: Frame) -> None:
-        self._centre, self._reach = frame.sample.mean(dim=0), distance(frame.sample)
+        super().__init__(frame)
         self.prior = Prior.of(frame.m, 0, 0.0, 1.0)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """See :class:`Covariance`."""
-        first = (X - self._centre) / self._reach
-        second = first if Z is None else (Z - self._centre) / self._reach
+        first, second = self._both(X, Z)
         product = first @ second.mT
         return product.expand(*product.shape[:-3], len(theta), *product.shape[-2:])
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """See :class:`Covariance`."""
-        squares = ((X - self._centre) / self._reach).square().sum(dim=-1)
+        squares = self._both(X, None)[0].square().sum(dim=-1)
         return squares.expand(*squares.shape[:-2], len(theta), squares.shape[-1])
 
 
-class SparseLinear(Covariance):
+class SparseLinear(_Centred):
     """``k(w, v) = sum_i r_i (w_i - c_i) (v_i - c_i) / s^2``: a plane of whose slopes few matter.
 
     The hyperparameters are ``d`` logarithms of relevances ``r``, each metric's own under a wide prior about a small
@@ -57,19 +67,18 @@ class SparseLinear(Covariance):
     """
 
     def __init__(self, frame: Frame, relevance: float, spread: float) -> None:
-        self._centre, self._reach = frame.sample.mean(dim=0), distance(frame.sample)
+        super().__init__(frame)
         prior = Prior.of(frame.m, frame.d, math.log(relevance), spread, 0.0)
         self.prior = prior._replace(alike=torch.full_like(prior.alike, -1))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """See :class:`Covariance`."""
-        first = (X - self._centre) / self._reach
-        second = first if Z is None else (Z - self._centre) / self._reach
+        first, second = self._both(X, Z)
         return (first * theta.exp().unsqueeze(-2)) @ second.mT
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """See :class:`Covariance`."""
-        return (((X - self._centre) / self._reach).square() * theta.exp().unsqueeze(-2)).sum(dim=-1)
+        return (self._both(X, None)[0].square() * theta.exp().unsqueeze(-2)).sum(dim=-1)
 
 
 class Feature(Covariance):

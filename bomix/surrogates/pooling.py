@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.surrogates import fitting
-from bomix.surrogates.fitting import COARSE, HELD, Found, Problem, Sampling, log_marginal
+from bomix.surrogates.fitting import COARSE, HELD, Problem, Sampling, log_marginal
 from bomix.surrogates.lbfgs import minimize
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _OF_SHARED = 40
+"""Evaluations of the search for what is shared: few numbers, which all metrics tell of."""
 _OF_EACH = 60
 """Evaluations of the search about what is shared, which begins near its end."""
 _TOLERANCE = 1e-3
 
 
-def fit(problem: Problem, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None) -> Found:
+def fit(problem: Problem, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None) -> Tensor:
     """Find the hyperparameters.
 
     Where runs are many, a part of them finds what is shared: it is known well by then.
@@ -42,13 +43,15 @@ def fit(problem: Problem, *, spread: float, restarts: int, seed: int, sampling: 
         restarts: Starts of the search for a metric's own; the first is where those that are shared are.
         seed: Of draws and of further starts.
         sampling: How to draw; None keeps the best alone.
+
+    Returns:
+        ``s x m x p``, as of :func:`bomix.surrogates.fitting.fit`.
     """
     prior = problem.prior
     theta = _shared(problem if len(problem.X) <= COARSE else problem.thinned(COARSE), prior)
     alone = prior.alike < 0
     if spread <= 0 and not alone.any():
-        value, _ = fitting.criterion(problem, prior, theta)
-        return Found(theta.unsqueeze(0), -value, ~value.isfinite())
+        return theta.unsqueeze(0)
     around = prior._replace(
         mean=torch.where(alone, prior.mean, theta),
         sd=torch.where(alone, prior.sd, prior.sd.clamp_max(max(spread, HELD))),

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.surrogates.fitting import Found
-
 _FIRST = 4
 _KEPT = 64
 
@@ -49,7 +47,7 @@ def digest(*tensors: Tensor | None) -> str:
     return whole.hexdigest()
 
 
-def remembered(key: Hashable, find: Callable[[], Found]) -> Found:
+def remembered(key: Hashable, find: Callable[[], Tensor]) -> Tensor:
     """What ``find`` returned when this process last called it with this key, or calls it.
 
     Args:
@@ -68,5 +66,5 @@ def remembered(key: Hashable, find: Callable[[], Found]) -> Found:
     return found
 
 
-_FOUND: OrderedDict[Hashable, Found] = OrderedDict()
+_FOUND: OrderedDict[Hashable, Tensor] = OrderedDict()
 _LOCK = Lock()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from bomix.benchmark.cells import Cell, measure
 from bomix.benchmark.methods import METHODS, Method, read_methods
 from bomix.benchmark.runner import missing, run_all
 from bomix.cli.benchmark import benchmark, parsed_seeds
-from bomix.errors import ConfigError, EvaluationError, FaultsError
+from bomix.errors import BomixError, ConfigError, EvaluationError, FaultsError
 from bomix.evaluators.synthetic import Synthetic
 
 CASE = Case(Synthetic(domains=3), budget=7, design=4, checks=(4, 5))
@@ -223,6 +224,29 @@ def test_the_command_runs_and_goes_on(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/cells/smoke-3/grid/0.json").read_text("utf-8"))["case"]["function"]["seed"] == 0
     unknown = CliRunner().invoke(benchmark, ["smoke-33"])
     assert "did you mean 'smoke-3'" in str(unknown.exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: {adapter: 'nosuch:X'}", r"a.adapter \(smoke-3\): .*cannot be imported"),
+        ("a: {adapter: nosuch}", "a.adapter: 'nosuch' is not like module:Class"),
+        ("a: {strategy: {kind: fixed, weights: {d0: 1}}}", r"(?s)a.strategy.weights.d1 \(smoke-3\).*weights.d2"),
+        ("a: {strategy: {kind: bayesian, pool: nosuch.csv}}", r"a.strategy.pool \(smoke-3\): .*nosuch.csv"),
+        ("a: {strategy: sobol}\na: {strategy: sobol}", "key 'a' stands twice"),
+        ("a: {strategy: sobol, options: {x: 1}}", "a.options: they are for adapters"),
+        ("'': {strategy: sobol}", "without a name"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_table_that_cannot_be_run_is_refused_before_anything_is(tmp_path: Path, text: str, said: str) -> None:
+    table = tmp_path / "methods.yaml"
+    table.write_text(text, encoding="utf-8")
+    arguments = ["smoke-3", "--methods", str(table), "--seeds", "0", "--out", str(tmp_path / "out")]
+    error = CliRunner().invoke(benchmark, arguments).exception
+    assert isinstance(error, BomixError)
+    assert re.search(said, str(error))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_strategy_recommends_as_its_study_would() -> None:

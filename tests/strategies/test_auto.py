@@ -25,7 +25,7 @@ from bomix.strategies.sequence import Sequence, Step
 from bomix.strategies.turbo import Turbo
 from bomix.surrogates.gp import GP
 from bomix.surrogates.law import LawRegression
-from bomix.trial import EXPERT, Record, Result, Trial
+from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
 from tests.strategies.functions import told
 
 
@@ -115,6 +115,27 @@ def test_experts_of_single_domains_do_not_widen_what_is_recommended():
     assert explored(study.space, History(tuple(experts))) is study.space
     found = decide(study, both, ONE_SET, seed=0)
     assert (found.of_space <= points.max(axis=0) + 1e-9).all()
+
+
+def test_where_no_mixture_of_what_was_explored_is_allowed_all_is():
+    names = [f"d{i:02d}" for i in range(40)]
+    space = MixtureSpace(names, at_least=dict.fromkeys(names, 0.3))
+    tried = np.full((4, 40), 0.69 / 39)
+    tried[np.arange(4), np.arange(4)] = 0.31
+    tried[:, 4:] = (1.0 - tried[:, :4].sum(axis=1, keepdims=True)) / 36
+    runs = [Record(Trial(i, space.to_weights(w), 0, IMPORTED), Result({"d00": 1.0})) for i, w in enumerate(tried)]
+    assert explored(space, History(tuple(runs))) is not None
+    fewer = History(tuple(runs[:3]))
+    assert explored(space, fewer) is space
+
+
+def test_what_a_run_really_had_was_explored():
+    function = Synthetic(domains=40, seed=3)
+    study = function.problem(budget=60)
+    asked = told(function, study.space.sobol(3, seed=0))
+    had = study.space.to_weights(np.full(40, 1.0 / 40))
+    realised = [replace(record, outcome=replace(record.result, realized=had)) for record in asked.records]
+    assert explored(study.space, History(tuple(realised))).upper == pytest.approx([1.0 / 40] * 40)
 
 
 def test_few_trials_beyond_the_design_find_a_better_mixture_than_any_of_it():

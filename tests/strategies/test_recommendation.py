@@ -20,6 +20,7 @@ from bomix.strategies.belief import believe
 from bomix.strategies.caution import unexplored
 from bomix.strategies.decision import decide
 from bomix.strategies.design import Sobol
+from bomix.strategies.explored import tried
 from bomix.strategies.gap import predicted_against_observed
 from bomix.strategies.near_optimal import LevelSet, near_optimal
 from bomix.strategies.posterior import Estimate
@@ -27,7 +28,7 @@ from bomix.strategies.recommendation import recommend
 from bomix.study import Study
 from bomix.surrogates.gp import GP
 from bomix.surrogates.joint import JointModel
-from bomix.trial import Record, Result, Trial
+from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
 
 FAST = GP(draws=0)
 
@@ -190,14 +191,44 @@ def test_an_optimum_among_what_was_tried_is_not_warned_of(world):
     space, rng, history = here.problem.space, np.random.default_rng(0), here.history(16)
     point = decide(here.problem, history, FAST, seed=0).point
     around = np.concatenate([point[None], space.project(point + 0.03 * rng.normal(size=(6, 4))), np.eye(4)])
-    tried = [
+    more = [
         Record(Trial(20 + i, space.to_weights(w), 0, "log_ei"), here.result(w, noise=0.01, rng=rng))
         for i, w in enumerate(around)
     ]
-    explored = History((*history.records, *tried))
-    belief = believe(here.problem, explored, FAST, seed=0)
-    assert unexplored(belief, point, 0.0) == []
-    assert "less is known there" in unexplored(belief, point, 9.0)[0]
+    explored = History((*history.records, *more))
+    belief, points = believe(here.problem, explored, FAST, seed=0), tried(space, explored)
+    assert unexplored(belief, points, point, 0.0) == []
+    assert "less is known there" in unexplored(belief, points, point, 9.0)[0]
+
+
+def test_experts_of_single_domains_explore_no_mixtures(world):
+    here = world()
+    space, history, rng = here.problem.space, here.history(8), np.random.default_rng(0)
+    experts = [
+        Record(Trial(20 + i, space.to_weights(w), 0, EXPERT), here.result(w, noise=0.01, rng=rng))
+        for i, w in enumerate(np.eye(4))
+    ]
+    both = History((*history.records, *experts))
+    far = space.to_array({"books": 0.97, "code": 0.01, "maths": 0.01, "web": 0.01})
+    belief = believe(here.problem, both, FAST, seed=0)
+    assert tried(space, both).tolist() == tried(space, history).tolist()
+    assert "books 0.970 (tried" in unexplored(belief, tried(space, both), far, 0.0)[0]
+    alone = History(tuple(experts))
+    (said,) = unexplored(believe(here.problem, alone, FAST, seed=0), tried(space, alone), far, 0.0)
+    assert said == "no mixture has been tried, only experts of single domains"
+
+
+def test_a_trial_that_has_too_little_of_a_domain_is_not_recommended(world):
+    here = world(at_least=dict.fromkeys(("books", "code", "maths", "web"), 0.4))
+    space, rng = here.problem.space, np.random.default_rng(0)
+    mixtures = [[0.34, 0.24, 0.27, 0.15], [0.6, 0.4, 0.0, 0.0], [0.0, 0.5, 0.0, 0.5], [0.2, 0.2, 0.2, 0.4]]
+    records = [
+        Record(Trial(i, space.to_weights(w), 0, IMPORTED), here.result(np.array(w), noise=0.0, rng=rng))
+        for i, w in enumerate(mixtures)
+    ]
+    found = decide(here.problem, History(tuple(records)), FAST, seed=0)
+    for point in (found.point, found.of_space, found.of_trials):
+        assert ((point == 0.0) | (point >= 0.4)).all()
 
 
 def test_the_chance_to_keep_a_guardrail_is_counted_over_draws(world):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 
 from bomix.evaluators.synthetic import Synthetic
@@ -20,7 +21,7 @@ from bomix.strategies.regmix import RegMix
 from bomix.strategies.stopping import expected_improvement, why_stop
 from bomix.surrogates.gp import GP
 from bomix.surrogates.regressors import Ridge
-from bomix.trial import CONFIRM, Record, Result, Trial
+from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 from tests.strategies.functions import told
 
 STEPS = BudgetSpec(improvement=0.1, patience=2)
@@ -98,6 +99,19 @@ def test_of_many_domains_only_what_may_be_recommended_is_looked_at(monkeypatch):
     assert expected_improvement(study, told(function, points), Bayesian(surrogate=GP(draws=0), n_init=5), seed=0) > 0.0
     assert len(spaces) == 2
     assert all((space.upper_array <= points.max(axis=0) + 1e-9).all() for space in spaces)
+
+
+def test_a_run_outside_of_the_bounds_is_nothing_that_was_found(world):
+    here = world(upper={"code": 0.2})
+    strategy, history = Bayesian(surrogate=GP(draws=0), n_init=2), here.history(8)
+    beyond = here.problem.space.to_weights([0.45, 0.45, 0.05, 0.05])
+    rng = np.random.default_rng(0)
+    result = here.result(np.array([0.45, 0.45, 0.05, 0.05]), noise=0.0, rng=rng)
+    both = History((*history.records, Record(Trial(8, beyond, 0, IMPORTED), result)))
+    belief = believe(here.problem, both, strategy.surrogate, seed=0)
+    assert float(belief.mean(belief.data.X)[-1]) < float(belief.mean(belief.X_inside).min())
+    alone = expected_improvement(here.problem, history, strategy, seed=0)
+    assert expected_improvement(here.problem, both, strategy, seed=0) > 0.3 * alone
 
 
 def test_a_design_that_takes_nearly_all_trials_is_waited_for(world):
