@@ -182,6 +182,15 @@ class ExecutionSpec:
         return [Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1]
 
 
+def _strangers(domains: Mapping[str, object]) -> list[Fault]:
+    """Domains that are no specs, as a program may hand them over."""
+    return [
+        Fault(f"domains.{name}", f"expected a DomainSpec, found {domain!r}; write bomix.DomainSpec(...)")
+        for name, domain in domains.items()
+        if not isinstance(domain, DomainSpec)
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class StudySpec:
     """A study file.
@@ -218,6 +227,8 @@ class StudySpec:
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data."""
+        if strangers := _strangers(self.domains):
+            return strangers
         faults = metric_faults(self.metrics)
         for key in ("evaluator", "objective", "strategy"):
             part = getattr(self, key)

@@ -308,3 +308,8 @@ def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> No
     path.write_text(json.dumps(resolved))
     with pytest.raises(StoreError, match=r"evaluator\.tilt: 0\.5 when the study began, 0\.0 now"):
         Study.open(tmp_path).ask()
+
+
+def test_a_domain_that_is_no_spec_is_named() -> None:
+    with pytest.raises(FaultsError, match=r"domains\.b: expected a DomainSpec, found \{'lower': 0.1\}"):
+        bomix.Study(domains={"a": bomix.DomainSpec(), "b": {"lower": 0.1}}, metrics=["a"])
