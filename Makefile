@@ -36,7 +36,7 @@ test: environment  ## run the tests, the slow ones left out
 test-slow: environment  ## run the slow tests
 	$(RUN) pytest -m slow $(ARGS)
 
-smoke: environment  ## search tiny problems whose best mixture is known: about a minute
+smoke: environment  ## run every default method through tiny problems: about a minute
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 		$(VENV)/bin/bomix benchmark --smoke --out "$$folder" --processes $(WORKERS)
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bomix.surrogates.fitting import noisy_factor
+from bomix.surrogates.marginal import noisy_factor
 
 _LEAST = 1e-10
 

@@ -22,9 +22,9 @@ from botorch.exceptions.errors import UnsupportedError
 
 from bomix.surrogates.completion import Table, Whitening, shared_correlation
 from bomix.surrogates.correlation import MIN_TRIALS, joint_covariance
-from bomix.surrogates.fitting import noisy_factor
 from bomix.surrogates.heldout import HeldOut
 from bomix.surrogates.independent import IndependentGPs, _factors
+from bomix.surrogates.marginal import noisy_factor
 
 if TYPE_CHECKING:
     from torch import Tensor

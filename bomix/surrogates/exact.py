@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bomix.surrogates.correlation import leave_one_out
-from bomix.surrogates.fitting import best_means, noisy_factor
+from bomix.surrogates.marginal import best_means, noisy_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
