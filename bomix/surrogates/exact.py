@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _MIN_VARIANCE = 1e-14
 _TINY = 1e-12
+_ENTRIES = 2_000_000
+"""Of a covariance at once: larger ones the allocator hands back each time, and clearing their pages costs as much as
+the rest."""
 
 
 class ExactGPs:
@@ -102,8 +105,10 @@ class ExactGPs:
         if self._factor.dim() > 3:
             return self.marginals(X)[0]
         points = X.reshape(1, -1, X.shape[-1])
-        across = self._cut(self._towards(points))
-        mean = self._flat_means + (self._alpha.unsqueeze(-2) @ across).squeeze(-2)
+        at_once = max(1, _ENTRIES // max(1, self._alpha.numel()))
+        weights = self._alpha.unsqueeze(-2)
+        parts = [weights @ self._cut(self._towards(part)) for part in points.split(at_once, dim=1)]  # type: ignore[no-untyped-call]
+        mean = self._flat_means + torch.cat(parts, dim=-1).squeeze(-2)
         return self._unflat(mean, 0).mean(dim=0).reshape(-1, *X.shape[:-1]).movedim(0, -2)
 
     def fitted(self) -> Tensor | None:
