@@ -80,7 +80,7 @@ class Method:
     surrogate: Surrogate | None = None
 
     def faults(self) -> list[Fault]:
-        """Neither of the two, or both, or a surrogate that would not be used."""
+        """Neither of the two, both, or what would not be used."""
         if (self.strategy is None) == (self.adapter is None):
             return [Fault("", "a method is either a 'strategy' or an 'adapter'; give one of them")]
         found = []

@@ -57,13 +57,14 @@ class Belief:
 
     @property
     def X_inside(self) -> Tensor:
-        """The ``n x d`` mixtures that the model learnt from and the bounds allow; all where they allow none.
+        """The ``n x d`` mixtures that the model learnt from and the space allows; all where it allows none.
 
         What lies outside, as experts may and imported runs, is nothing to improve on.
         """
         X, space = self.data.X, self.problem.space
-        lower, upper = (X.new_tensor(bound) for bound in (space.lower, space.upper))
-        inside = ((lower - _ROOM <= X) & (upper + _ROOM >= X)).all(dim=-1)
+        lower, upper, least = (X.new_tensor(bound) for bound in (space.lower, space.upper, space.at_least))
+        allowed = (lower - _ROOM <= X) & (upper + _ROOM >= X) & ((X <= _ROOM) | (least - _ROOM <= X))
+        inside = allowed.all(dim=-1)
         return X[inside] if inside.any() else X
 
     def mean(self, X: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def why_stop(
 def expected_improvement(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float | None:
     """Expected improvement of the best candidate over the best mixture known, in the unit of the objective.
 
-    Known are the mixtures tried inside of the bounds, and the minimiser of the posterior mean over what was explored,
+    Known are the mixtures tried that the space allows, and the minimiser of the posterior mean over what was explored,
     of which candidates come too: up to :data:`~bomix.strategies.explored.MANY` domains that is the whole space. Of a
     pool, known is what was tried, and candidates are what is left. The belief is that of asks; what a study
     recommends may differ by the draws of hyperparameters, a shrinking or a smoothing.

@@ -101,8 +101,9 @@ def test_of_many_domains_only_what_may_be_recommended_is_looked_at(monkeypatch):
     assert all((space.upper_array <= points.max(axis=0) + 1e-9).all() for space in spaces)
 
 
-def test_a_run_outside_of_the_bounds_is_nothing_that_was_found(world):
-    here = world(upper={"code": 0.2})
+@pytest.mark.parametrize("bounds", [{"upper": {"code": 0.2}}, {"at_least": {"maths": 0.1, "web": 0.1}}])
+def test_a_run_that_the_space_forbids_is_nothing_that_was_found(world, bounds):
+    here = world(**bounds)
     strategy, history = Bayesian(surrogate=GP(draws=0), n_init=2), here.history(8)
     beyond = here.problem.space.to_weights([0.45, 0.45, 0.05, 0.05])
     rng = np.random.default_rng(0)
