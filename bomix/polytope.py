@@ -129,14 +129,16 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
         optional: ``d`` booleans, which coordinates may be off.
     """
     held = optional & (floor > 0.0)
+    if not held.any():
+        return
     full = (on * floor).sum(axis=1) > 1.0 + _ROUNDING
     wanted = held & (points > 0.0) & (full[:, None] | ~on)
     lost = (points * wanted).sum(axis=1)
-    rows = np.flatnonzero(full | (lost >= 0.5 * floor[held].min(initial=np.inf)))
+    rows = np.flatnonzero(full | (lost >= 0.5 * floor[held].min()))
     if not len(rows):
         return
     wanted, target = wanted[rows], points[rows]
-    choice = on[rows] & ~wanted
+    choice, every = on[rows] & ~wanted, np.arange(len(rows))
     used, count = (choice * floor).sum(axis=1), np.zeros(len(rows), dtype=int)
     best, nearest = choice.copy(), np.full(len(rows), np.inf)
 
@@ -149,7 +151,6 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
 
     look(np.ones(len(rows), dtype=bool))
     for column in np.argsort(np.where(wanted, -target, np.inf), axis=1, kind="stable").T:
-        every = np.arange(len(rows))
         add = wanted[every, column] & (used + floor[column] <= 1.0 + _ROUNDING)
         choice[every[add], column[add]] = True
         used, count = used + add * floor[column], count + add

@@ -204,14 +204,13 @@ def _warn_of_mixed_units(problem: Problem) -> None:
 
 def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
     """What objective and strategy need and the study does not have."""
+    from bomix.strategies.search import strategy_faults
+
     faults = []
     if missing_reference(problem) == "natural" and problem.natural is None:
         what = "the natural mixture is unknown; give every domain 'tokens' or a source, or take another reference"
         faults.append(Fault("objective.reference", what))
-    own = getattr(strategy, "problem_faults", None)
-    for fault in [] if own is None else own(problem):
-        faults.append(Fault(config.child("strategy", fault.where) if fault.where else "strategy", fault.what))
-    return faults
+    return faults + strategy_faults(strategy, problem, "strategy")
 
 
 def _space(

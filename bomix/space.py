@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bomix import polytope
 from bomix.bounds import TokenCaps, bound_faults, column, name_faults, number, unknown_name
@@ -213,6 +213,13 @@ class MixtureSpace:
                 f"domain '{name}' has {counts.min():,.0f} tokens; counts start at 0, and one must be above"
             )
         return self.project(counts / counts.sum())
+
+    def contains(self, points: ArrayLike, *, tolerance: float) -> NDArray[np.bool_]:
+        """Which of ``n x d`` mixtures keep the bounds and "zero or at least", ``n``."""
+        array, least = self._points(points), np.array(self.at_least)
+        bounded = (array >= self.lower_array - tolerance) & (array <= self.upper_array + tolerance)
+        kept = bounded & ((array <= tolerance) | (array >= least - tolerance))
+        return np.asarray(kept.all(axis=-1))
 
     def faults_of(
         self, weights: Weights, *, tolerance: float = 1e-6, sum_tolerance: float | None = None, bounded: bool = True

@@ -26,7 +26,7 @@ from bomix.history import History
 from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.auto import Auto
 from bomix.strategies.design import Sobol
-from bomix.strategies.search import lends_surrogate, surrogate_of
+from bomix.strategies.search import lends_surrogate, strategy_faults, surrogate_of
 from bomix.studyfile import parse
 from bomix.trial import Candidate, Record, Result, Trial
 
@@ -102,11 +102,7 @@ class Method:
             except UnknownKindError as error:
                 return [Fault("adapter", str(error))]
             return []
-        own = getattr(self.strategy, "problem_faults", None)
-        found: list[Fault] = [] if own is None else own(problem)
-        return [
-            Fault(config.child("strategy", fault.where) if fault.where else "strategy", fault.what) for fault in found
-        ]
+        return strategy_faults(self.strategy, problem, "strategy")
 
     def start(self, problem: Problem, *, seed: int) -> Session:
         """Begin with a problem.

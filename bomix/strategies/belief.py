@@ -61,10 +61,10 @@ class Belief:
 
         What lies outside, as experts may and imported runs, is nothing to improve on.
         """
-        X, space = self.data.X, self.problem.space
-        lower, upper, least = (X.new_tensor(bound) for bound in (space.lower, space.upper, space.at_least))
-        allowed = (lower - _ROOM <= X) & (upper + _ROOM >= X) & ((X <= _ROOM) | (least - _ROOM <= X))
-        inside = allowed.all(dim=-1)
+        import torch
+
+        X = self.data.X
+        inside = torch.as_tensor(self.problem.space.contains(X.numpy(), tolerance=_ROOM))
         return X[inside] if inside.any() else X
 
     def mean(self, X: Tensor) -> Tensor:

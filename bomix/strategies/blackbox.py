@@ -24,7 +24,7 @@ from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
 from bomix.strategies.regression import Found, fresh, in_parts, predicted
-from bomix.strategies.search import design_faults
+from bomix.strategies.search import strategy_faults
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.gp import GP
 from bomix.trial import Candidate
@@ -73,7 +73,7 @@ class BlackBox:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
-        return design_faults(self.design, problem)
+        return strategy_faults(self.design, problem, "design")
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`.

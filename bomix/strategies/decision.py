@@ -177,10 +177,8 @@ def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
 def _best_trial(belief: Belief, history: History) -> Array | None:
     """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
     space = belief.problem.space
-    inside = [record.trial.weights for record in history.observations if not space.faults_of(record.trial.weights)]
-    points = space.to_arrays(inside)
-    # The bounds do not tell of "zero or at least".
-    points = points[(np.abs(space.snap(points, threshold=0.0) - points) <= _ROUNDING).all(axis=1)]
+    points = space.to_arrays([record.trial.weights for record in history.observations])
+    points = points[space.contains(points, tolerance=_ROUNDING)]
     if not len(points):
         return None
     return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])

@@ -32,8 +32,7 @@ def explored(space: MixtureSpace, history: History) -> MixtureSpace:
 
     That is the space itself up to :data:`MANY` domains, and where no mixture of it is left.
     """
-    points = tried(space, history)
-    if space.dimension <= MANY or not len(points):
+    if space.dimension <= MANY or not len(points := tried(space, history)):
         return space
     names, least = space.domains, np.asarray(space.at_least)
     largest = points.max(axis=0)

@@ -19,7 +19,7 @@ from bomix.strategies.belief import believe, draw_seeds
 from bomix.strategies.design import Sobol
 from bomix.strategies.law import shape_of
 from bomix.strategies.regression import NEGLIGIBLE, Found, fresh, gradient_faults, in_parts, predicted
-from bomix.strategies.search import design_faults
+from bomix.strategies.search import strategy_faults
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.law import LawRegression
 from bomix.trial import Candidate, normalized
@@ -66,7 +66,7 @@ class KLProposer:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """A prior that names other domains, or whose domains may not fill a mixture; what the design needs."""
-        return self.prior_faults(problem) + design_faults(self.design, problem)
+        return self.prior_faults(problem) + strategy_faults(self.design, problem, "design")
 
     def prior_faults(self, problem: Problem) -> list[Fault]:
         """What keeps the prior from fitting the space."""

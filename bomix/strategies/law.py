@@ -12,7 +12,7 @@ from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.belief import Belief, believe, draw_seeds
 from bomix.strategies.design import Sobol
 from bomix.strategies.regression import NEGLIGIBLE, Found, fresh, in_parts, predicted
-from bomix.strategies.search import design_faults
+from bomix.strategies.search import strategy_faults
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.law import LawName, LawRegression
 from bomix.trial import Candidate
@@ -59,7 +59,7 @@ class Law:
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
         own = own_faults(self.own, problem.space.domains, problem.metric_names)
-        return own + design_faults(self.design, problem)
+        return own + strategy_faults(self.design, problem, "design")
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.protocols.Strategy`."""

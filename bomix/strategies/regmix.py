@@ -18,7 +18,7 @@ from bomix.references import require_reference, resolved
 from bomix.strategies.belief import believe, draw_seeds, fitting_seed
 from bomix.strategies.design import Dirichlet, temperature_faults, tempered
 from bomix.strategies.regression import Found, fresh, in_parts, predicted
-from bomix.strategies.search import design_faults
+from bomix.strategies.search import strategy_faults
 from bomix.strategies.turns import count_faults, design_size, take
 from bomix.surrogates.regressors import LightGBM
 from bomix.trial import Candidate
@@ -79,7 +79,7 @@ class RegMix:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
-        return design_faults(self.design, problem)
+        return strategy_faults(self.design, problem, "design")
 
     def design_trials(self, problem: Problem) -> int:
         """Trials of the design in this study."""

@@ -115,14 +115,14 @@ def surrogate_of(strategy: Strategy, problem: Problem) -> Surrogate | None:
 def part_faults(strategy: Bayesian | Embedded | Turbo, problem: Problem) -> list[Fault]:
     """What a strategy's acquisition, surrogate and design lack in a study."""
     found = objective_faults(strategy.acquisition, problem.objective)
-    return found + surrogate_faults(strategy.surrogate, problem) + design_faults(strategy.design, problem)
+    return found + surrogate_faults(strategy.surrogate, problem) + strategy_faults(strategy.design, problem, "design")
 
 
-def design_faults(design: Strategy, problem: Problem) -> list[Fault]:
-    """What a design lacks in a study."""
-    own = getattr(design, "problem_faults", None)
+def strategy_faults(strategy: Strategy, problem: Problem, where: str) -> list[Fault]:
+    """What a strategy that stands somewhere lacks in a study."""
+    own = getattr(strategy, "problem_faults", None)
     found: list[Fault] = [] if own is None else own(problem)
-    return [Fault(f"design.{fault.where}" if fault.where else "design", fault.what) for fault in found]
+    return [Fault(f"{where}.{fault.where}" if fault.where else where, fault.what) for fault in found]
 
 
 def surrogate_faults(surrogate: Surrogate | None, problem: Problem) -> list[Fault]:

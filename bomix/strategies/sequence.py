@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bomix.errors import Fault
 from bomix.protocols import Strategy, Surrogate
-from bomix.strategies.search import surrogate_of
+from bomix.strategies.search import strategy_faults, surrogate_of
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -77,13 +77,11 @@ class Sequence:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the strategies need and the problem does not know."""
-        found = []
-        for index, step in enumerate(self.steps):
-            check = getattr(step.strategy, "problem_faults", None)
-            where = f"steps[{index}].strategy"
-            for fault in check(problem) if check else ():
-                found.append(Fault(f"{where}.{fault.where}" if fault.where else where, fault.what))
-        return found
+        return [
+            fault
+            for index, step in enumerate(self.steps)
+            for fault in strategy_faults(step.strategy, problem, f"steps[{index}].strategy")
+        ]
 
     def relative_to(self, folder: Path) -> Sequence:
         """The same with the paths of its strategies taken from a study's folder."""
