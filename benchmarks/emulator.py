@@ -1,6 +1,6 @@
 """Fit the emulator of RegMix's runs, and say how good it is.
 
-    python benchmarks/emulator.py fit [--data FOLDER]       # writes bomix/evaluators/regmix_emulator.npz
+    python benchmarks/emulator.py fit [--data FOLDER]       # writes bomix/evaluators/synthetic/regmix_emulator.npz
     python benchmarks/emulator.py quality [--data FOLDER]   # on the 256 test mixtures, never seen by the fit
 
 FOLDER holds RegMix's tables (github.com/sail-sg/regmix, folder ``data``, MIT licence); by default
@@ -22,9 +22,9 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from bomix.evaluators.synthetic_emulator import FILE, Emulator, curves, load
-from bomix.evaluators.synthetic_optimum import minimum
-from bomix.polytope import project
+from bomix.evaluators.synthetic.emulator import FILE, Emulator, curves, load
+from bomix.evaluators.synthetic.optimum import minimum
+from bomix.space.polytope import project
 
 MEMBERS, HIDDEN, STEPS = 8, 32, 1500
 RIDGE, DECAY, RATE = 1.0, 1.0, 5e-3

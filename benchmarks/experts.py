@@ -21,8 +21,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 
-from bomix.laws import experts
-from bomix.laws.compression import check_mixtures, compress
+from bomix.data_experts import mixture
+from bomix.data_experts.compression import check_mixtures, compress
 
 TOKENS, EXPERTS, MIXTURES = 200_000, 7, 10_000
 BLOCKS = (2**18, 2**20, 2**22, 2**25)
@@ -61,7 +61,7 @@ def seconds(call) -> float:
 def rate() -> None:
     """Print the ratio that the goal is about."""
     torch.set_num_threads(1)
-    form = experts.per_token(table())
+    form = mixture.per_token(table())
     weights = torch.as_tensor(np.random.default_rng(1).dirichlet(np.ones(EXPERTS), MIXTURES))
     rows = form.log_rows.exp()
     form(weights[:2])
@@ -83,12 +83,12 @@ def rate() -> None:
 def asking(study: str) -> None:
     """Print what the mean costs an ask beyond the fit."""
     from bomix import Study
+    from bomix.acquisition.improvement import LogEI
     from bomix.history import History
-    from bomix.strategies.acquisition import LogEI
-    from bomix.strategies.belief import believe, draw_seeds
-    from bomix.strategies.search import most_promising
-    from bomix.surrogates.experts import MDE
-    from bomix.surrogates.gp import GP
+    from bomix.posterior.belief import believe, draw_seeds
+    from bomix.strategies.bayesian.search import most_promising
+    from bomix.surrogates.gp.spec import GP
+    from bomix.surrogates.means.experts import MDE
 
     torch.set_num_threads(1)
     opened = Study.open(study)
@@ -110,7 +110,7 @@ def compression(files: list[str]) -> None:
     torch.set_num_threads(1)
     tables = {name: np.load(name) for name in files} or {f"drawn, spread {s}": table(spread=s) for s in (0.3, 1.0)}
     for name, log_p in tables.items():
-        form = experts.per_token(log_p)
+        form = mixture.per_token(log_p)
         mixtures = torch.cat([check_mixtures(log_p.shape[1], seed=seed) for seed in (11, 12, 13)])
         expected = form(mixtures)
         for tolerance in (1e-3, 3e-3, 1e-2):

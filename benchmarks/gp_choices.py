@@ -23,12 +23,12 @@ from botorch.acquisition.objective import ScalarizedPosteriorTransform
 from botorch.utils.datasets import SupervisedDataset
 from scipy.stats import spearmanr
 
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
-from bomix.surrogates.gp import GP
-from bomix.surrogates.kernels import EffectiveWeight, Linear, Scaled, Stationary, Sum
-from bomix.surrogates.means import LawMean
-from bomix.surrogates.stacking import log_density
+from bomix.contracts.context import FitContext
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.combined.stacking import log_density
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.kernels.specs import EffectiveWeight, Linear, Scaled, Stationary, Sum
+from bomix.surrogates.means.law import LawMean
 
 LOG, POWER, SQRT, RAW = (Scaled(Stationary(encoding=name)) for name in ("log", "power", "sqrt", "raw"))
 EFFECTIVE = Scaled(EffectiveWeight())

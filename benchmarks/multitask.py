@@ -23,13 +23,14 @@ from botorch.utils.datasets import SupervisedDataset
 from regression import Runs, read
 from scipy.stats import spearmanr
 
-from bomix.protocols import Surrogate
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
-from bomix.surrogates.gp import GP
-from bomix.surrogates.heldout import HeldOut, new_runs
-from bomix.surrogates.multitask import MultiTask
-from bomix.surrogates.scores import Z95
+from bomix.contracts.context import FitContext
+from bomix.contracts.surrogate import Surrogate
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.cross_validation.held_out import new_runs
+from bomix.surrogates.cross_validation.scores import Z95
+from bomix.surrogates.gp.multitask import MultiTask
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.models.joint import HeldOut
 
 CHOICES: dict[str, Surrogate] = {
     "gp": GP(),

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from bomix.benchmark.methods import OWN, POSTERIOR
-from bomix.polytope import Array
 from bomix.problem import Problem
+from bomix.space.polytope import Array
 
 
 class Recorded:

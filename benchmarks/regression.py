@@ -30,9 +30,9 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 from scipy.stats import spearmanr
 
-from bomix import registry
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
+from bomix.config import registry
+from bomix.contracts.context import FitContext
+from bomix.space.mixture_space import MixtureSpace
 
 SUBSETS = {25: 50, 64: 20, 128: 20, 512: 1}
 EXTRAPOLATION = "extrapolation"
@@ -114,7 +114,7 @@ def predicted(kind: str, train: Runs, rows: np.ndarray, points: list[torch.Tenso
 
 def spec_of(kind: str) -> Any:
     """The surrogate behind a row of the table."""
-    from bomix.surrogates.regressors import LightGBM
+    from bomix.surrogates.regression.specs import LightGBM
 
     if kind in OTHERS:
         return OTHERS[kind]()
@@ -125,7 +125,7 @@ def spec_of(kind: str) -> Any:
 
 def _law(form: str) -> Callable[[], Any]:
     def build() -> Any:
-        from bomix.surrogates.law import LawRegression
+        from bomix.surrogates.laws.spec import LawRegression
 
         return LawRegression(form=form)  # type: ignore[arg-type]
 

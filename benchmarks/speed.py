@@ -25,14 +25,14 @@ import numpy as np
 import torch
 from botorch.utils.datasets import SupervisedDataset
 
-from bomix.evaluators.synthetic import Synthetic
+from bomix.contracts.context import FitContext
+from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
-from bomix.space import MixtureSpace
+from bomix.numerics.determinism import deterministic
+from bomix.posterior.belief import believe, draw_seeds
+from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.auto import Auto
-from bomix.strategies.belief import believe, draw_seeds
-from bomix.strategies.search import most_promising
-from bomix.surrogates.context import FitContext
-from bomix.surrogates.determinism import deterministic
+from bomix.strategies.bayesian.search import most_promising
 from bomix.trial import Record, Result, Trial
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def imports() -> None:
 
 def start_up() -> None:
     """From launch to evaluation: the first trial waits for the imports, the others are forked."""
-    from bomix.execution.local import Ended, LocalExecutor
+    from bomix.execution.local.executor import Ended, LocalExecutor
 
     evaluator = __import__("speed").Nothing()  # pickled by the name that another process can import
     waits = []
@@ -96,7 +96,7 @@ def start_up() -> None:
 
 def sampling() -> None:
     """64 Sobol points where caps bind."""
-    from bomix.uniform_map import uniform_map
+    from bomix.space.uniform import uniform_map
 
     for d in (7, 50, 200):
         names = [f"d{i:03d}" for i in range(d)]
@@ -125,7 +125,7 @@ def runs(n: int, d: int, m: int) -> tuple[SupervisedDataset, FitContext]:
 
 def ours(data: SupervisedDataset, context: FitContext) -> None:
     """Fit the default surrogate and predict 256 mixtures."""
-    from bomix.surrogates.gp import GP
+    from bomix.surrogates.gp.spec import GP
 
     model = GP().fit(data, context=context, seed=0)
     with torch.no_grad():
@@ -204,12 +204,12 @@ def asking() -> None:
 
 def simulating() -> None:
     """A million simulated mixtures of 17 domains: drawn, predicted from 512 runs, the best 100 kept; CPU seconds."""
-    from bomix.objective import Mean
+    from bomix.objectives.weighted import Mean
+    from bomix.posterior.expected import in_parts
     from bomix.problem import Metric, Problem
-    from bomix.strategies.regmix import RegMix
-    from bomix.strategies.regression import in_parts
-    from bomix.surrogates.joint import mean_at
-    from bomix.surrogates.regressors import LightGBM, Ridge
+    from bomix.strategies.regression.regmix import RegMix
+    from bomix.surrogates.models.joint import mean_at
+    from bomix.surrogates.regression.specs import LightGBM, Ridge
 
     data, context = runs(512, 17, 1)
     tokens = {name: 2.0**-index for index, name in enumerate(context.space.domains)}

@@ -10,14 +10,18 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bomix.config.spec import BudgetSpec, DomainSpec, ExecutionSpec, MetricSpec, TargetSpec
+    from bomix.contracts.evaluator import Evaluator
+    from bomix.contracts.objective import Objective
+    from bomix.contracts.strategy import Strategy
+    from bomix.contracts.surrogate import Surrogate
     from bomix.errors import BomixError
     from bomix.history import History
-    from bomix.objective import Mean, WeightedMean
-    from bomix.problem import Fidelity, Metric, Problem
-    from bomix.protocols import Evaluator, Objective, Strategy, Surrogate
-    from bomix.space import MixtureSpace
-    from bomix.spec import BudgetSpec, DomainSpec, ExecutionSpec, MetricSpec, TargetSpec
-    from bomix.study import Study
+    from bomix.objectives.weighted import Mean, WeightedMean
+    from bomix.problem import Metric, Problem
+    from bomix.scale import Fidelity
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.study.study import Study
     from bomix.trial import Candidate, Failure, Result, Trial
 
 __version__ = "0.1.0"
@@ -49,28 +53,28 @@ __all__ = [
 ]
 
 _HOMES = {
-    "TargetSpec": "bomix.spec",
-    "MetricSpec": "bomix.spec",
-    "ExecutionSpec": "bomix.spec",
-    "DomainSpec": "bomix.spec",
-    "BudgetSpec": "bomix.spec",
+    "TargetSpec": "bomix.config.spec",
+    "MetricSpec": "bomix.config.spec",
+    "ExecutionSpec": "bomix.config.spec",
+    "DomainSpec": "bomix.config.spec",
+    "BudgetSpec": "bomix.config.spec",
     "BomixError": "bomix.errors",
     "Candidate": "bomix.trial",
-    "Evaluator": "bomix.protocols",
+    "Evaluator": "bomix.contracts.evaluator",
     "Failure": "bomix.trial",
-    "Fidelity": "bomix.problem",
+    "Fidelity": "bomix.scale",
     "History": "bomix.history",
-    "Mean": "bomix.objective",
+    "Mean": "bomix.objectives.weighted",
     "Metric": "bomix.problem",
-    "MixtureSpace": "bomix.space",
-    "Objective": "bomix.protocols",
+    "MixtureSpace": "bomix.space.mixture_space",
+    "Objective": "bomix.contracts.objective",
     "Problem": "bomix.problem",
     "Result": "bomix.trial",
-    "Strategy": "bomix.protocols",
-    "Study": "bomix.study",
-    "Surrogate": "bomix.protocols",
+    "Strategy": "bomix.contracts.strategy",
+    "Study": "bomix.study.study",
+    "Surrogate": "bomix.contracts.surrogate",
     "Trial": "bomix.trial",
-    "WeightedMean": "bomix.objective",
+    "WeightedMean": "bomix.objectives.weighted",
 }
 
 

@@ -84,3 +84,12 @@ def raise_faults(faults: Iterable[Fault], title: str = "") -> None:
     """Raise :class:`FaultsError` where there is at least one fault."""
     if faults := tuple(faults):
         raise FaultsError(faults, title)
+
+
+def count_faults(least: int = 0, **counts: int | None) -> list[Fault]:
+    """Counts that are too small, by name."""
+    return [
+        Fault(name, f"{name} is {value}; give at least {least}")
+        for name, value in counts.items()
+        if value is not None and value < least
+    ]

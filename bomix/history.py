@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import bomix
 from bomix.errors import StudyError
-from bomix.io.scored_tokens import ARTIFACT
 from bomix.problem import NATS_PER_TOKEN
-from bomix.trial import CONFIRM, EXPERTS, OTHER_EXPERT, UNCOUNTED_ORIGINS, Candidate, Record, Result, Status, Trial
+from bomix.trial import (
+    CONFIRM,
+    EXPERTS,
+    OTHER_EXPERT,
+    SCORED_TOKENS,
+    UNCOUNTED_ORIGINS,
+    Candidate,
+    Record,
+    Result,
+    Status,
+    Trial,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +87,7 @@ class History:
         """Domain to the first trial that is its expert and kept what it made of the tokens."""
         found: dict[str, int] = {}
         for record in self.completed:
-            if record.trial.origin in EXPERTS and ARTIFACT in record.result.artifacts:
+            if record.trial.origin in EXPERTS and SCORED_TOKENS in record.result.artifacts:
                 found.setdefault(max(record.trial.weights, key=record.trial.weights.__getitem__), record.trial.id)
         return found
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bomix.trial import Weights, normalized, same_mixture
+from bomix.scale import Fidelity
+from bomix.space.weights import Weights, normalized, same_mixture
 
 if TYPE_CHECKING:
-    from bomix.protocols import Objective
-    from bomix.space import MixtureSpace
+    from bomix.contracts.objective import Objective
+    from bomix.space.mixture_space import MixtureSpace
 
 NATS_PER_TOKEN = "nats/token"
 
@@ -31,24 +32,6 @@ class Metric:
     name: str
     unit: str = NATS_PER_TOKEN
     direction: Literal["min", "max"] = "min"
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """The scale of a training run.
-
-    Attributes:
-        params: Non-embedding parameters.
-        tokens: Training tokens.
-    """
-
-    params: int
-    tokens: int
-
-    @property
-    def flops(self) -> float:
-        """Training FLOPs, ``6 * params * tokens``."""
-        return 6.0 * self.params * self.tokens
 
 
 @dataclass(frozen=True)

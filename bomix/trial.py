@@ -11,20 +11,19 @@ An imported run is COMPLETED from the start. There is no way back: ``outcome`` i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bomix.space.weights import Weights
+
 if TYPE_CHECKING:
     import numpy as np
 
-    from bomix.problem import Fidelity
+    from bomix.scale import Fidelity
 
-Weights = Mapping[str, float]
-"""A mixture: domain name to share of the training tokens; the shares sum to one."""
 
 IMPORTED = "imported"
 CONFIRM = "confirm"
@@ -35,6 +34,9 @@ OTHER_EXPERT = "other_expert"
 EXPERTS = frozenset({EXPERT, OTHER_EXPERT})
 UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, *EXPERTS})
 """Origins of trials that no strategy asked for: they do not move a design. Experts may still cost budget."""
+
+SCORED_TOKENS = "scored_tokens"
+"""Name of the artifact that an expert leaves: its probabilities of every validation token."""
 
 SUM_TOLERANCE = 0.01 + 1e-9
 """How far a mixture from outside may be from summing to one: published tables round their weights. The last digits
@@ -47,18 +49,6 @@ class Status(StrEnum):
     PENDING = "pending"
     COMPLETED = "completed"
     FAILED = "failed"
-
-
-def same_mixture(first: Weights, second: Weights, *, tolerance: float = 1e-9) -> bool:
-    """Whether two mixtures are one, up to rounding."""
-    return first.keys() == second.keys() and all(abs(first[name] - second[name]) <= tolerance for name in first)
-
-
-def normalized(weights: Weights) -> dict[str, float]:
-    """A mixture whose rounded shares sum to exactly one."""
-    shares = {name: max(0.0, float(weight)) for name, weight in weights.items()}
-    total = math.fsum(shares.values())
-    return {name: share / total for name, share in shares.items()}
 
 
 @dataclass(frozen=True)

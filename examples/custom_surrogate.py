@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import bomix
-from bomix.strategies.bayesian import Bayesian
+from bomix.strategies.bayesian.whole_space import Bayesian
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ os.environ |= {
 }
 
 
+pytest_plugins = ["tests.known.world", "tests.known.runs", "tests.known.planted"]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none; torch is imported only for tests that are marked."""
     if item.get_closest_marker("gpu") is not None:
@@ -33,8 +36,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def short_walks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of loops are about the loop: hyperparameters are drawn briefly there, at length in their own tests."""
-    if {"surrogates", "conformance", "laws"} & set(request.path.parts) or "torch" not in sys.modules:
+    if {"surrogates", "conformance", "laws", "numerics", "data_experts"} & set(request.path.parts):
         return
-    from bomix.surrogates import assembly, fitting
+    if "torch" not in sys.modules:
+        return
+    from bomix.surrogates.gp import fit, hyperparameters
 
-    monkeypatch.setattr(assembly, "walk", lambda n, d, *, draws: fitting.Sampling(draws or 4, 4, 1, 4))
+    monkeypatch.setattr(fit, "walk", lambda n, d, *, draws: hyperparameters.Sampling(draws or 4, 4, 1, 4))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bomix.study import Study
+from bomix.study.study import Study
 from bomix.trial import CONFIRM
 
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]

@@ -7,9 +7,10 @@ import xarray as xr
 import bomix
 from bomix.errors import StudyError
 from bomix.history import History
-from bomix.objective import Mean
-from bomix.problem import Fidelity, Metric, Problem
-from bomix.space import MixtureSpace
+from bomix.objectives.weighted import Mean
+from bomix.problem import Metric, Problem
+from bomix.scale import Fidelity
+from bomix.space.mixture_space import MixtureSpace
 from bomix.trial import CONFIRM, IMPORTED, Candidate, Curve, Failure, Record, Result, Trial
 
 PROBLEM = Problem(MixtureSpace(("web", "code")), (Metric("loss"), Metric("acc", "share", "max")), Mean())

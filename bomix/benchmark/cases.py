@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bomix.evaluators.synthetic import SKEWED, Synthetic
-from bomix.polytope import Array
+from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
+from bomix.space.polytope import Array
 
 _DESIGN, _NOISE, _METHOD = range(3)
 """What a seed decides beside the function; each has random numbers of its own."""

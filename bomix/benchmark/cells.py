@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bomix import config
 from bomix.benchmark import cases
 from bomix.benchmark.cases import Case
 from bomix.benchmark.methods import OBSERVED, RULES, Method
-from bomix.io import files
+from bomix.config.build import plain
+from bomix.io.store import files
 
 if TYPE_CHECKING:
-    from bomix.polytope import Array
+    from bomix.space.polytope import Array
 
 VERSION = 1
 """Of the file's format, and of what is measured."""
@@ -50,7 +50,7 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """Changes with the case and with the method's options: a file of another fingerprint is not this cell's."""
-        method = json.dumps(config.plain(self.method), sort_keys=True)
+        method = json.dumps(plain(self.method), sort_keys=True)
         return f"v{VERSION}-{cases.fingerprint(self.case)}-{zlib.crc32(method.encode()):08x}"
 
 
@@ -107,8 +107,8 @@ def measure(cell: Cell) -> dict[str, Any]:
         "method": cell.name,
         "seed": seed,
         "domains": len(function.domain_names),
-        "case": config.plain(dataclasses.replace(case, function=function)),
-        "spec": config.plain(cell.method),
+        "case": plain(dataclasses.replace(case, function=function)),
+        "spec": plain(cell.method),
         "regret_tried": [float(function.regret(weights)) for weights in tried],
         "observed": observed,
         "ask_s": ask_s,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bomix.polytope import Array
+    from bomix.space.polytope import Array
 
 _PANEL = (3.6, 2.8)
 _FLOOR = 1e-5

@@ -20,19 +20,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bomix import config
+from bomix.config.build import build
+from bomix.config.study_file import parse
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
 from bomix.errors import ConfigError, Fault, UnknownKindError, raise_faults
 from bomix.history import History
-from bomix.protocols import Strategy, Surrogate
 from bomix.strategies.auto import Auto
-from bomix.strategies.design import Sobol
-from bomix.strategies.search import lends_surrogate, strategy_faults, surrogate_of
-from bomix.studyfile import parse
+from bomix.strategies.checks import lends_surrogate, strategy_faults, surrogate_of
+from bomix.strategies.designs import Sobol
 from bomix.trial import Candidate, Record, Result, Trial
 
 if TYPE_CHECKING:
-    from bomix.polytope import Array
     from bomix.problem import Problem
+    from bomix.space.polytope import Array
 
 OBSERVED, OWN, POSTERIOR = "observed", "own", "posterior"
 RULES = (OWN, POSTERIOR, OBSERVED)
@@ -154,7 +155,7 @@ def read_methods(path: Path) -> Mapping[str, Method]:
         raise ConfigError(f"{path}: the table of methods cannot be read ({error})") from error
     if (folder := str(path.resolve().parent)) not in sys.path:
         sys.path.insert(0, folder)
-    table, faults = config.build(_Table, {"methods": data})
+    table, faults = build(_Table, {"methods": data})
     faults = [*duplicates, *(Fault(fault.where.removeprefix("methods."), fault.what) for fault in faults)]
     if isinstance(data, dict) and "" in data:
         faults.append(Fault("", "a method without a name; give it one"))
@@ -197,8 +198,8 @@ class StrategySession:
         own = getattr(self._strategy, "recommend", None)
         found: dict[str, Array] = {}
         if self._surrogate is not None:
-            from bomix.strategies.decision import decide
-            from bomix.surrogates.determinism import deterministic
+            from bomix.numerics.determinism import deterministic
+            from bomix.recommendation.decision import decide
 
             with deterministic():
                 decision = decide(self._problem, self._history, self._surrogate, seed=self._seed)

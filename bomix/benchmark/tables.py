@@ -12,7 +12,7 @@ from bomix.benchmark import dataset
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bomix.polytope import Array
+    from bomix.space.polytope import Array
 
 
 def markdown(found: xr.Dataset) -> str:

@@ -145,7 +145,7 @@ def _summarise(
 ) -> None:
     """Write dataset, table and figures; print the table."""
     from bomix.benchmark import dataset, figures, tables
-    from bomix.io import files
+    from bomix.io.store import files
 
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     found = dataset.load(out, problems=problems, methods=methods, keep=keep)

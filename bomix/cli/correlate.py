@@ -39,16 +39,16 @@ def correlate(study: Path, out: Path | None, experts: bool, as_json: bool) -> No
     Rank correlations over all completed trials, imported ones included, with 95 % intervals. A loss that goes with
     what you care for, in mixtures spread over the space, is one to optimise.
     """
-    from bomix.io import files
+    from bomix.io.store import files
     from bomix.report import correlation
-    from bomix.study import Study
+    from bomix.study.study import Study
 
     opened = Study.open(study)
     folder = out if out is not None or as_json else opened.folder
     dataset = opened.dataset
     found = correlation.correlate(dataset, scores=correlation.scores_of(opened.problem, dataset), experts=experts)
     if folder is not None:
-        from bomix.report.correlation_figure import render
+        from bomix.report.figures.correlation import render
 
         folder.mkdir(parents=True, exist_ok=True)
         contents: tuple[str | bytes, ...] = (correlation.markdown(found), as_csv(found), render(found))

@@ -11,9 +11,9 @@ import click
 from bomix.cli.options import study_argument
 from bomix.cli.watch import value
 from bomix.errors import ConfigError, StudyError
-from bomix.io import files, lock
-from bomix.io.results import read_result
-from bomix.study import Study
+from bomix.io.store import files, lock
+from bomix.io.store.result_checks import read_result
+from bomix.study.study import Study
 from bomix.trial import Record
 
 

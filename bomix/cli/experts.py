@@ -17,7 +17,7 @@ from bomix.cli.options import log_to_stderr, study_argument
 def experts(study: Path, workers: int | None, quiet: bool, verbose: int) -> None:
     """Train the experts that are missing, one per domain; Ctrl-C stops it, and the same command goes on."""
     from bomix.cli.watch import observer_for
-    from bomix.study import Study
+    from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)

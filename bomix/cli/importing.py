@@ -9,8 +9,8 @@ import click
 
 from bomix.cli.options import study_argument
 from bomix.errors import Fault, raise_faults
-from bomix.io.runs import Reading, not_there, read_runs
-from bomix.study import Study
+from bomix.io.imports.csv import Reading, not_there, read_runs
+from bomix.study.study import Study
 
 _CSV = click.Path(path_type=Path, dir_okay=False)
 

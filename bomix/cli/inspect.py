@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bomix.cli.options import log_to_stderr, study_argument
-from bomix.io import lock
+from bomix.io.store import lock
 from bomix.trial import CONFIRM, IMPORTED, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bomix.study import Study
+    from bomix.study.study import Study
     from bomix.trial import Record
 
 
@@ -31,7 +31,7 @@ def check(study: Path, verbose: int) -> None:
     Text is tokenised (and kept in the cache), so that the counts below are those of the study.
     """
     from bomix.cli import tables
-    from bomix.study import Study
+    from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
@@ -47,7 +47,7 @@ def check(study: Path, verbose: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(study: Path, as_json: bool) -> None:
     """Show where a study stands."""
-    from bomix.study import Study
+    from bomix.study.study import Study
 
     opened = Study.open(study)
     state = _state(opened)
@@ -75,7 +75,7 @@ def status(study: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def recommend(study: Path, as_json: bool) -> None:
     """Show which mixture to train on, and how sure that is."""
-    from bomix.study import Study
+    from bomix.study.study import Study
 
     opened = Study.open(study)
     if as_json:
@@ -90,8 +90,8 @@ def recommend(study: Path, as_json: bool) -> None:
 @click.argument("group", required=False)
 def kinds(group: str | None) -> None:
     """List what can stand in a study file; with GROUP, the keys of each of its kinds."""
-    from bomix import registry
     from bomix.cli import tables
+    from bomix.config import registry
     from bomix.errors import ConfigError
 
     if group is not None and group not in registry.BUILT_IN:
@@ -153,7 +153,7 @@ def _driver(holder: dict[str, Any] | None) -> str:
 
 def _plain_recommendation(study: Study) -> dict[str, Any]:
     """Every field of the recommendation; ``confirmation`` compares what was ``confirmed``."""
-    from bomix.confirmation import compare
+    from bomix.recommendation.confirmation import compare
 
     best = study.recommend()
     judged = best if best.confirmed is None else best.confirmed

@@ -29,7 +29,7 @@ def optimize(
     """Run a study, or resume it; Ctrl-C stops it, and the same command goes on."""
     from bomix.cli import summary
     from bomix.cli.watch import observer_for
-    from bomix.study import Study
+    from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)

@@ -15,7 +15,7 @@ from bomix.cli.options import log_to_stderr, study_argument
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bomix.io.tables import Table
+    from bomix.io.tables.reading import Table
 
 COLUMNS = ("mean", "sd", "lower", "upper")
 """What is said of each metric and of the objective, each name after an underscore."""
@@ -33,9 +33,9 @@ def predict(study: Path, mixtures: Path, out: Path | None, verbose: int) -> None
     metric and for `objective` (lower is better), `_mean`, `_sd`, `_lower` and `_upper`: a new run of that mixture, its
     noise included, lies between the last two with a probability of 95 %.
     """
-    from bomix.io import files
-    from bomix.io.tables import read_mixtures
-    from bomix.study import Study
+    from bomix.io.store import files
+    from bomix.io.tables.reading import read_mixtures
+    from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
@@ -67,7 +67,7 @@ def predictions(table: Table, predicted: xr.Dataset, label: str) -> str:
 
     Args:
         table: ``n`` rows.
-        predicted: As :meth:`bomix.study.Study.predict` returns it, for these rows.
+        predicted: As :meth:`bomix.study.study.Study.predict` returns it, for these rows.
         label: What the objective is called.
 
     Returns:

@@ -11,13 +11,14 @@ from rich.table import Table
 
 from bomix.cli.tables import console, titled
 from bomix.cli.watch import mixture, value
-from bomix.confirmation import Comparison, compare
-from bomix.io.store import RESULTS_FILE
+from bomix.io.store.study_folder import RESULTS_FILE
+from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
-from bomix.strategies.posterior import Estimate
-from bomix.strategies.recommendation import Recommendation
-from bomix.study import Study
-from bomix.trial import Record, Status, Weights, same_mixture
+from bomix.recommendation.confirmation import Comparison, compare
+from bomix.recommendation.recommend import Recommendation
+from bomix.space.weights import Weights, same_mixture
+from bomix.study.study import Study
+from bomix.trial import Record, Status
 
 BEST = "best"
 TRIAL = "best trial"
@@ -61,7 +62,7 @@ def why_ended(study: Study) -> str | None:
         return f"the budget of {limit} is spent"
     if budget.improvement is None:
         return None
-    from bomix.strategies.stopping import why_stop
+    from bomix.recommendation.stopping import why_stop
 
     return why_stop(study.problem, history, study.spec.strategy, budget, seed=study.spec.seed)
 

@@ -9,10 +9,11 @@ import typing
 from rich.console import Console
 from rich.table import Table
 
-from bomix import config, registry
 from bomix.cli.watch import mixture, value
+from bomix.config import registry
+from bomix.config.build import component_group, spec_fields
 from bomix.errors import UnknownKindError
-from bomix.study import Study
+from bomix.study.study import Study
 from bomix.trial import Failure, Status
 
 PLAIN_WIDTH = 120
@@ -85,7 +86,7 @@ def titled(title: str) -> Table:
 def _keys(spec: type[object]) -> list[str]:
     hints = typing.get_type_hints(spec)
     lines = []
-    for field in config.spec_fields(spec):
+    for field in spec_fields(spec):
         hint = hints[field.name]
         name = (
             hint.__name__
@@ -102,7 +103,7 @@ def _keys(spec: type[object]) -> list[str]:
 
 def _shown(hint: typing.Any, default: object) -> str:
     """A default as a study file says it; of a component its kind, whose own keys have a row of their own."""
-    group = config.component_group(hint)
+    group = component_group(hint)
     if group is not None and default is not None:
         return registry.kind_of(group, type(default))
     if isinstance(default, tuple) and any(map(dataclasses.is_dataclass, default)):

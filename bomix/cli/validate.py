@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.table import Table
 
-    from bomix.protocols import Surrogate
+    from bomix.contracts.surrogate import Surrogate
 
 FIGURE = "validation.png"
 
@@ -37,8 +37,8 @@ def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | N
     trusted, about 95 % of the trials lie inside their 95 % intervals.
     """
     from bomix.cli.predict import check_folder
-    from bomix.io import files
-    from bomix.study import Study
+    from bomix.io.store import files
+    from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
@@ -49,7 +49,7 @@ def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | N
     file_format = _format(figure)
     found = opened.validate(surrogate=None if surrogate is None else _surrogate(surrogate))
     if figure is not None:
-        from bomix.report.validation import render
+        from bomix.report.figures.validation import render
 
         files.replace(figure, render(found, file_format=file_format))
     if as_json:
@@ -124,7 +124,7 @@ def plain(found: xr.Dataset) -> dict[str, Any]:
 
 def _scores(found: xr.Dataset, position: int | None) -> dict[str, float]:
     """Every score of one metric or, without a position, of the objective."""
-    from bomix.strategies.validation import SCORES
+    from bomix.recommendation.validate import SCORES
 
     if position is None:
         return {name: found[f"objective_{name}"].item() for name in SCORES}
@@ -176,7 +176,7 @@ def _surrogate(kind: str) -> Surrogate:
     Raises:
         ConfigError: There is no such kind, or it has keys without a default.
     """
-    from bomix import registry
+    from bomix.config import registry
     from bomix.errors import ConfigError
 
     cls = registry.resolve("surrogate", kind)
@@ -192,7 +192,7 @@ def _surrogate(kind: str) -> Surrogate:
 def _format(figure: Path | None) -> str:
     """The format that a file's name asks for."""
     from bomix.errors import ConfigError
-    from bomix.report.validation import FORMATS
+    from bomix.report.figures.validation import FORMATS
 
     if figure is None:
         return FORMATS[0]

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bomix.confirmation import failed_seeds
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
-from bomix.study import Study
+from bomix.recommendation.confirmation import failed_seeds
+from bomix.study.study import Study
 from bomix.trial import CONFIRM, OTHER_EXPERT, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from bomix.errors import ConfigError
-from bomix.io import files
-from bomix.io.store import STUDY_FILE
+from bomix.io.store import files
+from bomix.io.store.study_folder import STUDY_FILE
 
 
 @click.command()
@@ -19,8 +19,8 @@ from bomix.io.store import STUDY_FILE
 def init(directory: Path | None, schema: bool) -> None:
     """Write a commented study file into DIRECTORY; it runs as it is."""
     if schema:
-        from bomix.schema import json_schema
-        from bomix.spec import StudySpec
+        from bomix.config.schema import json_schema
+        from bomix.config.spec import StudySpec
 
         click.echo(json.dumps(json_schema(StudySpec), indent=1))
         return

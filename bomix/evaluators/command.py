@@ -16,11 +16,11 @@ from typing import ClassVar
 
 import psutil
 
+from bomix.config.spec import MetricSpec, declared_metrics, metric_faults
+from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
-from bomix.io import files
-from bomix.io.results import read_result
-from bomix.preparation import Preparation
-from bomix.spec import MetricSpec, declared_metrics, metric_faults
+from bomix.io.store import files
+from bomix.io.store.result_checks import read_result
 from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bomix.config import FILLED
+from bomix.config.build import FILLED
+from bomix.contracts.preparation import DomainStats, Preparation
+from bomix.contracts.text import Source, TokenizerSpec
 from bomix.errors import EvaluationError, Fault, raise_faults
-from bomix.io import scored_tokens
-from bomix.preparation import DomainStats, Preparation
-from bomix.problem import Fidelity
-from bomix.protocols import Source, TokenizerSpec
-from bomix.training.corpus import CorpusSpec
-from bomix.training.environment import process_environment
-from bomix.training.models import Model
+from bomix.io.artifacts import scored_tokens
+from bomix.scale import Fidelity
+from bomix.training.data.spec import CorpusSpec
+from bomix.training.data.tokenizer import BytePair
+from bomix.training.device import process_environment
+from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
-from bomix.training.tokenizer import BytePair
-from bomix.trial import EXPERTS, Result, Trial
+from bomix.trial import EXPERTS, SCORED_TOKENS, Result, Trial
 
 if TYPE_CHECKING:
+    from bomix.training.data.tokens import Corpus
     from bomix.training.loop import Run, Trained
-    from bomix.training.tokens import Corpus
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -155,7 +155,7 @@ class Proxy:
         Raises:
             FaultsError: Everything that is wrong with fields, sources and tokenizer, together.
         """
-        from bomix.training import corpus
+        from bomix.training.data import corpus
 
         raise_faults([*self._field_faults(), *self._missing_sources(domains), *self._device_faults()])
         sources = {name: self.sources[name] for name in domains}
@@ -186,7 +186,8 @@ class Proxy:
             EvaluationError: The training failed.
             DataError: The corpus is gone or damaged.
         """
-        from bomix.training import corpus, loop
+        from bomix.training import loop
+        from bomix.training.data import corpus
 
         loaded = corpus.load(
             self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
@@ -197,8 +198,8 @@ class Proxy:
             trained.model.save_pretrained(workdir / "model")
             artifacts["model"] = "model"
         if trained.scored is not None:
-            scored_tokens.write(workdir / scored_tokens.ARTIFACT, trained.scored, tokenizer=loaded.tokenizer_hash)
-            artifacts[scored_tokens.ARTIFACT] = scored_tokens.ARTIFACT
+            scored_tokens.write(workdir / SCORED_TOKENS, trained.scored, tokenizer=loaded.tokenizer_hash)
+            artifacts[SCORED_TOKENS] = SCORED_TOKENS
         return Result(
             losses={key: x for name, found in trained.evaluations.items() for key, x in found.values(name).items()},
             sems={key: x for name, found in trained.evaluations.items() for key, x in found.sems(name).items()},

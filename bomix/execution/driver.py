@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
-from bomix.execution.local import Ended, LocalExecutor, Reported
+from bomix.execution.local.executor import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
-from bomix.io import lock
-from bomix.io.store import FolderStore
+from bomix.io.store import lock
+from bomix.io.store.study_folder import FolderStore
 from bomix.trial import CONFIRM, EXPERTS, Failure, Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
-    from bomix.strategies.stopping import Seen
-    from bomix.study import Study
+    from bomix.recommendation.stopping import Seen
+    from bomix.study.study import Study
 
 TICK = 0.5
 """Seconds to wait for an event before looking around."""
@@ -119,7 +119,7 @@ class _Queue:
             return expert is not None
         if budget.improvement is None:
             return True
-        from bomix.strategies.stopping import why_stop
+        from bomix.recommendation.stopping import why_stop
 
         known, seed = self._expected, study.spec.seed
         reason = why_stop(study.problem, history, study.spec.strategy, budget, seed=seed, seen=known)
@@ -138,7 +138,7 @@ class _Queue:
                 or not self._study.history.completed
             ):
                 return []
-            from bomix.confirmation import confirming_trials
+            from bomix.recommendation.confirmation import confirming_trials
 
             records = confirming_trials(self._study, self._study.spec.confirm)
             self._confirming = [record.trial for record in records if record.outcome is None]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bomix.progress import Progress
-    from bomix.study import Study
+    from bomix.study.study import Study
     from bomix.trial import Record, Trial
 
 

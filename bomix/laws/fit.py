@@ -19,14 +19,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from bomix.errors import UnknownKindError, did_you_mean
+from bomix.laws.fit_data import (
+    HUBER_CUT,
+    NOISE_PRIOR,
+    TOLERANCE,
+    Rows,
+    criterion,
+    leverages,
+    refit,
+    standardised,
+)
 from bomix.laws.forms import LAWS, Law, own_domains
-from bomix.laws.rows import HUBER_CUT, NOISE_PRIOR, TOLERANCE, Rows, criterion, leverages, refit, standardised
-from bomix.surrogates.lbfgs import minimize
+from bomix.numerics.lbfgs import minimize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.surrogates.context import FitContext
+    from bomix.contracts.context import FitContext
 
 _SCREENING = 30
 _FINAL = 60

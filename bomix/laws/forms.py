@@ -14,7 +14,7 @@ import torch
 
 from bomix.errors import raise_faults
 from bomix.laws import formulas
-from bomix.laws.own import own_faults
+from bomix.laws.own_domain import own_faults
 
 if TYPE_CHECKING:
     from torch import Tensor

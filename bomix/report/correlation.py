@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bomix.errors import StudyError
-from bomix.surrogates.scores import Z95, spearman
+from bomix.surrogates.cross_validation.scores import Z95, spearman
 from bomix.trial import EXPERT, EXPERTS, Status
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bomix.polytope import Array
     from bomix.problem import Problem
+    from bomix.space.polytope import Array
 
 LEAST = 4
 """Mixtures below which nothing is said of a correlation."""
@@ -79,7 +79,7 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
     """Correlate each metric with each score and with each other metric.
 
     Args:
-        dataset: ``loss`` over (trial, metric), as of :attr:`bomix.study.Study.dataset`; of its coordinates ``status``,
+        dataset: ``loss`` over (trial, metric), as of :attr:`bomix.Study.dataset`; of its coordinates ``status``,
             ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
             without, every trial is a mixture of its own.
         scores: More columns over (trial, score), lower is better, as of :func:`scores_of`; with a coordinate ``role``.
@@ -134,7 +134,7 @@ def scores_of(problem: Problem, dataset: xr.Dataset) -> xr.DataArray:
     """
     import xarray as xr
 
-    from bomix.objective import group_means, weighted_sum
+    from bomix.objectives.weighted import group_means, weighted_sum
 
     names = problem.metric_names
     signed = dataset["loss"].sel(metric=list(names)).values * np.array(problem.signs)

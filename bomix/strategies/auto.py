@@ -6,16 +6,27 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bomix.protocols import Acquisition, Strategy, Surrogate
-from bomix.strategies.acquisition import UCB, LogEI, objective_faults
-from bomix.strategies.bayesian import Bayesian
-from bomix.strategies.design import Sobol
-from bomix.strategies.explored import MANY
-from bomix.strategies.search import need_faults
-from bomix.strategies.turbo import Turbo
-from bomix.strategies.turns import count_faults, design_size
-from bomix.surrogates.gp import GP
-from bomix.surrogates.kernels import EffectiveWeight, Isotropic, Own, Scaled, SparseLinear, Stationary, Sum
+from bomix.acquisition.improvement import UCB, LogEI, objective_faults
+from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
+from bomix.errors import count_faults
+from bomix.posterior.explored import MANY
+from bomix.strategies.bayesian.turbo import Turbo
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.checks import need_faults
+from bomix.strategies.design_first import design_size
+from bomix.strategies.designs import Sobol
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.kernels.specs import (
+    EffectiveWeight,
+    Isotropic,
+    Own,
+    Scaled,
+    SparseLinear,
+    Stationary,
+    Sum,
+)
 
 if TYPE_CHECKING:
     from bomix.errors import Fault
@@ -110,13 +121,13 @@ class Auto:
         return f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
 
     def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
-        """What the strategy that is chosen expects, see :mod:`bomix.strategies.stopping`."""
-        from bomix.strategies.stopping import expected_improvement
+        """What the strategy that is chosen expects, see :mod:`bomix.recommendation.stopping`."""
+        from bomix.recommendation.stopping import expected_improvement
 
         return expected_improvement(problem, history, self.chosen(problem), seed=seed)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
-        """Propose ``q`` mixtures, one after the other, the earlier ones pending; see :class:`protocols.Strategy`."""
+        """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
         if not history.asked:
             logger.info("auto: %s", self.description(problem))
         return self.chosen(problem).ask(problem, history, q, seed=seed)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault
-from bomix.protocols import Strategy, Surrogate
-from bomix.strategies.search import strategy_faults, surrogate_of
+from bomix.strategies.checks import strategy_faults, surrogate_of
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Sequence:
         return Sequence(tuple(replace(step, strategy=own) for step, own in zip(self.steps, ready, strict=True)))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
-        """Propose ``q`` mixtures, those of an earlier step pending; see :class:`bomix.protocols.Strategy`."""
+        """Propose ``q`` mixtures, those of an earlier step pending; see :class:`bomix.contracts.strategy.Strategy`."""
         candidates: list[Candidate] = []
         while len(candidates) < q:
             strategy, left = self._current(history.n_asked)
@@ -100,8 +101,8 @@ class Sequence:
         return candidates
 
     def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
-        """What the strategy whose turn it is expects, see :mod:`bomix.strategies.stopping`."""
-        from bomix.strategies.stopping import expected_improvement
+        """What the strategy whose turn it is expects, see :mod:`bomix.recommendation.stopping`."""
+        from bomix.recommendation.stopping import expected_improvement
 
         return expected_improvement(problem, history, self._current(history.n_asked)[0], seed=seed)
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from bomix import progress
 from bomix.errors import EvaluationError
-from bomix.io.scored_tokens import ScoredTokens
+from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.training import device, validation
+from bomix.training.data.tokens import Corpus
+from bomix.training.data_order import Plan, plan
 from bomix.training.device import Hardware
-from bomix.training.models import Model
+from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization, build_optimizer, rate_at
-from bomix.training.sampler import Plan, plan
-from bomix.training.tokens import Corpus
 from bomix.training.validation import Evaluation, Measured
 from bomix.trial import Curve
 

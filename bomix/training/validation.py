@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.io.scored_tokens import ScoredTokens, hash_of_tokens
-from bomix.training.task_scores import read_task
-from bomix.training.task_tokens import TaskSet
-from bomix.training.tokens import accuracy_of
+from bomix.io.artifacts.scored_tokens import ScoredTokens, hash_of_tokens
+from bomix.training.data.tokens import accuracy_of
+from bomix.training.tasks.scores import read_task
+from bomix.training.tasks.tokens import TaskSet
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bomix.training.data.tokens import TokenSet
     from bomix.training.device import Hardware
-    from bomix.training.tokens import TokenSet
 
 
 @dataclass(frozen=True)

@@ -28,20 +28,20 @@ from scipy.stats import spearmanr, t
 from train import MIXTURE, REPEAT
 
 from bomix import Study
-from bomix.evaluators.averaging import MDEAverage
+from bomix.contracts.surrogate import Surrogate
 from bomix.history import History
 from bomix.problem import Problem
-from bomix.protocols import Surrogate
-from bomix.surrogates.corrected import Corrected
-from bomix.surrogates.encoding import fit_context, to_dataset
-from bomix.surrogates.experts import MDE, MDEDataset, MDEGated, MDEStrengths
-from bomix.surrogates.features import Features
-from bomix.surrogates.gp import GP
-from bomix.surrogates.law import LawRegression
-from bomix.surrogates.multitask import MultiTask
-from bomix.surrogates.prediction import Prediction
-from bomix.surrogates.regressors import Boosting, EmpiricalMean, LightGBM, Ridge
-from bomix.training.environment import process_environment
+from bomix.surrogates.combined.corrected import Corrected
+from bomix.surrogates.combined.prediction import Prediction
+from bomix.surrogates.data.dataset import fit_context, to_dataset
+from bomix.surrogates.features.spec import Features
+from bomix.surrogates.gp.multitask import MultiTask
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.laws.spec import LawRegression
+from bomix.surrogates.means.averaged_parameters import MDEAverage
+from bomix.surrogates.means.experts import MDE, MDEDataset, MDEGated, MDEStrengths
+from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, LightGBM, Ridge
+from bomix.training.device import process_environment
 from bomix.trial import EXPERT, Record
 
 RESULTS = Path(__file__).with_name("results.jsonl")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import plaintext
 
-from bomix.io import files
+from bomix.io.store import files
 
 CACHE = Path("~/.cache/bomix/mde")
 MINIMUM = 200

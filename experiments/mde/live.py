@@ -22,12 +22,13 @@ from scipy.stats import t
 from train import Printer
 
 from bomix import Study
-from bomix.spec import BudgetSpec
-from bomix.strategies.bayesian import Bayesian
-from bomix.surrogates.experts import MDE
-from bomix.surrogates.gp import GP
-from bomix.training.environment import process_environment
-from bomix.trial import Candidate, Weights, same_mixture
+from bomix.config.spec import BudgetSpec
+from bomix.space.weights import Weights, same_mixture
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.means.experts import MDE
+from bomix.training.device import process_environment
+from bomix.trial import Candidate
 
 FRESH = 1000
 """The first of the fresh seeds."""

@@ -25,16 +25,17 @@ import numpy as np
 import torch
 from compare import Runs, interval, known, predictions
 
+from bomix.acquisition.improvement import UCB, LogEI
+from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.surrogate import Surrogate
 from bomix.history import History
-from bomix.protocols import Acquisition, Surrogate
-from bomix.strategies.acquisition import UCB, LogEI
-from bomix.strategies.belief import believe
-from bomix.strategies.search import built
-from bomix.surrogates.experts import MDE, MDEGated
-from bomix.surrogates.gp import GP
-from bomix.surrogates.prediction import Prediction
-from bomix.surrogates.regressors import LightGBM, Ridge
-from bomix.training.environment import process_environment
+from bomix.posterior.belief import believe
+from bomix.strategies.bayesian.search import built
+from bomix.surrogates.combined.prediction import Prediction
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.means.experts import MDE, MDEGated
+from bomix.surrogates.regression.specs import LightGBM, Ridge
+from bomix.training.device import process_environment
 from bomix.trial import Record
 
 RESULTS = Path(__file__).with_name("search.jsonl")

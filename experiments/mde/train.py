@@ -22,9 +22,10 @@ from scipy.stats import spearmanr
 from bomix import Study
 from bomix.errors import StudyError
 from bomix.execution.observer import Observer
-from bomix.io import files
-from bomix.training.environment import process_environment
-from bomix.trial import EXPERT, Candidate, Record, Status, Weights, same_mixture
+from bomix.io.store import files
+from bomix.space.weights import Weights, same_mixture
+from bomix.training.device import process_environment
+from bomix.trial import EXPERT, Candidate, Record, Status
 
 DOMAINS = tuple(sorted(corpora.DOMAINS))
 MIXTURES, REPEATED, REPEATS_FROM = 60, 20, 15

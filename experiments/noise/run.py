@@ -22,13 +22,14 @@ from typing import cast
 
 import numpy as np
 
-from bomix import config, studyfile
+from bomix.config import study_file
+from bomix.config.build import plain
 from bomix.evaluators.proxy import Proxy
-from bomix.training.environment import process_environment
+from bomix.training.device import process_environment
 from bomix.trial import Trial
 
 with as_file(files("bomix.cli") / "template.yaml") as _template:
-    PROXY = cast(Proxy, studyfile.load(_template).ready_evaluator(Path()))
+    PROXY = cast(Proxy, study_file.load(_template).ready_evaluator(Path()))
 """The evaluator of the demo's own study file."""
 DOMAINS = tuple(sorted(PROXY.sources))
 UNIFORM = dict.fromkeys(DOMAINS, 1 / len(DOMAINS))
@@ -57,7 +58,7 @@ def plan() -> Iterator[tuple[str, dict[str, float], int]]:
 def fingerprint() -> str:
     """Changes with the setting and with the tokens: runs of different ones share no table."""
     preparation = PROXY.prepare(DOMAINS)
-    entering = json.dumps([config.plain(PROXY), dict(preparation.provenance)], sort_keys=True)
+    entering = json.dumps([plain(PROXY), dict(preparation.provenance)], sort_keys=True)
     return hashlib.sha256(entering.encode()).hexdigest()[:12]
 
 

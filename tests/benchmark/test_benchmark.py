@@ -17,7 +17,7 @@ from bomix.benchmark.methods import METHODS, Method, read_methods
 from bomix.benchmark.runner import missing, run_all
 from bomix.cli.benchmark import benchmark, parsed_seeds
 from bomix.errors import BomixError, ConfigError, EvaluationError, FaultsError
-from bomix.evaluators.synthetic import Synthetic
+from bomix.evaluators.synthetic.spec import Synthetic
 
 CASE = Case(Synthetic(domains=3), budget=7, design=4, checks=(4, 5))
 GRID = Method(adapter="tests.benchmark.adapters:Grid")
@@ -250,9 +250,9 @@ def test_a_table_that_cannot_be_run_is_refused_before_anything_is(tmp_path: Path
 
 
 def test_a_strategy_recommends_as_its_study_would() -> None:
-    from bomix.protocols import Surrogate
-    from bomix.strategies.bayesian import Bayesian
-    from bomix.strategies.recommendation import decide
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.recommendation.recommend import decide
+    from bomix.strategies.bayesian.whole_space import Bayesian
 
     case = Case(Synthetic(domains=3), 6, 6)
     strategy = Bayesian()

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
 from bomix.errors import BomixError, FaultsError
-from bomix.robust_objective import Excess
-from bomix.study import Study
+from bomix.objectives.robust import Excess
+from bomix.study.study import Study
 
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 

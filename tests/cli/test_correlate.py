@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bomix.cli.correlate import correlate
+from bomix.config.spec import MetricSpec
 from bomix.errors import StudyError
-from bomix.spec import MetricSpec
-from bomix.study import Study
+from bomix.study.study import Study
 
 STUDY = """
 domains: {books: {}, code: {}, web: {}}

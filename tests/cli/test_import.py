@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
-from bomix.study import Study
+from bomix.study.study import Study
 
 DOMAINS = ("books", "code", "web")
 

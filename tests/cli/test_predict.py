@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from bomix.cli.main import cli
 from bomix.cli.predict import objective_label
 from bomix.errors import BomixError, FaultsError
-from bomix.study import Study
+from bomix.study.study import Study
 
 STUDY = """
 domains: {books: {}, code: {}, web: {}}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bomix.study import Study
+from bomix.study.study import Study
 
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 

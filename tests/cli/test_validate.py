@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from bomix.cli.main import cli
 from bomix.cli.validate import notes
 from bomix.errors import BomixError
-from bomix.study import Study
-from bomix.surrogates.gp import GP
+from bomix.study.study import Study
+from bomix.surrogates.gp.spec import GP
 
 STUDY = """
 domains: {books: {}, code: {}, web: {}}

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from bomix.cli.watch import PlainObserver, done_of
-from bomix.confirmation import confirming_trials
-from bomix.spec import BudgetSpec
-from bomix.study import Study
+from bomix.config.spec import BudgetSpec
+from bomix.recommendation.confirmation import confirming_trials
+from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bomix import config, protocols, registry
-from bomix.surrogates.covariances import Frame
+from bomix.config import registry
+from bomix.config.build import build, plain
+from bomix.contracts.covariance import Frame
+from bomix.contracts.kernel import Kernel
 
 D, M = 4, 3
 OWN = (2, -1, 0)
@@ -44,7 +46,7 @@ KERNELS = [
 
 
 def spec_of(kind, options):
-    spec, faults = config.build(registry.resolve("kernel", kind), options)
+    spec, faults = build(registry.resolve("kernel", kind), options)
     assert not faults, f"give options for kind '{kind}' in EXAMPLES: {faults}"
     return spec
 
@@ -74,9 +76,9 @@ def drawn(covariance, *, seed=0):
 @pytest.mark.parametrize(("kind", "options"), KERNELS)
 def test_a_study_file_can_say_it(kind, options):
     spec = spec_of(kind, options)
-    assert isinstance(spec, protocols.Kernel)
+    assert isinstance(spec, Kernel)
     assert spec.__dataclass_params__.frozen
-    again, faults = config.build(type(spec), config.plain(spec))
+    again, faults = build(type(spec), plain(spec))
     assert not faults
     assert again == spec
 

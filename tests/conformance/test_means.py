@@ -14,14 +14,15 @@ import pytest
 import torch
 from botorch.utils.datasets import SupervisedDataset
 
-from bomix import config, registry
-from bomix.io import scored_tokens
-from bomix.io.scored_tokens import ARTIFACT, ScoredTokens
-from bomix.protocols import Mean
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
-from bomix.surrogates.means import Feature
-from bomix.training.models import Model
+from bomix.config import registry
+from bomix.config.build import build, plain
+from bomix.contracts.context import FitContext
+from bomix.contracts.mean import Feature, Mean
+from bomix.io.artifacts import scored_tokens
+from bomix.io.artifacts.scored_tokens import ScoredTokens
+from bomix.space.mixture_space import MixtureSpace
+from bomix.training.model.decoder import Model
+from bomix.trial import SCORED_TOKENS
 
 DOMAINS, METRICS = ("books", "code", "web"), ("quiz", "text")
 D, M, TOKENS, SEQUENCE, VOCABULARY = 3, 2, 160, 8, 20
@@ -54,7 +55,7 @@ class Setting:
 
 
 def spec_of(kind: str) -> Any:
-    spec, faults = config.build(registry.resolve("mean", kind), OPTIONS.get(kind, {}))
+    spec, faults = build(registry.resolve("mean", kind), OPTIONS.get(kind, {}))
     assert not faults, f"give options for kind '{kind}' in OPTIONS: {faults}"
     return spec
 
@@ -79,7 +80,7 @@ def artifacts(tmp_path_factory) -> dict[int, dict[str, str]]:
         tokens = ScoredTokens(kept, starts, scored_tokens.hash_of_tokens(ids, starts), ids=ids, first=first)
         built.save_pretrained(folder / "model")
         scored_tokens.write(folder / "scored", dict.fromkeys(METRICS, tokens), tokenizer="t")
-        found[trial] = {"model": str(folder / "model"), ARTIFACT: str(folder / "scored")}
+        found[trial] = {"model": str(folder / "model"), SCORED_TOKENS: str(folder / "scored")}
     return found
 
 
@@ -104,7 +105,7 @@ def feature_of(spec: Any, where: Setting, *, seed: int = 0) -> Feature:
 
 
 def loss_of(artifacts: dict[int, dict[str, str]], trial: int) -> float:
-    return scored_tokens.read(Path(artifacts[trial][ARTIFACT])).sets["text"].loss
+    return scored_tokens.read(Path(artifacts[trial][SCORED_TOKENS])).sets["text"].loss
 
 
 @every_kind
@@ -112,7 +113,7 @@ def test_it_keeps_the_protocol_and_reads_back_from_a_study_file(kind):
     spec = spec_of(kind)
     assert isinstance(spec, Mean)
     assert spec.slope >= 0.0
-    assert config.build(type(spec), config.plain(spec)) == (spec, [])
+    assert build(type(spec), plain(spec)) == (spec, [])
     assert [fault.where for fault in dataclasses.replace(spec, slope=-1.0).faults()] == ["slope"]
 
 

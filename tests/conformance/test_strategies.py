@@ -15,17 +15,21 @@ import pytest
 import torch
 import yaml
 
-from bomix import config, experts, protocols, registry
+from bomix.config import registry
+from bomix.config.build import build, plain, spec_fields
+from bomix.config.expert_checks import need_experts
+from bomix.contracts.strategy import Strategy
 from bomix.errors import Fault
 from bomix.history import History
-from bomix.io import scored_tokens
-from bomix.io.scored_tokens import ScoredTokens
-from bomix.objective import Mean
+from bomix.io.artifacts import scored_tokens
+from bomix.io.artifacts.scored_tokens import ScoredTokens
+from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
-from bomix.space import MixtureSpace
-from bomix.study import Study
-from bomix.surrogates.gp import GP
-from bomix.trial import EXPERT, UNCOUNTED_ORIGINS, Failure, Record, Result, Trial, same_mixture
+from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import same_mixture
+from bomix.study.study import Study
+from bomix.surrogates.gp.spec import GP
+from bomix.trial import EXPERT, SCORED_TOKENS, UNCOUNTED_ORIGINS, Failure, Record, Result, Trial
 
 CHEAP_GP = {"kind": "gp", "draws": 0, "restarts": 1}
 
@@ -68,7 +72,7 @@ def data_of(kind, domains=DOMAINS):
     if kind in OPTIONS:
         found = OPTIONS[kind]
         return found(domains) if callable(found) else found
-    fields = {field.name: field for field in config.spec_fields(registry.resolve("strategy", kind))}
+    fields = {field.name: field for field in spec_fields(registry.resolve("strategy", kind))}
     cheap = {name: value for name, value in CHEAP.items() if name in fields}
     if "surrogate" in fields and isinstance(fields["surrogate"].default, GP):
         cheap["surrogate"] = CHEAP_GP
@@ -78,7 +82,7 @@ def data_of(kind, domains=DOMAINS):
 def spec_of(kind, domains=DOMAINS):
     if kind in NEEDS:
         pytest.importorskip(NEEDS[kind])
-    spec, faults = config.build(registry.resolve("strategy", kind), data_of(kind, domains))
+    spec, faults = build(registry.resolve("strategy", kind), data_of(kind, domains))
     assert not faults, f"give options for kind '{kind}' in OPTIONS: {faults}"
     return spec
 
@@ -162,12 +166,12 @@ def scored_by(domain):
 
 def expert_result(weights):
     domain = max(weights, key=weights.get)
-    return Result(losses(weights), artifacts={scored_tokens.ARTIFACT: scored_by(domain)})
+    return Result(losses(weights), artifacts={SCORED_TOKENS: scored_by(domain)})
 
 
 def experienced(kind, problem, history):
     """The record with an expert of every domain after it, where the kind needs them."""
-    if not experts.need_experts(spec_of(kind, problem.space.domains)):
+    if not need_experts(spec_of(kind, problem.space.domains)):
         return history
     for domain in sorted(problem.space.domains):
         weights = {name: float(name == domain) for name in problem.space.domains}
@@ -195,10 +199,10 @@ def assert_mixture(space, candidate):
 @every_kind
 def test_a_study_file_can_say_it(kind):
     spec = spec_of(kind)
-    assert isinstance(spec, protocols.Strategy)
+    assert isinstance(spec, Strategy)
     assert type(spec).__dataclass_params__.frozen
     assert registry.kind_of("strategy", type(spec)) == kind
-    again, faults = config.build(type(spec), config.plain(spec))
+    again, faults = build(type(spec), plain(spec))
     assert not faults
     assert again == spec
     for own in (getattr(spec, "faults", list)(), getattr(spec, "problem_faults", lambda _: [])(problem_of())):
@@ -209,7 +213,7 @@ def test_a_study_file_can_say_it(kind):
 @every_kind
 def test_every_number_that_makes_no_sense_is_a_fault(kind):
     spec = spec_of(kind)
-    for field in config.spec_fields(type(spec)):
+    for field in spec_fields(type(spec)):
         if type(getattr(spec, field.name)) is int:
             found = dataclasses.replace(spec, **{field.name: -1}).faults()
             assert all(isinstance(fault, Fault) for fault in found)

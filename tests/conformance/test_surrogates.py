@@ -11,12 +11,13 @@ import torch
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.datasets import SupervisedDataset
 
-from bomix import config, protocols, registry
+from bomix.config import registry
+from bomix.config.build import build, plain, spec_fields
+from bomix.contracts.context import FitContext
+from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
-from bomix.surrogates.heldout import HeldOut
-from bomix.surrogates.joint import JointModel
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.models.joint import HeldOut, JointModel
 
 NAN = float("nan")
 NAMES = ("a", "b", "c", "d")
@@ -110,7 +111,7 @@ def spec_of(kind, *, exact=False):
     if kind in NEEDS:
         pytest.importorskip(NEEDS[kind])
     options = EXACT.get(kind) if exact else None
-    spec, faults = config.build(registry.resolve("surrogate", kind), options or OPTIONS.get(kind, {}))
+    spec, faults = build(registry.resolve("surrogate", kind), options or OPTIONS.get(kind, {}))
     assert not faults, f"give options for kind '{kind}' in OPTIONS: {faults}"
     return spec
 
@@ -153,12 +154,12 @@ SPREAD = torch.as_tensor(base()[1].std(axis=0))
 @every_kind
 def test_it_declares_what_it_can_do_and_a_study_file_can_say_it(kind):
     spec = spec_of(kind)
-    assert isinstance(spec, protocols.Surrogate)
+    assert isinstance(spec, Surrogate)
     assert type(spec).__dataclass_params__.frozen
     assert isinstance(spec.differentiable, bool)
     assert isinstance(spec.fantasizes, bool)
     assert registry.kind_of("surrogate", type(spec)) == kind
-    again, faults = config.build(type(spec), config.plain(spec))
+    again, faults = build(type(spec), plain(spec))
     assert not faults
     assert again == spec
     own = getattr(spec, "faults", list)()
@@ -168,7 +169,7 @@ def test_it_declares_what_it_can_do_and_a_study_file_can_say_it(kind):
 @every_kind
 def test_every_whole_number_that_makes_no_sense_is_a_fault(kind):
     spec = spec_of(kind)
-    for field in config.spec_fields(type(spec)):
+    for field in spec_fields(type(spec)):
         if type(getattr(spec, field.name)) is int:
             wrong = dataclasses.replace(spec, **{field.name: -1})
             assert any(fault.where == field.name for fault in wrong.faults()), f"{field.name} = -1 passes"

@@ -10,15 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bomix import config
+from bomix.config.build import build, plain
+from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.errors import DataError, FaultsError
 from bomix.evaluators.proxy import Proxy
-from bomix.protocols import PreparingEvaluator
-from bomix.training.corpus import CorpusSpec, load
-from bomix.training.models import Model
+from bomix.training.data.corpus import load
+from bomix.training.data.sources import Files
+from bomix.training.data.spec import CorpusSpec
+from bomix.training.data.tokenizer import BytePair
+from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
-from bomix.training.sources import Files
-from bomix.training.tokenizer import BytePair
 from bomix.trial import Trial
 
 WORDS = {"code": "def return import class self lambda", "prose": "the of and moon river quietly"}
@@ -170,10 +171,10 @@ def test_a_study_file_builds_it_and_it_reads_back():
         "validation": {"mine": {"kind": "installed", "what": "stdlib"}},
         "compile": False,
     }
-    spec, faults = config.build(Proxy, written)
+    spec, faults = build(Proxy, written)
     assert not faults
     assert (spec.tokens, spec.compile, spec.optimization.settings().optimizer) == (384_000, False, "adafactor")
-    assert config.build(Proxy, config.plain(spec)) == (spec, [])
+    assert build(Proxy, plain(spec)) == (spec, [])
 
 
 def test_the_spec_is_there_without_torch():

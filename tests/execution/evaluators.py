@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError
-from bomix.preparation import Preparation
 from bomix.problem import Metric
 from bomix.progress import Progress, report
 from bomix.trial import Result, Trial

@@ -12,18 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bomix.confirmation import SEED_OFFSET, confirming_trial
+from bomix.config.spec import BudgetSpec, ExecutionSpec
+from bomix.contracts.strategy import Strategy
 from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.observer import Observer
 from bomix.history import History
-from bomix.io import lock
+from bomix.io.store import lock
 from bomix.problem import Problem
 from bomix.progress import Progress
-from bomix.protocols import Strategy
-from bomix.spec import BudgetSpec, ExecutionSpec
-from bomix.strategies.bayesian import Bayesian
-from bomix.strategies.design import Sobol
-from bomix.study import Study
+from bomix.recommendation.confirmation import SEED_OFFSET, confirming_trial
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.designs import Sobol
+from bomix.study.study import Study
 from bomix.trial import CONFIRM, Failure, Record, Result, Trial
 from tests.execution.evaluators import Ending
 
@@ -225,7 +225,6 @@ def test_a_folder_that_is_being_optimised_is_refused(tmp_path: Path) -> None:
 DRIVER = """
 import sys
 from pathlib import Path
-from tests.execution.test_driver import make
 make(Path(sys.argv[1]), seconds=60.0, workers=2).run()
 """
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bomix.io import files
-from bomix.study import Study
+from bomix.io.store import files
+from bomix.study.study import Study
 
 KILLS = 10
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from bomix.contracts.context import FitContext
 from bomix.errors import UnknownKindError
 from bomix.laws.fit import FittedLaw, find, fit, fit_rows
+from bomix.laws.fit_data import jacobian_of
 from bomix.laws.forms import LAWS, own_domains
-from bomix.laws.rows import jacobian_of
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
-from tests.laws.conftest import Planted
+from bomix.space.mixture_space import MixtureSpace
+from tests.known.planted import Planted
 
 Plant = Callable[..., Planted]
 UNSEEN = torch.as_tensor(MixtureSpace(("books", "code", "maths", "web")).sobol(200, seed=99))

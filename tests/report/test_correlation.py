@@ -12,11 +12,11 @@ from matplotlib.image import imread
 from scipy.stats import spearmanr
 
 from bomix.errors import StudyError
-from bomix.objective import Groups, Mean
+from bomix.objectives.weighted import Groups, Mean
 from bomix.problem import Metric, Problem
 from bomix.report.correlation import correlate, correlation, markdown, ranked, scores_of
-from bomix.report.correlation_figure import figure, render
-from bomix.space import MixtureSpace
+from bomix.report.figures.correlation import figure, render
+from bomix.space.mixture_space import MixtureSpace
 
 
 def dataset(values, names=None, *, directions=None, origins=None, status=None):

@@ -7,26 +7,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bomix.evaluators.synthetic import Synthetic
+from bomix.acquisition.improvement import UCB, LogEI
+from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
-from bomix.objective import Mean
-from bomix.pareto_objective import Pareto
+from bomix.objectives.pareto import Pareto
+from bomix.objectives.weighted import Mean
+from bomix.posterior.explored import MANY, explored
 from bomix.problem import Metric, Problem
-from bomix.space import MixtureSpace
+from bomix.recommendation.decision import decide
+from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.acquisition import UCB, LogEI
 from bomix.strategies.auto import ONE_SET, POOLED, Auto
-from bomix.strategies.bayesian import Bayesian
-from bomix.strategies.decision import decide
-from bomix.strategies.design import Sobol
-from bomix.strategies.explored import MANY, explored
-from bomix.strategies.search import surrogate_of
+from bomix.strategies.bayesian.turbo import Turbo
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.checks import surrogate_of
+from bomix.strategies.designs import Sobol
 from bomix.strategies.sequence import Sequence, Step
-from bomix.strategies.turbo import Turbo
-from bomix.surrogates.gp import GP
-from bomix.surrogates.law import LawRegression
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.laws.spec import LawRegression
 from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
-from tests.strategies.functions import told
+from tests.known.told import told
 
 
 def problem(domains: int, useless: int = 0) -> Problem:

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bomix import config
+from bomix.config.build import build, plain
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
 from bomix.history import History
-from bomix.protocols import Strategy, Surrogate
-from bomix.strategies.baselines import Uniform, UniMax
-from bomix.strategies.bayesian import Bayesian
-from bomix.strategies.design import Dirichlet, Sobol, Vertices
+from bomix.strategies.baselines.simple import Uniform, UniMax
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.designs import Dirichlet, Sobol, Vertices
 from bomix.strategies.sequence import Sequence, Step
-from bomix.surrogates.gp import GP
-from bomix.surrogates.regressors import Ridge
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.regression.specs import Ridge
 from bomix.trial import CONFIRM, IMPORTED, Candidate, Failure, Record, Trial
 
 
@@ -91,16 +92,16 @@ def test_the_paths_of_its_steps_are_taken_from_the_studys_folder():
     assert ready.steps == (steps[0], Step(Bayesian(pool=str(Path("study", "pool.csv"))), 3), steps[2])
 
 
-SOBOL, UNIMAX = "bomix.strategies.design:Sobol", "bomix.strategies.baselines:UniMax"
+SOBOL, UNIMAX = "bomix.strategies.designs:Sobol", "bomix.strategies.baselines.simple:UniMax"
 
 
 def test_a_study_file_can_say_it():
     data = {"steps": [{"strategy": SOBOL, "trials": 4}, {"strategy": {"kind": UNIMAX, "max_epochs": 2}}]}
-    spec, faults = config.build(Sequence, data)
+    spec, faults = build(Sequence, data)
     assert not faults
     assert spec == Sequence((Step(Sobol(), 4), Step(UniMax(2.0))))
     assert isinstance(spec, Strategy)
-    assert config.build(Sequence, config.plain(spec)) == (spec, [])
+    assert build(Sequence, plain(spec)) == (spec, [])
 
 
 @pytest.mark.parametrize(
@@ -117,5 +118,5 @@ def test_a_study_file_can_say_it():
     ],
 )
 def test_steps_that_make_no_sense_are_faults_with_their_place(steps, where):
-    _, faults = config.build(Sequence, {"steps": steps})
+    _, faults = build(Sequence, {"steps": steps})
     assert [fault.where for fault in faults] == [where]

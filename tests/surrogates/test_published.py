@@ -17,9 +17,9 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 from scipy.stats import spearmanr
 
-from bomix.space import MixtureSpace
-from bomix.surrogates.context import FitContext
-from bomix.surrogates.regressors import Boosting, EmpiricalMean, LightGBM, Ridge
+from bomix.contracts.context import FitContext
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, LightGBM, Ridge
 
 pytest.importorskip("lightgbm")
 

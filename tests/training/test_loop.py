@@ -10,11 +10,11 @@ import pytest
 from bomix import progress
 from bomix.errors import EvaluationError
 from bomix.training import loop
+from bomix.training.data.tokens import Corpus, TokenSet
 from bomix.training.device import Hardware, choose
 from bomix.training.loop import Run, curve_steps, seeds, train
-from bomix.training.models import Model
+from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
-from bomix.training.tokens import Corpus, TokenSet
 from bomix.training.validation import evaluate
 
 VOCABULARY = 64

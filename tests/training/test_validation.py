@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from bomix.training.data.tokens import TokenSet
 from bomix.training.device import Hardware
-from bomix.training.models import Model
-from bomix.training.tokens import TokenSet
+from bomix.training.model.decoder import Model
 from bomix.training.validation import evaluate, windows
 
 CPU = Hardware("cpu", "fp32", False)

@@ -1,0 +1,138 @@
+"""Joint beliefs about a few fixed mixtures and any other one: what noisy incumbents and pending trials need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from botorch.utils.sampling import draw_sobol_normal_samples
+
+from bomix.surrogates.models.joint import JointModel
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from torch import Tensor
+
+_JITTERS = (1e-8, 1e-6, 1e-4, 1e-2)
+_CELLS = 2_000_000
+"""Entries of covariance matrices made at a time."""
+
+
+def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
+    """Joint belief about linear functions of the metrics.
+
+    Args:
+        model: Of all metrics.
+        projection: ``k x m``.
+        X: ``batch x q x d`` mixtures.
+
+    Returns:
+        ``batch x q x k`` means, and ``batch x (q k) x (q k)`` covariances, the functions of the first mixture first.
+    """
+    mean, covariance = model.moments(X) if isinstance(model, JointModel) else _of_posterior(model, X)
+    q, m = mean.shape[-2:]
+    blocks = covariance.reshape(*covariance.shape[:-2], m, q, m, q)
+    projected = torch.einsum("km,...mqnp,ln->...qkpl", projection, blocks, projection)
+    size = q * len(projection)
+    return mean @ projection.mT, projected.reshape(*covariance.shape[:-2], size, size)
+
+
+def _of_posterior(model: Model, X: Tensor) -> tuple[Tensor, Tensor]:
+    """Moments of any model with Gaussian posteriors, the mixtures of the first metric first."""
+    posterior: Any = model.posterior(X)
+    mean, covariance = posterior.mean, posterior.distribution.covariance_matrix
+    q, m = mean.shape[-2:]
+    if m > 1 and posterior.distribution._interleaved:
+        blocks = covariance.reshape(*covariance.shape[:-2], q, m, q, m)
+        covariance = torch.einsum("...qmpn->...mqnp", blocks).reshape(covariance.shape)
+    return mean, covariance
+
+
+def factor(covariance: Tensor) -> Tensor:
+    """Cholesky factors of ``batch x n x n`` covariances; a hair of jitter carries those that are nearly singular."""
+    scale = covariance.diagonal(dim1=-2, dim2=-1).detach().mean(dim=-1).clamp_min(1e-12)[..., None, None]
+    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
+    found: Tensor
+    for jitter in _JITTERS:
+        found, info = torch.linalg.cholesky_ex(covariance + jitter * scale * eye)
+        if not info.any():
+            return found
+    found = torch.linalg.cholesky(covariance + scale * eye)
+    return found
+
+
+def in_parts(function: Callable[[Tensor], Tensor], X: Tensor, entries: int) -> Tensor:
+    """Apply a function of ``b x 1 x d`` mixtures part by part; ``entries`` is what one mixture takes in memory."""
+    size = max(1, _CELLS // entries)
+    if len(X) <= size:
+        return function(X)
+    return torch.cat([function(part) for part in X.split(size)])  # type: ignore[no-untyped-call]
+
+
+def beside(X: Tensor, fixed: Tensor) -> Tensor:
+    """Each of ``b x 1 x d`` mixtures behind all of ``s x d`` fixed ones, ``b x (s + 1) x d``."""
+    return torch.cat([fixed.expand(len(X), *fixed.shape), X], dim=-2)
+
+
+class Draws:
+    """Joint draws of linear functions of the metrics at fixed mixtures, and the belief elsewhere given each of them.
+
+    Args:
+        model: Of all metrics.
+        projection: ``k x m``.
+        fixed: ``s x d`` mixtures.
+        count: Draws.
+        seed: Of the quasi-random numbers.
+
+    Attributes:
+        values: ``count x s x k`` draws at the fixed mixtures.
+        normal: ``count x k`` standard normal numbers, independent of them, for draws elsewhere.
+    """
+
+    def __init__(self, model: Model, projection: Tensor, fixed: Tensor, *, count: int, seed: int) -> None:
+        self.model, self.projection, self.fixed = model, projection, fixed
+        k, size = len(projection), len(fixed) * len(projection)
+        with torch.no_grad():
+            mean, covariance = moments(model, projection, fixed)
+            self._factor = factor(covariance)
+            numbers = draw_sobol_normal_samples(size + k, count, dtype=torch.float64, seed=seed)
+            self._white, self.normal = numbers[:, :size], numbers[:, size:]
+            self.values = (mean.flatten() + self._white @ self._factor.mT).reshape(count, len(fixed), k)
+
+    @property
+    def entries(self) -> int:
+        """Entries of the largest matrix that :meth:`given` makes for one mixture."""
+        k, m = self.projection.shape
+        return int(((len(self.fixed) + 1) * m) ** 2 + len(self.values) * k)
+
+    def given(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Belief at ``b x 1 x d`` mixtures given each draw: means ``count x b x k``, covariances ``b x k x k``."""
+        k, size = len(self.projection), self._factor.shape[-1]
+        mean, covariance = moments(self.model, self.projection, beside(X, self.fixed))
+        across = covariance[:, :size, size:].movedim(0, -1).flatten(1)
+        # One solve for all mixtures: broadcasting would copy the factor for each of them.
+        white = torch.linalg.solve_triangular(self._factor, across, upper=False).reshape(size, k, len(X))
+        means = mean[:, -1] + torch.einsum("skb,ns->nbk", white, self._white)
+        left = covariance[:, size:, size:] - torch.einsum("skb,slb->bkl", white, white)
+        return means, left
+
+
+def conditioned(mean: Tensor, covariance: Tensor, noise: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Belief about the last points once the first ``p`` have been observed with noise.
+
+    Args:
+        mean: ``b x (p + r)``.
+        covariance: ``b x (p + r) x (p + r)``.
+        noise: ``p`` variances.
+        observed: ``n x p`` possible observations.
+
+    Returns:
+        Means ``n x b x r`` and covariances ``b x r x r``.
+    """
+    p = len(noise)
+    root = factor(covariance[:, :p, :p] + torch.diag(noise))
+    across = torch.linalg.solve_triangular(root, covariance[:, :p, p:], upper=False)
+    surprise = (observed.unsqueeze(1) - mean[:, :p]).movedim(0, -1)
+    white = torch.linalg.solve_triangular(root, surprise, upper=False)
+    return mean[:, p:] + torch.einsum("bpr,bpn->nbr", across, white), covariance[:, p:, p:] - across.mT @ across

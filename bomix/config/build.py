@@ -1,0 +1,321 @@
+"""Study files to frozen specs and back.
+
+A spec is a frozen dataclass; its fields are the keys, their type hints the schema, their defaults the defaults.
+A field whose type is a protocol of bomix is a component: a mapping with ``kind``, or the bare kind where every
+other key has a default. Every problem of a file is reported at once, with its path and the nearest known key.
+
+Numbers may carry a suffix (``128k``, ``10M``, ``1.5B``), as token counts are long.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, Union
+
+from bomix.config import registry
+from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.evaluator import Evaluator
+from bomix.contracts.kernel import Kernel
+from bomix.contracts.mean import Mean
+from bomix.contracts.objective import Objective
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.text import Source, TokenizerSpec
+from bomix.errors import Fault, UnknownKindError, did_you_mean
+
+T = TypeVar("T")
+
+COMPONENTS: Mapping[Any, str] = {
+    Source: "source",
+    TokenizerSpec: "tokenizer",
+    Evaluator: "evaluator",
+    Objective: "objective",
+    Strategy: "strategy",
+    Surrogate: "surrogate",
+    Acquisition: "acquisition",
+    Kernel: "kernel",
+    Mean: "mean",
+}
+"""Protocol to registry group."""
+
+METHODS = {
+    "evaluator": "evaluate",
+    "strategy": "ask",
+    "surrogate": "fit",
+    "kernel": "bind",
+    "mean": "feature",
+    "acquisition": "build",
+}
+"""Registry group to the method that a class must have to be of it."""
+
+FILLED = "filled_from"
+"""Key of a field's metadata: the part of the study that the field is filled from."""
+
+_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
+_NUMBER = re.compile(r"([-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
+_MISSING: Any = object()
+
+
+def build(spec: type[T], data: Any, *, where: str = "") -> tuple[T | None, list[Fault]]:
+    """Build a spec from plain data.
+
+    Args:
+        spec: A frozen dataclass.
+        data: What ``yaml.safe_load`` or ``json.load`` gave.
+        where: Path of ``data`` in its file, for the faults.
+
+    Returns:
+        The spec, or None where there are faults, and the faults.
+    """
+    faults: list[Fault] = []
+    value = _dataclass(spec, data, where, faults)
+    return (None if faults else value), faults
+
+
+def plain(value: Any) -> Any:
+    """The plain data behind a spec, every default written out; :func:`build` reads it back."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = _hints(type(value))
+        return {
+            field.name: _plain_field(hints[field.name], getattr(value, field.name))
+            for field in spec_fields(type(value))
+        }
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def spec_fields(spec: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields that are keys of a file: all that the constructor takes, but for those that a study fills itself."""
+    return tuple(field for field in dataclasses.fields(spec) if field.init and FILLED not in field.metadata)
+
+
+def child(where: str, key: object) -> str:
+    """The path of a key below a path."""
+    return f"{where}.{key}" if where else str(key)
+
+
+def number(text: str) -> float:
+    """Read a number with an optional suffix: ``10M`` is 1e7.
+
+    Raises:
+        ValueError: The text is no number.
+    """
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    return float(match[1].replace("_", "")) * _SUFFIXES[match[2].lower()]
+
+
+def component_group(hint: Any) -> str | None:
+    """The registry group of a type hint, where it is a component (``| None`` allowed)."""
+    for option in _options(hint):
+        if (group := COMPONENTS.get(option)) is not None:
+            return group
+    return None
+
+
+def _hints(spec: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(spec)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(hint) in (Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def _plain_field(hint: Any, value: Any) -> Any:
+    if (group := component_group(hint)) is not None and value is not None:
+        return {"kind": registry.kind_of(group, type(value)), **plain(value)}
+    for option in _options(hint):
+        if typing.get_origin(option) in (Mapping, dict) and isinstance(value, Mapping):
+            inner = typing.get_args(option)[1]
+            return {key: _plain_field(inner, item) for key, item in value.items()}
+        if typing.get_origin(option) in (tuple, list) and isinstance(value, (list, tuple)):
+            return [_plain_field(typing.get_args(option)[0], item) for item in value]
+    return plain(value)
+
+
+def parts(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """A value and all that stands in its fields, at any depth, each with its path in a study file."""
+    yield where, value
+    if isinstance(value, Mapping):
+        inner = [(child(where, str(name)), item) for name, item in value.items()]
+    elif isinstance(value, (tuple, list)):
+        inner = [(f"{where}[{position}]", item) for position, item in enumerate(value)]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inner = [(child(where, field.name), getattr(value, field.name)) for field in dataclasses.fields(value)]
+    else:
+        return
+    for at, item in inner:
+        yield from parts(item, at)
+
+
+def nested_faults(spec: Any) -> list[Fault]:
+    """The faults of all specs in the fields of a spec that no study file made; not its own."""
+    found = []
+    for at, value in parts(spec):
+        if isinstance(value, type):
+            found.append(Fault(at, f"{value.__name__} is a class; give one of its objects, {value.__name__}()"))
+        elif at and dataclasses.is_dataclass(value) and (own := getattr(value, "faults", None)) is not None:
+            found += [Fault(child(at, fault.where) if fault.where else at, fault.what) for fault in own()]
+    return found
+
+
+def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> Any:
+    if data is None:
+        data = {}
+    if not isinstance(data, Mapping):
+        faults.append(Fault(where, f"expected a mapping of keys, found {_shown(data)}"))
+        return None
+    fields = {field.name: field for field in spec_fields(spec)}
+    before = len(faults)
+    for key in data:
+        if key not in fields:
+            hint = did_you_mean(str(key), list(fields)) or f" (known: {', '.join(fields)})"
+            faults.append(Fault(child(where, key), f"unknown key '{key}'{hint}"))
+    hints = _hints(spec)
+    values = {}
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if name in data:
+            values[name] = _value(hints[name], data[name], child(where, name), faults)
+        elif required:
+            faults.append(Fault(child(where, name), f"missing key '{name}'"))
+    if len(faults) > before:
+        return None
+    value = spec(**values)
+    own: Callable[[], list[Fault]] | None = getattr(value, "faults", None)
+    if own is not None:
+        faults += [Fault(child(where, f.where) if f.where else where, f.what) for f in own()]
+    return value
+
+
+def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
+    if isinstance(data, str):
+        data = {"kind": data}
+    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
+        known = ", ".join(sorted(registry.kinds(group)))
+        faults.append(Fault(where, f"expected a mapping with 'kind' (known: {known}), found {_shown(data)}"))
+        return None
+    try:
+        spec = registry.resolve(group, data["kind"])
+    except UnknownKindError as error:
+        faults.append(Fault(child(where, "kind"), str(error)))
+        return None
+    if not dataclasses.is_dataclass(spec):
+        faults.append(Fault(child(where, "kind"), f"{spec.__module__}:{spec.__qualname__} is not a dataclass"))
+        return None
+    if (method := METHODS.get(group)) is not None and not callable(getattr(spec, method, None)):
+        what = f"{spec.__module__}:{spec.__qualname__} has no method '{method}', so it is no {group}"
+        faults.append(Fault(child(where, "kind"), what))
+        return None
+    return _dataclass(spec, {key: item for key, item in data.items() if key != "kind"}, where, faults)
+
+
+def _value(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
+    options = _options(hint)
+    if data is None and type(None) in options:
+        return None
+    if (group := component_group(hint)) is not None:
+        return _component(group, data, where, faults)
+    options = tuple(option for option in options if option is not type(None))
+    attempts: list[list[Fault]] = []
+    for option in options:
+        attempts.append([])
+        value = _single(option, data, where, attempts[-1])
+        if value is not _MISSING and not attempts[-1]:
+            return value
+    # Where one of several types was meant, its faults lie deeper than "this is no text".
+    deeper = [found for found in attempts if any(fault.where != where for fault in found)]
+    if len(options) == 1 or deeper:
+        faults += (deeper or attempts)[0]
+    else:
+        faults.append(Fault(where, f"expected {' or '.join(map(_named, options))}, found {_shown(data)}"))
+    return None
+
+
+def _single(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
+    """Convert to one type; :data:`_MISSING` (and a fault) where that cannot be done."""
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        before = len(faults)
+        value = _dataclass(typing.cast(type[Any], hint), data, where, faults)
+        return _MISSING if len(faults) > before else value
+    if origin in (Mapping, dict, types.MappingProxyType) or getattr(origin, "__name__", "") == "Mapping":
+        return _mapping(typing.get_args(hint)[1], data, where, faults)
+    if origin in (tuple, list):
+        return _tuple(typing.get_args(hint)[0], data, where, faults)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if data in choices and not (isinstance(data, bool) and True not in choices and False not in choices):
+            return data
+        close = did_you_mean(str(data), [str(choice) for choice in choices])
+        faults.append(Fault(where, f"expected one of {', '.join(map(repr, choices))}, found {_shown(data)}{close}"))
+        return _MISSING
+    if hint is Any:
+        return data
+    value = _scalar(hint, data)
+    if value is _MISSING:
+        faults.append(Fault(where, f"expected {_named(hint)}, found {_shown(data)}"))
+    return value
+
+
+def _scalar(hint: Any, data: Any) -> Any:
+    if hint in (int, float) and isinstance(data, str):
+        try:
+            data = number(data)
+        except ValueError:
+            return _MISSING
+    if hint is bool:
+        return data if isinstance(data, bool) else _MISSING
+    if isinstance(data, bool) or not isinstance(data, (int, float, str)):
+        return _MISSING
+    if hint is float and not isinstance(data, str):
+        return float(data) if math.isfinite(data) else _MISSING
+    if hint is int and not isinstance(data, str):
+        return int(data) if math.isfinite(data) and data == int(data) else _MISSING
+    return data if hint is str and isinstance(data, str) else _MISSING
+
+
+def _mapping(inner: Any, data: Any, where: str, faults: list[Fault]) -> Any:
+    if not isinstance(data, Mapping):
+        faults.append(Fault(where, f"expected a mapping from names, found {_shown(data)}"))
+        return _MISSING
+    for key in data:
+        if not isinstance(key, str):
+            faults.append(Fault(child(where, key), f"a name must be text; quote it: '{key}'"))
+    return {str(key): _value(inner, item, child(where, key), faults) for key, item in data.items()}
+
+
+def _tuple(inner: Any, data: Any, where: str, faults: list[Fault]) -> Any:
+    items = [data] if isinstance(data, str) and inner is str else data
+    if not isinstance(items, (list, tuple)):
+        faults.append(Fault(where, f"expected a list, found {_shown(data)}"))
+        return _MISSING
+    return tuple(_value(inner, item, f"{where}[{position}]", faults) for position, item in enumerate(items))
+
+
+def _named(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    if hint in names:
+        return names[hint]
+    if typing.get_origin(hint) is Literal:
+        # Sorted: `typing` keeps one of two literals that differ in their order, whichever was imported first.
+        return " or ".join(sorted(map(repr, typing.get_args(hint))))
+    origin = typing.get_origin(hint)
+    if origin in (tuple, list):
+        return "a list"
+    return "a mapping" if dataclasses.is_dataclass(hint) or origin in (Mapping, dict) else str(hint)
+
+
+def _shown(data: Any) -> str:
+    text = repr(data)
+    return text if len(text) <= 60 else f"{text[:57]}..."

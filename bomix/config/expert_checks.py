@@ -1,0 +1,68 @@
+"""Whether a study needs experts, and what keeps it from having them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bomix.config.build import parts
+from bomix.errors import Fault
+
+if TYPE_CHECKING:
+    from bomix.contracts.evaluator import Evaluator
+    from bomix.contracts.strategy import Strategy
+
+
+def need_experts(part: Any) -> bool:
+    """Whether a spec, or any spec in its fields, declares ``needs_experts``."""
+    return declares(part, "needs_experts")
+
+
+def declares(part: Any, what: str) -> bool:
+    """Whether a spec, or any spec in its fields, has an attribute ``what`` that is true."""
+    values = (value for _, value in parts(part) if not isinstance(value, type))
+    return any(getattr(value, what, False) for value in values)
+
+
+def wanted(train: str, strategy: Strategy) -> bool:
+    """Whether a study trains experts before anything else.
+
+    Args:
+        train: ``auto``, ``always`` or ``never``.
+        strategy: Its parts say whether they need experts.
+    """
+    return train == "always" or (train == "auto" and need_experts(strategy))
+
+
+def expert_faults(
+    train: str, *, strategy: Strategy, evaluator: Evaluator | None, domains: int, trials: int | None
+) -> list[Fault]:
+    """What keeps a study from having the experts that it needs.
+
+    Args:
+        train: ``auto``, ``always`` or ``never``.
+        strategy: Its parts say whether they need experts.
+        evaluator: What would train them.
+        domains: How many experts there are to be.
+        trials: Trials of the budget that experts count against; None where they do not.
+    """
+    if not wanted(train, strategy):
+        if train == "never" and need_experts(strategy):
+            what = "the strategy needs experts, which 'never' forbids; take 'auto', or another strategy or mean"
+            return [Fault("experts.train", what)]
+        return []
+    found = evaluator_faults(evaluator)
+    if declares(strategy, "needs_models") and getattr(evaluator, "save_model", True) is False:
+        what = "the strategy averages the experts' parameters, and no model is kept; set it to experts"
+        found.append(Fault("evaluator.save_model", what))
+    if trials is not None and trials < domains:
+        what = f"{trials} trials are fewer than the experts of {domains} domains, which count"
+        found.append(Fault("budget.trials", f"{what}; raise it, or set experts.counted to false"))
+    return found
+
+
+def evaluator_faults(evaluator: Evaluator | None) -> list[Fault]:
+    """What keeps an evaluator from training experts."""
+    if getattr(evaluator, "scores_tokens", True):
+        return []
+    what = f"{type(evaluator).__name__} keeps no probabilities of tokens, which experts are for"
+    return [Fault("evaluator", f"{what}; take another evaluator, strategy or mean")]

@@ -1,0 +1,154 @@
+"""Which ``kind`` in a study file is which class.
+
+A kind is a name of the table below, a name that an installed package registers under the entry-point group
+``bomix.<group>``, or an import path ``my_package.my_module:MyClass``. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from bomix.errors import UnknownKindError, did_you_mean
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "files": "bomix.training.data.sources:Files",
+        "hf": "bomix.training.data.sources:Hub",
+        "installed": "bomix.training.data.installed:Installed",
+        "questions": "bomix.training.tasks.sources:Questions",
+        "choices": "bomix.training.tasks.sources:Choices",
+    },
+    "tokenizer": {
+        "bpe": "bomix.training.data.tokenizer:BytePair",
+        "pretrained": "bomix.training.data.tokenizer:Pretrained",
+    },
+    "evaluator": {
+        "proxy": "bomix.evaluators.proxy:Proxy",
+        "command": "bomix.evaluators.command:Command",
+        "synthetic": "bomix.evaluators.synthetic.spec:Synthetic",
+    },
+    "objective": {
+        "mean": "bomix.objectives.weighted:Mean",
+        "weighted_mean": "bomix.objectives.weighted:WeightedMean",
+        "groups": "bomix.objectives.weighted:Groups",
+        "worst": "bomix.objectives.robust:Worst",
+        "smooth_max": "bomix.objectives.robust:SmoothMax",
+        "excess": "bomix.objectives.robust:Excess",
+        "guardrail": "bomix.objectives.robust:Guardrail",
+        "pareto": "bomix.objectives.pareto:Pareto",
+    },
+    "strategy": {
+        "auto": "bomix.strategies.auto:Auto",
+        "bayesian": "bomix.strategies.bayesian.whole_space:Bayesian",
+        "turbo": "bomix.strategies.bayesian.turbo:Turbo",
+        "embedded": "bomix.strategies.bayesian.embedded:Embedded",
+        "sobol": "bomix.strategies.designs:Sobol",
+        "dirichlet": "bomix.strategies.designs:Dirichlet",
+        "vertices": "bomix.strategies.designs:Vertices",
+        "uniform": "bomix.strategies.baselines.simple:Uniform",
+        "natural": "bomix.strategies.baselines.simple:Natural",
+        "temperature": "bomix.strategies.baselines.simple:Temperature",
+        "unimax": "bomix.strategies.baselines.simple:UniMax",
+        "fixed": "bomix.strategies.baselines.simple:Fixed",
+        "published": "bomix.strategies.baselines.published:Published",
+        "sequence": "bomix.strategies.sequence:Sequence",
+        "law": "bomix.strategies.regression.law:Law",
+        "kl": "bomix.strategies.regression.kl:KLProposer",
+        "mde": "bomix.strategies.regression.mde:MDE",
+        "regmix": "bomix.strategies.regression.regmix:RegMix",
+        "blackbox": "bomix.strategies.regression.blackbox:BlackBox",
+    },
+    "surrogate": {
+        "gp": "bomix.surrogates.gp.spec:GP",
+        "multitask": "bomix.surrogates.gp.multitask:MultiTask",
+        "auto": "bomix.surrogates.combined.auto:Auto",
+        "law": "bomix.surrogates.laws.spec:LawRegression",
+        "bayesian_gp": "bomix.surrogates.fully_bayesian.specs:BayesianGP",
+        "bayesian_law": "bomix.surrogates.fully_bayesian.specs:BayesianLaw",
+        "ridge": "bomix.surrogates.regression.specs:Ridge",
+        "lightgbm": "bomix.surrogates.regression.specs:LightGBM",
+        "boosting": "bomix.surrogates.regression.specs:Boosting",
+        "empirical_mean": "bomix.surrogates.regression.specs:EmpiricalMean",
+        "mde": "bomix.surrogates.combined.prediction:Prediction",
+        "corrected": "bomix.surrogates.combined.corrected:Corrected",
+    },
+    "kernel": {
+        "stationary": "bomix.surrogates.kernels.specs:Stationary",
+        "effective_weight": "bomix.surrogates.kernels.specs:EffectiveWeight",
+        "own": "bomix.surrogates.kernels.specs:Own",
+        "linear": "bomix.surrogates.kernels.specs:Linear",
+        "sparse_linear": "bomix.surrogates.kernels.specs:SparseLinear",
+        "additive": "bomix.surrogates.kernels.specs:Additive",
+        "isotropic": "bomix.surrogates.kernels.specs:Isotropic",
+        "geometric": "bomix.surrogates.kernels.specs:Geometric",
+        "scaled": "bomix.surrogates.kernels.specs:Scaled",
+        "sum": "bomix.surrogates.kernels.specs:Sum",
+    },
+    "mean": {
+        "law": "bomix.surrogates.means.law:LawMean",
+        "mde": "bomix.surrogates.means.experts:MDE",
+        "mde_dataset": "bomix.surrogates.means.experts:MDEDataset",
+        "mde_strengths": "bomix.surrogates.means.experts:MDEStrengths",
+        "mde_gated": "bomix.surrogates.means.experts:MDEGated",
+        "mde_average": "bomix.surrogates.means.averaged_parameters:MDEAverage",
+        "accuracy_from_loss": "bomix.surrogates.means.accuracy:AccuracyFromLoss",
+    },
+    "acquisition": {
+        "log_ei": "bomix.acquisition.improvement:LogEI",
+        "log_nei": "bomix.acquisition.improvement:LogNEI",
+        "ucb": "bomix.acquisition.improvement:UCB",
+        "posterior_mean": "bomix.acquisition.improvement:Greedy",
+        "hypervolume": "bomix.acquisition.improvement:Hypervolume",
+        "thompson": "bomix.acquisition.lookahead:Thompson",
+        "knowledge_gradient": "bomix.acquisition.lookahead:KnowledgeGradient",
+        "max_value_entropy": "bomix.acquisition.lookahead:MaxValueEntropy",
+    },
+}
+"""Group to kind to ``module:Class``."""
+
+
+@cache
+def kinds(group: str) -> Mapping[str, str]:
+    """Every kind of a group, the built-in ones and those of installed packages: kind to ``module:Class``."""
+    extra = {point.name: point.value for point in entry_points(group=f"bomix.{group}")}
+    return {**extra, **BUILT_IN[group]}
+
+
+def resolve(group: str, kind: str) -> type[Any]:
+    """The class behind a kind.
+
+    Args:
+        group: A key of :data:`BUILT_IN`.
+        kind: A registered name, or ``module:Class``.
+
+    Raises:
+        UnknownKindError: No such kind; the message lists the known ones and the closest.
+    """
+    known = kinds(group)
+    address = kind if ":" in kind else known.get(kind)
+    if address is None:
+        raise UnknownKindError(
+            f"unknown {group} kind '{kind}'{did_you_mean(kind, known)} (known: {', '.join(sorted(known))}; "
+            "a class of your own is 'my_package.my_module:MyClass')"
+        )
+    module, _, name = address.partition(":")
+    try:
+        cls = getattr(import_module(module), name)
+    except Exception as error:  # a module of the user's may fail in any way while it is imported
+        raise UnknownKindError(
+            f"{group} kind '{kind}': cannot import {address} ({type(error).__name__}: {error}); check the "
+            "spelling, and that the package is installed or its folder is on PYTHONPATH"
+        ) from error
+    if not isinstance(cls, type):
+        raise UnknownKindError(f"{group} kind '{kind}': {address} is not a class")
+    return cls
+
+
+def kind_of(group: str, cls: type[Any]) -> str:
+    """The kind under which a class stands in a study file: the inverse of :func:`resolve`."""
+    address = f"{cls.__module__}:{cls.__qualname__}"
+    return next((kind for kind, value in kinds(group).items() if value == address), address)

@@ -1,0 +1,365 @@
+"""The study file as frozen specs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bomix.config import registry
+from bomix.config.build import FILLED
+from bomix.config.expert_checks import expert_faults, wanted
+from bomix.contracts.evaluator import Evaluator
+from bomix.contracts.objective import Objective
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.text import Source
+from bomix.errors import Fault, raise_faults
+from bomix.objectives.weighted import Mean
+from bomix.problem import NATS_PER_TOKEN, Metric
+from bomix.trial import EXPERTS, UNCOUNTED_ORIGINS, Record, Status
+
+if TYPE_CHECKING:
+    from bomix.history import History
+
+MAX_SEED = 2**62
+"""Replicates and confirming seeds lie above the study's and must fit into 64 bits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainSpec:
+    """One domain of training data.
+
+    Attributes:
+        source: Where its text comes from; evaluators that train here need it.
+        tokens: Tokens available to the target run; measured from the source where absent.
+        lower: Smallest weight.
+        upper: Largest weight; a token cap may lower it.
+        at_least: Zero, or at least this weight.
+    """
+
+    source: Source | None = None
+    tokens: float | None = None
+    lower: float = 0.0
+    upper: float = 1.0
+    at_least: float = 0.0
+
+    def faults(self) -> list[Fault]:
+        """Counts that cannot be; bounds are the space's to check."""
+        if self.tokens is not None and self.tokens <= 0:
+            return [Fault("tokens", f"expected a positive count, found {self.tokens:g}")]
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """The run that the study decides about.
+
+    Attributes:
+        tokens: Its training tokens.
+        max_epochs: How often a domain's tokens may be repeated in it.
+    """
+
+    tokens: float
+    max_epochs: float = 4.0
+
+    def faults(self) -> list[Fault]:
+        """Both must be positive."""
+        named = {"tokens": self.tokens, "max_epochs": self.max_epochs}
+        return [Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v <= 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricSpec:
+    """Unit and direction of a metric that is no loss in nats per token."""
+
+    unit: str = NATS_PER_TOKEN
+    direction: Literal["min", "max"] = "min"
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetSpec:
+    """When the search ends; the first limit that is reached counts.
+
+    Attributes:
+        trials: Completed trials, imported and confirming ones not counted.
+        device_seconds: Device-seconds of the completed trials.
+        flops: Training FLOPs of the completed trials.
+        improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
+            the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
+            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
+        patience: After how many trials in a row it must lie below, the design behind them.
+    """
+
+    trials: int = 20
+    device_seconds: float | None = None
+    flops: float | None = None
+    improvement: float | None = None
+    patience: int = 2
+
+    def faults(self) -> list[Fault]:
+        """Limits must be positive."""
+        names = ("trials", "device_seconds", "flops", "improvement", "patience")
+        named = {name: getattr(self, name) for name in names}
+        return [
+            Fault(key, f"expected a positive number, found {value:g}")
+            for key, value in named.items()
+            if value is not None and value <= 0
+        ]
+
+    def spent(self, asked: Sequence[Record]) -> str | None:
+        """Which limit the trials that were asked for have reached, in words; None where there is some left."""
+        done = [record for record in asked if record.status is Status.COMPLETED]
+        seconds = sum(record.result.cost or 0.0 for record in done)
+        flops = sum(record.trial.fidelity.flops for record in done if record.trial.fidelity)
+        if len(done) >= self.trials:
+            return f"{self.trials} trials"
+        if self.device_seconds is not None and seconds >= self.device_seconds:
+            return f"{self.device_seconds:g} device-seconds"
+        return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
+
+
+@dataclasses.dataclass(frozen=True)
+class RecommendationSpec:
+    """What becomes of the best mixture before it is recommended, and what is said of it.
+
+    Attributes:
+        shrink: Share of the prior in the recommendation, 0 to 1: the natural mixture, or the uniform one where the
+            tokens are unknown.
+        smooth: Share of the uniform mixture in what comes of that; 0.01 keeps a little of every domain.
+        last: Trials whose results are compared with what was predicted without them; 0 for none.
+    """
+
+    shrink: float = 0.0
+    smooth: float = 0.0
+    last: int = 5
+
+    def faults(self) -> list[Fault]:
+        """Shares lie between zero and one."""
+        named = {"shrink": self.shrink, "smooth": self.smooth}
+        found = [
+            Fault(key, f"expected a share from 0 to 1, found {share:g}")
+            for key, share in named.items()
+            if not 0.0 <= share <= 1.0
+        ]
+        return found + ([Fault("last", f"expected a number of trials from 0, found {self.last}")] * (self.last < 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpertsSpec:
+    """Trials on one domain each, whose probabilities of every validation token are kept.
+
+    Attributes:
+        train: ``auto`` where the strategy, its surrogate or their means need them; ``always``; ``never``.
+        tokens: Training tokens of an expert where they are not those of a trial; its losses then inform nothing.
+        counted: Whether they count against the budget.
+    """
+
+    train: Literal["auto", "always", "never"] = "auto"
+    tokens: int | None = None
+    counted: bool = True
+
+    def faults(self) -> list[Fault]:
+        """Tokens must be positive."""
+        if self.tokens is None or self.tokens > 0:
+            return []
+        return [Fault("tokens", f"expected a positive number, found {self.tokens}")]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionSpec:
+    """How trials are run.
+
+    Attributes:
+        workers: Trials at a time, each in a process of its own.
+        attempts: How often a trial is tried before it counts as failed.
+        max_failures: Failed trials after which a run of the study gives up.
+    """
+
+    workers: int = 1
+    attempts: int = 1
+    max_failures: int = 3
+
+    def faults(self) -> list[Fault]:
+        """Counts must be positive."""
+        named = {"workers": self.workers, "attempts": self.attempts, "max_failures": self.max_failures}
+        return [Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1]
+
+
+def _strangers(domains: Mapping[str, object]) -> list[Fault]:
+    """Domains that are no specs, as a program may hand them over."""
+    return [
+        Fault(f"domains.{name}", f"expected a DomainSpec, found {domain!r}; write bomix.DomainSpec(...)")
+        for name, domain in domains.items()
+        if not isinstance(domain, DomainSpec)
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class StudySpec:
+    """A study file.
+
+    Attributes:
+        domains: Name to domain.
+        evaluator: What turns a mixture into losses; None where results are told from outside.
+        metrics: Names, or name to unit and direction; needed only where the evaluator does not say.
+        objective: What is minimised.
+        strategy: What proposes mixtures.
+        target: The run that the study decides about; its tokens cap the weights of small domains.
+        seed: Decides everything random.
+        paired: Whether all trials share initialisation and data order, which lowers the noise between mixtures.
+        budget: When the search ends.
+        confirm: Fresh seeds on which the recommendation is trained once more, beside uniform and natural.
+        execution: How trials are run.
+        recommendation: What becomes of the best mixture before it is recommended.
+        experts: Trials on one domain each, which come before all others.
+    """
+
+    domains: Mapping[str, DomainSpec]
+    evaluator: Evaluator | None = None
+    metrics: tuple[str, ...] | Mapping[str, MetricSpec] = ()
+    objective: Objective = dataclasses.field(default_factory=Mean)
+    strategy: Strategy = dataclasses.field(default_factory=lambda: registry.resolve("strategy", "auto")())
+    target: TargetSpec | None = None
+    seed: int = 0
+    paired: bool = True
+    budget: BudgetSpec = dataclasses.field(default_factory=BudgetSpec)
+    confirm: int = 0
+    execution: ExecutionSpec = dataclasses.field(default_factory=ExecutionSpec)
+    recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
+    experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
+
+    def faults(self) -> list[Fault]:
+        """What can be seen without looking at any data."""
+        if strangers := _strangers(self.domains):
+            return strangers
+        faults = metric_faults(self.metrics)
+        for key in ("evaluator", "objective", "strategy"):
+            part = getattr(self, key)
+            if part is not None and not dataclasses.is_dataclass(part):
+                faults.append(Fault(key, f"{type(part).__name__} must be a dataclass, so that the study can record it"))
+        if not self.domains:
+            faults.append(Fault("domains", "a study needs at least one domain"))
+        if self.evaluator is None and not self.metrics:
+            faults.append(Fault("metrics", "name the metrics, or give an evaluator that measures them"))
+        if not isinstance(self.seed, int) or not 0 <= self.seed < MAX_SEED:
+            faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
+        if self.confirm < 0:
+            faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
+        has = any(getattr(self.strategy, name, None) is not None for name in ("expected_improvement", "surrogate"))
+        able = getattr(self.strategy, "expects", has)
+        if self.budget.improvement is not None and not able:
+            kind = type(self.strategy).__name__
+            what = f"{kind} has no surrogate that could expect an improvement; leave it out, or use 'bayesian'"
+            faults.append(Fault("budget.improvement", what))
+        if self.budget.improvement is not None and hasattr(self.objective, "group_coefficients"):
+            what = "a trade-off improves by a volume, which has no unit; leave it out, or take another objective"
+            faults.append(Fault("budget.improvement", what))
+        faults += expert_faults(
+            self.experts.train,
+            strategy=self.strategy,
+            evaluator=self.evaluator,
+            domains=len(self.domains),
+            trials=self.budget.trials if self.experts.counted else None,
+        )
+        if self.trains_on_sources:
+            faults += [
+                Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
+                for name, domain in self.domains.items()
+                if domain.source is None
+            ]
+        return faults
+
+    @property
+    def trains_experts(self) -> bool:
+        """Whether experts come before all other trials."""
+        return wanted(self.experts.train, self.strategy)
+
+    def counted(self, history: History) -> tuple[Record, ...]:
+        """The trials that cost budget."""
+        return tuple(record for record in history.records if self.counts(record.trial.origin))
+
+    def counts(self, origin: str) -> bool:
+        """Whether trials of an origin cost budget: those that a strategy asks for, and experts that the study needs.
+
+        Experts that it does not need cost nothing, as runs that were imported.
+        """
+        return origin not in UNCOUNTED_ORIGINS or (origin in EXPERTS and self._experts_count)
+
+    @property
+    def trials_to_search(self) -> int:
+        """The budget without the experts that are part of it."""
+        return self.budget.trials - len(self.domains) * self._experts_count
+
+    @property
+    def _experts_count(self) -> bool:
+        return self.experts.counted and self.trains_experts
+
+    @property
+    def trains_on_sources(self) -> bool:
+        """Whether the evaluator declares a field that is filled from the sources of the domains."""
+        return self._source_field is not None
+
+    @property
+    def _source_field(self) -> str | None:
+        """Its name."""
+        cls: Any = type(self.evaluator)
+        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+        return next((field.name for field in fields if field.metadata.get(FILLED) == "domains"), None)
+
+    def declared_metrics(self) -> tuple[Metric, ...]:
+        """The metrics that the file names; empty where it leaves them to the evaluator."""
+        return declared_metrics(self.metrics)
+
+    def ready_evaluator(self, folder: Path) -> Evaluator | None:
+        """The evaluator with the sources of the domains filled in.
+
+        Args:
+            folder: What relative paths are relative to.
+        """
+        evaluator = self.evaluator
+        if (name := self._source_field) is not None:
+            sources = {domain: spec.source for domain, spec in self.domains.items()}
+            evaluator = dataclasses.replace(evaluator, **{name: sources})  # type: ignore[type-var]
+        relative = getattr(evaluator, "relative_to", None)
+        return evaluator if relative is None else relative(folder)
+
+    def ready_strategy(self, folder: Path) -> Strategy:
+        """The strategy; ``folder`` is what relative paths are relative to."""
+        relative = getattr(self.strategy, "relative_to", None)
+        return self.strategy if relative is None else relative(folder)
+
+
+def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[str, DomainSpec]:
+    """Domains from their names alone, or as they are given.
+
+    Raises:
+        FaultsError: A name that stands twice, or a text where a list is wanted.
+    """
+    if isinstance(domains, Mapping):
+        return domains
+    if isinstance(domains, str):
+        raise_faults([Fault("domains", f"expected a list of names, found the text {domains!r}")])
+    names = list(domains)
+    raise_faults(
+        Fault(f"domains.{name}", "named twice; keep one") for name in sorted({*names}) if names.count(name) > 1
+    )
+    return {name: DomainSpec() for name in names}
+
+
+def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple[Metric, ...]:
+    """Metrics from their names, or from name to unit and direction."""
+    if isinstance(metrics, Mapping):
+        return tuple(Metric(name, spec.unit, spec.direction) for name, spec in metrics.items())
+    return tuple(Metric(name) for name in metrics)
+
+
+def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fault]:
+    """Names that are none, or stand twice."""
+    if isinstance(metrics, str):
+        return [Fault("metrics", f"expected a list of names, found the text {metrics!r}")]
+    names = list(metrics)
+    faults = [
+        Fault("metrics", f"expected names, found {name!r}") for name in names if not (isinstance(name, str) and name)
+    ]
+    return faults + [Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1]

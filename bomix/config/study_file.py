@@ -1,0 +1,111 @@
+"""A study file in YAML, read with the line of everything that is wrong in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bomix.config.build import build, child
+from bomix.config.spec import StudySpec
+from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
+
+_LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
+
+
+def load(path: Path) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no YAML.
+        FaultsError: Everything that is wrong in it, with path and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    data, lines, duplicates = parse(text, path)
+    spec, faults = build(StudySpec, data)
+    faults = [*duplicates, *faults]
+    raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
+    assert spec is not None
+    return spec
+
+
+def located(faults: Sequence[Fault], spec: StudySpec, path: Path) -> FaultsError:
+    """What is wrong with a study that was read from a file, as far as the file still says it, with the lines.
+
+    Args:
+        faults: Found after reading: they need what the evaluator measures.
+        spec: The study.
+        path: The file.
+
+    Returns:
+        The error to raise.
+    """
+    said, (_, lines, _) = load(path), parse(path.read_text(encoding="utf-8"), path)
+    unchanged = [getattr(said, _key(fault), None) == getattr(spec, _key(fault), None) for fault in faults]
+    found = [_located(fault, lines) if same else fault for fault, same in zip(faults, unchanged, strict=True)]
+    return FaultsError(found, f"{path} has {_count(len(found))}:")
+
+
+def _key(fault: Fault) -> str:
+    """The key of a study file that a fault is below."""
+    return re.split(r"[.\[]", fault.where, maxsplit=1)[0]
+
+
+def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
+    """Data, the line of every dotted path, and keys that stand twice.
+
+    Raises:
+        ConfigError: The text is not YAML.
+    """
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    lines: dict[str, int] = {}
+    duplicates: list[Fault] = []
+
+    seen_nodes: set[int] = set()
+
+    def walk(node: Any, where: str) -> None:
+        if id(node) in seen_nodes:  # an alias; one that contains itself would never end
+            return
+        seen_nodes.add(id(node))
+        lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                below = child(where, key.value)
+                if key.value in seen:
+                    duplicates.append(Fault(below, f"key '{key.value}' stands twice; keep one"))
+                seen.add(key.value)
+                lines[below] = key.start_mark.line + 1
+                walk(value, below)
+        elif isinstance(node, yaml.SequenceNode):
+            for position, value in enumerate(node.value):
+                walk(value, f"{where}[{position}]")
+
+    if node is not None:
+        walk(node, "")
+    return data, lines, duplicates
+
+
+def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
+    """Add the line of the fault, or of the nearest thing above it that the file has."""
+    where = fault.where
+    while where and where not in lines:
+        where = _LAST_STEP.sub("", where)
+    return Fault(f"{fault.where} (line {lines[where]})", fault.what) if where else fault
+
+
+def _count(faults: int) -> str:
+    return "a problem" if faults == 1 else f"{faults} problems"

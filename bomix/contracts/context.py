@@ -1,0 +1,41 @@
+"""What a surrogate may know beside the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bomix.space.mixture_space import MixtureSpace
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """The names behind the columns.
+
+    Attributes:
+        space: The mixtures that are allowed; ``space.domains`` is the order of the columns of ``X``.
+        metrics: Names of the columns of ``Y``.
+        trials: Id of the trial behind each row, where the rows are trials.
+        artifacts: Trial id to the artifacts of its result (absolute paths), for surrogates that read them; those of
+            experts are among them, whether or not they are rows.
+        experts: Domain to the trial that is its expert: one that was trained on the domain alone.
+        alone: All trials that were trained as experts, those included of which nothing can be read.
+    """
+
+    space: MixtureSpace
+    metrics: tuple[str, ...]
+    trials: tuple[int, ...] = ()
+    artifacts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    experts: Mapping[str, int] = field(default_factory=dict)
+    alone: frozenset[int] = frozenset()
+
+    @property
+    def expert_rows(self) -> tuple[bool, ...]:
+        """Whether each row was trained as an expert, where the rows are trials."""
+        experts = self.alone.union(self.experts.values())
+        return tuple(trial in experts for trial in self.trials)
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the columns of ``X``, sorted."""
+        return self.space.domains

@@ -1,0 +1,17 @@
+"""What a Gaussian process believes before it has seen anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from bomix.contracts.covariance import Covariance, Frame
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """What a Gaussian process believes of a metric before it has seen any."""
+
+    def bind(self, frame: Frame) -> Covariance:
+        """The covariance function on a space, with the priors of its hyperparameters."""
+        ...

@@ -1,0 +1,30 @@
+"""A model of the metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+
+    from bomix.contracts.context import FitContext
+
+
+@runtime_checkable
+class Surrogate(Protocol):
+    """A model of every metric as a function of the mixture."""
+
+    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
+        """Fit.
+
+        Args:
+            data: ``X`` is ``n x d``, the mixtures, columns in the order of ``context.domains``; ``Y`` is
+                ``n x m``, as reported whatever the metric's direction, NaN where a trial lacks a metric.
+            context: The names behind the columns, and the space.
+            seed: Of everything random in the fit.
+
+        Returns:
+            A BoTorch model whose posterior at ``batch x q x d`` raw mixtures is ``batch x q x m``.
+        """
+        ...

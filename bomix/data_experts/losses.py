@@ -1,0 +1,229 @@
+"""What a mixture of data experts says of every metric, from the artifacts that a context names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from bomix.data_experts import mixture
+from bomix.data_experts.compression import compress as compressed
+from bomix.data_experts.mixture import LogMixture, strengthened
+from bomix.data_experts.multiple_choice import Options, options
+from bomix.data_experts.token_table import ExpertTable, expert_tables
+from bomix.io.store.cache import build_once, is_whole, read_record
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.contracts.context import FitContext
+
+logger = logging.getLogger(__name__)
+
+Variant = Literal["token", "dataset", "gated"]
+Form = LogMixture | Options
+_SCHEMA = 2
+_KEPT_BYTES = 2**29
+
+
+class Gate(NamedTuple):
+    """How far the words before decide: the exponent of what experts made of them, and how many of them count."""
+
+    tau: float = 0.0
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class ExpertLosses:
+    """Predictions of every metric by the experts of the domains; a differentiable function of mixtures.
+
+    Attributes:
+        metrics: ``m`` names.
+        forms: ``m`` functions of the weights: losses, or multiple choice, whose accuracy is predicted as the mean
+            probability of the right option.
+        log_strengths: ``d``; None for equal ones.
+    """
+
+    metrics: tuple[str, ...]
+    forms: tuple[Form, ...]
+    log_strengths: Tensor | None = None
+
+    @property
+    def convex(self) -> tuple[bool, ...]:
+        """``m``: whether a metric's prediction is convex in the weights."""
+        equal = self.log_strengths is None
+        return tuple(equal and isinstance(form, LogMixture) and form.convex for form in self.forms)
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """``(...) x d`` weights to ``(...) x m`` predictions in the metrics' own units."""
+        if self.log_strengths is not None:
+            weights = strengthened(weights, self.log_strengths)
+        values = [form.soft(weights) if isinstance(form, Options) else form(weights) for form in self.forms]
+        return torch.stack(values, dim=-1)
+
+    def with_strengths(self, log_strengths: Tensor) -> ExpertLosses:
+        """The same with other strengths, ``d`` or what broadcasts with the weights."""
+        return ExpertLosses(self.metrics, self.forms, log_strengths)
+
+
+def expert_losses(
+    context: FitContext,
+    *,
+    variant: Variant = "token",
+    tau: float = 0.0,
+    window: int | None = None,
+    log_strengths: Tensor | None = None,
+    compress: float | None = 1e-3,
+    tables: Sequence[ExpertTable] | None = None,
+) -> ExpertLosses:
+    """The mixture of experts of every metric of ``context.metrics``.
+
+    Args:
+        context: Names experts and their artifacts.
+        variant: ``token`` averages probabilities token by token, ``dataset`` those of whole sets, ``gated`` weighs
+            experts by ``w_i P_i(prefix)^tau``. Multiple choice is always averaged token by token.
+        tau: Of ``gated``, 0 to 1: 0 is ``token``, 1 without a window the mixture of sequence models.
+        window: Of ``gated``, how many tokens of the prefix count; None for all.
+        log_strengths: ``d``, ``ln s`` of ``w'_i ~ s_i w_i``; None for equal ones.
+        compress: Error in nats that a smaller set of tokens may make; None for every token.
+        tables: Those of the context, where they are at hand; None to find them.
+
+    Raises:
+        FitError: An expert, an artifact or a metric's tokens are missing, or do not belong together.
+    """
+    tau = tau if variant == "gated" else 0.0
+    kind: Variant = "token" if variant == "gated" and tau == 0.0 else variant
+    gate = Gate(tau, window if kind == "gated" else None)
+    tables = expert_tables(context) if tables is None else tables
+    return ExpertLosses(tuple(context.metrics), tuple(_form(t, kind, gate, compress) for t in tables), log_strengths)
+
+
+def thin_losses(tables: Sequence[ExpertTable], *, tau: float, window: int | None = None, most: int) -> ExpertLosses:
+    """Gated losses of ``most`` tokens each; differences between mixtures are nearly right, levels are not.
+
+    Args:
+        tables: Of the metrics.
+        tau: As in :func:`expert_losses`.
+        window: As there.
+        most: Tokens of a set.
+    """
+    gate = Gate(tau, window if tau > 0.0 else None)
+    return ExpertLosses(tuple(table.metric for table in tables), tuple(_thin(table, gate, most) for table in tables))
+
+
+class _Kept:
+    """Forms that were asked for last, of so many bytes together: a loop asks for the same ones at every turn.
+
+    None of them takes more than an eighth.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, Lock()
+        self._forms: OrderedDict[Any, Form] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], Form]) -> Form:
+        """What is kept under a key, else what is made."""
+        with self._lock:
+            if key in self._forms:
+                self._forms.move_to_end(key)
+                return self._forms[key]
+        form = make()
+        if _bytes(form) > self._most // 8:
+            return form
+        with self._lock:
+            self._forms[key] = form
+            while sum(map(_bytes, self._forms.values())) > self._most:
+                self._forms.popitem(last=False)
+        return form
+
+
+_kept = _Kept(_KEPT_BYTES)
+
+
+def _bytes(form: Form) -> int:
+    """Twice the logarithms: a form keeps its rows beside them."""
+    below = form.log_below if isinstance(form, LogMixture) else None
+    return 2 * (form.log_rows.nbytes + (0 if below is None else below.nbytes))
+
+
+def _form(table: ExpertTable, variant: Variant, gate: Gate, compress: float | None) -> Form:
+    """A metric's function."""
+    if table.examples is not None:
+        return _chosen(table)
+    if compress is None or variant == "dataset":
+        return _kept.get((table.folder, variant, gate), lambda: _whole(table, variant, gate))
+    return _kept.get((table.folder, variant, gate, compress), lambda: _smaller(table, variant, gate, compress))
+
+
+def _thin(table: ExpertTable, gate: Gate, most: int) -> Form:
+    if table.examples is not None:
+        return _chosen(table)
+    # Token by token for every exponent: sequences are few and would all stay, an advantage over tokens of which few do.
+    return _kept.get((table.folder, gate, most), lambda: _whole(table, "gated", gate, joined=False).thinned(most))
+
+
+def _chosen(table: ExpertTable) -> Form:
+    """Multiple choice, which no gate and no compression changes."""
+
+    def make() -> Options:
+        assert table.examples is not None
+        assert table.gold is not None
+        parts = np.asarray(table.log_probabilities), np.asarray(table.starts), table.examples, table.gold, table.scored
+        return options(*parts, per_token=table.per_token)
+
+    return _kept.get((table.folder, "options"), make)
+
+
+def _whole(table: ExpertTable, variant: Variant, gate: Gate, *, joined: bool = True) -> LogMixture:
+    """A loss with every token."""
+    log_p, scored = np.asarray(table.log_probabilities), table.scored
+    if variant == "dataset":
+        return mixture.per_dataset(log_p, scored)
+    starts = np.asarray(table.starts)
+    return mixture.gated(log_p, starts, tau=gate.tau, window=gate.window, scored=scored, joined=joined)
+
+
+def _smaller(table: ExpertTable, variant: Variant, gate: Gate, compress: float) -> Form:
+    """A loss with few tokens, made once; with every token where none can go."""
+    identity = json.dumps([_SCHEMA, table.key, variant, *gate, compress])
+    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    where = table.folder.parent.parent / "experts_compressed" / name
+    if not is_whole(where):
+        form = _whole(table, variant, gate)
+        build_once(where, lambda building: _write(building, form, table.metric, compress))
+    record = read_record(where)
+    if record["all"]:
+        return _kept.get((table.folder, variant, gate), lambda: _whole(table, variant, gate))
+    rows, shares = (torch.as_tensor(np.load(where / f"{name}.npy")) for name in ("log_rows", "shares"))
+    below = torch.as_tensor(np.load(where / "log_below.npy")) if record["gated"] else None
+    return LogMixture(rows, shares, float(record["constant"]), below)
+
+
+def _write(building: Path, form: LogMixture, metric: str, tolerance: float) -> Mapping[str, Any]:
+    """Fill the folder of a compressed form."""
+    found = compressed(form, tolerance)
+    if len(found.index) == len(form.shares):
+        text = "metric '%s': all its %d tokens stay, as no fewer are known to keep its loss to %g nats"
+        logger.info(text, metric, len(found.index), tolerance)
+        return {"all": True}
+    few = form.subset(found.index, found.shares)
+    np.save(building / "log_rows.npy", few.log_rows.numpy())
+    np.save(building / "shares.npy", few.shares.numpy())
+    if few.log_below is not None:
+        np.save(building / "log_below.npy", few.log_below.numpy())
+    return {
+        "all": False,
+        "gated": few.log_below is not None,
+        "constant": few.constant,
+        "error": min(found.measured, found.proven),
+        "tokens": len(found.index),
+    }

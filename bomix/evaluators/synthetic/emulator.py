@@ -1,0 +1,83 @@
+"""An emulator of RegMix's published runs: 17 domains of the Pile, 13 validation losses at 1M parameters.
+
+Saturating curves of each weight, and on what they leave an ensemble of small networks with smooth units; fitted by
+``benchmarks/emulator.py``, which also tells the quality. [Liu2024]_ published the runs under the MIT licence; only the
+coefficients stand here.
+
+References:
+    [Liu2024] RegMix: data mixture as regression for language model pre-training; github.com/sail-sg/regmix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from bomix.space.polytope import Array
+
+FILE = Path(__file__).with_name("regmix_emulator.npz")
+
+SCALES = np.array([0.01, 0.06, 0.4])
+"""Weights over which the curves fade."""
+
+
+def curves(weights: Array) -> Array:
+    """``exp(-w_i / scale)`` of mixtures ``(...) x d`` for each scale, ``(...) x 3 d``."""
+    return np.asarray(np.exp(-weights[..., None] / SCALES).reshape(*weights.shape[:-1], -1))
+
+
+@dataclass(frozen=True, eq=False)
+class Emulator:
+    """A linear function of the curves, and the mean of ``e`` networks with tanh units on them.
+
+    Attributes:
+        domains: ``d`` names, sorted: the columns of the weights.
+        metrics: ``m`` names, sorted.
+        best: ``d`` weights, the best mixture known.
+        linear: ``3 d x m``.
+        constant: ``m``.
+        inner: ``e x 3 d x h``.
+        inner_bias: ``e x h``.
+        outer: ``e x h x m``.
+    """
+
+    domains: tuple[str, ...]
+    metrics: tuple[str, ...]
+    best: Array
+    linear: Array
+    constant: Array
+    inner: Array
+    inner_bias: Array
+    outer: Array
+
+    convex = False
+
+    def __call__(self, weights: Array) -> Array:
+        """See :class:`~bomix.evaluators.synthetic.functions.Losses`."""
+        found = curves(weights)
+        networks = np.einsum("...eh,ehm->...m", self._hidden(found), self.outer) / len(self.outer)
+        return np.asarray(found @ self.linear + self.constant + networks)
+
+    def gradient(self, weights: Array) -> Array:
+        """See :class:`~bomix.evaluators.synthetic.functions.Losses`."""
+        found = curves(weights)
+        slope = (1.0 - self._hidden(found) ** 2) * self.outer.mean(axis=-1) / len(self.outer)
+        of_curves = np.einsum("...eh,efh->...f", slope, self.inner) + self.linear.mean(axis=-1)
+        each = (of_curves * found).reshape(*weights.shape, len(SCALES))
+        return np.asarray(-(each / SCALES).sum(axis=-1))
+
+    def _hidden(self, found: Array) -> Array:
+        """Hidden units of each network, ``(...) x e x h``."""
+        return np.asarray(np.tanh(np.einsum("...f,efh->...eh", found, self.inner) + self.inner_bias))
+
+
+@cache
+def load() -> Emulator:
+    """The emulator that comes with bomix."""
+    with np.load(FILE) as file:
+        domains, metrics = (tuple(file[name].tolist()) for name in ("domains", "metrics"))
+        arrays = {name: file[name].astype(float) for name in file.files if name not in ("domains", "metrics")}
+    return Emulator(domains, metrics, **arrays)

@@ -1,0 +1,274 @@
+"""Functions on the simplex whose optimum is known: benchmarks, and studies that end before the coffee is ready."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bomix.contracts.preparation import Preparation
+from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
+from bomix.evaluators.synthetic import emulator
+from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts
+from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
+from bomix.evaluators.synthetic.laws import LAW_FAMILIES
+from bomix.evaluators.synthetic.optimum import lowest, minimum
+from bomix.io.artifacts import scored_tokens
+from bomix.objectives.weighted import Mean
+from bomix.problem import Metric, Problem
+from bomix.space.mixture_space import MixtureSpace
+from bomix.space.polytope import Array
+from bomix.trial import EXPERTS, SCORED_TOKENS, Result, Trial
+
+SKEWED = 0.4
+"""Share of the domains that is useless in the skewed form of a family: 3 of 7, 8 of 20, 20 of 50."""
+
+REGMIX = "regmix"
+FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES}
+"""Name to family, the emulator aside."""
+
+_DOMAINS = 7
+_OF_SCALE = 2**31
+_POINTS = 20_000
+_STARTS = 64
+_GRID = 1e9
+"""Mixtures that agree to this many parts are one for the noise."""
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Losses from a formula, with noise; one metric for each useful domain, of the same name.
+
+    The objective that :meth:`optimum` minimises is the mean of the metrics.
+
+    Attributes:
+        family: Key of :data:`FAMILIES`, or ``regmix``: an emulator of RegMix's runs.
+        domains: Names, or how many: ``d0``, ``d1``, ...; None for 7, or those that the family has.
+        useless: Domains without a metric of their own, which domains is drawn.
+        seed: Of the function; another seed is another function.
+        noise: Standard deviation of the mean of the metrics at the uniform mixture, nats per token.
+        common: Share of that variance that moves all metrics together; the rest is each metric's own.
+        vertex_noise: Standard deviation at a vertex, in units of that at the uniform mixture.
+        tilt: How far from the target's scale this one is. At 0 it is the target's; at another a token of domain
+            ``i`` does the work of ``exp(tilt z_i)`` tokens, ``z_i`` in N(0, 1), and losses are higher, so that the
+            optimum is another mixture with the same domains, and known.
+    """
+
+    family: str = "exponential_power"
+    domains: int | tuple[str, ...] | None = None
+    useless: int = 0
+    seed: int = 0
+    noise: float = 0.01
+    common: float = 0.5
+    vertex_noise: float = 1.0
+    tilt: float = 0.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = []
+        known = (*FAMILIES, REGMIX)
+        if self.family not in known:
+            text = f"unknown family '{self.family}'{did_you_mean(self.family, known)}"
+            return [Fault("family", f"{text} (known: {', '.join(known)})")]
+        fixed = _fixed_domains(self.family)
+        count = len(self.domain_names)
+        if fixed is not None and (self.useless or self.domain_names != fixed):
+            text = f"family '{self.family}' has its own {len(fixed)} domains; leave 'domains' and 'useless' out"
+            found.append(Fault("domains", text))
+        if count < 1:
+            found.append(Fault("domains", "there is no domain; name at least one"))
+        if isinstance(self.domains, tuple) and len(set(self.domains)) < count:
+            found.append(Fault("domains", "a domain is named more than once; name it once"))
+        if not 0 <= self.useless < max(count, 1):
+            found.append(Fault("useless", f"useless is {self.useless} of {count} domains; leave one with a metric"))
+        if self.seed < 0:
+            found.append(Fault("seed", f"seed is {self.seed}; give 0 or more"))
+        if self.noise < 0.0:
+            found.append(Fault("noise", f"noise is {self.noise:g}; a standard deviation is not negative"))
+        if not 0.0 <= self.common <= 1.0:
+            found.append(Fault("common", f"common is {self.common:g}; it is a share of the variance, from 0 to 1"))
+        if self.vertex_noise < 0.0:
+            found.append(Fault("vertex_noise", f"vertex_noise is {self.vertex_noise:g}; give 0 or more"))
+        return found
+
+    @property
+    def domain_names(self) -> tuple[str, ...]:
+        """``d`` names, sorted, the columns of every array."""
+        if isinstance(self.domains, tuple):
+            return tuple(sorted(self.domains))
+        if self.domains is None and (fixed := _fixed_domains(self.family)) is not None:
+            return fixed
+        count = _DOMAINS if self.domains is None else self.domains
+        width = len(str(count - 1))
+        return tuple(f"d{index:0{width}d}" for index in range(count))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """``m`` names: those of the useful domains, or the emulator's."""
+        return _drawn(self).metrics
+
+    @property
+    def convex(self) -> bool:
+        """Whether the optimum is proven; elsewhere it is the best known, from many starts."""
+        return _drawn(self).losses.convex
+
+    @property
+    def sources(self) -> tuple[Array, Array]:
+        """Token probabilities of the domains, ``d x v``, and of the validation sets, ``m x v``.
+
+        Raises:
+            ConfigError: The family is not ``token_experts``.
+        """
+        losses = _drawn(self).losses
+        if not isinstance(losses, TokenExperts):
+            raise ConfigError(f"family '{self.family}' has no tokens; take 'token_experts' (family)")
+        return losses.sources, losses.validation
+
+    def losses(self, weights: Array) -> Array:
+        """True losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
+        drawn = _drawn(self)
+        return np.asarray(drawn.losses(_tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
+
+    def value(self, weights: Array) -> Array:
+        """True objective ``(...)`` of mixtures ``(...) x d``: the mean of the losses."""
+        return np.asarray(self.losses(weights).mean(axis=-1))
+
+    def gradient(self, weights: Array) -> Array:
+        """Slopes ``(...) x d`` of :meth:`value`."""
+        drawn, array = _drawn(self), np.asarray(weights, dtype=float)
+        if not self.tilt:
+            return drawn.losses.gradient(array)
+        scaled = array * drawn.tilts
+        total = scaled.sum(axis=-1, keepdims=True)
+        inner = drawn.losses.gradient(scaled / total)
+        return np.asarray(drawn.tilts / total * (inner - (inner * scaled).sum(axis=-1, keepdims=True) / total))
+
+    def optimum(self) -> tuple[Array, float]:
+        """The best mixture, ``d`` weights, and its value.
+
+        Within 1e-8 of the minimum for convex families; the best known for the others.
+        """
+        drawn = _drawn(self)
+        weights, value = _optimum(replace(self, tilt=0.0, noise=0.0))
+        return _tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
+
+    def regret(self, weights: Array) -> Array:
+        """How much worse than the optimum mixtures ``(...) x d`` are, ``(...)``; true values."""
+        return np.asarray(self.value(weights) - self.optimum()[1])
+
+    def noise_sds(self, weights: Array) -> tuple[Array, Array]:
+        """Standard deviations ``(...)`` of the common noise and of each metric's own.
+
+        The mean of the metrics then has ``common * noise^2`` from the first and, as the own noises of ``m`` metrics
+        average, ``(1 - common) * noise^2`` from ``m`` times that variance in each.
+        """
+        array = np.asarray(weights, dtype=float)
+        d, m = array.shape[-1], len(self.metrics)
+        concentration = ((array**2).sum(axis=-1) - 1.0 / d) / max(1.0 - 1.0 / d, 1e-12)
+        sd = self.noise * (1.0 + (self.vertex_noise - 1.0) * concentration)
+        return np.asarray(math.sqrt(self.common) * sd), np.asarray(math.sqrt((1.0 - self.common) * m) * sd)
+
+    def observe(self, weights: Array, *, entropy: Sequence[int]) -> Array:
+        """Losses ``m`` of one mixture ``d`` with noise that ``entropy``, integers from 0, decides."""
+        draws = np.random.default_rng(np.random.SeedSequence([*entropy])).standard_normal(1 + len(self.metrics))
+        common, own = self.noise_sds(weights)
+        return np.asarray(self.losses(weights) + common * draws[0] + own * draws[1:])
+
+    def problem(self, *, budget: int | None = None) -> Problem:
+        """What a strategy may know: the simplex, the metrics, their mean."""
+        return Problem(MixtureSpace(self.domain_names), tuple(map(Metric, self.metrics)), Mean(), budget=budget)
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        """See :class:`bomix.contracts.evaluator.PreparingEvaluator`.
+
+        Raises:
+            FaultsError: The study has other domains.
+        """
+        if tuple(sorted(domains)) != self.domain_names:
+            text = f"the study's domains are not {', '.join(self.domain_names)}; name them here"
+            raise_faults([Fault("evaluator.domains", text)])
+        return Preparation(metrics=tuple(map(Metric, self.metrics)))
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """See :class:`bomix.contracts.evaluator.Evaluator`.
+
+        The noise is decided by the function's seed, the trial's and the mixture: the same trial comes back with the
+        same losses, another seed or another mixture with noise of its own.
+        """
+        weights = np.array([trial.weights[name] for name in self.domain_names], dtype=float)
+        parts = np.rint(weights * _GRID).astype(np.int64).tolist()
+        observed = self.observe(weights, entropy=[self.seed, trial.seed, *(max(part, 0) for part in parts)])
+        artifacts = {}
+        if trial.origin in EXPERTS and self.scores_tokens:
+            artifacts[SCORED_TOKENS] = SCORED_TOKENS
+            losses = _drawn(self).losses
+            assert isinstance(losses, TokenExperts)
+            sets = dict(zip(self.metrics, losses.scored(weights), strict=True))
+            scored_tokens.write(workdir / SCORED_TOKENS, sets, tokenizer=f"{self.family} {self.seed}")
+        return Result(dict(zip(self.metrics, observed.tolist(), strict=True)), artifacts=artifacts)
+
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether experts leave behind what they make of every token: only where there are tokens."""
+        return self.family == "token_experts"
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What a spec stands for: the losses, the metrics' names, how the scale differs from the target's."""
+
+    losses: Losses
+    metrics: tuple[str, ...]
+    tilts: Array
+    offset: float
+
+
+@lru_cache(maxsize=256)
+def _drawn(spec: Synthetic) -> _Drawn:
+    raise_faults(spec.faults(), "this synthetic function cannot be drawn")
+    d = len(spec.domain_names)
+    of_scale = np.random.default_rng(np.random.SeedSequence([spec.seed, d, _OF_SCALE])).standard_normal(d)
+    tilts, offset = np.exp(spec.tilt * of_scale), 0.5 * abs(spec.tilt)
+    if spec.family == REGMIX:
+        found = emulator.load()
+        return _Drawn(found, found.metrics, tilts, offset)
+    place = list(FAMILIES).index(spec.family)  # new families are appended: what was drawn stays what it was
+    rng = np.random.default_rng(np.random.SeedSequence([spec.seed, d, spec.useless, place]))
+    own = np.sort(rng.permutation(d)[: d - spec.useless])
+    names = tuple(spec.domain_names[column] for column in own)
+    return _Drawn(FAMILIES[spec.family](rng, d, own), names, tilts, offset)
+
+
+@lru_cache(maxsize=256)
+def _optimum(spec: Synthetic) -> tuple[Array, float]:
+    """The optimum of the target's scale."""
+
+    def function(points: Array) -> tuple[Array, Array]:
+        return spec.value(points), spec.gradient(points)
+
+    d = len(spec.domain_names)
+    if spec.convex:
+        return minimum(function, np.full(d, 1.0 / d))
+    if spec.family == REGMIX:
+        return minimum(function, emulator.load().best, local=True)
+    rng = np.random.default_rng(0)
+    spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
+    points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
+    return lowest(function, rng.permutation(points), starts=_STARTS)
+
+
+def _tilted(weights: Array, tilts: Array) -> Array:
+    """Mixtures ``(...) x d`` whose weights count ``tilts`` times, as mixtures."""
+    scaled = weights * tilts
+    return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True)) if (tilts != 1.0).any() else weights
+
+
+def _fixed_domains(family: str) -> tuple[str, ...] | None:
+    """The domains of a family that has its own."""
+    if family == REGMIX:
+        return emulator.load().domains
+    return DOLMA if family == "dolma" else None

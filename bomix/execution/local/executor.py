@@ -1,0 +1,193 @@
+"""Trials on this machine: slots of child processes, forked from a warm server."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import pickle
+import selectors
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from bomix.contracts.evaluator import Evaluator
+from bomix.errors import EvaluationError
+from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RESULT_FILE
+from bomix.io.store import records
+from bomix.progress import Progress
+from bomix.trial import Failure, Outcome, Trial
+
+LOG_TAIL_LINES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Reported:
+    """A running trial says how far it is."""
+
+    trial: Trial
+    progress: Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """A trial's process is over; ``log_tail`` holds the last lines of its log."""
+
+    trial: Trial
+    outcome: Outcome
+    log_tail: str
+
+
+Event = Reported | Ended
+
+
+class LocalExecutor:
+    """Runs trials, each in a process of its own that ends with this one.
+
+    Args:
+        evaluator: What trains; it is pickled, so its class lives in an importable module.
+        workers: Trials at a time.
+
+    Raises:
+        EvaluationError: The evaluator cannot be pickled, or not be loaded in another process.
+    """
+
+    def __init__(self, evaluator: Evaluator, *, workers: int) -> None:
+        header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
+        self._free = list(range(workers))[::-1]
+        self._running: dict[int, tuple[Trial, Path, int]] = {}
+        self._rest = b""
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "bomix.execution.local.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, **getattr(evaluator, "process_environment", dict)()},
+        )
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stdout, selectors.EVENT_READ)
+        self._send(header)
+
+    @property
+    def free(self) -> int:
+        """Slots without a trial."""
+        return len(self._free)
+
+    @property
+    def running(self) -> tuple[Trial, ...]:
+        """The trials that have a slot."""
+        return tuple(trial for trial, _, _ in self._running.values())
+
+    def submit(self, trial: Trial, workdir: Path) -> None:
+        """Start a trial in a free slot; ``workdir`` is the attempt's own folder."""
+        slot = self._free.pop()
+        self._running[trial.id] = (trial, workdir, slot)
+        text = records.trial_to_json(trial)
+        self._send({"id": trial.id, "trial": text, "workdir": str(workdir.resolve()), "slot": slot})
+
+    def events(self, timeout: float) -> Iterator[Event]:
+        """What happened within ``timeout`` seconds.
+
+        Raises:
+            EvaluationError: The server is gone, and with it every running trial.
+        """
+        if not self._selector.select(timeout):
+            return
+        chunk = os.read(self._stdout.fileno(), 1 << 16)
+        if not chunk:
+            raise EvaluationError(f"the process that starts the trials ended: {self._server_log()}")
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            if (event := self._event(json.loads(line))) is not None:
+                yield event
+
+    def close(self) -> None:
+        """End every running trial and the server."""
+        assert self._server.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._server.stdin.close()
+        try:
+            self._server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._selector.close()
+        self._stdout.close()
+        self._log.close()
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        assert self._server.stdout is not None
+        return self._server.stdout
+
+    def _event(self, message: dict[str, Any]) -> Event | None:
+        kind = message.pop("event")
+        if kind == "broken":
+            raise EvaluationError(f"the evaluator cannot be loaded in a training process: {message['message']}")
+        if kind == "ready":
+            return None
+        if kind == "progress":
+            trial, _, _ = self._running[message.pop("trial")]
+            return Reported(trial, Progress(**message))
+        trial, workdir, slot = self._running.pop(message["trial"])
+        self._free.append(slot)
+        tail = _log_tail(workdir)
+        return Ended(trial, _outcome(workdir, message["code"], tail), tail)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._server.stdin is not None
+        try:
+            self._server.stdin.write((json.dumps(message) + "\n").encode())
+            self._server.stdin.flush()
+        except BrokenPipeError:
+            raise EvaluationError(f"the process that starts the trials ended: {self._server_log()}") from None
+
+    def _server_log(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-2000:] or "it left no message"
+
+
+def _outcome(workdir: Path, code: int, log_tail: str) -> Outcome:
+    """What an attempt left behind."""
+    path = workdir / RESULT_FILE
+    if code == 0 and path.exists():
+        result = records.result_from_data(json.loads(path.read_text(encoding="utf-8")))
+        return dataclasses.replace(
+            result,
+            artifacts={name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()},
+        )
+    error = workdir / ERROR_FILE
+    if error.exists():
+        message = error.read_text(encoding="utf-8", errors="replace")
+    elif code < 0:
+        message = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+    else:
+        message = f"the training process exited with {code}"
+    return Failure(message=message, log_tail=log_tail)
+
+
+def _log_tail(workdir: Path) -> str:
+    log = workdir / LOG_FILE
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def _pickled(evaluator: Evaluator) -> str:
+    cls = type(evaluator)
+    if cls.__module__ == "__main__":
+        raise EvaluationError(
+            f"{cls.__qualname__} is defined in the script or notebook itself, which a training process does not run; "
+            "move the class into a module and import it"
+        )
+    try:
+        return base64.b64encode(pickle.dumps(evaluator)).decode("ascii")
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise EvaluationError(
+            f"the evaluator cannot be sent to a training process ({error}); define its class at the top of a module"
+        ) from error

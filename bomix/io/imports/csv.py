@@ -1,0 +1,297 @@
+"""Runs made earlier, from tables of weights and losses that are joined by key, never by position."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bomix.errors import Fault, did_you_mean, raise_faults
+from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
+from bomix.io.tables.reading import (
+    EMPTY_CELLS,
+    Row,
+    Table,
+    missing_columns,
+    read_table,
+    row_weights,
+    to_number,
+)
+from bomix.space.weights import Weights
+from bomix.trial import IMPORTED, Record, Result
+
+if TYPE_CHECKING:
+    from bomix.problem import Problem
+
+_WHOLE = re.compile(r"(\d+)\.0+")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How tables are read.
+
+    Attributes:
+        key: Column that identifies a run in both tables; found by name where None.
+        mapping: Column to domain or metric; ``weights.<name>`` and ``losses.<name>`` tell them apart.
+        ignore_unknown: Leave out columns that stand for nothing in the study.
+        allow_partial: Drop runs that have weights or losses and not both.
+    """
+
+    key: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ignore_unknown: bool = False
+    allow_partial: bool = False
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What tables hold.
+
+    Attributes:
+        runs: Mixture and result, in the order of the table of weights.
+        metrics: The metrics that have a column.
+        notes: What was left out, a line each.
+    """
+
+    runs: tuple[tuple[Weights, Result], ...]
+    metrics: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Reading | None = None) -> Runs:
+    """Read runs; everything is checked before anything is returned.
+
+    Args:
+        weights: CSV with a column for each domain.
+        losses: CSV with a column for each metric that was measured; None where the first table has them too.
+        problem: The study's domains and metrics.
+        reading: How.
+
+    Returns:
+        The runs; a metric without a column, or with an empty cell, is named as not measured.
+
+    Raises:
+        FaultsError: Everything that is wrong, with file and line.
+    """
+    faults: list[Fault] = []
+    first = read_table(weights, faults)
+    single = losses is None or losses.absolute() == weights.absolute()
+    second = first if single or losses is None else read_table(losses, faults)
+    if first is not None and second is not None:
+        join = _Join(first, second, problem, reading or Reading(), faults)
+        found = join.read()
+    raise_faults(faults, "the tables cannot be imported; nothing was recorded:")
+    return found
+
+
+def not_there(runs: Sequence[tuple[Weights, Result]], records: Iterable[Record]) -> list[tuple[Weights, Result]]:
+    """The runs that were not imported before, as weights and losses tell; equal rows count as often as they stand."""
+    there = Counter(
+        _fingerprint(record.trial.weights, record.outcome)
+        for record in records
+        if record.trial.origin == IMPORTED and isinstance(record.outcome, Result)
+    )
+    new = []
+    for weights, result in runs:
+        mark = _fingerprint(weights, result)
+        if there[mark]:
+            there[mark] -= 1
+        else:
+            new.append((weights, result))
+    return new
+
+
+def _fingerprint(weights: Weights, result: Result) -> tuple[tuple[str, float], ...]:
+    parts = [sorted((name, round(value, 12)) for name, value in values.items()) for values in (weights, result.losses)]
+    return (*parts[0], *parts[1])
+
+
+class _Join:
+    """Two tables, or one twice, on their way to runs.
+
+    Args:
+        first: Has the weights.
+        second: Has the losses; the same object where one table has both.
+        problem: The study's domains and metrics.
+        reading: How.
+        faults: What is wrong is added here.
+    """
+
+    def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
+        self.first, self.second, self.problem, self.reading, self.faults = first, second, problem, reading, faults
+        self.single = first is second
+        # The partner of a row that could not be read is no stray.
+        self.whole = not faults
+        self.notes: list[str] = []
+        self.dropped: list[str] = []
+
+    def read(self) -> Runs:
+        """Everything that can be read; of no use where there are faults."""
+        domains, metrics, keys = self._columns()
+        if len(domains) < self.problem.space.dimension or not metrics or (keys is None and not self.single):
+            return Runs((), ())
+        places = self.first.positions(domains), self.second.positions(metrics)
+        runs = []
+        for key, weights_row, losses_row in self._pairs(keys):
+            weights = row_weights(self.first, weights_row, places[0], self.problem.space, self.faults)
+            losses = self._losses(losses_row, places[1])
+            if all(loss is None for loss in losses.values()):
+                self._stray(self.second, losses_row, f"{key or 'the run'} has no loss")
+                continue
+            info = {"table": self.first.path.name, **({"run": key} if key else {})}
+            measured = {name: loss for name, loss in losses.items() if loss is not None}
+            gaps = tuple(name for name in losses if name not in measured)
+            runs.append((weights, Result(measured, info=info, unmeasured=gaps)))
+        if self.dropped:
+            self.notes.append(f"dropped {len(self.dropped)} without weights or losses: {_listed(self.dropped)}")
+        if not (runs or self.faults):
+            self.faults.append(Fault(str(self.first.path), "no run is left that has weights and losses"))
+        return Runs(tuple(runs), tuple(metrics), tuple(self.notes))
+
+    def _columns(self) -> tuple[dict[str, str], dict[str, str], tuple[str, str] | None]:
+        """Columns of the domains, of the metrics, and of the keys of both tables."""
+        first, second, mapping = self.first, self.second, self.reading.mapping
+        self._check_mapping()
+        domain_names, metric_names = self.problem.space.domains, self.problem.metric_names
+        domains = find_columns(first.columns, DOMAIN, domain_names, mapping, self.faults, where=str(first.path))
+        metrics = find_columns(second.columns, METRIC, metric_names, mapping, self.faults, where=str(second.path))
+        keys = self._keys()
+        self.faults += missing_columns(first, DOMAIN, domain_names, domains)
+        if self.single:
+            for column in sorted({*domains.values()} & {*metrics.values()}):
+                what = f"column '{column}' may be a weight or a loss; map it to 'weights.<name>' or 'losses.<name>'"
+                self.faults.append(Fault(str(first.path), what))
+            self._unknown(first, [*domains.values(), *metrics.values(), *(keys or ())], (DOMAIN, METRIC))
+        else:
+            self._unknown(first, [*domains.values(), *(keys or ())[:1]], (DOMAIN,))
+            self._unknown(second, [*metrics.values(), *(keys or ())[1:]], (METRIC,))
+        lacking = [name for name in metric_names if name not in metrics]
+        if not metrics:
+            what = f"there is no column for any metric; the study has {_listed(metric_names)}"
+            self.faults.append(Fault(str(second.path), what))
+        elif lacking:
+            self.notes.append(f"no column for {_listed(lacking)}: recorded as not measured")
+        return domains, metrics, keys
+
+    def _check_mapping(self) -> None:
+        """Mappings of columns that are not there, or to what the study does not have."""
+        domains, metrics = self.problem.space.domains, self.problem.metric_names
+        columns = (*self.first.columns, *self.second.columns)
+        for column, name in self.reading.mapping.items():
+            place = f"{column}={name}"
+            if column not in columns:
+                self.faults.append(Fault(place, f"no table has a column '{column}'{did_you_mean(column, columns)}"))
+            as_domain, as_metric = DOMAIN.target(name, domains), METRIC.target(name, metrics)
+            if as_domain is None and as_metric is None:
+                hint = did_you_mean(name, (*domains, *metrics))
+                self.faults.append(Fault(place, f"the study has no domain or metric '{name}'{hint}"))
+            elif self.single and as_domain is not None and as_metric is not None:
+                what = f"'{name}' is a domain and a metric; write 'weights.{name}' or 'losses.{name}'"
+                self.faults.append(Fault(place, what))
+
+    def _keys(self) -> tuple[str, str] | None:
+        """The key columns; None where they are missing, which a single table can do without."""
+        key, tables = self.reading.key, ((self.first,) if self.single else (self.first, self.second))
+        if key is not None:
+            lacking = [table for table in tables if key not in table.columns]
+            for table in lacking:
+                what = f"there is no column '{key}' to join by{did_you_mean(key, table.columns)}"
+                self.faults.append(Fault(str(table.path), what))
+            return None if lacking else (key, key)
+        found = key_columns(self.first.columns, self.second.columns)
+        if found is None and not self.single:
+            known = ", ".join(name for group in KEYS for name in group)
+            what = f"has no key column in common with {self.second.path} (looked for {known}); name it with --id"
+            self.faults.append(Fault(str(self.first.path), what))
+        return found
+
+    def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
+        """Columns that stand for nothing."""
+        strays = [column for column in table.columns if column not in taken and column not in BOOKKEEPING]
+        if not strays:
+            return
+        if self.reading.ignore_unknown:
+            self.notes.append(f"{table.path}: left out {_listed(strays)}")
+            return
+        names = [name for role in roles for name in self._names(role)]
+        kinds = " or ".join(role.kind for role in roles)
+        listed = ", ".join(f"'{column}'{_hint(column, names)}" for column in strays)
+        what = f"columns that stand for no {kinds} of the study: {listed}; --map COLUMN=NAME or --ignore-unknown"
+        self.faults.append(Fault(str(table.path), what))
+
+    def _names(self, role: Role) -> Sequence[str]:
+        return self.problem.space.domains if role is DOMAIN else self.problem.metric_names
+
+    def _pairs(self, keys: tuple[str, str] | None) -> list[tuple[str, Row, Row]]:
+        """Key and both rows of each run; strays are told or dropped."""
+        if keys is None:
+            return [("", row, row) for row in self.first.rows]
+        weights = self._keyed(self.first, keys[0])
+        if self.single:
+            return [(key, row, row) for key, row in weights.items()]
+        losses = self._keyed(self.second, keys[1])
+        if weights and losses and not weights.keys() & losses.keys():
+            first, second = next(iter(weights)), next(iter(losses))
+            what = f"no key of column '{keys[0]}' stands in {self.second.path}: '{first}' here, '{second}' there"
+            self.faults.append(Fault(str(self.first.path), f"{what}; another column may be meant (--id)"))
+            return []
+        if self.whole:
+            for rows, others, table, lack in (
+                (weights, losses, self.first, f"no losses in {self.second.path}"),
+                (losses, weights, self.second, f"no weights in {self.first.path}"),
+            ):
+                for key, row in rows.items():
+                    if key not in others:
+                        self._stray(table, row, f"{key} has {lack}")
+        return [(key, row, losses[key]) for key, row in weights.items() if key in losses]
+
+    def _keyed(self, table: Table, column: str) -> dict[str, Row]:
+        """Key to row; a key that stands twice is a fault."""
+        (position,) = table.positions({"key": column}).values()
+        rows: dict[str, Row] = {}
+        for row in table.rows:
+            cell = row.cells[position]
+            whole = _WHOLE.fullmatch(cell)
+            key = whole[1] if whole else cell  # a whole number that passed through a column with gaps
+            if not key:
+                self.faults.append(Fault(table.where(row), f"the key '{column}' is empty"))
+            elif key in rows:
+                what = f"the key '{column}' is {key} again, as in line {rows[key].line}; every run needs its own"
+                self.faults.append(Fault(table.where(row), what))
+            else:
+                rows[key] = row
+        return rows
+
+    def _losses(self, row: Row, positions: Mapping[str, int]) -> dict[str, float | None]:
+        """Every metric of the study, None where it was not measured."""
+        losses: dict[str, float | None] = dict.fromkeys(self.problem.metric_names)
+        for name, position in positions.items():
+            cell = row.cells[position]
+            if cell.lower() in EMPTY_CELLS:
+                continue
+            losses[name] = to_number(cell)
+            if losses[name] is None:
+                what = f"the loss of metric '{name}' is '{cell}', not a finite number"
+                self.faults.append(Fault(self.second.where(row), what))
+        return losses
+
+    def _stray(self, table: Table, row: Row, what: str) -> None:
+        if self.reading.allow_partial:
+            self.dropped.append(table.where(row))
+        else:
+            self.faults.append(Fault(table.where(row), f"run {what}; --allow-partial drops it"))
+
+
+def _hint(column: str, names: Sequence[str]) -> str:
+    hint = did_you_mean(column, names)
+    return f" ({hint.removeprefix('; ')})" if hint else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

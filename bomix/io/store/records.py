@@ -1,0 +1,118 @@
+"""Trials and outcomes as JSON.
+
+An outcome carries the SHA-256 of its own content, so that a damaged file is told from a whole one. Curves are
+base64 of little-endian float64: a tenth of the size of decimal text, and exact.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bomix.errors import StoreError
+from bomix.io.store.result_checks import KEYS
+from bomix.scale import Fidelity
+from bomix.trial import Curve, Failure, Outcome, Result, Trial
+
+SCHEMA = 1
+
+
+def trial_to_json(trial: Trial) -> str:
+    """One trial, human-readable."""
+    return _dump({"schema": SCHEMA, **dataclasses.asdict(trial)})
+
+
+def trial_from_json(text: str) -> Trial:
+    """Inverse of :func:`trial_to_json`.
+
+    Raises:
+        StoreError: The text is no trial.
+    """
+    try:
+        data = json.loads(text)
+        fidelity = Fidelity(**data["fidelity"]) if data.get("fidelity") else None
+        return Trial(
+            id=int(data["id"]),
+            weights={str(name): float(weight) for name, weight in data["weights"].items()},
+            seed=int(data["seed"]),
+            origin=str(data["origin"]),
+            fidelity=fidelity,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"not a trial: {error!r}") from error
+
+
+def outcome_to_json(trial_id: int, outcome: Outcome) -> str:
+    """One outcome with its checksum."""
+    if isinstance(outcome, Result):
+        body: dict[str, Any] = {"status": "completed", "result": result_to_data(outcome)}
+    else:
+        body = {"status": "failed", "failure": dataclasses.asdict(outcome)}
+    body = {"schema": SCHEMA, "trial": trial_id, **body}
+    return _dump({**body, "checksum": _checksum(body)})
+
+
+def outcome_from_json(text: str) -> tuple[int, Outcome]:
+    """Inverse of :func:`outcome_to_json`: the trial's id and its outcome.
+
+    Raises:
+        StoreError: The text is damaged.
+    """
+    try:
+        body = json.loads(text)
+        checksum = body.pop("checksum")
+        if checksum != _checksum(body):
+            raise StoreError("checksum does not match: the file was changed or damaged")
+        if body["status"] == "completed":
+            return int(body["trial"]), result_from_data(body["result"])
+        return int(body["trial"]), Failure(**body["failure"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"not an outcome: {error!r}") from error
+
+
+def result_to_data(result: Result) -> dict[str, Any]:
+    """Plain data of a result, absent parts left out."""
+    data = {name: getattr(result, name) for name in KEYS}
+    data = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in data.items()
+        if value is not None and not (isinstance(value, (Mapping, tuple)) and not value)
+    }
+    if result.curve is not None:
+        data["curve"] = {
+            "steps": _encode(result.curve.steps),
+            "losses": {metric: _encode(losses) for metric, losses in result.curve.losses.items()},
+        }
+    return data
+
+
+def result_from_data(data: Mapping[str, Any]) -> Result:
+    """Inverse of :func:`result_to_data`; the data is trusted."""
+    kept = {name: data[name] for name in KEYS if name in data}
+    kept["unmeasured"] = tuple(data.get("unmeasured", ()))
+    if (curve := data.get("curve")) is not None:
+        losses = {metric: _decode(text) for metric, text in curve["losses"].items()}
+        kept["curve"] = Curve(steps=_decode(curve["steps"]), losses=losses)
+    return Result(**kept)
+
+
+def _dump(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _encode(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode("ascii")
+
+
+def _decode(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(float)

@@ -1,0 +1,256 @@
+"""Results that come from outside: checked before they are recorded, since an outcome is written once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bomix import trial
+from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.space.weights import Weights, normalized
+from bomix.trial import Candidate, Curve, Result
+
+if TYPE_CHECKING:
+    from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+
+KEYS = tuple(field.name for field in dataclasses.fields(Result))
+"""What a recorded result has."""
+RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
+"""What a user's program may write; it gives null for the loss of a metric that it did not measure."""
+SUM_TOLERANCE = 1e-3
+"""How far realised weights may be from summing to one."""
+
+
+def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Result:
+    """Read what a user's program wrote: ``{"losses": {...}, "sems": {}, "realized": {}, "cost": s}``.
+
+    Args:
+        text: JSON; all but ``losses`` is optional.
+        metrics: Every one of them must have a loss, or null where it was not measured.
+        domains: The only names that ``realized`` and ``epochs`` may have.
+
+    Raises:
+        FaultsError: Everything that is wrong.
+    """
+    title = "the result cannot be used:"
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise FaultsError([Fault("", f"the result is not JSON: {error}")]) from error
+    if not isinstance(data, dict) or not isinstance(data.get("losses"), dict):
+        raise FaultsError([Fault("", 'the result must look like {"losses": {"<metric>": 2.5, ...}}')])
+    known_keys = ", ".join(RESULT_KEYS)
+    faults = [Fault(key, f"unknown key '{key}' (known: {known_keys})") for key in data if key not in RESULT_KEYS]
+    known = {key: value for key, value in data.items() if key in RESULT_KEYS and value is not None}
+    if "curve" in known:
+        known["curve"] = _curve(known["curve"], faults)
+    result = Result(**known)
+    return accepted(result, metrics, domains, title=title, before=faults)
+
+
+def accepted(
+    losses: Mapping[str, float | None] | Result,
+    metrics: Sequence[str],
+    domains: Sequence[str],
+    *,
+    title: str,
+    before: Sequence[Fault] = (),
+) -> Result:
+    """A result that can be recorded, its numbers plain.
+
+    Args:
+        losses: Metric name to loss, None where it was not measured, or a whole result.
+        metrics: Every one of them must be named.
+        domains: The only names that ``realized`` and ``epochs`` may have.
+        title: A line above the faults.
+        before: Faults that were found already.
+
+    Raises:
+        FaultsError: Everything that is wrong.
+    """
+    result = cleaned(_as_result(losses))
+    raise_faults([*before, *result_faults(result, metrics, domains)], title)
+    return result
+
+
+def checked_runs(
+    runs: Iterable[tuple[Weights, Mapping[str, float | None] | Result]], problem: Problem
+) -> list[tuple[Candidate, Result]]:
+    """Runs that were made elsewhere, as they can be recorded.
+
+    Args:
+        runs: Mixture, whose bounds need not hold and whose sum may miss one by 1 %, and losses, NaN or None where a
+            metric was not measured.
+        problem: Names the domains and metrics.
+
+    Raises:
+        FaultsError: Everything that is wrong with any of them.
+    """
+    listed = list(runs)
+    space = problem.space
+    found, faults = [], []
+    for position, (weights, losses) in enumerate(listed):
+        wrong = space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
+        result = cleaned(_as_result(losses), nan_is_gap=True)
+        wrong += result_faults(result, problem.metric_names, space.domains)
+        place = f"runs[{position}]." if len(listed) > 1 else ""
+        faults += [Fault(f"{place}{fault.where}", fault.what) for fault in wrong]
+        if not faults:
+            found.append((Candidate(normalized(weights), trial.IMPORTED), result))
+    raise_faults(faults, f"the run{'s' if len(listed) > 1 else ''} cannot be added:")
+    return found
+
+
+def checked_mixtures(mixtures: Sequence[Weights], space: MixtureSpace) -> list[Weights]:
+    """Mixtures that sum to one.
+
+    Args:
+        mixtures: Bounds need not hold, and sums may miss one by 1 %.
+        space: Names the domains.
+
+    Raises:
+        FaultsError: Everything that is wrong with any of them.
+    """
+    if isinstance(mixtures, Mapping) or not len(mixtures):
+        raise_faults([Fault("mixtures", f"expected a list of mixtures, found {mixtures!r}")])
+    faults = [
+        Fault(f"mixtures[{row}].{fault.where}", fault.what)
+        for row, weights in enumerate(mixtures)
+        for fault in space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
+    ]
+    raise_faults(faults, "these are no mixtures of the study's domains")
+    return [normalized(weights) for weights in mixtures]
+
+
+def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
+    """The same with plain floats, so that NumPy and torch scalars can be written as JSON, and with its gaps named.
+
+    Args:
+        result: A loss of None in it marks a metric that was not measured.
+        nan_is_gap: Whether a loss of NaN does too, as in tables; from a training it is a mistake.
+    """
+
+    def floats(values: Any) -> Any:
+        return {name: _plain(value) for name, value in values.items()} if isinstance(values, Mapping) else values
+
+    parts = {name: floats(getattr(result, name)) for name in ("losses", "sems", "realized", "epochs")}
+    unmeasured = list(result.unmeasured)
+    if isinstance(losses := parts["losses"], dict):
+        gaps = [name for name, loss in losses.items() if loss is None or (nan_is_gap and loss != loss)]
+        parts["losses"] = {name: loss for name, loss in losses.items() if name not in gaps}
+        unmeasured += [name for name in gaps if name not in unmeasured]
+    if isinstance(sems := parts["sems"], dict):
+        parts["sems"] = {name: sem for name, sem in sems.items() if sem is not None}
+    return dataclasses.replace(result, **parts, cost=_plain(result.cost), unmeasured=tuple(unmeasured))
+
+
+def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]) -> list[Fault]:
+    """What keeps a result from being recorded.
+
+    Args:
+        result: Its numbers are plain and its gaps named, see :func:`cleaned`.
+        metrics: Every one of them must have a finite loss or be named as not measured, and no other name may.
+        domains: The names that ``realized`` must have and ``epochs`` may have.
+    """
+    faults = _loss_faults(result, metrics)
+    faults += _numbers("sems", result.sems, metrics, least=0.0)
+    faults += _numbers("epochs", result.epochs, domains, least=0.0)
+    realized = _numbers("realized", result.realized, domains, least=0.0)
+    if result.realized is not None and not realized:
+        missing = [name for name in domains if name not in result.realized]
+        total = math.fsum(result.realized.values())
+        if missing or abs(total - 1.0) > SUM_TOLERANCE:
+            what = f"must name every domain and sum to 1 (sum {total:g}, missing: {', '.join(missing) or 'none'})"
+            realized.append(Fault("realized", what))
+    faults += realized
+    if result.cost is not None and not (_is_finite(result.cost) and result.cost >= 0):
+        faults.append(Fault("cost", f"expected device-seconds, found {result.cost!r}"))
+    if result.curve is not None:
+        faults += [
+            Fault(f"curve.losses.{name}", f"unknown name '{name}'")
+            for name in result.curve.losses
+            if name not in metrics
+        ]
+    for key in ("artifacts", "info"):
+        faults += _json_faults(key, getattr(result, key))
+    return faults
+
+
+def _as_result(losses: Mapping[str, float | None] | Result) -> Result:
+    return losses if isinstance(losses, Result) else Result(losses)  # type: ignore[arg-type]  # gaps are for `cleaned`
+
+
+def _loss_faults(result: Result, metrics: Sequence[str]) -> list[Fault]:
+    """Metrics that are neither there nor named as not measured, and a result without any."""
+    losses = result.losses if isinstance(result.losses, Mapping) else {}
+    named = {*losses, *result.unmeasured}
+    what = "missing; give its loss, or null (None in Python) where it was not measured"
+    missing = [Fault(f"losses.{name}", what) for name in metrics if name not in named]
+    strays = _strangers("losses", result.unmeasured, metrics)
+    doubtful = [name for name in result.unmeasured if name in losses]
+    both = [Fault(f"losses.{name}", "has a loss and is named as not measured; keep one") for name in doubtful]
+    faults = [*missing, *_numbers("losses", result.losses, metrics), *strays, *both]
+    if not faults and not losses:
+        faults.append(Fault("losses", "no metric was measured; a result needs the loss of at least one"))
+    return faults
+
+
+def _strangers(where: str, found: Iterable[str], names: Sequence[str]) -> list[Fault]:
+    known = f"(known: {', '.join(names)})"
+    return [Fault(f"{where}.{name}", f"unknown name '{name}' {known}") for name in found if name not in names]
+
+
+def _numbers(where: str, values: Any, names: Sequence[str], *, least: float = -math.inf) -> list[Fault]:
+    if values is None:
+        return []
+    if not isinstance(values, Mapping):
+        return [Fault(where, f"expected a mapping from names to numbers, found {values!r}")]
+    faults = _strangers(where, values, names)
+    wanted = "a finite number" if math.isinf(least) else f"a finite number from {least:g}"
+    return faults + [
+        Fault(f"{where}.{name}", f"expected {wanted}, found {value!r}")
+        for name, value in values.items()
+        if not _is_finite(value) or value < least
+    ]
+
+
+def _curve(data: Any, faults: list[Fault]) -> Curve | None:
+    try:
+        steps = np.asarray(data["steps"], dtype=float)
+        losses = {str(name): np.asarray(values, dtype=float) for name, values in data["losses"].items()}
+        if steps.ndim != 1 or any(values.shape != steps.shape for values in losses.values()):
+            raise ValueError("every metric needs one loss per step")
+        if not np.isfinite(steps).all() or (np.diff(steps) <= 0).any():
+            raise ValueError("steps must rise")
+        return Curve(steps=steps, losses=losses)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        faults.append(Fault("curve", f'must look like {{"steps": [...], "losses": {{"<metric>": [...]}}}}: {error!r}'))
+        return None
+
+
+def _json_faults(key: str, value: Any) -> list[Fault]:
+    if not isinstance(value, Mapping):
+        return [Fault(key, f"expected a mapping, found {value!r}")]
+    try:
+        json.dumps(dict(value), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return [Fault(key, f"must be plain JSON: {error}")]
+    return []
+
+
+def _plain(value: Any) -> Any:
+    """A float where the value is a number of any library; anything else is left to the checks."""
+    return float(value) if hasattr(value, "__float__") and not isinstance(value, (bool, int)) else value
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # also of a whole number that no float can hold; false for NaN

@@ -1,0 +1,207 @@
+"""Runs in the units that a law's priors are for, and the criterion of its fit.
+
+For each metric, with standardised residuals ``r_i`` and Gaussian priors on the unconstrained parameters ``x``, the
+criterion is ``sum_i rho(r_i / s) + n log s + |(x - centre) / spread|^2 / 2`` with the noise ``s``; ``rho`` is quadratic
+up to :data:`HUBER` and linear beyond, so that a few wild runs do not bend the law.
+
+References:
+    [Huber1981] Robust statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.func import jvp, vmap
+
+from bomix.laws.forms import Law
+from bomix.numerics.lbfgs import minimize
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HUBER = 1.345
+"""Where Huber's loss turns linear, in standard deviations: 95 % efficient on Gaussian noise [Huber1981]_."""
+HUBER_CUT = 0.7102
+"""Mean square of Gaussian residuals of variance one that are cut off at :data:`HUBER`."""
+NOISE_PRIOR = (math.log(0.1), 1.0)
+"""Mean and standard deviation of the logarithm of the noise, in standard deviations of the metric."""
+TOLERANCE = 1e-3
+_DIRECTIONS = 16
+_ENTRIES = 2e7
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Runs in the units that a law's priors are for, a column for each problem of a batch.
+
+    A problem is a metric, or a metric again: from another start, or with other shares of the runs.
+
+    Attributes:
+        law: The law that they are for.
+        own: ``m`` columns of the metrics' own domains.
+        X: ``n x d`` weights.
+        y: ``n x m`` metrics, zero where missing.
+        shares: ``n x m``, how often each run counts; zero where missing.
+        spread: ``m`` standard deviations of the metrics in these units.
+        centre: ``m x p`` means of the priors.
+        width: ``m x p`` standard deviations of the priors.
+    """
+
+    law: Law
+    own: Tensor
+    X: Tensor
+    y: Tensor
+    shares: Tensor
+    spread: Tensor
+    centre: Tensor
+    width: Tensor
+
+    def take(self, columns: Tensor) -> Rows:
+        """The same runs with other columns: some of them, or some of them several times."""
+        return Rows(
+            self.law,
+            self.own[columns],
+            self.X,
+            self.y[:, columns],
+            self.shares[:, columns],
+            self.spread[columns],
+            self.centre[columns],
+            self.width[columns],
+        )
+
+    def predict(self, z: Tensor) -> Tensor:
+        """The law at the runs, ``n x m``, for ``m x p`` parameters in units of the prior."""
+        return self.law(self.X, self.law.unflat(self.centre + self.width * z, self.X.shape[-1]), self.own)
+
+    def residuals(self, z: Tensor) -> Tensor:
+        """What the law misses, ``n x m``, in standard deviations of the metrics."""
+        return (self.y - self.predict(z)) / self.spread
+
+
+def standardised(law: Law, X: Tensor, Y: Tensor, own: Tensor) -> tuple[Rows, Tensor, Tensor]:
+    """Runs in the law's units, the metrics' ``m`` origins and ``m`` units; a metric without variation has unit zero."""
+    X, Y = X.double(), Y.double()
+    origin, unit = law.units(Y)
+    seen = ~Y.isnan()
+    lowest = torch.where(seen, Y, torch.inf).amin(dim=0) if len(Y) else torch.full_like(origin, torch.inf)
+    highest = torch.where(seen, Y, -torch.inf).amax(dim=0) if len(Y) else torch.full_like(origin, -torch.inf)
+    varies = highest - lowest > 1e-9 * torch.maximum(lowest.abs(), highest.abs())
+    mean = Y.nan_to_num(0.0).sum(dim=0) / seen.sum(dim=0).clamp_min(1)
+    y = torch.where(seen & varies, (Y - origin) / unit, 0.0)
+    count = seen.sum(dim=0)
+    centred = torch.where(seen & varies, y - y.sum(dim=0) / count.clamp_min(1), 0.0)
+    spread = (centred.square().sum(dim=0) / (count - 1).clamp_min(1)).sqrt().where(varies, 1.0)
+    centre, width = law.prior(X.shape[-1], own)
+    rows = Rows(law, own, X, y, (seen & varies).double(), spread, centre, width)
+    return rows, origin.where(varies, mean), unit.where(varies, 0.0)
+
+
+def huber(residuals: Tensor) -> Tensor:
+    """Half the square up to :data:`HUBER`, linear beyond."""
+    size = residuals.abs()
+    return torch.where(size <= HUBER, 0.5 * size.square(), HUBER * (size - 0.5 * HUBER))
+
+
+def refit(rows: Rows, z: Tensor, log_noise: Tensor, *, evaluations: int = 40) -> Tensor:
+    """Parameters at a given noise, from a start that is near.
+
+    The search is in coordinates in which the posterior at the start is round, or ridges of the law would slow it.
+
+    Args:
+        rows: The runs.
+        z: ``m x p`` where to start, in units of the prior.
+        log_noise: ``m`` logarithms of the noise.
+        evaluations: At most so many of the criterion.
+
+    Returns:
+        ``m x p``.
+    """
+    weight = huber_weights(rows, z, log_noise) * rows.shares
+    factor = precision_factor(jacobian_of(rows, z), weight, log_noise)
+    across = torch.linalg.solve_triangular(factor.mT, torch.eye(z.shape[-1], dtype=z.dtype), upper=True)
+    function = criterion(rows, log_noise)
+
+    def value_and_gradient(u: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = function(z[columns] + _times(across[columns], u), columns)
+        return value, _times(across[columns].mT, gradient)
+
+    end = minimize(value_and_gradient, torch.zeros_like(z), max_evaluations=evaluations, tolerance=TOLERANCE)
+    return z + _times(across, end.x)
+
+
+def criterion(rows: Rows, log_noise: Tensor | None = None) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """What is minimised, as a function of parameters in units of the prior and of the columns that they are for.
+
+    Args:
+        rows: The runs.
+        log_noise: ``m`` logarithms of the noise; without, it is the last parameter, in units of its prior.
+    """
+
+    @torch.enable_grad()
+    def value_and_gradient(at: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        some, z = rows.take(columns), at.detach().requires_grad_(True)
+        inner = z if log_noise is not None else z[..., :-1]
+        log_sd = log_noise[columns] if log_noise is not None else NOISE_PRIOR[0] + NOISE_PRIOR[1] * z[..., -1]
+        misfit = (some.shares * huber(some.residuals(inner) * torch.exp(-log_sd))).sum(dim=0)
+        value = misfit + some.shares.sum(dim=0) * log_sd + 0.5 * z.square().sum(dim=-1)
+        (gradient,) = torch.autograd.grad(value.sum(), z)
+        return value.detach(), gradient
+
+    return value_and_gradient
+
+
+def leverages(rows: Rows, z: Tensor, log_noise: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each run pulls its own prediction along, and Huber's weights.
+
+    Args:
+        rows: The runs.
+        z: ``m x p`` parameters in units of the prior.
+        log_noise: ``m`` logarithms of the noise, in standard deviations of the metrics.
+
+    Returns:
+        ``n x m`` leverages ``diag(J S J' W) / s^2`` in [0, 1), and ``n x m`` weights in (0, 1].
+    """
+    jacobian, weight = jacobian_of(rows, z), huber_weights(rows, z, log_noise)
+    factor = precision_factor(jacobian, weight * rows.shares, log_noise)
+    solved = torch.linalg.solve_triangular(factor, jacobian.mT, upper=False)
+    leverage = solved.square().sum(dim=-2).mT * weight / torch.exp(2.0 * log_noise)
+    return leverage, weight
+
+
+def jacobian_of(rows: Rows, z: Tensor) -> Tensor:
+    """``m x n x p`` derivatives of the standardised predictions in ``m x p`` parameters."""
+
+    def column(direction: Tensor) -> Tensor:
+        change: Tensor = jvp(rows.predict, (z,), (direction.expand(z.shape),))[1]
+        return change / rows.spread
+
+    size = chunk(len(rows.X), len(z), rows.X.shape[-1])
+    columns: Tensor = vmap(column, chunk_size=size)(torch.eye(z.shape[-1], dtype=z.dtype))
+    return columns.permute(2, 1, 0)
+
+
+def chunk(n: int, m: int, d: int) -> int:
+    """In how many directions to differentiate a law at once: some hold ``n x m x d`` numbers for each."""
+    return int(min(max(1.0, _ENTRIES / max(n * m * d, 1)), _DIRECTIONS))
+
+
+def huber_weights(rows: Rows, z: Tensor, log_noise: Tensor) -> Tensor:
+    """How much of each residual's square counts, ``n x m`` in (0, 1]."""
+    ratio = rows.residuals(z).abs() * torch.exp(-log_noise)
+    return (HUBER / ratio.clamp_min(1e-12)).clamp_max(1.0)
+
+
+def precision_factor(jacobian: Tensor, weight: Tensor, log_noise: Tensor) -> Tensor:
+    """Cholesky factors ``m x p x p`` of the posterior precision; weights ``n x m``, zero for a run that is left out."""
+    scaled = jacobian * (weight.sqrt() * torch.exp(-log_noise)).mT.unsqueeze(-1)
+    factor: Tensor = torch.linalg.cholesky(scaled.mT @ scaled + torch.eye(jacobian.shape[-1], dtype=jacobian.dtype))
+    return factor
+
+
+def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)

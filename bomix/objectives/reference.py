@@ -1,0 +1,90 @@
+"""The reference run that an objective compares with, taken from the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix.errors import ConfigError, FitError
+from bomix.space.weights import same_mixture
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+
+SAME_ANCHOR = 1e-6
+"""A trial whose weights all lie this near to an anchor is a run of it."""
+
+
+def missing_reference(problem: Problem) -> str | None:
+    """The mixture whose runs the objective still needs, ``uniform`` or ``natural``; None where it needs none."""
+    needed = _needed(problem)
+    return needed if isinstance(needed, str) else None
+
+
+def require_reference(problem: Problem) -> None:
+    """Raise FitError where the objective cannot be computed yet."""
+    if (anchor := missing_reference(problem)) is not None:
+        raise FitError(
+            f"the objective compares with the {anchor} mixture, and no run of it has come back with all metrics yet; "
+            "a design begins with it, or add such a run"
+        )
+
+
+def wants_reference(problem: Problem) -> bool:
+    """Whether :func:`resolved` has anything to fill in."""
+    return _needed(problem) is not None
+
+
+def resolved(problem: Problem, history: History) -> Problem:
+    """The problem with the reference of its objective filled in, as far as it has been measured.
+
+    Args:
+        problem: Whose objective may have one.
+        history: Where the runs at the anchor are looked for; repeats are averaged, confirmations do not count.
+
+    Returns:
+        The same problem where there is nothing to fill in, or its runs lack a metric that counts.
+
+    Raises:
+        ConfigError: The reference is the natural mixture, which is not known.
+    """
+    needed, objective = _needed(problem), problem.objective
+    if needed is None:
+        return problem
+    reported = measured_at(problem, history, needed) if isinstance(needed, str) else needed
+    signs = dict(zip(problem.metric_names, problem.signs, strict=True))
+    losses = {name: signs[name] * float(value) for name, value in reported.items() if name in signs}
+    filled = dataclasses.replace(problem, objective=objective.with_reference(losses))  # type: ignore[attr-defined]
+    return problem if isinstance(needed, str) and math.isnan(filled.value(reported)) else filled
+
+
+def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, float]:
+    """Mean of each metric over the runs at an anchor, as reported; metrics that none of them has are left out."""
+    if anchor == "natural" and problem.natural is None:
+        raise ConfigError(
+            "objective.reference: the natural mixture is unknown, since not every domain has 'tokens' or a source; "
+            "give them, or use 'uniform' or a mapping from metrics to losses"
+        )
+    anchors = problem.anchors()
+    weights = anchors.get(anchor, anchors["uniform"])  # a natural mixture that is uniform is listed once
+    found = [
+        record.result.losses
+        for record in history.searched
+        if same_mixture(record.trial.weights, weights, tolerance=SAME_ANCHOR)
+    ]
+    means = {}
+    for name in problem.metric_names:
+        values = [losses[name] for losses in found if not math.isnan(losses.get(name, math.nan))]
+        if values:
+            means[name] = float(np.mean(values))
+    return means
+
+
+def _needed(problem: Problem) -> str | Mapping[str, float] | None:
+    needs: Callable[[], str | Mapping[str, float] | None] | None = getattr(problem.objective, "needs_reference", None)
+    return None if needs is None else needs()

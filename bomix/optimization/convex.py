@@ -1,0 +1,118 @@
+"""Minima of smooth functions over the simplex cut by a box, to the last digits, with a certificate.
+
+What is minimised is ``loss(w) + strength * KL(w || prior)``, the second term where it is asked for. Newton's method
+behind a barrier comes near. What is left is an equation: ``w`` is best exactly where it is the best point of the
+polytope under the loss's own slope, ``w = M(loss'(w))``, with ``M`` a projection, Euclidean without the second term and
+entropic with it. Newton's method on that equation names the bounds that hold, and meets them to the bit. Where the loss
+is convex, :attr:`Minimum.gap` bounds what is left to gain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bomix.optimization.interior_point import derivatives, descend
+from bomix.space import polytope
+
+if TYPE_CHECKING:
+    from bomix.optimization.interior_point import Function
+    from bomix.optimization.relative_entropy import Pull
+    from bomix.space.polytope import Array
+
+_IDLE = 10
+_DONE = 1e-15
+_WORSE = 1e-9
+_TINY = 1e-300
+
+
+class Minimum(NamedTuple):
+    """Where a minimisation ended.
+
+    Attributes:
+        point: ``d`` weights, of the polytope, its bounds met to the bit.
+        value: Of the function there, its pull included.
+        residual: How far the weights are from their best choice under the loss's slope: zero where the conditions of
+            Karush, Kuhn and Tucker hold.
+        gap: No point of the polytope has a value lower by more than this, where the loss is convex.
+    """
+
+    point: Array
+    value: float
+    residual: float
+    gap: float
+
+
+def minimise(
+    function: Function, lower: Array, upper: Array, *, pull: Pull | None = None, start: Array | None = None
+) -> Minimum:
+    """The minimum of a convex function, or the one next to the start of another.
+
+    Args:
+        function: Twice differentiable.
+        lower: ``d`` lower bounds, which sum to at most one.
+        upper: ``d`` upper bounds, which sum to at least one.
+        pull: The second term.
+        start: ``d`` weights near which to begin; the middle of the polytope by default.
+    """
+    rough = polytope.project(descend(function, lower, upper, pull, start), lower, upper)
+    return _polished(function, rough, lower, upper, pull)
+
+
+def certify(function: Function, point: Array, lower: Array, upper: Array, *, pull: Pull | None = None) -> Minimum:
+    """How good a point of the polytope is; arguments as of :func:`minimise`."""
+    value, slope, _ = derivatives(function, point, curvature=False)
+    if pull is None:
+        target = polytope.project(point - slope, lower, upper)
+        gap = float(slope @ (point - _vertex(slope, lower, upper)))
+    else:
+        target = pull.nearest(slope, lower, upper)
+        value += pull.value(point)
+        gap = float(slope @ (point - target)) + pull.value(point) - pull.value(target)
+    return Minimum(point, value, float(np.abs(point - target).max()), gap)
+
+
+def _polished(function: Function, rough: Array, lower: Array, upper: Array, pull: Pull | None) -> Minimum:
+    """Newton's method on ``w = M(loss'(w))``; the best of the points that it passes."""
+    best = certify(function, rough, lower, upper, pull=pull)
+    allowed, idle, w = best.value + _WORSE * max(1.0, abs(best.value)), 0, rough
+    while best.residual > _DONE and idle < _IDLE:
+        idle += 1
+        _, slope, hessian = derivatives(function, w)
+        target, jacobian = _projected(w, slope, hessian, lower, upper, pull)
+        for point in (target, w):
+            found = certify(function, point, lower, upper, pull=pull)
+            if found.residual < best.residual and found.value <= allowed:
+                idle = 0 if found.residual < 0.5 * best.residual else idle
+                best = found
+        if not np.isfinite(jacobian).all():
+            break
+        w = polytope.project(w + np.linalg.lstsq(jacobian, target - w, rcond=1e-14)[0], lower, upper)
+    return best
+
+
+def _projected(
+    w: Array, slope: Array, hessian: Array, lower: Array, upper: Array, pull: Pull | None
+) -> tuple[Array, Array]:
+    """``M(w)`` and the Jacobian of ``w - M(w)``."""
+    eye = np.eye(len(w))
+    if pull is None:
+        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), _TINY)
+        target = polytope.project(w - length * slope, lower, upper)
+        free = ((target > lower) & (target < upper)).astype(float)
+        change = np.diag(free) - np.outer(free, free) / max(free.sum(), 1.0)
+        return target, eye - change @ (eye - length * hessian)
+    target = pull.nearest(slope, lower, upper)
+    share = target * ((target > lower) & (target < upper) & (pull.prior > 0.0))
+    change = np.diag(share) - np.outer(share, share) / max(share.sum(), _TINY)
+    return target, eye + change @ hessian / pull.strength
+
+
+def _vertex(slope: Array, lower: Array, upper: Array) -> Array:
+    """Minimiser of ``slope . v`` over the polytope: the cheapest weights are filled first."""
+    order = np.argsort(slope, kind="stable")
+    room = np.clip(1.0 - lower.sum() - np.cumsum(np.append(0.0, (upper - lower)[order][:-1])), 0.0, None)
+    point = lower.copy()
+    point[order] += np.minimum(room, (upper - lower)[order])
+    return point

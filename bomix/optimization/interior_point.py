@@ -1,0 +1,216 @@
+"""Newton's method behind a barrier: near a minimum over the simplex cut by a box, from anywhere inside.
+
+A barrier keeps the weights off their bounds while its height falls, with a multiplier for each bound [Nocedal2006]_.
+The Hessian is raised until it is positive definite, so that every step descends, whether the function is convex or not.
+
+References:
+    [Nocedal2006] Numerical optimization, chapter 19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bomix.space import polytope
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.optimization.relative_entropy import Pull
+    from bomix.space.polytope import Array
+
+Function = Callable[["Tensor"], "Tensor"]
+"""Maps ``n x d`` weights to ``n`` values, each of its own row; lower is better."""
+
+_POINT = 1e-12
+_HEIGHT, _WARM_HEIGHT, _LEAST_HEIGHT = 0.1, 1e-3, 1e-11
+_STEPS = 200
+_TO_THE_WALL = 0.995
+_ARMIJO = 1e-4
+_HALVINGS = 40
+_ROUNDING = 1e-13
+_TINY, _HOPELESS = 1e-100, 1e100
+
+
+def derivatives(function: Function, point: Array, *, curvature: bool = True) -> tuple[float, Array, Array]:
+    """Value, ``d`` gradient and ``d x d`` Hessian, zero where that is not wanted.
+
+    Every row of a batch of ``d`` copies gives one row of the Hessian, in a single pass.
+    """
+    d = len(point)
+    with torch.enable_grad():
+        X = torch.as_tensor(point).expand(d if curvature else 1, d).clone().requires_grad_()
+        values = function(X)
+        gradient, hessian = torch.zeros_like(X), torch.zeros_like(X)
+        if values.requires_grad:
+            (gradient,) = torch.autograd.grad(values.sum(), X, create_graph=curvature)
+        if curvature and gradient.requires_grad:
+            (second,) = torch.autograd.grad(gradient.diagonal().sum(), X, allow_unused=True)
+            hessian = hessian if second is None else second
+    H = hessian.numpy()
+    return values[0].item(), gradient[0].detach().numpy().copy(), 0.5 * (H + H.T) if curvature else H
+
+
+@dataclass(frozen=True)
+class _Free:
+    """The whole as a function of the weights that the bounds leave any choice, in units of its slope.
+
+    Attributes:
+        function: The loss.
+        pull: The second term.
+        free: Which weights.
+        fixed: ``d`` weights, of which those that are not free stand.
+        unit: What values are divided by.
+    """
+
+    function: Function
+    pull: Pull | None
+    free: np.ndarray
+    fixed: Array
+    unit: float = 1.0
+
+    def point(self, x: Array) -> Array:
+        """All ``d`` weights."""
+        point = self.fixed.copy()
+        point[self.free] = x
+        return point
+
+    def value(self, x: Array) -> float:
+        point = self.point(x)
+        with torch.no_grad():
+            loss = float(self.function(torch.as_tensor(point).unsqueeze(0))[0])
+        return (loss + (self.pull.value(point) if self.pull is not None else 0.0)) / self.unit
+
+    def curved(self, x: Array) -> tuple[Array, Array]:
+        """Gradient and Hessian."""
+        _, every_slope, every_hessian = derivatives(self.function, self.point(x))
+        slope, hessian = every_slope[self.free], every_hessian[np.ix_(self.free, self.free)]
+        if self.pull is not None:
+            slope = slope + self.pull.strength * (np.log(x / self.pull.prior[self.free]) + 1.0)
+            hessian = hessian + np.diag(self.pull.strength / x)
+        return slope / self.unit, hessian / self.unit
+
+
+def descend(function: Function, lower: Array, upper: Array, pull: Pull | None, start: Array | None) -> Array:
+    """A point about as far from its best place as the barrier is high at last."""
+    low, high = polytope.tighten(lower, upper)
+    free = high - low > _POINT
+    if not free.any():
+        return low
+    middle = low + (high - low) * (1.0 - low.sum()) / (high - low).sum()
+    x = (middle if start is None else 0.01 * middle + 0.99 * polytope.project(start, lower, upper))[free]
+    whole = _Free(function, pull, free, low)
+    slope, hessian = whole.curved(x)
+    unit = max(float(np.ptp(slope)), 1e-3 * float(np.abs(hessian).max()), _TINY)
+    whole, slope, hessian = replace(whole, unit=unit), slope / unit, hessian / unit
+    height = _HEIGHT if start is None else _WARM_HEIGHT
+    walls = _Walls.at(x, low[free], high[free], height)
+    for _ in range(_STEPS):
+        while (near := walls.error(x, slope, height) < 10.0 * height) and height > _LEAST_HEIGHT:
+            height = max(_LEAST_HEIGHT, min(0.2 * height, height**1.5))
+        if near or not np.isfinite(hessian).all():
+            break
+        step = walls.direction(x, slope, hessian, height)
+        length = _line_search(whole, walls, x, step, float((slope + walls.pressure(x, height)) @ step), height)
+        if length == 0.0 and height <= _LEAST_HEIGHT:
+            break
+        if length == 0.0:  # rounding, or a kink: a lower barrier asks for another step
+            height = max(_LEAST_HEIGHT, 0.1 * height)
+            continue
+        walls, x = walls.moved(x, step, length, height), x + length * step
+        slope, hessian = whole.curved(x)
+    return whole.point(x)
+
+
+@dataclass(frozen=True)
+class _Walls:
+    """The bounds of the weights that are free, and the multipliers that stand for them."""
+
+    lower: Array
+    upper: Array
+    below: Array
+    above: Array
+
+    @classmethod
+    def at(cls, x: Array, lower: Array, upper: Array, height: float) -> _Walls:
+        """Multipliers that a barrier of this height has."""
+        return cls(lower, upper, height / (x - lower), height / (upper - x))
+
+    def slacks(self, w: Array) -> tuple[Array, Array]:
+        """Distances to the lower and the upper bounds; never zero, whatever rounding does."""
+        return np.maximum(w - self.lower, _TINY), np.maximum(self.upper - w, _TINY)
+
+    def barrier(self, w: Array, height: float) -> float:
+        return -height * float(np.log(self.slacks(w)).sum())
+
+    def pressure(self, w: Array, height: float) -> Array:
+        """Gradient of the barrier."""
+        under, over = self.slacks(w)
+        return height / over - height / under
+
+    def error(self, w: Array, gradient: Array, height: float) -> float:
+        """How far the conditions are from being met, bounds held at a distance by the barrier."""
+        under, over = self.slacks(w)
+        slope = gradient - self.below + self.above
+        loose = np.concatenate([self.below * under, self.above * over]) - height
+        size = max(1.0, float(np.abs(gradient).max()) * 1e-2)
+        return max(0.5 * float(np.ptp(slope)) / size, float(np.abs(loose).max()))
+
+    def direction(self, w: Array, gradient: Array, hessian: Array, height: float) -> Array:
+        """A Newton step that descends and keeps the sum."""
+        under, over = self.slacks(w)
+        matrix, raised = hessian + np.diag(self.below / under + self.above / over), 0.0
+        while (factor := _cholesky(matrix + raised * np.eye(len(w)))) is None:
+            raised = max(10.0 * raised, 1e-6 * float(np.abs(hessian).max()), _POINT)
+            if raised > _HOPELESS:
+                return np.zeros_like(w)
+        slope = gradient + self.pressure(w, height)
+        newton, even = np.linalg.solve(factor.T, np.linalg.solve(factor, np.stack([-slope, np.ones_like(w)], axis=1))).T
+        step: Array = newton - even * (newton.sum() / even.sum())
+        return step
+
+    def longest(self, w: Array, step: Array) -> float:
+        """How far to go at most."""
+        under, over = self.slacks(w)
+        down = np.where(step < 0.0, under / np.maximum(-step, _TINY), np.inf)
+        up = np.where(step > 0.0, over / np.maximum(step, _TINY), np.inf)
+        return min(1.0, _TO_THE_WALL * float(min(down.min(), up.min())))
+
+    def moved(self, w: Array, step: Array, length: float, height: float) -> _Walls:
+        """Multipliers after a step, kept near those of the barrier."""
+        found = []
+        under, over = self.slacks(w)
+        for sign, slack, old in ((1.0, under, self.below), (-1.0, over, self.above)):
+            change = height / slack - old - sign * old / slack * step
+            most = np.where(change < 0.0, old / np.maximum(-change, _TINY), np.inf).min()
+            new = old + min(1.0, _TO_THE_WALL * float(most)) * change
+            central = height / (slack + sign * length * step)
+            found.append(np.clip(new, 1e-10 * central, 1e10 * central))
+        return _Walls(self.lower, self.upper, *found)
+
+
+def _cholesky(matrix: Array) -> Array | None:
+    """The factor of a positive definite matrix; None for another."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _line_search(whole: _Free, walls: _Walls, x: Array, step: Array, slope: float, height: float) -> float:
+    """How far to go for a sufficient descent of function and barrier; zero where there is none."""
+
+    def merit(at: Array) -> float:
+        return whole.value(at) + walls.barrier(at, height)
+
+    here, length = merit(x), walls.longest(x, step)
+    for _ in range(_HALVINGS):
+        if merit(x + length * step) <= here + _ARMIJO * length * slope + _ROUNDING * max(1.0, abs(here)):
+            return length
+        length *= 0.5
+    return 0.0

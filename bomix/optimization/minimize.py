@@ -1,0 +1,104 @@
+"""The lowest prediction over the space: for sure where it is convex, the best of many starts where it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from bomix.optimization import bundle, convex
+from bomix.optimization.multistart import Search, optimize
+from bomix.space.mixture_space import MixtureSpace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.optimization.convex import Minimum
+    from bomix.optimization.interior_point import Function
+    from bomix.optimization.relative_entropy import Pull
+    from bomix.space.polytope import Array
+
+Shape = Literal["convex", "smooth", "kinked"]
+
+_SEARCH = Search(raw=512, starts=12, iterations=100, polished=3)
+_OFFSET = 1e-12
+
+
+def lowest(
+    function: Function,
+    space: MixtureSpace,
+    *,
+    shape: Shape,
+    seed: int,
+    pull: Pull | None = None,
+    near: Array | None = None,
+) -> Minimum:
+    """The mixture of least value.
+
+    "Zero or at least" makes the space itself no longer convex: which weights are zero is then taken from the nearest
+    allowed mixture, and the others are minimised once more.
+
+    Args:
+        function: What it adds to the pull; twice differentiable, but for kinks.
+        space: Where to look.
+        shape: ``convex`` has one minimum, which any start leads to; the others are searched from many starts. All are
+            finished to the last digits, ``kinked`` as far as no kink stands in the way.
+        seed: Of the starts.
+        pull: Towards a prior; weights whose prior is zero are fixed by the bounds of the space.
+        near: ``n x d`` mixtures worth starting at, the best first.
+    """
+    start = None
+    if shape != "convex":
+        whole = pulled(function, pull)
+        negated: Any = lambda X: -whole(X.squeeze(-2))  # noqa: E731
+        start = optimize(negated, space, seed=seed, near=near, search=_SEARCH)
+    lower, upper, at_least = space.lower_array, space.upper_array, np.array(space.at_least)
+    found = _finished(function, lower, upper, shape, pull, start)
+    if not at_least.any():
+        return found
+    nearest = space.snap(found.point, threshold=0.0)
+    on = nearest > 0.0
+    floor, top = np.where(on, np.maximum(lower, at_least), 0.0), np.where(on, upper, 0.0)
+    return _finished(function, floor, top, shape, pull, None if shape == "convex" else nearest)
+
+
+def _finished(
+    function: Function, lower: Array, upper: Array, shape: Shape, pull: Pull | None, start: Array | None
+) -> Minimum:
+    """The minimum next to a start, and never worse than that."""
+    if start is None:
+        return convex.minimise(function, lower, upper, pull=pull)
+    if shape == "kinked":
+        start = bundle.descend(pulled(function, pull), lower, upper, start)
+    there = convex.certify(function, start, lower, upper, pull=pull)
+    found = convex.minimise(function, lower, upper, pull=pull, start=start)
+    return found if found.value <= there.value else there
+
+
+def restricted(space: MixtureSpace, allowed: np.ndarray) -> MixtureSpace:
+    """The space with some weights fixed at their lower bounds.
+
+    Args:
+        space: The whole.
+        allowed: ``d`` booleans, which weights stay free; their upper bounds must leave a mixture.
+    """
+    upper = np.where(allowed, space.upper_array, space.lower_array)
+    at_least = np.where(allowed, np.array(space.at_least), 0.0)
+    names = space.domains
+    bounds = [dict(zip(names, values, strict=True)) for values in (space.lower, upper.tolist(), at_least.tolist())]
+    return MixtureSpace(names, *bounds)
+
+
+def pulled(function: Function, pull: Pull | None) -> Function:
+    """The whole that :func:`lowest` minimises, with finite slopes at weights of zero."""
+    if pull is None:
+        return function
+    used = np.flatnonzero(pull.prior)
+    prior, strength = torch.as_tensor(pull.prior[used]), pull.strength
+
+    def whole(points: Tensor) -> Tensor:
+        shares = points[..., used].clamp_min(0.0) + _OFFSET
+        return function(points) + strength * (shares * torch.log(shares / prior)).sum(dim=-1)
+
+    return whole

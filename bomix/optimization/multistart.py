@@ -1,0 +1,227 @@
+"""The best mixture under an acquisition function: all restarts in one batch, zeros and caps reached exactly.
+
+A sample of the polytope and of the neighbourhood of the best mixtures picks the starts. L-BFGS moves all of them at
+once through :class:`~bomix.optimization.simplex_map.SimplexMap`; spectral projected gradient finishes the
+leaders on the polytope itself, where a weight can leave a cap or a zero. Functions without gradients are searched by
+rounds of smaller and smaller changes of the best points. General linear constraints fall back to SLSQP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bomix.numerics import lbfgs
+from bomix.optimization.linear_constraints import Inequalities, meeting, slsqp
+from bomix.optimization.projected_gradient import projected_gradient
+from bomix.optimization.simplex_map import SimplexMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from bomix.optimization.projected_gradient import Cost
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.polytope import Array
+
+    Worth = Callable[[Tensor], Tensor]
+    """What mixtures are worth trying, ``batch x 1 x d`` to ``batch``: an acquisition function, say."""
+
+SAME = 1e-6
+"""Two mixtures whose weights all agree to this are one."""
+
+_VERTICES_UP_TO = 32
+_NEAR = 4
+_TRIED = 64
+_WIDTHS = (0.01, 0.05, 0.15)
+_APART = 0.01
+_MAX_STEP = 0.3
+_AT_ONCE = 512
+_SCREENED = 4
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard to look.
+
+    Attributes:
+        raw: Sobol points of the polytope that are scored to find starts; half as many more lie on its faces and near
+            the best mixtures.
+        starts: Starts that are improved.
+        iterations: Evaluations of the batch of starts.
+        polished: Leaders that are finished on the polytope itself.
+        polish: Evaluations of the batch of leaders.
+    """
+
+    raw: int = 128
+    starts: int = 8
+    iterations: int = 40
+    polished: int = 2
+    polish: int = 10
+
+
+def optimize(
+    acquisition: Worth,
+    space: MixtureSpace,
+    *,
+    seed: int,
+    near: Array | None = None,
+    avoid: Array | None = None,
+    search: Search | None = None,
+    gradients: bool = True,
+    inequalities: Inequalities | None = None,
+    joint: bool = False,
+    screen: Worth | None = None,
+) -> Array:
+    """The mixture with the largest acquisition value.
+
+    Args:
+        acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values.
+        space: Where to look.
+        seed: Of the starts.
+        near: ``n x d`` mixtures worth starting at and around, the best first.
+        avoid: ``p x d`` mixtures not to be proposed again.
+        search: How hard to look.
+        gradients: Whether the acquisition is differentiable; without, it is searched by sampling.
+        inequalities: Further linear constraints; each start is then improved by SLSQP.
+        joint: Whether the acquisition is one draw of a function, to be called once on all mixtures that compete.
+        screen: A cheaper measure, of the same shape: only the best mixtures by it are scored as starts.
+
+    Returns:
+        ``d`` weights, snapped, feasible to 1e-9, different from those to avoid unless the space is one point.
+
+    Raises:
+        SpaceError: No mixture that was looked at meets the inequalities.
+    """
+    search = search or Search()
+    raw = _raw_points(space, search.raw, near, seed)
+    if inequalities is not None:
+        raw = meeting(space, inequalities, raw)
+    if joint:
+        return best_of(acquisition, space.snap(raw), avoid=avoid, joint=True)
+    if screen is not None:
+        raw = raw[np.argsort(-_values(screen, raw), kind="stable")[: _SCREENED * search.starts]]
+    values = _values(acquisition, raw)
+    order = np.argsort(-values, kind="stable")
+    starts = _spaced(raw[order], search.starts)
+    if not gradients:
+        points = _narrowing(acquisition, space, starts, search.iterations, seed)
+    elif inequalities is not None:
+        points = np.array([slsqp(_cost(acquisition), space, start, inequalities) for start in starts])
+    else:
+        points = _improved(_cost(acquisition), space, starts, search)
+    ends = space.snap(np.concatenate([points, raw[order[: search.starts]]]))
+    ranked = ends[np.argsort(-_values(acquisition, ends), kind="stable")]
+    found = np.concatenate([ranked, space.snap(raw[order])])
+    if inequalities is not None:
+        found = found[inequalities.hold(found)] if inequalities.hold(found).any() else raw[order]
+    return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
+
+
+def best_of(acquisition: Worth, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
+    """The mixture of a pool with the largest acquisition value.
+
+    Args:
+        acquisition: As for :func:`optimize`; needs no gradients.
+        pool: ``n x d``.
+        avoid: ``p x d`` mixtures not to be proposed again, unless nothing else is left.
+        joint: As there.
+    """
+    values = _values(acquisition, pool, at_once=len(pool) if joint else _AT_ONCE)
+    ranked = pool[np.argsort(-values, kind="stable")]
+    return next((np.asarray(point) for point in ranked if not is_among(point, avoid)), np.asarray(ranked[0]))
+
+
+def value_at(acquisition: Worth, point: Array) -> float:
+    """The acquisition value of one mixture, ``d``."""
+    return float(_values(acquisition, point[None])[0])
+
+
+def is_among(point: Array, others: Array | None) -> bool:
+    """Whether a ``d`` mixture is one of ``n x d`` others."""
+    return others is not None and len(others) > 0 and bool((np.abs(others - point).max(axis=1) <= SAME).any())
+
+
+def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) -> Array:
+    """The starts moved downhill, the leaders finished; ``b x d``."""
+    mapping = SimplexMap(space)
+
+    def mapped(z: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        at = mapping(z)
+        value, gradient = cost(at.weights.numpy())
+        return torch.as_tensor(value), mapping.pull_back(z, at, torch.as_tensor(gradient))
+
+    found = lbfgs.minimize(
+        mapped, mapping.start(starts), max_evaluations=search.iterations, tolerance=1e-5, max_step=_MAX_STEP
+    )
+    ends = space.project(mapping(found.x).weights.numpy())
+    leaders = space.snap(ends[np.argsort(found.value.numpy(), kind="stable")[: search.polished]])
+    finished, _ = projected_gradient(cost, space, leaders, search.polish)
+    return np.concatenate([finished, ends])
+
+
+def _narrowing(acquisition: Worth, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
+    """The starts improved by sampling around the best so far, each round nearer; ``b x d``."""
+    rng, leaders, d = np.random.default_rng(seed), starts, space.dimension
+    for width in np.geomspace(0.3, 0.003, max(rounds // 2, 1)):
+        parents = np.repeat(leaders, 16, axis=0)
+        stretched = parents * np.exp(4.0 * width * rng.normal(size=parents.shape))
+        shifted = parents + width * rng.normal(size=parents.shape) * np.sqrt(parents + 1.0 / d)
+        chosen = np.where(
+            rng.random((len(parents), 1)) < 0.5, stretched / stretched.sum(axis=1, keepdims=True), shifted
+        )
+        field = np.concatenate([leaders, space.project(chosen)])
+        leaders = field[np.argsort(-_values(acquisition, field), kind="stable")[: len(starts)]]
+    return leaders
+
+
+def _cost(acquisition: Worth) -> Cost:
+    """Negated values ``b`` and gradients ``b x d`` of the acquisition at ``b x d`` points."""
+
+    @torch.enable_grad()
+    def cost(points: Array) -> tuple[Array, Array]:
+        X = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).requires_grad_()
+        values = -acquisition(X)
+        (gradient,) = torch.autograd.grad(values.sum(), X)
+        return values.detach().numpy(), gradient.squeeze(-2).numpy()
+
+    return cost
+
+
+def _values(acquisition: Worth, points: Array, *, at_once: int = _AT_ONCE) -> Array:
+    with torch.no_grad():
+        parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(at_once)  # type: ignore[no-untyped-call]
+        values = torch.cat([acquisition(part) for part in parts])
+    return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))
+
+
+def _raw_points(space: MixtureSpace, count: int, near: Array | None, seed: int) -> Array:
+    """Points to score: the polytope evenly, its faces, its corners, and the neighbourhood of what is known."""
+    rng = np.random.default_rng(seed)
+    d = space.dimension
+    even = space.sobol(count, seed=seed)
+    sparse = space.project(rng.dirichlet(np.full(d, min(1.0, 3.0 / d)), size=count // 4))
+    points = [space.uniform()[None], even, sparse]
+    if d <= _VERTICES_UP_TO:
+        points.append(space.project(np.eye(d)))
+    if near is not None and len(near):
+        closest = near[:_NEAR]
+        width = np.repeat(_WIDTHS, count // 16 + 1)[:, None, None]
+        noise = rng.normal(size=(len(width), *closest.shape)) * width * np.sqrt(closest + 1.0 / d)
+        points += [space.project(near[:_TRIED]), space.project((closest + noise).reshape(-1, d))]
+    return np.concatenate(points)
+
+
+def _spaced(points: Array, count: int) -> Array:
+    """The first points that keep some distance from each other."""
+    chosen: list[Array] = []
+    for point in points:
+        if len(chosen) == count:
+            break
+        if not chosen or np.abs(np.array(chosen) - point).max(axis=1).min() > _APART:
+            chosen.append(point)
+    return np.array(chosen)

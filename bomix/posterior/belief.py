@@ -1,0 +1,130 @@
+"""What the record says before anything is decided: a fitted model of every metric, and the objective on top of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix.objectives.reference import require_reference, resolved
+from bomix.trial import CONFIRM
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+    from torch import Tensor
+
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.posterior.objective import Aggregate
+    from bomix.problem import Problem
+    from bomix.space.polytope import Array
+
+logger = logging.getLogger(__name__)
+
+_ROOM = 1e-3
+"""Realised weights miss a bound by so much."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A surrogate's model of the record.
+
+    Attributes:
+        problem: What is decided.
+        model: Of all metrics.
+        data: What it learnt from.
+        aggregate: The objective as a function of the model's outputs.
+        busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed.
+        asked: ``r x d`` mixtures of the whole record.
+    """
+
+    problem: Problem
+    model: Model
+    data: SupervisedDataset
+    aggregate: Aggregate
+    busy: Array
+    asked: Array
+
+    @property
+    def X_pending(self) -> Tensor | None:
+        """The busy mixtures as a tensor; None where there is none."""
+        import torch
+
+        return torch.as_tensor(self.busy) if len(self.busy) else None
+
+    @property
+    def X_inside(self) -> Tensor:
+        """The ``n x d`` mixtures that the model learnt from and the space allows; all where it allows none.
+
+        What lies outside, as experts may and imported runs, is nothing to improve on.
+        """
+        import torch
+
+        X = self.data.X
+        inside = torch.as_tensor(self.problem.space.contains(X.numpy(), tolerance=_ROOM))
+        return X[inside] if inside.any() else X
+
+    def mean(self, X: Tensor) -> Tensor:
+        """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better."""
+        return self.aggregate.mean(self.model, X)
+
+    def promised(self, X: Tensor) -> Tensor:
+        """The negated objective of the expected metrics at ``n x 1 x d`` mixtures, ``n``; no variance is computed."""
+        from bomix.surrogates.models.joint import mean_at
+
+        return -self.aggregate(mean_at(self.model, X.squeeze(-2)))
+
+    def ranked(self) -> Array:
+        """The ``n x d`` mixtures tried, the one with the lowest posterior mean first."""
+        X, fitted = self.data.X, getattr(self.model, "fitted", None)
+        at_runs: Tensor | None = fitted() if fitted is not None and self.aggregate.coefficients is not None else None
+        values = self.mean(X) if at_runs is None else self.aggregate(at_runs)
+        return np.asarray(X[values.argsort(stable=True)].numpy())
+
+
+def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> Belief:
+    """Fit a surrogate to the record as the next ask would.
+
+    Args:
+        problem: What is decided.
+        history: What to learn from.
+        surrogate: How.
+        seed: The study's.
+
+    Raises:
+        StudyError: No trial has come back yet.
+        FitError: No surrogate could be fitted, or what the objective compares with is not measured yet.
+    """
+    from bomix.posterior.objective import Aggregate
+    from bomix.surrogates.combined import fallback
+    from bomix.surrogates.data.dataset import fit_context, to_dataset
+
+    history.require_observations()
+    problem = resolved(problem, history)
+    require_reference(problem)
+    data = to_dataset(problem, history)
+    for name, unseen in zip(problem.metric_names, data.Y.isnan().all(dim=0).tolist(), strict=True):
+        if unseen:
+            logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
+    model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
+    asked = problem.space.to_arrays(record.trial.weights for record in history.records)
+    return Belief(problem, model, data, Aggregate.of(problem), busy_mixtures(problem, history), asked)
+
+
+def busy_mixtures(problem: Problem, history: History) -> Array:
+    """``p x d`` mixtures that need no second trial: pending ones and those that failed; confirmations do not count."""
+    records = (*history.pending, *history.failed)
+    return problem.space.to_arrays([record.trial.weights for record in records if record.trial.origin != CONFIRM])
+
+
+def fitting_seed(history: History, *, seed: int) -> int:
+    """The seed with which the next ask of a study of this seed fits."""
+    return draw_seeds(seed, history.n_asked, 1)[0]
+
+
+def draw_seeds(seed: int, n_asked: int, count: int) -> list[int]:
+    """Independent seeds for one ask, decided by the study's seed and the number of trials asked so far."""
+    return [int(word) for word in np.random.SeedSequence([seed, n_asked]).generate_state(count)]

@@ -1,0 +1,40 @@
+"""The objective of what is expected of the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.posterior.belief import Belief
+    from bomix.space.polytope import Array
+
+
+_AT_ONCE = 1024
+
+
+def predicted(belief: Belief) -> Callable[[Tensor], Tensor]:
+    """The objective of what is expected of the metrics, ``n x d`` weights to ``n``; differentiable as the model is.
+
+    Of an objective that is no weighted sum this is not the expectation, which doubt would move.
+    """
+    from bomix.surrogates.models.joint import mean_at
+
+    return lambda X: belief.aggregate(mean_at(belief.model, X))
+
+
+def in_parts(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
+    """The same of any number of mixtures as arrays, ``n x d`` to ``n``, without filling the memory."""
+    import torch
+
+    def values(points: Array) -> Array:
+        X = torch.as_tensor(points, dtype=torch.float64)
+        with torch.no_grad():
+            parts = [function(part) for part in X.split(_AT_ONCE)]  # type: ignore[no-untyped-call]
+        return np.asarray(torch.cat(parts).numpy())
+
+    return values

@@ -1,0 +1,47 @@
+"""Where a model of the losses may be believed: everywhere, or, of many domains, where trials are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix.errors import FaultsError
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.data.dataset import seen_weights
+from bomix.trial import EXPERTS
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.space.polytope import Array
+
+MANY = 32
+"""Domains above which the default search, what is recommended and what is expected keep to where the trials are."""
+
+_ROUNDING = 1e-9
+
+
+def tried(space: MixtureSpace, history: History) -> Array:
+    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts tell of no mixture."""
+    runs = [record for record in history.observations if record.trial.origin not in EXPERTS]
+    return space.to_arrays([seen_weights(record) for record in runs])
+
+
+def explored(space: MixtureSpace, history: History) -> MixtureSpace:
+    """The part of a space in which no weight exceeds the largest that was tried.
+
+    That is the space itself up to :data:`MANY` domains, and where no mixture of it is left.
+    """
+    if space.dimension <= MANY or not len(points := tried(space, history)):
+        return space
+    names, least = space.domains, np.asarray(space.at_least)
+    largest = points.max(axis=0)
+    # Where no run had what is the least beside nothing, nothing is what was tried.
+    untried = largest < least - _ROUNDING
+    largest = np.where(untried, 0.0, np.maximum(largest, least))
+    upper = np.clip(largest, space.lower_array, space.upper_array)
+    bounds = (space.lower_array, upper, np.where(untried, 0.0, least))
+    try:
+        return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
+    except FaultsError:
+        return space

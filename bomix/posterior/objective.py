@@ -1,0 +1,180 @@
+"""The objective on top of a model of the metrics: closed form where it is a weighted sum, fixed draws where not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from botorch.acquisition.objective import GenericMCObjective, PosteriorTransform, ScalarizedPosteriorTransform
+from botorch.posteriors.gpytorch import GPyTorchPosterior
+from botorch.sampling.normal import SobolQMCNormalSampler
+from gpytorch.distributions import MultivariateNormal
+
+from bomix.surrogates.models.joint import mean_at
+
+if TYPE_CHECKING:
+    from botorch.acquisition.objective import MCAcquisitionObjective
+    from botorch.models.model import Model
+    from botorch.posteriors.posterior import Posterior
+    from torch import Tensor
+
+    from bomix.contracts.objective import Objective
+    from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+
+DRAWS = 256
+"""Quasi-random draws behind the moments of an objective that is no weighted sum."""
+
+_SEED = 0
+_JITTER = 1e-10
+_MIN_NOISE = 1e-12
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The objective as a function of a model's outputs.
+
+    Attributes:
+        objective: What is minimised, a function of metrics of which less is better.
+        metrics: Names of the model's outputs.
+        signs: One per metric: -1 for a metric of direction ``max``, which the model predicts as it is reported.
+        space: The mixtures that are allowed, where acquisition functions may look for mixtures to compare with.
+    """
+
+    objective: Objective
+    metrics: tuple[str, ...]
+    signs: tuple[float, ...]
+    space: MixtureSpace | None = None
+
+    @classmethod
+    def of(cls, problem: Problem) -> Aggregate:
+        """The objective of a problem."""
+        return cls(problem.objective, problem.metric_names, problem.signs, problem.space)
+
+    @cached_property
+    def coefficients(self) -> tuple[float, ...] | None:
+        """Factors of the metrics as they are reported where the objective is a weighted sum, else None."""
+        coefficients = self.objective.coefficients(self.metrics)
+        if coefficients is None:
+            return None
+        return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
+
+    def is_convex(self, flags: Sequence[bool] | None) -> bool:
+        """Whether it is known to be convex in the weights: a sum of metrics that are.
+
+        Args:
+            flags: Which of ``m`` metrics are known to be, as they are reported; None where nothing is known.
+        """
+        if flags is None or self.coefficients is None:
+            return False
+        return all(share == 0.0 or (share > 0.0 and flag) for share, flag in zip(self.coefficients, flags, strict=True))
+
+    @cached_property
+    def projection(self) -> Tensor:
+        """What of the metrics decides, ``k x m``: their one weighted sum, or every metric with its sign turned."""
+        if self.coefficients is not None:
+            return torch.tensor([self.coefficients], dtype=torch.float64)
+        return torch.diag(torch.tensor(self.signs, dtype=torch.float64))
+
+    def reduce(self, projected: Tensor) -> Tensor:
+        """The objective of projected metrics, ``(...) x k`` to ``(...)``; lower is better."""
+        if self.coefficients is not None:
+            return projected[..., 0]
+        value: Tensor = self.objective(projected, self.metrics)
+        return value
+
+    @cached_property
+    def groups(self) -> Tensor | None:
+        """Weight of each metric as reported in each group, ``g x m``, where the objective is a trade-off, else None."""
+        of_groups = getattr(self.objective, "group_coefficients", None)
+        if of_groups is None:
+            return None
+        return torch.as_tensor(of_groups(self.metrics) * np.asarray(self.signs), dtype=torch.float64)
+
+    def __call__(self, Y: Tensor) -> Tensor:
+        """The objective of metrics as they are reported, ``(...) x m`` to ``(...)``; lower is better."""
+        return self.objective(Y * Y.new_tensor(self.signs), self.metrics)
+
+    def transform(self) -> PosteriorTransform:
+        """Posterior of the metrics to posterior of the objective; less is better."""
+        return self._transform(1.0)
+
+    def negated(self) -> PosteriorTransform:
+        """Posterior of the metrics to posterior of what BoTorch maximises."""
+        return self._transform(-1.0)
+
+    def negated_objective(self) -> MCAcquisitionObjective:
+        """Samples of the metrics to samples of what BoTorch maximises."""
+        return GenericMCObjective(lambda samples, X: -self(samples))
+
+    def posterior(self, model: Model, X: Tensor, *, noise: bool = False) -> GPyTorchPosterior:
+        """Belief about the objective at ``batch x q x d`` mixtures, ``batch x q x 1``, jointly over ``q``."""
+        found: Any = model.posterior(X, observation_noise=noise, posterior_transform=self.transform())
+        return found  # type: ignore[no-any-return]
+
+    def mean(self, model: Model, X: Tensor) -> Tensor:
+        """Posterior mean of the objective at ``n x d`` mixtures, ``n``; less is better."""
+        with torch.no_grad():
+            if self.coefficients is not None:
+                # Without the variances, which cost as much as a fit where trials and metrics are many.
+                return mean_at(model, X) @ X.new_tensor(self.coefficients)
+            return torch.as_tensor(self.posterior(model, X.unsqueeze(-2)).mean).flatten()
+
+    def spread(self, model: Model, X: Tensor, *, noise: bool = False) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of the objective at ``n x d`` mixtures, each ``n``, mixture by mixture."""
+        posterior = self.posterior(model, X.unsqueeze(-2), noise=noise)
+        return posterior.mean.flatten(), posterior.variance.flatten().clamp_min(0.0)
+
+    def noise(self, model: Model, X: Tensor) -> Tensor:
+        """Variance that the noise of a run adds to the objective at ``n x d`` mixtures, ``n``."""
+        return (self.spread(model, X, noise=True)[1] - self.spread(model, X)[1]).clamp_min(_MIN_NOISE)
+
+    def holds(self, model: Model, X: Tensor) -> Tensor | None:
+        """Probability that an objective with guardrails keeps within them at ``n x d`` mixtures; None without any."""
+        within = getattr(self.objective, "holds", None)
+        if within is None:
+            return None
+        sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=_SEED)
+        with torch.no_grad():
+            metrics = sampler(model.posterior(X.unsqueeze(-2))).squeeze(-2)
+            kept: Tensor = within(metrics * metrics.new_tensor(self.signs), self.metrics)
+        return kept.double().mean(dim=0)
+
+    def _transform(self, sign: float) -> PosteriorTransform:
+        if self.coefficients is None:
+            return MomentMatched(self, sign)
+        return ScalarizedPosteriorTransform(sign * torch.tensor(self.coefficients, dtype=torch.float64))
+
+
+class MomentMatched(PosteriorTransform):
+    """The Gaussian with the moments of a non-linear objective, taken over fixed quasi-random draws.
+
+    Args:
+        aggregate: The objective.
+        sign: Its factor.
+        draws: How many.
+    """
+
+    scalarize = True
+
+    def __init__(self, aggregate: Aggregate, sign: float, draws: int = DRAWS) -> None:
+        super().__init__()
+        self.aggregate, self.sign, self.draws = aggregate, sign, draws
+
+    def evaluate(self, Y: Tensor, X: Tensor | None = None) -> Tensor:
+        """Metrics ``batch x q x m`` to objective ``batch x q x 1``."""
+        return self.sign * self.aggregate(Y).unsqueeze(-1)
+
+    def forward(self, posterior: Posterior, X: Tensor | None = None) -> GPyTorchPosterior:
+        """Belief about the metrics to belief about the objective, ``batch x q x 1``."""
+        sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=_SEED)
+        values = self.sign * self.aggregate(sampler(posterior))
+        mean = values.mean(dim=0)
+        centred = (values - mean).movedim(0, -1)
+        covariance = centred @ centred.mT / (self.draws - 1)
+        eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
+        return GPyTorchPosterior(MultivariateNormal(mean, covariance + _JITTER * eye))

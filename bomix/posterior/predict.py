@@ -1,0 +1,116 @@
+"""What the record says of any mixture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bomix.posterior.belief import believe
+from bomix.problem import NATS_PER_TOKEN
+from bomix.surrogates.cross_validation.scores import Z95
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from botorch.posteriors.gpytorch import GPyTorchPosterior
+    from torch import Tensor
+
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.space.polytope import Array
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A Gaussian belief about a number that noise does not blur; nats per token unless the metric says otherwise.
+
+    Attributes:
+        mean: Its expectation.
+        sd: Its standard deviation.
+    """
+
+    mean: float
+    sd: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Central 95 % interval."""
+        return self.mean - Z95 * self.sd, self.mean + Z95 * self.sd
+
+    @property
+    def positive(self) -> float:
+        """Probability that it is above zero; one half where it is zero for certain."""
+        if self.sd > 0.0:
+            return 0.5 * math.erfc(-self.mean / (self.sd * math.sqrt(2.0)))
+        return 0.5 * (1.0 + math.copysign(1.0, self.mean)) if self.mean else 0.5
+
+
+def estimates(posterior: GPyTorchPosterior) -> list[Estimate]:
+    """The belief at each of the ``q`` mixtures of a ``q x 1`` posterior; a variance below zero is rounding."""
+    means, variances = posterior.mean.flatten(), posterior.variance.clamp_min(0.0).flatten()
+    return [Estimate(mean, sd) for mean, sd in zip(means.tolist(), variances.sqrt().tolist(), strict=True)]
+
+
+def difference(posterior: GPyTorchPosterior, first: int, second: int) -> Estimate:
+    """Belief about the value at one mixture minus that at another, from their joint ``q x 1`` posterior."""
+    mean, covariance = posterior.mean.flatten(), posterior.distribution.covariance_matrix
+    variance = covariance[first, first] + covariance[second, second] - 2.0 * covariance[first, second]
+    return Estimate((mean[first] - mean[second]).item(), variance.clamp_min(0.0).sqrt().item())
+
+
+def predict(problem: Problem, history: History, surrogate: Surrogate, points: Array, *, seed: int) -> xr.Dataset:
+    """Predict what new runs would measure.
+
+    Args:
+        problem: Names and objective.
+        history: What to learn from.
+        surrogate: How.
+        points: ``n x d`` mixtures.
+        seed: The study's.
+
+    Returns:
+        ``mean``, ``sd``, ``lower``, ``upper`` (candidate, metric), and the same with ``objective_`` before it
+        (candidate). ``sd`` is that of a new run, its noise included; ``lower`` and ``upper`` are the ends of the
+        central 95 % interval of such a run. Coordinate ``weights`` (candidate, domain).
+
+    Raises:
+        StudyError: No trial has come back yet.
+    """
+    import numpy as np
+    import torch
+    import xarray as xr
+
+    belief = believe(problem, history, surrogate, seed=seed)
+    transform, parts = belief.aggregate.transform(), []
+    with torch.no_grad():
+        # In parts: covariances with all training runs of every draw of hyperparameters are large.
+        for X in torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE):  # type: ignore[no-untyped-call]
+            posterior: Any = belief.model.posterior(X, observation_noise=True)
+            objective = transform(posterior)
+            parts.append((posterior.mean[:, 0], posterior.variance[:, 0], objective.mean, objective.variance))
+    mean, variance, objective_mean, objective_variance = (torch.cat(each) for each in zip(*parts, strict=True))
+    return xr.Dataset(
+        {
+            **_predicted("", ("candidate", "metric"), mean, variance),
+            **_predicted("objective_", ("candidate",), objective_mean.flatten(), objective_variance.flatten()),
+        },
+        {
+            "candidate": np.arange(len(points)),
+            "metric": list(problem.metric_names),
+            "domain": list(problem.space.domains),
+            "weights": (("candidate", "domain"), np.asarray(points, dtype=float)),
+            "unit": ("metric", [metric.unit for metric in problem.metrics]),
+            "direction": ("metric", [metric.direction for metric in problem.metrics]),
+        },
+        {"units": NATS_PER_TOKEN, "note": "sd and the 95 % interval are those of a new run, its noise included"},
+    )
+
+
+def _predicted(prefix: str, dims: tuple[str, ...], mean: Tensor, variance: Tensor) -> dict[str, Any]:
+    """Variables of a Gaussian belief: mean, standard deviation, and the ends of the central 95 % interval."""
+    sd = variance.clamp_min(0.0).sqrt()
+    found = {"mean": mean, "sd": sd, "lower": mean - Z95 * sd, "upper": mean + Z95 * sd}
+    return {f"{prefix}{name}": (dims, values.numpy()) for name, values in found.items()}

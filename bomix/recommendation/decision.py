@@ -1,0 +1,193 @@
+"""Which mixture is recommended.
+
+The minimiser of the posterior mean is recommended, never the luckiest trial: over the whole space, of many domains over
+what was explored of it (:mod:`bomix.posterior.explored`). Two mixtures come before it: the best trial, where no
+mixture of the space is expected to be better; and the mixture that the present round of confirmations is
+about, as long as the 95 % interval of what the minimiser gains over it is not all above zero. Any new run moves the
+minimiser a little, and what was confirmed is worth more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bomix.acquisition.improvement import posterior_mean
+from bomix.config.spec import RecommendationSpec
+from bomix.posterior.belief import Belief, believe, draw_seeds
+from bomix.posterior.explored import explored
+from bomix.posterior.predict import difference
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.optimization.multistart import Search
+    from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.polytope import Array
+    from bomix.space.weights import Weights
+
+_ROUNDING = 1e-6
+
+Source = Literal["space", "trials", "confirmed"]
+
+SAME_IN_PRACTICE = 0.01
+"""A mixture that was found again on another machine is the same where no weight differs by more."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is recommended, before anything is said of it.
+
+    Attributes:
+        belief: What it stands on.
+        point: ``d`` weights.
+        source: Where they come from.
+        of_space: ``d`` weights, the minimiser of the posterior mean over the space.
+        of_trials: ``d`` weights, the trial with the lowest posterior mean.
+        confirmed: ``d`` weights, the mixture of the present round of confirmations.
+    """
+
+    belief: Belief
+    point: Array
+    source: Source
+    of_space: Array
+    of_trials: Array | None
+    confirmed: Array | None
+
+
+def decide(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None = None
+) -> Decision:
+    """Choose the mixture that is recommended; arguments as those of :func:`~bomix.recommendation.recommend.recommend`.
+
+    Raises:
+        StudyError: No trial has come back yet.
+    """
+    options = options or RecommendationSpec()
+    belief = believe(problem, history, surrogate, seed=seed)
+    part = explored(problem.space, history)
+    of_space = minimiser(belief, surrogate, part, seed=draw_seeds(seed, history.n_asked, 4)[3])
+    of_trials = _best_trial(belief, history)
+    point, source = of_space, "space"
+    if (
+        of_trials is not None
+        and belief.mean(as_tensor([of_trials])).item() <= belief.mean(as_tensor([of_space])).item()
+    ):
+        point, source = of_trials, "trials"
+    point = adjusted(problem, point, options)
+    confirmed = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
+    if confirmed is not None:
+        change = difference(belief.aggregate.posterior(belief.model, as_tensor([confirmed, point])), 0, 1)
+        if change.interval[0] <= 0.0:
+            point, source = confirmed, "confirmed"
+    return Decision(belief, point, source, of_space, of_trials, confirmed)  # type: ignore[arg-type]
+
+
+def adjusted(problem: Problem, point: Array, options: RecommendationSpec) -> Array:
+    """``d`` weights pulled towards the prior, then smoothed with the uniform mixture; the bounds hold."""
+    space, anchors = problem.space, problem.anchors()
+    prior, uniform = anchors.get("natural", anchors["uniform"]), anchors["uniform"]
+    shrunk = (1.0 - options.shrink) * point + options.shrink * space.to_array(prior)
+    smoothed = (1.0 - options.smooth) * shrunk + options.smooth * space.to_array(uniform)
+    # Between two mixtures of the polytope; only "zero or at least" may ask for more.
+    return space.snap(smoothed, threshold=0.0) if options.shrink or options.smooth else point
+
+
+def confirmed_mixture(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec
+) -> Array | None:
+    """The ``d`` weights that the present round of confirmations is about, or would be.
+
+    It is what the record without the round recommends, so that it stays what it is while the round's runs come in.
+    A mixture of the round that is the same in practice stands for it, see :data:`SAME_IN_PRACTICE`.
+
+    Returns:
+        The mixture; None where there is no such round, or it is about another mixture: what was recommended before
+        it has changed, since the objective did, or an older trial came back late.
+    """
+    before = history.unconfirmed
+    if not history.confirming or not before.observations:
+        return None
+    found = decide(problem, before, surrogate, seed=seed, options=options).point
+    tried = problem.space.to_arrays([record.trial.weights for record in history.confirming])
+    apart = np.abs(tried - found).max(axis=1)
+    return np.asarray(tried[apart.argmin()]) if apart.min() <= SAME_IN_PRACTICE else None
+
+
+def to_confirm(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None = None
+) -> Weights:
+    """The mixture that the present round of confirmations is about, else that of the round to come.
+
+    Arguments and errors as those of :func:`~bomix.recommendation.recommend.recommend`.
+    """
+    options = options or RecommendationSpec()
+    point = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
+    if point is None:
+        before = history.unconfirmed if history.unconfirmed.observations else history
+        point = decide(problem, before, surrogate, seed=seed, options=options).point
+    return problem.space.to_weights(point)
+
+
+def minimiser(
+    belief: Belief, surrogate: Surrogate, space: MixtureSpace, *, seed: int, search: Search | None = None
+) -> Array:
+    """The ``d`` weights of a space with the lowest posterior mean of the objective.
+
+    Args:
+        belief: What is known.
+        surrogate: What it came from: it says whether there are gradients.
+        space: That of the study, or a part of it.
+        seed: Of the search.
+        search: How hard to look; by default as hard as a decision deserves.
+    """
+    from bomix.optimization.multistart import Search, optimize
+
+    found = optimize(
+        posterior_mean(belief.model, belief.aggregate),
+        space,
+        seed=seed,
+        near=belief.ranked(),
+        search=search or Search(raw=512, starts=12, iterations=100, polished=3),
+        gradients=getattr(surrogate, "differentiable", False),
+    )
+    candidates = [found, *_by_parts(belief, space)]
+    return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
+
+
+def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
+    """The ``d`` weights of the global minimum over a space, where a search may miss it and it is known how to find it.
+
+    That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be
+    convex.
+    """
+    from bomix.optimization.branch_and_bound import lowest
+    from bomix.posterior.expected import predicted
+    from bomix.strategies.regression.next_best import NEGLIGIBLE
+
+    if not any(space.at_least) or not belief.aggregate.is_convex(getattr(belief.model, "convex", None)):
+        return []
+    return [space.snap(lowest(predicted(belief), space).point, threshold=NEGLIGIBLE)]
+
+
+def _best_trial(belief: Belief, history: History) -> Array | None:
+    """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
+    space = belief.problem.space
+    points = space.to_arrays([record.trial.weights for record in history.observations])
+    points = points[space.contains(points, tolerance=_ROUNDING)]
+    if not len(points):
+        return None
+    return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])
+
+
+def as_tensor(points: Any) -> Tensor:
+    """``q`` arrays of ``d`` weights as a ``q x d`` tensor."""
+    import torch
+
+    found: Tensor = torch.as_tensor(np.stack(list(points)), dtype=torch.float64)
+    return found

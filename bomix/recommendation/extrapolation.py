@@ -1,0 +1,79 @@
+"""Whether a mixture lies outside what the trials explored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bomix.posterior.belief import Belief
+    from bomix.space.polytope import Array
+
+BEYOND = 0.02
+"""How far a weight may lie beyond those of all trials: what is next to explored is nearly explored."""
+
+_EVEN = 256
+_TYPICAL = 0.9
+
+
+def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[str]:
+    """What is said where a mixture lies outside what the trials explored.
+
+    Three things are looked at: weights beyond those of all trials, by more than :data:`BEYOND`; the distance to the
+    nearest trial in square roots of weights, beside the distances of nine in ten trials to their own nearest ones;
+    the standard deviation of the objective there, beside its median over the space.
+
+    Args:
+        belief: What is known.
+        tried: ``n x d`` mixtures; see :func:`bomix.posterior.explored.tried`.
+        point: ``d`` weights.
+        sd: Of the objective there.
+
+    Returns:
+        A sentence for each.
+    """
+    import torch
+
+    space, found = belief.problem.space, _outside(belief.problem.space.domains, tried, point)
+    even = torch.as_tensor(space.sobol(_EVEN, seed=0)).unsqueeze(-2)
+    with torch.no_grad():
+        variance = belief.aggregate.posterior(belief.model, even).variance
+    middle = float(variance.clamp_min(0.0).sqrt().median())
+    if sd > middle:
+        found.append(f"less is known there (sd {sd:.4f}) than at half of all mixtures (sd {middle:.4f})")
+    return found
+
+
+def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
+    """What is said where a mixture lies beyond those tried, or far from them."""
+    if not len(tried):
+        return ["no mixture has been tried, only experts of single domains"]
+    found, low, high = [], tried.min(axis=0), tried.max(axis=0)
+    beyond = [
+        f"{name} {weight:.3f} (tried {smallest:.3f} to {largest:.3f})"
+        for name, weight, smallest, largest in zip(domains, point, low, high, strict=True)
+        if weight > largest + BEYOND or weight < smallest - BEYOND
+    ]
+    if beyond:
+        found.append(f"beyond the weights of all trials: {', '.join(beyond)}")
+    nearest, typical = _distances(tried, point)
+    if nearest > typical > 0.0:
+        found.append(
+            f"the nearest trial is {nearest:.2f} away, while trials are within {typical:.2f} of each other "
+            "(distance of the square roots of weights)"
+        )
+    return found
+
+
+def _distances(X: Array, point: Array) -> tuple[float, float]:
+    """Distance of a mixture to the nearest trial, and a large one of trials to theirs; 0 for a single mixture."""
+    roots = np.sqrt(np.unique(X.clip(min=0.0).round(6), axis=0))
+    nearest = float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
+    if len(roots) < 2:
+        return nearest, 0.0
+    apart = np.sqrt(((roots[:, None] - roots) ** 2).sum(axis=-1))
+    np.fill_diagonal(apart, np.inf)
+    return nearest, float(np.quantile(apart.min(axis=1), _TYPICAL))

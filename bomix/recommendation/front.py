@@ -1,0 +1,147 @@
+"""The trade-offs of an objective with several groups of metrics: mixtures that no other beats in every group.
+
+Trials stand beside mixtures that minimise weighted Chebyshev distances to the best of each group [Miettinen1999]_,
+which reach every part of a front, whatever its shape.
+
+References:
+    [Miettinen1999] Nonlinear multiobjective optimization, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bomix.surrogates.models.joint import mean_at
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.posterior.belief import Belief
+    from bomix.space.polytope import Array
+    from bomix.space.weights import Weights
+
+SCALARISATIONS = 10
+"""Mixtures that are sought beside the trials, the best of each single group not counted."""
+
+_SHARPNESS = 50.0
+_TRADE = 0.01
+
+DISTINCT = 0.01
+"""Mixtures are listed once where no group differs by more than this share of its range over the front."""
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A mixture that no other of the front beats in every group.
+
+    Attributes:
+        weights: The mixture.
+        groups: Posterior mean of each group, lower is better; of those in ``higher`` as it is reported.
+        trial: Whether it was tried.
+        higher: Groups of which higher is better, as all of their metrics are of direction ``max``.
+    """
+
+    weights: Weights
+    groups: Mapping[str, float]
+    trial: bool
+    higher: tuple[str, ...] = ()
+
+
+def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPoint, ...]:
+    """The front by posterior means, thinned to what differs; empty where the objective has no groups.
+
+    Args:
+        belief: What is known.
+        seed: Of the search.
+        gradients: Whether the model has any.
+
+    Returns:
+        Ordered by the first group, the best in it first.
+    """
+    import torch
+
+    if belief.aggregate.groups is None:
+        return ()
+    space = belief.problem.space
+    tried = space.snap(space.project(np.unique(belief.data.X.numpy().round(9), axis=0)), threshold=0.0)
+    means = _groups(belief, torch.as_tensor(tried)).detach().numpy()
+    found = _searched(belief, tried, means, seed=seed, gradients=gradients)
+    points = np.concatenate([tried, found])
+    values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
+    ordered = np.array([index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)])
+    kept = ordered[_distinct(values[ordered], (ordered < len(tried)).tolist())]
+    objective: Any = belief.problem.objective
+    names = tuple(getattr(objective, "groups", None) or map(str, range(values.shape[1])))
+    turned = (belief.aggregate.groups <= 0.0).all(dim=1).numpy()
+    reported = np.where(turned, -values, values)
+    higher = tuple(name for name, each in zip(names, turned, strict=True) if each)
+    return tuple(
+        FrontPoint(
+            space.to_weights(points[index]),
+            dict(zip(names, reported[index].tolist(), strict=True)),
+            trial=bool(index < len(tried)),
+            higher=higher,
+        )
+        for index in kept
+    )
+
+
+def _groups(belief: Belief, X: Tensor) -> Tensor:
+    """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``; lower is better."""
+    groups = belief.aggregate.groups
+    assert groups is not None, "front() returns where there is none"
+    return mean_at(belief.model, X) @ groups.mT
+
+
+def _searched(belief: Belief, tried: Array, means: Array, *, seed: int, gradients: bool) -> Array:
+    """Minimisers of scalarisations, ``s x d``: first one group after the other, then weighted ones."""
+    import torch
+
+    from bomix.optimization.multistart import Search, optimize
+    from bomix.space.mixture_space import MixtureSpace
+
+    count, search = means.shape[1], Search(raw=128, starts=4, iterations=40, polished=1)
+    shares = MixtureSpace([f"{index:03d}" for index in range(count)]).sobol(SCALARISATIONS, seed=0)
+    points: list[Array] = []
+    for number, factors in enumerate(np.concatenate([np.eye(count), shares])):
+        ideal, scale = torch.as_tensor(means.min(axis=0)), torch.as_tensor(np.ptp(means, axis=0).clip(min=1e-9))
+        weights = torch.as_tensor(factors)
+
+        def value(X: Tensor, ideal: Tensor = ideal, scale: Tensor = scale, weights: Tensor = weights) -> Tensor:
+            distance = (_groups(belief, X.squeeze(-2)) - ideal) / scale
+            # A smooth maximum, so that gradients lead to where groups balance; the sum forbids weak optima.
+            largest = (_SHARPNESS * weights * distance).logsumexp(dim=-1) / _SHARPNESS
+            return -(largest + _TRADE * distance.sum(dim=-1))
+
+        near = tried[np.argsort((factors * (means - means.min(axis=0))).max(axis=1), kind="stable")[:8]]
+        found = optimize(value, belief.problem.space, seed=seed + number, near=near, search=search, gradients=gradients)
+        points.append(found)
+        if number < count:  # the ends of the front decide its scale
+            end = _groups(belief, torch.as_tensor(found)[None]).detach().numpy()
+            means = np.concatenate([means, end])
+            tried = np.concatenate([tried, found[None]])
+    return np.array(points)
+
+
+def _undominated(values: Array, index: int) -> bool:
+    """Whether no other row of ``n x g`` values is at least as good everywhere; of equal rows the first one stays."""
+    others = np.delete(np.arange(len(values)), index)
+    no_worse = (values[others] <= values[index]).all(axis=1)
+    better = (values[others] < values[index]).any(axis=1) | (others < index)
+    return not bool((no_worse & better).any())
+
+
+def _distinct(values: Array, tried: Sequence[bool]) -> list[int]:
+    """Rows of a front's ``n x g`` values that stand for all, ascending: its ends first, then trials before others."""
+    scale = np.ptp(values, axis=0).clip(min=1e-9)
+    ends = values.argmin(axis=0).tolist()
+    kept: list[int] = []
+    for row in dict.fromkeys([*ends, *sorted(range(len(values)), key=lambda row: not tried[row])]):
+        apart = np.abs(values[kept] - values[row]) / scale
+        if (apart.max(axis=1) > DISTINCT).all():
+            kept.append(row)
+    return sorted(kept)

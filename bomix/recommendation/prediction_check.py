@@ -1,0 +1,87 @@
+"""Did the last trials turn out as they were predicted to?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix.posterior.belief import believe
+from bomix.trial import Status
+
+if TYPE_CHECKING:
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.problem import Problem
+
+MIN_BEFORE = 2
+"""Trials that the model without the last ones must have."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Predictions of a model that did not see some trials, beside what they brought.
+
+    Attributes:
+        trials: Their ids.
+        predicted: Posterior mean of the objective at each, by the model without them.
+        observed: The objective of each.
+        mean: Mean of observed minus predicted; above zero the model promised too much.
+        z: The same in standard deviations of what the model expected of it, noise and correlation counted. Beyond 2
+            in size the model was wrong about them by more than it thought possible.
+    """
+
+    trials: tuple[int, ...]
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    mean: float
+    z: float
+
+
+def predicted_against_observed(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, last: int
+) -> Gap | None:
+    """Compare the last trials of the search with what the record before them predicted; one refit.
+
+    The record before them is all that was recorded before the first of them, whatever it was: nothing that was
+    decided or measured afterwards tells the model about them.
+
+    Args:
+        problem: Whose objective is compared.
+        history: The record.
+        surrogate: What predicts.
+        seed: The study's.
+        last: How many trials.
+
+    Returns:
+        None where no trial has come back since, or fewer than :data:`MIN_BEFORE` before.
+    """
+    import torch
+
+    from bomix.surrogates.data.dataset import seen_weights
+
+    ended = [record for record in history.asked if record.status is Status.COMPLETED]
+    values = [(record, problem.value(record.result.losses)) for record in ended]
+    known = [(record, value) for record, value in values if not math.isnan(value)][-last:] if last else []
+    if not known:
+        return None
+    before = history.until(known[0][0].trial.id)
+    if len(before.observations) < MIN_BEFORE:
+        return None
+    belief = believe(problem, before, surrogate, seed=seed)
+    X = torch.as_tensor(problem.space.to_arrays(seen_weights(record) for record, _ in known), dtype=torch.float64)
+    with torch.no_grad():
+        posterior = belief.aggregate.posterior(belief.model, X, noise=True)
+        predicted = posterior.mean.flatten().numpy()
+        variance = float(posterior.distribution.covariance_matrix.mean())
+    observed = np.array([value for _, value in known])
+    mean = float((observed - predicted).mean())
+    return Gap(
+        tuple(record.trial.id for record, _ in known),
+        tuple(predicted.tolist()),
+        tuple(observed.tolist()),
+        mean,
+        mean / math.sqrt(max(variance, 1e-24)),
+    )

@@ -1,0 +1,207 @@
+"""The mixture to train on, how sure that is, and what to keep in mind; which one it is: :mod:`.decision`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from bomix.config.spec import RecommendationSpec
+from bomix.posterior.predict import Estimate, difference, estimates
+from bomix.recommendation.decision import Decision, Source, as_tensor, decide
+from bomix.recommendation.front import FrontPoint, front
+from bomix.recommendation.prediction_check import Gap, predicted_against_observed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.posterior.belief import Belief
+    from bomix.problem import Problem
+    from bomix.space.polytope import Array
+    from bomix.space.weights import Weights
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A mixture and what is believed of it.
+
+    Attributes:
+        weights: The mixture.
+        objective: Belief about the objective there.
+    """
+
+    weights: Weights
+    objective: Estimate
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The mixture to train on.
+
+    Attributes:
+        weights: The mixture.
+        objective: Belief about the objective there.
+        per_metric: Belief about each metric there.
+        references: Belief about the objective at the ``uniform`` and the ``natural`` mixture.
+        margins: Belief about the objective at each reference minus that of the recommendation; above zero is
+            better, and the correlation of the two predictions is taken into account.
+        epochs: Passes over each domain's tokens in the run that is decided about; None where the tokens are unknown.
+        completed: Trials that the belief stands on.
+        source: Where the mixture comes from: the ``space``, the ``trials``, or it was ``confirmed``.
+        of_space: The minimiser of the posterior mean over the space, neither shrunk nor smoothed.
+        of_trials: The trial with the lowest posterior mean; None where no trial keeps the bounds.
+        confirmed: The mixture of the present round of confirmations; None without one.
+        change: Belief about the objective at that mixture minus that of the recommendation, where it is another.
+        ranges: Smallest and largest weight of each domain among the mixtures whose posterior mean lies within one
+            standard deviation (that at the minimiser) of the minimum.
+        gap: What the model without the last trials predicted of them; None where too few trials are left.
+        warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
+            explored; one sentence each.
+        feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
+        front: Of an objective with several groups of metrics: mixtures that none of the others beats in every group.
+    """
+
+    weights: Weights
+    objective: Estimate
+    per_metric: Mapping[str, Estimate]
+    references: Mapping[str, Estimate] = field(default_factory=lambda: MappingProxyType({}))
+    margins: Mapping[str, Estimate] = field(default_factory=lambda: MappingProxyType({}))
+    epochs: Mapping[str, float] | None = None
+    completed: int = 0
+    source: Source = "space"
+    of_space: Choice | None = None
+    of_trials: Choice | None = None
+    confirmed: Choice | None = None
+    change: Estimate | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
+    gap: Gap | None = None
+    warnings: tuple[str, ...] = ()
+    feasible: float | None = None
+    front: tuple[FrontPoint, ...] = ()
+
+    @property
+    def loss(self) -> float:
+        """Posterior mean of the objective; lower is better."""
+        return self.objective.mean
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Central 95 % interval of the objective, without the noise of a run."""
+        return self.objective.interval
+
+    @property
+    def beats(self) -> Mapping[str, float]:
+        """Probability that the recommendation is better than each reference."""
+        return {name: margin.positive for name, margin in self.margins.items()}
+
+
+def recommend(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None = None
+) -> Recommendation:
+    """Recommend a mixture, and say all that the record knows of it.
+
+    Args:
+        problem: What is decided.
+        history: What to learn from.
+        surrogate: How.
+        seed: The study's.
+        options: Shrinking, smoothing, and what is looked at.
+
+    Raises:
+        StudyError: No trial has come back yet.
+    """
+    import torch
+
+    from bomix.posterior.explored import tried
+    from bomix.recommendation.extrapolation import unexplored
+
+    options = options or RecommendationSpec()
+    decision = decide(problem, history, surrogate, seed=seed, options=options)
+    belief, space, best = decision.belief, problem.space, decision.point
+    weights, anchors = space.to_weights(best), problem.anchors()
+    others = {"space": decision.of_space, "trials": decision.of_trials, "confirmed": decision.confirmed}
+    known = {name: point for name, point in others.items() if point is not None}
+    with torch.no_grad():
+        alone: Any = belief.model.posterior(as_tensor([best]))
+        at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}
+        pairs = {
+            name: belief.aggregate.posterior(belief.model, as_tensor([best, space.to_array(anchor)]))
+            for name, anchor in anchors.items()
+        }
+        change = None
+        if decision.confirmed is not None and decision.source != "confirmed":
+            change = difference(belief.aggregate.posterior(belief.model, as_tensor([best, decision.confirmed])), 1, 0)
+    kept = belief.aggregate.holds(belief.model, as_tensor([best]))
+    metrics = zip(problem.metric_names, alone.mean[0].tolist(), alone.variance[0].sqrt().tolist(), strict=True)
+    return Recommendation(
+        weights=weights,
+        objective=at["best"].objective,
+        per_metric={name: Estimate(mean, sd) for name, mean, sd in metrics},
+        references={name: estimates(pair)[1] for name, pair in pairs.items()},
+        margins={name: difference(pair, 1, 0) for name, pair in pairs.items()},
+        epochs=problem.epochs(weights),
+        completed=len(history.observations),
+        source=decision.source,
+        of_space=at["space"],
+        of_trials=at.get("trials"),
+        confirmed=at.get("confirmed"),
+        change=change,
+        ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
+        gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
+        warnings=(
+            *_guesses(belief),
+            *(
+                f"outside what was explored: {text}"
+                for text in unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
+            ),
+        ),
+        feasible=None if kept is None else kept.item(),
+        front=front(belief, seed=seed, gradients=getattr(surrogate, "differentiable", False)),
+    )
+
+
+def _choice(belief: Belief, point: Array) -> Choice:
+    (estimate,) = estimates(belief.aggregate.posterior(belief.model, as_tensor([point])))
+    return Choice(belief.problem.space.to_weights(point), estimate)
+
+
+def _guesses(belief: Belief) -> list[str]:
+    """A sentence for each metric that the objective needs and no trial has measured."""
+    problem = belief.problem
+    unseen = belief.data.Y.isnan().all(dim=0).tolist()
+    return [
+        f"no trial has measured metric '{name}', which the objective counts: what is said of it is a guess"
+        for name, missing in zip(problem.metric_names, unseen, strict=True)
+        if missing and math.isnan(problem.value({other: 1.0 for other in problem.metric_names if other != name}))
+    ]
+
+
+def _ranges(
+    decision: Decision, minimum: Estimate, surrogate: Surrogate, *, seed: int
+) -> Mapping[str, tuple[float, float]]:
+    from bomix.optimization.level_set import LevelSet, near_optimal
+
+    belief, space = decision.belief, decision.belief.problem.space
+    level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
+    gradients = getattr(surrogate, "differentiable", False)
+    lower, upper = near_optimal(level, seed=seed, gradients=gradients)
+    return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
+
+
+def _mean(belief: Belief, X: Tensor) -> Tensor:
+    """Posterior mean of the objective at ``n x d`` mixtures, ``n``; differentiable where the model is."""
+    import torch
+
+    from bomix.surrogates.models.joint import mean_at
+
+    coefficients, chunks = belief.aggregate.coefficients, torch.split(X, _AT_ONCE)
+    if coefficients is not None:
+        return torch.cat([mean_at(belief.model, part) @ X.new_tensor(coefficients) for part in chunks])
+    parts = [belief.aggregate.posterior(belief.model, part.unsqueeze(-2)).mean for part in chunks]
+    return torch.cat([part.flatten() for part in parts])

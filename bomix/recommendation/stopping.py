@@ -1,0 +1,158 @@
+"""When more trials are not worth it: the improvement that the best candidate promises has become small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bomix.acquisition.improvement import LogEI, together
+from bomix.errors import FitError
+from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.explored import explored
+from bomix.recommendation.decision import as_tensor, minimiser
+from bomix.strategies.bayesian.search import read_pool
+from bomix.strategies.design_first import MIN_COMPLETED, design_size, designed
+from bomix.trial import CONFIRM, Record, Status
+
+if TYPE_CHECKING:
+    from botorch.acquisition.acquisition import AcquisitionFunction
+    from torch import Tensor
+
+    from bomix.config.spec import BudgetSpec
+    from bomix.contracts.strategy import Strategy
+    from bomix.history import History
+    from bomix.problem import Problem
+
+Seen = MutableMapping[tuple[int, ...], float | None]
+"""Ids of the trials that an expectation stands on, and the expectation: what was computed once need not be again."""
+
+
+def why_stop(
+    problem: Problem,
+    history: History,
+    strategy: Strategy,
+    budget: BudgetSpec,
+    *,
+    seed: int,
+    seen: Seen | None = None,
+) -> str | None:
+    """Why no further trial is worth it; None where one is.
+
+    A pure function of the record: what was expected at earlier asks is what the record without the trials since then
+    expects. Pending trials and the present round of confirmations do not count, so that a search that has ended stays
+    ended when its recommendation is confirmed.
+
+    Args:
+        problem: What is decided.
+        history: The record.
+        strategy: Asked for its ``expected_improvement(problem, history, seed=...)`` where it has that method, else
+            its surrogate is, once the design is over: ``design_trials(problem)`` or ``n_init`` tell how long it is.
+        budget: Its ``improvement`` and ``patience`` count.
+        seed: The study's.
+        seen: Filled with what was computed.
+
+    Returns:
+        The reason in words.
+    """
+    if budget.improvement is None:
+        return None
+    present = {record.trial.id for record in history.confirming}
+    records = tuple(record for record in history.records if _counts(record) and record.trial.id not in present)
+    searched = [record.trial.id for record in records if record.trial.origin != CONFIRM]
+    if len(searched) < budget.patience:
+        return None
+    seen = {} if seen is None else seen
+    latest = math.nan
+    for back in range(budget.patience):
+        # The newest first: as a rule it alone says that the search goes on.
+        end = searched[-back] if back else math.inf
+        known = type(history)(tuple(record for record in records if record.trial.id < end))
+        key = tuple(record.trial.id for record in known.records)
+        if key not in seen:
+            seen[key] = expected_improvement(problem, known, strategy, seed=seed)
+        found = seen[key]
+        if found is None or found >= budget.improvement:
+            return None
+        latest = latest if back else found
+    asks = f"at {budget.patience} asks in a row" if budget.patience > 1 else "at the last ask"
+    return f"an expected improvement below {budget.improvement:g} {asks} (now {latest:.2g})"
+
+
+def expected_improvement(problem: Problem, history: History, strategy: Strategy, *, seed: int) -> float | None:
+    """Expected improvement of the best candidate over the best mixture known, in the unit of the objective.
+
+    Known are the mixtures tried that the space allows, and the minimiser of the posterior mean over what was explored,
+    of which candidates come too: up to :data:`~bomix.posterior.explored.MANY` domains that is the whole space. Of a
+    pool, known is what was tried, and candidates are what is left. The belief is that of asks; what a study
+    recommends may differ by the draws of hyperparameters, a shrinking or a smoothing.
+
+    Args:
+        problem: What is decided.
+        history: The record.
+        strategy: See :func:`why_stop`.
+        seed: The study's.
+
+    Returns:
+        None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
+    """
+    own: Any = getattr(strategy, "expected_improvement", None)
+    if own is not None:
+        found: float | None = own(problem, history, seed=seed)
+        return found
+    surrogate: Any = getattr(strategy, "surrogate", None)
+    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < _design_trials(strategy, problem)
+    if surrogate is None or too_few:
+        return None
+    from bomix.numerics.determinism import deterministic
+
+    try:
+        with deterministic():
+            return _best_expected(problem, history, strategy, seed=seed)
+    except FitError:
+        return None
+
+
+def _design_trials(strategy: Strategy, problem: Problem) -> int:
+    """Trials that a strategy proposes without looking at results."""
+    planned: Any = getattr(strategy, "design_trials", None)
+    if planned is not None:
+        return int(planned(problem))
+    return design_size(strategy.n_init, problem) if hasattr(strategy, "n_init") else 0
+
+
+def _best_expected(problem: Problem, history: History, strategy: Any, *, seed: int) -> float:
+    from bomix.optimization.multistart import Search, best_of, is_among, optimize, value_at
+
+    _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
+    surrogate = strategy.surrogate
+    belief = believe(problem, history, surrogate, seed=seed)
+
+    def improvement(known: Tensor) -> AcquisitionFunction:
+        return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=build_seed)
+
+    if (file := getattr(strategy, "pool", None)) is not None:
+        # What is left of the pool, and nothing once it is used up.
+        acquisition = improvement(belief.X_inside)
+        left = [point for point in read_pool(file, problem.space) if not is_among(point, belief.asked)]
+        return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
+    part = explored(problem.space, history)
+    # A search that learns what losses look like need not try the mixture that it would recommend.
+    recommended = minimiser(belief, surrogate, part, seed=search_seed, search=Search())
+    acquisition = improvement(together(belief.X_inside, as_tensor([recommended])))
+    best = optimize(
+        acquisition,
+        part,
+        seed=search_seed,
+        near=np.concatenate([recommended[None], belief.ranked()]),
+        avoid=belief.busy,
+        gradients=getattr(surrogate, "differentiable", False),
+    )
+    return math.exp(value_at(acquisition, best))
+
+
+def _counts(record: Record) -> bool:
+    """Whether a trial has come back."""
+    return record.status is Status.COMPLETED

@@ -1,0 +1,126 @@
+"""How well a surrogate predicts the runs of the record that it did not see."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bomix.config import registry
+from bomix.config.expert_checks import need_experts
+from bomix.objectives.reference import require_reference
+from bomix.posterior.belief import fitting_seed
+from bomix.problem import NATS_PER_TOKEN
+from bomix.surrogates.cross_validation.scores import Scores, score
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.problem import Problem
+
+FOLDS = 10
+SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
+"""Names of the scores, each a variable over ``metric`` and, with ``objective_`` before it, a number."""
+
+
+def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> xr.Dataset:
+    """Predict each trial from the others, and score the predictions; confirmations are runs like others.
+
+    A model with a closed form leaves out one trial at a time, its hyperparameters from all; another is refitted
+    without each of ten parts of the trials in turn, repeats of a mixture in one part.
+
+    Args:
+        problem: Names, directions and objective.
+        history: What to learn from.
+        surrogate: How.
+        seed: The study's; the model is that of :func:`~bomix.posterior.predict.predict`.
+
+    Returns:
+        Per trial ``observed``, ``mean``, ``sd`` (trial, metric) and ``objective_observed``, ``objective_mean``,
+        ``objective_sd`` (trial); the objective is lower for a better trial, whatever the metrics' directions. Every
+        name of :data:`SCORES` over (metric), and for the objective with ``objective_`` before it. ``sd`` is that of
+        a run, its noise included. Attributes ``surrogate``, ``method``, ``folds``, ``repeats``
+        (trials whose mixture another trial has) and ``description``. NaN where a trial lacks a metric, and where a
+        score needs more trials.
+
+    Raises:
+        StudyError: No trial has come back yet.
+    """
+    from bomix.posterior.objective import Aggregate
+    from bomix.surrogates.cross_validation import held_out
+    from bomix.surrogates.data.dataset import fit_context, to_dataset
+    from bomix.surrogates.models.joint import gaussian
+
+    aggregate = Aggregate.of(problem)
+    history.require_observations()
+    require_reference(problem)
+    data, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
+    folds = int(held_out.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
+    # Refitted, not in closed form: hyperparameters that have seen a trial flatter what is said of it.
+    context = fit_context(problem, history)
+    held = held_out.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS)
+    mean, sd = held.mean.numpy(), held.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt().numpy()
+    belief = aggregate.transform()(gaussian(held.mean.unsqueeze(-2), held.covariance))
+    objective = [belief.mean.flatten().numpy(), belief.variance.clamp_min(0.0).sqrt().flatten().numpy()]
+    observed, target = data.Y.numpy(), aggregate(data.Y).numpy()
+    if need_experts(surrogate):
+        # Whoever reads an expert's tokens knows its losses: held out, it proves nothing.
+        alone = list(context.expert_rows)
+        observed, target = observed.copy(), target.copy()
+        observed[alone], target[alone] = np.nan, np.nan
+    by_metric = [score(observed[:, j], mean[:, j], sd[:, j]) for j in range(len(problem.metrics))]
+    of_objective = score(target, *objective)
+    kind = registry.kind_of("surrogate", type(surrogate))
+    again = held_out.repeats(data.X)
+    variables: dict[str, Any] = {
+        "observed": (("trial", "metric"), observed),
+        "mean": (("trial", "metric"), mean),
+        "sd": (("trial", "metric"), sd),
+        "objective_observed": ("trial", target),
+        "objective_mean": ("trial", objective[0]),
+        "objective_sd": ("trial", objective[1]),
+    }
+    for name in SCORES:
+        variables[name] = ("metric", [getattr(scores, name) for scores in by_metric])
+        variables[f"objective_{name}"] = getattr(of_objective, name)
+    return _labelled(
+        problem,
+        history,
+        variables,
+        {
+            "surrogate": kind,
+            "method": "refitted in folds",
+            "folds": folds,
+            "repeats": again,
+            "description": _description(kind, len(data.X), folds, again),
+            "units": NATS_PER_TOKEN,
+        },
+    )
+
+
+def _labelled(problem: Problem, history: History, variables: dict[str, Any], attrs: dict[str, str | int]) -> xr.Dataset:
+    import xarray as xr
+
+    return xr.Dataset(
+        variables,
+        {
+            "trial": [record.trial.id for record in history.observations],
+            "metric": list(problem.metric_names),
+            "unit": ("metric", [metric.unit for metric in problem.metrics]),
+            "direction": ("metric", [metric.direction for metric in problem.metrics]),
+        },
+        attrs,
+    )
+
+
+def _description(kind: str, n: int, folds: int, again: int) -> str:
+    """One sentence on how the predictions came about."""
+    if n == 1:
+        return f"{kind}: a single trial, predicted from none; there is nothing to judge by yet"
+    if folds == n:
+        return f"{kind}: refitted {n} times, each trial predicted from the other {n - 1}"
+    together = ", repeats of a mixture together" if again else ""
+    return f"{kind}: refitted in {folds} folds of {n} trials, each predicted from the other folds{together}"

@@ -1,0 +1,283 @@
+"""The mixtures that are allowed: shares of named domains, bounded below and above, that sum to one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bomix.errors import Fault, SpaceError, raise_faults
+from bomix.space import polytope
+from bomix.space.bounds import TokenCaps, bound_faults, column, name_faults, number, unknown_name
+from bomix.space.polytope import Array
+from bomix.space.uniform import uniform_map
+from bomix.space.weights import Weights
+
+
+@dataclass(frozen=True)
+class LinearConstraints:
+    """The polytope in the form that optimisers take.
+
+    Attributes:
+        bounds: ``2 x d`` array, lower and upper.
+        indices: ``d`` integers, the columns that the equality names.
+        coefficients: ``d`` array.
+        rhs: What ``coefficients @ weights[indices]`` equals.
+    """
+
+    bounds: Array
+    indices: np.ndarray
+    coefficients: Array
+    rhs: float
+
+
+@dataclass(frozen=True, init=False)
+class MixtureSpace:
+    """The polytope ``{w : lower <= w <= upper, sum w = 1}`` over named domains.
+
+    Domains are kept sorted by name, which is the order of the columns of every array. So results depend on which
+    name has which bounds, never on the order in which they were given.
+
+    Attributes:
+        domains: ``d`` names, sorted.
+        lower: Smallest share of each domain.
+        upper: Largest share of each domain.
+        at_least: ``x > 0`` stands for "zero or at least x"; only :meth:`snap` applies it, the polytope stays convex.
+    """
+
+    domains: tuple[str, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    at_least: tuple[float, ...]
+
+    def __init__(
+        self,
+        domains: Sequence[str],
+        lower: Mapping[str, float] | None = None,
+        upper: Mapping[str, float] | None = None,
+        at_least: Mapping[str, float] | None = None,
+    ) -> None:
+        """Check the bounds and put them in order.
+
+        Args:
+            domains: Unique names in any order.
+            lower: Smallest shares; 0 where a domain is missing.
+            upper: Largest shares; 1 where a domain is missing.
+            at_least: Shares below which only zero is taken; 0 where a domain is missing.
+
+        Raises:
+            FaultsError: All that is wrong.
+        """
+        raise_faults(name_faults(domains), "the space of mixtures cannot be built")
+        names = tuple(sorted(domains))
+        raise_faults(bound_faults(names, lower, upper, at_least, None), "the space of mixtures cannot be built")
+        low, high = (column(names, bounds, value) for bounds, value in ((lower, 0.0), (upper, 1.0)))
+        # A sum that misses one by rounding is mended, so that points can meet bounds and sum to the last digit.
+        low /= max(math.fsum(low), 1.0)
+        high = np.minimum(high / min(math.fsum(high), 1.0), 1.0)
+        object.__setattr__(self, "domains", names)
+        object.__setattr__(self, "lower", tuple(low.tolist()))
+        object.__setattr__(self, "upper", tuple(high.tolist()))
+        object.__setattr__(self, "at_least", tuple(column(names, at_least, 0.0).tolist()))
+
+    @classmethod
+    def from_tokens(
+        cls,
+        available: Mapping[str, float],
+        *,
+        budget: float,
+        max_epochs: float = 4.0,
+        lower: Mapping[str, float] | None = None,
+        upper: Mapping[str, float] | None = None,
+        at_least: Mapping[str, float] | None = None,
+    ) -> MixtureSpace:
+        """Cap every domain at ``max_epochs`` passes over its tokens.
+
+        Args:
+            available: Training tokens of each domain; infinity where they are unknown.
+            budget: Training tokens of the run that the mixture is for.
+            max_epochs: Passes allowed.
+            lower: As in the constructor.
+            upper: As in the constructor; the smaller of this and the cap holds.
+            at_least: As in the constructor.
+
+        Raises:
+            FaultsError: All that is wrong; where the caps leave no mixture it says by how much.
+        """
+        caps = TokenCaps(dict(available), budget, max_epochs)
+        title = "the space of mixtures cannot be built"
+        raise_faults([*name_faults(tuple(available)), *caps.faults()], title)
+        raise_faults(bound_faults(tuple(sorted(available)), lower, upper, at_least, caps), title)
+        shares = {name: min((upper or {}).get(name, 1.0), caps.share(name)) for name in available}
+        return cls(tuple(available), lower, shares, at_least)
+
+    @property
+    def dimension(self) -> int:
+        """Number of domains, ``d``."""
+        return len(self.domains)
+
+    @property
+    def lower_array(self) -> Array:
+        """Lower bounds, ``d`` array."""
+        return np.array(self.lower)
+
+    @property
+    def upper_array(self) -> Array:
+        """Upper bounds, ``d`` array."""
+        return np.array(self.upper)
+
+    @property
+    def bounds(self) -> Array:
+        """Lower and upper bounds, ``2 x d`` array."""
+        return np.array([self.lower, self.upper])
+
+    def constraints(self) -> LinearConstraints:
+        """Bounds and the equality, for an optimiser."""
+        d = self.dimension
+        return LinearConstraints(self.bounds, np.arange(d), np.ones(d), 1.0)
+
+    def to_array(self, weights: Weights) -> Array:
+        """Put weights into columns, ``d`` array; every domain must be named, and no other. Bounds are not checked."""
+        return self._columns(weights, "weights")
+
+    def to_arrays(self, mixtures: Iterable[Weights]) -> Array:
+        """Put ``n`` mixtures into rows, ``n x d`` array."""
+        return np.array([self.to_array(weights) for weights in mixtures]).reshape(-1, self.dimension)
+
+    def to_weights(self, row: ArrayLike) -> dict[str, float]:
+        """Name the entries of a ``d`` array."""
+        return dict(zip(self.domains, self._points(row, ndim=1).tolist(), strict=True))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw ``n x d`` independent points, uniform on the polytope."""
+        mapping = uniform_map(self.lower, self.upper)
+        return mapping(rng.random((n, mapping.inputs)))
+
+    def sobol(self, n: int, *, seed: int, skip: int = 0) -> Array:
+        """Points ``skip .. skip + n - 1`` of a scrambled Sobol sequence that covers the polytope uniformly.
+
+        Args:
+            n: Number of points.
+            seed: Of the scrambling: it decides the whole sequence.
+            skip: Points passed over.
+
+        Returns:
+            ``n x d`` array.
+        """
+        from scipy.stats import qmc
+
+        mapping = uniform_map(self.lower, self.upper)
+        if not (mapping.inputs and n):
+            return mapping(np.empty((n, mapping.inputs)))
+        sequence = qmc.Sobol(mapping.inputs, scramble=True, rng=np.random.default_rng(seed))
+        # A draw that starts behind the first point is exempt from SciPy's warning on counts that are no powers of two.
+        first = sequence.random(1)
+        if skip == 0:
+            return mapping(np.concatenate([first, sequence.random(n - 1)]))
+        return mapping(sequence.fast_forward(skip - 1).random(n))
+
+    def project(self, points: ArrayLike) -> Array:
+        """Nearest points of the polytope, ``(...) x d`` to ``(...) x d``."""
+        return polytope.project(self._points(points), self.lower_array, self.upper_array)
+
+    def snap(self, points: ArrayLike, *, threshold: float = 1e-4) -> Array:
+        """Clean points for use: negligible weights become zero, "zero or at least" holds, rows sum to one.
+
+        Where many weights are too small to stay, the largest of them are raised, of equal ones the first by name.
+
+        Args:
+            points: ``(...) x d``.
+            threshold: Weights below it become zero where the lower bound allows.
+
+        Returns:
+            ``(...) x d`` points of the polytope.
+        """
+        array = self._points(points)
+        rows = array.reshape(-1, self.dimension)
+        at_least = np.array(self.at_least)
+        return polytope.snap(rows, self.lower_array, self.upper_array, at_least, threshold).reshape(array.shape)
+
+    def uniform(self) -> Array:
+        """Equal shares, projected onto the polytope; ``d`` array."""
+        return self.project(np.full(self.dimension, 1.0 / self.dimension))
+
+    def natural(self, tokens: Mapping[str, float]) -> Array:
+        """Shares in proportion to ``tokens``, projected onto the polytope; ``d`` array."""
+        counts = self._columns(tokens, "tokens")
+        if counts.min() < 0.0 or counts.sum() <= 0.0:
+            name = self.domains[int(counts.argmin())]
+            raise SpaceError(
+                f"domain '{name}' has {counts.min():,.0f} tokens; counts start at 0, and one must be above"
+            )
+        return self.project(counts / counts.sum())
+
+    def contains(self, points: ArrayLike, *, tolerance: float) -> NDArray[np.bool_]:
+        """Which of ``n x d`` mixtures keep the bounds and "zero or at least", ``n``."""
+        array, least = self._points(points), np.array(self.at_least)
+        bounded = (array >= self.lower_array - tolerance) & (array <= self.upper_array + tolerance)
+        kept = bounded & ((array <= tolerance) | (array >= least - tolerance))
+        return np.asarray(kept.all(axis=-1))
+
+    def faults_of(
+        self, weights: Weights, *, tolerance: float = 1e-6, sum_tolerance: float | None = None, bounded: bool = True
+    ) -> list[Fault]:
+        """All that keeps weights from being a mixture of this space.
+
+        Args:
+            weights: What to look at.
+            tolerance: Of the bounds.
+            sum_tolerance: Of the sum; ``tolerance`` unless given.
+            bounded: Whether the bounds must hold; zero and one must anyway.
+        """
+        sum_tolerance = tolerance if sum_tolerance is None else sum_tolerance
+        faults = self._label_faults(weights, "weights")
+        for name, low, high in zip(self.domains, self.lower, self.upper, strict=True):
+            if name not in weights:
+                continue
+            where, share = f"weights.{name}", number(weights[name])
+            if share is None:
+                faults.append(Fault(where, f"the weight of domain '{name}' is {weights[name]!r}, not a finite number"))
+            elif share < -tolerance:
+                faults.append(Fault(where, f"the weight of domain '{name}' is {share:.6g}; weights are not negative"))
+            elif bounded and share < low - tolerance:
+                faults.append(Fault(where, f"domain '{name}' has {share:.6g}, below its lower bound {low:.6g}"))
+            elif bounded and share > high + tolerance:
+                faults.append(Fault(where, f"domain '{name}' has {share:.6g}, above its upper bound {high:.6g}"))
+        shares = [number(share) for share in weights.values()]
+        if None not in shares and abs((total := math.fsum(x for x in shares if x is not None)) - 1.0) > sum_tolerance:
+            faults.append(Fault("weights", f"the weights sum to {total:.6g}, not to 1; divide them by their sum"))
+        return faults
+
+    def check(self, weights: Weights, *, tolerance: float = 1e-6) -> None:
+        """Raise FaultsError, every domain named, unless ``weights`` are a mixture of this space."""
+        raise_faults(self.faults_of(weights, tolerance=tolerance), "these weights are no mixture of the space")
+
+    def _columns(self, values: Mapping[str, float], where: str) -> Array:
+        """Values in the order of the domains, ``d`` array."""
+        faults = self._label_faults(values, where)
+        for name in self.domains:
+            if name in values and number(values[name]) is None:
+                faults.append(Fault(f"{where}.{name}", f"domain '{name}' has {values[name]!r}, not a finite number"))
+        raise_faults(faults, f"these {where} do not fit the domains of the space")
+        return column(self.domains, values, 0.0)
+
+    def _label_faults(self, names: Iterable[str], where: str) -> list[Fault]:
+        """Domains that are missing or unknown."""
+        given = set(names)
+        absent = [name for name in self.domains if name not in given]
+        missing = [Fault(f"{where}.{name}", f"domain '{name}' is missing") for name in absent]
+        unknown = sorted(given.difference(self.domains), key=str)
+        return missing + [Fault(f"{where}.{name}", unknown_name("domain", name, self.domains)) for name in unknown]
+
+    def _points(self, points: ArrayLike, *, ndim: int | None = None) -> Array:
+        """Points as an array with one column for each domain."""
+        array = np.asarray(points, dtype=float)
+        if array.ndim == 0 or array.shape[-1] != self.dimension or (ndim is not None and array.ndim != ndim):
+            raise SpaceError(f"points of shape {array.shape} lack the {self.dimension} columns of the space's domains")
+        if not np.isfinite(array).all():
+            name = self.domains[int(np.argwhere(~np.isfinite(array))[0, -1])]
+            raise SpaceError(f"points must be finite; domain '{name}' is not")
+        return array

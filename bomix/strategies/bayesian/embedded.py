@@ -1,0 +1,105 @@
+"""Bayesian optimisation in random low-dimensional parts of the space, one for each ask [Kirschner2019]_.
+
+A linear embedding of a small simplex whose corners are mixtures of the space stays in the space whatever the bounds:
+every point of it is a mixture of mixtures.
+
+References:
+    [Kirschner2019] Adaptive and safe Bayesian optimization in high dimensions via one-dimensional subspaces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix.acquisition.improvement import LogEI
+from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
+from bomix.errors import Fault, count_faults
+from bomix.posterior.belief import believe, draw_seeds
+from bomix.space.mixture_space import MixtureSpace
+from bomix.strategies.bayesian.search import built, free
+from bomix.strategies.checks import need_faults, part_faults
+from bomix.strategies.design_first import design_size, take
+from bomix.strategies.designs import Sobol
+from bomix.surrogates.gp.spec import GP
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.posterior.belief import Belief
+    from bomix.problem import Problem
+    from bomix.space.polytope import Array
+
+_SPARSE = 0.1
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A design, then the maximiser of an acquisition function over mixtures of a few mixtures.
+
+    The corners of each ask's small simplex are the best trial, the uniform mixture and random mixtures, few domains
+    in each.
+
+    Attributes:
+        surrogate: Model of every metric.
+        acquisition: What makes a mixture worth trying.
+        design: What proposes the first trials.
+        n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
+        corners: Mixtures that are mixed.
+    """
+
+    surrogate: Surrogate = GP()
+    acquisition: Acquisition = LogEI()
+    design: Strategy = Sobol()
+    n_init: int | None = None
+    corners: int = 10
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields, and what cannot work together."""
+        counts = [*count_faults(n_init=self.n_init), *count_faults(3, corners=self.corners)]
+        return counts + need_faults(self.acquisition, self.surrogate)
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What does not fit the study: its objective, what the design needs."""
+        return part_faults(self.acquisition, self.surrogate, self.design, problem)
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
+
+        def choose(problem: Problem, history: History) -> Candidate:
+            belief = believe(problem, history, self.surrogate, seed=seed)
+            seeds = draw_seeds(seed, history.n_asked, 4)
+            point = self._best(belief, _corners(belief, self.corners, seeds[3]), seeds)
+            return Candidate(problem.space.to_weights(point), "embedded")
+
+        size = design_size(self.n_init, problem)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _best(self, belief: Belief, corners: Array, seeds: list[int]) -> Array:
+        """The ``d`` weights of the best mixture of ``e x d`` corners that is not on its way already."""
+        import torch
+
+        from bomix.optimization.multistart import optimize
+
+        acquisition, onto = built(belief, self.acquisition, seeds[1]), torch.as_tensor(corners)
+        found = optimize(
+            lambda X: acquisition(X @ onto),
+            MixtureSpace([f"corner_{index:03d}" for index in range(len(corners))]),
+            seed=seeds[2],
+            near=np.eye(len(corners))[:2],
+            gradients=getattr(self.surrogate, "differentiable", False),
+            joint=getattr(self.acquisition, "joint", False),
+        )
+        return free(belief.problem.space.snap(found @ corners), belief, seed=seeds[2])
+
+
+def _corners(belief: Belief, count: int, seed: int) -> Array:
+    """``e x d`` mixtures of the space."""
+    space, rng = belief.problem.space, np.random.default_rng(seed)
+    known = np.unique(np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]]), axis=0)
+    drawn = rng.dirichlet(np.full(space.dimension, _SPARSE), size=count - len(known))
+    return np.concatenate([known, space.project(drawn)])

@@ -1,0 +1,107 @@
+"""Where noise, not knowledge, is the limit: one more run of a leader may be worth more than a new mixture.
+
+Worth is the knowledge gradient [Frazier2009]_ over the leaders and the new mixture: by how much one more run is
+expected to lower the smallest posterior mean among them. It is in closed form, since that run moves all their means
+along one line.
+
+References:
+    [Frazier2009] The knowledge-gradient policy for correlated normal beliefs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bomix.optimization.multistart import is_among
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.posterior.belief import Belief
+    from bomix.space.polytope import Array
+
+LEADERS = 8
+"""Mixtures tried, those with the lowest posterior mean, that may be run again."""
+
+_TINY = 1e-12
+
+
+def leader_to_repeat(belief: Belief, candidate: Array, *, history: History, leaders: int = LEADERS) -> Array | None:
+    """The leader of which one more run is worth more than a run of a new mixture.
+
+    Args:
+        belief: What is known.
+        candidate: ``d`` weights, the new mixture.
+        history: What it was learnt from; the mixtures as they were asked for, whose repeats take another seed.
+        leaders: How many mixtures are looked at.
+
+    Returns:
+        The ``d`` weights as they were asked for; None where the new mixture is worth more. Leaders that are pending,
+        failed once, or break the bounds are passed over.
+    """
+    import torch
+
+    space = belief.problem.space
+    tried = [record.trial.weights for record in history.observations if not space.faults_of(record.trial.weights)]
+    passed = np.concatenate([belief.busy, candidate[None]])
+    distinct = np.unique(space.to_arrays(tried), axis=0) if tried else ()
+    free = [point for point in distinct if not is_among(point, passed)]
+    if not free:
+        return None
+    order = belief.mean(torch.as_tensor(np.array(free))).argsort(stable=True)[:leaders].tolist()
+    field = np.array([*(free[index] for index in order), candidate])
+    worth = knowledge_gradients(belief, field)
+    best = int(worth[:-1].argmax())
+    return np.asarray(field[best]) if worth[best] > worth[-1] + _TINY else None
+
+
+def knowledge_gradients(belief: Belief, points: Array) -> Array:
+    """By how much one run at each of ``n x d`` mixtures is expected to lower the smallest posterior mean, ``n``."""
+    import torch
+
+    X = torch.as_tensor(points, dtype=torch.float64)
+    with torch.no_grad():
+        latent: Any = belief.aggregate.posterior(belief.model, X)
+        run: Any = belief.aggregate.posterior(belief.model, X.unsqueeze(-2), noise=True)
+    mean, covariance = latent.mean.flatten().numpy(), latent.distribution.covariance_matrix.numpy()
+    variance = np.maximum(run.variance.flatten().numpy(), np.diagonal(covariance))
+    shifts = covariance / np.sqrt(np.maximum(variance, _TINY**2))  # column i: what a run at i does to all means
+    return np.array([expected_fall(mean, shift) for shift in shifts.T])
+
+
+def expected_fall(mean: Array, shift: Array) -> float:
+    """``min(mean) - E[min(mean + shift z)]`` for a standard normal ``z``; never negative.
+
+    Args:
+        mean: ``n`` array.
+        shift: ``n`` array.
+    """
+    # Lower envelope of the lines mean + shift z, from left to right: the steepest line is lowest on the far left.
+    order = np.lexsort((mean, -shift))
+    lines: list[tuple[float, float]] = []
+    starts: list[float] = []
+    for index in order:
+        a, b = float(mean[index]), float(shift[index])
+        if lines and b == lines[-1][1]:
+            continue
+        start = -math.inf
+        while lines:
+            start = (a - lines[-1][0]) / (lines[-1][1] - b)
+            if start > starts[-1]:
+                break
+            lines.pop()
+            starts.pop()
+            start = -math.inf
+        lines.append((a, b))
+        starts.append(start)
+    # At every crossing c of the envelope the slope falls: the fall is worth E[(|z| - |c|)+] each, summed up exactly.
+    crossings = zip(starts[1:], lines[:-1], lines[1:], strict=True)
+    return math.fsum((left[1] - right[1]) * _beyond(abs(at)) for at, left, right in crossings)
+
+
+def _beyond(at: float) -> float:
+    """``E[(z - at)+]`` of a standard normal ``z``."""
+    tail = 0.5 * math.erfc(at / math.sqrt(2.0))
+    return max(0.0, math.exp(-0.5 * at * at) / math.sqrt(2.0 * math.pi) - at * tail)

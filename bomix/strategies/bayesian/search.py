@@ -1,0 +1,130 @@
+"""From a belief to the next mixture: over the space, inside a part of it, or out of a pool."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bomix.errors import Fault, FaultsError, raise_faults
+
+_OTHERS = 64
+
+logger = logging.getLogger(__name__)
+
+HEAVY = 5_000_000
+"""Entries of all metrics' factors above which a variance costs so much that the search is shorter."""
+
+if TYPE_CHECKING:
+    from botorch.acquisition.acquisition import AcquisitionFunction
+
+    from bomix.contracts.acquisition import Acquisition
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.posterior.belief import Belief
+    from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.polytope import Array
+
+
+def most_promising(
+    belief: Belief,
+    acquisition: Acquisition,
+    surrogate: Surrogate,
+    *,
+    seeds: list[int],
+    space: MixtureSpace | None = None,
+    raw: int | None = None,
+    starts: int = 8,
+) -> tuple[Array, AcquisitionFunction]:
+    """The ``d`` weights that maximise an acquisition function, and that function.
+
+    Args:
+        belief: What is known.
+        acquisition: What makes a mixture worth trying.
+        surrogate: What the belief came from: it says whether there are gradients.
+        seeds: At least three: the second builds the function, the third starts the search.
+        space: Where to look; the problem's space by default.
+        raw: Points that are scored to find starts; None takes 48 to 128, the fewer the more domains.
+        starts: Starts.
+    """
+    from bomix.optimization.multistart import Search, optimize
+
+    space, function = space or belief.problem.space, built(belief, acquisition, seeds[1])
+    raw = raw or min(128, max(48, 1024 // space.dimension))
+    heavy = len(belief.data.X) ** 2 * len(belief.problem.metrics) > HEAVY
+    search = Search(raw, min(4, starts), iterations=12, polished=1, polish=3) if heavy else Search(raw, starts)
+    point = optimize(
+        function,
+        space,
+        seed=seeds[2],
+        near=belief.ranked(),
+        avoid=belief.busy,
+        search=search,
+        gradients=getattr(surrogate, "differentiable", False),
+        joint=getattr(acquisition, "joint", False),
+        screen=belief.promised if heavy else None,
+    )
+    return point, function
+
+
+def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
+    """The mixture of an ``n x d`` pool most worth trying; none that was asked for before while others are left.
+
+    Once the pool is used up its mixtures are tried again, none that is on its way while others are not.
+    """
+    from bomix.optimization.multistart import best_of, is_among
+
+    left = np.array([not is_among(point, belief.asked) for point in pool])
+    if not left.any():
+        logger.warning("the pool of %d mixtures is used up; the best of them are tried again", len(pool))
+        left = np.array([not is_among(point, belief.busy) for point in pool])
+    joint = getattr(acquisition, "joint", False)
+    return best_of(built(belief, acquisition, seed), pool[left] if left.any() else pool, joint=joint)
+
+
+def free(point: Array, belief: Belief, *, seed: int) -> Array:
+    """The ``d`` weights, or some of the space that are on nobody's way, where these are."""
+    from bomix.optimization.multistart import is_among
+
+    if not is_among(point, belief.busy):
+        return point
+    space = belief.problem.space
+    others = space.snap(space.sobol(_OTHERS, seed=seed))
+    return next((np.asarray(other) for other in others if not is_among(other, belief.busy)), point)
+
+
+def read_pool(path: str, space: MixtureSpace) -> Array:
+    """The ``n x d`` mixtures of a CSV file, each once.
+
+    Raises:
+        FaultsError: Everything that is wrong with it, mixtures outside of the bounds included.
+    """
+    from bomix.io.tables.reading import read_mixtures
+
+    given = read_mixtures(Path(path), space)
+    faults = [
+        Fault(f"{path}:{row.line}", fault.what)
+        for row, weights in zip(given.table.rows, given.weights, strict=True)
+        for fault in space.faults_of(weights)
+    ]
+    faults += [] if given.weights else [Fault(path, "the pool has no mixture")]
+    raise_faults(faults, "the pool cannot be used:")
+    return np.unique(space.project(space.to_arrays(given.weights)), axis=0)
+
+
+def pool_faults(path: str, problem: Problem) -> list[Fault]:
+    """What is wrong with a pool."""
+    try:
+        read_pool(path, problem.space)
+    except FaultsError as error:
+        return [Fault("pool", f"{fault.where}: {fault.what}") for fault in error.faults]
+    return []
+
+
+def built(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:
+    """The function of mixtures that a belief gives an acquisition."""
+    return acquisition.build(
+        belief.model, belief.aggregate, X_observed=belief.X_inside, X_pending=belief.X_pending, seed=seed
+    )

@@ -1,0 +1,95 @@
+"""Bayesian optimisation: a design first, then the mixture that the surrogate finds most worth trying."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.acquisition.improvement import LogEI
+from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
+from bomix.errors import Fault, count_faults
+from bomix.posterior.belief import believe, draw_seeds
+from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, read_pool
+from bomix.strategies.checks import need_faults, part_faults
+from bomix.strategies.design_first import design_size, take
+from bomix.strategies.designs import Sobol
+from bomix.surrogates.gp.spec import GP
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.posterior.belief import Belief
+    from bomix.problem import Problem
+    from bomix.space.polytope import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Bayesian:
+    """A design, then the maximiser of an acquisition function over the space.
+
+    Attributes:
+        surrogate: Model of every metric.
+        acquisition: What makes a mixture worth trying.
+        design: What proposes the first trials; designs begin with the uniform and the natural mixture.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are
+            domains, at least 5 and at most 32.
+        pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the
+            design.
+        repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.
+        raw: Points of the space that are scored to find starts; None takes fewer where domains are many, as chance
+            finds little there and the best trials show the way.
+        starts: Starts of the search for the best mixture.
+    """
+
+    surrogate: Surrogate = GP()
+    acquisition: Acquisition = LogEI()
+    design: Strategy = Sobol()
+    n_init: int | None = None
+    pool: str | None = None
+    repeats: bool = False
+    raw: int | None = None
+    starts: int = 8
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields, and what cannot work together."""
+        counts = [*count_faults(n_init=self.n_init), *count_faults(1, raw=self.raw, starts=self.starts)]
+        return counts + need_faults(self.acquisition, self.surrogate)
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What does not fit the study: its objective, what the design needs, the pool."""
+        found = part_faults(self.acquisition, self.surrogate, self.design, problem)
+        return found + ([] if self.pool is None else pool_faults(self.pool, problem))
+
+    def relative_to(self, folder: Path) -> Bayesian:
+        """The same with the pool's path, and those of the design, taken from a study's folder."""
+        relative = getattr(self.design, "relative_to", None)
+        design = self.design if relative is None else relative(folder)
+        return dataclasses.replace(self, design=design, pool=None if self.pool is None else str(folder / self.pool))
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
+        size = design_size(self.n_init, problem)
+
+        def choose(problem: Problem, history: History) -> Candidate:
+            belief = believe(problem, history, self.surrogate, seed=seed)
+            point = self._best(belief, draw_seeds(seed, history.n_asked, 3))
+            origin = self.acquisition.origin
+            if self.repeats:
+                from bomix.strategies.bayesian.replication import leader_to_repeat
+
+                if (leader := leader_to_repeat(belief, point, history=history)) is not None:
+                    point, origin = leader, "repeat"
+            return Candidate(problem.space.to_weights(point), origin)
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _best(self, belief: Belief, seeds: list[int]) -> Array:
+        if self.pool is not None:
+            return best_of_pool(belief, self.acquisition, read_pool(self.pool, belief.problem.space), seed=seeds[1])
+        point, _ = most_promising(
+            belief, self.acquisition, self.surrogate, seeds=seeds, raw=self.raw, starts=self.starts
+        )
+        return point

@@ -1,0 +1,100 @@
+"""A design first, then what the record says: how every strategy that learns takes its turns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bomix.errors import FitError, StudyError
+from bomix.objectives.reference import SAME_ANCHOR, missing_reference, resolved
+from bomix.space.weights import same_mixture
+from bomix.trial import CONFIRM, EXPERTS, Candidate, Status
+
+if TYPE_CHECKING:
+    from bomix.contracts.strategy import Strategy
+    from bomix.history import History
+    from bomix.problem import Problem
+
+    Choose = Callable[[Problem, History], Candidate]
+
+_ATTEMPTS = 3
+MIN_COMPLETED = 2
+"""Completed trials before anything is fitted."""
+
+logger = logging.getLogger(__name__)
+
+
+def design_size(n_init: int | None, problem: Problem) -> int:
+    """Trials of the design unless given: two more than there are domains, at least 5 and at most 32.
+
+    Where experts of all domains come first, two: the uniform and the natural mixture, which experts cannot replace.
+    """
+    if n_init is not None:
+        return n_init
+    return 2 if problem.experts else min(max(5, problem.space.dimension + 2), 32)
+
+
+def in_design(history: History, size: int) -> bool:
+    """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not."""
+    pending = sum(record.trial.origin not in EXPERTS | {CONFIRM} for record in history.pending)
+    return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size
+
+
+def designed(history: History) -> int:
+    """Completed trials that count towards a design."""
+    return sum(record.trial.origin not in EXPERTS for record in history.searched)
+
+
+def take(
+    problem: Problem, history: History, q: int, *, design: Strategy, size: int, choose: Choose, seed: int
+) -> list[Candidate]:
+    """Propose ``q`` mixtures, one after the other, the earlier ones pending.
+
+    Args:
+        problem: What is decided.
+        history: What was tried.
+        q: How many.
+        design: What proposes the first trials, and goes on where no surrogate can be fitted.
+        size: How many of them, imported runs counted.
+        choose: The next candidate of a record that is long enough.
+        seed: The study's.
+
+    Raises:
+        StudyError: The runs of the mixture that the objective compares with keep failing.
+    """
+    from bomix.numerics.determinism import deterministic
+
+    candidates: list[Candidate] = []
+    problem = resolved(problem, history)
+    for _ in range(q):
+        candidate = _reference(problem, history)
+        if candidate is None and not in_design(history, size):
+            try:
+                with deterministic():
+                    candidate = choose(problem, history)
+            except FitError as error:
+                logger.warning("%s; going on with the design", error)
+        candidate = candidate or design.ask(problem, history, 1, seed=seed)[0]
+        history = history.with_pending([candidate])
+        candidates.append(candidate)
+    return candidates
+
+
+def _reference(problem: Problem, history: History) -> Candidate | None:
+    """The mixture that the objective compares with, where no run of it has come back whole or is on its way."""
+    anchor = missing_reference(problem)
+    if anchor is None:
+        return None
+    anchors = problem.anchors()
+    origin = anchor if anchor in anchors else "uniform"
+    weights = anchors[origin]
+    runs = [r for r in history.records if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
+    if any(record.status is Status.PENDING for record in runs):
+        return None
+    if len(runs) >= _ATTEMPTS:
+        raise StudyError(
+            f"the objective compares with the {anchor} mixture, and {len(runs)} runs of it failed or lack a metric "
+            "that counts; mend the training, import a run, or give the losses by hand (objective.reference)"
+        )
+    return Candidate(weights, origin)

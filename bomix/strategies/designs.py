@@ -1,0 +1,203 @@
+"""Designs: mixtures that are asked for without looking at any result.
+
+References:
+    [Liu2025] RegMix: data mixture as regression for language model pre-training.
+    [Belenki2025] Optimizing pre-training data mixtures with mixtures of data expert models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bomix.errors import Fault
+from bomix.objectives.reference import SAME_ANCHOR
+from bomix.space.weights import Weights, normalized, same_mixture
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.polytope import Array
+
+TRIES = 100
+"""Draws from a Dirichlet distribution before one that the bounds forbid is projected."""
+
+
+@dataclass(frozen=True)
+class Sobol:
+    """The uniform and the natural mixture, then one scrambled Sobol sequence over the space.
+
+    The sequence is that of the study's seed, read at the number of trials asked so far: parallel asks and restarts
+    continue it.
+
+    Attributes:
+        anchors: Whether the uniform and the natural mixture come first; one that is in the record already, or
+            equals the other, is passed over.
+    """
+
+    anchors: bool = True
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
+        space = problem.space
+        missing = iter(_missing_anchors(problem, history) if self.anchors else [])
+        candidates = []
+        for index in range(history.n_asked, history.n_asked + q):
+            if (anchor := next(missing, None)) is not None:
+                candidates.append(Candidate(anchor[1], anchor[0]))
+            else:
+                point = space.snap(space.sobol(1, seed=seed, skip=index)[0])
+                candidates.append(Candidate(space.to_weights(point), "sobol"))
+        return candidates
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """The uniform and the natural mixture, then draws around the shares of the tokens, from sparse to even.
+
+    Each draw is ``Dirichlet(c p)``: ``p`` sums to one and is where the draws are on average, ``c`` is drawn anew each
+    time and says how sparse they are. The defaults are those of [Liu2025]_, section 3.1: ``p`` the shares of the
+    tokens, ``c`` from 0.1 to 5. How ``c`` is spread there is not said; uniform draws with ``temperature`` 2 come
+    closest to the 512 published mixtures. [Belenki2025]_, appendix B.3, takes ``prior_share`` below one, how far is
+    not said, and ``c`` from 0.5 to 2.
+
+    A draw that breaks a bound, or repeats a mixture of the record, is replaced by another; where the bounds leave so
+    little that :data:`TRIES` draws all break them, the first one is projected.
+
+    Attributes:
+        prior_share: Weight of the tokens' shares in ``p``; the rest is uniform.
+        temperature: The shares are taken to the power ``1 / temperature`` first; above 1 they become more even.
+        concentration: Smallest and largest ``c``.
+        spacing: Whether ``c`` or its logarithm is drawn uniformly.
+        anchors: Whether the uniform and the natural mixture come first, as in :class:`Sobol`.
+    """
+
+    prior_share: float = 1.0
+    temperature: float = 1.0
+    concentration: tuple[float, ...] = (0.1, 5.0)
+    spacing: Literal["uniform", "log"] = "uniform"
+    anchors: bool = True
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = temperature_faults(self.temperature)
+        if not 0.0 <= self.prior_share <= 1.0:
+            found.append(Fault("prior_share", f"prior_share is {self.prior_share:g}; give 0 to 1"))
+        if len(self.concentration) != 2 or not 0.0 < self.concentration[0] <= self.concentration[1]:
+            shown = list(self.concentration)
+            found.append(Fault("concentration", f"expected [smallest, largest], both above 0, found {shown}"))
+        return found
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
+        space = problem.space
+        missing = iter(_missing_anchors(problem, history) if self.anchors else [])
+        tried = [record.trial.weights for record in history.records]
+        candidates: list[Candidate] = []
+        for index in range(history.n_asked, history.n_asked + q):
+            if (anchor := next(missing, None)) is not None:
+                candidates.append(Candidate(anchor[1], anchor[0]))
+                continue
+            busy = space.to_arrays([*tried, *(candidate.weights for candidate in candidates)])
+            rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
+            point = self._drawn(space, self._average(problem), busy, rng)
+            candidates.append(Candidate(space.to_weights(point), "dirichlet"))
+        return candidates
+
+    def _average(self, problem: Problem) -> Array:
+        """Where the draws are on average, ``d`` array; uniform where the tokens are unknown."""
+        uniform = np.full(problem.space.dimension, 1.0 / problem.space.dimension)
+        if problem.natural is None:
+            return uniform
+        return self.prior_share * tempered(problem, self.temperature) + (1.0 - self.prior_share) * uniform
+
+    def _drawn(self, space: MixtureSpace, average: Array, busy: Array, rng: np.random.Generator) -> Array:
+        """A ``d`` array of the space that is no row of ``busy``, unless the space is one point."""
+        low, high = self.concentration
+        projected = []
+        for _ in range(TRIES):
+            concentration = rng.uniform(low, high) if self.spacing == "uniform" else low * (high / low) ** rng.random()
+            draw = rng.dirichlet(average * concentration)
+            point = space.snap(space.project(draw))
+            if _is_new(point, busy):
+                if _within(draw, space):
+                    return point
+                projected.append(point)
+        # A sparse prior under tight bounds may know a few points only: any other point of the space is better.
+        anywhere = space.snap(space.sample(TRIES, rng))
+        return next((point for point in (*projected, *anywhere) if _is_new(point, busy)), anywhere[0])
+
+
+@dataclass(frozen=True)
+class Vertices:
+    """The uniform and the natural mixture, then each domain alone, then a Sobol sequence.
+
+    Where a domain may not stand alone it has all that its bounds allow, the others share the rest evenly. Vertices
+    that are in the record, or equal another, are passed over.
+
+    Attributes:
+        anchors: Whether the uniform and the natural mixture come first, as in :class:`Sobol`.
+    """
+
+    anchors: bool = True
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
+        space = problem.space
+        corners = space.snap(space.project(np.eye(space.dimension)))
+        named = [("vertex", space.to_weights(corner)) for corner in corners]
+        listed = _missing([*(problem.anchors().items() if self.anchors else []), *named], history)
+        candidates = [Candidate(weights, origin) for origin, weights in listed[:q]]
+        beyond = history.with_pending(candidates)
+        return candidates + Sobol(anchors=False).ask(problem, beyond, q - len(candidates), seed=seed)
+
+
+def tempered(problem: Problem, temperature: float) -> Array:
+    """Natural shares to the power ``1 / temperature``, normalised, bounds not regarded; ``d`` array.
+
+    Args:
+        problem: Its natural shares are known.
+        temperature: 1 leaves the shares as they are; the higher, the more even.
+    """
+    assert problem.natural is not None, "callers check"
+    shares = problem.space.to_array(normalized(problem.natural))
+    raised = (shares / shares.max()) ** (1.0 / temperature)
+    return np.asarray(raised / raised.sum())
+
+
+def temperature_faults(temperature: float) -> list[Fault]:
+    """A temperature must be positive."""
+    if temperature > 0.0:
+        return []
+    return [Fault("temperature", f"temperature is {temperature:g}; give more than 0, 1 to leave shares as they are")]
+
+
+def _missing_anchors(problem: Problem, history: History) -> list[tuple[str, Weights]]:
+    """The anchors that the record does not hold yet, by name."""
+    return _missing(problem.anchors().items(), history)
+
+
+def _missing(mixtures: Iterable[tuple[str, Weights]], history: History) -> list[tuple[str, Weights]]:
+    """Origins and mixtures, each mixture once, without those that the record holds."""
+    tried = [record.trial.weights for record in history.records]
+    found: list[tuple[str, Weights]] = []
+    for origin, weights in mixtures:
+        if not any(same_mixture(weights, other, tolerance=SAME_ANCHOR) for other in tried):
+            found.append((origin, weights))
+            tried.append(weights)
+    return found
+
+
+def _is_new(point: Array, busy: Array) -> bool:
+    """Whether a ``d`` array differs from all rows of ``p x d``."""
+    return not bool((np.abs(busy - point) <= SAME_ANCHOR).all(axis=1).any())
+
+
+def _within(point: Array, space: MixtureSpace) -> bool:
+    """Whether a ``d`` array meets the bounds of a space."""
+    return bool(((point >= space.lower_array) & (point <= space.upper_array)).all())

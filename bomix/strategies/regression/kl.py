@@ -1,0 +1,140 @@
+"""Minimise the objective and keep near a prior: ``sum_j a_j L_j(w) + strength * KL(w || prior)``, under all bounds.
+
+The pull says how much lower the objective must be to be worth leaving the shares of the prior for. It holds what a
+prediction alone cannot: mixtures that were never tried, where the prediction is most wrong, lie far from the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
+from bomix.errors import Fault, count_faults, raise_faults
+from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.expected import in_parts, predicted
+from bomix.space.bounds import number, unknown_name
+from bomix.space.weights import normalized
+from bomix.strategies.checks import strategy_faults
+from bomix.strategies.design_first import design_size, take
+from bomix.strategies.designs import Sobol
+from bomix.strategies.regression.law import shape_of
+from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh, gradient_faults
+from bomix.surrogates.laws.spec import LawRegression
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.space.polytope import Array
+
+_ROOM = 1e-9
+
+
+@dataclass(frozen=True)
+class KLProposer:
+    """A design first, then the minimiser of the predicted objective plus ``strength * KL(w || prior)``.
+
+    Under laws whose weighted sum is convex the minimum is exact; under another surrogate, or an objective that is no
+    weighted sum, it is the best of many starts, finished to the same precision.
+
+    Attributes:
+        strength: What a unit of divergence costs, in the objective's unit; 0 leaves the prediction alone.
+        prior: The shares to keep near: ``natural``, those of the tokens (uniform where they are unknown); ``uniform``;
+            or domain to share, normalised. A weight whose share is zero stays at its lower bound.
+        surrogate: What predicts; differentiable.
+        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
+            and at most 32.
+        design: What proposes them.
+    """
+
+    strength: float = 0.05
+    prior: Literal["natural", "uniform"] | Mapping[str, float] = "natural"
+    surrogate: Surrogate = LawRegression()
+    n_init: int | None = None
+    design: Strategy = Sobol()
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = count_faults(n_init=self.n_init)
+        if self.strength < 0.0:
+            found.append(Fault("strength", f"strength is {self.strength:g}; give 0 or more"))
+        if isinstance(self.prior, Mapping):
+            found += _share_faults(self.prior)
+        return found + gradient_faults(self.surrogate, cure="take a law or 'gp', or the strategy 'blackbox'")
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """A prior that names other domains, or whose domains may not fill a mixture; what the design needs."""
+        return self.prior_faults(problem) + strategy_faults(self.design, problem, "design")
+
+    def prior_faults(self, problem: Problem) -> list[Fault]:
+        """What keeps the prior from fitting the space."""
+        names, space = problem.space.domains, problem.space
+        if isinstance(self.prior, Mapping) and (strays := [name for name in self.prior if name not in names]):
+            return [Fault(f"prior.{name}", unknown_name("domain", name, names)) for name in strays]
+        if isinstance(self.prior, Mapping) and _share_faults(self.prior):
+            return []  # said by the fields' own check
+        shares = self.shares(problem)
+        if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - _ROOM:
+            return []
+        without = ", ".join(name for name, share in zip(names, shares, strict=True) if share == 0.0)
+        text = f"the bounds allow no mixture without more of the domains whose share in the prior is zero ({without})"
+        return [Fault("prior", f"{text}; give these a share above zero, or raise the upper bounds of the others")]
+
+    def shares(self, problem: Problem) -> Array:
+        """The prior in columns, ``d`` shares that sum to one; bounds are not regarded."""
+        space = problem.space
+        if isinstance(self.prior, Mapping):
+            return space.to_array(normalized({name: self.prior.get(name, 0.0) for name in space.domains}))
+        if self.prior == "natural" and problem.natural is not None:
+            return space.to_array(normalized(problem.natural))
+        return np.full(space.dimension, 1.0 / space.dimension)
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`.
+
+        Raises:
+            FaultsError: The prior does not fit the space.
+        """
+        raise_faults(self.prior_faults(problem), "the prior does not fit the space")
+        size = design_size(self.n_init, problem)
+
+        def choose(problem: Problem, history: History) -> Candidate:
+            seeds = draw_seeds(seed, history.n_asked, 3)
+            found = self._minimise(problem, history, seed, seeds[1])
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "kl")
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
+        from bomix.optimization.minimize import lowest, pulled, restricted
+        from bomix.optimization.relative_entropy import Pull
+
+        belief, prior = believe(problem, history, self.surrogate, seed=seed), self.shares(problem)
+        function, pull = predicted(belief), Pull(prior, self.strength) if self.strength > 0.0 else None
+        space = restricted(problem.space, prior > 0.0)
+        found = lowest(
+            function,
+            space,
+            shape=shape_of(belief),
+            seed=search_seed,
+            pull=pull,
+            near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
+        )
+        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(pulled(function, pull)), space)
+
+
+def _share_faults(prior: Mapping[str, float]) -> list[Fault]:
+    """Shares that are none."""
+    found = [
+        Fault(f"prior.{name}", f"the share of domain '{name}' is {share!r}; give 0 or more")
+        for name, share in prior.items()
+        if (value := number(share)) is None or value < 0.0
+    ]
+    if not found and not any(prior.values()):
+        found.append(Fault("prior", "no domain has a share above zero; give at least one"))
+    return found

@@ -1,0 +1,103 @@
+"""Fit a mixing law to every metric, and propose the mixture that minimises the objective of the fitted laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate
+from bomix.errors import Fault, count_faults
+from bomix.laws.own_domain import own_faults
+from bomix.posterior.belief import Belief, believe, draw_seeds
+from bomix.posterior.expected import in_parts, predicted
+from bomix.strategies.checks import strategy_faults
+from bomix.strategies.design_first import design_size, take
+from bomix.strategies.designs import Sobol
+from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh
+from bomix.surrogates.laws.spec import LawName, LawRegression
+from bomix.trial import Candidate
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.optimization.minimize import Shape
+    from bomix.problem import Problem
+
+
+@dataclass(frozen=True)
+class Law:
+    """A design first, then the minimiser of the fitted laws over the space.
+
+    Where the objective is a weighted sum and every term of the laws is convex the minimum is exact
+    (:mod:`bomix.laws.convexity` says when that is so for each form; for losses it is the rule); else the best of many
+    starts is taken. A law believes in its own extrapolations, so that its minimiser likes to leave out domains: caps
+    hold it, or the strategy ``kl``.
+
+    Attributes:
+        form: The formula; see :mod:`bomix.laws.forms`.
+        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
+            and at most 32.
+        design: What proposes them.
+        starts: Starts of the law's fit, per metric.
+        own: Metric to its own domain, where their names differ.
+    """
+
+    form: LawName = "effective_power"
+    n_init: int | None = None
+    design: Strategy = Sobol()
+    starts: int = 8
+    own: Mapping[str, str] | None = None
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The laws, with what they do not know."""
+        return LawRegression(form=self.form, starts=self.starts, own=self.own)
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return [*count_faults(n_init=self.n_init), *count_faults(1, starts=self.starts)]
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What the design needs and the problem does not know."""
+        own = own_faults(self.own, problem.space.domains, problem.metric_names)
+        return own + strategy_faults(self.design, problem, "design")
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
+        size = design_size(self.n_init, problem)
+
+        def choose(problem: Problem, history: History) -> Candidate:
+            seeds = draw_seeds(seed, history.n_asked, 3)
+            found = self._minimise(problem, history, seed, seeds[1])
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "law")
+
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
+        from bomix.optimization.minimize import lowest
+
+        belief = believe(problem, history, self.surrogate, seed=seed)
+        function = predicted(belief)
+        found = lowest(
+            function,
+            problem.space,
+            shape=shape_of(belief),
+            seed=search_seed,
+            near=belief.data.X.numpy(),
+        )
+        return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), in_parts(function), problem.space)
+
+
+def shape_of(belief: Belief) -> Shape:
+    """What is known of the objective of what is expected of the metrics, as a function of the weights."""
+    from bomix.laws.convexity import is_convex
+    from bomix.laws.fit import FittedLaw
+
+    best: Any = getattr(belief.model, "best", None)  # a simpler surrogate may have stepped in
+    coefficients = belief.aggregate.coefficients
+    if coefficients is None:
+        return "kinked"
+    if isinstance(best, FittedLaw) and is_convex(best, coefficients, belief.problem.space.dimension):
+        return "convex"
+    return "smooth"

@@ -1,0 +1,89 @@
+"""Fit, then minimise: what the strategies share that propose the minimiser of a prediction and ask for no doubt.
+
+Each ask fits anew and proposes the minimiser. Where that mixture is in the record already, or as good as pending (a fit
+to the same runs moves by rounding and seeds only), the next best one that differs is proposed: of mixtures that lie
+:data:`APART` from it in all directions, the one predicted lowest among the new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bomix.errors import Fault
+from bomix.posterior.belief import busy_mixtures
+
+if TYPE_CHECKING:
+    from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.polytope import Array
+
+NEGLIGIBLE = 1e-9
+"""Weights below it are no tokens; exact minima are otherwise asked for as they are."""
+APART = 0.02
+"""Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
+
+_ROUND = 256
+
+
+class Found(NamedTuple):
+    """A minimiser.
+
+    Attributes:
+        point: ``d`` weights of the space.
+        values: What it minimises: ``n x d`` weights to ``n`` values, lower is better.
+        space: Where it is the minimiser.
+    """
+
+    point: Array
+    values: Callable[[Array], Array]
+    space: MixtureSpace
+
+
+def gradient_faults(surrogate: Surrogate, *, cure: str) -> list[Fault]:
+    """A surrogate that has no gradients for a strategy that follows them."""
+    if getattr(surrogate, "differentiable", False):
+        return []
+    name = type(surrogate).__name__
+    return [Fault("surrogate", f"{name} is not declared 'differentiable', and this strategy follows gradients; {cure}")]
+
+
+def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Array:
+    """The minimiser, or the next best mixture where it was asked for before; ``d`` weights.
+
+    Args:
+        found: The minimiser.
+        problem: What is decided.
+        history: What was asked for.
+        seed: Of the directions that are looked into.
+    """
+    from bomix.optimization.multistart import SAME, is_among
+
+    tried = found.space.to_arrays([record.trial.weights for record in history.records])
+    busy = busy_mixtures(problem, history)
+    if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * APART:
+        return found.point
+    around = _around(found.space, found.point, seed)
+    distance = _distance(around, tried)
+    for least in (0.5 * APART, SAME):
+        if (new := distance > least).any():
+            choice = around[new]
+            return np.asarray(choice[np.argmin(found.values(choice))])
+    return found.point  # the space is one point, or as good as that
+
+
+def _distance(points: Array, others: Array) -> Array:
+    """Largest difference of a weight to the nearest of ``p x d`` others, for each of ``n x d`` points."""
+    return np.asarray(np.abs(points[:, None] - others).max(axis=-1).min(axis=1, initial=np.inf))
+
+
+def _around(space: MixtureSpace, point: Array, seed: int) -> Array:
+    """Mixtures at :data:`APART` from a point, towards all of the space and towards its corners."""
+    ends = np.concatenate([space.sobol(_ROUND, seed=seed), space.project(np.eye(space.dimension))])
+    distance = np.abs(ends - point).max(axis=1, keepdims=True)
+    steps = np.minimum(1.0, APART / np.maximum(distance, 1e-12))
+    return space.snap(space.project(point + steps * (ends - point)), threshold=0.0)

@@ -1,0 +1,93 @@
+"""Experts: trials on one domain alone, whose view of every token tells of mixtures that were never trained.
+
+They come before all other trials where anything in the strategy needs them, or the study asks for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.errors import DataError, Fault
+from bomix.io.artifacts import scored_tokens
+from bomix.space.weights import same_mixture
+from bomix.trial import EXPERT, EXPERTS, OTHER_EXPERT, SCORED_TOKENS, Candidate, Result, Trial
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+
+
+def missing(problem: Problem, history: History) -> list[str]:
+    """Domains whose expert has not come back, nor is on its way."""
+    there = {*history.experts, *_pending(problem, history)}
+    return [name for name in problem.space.domains if name not in there]
+
+
+def waiting(problem: Problem, history: History) -> list[str]:
+    """Domains whose expert is on its way."""
+    return [name for name in _pending(problem, history) if name not in history.experts]
+
+
+def next_expert(problem: Problem, history: History, *, apart: bool) -> Candidate | None:
+    """The expert to train next; None where each domain has one or has it on its way.
+
+    Args:
+        problem: The domains; their bounds do not count.
+        history: What was tried.
+        apart: Whether experts are of another scale than the trials, so that nothing is learnt from their losses.
+    """
+    names = missing(problem, history)
+    return Candidate(vertex(problem, names[0]), OTHER_EXPERT if apart else EXPERT) if names else None
+
+
+def result_faults(trial: Trial, result: Result, problem: Problem, history: History) -> list[Fault]:
+    """What keeps the result of an expert from serving: what cannot be used must not be recorded as there.
+
+    Args:
+        trial: The expert's.
+        result: What it came back with, paths of artifacts absolute.
+        problem: The metrics.
+        history: The experts that are there.
+    """
+    if trial.origin not in EXPERTS:
+        return []
+    where = f"artifacts.{SCORED_TOKENS}"
+    if SCORED_TOKENS not in result.artifacts:
+        what = "missing; an expert's result names the folder with its probabilities of every validation token"
+        return [Fault(where, f"{what} (see bomix.io.artifacts.scored_tokens)")]
+    try:
+        found = scored_tokens.read(Path(result.artifacts[SCORED_TOKENS]))
+        others = [(domain, _index(history, number)) for domain, number in history.experts.items()]
+    except DataError as error:
+        return [Fault(where, str(error))]
+    if lacking := [name for name in problem.metric_names if name not in found.sets]:
+        return [Fault(where, f"{found.folder} holds no tokens of {', '.join(lacking)}; score them, too")]
+    for domain, other in others:
+        if other.tokenizer != found.tokenizer:
+            return [Fault(where, f"{found.folder} is of another tokenizer than the expert of '{domain}'; use the same")]
+        unlike = [name for name in problem.metric_names if other.entries[name]["tokens"] != found.sets[name].tokens]
+        if unlike:
+            what = f"{found.folder} scores other tokens of {', '.join(unlike)} than the expert of '{domain}'"
+            return [Fault(where, f"{what}; score the same validation sets")]
+    return []
+
+
+def _index(history: History, number: int) -> scored_tokens.Index:
+    """What an expert that is there holds; its arrays were looked at when it was told."""
+    record = next(record for record in history.records if record.trial.id == number)
+    return scored_tokens.read_index(Path(record.result.artifacts[SCORED_TOKENS]))
+
+
+def vertex(problem: Problem, name: str) -> dict[str, float]:
+    """All of the weight on one domain."""
+    return {domain: float(domain == name) for domain in problem.space.domains}
+
+
+def _pending(problem: Problem, history: History) -> list[str]:
+    on_the_way = [r.trial.weights for r in history.pending if r.trial.origin in EXPERTS]
+    return [
+        name
+        for name in problem.space.domains
+        if any(same_mixture(weights, vertex(problem, name)) for weights in on_the_way)
+    ]

@@ -1,0 +1,326 @@
+"""From a study spec to a problem: what the evaluator measures, the caps that follow, what is frozen.
+
+``resolved.json`` keeps all of it. Once there are trials, whatever makes their losses comparable is frozen: the
+domains and their sources, the evaluator, the seed, the hashes of tokenizer and tokens. Strategy, objective,
+target, budget and execution may change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import bomix
+from bomix.config import spec as specs
+from bomix.config import study_file
+from bomix.config.build import build, child, plain
+from bomix.contracts.evaluator import PreparingEvaluator
+from bomix.contracts.preparation import DomainStats, Preparation
+from bomix.contracts.strategy import Strategy
+from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
+from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
+from bomix.objectives.reference import missing_reference
+from bomix.problem import NATS_PER_TOKEN, Metric, Problem
+from bomix.scale import Fidelity
+from bomix.space.mixture_space import MixtureSpace
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+FROZEN = ("evaluator", "metrics", "seed", "paired")
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolution:
+    """A study spec with everything that follows from it.
+
+    Attributes:
+        problem: Space, metrics, objective.
+        preparation: What the evaluator measured.
+    """
+
+    problem: Problem
+    preparation: Preparation
+
+    def attrs(self, spec: specs.StudySpec) -> dict[str, Any]:
+        """Attributes of the dataset: the resolved study and its provenance."""
+        return {
+            "study": json.dumps(plain(spec), sort_keys=True),
+            "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
+        }
+
+
+def reopen(path: Path) -> tuple[specs.StudySpec, FolderStore]:
+    """Spec and store of a study folder, or of a study file.
+
+    Raises:
+        ConfigError: There is no study.
+        FaultsError: Everything that is wrong in the study file.
+    """
+    folder = path if path.is_dir() else path.parent
+    file = folder / STUDY_FILE if path.is_dir() else path
+    if file.is_file():
+        return study_file.load(file), FolderStore(folder)
+    store = FolderStore(folder)
+    if not path.is_dir() or (resolved := store.resolved()) is None:
+        raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
+    spec, faults = build(specs.StudySpec, resolved.get("spec"))
+    raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
+    assert spec is not None
+    return spec, store
+
+
+def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure: bool = False) -> Resolution:
+    """Resolve a study, and keep the result in its folder.
+
+    Args:
+        spec: The study.
+        store: Its records.
+        measure: Ask the evaluator even where ``resolved.json`` holds an earlier answer.
+
+    Raises:
+        FaultsError: Everything that is wrong with the inputs, with its lines where there is a study file.
+        StoreError: Something frozen changed since the first trial.
+    """
+    try:
+        return _resolve(spec, store, measure=measure)
+    except FaultsError as error:
+        if isinstance(store, FolderStore) and (file := store.folder / STUDY_FILE).is_file():
+            raise study_file.located(error.faults, spec, file) from error
+        raise
+
+
+def _resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
+    earlier = store.resolved() if isinstance(store, FolderStore) else None
+    before = None
+    # A trial that failed or is pending has no loss that anything must be comparable with.
+    if store.has_result():
+        if earlier is not None:
+            _refuse(_changes(_spec_of(earlier), plain(spec), _may_change(spec)), "study file")
+            before = _preparation_from(earlier.get("measured", {}))
+        elif isinstance(store, FolderStore):
+            logger.warning(
+                "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
+                store.folder / RESOLVED_FILE,
+            )
+    preparation = _prepare(spec, store) if before is None or measure else before
+    if before is not None:
+        _refuse(_provenance_changes(before.provenance, preparation.provenance), "data")
+    resolution = Resolution(_problem(spec, preparation, store.base), preparation)
+    if isinstance(store, FolderStore) and preparation is not before:
+        store.write_resolved(_resolved(spec, resolution))
+    return resolution
+
+
+def _spec_of(resolved: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = resolved.get("spec")
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
+        raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
+    # What an earlier version did not know yet is as it is by default.
+    built, faults = build(specs.StudySpec, spec)
+    return spec if built is None or faults else plain(built)
+
+
+def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Preparation:
+    evaluator = spec.ready_evaluator(store.base)
+    declared = spec.declared_metrics()
+    if not isinstance(evaluator, PreparingEvaluator):
+        return Preparation(metrics=declared)
+    try:
+        preparation = evaluator.prepare(tuple(spec.domains))
+    except FaultsError as error:
+        # Bounds that contradict each other can be seen without the data: one report for all of it.
+        _, faults = _space(spec, None, {})
+        raise FaultsError([*error.faults, *faults], _problems(len(error.faults) + len(faults))) from error
+    if declared and {metric.name for metric in declared} != {metric.name for metric in preparation.metrics}:
+        measured = ", ".join(metric.name for metric in preparation.metrics)
+        raise FaultsError([Fault("metrics", f"the evaluator measures {measured}; leave the key out")])
+    return preparation
+
+
+def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> Problem:
+    metrics = preparation.metrics
+    names = tuple(metric.name for metric in metrics)
+    faults = [Fault(child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)]
+    tokens = {
+        name: float(preparation.domains[name].tokens) if domain.tokens is None else domain.tokens
+        for name, domain in spec.domains.items()
+        if domain.tokens is not None or name in preparation.domains
+    }
+    target = spec.target
+    if target is None and preparation.fidelity is not None:
+        # Without a target the proxy itself is the run whose repetitions count.
+        target = specs.TargetSpec(preparation.fidelity.tokens)
+    space, space_faults = _space(spec, target, tokens)
+    faults += space_faults
+    if spec.experts.tokens is not None and preparation.fidelity is None:
+        what = "the evaluator does not say on how many tokens it trains, so experts cannot have others; leave it out"
+        faults.append(Fault("experts.tokens", what))
+    raise_faults(faults, _problems(len(faults)))
+    assert space is not None
+    natural = None
+    if len(tokens) == len(spec.domains):
+        total = sum(tokens.values())
+        natural = {name: tokens[name] / total for name in space.domains}
+    run_tokens = None if target is None else target.tokens
+    problem = Problem(
+        space,
+        metrics,
+        spec.objective,
+        natural,
+        preparation.fidelity,
+        tokens,
+        run_tokens,
+        spec.trials_to_search,
+        spec.trains_experts,
+    )
+    _warn_of_mixed_units(problem)
+    faults = _unmet(problem, spec.ready_strategy(folder))
+    raise_faults(faults, _problems(len(faults)))
+    return problem
+
+
+def _warn_of_mixed_units(problem: Problem) -> None:
+    """Log where a weighted sum adds what has other units or another direction: its value means nothing."""
+    coefficients = problem.objective.coefficients(problem.metric_names)
+    if coefficients is None:
+        return
+    counted = [m for m, share in zip(problem.metrics, coefficients.tolist(), strict=True) if share != 0.0]
+    kinds = {(metric.unit, metric.direction) for metric in counted}
+    if len(kinds) > 1:
+        others = ", ".join(
+            metric.name for metric in counted if (metric.unit, metric.direction) != (NATS_PER_TOKEN, "min")
+        )
+        logger.warning(
+            "the objective adds metrics of different units (%s beside the losses); name those that count in "
+            "objective.metrics, or take a weighted mean",
+            others,
+        )
+
+
+def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
+    """What objective and strategy need and the study does not have."""
+    from bomix.strategies.checks import strategy_faults
+
+    faults = []
+    if missing_reference(problem) == "natural" and problem.natural is None:
+        what = "the natural mixture is unknown; give every domain 'tokens' or a source, or take another reference"
+        faults.append(Fault("objective.reference", what))
+    return faults + strategy_faults(strategy, problem, "strategy")
+
+
+def _space(
+    spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]
+) -> tuple[MixtureSpace | None, list[Fault]]:
+    """The polytope, or all that is wrong with it."""
+    domains = spec.domains
+    bounds: dict[str, dict[str, float]] = {
+        "lower": {name: domain.lower for name, domain in domains.items()},
+        "upper": {name: domain.upper for name, domain in domains.items()},
+        "at_least": {name: domain.at_least for name, domain in domains.items()},
+    }
+    try:
+        if target is None or not tokens:
+            return MixtureSpace(tuple(domains), **bounds), []
+        available = {name: tokens.get(name, math.inf) for name in domains}
+        space = MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
+    except FaultsError as error:
+        return None, list(error.faults)
+    return space, []
+
+
+def _problems(count: int) -> str:
+    return f"the study has {count} problems:" if count > 1 else ""
+
+
+def _resolved(spec: specs.StudySpec, resolution: Resolution) -> dict[str, Any]:
+    problem, preparation = resolution.problem, resolution.preparation
+    space = problem.space
+    return {
+        "schema": SCHEMA_VERSION,
+        "bomix_version": bomix.__version__,
+        "spec": plain(spec),
+        "measured": {
+            "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
+            "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
+            "fidelity": None if preparation.fidelity is None else dataclasses.asdict(preparation.fidelity),
+            "provenance": dict(preparation.provenance),
+            "info": dict(preparation.info),
+        },
+        "space": {
+            name: {"lower": lower, "upper": upper}
+            for name, lower, upper in zip(
+                space.domains, space.lower_array.tolist(), space.upper_array.tolist(), strict=True
+            )
+        },
+        "natural": None if problem.natural is None else dict(problem.natural),
+    }
+
+
+def _preparation_from(data: Mapping[str, Any]) -> Preparation:
+    try:
+        return Preparation(
+            metrics=tuple(Metric(**metric) for metric in data["metrics"]),
+            domains={name: DomainStats(**stats) for name, stats in data["domains"].items()},
+            fidelity=None if data["fidelity"] is None else Fidelity(**data["fidelity"]),
+            provenance=data["provenance"],
+            info=data["info"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again") from error
+
+
+def _may_change(spec: specs.StudySpec) -> frozenset[str]:
+    """Paths below the evaluator that do not change what it measures, as it declares itself."""
+    declared = getattr(spec.evaluator, "may_change", ())
+    return frozenset(f"evaluator.{path}" for path in declared)
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], may_change: frozenset[str]) -> list[str]:
+    frozen_before = {key: before.get(key) for key in FROZEN}
+    frozen_now = {key: now.get(key) for key in FROZEN}
+    for side, data in ((frozen_before, before), (frozen_now, now)):
+        # A domain without a source is still another study than none: its leaf must not look like an absent one.
+        side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
+    old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
+    return [
+        f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and not any(f"{path}.".startswith(f"{free}.") for free in may_change)
+    ]
+
+
+def _said(leaves: Mapping[str, Any], path: str) -> str:
+    return repr(leaves[path]) if path in leaves else "absent"
+
+
+def _provenance_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}: {str(before.get(name))[:12]} when the study began, {str(now.get(name))[:12]} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _refuse(changes: list[str], what: str) -> None:
+    if changes:
+        listed = "\n".join(f"  - {change}" for change in changes)
+        raise StoreError(
+            f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
+            f"{listed}\nundo the change, or start a study in a new folder"
+        )
+
+
+def _leaves(where: str, data: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, Mapping):
+        if not data:
+            yield where, {}
+        for key, value in data.items():
+            yield from _leaves(child(where, key), value)
+    else:
+        yield where, list(data) if isinstance(data, tuple) else data

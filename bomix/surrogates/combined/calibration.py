@@ -1,0 +1,224 @@
+"""Lines through predictions, and what is predicted beside them.
+
+A prediction ``f_j`` of metric ``j`` is taken as ``a_j + b_j f_j(w)``. The slope has the prior ``b_j ~ N(1, slope^2)``,
+the constant any value. How far the trials move the slope depends on their noise, which is averaged over: with
+``r = y - f`` and everything less its mean, ``b - 1 = C / (S + s^2 / slope^2)`` for a noise ``s``, where
+``S = sum f^2`` and ``C = sum f r``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from botorch.models.model import FantasizeMixin
+
+from bomix.surrogates.cross_validation.held_out import SAME
+from bomix.surrogates.models.joint import HeldOut, JointModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botorch.sampling.base import MCSampler
+    from botorch.utils.datasets import SupervisedDataset
+    from torch import Tensor
+
+    from bomix.contracts.context import FitContext
+    from bomix.contracts.mean import Mean
+
+_NOISES = torch.logspace(-3.0, 0.7, 41, dtype=torch.float64)
+"""Variances of the noise that are averaged over, in variances of ``r``."""
+_LEAST_TRIALS = 3
+"""Through two trials a line goes exactly, and what is left would say that there is no noise."""
+_TINY = 1e-300
+
+
+class Line(NamedTuple):
+    """``intercept + slope * f``, each ``(...) x m``."""
+
+    intercept: Tensor
+    slope: Tensor
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """``(...) x m`` predictions, corrected."""
+        return self.intercept + self.slope * values
+
+
+class Predicted(NamedTuple):
+    """A feature at the trials, and which of them say how far it is off.
+
+    Attributes:
+        function: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units.
+        values: ``n x m`` at the trials, by fits that have not seen them where it learnt from trials.
+        seen: ``n x m`` at the trials by the function; None where that is the same.
+        telling: ``n``, one, or zero for an expert whose own losses the feature repeats.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    values: Tensor
+    seen: Tensor | None
+    telling: Tensor
+
+
+def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed: int) -> Predicted:
+    """Ask a mean for its feature; arguments as those of :meth:`bomix.contracts.mean.Mean.feature`."""
+    feature = mean.feature(data, context=context, seed=seed)
+    X = data.X.double()
+    with torch.no_grad():
+        at_trials = feature.predict(X)
+    telling = torch.ones(len(X), dtype=torch.float64)
+    if getattr(mean, "needs_experts", False) and context.trials:
+        telling[torch.tensor(context.expert_rows)] = 0.0
+    if feature.held_out is None:
+        return Predicted(feature.predict, at_trials, None, telling)
+    return Predicted(feature.predict, feature.held_out, at_trials, telling)
+
+
+def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line:
+    """Lines that lead from predictions to metrics.
+
+    Args:
+        values: ``n x m`` predictions.
+        Y: ``n x m`` metrics, NaN where missing.
+        slope: Standard deviation of the prior of the slope; 0 holds it at one.
+        shares: ``(...) x n`` weights of the trials.
+
+    Returns:
+        ``(...) x m``; a metric that no trial has is left as predicted.
+    """
+    seen = (~Y.isnan()).double()
+    residual = (Y - values).nan_to_num(0.0) * seen
+    total = seen.sum(dim=0).clamp_min(1.0)
+    # Less their means over all trials first, which saves digits.
+    level, gap = (values * seen).sum(dim=0) / total, residual.sum(dim=0) / total
+    f, r = (values - level) * seen, (residual - gap) * seen
+    count = shares @ seen
+    mean_f, mean_r = shares @ f / count.clamp_min(_TINY), shares @ r / count.clamp_min(_TINY)
+    ff = (shares @ f.square() - count * mean_f.square()).clamp_min(0.0)
+    rr = (shares @ r.square() - count * mean_r.square()).clamp_min(0.0)
+    change = _change(ff, shares @ (f * r) - count * mean_f * mean_r, rr, count, slope)
+    intercept = gap + mean_r - change * (level + mean_f)
+    return Line(torch.where(count > 0, intercept, 0.0), 1.0 + change)
+
+
+def without_each(X: Tensor) -> Tensor:
+    """For each of ``n x d`` mixtures, one for trials of other mixtures and zero for its own, ``n x n``."""
+    return (torch.cdist(X, X, p=float("inf")) > SAME).double()
+
+
+def _change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> Tensor:
+    """``b - 1``, the mean of its posterior under a flat prior of the logarithm of the noise."""
+    spread = rr / (count - 1.0).clamp_min(1.0)
+    known = (count >= _LEAST_TRIALS) & (spread > 0.0) & (ff > 0.0)
+    if slope <= 0:
+        return torch.zeros_like(ff)
+    noise = _NOISES.reshape(-1, *[1] * ff.dim()) * torch.where(known, spread, 1.0)
+    total = ff + noise / slope**2
+    misfit = (rr - fr.square() / total).clamp_min(0.0) / noise
+    density = -0.5 * ((count - 2.0) * noise.log() + (noise + slope**2 * ff).log() + misfit)
+    change = (density.softmax(dim=0) * fr / total).sum(dim=0)
+    return torch.where(known, change, 0.0)
+
+
+class Shifted(JointModel, FantasizeMixin):  # type: ignore[misc]
+    """A model of what a function of the mixture leaves over, the function added.
+
+    A function that learnt from the trials leaves too little of them, and less than it has not seen: what is left of the
+    trials as they are says how to correct it, and what is left of them unseen how far off it is.
+
+    Args:
+        model: Of what is left.
+        function: ``batch x q x d`` weights to ``batch x q x m``.
+        values: ``n x m`` of the function at the trials, by fits that have not seen them where it learnt from them.
+        unseen: Of what is left by such fits, where they differ: the covariance is this model's.
+    """
+
+    def __init__(
+        self,
+        model: JointModel,
+        function: Callable[[Tensor], Tensor],
+        values: Tensor,
+        *,
+        unseen: JointModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.unseen = model, unseen
+        self._function, self._values = function, values
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of metrics."""
+        return self.model.num_outputs
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """That of the model of what is left."""
+        return self.model.batch_shape
+
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`JointModel`."""
+        return self.model.mean(X) + self._function(X)
+
+    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """See :class:`JointModel`."""
+        if self.unseen is not None:
+            return self.mean(X), self.unseen.moments(X, noise)[1]
+        mean, covariance = self.model.moments(X, noise)
+        return mean + self._function(X), covariance
+
+    def leave_one_out(self) -> HeldOut | None:
+        """What is left of each trial predicted from the others, the function as it is."""
+        held = (self.model if self.unseen is None else self.unseen).leave_one_out()
+        return None if held is None else HeldOut(held.mean + self._values, held.covariance)
+
+    def condition_on_observations(self, X: Tensor, Y: Tensor, **options: Any) -> Shifted:
+        """More data, where the model takes any: ``batch x n' x d`` weights and ``batch' x n' x m`` metrics."""
+        left = Y - self._function(X)
+        parts: list[Any] = [part for part in (self.model, self.unseen) if part is not None]
+        model, *unseen = [part.condition_on_observations(X, left, **options) for part in parts]
+        return Shifted(model, self._function, self._values, unseen=unseen[0] if unseen else None)
+
+    def fantasize(self, X: Tensor, sampler: MCSampler, **options: Any) -> Shifted:  # type: ignore[override]
+        """A batch of models, each given a draw of what runs of ``batch x q x d`` mixtures would measure."""
+        with torch.no_grad():
+            Y = sampler(self.posterior(X, observation_noise=True))
+        return self.condition_on_observations(X.expand(*Y.shape[:-2], *X.shape[-2:]), Y, **options)
+
+
+class Through:
+    """A line through a prediction, as a function of weights.
+
+    Args:
+        function: ``batch x n x d`` weights to ``batch x n x m``.
+        line: Of ``m`` metrics.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], line: Line) -> None:
+        self._function, self._line = function, line
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """``batch x n x d`` weights to ``batch x n x m``."""
+        return self._line(self._function(X.double()))
+
+    @property
+    def convex(self) -> tuple[bool, ...] | None:
+        """Which of ``m`` metrics are known to be convex in the weights; None where nothing is known."""
+        flags = getattr(self._function, "convex", None)
+        if flags is None:
+            return None
+        return tuple(flag and slope >= 0.0 for flag, slope in zip(flags, self._line.slope.tolist(), strict=True))
+
+
+class OneSample:
+    """A function as the only one of a sample, ``1 x batch x n x m``.
+
+    Args:
+        function: ``batch x n x d`` weights to ``batch x n x m``.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self._function = function
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """Predict."""
+        return self._function(X).unsqueeze(0)

@@ -1,0 +1,169 @@
+"""Each trial predicted from the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from botorch.utils.datasets import SupervisedDataset
+
+from bomix.surrogates.models.joint import HeldOut, JointModel
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from torch import Tensor
+
+    from bomix.contracts.context import FitContext
+    from bomix.contracts.surrogate import Surrogate
+
+SAME = 1e-6
+"""How far the weights of two runs of one mixture may be apart."""
+
+
+def held_out(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = 10
+) -> HeldOut:
+    """Predict each trial from the others.
+
+    Args:
+        surrogate: What predicts.
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
+        context: The names behind the columns.
+        seed: Of the fits, and of the folds.
+        folds: Into how many parts the trials fall, where the model has no closed form.
+
+    Returns:
+        The model's own closed form where it has one, each trial left out alone; else :func:`refitted`.
+    """
+    found = closed_form(surrogate.fit(data, context=context, seed=seed)) if len(data.X) else None
+    return refitted(surrogate, data, context=context, seed=seed, folds=folds) if found is None else found
+
+
+def closed_form(model: Model) -> HeldOut | None:
+    """What a fitted model says of its own training mixtures, each left out; None where it has no such form."""
+    leave_one_out = getattr(model, "leave_one_out", None)
+    if leave_one_out is None:
+        return None
+    with torch.no_grad():
+        found = leave_one_out()
+    return found if isinstance(found, HeldOut) else None
+
+
+def refitted(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = 10
+) -> HeldOut:
+    """Predict each fold from a fit to the others. Arguments as those of :func:`held_out`.
+
+    Runs of one mixture fall into one fold: a mixture that was seen would flatter its repeats.
+    """
+    n, m = data.Y.shape
+    mean = torch.zeros(n, m, dtype=torch.float64)
+    covariance = torch.zeros(n, m, m, dtype=torch.float64)
+    fold = assign_folds(data.X, folds=folds, seed=seed)
+    for number in range(int(fold.max()) + 1 if n else 0):
+        out = torch.as_tensor(fold == number)
+        known, names = part(data, context, ~out)
+        model = surrogate.fit(known, context=names, seed=seed)
+        mean[out], covariance[out] = new_runs(model, data.X[out])
+    return HeldOut(mean, covariance)
+
+
+def assign_folds(X: Tensor, *, folds: int, seed: int) -> np.ndarray:
+    """The fold of each of ``n x d`` mixtures, ``n`` integers from 0.
+
+    Folds are as even as repeats of a mixture allow, which stay together. Fewer mixtures than folds: one for each.
+    The order of the rows does not matter.
+    """
+    mixture, count = _mixtures(X)
+    order = np.random.default_rng(seed).permutation(count)
+    sizes = np.bincount(mixture, minlength=count)
+    filled, of_mixture = np.zeros(max(1, min(folds, count)), dtype=int), np.zeros(count, dtype=int)
+    for index in sorted(order, key=lambda each: -int(sizes[each])):
+        of_mixture[index] = filled.argmin()
+        filled[of_mixture[index]] += sizes[index]
+    return np.asarray(of_mixture[mixture])
+
+
+def weighted(held: HeldOut, coefficients: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """A weighted sum of each trial's metrics.
+
+    Args:
+        held: Predictions of ``n`` trials.
+        coefficients: ``m`` numbers, of any sign.
+
+    Returns:
+        ``n`` means and ``n`` standard deviations of the sum.
+    """
+    factors = held.mean.new_tensor(list(coefficients))
+    variance = torch.einsum("nij,i,j->n", held.covariance, factors, factors)
+    return held.mean @ factors, variance.clamp_min(0.0).sqrt()
+
+
+def repeats(X: Tensor) -> int:
+    """How many of ``n x d`` rows are repeats of a mixture that another row has."""
+    return len(X) - _mixtures(X)[1]
+
+
+def new_runs(model: Model, X: Tensor) -> HeldOut:
+    """Predict new runs.
+
+    Args:
+        model: Of ``m`` metrics, as a surrogate returns it.
+        X: ``n x d`` mixtures.
+
+    Returns:
+        ``n x m`` means and ``n x m x m`` covariances; between metrics they are zero where the model knows none.
+    """
+    points = X.double().unsqueeze(-2)
+    with torch.no_grad():
+        if isinstance(model, JointModel):
+            mean, covariance = model.moments(points, True)
+            return HeldOut(mean.squeeze(-2), covariance)
+        posterior: Any = model.posterior(points, observation_noise=True)
+        mean = posterior.mean.detach().squeeze(-2)  # BoTorch's outcome transforms carry a gradient out of no_grad
+        joint = getattr(getattr(posterior, "distribution", None), "covariance_matrix", None)
+        if joint is None or joint.shape != (*mean.shape, mean.shape[-1]):
+            joint = torch.diag_embed(posterior.variance.squeeze(-2))
+        return HeldOut(mean, joint.detach())
+
+
+def _mixtures(X: Tensor) -> tuple[np.ndarray, int]:
+    """Which mixture each of ``n`` rows is a run of, numbered in an order that the rows' order does not change."""
+    from scipy.sparse.csgraph import connected_components
+
+    rows = X.double().numpy()
+    near = torch.cdist(X.double(), X.double(), p=float("inf")).numpy() <= SAME
+    count, label = connected_components(near, directed=False) if len(rows) else (0, np.zeros(0, dtype=int))
+    # Rounded first, so that the last digits of a repeat do not decide which of two mixtures comes first.
+    keys = np.concatenate([np.round(rows, 5), rows], axis=1)
+    first = sorted(range(count), key=lambda each: min(map(tuple, keys[label == each].tolist())))
+    rank = np.empty(count, dtype=int)
+    rank[first] = np.arange(count)
+    return rank[label], count
+
+
+def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[SupervisedDataset, FitContext]:
+    """Some of the trials, and what belongs to them; the artifacts of experts stay, whose trials need not be rows.
+
+    Args:
+        data: ``n`` trials.
+        context: Of these.
+        keep: ``n`` booleans.
+    """
+    noise = data.Yvar
+    chosen = SupervisedDataset(
+        data.X[keep],
+        data.Y[keep],
+        Yvar=None if noise is None else noise[keep],
+        feature_names=data.feature_names,
+        outcome_names=data.outcome_names,
+    )
+    if not context.trials:
+        return chosen, context
+    trials = tuple(trial for trial, kept in zip(context.trials, keep.tolist(), strict=True) if kept)
+    readable = {*trials, *context.experts.values()}
+    artifacts = {trial: files for trial, files in context.artifacts.items() if trial in readable}
+    return chosen, dataclasses.replace(context, trials=trials, artifacts=artifacts)

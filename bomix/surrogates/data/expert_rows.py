@@ -1,0 +1,122 @@
+"""Which trials a surrogate learns from: experts, which were trained on one domain alone, need not be among them.
+
+Experts are far from the mixtures that matter. A flexible model gains by them, since they say what each domain does by
+itself; a line bends towards them, and so does a tree of few splits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from botorch.models.model import FantasizeMixin
+from botorch.utils.datasets import SupervisedDataset
+
+from bomix.surrogates.cross_validation.held_out import new_runs, part
+from bomix.surrogates.models.joint import HeldOut, JointModel
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from botorch.sampling.base import MCSampler
+    from torch import Tensor
+
+    from bomix.contracts.context import FitContext
+
+
+class Examples(NamedTuple):
+    """What is learnt from.
+
+    Attributes:
+        data: Its trials.
+        context: Theirs.
+        X: ``n x d`` mixtures of all trials.
+        kept: ``n``, which of them are examples.
+    """
+
+    data: SupervisedDataset
+    context: FitContext
+    X: Tensor
+    kept: Tensor
+
+    def restored(self, model: Model) -> Model:
+        """The model of all trials: what it says of its own trials is then said of each, in their order."""
+        if bool(self.kept.all()) or not isinstance(model, JointModel):
+            return model
+        return WithoutExperts(model, self.X, self.kept)
+
+
+def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> Examples:
+    """Leave out the experts, where they are not wanted; a metric is learnt from them until as many others have it.
+
+    Args:
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
+        context: Says which rows are experts.
+        experts: Whether they are examples.
+    """
+    every = torch.ones(len(data.X), dtype=torch.bool)
+    expert = torch.tensor(context.expert_rows, dtype=torch.bool) if context.trials else ~every
+    there = ~data.Y.isnan()
+    elsewhere = there[~expert].sum(dim=0) >= there[expert].sum(dim=0).clamp_min(1)
+    if experts or not expert.any() or not elsewhere.any():
+        return Examples(data, context, data.X, every)
+    Y = data.Y.masked_fill(expert.unsqueeze(-1) & elsewhere, torch.nan)
+    kept = ~expert | ~Y.isnan().all(dim=-1)
+    masked = SupervisedDataset(
+        data.X, Y, Yvar=data.Yvar, feature_names=data.feature_names, outcome_names=data.outcome_names
+    )
+    return Examples(*part(masked, context, kept), data.X, kept)
+
+
+class WithoutExperts(JointModel, FantasizeMixin):  # type: ignore[misc]
+    """A model that learnt from some of the trials.
+
+    Args:
+        model: Of those.
+        X: ``n x d`` mixtures of all trials.
+        kept: ``n``, which it learnt from.
+    """
+
+    def __init__(self, model: JointModel, X: Tensor, kept: Tensor) -> None:
+        super().__init__()
+        self.model, self._X, self._kept = model, X, kept
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of metrics."""
+        return self.model.num_outputs
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """That of the model."""
+        return self.model.batch_shape
+
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`JointModel`."""
+        return self.model.mean(X)
+
+    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """See :class:`JointModel`."""
+        return self.model.moments(X, noise)
+
+    def leave_one_out(self) -> HeldOut | None:
+        """Each trial predicted from the others: one that was never learnt from, by the model as it is."""
+        held = self.model.leave_one_out()
+        if held is None:
+            return None
+        unseen = new_runs(self.model, self._X[~self._kept])
+        whole = []
+        for known, other in zip(held, unseen, strict=True):
+            rows = known.new_empty(len(self._X), *known.shape[1:])
+            rows[self._kept], rows[~self._kept] = known, other
+            whole.append(rows)
+        return HeldOut(*whole)
+
+    def condition_on_observations(self, X: Tensor, Y: Tensor, **options: Any) -> Any:
+        """More data, where the model takes any."""
+        model: Any = self.model
+        return model.condition_on_observations(X, Y, **options)
+
+    def fantasize(self, X: Tensor, sampler: MCSampler, **options: Any) -> Any:  # type: ignore[override]
+        """A batch of models, where the model has fantasies."""
+        model: Any = self.model
+        return model.fantasize(X, sampler, **options)

@@ -1,0 +1,135 @@
+"""Pyro's samplers, kept in their place: nothing global moves, and a matrix that breaks is a divergence.
+
+References:
+    [Hoffman2014] The No-U-Turn sampler: adaptively setting path lengths in Hamiltonian Monte Carlo.
+    [Bingham2019] Pyro: deep universal probabilistic programming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyro
+import torch
+from linear_operator.utils.errors import NanError, NotPSDError
+from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
+from pyro.infer.autoguide import AutoNormal
+from pyro.infer.autoguide.initialization import init_to_median, init_to_value
+from pyro.ops.integrator import register_exception_handler
+from pyro.optim import ClippedAdam
+
+from bomix.numerics.determinism import deterministic
+from bomix.surrogates.fully_bayesian.specs import BayesianGP, BayesianLaw
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BROKEN_MATRIX = (NanError, NotPSDError)
+"""What linear_operator raises where a covariance cannot be factorised."""
+_HANDLER = "bomix_broken_matrix"
+_INITIAL_DRAWS = 7
+
+
+class Walk(NamedTuple):
+    """How a chain is run.
+
+    Attributes:
+        warmup: Steps that adapt the sampler and are thrown away.
+        draws: Steps after that.
+        max_tree_depth: A step evaluates the model at most ``2^max_tree_depth`` times.
+        target_accept: Acceptance that the step size aims at; higher means smaller steps.
+    """
+
+    warmup: int
+    draws: int
+    max_tree_depth: int
+    target_accept: float
+
+
+class Draws(NamedTuple):
+    """What a sampler brought back.
+
+    Attributes:
+        values: Name of a site to ``draws x shape``.
+        divergences: Transitions after warm-up that diverged.
+    """
+
+    values: dict[str, Tensor]
+    divergences: int
+
+
+def sample(
+    model: Callable[[], None], walk: Walk, *, seed: int, start: Callable[[], dict[str, Tensor]] | None = None
+) -> Draws:
+    """Draw from the posterior of a Pyro model with NUTS [Hoffman2014]_.
+
+    Chains that are to be independent are a dimension of the model's sites: copies of a posterior side by side are a
+    posterior themselves, and one evaluation serves them all.
+
+    Args:
+        model: Its sample sites are continuous; positive ones are walked in their logarithm.
+        walk: How long, and how.
+        seed: Of the start and of the walk.
+        start: Gives the value of every site where the walk starts; the median of a few draws of the prior by default.
+    """
+    with contained(seed):
+        kernel = NUTS(
+            model,
+            max_plate_nesting=0,  # or Pyro runs the model on a draw of the prior, which may break it, to find out
+            max_tree_depth=walk.max_tree_depth,
+            target_accept_prob=walk.target_accept,
+            init_strategy=init_to_value(values=start()) if start else init_to_median(num_samples=_INITIAL_DRAWS),
+        )
+        chain = MCMC(kernel, num_samples=walk.draws, warmup_steps=walk.warmup, disable_progbar=True)
+        chain.run()
+        values = {name: value.detach() for name, value in chain.get_samples().items()}
+        return Draws(values, sum(len(steps) for steps in chain.diagnostics()["divergences"].values()))
+
+
+def variational(
+    model: Callable[[], None], *, steps: int, learning_rate: float, samples: int, seed: int
+) -> dict[str, Tensor]:
+    """Draw from the best Gaussian of independent components, found by stochastic variational inference.
+
+    Args:
+        model: As that of :func:`sample`; components that are nearly independent a posteriori lose nothing.
+        steps: Of the search; the rate falls a hundredfold on the way.
+        learning_rate: At the start.
+        samples: How many draws.
+        seed: Of the search and of the draws.
+
+    Returns:
+        Name of a site to ``samples x shape``.
+    """
+    with contained(seed):
+        guide = AutoNormal(model, init_loc_fn=init_to_median(num_samples=_INITIAL_DRAWS), init_scale=0.5)
+        optimiser = ClippedAdam({"lr": learning_rate, "lrd": 0.01 ** (1.0 / steps)})
+        search = SVI(model, guide, optimiser, Trace_ELBO(num_particles=2))
+        for _ in range(steps):
+            search.step()
+        found = Predictive(guide, num_samples=samples)()
+        return {name: value.detach() for name, value in found.items()}
+
+
+@contextmanager
+def contained(seed: int) -> Iterator[None]:
+    """One thread, a forked generator, gradients, a parameter store of its own.
+
+    Inside, linear algebra that meets NaN or a matrix that is not positive definite ends a transition as a divergence
+    instead of the whole run: Pyro's first leaps are wild.
+    """
+    register_exception_handler(_HANDLER, _broken, warn_on_overwrite=False)
+    with deterministic(), torch.enable_grad(), pyro.get_param_store().scope(), pyro.validation_enabled(False):
+        torch.manual_seed(seed)
+        yield
+
+
+def _broken(exception: Exception) -> bool:
+    return isinstance(exception, BROKEN_MATRIX)
+
+
+def draws_per_chain(spec: BayesianGP | BayesianLaw) -> int:
+    """Steps after warm-up that give the samples asked for."""
+    return -(-spec.samples * spec.thinning // spec.chains)

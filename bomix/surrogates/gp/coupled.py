@@ -1,0 +1,249 @@
+"""Gaussian processes that share what they have not seen: independent ones, coupled through their trials.
+
+The gaps of the trials are completed first (:mod:`bomix.surrogates.gp.completion`); every metric then goes from the
+trials to other mixtures by its own covariance. With ``w_i(x) = C_i^{-1} k_i(X, x)``, means ``mu_i``, completed values
+``Y_i`` and the covariance ``V_ij`` of what is missing,
+
+    E f_i(x) = mu_i + w_i(x) . (Y_i - mu_i)
+    cov(f_i(x), f_j(x')) = w_i(x)^T V_ij w_j(x') + [L_i(x) R_ij L_j(x')^T],
+
+where ``L_i`` is the factor of what the trials, all complete, would leave of metric ``i``. So where each metric is seen
+at each trial, or ``R`` is the identity, every metric is what it is alone, and a gap costs only what no other metric
+tells. Each draw of hyperparameters completes the table for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from botorch.exceptions.errors import UnsupportedError
+
+from bomix.numerics.marginal import noisy_factor
+from bomix.surrogates.cross_validation.correlation import MIN_TRIALS, joint_covariance
+from bomix.surrogates.gp.completion import Table, Whitening, shared_correlation
+from bomix.surrogates.gp.independent import IndependentGPs, _factors
+from bomix.surrogates.models.joint import HeldOut
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.surrogates.gp.exact import ExactGPs
+
+_MIN_VARIANCE = 1e-14
+
+
+class Part(NamedTuple):
+    """What one family of covariances says, its draws pooled, on the standardised scale.
+
+    Attributes:
+        mean: ``batch x m x q``.
+        own: ``batch x m x q x q`` covariance that complete trials would leave, spread of the draws included.
+        shared: ``batch x (m q) x (m q)`` covariance due to the gaps, the points of the first metric first.
+    """
+
+    mean: Tensor
+    own: Tensor
+    shared: Tensor
+
+
+class CoupledGPs(IndependentGPs):
+    """Independent processes whose gaps the other metrics fill.
+
+    Args:
+        apart: The processes by themselves, of ``n x d`` weights.
+        correlation: ``m x m`` correlation ``R`` of what drives the metrics, positive definite; None estimates it.
+        shrinkage: Trials that "no correlation" counts as in the estimate.
+    """
+
+    def __init__(self, apart: IndependentGPs, *, correlation: Tensor | None = None, shrinkage: float = 2.0) -> None:
+        coupled = [CoupledFamily(family) for family in apart.families]
+        targets = coupled[0].targets
+        if correlation is None:
+            correlation = torch.eye(apart.num_outputs, dtype=torch.float64)
+            if targets.shape[-1] >= MIN_TRIALS:
+                whitenings = [family.whitenings() for family in coupled]
+                correlation = shared_correlation(whitenings, targets, shrinkage=shrinkage)
+        super().__init__(
+            apart.train_X,
+            apart.train_Y,
+            families=apart.families,
+            shares=apart.shares,
+            offset=apart.offset,
+            scale=apart.scale,
+            mean=apart._mean,
+            learnt=apart._learnt,
+            correlation=correlation,
+            columns=apart._columns,
+        )
+        self._coupled = coupled if targets.isnan().any() else []
+        for family in self._coupled:
+            family.complete(correlation)
+
+    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """See :class:`bomix.surrogates.models.joint.JointModel`."""
+        if not self._coupled:
+            return super().moments(X, noise)
+        inputs = self._inputs(X)
+        mean, own, shared = self._pooled([family.predict(inputs, noise is True) for family in self._coupled])
+        if isinstance(noise, torch.Tensor):
+            own = own + torch.diag_embed(noise.mT)
+        units = self.scale.repeat_interleave(X.shape[-2])
+        covariance = joint_covariance(_factors(own), self.correlation) + shared
+        return self._in_units(mean, self._mean_at(inputs)), covariance * units * units.unsqueeze(-1)
+
+    def mean(self, X: Tensor) -> Tensor:
+        """See :class:`bomix.surrogates.models.joint.JointModel`."""
+        return self.moments(X)[0] if self._coupled else super().mean(X)
+
+    def condition_on_observations(  # type: ignore[override]
+        self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any
+    ) -> IndependentGPs:
+        """More data, where no metric is missing: see :class:`bomix.surrogates.gp.independent.IndependentGPs`."""
+        if self._coupled:
+            raise UnsupportedError(
+                "CoupledGPs cannot take fantasies where trials lack metrics: every one would complete all trials anew; "
+                "use an acquisition function without fantasies, or the surrogate 'gp'"
+            )
+        return super().condition_on_observations(X, Y, noise)
+
+    def leave_one_out(self) -> HeldOut | None:
+        """Each trial predicted from the others, without any of its metrics, hyperparameters and coupling as they are.
+
+        The other trials' gaps are completed without it, by a block of the inverse of the joint covariance; each metric
+        then predicts the trial from the completed others.
+        """
+        if not self._coupled or self._learnt:
+            return super().leave_one_out()
+        mean, own, shared = self._pooled([family.leave_one_out() for family in self._coupled])
+        sd = own.squeeze(-1).squeeze(-1).sqrt()
+        covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation + shared
+        kept, n = self._coupled[0].kept, len(self.train_X)
+        found, spread = mean.new_zeros(n, self.num_outputs), mean.new_zeros(n, self.num_outputs, self.num_outputs)
+        found[kept] = self._in_units(mean.squeeze(-1).mT, self._mean_at(self._train_inputs[kept]))
+        spread[kept] = covariance * self.scale * self.scale.unsqueeze(-1)
+        if not kept.all():
+            free, covariance = self.moments(self.train_X[~kept].unsqueeze(-2), True)
+            found[~kept], spread[~kept] = free.squeeze(-2), covariance
+        return HeldOut(found, spread)
+
+    def _pooled(self, parts: Sequence[Part]) -> Part:
+        """The mixture of families."""
+        mean, own = self._mixed([(part.mean, part.own) for part in parts])
+        total = torch.zeros(())
+        for part, share in zip(parts, self.shares, strict=True):
+            root = share.sqrt().repeat_interleave(part.shared.shape[-1] // len(share))
+            total = total + part.shared * root * root.unsqueeze(-1)
+        return Part(mean, own, total)
+
+
+class CoupledFamily:
+    """One family of covariances: a table of metrics and trials for each draw of its hyperparameters.
+
+    Trials without any metric are left out: they tell nothing, and so must change nothing.
+
+    Args:
+        family: The metrics by themselves.
+    """
+
+    def __init__(self, family: ExactGPs) -> None:
+        self._family = family
+        self.kept = (~family.targets.isnan()).any(dim=0)
+        self.targets = family.targets[:, self.kept]
+        self._X, self._shape = family.X[self.kept], family.theta.shape[:2]
+        size = [family.covariance.size, family.noise.size]
+        self._kernel_theta, self._noise_theta = family.theta.flatten(0, 1).split_with_sizes(size, dim=-1)
+        matrices = family.covariance(self._kernel_theta, self._X.unsqueeze(-3))
+        if family._known is None:
+            noise = family.noise(self._noise_theta, self._X)
+        else:
+            noise = family._known[:, self.kept].repeat(self._shape[0], 1)
+        count = len(self._X)
+        self._matrices = _parted(matrices + torch.diag_embed(noise.expand(-1, count)), 0, self._shape)
+        self._tables: list[Table] = []
+
+    def whitenings(self) -> list[Whitening]:
+        """Roots of the covariances of each draw."""
+        return [Whitening.of(matrices) for matrices in self._matrices]
+
+    def complete(self, correlation: Tensor) -> None:
+        """Fill the gaps, given the ``m x m`` correlation of what drives the metrics."""
+        self._tables = [Table(whitening, self.targets, correlation) for whitening in self.whitenings()]
+        self._missing = self._tables[0].missing
+        every = torch.ones(self._matrices.shape[:-1], dtype=torch.bool)
+        self._factors = noisy_factor(self._matrices, torch.zeros_like(self._matrices[..., 0]), every)
+        self._means = torch.stack([table.means for table in self._tables])
+        residual = torch.stack([table.values for table in self._tables]) - self._means.unsqueeze(-1)
+        self._alphas = torch.cholesky_solve(residual.unsqueeze(-1), self._factors).squeeze(-1)
+        self._roots = [table.root() for table in self._tables]
+
+    def predict(self, X: Tensor, noise: bool) -> Part:
+        """Moments at ``batch x q x d`` weights; ``noise`` adds that of a new run."""
+        batch, q, m = X.shape[:-2], X.shape[-2], self._shape[1]
+        points, family = X.reshape(1, -1, X.shape[-1]), self._family
+        across = _parted(family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points), 0, self._shape)
+        means = self._means.unsqueeze(-1) + (across * self._alphas.unsqueeze(-1)).sum(dim=-2)
+        explained = torch.linalg.solve_triangular(self._factors, across, upper=False)
+        own = self._left(X, explained)
+        if noise:
+            levels = _parted(family.noise(self._noise_theta, X).expand(*batch, -1, q), -2, self._shape)
+            own = own + torch.diag_embed(levels)
+        weights = torch.linalg.solve_triangular(self._factors.mT, explained, upper=True)
+        total = torch.zeros(())
+        for weight, root in zip(weights, self._roots, strict=True):
+            felt = self._felt(weight.flatten(0, 1)[self._missing], root)
+            felt = _parted(felt, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
+            total = total + felt @ felt.mT
+        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), own, total / len(self._roots))
+
+    def leave_one_out(self) -> Part:
+        """The trials as a batch of single points, each predicted from the completed others, noise included."""
+        inverse = torch.cholesky_inverse(self._factors)
+        diagonal = inverse.diagonal(dim1=-2, dim2=-1)
+        count, metric, trials = len(self._X), self._missing // len(self._X), self._missing % len(self._X)
+        means, shared = torch.zeros_like(diagonal), self._means.new_zeros(count, self._shape[1], self._shape[1])
+        for draw, table in enumerate(self._tables):
+            weights = -inverse[draw] / diagonal[draw].unsqueeze(-1)
+            for trial in range(count):
+                values, spread = table.without(trial)
+                residual = values - self._means[draw].unsqueeze(-1)
+                residual[:, trial] = 0.0
+                means[draw, :, trial] = self._means[draw] + (weights[:, trial] * residual).sum(dim=-1)
+                pull = torch.where(trials == trial, 0.0, weights[metric, trial, trials])
+                felt = pull.new_zeros(len(pull), self._shape[1])
+                felt[torch.arange(len(pull)), metric] = pull
+                shared[trial] += felt.mT @ spread @ felt / len(self._tables)
+        own = (1.0 / diagonal).permute(2, 0, 1)[..., None, None]
+        return _pooled(means.permute(2, 0, 1).unsqueeze(-1), own, shared)
+
+    def _left(self, X: Tensor, explained: Tensor) -> Tensor:
+        """``batch x s x m x q x q`` covariance that complete trials leave, from ``s x m x n x (batch q)``."""
+        covariance, points = self._family.covariance, X.unsqueeze(-3)
+        if X.shape[-2] == 1:
+            prior = _parted(covariance.diagonal(self._kernel_theta, points), -2, self._shape)
+            taken = _parted(explained.square().sum(dim=-2), -1, (*X.shape[:-2], 1)).movedim((0, 1), (-3, -2))
+            return (prior - taken).clamp_min(_MIN_VARIANCE).unsqueeze(-1)
+        by_point = _parted(explained, -1, X.shape[:-1]).movedim((0, 1, 2), (-4, -3, -2))
+        prior = _parted(covariance(self._kernel_theta, points), -3, self._shape)
+        return prior - by_point.mT @ by_point
+
+    def _felt(self, weight: Tensor, root: Tensor) -> Tensor:
+        """What the gaps do to each metric: ``m x p x k`` from the weights ``k x p`` and the factor ``k x k``."""
+        metric = self._missing // len(self._X)
+        rows = [weight[metric == i].mT @ root[metric == i] for i in range(self._shape[1])]
+        return torch.stack(rows)
+
+
+def _parted(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension as several."""
+    parted: Tensor = values.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    return parted
+
+
+def _pooled(means: Tensor, own: Tensor, shared: Tensor) -> Part:
+    """Pool draws: means ``batch x s x m x q`` and covariances ``batch x s x m x q x q``."""
+    mean = means.mean(dim=-3)
+    apart = means - mean.unsqueeze(-3)
+    between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
+    return Part(mean, own.mean(dim=-4) + between, shared)

@@ -1,0 +1,203 @@
+"""Exact Gaussian processes on the standardised scale: one covariance family, ``s`` draws of hyperparameters.
+
+``(L_j(w) - offset_j) / scale_j = mu_j + g_j(w) + noise``, ``g_j ~ GP(0, k_theta_j)``. Each metric is the mixture of
+its draws, of which its mean and covariance are given.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bomix.numerics.marginal import best_means, noisy_factor
+from bomix.surrogates.cross_validation.correlation import leave_one_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from bomix.contracts.covariance import Covariance
+    from bomix.surrogates.gp.hyperparameters import Noise
+
+_MIN_VARIANCE = 1e-14
+_TINY = 1e-12
+_ENTRIES = 2_000_000
+"""Of a covariance at once: larger ones the allocator hands back each time, and clearing their pages costs as much as
+the rest."""
+
+
+class ExactGPs:
+    """The posterior of ``m`` metrics under one family of covariances.
+
+    Args:
+        covariance: The family.
+        noise: Of a run.
+        theta: ``s x m x p`` hyperparameters, those of the noise last.
+        X: ``batch x n x d`` weights.
+        targets: ``batch x m x n`` standardised metrics, NaN where missing.
+        means: ``s x m`` constant means; None takes the best for these data.
+        known: ``m x n`` noise variances of the runs where they are known from elsewhere, else NaN.
+    """
+
+    def __init__(
+        self,
+        covariance: Covariance,
+        noise: Noise,
+        theta: Tensor,
+        X: Tensor,
+        targets: Tensor,
+        *,
+        means: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> None:
+        self.covariance, self.noise, self.theta, self.X, self.targets = covariance, noise, theta, X, targets
+        self._draws, self._metrics = theta.shape[:2]
+        self._known = known
+        self._kernel_theta, self._noise_theta = theta.flatten(0, 1).split_with_sizes(
+            [covariance.size, noise.size], dim=-1
+        )
+        repeated = self._repeated(targets)
+        self._seen = ~repeated.isnan()
+        matrix = covariance(self._kernel_theta, X.unsqueeze(-3))
+        matrix = matrix.expand(*self._seen.shape, X.shape[-2])
+        variances = noise(self._noise_theta, X)
+        if known is not None:
+            given = self._repeated(known)
+            variances = torch.where(given.isnan(), variances, given)
+        self._variances = variances.expand(self._seen.shape)
+        self._factor = noisy_factor(matrix, self._variances, self._seen)
+        self._profiled = means is None
+        if means is None:
+            best, _ = best_means(self._factor, repeated.nan_to_num(0.0), self._seen.to(X))
+            means = best.reshape(self._draws, self._metrics)
+        self.means = means
+        self._flat_means = means.flatten().unsqueeze(-1)
+        residual = torch.where(self._seen, repeated - self._flat_means, 0.0)
+        self._alpha = torch.cholesky_solve(residual.unsqueeze(-1), self._factor).squeeze(-1)
+
+    def marginals(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """Moments of every metric by itself.
+
+        Args:
+            X: ``batch x q x d`` weights.
+            noise: Whether the noise of a new run is part of it.
+
+        Returns:
+            Means ``batch x m x q`` and covariances ``batch x m x q x q``.
+        """
+        points, q = X.unsqueeze(-3), X.shape[-2]
+        across, explained = self._against(X)
+        mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+        if q == 1:
+            prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
+            covariance = (prior - explained.square().sum(dim=-2, keepdim=True)).clamp_min(_MIN_VARIANCE)
+        else:
+            covariance = self.covariance(self._kernel_theta, points) - explained.mT @ explained
+        if noise is True:
+            covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
+        return self._pooled(mean, covariance)
+
+    def mean(self, X: Tensor) -> Tensor:
+        """Means of every metric at ``batch x q x d`` weights, ``batch x m x q``; nothing is solved."""
+        if self._factor.dim() > 3:
+            return self.marginals(X)[0]
+        points = X.reshape(1, -1, X.shape[-1])
+        at_once = max(1, _ENTRIES // max(1, self._alpha.numel()))
+        weights = self._alpha.unsqueeze(-2)
+        parts = [weights @ self._cut(self._towards(part)) for part in points.split(at_once, dim=1)]  # type: ignore[no-untyped-call]
+        mean = self._flat_means + torch.cat(parts, dim=-1).squeeze(-2)
+        return self._unflat(mean, 0).mean(dim=0).reshape(-1, *X.shape[:-1]).movedim(0, -2)
+
+    def fitted(self) -> Tensor | None:
+        """Means ``batch x m x n`` at the training runs, ``y - noise (K + noise)^-1 (y - mean)``: no kernel is needed.
+
+        None where a run lacks a metric.
+        """
+        if not self._seen.all():
+            return None
+        return self._unflat(self._repeated(self.targets) - self._variances * self._alpha, -2).mean(dim=-3)
+
+    def leave_one_out(self) -> tuple[Tensor, Tensor]:
+        """Predictions of each run from the others, hyperparameters as they are.
+
+        Returns:
+            Means and variances ``batch x m x n``, noise included; where the trial lacks the metric, of all runs.
+        """
+        diagonal = torch.cholesky_inverse(self._factor).diagonal(dim1=-2, dim2=-1)
+        residual, variance = leave_one_out(diagonal, self._alpha)
+        if self._profiled:
+            # The mean has seen every run: with it taken out of the precision, the residual is that of a mean without.
+            there = self._seen.to(diagonal)
+            solved = torch.cholesky_solve(there.unsqueeze(-1), self._factor).squeeze(-1)
+            total = (there * solved).sum(dim=-1, keepdim=True).clamp_min(_TINY)
+            left = diagonal - solved.square() / total
+            alone = there.sum(dim=-1, keepdim=True) < 2
+            residual = torch.where(alone | (left < _TINY * diagonal), residual, self._alpha / left)
+        mean = torch.where(self._seen, self._repeated(self.targets) - residual, self._flat_means)
+        if not self._seen.all():
+            free_mean, free = self._predicted_at_training()
+            mean, variance = torch.where(self._seen, mean, free_mean), torch.where(self._seen, variance, free)
+        mean, variance = self._unflat(mean, -2), self._unflat(variance, -2)
+        pooled = mean.mean(dim=-3)
+        return pooled, variance.mean(dim=-3) + (mean - pooled.unsqueeze(-3)).square().mean(dim=-3)
+
+    def conditioned(self, X: Tensor, targets: Tensor) -> ExactGPs:
+        """The same hyperparameters and means given all of ``batch x n x d`` weights and ``batch x m x n`` targets."""
+        known = self._known
+        if known is not None:
+            known = torch.cat([known, known.new_full((len(known), X.shape[-2] - known.shape[-1]), torch.nan)], dim=-1)
+        return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means, known=known)
+
+    def _against(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Covariance with the training runs, ``batch x b x n x q``, as it is and divided by the factor."""
+        if self._factor.dim() > 3:
+            across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), X.unsqueeze(-3)))
+            return across, torch.linalg.solve_triangular(self._factor, across, upper=False)
+        # One solve for all points: broadcasting would copy the factor for each of them.
+        points = X.reshape(1, -1, X.shape[-1])
+        across = self._cut(self._towards(points))
+        explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
+        shape = (*across.shape[:-1], *X.shape[:-1])
+        return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is worked out once is a function, which no pickle takes: the copy works it out anew.
+        return {name: value for name, value in self.__dict__.items() if name != "_towards"}
+
+    @cached_property
+    def _towards(self) -> Callable[[Tensor], Tensor]:
+        """Covariance of the training runs with ``1 x n' x d`` weights, ``(s m) x n x n'``."""
+        with torch.no_grad():
+            return self.covariance.towards(self._kernel_theta, self.X.unsqueeze(-3))
+
+    def _cut(self, across: Tensor) -> Tensor:
+        return across if self._seen.all() else across * self._seen.unsqueeze(-1)
+
+    def _predicted_at_training(self) -> tuple[Tensor, Tensor]:
+        """Means and variances ``batch x b x n`` at the training mixtures, for metrics that a trial lacks."""
+        points = self.X.unsqueeze(-3)
+        across = self._cut(self.covariance(self._kernel_theta, points))
+        mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
+        explained = torch.linalg.solve_triangular(self._factor, across, upper=False).square().sum(dim=-2)
+        variance = self.covariance.diagonal(self._kernel_theta, points) - explained
+        return mean, variance.clamp_min(_MIN_VARIANCE) + self.noise(self._noise_theta, self.X)
+
+    def _repeated(self, values: Tensor) -> Tensor:
+        """``batch x m x n`` of the metrics as ``batch x (s m) x n`` of the processes."""
+        return values.repeat(*[1] * (values.dim() - 2), self._draws, 1)
+
+    def _unflat(self, values: Tensor, dim: int) -> Tensor:
+        parted: Tensor = values.unflatten(dim, (self._draws, self._metrics))  # type: ignore[no-untyped-call]
+        return parted
+
+    def _pooled(self, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        if self._draws == 1:
+            return mean, covariance
+        means, covariances = self._unflat(mean, -2), self._unflat(covariance, -3)
+        pooled = means.mean(dim=-3)
+        apart = means - pooled.unsqueeze(-3)
+        between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
+        return pooled, covariances.mean(dim=-4) + between

@@ -1,0 +1,70 @@
+"""Kernels made of kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from bomix.contracts.covariance import Covariance, Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Scaled(Covariance):
+    """A covariance times a variance with a log-normal prior.
+
+    Args:
+        base: What is scaled.
+        median: Median of the variance, of a metric that is standardised.
+        spread: Standard deviation of its logarithm.
+    """
+
+    def __init__(self, base: Covariance, median: float, spread: float) -> None:
+        self.base = base
+        m = len(base.prior.mean)
+        self.prior = Prior.joined([base.prior, Prior.of(m, 1, math.log(median), spread)])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        return self.base(theta[:, :-1], X, Z, rows=rows) * theta[:, -1].exp()[:, None, None]
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return self.base.diagonal(theta[:, :-1], X) * theta[:, -1:].exp()
+
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`Covariance`."""
+        base, variance = self.base.towards(theta[:, :-1], X), theta[:, -1].exp()[:, None, None]
+        return lambda Z: base(Z) * variance
+
+
+class Sum(Covariance):
+    """The sum of covariances, their hyperparameters side by side."""
+
+    def __init__(self, parts: Sequence[Covariance]) -> None:
+        self.parts = tuple(parts)
+        self.prior = Prior.joined([part.prior for part in self.parts])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        return self._total(theta, lambda part, own: part(own, X, Z, rows=rows))
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return self._total(theta, lambda part, own: part.diagonal(own, X))
+
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`Covariance`."""
+        parts = [part.towards(own, X) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        return lambda Z: sum((part(Z) for part in parts[1:]), start=parts[0](Z))
+
+    def _owned(self, theta: Tensor) -> Sequence[Tensor]:
+        return theta.split_with_sizes([part.size for part in self.parts], dim=-1)
+
+    def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
+        total, *rest = [value(part, own) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        for more in rest:
+            total = total + more
+        return total

@@ -1,0 +1,131 @@
+"""Covariances on encoded weights that go beyond one fixed distance: encodings that are learnt, sums over domains."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from bomix.contracts.covariance import Covariance, Frame, Prior
+from bomix.numerics.pairwise import Profile, in_blocks, pairs, profiled, scaled_profile
+from bomix.surrogates.kernels.encoding import distance, encode
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.surrogates.kernels.encoding import Encoding
+
+_OFFSET_SPREAD = 1.0
+_POWER_SPREAD = 0.5
+_LEAST_VARIANCE = 1e-12
+
+
+class Warped(Covariance):
+    """A stationary covariance whose encoding has an offset, or a power, of each metric's own.
+
+    Lengthscales are in units that follow the encoding: whatever the offset, a given value of theta is the same
+    number of typical distances of two mixtures, and their prior is that of the encoding's own offset and power.
+    Hyperparameters: ``d`` logarithms of lengthscales, then of the offset and of the power, as far as they are learnt.
+
+    Args:
+        profile: How correlation falls with distance.
+        encoding: Median of the offset's and of the power's log-normal prior; not ``raw``.
+        frame: The space and the metrics.
+        ratio: Median of the lengthscales' log-normal prior, in typical distances of two mixtures.
+        spread: Standard deviation of the logarithm of a lengthscale.
+        offset: Whether the offset is learnt.
+        power: Whether the power is learnt.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        encoding: Encoding,
+        frame: Frame,
+        ratio: float,
+        spread: float,
+        *,
+        offset: bool,
+        power: bool,
+    ) -> None:
+        self._profile, self._encoding, self._sample = profile, encoding, frame.sample
+        self._offset, self._power = offset, power
+        self._reach = distance(encoding.transform(frame.sample))
+        candidates = ((offset, encoding.eps, _OFFSET_SPREAD), (power, encoding.power, _POWER_SPREAD))
+        own = [Prior.of(frame.m, 1, math.log(median), sd) for learnt, median, sd in candidates if learnt]
+        scales = Prior.of_domains(frame, math.log(ratio * self._reach), spread, math.log(self._reach))
+        self.prior = Prior.joined([scales, *own])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        d = X.shape[-1]
+        variance = self._encoded(theta, self._sample).var(dim=-2).sum(dim=-1)
+        stretch = self._reach / (2.0 * variance).clamp_min(_LEAST_VARIANCE).sqrt()
+        inverse = ((-theta[:, :d]).exp() * stretch.unsqueeze(-1)).unsqueeze(-2)
+        first = self._encoded(theta, X)
+        return scaled_profile(first, first if Z is None else self._encoded(theta, Z), inverse, self._profile)
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
+
+    def _encoded(self, theta: Tensor, X: Tensor) -> Tensor:
+        """``batch x b x n x d`` of ``batch x 1 x n x d``: each process sees weights in its own way."""
+        learnt = theta[:, X.shape[-1] :].exp()[..., None, None].unbind(dim=1)
+        eps = learnt[0] if self._offset else self._encoding.eps
+        power = learnt[-1] if self._power else self._encoding.power
+        return encode(X, self._encoding.name, eps, power)
+
+
+class Additive(Covariance):
+    """``k(w, v) = sum_i s_i rho((e(w_i) - e(v_i))^2 / l_i^2)``: a function of each domain's weight, added up.
+
+    Hyperparameters: ``d`` logarithms of lengthscales, then ``d`` of variances. A matrix costs ``b n n' d`` profiles,
+    formed in blocks of bounded memory.
+
+    Args:
+        profile: ``rho``.
+        encoding: ``e``.
+        frame: The space and the metrics.
+        ratio: Median of the lengthscales' log-normal prior, in typical distances of two weights of one domain.
+        spread: Standard deviation of the logarithm of a lengthscale.
+        variance: What the medians of the variances' log-normal priors, the same for all domains, sum to.
+        variance_spread: Standard deviation of the logarithm of a variance.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        encoding: Encoding,
+        frame: Frame,
+        ratio: float,
+        spread: float,
+        variance: float,
+        variance_spread: float,
+    ) -> None:
+        self._profile, self._encoding = profile, encoding
+        # One scale for all domains: that of each, estimated, would tell domains of equal bounds apart.
+        reach = distance(encoding.transform(frame.sample)) / math.sqrt(frame.d)
+        scales = Prior.of_domains(frame, math.log(ratio * reach), spread, math.log(reach))
+        variances = Prior.of_domains(frame, math.log(variance / frame.d), variance_spread)
+        self.prior = Prior.joined([scales, variances])
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """See :class:`Covariance`."""
+        first = self._encoding.transform(X)
+        second = first if Z is None else self._encoding.transform(Z)
+        logarithms, variances = theta.chunk(2, dim=-1)
+
+        def summed(points: Tensor, others: Tensor, inverse: Tensor, shares: Tensor) -> Tensor:
+            apart = points.unsqueeze(-2) - others.unsqueeze(-3)
+            values = profiled((apart * inverse[:, None, None, :]).square(), self._profile)
+            return torch.einsum("...bijd,bd->...bij", values, shares)
+
+        width = len(theta) * pairs(first, second) * X.shape[-1]
+        return in_blocks(summed, first, second, (-logarithms).exp(), variances.exp(), width=width)
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """See :class:`Covariance`."""
+        total = theta[:, X.shape[-1] :].exp().sum(dim=-1, keepdim=True)
+        return total.expand(*X.shape[:-3], len(theta), X.shape[-2])

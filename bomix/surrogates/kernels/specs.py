@@ -1,0 +1,313 @@
+"""Kernels as they stand in a study file; :mod:`bomix.surrogates.kernels.stationary` computes them.
+
+A kernel is a frozen spec with one method, ``bind(frame) -> Covariance``, which fixes what depends on the space and
+the metrics: the scale of its priors. Metrics are standardised, so a variance of one is that of all a metric's losses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bomix.contracts.kernel import Kernel
+from bomix.errors import Fault
+
+if TYPE_CHECKING:
+    from bomix.contracts.covariance import Covariance, Frame
+
+Encoded = Literal["sqrt", "log", "power", "raw"]
+Shape = Literal["matern52", "matern32", "rbf"]
+Distance = Literal["hellinger", "jensen_shannon", "aitchison"]
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """A lengthscale per domain on encoded weights, of variance one.
+
+    Attributes:
+        shape: How correlation falls with distance.
+        encoding: What is seen of a weight: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or ``w``.
+        eps: The offset, a share; None takes the encoding's default.
+        power: Exponent of the encoding ``power``.
+        lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two mixtures of the space.
+        spread: Standard deviation of a lengthscale's logarithm.
+        learn_eps: Whether each metric learns an offset of its own, about the one above.
+        learn_power: Whether each metric learns a power of its own, about the one above.
+    """
+
+    shape: Shape = "matern52"
+    encoding: Encoded = "log"
+    eps: float | None = None
+    power: float = 0.25
+    lengthscale: float = 10.0
+    spread: float = 1.73
+    learn_eps: bool = False
+    learn_power: bool = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = encoding_faults(self.encoding, self.eps, self.power) + positive_faults(self, "lengthscale", "spread")
+        if self.learn_eps and self.encoding == "raw":
+            found.append(Fault("learn_eps", "raw weights have no offset to learn; choose another encoding"))
+        if self.learn_power and self.encoding != "power":
+            found.append(Fault("learn_power", f"encoding {self.encoding} has no power to learn; choose 'power'"))
+        return found
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import learned_encoding, stationary
+        from bomix.surrogates.kernels.encoding import Encoding
+
+        encoding = Encoding(self.encoding, self.eps, self.power)
+        profile, prior = stationary.PROFILES[self.shape], (self.lengthscale, self.spread)
+        if not (self.learn_eps or self.learn_power):
+            return stationary.Stationary(profile, encoding, frame, *prior)
+        return learned_encoding.Warped(profile, encoding, frame, *prior, offset=self.learn_eps, power=self.learn_power)
+
+
+@dataclass(frozen=True)
+class Additive:
+    """A function of each domain's weight alone, added up; in a :class:`Sum`, beside a kernel of all of them.
+
+    Attributes:
+        shape: How correlation falls with distance.
+        encoding: As of :class:`Stationary`.
+        eps: As of :class:`Stationary`.
+        power: As of :class:`Stationary`.
+        lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two weights of a domain.
+        spread: Standard deviation of a lengthscale's logarithm.
+        variance: What the medians of the domains' variances, log-normal a priori, sum to.
+        variance_spread: Standard deviation of a variance's logarithm.
+    """
+
+    shape: Shape = "matern52"
+    encoding: Encoded = "log"
+    eps: float | None = None
+    power: float = 0.25
+    lengthscale: float = 3.0
+    spread: float = 1.0
+    variance: float = 1.0
+    variance_spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        positive = positive_faults(self, "lengthscale", "spread", "variance", "variance_spread")
+        return encoding_faults(self.encoding, self.eps, self.power) + positive
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import learned_encoding, stationary
+        from bomix.surrogates.kernels.encoding import Encoding
+
+        encoding = Encoding(self.encoding, self.eps, self.power)
+        prior = (self.lengthscale, self.spread, self.variance, self.variance_spread)
+        return learned_encoding.Additive(stationary.PROFILES[self.shape], encoding, frame, *prior)
+
+
+@dataclass(frozen=True)
+class Isotropic:
+    """One lengthscale on a distance between mixtures as a whole, of variance one.
+
+    Attributes:
+        distance: ``hellinger``, ``jensen_shannon`` (the root of the divergence) or ``aitchison`` (of centred
+            logarithms); of ``w + eps``.
+        shape: How correlation falls with distance.
+        eps: The offset, a share; None takes the distance's default.
+        lengthscale: Median of the lengthscale's log-normal prior, in typical distances of two mixtures of the space.
+        spread: Standard deviation of its logarithm.
+    """
+
+    distance: Distance = "hellinger"
+    shape: Shape = "matern52"
+    eps: float | None = None
+    lengthscale: float = 2.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return offset_faults(self.eps) + positive_faults(self, "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import simplex_geometry, stationary
+
+        profile = stationary.PROFILES[self.shape]
+        return simplex_geometry.Isotropic(profile, self.distance, self.eps, frame, self.lengthscale, self.spread)
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """A Matern kernel of the simplex's information geometry, that of a sphere, of variance one.
+
+    Attributes:
+        smoothness: How often what it describes can be differentiated, at least; large values approach heat flow.
+        eps: Added to every share before roots are taken; None takes 1e-4.
+        lengthscale: Median of the lengthscale's log-normal prior, in typical distances of two mixtures of the space.
+        spread: Standard deviation of its logarithm.
+    """
+
+    smoothness: float = 2.5
+    eps: float | None = None
+    lengthscale: float = 2.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return offset_faults(self.eps) + positive_faults(self, "smoothness", "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import simplex_geometry
+
+        return simplex_geometry.Geometric(self.smoothness, self.eps, frame, self.lengthscale, self.spread)
+
+
+@dataclass(frozen=True)
+class EffectiveWeight:
+    """Smooth in ``u = ln(e + sum_i t_i w_i)``, the weight that counts for a metric, of variance one.
+
+    Attributes:
+        share: Median of ``t`` of a domain that is not the metric's own; that of its own is one.
+        spread: Standard deviation of its logarithm.
+    """
+
+    share: float = 0.135
+    spread: float = 1.5
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "share", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import one_dimensional
+
+        return one_dimensional.EffectiveWeight(frame, self.share, self.spread)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A curve in the weight of the metric's own domain, of variance one; nothing where it has none.
+
+    Attributes:
+        shape: How correlation falls with distance.
+        lengthscale: Median of the lengthscale's log-normal prior, in logarithms of the weight plus an offset, learnt.
+        spread: Standard deviation of its logarithm.
+    """
+
+    shape: Shape = "matern52"
+    lengthscale: float = 2.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "lengthscale", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import one_dimensional, stationary
+
+        return one_dimensional.Own(stationary.PROFILES[self.shape], frame, self.lengthscale, self.spread)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A plane through the raw weights, which keeps its slope outside the data."""
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import linear
+
+        return linear.Linear(frame)
+
+
+@dataclass(frozen=True)
+class SparseLinear:
+    """A plane through the raw weights of whose slopes few matter, each metric's own few.
+
+    Attributes:
+        relevance: Median of the variance that a domain adds, as a share of what it would if all mattered alike.
+        spread: Standard deviation of its logarithm.
+    """
+
+    relevance: float = 0.05
+    spread: float = 3.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "relevance", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels import linear
+
+        return linear.SparseLinear(frame, self.relevance, self.spread)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A kernel times a variance that is learnt.
+
+    Attributes:
+        of: The kernel.
+        variance: Median of the log-normal prior of its variance.
+        spread: Standard deviation of the variance's logarithm.
+    """
+
+    of: Kernel
+    variance: float = 1.0
+    spread: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return positive_faults(self, "variance", "spread")
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels.composition import Scaled
+
+        return Scaled(self.of.bind(frame), self.variance, self.spread)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of kernels, as a rule each scaled.
+
+    Attributes:
+        of: Two kernels or more.
+    """
+
+    of: tuple[Kernel, ...]
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return [] if self.of else [Fault("of", "no kernel to sum; name at least one")]
+
+    def bind(self, frame: Frame) -> Covariance:
+        """See :class:`bomix.contracts.kernel.Kernel`."""
+        from bomix.surrogates.kernels.composition import Sum
+
+        return Sum([kernel.bind(frame) for kernel in self.of])
+
+
+def offset_faults(eps: float | None) -> list[Fault]:
+    """What is wrong with an offset."""
+    if eps is None or eps > 0:
+        return []
+    return [Fault("eps", f"eps is {eps}: gradients at zero need an offset above 0, 1e-4 say")]
+
+
+def encoding_faults(encoding: str, eps: float | None, power: float = 1.0) -> list[Fault]:
+    """What is wrong with an encoding."""
+    found = [] if encoding == "raw" and eps == 0 else offset_faults(eps)
+    if encoding == "power" and not 0 < power <= 1:
+        found.append(Fault("power", f"power is {power}; give a number above 0 and up to 1"))
+    return found
+
+
+def positive_faults(spec: object, *names: str) -> list[Fault]:
+    """Fields that must be above zero and are not."""
+    values = {name: getattr(spec, name) for name in names}
+    return [
+        Fault(name, f"{name} is {value}; give a positive number") for name, value in values.items() if not value > 0
+    ]

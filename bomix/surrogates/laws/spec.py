@@ -1,0 +1,86 @@
+"""A mixing law as a surrogate: a formula instead of a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from bomix.errors import Fault
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+
+    from bomix.contracts.context import FitContext
+
+LawName = Literal["effective_power", "exponential", "own_exponential", "bimix", "log_linear", "additive", "autoscale"]
+
+
+@dataclass(frozen=True)
+class LawRegression:
+    """A closed formula for every metric, fitted by robust regression; :mod:`bomix.laws.forms` has the formulas.
+
+    A metric without variation (a single trial, constant values) keeps its value and a standard deviation of one unit;
+    a metric that no trial has is predicted with mean zero and standard deviation one. What a law leaves over, noise
+    and misfit alike, counts as its error: correlated across metrics, not shared by distinct mixtures.
+
+    Attributes:
+        form: The formula. The laws of a metric's own domain (``own_exponential``, ``bimix``) are constants for a
+            metric that has none.
+        starts: Starts of the search per metric.
+        uncertainty: Of the parameters: ``laplace`` takes the law as linear about the best ones; ``bootstrap`` fits
+            reweighted trials.
+        samples: Fits of the bootstrap.
+        own: Metric to its own domain, where their names differ; None: a metric's own domain has its name.
+        experts: Whether experts of single domains are among the examples.
+    """
+
+    form: LawName = "effective_power"
+    starts: int = 8
+    uncertainty: Literal["laplace", "bootstrap"] = "laplace"
+    samples: int = 32
+    own: Mapping[str, str] | None = None
+    experts: bool = True
+
+    differentiable: ClassVar[bool] = True
+    fantasizes: ClassVar[bool] = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        found = []
+        if self.starts < 1:
+            found.append(Fault("starts", f"starts is {self.starts}; give at least 1"))
+        if self.samples < 2:
+            found.append(Fault("samples", f"samples is {self.samples}: a spread needs at least 2"))
+        return found
+
+    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
+        """Fit every metric.
+
+        Args:
+            data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
+            context: The names behind the columns.
+            seed: Of the starts, and of the bootstrap's weights.
+
+        Returns:
+            A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
+
+        Raises:
+            FaultsError: ``own`` names a metric or a domain that is not there.
+        """
+        import torch
+
+        from bomix.laws.fit import fit_rows
+        from bomix.laws.forms import LAWS, own_domains
+        from bomix.surrogates.data.expert_rows import examples
+        from bomix.surrogates.laws import uncertainty
+
+        chosen = examples(data, context, experts=self.experts)
+        X, Y = chosen.data.X.double(), chosen.data.Y.double()
+        own = own_domains(context.domains, context.metrics, self.own)
+        with torch.no_grad():
+            found = fit_rows(LAWS[self.form], X, Y, own, seed=seed, starts=self.starts)
+            if self.uncertainty == "laplace":
+                return chosen.restored(uncertainty.LaplaceLaw(found, seed=seed))
+            return chosen.restored(uncertainty.BootstrapLaw(found, samples=self.samples, seed=seed))

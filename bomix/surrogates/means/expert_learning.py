@@ -1,0 +1,203 @@
+"""What runs teach about a mixture of experts: strengths of the domains, and how far the words before decide.
+
+For a run ``n`` and a metric ``j`` the model is ``y_nj = a_j + b_j L_j(w_n; s, tau) + noise``, ``b_j ~ N(1, slope^2)``,
+``ln s_i ~ N(0, spread^2)``; ``a`` and ``b`` have their best values for every ``s`` and ``tau``, and so has the noise.
+``ln s`` is found by L-BFGS for each ``tau`` of a short list, which a weak prior draws to the paper's zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from bomix.contracts.mean import Feature
+from bomix.data_experts.losses import ExpertLosses, expert_losses, thin_losses
+from bomix.data_experts.token_table import expert_tables
+from bomix.numerics.determinism import deterministic
+from bomix.numerics.lbfgs import minimize
+from bomix.surrogates.cross_validation.folds import canonical_rows
+from bomix.surrogates.cross_validation.held_out import assign_folds, repeats
+from bomix.surrogates.data.standardize import standardisation
+
+if TYPE_CHECKING:
+    from botorch.utils.datasets import SupervisedDataset
+    from torch import Tensor
+
+    from bomix.contracts.context import FitContext
+
+TAUS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+"""What is tried: prefixes of hundreds of words tell experts apart at small exponents already."""
+_TAU_SPREAD = 0.5
+_TOKENS = 4096
+"""For each loss while learning: only how it changes from mixture to mixture counts."""
+_FEWEST = 3
+_LEAST_NOISE = 0.02
+"""In standard deviations of a metric: runs that the model meets exactly are no proof of more."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the runs taught.
+
+    Attributes:
+        tau: Exponent of the prefix.
+        log_strengths: ``d``, of mean zero; None where they were not learnt.
+    """
+
+    tau: float
+    log_strengths: Tensor | None
+
+
+def learnt(
+    data: SupervisedDataset,
+    *,
+    context: FitContext,
+    taus: Sequence[float],
+    window: int | None,
+    spread: float | None,
+    slope: float,
+    compress: float | None,
+    folds: int,
+    seed: int,
+) -> Feature:
+    """The feature with what the runs teach, and predictions of each run by what the others teach.
+
+    Args:
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
+        context: Names experts and their artifacts.
+        taus: To choose from, the first where runs are few.
+        window: How many tokens of the prefix count; None for all.
+        spread: Of the prior of ``ln s``; None for equal strengths.
+        slope: Of the prior of ``b``.
+        compress: See :func:`~bomix.data_experts.losses.expert_losses`.
+        folds: Into how many parts the runs fall.
+        seed: Of the folds.
+    """
+    X, Y = data.X.double(), data.Y.double()
+    with deterministic():
+        tables = expert_tables(context)
+        thin = [thin_losses(tables, tau=tau, window=window, most=_TOKENS) for tau in taus]
+        fold = torch.as_tensor(assign_folds(X, folds=folds, seed=seed) if len(X) else [], dtype=torch.long)
+        count = int(fold.max()) + 1 if len(X) else 0
+        parts = [torch.ones(len(X), dtype=torch.bool), *(fold != number for number in range(count))]
+        telling = _telling(context, len(X))
+        found = _fit(thin, taus, X, Y, torch.stack(parts), telling, spread=spread, slope=slope)
+        best = found[0]
+        predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress, tables=tables)
+        if best.log_strengths is not None:
+            predict = predict.with_strengths(best.log_strengths)
+        with torch.no_grad():
+            held_out = predict(X) - _thin(thin, taus, best)(X)
+            for number, other in enumerate(found[1:]):
+                out = fold == number
+                held_out[out] += _thin(thin, taus, other)(X[out])
+    return Feature(predict, held_out)
+
+
+def _telling(context: FitContext, n: int) -> Tensor:
+    """``n`` booleans: experts alone do not tell, since every strength and exponent repeats their losses."""
+    experts = context.expert_rows
+    return ~torch.tensor(experts if len(experts) == n else [False] * n, dtype=torch.bool)
+
+
+def _thin(thin: Sequence[ExpertLosses], taus: Sequence[float], found: Learnt) -> ExpertLosses:
+    losses = thin[list(taus).index(found.tau)]
+    return losses if found.log_strengths is None else losses.with_strengths(found.log_strengths)
+
+
+def _fit(
+    thin: Sequence[ExpertLosses],
+    taus: Sequence[float],
+    X: Tensor,
+    Y: Tensor,
+    parts: Tensor,
+    telling: Tensor,
+    *,
+    spread: float | None,
+    slope: float,
+) -> list[Learnt]:
+    """The best of each of ``p x n`` parts of the runs, all parts at once."""
+    p, d = len(parts), X.shape[-1]
+    equal = Learnt(taus[0], None if spread is None else torch.zeros(d, dtype=torch.float64))
+    heard = parts & telling
+    enough = [len(X[part]) - repeats(X[part]) >= _FEWEST if part.any() else False for part in heard]
+    if not any(enough):
+        return [equal] * p
+    # In an order of the runs' own, so that rounding does not depend on theirs.
+    order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
+    X, parts = X[order], parts[:, order]
+    offset, scale = standardisation(Y[order])
+    Z = (Y[order] - offset) / scale
+    values, strengths = [], []
+    for tau, losses in zip(taus, thin, strict=True):
+        criterion = _Criterion(losses, scale, X, Z, parts, slope, spread)
+        start = torch.zeros(p, d, dtype=torch.float64)
+        best = criterion(start, torch.arange(p)) if spread is None else None
+        if best is None:
+            end = minimize(criterion, start, max_evaluations=60)
+            values.append(end.value + 0.5 * (tau / _TAU_SPREAD) ** 2)
+            strengths.append(end.x - end.x.mean(dim=-1, keepdim=True))
+        else:
+            values.append(best[0] + 0.5 * (tau / _TAU_SPREAD) ** 2)
+            strengths.append(start)
+    choice = torch.stack(values).argmin(dim=0).tolist()
+    return [
+        Learnt(taus[tau], None if spread is None else strengths[tau][number]) if enough[number] else equal
+        for number, tau in enumerate(choice)
+    ]
+
+
+class _Criterion:
+    """Less the log posterior of ``ln s``, for each part of the runs.
+
+    Args:
+        losses: The mixture of experts.
+        scale: ``m`` standard deviations of the metrics.
+        X: ``n x d``.
+        Z: ``n x m`` standardised metrics, NaN where missing.
+        parts: ``p x n`` booleans.
+        slope: Of the prior of ``b``.
+        spread: Of the prior of ``ln s``; None where that is zero.
+    """
+
+    def __init__(
+        self,
+        losses: ExpertLosses,
+        scale: Tensor,
+        X: Tensor,
+        Z: Tensor,
+        parts: Tensor,
+        slope: float,
+        spread: float | None,
+    ) -> None:
+        self._losses, self._scale, self._X, self._spread = losses, scale, X, spread
+        self._seen = (parts.unsqueeze(-1) & ~Z.isnan()).double()
+        self._count = self._seen.sum(dim=1)
+        self._Z = self._centred(Z.nan_to_num(0.0).expand(len(parts), -1, -1), self._seen, self._count)
+        # Noise of a tenth of the metric's spread says how firmly the prior holds the coefficient.
+        self._hold = 0.01 / max(slope, 1e-6) ** 2
+
+    def __call__(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """``q x d`` logarithms of strengths of the parts ``rows`` to ``q`` values and ``q x d`` gradients."""
+        leaf = points.detach().requires_grad_(self._spread is not None)
+        with torch.enable_grad():
+            losses = self._losses.with_strengths(leaf.unsqueeze(1))(self._X.expand(len(rows), -1, -1)) / self._scale
+            seen, count, Z = self._seen[rows], self._count[rows], self._Z[rows]
+            L = self._centred(losses, seen, count)
+            b = ((L * Z).sum(dim=1) + self._hold) / (L.square().sum(dim=1) + self._hold)
+            squares = (Z - b.unsqueeze(1) * L).square().sum(dim=1) + self._hold * (b - 1.0).square()
+            noise = squares / count.clamp_min(1.0) + _LEAST_NOISE**2
+            value = 0.5 * ((count - 1.0).clamp_min(0.0) * noise.log()).sum(dim=-1)
+            if self._spread is None:
+                return value, torch.zeros_like(points)
+            value = value + 0.5 * (leaf / self._spread).square().sum(dim=-1)
+            (gradient,) = torch.autograd.grad(value.sum(), leaf)
+        return value.detach(), gradient
+
+    @staticmethod
+    def _centred(values: Tensor, seen: Tensor, count: Tensor) -> Tensor:
+        mean = (values * seen).sum(dim=1, keepdim=True) / count.clamp_min(1.0).unsqueeze(1)
+        return (values - mean) * seen

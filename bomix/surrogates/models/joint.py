@@ -1,0 +1,146 @@
+"""What every surrogate of bomix returns: a model that is jointly Gaussian over all metrics at any mixtures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from botorch.models.model import Model
+from botorch.posteriors.gpytorch import GPyTorchPosterior
+from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
+
+if TYPE_CHECKING:
+    from botorch.acquisition.objective import PosteriorTransform
+    from botorch.models.model import Model
+    from torch import Tensor
+
+
+class JointModel(Model, ABC):
+    """A Gaussian belief about every metric, with the correlation of metrics and mixtures.
+
+    A model that is a mixture of several (encodings, posterior samples of hyperparameters) gives the Gaussian of the
+    mixture's mean and covariance: closed forms of acquisition functions then hold for all models alike.
+    """
+
+    @abstractmethod
+    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        """Mean and covariance.
+
+        Args:
+            X: ``batch x q x d`` weights.
+            noise: Whether the noise of a new run is part of it.
+
+        Returns:
+            ``batch x q x m`` means, and ``batch x (m q) x (m q)`` covariances, the points of the first metric first.
+        """
+
+    def mean(self, X: Tensor) -> Tensor:
+        """The means alone, ``batch x q x m``, for those who have no use for the rest; see :meth:`moments`."""
+        return self.moments(X)[0]
+
+    def leave_one_out(self) -> HeldOut | None:
+        """Each training mixture predicted from the others, where that needs no second fit; else None."""
+        return None
+
+    def posterior(
+        self,
+        X: Tensor,
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: PosteriorTransform | None = None,
+    ) -> GPyTorchPosterior:
+        """Joint posterior of all metrics.
+
+        Args:
+            X: ``batch x q x d`` weights.
+            output_indices: The metrics wanted; all by default.
+            observation_noise: Whether to add the noise of a new run.
+            posterior_transform: Applied to the posterior of the metrics.
+
+        Returns:
+            A posterior over ``batch x q x m``.
+        """
+        if output_indices is not None:
+            return self.subset_output(output_indices).posterior(X, None, observation_noise, posterior_transform)
+        posterior = gaussian(*self.moments(X, observation_noise))
+        return posterior if posterior_transform is None else posterior_transform(posterior, X)
+
+    def subset_output(self, idcs: Sequence[int]) -> JointModel:
+        """The model of some metrics, in the order given."""
+        return _Subset(self, [int(i) % self.num_outputs for i in idcs])
+
+
+class _Subset(JointModel):
+    """Some metrics of a model, in a given order."""
+
+    def __init__(self, model: JointModel, metrics: list[int]) -> None:
+        super().__init__()
+        self.model, self._metrics = model, metrics
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self._metrics)
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self.model.batch_shape
+
+    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+        mean, covariance = self.model.moments(X, noise)
+        q = X.shape[-2]
+        index = torch.tensor([metric * q + point for metric in self._metrics for point in range(q)])
+        return mean[..., self._metrics], covariance[..., index, :][..., index]
+
+    def mean(self, X: Tensor) -> Tensor:
+        return self.model.mean(X)[..., self._metrics]
+
+
+def mean_at(model: Model, X: Tensor) -> Tensor:
+    """What a model expects of every metric at ``n x d`` weights, ``n x m``; differentiable where the model is."""
+    points = X.unsqueeze(-2)
+    if isinstance(model, JointModel):
+        return model.mean(points).squeeze(-2)
+    posterior: Any = model.posterior(points)
+    return torch.as_tensor(posterior.mean).squeeze(-2)
+
+
+def gaussian(mean: Tensor, covariance: Tensor) -> GPyTorchPosterior:
+    """The posterior of given moments.
+
+    Args:
+        mean: ``batch x q x m``.
+        covariance: ``batch x (m q) x (m q)``, the points of the first metric first.
+    """
+    if mean.shape[-1] == 1:
+        return GPyTorchPosterior(MultivariateNormal(mean.squeeze(-1), covariance))
+    return GPyTorchPosterior(MultitaskMultivariateNormal(mean, covariance, interleaved=False))
+
+
+def pooled(means: Tensor, covariances: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of a mixture of Gaussians: ``E[cov] + cov(E)``.
+
+    Args:
+        means: ``s x batch x q x m`` of the components.
+        covariances: ``s x batch x (m q) x (m q)``, the points of the first metric first.
+        shares: ``s`` shares that sum to one; equal ones by default.
+    """
+    count = len(means)
+    shares = means.new_full((count,), 1.0 / count) if shares is None else shares
+    mean = torch.einsum("s,s...->...", shares, means)
+    spread = (means - mean).mT.flatten(-2)
+    between = torch.einsum("s,s...i,s...j->...ij", shares, spread, spread)
+    return mean, torch.einsum("s,s...->...", shares, covariances) + between
+
+
+class HeldOut(NamedTuple):
+    """Predictions of new runs at the training mixtures, each by a model that did not see that trial.
+
+    Attributes:
+        mean: ``n x m``, in the metrics' own units; a number also where the trial lacks the metric.
+        covariance: ``n x m x m`` between the metrics of a trial, the noise of a run included.
+    """
+
+    mean: Tensor
+    covariance: Tensor

@@ -1,0 +1,43 @@
+"""How text becomes training and validation tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from bomix.errors import Fault
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """How text becomes training and validation tokens.
+
+    Attributes:
+        validation_share: Share of each domain's documents that serve validation.
+        max_tokens: Training tokens that are kept of each domain; reading stops there. None keeps all.
+        max_validation_tokens: Tokens that are kept of each validation set. None keeps all that are met before
+            ``max_tokens`` is reached.
+        cache: Folder of the built corpora; by default ``BOMIX_CACHE``, or the user's cache folder.
+    """
+
+    validation_share: float = 0.1
+    max_tokens: int | None = None
+    max_validation_tokens: int | None = None
+    cache: str | None = None
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields alone."""
+        found = []
+        if not 0 < self.validation_share < 1:
+            found.append(Fault("validation_share", f"is {self.validation_share}; must lie between 0 and 1, 0.1 say"))
+        for key in ("max_tokens", "max_validation_tokens"):
+            if (value := getattr(self, key)) is not None and value < 2:
+                found.append(Fault(key, f"is {value}; must be at least 2, or left out for all tokens"))
+        return found
+
+    def relative_to(self, folder: Path) -> CorpusSpec:
+        """The same with a relative cache folder taken from ``folder``."""
+        if self.cache is None:
+            return self
+        return dataclasses.replace(self, cache=str(folder / Path(self.cache).expanduser()))

@@ -1,0 +1,158 @@
+"""The study folder: written once, whole or absent, damage named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bomix.errors import StoreError
+from bomix.io.store import files, lock
+from bomix.io.store.study_folder import FolderStore, MemoryStore
+from bomix.trial import Failure, Result, Status, Trial
+
+
+def trial(number: int) -> Trial:
+    return Trial(number, {"code": 0.25, "web": 0.75}, 0, "sobol")
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> FolderStore | MemoryStore:
+    return FolderStore(tmp_path) if request.param == "folder" else MemoryStore()
+
+
+def test_records_come_back_in_the_order_of_their_ids(store: FolderStore | MemoryStore) -> None:
+    for number in (2, 0, 10001, 1):
+        store.create(trial(number))
+    store.finish(1, Result({"code": 2.0}))
+    store.finish(0, Failure("no"))
+    found = store.read()
+    assert [record.trial.id for record in found] == [0, 1, 2, 10001]
+    assert [record.status for record in found] == [Status.FAILED, Status.COMPLETED, Status.PENDING, Status.PENDING]
+    assert store.read({record.trial.id: record for record in found}) == found
+
+
+def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | MemoryStore) -> None:
+    store.create(trial(0))
+    with pytest.raises(files.FolderTaken):
+        store.create(trial(0))
+    store.finish(0, Result({"code": 2.0}))
+    with pytest.raises(StoreError, match="written once"):
+        store.finish(0, Result({"code": 3.0}))
+    assert store.read()[0].result.losses == {"code": 2.0}
+
+
+def test_an_imported_run_is_there_whole_or_not_at_all(store: FolderStore | MemoryStore) -> None:
+    store.create(trial(0), Result({"code": 2.0}))
+    assert store.read()[0].status is Status.COMPLETED
+
+
+def test_nothing_temporary_is_left(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0))
+    store.finish(0, Result({"code": 2.0}))
+    with pytest.raises(files.FolderTaken):
+        store.create(trial(0))
+    files.replace(tmp_path / "a", "text")
+    names = {path.name for path in tmp_path.rglob("*")}
+    assert names == {"trials", "0000", "trial.json", "outcome.json", "a"}
+
+
+@pytest.mark.parametrize("name", ["trial.json", "outcome.json"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe"])
+def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path, name: str, damage: bytes) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0), Result({"code": 2.0}))
+    (tmp_path / "trials" / "0000" / name).write_bytes(damage)
+    with pytest.raises(StoreError, match=r"0000.*move"):
+        store.read()
+
+
+def test_an_outcome_of_another_trial_is_refused(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0), Result({"code": 2.0}))
+    store.create(trial(1))
+    outcome = tmp_path / "trials" / "0000" / "outcome.json"
+    (tmp_path / "trials" / "0001" / "outcome.json").write_bytes(outcome.read_bytes())
+    with pytest.raises(StoreError, match="belongs to trial 0"):
+        store.read()
+
+
+def test_attempts_are_numbered(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0))
+    assert [store.new_attempt(0)[0] for _ in range(3)] == [1, 2, 3]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from bomix.io.store.study_folder import FolderStore
+from bomix.trial import Result, Trial
+store = FolderStore(Path(sys.argv[1]))
+number = int(sys.argv[2])
+while True:
+    store.create(Trial(number, {"code": 1.0}, 0, "sobol"))
+    store.finish(number, Result({"code": float(number)}, info={"text": "x" * 20000}))
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    acknowledged: list[int] = []
+    for kill in range(12):
+        start = len(store.read())
+        # A trial whose writer died before its outcome is pending, which is what a driver resumes.
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(start)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        acknowledged.append(int(process.stdout.readline()))
+        time.sleep(0.003 * kill)
+        process.send_signal(signal.SIGKILL)
+        acknowledged += [int(line) for line in process.stdout.read().split("\n")[:-1]]
+        process.wait()
+        process.stdout.close()
+        found = {record.trial.id: record for record in store.read()}
+        assert all(found[number].result.losses == {"code": float(number)} for number in acknowledged)
+    assert len(acknowledged) >= 12
+
+
+def test_a_second_driver_is_refused_and_the_first_keeps_its_lock(tmp_path: Path) -> None:
+    with lock.holding(tmp_path):
+        with pytest.raises(StoreError, match=f"process {os.getpid()}"), lock.holding(tmp_path):
+            pass
+        assert lock.is_alive(lock.read(tmp_path) or {}) is True
+    assert lock.read(tmp_path) is None
+
+
+def test_the_lock_of_a_dead_driver_is_replaced(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from bomix.io import lock; import os\n"
+    code += "context = lock.holding(Path(sys.argv[1])); context.__enter__(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert lock.is_alive(lock.read(tmp_path) or {}) is False
+    with lock.holding(tmp_path):
+        assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
+
+
+def test_a_used_again_process_id_is_not_the_holder(tmp_path: Path) -> None:
+    with lock.holding(tmp_path):
+        holder = lock.read(tmp_path) or {}
+    (tmp_path / lock.NAME).write_text(json.dumps({**holder, "started": holder["started"] - 100}))
+    with lock.holding(tmp_path):
+        pass
+
+
+def test_a_driver_on_another_host_is_replaced_only_on_request(tmp_path: Path) -> None:
+    (tmp_path / lock.NAME).write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0}))
+    with pytest.raises(StoreError, match="--take-over"), lock.holding(tmp_path):
+        pass
+    with lock.holding(tmp_path, take_over=True):
+        assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
