@@ -152,23 +152,22 @@ _CHILD = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from bomix.laws import expert_table
-from bomix.io import scored_tokens
+from bomix.data_experts import token_table
 from bomix.trial import SCORED_TOKENS
 from bomix.space.mixture_space import MixtureSpace
 from bomix.contracts.context import FitContext
 root = Path(sys.argv[1])
-whole = expert_table._write
+whole = token_table._write
 def slow(building, sets, metric):
     record = whole(building, sets, metric)
     (root / "written").touch()
     if sys.argv[2] == "hang":
         time.sleep(60)
     return record
-expert_table._write = slow
+token_table._write = slow
 artifacts = {i: {SCORED_TOKENS: str(root / str(i))} for i in range(3)}
 context = FitContext(MixtureSpace(("x", "y", "z")), ("a",), artifacts=artifacts, experts={"x": 0, "y": 1, "z": 2})
-expert_table.expert_tables(context)
+token_table.expert_tables(context)
 """
 
 

@@ -225,6 +225,7 @@ def test_a_folder_that_is_being_optimised_is_refused(tmp_path: Path) -> None:
 DRIVER = """
 import sys
 from pathlib import Path
+from tests.execution.test_driver import make
 make(Path(sys.argv[1]), seconds=60.0, workers=2).run()
 """
 

@@ -134,7 +134,7 @@ def test_a_second_driver_is_refused_and_the_first_keeps_its_lock(tmp_path: Path)
 
 
 def test_the_lock_of_a_dead_driver_is_replaced(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from bomix.io import lock; import os\n"
+    code = "import sys; from pathlib import Path; from bomix.io.store import lock; import os\n"
     code += "context = lock.holding(Path(sys.argv[1])); context.__enter__(); os._exit(0)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert lock.is_alive(lock.read(tmp_path) or {}) is False
