@@ -8,7 +8,15 @@ from difflib import get_close_matches
 
 
 class BomixError(Exception):
-    """Base of all errors raised on purpose; the command line exits with 2 on them, but for :class:`EvaluationError`."""
+    """Base of all errors raised on purpose; the command line exits with 2 on them, but for :class:`EvaluationError`.
+
+    Example:
+        >>> try:
+        ...     bomix.Study(["web", "code", "web"], metrics=["web"])
+        ... except bomix.BomixError as error:
+        ...     print(error)
+        domains.web: named twice; keep one
+    """
 
 
 class ConfigError(BomixError):

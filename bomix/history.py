@@ -37,6 +37,16 @@ SCHEMA_VERSION = 1
 class History:
     """Every trial of a study, ordered by id.
 
+    Example:
+        >>> study = bomix.Study(["code", "web"], ["loss"])
+        >>> record = study.add({"code": 0.4, "web": 0.6}, {"loss": 3.2})
+        >>> trial = study.ask()
+        >>> history = study.history  # a value: what is recorded later does not change it
+        >>> [record.trial.origin for record in history.completed], [record.trial.id for record in history.pending]
+        (['imported'], [1])
+        >>> history.n_asked  # imported runs cost no budget
+        1
+
     Attributes:
         records: Any order is accepted; ascending ids are kept.
     """

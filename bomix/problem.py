@@ -23,6 +23,11 @@ NATS_PER_TOKEN = "nats/token"
 class Metric:
     """One number that every trial is judged by, as a rule a validation loss.
 
+    Example:
+        >>> study = bomix.Study(["code", "web"], metrics=["code"])  # a name stands for a loss
+        >>> study.problem.metrics
+        (Metric(name='code', unit='nats/token', direction='min'),)
+
     Attributes:
         name: Its name everywhere.
         unit: ``nats/token``, or another for metrics that are no losses.
@@ -37,6 +42,14 @@ class Metric:
 @dataclass(frozen=True)
 class Problem:
     """Everything that a strategy may know beside the history.
+
+    Example:
+        >>> space = bomix.MixtureSpace(["books", "code", "web"], upper={"books": 0.1})
+        >>> problem = bomix.Problem(space, (bomix.Metric("loss"),), bomix.Mean())
+        >>> {name: round(share, 2) for name, share in problem.anchors()["uniform"].items()}  # as near as bounds allow
+        {'books': 0.1, 'code': 0.45, 'web': 0.45}
+        >>> problem.value({"loss": 3.0})
+        3.0
 
     Attributes:
         space: The mixtures that are allowed.

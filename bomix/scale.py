@@ -9,6 +9,10 @@ from dataclasses import dataclass
 class Fidelity:
     """The scale of a training run.
 
+    Example:
+        >>> bomix.Fidelity(params=10_000_000, tokens=200_000_000).flops
+        1.2e+16
+
     Attributes:
         params: Non-embedding parameters.
         tokens: Training tokens.

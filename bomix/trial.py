@@ -55,6 +55,13 @@ class Status(StrEnum):
 class Candidate:
     """A mixture that a strategy proposes.
 
+    Example:
+        >>> candidate = bomix.Candidate({"code": 0.3, "web": 0.7}, origin="by_hand")
+        >>> study = bomix.Study(["code", "web"], ["loss"])
+        >>> trial = study.enqueue(candidate, seed=1).trial  # recorded, it has a number and is pending
+        >>> trial.id, trial.origin, trial.weights["web"]
+        (0, 'by_hand', 0.7)
+
     Attributes:
         weights: The mixture, every domain of the space named.
         origin: Who proposed it: ``uniform``, ``natural``, ``sobol``, ``log_ei``, ...
@@ -67,6 +74,14 @@ class Candidate:
 @dataclass(frozen=True)
 class Trial:
     """A numbered candidate.
+
+    Example:
+        >>> study = bomix.Study(["code", "web"], ["loss"], seed=7)
+        >>> first, second = study.ask(), study.ask()  # both pending; the second knows of the first
+        >>> (first.id, first.seed), (second.id, second.seed)  # paired trials share the study's seed
+        ((0, 7), (1, 7))
+        >>> round(sum(second.weights.values()), 9)
+        1.0
 
     Attributes:
         id: Position in the record, from 0.
@@ -100,6 +115,17 @@ class Curve:
 class Result:
     """What a training run brings back.
 
+    Example:
+        >>> study = bomix.Study(["code", "web"], ["code", "web"])
+        >>> result = bomix.Result(
+        ...     losses={"code": 2.2, "web": 3.1},
+        ...     realized={"code": 0.51, "web": 0.49},  # what the data loader really drew: this is learnt from
+        ...     cost=120,  # device-seconds
+        ... )
+        >>> record = study.tell(study.ask(), result)
+        >>> study.dataset.weights_realized.sel(trial=0, domain="code").item()
+        0.51
+
     Attributes:
         losses: Metric name to loss; nats per token unless the metric declares another unit.
         sems: Metric name to standard error of that loss over the validation set's sequences. All trials share
@@ -129,6 +155,13 @@ class Result:
 @dataclass(frozen=True)
 class Failure:
     """How a trial failed for good.
+
+    Example:
+        >>> study = bomix.Study(["code", "web"], ["loss"])
+        >>> study.tell(study.ask(), bomix.Failure("out of memory at step 300")).status
+        <Status.FAILED: 'failed'>
+        >>> len(study.history.failed), len(study.history.completed)  # avoided from now on, nothing learnt
+        (1, 0)
 
     Attributes:
         message: One line: the error, or the exit code.

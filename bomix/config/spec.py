@@ -30,6 +30,16 @@ MAX_SEED = 2**62
 class DomainSpec:
     """One domain of training data.
 
+    Example:
+        >>> books = bomix.DomainSpec(tokens=1e9, at_least=0.05)  # 1B tokens; weight zero, or at least 5 %
+        >>> study = bomix.Study(
+        ...     {"books": books, "web": bomix.DomainSpec(tokens=100e9)},
+        ...     metrics=["books", "web"],
+        ...     target=bomix.TargetSpec(tokens=20e9, max_epochs=4),
+        ... )
+        >>> study.problem.space.upper  # 4 passes over 1B tokens fill a fifth of 20B
+        (0.2, 1.0)
+
     Attributes:
         source: Where its text comes from; evaluators that train here need it.
         tokens: Tokens available to the target run; measured from the source where absent.
@@ -55,6 +65,13 @@ class DomainSpec:
 class TargetSpec:
     """The run that the study decides about.
 
+    Example:
+        >>> target = bomix.TargetSpec(tokens=20e9, max_epochs=2)
+        >>> domains = {"books": bomix.DomainSpec(tokens=1e9), "web": bomix.DomainSpec(tokens=99e9)}
+        >>> problem = bomix.Study(domains, ["loss"], target=target).problem
+        >>> problem.epochs({"books": 0.1, "web": 0.9})["books"]  # 2B of the 20B tokens are books: two passes
+        2.0
+
     Attributes:
         tokens: Its training tokens.
         max_epochs: How often a domain's tokens may be repeated in it.
@@ -71,7 +88,18 @@ class TargetSpec:
 
 @dataclasses.dataclass(frozen=True)
 class MetricSpec:
-    """Unit and direction of a metric that is no loss in nats per token."""
+    """Unit and direction of a metric that is no loss in nats per token.
+
+    Example:
+        >>> metrics = {"web": bomix.MetricSpec(), "arc": bomix.MetricSpec(unit="accuracy", direction="max")}
+        >>> study = bomix.Study(["code", "web"], metrics, objective=bomix.Mean(metrics=("arc",)))
+        >>> study.problem.value({"web": 3.0, "arc": 0.4})  # less is better, so an accuracy turns its sign
+        -0.4
+
+    Attributes:
+        unit: ``nats/token``, or a name of your own; it is shown and compared, never converted.
+        direction: ``min`` where lower is better, ``max`` where higher is.
+    """
 
     unit: str = NATS_PER_TOKEN
     direction: Literal["min", "max"] = "min"
@@ -80,6 +108,14 @@ class MetricSpec:
 @dataclasses.dataclass(frozen=True)
 class BudgetSpec:
     """When the search ends; the first limit that is reached counts.
+
+    Example:
+        >>> budget = bomix.BudgetSpec(trials=2, device_seconds=3600)
+        >>> result = bomix.Result(losses={"web": 3.0}, cost=4000)
+        >>> study = bomix.Study(["code", "web"], ["web"], budget=budget)
+        >>> record = study.tell(study.ask(), result)
+        >>> budget.spent([record])  # None while some is left
+        '3600 device-seconds'
 
     Attributes:
         trials: Completed trials, imported and confirming ones not counted.
@@ -169,6 +205,13 @@ class ExpertsSpec:
 @dataclasses.dataclass(frozen=True)
 class ExecutionSpec:
     """How trials are run.
+
+    Example:
+        >>> execution = bomix.ExecutionSpec(workers=4, attempts=2)  # four trainings at a time, each tried twice
+        >>> study = bomix.Study(["code", "web"], ["loss"], execution=execution)
+        >>> bomix.Study(["code", "web"], ["loss"], execution=bomix.ExecutionSpec(workers=0))
+        Traceback (most recent call last):
+        bomix.errors.FaultsError: execution.workers: expected at least 1, found 0
 
     Attributes:
         workers: Trials at a time, each in a process of its own.

@@ -15,7 +15,23 @@ if TYPE_CHECKING:
 class Evaluator(Protocol):
     """Turns a mixture into losses. Must survive pickling.
 
-    Inside, :func:`bomix.progress.report` tells the driver how far the training is.
+    Inside, :func:`bomix.progress.report` tells the driver how far the training is. ``Study.run`` calls an evaluator
+    in processes of its own, so that its class has to stand in a module, not in a notebook's cell.
+
+    Example:
+        >>> import dataclasses, pathlib
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Formula:
+        ...     offset: float = 2.0  # fields are the keys in a study file
+        ...
+        ...     def evaluate(self, trial, workdir):
+        ...         return bomix.Result(losses={"loss": self.offset + (trial.weights["code"] - 0.3) ** 2})
+        >>> isinstance(Formula(), bomix.Evaluator)
+        True
+        >>> study = bomix.Study(["code", "web"], ["loss"], evaluator=Formula())
+        >>> trial = study.ask()
+        >>> round(study.tell(trial, Formula().evaluate(trial, pathlib.Path("."))).result.losses["loss"], 2)
+        2.04
     """
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:

@@ -27,6 +27,28 @@ class Objective(Protocol):
     * ``holds(losses, metrics)``: whether its guardrails are kept, ``(...)`` of bool.
     * ``group_coefficients(metrics)``: it is a trade-off of ``g`` groups, each with its ``g x m`` weights; as a single
       number it is a stated compromise.
+
+    Example:
+        >>> import dataclasses
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Only:
+        ...     metric: str
+        ...
+        ...     def metric_faults(self, metrics):
+        ...         return []
+        ...
+        ...     def coefficients(self, metrics):
+        ...         import numpy as np
+        ...
+        ...         return np.array([float(name == self.metric) for name in metrics])
+        ...
+        ...     def __call__(self, losses, metrics):
+        ...         return losses @ self.coefficients(metrics)
+        >>> isinstance(Only("code"), bomix.Objective)
+        True
+        >>> study = bomix.Study(["code", "web"], ["code", "web"], objective=Only("code"))
+        >>> study.problem.value({"code": 2.2, "web": 3.1})
+        2.2
     """
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:

@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Surrogate(Protocol):
-    """A model of every metric as a function of the mixture."""
+    """A model of every metric as a function of the mixture.
+
+    Example:
+        A surrogate is a part of the strategy; here one that comes with bomix predicts a mixture.
+
+        >>> from bomix.strategies.auto import Auto
+        >>> from bomix.surrogates.regression.specs import Ridge
+        >>> isinstance(Ridge(), bomix.Surrogate)
+        True
+        >>> study = bomix.Study(["code", "web"], ["loss"], strategy=Auto(surrogate=Ridge()))
+        >>> runs = [({"code": share, "web": 1 - share}, {"loss": 3 - share}) for share in (0.1, 0.3, 0.5, 0.7)]
+        >>> records = study.add_all(runs)
+        >>> study.predict([{"code": 0.4, "web": 0.6}])["mean"].values.round(1).tolist()
+        [[2.6]]
+    """
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit.

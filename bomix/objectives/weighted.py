@@ -69,6 +69,12 @@ class OfMetrics:
 class Mean(OfMetrics):
     """Plain mean of the metrics; lower is better.
 
+    Example:
+        >>> import numpy as np
+        >>> objective = bomix.Mean(metrics=("code", "web"))  # the others are recorded, and do not count
+        >>> float(objective(np.array([2.0, 9.0, 3.0]), ["code", "math", "web"]))
+        2.5
+
     Attributes:
         metrics: Names of those that count; empty for all.
     """
@@ -87,6 +93,11 @@ class Mean(OfMetrics):
 @dataclass(frozen=True)
 class WeightedMean:
     """Weighted mean of the metrics; lower is better.
+
+    Example:
+        >>> objective = bomix.WeightedMean(of={"code": 3.0, "web": 1.0})
+        >>> objective.coefficients(["code", "math", "web"]).tolist()
+        [0.75, 0.0, 0.25]
 
     Attributes:
         of: Metric to coefficient, not negative; metrics that are not named do not count.

@@ -41,6 +41,20 @@ class MixtureSpace:
     Domains are kept sorted by name, which is the order of the columns of every array. So results depend on which
     name has which bounds, never on the order in which they were given.
 
+    Example:
+        >>> space = bomix.MixtureSpace(["web", "code", "books"], lower={"code": 0.1}, upper={"books": 0.2})
+        >>> space.domains
+        ('books', 'code', 'web')
+        >>> points = space.sobol(8, seed=0)  # covers the allowed mixtures evenly
+        >>> points.shape, bool(space.contains(points, tolerance=1e-9).all())
+        ((8, 3), True)
+        >>> [round(share, 3) for share in space.project([0.5, 0.0, 0.5]).tolist()]  # the nearest allowed mixture
+        [0.2, 0.15, 0.65]
+        >>> space.check({"books": 0.3, "code": 0.3, "web": 0.4})
+        Traceback (most recent call last):
+        bomix.errors.FaultsError: these weights are no mixture of the space
+        weights.books: domain 'books' has 0.3, above its upper bound 0.2
+
     Attributes:
         domains: ``d`` names, sorted.
         lower: Smallest share of each domain.

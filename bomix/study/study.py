@@ -42,13 +42,31 @@ if TYPE_CHECKING:
 class Study:
     """Propose mixtures, record losses, recommend.
 
+    Predictions and the recommendation come from the surrogate that the strategy uses, or from a Gaussian process of
+    each metric (``gp``) where the strategy has none.
+
+    Example:
+        >>> study = bomix.Study(["code", "web"], metrics=["code", "web"], seed=0)
+        >>> trial = study.ask()  # pending now; the first mixture is the uniform one
+        >>> trial.id, trial.origin, dict(trial.weights)
+        (0, 'uniform', {'code': 0.5, 'web': 0.5})
+        >>> study.tell(trial, {"code": 2.2, "web": 3.1}).status  # losses of a model trained on that mixture
+        <Status.COMPLETED: 'completed'>
+        >>> study.add({"code": 0.2, "web": 0.8}, {"code": 2.6, "web": 2.9}).trial.origin  # a run made earlier
+        'imported'
+        >>> study.dataset.loss.sel(metric="web").values.tolist()  # the record, an xarray dataset
+        [3.1, 2.9]
+        >>> sorted(study.recommend().weights)
+        ['code', 'web']
+
     Args:
         domains: Names, or name to :class:`~bomix.config.spec.DomainSpec`.
         metrics: Names of the losses (lower is better), or name to :class:`~bomix.config.spec.MetricSpec`.
         seed: Decides everything random.
         path: Folder to keep the study in; None keeps it in memory.
         objective: What is minimised; the mean of the metrics unless given.
-        strategy: What proposes mixtures; ``bayesian`` unless given.
+        strategy: What proposes mixtures; ``auto`` unless given, which chooses by the number of domains and metrics
+            and by the budget (see :class:`~bomix.strategies.auto.Auto`).
         evaluator: What :meth:`run` trains with.
         target: The run that the study decides about; with the domains' ``tokens`` it caps their weights.
         budget: When :meth:`run` ends.
