@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_layers import LAYERS
+
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 PAGES = sorted(
@@ -74,3 +76,15 @@ def test_every_decision_stands_in_the_index() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in DECISIONS if f"]({page.name})" not in index] == []
     assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_the_tree_in_contributing_has_every_package_and_layer() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = re.search(r"^```\nbomix/\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert tree is not None
+    shown = {*re.findall(r"\b(\w+)\b", tree[1])}
+    packages = {path.parent.name for path in (ROOT / "bomix").glob("**/__init__.py")} - {"bomix"}
+    assert packages - shown == set(), "give each a line in the tree of CONTRIBUTING.md"
+    for number, names in enumerate(LAYERS):
+        row = next(line for line in text.splitlines() if line.startswith(f"| {number} |"))
+        assert {*re.findall(r"`(\w+)`", row.split("|")[2])} == names, f"layer {number} in CONTRIBUTING.md"
