@@ -56,11 +56,11 @@ class Candidate:
     """A mixture that a strategy proposes.
 
     Example:
-        >>> candidate = bomix.Candidate({"code": 0.3, "web": 0.7}, origin="by_hand")
+        >>> from bomix.strategies.designs import Vertices
         >>> study = bomix.Study(["code", "web"], ["loss"])
-        >>> trial = study.enqueue(candidate, seed=1).trial  # recorded, it has a number and is pending
-        >>> trial.id, trial.origin, trial.weights["web"]
-        (0, 'by_hand', 0.7)
+        >>> proposed = Vertices().ask(study.problem, study.history, 3, seed=0)  # numbered only once it is recorded
+        >>> [(candidate.origin, candidate.weights["code"]) for candidate in proposed]
+        [('uniform', 0.5), ('vertex', 1.0), ('vertex', 0.0)]
 
     Attributes:
         weights: The mixture, every domain of the space named.
