@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 class Study:
     """Propose mixtures, record losses, recommend.
 
-    Predictions and the recommendation come from the surrogate that the strategy uses, or from a Gaussian process of
-    each metric (``gp``) where the strategy has none.
+    The strategy ``auto`` (:class:`~bomix.strategies.auto.Auto`), which a study has unless another is given, chooses by
+    the number of domains and metrics and by the budget. Predictions and the recommendation come from the surrogate that
+    the strategy uses, or from a Gaussian process of each metric (``gp``) where the strategy has none.
 
     Example:
         >>> study = bomix.Study(["code", "web"], metrics=["code", "web"], seed=0)
@@ -65,8 +66,7 @@ class Study:
         seed: Decides everything random.
         path: Folder to keep the study in; None keeps it in memory.
         objective: What is minimised; the mean of the metrics unless given.
-        strategy: What proposes mixtures; ``auto`` unless given, which chooses by the number of domains and metrics
-            and by the budget (see :class:`~bomix.strategies.auto.Auto`).
+        strategy: What proposes mixtures; ``auto`` unless given.
         evaluator: What :meth:`run` trains with.
         target: The run that the study decides about; with the domains' ``tokens`` it caps their weights.
         budget: When :meth:`run` ends.
