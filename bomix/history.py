@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import bomix
 from bomix.errors import StudyError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 SCHEMA_VERSION = 1
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -175,16 +177,20 @@ class History:
         domains, names = problem.space.domains, problem.metric_names
         fidelities = [record.trial.fidelity for record in records]
         steps, curve = _curves(results, names)
+        asked: list[Mapping[str, float] | None] = [record.trial.weights for record in records]
         variables: dict[str, Any] = {
-            "weights": (by_domain, _table(_each([record.trial for record in records], "weights"), domains)),
-            "weights_realized": (by_domain, _table(_each(results, "realized"), domains)),
-            "loss": (by_metric, _table(_each(results, "losses"), names)),
-            "eval_sem": (by_metric, _table(_each(results, "sems"), names)),
+            "weights": (
+                by_domain,
+                _table(asked, domains),
+            ),
+            "weights_realized": (by_domain, _table(_each(results, lambda item: item.realized), domains)),
+            "loss": (by_metric, _table(_each(results, lambda item: item.losses), names)),
+            "eval_sem": (by_metric, _table(_each(results, lambda item: item.sems), names)),
             "curve": (("trial", "step", "metric"), curve),
-            "epochs": (by_domain, _table(_each(results, "epochs"), domains)),
-            "params": ("trial", _column(_each(fidelities, "params"))),
-            "tokens": ("trial", _column(_each(fidelities, "tokens"))),
-            "cost": ("trial", _column(_each(results, "cost"))),
+            "epochs": (by_domain, _table(_each(results, lambda item: item.epochs), domains)),
+            "params": ("trial", _column(_each(fidelities, lambda item: item.params))),
+            "tokens": ("trial", _column(_each(fidelities, lambda item: item.tokens))),
+            "cost": ("trial", _column(_each(results, lambda item: item.cost))),
         }
         for name in ("weights", "weights_realized"):
             variables[name] += ({"units": "share of training tokens"},)
@@ -211,9 +217,9 @@ class History:
         return tuple(record for record in self.records if record.status is status)
 
 
-def _each(items: Iterable[Any], name: str) -> list[Any]:
-    """An attribute of each item, None where there is no item."""
-    return [None if item is None else getattr(item, name) for item in items]
+def _each(items: Iterable[Item | None], of: Callable[[Item], Any]) -> list[Any]:
+    """Something of each item, None where there is no item."""
+    return [None if item is None else of(item) for item in items]
 
 
 def _table(rows: list[Mapping[str, float] | None], names: tuple[str, ...]) -> np.ndarray:

@@ -51,16 +51,9 @@ HEAVY_CONTRACTS = {"bomix.contracts.covariance"}
 """Modules of light packages that are only imported where torch is needed anyway."""
 
 TOLERATED: set[tuple[str, str]] = {
-    ("bomix.contracts.acquisition", "bomix.posterior.objective"),
-    ("bomix.contracts.text", "bomix.training.data.tokenizer"),
     ("bomix.recommendation.confirmation", "bomix.study.study"),
-    ("bomix.strategies.auto", "bomix.recommendation.stopping"),
-    ("bomix.strategies.sequence", "bomix.recommendation.stopping"),
     ("bomix.execution.driver", "bomix.study.study"),
     ("bomix.execution.observer", "bomix.study.study"),
-    ("bomix.surrogates.fully_bayesian.gp_model", "bomix.surrogates.fully_bayesian.specs"),
-    ("bomix.surrogates.fully_bayesian.law_model", "bomix.surrogates.fully_bayesian.specs"),
-    ("bomix.surrogates.fully_bayesian.nuts", "bomix.surrogates.fully_bayesian.specs"),
 }
 """Importer and imported of arrows that go up, or close a ring, imports of types included. It may only shrink."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
 
-    from bomix.posterior.objective import Aggregate
+    from bomix.contracts.acquisition import Aggregate
 
 _WIDE = 512
 _AROUND = 4

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
 
-    from bomix.posterior.objective import Aggregate
+    from bomix.contracts.acquisition import Aggregate
 
 _SHARP = 1e-4
 """How far a smooth kink reaches, in standard deviations of the objective."""

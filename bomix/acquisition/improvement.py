@@ -1,7 +1,7 @@
 """What a mixture is worth trying for, by the improvement that it promises; this side of a model is what negates.
 
 Users, trials and surrogates see metrics as they are reported and objectives of which less is better. BoTorch
-maximises. :class:`~bomix.posterior.objective.Aggregate` stands between: it knows the sign of every metric and of the
+maximises. :class:`~bomix.contracts.acquisition.Aggregate` stands between: it knows the sign of every metric and of the
 whole. Weighted sums have closed forms, other objectives fixed quasi-random samples.
 
 Where the objective is a trade-off, improvement means growth of the volume that its front dominates.
@@ -20,6 +20,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bomix.contracts.acquisition import AcquisitionTraits
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, count_faults
 
 if TYPE_CHECKING:
@@ -27,9 +30,8 @@ if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
 
-    from bomix.contracts.acquisition import Acquisition
+    from bomix.contracts.acquisition import Acquisition, Aggregate
     from bomix.contracts.objective import Objective
-    from bomix.posterior.objective import Aggregate
 
 DELTA = 0.1
 """Probability that the confidence bounds of the schedule fail."""
@@ -53,6 +55,7 @@ class LogEI:
     origin: ClassVar[str] = "log_ei"
     needs_gradients: ClassVar[bool] = True
     needs_fantasies: ClassVar[bool] = False
+    also_fronts: ClassVar[bool] = True
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -94,6 +97,7 @@ class LogNEI:
     origin: ClassVar[str] = "log_nei"
     needs_gradients: ClassVar[bool] = True
     needs_fantasies: ClassVar[bool] = False
+    also_fronts: ClassVar[bool] = True
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -233,8 +237,8 @@ def posterior_mean(model: Model, aggregate: Aggregate) -> AcquisitionFunction:
 
 def objective_faults(acquisition: Acquisition, objective: Objective) -> list[Fault]:
     """What keeps an acquisition function from serving an objective: trade-offs want a volume, and only they."""
-    trade_off = hasattr(objective, "group_coefficients")
-    serves = isinstance(acquisition, LogEI | LogNEI) or getattr(acquisition, "of_fronts", False) == trade_off
+    trade_off = traits(objective, ObjectiveTraits).is_trade_off
+    serves = traits(acquisition, AcquisitionTraits).serves(trade_off=trade_off)
     return [] if serves else [Fault("acquisition", _refusal(acquisition, objective))]
 
 
@@ -253,7 +257,7 @@ def together(X: Tensor, X_pending: Tensor | None) -> Tensor:
 
 def _refusal(acquisition: Acquisition, objective: Objective) -> str:
     name, kind = acquisition.origin, type(objective).__name__
-    if getattr(acquisition, "of_fronts", False):
+    if traits(acquisition, AcquisitionTraits).of_fronts:
         return f"'{name}' is for trade-offs, and {kind} is none; use 'log_ei', or the objective 'pareto'"
     return f"'{name}' knows one objective, and {kind} is a trade-off of several; use 'hypervolume' or 'log_ei'"
 

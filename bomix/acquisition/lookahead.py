@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
 
+    from bomix.contracts.acquisition import Aggregate
     from bomix.errors import Fault
-    from bomix.posterior.objective import Aggregate
 
 
 @dataclass(frozen=True)

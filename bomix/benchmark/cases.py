@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bomix.contracts.traits import field_values
 from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
 from bomix.space.polytope import Array
 
@@ -78,7 +79,7 @@ def _told(spec: object) -> object:
     """What a spec says beside its defaults, so that a new field with a default leaves old results valid."""
     if not dataclasses.is_dataclass(spec):
         return spec
-    pairs = [(field, getattr(spec, field.name)) for field in dataclasses.fields(spec)]
+    pairs = zip(dataclasses.fields(spec), field_values(spec).values(), strict=True)
     return [(field.name, _told(value)) for field, value in pairs if value != field.default]
 
 

@@ -16,14 +16,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bomix.config import registry
 from bomix.config.build import build
 from bomix.config.study_file import parse
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, UnknownKindError, raise_faults
 from bomix.history import History
 from bomix.strategies.auto import Auto
@@ -117,9 +118,8 @@ class Method:
         return session
 
     def _imported(self) -> Adapter:
-        module, _, name = str(self.adapter).partition(":")
         try:
-            adapter: Adapter = getattr(import_module(module), name)
+            adapter: Adapter = registry.load(str(self.adapter))
         except Exception as error:  # a peer may fail in any way while it is imported
             raise UnknownKindError(
                 f"adapter '{self.adapter}' cannot be imported ({type(error).__name__}: {error}); install the peers, "
@@ -195,7 +195,7 @@ class StrategySession:
         A strategy of its own may have a method ``recommend(problem, history, *, seed)`` that returns ``weights`` by
         domain.
         """
-        own = getattr(self._strategy, "recommend", None)
+        own = traits(self._strategy, StrategyTraits).recommend
         found: dict[str, Array] = {}
         if self._surrogate is not None:
             from bomix.numerics.determinism import deterministic

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bomix.cli.options import log_to_stderr, study_argument
+from bomix.contracts.strategy import StrategyTraits
+from bomix.contracts.traits import field_values, traits
 from bomix.io.store import lock
 from bomix.trial import CONFIRM, IMPORTED, Status
 
@@ -37,7 +39,7 @@ def check(study: Path, verbose: int) -> None:
     opened = Study.open(study)
     opened.prepare()
     tables.console().print(tables.domains(opened))
-    if (described := getattr(opened.spec.strategy, "description", None)) is not None:
+    if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo("no problems found")
 
@@ -170,7 +172,7 @@ def _plain_recommendation(study: Study) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """What JSON can hold: dataclasses and mappings as mappings, None for what is no finite number."""
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: _plain(item) for name, item in field_values(value).items()}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):

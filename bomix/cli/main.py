@@ -6,13 +6,13 @@ import logging
 import os
 import signal
 import sys
-from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 import bomix
+from bomix.config.registry import load
 from bomix.errors import BomixError, EvaluationError
 
 COMMANDS = {
@@ -61,8 +61,7 @@ class _LazyGroup(click.Group):
         address = COMMANDS.get(cmd_name)
         if address is None:
             return None
-        module, _, name = address.partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = load(address)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -14,18 +14,19 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from bomix.config import registry
-from bomix.contracts.acquisition import Acquisition
-from bomix.contracts.evaluator import Evaluator
-from bomix.contracts.kernel import Kernel
-from bomix.contracts.mean import Mean
-from bomix.contracts.objective import Objective
-from bomix.contracts.strategy import Strategy
-from bomix.contracts.surrogate import Surrogate
-from bomix.contracts.text import Source, TokenizerSpec
+from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
+from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.kernel import Kernel, KernelTraits
+from bomix.contracts.mean import Mean, MeanTraits
+from bomix.contracts.objective import Objective, ObjectiveTraits
+from bomix.contracts.strategy import Strategy, StrategyTraits
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
+from bomix.contracts.text import Source, SourceTraits, TokenizerSpec, TokenizerTraits
+from bomix.contracts.traits import ComponentTraits, field_values, trait_faults, traits
 from bomix.errors import Fault, UnknownKindError, did_you_mean
 
 T = TypeVar("T")
@@ -42,6 +43,19 @@ COMPONENTS: Mapping[Any, str] = {
     Mean: "mean",
 }
 """Protocol to registry group."""
+
+TRAITS: Mapping[str, type[ComponentTraits]] = {
+    "source": SourceTraits,
+    "tokenizer": TokenizerTraits,
+    "evaluator": EvaluatorTraits,
+    "objective": ObjectiveTraits,
+    "strategy": StrategyTraits,
+    "surrogate": SurrogateTraits,
+    "acquisition": AcquisitionTraits,
+    "kernel": KernelTraits,
+    "mean": MeanTraits,
+}
+"""Registry group to what its components may have beyond their contract."""
 
 METHODS = {
     "evaluator": "evaluate",
@@ -80,11 +94,8 @@ def build(spec: type[T], data: Any, *, where: str = "") -> tuple[T | None, list[
 def plain(value: Any) -> Any:
     """The plain data behind a spec, every default written out; :func:`build` reads it back."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = _hints(type(value))
-        return {
-            field.name: _plain_field(hints[field.name], getattr(value, field.name))
-            for field in spec_fields(type(value))
-        }
+        hints, values = _hints(type(value)), field_values(value)
+        return {field.name: _plain_field(hints[field.name], values[field.name]) for field in spec_fields(type(value))}
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -151,7 +162,7 @@ def parts(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, (tuple, list)):
         inner = [(f"{where}[{position}]", item) for position, item in enumerate(value)]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inner = [(child(where, field.name), getattr(value, field.name)) for field in dataclasses.fields(value)]
+        inner = [(child(where, name), item) for name, item in field_values(value).items()]
     else:
         return
     for at, item in inner:
@@ -164,9 +175,21 @@ def nested_faults(spec: Any) -> list[Fault]:
     for at, value in parts(spec):
         if isinstance(value, type):
             found.append(Fault(at, f"{value.__name__} is a class; give one of its objects, {value.__name__}()"))
-        elif at and dataclasses.is_dataclass(value) and (own := getattr(value, "faults", None)) is not None:
-            found += [Fault(child(at, fault.where) if fault.where else at, fault.what) for fault in own()]
+        elif at and dataclasses.is_dataclass(value):
+            own = traits(value, ComponentTraits).faults()
+            found += [Fault(child(at, fault.where) if fault.where else at, fault.what) for fault in own]
     return found
+
+
+def misspelt_traits(spec: Any) -> list[Fault]:
+    """Optional members of any component in a spec that are misspelt, or of another type than their contract says."""
+    return [
+        Fault(at, fault.what)
+        for at, value in parts(spec)
+        for contract, group in COMPONENTS.items()
+        if isinstance(value, contract) and not isinstance(value, type)
+        for fault in trait_faults(value, TRAITS[group])
+    ]
 
 
 def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> Any:
@@ -192,9 +215,8 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
     if len(faults) > before:
         return None
     value = spec(**values)
-    own: Callable[[], list[Fault]] | None = getattr(value, "faults", None)
-    if own is not None:
-        faults += [Fault(child(where, f.where) if f.where else where, f.what) for f in own()]
+    own = traits(value, ComponentTraits).faults()
+    faults += [Fault(child(where, fault.where) if fault.where else where, fault.what) for fault in own]
     return value
 
 
@@ -213,11 +235,14 @@ def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
     if not dataclasses.is_dataclass(spec):
         faults.append(Fault(child(where, "kind"), f"{spec.__module__}:{spec.__qualname__} is not a dataclass"))
         return None
-    if (method := METHODS.get(group)) is not None and not callable(getattr(spec, method, None)):
+    if (method := METHODS.get(group)) is not None and method not in dir(spec):
         what = f"{spec.__module__}:{spec.__qualname__} has no method '{method}', so it is no {group}"
         faults.append(Fault(child(where, "kind"), what))
         return None
-    return _dataclass(spec, {key: item for key, item in data.items() if key != "kind"}, where, faults)
+    value = _dataclass(spec, {key: item for key, item in data.items() if key != "kind"}, where, faults)
+    if value is not None:
+        faults += [Fault(where, fault.what) for fault in trait_faults(value, TRAITS[group])]
+    return value
 
 
 def _value(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
@@ -249,7 +274,7 @@ def _single(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
         before = len(faults)
         value = _dataclass(typing.cast(type[Any], hint), data, where, faults)
         return _MISSING if len(faults) > before else value
-    if origin in (Mapping, dict, types.MappingProxyType) or getattr(origin, "__name__", "") == "Mapping":
+    if origin in (Mapping, dict, types.MappingProxyType):
         return _mapping(typing.get_args(hint)[1], data, where, faults)
     if origin in (tuple, list):
         return _tuple(typing.get_args(hint)[0], data, where, faults)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.build import parts
+from bomix.contracts.evaluator import EvaluatorTraits
+from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -14,13 +17,17 @@ if TYPE_CHECKING:
 
 def need_experts(part: Any) -> bool:
     """Whether a spec, or any spec in its fields, declares ``needs_experts``."""
-    return declares(part, "needs_experts")
+    return any(each.needs_experts for each in _declared(part))
 
 
-def declares(part: Any, what: str) -> bool:
-    """Whether a spec, or any spec in its fields, has an attribute ``what`` that is true."""
-    values = (value for _, value in parts(part) if not isinstance(value, type))
-    return any(getattr(value, what, False) for value in values)
+def need_models(part: Any) -> bool:
+    """Whether a spec, or any spec in its fields, declares ``needs_models``."""
+    return any(each.needs_models for each in _declared(part))
+
+
+def _declared(part: Any) -> Iterator[ComponentTraits]:
+    """What a spec and every spec in its fields declare."""
+    return (traits(value, ComponentTraits) for _, value in parts(part) if not isinstance(value, type))
 
 
 def wanted(train: str, strategy: Strategy) -> bool:
@@ -51,7 +58,7 @@ def expert_faults(
             return [Fault("experts.train", what)]
         return []
     found = evaluator_faults(evaluator)
-    if declares(strategy, "needs_models") and getattr(evaluator, "save_model", True) is False:
+    if need_models(strategy) and traits(evaluator, EvaluatorTraits).save_model is False:
         what = "the strategy averages the experts' parameters, and no model is kept; set it to experts"
         found.append(Fault("evaluator.save_model", what))
     if trials is not None and trials < domains:
@@ -62,7 +69,7 @@ def expert_faults(
 
 def evaluator_faults(evaluator: Evaluator | None) -> list[Fault]:
     """What keeps an evaluator from training experts."""
-    if getattr(evaluator, "scores_tokens", True):
+    if traits(evaluator, EvaluatorTraits).scores_tokens:
         return []
     what = f"{type(evaluator).__name__} keeps no probabilities of tokens, which experts are for"
     return [Fault("evaluator", f"{what}; take another evaluator, strategy or mean")]

@@ -135,9 +135,8 @@ def resolve(group: str, kind: str) -> type[Any]:
             f"unknown {group} kind '{kind}'{did_you_mean(kind, known)} (known: {', '.join(sorted(known))}; "
             "a class of your own is 'my_package.my_module:MyClass')"
         )
-    module, _, name = address.partition(":")
     try:
-        cls = getattr(import_module(module), name)
+        cls = load(address)
     except Exception as error:  # a module of the user's may fail in any way while it is imported
         raise UnknownKindError(
             f"{group} kind '{kind}': cannot import {address} ({type(error).__name__}: {error}); check the "
@@ -146,6 +145,12 @@ def resolve(group: str, kind: str) -> type[Any]:
     if not isinstance(cls, type):
         raise UnknownKindError(f"{group} kind '{kind}': {address} is not a class")
     return cls
+
+
+def load(address: str) -> Any:
+    """Import what ``module:name`` names; whatever the module raises is raised."""
+    module, _, name = address.partition(":")
+    return getattr(import_module(module), name)  # dispatch by address is what this module is for
 
 
 def kind_of(group: str, cls: type[Any]) -> str:

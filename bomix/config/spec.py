@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bomix.config import registry
-from bomix.config.build import FILLED
+from bomix.config.build import FILLED, misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
-from bomix.contracts.evaluator import Evaluator
-from bomix.contracts.objective import Objective
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.objective import Objective, ObjectiveTraits
+from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.text import Source
+from bomix.contracts.traits import field_values, traits
 from bomix.errors import Fault, raise_faults
 from bomix.objectives.weighted import Mean
 from bomix.problem import NATS_PER_TOKEN, Metric
@@ -135,11 +136,9 @@ class BudgetSpec:
 
     def faults(self) -> list[Fault]:
         """Limits must be positive."""
-        names = ("trials", "device_seconds", "flops", "improvement", "patience")
-        named = {name: getattr(self, name) for name in names}
         return [
             Fault(key, f"expected a positive number, found {value:g}")
-            for key, value in named.items()
+            for key, value in field_values(self).items()
             if value is not None and value <= 0
         ]
 
@@ -277,8 +276,7 @@ class StudySpec:
         if strangers := _strangers(self.domains):
             return strangers
         faults = metric_faults(self.metrics)
-        for key in ("evaluator", "objective", "strategy"):
-            part = getattr(self, key)
+        for key, part in {"evaluator": self.evaluator, "objective": self.objective, "strategy": self.strategy}.items():
             if part is not None and not dataclasses.is_dataclass(part):
                 faults.append(Fault(key, f"{type(part).__name__} must be a dataclass, so that the study can record it"))
         if not self.domains:
@@ -289,15 +287,14 @@ class StudySpec:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
-        has = any(getattr(self.strategy, name, None) is not None for name in ("expected_improvement", "surrogate"))
-        able = getattr(self.strategy, "expects", has)
-        if self.budget.improvement is not None and not able:
+        if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:
             kind = type(self.strategy).__name__
             what = f"{kind} has no surrogate that could expect an improvement; leave it out, or use 'bayesian'"
             faults.append(Fault("budget.improvement", what))
-        if self.budget.improvement is not None and hasattr(self.objective, "group_coefficients"):
+        if self.budget.improvement is not None and traits(self.objective, ObjectiveTraits).is_trade_off:
             what = "a trade-off improves by a volume, which has no unit; leave it out, or take another objective"
             faults.append(Fault("budget.improvement", what))
+        faults += misspelt_traits(self)
         faults += expert_faults(
             self.experts.train,
             strategy=self.strategy,
@@ -364,12 +361,12 @@ class StudySpec:
         if (name := self._source_field) is not None:
             sources = {domain: spec.source for domain, spec in self.domains.items()}
             evaluator = dataclasses.replace(evaluator, **{name: sources})  # type: ignore[type-var]
-        relative = getattr(evaluator, "relative_to", None)
+        relative = traits(evaluator, EvaluatorTraits).relative_to
         return evaluator if relative is None else relative(folder)
 
     def ready_strategy(self, folder: Path) -> Strategy:
         """The strategy; ``folder`` is what relative paths are relative to."""
-        relative = getattr(self.strategy, "relative_to", None)
+        relative = traits(self.strategy, StrategyTraits).relative_to
         return self.strategy if relative is None else relative(folder)
 
 

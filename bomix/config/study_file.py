@@ -9,6 +9,7 @@ from typing import Any
 
 from bomix.config.build import build, child
 from bomix.config.spec import StudySpec
+from bomix.contracts.traits import field_values
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 
 _LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
@@ -48,7 +49,8 @@ def located(faults: Sequence[Fault], spec: StudySpec, path: Path) -> FaultsError
         The error to raise.
     """
     said, (_, lines, _) = load(path), parse(path.read_text(encoding="utf-8"), path)
-    unchanged = [getattr(said, _key(fault), None) == getattr(spec, _key(fault), None) for fault in faults]
+    before, now = field_values(said), field_values(spec)
+    unchanged = [before.get(_key(fault)) == now.get(_key(fault)) for fault in faults]
     found = [_located(fault, lines) if same else fault for fault, same in zip(faults, unchanged, strict=True)]
     return FaultsError(found, f"{path} has {_count(len(found))}:")
 

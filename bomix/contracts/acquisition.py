@@ -1,30 +1,113 @@
-"""What a mixture is worth trying for."""
+"""An acquisition: what a mixture is worth trying for.
+
+Write a frozen dataclass with a class variable ``origin`` and :meth:`Acquisition.build`, which returns a BoTorch
+acquisition function. It is given a model of all metrics and the objective on top of it, an :class:`Aggregate`, which
+stands between what users see (metrics as they are reported, less of the objective is better) and what BoTorch
+maximises. What else bomix makes use of stands in :class:`AcquisitionTraits`.
+
+>>> from dataclasses import dataclass
+>>> from typing import ClassVar
+>>> @dataclass(frozen=True)
+... class Improving:
+...     '''The probability that a mixture is better than the best one tried.'''
+...     origin: ClassVar[str] = "improving"
+...     needs_gradients: ClassVar[bool] = True
+...     def build(self, model, aggregate, *, X_observed, X_pending, seed):
+...         from botorch.acquisition.analytic import ProbabilityOfImprovement
+...         best = -aggregate.mean(model, X_observed).min()
+...         return ProbabilityOfImprovement(model, best, posterior_transform=aggregate.negated())
+>>> isinstance(Improving(), Acquisition)
+True
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from bomix.contracts.traits import ComponentTraits
 
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
+    from botorch.acquisition.objective import MCAcquisitionObjective, PosteriorTransform
     from botorch.models.model import Model
+    from botorch.posteriors.gpytorch import GPyTorchPosterior
     from torch import Tensor
 
-    from bomix.posterior.objective import Aggregate
+    from bomix.contracts.objective import Objective
+    from bomix.space.mixture_space import MixtureSpace
+
+
+class Aggregate(Protocol):
+    """The objective as a function of a model's outputs, the metrics as they are reported; lower is better.
+
+    Where it is a weighted sum (``coefficients``) a Gaussian belief about the metrics is one about the objective, in
+    closed form; elsewhere the belief about the objective is the Gaussian with the moments of fixed quasi-random draws.
+    """
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised, a function of metrics of which less is better."""
+        ...
+
+    @property
+    def space(self) -> MixtureSpace | None:
+        """The mixtures that are allowed, where an acquisition may look for mixtures to compare with."""
+        ...
+
+    @property
+    def coefficients(self) -> tuple[float, ...] | None:
+        """``m`` factors of the metrics as they are reported where the objective is a weighted sum, else None."""
+        ...
+
+    @property
+    def groups(self) -> Tensor | None:
+        """``g x m`` weights of the metrics in each group where the objective is a trade-off, else None."""
+        ...
+
+    @property
+    def projection(self) -> Tensor:
+        """What of the metrics decides, ``k x m``: their one weighted sum, or every metric with its sign turned."""
+        ...
+
+    def reduce(self, projected: Tensor) -> Tensor:
+        """The objective of projected metrics, ``(...) x k`` to ``(...)``; lower is better."""
+        ...
+
+    def __call__(self, Y: Tensor) -> Tensor:
+        """The objective of metrics as they are reported, ``(...) x m`` to ``(...)``; lower is better."""
+        ...
+
+    def negated(self) -> PosteriorTransform:
+        """Posterior of the metrics to posterior of what BoTorch maximises."""
+        ...
+
+    def negated_objective(self) -> MCAcquisitionObjective:
+        """Samples of the metrics to samples of what BoTorch maximises."""
+        ...
+
+    def posterior(self, model: Model, X: Tensor, *, noise: bool = False) -> GPyTorchPosterior:
+        """Belief about the objective at ``batch x q x d`` mixtures, ``batch x q x 1``, jointly over ``q``."""
+        ...
+
+    def mean(self, model: Model, X: Tensor) -> Tensor:
+        """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better. Without gradients."""
+        ...
+
+    def spread(self, model: Model, X: Tensor, *, noise: bool = False) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of the objective at ``n x d`` mixtures, each ``n``, mixture by mixture."""
+        ...
+
+    def noise(self, model: Model, X: Tensor) -> Tensor:
+        """Variance that the noise of a run adds to the objective at ``n x d`` mixtures, ``n``."""
+        ...
 
 
 @runtime_checkable
 class Acquisition(Protocol):
-    """What a mixture is worth trying for. Candidates are named after ``origin``, as a rule the kind.
-
-    ``needs_gradients`` and ``needs_fantasies`` say what the surrogate must declare; strategies compare. One that
-    declares ``joint`` gives the values of one random function: a strategy calls it once, on all ``N x 1 x d``
-    mixtures that compete, takes the highest of the ``N``, and never asks for a gradient. One that declares
-    ``of_fronts`` serves objectives that are trade-offs, and no others.
-    """
+    """What a mixture is worth trying for. Candidates are named after ``origin``, as a rule the kind."""
 
     origin: ClassVar[str]
-    needs_gradients: ClassVar[bool]
-    needs_fantasies: ClassVar[bool]
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
@@ -32,13 +115,39 @@ class Acquisition(Protocol):
         """Build the function that a strategy maximises over the space.
 
         Args:
-            model: Of all metrics, as a surrogate returns it.
+            model: A model of all metrics, as a surrogate returns it.
             aggregate: The objective as a function of the model's outputs.
             X_observed: ``n x d`` completed mixtures, ``n > 0``.
             X_pending: ``p x d`` mixtures that are being tried and need no second trial, or None.
-            seed: Of every random number in it.
+            seed: Decides every random number in the function.
 
         Returns:
             A function of ``batch x 1 x d`` mixtures; higher is better.
         """
         ...
+
+
+@dataclass(frozen=True)
+class AcquisitionTraits(ComponentTraits):
+    """What an acquisition may have beyond :class:`Acquisition`, and what bomix assumes where it does not.
+
+    Attributes:
+        needs_gradients: Whether the surrogate must declare ``differentiable``; a strategy refuses one that does not.
+        needs_fantasies: Whether the surrogate must declare ``fantasizes``; likewise.
+        joint: Whether its function gives the values of one random function: a strategy then calls it once, on all
+            ``N x 1 x d`` mixtures that compete, takes the highest of the ``N``, and never asks for a gradient.
+        of_fronts: Whether it serves objectives that are trade-offs, and no others.
+        also_fronts: Whether it serves objectives that are trade-offs as well as those that are not.
+    """
+
+    contract: ClassVar[type | None] = Acquisition
+
+    needs_gradients: bool = False
+    needs_fantasies: bool = False
+    joint: bool = False
+    of_fronts: bool = False
+    also_fronts: bool = False
+
+    def serves(self, *, trade_off: bool) -> bool:
+        """Whether it serves objectives that are trade-offs, or those that are not."""
+        return self.also_fronts or self.of_fronts == trade_off

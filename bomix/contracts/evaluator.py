@@ -1,10 +1,36 @@
-"""What turns a mixture into losses."""
+"""An evaluator: what turns a mixture into losses.
+
+Write a frozen dataclass with :meth:`Evaluator.evaluate`; it must survive pickling, as trials run in processes of their
+own. One that builds or checks something before the first trial also has :meth:`PreparingEvaluator.prepare`. What else
+bomix makes use of stands in :class:`EvaluatorTraits`. A field with the metadata ``{FILLED: "domains"}``
+(:data:`bomix.config.build.FILLED`) is filled with the domains' sources, name to source, and is no key of a study file.
+
+>>> from dataclasses import dataclass
+>>> from typing import ClassVar
+>>> from bomix.trial import Result
+>>> @dataclass(frozen=True)
+... class Bowl:
+...     '''A loss that is lowest at the uniform mixture; it reports half way.'''
+...     depth: float = 1.0
+...     may_change: ClassVar[tuple[str, ...]] = ()
+...     def evaluate(self, trial, workdir):
+...         from bomix.progress import report
+...         even = 1.0 / len(trial.weights)
+...         report(0.5)
+...         return Result({"loss": self.depth * sum((w - even) ** 2 for w in trial.weights.values())})
+>>> from bomix.trial import Trial
+>>> Bowl().evaluate(Trial(0, {"code": 0.5, "web": 0.5}, 0, "uniform"), None).losses
+{'loss': 0.0}
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from bomix.contracts.traits import ComponentTraits
 
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
@@ -51,7 +77,34 @@ class PreparingEvaluator(Evaluator, Protocol):
     def prepare(self, domains: Sequence[str]) -> Preparation:
         """Build caches, measure the domains; every fault at once.
 
+        Args:
+            domains: The names of the study's domains.
+
         Raises:
             FaultsError: All that is wrong with the inputs.
         """
         ...
+
+
+@dataclass(frozen=True)
+class EvaluatorTraits(ComponentTraits):
+    """What an evaluator may have beyond :class:`Evaluator`, and what bomix assumes where it does not.
+
+    Attributes:
+        may_change: Names of its fields, dotted where they lie deeper, that a running study may change, since they move
+            no loss.
+        preload: Modules to import before its processes are forked, so that each trial need not; none may touch a GPU.
+        process_environment: Environment variables that its processes start with.
+        scores_tokens: Whether the trial of an expert leaves behind what the expert makes of every validation token;
+            believed of an evaluator that does not say.
+        save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
+            of an evaluator that does not say.
+    """
+
+    contract: ClassVar[type | None] = PreparingEvaluator
+
+    may_change: Collection[str] = ()
+    preload: Collection[str] = ()
+    process_environment: Callable[[], Mapping[str, str]] = dict
+    scores_tokens: bool = True
+    save_model: bool | str = True

@@ -1,10 +1,29 @@
-"""What a Gaussian process is corrected from."""
+"""A mean: a prediction of every metric that a Gaussian process is corrected from, or a surrogate is made of.
+
+Write a frozen dataclass with a field ``slope`` and :meth:`Mean.feature`, which returns a :class:`Feature`: a function
+of mixtures, and what is known of it. What else bomix makes use of stands in :class:`MeanTraits`.
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Entropy:
+...     '''More even mixtures are better: the negative entropy of the weights, for every metric.'''
+...     slope: float = 0.5
+...     def feature(self, data, *, context, seed):
+...         m = len(context.metrics)
+...         def predict(X):
+...             return (X * X.clamp_min(1e-9).log()).sum(dim=-1, keepdim=True).expand(*X.shape[:-1], m)
+...         return Feature(predict, convex=(True,) * m)
+>>> isinstance(Entropy(), Mean)
+True
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from bomix.contracts.traits import PartTraits
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -13,47 +32,56 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
 
 
-@runtime_checkable
-class Mean(Protocol):
-    """What a Gaussian process is corrected from.
-
-    It may declare ``needs_experts``: it reads what experts of every domain make of the validation sets, see
-    :class:`bomix.contracts.context.FitContext`; and ``differentiable = False``. It may have a field ``compress``: its
-    predictions are those of fewer tokens, whose error in nats this bounds, and None takes every token, so that the same
-    mean with ``compress=None`` has the last word. What it predicts with may have ``convex``, see
-    :class:`bomix.contracts.mean.Feature`.
-
-    Attributes:
-        slope: Standard deviation of the prior of the feature's coefficient, whose mean is one.
-    """
-
-    @property
-    def slope(self) -> float:
-        """See above."""
-        ...
-
-    def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """A prediction of every metric, in its own unit.
-
-        Args:
-            data: As in :meth:`Surrogate.fit`.
-            context: As there.
-            seed: Of everything random.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Feature:
     """A prediction of every metric.
 
     Attributes:
         predict: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units; differentiable unless the
-            mean says that it is not, and survives pickling. It may have ``convex``, ``m`` booleans: which metrics are
-            known to be convex in the weights.
+            mean says that it is not, and survives pickling.
         held_out: ``n x m`` predictions of the training runs by a fit that has not seen them, where it learns from
             runs; None where it does not.
+        convex: Which of ``m`` metrics' predictions are known to be convex in the weights: a weighted sum of them is
+            then minimised exactly. None where nothing is known.
     """
 
     predict: Callable[[Tensor], Tensor]
     held_out: Tensor | None = None
+    convex: tuple[bool, ...] | None = None
+
+
+@runtime_checkable
+class Mean(Protocol):
+    """What a Gaussian process is corrected from."""
+
+    @property
+    def slope(self) -> float:
+        """Standard deviation of the prior of the feature's coefficient, whose mean is one."""
+        ...
+
+    def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
+        """A prediction of every metric, in its own unit.
+
+        Args:
+            data: ``X`` is ``n x d``, the mixtures; ``Y`` is ``n x m``, as reported, NaN where a trial lacks a metric;
+                ``n`` may be 0.
+            context: The names behind the columns, the space, and the artifacts of trials and experts.
+            seed: Decides everything random.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MeanTraits(PartTraits):
+    """What a mean may have beyond :class:`Mean`, and what bomix assumes where it does not.
+
+    Attributes:
+        differentiable: Whether the prediction has gradients by the mixture: assumed unless it says that it has none.
+        compress: Its predictions are those of fewer tokens, whose error in nats this bounds; None takes every token,
+            so that the same mean with ``compress=None`` has the last word. A field, where it is there.
+    """
+
+    contract: ClassVar[type | None] = Mean
+
+    differentiable: bool = True
+    compress: float | None = None

@@ -1,15 +1,35 @@
-"""What is minimised."""
+"""An objective: what is minimised, a function of the metrics.
+
+Write a frozen dataclass with the three methods of :class:`Objective`. Every metric comes in turned so that less is
+better, and less of the objective is better. What else bomix makes use of stands in :class:`ObjectiveTraits`.
+
+>>> from dataclasses import dataclass
+>>> import numpy as np
+>>> from bomix.errors import Fault
+>>> @dataclass(frozen=True)
+... class First:
+...     '''A single metric; the others do not count.'''
+...     metric: str = "loss"
+...     def metric_faults(self, metrics):
+...         return [] if self.metric in metrics else [Fault("metric", f"there is no metric '{self.metric}'")]
+...     def coefficients(self, metrics):
+...         return np.array([float(name == self.metric) for name in metrics])
+...     def __call__(self, losses, metrics):
+...         return losses[..., list(metrics).index(self.metric)]
+>>> float(First("code")(np.array([1.0, 2.0]), ["web", "code"]))
+2.0
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    from bomix.errors import Fault
-
+from bomix.contracts.traits import ComponentTraits
+from bomix.errors import Fault
 
 AnyArray = TypeVar("AnyArray")
 
@@ -17,16 +37,6 @@ AnyArray = TypeVar("AnyArray")
 @runtime_checkable
 class Objective(Protocol):
     """What is minimised: a function of the metrics, of all of which less is better here.
-
-    An objective may have more, and bomix uses it where it is there:
-
-    * ``needs_reference()`` and ``with_reference(losses)``: it compares with a reference run. The first says what is
-      still missing: ``uniform`` or ``natural`` for the runs of that mixture, a mapping from metrics to values as they
-      are reported, or None. The second returns the same objective with metric to value, turned so that less is
-      better. Until then the objective is NaN. See :func:`bomix.objectives.reference.resolved`.
-    * ``holds(losses, metrics)``: whether its guardrails are kept, ``(...)`` of bool.
-    * ``group_coefficients(metrics)``: it is a trade-off of ``g`` groups, each with its ``g x m`` weights; as a single
-      number it is a stated compromise.
 
     Example:
         >>> import dataclasses
@@ -62,3 +72,35 @@ class Objective(Protocol):
     def __call__(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
         """Map losses ``(...) x m``, a NumPy array or a torch tensor, to ``(...)``; lower is better."""
         ...
+
+
+@dataclass(frozen=True)
+class ObjectiveTraits(ComponentTraits):
+    """What an objective may have beyond :class:`Objective`, and what bomix assumes where it does not.
+
+    Attributes:
+        needs_reference: Says what is still missing of the reference run that the objective compares with:
+            ``uniform`` or ``natural`` for the runs of that mixture, a mapping from metrics to values as they are
+            reported, or None. Until it is there the objective is NaN. See
+            :func:`bomix.objectives.reference.resolved`.
+        with_reference: Takes metric to value of the reference run, turned so that less is better, and returns the same
+            objective that compares with them; it belongs to ``needs_reference``.
+        holds: Takes losses ``(...) x m`` and the metrics and returns whether its guardrails are kept, ``(...)`` of
+            bool.
+        group_coefficients: Takes the metrics and returns ``g x m`` weights of the metrics in each of ``g`` groups: the
+            objective is a trade-off of the groups, and as a single number a stated compromise.
+        groups: Name of a group to its metrics, where the objective has named groups.
+    """
+
+    contract: ClassVar[type | None] = Objective
+
+    needs_reference: Callable[[], str | Mapping[str, float] | None] | None = None
+    with_reference: Callable[[Mapping[str, float]], Objective] | None = None
+    holds: Callable[[Any, Sequence[str]], Any] | None = None
+    group_coefficients: Callable[[Sequence[str]], np.ndarray] | None = None
+    groups: Mapping[str, Sequence[str]] | None = None
+
+    @property
+    def is_trade_off(self) -> bool:
+        """Whether it has several groups of which none can be had without the others."""
+        return self.group_coefficients is not None

@@ -1,13 +1,45 @@
-"""What proposes mixtures."""
+"""A strategy: what proposes mixtures.
+
+Write a frozen dataclass with :meth:`Strategy.ask`, a pure function of its arguments. What else bomix makes use of
+stands in :class:`StrategyTraits`. A strategy that learns from the trials takes its usual course from
+:func:`bomix.strategies.design_first.take`: a design first, then what the record says.
+
+>>> from dataclasses import dataclass
+>>> import numpy as np
+>>> from bomix.trial import Candidate
+>>> @dataclass(frozen=True)
+... class Corners:
+...     '''Mixtures of two domains, chosen at random.'''
+...     share: float = 0.5
+...     def ask(self, problem, history, q, *, seed):
+...         rng = np.random.default_rng([seed, history.n_asked])
+...         found = []
+...         for _ in range(q):
+...             one, other = rng.choice(problem.space.dimension, 2, replace=False)
+...             point = np.zeros(problem.space.dimension)
+...             point[[one, other]] = self.share, 1.0 - self.share
+...             found.append(Candidate(problem.space.to_weights(problem.space.project(point[None])[0]), "corners"))
+...         return found
+...     def description(self, problem):
+...         return f"pairs of {problem.space.dimension} domains"
+>>> isinstance(Corners(), Strategy)
+True
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from bomix.history import History
-    from bomix.problem import Problem
-    from bomix.trial import Candidate
+from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.traits import ComponentTraits
+from bomix.errors import Fault
+from bomix.history import History
+from bomix.problem import Problem
+from bomix.space.weights import Weights
+from bomix.trial import Candidate
 
 
 @runtime_checkable
@@ -30,5 +62,101 @@ class Strategy(Protocol):
     """
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
-        """Propose ``q`` mixtures, the pending trials of the history taken into account."""
+        """Propose ``q`` mixtures, the pending trials of the history taken into account.
+
+        Args:
+            problem: The space, the metrics and what is minimised.
+            history: All trials so far; those that are pending need no second proposal.
+            q: How many candidates are wanted.
+            seed: The study's; with ``history.n_asked`` it decides everything random.
+        """
         ...
+
+
+@runtime_checkable
+class Recommended(Protocol):
+    """What a strategy recommends of its own."""
+
+    @property
+    def weights(self) -> Weights:
+        """The mixture, domain to weight."""
+        ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A method that says what improvement the best candidate promises."""
+
+    def __call__(self, problem: Problem, history: History, *, seed: int) -> float | None:
+        """Expected improvement of the objective over the best mixture known, in the objective's unit.
+
+        None where it cannot tell: in the design, say, or where nothing could be fitted.
+        """
+        ...
+
+
+@runtime_checkable
+class Recommending(Protocol):
+    """A method that recommends a mixture without a surrogate."""
+
+    def __call__(self, problem: Problem, history: History, *, seed: int) -> Recommended:
+        """The mixture that the record speaks for."""
+        ...
+
+
+@dataclass(frozen=True)
+class StrategyTraits(ComponentTraits):
+    """What a strategy may have beyond :class:`Strategy`, and what bomix assumes where it does not.
+
+    Attributes:
+        surrogate: The surrogate that it fits, which it lends to ``Study.predict`` and ``Study.recommend``.
+        predicting: Takes the problem and returns the surrogate to lend, or None, where that depends on the study; it
+            comes before ``surrogate``.
+        lends: Whether it lends a surrogate in some study, where that depends on its parts; None where ``surrogate`` and
+            ``predicting`` tell.
+        problem_faults: Takes the problem and returns what the strategy lacks in this study: token counts or a
+            reference, say.
+        acting: Takes the problem and the history and returns the strategy that proposes next, where this one hands its
+            asks on; that one is then asked what improvement it expects.
+        expected_improvement: The improvement that its best candidate promises, see :class:`Expecting`; where it is
+            absent, the surrogate is asked once the design is over, see :mod:`bomix.recommendation.stopping`.
+        expects: Whether it can tell an expected improvement, where that depends on its parts; None where
+            ``expected_improvement`` and ``surrogate`` tell.
+        design_trials: Takes the problem and returns how many trials it proposes without looking at results, where
+            ``n_init`` does not tell.
+        n_init: Trials of its design; None for the usual number, two more than there are domains. 0, the default, is no
+            design.
+        pool: A CSV file of mixtures that alone are proposed after the design.
+        repeats: Whether it proposes mixtures again that were tried before: a baseline always does, a search that runs
+            its leader once more now and then.
+        description: Takes the problem and returns a line on what it will do, for ``bomix check``.
+        recommend: What it recommends without a surrogate, see :class:`Recommending`; for ``bomix benchmark``.
+    """
+
+    contract: ClassVar[type | None] = Strategy
+
+    surrogate: Surrogate | None = None
+    predicting: Callable[[Problem], Surrogate | None] | None = None
+    lends: bool | None = None
+    problem_faults: Callable[[Problem], list[Fault]] = lambda _: []
+    acting: Callable[[Problem, History], Strategy] | None = None
+    expected_improvement: Expecting | None = None
+    expects: bool | None = None
+    design_trials: Callable[[Problem], int] | None = None
+    n_init: int | None = 0
+    pool: str | Path | None = None
+    repeats: bool = False
+    description: Callable[[Problem], str] | None = None
+    recommend: Recommending | None = None
+
+    @property
+    def can_expect(self) -> bool:
+        """Whether it can tell an expected improvement in some study."""
+        told = self.expected_improvement is not None or self.surrogate is not None
+        return told if self.expects is None else self.expects
+
+    @property
+    def can_lend(self) -> bool:
+        """Whether it lends a surrogate in some study."""
+        told = self.predicting is not None or self.surrogate is not None
+        return told if self.lends is None else self.lends

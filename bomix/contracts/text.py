@@ -1,13 +1,59 @@
-"""Where text comes from, and what makes tokens of it."""
+"""Where text comes from, and what makes tokens of it.
+
+A source is a frozen dataclass with the two methods of :class:`Source`; a tokenizer one with those of
+:class:`TokenizerSpec`, which builds a :class:`Tokenizer`. Both may have what any component may have, see
+:class:`bomix.contracts.traits.ComponentTraits`; ``relative_to(folder)`` is asked of both.
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Repeated:
+...     '''The same sentence many times.'''
+...     text: str = "To be, or not to be."
+...     count: int = 100
+...     def signature(self):
+...         return f"repeated {self.count} {self.text}"
+...     def documents(self):
+...         yield from [self.text] * self.count
+>>> isinstance(Repeated(), Source), sum(1 for _ in Repeated().documents())
+(True, 100)
+
+>>> import hashlib
+>>> import numpy as np
+>>> @dataclass(frozen=True)
+... class Bytes:
+...     '''A token for each byte, and one for the end of a document; itself the tokenizer that it builds.'''
+...     vocabulary = 257
+...     end_of_document = 256
+...     sample_bytes = 0
+...     def faults(self):
+...         return []
+...     def signature(self):
+...         return "bytes"
+...     def build(self, sample):
+...         return self
+...     @property
+...     def hash(self):
+...         return hashlib.sha256(b"bytes").hexdigest()
+...     dtype = np.dtype(np.uint16)
+...     def encode(self, texts):
+...         return [list(text.encode()) for text in texts]
+...     def save(self, folder):
+...         (folder / "tokenizer.txt").write_text("bytes")
+>>> isinstance(Bytes(), TokenizerSpec), Bytes().build(()).encode(["Hi"])
+(True, [[72, 105]])
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from bomix.errors import Fault
-    from bomix.training.data.tokenizer import Tokenizer
+import numpy as np
+
+from bomix.contracts.traits import ComponentTraits
+from bomix.errors import Fault
 
 
 @runtime_checkable
@@ -28,6 +74,45 @@ class Source(Protocol):
         Raises:
             DataError: A broken line or a missing field, with file and line.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class SourceTraits(ComponentTraits):
+    """What a source may have beyond :class:`Source`: no more than any component."""
+
+    contract: ClassVar[type | None] = Source
+
+
+class Tokenizer(Protocol):
+    """A tokenizer that is ready: all that packing a corpus asks of one."""
+
+    @property
+    def vocabulary(self) -> int:
+        """One more than the largest token id."""
+        ...
+
+    @property
+    def end_of_document(self) -> int:
+        """The token id that closes each document."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """Changes with anything that changes how text becomes tokens."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest unsigned integer type that holds every token id."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, no special token among them."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what reads it again into ``folder``, which exists."""
         ...
 
 
@@ -62,3 +147,10 @@ class TokenizerSpec(Protocol):
             DataError: It is not there, or lacks an end-of-document token.
         """
         ...
+
+
+@dataclass(frozen=True)
+class TokenizerTraits(ComponentTraits):
+    """What a tokenizer's specification may have beyond :class:`TokenizerSpec`: no more than any component."""
+
+    contract: ClassVar[type | None] = TokenizerSpec

@@ -188,7 +188,7 @@ def _check_same_tokens(experts: Mapping[str, Expert], sets: Mapping[str, ScoredT
     (first, reference), *others = sets.items()
     for domain, other in others:
         same = other.tokens == reference.tokens and len(other.log_probabilities) == len(reference.log_probabilities)
-        if not same or any(not _equal(getattr(reference, name), getattr(other, name)) for name in _SHARED):
+        if not same or any(not _equal(one, two) for one, two in zip(_shared(reference), _shared(other), strict=True)):
             raise FitError(
                 f"metric '{metric}': the experts of domains '{first}' (trial {experts[first].trial}) and '{domain}' "
                 f"(trial {experts[domain].trial}, {experts[domain].artifact.folder}) scored different tokens; train "
@@ -201,6 +201,11 @@ def _check_same_tokens(experts: Mapping[str, Expert], sets: Mapping[str, ScoredT
                 f"metric '{metric}': {problem} in what the expert of domain '{domain}' (trial "
                 f"{experts[domain].trial}, {experts[domain].artifact.folder}) made of it; train that expert again"
             )
+
+
+def _shared(found: ScoredTokens) -> tuple[np.ndarray | None, ...]:
+    """The arrays that all experts of a set share, in the order of :data:`_SHARED`."""
+    return found.starts, found.scored, found.examples, found.gold
 
 
 def _problem(found: ScoredTokens) -> str:
@@ -226,8 +231,8 @@ def _write(building: Path, sets: Sequence[ScoredTokens], metric: str) -> dict[st
     exact = np.minimum(exact, 0.0)
     dtype = smallest_float(exact, reference)
     np.save(building / "log_probabilities.npy", exact.astype(dtype))
-    for name in _SHARED:
-        if (values := getattr(reference, name)) is not None:
+    for name, values in zip(_SHARED, _shared(reference), strict=True):
+        if values is not None:
             np.save(building / f"{name}.npy", np.asarray(values))
     if reference.per_token:
         np.save(building / "per_token.npy", np.ones(1, dtype=bool))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from bomix.config.build import FILLED
 from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.contracts.text import Source, TokenizerSpec
+from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import EvaluationError, Fault, raise_faults
 from bomix.io.artifacts import scored_tokens
 from bomix.scale import Fidelity
@@ -96,16 +97,25 @@ class Proxy:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields of its own; each part looks after its own."""
-        counts = ("sequence_length", "batch_sequences", "validation_sequences", "curve_points", "curve_sequences")
+        positive = {
+            "sequence_length": self.sequence_length,
+            "batch_sequences": self.batch_sequences,
+            "validation_sequences": self.validation_sequences,
+            "curve_points": self.curve_points,
+            "curve_sequences": self.curve_sequences,
+            "threads": self.threads,
+            "tokens": self.tokens,
+            "tokens_per_parameter": self.tokens_per_parameter,
+        }
         found = [
             Fault(name, f"expected a positive number, found {value}")
-            for name in (*counts, "threads", "tokens", "tokens_per_parameter")
-            if (value := getattr(self, name)) is not None and value <= 0
+            for name, value in positive.items()
+            if value is not None and value <= 0
         ]
         found += [
             Fault(name, f"expected 0 or more, found {value}")
-            for name in ("init_seed", "data_seed")
-            if (value := getattr(self, name)) is not None and value < 0
+            for name, value in {"init_seed": self.init_seed, "data_seed": self.data_seed}.items()
+            if value is not None and value < 0
         ]
         if (self.tokens is None) == (self.tokens_per_parameter is None):
             both = "both are given" if self.tokens is not None else "neither is given"
@@ -124,7 +134,7 @@ class Proxy:
         """The same with every relative path taken from ``folder``."""
 
         def moved(part: Any) -> Any:
-            relative = getattr(part, "relative_to", None)
+            relative = traits(part, ComponentTraits).relative_to
             return part if relative is None else relative(folder)
 
         return replace(

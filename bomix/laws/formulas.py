@@ -15,6 +15,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -78,3 +79,15 @@ def autoscale(weights: Tensor, L: Tensor, n: Tensor, n0: Tensor, gamma: Tensor) 
     """
     seen = n0.unsqueeze(-3) + n[..., None, :, None] * weights.unsqueeze(-2)
     return torch.exp(-gamma.unsqueeze(-3) * torch.log(seen)).sum(dim=-1) + L.unsqueeze(-2)
+
+
+BY_NAME: Mapping[str, Callable[..., Tensor]] = {
+    "exponential": exponential,
+    "own_exponential": own_exponential,
+    "bimix": bimix,
+    "log_linear": log_linear,
+    "effective_power": effective_power,
+    "additive": additive,
+    "autoscale": autoscale,
+}
+"""Name of a law to its formula."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, FitError
 from bomix.space.weights import same_mixture
 
 if TYPE_CHECKING:
+    from bomix.contracts.objective import Objective
     from bomix.history import History
     from bomix.problem import Problem
 
@@ -59,8 +62,16 @@ def resolved(problem: Problem, history: History) -> Problem:
     reported = measured_at(problem, history, needed) if isinstance(needed, str) else needed
     signs = dict(zip(problem.metric_names, problem.signs, strict=True))
     losses = {name: signs[name] * float(value) for name, value in reported.items() if name in signs}
-    filled = dataclasses.replace(problem, objective=objective.with_reference(losses))  # type: ignore[attr-defined]
+    filled = dataclasses.replace(problem, objective=with_reference(objective, losses))
     return problem if isinstance(needed, str) and math.isnan(filled.value(reported)) else filled
+
+
+def with_reference(objective: Objective, losses: Mapping[str, float]) -> Objective:
+    """An objective that needs a reference, compared with metric to value of that run, turned so that less is better."""
+    filled = traits(objective, ObjectiveTraits).with_reference
+    if filled is None:
+        raise ConfigError(f"{type(objective).__name__} has 'needs_reference' and no 'with_reference'; give it both")
+    return filled(losses)
 
 
 def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, float]:
@@ -86,5 +97,5 @@ def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, fl
 
 
 def _needed(problem: Problem) -> str | Mapping[str, float] | None:
-    needs: Callable[[], str | Mapping[str, float] | None] | None = getattr(problem.objective, "needs_reference", None)
+    needs = traits(problem.objective, ObjectiveTraits).needs_reference
     return None if needs is None else needs()

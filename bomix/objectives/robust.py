@@ -20,7 +20,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from bomix.contracts.objective import AnyArray, Objective
+from bomix.contracts.objective import AnyArray, Objective, ObjectiveTraits
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, raise_faults
 from bomix.objectives.weighted import Mean, OfMetrics, check_columns, constants, unknown_metrics
 from bomix.space.bounds import number
@@ -220,7 +221,8 @@ class Guardrail(_OverReference):
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         own = [*super().faults(), *_not_positive("penalty", self.penalty)]
-        if hasattr(self.base, "needs_reference") or hasattr(self.base, "group_coefficients"):
+        base = traits(self.base, ObjectiveTraits)
+        if base.needs_reference is not None or base.is_trade_off:
             kind = type(self.base).__name__
             own.append(Fault("base", f"{kind} cannot be guarded; give a base without a reference and without a front"))
         return own

@@ -150,6 +150,12 @@ class Groups:
     """
 
     of: Mapping[str, tuple[str, ...]]
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The groups, by the name that every objective with groups has for them."""
+        return self.of
+
     combine: Literal["sum", "mean"] = "sum"
 
     def faults(self) -> list[Fault]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.contracts.surrogate import ModelTraits
+from bomix.contracts.traits import traits
 from bomix.objectives.reference import require_reference, resolved
 from bomix.trial import CONFIRM
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
-    from bomix.posterior.objective import Aggregate
+    from bomix.posterior.objective import ModelObjective
     from bomix.problem import Problem
     from bomix.space.polytope import Array
 
@@ -44,7 +46,7 @@ class Belief:
     problem: Problem
     model: Model
     data: SupervisedDataset
-    aggregate: Aggregate
+    aggregate: ModelObjective
     busy: Array
     asked: Array
 
@@ -79,8 +81,8 @@ class Belief:
 
     def ranked(self) -> Array:
         """The ``n x d`` mixtures tried, the one with the lowest posterior mean first."""
-        X, fitted = self.data.X, getattr(self.model, "fitted", None)
-        at_runs: Tensor | None = fitted() if fitted is not None and self.aggregate.coefficients is not None else None
+        X = self.data.X
+        at_runs = None if self.aggregate.coefficients is None else traits(self.model, ModelTraits).fitted()
         values = self.mean(X) if at_runs is None else self.aggregate(at_runs)
         return np.asarray(X[values.argsort(stable=True)].numpy())
 
@@ -98,7 +100,7 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
         StudyError: No trial has come back yet.
         FitError: No surrogate could be fitted, or what the objective compares with is not measured yet.
     """
-    from bomix.posterior.objective import Aggregate
+    from bomix.posterior.objective import ModelObjective
     from bomix.surrogates.combined import fallback
     from bomix.surrogates.data.dataset import fit_context, to_dataset
 
@@ -111,7 +113,7 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
     asked = problem.space.to_arrays(record.trial.weights for record in history.records)
-    return Belief(problem, model, data, Aggregate.of(problem), busy_mixtures(problem, history), asked)
+    return Belief(problem, model, data, ModelObjective.of(problem), busy_mixtures(problem, history), asked)
 
 
 def busy_mixtures(problem: Problem, history: History) -> Array:

@@ -14,6 +14,8 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.distributions import MultivariateNormal
 
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.traits import traits
 from bomix.surrogates.models.joint import mean_at
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ _MIN_NOISE = 1e-12
 
 
 @dataclass(frozen=True)
-class Aggregate:
-    """The objective as a function of a model's outputs.
+class ModelObjective:
+    """The objective of a problem as a function of a model's outputs: what acquisitions see as an ``Aggregate``.
 
     Attributes:
         objective: What is minimised, a function of metrics of which less is better.
@@ -51,7 +53,7 @@ class Aggregate:
     space: MixtureSpace | None = None
 
     @classmethod
-    def of(cls, problem: Problem) -> Aggregate:
+    def of(cls, problem: Problem) -> ModelObjective:
         """The objective of a problem."""
         return cls(problem.objective, problem.metric_names, problem.signs, problem.space)
 
@@ -90,7 +92,7 @@ class Aggregate:
     @cached_property
     def groups(self) -> Tensor | None:
         """Weight of each metric as reported in each group, ``g x m``, where the objective is a trade-off, else None."""
-        of_groups = getattr(self.objective, "group_coefficients", None)
+        of_groups = traits(self.objective, ObjectiveTraits).group_coefficients
         if of_groups is None:
             return None
         return torch.as_tensor(of_groups(self.metrics) * np.asarray(self.signs), dtype=torch.float64)
@@ -135,7 +137,7 @@ class Aggregate:
 
     def holds(self, model: Model, X: Tensor) -> Tensor | None:
         """Probability that an objective with guardrails keeps within them at ``n x d`` mixtures; None without any."""
-        within = getattr(self.objective, "holds", None)
+        within = traits(self.objective, ObjectiveTraits).holds
         if within is None:
             return None
         sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=_SEED)
@@ -161,7 +163,7 @@ class MomentMatched(PosteriorTransform):
 
     scalarize = True
 
-    def __init__(self, aggregate: Aggregate, sign: float, draws: int = DRAWS) -> None:
+    def __init__(self, aggregate: ModelObjective, sign: float, draws: int = DRAWS) -> None:
         super().__init__()
         self.aggregate, self.sign, self.draws = aggregate, sign, draws
 

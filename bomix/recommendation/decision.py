@@ -16,6 +16,8 @@ import numpy as np
 
 from bomix.acquisition.improvement import posterior_mean
 from bomix.config.spec import RecommendationSpec
+from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.posterior.belief import Belief, believe, draw_seeds
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
@@ -154,7 +156,7 @@ def minimiser(
         seed=seed,
         near=belief.ranked(),
         search=search or Search(raw=512, starts=12, iterations=100, polished=3),
-        gradients=getattr(surrogate, "differentiable", False),
+        gradients=traits(surrogate, SurrogateTraits).differentiable,
     )
     candidates = [found, *_by_parts(belief, space)]
     return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
@@ -170,7 +172,7 @@ def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
     from bomix.posterior.expected import predicted
     from bomix.strategies.regression.next_best import NEGLIGIBLE
 
-    if not any(space.at_least) or not belief.aggregate.is_convex(getattr(belief.model, "convex", None)):
+    if not any(space.at_least) or not belief.aggregate.is_convex(traits(belief.model, ModelTraits).convex):
         return []
     return [space.snap(lowest(predicted(belief), space).point, threshold=NEGLIGIBLE)]
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.traits import traits
 from bomix.surrogates.models.joint import mean_at
 
 if TYPE_CHECKING:
@@ -74,8 +76,8 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
     ordered = np.array([index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)])
     kept = ordered[_distinct(values[ordered], (ordered < len(tried)).tolist())]
-    objective: Any = belief.problem.objective
-    names = tuple(getattr(objective, "groups", None) or map(str, range(values.shape[1])))
+    groups = traits(belief.problem.objective, ObjectiveTraits).groups
+    names = tuple(groups or map(str, range(values.shape[1])))
     turned = (belief.aggregate.groups <= 0.0).all(dim=1).numpy()
     reported = np.where(turned, -values, values)
     higher = tuple(name for name, each in zip(names, turned, strict=True) if each)

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.spec import RecommendationSpec
+from bomix.contracts.surrogate import SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.posterior.predict import Estimate, difference, estimates
 from bomix.recommendation.decision import Decision, Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
@@ -162,7 +164,7 @@ def recommend(
             ),
         ),
         feasible=None if kept is None else kept.item(),
-        front=front(belief, seed=seed, gradients=getattr(surrogate, "differentiable", False)),
+        front=front(belief, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable),
     )
 
 
@@ -189,7 +191,7 @@ def _ranges(
 
     belief, space = decision.belief, decision.belief.problem.space
     level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
-    gradients = getattr(surrogate, "differentiable", False)
+    gradients = traits(surrogate, SurrogateTraits).differentiable
     lower, upper = near_optimal(level, seed=seed, gradients=gradients)
     return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
 

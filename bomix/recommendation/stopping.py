@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bomix.acquisition.improvement import LogEI, together
+from bomix.contracts.strategy import StrategyTraits
+from bomix.contracts.surrogate import SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.errors import FitError
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.posterior.explored import explored
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from bomix.config.spec import BudgetSpec
     from bomix.contracts.strategy import Strategy
+    from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.problem import Problem
 
@@ -48,8 +53,8 @@ def why_stop(
     Args:
         problem: What is decided.
         history: The record.
-        strategy: Asked for its ``expected_improvement(problem, history, seed=...)`` where it has that method, else
-            its surrogate is, once the design is over: ``design_trials(problem)`` or ``n_init`` tell how long it is.
+        strategy: The one that acts is asked: for its ``expected_improvement`` where it has that method, else its
+            surrogate is, once the design is over; see :class:`~bomix.contracts.strategy.StrategyTraits`.
         budget: Its ``improvement`` and ``patience`` count.
         seed: The study's.
         seen: Filled with what was computed.
@@ -92,51 +97,49 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
     Args:
         problem: What is decided.
         history: The record.
-        strategy: See :func:`why_stop`.
+        strategy: The study's; where it hands its asks on, the strategy that acts is asked.
         seed: The study's.
 
     Returns:
         None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
     """
-    own: Any = getattr(strategy, "expected_improvement", None)
-    if own is not None:
-        found: float | None = own(problem, history, seed=seed)
-        return found
-    surrogate: Any = getattr(strategy, "surrogate", None)
-    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < _design_trials(strategy, problem)
-    if surrogate is None or too_few:
+    own = traits(strategy, StrategyTraits)
+    if own.expected_improvement is not None:
+        return own.expected_improvement(problem, history, seed=seed)
+    if own.acting is not None:
+        return expected_improvement(problem, history, own.acting(problem, history), seed=seed)
+    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < _design_trials(own, problem)
+    if own.surrogate is None or too_few:
         return None
     from bomix.numerics.determinism import deterministic
 
     try:
         with deterministic():
-            return _best_expected(problem, history, strategy, seed=seed)
+            return _best_expected(problem, history, own.surrogate, pool=own.pool, seed=seed)
     except FitError:
         return None
 
 
-def _design_trials(strategy: Strategy, problem: Problem) -> int:
+def _design_trials(own: StrategyTraits, problem: Problem) -> int:
     """Trials that a strategy proposes without looking at results."""
-    planned: Any = getattr(strategy, "design_trials", None)
-    if planned is not None:
-        return int(planned(problem))
-    return design_size(strategy.n_init, problem) if hasattr(strategy, "n_init") else 0
+    return design_size(own.n_init, problem) if own.design_trials is None else own.design_trials(problem)
 
 
-def _best_expected(problem: Problem, history: History, strategy: Any, *, seed: int) -> float:
+def _best_expected(
+    problem: Problem, history: History, surrogate: Surrogate, *, pool: str | Path | None, seed: int
+) -> float:
     from bomix.optimization.multistart import Search, best_of, is_among, optimize, value_at
 
     _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
-    surrogate = strategy.surrogate
     belief = believe(problem, history, surrogate, seed=seed)
 
     def improvement(known: Tensor) -> AcquisitionFunction:
         return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=build_seed)
 
-    if (file := getattr(strategy, "pool", None)) is not None:
+    if pool is not None:
         # What is left of the pool, and nothing once it is used up.
         acquisition = improvement(belief.X_inside)
-        left = [point for point in read_pool(file, problem.space) if not is_among(point, belief.asked)]
+        left = [point for point in read_pool(str(pool), problem.space) if not is_among(point, belief.asked)]
         return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     part = explored(problem.space, history)
     # A search that learns what losses look like need not try the mixture that it would recommend.
@@ -148,7 +151,7 @@ def _best_expected(problem: Problem, history: History, strategy: Any, *, seed: i
         seed=search_seed,
         near=np.concatenate([recommended[None], belief.ranked()]),
         avoid=belief.busy,
-        gradients=getattr(surrogate, "differentiable", False),
+        gradients=traits(surrogate, SurrogateTraits).differentiable,
     )
     return math.exp(value_at(acquisition, best))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from bomix.config import registry
 from bomix.config.expert_checks import need_experts
+from bomix.contracts.traits import field_values
 from bomix.objectives.reference import require_reference
 from bomix.posterior.belief import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
@@ -49,12 +50,12 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     Raises:
         StudyError: No trial has come back yet.
     """
-    from bomix.posterior.objective import Aggregate
+    from bomix.posterior.objective import ModelObjective
     from bomix.surrogates.cross_validation import held_out
     from bomix.surrogates.data.dataset import fit_context, to_dataset
     from bomix.surrogates.models.joint import gaussian
 
-    aggregate = Aggregate.of(problem)
+    aggregate = ModelObjective.of(problem)
     history.require_observations()
     require_reference(problem)
     data, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
@@ -83,9 +84,10 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         "objective_mean": ("trial", objective[0]),
         "objective_sd": ("trial", objective[1]),
     }
+    each, whole = [field_values(scores) for scores in by_metric], field_values(of_objective)
     for name in SCORES:
-        variables[name] = ("metric", [getattr(scores, name) for scores in by_metric])
-        variables[f"objective_{name}"] = getattr(of_objective, name)
+        variables[name] = ("metric", [scores[name] for scores in each])
+        variables[f"objective_{name}"] = whole[name]
     return _labelled(
         problem,
         history,

@@ -13,11 +13,13 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.traits import traits
 from bomix.errors import StudyError
 from bomix.surrogates.cross_validation.scores import Z95, spearman
 from bomix.trial import EXPERT, EXPERTS, Status
@@ -229,11 +231,8 @@ def _score_columns(dataset: xr.Dataset, scores: xr.DataArray | None, taken: Sequ
 
 def _groups(problem: Problem) -> dict[str, tuple[str, ...]]:
     """The named groups of metrics of an objective."""
-    for field in ("of", "groups"):
-        groups = getattr(problem.objective, field, None)
-        if isinstance(groups, Mapping) and all(isinstance(members, (tuple, list)) for members in groups.values()):
-            return {name: tuple(members) for name, members in groups.items()}
-    return {}
+    groups = traits(problem.objective, ObjectiveTraits).groups or {}
+    return {name: tuple(members) for name, members in groups.items()}
 
 
 def ranked(table: xr.Dataset) -> list[int]:

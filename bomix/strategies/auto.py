@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bomix.acquisition.improvement import UCB, LogEI, objective_faults
 from bomix.contracts.acquisition import Acquisition
@@ -80,6 +80,9 @@ class Auto:
     design: Strategy = Sobol()
     n_init: int | None = None
 
+    expects: ClassVar[bool] = True
+    """Whatever is chosen has a surrogate."""
+
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
         return count_faults(n_init=self.n_init) + need_faults(self.acquisition or LogEI(), self.surrogate or GP())
@@ -120,11 +123,9 @@ class Auto:
         how = "a trust region" if isinstance(chosen, Turbo) else "the whole space"
         return f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
 
-    def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
-        """What the strategy that is chosen expects, see :mod:`bomix.recommendation.stopping`."""
-        from bomix.recommendation.stopping import expected_improvement
-
-        return expected_improvement(problem, history, self.chosen(problem), seed=seed)
+    def acting(self, problem: Problem, history: History) -> Strategy:
+        """The strategy that is chosen, whatever the record says."""
+        return self.chosen(problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""

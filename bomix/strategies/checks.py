@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.acquisition.improvement import objective_faults
 from bomix.config.build import parts
+from bomix.contracts.acquisition import AcquisitionTraits
+from bomix.contracts.strategy import StrategyTraits
+from bomix.contracts.surrogate import SurrogateTraits
+from bomix.contracts.traits import PartTraits, traits
 from bomix.errors import Fault
 from bomix.laws.own_domain import own_faults
 
@@ -18,14 +23,19 @@ if TYPE_CHECKING:
 
 def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
     """What an acquisition function needs and a surrogate does not declare."""
+    wants, has = traits(acquisition, AcquisitionTraits), traits(surrogate, SurrogateTraits)
+    lacking = (
+        ("needs gradients", "differentiable", wants.needs_gradients and not has.differentiable),
+        ("needs fantasies", "fantasizes", wants.needs_fantasies and not has.fantasizes),
+    )
     return [
         Fault(
             "acquisition",
-            f"{type(acquisition).__name__} {need.replace('_', ' ')}, and surrogate {type(surrogate).__name__} is not "
+            f"{type(acquisition).__name__} {need}, and surrogate {type(surrogate).__name__} is not "
             f"declared '{gift}'; change one of them",
         )
-        for need, gift in (("needs_gradients", "differentiable"), ("needs_fantasies", "fantasizes"))
-        if getattr(acquisition, need, False) and not getattr(surrogate, gift, False)
+        for need, gift, lacks in lacking
+        if lacks
     ]
 
 
@@ -34,9 +44,8 @@ def surrogate_of(strategy: Strategy, problem: Problem) -> Surrogate | None:
 
     A strategy that chooses it by the study has a method ``predicting(problem)``.
     """
-    predicting = getattr(strategy, "predicting", None)
-    found: Surrogate | None = getattr(strategy, "surrogate", None) if predicting is None else predicting(problem)
-    return found
+    own = traits(strategy, StrategyTraits)
+    return own.surrogate if own.predicting is None else own.predicting(problem)
 
 
 def part_faults(
@@ -49,8 +58,7 @@ def part_faults(
 
 def strategy_faults(strategy: Strategy, problem: Problem, where: str) -> list[Fault]:
     """What a strategy that stands somewhere lacks in a study."""
-    own = getattr(strategy, "problem_faults", None)
-    found: list[Fault] = [] if own is None else own(problem)
+    found = traits(strategy, StrategyTraits).problem_faults(problem)
     return [Fault(f"{where}.{fault.where}" if fault.where else where, fault.what) for fault in found]
 
 
@@ -58,16 +66,20 @@ def surrogate_faults(surrogate: Surrogate | None, problem: Problem) -> list[Faul
     """Names in a surrogate, or in any part of it, that the study does not have."""
     found = []
     for where, part in parts(surrogate, "surrogate"):
-        faults = own_faults(getattr(part, "own", None), problem.space.domains, problem.metric_names)
-        if (of_metrics := getattr(part, "metric_faults", None)) is not None:
-            faults += of_metrics(problem.metric_names)
+        own = traits(part, PartTraits)
+        faults = own_faults(own.own, problem.space.domains, problem.metric_names)
+        faults += own.metric_faults(problem.metric_names)
         found += [Fault(f"{where}.{fault.where}", fault.what) for fault in faults]
     return found
 
 
 def lends_surrogate(strategy: Strategy) -> bool:
     """Whether a strategy, or a step of it, has a surrogate for some study, see :func:`surrogate_of`."""
-    steps = getattr(strategy, "steps", None)
-    if steps is not None:
-        return any(lends_surrogate(step.strategy) for step in steps)
-    return any(getattr(strategy, name, None) is not None for name in ("predicting", "surrogate"))
+    return traits(strategy, StrategyTraits).can_lend
+
+
+def relative_strategy(strategy: Strategy, folder: Path) -> Strategy:
+    """The strategy with its relative paths taken from a study's folder; the same where it has none."""
+    relative = traits(strategy, StrategyTraits).relative_to
+    found: Strategy = strategy if relative is None else relative(folder)
+    return found

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.traits import traits
 from bomix.errors import Fault
-from bomix.strategies.checks import strategy_faults, surrogate_of
+from bomix.strategies.checks import lends_surrogate, relative_strategy, strategy_faults, surrogate_of
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -55,18 +56,22 @@ class Sequence:
     @property
     def expects(self) -> bool:
         """Whether some strategy can say what improvement it expects."""
-        ways = ("expected_improvement", "surrogate")
-        return any(getattr(step.strategy, name, None) is not None for step in self.steps for name in ways)
+        return any(traits(step.strategy, StrategyTraits).can_expect for step in self.steps)
+
+    @property
+    def lends(self) -> bool:
+        """Whether some strategy has a surrogate for some study."""
+        return any(lends_surrogate(step.strategy) for step in self.steps)
 
     def predicting(self, problem: Problem) -> Surrogate | None:
-        """The surrogate of the last strategy that has one for this study, see :func:`~search.surrogate_of`."""
+        """The surrogate of the last strategy that has one for this study."""
         found = [surrogate_of(step.strategy, problem) for step in reversed(self.steps)]
         return next((surrogate for surrogate in found if surrogate is not None), None)
 
     @property
     def repeats(self) -> bool:
-        """Whether some strategy proposes what is pending already."""
-        return any(getattr(step.strategy, "repeats", False) for step in self.steps)
+        """Whether some strategy proposes mixtures again that were tried before."""
+        return any(traits(step.strategy, StrategyTraits).repeats for step in self.steps)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the order of the steps."""
@@ -86,8 +91,7 @@ class Sequence:
 
     def relative_to(self, folder: Path) -> Sequence:
         """The same with the paths of its strategies taken from a study's folder."""
-        ready = [getattr(step.strategy, "relative_to", lambda _, own=step.strategy: own)(folder) for step in self.steps]
-        return Sequence(tuple(replace(step, strategy=own) for step, own in zip(self.steps, ready, strict=True)))
+        return Sequence(tuple(replace(step, strategy=relative_strategy(step.strategy, folder)) for step in self.steps))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, those of an earlier step pending; see :class:`bomix.contracts.strategy.Strategy`."""
@@ -100,11 +104,9 @@ class Sequence:
             candidates += proposed
         return candidates
 
-    def expected_improvement(self, problem: Problem, history: History, *, seed: int) -> float | None:
-        """What the strategy whose turn it is expects, see :mod:`bomix.recommendation.stopping`."""
-        from bomix.recommendation.stopping import expected_improvement
-
-        return expected_improvement(problem, history, self._current(history.n_asked)[0], seed=seed)
+    def acting(self, problem: Problem, history: History) -> Strategy:
+        """The strategy whose turn it is."""
+        return self._current(history.n_asked)[0]
 
     def _current(self, n_asked: int) -> tuple[Strategy, int | None]:
         """Whose turn it is, and for how many trials more; None without end."""

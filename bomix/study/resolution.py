@@ -19,9 +19,10 @@ import bomix
 from bomix.config import spec as specs
 from bomix.config import study_file
 from bomix.config.build import build, child, plain
-from bomix.contracts.evaluator import PreparingEvaluator
+from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
 from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.contracts.strategy import Strategy
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.objectives.reference import missing_reference
@@ -277,7 +278,7 @@ def _preparation_from(data: Mapping[str, Any]) -> Preparation:
 
 def _may_change(spec: specs.StudySpec) -> frozenset[str]:
     """Paths below the evaluator that do not change what it measures, as it declares itself."""
-    declared = getattr(spec.evaluator, "may_change", ())
+    declared = traits(spec.evaluator, EvaluatorTraits).may_change
     return frozenset(f"evaluator.{path}" for path in declared)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from bomix.contracts.traits import field_values
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ class Optimization:
 
     def settings(self) -> Settings:
         """Every number, preset and defaults filled in."""
-        own = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        values = field_values(self)
+        own = {field.name: values[field.name] for field in fields(Settings)}
         base = PRESETS[self.preset] if self.preset is not None else Settings()
         return replace(base, **{name: value for name, value in own.items() if value is not None})
 

@@ -11,7 +11,7 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 
 from bomix.acquisition.improvement import UCB, LogEI
 from bomix.objectives.weighted import WeightedMean
-from bomix.posterior.objective import Aggregate
+from bomix.posterior.objective import ModelObjective
 from bomix.problem import Metric
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp.spec import GP
@@ -30,7 +30,7 @@ def test_log_ei_is_botorchs_with_the_best_posterior_mean_as_incumbent(fitted):
     transform = ScalarizedPosteriorTransform(torch.tensor([-0.2, -0.5, -0.3], dtype=torch.float64))
     best_f = max(model.posterior(row[None], posterior_transform=transform).mean.squeeze() for row in data.X).detach()
     X = torch.as_tensor(here.problem.space.sobol(20, seed=2)).unsqueeze(1)
-    ours = LogEI().build(model, Aggregate.of(here.problem), X_observed=data.X, X_pending=None, seed=0)
+    ours = LogEI().build(model, ModelObjective.of(here.problem), X_observed=data.X, X_pending=None, seed=0)
     by_hand = LogExpectedImprovement(model, best_f, posterior_transform=transform)
     torch.testing.assert_close(ours(X), by_hand(X))
     measured = (-data.Y @ torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)).max().item()
@@ -40,11 +40,11 @@ def test_log_ei_is_botorchs_with_the_best_posterior_mean_as_incumbent(fitted):
 def test_expected_improvement_is_that_of_samples_of_the_joint_posterior(fitted):
     here, data, model = fitted
     X = torch.as_tensor(here.problem.space.sobol(5, seed=2)).unsqueeze(1)
-    acquisition = LogEI().build(model, Aggregate.of(here.problem), X_observed=data.X, X_pending=None, seed=0)
+    acquisition = LogEI().build(model, ModelObjective.of(here.problem), X_observed=data.X, X_pending=None, seed=0)
     with torch.no_grad():
         sampler = SobolQMCNormalSampler(torch.Size([2**14]), seed=1)
         losses = sampler(model.posterior(X)).squeeze(-2)
-        best = Aggregate.of(here.problem).mean(model, data.X).min()
+        best = ModelObjective.of(here.problem).mean(model, data.X).min()
         objective = losses @ torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
         expected = (best - objective).clamp_min(0.0).mean(dim=0)
         torch.testing.assert_close(acquisition(X).exp(), expected, rtol=0.03, atol=1e-6)
@@ -52,7 +52,7 @@ def test_expected_improvement_is_that_of_samples_of_the_joint_posterior(fitted):
 
 def test_pending_mixtures_enter_as_in_botorch_and_are_not_worth_a_second_trial(fitted):
     here, data, model = fitted
-    aggregate, space = Aggregate.of(here.problem), here.problem.space
+    aggregate, space = ModelObjective.of(here.problem), here.problem.space
     pool = torch.as_tensor(space.sobol(64, seed=2)).unsqueeze(1)
     free = LogEI().build(model, aggregate, X_observed=data.X, X_pending=None, seed=0)
     favourite = pool[free(pool).argmax()]
@@ -71,7 +71,7 @@ def test_pending_mixtures_enter_as_in_botorch_and_are_not_worth_a_second_trial(f
 
 def test_ucb_is_mean_and_deviation(fitted):
     here, data, model = fitted
-    aggregate = Aggregate.of(here.problem)
+    aggregate = ModelObjective.of(here.problem)
     X = torch.as_tensor(here.problem.space.sobol(6, seed=2)).unsqueeze(1)
     ours = UCB(beta=2.0).build(model, aggregate, X_observed=data.X, X_pending=None, seed=0)
     posterior = model.posterior(X, posterior_transform=aggregate.transform())
@@ -84,7 +84,7 @@ def test_ucb_is_mean_and_deviation(fitted):
 def test_a_metric_of_direction_max_turns_its_sign(world):
     problem = world(objective=WeightedMean({"m0": 1.0, "m1": 3.0})).problem
     problem = replace(problem, metrics=(Metric("m0"), Metric("m1", direction="max"), Metric("m2")))
-    assert Aggregate.of(problem).coefficients == pytest.approx((0.25, -0.75, 0.0))
+    assert ModelObjective.of(problem).coefficients == pytest.approx((0.25, -0.75, 0.0))
 
 
 def test_fields_that_cannot_be_are_faults():

@@ -32,7 +32,7 @@ from bomix.errors import ConfigError
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
 from bomix.objectives.weighted import Mean, WeightedMean
-from bomix.posterior.objective import Aggregate
+from bomix.posterior.objective import ModelObjective
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.data.dataset import fit_context, to_dataset
@@ -55,7 +55,7 @@ def fitted():
     model = GP(draws=0).fit(data, context=fit_context(world.problem, history), seed=0)
 
     def make(objective):
-        return model, Aggregate.of(replace(world.problem, objective=objective)), data.X
+        return model, ModelObjective.of(replace(world.problem, objective=objective)), data.X
 
     return make
 

@@ -60,7 +60,7 @@ class LawLosses:
         rows = X.reshape(-1, X.shape[-1])
         inputs = rows if self.own is None else rows[:, self.own.tolist()]
         named = {name: torch.as_tensor(value) for name, value in self.parameters.items()}
-        found: Tensor = getattr(formulas, self.formula)(inputs, **named)
+        found: Tensor = formulas.BY_NAME[self.formula](inputs, **named)
         return found.reshape(*X.shape[:-1], found.shape[-1])
 
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from bomix.contracts.evaluator import Evaluator
+from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RESULT_FILE
 from bomix.io.store import records
@@ -68,7 +69,7 @@ class LocalExecutor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **getattr(evaluator, "process_environment", dict)()},
+            env={**os.environ, **traits(evaluator, EvaluatorTraits).process_environment()},
         )
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)

@@ -22,6 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bomix.contracts.evaluator import EvaluatorTraits
+from bomix.contracts.traits import traits
 from bomix.execution.local import child
 from bomix.io.store import records
 
@@ -45,7 +47,7 @@ def main() -> None:
     sys.path[:] = header["sys_path"]
     try:
         evaluator = pickle.loads(base64.b64decode(header["evaluator"]))
-        for module in getattr(evaluator, "preload", ()):
+        for module in traits(evaluator, EvaluatorTraits).preload:
             import_module(module)
     except Exception as error:  # whatever a user's module does while it is imported
         _send(outbox, {"event": "broken", "message": f"{type(error).__name__}: {error}"})

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bomix.contracts.traits import field_values
 from bomix.errors import DataError
 
 SCHEMA = 1
@@ -76,8 +77,9 @@ def write(folder: Path, sets: Mapping[str, ScoredTokens], *, tokenizer: str) -> 
     listed = {}
     for number, name in enumerate(sorted(sets)):
         entry: dict[str, Any] = {"tokens": sets[name].tokens, "per_token": sets[name].per_token, "files": {}}
+        held = field_values(sets[name])
         for field in _FIELDS:
-            if (values := getattr(sets[name], field)) is not None:
+            if (values := held[field]) is not None:
                 file = f"{number:04d}.{field}.npy"
                 np.save(folder / file, np.asarray(values))
                 entry["files"][field] = {"file": file, "sha256": _hash(folder / file)}
@@ -206,8 +208,9 @@ def _problems(found: ScoredTokens) -> list[str]:
         problems.append("some probabilities are no numbers above 0 and up to 1")
     sequences = len(starts) - 1
     wrong = {"scored": len(values), "examples": sequences, "gold": sequences, "ids": len(values), "first": sequences}
+    held = field_values(found)
     for field, length in wrong.items():
-        if (array := getattr(found, field)) is not None and array.shape != (length,):
+        if (array := held[field]) is not None and array.shape != (length,):
             problems.append(f"'{field}' has {array.shape}, not ({length},)")
         elif array is not None and field in ("scored", "gold") and array.dtype != bool:
             problems.append(f"'{field}' holds {array.dtype}, not booleans")

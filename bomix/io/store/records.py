@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bomix.contracts.traits import field_values
 from bomix.errors import StoreError
 from bomix.io.store.result_checks import KEYS
 from bomix.scale import Fidelity
@@ -78,7 +79,8 @@ def outcome_from_json(text: str) -> tuple[int, Outcome]:
 
 def result_to_data(result: Result) -> dict[str, Any]:
     """Plain data of a result, absent parts left out."""
-    data = {name: getattr(result, name) for name in KEYS}
+    values = field_values(result)
+    data = {name: values[name] for name in KEYS}
     data = {
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in data.items()

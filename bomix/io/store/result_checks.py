@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
@@ -140,7 +140,8 @@ def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
     def floats(values: Any) -> Any:
         return {name: _plain(value) for name, value in values.items()} if isinstance(values, Mapping) else values
 
-    parts = {name: floats(getattr(result, name)) for name in ("losses", "sems", "realized", "epochs")}
+    mappings = {"losses": result.losses, "sems": result.sems, "realized": result.realized, "epochs": result.epochs}
+    parts = {name: floats(values) for name, values in mappings.items()}
     unmeasured = list(result.unmeasured)
     if isinstance(losses := parts["losses"], dict):
         gaps = [name for name, loss in losses.items() if loss is None or (nan_is_gap and loss != loss)]
@@ -178,9 +179,7 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
             for name in result.curve.losses
             if name not in metrics
         ]
-    for key in ("artifacts", "info"):
-        faults += _json_faults(key, getattr(result, key))
-    return faults
+    return faults + _json_faults("artifacts", result.artifacts) + _json_faults("info", result.info)
 
 
 def _as_result(losses: Mapping[str, float | None] | Result) -> Result:
@@ -247,7 +246,7 @@ def _json_faults(key: str, value: Any) -> list[Fault]:
 
 def _plain(value: Any) -> Any:
     """A float where the value is a number of any library; anything else is left to the checks."""
-    return float(value) if hasattr(value, "__float__") and not isinstance(value, (bool, int)) else value
+    return float(value) if isinstance(value, SupportsFloat) and not isinstance(value, (bool, int)) else value
 
 
 def _is_finite(value: Any) -> bool:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.acquisition.improvement import LogEI
-from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
 from bomix.contracts.strategy import Strategy
-from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.space.mixture_space import MixtureSpace
@@ -91,8 +92,8 @@ class Embedded:
             MixtureSpace([f"corner_{index:03d}" for index in range(len(corners))]),
             seed=seeds[2],
             near=np.eye(len(corners))[:2],
-            gradients=getattr(self.surrogate, "differentiable", False),
-            joint=getattr(self.acquisition, "joint", False),
+            gradients=traits(self.surrogate, SurrogateTraits).differentiable,
+            joint=traits(self.acquisition, AcquisitionTraits).joint,
         )
         return free(belief.problem.space.snap(found @ corners), belief, seed=seeds[2])
 

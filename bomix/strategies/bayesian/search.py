@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.contracts.acquisition import AcquisitionTraits
+from bomix.contracts.surrogate import SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, FaultsError, raise_faults
 
 _OTHERS = 64
@@ -62,8 +65,8 @@ def most_promising(
         near=belief.ranked(),
         avoid=belief.busy,
         search=search,
-        gradients=getattr(surrogate, "differentiable", False),
-        joint=getattr(acquisition, "joint", False),
+        gradients=traits(surrogate, SurrogateTraits).differentiable,
+        joint=traits(acquisition, AcquisitionTraits).joint,
         screen=belief.promised if heavy else None,
     )
     return point, function
@@ -80,7 +83,7 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
     if not left.any():
         logger.warning("the pool of %d mixtures is used up; the best of them are tried again", len(pool))
         left = np.array([not is_among(point, belief.busy) for point in pool])
-    joint = getattr(acquisition, "joint", False)
+    joint = traits(acquisition, AcquisitionTraits).joint
     return best_of(built(belief, acquisition, seed), pool[left] if left.any() else pool, joint=joint)
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.acquisition.improvement import LogEI
-from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import resolved
 from bomix.posterior.belief import believe, draw_seeds
@@ -85,7 +86,7 @@ class Turbo:
             )
         if not 0.0 <= self.gain < 1.0:
             found.append(Fault("gain", f"gain is {self.gain:g}; give a share from 0, below 1"))
-        if self.regions > 1 and getattr(self.acquisition, "joint", False):
+        if self.regions > 1 and traits(self.acquisition, AcquisitionTraits).joint:
             what = f"'{self.acquisition.origin}' draws one function for all mixtures, regions are searched one by one"
             found.append(Fault("regions", f"{what}; take 1, or another acquisition"))
         return found + need_faults(self.acquisition, self.surrogate)

@@ -13,7 +13,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, read_pool
-from bomix.strategies.checks import need_faults, part_faults
+from bomix.strategies.checks import need_faults, part_faults, relative_strategy
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.surrogates.gp.spec import GP
@@ -65,8 +65,7 @@ class Bayesian:
 
     def relative_to(self, folder: Path) -> Bayesian:
         """The same with the pool's path, and those of the design, taken from a study's folder."""
-        relative = getattr(self.design, "relative_to", None)
-        design = self.design if relative is None else relative(folder)
+        design = relative_strategy(self.design, folder)
         return dataclasses.replace(self, design=design, pool=None if self.pool is None else str(folder / self.pool))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:

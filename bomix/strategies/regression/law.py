@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
@@ -92,12 +92,12 @@ class Law:
 def shape_of(belief: Belief) -> Shape:
     """What is known of the objective of what is expected of the metrics, as a function of the weights."""
     from bomix.laws.convexity import is_convex
-    from bomix.laws.fit import FittedLaw
+    from bomix.surrogates.laws.uncertainty import LaplaceLaw
 
-    best: Any = getattr(belief.model, "best", None)  # a simpler surrogate may have stepped in
-    coefficients = belief.aggregate.coefficients
+    model, coefficients = belief.model, belief.aggregate.coefficients
     if coefficients is None:
         return "kinked"
-    if isinstance(best, FittedLaw) and is_convex(best, coefficients, belief.problem.space.dimension):
+    # A simpler surrogate may have stepped in.
+    if isinstance(model, LaplaceLaw) and is_convex(model.best, coefficients, belief.problem.space.dimension):
         return "convex"
     return "smooth"

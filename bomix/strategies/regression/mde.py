@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bomix.contracts.mean import Mean
+from bomix.contracts.mean import Mean, MeanTraits
 from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, StudyError, count_faults
-from bomix.objectives.reference import missing_reference, resolved
+from bomix.objectives.reference import missing_reference, resolved, with_reference
 from bomix.posterior.belief import draw_seeds
 from bomix.posterior.expected import in_parts
 from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh
@@ -71,7 +72,7 @@ class MDE:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         found = count_faults(1, starts=self.starts)
-        if not getattr(self.mean, "needs_experts", False):
+        if not traits(self.mean, MeanTraits).needs_experts:
             name = type(self.mean).__name__
             found.append(Fault("mean", f"{name} learns from runs, not from experts; take 'mde', or the strategy 'law'"))
         return found
@@ -112,12 +113,12 @@ class MDE:
         if convex:
             from bomix.optimization.branch_and_bound import lowest
 
-            if getattr(self.mean, "compress", None) is not None:  # few tokens lead the way, all have the last word
+            if traits(self.mean, MeanTraits).compress is not None:  # few tokens lead the way, all have the last word
                 whole: Any = dataclasses.replace(self.mean, compress=None)  # type: ignore[type-var]
                 exact, _ = _objective(whole, problem, data, context, fit_seed)
             minimum = lowest(exact, space, like=quick)
         else:
-            gradients = getattr(self.mean, "differentiable", True)
+            gradients = traits(self.mean, MeanTraits).differentiable
             minimum = _searched(quick, problem, starts=self.starts, seed=search_seed, gradients=gradients)
         found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), in_parts(quick), space)
         return _Lowest(found, in_parts(exact), minimum.value - minimum.gap)
@@ -164,26 +165,26 @@ def _objective(
     """The objective of the losses that are foretold, and whether it is known to be convex.
 
     Where it compares with a run that is not there yet, it compares with what is foretold of that run. A variant whose
-    losses are convex functions of the weights says so, metric by metric, in an attribute of its prediction.
+    losses are convex functions of the weights says so, metric by metric, beside its prediction.
 
     Returns:
         ``n x d`` weights to ``n``, lower is better; and whether it is a sum of convex losses.
     """
     import torch
 
-    from bomix.posterior.objective import Aggregate
+    from bomix.posterior.objective import ModelObjective
 
-    predict = mean.feature(data, context=context, seed=seed).predict
+    feature = mean.feature(data, context=context, seed=seed)
+    predict = feature.predict
     if (anchor := missing_reference(problem)) is not None:
         anchors = problem.anchors()
         weights = anchors.get(anchor, anchors["uniform"])
         with torch.no_grad():
             values = predict(torch.as_tensor(problem.space.to_array(weights))[None])[0].numpy()
         signed = dict(zip(problem.metric_names, (values * problem.signs).tolist(), strict=True))
-        objective: Any = problem.objective
-        problem = dataclasses.replace(problem, objective=objective.with_reference(signed))
-    aggregate = Aggregate.of(problem)
-    return lambda X: aggregate(predict(X)), aggregate.is_convex(getattr(predict, "convex", None))
+        problem = dataclasses.replace(problem, objective=with_reference(problem.objective, signed))
+    aggregate = ModelObjective.of(problem)
+    return lambda X: aggregate(predict(X)), aggregate.is_convex(feature.convex)
 
 
 def _searched(function: Function, problem: Problem, *, starts: int, seed: int, gradients: bool) -> Minimum:

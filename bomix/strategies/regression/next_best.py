@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bomix.contracts.surrogate import SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.posterior.belief import busy_mixtures
 
@@ -46,7 +48,7 @@ class Found(NamedTuple):
 
 def gradient_faults(surrogate: Surrogate, *, cure: str) -> list[Fault]:
     """A surrogate that has no gradients for a strategy that follows them."""
-    if getattr(surrogate, "differentiable", False):
+    if traits(surrogate, SurrogateTraits).differentiable:
         return []
     name = type(surrogate).__name__
     return [Fault("surrogate", f"{name} is not declared 'differentiable', and this strategy follows gradients; {cure}")]

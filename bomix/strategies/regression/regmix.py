@@ -133,7 +133,7 @@ class RegMix:
         """The objective as predicted itself, ``n x d`` weights to ``n``."""
         from botorch.utils.datasets import SupervisedDataset
 
-        from bomix.posterior.objective import Aggregate
+        from bomix.posterior.objective import ModelObjective
         from bomix.surrogates.combined import fallback
         from bomix.surrogates.data.dataset import fit_context, to_dataset
         from bomix.surrogates.models.joint import mean_at
@@ -141,7 +141,7 @@ class RegMix:
         problem = resolved(problem, history)
         require_reference(problem)
         data, name = to_dataset(problem, history), "objective"
-        target = Aggregate.of(problem)(data.Y).unsqueeze(-1)
+        target = ModelObjective.of(problem)(data.Y).unsqueeze(-1)
         whole = SupervisedDataset(data.X, target, feature_names=list(problem.space.domains), outcome_names=[name])
         context = replace(fit_context(problem, history), metrics=(name,))
         model = fallback.fit(self.surrogate, whole, context=context, seed=fitting_seed(history, seed=seed))

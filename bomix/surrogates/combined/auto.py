@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
@@ -49,7 +50,7 @@ class Auto:
     @property
     def differentiable(self) -> bool:
         """Whether every member is."""
-        return all(getattr(member, "differentiable", False) for member in self.of)
+        return all(traits(member, SurrogateTraits).differentiable for member in self.of)
 
     @property
     def fantasizes(self) -> bool:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from botorch.models.model import FantasizeMixin
 
+from bomix.contracts.mean import MeanTraits
+from bomix.contracts.traits import traits
 from bomix.surrogates.cross_validation.held_out import SAME
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -52,12 +54,14 @@ class Predicted(NamedTuple):
         values: ``n x m`` at the trials, by fits that have not seen them where it learnt from trials.
         seen: ``n x m`` at the trials by the function; None where that is the same.
         telling: ``n``, one, or zero for an expert whose own losses the feature repeats.
+        convex: Which of ``m`` metrics' predictions are known to be convex in the weights; None where nothing is known.
     """
 
     function: Callable[[Tensor], Tensor]
     values: Tensor
     seen: Tensor | None
     telling: Tensor
+    convex: tuple[bool, ...] | None
 
 
 def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed: int) -> Predicted:
@@ -67,11 +71,11 @@ def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed:
     with torch.no_grad():
         at_trials = feature.predict(X)
     telling = torch.ones(len(X), dtype=torch.float64)
-    if getattr(mean, "needs_experts", False) and context.trials:
+    if traits(mean, MeanTraits).needs_experts and context.trials:
         telling[torch.tensor(context.expert_rows)] = 0.0
     if feature.held_out is None:
-        return Predicted(feature.predict, at_trials, None, telling)
-    return Predicted(feature.predict, feature.held_out, at_trials, telling)
+        return Predicted(feature.predict, at_trials, None, telling, feature.convex)
+    return Predicted(feature.predict, feature.held_out, at_trials, telling, feature.convex)
 
 
 def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line:
@@ -190,11 +194,14 @@ class Through:
 
     Args:
         function: ``batch x n x d`` weights to ``batch x n x m``.
-        line: Of ``m`` metrics.
+        line: The line of each of ``m`` metrics.
+        convex: Which of ``m`` predictions are known to be convex in the weights; None where nothing is known.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor], line: Line) -> None:
-        self._function, self._line = function, line
+    def __init__(
+        self, function: Callable[[Tensor], Tensor], line: Line, *, convex: tuple[bool, ...] | None = None
+    ) -> None:
+        self._function, self._line, self._convex = function, line, convex
 
     def __call__(self, X: Tensor) -> Tensor:
         """``batch x n x d`` weights to ``batch x n x m``."""
@@ -203,10 +210,9 @@ class Through:
     @property
     def convex(self) -> tuple[bool, ...] | None:
         """Which of ``m`` metrics are known to be convex in the weights; None where nothing is known."""
-        flags = getattr(self._function, "convex", None)
-        if flags is None:
+        if self._convex is None:
             return None
-        return tuple(flag and slope >= 0.0 for flag, slope in zip(flags, self._line.slope.tolist(), strict=True))
+        return tuple(flag and slope >= 0.0 for flag, slope in zip(self._convex, self._line.slope.tolist(), strict=True))
 
 
 class OneSample:

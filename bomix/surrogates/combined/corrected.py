@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bomix.contracts.mean import Mean
-from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
+from bomix.contracts.traits import traits
 from bomix.errors import FitError
 from bomix.surrogates.combined.prediction import by_experts
 from bomix.surrogates.features.spec import have_gradients
@@ -48,12 +49,12 @@ class Corrected:
     @property
     def differentiable(self) -> bool:
         """Whether both parts are."""
-        return bool(getattr(self.surrogate, "differentiable", False)) and have_gradients(self.mean)
+        return traits(self.surrogate, SurrogateTraits).differentiable and have_gradients(self.mean)
 
     @property
     def fantasizes(self) -> bool:
         """Whether the surrogate does."""
-        return bool(getattr(self.surrogate, "fantasizes", False))
+        return traits(self.surrogate, SurrogateTraits).fantasizes
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit the lines, then the surrogate; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.

@@ -77,10 +77,11 @@ class Prediction:
             residuals = (Y - held)[found.telling > 0]
             wrong = residuals.abs() > EQUAL * held[found.telling > 0].abs().clamp_min(1.0)
             error = covariance_of(residuals, wrong.any(dim=0), default=self.spread**2)
-        function = calibration.Through(found.function, line)
+        function = calibration.Through(found.function, line, convex=found.convex)
         return BootstrapModel(
             calibration.OneSample(function),
             error=error,
             centre=function,
+            convex=function.convex,
             held_out=HeldOut(held, error.expand(len(X), *error.shape)),
         )

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.utils.datasets import SupervisedDataset
 
+from bomix.contracts.surrogate import ModelTraits
+from bomix.contracts.traits import traits
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
@@ -44,12 +47,9 @@ def held_out(
 
 def closed_form(model: Model) -> HeldOut | None:
     """What a fitted model says of its own training mixtures, each left out; None where it has no such form."""
-    leave_one_out = getattr(model, "leave_one_out", None)
-    if leave_one_out is None:
-        return None
     with torch.no_grad():
-        found = leave_one_out()
-    return found if isinstance(found, HeldOut) else None
+        found = traits(model, ModelTraits).leave_one_out()
+    return None if found is None else HeldOut(*found)
 
 
 def refitted(
@@ -124,7 +124,7 @@ def new_runs(model: Model, X: Tensor) -> HeldOut:
             return HeldOut(mean.squeeze(-2), covariance)
         posterior: Any = model.posterior(points, observation_noise=True)
         mean = posterior.mean.detach().squeeze(-2)  # BoTorch's outcome transforms carry a gradient out of no_grad
-        joint = getattr(getattr(posterior, "distribution", None), "covariance_matrix", None)
+        joint = posterior.distribution.covariance_matrix if isinstance(posterior, GPyTorchPosterior) else None
         if joint is None or joint.shape != (*mean.shape, mean.shape[-1]):
             joint = torch.diag_embed(posterior.variance.squeeze(-2))
         return HeldOut(mean, joint.detach())

@@ -15,7 +15,7 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
 from bomix.surrogates.data.refit_schedule import size_of_fit
-from bomix.trial import EXPERTS
+from bomix.trial import EXPERTS, Result
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 def seen_weights(record: Record) -> Weights:
     """The mixture that a record tells about: the realised one where it is known, else the one asked for."""
-    if record.outcome is not None and (realized := getattr(record.outcome, "realized", None)) is not None:
-        return realized  # type: ignore[no-any-return]
+    if isinstance(record.outcome, Result) and record.outcome.realized is not None:
+        return record.outcome.realized
     return record.trial.weights
 
 

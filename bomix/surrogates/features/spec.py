@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bomix.contracts.mean import Mean
+from bomix.contracts.mean import Mean, MeanTraits
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, did_you_mean
 
 
@@ -57,4 +58,4 @@ class Features:
 
 def have_gradients(*parts: Mean | Features | None) -> bool:
     """Whether all of these that are there have gradients."""
-    return all(getattr(part, "differentiable", True) for part in parts if part is not None)
+    return all(traits(part, MeanTraits).differentiable for part in parts if part is not None)

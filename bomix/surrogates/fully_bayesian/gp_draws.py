@@ -100,7 +100,8 @@ class Draw(gpytorch.Module):  # type: ignore[misc]
     def __init__(self, shape: tuple[int, int], d: int, lengthscales: Lengthscales) -> None:
         super().__init__()
         self._squared_reach = lengthscales.reach**2
-        if lengthscales.kind == "plain":
+        self._plain = lengthscales.kind == "plain"
+        if self._plain:
             median = math.log(lengthscales.median * lengthscales.reach)
             self._own("lengthscale", LogNormalPrior(*_doubles(median, LENGTHSCALE_SPREAD)), (*shape, d))
         else:
@@ -112,7 +113,7 @@ class Draw(gpytorch.Module):  # type: ignore[misc]
     @property
     def inverse_squares(self) -> Tensor:
         """``c x m x d`` inverse squared lengthscales."""
-        if hasattr(self, "lengthscale"):
+        if self._plain:
             return torch.as_tensor(self.lengthscale) ** -2
         return sparse_inverse_squares(self.tau, self.local, self._squared_reach)
 
@@ -125,6 +126,7 @@ class Draw(gpytorch.Module):  # type: ignore[misc]
         self.register_prior(
             f"{name}_prior",
             prior,
+            # GPyTorch takes functions of the module, of which pickling and copying make another.
             lambda module: getattr(module, name),
             lambda module, value: setattr(module, name, value),
         )

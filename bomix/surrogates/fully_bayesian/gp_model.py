@@ -6,7 +6,7 @@ correlation between metrics is that of the pooled leave-one-out residuals.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from bomix.surrogates.fully_bayesian.gp_draws import (
     observed,
 )
 from bomix.surrogates.fully_bayesian.importance import pooled_variables, truncated_shares
-from bomix.surrogates.fully_bayesian.nuts import Walk, draws_per_chain
+from bomix.surrogates.fully_bayesian.nuts import Walk
 from bomix.surrogates.kernels.encoding import Encoding, typical_distance
 from bomix.surrogates.models.joint import HeldOut, JointModel, pooled
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.contracts.context import FitContext
+    from bomix.surrogates.fully_bayesian.chain import ChainSettings
     from bomix.surrogates.fully_bayesian.diagnostics import Diagnostics
-    from bomix.surrogates.fully_bayesian.specs import BayesianGP
 
 _JITTER = 1e-9
 _MIN_VARIANCE = 1e-14
@@ -162,10 +162,29 @@ class SampledGPs(JointModel):
         return flat.reshape(*flat.shape[:-1], *squares.shape[:-1])
 
 
-def fitted(spec: BayesianGP, data: SupervisedDataset, *, context: FitContext, seed: int) -> SampledGPs:
-    """Draw the hyperparameters that the specification asks for; arguments as those of its ``fit``."""
-    encoding = Encoding(spec.encoding, spec.eps)
-    lengthscales = Lengthscales(spec.prior, typical_distance(encoding, context.space), spec.lengthscale)
+def fitted(
+    data: SupervisedDataset,
+    *,
+    encoding: Encoding,
+    prior: tuple[Literal["plain", "saas"], float],
+    correlated: bool,
+    chain: ChainSettings,
+    context: FitContext,
+    seed: int,
+) -> SampledGPs:
+    """Draw the hyperparameters of every metric.
+
+    Args:
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
+        encoding: What the kernel sees of the weights.
+        prior: The kind of the lengthscales' prior, and the median of the plain one in typical distances.
+        correlated: Whether the errors of the metrics go together.
+        chain: How the draws are made.
+        context: The names behind the columns, and the space.
+        seed: Decides the chains.
+    """
+    kind, median = prior
+    lengthscales = Lengthscales(kind, typical_distance(encoding, context.space), median)
     X, Y = data.X.double(), data.Y.double()
     # A walk magnifies every rounding, so it sees rows, columns and metrics in an order that is theirs, not the file's.
     rows = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
@@ -174,26 +193,25 @@ def fitted(spec: BayesianGP, data: SupervisedDataset, *, context: FitContext, se
     offset, scale = standardisation(Y[rows])
     targets = ((Y - offset) / scale)[rows]
     active = metrics[_varies(targets)[metrics]]
-    values = gp_draws.median((spec.samples, Y.shape[1]), X.shape[1], lengthscales)
+    values = gp_draws.median((chain.samples, Y.shape[1]), X.shape[1], lengthscales)
     samples: dict[str, Tensor] = {}
     divergences = 0
     if len(active):
-        walk = Walk(spec.warmup, draws_per_chain(spec), spec.max_tree_depth, spec.target_accept)
         samples, divergences = gp_draws.posterior_draws(
             encoding.transform(X)[rows][:, columns],
             targets[:, active],
             lengthscales,
-            walk,
-            chains=spec.chains,
+            Walk.of(chain),
+            chains=chain.chains,
             seed=seed,
         )
-        drawn = gp_draws.hyperparameters(thinned(samples, spec.samples), lengthscales)
+        drawn = gp_draws.hyperparameters(thinned(samples, chain.samples), lengthscales)
         values.inverse_squares[:, active.unsqueeze(-1), columns] = drawn.inverse_squares
         values.outputscale[:, active], values.noise[:, active] = drawn.outputscale, drawn.noise
         values.mean_variance[active] = drawn.mean_variance
     with torch.no_grad():
         model = SampledGPs(
-            X, Y, encoding=encoding, offset=offset, scale=scale, hyperparameters=values, correlated=spec.correlated
+            X, Y, encoding=encoding, offset=offset, scale=scale, hyperparameters=values, correlated=correlated
         )
     model.samples = samples
     model.diagnostics = diagnose(samples, divergences=divergences) if samples else None

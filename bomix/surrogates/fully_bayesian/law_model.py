@@ -9,6 +9,7 @@ as stretching it); the samplers walk in these coordinates, the density stays tha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,10 +22,11 @@ from bomix.laws.fit_data import NOISE_PRIOR, huber_weights, jacobian_of, precisi
 from bomix.laws.forms import LAWS, own_domains
 from bomix.surrogates.cross_validation.correlation import shrunk_correlation
 from bomix.surrogates.cross_validation.folds import canonical_rows
+from bomix.surrogates.fully_bayesian.chain import ChainSettings, VariationalSettings
 from bomix.surrogates.fully_bayesian.diagnostics import diagnose
 from bomix.surrogates.fully_bayesian.gp_model import thinned
 from bomix.surrogates.fully_bayesian.importance import pooled_variables, truncated_shares
-from bomix.surrogates.fully_bayesian.nuts import Walk, draws_per_chain, sample, variational
+from bomix.surrogates.fully_bayesian.nuts import Walk, sample, variational
 from bomix.surrogates.models.joint import HeldOut
 from bomix.surrogates.models.sampled import SampledModel
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
     from bomix.laws.fit_data import Rows
     from bomix.surrogates.fully_bayesian.diagnostics import Diagnostics
-    from bomix.surrogates.fully_bayesian.specs import BayesianLaw
+    from bomix.surrogates.laws.spec import LawName
 
 _LEARNING_RATE = 0.05
 _SLIVER = 1e-9
@@ -92,20 +94,37 @@ class BayesianLawModel(SampledModel):
         return HeldOut(mean, self.correlation * sd.unsqueeze(-1) * sd.unsqueeze(-2))
 
 
-def fitted(spec: BayesianLaw, data: SupervisedDataset, *, context: FitContext, seed: int) -> BayesianLawModel:
-    """Draw the parameters that the specification asks for; arguments as those of its ``fit``."""
+def fitted(
+    data: SupervisedDataset,
+    *,
+    form: LawName,
+    own: Mapping[str, str] | None,
+    settings: ChainSettings | VariationalSettings,
+    context: FitContext,
+    seed: int,
+) -> BayesianLawModel:
+    """Draw the parameters of every metric's law.
+
+    Args:
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
+        form: The formula.
+        own: Metric to its own domain, where their names differ.
+        settings: How the draws are made: by chains, or from the best Gaussian.
+        context: The names behind the columns.
+        seed: Decides the starts of the fit and the draws.
+    """
     X, Y = data.X.double(), data.Y.double()
     # A walk magnifies every rounding, so it sees the rows in an order that is theirs, not the file's.
     order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
-    own = own_domains(context.domains, context.metrics, spec.own)
+    columns = own_domains(context.domains, context.metrics, own)
     with torch.no_grad():
-        found = fit_rows(LAWS[spec.form], X[order], Y[order], own, seed=seed)
+        found = fit_rows(LAWS[form], X[order], Y[order], columns, seed=seed)
     active = torch.nonzero(found.best.unit != 0).squeeze(-1)
-    draws = Draws(found.z.repeat(spec.samples, 1, 1), found.log_noise.repeat(spec.samples, 1))
+    draws = Draws(found.z.repeat(settings.samples, 1, 1), found.log_noise.repeat(settings.samples, 1))
     samples: dict[str, Tensor] = {}
     divergences = 0
     if len(active):
-        drawn, samples, divergences = _drawn(spec, found, active, seed)
+        drawn, samples, divergences = _drawn(settings, found, active, seed)
         draws.z[:, active], draws.log_noise[:, active] = drawn
     with torch.no_grad():
         best, rows = found.best, found.rows
@@ -133,7 +152,9 @@ def whitening(found: Fit, active: Tensor) -> Tensor:
     return whole
 
 
-def _drawn(spec: BayesianLaw, found: Fit, active: Tensor, seed: int) -> tuple[Draws, dict[str, Tensor], int]:
+def _drawn(
+    settings: ChainSettings | VariationalSettings, found: Fit, active: Tensor, seed: int
+) -> tuple[Draws, dict[str, Tensor], int]:
     """Draws ``samples x m x ...`` of the active metrics; all draws by chain, and divergences, where chains were run."""
     rows = found.rows.take(active)
     best = torch.cat([found.z, found.log_noise.unsqueeze(-1)], dim=-1)[active]
@@ -143,22 +164,20 @@ def _drawn(spec: BayesianLaw, found: Fit, active: Tensor, seed: int) -> tuple[Dr
         theta = best + (factor @ u.unsqueeze(-1)).squeeze(-1)
         return Draws(theta[..., :-1], theta[..., -1])
 
-    chains = spec.chains if spec.method == "nuts" else 1
+    chains = settings.chains if isinstance(settings, ChainSettings) else 1
 
     def model() -> None:
         flat = Normal(best.new_zeros(chains, *best.shape), best.new_ones(())).mask(False)
         u = pyro.sample("u", flat.to_event(3))
         pyro.factor("density", log_density(rows, unwhitened(u)).sum())
 
-    if spec.method == "svi":
-        found_u = variational(model, steps=spec.steps, learning_rate=_LEARNING_RATE, samples=spec.samples, seed=seed)[
-            "u"
-        ].squeeze(1)
-        return unwhitened(found_u), {}, 0
-    walk = Walk(spec.warmup, draws_per_chain(spec), spec.max_tree_depth, spec.target_accept)
-    values, divergences = sample(model, walk, seed=seed)
+    if isinstance(settings, VariationalSettings):
+        steps, samples = settings.steps, settings.samples
+        drawn = variational(model, steps=steps, learning_rate=_LEARNING_RATE, samples=samples, seed=seed)
+        return unwhitened(drawn["u"].squeeze(1)), {}, 0
+    values, divergences = sample(model, Walk.of(settings), seed=seed)
     by_chain = unwhitened(values["u"].transpose(0, 1))
-    kept = thinned({"z": by_chain.z, "log_noise": by_chain.log_noise}, spec.samples)
+    kept = thinned({"z": by_chain.z, "log_noise": by_chain.log_noise}, settings.samples)
     named = rows.law.unflat(rows.centre + rows.width * by_chain.z, rows.X.shape[-1])
     return Draws(**kept), {**named, "log_noise": by_chain.log_noise}, divergences
 

@@ -21,10 +21,11 @@ from pyro.ops.integrator import register_exception_handler
 from pyro.optim import ClippedAdam
 
 from bomix.numerics.determinism import deterministic
-from bomix.surrogates.fully_bayesian.specs import BayesianGP, BayesianLaw
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bomix.surrogates.fully_bayesian.chain import ChainSettings
 
 BROKEN_MATRIX = (NanError, NotPSDError)
 """What linear_operator raises where a covariance cannot be factorised."""
@@ -46,6 +47,11 @@ class Walk(NamedTuple):
     draws: int
     max_tree_depth: int
     target_accept: float
+
+    @classmethod
+    def of(cls, settings: ChainSettings) -> Walk:
+        """One chain of those that a specification asks for."""
+        return cls(settings.warmup, settings.draws_per_chain, settings.max_tree_depth, settings.target_accept)
 
 
 class Draws(NamedTuple):
@@ -128,8 +134,3 @@ def contained(seed: int) -> Iterator[None]:
 
 def _broken(exception: Exception) -> bool:
     return isinstance(exception, BROKEN_MATRIX)
-
-
-def draws_per_chain(spec: BayesianGP | BayesianLaw) -> int:
-    """Steps after warm-up that give the samples asked for."""
-    return -(-spec.samples * spec.thinning // spec.chains)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
+from bomix.surrogates.fully_bayesian.chain import ChainSettings, VariationalSettings
 from bomix.surrogates.kernels.specs import encoding_faults, positive_faults
 from bomix.surrogates.laws.spec import LawName
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from bomix.surrogates.fully_bayesian.diagnostics import Diagnostics
 
 logger = logging.getLogger(__name__)
-
-_LEAST_WARMUP = 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class BayesianGP:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         encoding = encoding_faults(self.encoding, self.eps)
-        return encoding + positive_faults(self, "lengthscale") + _walk_faults(self)
+        return encoding + positive_faults(self, "lengthscale") + _chain(self).faults()
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Draw the hyperparameters of every metric.
@@ -81,9 +80,18 @@ class BayesianGP:
         """
         from bomix.surrogates.data.expert_rows import examples
         from bomix.surrogates.fully_bayesian.gp_model import fitted
+        from bomix.surrogates.kernels.encoding import Encoding
 
         chosen = examples(data, context, experts=self.experts)
-        model = fitted(self, chosen.data, context=chosen.context, seed=seed)
+        model = fitted(
+            chosen.data,
+            encoding=Encoding(self.encoding, self.eps),
+            prior=(self.prior, self.lengthscale),
+            correlated=self.correlated,
+            chain=_chain(self),
+            context=chosen.context,
+            seed=seed,
+        )
         report(model.diagnostics, "the hyperparameters of the Gaussian processes")
         return chosen.restored(model)
 
@@ -129,7 +137,7 @@ class BayesianLaw:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = _walk_faults(self)
+        found = _chain(self).faults()
         if self.steps < 1:
             found.append(Fault("steps", f"steps is {self.steps}; give at least 1, 1000 say"))
         return found
@@ -152,7 +160,8 @@ class BayesianLaw:
         from bomix.surrogates.fully_bayesian.law_model import fitted
 
         chosen = examples(data, context, experts=self.experts)
-        model = fitted(self, chosen.data, context=chosen.context, seed=seed)
+        settings = _chain(self) if self.method == "nuts" else VariationalSettings(self.steps, self.samples)
+        model = fitted(chosen.data, form=self.form, own=self.own, settings=settings, context=chosen.context, seed=seed)
         report(model.diagnostics, f"the parameters of the law '{self.form}'")
         return chosen.restored(model)
 
@@ -163,15 +172,13 @@ def report(diagnostics: Diagnostics | None, what: str) -> None:
         logger.warning("draws of %s: %s", what, complaint)
 
 
-def _walk_faults(spec: BayesianGP | BayesianLaw) -> list[Fault]:
-    found = []
-    if spec.warmup < _LEAST_WARMUP:
-        found.append(Fault("warmup", f"warmup is {spec.warmup}; the sampler needs at least {_LEAST_WARMUP} to adapt"))
-    if spec.samples < 2:
-        found.append(Fault("samples", f"samples is {spec.samples}: a spread needs at least 2"))
-    for name in ("thinning", "chains", "max_tree_depth"):
-        if (value := getattr(spec, name)) < 1:
-            found.append(Fault(name, f"{name} is {value}; give at least 1"))
-    if not 0.0 < spec.target_accept < 1.0:
-        found.append(Fault("target_accept", f"target_accept is {spec.target_accept}; give a number between 0 and 1"))
-    return found
+def _chain(spec: BayesianGP | BayesianLaw) -> ChainSettings:
+    """The part of a specification that says how chains are run."""
+    return ChainSettings(
+        warmup=spec.warmup,
+        samples=spec.samples,
+        thinning=spec.thinning,
+        chains=spec.chains,
+        max_tree_depth=spec.max_tree_depth,
+        target_accept=spec.target_accept,
+    )

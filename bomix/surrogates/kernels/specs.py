@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bomix.contracts.kernel import Kernel
+from bomix.contracts.traits import field_values
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -307,7 +308,5 @@ def encoding_faults(encoding: str, eps: float | None, power: float = 1.0) -> lis
 
 def positive_faults(spec: object, *names: str) -> list[Fault]:
     """Fields that must be above zero and are not."""
-    values = {name: getattr(spec, name) for name in names}
-    return [
-        Fault(name, f"{name} is {value}; give a positive number") for name, value in values.items() if not value > 0
-    ]
+    values = field_values(spec)
+    return [Fault(name, f"{name} is {values[name]}; give a positive number") for name in names if not values[name] > 0]

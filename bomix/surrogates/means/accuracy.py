@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bomix.contracts.mean import Feature, Mean
+from bomix.contracts.mean import Feature, Mean, MeanTraits
+from bomix.contracts.traits import traits
 from bomix.errors import DataError, Fault, FitError
 from bomix.io.artifacts import scored_tokens
 from bomix.surrogates.means.law import LawMean, slope_faults
@@ -52,12 +53,12 @@ class AccuracyFromLoss:
     @property
     def needs_experts(self) -> bool:
         """As the mean that predicts the losses."""
-        return bool(getattr(self.of, "needs_experts", False))
+        return traits(self.of, MeanTraits).needs_experts
 
     @property
     def differentiable(self) -> bool:
         """As the mean that predicts the losses."""
-        return bool(getattr(self.of, "differentiable", True))
+        return traits(self.of, MeanTraits).differentiable
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""

@@ -94,7 +94,7 @@ def learnt(
             for number, other in enumerate(found[1:]):
                 out = fold == number
                 held_out[out] += _thin(thin, taus, other)(X[out])
-    return Feature(predict, held_out)
+    return Feature(predict, held_out, predict.convex)
 
 
 def _telling(context: FitContext, n: int) -> Tensor:

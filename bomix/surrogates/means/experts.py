@@ -45,7 +45,8 @@ class MDE:
         from bomix.contracts.mean import Feature
         from bomix.data_experts.losses import expert_losses
 
-        return Feature(expert_losses(context, compress=self.compress))
+        found = expert_losses(context, compress=self.compress)
+        return Feature(found, convex=found.convex)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class MDEDataset:
         from bomix.contracts.mean import Feature
         from bomix.data_experts.losses import expert_losses
 
-        return Feature(expert_losses(context, variant="dataset"))
+        found = expert_losses(context, variant="dataset")
+        return Feature(found, convex=found.convex)
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class MDEGated:
         if self.tau is not None and not self.strengths:
             compress = self.compress
             found = expert_losses(context, variant="gated", tau=self.tau, window=self.window, compress=compress)
-            return Feature(found)
+            return Feature(found, convex=found.convex)
         return learnt(
             data,
             context=context,

@@ -264,6 +264,7 @@ class BootstrapModel(SampledModel):
         error: ``m x m`` covariance of what no sample explains.
         centre: Maps weights to the mean of the predictions, ``batch x q x m``.
         held_out: Out-of-fold predictions of the training mixtures.
+        convex: Which of ``m`` posterior means are known to be convex in the weights; None where nothing is known.
 
     Attributes:
         convex: Which of ``m`` posterior means are known to be convex in the weights; None where nothing is known.
@@ -276,10 +277,11 @@ class BootstrapModel(SampledModel):
         error: Tensor,
         centre: Callable[[Tensor], Tensor],
         held_out: HeldOut | None,
+        convex: tuple[bool, ...] | None = None,
     ) -> None:
         super().__init__(predict, error=error, noise=torch.zeros_like(error), centre=centre)
         self._held_out = held_out
-        self.convex: tuple[bool, ...] | None = getattr(centre, "convex", None)
+        self.convex = convex
 
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted by a fit to the other folds."""

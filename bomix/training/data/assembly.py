@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bomix.contracts.text import Source, TokenizerSpec
+from bomix.contracts.text import Source, Tokenizer, TokenizerSpec
 from bomix.errors import DataError, Fault
 from bomix.training.data.packing import Document, DocumentReader, TokenWriter, write_documents
-from bomix.training.data.tokenizer import Tokenizer
 from bomix.training.tasks.examples import TaskSource
 from bomix.training.tasks.tokens import write_task
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bomix.contracts.text import Source, TokenizerSpec
+from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import DataError, Fault, FaultsError, raise_faults
 from bomix.io.store.cache import build_once, cache_folder, is_whole, read_record
 from bomix.training.data.assembly import TOKENIZER, TOKENIZER_FOLDER, Inputs, assemble
 from bomix.training.data.spec import CorpusSpec
-from bomix.training.data.tokenizer import Tokenizer
+from bomix.training.data.tokenizer import LoadedTokenizer
 from bomix.training.data.tokens import Corpus, accuracy_of, open_corpus
 from bomix.training.tasks.examples import TaskSource
 
@@ -103,10 +104,10 @@ def load(
     return open_corpus(folder)
 
 
-def open_tokenizer(folder: Path) -> Tokenizer:
+def open_tokenizer(folder: Path) -> LoadedTokenizer:
     """The tokenizer of a built corpus, ``Corpus.folder``; imports ``tokenizers``."""
     read_record(folder)
-    return Tokenizer.open(folder / TOKENIZER_FOLDER)
+    return LoadedTokenizer.open(folder / TOKENIZER_FOLDER)
 
 
 def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
@@ -140,8 +141,8 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
 
 def _under(place: str, part: object) -> list[Fault]:
     """The faults that a spec finds in its own fields, with their place in the study file."""
-    find = getattr(part, "faults", None)
-    return [Fault(f"{place}.{fault.where}" if fault.where else place, fault.what) for fault in (find() if find else ())]
+    own = traits(part, ComponentTraits).faults()
+    return [Fault(f"{place}.{fault.where}" if fault.where else place, fault.what) for fault in own]
 
 
 def _legible(inputs: Inputs, faults: Iterable[Fault]) -> bool:

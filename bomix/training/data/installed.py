@@ -15,6 +15,7 @@ import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.message import Message
 from functools import partial
 from inspect import cleandoc
 from pathlib import Path
@@ -196,8 +197,12 @@ def _described(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunc
 
 def _description(distribution: importlib.metadata.Distribution) -> str | None:
     metadata = distribution.metadata
-    payload = metadata.get_payload() if hasattr(metadata, "get_payload") else None
-    return payload or ("Description" in metadata and metadata["Description"]) or None
+    payload = metadata.get_payload() if isinstance(metadata, Message) else None
+    return (
+        (payload if isinstance(payload, str) else None)
+        or ("Description" in metadata and metadata["Description"])
+        or None
+    )
 
 
 def _package_folder(name: str) -> Path | None:

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bomix.contracts.text import Source
-from bomix.training.data.tokenizer import Tokenizer
+from bomix.contracts.text import Source, Tokenizer
 
 _BATCH_BYTES = 1 << 18
 _BATCH_DOCUMENTS = 512

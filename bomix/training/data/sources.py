@@ -109,7 +109,8 @@ class Hub:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields alone."""
-        found = [Fault(key, "is empty") for key in ("name", "split", "field") if not getattr(self, key)]
+        named = {"name": self.name, "split": self.split, "field": self.field}
+        found = [Fault(key, "is empty") for key, value in named.items() if not value]
         if self.max_documents is not None and self.max_documents < 1:
             found.append(Fault("max_documents", f"is {self.max_documents}; must be at least 1, or left out"))
         return found

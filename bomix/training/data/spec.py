@@ -31,8 +31,9 @@ class CorpusSpec:
         found = []
         if not 0 < self.validation_share < 1:
             found.append(Fault("validation_share", f"is {self.validation_share}; must lie between 0 and 1, 0.1 say"))
-        for key in ("max_tokens", "max_validation_tokens"):
-            if (value := getattr(self, key)) is not None and value < 2:
+        limits = {"max_tokens": self.max_tokens, "max_validation_tokens": self.max_validation_tokens}
+        for key, value in limits.items():
+            if value is not None and value < 2:
                 found.append(Fault(key, f"is {value}; must be at least 2, or left out for all tokens"))
         return found
 

@@ -24,8 +24,8 @@ _FAST = "tokenizer.json"
 
 
 @dataclass(frozen=True)
-class Tokenizer:
-    """A tokenizer that is ready.
+class LoadedTokenizer:
+    """A tokenizer of ``tokenizers`` or ``transformers`` that is ready.
 
     Attributes:
         backend: A ``tokenizers.Tokenizer``, or a ``transformers`` tokenizer that has none inside.
@@ -66,7 +66,7 @@ class Tokenizer:
             self.backend.save_pretrained(str(folder))
 
     @classmethod
-    def open(cls, folder: Path) -> Tokenizer:
+    def open(cls, folder: Path) -> LoadedTokenizer:
         """Read what :meth:`save` wrote."""
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         if (folder / _FAST).is_file():
@@ -109,7 +109,7 @@ class BytePair:
         version = importlib.metadata.version("tokenizers")
         return json.dumps({"kind": "bpe", **dataclasses.asdict(self), "tokenizers": version})
 
-    def build(self, sample: Iterable[str]) -> Tokenizer:
+    def build(self, sample: Iterable[str]) -> LoadedTokenizer:
         """Train on ``sample``; the same sample gives the same tokenizer."""
         from tokenizers import Tokenizer as Backend
         from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -153,7 +153,7 @@ class Pretrained:
         """The name; for a local folder also names, sizes and times of its files."""
         return json.dumps({"kind": "pretrained", "name": self.name, "files": folder_signature(self.name)})
 
-    def build(self, sample: Iterable[str]) -> Tokenizer:
+    def build(self, sample: Iterable[str]) -> LoadedTokenizer:
         """Load it; ``sample`` is not read."""
         folder_signature(self.name)  # a missing folder is told before transformers takes it for a name on the hub
         from transformers import AutoTokenizer
@@ -178,16 +178,16 @@ class Pretrained:
         return _from_slow(loaded)
 
 
-def _from_fast(backend: Any, end_of_document: int) -> Tokenizer:
+def _from_fast(backend: Any, end_of_document: int) -> LoadedTokenizer:
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True
     vocabulary = max(backend.get_vocab(with_added_tokens=True).values()) + 1
     digest = hashlib.sha256(f"{end_of_document}\n{backend.to_str()}".encode())
-    return Tokenizer(backend, vocabulary, end_of_document, digest.hexdigest())
+    return LoadedTokenizer(backend, vocabulary, end_of_document, digest.hexdigest())
 
 
-def _from_slow(loaded: Any) -> Tokenizer:
+def _from_slow(loaded: Any) -> LoadedTokenizer:
     from tempfile import TemporaryDirectory
 
     digest = hashlib.sha256(str(loaded.eos_token_id).encode())
@@ -197,11 +197,13 @@ def _from_slow(loaded: Any) -> Tokenizer:
             if path.is_file():
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
     vocabulary = max(loaded.get_vocab().values()) + 1
-    return Tokenizer(loaded, vocabulary, int(loaded.eos_token_id), digest.hexdigest())
+    return LoadedTokenizer(loaded, vocabulary, int(loaded.eos_token_id), digest.hexdigest())
 
 
 def _is_fast(backend: Any) -> bool:
-    return hasattr(backend, "encode_batch_fast")
+    from tokenizers import Tokenizer as Backend
+
+    return isinstance(backend, Backend)
 
 
 @contextmanager

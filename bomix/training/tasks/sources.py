@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from bomix.contracts.traits import field_values
 from bomix.errors import DataError, Fault
 from bomix.training.data.packing import digest_of, is_held_out
 from bomix.training.data.readers import read_records
@@ -73,9 +74,8 @@ class Task:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields alone."""
         found = [] if self.paths else [Fault("paths", "names no file; give at least one path or glob")]
-        found += [
-            Fault(key, "is empty; name the field of each record") for key in self._fields if not getattr(self, key)
-        ]
+        given = field_values(self)
+        found += [Fault(key, "is empty; name the field of each record") for key in self._fields if not given[key]]
         if self.shots < 0:
             found.append(Fault("shots", f"is {self.shots}; must be 0 or more"))
         if self.support and not self.shots:

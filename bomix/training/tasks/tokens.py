@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from bomix.contracts.text import Tokenizer
+from bomix.contracts.traits import field_values
 from bomix.errors import DataError
 from bomix.training.data.packing import digest_of
-from bomix.training.data.tokenizer import Tokenizer
 from bomix.training.tasks.examples import Example, TaskSource
 
 _BATCH = 256
@@ -113,8 +114,9 @@ class _Packing:
         self.count += 1
 
     def arrays(self, tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+        values = field_values(self)
         types = {"tokens": tokenizer.dtype, "scored": np.dtype(bool), "gold": np.dtype(bool)}
-        return {name: np.array(getattr(self, name), dtype=types.get(name, np.dtype(np.int64))) for name in _ARRAYS}
+        return {name: np.array(values[name], dtype=types.get(name, np.dtype(np.int64))) for name in _ARRAYS}
 
 
 def write_task(
