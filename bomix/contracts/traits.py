@@ -29,7 +29,6 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
@@ -130,19 +129,16 @@ def field_values(value: object) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
-@cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))
 
 
-@cache
 def _hints(kind: type[Any]) -> Mapping[str, Any]:
     """Trait to its type."""
     hints = typing.get_type_hints(kind)
     return {name: hints[name] for name in _names(kind)}
 
 
-@cache
 def _members(contract: type | None) -> frozenset[str]:
     """The members of a contract, those that it only annotates included."""
     classes = () if contract is None else contract.__mro__

@@ -198,11 +198,9 @@ def _described(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunc
 def _description(distribution: importlib.metadata.Distribution) -> str | None:
     metadata = distribution.metadata
     payload = metadata.get_payload() if isinstance(metadata, Message) else None
-    return (
-        (payload if isinstance(payload, str) else None)
-        or ("Description" in metadata and metadata["Description"])
-        or None
-    )
+    if isinstance(payload, str) and payload:
+        return payload
+    return ("Description" in metadata and metadata["Description"]) or None
 
 
 def _package_folder(name: str) -> Path | None:

@@ -35,8 +35,8 @@ ACCURACY = 1e-7
 class Losses:
     """``-mean_t ln sum_i w_i p_i(t)`` of every metric, from ``T x k`` probabilities of named domains."""
 
-    def __init__(self, tables: list[Any], convex: bool) -> None:
-        self.tables, self.convex = [torch.as_tensor(table) for table in tables], (convex,) * len(tables)
+    def __init__(self, tables: list[Any]) -> None:
+        self.tables = [torch.as_tensor(table) for table in tables]
 
     def __call__(self, X: torch.Tensor) -> torch.Tensor:
         return torch.stack([-torch.log(X @ table.T).mean(dim=-1) for table in self.tables], dim=-1)
@@ -58,7 +58,7 @@ class Fake:
             np.stack([self.tables[metric][domain] for domain in context.domains], axis=1)[:: self.compress or 1]
             for metric in context.metrics
         ]
-        return Feature(Losses(joined, self.convex))
+        return Feature(Losses(joined), convex=(self.convex,) * len(joined))
 
 
 def study(tables, objective=None, *, without=(), direction="min", **bounds):
@@ -345,5 +345,5 @@ def objective(tables, problem, compress=None):
     """The mean of the losses as a function of weights."""
     names = problem.space.domains
     step = compress or 1
-    losses = Losses([np.stack([table[name] for name in names], axis=1)[::step] for table in tables.values()], True)
+    losses = Losses([np.stack([table[name] for name in names], axis=1)[::step] for table in tables.values()])
     return lambda X: losses(X).mean(dim=-1)
