@@ -9,8 +9,9 @@ from botorch.acquisition.logei import qLogExpectedImprovement
 from botorch.acquisition.objective import ScalarizedPosteriorTransform
 from botorch.sampling.normal import SobolQMCNormalSampler
 
-from bomix.acquisition.improvement import UCB, LogEI
-from bomix.objectives.weighted import WeightedMean
+from bomix.acquisition.improvement import UCB, LogEI, objective_faults
+from bomix.objectives.pareto import Pareto
+from bomix.objectives.weighted import Mean, WeightedMean
 from bomix.posterior.objective import ModelObjective
 from bomix.problem import Metric
 from bomix.surrogates.data.dataset import fit_context, to_dataset
@@ -90,3 +91,13 @@ def test_a_metric_of_direction_max_turns_its_sign(world):
 def test_fields_that_cannot_be_are_faults():
     assert LogEI().faults() == UCB().faults() == []
     assert [f.where for f in UCB(beta=-1.0, samples=0).faults()] == ["beta", "samples"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "serves"),
+    [({}, (True, False)), ({"of_fronts": True}, (False, True)), ({"also_fronts": True}, (True, True))],
+)
+def test_what_an_acquisition_of_ones_own_serves_is_what_it_declares(declared, serves):
+    own = type("Own", (), {"origin": "own", "build": lambda self: None, **declared})()
+    objectives = (Mean(), Pareto({"a": ("x",), "b": ("y",)}))
+    assert tuple(not objective_faults(own, objective) for objective in objectives) == serves

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from bomix.recommendation.decision import as_tensor, minimiser
 from bomix.recommendation.stopping import expected_improvement, why_stop
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.regmix import RegMix
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.regression.specs import Ridge
@@ -120,3 +122,23 @@ def test_a_design_that_takes_nearly_all_trials_is_waited_for(world):
     problem = replace(here.problem, budget=20)
     assert expected_improvement(problem, here.history(18), strategy, seed=0) is None
     assert expected_improvement(problem, here.history(19), strategy, seed=0) is not None
+
+
+@dataclass(frozen=True)
+class Handing:
+    """Hands its asks to one strategy up to some observations, and to another from there on."""
+
+    first: Any
+    then: Any
+    at: int
+
+    def acting(self, problem, history):
+        return self.first if len(history.observations) < self.at else self.then
+
+
+def test_the_strategy_that_acts_is_asked_however_deep_it_is_handed_on(world):
+    here = world()
+    low, high = Expecting(dict.fromkeys(range(20), 0.1)), Expecting(dict.fromkeys(range(20), 0.9))
+    strategy = Handing(low, Handing(Sobol(), high, at=8), at=6)
+    found = [expected_improvement(here.problem, here.history(n), strategy, seed=0) for n in (5, 7, 9)]
+    assert found == [0.1, None, 0.9]

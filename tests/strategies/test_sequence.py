@@ -9,6 +9,7 @@ from bomix.config.build import build, plain
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.history import History
+from bomix.strategies.auto import Auto
 from bomix.strategies.baselines.simple import Uniform, UniMax
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Dirichlet, Sobol, Vertices
@@ -120,3 +121,16 @@ def test_a_study_file_can_say_it():
 def test_steps_that_make_no_sense_are_faults_with_their_place(steps, where):
     _, faults = build(Sequence, {"steps": steps})
     assert [fault.where for fault in faults] == [where]
+
+
+def test_the_strategy_that_acts_is_the_one_whose_turn_it_is(world):
+    here = world()
+    steps = (Step(Sobol(), 6), Step(Dirichlet()))
+    assert Sequence(steps).acting(here.problem, here.history(5)) == Sobol()
+    assert Sequence(steps).acting(here.problem, here.history(6)) == Dirichlet()
+
+
+def test_a_sequence_lends_and_expects_where_some_strategy_does():
+    without, within = Sequence((Step(Sobol(), 3), Step(Uniform()))), Sequence((Step(Sobol(), 3), Step(Auto())))
+    assert (without.lends, without.expects) == (False, False)
+    assert (within.lends, within.expects) == (True, True)
