@@ -179,10 +179,7 @@ class History:
         steps, curve = _curves(results, names)
         asked: list[Mapping[str, float] | None] = [record.trial.weights for record in records]
         variables: dict[str, Any] = {
-            "weights": (
-                by_domain,
-                _table(asked, domains),
-            ),
+            "weights": (by_domain, _table(asked, domains)),
             "weights_realized": (by_domain, _table(_each(results, lambda item: item.realized), domains)),
             "loss": (by_metric, _table(_each(results, lambda item: item.losses), names)),
             "eval_sem": (by_metric, _table(_each(results, lambda item: item.sems), names)),
