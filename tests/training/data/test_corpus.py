@@ -22,7 +22,7 @@ from bomix.training.data.corpus import build, load, open_tokenizer
 from bomix.training.data.packing import digest_of, is_held_out
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
-from bomix.training.data.tokenizer import BytePair, Pretrained, Tokenizer
+from bomix.training.data.tokenizer import BytePair, LoadedTokenizer, Pretrained
 from bomix.training.data.tokens import Corpus, TokenSet, open_corpus
 
 TOKENIZER = BytePair(vocabulary=300, sample_bytes=20_000)
@@ -146,7 +146,7 @@ def test_limits_are_kept_and_the_rest_of_the_source_is_not_read(tmp_path: Path) 
 
 def test_the_smallest_type_that_holds_the_vocabulary() -> None:
     def dtype(vocabulary: int) -> np.dtype:
-        return Tokenizer(None, vocabulary, 0, "").dtype
+        return LoadedTokenizer(None, vocabulary, 0, "").dtype
 
     assert [dtype(v) for v in (256, 257, 65_536, 65_537)] == [np.uint8, np.uint16, np.uint16, np.uint32]
 

@@ -18,7 +18,7 @@ from bomix.io.artifacts import scored_tokens
 from bomix.surrogates.means.accuracy import SUFFIX
 from bomix.training.data.corpus import build, load, open_tokenizer
 from bomix.training.data.spec import CorpusSpec
-from bomix.training.data.tokenizer import BytePair, Tokenizer
+from bomix.training.data.tokenizer import BytePair, LoadedTokenizer
 from bomix.training.data.tokens import Corpus, TokenSet, accuracy_of
 from bomix.training.device import Hardware
 from bomix.training.loop import Run, train
@@ -84,7 +84,7 @@ def task_of(corpus: Corpus, name: str) -> TaskSet:
     return found
 
 
-def sequences(tasks: TaskSet, tokenizer: Tokenizer) -> list[tuple[str, str]]:
+def sequences(tasks: TaskSet, tokenizer: LoadedTokenizer) -> list[tuple[str, str]]:
     """Text of each sequence, and of what is scored of it."""
     found = []
     for start, end in zip(tasks.starts[:-1], tasks.starts[1:], strict=True):
