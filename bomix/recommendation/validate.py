@@ -9,7 +9,6 @@ import numpy as np
 
 from bomix.config import registry
 from bomix.config.expert_checks import need_experts
-from bomix.contracts.traits import field_values
 from bomix.objectives.reference import require_reference
 from bomix.posterior.belief import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
@@ -84,7 +83,7 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         "objective_mean": ("trial", objective[0]),
         "objective_sd": ("trial", objective[1]),
     }
-    each, whole = [field_values(scores) for scores in by_metric], field_values(of_objective)
+    each, whole = [scores.by_name() for scores in by_metric], of_objective.by_name()
     for name in SCORES:
         variables[name] = ("metric", [scores[name] for scores in each])
         variables[f"objective_{name}"] = whole[name]

@@ -21,7 +21,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +67,10 @@ class Scores:
     def rmse(self) -> float:
         """Root of the mean squared error."""
         return float(np.sqrt(self.mse))
+
+    def by_name(self) -> dict[str, float]:
+        """Name to value of every score, the root of the mean squared error included."""
+        return {**asdict(self), "rmse": self.rmse}
 
 
 def score(observed: Array, mean: Array, sd: Array) -> Scores:
