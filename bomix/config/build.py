@@ -186,8 +186,9 @@ def misspelt_traits(spec: Any) -> list[Fault]:
     return [
         Fault(at, fault.what)
         for at, value in parts(spec)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
         for contract, group in COMPONENTS.items()
-        if isinstance(value, contract) and not isinstance(value, type)
+        if isinstance(value, contract)
         for fault in trait_faults(value, TRAITS[group])
     ]
 

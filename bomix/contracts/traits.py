@@ -151,8 +151,8 @@ def _read(component: object, name: str) -> Any:
         # The one place where optional members of foreign objects are looked up by name.
         return getattr(component, name)
     except AttributeError:
-        if name in dir(type(component)):
-            raise
+        if any(name in vars(cls) for cls in type(component).__mro__):
+            raise  # it is there, and broke
         return _ABSENT
 
 
