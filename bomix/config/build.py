@@ -186,7 +186,7 @@ def misspelt_traits(spec: Any) -> list[Fault]:
     return [
         Fault(at, fault.what)
         for at, value in parts(spec)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+        if not isinstance(value, type) and type(value).__module__ != "builtins"  # numbers, texts and lists are no part
         for contract, group in COMPONENTS.items()
         if isinstance(value, contract)
         for fault in trait_faults(value, TRAITS[group])

@@ -212,6 +212,11 @@ def test_a_spec_and_a_study_that_a_program_makes_are_told_as_well():
         bomix.Study(["a", "b"], ["loss"], strategy=Asking(Misspelt()))
 
 
+def test_a_component_of_a_program_need_not_be_a_dataclass_to_be_told():
+    loose = type("Loose", (), {"fit": lambda self, data, *, context, seed: None, "fantasise": True})()
+    assert [fault.where for fault in misspelt_traits({"surrogates": [loose]})] == ["surrogates[0]"]
+
+
 def test_a_part_anywhere_says_what_it_needs():
     @dataclass(frozen=True)
     class Needing:
