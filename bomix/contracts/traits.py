@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Kind = TypeVar("Kind", bound=DataclassInstance)
 
-NEAR = 0.85
+NEAR = 0.8
 """Names as alike as this are one name, misspelt: a letter or two out of ten."""
 
 _ABSENT: Any = object()
