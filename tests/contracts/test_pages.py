@@ -8,6 +8,7 @@ import pkgutil
 
 import pytest
 
+import bomix
 import bomix.contracts
 from bomix.config.build import COMPONENTS, TRAITS
 from bomix.contracts.evaluator import PreparingEvaluator
@@ -18,7 +19,7 @@ POINTS = sorted({contract.__module__.rpartition(".")[2] for contract in COMPONEN
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_examples_run(page: str):
-    assert doctest.testmod(importlib.import_module(f"bomix.contracts.{page}")).failed == 0
+    assert doctest.testmod(importlib.import_module(f"bomix.contracts.{page}"), extraglobs={"bomix": bomix}).failed == 0
 
 
 @pytest.mark.parametrize("page", POINTS)
