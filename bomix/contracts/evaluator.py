@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
+    from bomix.errors import Fault
+    from bomix.scale import Scale
     from bomix.trial import Result, Trial
 
 
@@ -54,4 +56,13 @@ class PreparingEvaluator(Evaluator, Protocol):
         Raises:
             FaultsError: All that is wrong with the inputs.
         """
+        ...
+
+
+@runtime_checkable
+class ScaledEvaluator(Evaluator, Protocol):
+    """An evaluator that trains at the scale of the trial, and can say beforehand at which it cannot."""
+
+    def scale_faults(self, scale: Scale) -> list[Fault]:
+        """What keeps it from training at a scale, at ``params`` or ``tokens``, and which scales are possible."""
         ...
