@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,25 +14,20 @@ from bomix.io.imports.csv import Reading, not_there, read_runs
 from bomix.scale import Scale
 from bomix.study.study import Study
 
-
-class _Count(click.ParamType):
-    """A positive whole number as study files write it, ``50M``."""
-
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it, or say what is wrong."""
-        try:
-            count = number(str(value))
-        except ValueError:
-            count = 0.0
-        if count <= 0 or not count.is_integer():
-            self.fail(f"'{value}' is no positive whole number; write 50000000 or 50M", param, ctx)
-        return int(count)
-
-
-COUNT = _Count()
 _CSV = click.Path(path_type=Path, dir_okay=False)
+
+
+def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    """A positive whole number as study files write it, ``50M``."""
+    if text is None:
+        return None
+    try:
+        count = number(text)
+    except ValueError:
+        count = 0.0
+    if count <= 0 or not count.is_integer():
+        raise click.BadParameter(f"'{text}' is no positive whole number; write 50000000 or 50M", ctx, param)
+    return int(count)
 
 
 @click.command("import")
@@ -43,8 +37,10 @@ _CSV = click.Path(path_type=Path, dir_okay=False)
 @click.option("--id", "key", help="Column that identifies a run in both; run, run_id, index or id unless given.")
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=NAME", help="What a column is; may be repeated.")
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that stand for nothing in the study.")
-@click.option("--params", type=COUNT, help="Non-embedding parameters of the runs, where no column 'params' says it.")
-@click.option("--tokens", type=COUNT, help="Training tokens of the runs, where no column 'tokens' says it.")
+@click.option(
+    "--params", callback=_count, help="Non-embedding parameters of the runs, where no column 'params' says it."
+)
+@click.option("--tokens", callback=_count, help="Training tokens of the runs, where no column 'tokens' says it.")
 @click.option("--allow-partial", is_flag=True, help="Drop runs that have weights or losses and not both.")
 def import_tables(
     study: Path,

@@ -127,15 +127,15 @@ def test_a_trial_is_trained_at_its_own_scale_and_says_what_was_really_run(proxy,
     assert (large.info["steps"], large.info["tokens"]) == (2, 64)
 
 
-@pytest.mark.parametrize("scale", [None, Scale(params=12_416), Scale(tokens=103 * 32), Scale(tokens=3_300)])
+@pytest.mark.parametrize("scale", [None, Scale(params=13_408), Scale(tokens=103 * 32), Scale(tokens=3_300)])
 def test_a_scale_that_is_the_proxys_own_changes_nothing(proxy, scale):
-    assert proxy.scale.params == 12_416
+    assert proxy.scale.params == 13_408
     trial = Trial(3, {"code": 0.7, "prose": 0.3}, 5, "sobol")
     assert proxy.run_of(replace(trial, scale=scale)) == proxy.run_of(trial)
 
 
 def test_a_scale_that_cannot_be_trained_names_what_is_possible(proxy):
-    sizes = "12416, 332448, 907360, 3115264, 10621824, 31631872, 84953856, 301253632, 1008027648"
+    sizes = "13408, 332448, 907360, 3115264, 10621824, 31631872, 84953856, 301253632, 1008027648"
     told = f"no decoder has 1000000 non-embedding parameters; the nearest has 907360 (possible: {sizes})"
     faults = proxy.scale_faults(Scale(1_000_000, 31))
     assert [str(fault) for fault in faults] == [f"params: {told}", "tokens: 31 tokens are less than one step of 32"]

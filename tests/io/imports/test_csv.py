@@ -168,7 +168,7 @@ def test_both_files_are_named_where_neither_is_there(tmp_path: Path) -> None:
 def test_runs_that_are_there_are_counted_as_often_as_they_stand(tmp_path: Path) -> None:
     twice = "run,web,code,metric/web,metric/code\na,0.5,0.5,2,\nb,0.5,0.5,2,\nc,0.5,0.5,3,\n"
     runs = read(tmp_path, twice).runs
-    records = [Record(Trial(n, weights, 0, IMPORTED), result) for n, (weights, result) in enumerate(runs)]
+    records = [Record(Trial(n, weights, 0, IMPORTED), result) for n, (weights, result, _) in enumerate(runs)]
     assert not_there(runs, []) == list(runs)
     assert not_there(runs, records[:1]) == list(runs[1:])
     assert not_there(runs, records) == []
@@ -191,7 +191,7 @@ def test_the_published_tables_are_read_as_they_are() -> None:
     raw = np.loadtxt(folder / "train_mixture_1m.csv", delimiter=",", skiprows=1)[:, 1:]
     losses = np.loadtxt(folder / "train_pile_loss_1m.csv", delimiter=",", skiprows=1)[:, 1:]
     assert len(found.runs) == 512
-    weights = np.array([[mixture[name] for name in domains] for mixture, _ in found.runs])
+    weights = np.array([[mixture[name] for name in domains] for mixture, _, _ in found.runs])
     np.testing.assert_allclose(weights, raw / raw.sum(axis=1, keepdims=True), atol=1e-15)
     np.testing.assert_array_equal([[result.losses[name] for name in metrics] for _, result, _ in found.runs], losses)
 
@@ -210,9 +210,8 @@ def test_columns_tell_the_scale_of_each_run_and_an_option_that_of_the_others(tmp
     assert {scale for _, _, scale in read(tmp_path, WEIGHTS, LOSSES).runs} == {None}
     one = "web,code,metric/web,metric/code,params\n0.5,0.5,2,1,3k\n"
     assert [scale for _, _, scale in read(tmp_path, one).runs] == [Scale(3_000)]
-    beside = [
-        scale for _, _, scale in read(tmp_path, OF_SCALED.replace("2,1", "0.5,0.5"), SCALED, allow_partial=True).runs
-    ]
+    weights = "run,web,code\n1,0.5,0.5\n2,0,1\n3,1,0\n"
+    beside = [scale for _, _, scale in read(tmp_path, weights, SCALED).runs]
     assert beside == told()
 
 
