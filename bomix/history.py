@@ -93,6 +93,19 @@ class History:
         return tuple(record for record in self.completed if comparable(record.trial.scale, self.scale))
 
     @cached_property
+    def tried(self) -> tuple[Record, ...]:
+        """What need not be proposed as new: trials of the study's scale or of an unknown one, whatever became of them.
+
+        A mixture that was run at another scale may still be proposed. Experts of every scale are included: a domain
+        alone is known by what they make of the tokens.
+        """
+        return tuple(
+            record
+            for record in self.records
+            if record.trial.origin == EXPERT or comparable(record.trial.scale, self.scale)
+        )
+
+    @cached_property
     def searched(self) -> tuple[Record, ...]:
         """Completed trials, imported ones and experts included, confirming ones not."""
         return tuple(record for record in self.observations if record.trial.origin != CONFIRM)

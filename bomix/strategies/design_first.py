@@ -89,7 +89,7 @@ def _reference(problem: Problem, history: History) -> Candidate | None:
     anchors = problem.anchors()
     origin = anchor if anchor in anchors else "uniform"
     weights = anchors[origin]
-    runs = [r for r in history.records if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
+    runs = [r for r in history.tried if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
     if any(record.status is Status.PENDING for record in runs):
         return None
     if len(runs) >= _ATTEMPTS:

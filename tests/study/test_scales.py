@@ -15,8 +15,11 @@ from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.errors import Fault, FaultsError, StoreError
 from bomix.history import History
+from bomix.objectives.robust import Excess
 from bomix.problem import Metric
+from bomix.recommendation.stopping import why_stop
 from bomix.scale import Scale
+from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study import scales
@@ -127,6 +130,36 @@ def test_runs_of_another_scale_change_no_ask_and_runs_of_none_count() -> None:
     mixed.add_all([(weights, loss(weights)) for weights in runs])
     mixed.add(HALF, {"loss": 0.0}, scale=OTHER)
     assert bare.ask().weights == named.ask().weights == mixed.ask().weights
+
+
+def test_a_mixture_that_was_run_at_another_scale_is_still_new() -> None:
+    study = make(objective=Excess())
+    for _ in range(4):  # more runs of the reference than may fail before the study gives up on it
+        study.add(HALF, {"loss": 1.0}, scale=OTHER)
+    assert study.ask().origin == "uniform"
+    same = make(objective=Excess())
+    same.add(HALF, {"loss": 1.0}, scale=OWN)
+    assert same.ask().origin == "sobol"
+    assert [record.trial.id for record in study.history.tried] == [4]
+    expert = Record(Trial(5, {"a": 1.0, "b": 0.0}, 0, EXPERT, OTHER))
+    assert [record.trial.id for record in study.history.with_record(expert).tried] == [4, 5]
+
+
+def test_runs_of_another_scale_are_no_patience_and_no_region() -> None:
+    records = [
+        Record(Trial(n, {"a": n / 10, "b": 1 - n / 10}, 0, "sobol", OWN), Result({"loss": 2.0})) for n in range(8)
+    ]
+    own = History(tuple(records), OWN)
+    both = own.with_record(Record(Trial(8, HALF, 0, IMPORTED, OTHER), Result({"loss": 0.0})))
+    problem = make().problem
+    strategy = Turbo(surrogate=GP(draws=0, restarts=1), n_init=3)
+    assert strategy.state(problem, both) == strategy.state(problem, own)
+    asked = []
+    for history in (own, both):
+        seen: dict[tuple[int, ...], float | None] = {}
+        why_stop(problem, history, strategy, BudgetSpec(improvement=1e9, patience=1), seed=0, seen=seen)
+        asked.append(seen)
+    assert asked[0] == asked[1] != {}
 
 
 def test_a_study_without_a_scale_learns_from_all_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
