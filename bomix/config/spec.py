@@ -190,7 +190,8 @@ class ExpertsSpec:
         tokens: Training tokens of an expert where they are not those of a trial; its losses then inform nothing.
         counted: Whether they count against the budget.
         params: Non-embedding parameters of an expert where they are not those of a trial; its losses then inform
-            nothing either. `proxy` trains the sizes of its ladder, whose exact counts it names.
+            nothing either. ``proxy`` can train the sizes of its ladder, and names their exact counts where it is asked
+            for another.
     """
 
     train: Literal["auto", "always", "never"] = "auto"

@@ -76,6 +76,8 @@ def test_an_imported_run_keeps_its_own_scale_or_has_none() -> None:
     assert study.add(HALF, loss(HALF), scale=OTHER).trial.scale == OTHER
     added = study.add_all([(HALF, loss(HALF)), (HALF, loss(HALF), OWN)])
     assert [record.trial.scale for record in added] == [None, OWN]
+    with pytest.raises(FaultsError, match=r"scale: expected a bomix\.Scale or None, found \(1, 2\)"):
+        study.add(HALF, loss(HALF), scale=(1, 2))  # type: ignore[arg-type]
 
 
 def test_losses_of_another_scale_are_recorded_and_not_learnt_from(caplog: pytest.LogCaptureFixture) -> None:

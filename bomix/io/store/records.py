@@ -21,7 +21,7 @@ from bomix.scale import Scale
 from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Trial
 
 SCHEMA = 1
-OLD_SCALE_KEY = "fidelity"
+_OLD_SCALE_KEY = "fidelity"
 """What the scale was called in trials, and among what was measured, before it was called ``scale``."""
 _OLD_ORIGINS = {"other_expert": EXPERT}
 """Origins that trials had earlier to those of today: an expert of another scale is told by its scale."""
@@ -58,7 +58,7 @@ def scale_from_data(data: Mapping[str, Any]) -> Scale | None:
         FaultsError: Its numbers are no scale.
         TypeError: It is no mapping of ``params`` and ``tokens``.
     """
-    found = data.get("scale", data.get(OLD_SCALE_KEY))
+    found = data.get("scale", data.get(_OLD_SCALE_KEY))
     return None if found is None else Scale(**found)
 
 

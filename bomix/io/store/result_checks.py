@@ -104,6 +104,8 @@ def checked_runs(runs: Iterable[ForeignRun], problem: Problem) -> list[tuple[Can
         wrong = space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
         result = cleaned(_as_result(losses), nan_is_gap=True)
         wrong += result_faults(result, problem.metric_names, space.domains)
+        if scale is not None and not isinstance(scale, Scale):
+            wrong.append(Fault("scale", f"expected a bomix.Scale or None, found {scale!r}"))
         place = f"runs[{position}]." if len(listed) > 1 else ""
         faults += [Fault(f"{place}{fault.where}", fault.what) for fault in wrong]
         if not faults:
