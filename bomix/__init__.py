@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.objectives.weighted import Mean, WeightedMean
     from bomix.problem import Metric, Problem
-    from bomix.scale import Fidelity
+    from bomix.scale import Scale
     from bomix.space.mixture_space import MixtureSpace
     from bomix.study.study import Study
     from bomix.trial import Candidate, Failure, Result, Trial
@@ -34,7 +34,6 @@ __all__ = [
     "Evaluator",
     "ExecutionSpec",
     "Failure",
-    "Fidelity",
     "History",
     "Mean",
     "Metric",
@@ -43,6 +42,7 @@ __all__ = [
     "Objective",
     "Problem",
     "Result",
+    "Scale",
     "Strategy",
     "Study",
     "Surrogate",
@@ -62,7 +62,6 @@ _HOMES = {
     "Candidate": "bomix.trial",
     "Evaluator": "bomix.contracts.evaluator",
     "Failure": "bomix.trial",
-    "Fidelity": "bomix.scale",
     "History": "bomix.history",
     "Mean": "bomix.objectives.weighted",
     "Metric": "bomix.problem",
@@ -70,6 +69,7 @@ _HOMES = {
     "Objective": "bomix.contracts.objective",
     "Problem": "bomix.problem",
     "Result": "bomix.trial",
+    "Scale": "bomix.scale",
     "Strategy": "bomix.contracts.strategy",
     "Study": "bomix.study.study",
     "Surrogate": "bomix.contracts.surrogate",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bomix
 from bomix.errors import StudyError
 from bomix.problem import NATS_PER_TOKEN
+from bomix.scale import comparable
 from bomix.trial import (
     CONFIRM,
-    EXPERTS,
-    OTHER_EXPERT,
+    EXPERT,
     SCORED_TOKENS,
     UNCOUNTED_ORIGINS,
     Candidate,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bomix.problem import Problem
+    from bomix.scale import Scale
 
 SCHEMA_VERSION = 1
 
@@ -51,9 +52,12 @@ class History:
 
     Attributes:
         records: Any order is accepted; ascending ids are kept.
+        scale: The study's own scale: losses of another one are not learnt from. None where it is unknown, so that all
+            runs count.
     """
 
     records: tuple[Record, ...] = ()
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.records, key=lambda record: record.trial.id))
@@ -85,9 +89,23 @@ class History:
         """What surrogates learn from: completed trials, imported and confirming ones and experts included.
 
         What a confirmation judges was chosen without it, see :attr:`unconfirmed`; afterwards it is a run like others.
-        Experts of another scale are left out.
+        Runs of another scale than the study's are left out; a run whose scale is unknown counts as one of the
+        study's.
         """
-        return tuple(record for record in self.completed if record.trial.origin != OTHER_EXPERT)
+        return tuple(record for record in self.completed if comparable(record.trial.scale, self.scale))
+
+    @cached_property
+    def tried(self) -> tuple[Record, ...]:
+        """What need not be proposed as new: trials of the study's scale or of an unknown one, whatever became of them.
+
+        A mixture that was run at another scale may still be proposed. Experts of every scale are included: a domain
+        alone is known by what they make of the tokens.
+        """
+        return tuple(
+            record
+            for record in self.records
+            if record.trial.origin == EXPERT or comparable(record.trial.scale, self.scale)
+        )
 
     @cached_property
     def searched(self) -> tuple[Record, ...]:
@@ -99,7 +117,7 @@ class History:
         """Domain to the first trial that is its expert and kept what it made of the tokens."""
         found: dict[str, int] = {}
         for record in self.completed:
-            if record.trial.origin in EXPERTS and SCORED_TOKENS in record.result.artifacts:
+            if record.trial.origin == EXPERT and SCORED_TOKENS in record.result.artifacts:
                 found.setdefault(max(record.trial.weights, key=record.trial.weights.__getitem__), record.trial.id)
         return found
 
@@ -113,11 +131,12 @@ class History:
     def unconfirmed(self) -> History:
         """The record without the present round of confirmations: what decided which mixture the round is about."""
         present = {record.trial.id for record in self.confirming}
-        return History(tuple(record for record in self.records if record.trial.id not in present)) if present else self
+        kept = tuple(record for record in self.records if record.trial.id not in present)
+        return replace(self, records=kept) if present else self
 
     def until(self, trial_id: int) -> History:
         """The record of the trials before one, with what came back of them."""
-        return History(tuple(record for record in self.records if record.trial.id < trial_id))
+        return replace(self, records=tuple(record for record in self.records if record.trial.id < trial_id))
 
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""
@@ -145,15 +164,15 @@ class History:
     def with_record(self, record: Record) -> History:
         """This history and one record; a record of the same trial gives way."""
         others = tuple(other for other in self.records if other.trial.id != record.trial.id)
-        return History((*others, record))
+        return replace(self, records=(*others, record))
 
     def with_pending(self, candidates: Iterable[Candidate], *, seed: int = 0) -> History:
         """This history with candidates that were proposed and have no outcome yet."""
         added = tuple(
-            Record(Trial(self.next_id + offset, candidate.weights, seed, candidate.origin))
+            Record(Trial(self.next_id + offset, candidate.weights, seed, candidate.origin, candidate.scale))
             for offset, candidate in enumerate(candidates)
         )
-        return History((*self.records, *added))
+        return replace(self, records=(*self.records, *added))
 
     def to_dataset(self, problem: Problem, *, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
         """The record as a labelled dataset, schema version 1.
@@ -175,7 +194,7 @@ class History:
         results = [record.outcome if isinstance(record.outcome, Result) else None for record in records]
         by_domain, by_metric = ("trial", "domain"), ("trial", "metric")
         domains, names = problem.space.domains, problem.metric_names
-        fidelities = [record.trial.fidelity for record in records]
+        scales = [record.trial.scale for record in records]
         steps, curve = _curves(results, names)
         asked: list[Mapping[str, float] | None] = [record.trial.weights for record in records]
         variables: dict[str, Any] = {
@@ -185,8 +204,8 @@ class History:
             "eval_sem": (by_metric, _table(_each(results, lambda item: item.sems), names)),
             "curve": (("trial", "step", "metric"), curve),
             "epochs": (by_domain, _table(_each(results, lambda item: item.epochs), domains)),
-            "params": ("trial", _column(_each(fidelities, lambda item: item.params))),
-            "tokens": ("trial", _column(_each(fidelities, lambda item: item.tokens))),
+            "params": ("trial", _column(_each(scales, lambda item: item.params))),
+            "tokens": ("trial", _column(_each(scales, lambda item: item.tokens))),
             "cost": ("trial", _column(_each(results, lambda item: item.cost))),
         }
         for name in ("weights", "weights_realized"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bomix.scale import Fidelity
+from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized, same_mixture
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Problem:
         metrics: What every trial measures.
         objective: What is minimised, a function of the metrics.
         natural: Share of each domain in all available tokens; None where that is unknown.
-        fidelity: The scale of the proxies, where known.
+        scale: The study's own scale: that of trials which ask for no other, and of which losses are learnt from; None
+            where it is unknown.
         tokens: Tokens available of each domain; empty where they are unknown.
         run_tokens: Training tokens of the run that is decided about: the target's, or the proxy's without a target.
         budget: Trials of the whole search, where it is known; strategies plan with it.
@@ -67,7 +68,7 @@ class Problem:
     metrics: tuple[Metric, ...]
     objective: Objective
     natural: Mapping[str, float] | None = None
-    fidelity: Fidelity | None = None
+    scale: Scale | None = None
     tokens: Mapping[str, float] = field(default_factory=dict)
     run_tokens: float | None = None
     budget: int | None = None
@@ -78,6 +79,11 @@ class Problem:
         if self.run_tokens is None or not weights.keys() <= self.tokens.keys():
             return None
         return {name: weight * self.run_tokens / self.tokens[name] for name, weight in weights.items()}
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """Every scale that trials are asked at, the study's own first; none where it is unknown."""
+        return () if self.scale is None else (self.scale,)
 
     @property
     def signs(self) -> tuple[float, ...]:

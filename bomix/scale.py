@@ -1,27 +1,92 @@
-"""The scale of a training run."""
+"""The scale of a training run: how large the model is and how long it is trained."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
+
+from bomix.errors import Fault, raise_faults
+
+_SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_MAX_DIGITS = 4
+"""Significant digits of a count that is written with a suffix; one that needs more is written out."""
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class Scale:
     """The scale of a training run.
 
+    Losses of one scale can be compared with each other; those of two scales cannot.
+
     Example:
-        >>> bomix.Fidelity(params=10_000_000, tokens=200_000_000).flops
-        1.2e+16
+        >>> scale = bomix.Scale(params=10_000_000, tokens=200_000_000)
+        >>> str(scale), scale.flops
+        ('10M params x 200M tokens', 1.2e+16)
 
     Attributes:
-        params: Non-embedding parameters.
-        tokens: Training tokens.
+        params: Non-embedding parameters of the model; None where they are unknown.
+        tokens: Training tokens; None where they are unknown.
+
+    Raises:
+        FaultsError: A number that is no positive whole one, or both unknown: a run of which nothing is known has the
+            scale None.
     """
 
-    params: int
-    tokens: int
+    params: int | None = None
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = {"params": self.params, "tokens": self.tokens}
+        faults = [
+            Fault(name, f"expected a positive whole number, found {count!r}")
+            for name, count in counts.items()
+            if count is not None and not _is_count(count)
+        ]
+        if self.params is None and self.tokens is None:
+            faults.append(Fault("params", "a scale needs params or tokens; where neither is known, give None for it"))
+        raise_faults(faults, "this is no scale:")
+        for name, count in counts.items():  # 50e6 and the integers of NumPy are whole numbers, too
+            object.__setattr__(self, name, None if count is None else int(count))
 
     @property
-    def flops(self) -> float:
-        """Training FLOPs, ``6 * params * tokens``."""
-        return 6.0 * self.params * self.tokens
+    def flops(self) -> float | None:
+        """Training FLOPs by the usual estimate ``6 * params * tokens``; None where either is unknown.
+
+        Two FLOPs per parameter and token in the forward pass and four in the backward pass. Embeddings, the output
+        matrix and the attention scores are left out.
+        """
+        return None if self.params is None or self.tokens is None else 6.0 * self.params * self.tokens
+
+    def __str__(self) -> str:
+        return f"{_short(self.params)} params x {_short(self.tokens)} tokens"
+
+
+def comparable(first: Scale | None, second: Scale | None) -> bool:
+    """Whether losses of two scales can be compared: the scales are the same as far as both are known.
+
+    What is unknown is taken for the same, so that runs without a scale count as runs of any.
+    """
+    if first is None or second is None:
+        return True
+    pairs = ((first.params, second.params), (first.tokens, second.tokens))
+    return all(one is None or other is None or one == other for one, other in pairs)
+
+
+def _is_count(value: Any) -> bool:
+    """Whether a value of any library is a positive whole number; booleans and text are none."""
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        return False
+    number = float(value)
+    return math.isfinite(number) and number > 0 and number == int(number)
+
+
+def _short(count: int | None) -> str:
+    """``50M``, or all digits where a suffix would lose some; no two counts look alike."""
+    if count is None:
+        return "unknown"
+    for unit, suffix in _SUFFIXES:
+        text = f"{count / unit:.{_MAX_DIGITS}g}"
+        if count >= unit and "e" not in text and round(float(text) * unit) == count:
+            return f"{text}{suffix}"
+    return f"{count:,}"

@@ -22,17 +22,14 @@ from bomix.space.weights import Weights
 if TYPE_CHECKING:
     import numpy as np
 
-    from bomix.scale import Fidelity
+    from bomix.scale import Scale
 
 
 IMPORTED = "imported"
 CONFIRM = "confirm"
 EXPERT = "expert"
 """Origin of trials on one domain alone, exempt from its bounds: what they make of every token is kept."""
-OTHER_EXPERT = "other_expert"
-"""Origin of experts of another scale than the trials: nothing is learnt from their losses."""
-EXPERTS = frozenset({EXPERT, OTHER_EXPERT})
-UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, *EXPERTS})
+UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, EXPERT})
 """Origins of trials that no strategy asked for: they do not move a design. Experts may still cost budget."""
 
 SCORED_TOKENS = "scored_tokens"
@@ -65,10 +62,13 @@ class Candidate:
     Attributes:
         weights: The mixture, every domain of the space named.
         origin: Who proposed it: ``uniform``, ``natural``, ``sobol``, ``log_ei``, ...
+        scale: Parameters and tokens to train with; None for the study's own scale. Of an imported run, the scale that
+            it had; None where that is unknown.
     """
 
     weights: Weights
     origin: str
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,15 @@ class Trial:
         weights: The mixture asked for.
         seed: Seed of everything random in the training; replicates take the next one.
         origin: Who proposed it, or ``imported`` or ``confirm``.
-        fidelity: Parameters and tokens of the proxy, where known.
+        scale: Parameters and tokens of the run; None where they are unknown. Losses are learnt from where it is the
+            study's own or unknown, see :attr:`bomix.history.History.observations`.
     """
 
     id: int
     weights: Weights
     seed: int
     origin: str
-    fidelity: Fidelity | None = None
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)

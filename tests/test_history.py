@@ -9,7 +9,7 @@ from bomix.errors import StudyError
 from bomix.history import History
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
-from bomix.scale import Fidelity
+from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.trial import CONFIRM, IMPORTED, Candidate, Curve, Failure, Record, Result, Trial
 
@@ -29,8 +29,8 @@ def records() -> tuple[Record, ...]:
         curve,
     )
     return (
-        Record(Trial(2, HALF, 5, "log_ei", Fidelity(1000, 20000))),
-        Record(Trial(0, {"web": 0.8, "code": 0.2}, 5, "uniform", Fidelity(1000, 20000)), full),
+        Record(Trial(2, HALF, 5, "log_ei", Scale(1000, 20000))),
+        Record(Trial(0, {"web": 0.8, "code": 0.2}, 5, "uniform", Scale(1000, 20000)), full),
         Record(Trial(1, HALF, 6, IMPORTED), Result({"loss": 2.5}, curve=longer)),
         Record(Trial(3, HALF, 5, "sobol"), Failure("killed")),
         Record(Trial(4, HALF, 7, CONFIRM), Result({"loss": 2.4, "acc": 0.3})),

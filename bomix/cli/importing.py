@@ -8,11 +8,26 @@ from pathlib import Path
 import click
 
 from bomix.cli.options import study_argument
+from bomix.config.build import number
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.csv import Reading, not_there, read_runs
+from bomix.scale import Scale
 from bomix.study.study import Study
 
 _CSV = click.Path(path_type=Path, dir_okay=False)
+
+
+def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    """A positive whole number as study files write it, ``50M``."""
+    if text is None:
+        return None
+    try:
+        count = number(text)
+    except ValueError:
+        count = 0.0
+    if count <= 0 or not count.is_integer():
+        raise click.BadParameter(f"'{text}' is no positive whole number; write 50000000 or 50M", ctx, param)
+    return int(count)
 
 
 @click.command("import")
@@ -22,6 +37,10 @@ _CSV = click.Path(path_type=Path, dir_okay=False)
 @click.option("--id", "key", help="Column that identifies a run in both; run, run_id, index or id unless given.")
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=NAME", help="What a column is; may be repeated.")
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that stand for nothing in the study.")
+@click.option(
+    "--params", callback=_count, help="Non-embedding parameters of the runs, where no column 'params' says it."
+)
+@click.option("--tokens", callback=_count, help="Training tokens of the runs, where no column 'tokens' says it.")
 @click.option("--allow-partial", is_flag=True, help="Drop runs that have weights or losses and not both.")
 def import_tables(
     study: Path,
@@ -31,6 +50,8 @@ def import_tables(
     mapping: tuple[str, ...],
     ignore_unknown: bool,
     allow_partial: bool,
+    params: int | None,
+    tokens: int | None,
 ) -> None:
     """Record runs made earlier, from tables joined by key.
 
@@ -41,20 +62,28 @@ def import_tables(
 
     Weights whose sum misses 1 by at most 1 % are divided by it. An empty loss was not measured. Everything is checked
     before the first run is recorded, and runs that are there already are not recorded again.
+
+    Columns `params` and `tokens`, or the options for what they leave open, tell the scale of a run; `1M` is a number.
+    A run of another scale than the study's is recorded, and nothing is learnt from it; one of which nothing is told
+    counts as one of the study's.
     """
     opened = Study.open(study)
     problem = opened.problem
-    reading = Reading(key, _parsed(mapping), ignore_unknown, allow_partial)
+    scale = None if params is None and tokens is None else Scale(params, tokens)
+    reading = Reading(key, _parsed(mapping), ignore_unknown, allow_partial, scale)
     found = read_runs(weights, losses, problem, reading)
     for note in found.notes:
         click.echo(note, err=True)
     new = not_there(found.runs, opened.history.records)
+    there = len(found.runs) - len(new)
+    if there and any(scale is not None for _, _, scale in found.runs):
+        click.echo("runs that are there already keep the scale that they were recorded with", err=True)
     opened.add_all(new)
     opened.save_results()
-    gaps = sum(bool(result.unmeasured) for _, result in new)
+    gaps = sum(bool(result.unmeasured) for _, result, _ in new)
     click.echo(
         f"imported {len(new)} runs ({problem.space.dimension} domains, {len(found.metrics)} metrics), "
-        f"{len(found.runs) - len(new)} already there" + (f"; {gaps} without some metric" if gaps else "")
+        f"{there} already there" + (f"; {gaps} without some metric" if gaps else "")
     )
 
 

@@ -108,7 +108,7 @@ def _objective(
     for column in ("mixture", *heads):
         table.add_column(column, justify="left" if column == "mixture" else "right")
     for label, weights in rows.items():
-        found = [record for record in history.completed if same_mixture(record.trial.weights, weights)]
+        found = [record for record in history.observations if same_mixture(record.trial.weights, weights)]
         difference, margin = differences.get(label), best.margins.get(label)
         table.add_row(
             label,

@@ -15,8 +15,9 @@ from rich.table import Table
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
 from bomix.recommendation.confirmation import failed_seeds
+from bomix.scale import comparable
 from bomix.study.study import Study
-from bomix.trial import CONFIRM, OTHER_EXPERT, Failure, Record, Result, Status, Trial
+from bomix.trial import CONFIRM, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"
 
@@ -207,7 +208,7 @@ class _Tally:
         if not study.spec.counts(record.trial.origin):
             return
         self._done += 1
-        if record.trial.origin == OTHER_EXPERT:
+        if not comparable(record.trial.scale, study.problem.scale):
             return
         self._confirmed = 0  # what comes back of the search ends a round
         found = study.problem.value(record.result.losses)

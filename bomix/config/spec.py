@@ -18,7 +18,7 @@ from bomix.contracts.traits import field_values, traits
 from bomix.errors import Fault, raise_faults
 from bomix.objectives.weighted import Mean
 from bomix.problem import NATS_PER_TOKEN, Metric
-from bomix.trial import EXPERTS, UNCOUNTED_ORIGINS, Record, Status
+from bomix.trial import EXPERT, UNCOUNTED_ORIGINS, Record, Status
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -146,7 +146,7 @@ class BudgetSpec:
         """Which limit the trials that were asked for have reached, in words; None where there is some left."""
         done = [record for record in asked if record.status is Status.COMPLETED]
         seconds = sum(record.result.cost or 0.0 for record in done)
-        flops = sum(record.trial.fidelity.flops for record in done if record.trial.fidelity)
+        flops = sum(record.trial.scale.flops or 0.0 for record in done if record.trial.scale)
         if len(done) >= self.trials:
             return f"{self.trials} trials"
         if self.device_seconds is not None and seconds >= self.device_seconds:
@@ -188,17 +188,24 @@ class ExpertsSpec:
         train: ``auto`` where the strategy, its surrogate or their means need them; ``always``; ``never``.
         tokens: Training tokens of an expert where they are not those of a trial; its losses then inform nothing.
         counted: Whether they count against the budget.
+        params: Non-embedding parameters of an expert where they are not those of a trial; its losses then inform
+            nothing either. ``proxy`` can train the sizes of its ladder, and names their exact counts where it is asked
+            for another.
     """
 
     train: Literal["auto", "always", "never"] = "auto"
     tokens: int | None = None
     counted: bool = True
+    params: int | None = None
 
     def faults(self) -> list[Fault]:
-        """Tokens must be positive."""
-        if self.tokens is None or self.tokens > 0:
-            return []
-        return [Fault("tokens", f"expected a positive number, found {self.tokens}")]
+        """Tokens and parameters must be positive."""
+        named = {"tokens": self.tokens, "params": self.params}
+        return [
+            Fault(key, f"expected a positive number, found {value}")
+            for key, value in named.items()
+            if value is not None and value <= 0
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -324,7 +331,7 @@ class StudySpec:
 
         Experts that it does not need cost nothing, as runs that were imported.
         """
-        return origin not in UNCOUNTED_ORIGINS or (origin in EXPERTS and self._experts_count)
+        return origin not in UNCOUNTED_ORIGINS or (origin == EXPERT and self._experts_count)
 
     @property
     def trials_to_search(self) -> int:

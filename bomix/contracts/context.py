@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 
 
@@ -20,6 +21,8 @@ class FitContext:
             experts are among them, whether or not they are rows.
         experts: Domain to the trial that is its expert: one that was trained on the domain alone.
         alone: All trials that were trained as experts, those included of which nothing can be read.
+        scales: Scale of the run behind each row, where the rows are trials; None for one whose scale is unknown.
+        problem_scales: The scales that the study asks for, its own first; none where it is unknown.
     """
 
     space: MixtureSpace
@@ -28,6 +31,8 @@ class FitContext:
     artifacts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     experts: Mapping[str, int] = field(default_factory=dict)
     alone: frozenset[int] = frozenset()
+    scales: tuple[Scale | None, ...] = ()
+    problem_scales: tuple[Scale, ...] = ()
 
     @property
     def expert_rows(self) -> tuple[bool, ...]:

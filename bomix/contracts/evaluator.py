@@ -34,6 +34,8 @@ from bomix.contracts.traits import ComponentTraits
 
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
+    from bomix.errors import Fault
+    from bomix.scale import Scale
     from bomix.trial import Result, Trial
 
 
@@ -108,3 +110,12 @@ class EvaluatorTraits(ComponentTraits):
     process_environment: Callable[[], Mapping[str, str]] = dict
     scores_tokens: bool = True
     save_model: bool | str = True
+
+
+@runtime_checkable
+class ScaledEvaluator(Evaluator, Protocol):
+    """An evaluator that trains at the scale of the trial, and can say beforehand at which it cannot."""
+
+    def scale_faults(self, scale: Scale) -> list[Fault]:
+        """What keeps it from training at a scale, at ``params`` or ``tokens``, and which scales are possible."""
+        ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bomix.problem import Metric
-from bomix.scale import Fidelity
+from bomix.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,18 @@ class Preparation:
     Attributes:
         metrics: What every result will hold.
         domains: Statistics per domain; empty where the evaluator knows none.
-        fidelity: The scale of its runs, where it has one scale.
+        scale: The scale of a run that asks for none of its own; None where the evaluator knows of none.
         provenance: Name to hash, frozen in the study: a later change is refused (tokenizer, each domain's tokens).
         info: Anything else worth recording, plain JSON.
     """
 
     metrics: tuple[Metric, ...]
     domains: Mapping[str, DomainStats] = field(default_factory=dict)
-    fidelity: Fidelity | None = None
+    scale: Scale | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """Every scale that the evaluator was prepared for, that of :attr:`scale` first; none where it knows of none."""
+        return () if self.scale is None else (self.scale,)

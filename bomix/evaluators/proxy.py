@@ -14,13 +14,12 @@ from bomix.contracts.text import Source, TokenizerSpec
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import EvaluationError, Fault, raise_faults
 from bomix.io.artifacts import scored_tokens
-from bomix.scale import Fidelity
+from bomix.scale import Scale
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
 from bomix.training.device import process_environment
-from bomix.training.model.decoder import Model
-from bomix.training.optim import Optimization
-from bomix.trial import EXPERTS, SCORED_TOKENS, Result, Trial
+from bomix.training.spec import TrainingSpec
+from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
 
 if TYPE_CHECKING:
     from bomix.training.data.tokens import Corpus
@@ -30,11 +29,12 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True)
-class Proxy:
+class Proxy(TrainingSpec):
     """Trains a decoder on the mixture and measures its loss on a validation set of each domain.
 
     The seed of a trial decides the initial parameters and the order of the sequences, by two separate streams, so
-    that trials of the same seed differ in the mixture alone.
+    that trials of the same seed differ in the mixture alone. A trial of another scale than the study's is trained with
+    its own tokens, and with the decoder of its own parameters where that is a size of the ladder.
 
     Attributes:
         sources: Domain name to its text; a study fills it from its domains.
@@ -42,26 +42,16 @@ class Proxy:
             task of multiple choice has the metric ``<name>_accuracy`` beside its loss.
         tokenizer: Trained on the domains, or one that exists.
         corpus: How text becomes training and validation tokens.
-        model: Shape of the decoder.
-        sequence_length: Tokens of context.
-        batch_sequences: Sequences per optimizer step.
         tokens: Training tokens of a trial. One of this and the next must be given.
         tokens_per_parameter: Training tokens per non-embedding parameter; 20 is Chinchilla's.
-        optimization: Optimizer and schedule.
-        validation_sequences: Sequences per validation set, or examples per task, that the final loss is measured on,
-            at most.
-        curve_points: How often the loss is measured over a run, the end included.
-        curve_sequences: Sequences per validation set for the points before the end, at most.
-        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:0``.
-        dtype: ``auto`` (bfloat16 where the device multiplies in it), ``bf16`` or ``fp32``.
-        compile: Whether to use ``torch.compile``; ``auto`` does on CUDA.
-        threads: CPU threads of a trial; two trials of one thread each are faster than one of two.
         init_seed: Fixes the initial parameters over all trials, replicates included.
         data_seed: Fixes the order of the sequences likewise.
         save_model: Keep the trained model, in the format of ``transformers``, as the artifact ``model``: ``true``,
             ``false``, or ``experts`` for theirs alone.
         score_tokens: Whose probabilities of every validation token are kept, as the artifact ``scored_tokens``.
         score_at: Share of the run after which they are taken; below 1 an expert is a checkpoint of its run.
+
+    The other keys, from ``model`` to ``threads``, are those of :class:`bomix.training.spec.TrainingSpec`.
     """
 
     preload: ClassVar[tuple[str, ...]] = ("bomix.training.loop", "transformers.models.llama.modeling_llama")
@@ -76,19 +66,8 @@ class Proxy:
     validation: Mapping[str, Source] = field(default_factory=dict)
     tokenizer: TokenizerSpec = BytePair()
     corpus: CorpusSpec = CorpusSpec()
-    model: Model = Model()
-    sequence_length: int = 256
-    batch_sequences: int = 1
     tokens: int | None = None
     tokens_per_parameter: float | None = None
-    optimization: Optimization = Optimization()
-    validation_sequences: int = 128
-    curve_points: int = 4
-    curve_sequences: int = 16
-    device: str = "auto"
-    dtype: Literal["auto", "bf16", "fp32"] = "auto"
-    compile: bool | Literal["auto"] = "auto"
-    threads: int = 1
     init_seed: int | None = None
     data_seed: int | None = None
     save_model: bool | Literal["experts"] = False
@@ -120,8 +99,8 @@ class Proxy:
         if (self.tokens is None) == (self.tokens_per_parameter is None):
             both = "both are given" if self.tokens is not None else "neither is given"
             found.append(Fault("tokens", f"give one of tokens and tokens_per_parameter (20 is Chinchilla's); {both}"))
-        elif not found and not self.model.faults() and self._budget() < self._step_tokens:
-            found.append(Fault("tokens", f"{self._budget()} tokens are less than one step of {self._step_tokens}"))
+        elif not found and not self.model.faults() and self._budget() < self.step_tokens:
+            found.append(Fault("tokens", f"{self._budget()} tokens are less than one step of {self.step_tokens}"))
         if not 0.0 < self.score_at <= 1.0:
             found.append(
                 Fault("score_at", f"expected a share of the run, above 0 and at most 1, found {self.score_at:g}")
@@ -152,12 +131,24 @@ class Proxy:
     @property
     def steps(self) -> int:
         """Optimizer steps: as many whole ones as the budget holds."""
-        return max(1, self._budget() // self._step_tokens)
+        return max(1, self._budget() // self.step_tokens)
 
     @property
-    def fidelity(self) -> Fidelity:
+    def scale(self) -> Scale:
         """Non-embedding parameters, and the tokens that a trial really trains on."""
-        return Fidelity(self.model.non_embedding_parameters(), self.steps * self._step_tokens)
+        return Scale(self.model.non_embedding_parameters(), self.steps * self.step_tokens)
+
+    def scale_faults(self, scale: Scale) -> list[Fault]:
+        """What keeps it from training at a scale: a number of parameters off the ladder, or less than one step."""
+        found = []
+        params, sizes = scale.params, sorted(self.model.sizes())
+        if params is not None and params not in sizes:
+            nearest = min(sizes, key=lambda size: abs(size - params))
+            what = f"no decoder has {params} non-embedding parameters; the nearest has {nearest}"
+            found.append(Fault("params", f"{what} (possible: {', '.join(map(str, sizes))})"))
+        if scale.tokens is not None and scale.tokens < self.step_tokens:
+            found.append(Fault("tokens", f"{scale.tokens} tokens are less than one step of {self.step_tokens}"))
+        return found
 
     def prepare(self, domains: Sequence[str]) -> Preparation:
         """Build the corpus, or find it built.
@@ -178,7 +169,7 @@ class Proxy:
                 name: DomainStats(len(tokens.tokens), tokens.documents, tokens.bytes_per_token)
                 for name, tokens in built.train.items()
             },
-            fidelity=self.fidelity,
+            scale=self.scale,
             provenance={"tokenizer": built.tokenizer_hash, **built.hashes},
             info={
                 "vocabulary": built.vocabulary,
@@ -202,9 +193,10 @@ class Proxy:
         loaded = corpus.load(
             self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
         )
-        trained = loop.train(loaded, self.run_of(trial))
+        run = self.run_of(trial)
+        trained = loop.train(loaded, run)
         artifacts = {}
-        if self.save_model is True or (self.save_model == "experts" and trial.origin in EXPERTS):
+        if self.save_model is True or (self.save_model == "experts" and trial.origin == EXPERT):
             trained.model.save_pretrained(workdir / "model")
             artifacts["model"] = "model"
         if trained.scored is not None:
@@ -218,31 +210,29 @@ class Proxy:
             cost=trained.seconds,
             curve=trained.curve,
             artifacts=artifacts,
-            info=self._info(trained, loaded),
+            info=_info(run, trained, loaded),
         )
 
     def run_of(self, trial: Trial) -> Run:
-        """The training run of a trial."""
+        """The training run of a trial: the tokens, and the decoder of the parameters, that its scale names.
+
+        Raises:
+            EvaluationError: It cannot be trained at that scale.
+        """
         from bomix.training.loop import Run, seeds
 
+        scale = self.scale if trial.scale is None else trial.scale
+        if faults := self.scale_faults(scale):
+            raise EvaluationError("; ".join(f"trial {trial.id}: {fault}" for fault in faults))
+        steps = self.steps if scale.tokens is None else scale.tokens // self.step_tokens
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),
-            steps=self._steps_of(trial),
+            steps=steps,
             init_seed=init_seed,
             data_seed=data_seed,
-            model=self.model,
-            optimization=self.optimization,
-            sequence_length=self.sequence_length,
-            batch_sequences=self.batch_sequences,
-            validation_sequences=self.validation_sequences,
-            curve_points=self.curve_points,
-            curve_sequences=self.curve_sequences,
-            device=self.device,
-            dtype=self.dtype,
-            compile=self.compile,
-            threads=self.threads,
-            score_step=self._score_step(trial),
+            spec=self if scale.params is None else replace(self, model=self.model.sizes()[scale.params]),
+            score_step=self._score_step(trial, steps),
         )
 
     @property
@@ -250,24 +240,11 @@ class Proxy:
         """Whether experts leave behind what they make of every token."""
         return self.score_tokens != "none"
 
-    def _steps_of(self, trial: Trial) -> int:
-        """Optimizer steps of a trial: those of its own scale where it has one."""
-        tokens = self.fidelity.tokens if trial.fidelity is None else trial.fidelity.tokens
-        if tokens < self._step_tokens:
-            raise EvaluationError(
-                f"{tokens} tokens are less than one step of {self._step_tokens}; raise experts.tokens"
-            )
-        return tokens // self._step_tokens
-
-    def _score_step(self, trial: Trial) -> int | None:
-        """After which step tokens are scored; None for a trial that keeps no scores."""
-        if self.score_tokens == "none" or (self.score_tokens == "experts" and trial.origin not in EXPERTS):
+    def _score_step(self, trial: Trial, steps: int) -> int | None:
+        """After which of its steps the tokens of a trial are scored; None for one that keeps no scores."""
+        if self.score_tokens == "none" or (self.score_tokens == "experts" and trial.origin != EXPERT):
             return None
-        return max(1, round(self.score_at * self._steps_of(trial)))
-
-    @property
-    def _step_tokens(self) -> int:
-        return self.batch_sequences * self.sequence_length
+        return max(1, round(self.score_at * steps))
 
     def _budget(self) -> int:
         if self.tokens is not None:
@@ -295,17 +272,20 @@ class Proxy:
             if self.sources.get(name) is None:
                 yield Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
 
-    def _info(self, trained: Trained, loaded: Corpus) -> dict[str, Any]:
-        return {
-            "device": trained.hardware.device,
-            "dtype": trained.hardware.dtype,
-            "compiled": trained.hardware.compile,
-            "tokens_per_second": round(trained.tokens_per_second, 1),
-            "steps": self.steps,
-            "tokens": self.fidelity.tokens,
-            "non_embedding_parameters": self.fidelity.params,
-            "parameters": self.model.parameters(loaded.vocabulary),
-            "training_loss": float(trained.training_losses[-max(1, self.steps // 20) :].mean()),
-            "bits_per_byte": {name: found.bits_per_byte for name, found in trained.evaluations.items()},
-            "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
-        }
+
+def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
+    """What a result says of its run beside the losses: the scale that was really trained, speed, bits per byte."""
+    model = run.spec.model
+    return {
+        "device": trained.hardware.device,
+        "dtype": trained.hardware.dtype,
+        "compiled": trained.hardware.compile,
+        "tokens_per_second": round(trained.tokens_per_second, 1),
+        "steps": run.steps,
+        "tokens": run.tokens,
+        "non_embedding_parameters": model.non_embedding_parameters(),
+        "parameters": model.parameters(loaded.vocabulary),
+        "training_loss": float(trained.training_losses[-max(1, run.steps // 20) :].mean()),
+        "bits_per_byte": {name: found.bits_per_byte for name, found in trained.evaluations.items()},
+        "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
+    }

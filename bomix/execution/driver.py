@@ -16,7 +16,7 @@ from bomix.execution.local.executor import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
 from bomix.io.store import lock
 from bomix.io.store.study_folder import FolderStore
-from bomix.trial import CONFIRM, EXPERTS, Failure, Outcome, Record, Status, Trial
+from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Status, Trial
 
 if TYPE_CHECKING:
     from bomix.recommendation.stopping import Seen
@@ -54,7 +54,7 @@ def drive(
             study.store.sweep()
         # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
         interrupted = [record.trial for record in study.history.pending if record.trial.origin != CONFIRM]
-        pending = [trial for trial in interrupted if not experts_only or trial.origin in EXPERTS]
+        pending = [trial for trial in interrupted if not experts_only or trial.origin == EXPERT]
         queue = _Queue(study, list(pending), observer, experts_only=experts_only)
         try:
             observer.began(study, pending)

@@ -40,7 +40,7 @@ class Belief:
         data: What it learnt from.
         aggregate: The objective as a function of the model's outputs.
         busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed.
-        asked: ``r x d`` mixtures of the whole record.
+        asked: ``r x d`` mixtures that need not be proposed as new.
     """
 
     problem: Problem
@@ -112,7 +112,7 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
         if unseen:
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
-    asked = problem.space.to_arrays(record.trial.weights for record in history.records)
+    asked = problem.space.to_arrays(record.trial.weights for record in history.tried)
     return Belief(problem, model, data, ModelObjective.of(problem), busy_mixtures(problem, history), asked)
 
 

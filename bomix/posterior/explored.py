@@ -9,7 +9,7 @@ import numpy as np
 from bomix.errors import FaultsError
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.data.dataset import seen_weights
-from bomix.trial import EXPERTS
+from bomix.trial import EXPERT
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 
 def tried(space: MixtureSpace, history: History) -> Array:
     """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts tell of no mixture."""
-    runs = [record for record in history.observations if record.trial.origin not in EXPERTS]
+    runs = [record for record in history.observations if record.trial.origin != EXPERT]
     return space.to_arrays([seen_weights(record) for record in runs])
 
 

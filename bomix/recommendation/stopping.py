@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def why_stop(
     if budget.improvement is None:
         return None
     present = {record.trial.id for record in history.confirming}
-    records = tuple(record for record in history.records if _counts(record) and record.trial.id not in present)
+    records = tuple(record for record in history.tried if _counts(record) and record.trial.id not in present)
     searched = [record.trial.id for record in records if record.trial.origin != CONFIRM]
     if len(searched) < budget.patience:
         return None
@@ -74,7 +75,7 @@ def why_stop(
     for back in range(budget.patience):
         # The newest first: as a rule it alone says that the search goes on.
         end = searched[-back] if back else math.inf
-        known = type(history)(tuple(record for record in records if record.trial.id < end))
+        known = replace(history, records=tuple(record for record in records if record.trial.id < end))
         key = tuple(record.trial.id for record in known.records)
         if key not in seen:
             seen[key] = expected_improvement(problem, known, strategy, seed=seed)

@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +23,7 @@ from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
 from bomix.errors import StudyError
 from bomix.surrogates.cross_validation.scores import Z95, spearman
-from bomix.trial import EXPERT, EXPERTS, Status
+from bomix.trial import EXPERT, Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,7 +84,8 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
     Args:
         dataset: ``loss`` over (trial, metric), as of :attr:`bomix.Study.dataset`; of its coordinates ``status``,
             ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
-            without, every trial is a mixture of its own.
+            without, every trial is a mixture of its own. Where its attribute ``scale`` says of which parameters and
+            tokens the study is, trials of others do not count.
         scores: More columns over (trial, score), lower is better, as of :func:`scores_of`; with a coordinate ``role``.
         experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
 
@@ -167,13 +169,15 @@ class _Column(NamedTuple):
 
 
 def _counted(dataset: xr.Dataset, experts: bool) -> np.ndarray:
-    """Which trials count; experts of another scale than the trials never do."""
+    """Which trials count; those of another scale than the study's never do."""
     counted = np.ones(dataset.sizes["trial"], dtype=bool)
     if "status" in dataset.coords:
         counted &= dataset["status"].values == str(Status.COMPLETED)
-    if "origin" in dataset.coords:
-        left_out = EXPERTS - {EXPERT} if experts else EXPERTS
-        counted &= ~np.isin(dataset["origin"].values, sorted(left_out))
+    if "origin" in dataset.coords and not experts:
+        counted &= dataset["origin"].values != EXPERT
+    for name, value in json.loads(dataset.attrs.get("scale", "{}")).items():
+        if name in dataset and value is not None:
+            counted &= dataset[name].isnull().values | (dataset[name].values == value)
     return counted
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bomix.errors import FitError, StudyError
 from bomix.objectives.reference import SAME_ANCHOR, missing_reference, resolved
 from bomix.space.weights import same_mixture
-from bomix.trial import CONFIRM, EXPERTS, Candidate, Status
+from bomix.trial import CONFIRM, EXPERT, Candidate, Status
 
 if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
@@ -37,13 +37,13 @@ def design_size(n_init: int | None, problem: Problem) -> int:
 
 def in_design(history: History, size: int) -> bool:
     """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not."""
-    pending = sum(record.trial.origin not in EXPERTS | {CONFIRM} for record in history.pending)
+    pending = sum(record.trial.origin not in {EXPERT, CONFIRM} for record in history.pending)
     return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size
 
 
 def designed(history: History) -> int:
     """Completed trials that count towards a design."""
-    return sum(record.trial.origin not in EXPERTS for record in history.searched)
+    return sum(record.trial.origin != EXPERT for record in history.searched)
 
 
 def take(
@@ -89,7 +89,7 @@ def _reference(problem: Problem, history: History) -> Candidate | None:
     anchors = problem.anchors()
     origin = anchor if anchor in anchors else "uniform"
     weights = anchors[origin]
-    runs = [r for r in history.records if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
+    runs = [r for r in history.tried if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
     if any(record.status is Status.PENDING for record in runs):
         return None
     if len(runs) >= _ATTEMPTS:

@@ -97,7 +97,7 @@ class Dirichlet:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
         space = problem.space
         missing = iter(_missing_anchors(problem, history) if self.anchors else [])
-        tried = [record.trial.weights for record in history.records]
+        tried = [record.trial.weights for record in history.tried]
         candidates: list[Candidate] = []
         for index in range(history.n_asked, history.n_asked + q):
             if (anchor := next(missing, None)) is not None:
@@ -184,7 +184,7 @@ def _missing_anchors(problem: Problem, history: History) -> list[tuple[str, Weig
 
 def _missing(mixtures: Iterable[tuple[str, Weights]], history: History) -> list[tuple[str, Weights]]:
     """Origins and mixtures, each mixture once, without those that the record holds."""
-    tried = [record.trial.weights for record in history.records]
+    tried = [record.trial.weights for record in history.tried]
     found: list[tuple[str, Weights]] = []
     for origin, weights in mixtures:
         if not any(same_mixture(weights, other, tolerance=SAME_ANCHOR) for other in tried):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from bomix.errors import DataError, Fault
 from bomix.io.artifacts import scored_tokens
 from bomix.space.weights import same_mixture
-from bomix.trial import EXPERT, EXPERTS, OTHER_EXPERT, SCORED_TOKENS, Candidate, Result, Trial
+from bomix.trial import EXPERT, SCORED_TOKENS, Candidate, Result, Trial
 
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.scale import Scale
 
 
 def missing(problem: Problem, history: History) -> list[str]:
@@ -29,16 +30,17 @@ def waiting(problem: Problem, history: History) -> list[str]:
     return [name for name in _pending(problem, history) if name not in history.experts]
 
 
-def next_expert(problem: Problem, history: History, *, apart: bool) -> Candidate | None:
+def next_expert(problem: Problem, history: History, *, scale: Scale | None) -> Candidate | None:
     """The expert to train next; None where each domain has one or has it on its way.
 
     Args:
         problem: The domains; their bounds do not count.
         history: What was tried.
-        apart: Whether experts are of another scale than the trials, so that nothing is learnt from their losses.
+        scale: That of the expert where it is another than the study's own, so that nothing is learnt from its losses;
+            None for the study's own.
     """
     names = missing(problem, history)
-    return Candidate(vertex(problem, names[0]), OTHER_EXPERT if apart else EXPERT) if names else None
+    return Candidate(vertex(problem, names[0]), EXPERT, scale) if names else None
 
 
 def result_faults(trial: Trial, result: Result, problem: Problem, history: History) -> list[Fault]:
@@ -50,7 +52,7 @@ def result_faults(trial: Trial, result: Result, problem: Problem, history: Histo
         problem: The metrics.
         history: The experts that are there.
     """
-    if trial.origin not in EXPERTS:
+    if trial.origin != EXPERT:
         return []
     where = f"artifacts.{SCORED_TOKENS}"
     if SCORED_TOKENS not in result.artifacts:
@@ -85,7 +87,7 @@ def vertex(problem: Problem, name: str) -> dict[str, float]:
 
 
 def _pending(problem: Problem, history: History) -> list[str]:
-    on_the_way = [r.trial.weights for r in history.pending if r.trial.origin in EXPERTS]
+    on_the_way = [r.trial.weights for r in history.pending if r.trial.origin == EXPERT]
     return [
         name
         for name in problem.space.domains

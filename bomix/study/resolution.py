@@ -24,11 +24,13 @@ from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
+from bomix.io.store.records import scale_from_data
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.objectives.reference import missing_reference
 from bomix.problem import NATS_PER_TOKEN, Metric, Problem
-from bomix.scale import Fidelity
+from bomix.scale import comparable
 from bomix.space.mixture_space import MixtureSpace
+from bomix.study import scales
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +52,11 @@ class Resolution:
 
     def attrs(self, spec: specs.StudySpec) -> dict[str, Any]:
         """Attributes of the dataset: the resolved study and its provenance."""
+        own = self.problem.scale
         return {
             "study": json.dumps(plain(spec), sort_keys=True),
             "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
+            **({} if own is None else {"scale": json.dumps(dataclasses.asdict(own), sort_keys=True)}),
         }
 
 
@@ -112,6 +116,8 @@ def _resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure
     preparation = _prepare(spec, store) if before is None or measure else before
     if before is not None:
         _refuse(_provenance_changes(before.provenance, preparation.provenance), "data")
+        if not comparable(before.scale, preparation.scale):
+            _refuse([f"scale: {before.scale} when the study began, {preparation.scale} now"], "scale of a trial")
     resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
         store.write_resolved(_resolved(spec, resolution))
@@ -154,14 +160,12 @@ def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> P
         if domain.tokens is not None or name in preparation.domains
     }
     target = spec.target
-    if target is None and preparation.fidelity is not None:
+    if target is None and preparation.scale is not None and preparation.scale.tokens is not None:
         # Without a target the proxy itself is the run whose repetitions count.
-        target = specs.TargetSpec(preparation.fidelity.tokens)
+        target = specs.TargetSpec(preparation.scale.tokens)
     space, space_faults = _space(spec, target, tokens)
     faults += space_faults
-    if spec.experts.tokens is not None and preparation.fidelity is None:
-        what = "the evaluator does not say on how many tokens it trains, so experts cannot have others; leave it out"
-        faults.append(Fault("experts.tokens", what))
+    faults += scales.expert_faults(spec.experts, preparation.scale, spec.evaluator)
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
     natural = None
@@ -174,7 +178,7 @@ def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> P
         metrics,
         spec.objective,
         natural,
-        preparation.fidelity,
+        preparation.scale,
         tokens,
         run_tokens,
         spec.trials_to_search,
@@ -249,7 +253,7 @@ def _resolved(spec: specs.StudySpec, resolution: Resolution) -> dict[str, Any]:
         "measured": {
             "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
             "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
-            "fidelity": None if preparation.fidelity is None else dataclasses.asdict(preparation.fidelity),
+            "scale": None if preparation.scale is None else dataclasses.asdict(preparation.scale),
             "provenance": dict(preparation.provenance),
             "info": dict(preparation.info),
         },
@@ -268,11 +272,11 @@ def _preparation_from(data: Mapping[str, Any]) -> Preparation:
         return Preparation(
             metrics=tuple(Metric(**metric) for metric in data["metrics"]),
             domains={name: DomainStats(**stats) for name, stats in data["domains"].items()},
-            fidelity=None if data["fidelity"] is None else Fidelity(**data["fidelity"]),
+            scale=scale_from_data(data),
             provenance=data["provenance"],
             info=data["info"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, FaultsError) as error:
         raise StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again") from error
 
 

@@ -18,13 +18,13 @@ from bomix.config.expert_checks import evaluator_faults
 from bomix.errors import StudyError, raise_faults
 from bomix.history import History
 from bomix.io.store.files import FolderTaken
-from bomix.io.store.result_checks import accepted, checked_mixtures, checked_runs
+from bomix.io.store.result_checks import ForeignRun, accepted, checked_mixtures, checked_runs
 from bomix.io.store.study_folder import STUDY_FILE, FolderStore, MemoryStore
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.space.weights import Weights, same_mixture
-from bomix.study import experts
+from bomix.study import experts, scales
 from bomix.study.resolution import Resolution, reopen, resolve
-from bomix.trial import EXPERTS, Candidate, Failure, Outcome, Record, Result, Trial
+from bomix.trial import IMPORTED, Candidate, Failure, Outcome, Record, Result, Trial
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bomix.execution.observer import Observer
     from bomix.problem import Problem
     from bomix.recommendation.recommend import Recommendation
-    from bomix.scale import Fidelity
+    from bomix.scale import Scale
 
 
 class Study:
@@ -185,7 +185,10 @@ class Study:
     def history(self) -> History:
         """The record as it is now, other processes' additions included."""
         self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
-        return History(tuple(self._seen.values()))
+        records = tuple(self._seen.values())
+        # Only a run whose scale is known can be of another one, so that most studies are read without resolving them.
+        known = any(record.trial.scale is not None for record in records)
+        return History(records, self.resolution.problem.scale if known else None)
 
     @property
     def dataset(self) -> xr.Dataset:
@@ -203,7 +206,7 @@ class Study:
             history = self.history
             candidate = self.next_expert(history, wanted=expert) or self._proposed(problem, history)
             seed = self._search_seed(candidate.weights, history)
-            trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, self._fidelity(candidate))
+            trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, self._scale_of(candidate))
             try:
                 return self._store.create(trial)
             except FolderTaken:
@@ -218,7 +221,8 @@ class Study:
         """
         if not (wanted or self.spec.trains_experts):
             return None
-        return experts.next_expert(self.problem, history, apart=self._experts_apart)
+        problem = self.problem
+        return experts.next_expert(problem, history, scale=scales.of_experts(self.spec.experts, problem.scale))
 
     def experts_on_the_way(self, history: History) -> list[str]:
         """Domains whose expert has not come back, though all experts were asked for."""
@@ -254,7 +258,9 @@ class Study:
         self.save_results()
         return Record(record.trial, outcome)
 
-    def add(self, weights: Weights, losses: Mapping[str, float | None] | Result) -> Record:
+    def add(
+        self, weights: Weights, losses: Mapping[str, float | None] | Result, *, scale: Scale | None = None
+    ) -> Record:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
 
         ``results.nc`` is left to the next ``tell`` or to :meth:`save_results`: tables of runs are long.
@@ -262,15 +268,23 @@ class Study:
         Args:
             weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
             losses: Metric name to loss, None or NaN where it was not measured, or a result.
+            scale: Parameters and tokens of the run, where they are known. A run of another scale than the study's is
+                recorded and not learnt from; one without a scale counts as one of the study's.
 
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
-        return self.add_all([(weights, losses)])[0]
+        return self.add_all([(weights, losses, scale)])[0]
 
-    def add_all(self, runs: Iterable[tuple[Weights, Mapping[str, float | None] | Result]]) -> list[Record]:
-        """Record many runs as :meth:`add` does; nothing is recorded where anything is wrong with one of them."""
-        return self._enqueue_all(checked_runs(runs, self.problem), seed=self.spec.seed)
+    def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
+        """Record many runs as :meth:`add` does; nothing is recorded where anything is wrong with one of them.
+
+        Args:
+            runs: Mixture and losses, or mixture, losses and scale, of each.
+        """
+        checked = checked_runs(runs, self.problem)
+        scales.warn_of_others(self.problem.scale, self.history, [candidate.scale for candidate, _ in checked])
+        return self._enqueue_all(checked, seed=self.spec.seed)
 
     def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
         """Record a trial that no strategy asked for as pending."""
@@ -282,7 +296,7 @@ class Study:
         number = self.history.next_id
         for candidate, outcome in trials:
             while True:
-                trial = Trial(number, candidate.weights, seed, candidate.origin, self.problem.fidelity)
+                trial = Trial(number, candidate.weights, seed, candidate.origin, self._scale_of(candidate))
                 try:
                     added.append(Record(self._store.create(trial, outcome), outcome))
                     number += 1
@@ -428,18 +442,10 @@ class Study:
         raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
         return candidate
 
-    @property
-    def _experts_apart(self) -> bool:
-        """Whether experts are of another scale than the trials."""
-        fidelity, tokens = self.problem.fidelity, self.spec.experts.tokens
-        return fidelity is not None and tokens is not None and fidelity.tokens != tokens
-
-    def _fidelity(self, candidate: Candidate) -> Fidelity | None:
-        """The scale of a trial."""
-        fidelity, tokens = self.problem.fidelity, self.spec.experts.tokens
-        if fidelity is None or tokens is None or candidate.origin not in EXPERTS:
-            return fidelity
-        return dataclasses.replace(fidelity, tokens=tokens)
+    def _scale_of(self, candidate: Candidate) -> Scale | None:
+        """The scale of a trial: the study's own unless it has another; nothing is known of an imported run's."""
+        own = None if candidate.origin == IMPORTED else self.problem.scale
+        return own if candidate.scale is None else candidate.scale
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""

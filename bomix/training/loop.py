@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from bomix.training import device, validation
 from bomix.training.data.tokens import Corpus
 from bomix.training.data_order import Plan, plan
 from bomix.training.device import Hardware
-from bomix.training.model.decoder import Model
-from bomix.training.optim import Optimization, build_optimizer, rate_at
+from bomix.training.optim import build_optimizer, rate_at
+from bomix.training.spec import TrainingSpec
 from bomix.training.validation import Evaluation, Measured
 from bomix.trial import Curve
 
@@ -40,17 +40,7 @@ class Run:
         steps: Optimizer steps.
         init_seed: Seed of the parameters.
         data_seed: Seed of the order of the sequences.
-        model: Shape of the decoder.
-        optimization: Optimizer and schedule.
-        sequence_length: Inputs per sequence.
-        batch_sequences: Sequences per step.
-        validation_sequences: Read per metric at the end, at most; examples of a task.
-        curve_points: Validations over the run, the end included.
-        curve_sequences: Read per metric at the points before the end, at most.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:0``.
-        dtype: Precision of the matrix products.
-        compile: Whether to compile the model.
-        threads: CPU threads.
+        spec: The model, and how it is trained and measured.
         score_step: After which step to keep the log-probability of every validation token; None for never. After the
             last one, that is what the final losses are made of.
     """
@@ -59,18 +49,13 @@ class Run:
     steps: int
     init_seed: int
     data_seed: int
-    model: Model = Model()
-    optimization: Optimization = Optimization()
-    sequence_length: int = 256
-    batch_sequences: int = 1
-    validation_sequences: int = 256
-    curve_points: int = 4
-    curve_sequences: int = 32
-    device: str = "auto"
-    dtype: Literal["auto", "bf16", "fp32"] = "auto"
-    compile: Literal["auto"] | bool = "auto"
-    threads: int = 1
+    spec: TrainingSpec = TrainingSpec()
     score_step: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Training tokens of the run."""
+        return self.steps * self.spec.step_tokens
 
 
 @dataclass(frozen=True)
@@ -108,8 +93,9 @@ def train(corpus: Corpus, run: Run) -> Trained:
     Raises:
         EvaluationError: The loss left the numbers, or the device is not there.
     """
-    hardware = device.choose(run.device, run.dtype, run.compile)
-    with device.threads(run.threads):
+    spec = run.spec
+    hardware = device.choose(spec.device, spec.dtype, spec.compile)
+    with device.threads(spec.threads):
         return _train(corpus, run, hardware)
 
 
@@ -117,16 +103,17 @@ def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
     import torch
 
     started = time.perf_counter()
-    length, settings = run.sequence_length, run.optimization.settings()
+    spec = run.spec
+    length, settings = spec.sequence_length, spec.optimization.settings()
     available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
-    schedule = plan(run.weights, available, steps=run.steps, batch=run.batch_sequences, seed=run.data_seed)
-    model = run.model.build(vocabulary=corpus.vocabulary, sequence_length=length, seed=run.init_seed)
+    schedule = plan(run.weights, available, steps=run.steps, batch=spec.batch_sequences, seed=run.data_seed)
+    model = spec.model.build(vocabulary=corpus.vocabulary, sequence_length=length, seed=run.init_seed)
     model.to(hardware.device)
     forward = torch.compile(model, dynamic=False) if hardware.compile else model
     optimizer = build_optimizer(settings, model)
     parameters = list(model.parameters())
     losses = torch.empty(run.steps, device=hardware.device)
-    marks = curve_steps(run.steps, run.curve_points)
+    marks = curve_steps(run.steps, spec.curve_points)
     measured: list[dict[str, Measured]] = []
     scored: dict[str, Measured] | None = None
     monitor = _Monitor(run, losses)
@@ -147,14 +134,14 @@ def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
         losses[step] = loss.detach()
         if step + 1 == run.score_step and step + 1 < run.steps:
             with monitor.pause(hardware):
-                scored = _validate(model, corpus, run, run.validation_sequences, hardware, keep=True)
+                scored = _validate(model, corpus, length, spec.validation_sequences, hardware, keep=True)
         if step + 1 in marks:
             monitor.check(step + 1)
             with monitor.pause(hardware):
                 is_last = step + 1 == run.steps
-                count = run.validation_sequences if is_last else run.curve_sequences
+                count = spec.validation_sequences if is_last else spec.curve_sequences
                 keep = is_last and run.score_step == run.steps
-                measured.append(_validate(model, corpus, run, count, hardware, keep=keep))
+                measured.append(_validate(model, corpus, length, count, hardware, keep=keep))
             monitor.newest = _values(measured[-1])
         monitor.tick(step + 1)
 
@@ -213,7 +200,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _validate(
-    model: PreTrainedModel, corpus: Corpus, run: Run, sequences: int, hardware: Hardware, *, keep: bool
+    model: PreTrainedModel, corpus: Corpus, length: int, sequences: int, hardware: Hardware, *, keep: bool
 ) -> dict[str, Measured]:
     """Every validation set; with ``keep``, every token as well.
 
@@ -224,7 +211,7 @@ def _validate(
         name: validation.measure(
             lambda x: model(input_ids=x).logits,
             tokens,
-            length=run.sequence_length,
+            length=length,
             sequences=sequences,
             hardware=hardware,
             score_as=name if keep else None,
@@ -251,7 +238,7 @@ class _Monitor:
         self.newest: Mapping[str, float] = {}
         self._run = run
         self._losses = losses
-        self._tokens_per_step = run.batch_sequences * run.sequence_length
+        self._tokens_per_step = run.spec.step_tokens
         self._training = 0.0
         self._since = self._reported_at = time.perf_counter()
         self._checked = self._reported = 0

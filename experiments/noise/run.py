@@ -92,7 +92,7 @@ def table(rows: list[dict[str, object]]) -> str:
     ]
     noise = repeats.std(axis=0, ddof=1)
     lines = [
-        f"{len(rows)} runs of {PROXY.steps} steps, {PROXY.fidelity.params:,} parameters without embeddings; "
+        f"{len(rows)} runs of {PROXY.steps} steps, {PROXY.scale.params:,} parameters without embeddings; "
         f"median {np.median([r['cpu_s'] for r in rows]):.1f} CPU-s a run",
         "",
         "| loss | uniform | spread | noise | spread / noise (95 %: F) | (bootstrap) | paired noise | spread / it |",

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
+from bomix.scale import Scale
 from bomix.study.study import Study
 
 DOMAINS = ("books", "code", "web")
@@ -62,6 +63,22 @@ def test_a_table_is_imported_once_and_the_study_goes_on_from_it(study: Path) -> 
     recommended = call("recommend", study)
     assert recommended.exit_code == 0
     assert "best" in recommended.output
+
+
+def test_runs_keep_no_scale_unless_one_is_told(study: Path) -> None:
+    call(*arguments(study))
+    assert {record.trial.scale for record in Study.open(study).history.records} == {None}
+    again = call(*arguments(study), "--params", "1M")
+    assert "runs that are there already keep the scale that they were recorded with" in again.stderr
+    write(study, 13)
+    call(*arguments(study), "--params", "1M", "--tokens", "50000000")
+    history = Study.open(study).history
+    assert history.records[-1].trial.scale == Scale(1_000_000, 50_000_000)
+    assert len(history.observations) == len(history.completed)
+    for given in ("0", "-5", "1.5", "many"):
+        refused = CliRunner().invoke(cli, [*arguments(study), "--tokens", given])
+        assert refused.exit_code == 2
+        assert f"'{given}' is no positive whole number; write 50000000 or 50M" in refused.output
 
 
 def test_gaps_and_what_was_left_out_are_told(study: Path) -> None:

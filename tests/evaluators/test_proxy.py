@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from bomix.config.build import build, plain
-from bomix.contracts.evaluator import PreparingEvaluator
-from bomix.errors import DataError, FaultsError
+from bomix.contracts.evaluator import PreparingEvaluator, ScaledEvaluator
+from bomix.errors import DataError, EvaluationError, FaultsError
 from bomix.evaluators.proxy import Proxy
+from bomix.scale import Scale
 from bomix.training.data.corpus import load
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
-from bomix.trial import Trial
+from bomix.trial import EXPERT, Trial
 
 WORDS = {"code": "def return import class self lambda", "prose": "the of and moon river quietly"}
 
@@ -77,8 +78,8 @@ def test_preparation_tells_metrics_domains_scale_and_hashes(proxy, prepared, fol
     assert {metric.name for metric in prepared.metrics} == {"code", "prose", "extra"}
     assert set(prepared.domains) == set(WORDS)
     assert all(stats.tokens > 500 and stats.bytes_per_token > 1 for stats in prepared.domains.values())
-    assert prepared.fidelity.params == proxy.model.non_embedding_parameters()
-    assert prepared.fidelity.tokens == 103 * 32
+    assert prepared.scale.params == proxy.model.non_embedding_parameters()
+    assert prepared.scale.tokens == 103 * 32
     keys = {"tokenizer", "train/code", "train/prose", "validation/code", "validation/prose", "validation/extra"}
     assert set(prepared.provenance) == keys
 
@@ -96,6 +97,8 @@ def test_a_result_holds_every_metric_and_what_was_really_drawn(outcome, prepared
     assert result.cost > 0
     assert result.info["device"] == "cpu"
     assert result.info["steps"] == 103
+    assert result.info["tokens"] == 103 * 32
+    assert result.info["non_embedding_parameters"] == prepared.scale.params
 
 
 def test_the_same_trial_gives_the_same_losses_and_another_seed_others(proxy, outcome, tmp_path):
@@ -105,6 +108,41 @@ def test_the_same_trial_gives_the_same_losses_and_another_seed_others(proxy, out
     other = proxy.evaluate(Trial(9, weights, seed=6, origin="uniform"), tmp_path / "b")
     assert dict(again.losses) == dict(result.losses)
     assert other.losses["code"] != result.losses["code"]
+
+
+def test_a_trial_is_trained_at_its_own_scale_and_says_what_was_really_run(proxy, prepared, outcome, tmp_path):
+    small = replace(proxy, model=replace(proxy.model, hidden=None, layers=None, heads=None))
+    assert small.scale == Scale(332_448, 103 * 32)
+    trial = Trial(4, {"code": 0.7, "prose": 0.3}, 5, EXPERT, Scale(prepared.scale.params, 500))
+    short = proxy.evaluate(trial, tmp_path / "short")
+    assert (short.info["steps"], short.info["tokens"]) == (15, 480)
+    assert short.curve.steps[-1] == 15
+    assert short.info["non_embedding_parameters"] == prepared.scale.params
+    # The trial's own parameters count, not those of the evaluator that trains it.
+    large = proxy.evaluate(replace(trial, scale=Scale(332_448, 64)), tmp_path / "large")
+    same = small.evaluate(replace(trial, scale=Scale(tokens=64)), tmp_path / "same")
+    assert large.losses == same.losses != short.losses
+    assert large.info["non_embedding_parameters"] == 332_448
+    assert large.info["parameters"] > large.info["non_embedding_parameters"]
+    assert (large.info["steps"], large.info["tokens"]) == (2, 64)
+
+
+@pytest.mark.parametrize("scale", [None, Scale(params=13_408), Scale(tokens=103 * 32), Scale(tokens=3_300)])
+def test_a_scale_that_is_the_proxys_own_changes_nothing(proxy, scale):
+    assert proxy.scale.params == 13_408
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, 5, "sobol")
+    assert proxy.run_of(replace(trial, scale=scale)) == proxy.run_of(trial)
+
+
+def test_a_scale_that_cannot_be_trained_names_what_is_possible(proxy):
+    sizes = "13408, 332448, 907360, 3115264, 10621824, 31631872, 84953856, 301253632, 1008027648"
+    told = f"no decoder has 1000000 non-embedding parameters; the nearest has 907360 (possible: {sizes})"
+    faults = proxy.scale_faults(Scale(1_000_000, 31))
+    assert [str(fault) for fault in faults] == [f"params: {told}", "tokens: 31 tokens are less than one step of 32"]
+    trial = Trial(3, {"code": 1.0, "prose": 0.0}, 5, EXPERT, Scale(1_000_000, 31))
+    with pytest.raises(EvaluationError, match="trial 3: params: no decoder has 1000000"):
+        proxy.run_of(trial)
+    assert isinstance(proxy, ScaledEvaluator)
 
 
 def test_the_saved_model_has_the_losses(proxy, outcome):
@@ -159,7 +197,7 @@ def test_each_field_is_checked(changes, where):
 def test_tokens_per_parameter_counts_non_embedding_parameters():
     spec = Proxy(model=Model(size="1M"), tokens_per_parameter=20.0, batch_sequences=4)
     wanted = 20 * Model(size="1M").non_embedding_parameters()
-    assert wanted - 4 * 256 < spec.fidelity.tokens <= wanted
+    assert wanted - 4 * 256 < spec.scale.tokens <= wanted
 
 
 def test_a_study_file_builds_it_and_it_reads_back():
@@ -180,7 +218,7 @@ def test_a_study_file_builds_it_and_it_reads_back():
 def test_the_spec_is_there_without_torch():
     code = (
         "import sys; from bomix.evaluators.proxy import Proxy; p = Proxy(tokens_per_parameter=20.0); p.faults();"
-        "p.fidelity; print(*{'torch', 'transformers', 'scipy', 'tokenizers', 'datasets'} & set(sys.modules))"
+        "p.scale; print(*{'torch', 'transformers', 'scipy', 'tokenizers', 'datasets'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -127,11 +127,19 @@ def test_only_completed_trials_count_and_experts_where_they_are_wanted():
     values = random(n=12)
     given = dataset(
         values,
-        origins=["expert"] * 3 + ["other_expert"] * 2 + ["imported"] * 2 + ["sobol"] * 5,
+        origins=["expert"] * 5 + ["imported"] * 2 + ["sobol"] * 5,
         status=["completed"] * 11 + ["pending"],
     )
     assert correlate(given).attrs["trials"] == 6
-    assert correlate(given, experts=True).attrs["trials"] == 9
+    assert correlate(given, experts=True).attrs["trials"] == 11
+
+
+def test_trials_of_another_scale_never_count():
+    given = dataset(random(n=12), origins=["expert"] * 5 + ["imported"] * 2 + ["sobol"] * 5)
+    tokens = [50.0] * 3 + [200.0] * 2 + [np.nan, 800.0] + [200.0] * 5
+    given = given.assign(tokens=("trial", tokens)).assign_attrs(scale='{"params": null, "tokens": 200}')
+    assert correlate(given).attrs["trials"] == 6
+    assert correlate(given, experts=True).attrs["trials"] == 8
 
 
 @pytest.mark.parametrize("times", [2, 6])

@@ -15,25 +15,27 @@ from bomix.acquisition.improvement import LogEI
 from bomix.cli.main import cli
 from bomix.config.expert_checks import need_experts
 from bomix.config.spec import BudgetSpec, DomainSpec, ExecutionSpec, ExpertsSpec
+from bomix.contracts.preparation import Preparation
 from bomix.errors import DataError, FaultsError, StudyError
 from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.io.artifacts import scored_tokens
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.posterior.belief import believe
+from bomix.problem import Metric
+from bomix.scale import Scale
 from bomix.strategies.bayesian.search import built
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.mde import MDE as MDEStrategy
 from bomix.strategies.sequence import Sequence, Step
-from bomix.study import experts
 from bomix.study.study import Study
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.means.averaged_parameters import MDEAverage
 from bomix.surrogates.means.experts import MDE
 from bomix.training.data.sources import Files
-from bomix.trial import EXPERT, OTHER_EXPERT, SCORED_TOKENS, Candidate, Failure, Result
+from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Result, Trial
 
 TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
 
@@ -43,6 +45,19 @@ class Needing(Sobol):
     """A design that would not start without experts."""
 
     needs_experts = True
+
+
+@dataclasses.dataclass(frozen=True)
+class AtScale:
+    """An evaluator whose runs have 10 parameters and 200 tokens, and which nobody runs: results are told."""
+
+    metrics: tuple[str, ...]
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation(tuple(map(Metric, self.metrics)), scale=Scale(10, 200))
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        raise AssertionError("results are told")
 
 
 def make(**fields: object) -> Study:
@@ -123,17 +138,30 @@ def test_the_artifact_tells_what_the_expert_makes_of_every_token():
 
 
 def test_experts_of_another_scale_inform_nothing_but_their_tokens(tmp_path: Path):
-    study = make()
+    study = make(evaluator=AtScale(TOKENS.metrics), metrics=(), experts=ExpertsSpec(tokens=50))
     folder = scored(tmp_path / "somewhere")
-    for candidate in (Candidate(experts.vertex(study.problem, "d0"), OTHER_EXPERT),):
-        study.enqueue(candidate, seed=0)
-    study.tell(0, Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))
+    trial = study.ask()
+    assert (trial.origin, trial.scale) == (EXPERT, Scale(10, 50))
+    study.tell(trial, Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))
     history = study.history
     assert history.experts == {"d0": 0}
     assert len(to_dataset(study.problem, history).X) == 0
     context = fit_context(study.problem, history)
-    assert context.trials == ()
+    assert context.trials == context.scales == ()
+    assert context.problem_scales == (Scale(10, 200),)
     assert context.artifacts[0] == {SCORED_TOKENS: folder}
+    same = make(evaluator=AtScale(TOKENS.metrics), metrics=(), experts=ExpertsSpec(tokens=200))
+    same.tell(same.ask(), Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))
+    assert fit_context(same.problem, same.history).scales == (Scale(10, 200),)
+
+
+def test_experts_may_be_of_another_size():
+    study = make(evaluator=AtScale(TOKENS.metrics), metrics=(), experts=ExpertsSpec(params=3))
+    assert study.ask().scale == Scale(3, 200)
+    with pytest.raises(FaultsError, match=r"experts\.params: the evaluator does not say how many parameters"):
+        make(experts=ExpertsSpec(params=3)).ask()
+    with pytest.raises(FaultsError, match=r"experts\.params: expected a positive number, found 0"):
+        make(experts=ExpertsSpec(params=0))
 
 
 def scored(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from bomix.training.device import Hardware, choose
 from bomix.training.loop import Run, curve_steps, seeds, train
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
+from bomix.training.spec import TrainingSpec
 from bomix.training.validation import evaluate
 
 VOCABULARY = 64
@@ -40,19 +41,21 @@ def corpus():
 
 
 def make_run(**changes):
-    base = Run(
-        weights=WEIGHTS,
-        steps=40,
-        init_seed=1,
-        data_seed=2,
+    spec = TrainingSpec(
         model=Model(hidden=32, layers=1, heads=2),
         optimization=Optimization(rate=1e-2),
         sequence_length=LENGTH,
         batch_sequences=2,
+        validation_sequences=256,
+        curve_sequences=32,
         device="cpu",
         dtype="fp32",
     )
-    return replace(base, **changes)
+    of_run = {field.name for field in fields(Run)}
+    run = Run(weights=WEIGHTS, steps=40, init_seed=1, data_seed=2, spec=spec)
+    own = {name: value for name, value in changes.items() if name in of_run}
+    others = {name: value for name, value in changes.items() if name not in of_run}
+    return replace(run, spec=replace(spec, **others), **own)
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
@@ -108,7 +111,7 @@ def test_the_first_step_is_adamw_by_hand(corpus):
 
     run = make_run(steps=1, batch_sequences=1, optimization=Optimization(rate=1e-2, warmup=0.0, clip=0.5))
     found = train(corpus, run)
-    model = run.model.build(vocabulary=VOCABULARY, sequence_length=LENGTH, seed=run.init_seed)
+    model = run.spec.model.build(vocabulary=VOCABULARY, sequence_length=LENGTH, seed=run.init_seed)
     row = corpus.train["even"].windows(found.plan.sequence[0], LENGTH)
     loss = model(input_ids=torch.from_numpy(row), labels=torch.from_numpy(row)).loss
     assert found.training_losses[0] == pytest.approx(loss.item(), rel=1e-5)

@@ -22,7 +22,7 @@ from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.polytope import Array
-from bomix.trial import EXPERTS, SCORED_TOKENS, Result, Trial
+from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
 
 SKEWED = 0.4
 """Share of the domains that is useless in the skewed form of a family: 3 of 7, 8 of 20, 20 of 50."""
@@ -203,7 +203,7 @@ class Synthetic:
         parts = np.rint(weights * _GRID).astype(np.int64).tolist()
         observed = self.observe(weights, entropy=[self.seed, trial.seed, *(max(part, 0) for part in parts)])
         artifacts = {}
-        if trial.origin in EXPERTS and self.scores_tokens:
+        if trial.origin == EXPERT and self.scores_tokens:
             artifacts[SCORED_TOKENS] = SCORED_TOKENS
             losses = _drawn(self).losses
             assert isinstance(losses, TokenExperts)

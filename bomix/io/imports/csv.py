@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bomix.errors import Fault, did_you_mean, raise_faults
+from bomix.io.imports.scales import row_scale, scale_columns
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
 from bomix.io.tables.reading import (
     EMPTY_CELLS,
@@ -21,11 +22,15 @@ from bomix.io.tables.reading import (
     row_weights,
     to_number,
 )
+from bomix.scale import Scale
 from bomix.space.weights import Weights
 from bomix.trial import IMPORTED, Record, Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
+
+TableRun: TypeAlias = tuple[Weights, Result, Scale | None]
+"""Mixture, result and, where it is known, scale."""
 
 _WHOLE = re.compile(r"(\d+)\.0+")
 _SHOWN = 5
@@ -40,12 +45,15 @@ class Reading:
         mapping: Column to domain or metric; ``weights.<name>`` and ``losses.<name>`` tell them apart.
         ignore_unknown: Leave out columns that stand for nothing in the study.
         allow_partial: Drop runs that have weights or losses and not both.
+        scale: Parameters and tokens of the runs, as far as columns ``params`` and ``tokens`` do not say; None where
+            they are unknown.
     """
 
     key: str | None = None
     mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     ignore_unknown: bool = False
     allow_partial: bool = False
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,12 @@ class Runs:
     """What tables hold.
 
     Attributes:
-        runs: Mixture and result, in the order of the table of weights.
+        runs: Mixture, result and scale, where that is known, in the order of the table of weights.
         metrics: The metrics that have a column.
         notes: What was left out, a line each.
     """
 
-    runs: tuple[tuple[Weights, Result], ...]
+    runs: tuple[TableRun, ...]
     metrics: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -89,7 +97,7 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
     return found
 
 
-def not_there(runs: Sequence[tuple[Weights, Result]], records: Iterable[Record]) -> list[tuple[Weights, Result]]:
+def not_there(runs: Sequence[TableRun], records: Iterable[Record]) -> list[TableRun]:
     """The runs that were not imported before, as weights and losses tell; equal rows count as often as they stand."""
     there = Counter(
         _fingerprint(record.trial.weights, record.outcome)
@@ -97,12 +105,12 @@ def not_there(runs: Sequence[tuple[Weights, Result]], records: Iterable[Record])
         if record.trial.origin == IMPORTED and isinstance(record.outcome, Result)
     )
     new = []
-    for weights, result in runs:
-        mark = _fingerprint(weights, result)
+    for run in runs:
+        mark = _fingerprint(*run[:2])
         if there[mark]:
             there[mark] -= 1
         else:
-            new.append((weights, result))
+            new.append(run)
     return new
 
 
@@ -136,6 +144,7 @@ class _Join:
         if len(domains) < self.problem.space.dimension or not metrics or (keys is None and not self.single):
             return Runs((), ())
         places = self.first.positions(domains), self.second.positions(metrics)
+        of_scale = [self._scale_columns(table) for table in (self.first, self.second)]
         runs = []
         for key, weights_row, losses_row in self._pairs(keys):
             weights = row_weights(self.first, weights_row, places[0], self.problem.space, self.faults)
@@ -146,7 +155,9 @@ class _Join:
             info = {"table": self.first.path.name, **({"run": key} if key else {})}
             measured = {name: loss for name, loss in losses.items() if loss is not None}
             gaps = tuple(name for name in losses if name not in measured)
-            runs.append((weights, Result(measured, info=info, unmeasured=gaps)))
+            told = list(zip((self.first, self.second), (weights_row, losses_row), of_scale, strict=True))
+            scale = row_scale(told[:1] if self.single else told, self.reading.scale, self.faults)
+            runs.append((weights, Result(measured, info=info, unmeasured=gaps), scale))
         if self.dropped:
             self.notes.append(f"dropped {len(self.dropped)} without weights or losses: {_listed(self.dropped)}")
         if not (runs or self.faults):
@@ -212,7 +223,8 @@ class _Join:
 
     def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
         """Columns that stand for nothing."""
-        strays = [column for column in table.columns if column not in taken and column not in BOOKKEEPING]
+        known = {*taken, *BOOKKEEPING, *self._scale_columns(table)}
+        strays = [column for column in table.columns if column not in known]
         if not strays:
             return
         if self.reading.ignore_unknown:
@@ -223,6 +235,11 @@ class _Join:
         listed = ", ".join(f"'{column}'{_hint(column, names)}" for column in strays)
         what = f"columns that stand for no {kinds} of the study: {listed}; --map COLUMN=NAME or --ignore-unknown"
         self.faults.append(Fault(str(table.path), what))
+
+    def _scale_columns(self, table: Table) -> list[str]:
+        """Columns of a table that tell of the scale of a run."""
+        names = (*self.problem.space.domains, *self.problem.metric_names)
+        return scale_columns(table, {*names, *self.reading.mapping})
 
     def _names(self, role: Role) -> Sequence[str]:
         return self.problem.space.domains if role is DOMAIN else self.problem.metric_names

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 
 from bomix.contracts.traits import field_values
-from bomix.errors import StoreError
+from bomix.errors import FaultsError, StoreError
 from bomix.io.store.result_checks import KEYS
-from bomix.scale import Fidelity
-from bomix.trial import Curve, Failure, Outcome, Result, Trial
+from bomix.scale import Scale
+from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Trial
 
 SCHEMA = 1
+_OLD_SCALE_KEY = "fidelity"
+"""What the scale was called in trials, and among what was measured, before it was called ``scale``."""
+_OLD_ORIGINS = {"other_expert": EXPERT}
+"""Origins that trials had earlier to those of today: an expert of another scale is told by its scale."""
 
 
 def trial_to_json(trial: Trial) -> str:
@@ -37,16 +41,26 @@ def trial_from_json(text: str) -> Trial:
     """
     try:
         data = json.loads(text)
-        fidelity = Fidelity(**data["fidelity"]) if data.get("fidelity") else None
         return Trial(
             id=int(data["id"]),
             weights={str(name): float(weight) for name, weight in data["weights"].items()},
             seed=int(data["seed"]),
-            origin=str(data["origin"]),
-            fidelity=fidelity,
+            origin=_OLD_ORIGINS.get(data["origin"], str(data["origin"])),
+            scale=scale_from_data(data),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, FaultsError) as error:
         raise StoreError(f"not a trial: {error!r}") from error
+
+
+def scale_from_data(data: Mapping[str, Any]) -> Scale | None:
+    """The scale that plain data holds under ``scale``, or under the key of earlier versions; None where it has none.
+
+    Raises:
+        FaultsError: Its numbers are no scale.
+        TypeError: It is no mapping of ``params`` and ``tokens``.
+    """
+    found = data.get("scale", data.get(_OLD_SCALE_KEY))
+    return None if found is None else Scale(**found)
 
 
 def outcome_to_json(trial_id: int, outcome: Outcome) -> str:

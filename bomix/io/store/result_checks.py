@@ -7,12 +7,13 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 import numpy as np
 
 from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
 from bomix.trial import Candidate, Curve, Result
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.mixture_space import MixtureSpace
 
+Losses: TypeAlias = Mapping[str, float | None] | Result
+"""Metric name to loss, None or NaN where it was not measured, or a whole result."""
+ForeignRun: TypeAlias = tuple[Weights, Losses] | tuple[Weights, Losses, Scale | None]
+"""A run that was made elsewhere: mixture, losses and, where it is known, its scale."""
 KEYS = tuple(field.name for field in dataclasses.fields(Result))
 """What a recorded result has."""
 RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
@@ -80,14 +85,12 @@ def accepted(
     return result
 
 
-def checked_runs(
-    runs: Iterable[tuple[Weights, Mapping[str, float | None] | Result]], problem: Problem
-) -> list[tuple[Candidate, Result]]:
+def checked_runs(runs: Iterable[ForeignRun], problem: Problem) -> list[tuple[Candidate, Result]]:
     """Runs that were made elsewhere, as they can be recorded.
 
     Args:
         runs: Mixture, whose bounds need not hold and whose sum may miss one by 1 %, and losses, NaN or None where a
-            metric was not measured.
+            metric was not measured; then its scale, where it is known.
         problem: Names the domains and metrics.
 
     Raises:
@@ -96,14 +99,17 @@ def checked_runs(
     listed = list(runs)
     space = problem.space
     found, faults = [], []
-    for position, (weights, losses) in enumerate(listed):
+    for position, (weights, losses, *rest) in enumerate(listed):
+        scale = rest[0] if rest else None
         wrong = space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
         result = cleaned(_as_result(losses), nan_is_gap=True)
         wrong += result_faults(result, problem.metric_names, space.domains)
+        if scale is not None and not isinstance(scale, Scale):
+            wrong.append(Fault("scale", f"expected a bomix.Scale or None, found {scale!r}"))
         place = f"runs[{position}]." if len(listed) > 1 else ""
         faults += [Fault(f"{place}{fault.where}", fault.what) for fault in wrong]
         if not faults:
-            found.append((Candidate(normalized(weights), trial.IMPORTED), result))
+            found.append((Candidate(normalized(weights), trial.IMPORTED, scale), result))
     raise_faults(faults, f"the run{'s' if len(listed) > 1 else ''} cannot be added:")
     return found
 

@@ -142,7 +142,7 @@ def _part(region: Region, belief: Belief) -> MixtureSpace:
 
 def _trials(problem: Problem, history: History) -> Iterator[tuple[str, Array, float]]:
     """Origin, weights and objective of what has ended, NaN where it failed; confirmations judge no region."""
-    for record in history.records:
+    for record in history.tried:
         if record.trial.origin != CONFIRM and record.status is not Status.PENDING:
             value = problem.value(record.result.losses) if record.status is Status.COMPLETED else math.nan
             yield record.trial.origin, problem.space.to_array(record.trial.weights), value

@@ -65,7 +65,7 @@ def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Arr
     """
     from bomix.optimization.multistart import SAME, is_among
 
-    tried = found.space.to_arrays([record.trial.weights for record in history.records])
+    tried = found.space.to_arrays([record.trial.weights for record in history.tried])
     busy = busy_mixtures(problem, history)
     if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * APART:
         return found.point

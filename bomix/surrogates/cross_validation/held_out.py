@@ -164,6 +164,8 @@ def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[Su
     if not context.trials:
         return chosen, context
     trials = tuple(trial for trial, kept in zip(context.trials, keep.tolist(), strict=True) if kept)
+    rows = zip(context.scales, keep.tolist(), strict=True) if context.scales else ()
+    scales = tuple(scale for scale, kept in rows if kept)
     readable = {*trials, *context.experts.values()}
     artifacts = {trial: files for trial, files in context.artifacts.items() if trial in readable}
-    return chosen, dataclasses.replace(context, trials=trials, artifacts=artifacts)
+    return chosen, dataclasses.replace(context, trials=trials, scales=scales, artifacts=artifacts)

@@ -15,7 +15,7 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
 from bomix.surrogates.data.refit_schedule import size_of_fit
-from bomix.trial import EXPERTS, Result
+from bomix.trial import EXPERT, Result
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -38,7 +38,7 @@ def seen_weights(record: Record) -> Weights:
 
 
 def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
-    """What a surrogate learns from: every completed trial.
+    """What a surrogate learns from: every completed trial of the study's scale, or of an unknown one.
 
     Returns:
         ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they
@@ -86,9 +86,19 @@ def tamed(Y: np.ndarray, problem: Problem) -> np.ndarray:
 
 
 def fit_context(problem: Problem, history: History) -> FitContext:
-    """The names behind the columns of :func:`to_dataset`, the trials of its rows, their artifacts and the experts'."""
-    trials = tuple(record.trial.id for record in history.observations)
+    """The names behind the columns of :func:`to_dataset`, the trials and scales of its rows, artifacts, experts."""
+    observed = [record.trial for record in history.observations]
+    trials = tuple(trial.id for trial in observed)
     known = {*trials, *history.experts.values()}
     artifacts = {r.trial.id: r.result.artifacts for r in history.completed if r.trial.id in known}
-    alone = frozenset(record.trial.id for record in history.completed if record.trial.origin in EXPERTS)
-    return FitContext(problem.space, problem.metric_names, trials, artifacts, history.experts, alone)
+    alone = frozenset(record.trial.id for record in history.completed if record.trial.origin == EXPERT)
+    return FitContext(
+        problem.space,
+        problem.metric_names,
+        trials,
+        artifacts,
+        history.experts,
+        alone,
+        scales=tuple(trial.scale for trial in observed),
+        problem_scales=problem.scales,
+    )

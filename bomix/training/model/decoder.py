@@ -7,7 +7,7 @@ models.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,6 +113,11 @@ class Model:
         else:
             attention, feed_forward, norms, last = 4 * h * h + 4 * h, 2 * h * i + i + h, 4 * h, 2 * h
         return shape.layers * (attention + feed_forward + norms) + last
+
+    def sizes(self) -> dict[int, Model]:
+        """Decoders of this architecture that can be built, by their non-embedding parameters: itself and the ladder."""
+        ladder = (replace(self, size=name, hidden=None, layers=None, heads=None, intermediate=None) for name in LADDER)
+        return {model.non_embedding_parameters(): model for model in (*ladder, self)}
 
     def parameters(self, vocabulary: int) -> int:
         """All parameters, for a vocabulary of this many tokens."""

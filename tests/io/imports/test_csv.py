@@ -12,6 +12,7 @@ from bomix.errors import FaultsError
 from bomix.io.imports.csv import Reading, Runs, not_there, read_runs
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
+from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.trial import IMPORTED, Record, Result, Trial
 
@@ -35,12 +36,12 @@ def wrong(folder: Path, weights: str, losses: str | None = None, **options: obje
 
 
 def plain(found: Runs) -> list[tuple[dict[str, float], dict[str, float]]]:
-    return [(dict(weights), dict(result.losses)) for weights, result in found.runs]
+    return [(dict(weights), dict(result.losses)) for weights, result, _ in found.runs]
 
 
 def test_regmix_tables_are_joined_by_key_not_by_position(tmp_path: Path) -> None:
     found = read(tmp_path, WEIGHTS, LOSSES)
-    assert [result.losses for _, result in found.runs] == [{"code": 2.0, "web": 4.0}, {"code": 3.5, "web": 2.5}]
+    assert [result.losses for _, result, _ in found.runs] == [{"code": 2.0, "web": 4.0}, {"code": 3.5, "web": 2.5}]
     assert found.runs[0][0] == {"web": 0.25, "code": 0.75}
     assert found.runs[1][0] == pytest.approx({"web": 1 / 1.003, "code": 0.003 / 1.003})
     assert found.runs[0][1].info == {"table": "w.csv", "run": "1"}
@@ -92,7 +93,7 @@ def test_empty_cells_and_absent_columns_were_not_measured(tmp_path: Path) -> Non
         assert found.runs[1][1].unmeasured == ()
     found = read(tmp_path, WEIGHTS, "index,code\n1,2.0\n2,3.0\n")
     assert found.metrics == ("code",)
-    assert all(result.unmeasured == ("web",) for _, result in found.runs)
+    assert all(result.unmeasured == ("web",) for _, result, _ in found.runs)
     assert found.notes == ("no column for web: recorded as not measured",)
 
 
@@ -167,7 +168,7 @@ def test_both_files_are_named_where_neither_is_there(tmp_path: Path) -> None:
 def test_runs_that_are_there_are_counted_as_often_as_they_stand(tmp_path: Path) -> None:
     twice = "run,web,code,metric/web,metric/code\na,0.5,0.5,2,\nb,0.5,0.5,2,\nc,0.5,0.5,3,\n"
     runs = read(tmp_path, twice).runs
-    records = [Record(Trial(n, weights, 0, IMPORTED), result) for n, (weights, result) in enumerate(runs)]
+    records = [Record(Trial(n, weights, 0, IMPORTED), result) for n, (weights, result, _) in enumerate(runs)]
     assert not_there(runs, []) == list(runs)
     assert not_there(runs, records[:1]) == list(runs[1:])
     assert not_there(runs, records) == []
@@ -190,6 +191,48 @@ def test_the_published_tables_are_read_as_they_are() -> None:
     raw = np.loadtxt(folder / "train_mixture_1m.csv", delimiter=",", skiprows=1)[:, 1:]
     losses = np.loadtxt(folder / "train_pile_loss_1m.csv", delimiter=",", skiprows=1)[:, 1:]
     assert len(found.runs) == 512
-    weights = np.array([[mixture[name] for name in domains] for mixture, _ in found.runs])
+    weights = np.array([[mixture[name] for name in domains] for mixture, _, _ in found.runs])
     np.testing.assert_allclose(weights, raw / raw.sum(axis=1, keepdims=True), atol=1e-15)
-    np.testing.assert_array_equal([[result.losses[name] for name in metrics] for _, result in found.runs], losses)
+    np.testing.assert_array_equal([[result.losses[name] for name in metrics] for _, result, _ in found.runs], losses)
+
+
+SCALED = "run,web,code,params,tokens\n1,0.25,0.75,1M,50e6\n2,0.5,0.5,,\n3,1,0,2M,\n"
+OF_SCALED = "run,web,code\n1,2,1\n2,3,2\n3,4,3\n"
+
+
+def test_columns_tell_the_scale_of_each_run_and_an_option_that_of_the_others(tmp_path: Path) -> None:
+    def told(**options: object) -> list[Scale | None]:
+        return [scale for _, _, scale in read(tmp_path, SCALED, OF_SCALED, **options).runs]
+
+    assert told() == [Scale(1_000_000, 50_000_000), None, Scale(2_000_000)]
+    filled = [Scale(1_000_000, 50_000_000), Scale(tokens=7), Scale(2_000_000, 7)]
+    assert told(scale=Scale(tokens=7)) == filled
+    assert {scale for _, _, scale in read(tmp_path, WEIGHTS, LOSSES).runs} == {None}
+    one = "web,code,metric/web,metric/code,params\n0.5,0.5,2,1,3k\n"
+    assert [scale for _, _, scale in read(tmp_path, one).runs] == [Scale(3_000)]
+    weights = "run,web,code\n1,0.5,0.5\n2,0,1\n3,1,0\n"
+    beside = [scale for _, _, scale in read(tmp_path, weights, SCALED).runs]
+    assert beside == told()
+
+
+def test_scales_that_are_none_or_contradict_each_other_are_named(tmp_path: Path) -> None:
+    text = "run,web,code,params,tokens\n1,0.25,0.75,0,many\n"
+    assert wrong(tmp_path, text, "run,web,code\n1,2,1\n") == [
+        "w.csv:2: the params of the run are '0', not a positive whole number",
+        "w.csv:2: the tokens of the run are 'many', not a positive whole number",
+    ]
+    faults = wrong(tmp_path, "run,web,code,params\n1,0.25,0.75,1M\n", "run,web,code,params\n1,2,1,2M\n")
+    assert faults == ["l.csv:2: the params of the run are 2M, and others in w.csv:2"]
+
+
+def test_a_column_that_is_a_domain_or_mapped_tells_no_scale(tmp_path: Path) -> None:
+    text = "run,params,code\n1,0.25,0.75\n"
+    found = read(tmp_path, text, "run,web,code\n1,2,1\n", mapping={"params": "web"})
+    assert found.runs[0][0] == {"web": 0.25, "code": 0.75}
+    assert found.runs[0][2] is None
+
+
+def test_runs_that_are_there_are_found_whatever_their_scale(tmp_path: Path) -> None:
+    runs = read(tmp_path, SCALED, OF_SCALED).runs
+    records = [Record(Trial(n, run[0], 0, IMPORTED), run[1]) for n, run in enumerate(runs[:2])]
+    assert not_there(runs, records) == [runs[2]]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bomix.errors import BomixError, FaultsError, StoreError
 from bomix.io.store import records
 from bomix.io.store.result_checks import accepted, cleaned, read_result
-from bomix.scale import Fidelity
+from bomix.scale import Scale
 from bomix.trial import Curve, Failure, Result, Trial
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -25,7 +25,7 @@ DOMAINS = ("code", "web")
     weights=st.dictionaries(st.text(min_size=1), finite, min_size=1), seed=st.integers(0, 2**62), tokens=st.integers(1)
 )
 def test_a_trial_survives_exactly(weights: dict[str, float], seed: int, tokens: int) -> None:
-    trial = Trial(7, weights, seed, "log_ei", Fidelity(10, tokens))
+    trial = Trial(7, weights, seed, "log_ei", Scale(10, tokens))
     assert records.trial_from_json(records.trial_to_json(trial)) == trial
 
 

@@ -23,6 +23,7 @@ from bomix.training.data.tokens import Corpus, TokenSet, accuracy_of
 from bomix.training.device import Hardware
 from bomix.training.loop import Run, train
 from bomix.training.model.decoder import Model
+from bomix.training.spec import TrainingSpec
 from bomix.training.tasks.examples import TaskSource
 from bomix.training.tasks.sources import Choices, Questions, Task
 from bomix.training.tasks.tokens import TaskSet
@@ -277,8 +278,16 @@ def test_scores_are_what_the_measured_values_are_made_of(
 
 
 def test_training_brings_back_scores_where_they_are_asked_for(corpus: Corpus) -> None:
-    run = Run({"a": 1.0}, 6, 0, 0, model=Model(hidden=16, layers=1, heads=2), sequence_length=LENGTH, dtype="fp32")
-    run = replace(run, device="cpu", curve_points=2)
+    spec = TrainingSpec(
+        model=Model(hidden=16, layers=1, heads=2),
+        sequence_length=LENGTH,
+        validation_sequences=256,
+        curve_sequences=32,
+        curve_points=2,
+        device="cpu",
+        dtype="fp32",
+    )
+    run = Run({"a": 1.0}, 6, 0, 0, spec)
     metrics = {"a", "whole", "response", "sum", "mean", "sum_accuracy", "mean_accuracy"}
     plain, scored = train(corpus, run), train(corpus, replace(run, score_step=6))
     early = train(corpus, replace(run, score_step=2))

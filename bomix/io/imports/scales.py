@@ -1,0 +1,54 @@
+"""The scale of an imported run: what its row says in columns ``params`` and ``tokens``, else what was said for all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bomix.config.build import number
+from bomix.errors import Fault, FaultsError
+from bomix.io.tables.reading import EMPTY_CELLS, Row, Table
+from bomix.scale import Scale
+
+AXES = ("params", "tokens")
+"""Names of the columns, and of what a scale consists of."""
+
+
+def scale_columns(table: Table, taken: Collection[str]) -> list[str]:
+    """The columns of a table that tell of scales: those of :data:`AXES` that stand for no domain and no metric."""
+    return [axis for axis in AXES if axis in table.columns and axis not in taken]
+
+
+def row_scale(
+    places: Sequence[tuple[Table, Row, Sequence[str]]], default: Scale | None, faults: list[Fault]
+) -> Scale | None:
+    """The scale of a run.
+
+    Args:
+        places: Its row in each table, with the columns of the table that tell of scales.
+        default: What the rows leave open, where it is known.
+        faults: What is wrong is added here.
+
+    Returns:
+        The scale; None where nothing is known of it.
+    """
+    counts: dict[str, float | None] = {axis: None if default is None else getattr(default, axis) for axis in AXES}
+    told: dict[str, tuple[float, str]] = {}
+    for table, row, columns in places:
+        for axis, position in table.positions({axis: axis for axis in columns}).items():
+            cell = row.cells[position]
+            if cell.lower() in EMPTY_CELLS:
+                continue
+            try:
+                count = number(cell)
+                Scale(**{axis: count})  # type: ignore[arg-type]  # whole or not is what is to be found out
+            except (ValueError, FaultsError):
+                what = f"the {axis} of the run are '{cell}', not a positive whole number"
+                faults.append(Fault(table.where(row), what))
+                continue
+            earlier, place = told.setdefault(axis, (count, table.where(row)))
+            if earlier != count:
+                faults.append(Fault(table.where(row), f"the {axis} of the run are {cell}, and others in {place}"))
+            counts[axis] = earlier
+    if all(count is None for count in counts.values()):
+        return None
+    return Scale(**counts)  # type: ignore[arg-type]

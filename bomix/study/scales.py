@@ -1,0 +1,82 @@
+"""The scales of a study: that of its experts, and what is said of runs of other scales."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bomix.config.build import child
+from bomix.contracts.evaluator import ScaledEvaluator
+from bomix.errors import Fault
+from bomix.scale import Scale, comparable
+
+if TYPE_CHECKING:
+    from bomix.config.spec import ExpertsSpec
+    from bomix.contracts.evaluator import Evaluator
+    from bomix.history import History
+
+logger = logging.getLogger(__name__)
+
+
+def of_experts(experts: ExpertsSpec, own: Scale | None) -> Scale | None:
+    """The scale of experts where it is another than the study's own; None where it is the same.
+
+    Args:
+        experts: Their parameters and tokens, where those are not the trials'.
+        own: The study's own scale.
+    """
+    if own is None or (experts.params is None and experts.tokens is None):
+        return None
+    scale = Scale(
+        own.params if experts.params is None else experts.params,
+        own.tokens if experts.tokens is None else experts.tokens,
+    )
+    return None if scale == own else scale
+
+
+def expert_faults(experts: ExpertsSpec, own: Scale | None, evaluator: Evaluator | None) -> list[Fault]:
+    """What keeps experts from having a scale of their own.
+
+    Args:
+        experts: Their parameters and tokens.
+        own: The study's own scale.
+        evaluator: What would train them.
+    """
+    found = []
+    if experts.tokens is not None and (own is None or own.tokens is None):
+        what = "the evaluator does not say on how many tokens it trains, so experts cannot have others; leave it out"
+        found.append(Fault("experts.tokens", what))
+    if experts.params is not None and (own is None or own.params is None):
+        what = "the evaluator does not say how many parameters it trains, so experts cannot have others; leave it out"
+        found.append(Fault("experts.params", what))
+    scale = of_experts(experts, own)
+    if not found and scale is not None and isinstance(evaluator, ScaledEvaluator):
+        found += [Fault(child("experts", fault.where), fault.what) for fault in evaluator.scale_faults(scale)]
+    return found
+
+
+def warn_of_others(own: Scale | None, history: History, added: Sequence[Scale | None]) -> None:
+    """Log what becomes of runs of other scales: what a study knows of one scale says little of another.
+
+    Args:
+        own: The study's own scale.
+        history: The record before the runs are added to it.
+        added: Scale of each run that is added.
+    """
+    if own is not None:
+        others = [scale for scale in added if not comparable(scale, own)]
+        if others:
+            named = "; ".join(sorted({str(scale) for scale in others}))
+            logger.warning(
+                "%d runs are of another scale (%s) than the study's (%s): they are recorded, and nothing is learnt "
+                "from them",
+                len(others),
+                named,
+                own,
+            )
+        return
+    known = {str(scale) for scale in (*added, *(record.trial.scale for record in history.completed)) if scale}
+    if len(known) > 1 and any(added):
+        named = "; ".join(sorted(known))
+        logger.warning("the runs are of several scales (%s), which are learnt from as if they were one", named)

@@ -1,0 +1,289 @@
+"""Runs of several scales in one study: what is learnt from, what is recorded, and how old folders are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bomix.config.spec import BudgetSpec, ExpertsSpec
+from bomix.contracts.evaluator import ScaledEvaluator
+from bomix.contracts.preparation import Preparation
+from bomix.errors import Fault, FaultsError, StoreError
+from bomix.history import History
+from bomix.objectives.robust import Excess
+from bomix.problem import Metric
+from bomix.recommendation.stopping import why_stop
+from bomix.scale import Scale
+from bomix.strategies.bayesian.turbo import Turbo
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.designs import Sobol
+from bomix.study import scales
+from bomix.study.study import Study
+from bomix.surrogates.cross_validation.held_out import part
+from bomix.surrogates.data.dataset import fit_context, to_dataset
+from bomix.surrogates.gp.spec import GP
+from bomix.trial import CONFIRM, EXPERT, IMPORTED, Candidate, Record, Result, Trial
+
+OWN, OTHER = Scale(1_000, 20_000), Scale(1_000, 5_000)
+DOMAINS = ("a", "b")
+HALF = {"a": 0.5, "b": 0.5}
+
+
+@dataclasses.dataclass(frozen=True)
+class AtScale:
+    """An evaluator whose runs have a scale and which nobody runs: results are told."""
+
+    params: int = 1_000
+    tokens: int | None = 20_000
+    least: int = 100
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation((Metric("loss"),), scale=Scale(self.params, self.tokens))
+
+    def scale_faults(self, scale: Scale) -> list[Fault]:
+        too_few = scale.tokens is not None and scale.tokens < self.least
+        return [Fault("tokens", f"give at least {self.least}")] if too_few else []
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        raise AssertionError("results are told")
+
+
+def make(**fields: object) -> Study:
+    defaults: dict[str, object] = {"domains": DOMAINS, "evaluator": AtScale(), "strategy": Sobol()}
+    return Study(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def loss(weights: dict[str, float]) -> dict[str, float]:
+    return {"loss": 2.0 + weights["a"] ** 2}
+
+
+def test_trials_are_of_the_studys_own_scale_unless_they_have_another() -> None:
+    study = make()
+    assert study.ask().scale == OWN
+    assert study.enqueue(Candidate(HALF, CONFIRM), seed=0).trial.scale == OWN
+    assert study.enqueue(Candidate(HALF, "mine", OTHER), seed=0).trial.scale == OTHER
+    assert study.problem.scales == (OWN,)
+
+
+def test_an_imported_run_keeps_its_own_scale_or_has_none() -> None:
+    study = make()
+    assert study.add(HALF, loss(HALF)).trial.scale is None
+    assert study.add(HALF, loss(HALF), scale=OTHER).trial.scale == OTHER
+    added = study.add_all([(HALF, loss(HALF)), (HALF, loss(HALF), OWN)])
+    assert [record.trial.scale for record in added] == [None, OWN]
+    with pytest.raises(FaultsError, match=r"scale: expected a bomix\.Scale or None, found \(1, 2\)"):
+        study.add(HALF, loss(HALF), scale=(1, 2))  # type: ignore[arg-type]
+
+
+def test_losses_of_another_scale_are_recorded_and_not_learnt_from(caplog: pytest.LogCaptureFixture) -> None:
+    study = make()
+    with caplog.at_level(logging.WARNING):
+        study.add_all([(HALF, {"loss": 1.0}, Scale(1_000)), (HALF, {"loss": 2.0}, OTHER), (HALF, {"loss": 3.0})])
+    assert (
+        "1 runs are of another scale (1k params x 5k tokens) than the study's (1k params x 20k tokens)" in caplog.text
+    )
+    trial = study.ask()
+    study.tell(trial, {"loss": 4.0})
+    history = study.history
+    assert [record.trial.id for record in history.observations] == [0, 2, 3]
+    assert [record.trial.id for record in history.completed] == [0, 1, 2, 3]
+    context = fit_context(study.problem, history)
+    data = to_dataset(study.problem, history)
+    assert data.Y.flatten().tolist() == [1.0, 3.0, 4.0]
+    assert context.trials == (0, 2, 3)
+    assert context.scales == (Scale(1_000), None, OWN)
+    assert context.problem_scales == (OWN,)
+    kept = part(data, context, data.Y.flatten() > 2.0)[1]
+    assert (kept.trials, kept.scales, kept.problem_scales) == ((2, 3), (None, OWN), (OWN,))
+
+
+def test_histories_that_come_of_one_keep_its_scale() -> None:
+    other = Record(Trial(1, HALF, 0, IMPORTED, OTHER), Result({"loss": 2.0}))
+    own = Record(Trial(0, HALF, 0, "sobol", OWN), Result({"loss": 2.0}))
+    confirming = Record(Trial(2, HALF, 9, CONFIRM, OWN), Result({"loss": 2.0}))
+    history = History((own, other, confirming), OWN)
+    derived = (
+        history.unconfirmed,
+        history.until(2),
+        history.with_pending([Candidate(HALF, "x", OTHER)]),
+        history.with_record(own),
+    )
+    assert all(each.scale == OWN for each in derived)
+    assert all(1 not in [record.trial.id for record in each.observations] for each in derived)
+    assert derived[2].pending[0].trial.scale == OTHER
+    assert len(History(history.records).observations) == 3
+    # A run of another scale ends no round of confirmations.
+    late = history.with_record(Record(Trial(3, HALF, 0, IMPORTED, OTHER), Result({"loss": 2.0})))
+    assert [record.trial.id for record in late.confirming] == [2]
+
+
+def test_runs_of_another_scale_change_no_ask_and_runs_of_none_count() -> None:
+    strategy = Bayesian(surrogate=GP(draws=0, restarts=1), n_init=3)
+    rng = np.random.default_rng(0)
+    runs = [{"a": x, "b": 1.0 - x} for x in rng.uniform(size=5).tolist()]
+    bare, named, mixed = (make(strategy=strategy) for _ in range(3))
+    bare.add_all([(weights, loss(weights)) for weights in runs])
+    named.add_all([(weights, loss(weights), OWN) for weights in runs])
+    mixed.add_all([(weights, loss(weights)) for weights in runs])
+    mixed.add(HALF, {"loss": 0.0}, scale=OTHER)
+    assert bare.ask().weights == named.ask().weights == mixed.ask().weights
+
+
+def test_a_mixture_that_was_run_at_another_scale_is_still_new() -> None:
+    study = make(objective=Excess())
+    for _ in range(4):  # more runs of the reference than may fail before the study gives up on it
+        study.add(HALF, {"loss": 1.0}, scale=OTHER)
+    assert study.ask().origin == "uniform"
+    same = make(objective=Excess())
+    same.add(HALF, {"loss": 1.0}, scale=OWN)
+    assert same.ask().origin == "sobol"
+    assert [record.trial.id for record in study.history.tried] == [4]
+    expert = Record(Trial(5, {"a": 1.0, "b": 0.0}, 0, EXPERT, OTHER))
+    assert [record.trial.id for record in study.history.with_record(expert).tried] == [4, 5]
+
+
+def test_runs_of_another_scale_are_no_patience_and_no_region() -> None:
+    records = [
+        Record(Trial(n, {"a": n / 10, "b": 1 - n / 10}, 0, "sobol", OWN), Result({"loss": 2.0})) for n in range(8)
+    ]
+    own = History(tuple(records), OWN)
+    both = own.with_record(Record(Trial(8, HALF, 0, IMPORTED, OTHER), Result({"loss": 0.0})))
+    problem = make().problem
+    strategy = Turbo(surrogate=GP(draws=0, restarts=1), n_init=3)
+    assert strategy.state(problem, both) == strategy.state(problem, own)
+    asked = []
+    for history in (own, both):
+        seen: dict[tuple[int, ...], float | None] = {}
+        why_stop(problem, history, strategy, BudgetSpec(improvement=1e9, patience=1), seed=0, seen=seen)
+        asked.append(seen)
+    assert asked[0] == asked[1] != {}
+
+
+def test_a_study_without_a_scale_learns_from_all_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    study = Study(DOMAINS, ["loss"])
+    with caplog.at_level(logging.WARNING):
+        study.add(HALF, {"loss": 1.0}, scale=OWN)
+        assert not caplog.messages
+        study.add(HALF, {"loss": 2.0})
+        assert not caplog.messages
+        study.add(HALF, {"loss": 2.0}, scale=OTHER)
+    assert "several scales (1k params x 20k tokens; 1k params x 5k tokens)" in caplog.text
+    assert len(study.history.observations) == 3
+
+
+def test_imported_runs_cost_no_flops() -> None:
+    study = make(budget=BudgetSpec(flops=OWN.flops))
+    for scale in (OWN, OTHER, None):
+        study.add(HALF, loss(HALF), scale=scale)
+    assert study.spec.budget.spent(study.spec.counted(study.history)) is None
+    study.tell(study.ask(), {"loss": 2.0})
+    assert study.spec.budget.spent(study.spec.counted(study.history)) == f"{OWN.flops:g} FLOPs"
+
+
+def test_the_dataset_tells_every_scale(tmp_path: Path) -> None:
+    study = make(path=tmp_path)
+    study.ask()
+    study.add_all([(HALF, loss(HALF), scale) for scale in (None, OTHER, Scale(7))])
+    data = study.dataset
+    np.testing.assert_array_equal(data["params"], [1_000.0, np.nan, 1_000.0, 7.0])
+    np.testing.assert_array_equal(data["tokens"], [20_000.0, np.nan, 5_000.0, np.nan])
+    assert json.loads(data.attrs["scale"]) == {"params": 1_000, "tokens": 20_000}
+    assert "scale" not in Study(DOMAINS, ["loss"]).dataset.attrs
+    assert Study.open(tmp_path).history == study.history
+
+
+def test_the_scale_of_experts_is_the_studys_where_nothing_else_is_said() -> None:
+    assert scales.of_experts(ExpertsSpec(), OWN) is None
+    assert scales.of_experts(ExpertsSpec(tokens=20_000, params=1_000), OWN) is None
+    assert scales.of_experts(ExpertsSpec(tokens=5_000), OWN) == OTHER
+    assert scales.of_experts(ExpertsSpec(params=7), OWN) == Scale(7, 20_000)
+    assert scales.of_experts(ExpertsSpec(params=7), None) is None
+
+
+def test_an_evaluator_says_beforehand_at_which_scale_it_cannot_train() -> None:
+    assert isinstance(AtScale(), ScaledEvaluator)
+    with pytest.raises(FaultsError, match=r"experts\.tokens: give at least 100"):
+        make(experts=ExpertsSpec(tokens=99))
+    make(experts=ExpertsSpec(tokens=100))
+    with pytest.raises(FaultsError, match=r"experts\.tokens: the evaluator does not say on how many tokens"):
+        make(evaluator=AtScale(tokens=None), experts=ExpertsSpec(tokens=1_000))
+
+
+@dataclasses.dataclass(frozen=True)
+class Grown(AtScale):
+    """Its scale may change, though none of its frozen keys does."""
+
+    may_change = ("params", "tokens")
+
+
+def test_another_scale_is_refused_once_there_are_losses(tmp_path: Path) -> None:
+    study = make(path=tmp_path, evaluator=Grown())
+    study.tell(study.ask(), {"loss": 2.0})
+    grown = make(path=tmp_path, evaluator=Grown(tokens=40_000))
+    with pytest.raises(StoreError, match="scale: 1k params x 20k tokens when the study began, 1k params x 40k tokens"):
+        grown.prepare()
+
+
+def as_of_old(folder: Path) -> None:
+    """Rewrite a study folder as earlier versions wrote it."""
+    resolved = json.loads((folder / "resolved.json").read_text())
+    resolved["measured"]["fidelity"] = resolved["measured"].pop("scale")
+    (folder / "resolved.json").write_text(json.dumps(resolved))
+    for path in folder.glob("trials/*/trial.json"):
+        trial = json.loads(path.read_text())
+        trial["fidelity"] = trial.pop("scale")
+        if trial["origin"] == EXPERT and trial["fidelity"]["tokens"] != OWN.tokens:
+            trial["origin"] = "other_expert"
+        path.write_text(json.dumps(trial))
+
+
+def test_a_folder_of_an_earlier_version_is_read_and_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    study = make(path=tmp_path, strategy=Bayesian(surrogate=GP(draws=0, restarts=1), n_init=2))
+    for domain in DOMAINS:
+        alone = {name: float(name == domain) for name in DOMAINS}
+        study.store.create(Trial(len(study.history), alone, 0, EXPERT, OTHER), Result({"loss": 0.0}))
+    study.store.create(Trial(2, HALF, 0, EXPERT, OWN), Result({"loss": 3.0}))
+    for _ in range(3):
+        trial = study.ask()
+        study.tell(trial, loss(dict(trial.weights)))
+    before = study.history
+    as_of_old(tmp_path)
+    assert '"other_expert"' in (tmp_path / "trials/0000/trial.json").read_text()
+    old = Study.open(tmp_path)
+    assert old.history == before
+    assert [record.trial.id for record in old.history.observations] == [2, 3, 4, 5]
+    assert old.problem.scale == OWN
+    expected = study.ask()
+    assert expected.origin == "log_ei"
+    (tmp_path / "trials/0006/trial.json").unlink()
+    (tmp_path / "trials/0006").rmdir()
+    assert old.ask() == expected
+    written = json.loads((tmp_path / "trials/0006/trial.json").read_text())
+    assert written["scale"] == {"params": 1_000, "tokens": 20_000}
+    assert "fidelity" not in written
+
+
+HAND_WRITTEN = {
+    "0000": ("other_expert", {"params": 1_000, "tokens": 5_000}, {"a": 1.0, "b": 0.0}),
+    "0001": ("imported", None, HALF),
+    "0002": ("sobol", {"params": 1_000, "tokens": 20_000}, HALF),
+}
+
+
+def test_trials_of_an_earlier_version_written_by_hand(tmp_path: Path) -> None:
+    make(path=tmp_path)
+    for number, (origin, fidelity, weights) in HAND_WRITTEN.items():
+        folder = tmp_path / "trials" / number
+        folder.mkdir(parents=True)
+        trial = {"schema": 1, "id": int(number), "weights": weights, "seed": 0, "origin": origin, "fidelity": fidelity}
+        (folder / "trial.json").write_text(json.dumps(trial))
+    found = [record.trial for record in Study.open(tmp_path).history.records]
+    assert [(trial.origin, trial.scale) for trial in found] == [(EXPERT, OTHER), (IMPORTED, None), ("sobol", OWN)]
+    (tmp_path / "trials" / "0002" / "trial.json").write_text(json.dumps({**trial, "fidelity": {"params": -1}}))
+    with pytest.raises(StoreError, match=r"0002/trial\.json: not a trial.*expected a positive whole number"):
+        assert Study.open(tmp_path).history
