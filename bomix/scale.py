@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 from bomix.errors import Fault, raise_faults
 
@@ -75,7 +75,7 @@ def comparable(first: Scale | None, second: Scale | None) -> bool:
 
 def _is_count(value: Any) -> bool:
     """Whether a value of any library is a positive whole number; booleans and text are none."""
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+    if isinstance(value, (bool, str)) or not isinstance(value, SupportsFloat):
         return False
     number = float(value)
     return math.isfinite(number) and number > 0 and number == int(number)

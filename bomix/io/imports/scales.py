@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bomix.config.build import number
+from bomix.contracts.traits import field_values
 from bomix.errors import Fault, FaultsError
 from bomix.io.tables.reading import EMPTY_CELLS, Row, Table
 from bomix.scale import Scale
@@ -31,7 +32,8 @@ def row_scale(
     Returns:
         The scale; None where nothing is known of it.
     """
-    counts: dict[str, float | None] = {axis: None if default is None else getattr(default, axis) for axis in AXES}
+    known = dict.fromkeys(AXES) if default is None else field_values(default)
+    counts: dict[str, float | None] = {axis: known[axis] for axis in AXES}
     told: dict[str, tuple[float, str]] = {}
     for table, row, columns in places:
         for axis, position in table.positions({axis: axis for axis in columns}).items():
