@@ -83,6 +83,7 @@ def __getattr__(name: str) -> object:
     if (home := _HOMES.get(name)) is None:
         # With `obj`, Python's own traceback adds the closest name.
         raise AttributeError(f"module 'bomix' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
+    # A module names what it holds at run time only: that is what a lazy import is.
     value: object = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value

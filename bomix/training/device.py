@@ -92,6 +92,7 @@ def _cpu_has_bf16() -> bool:
     import torch
 
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    # Private names, which come and go with versions of torch.
     return any(bool(getattr(torch.cpu, probe, lambda: False)()) for probe in probes)
 
 

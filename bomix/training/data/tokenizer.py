@@ -173,6 +173,7 @@ class Pretrained:
                 f"tokenizer '{self.name}' has no end-of-sequence token (eos_token), which must close each document; "
                 "set one in its tokenizer_config.json, or use another tokenizer"
             )
+        # Transformers has tokenizers with a fast one inside and tokenizers without; no common type says which.
         if (backend := getattr(loaded, "backend_tokenizer", None)) is not None:
             return _from_fast(backend, int(loaded.eos_token_id))
         return _from_slow(loaded)
