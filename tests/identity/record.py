@@ -41,12 +41,16 @@ import bomix
 Fact = Any
 """What JSON can hold; numbers that were computed are texts, ``float.hex()``."""
 
-PREDICTED, ASKS, IN_A_ROW = 20, 10, 5
-"""Mixtures predicted, asks of a strategy, and how many of these are pending at once in the mode ``pending``."""
+PREDICTED, VARIANT_ASKS, IN_A_ROW = 20, 5, 5
+"""Mixtures predicted, asks of a variant of a strategy, and how many are pending at once in the mode ``pending``."""
 
 GP = {"kind": "gp", "draws": 0, "restarts": 1}
 LAW = {"kind": "law", "starts": 2}
-SAMPLED = {"warmup": 12, "samples": 4, "thinning": 1, "chains": 1, "max_tree_depth": 3}
+MEMORY = "/dev/shm"
+"""Where the many small files of the studies go if it is there: disks are slow in writing and removing them."""
+LIGHT = {"raw": 64, "starts": 2}
+"""A lighter search of the best mixture, for variants; the plain strategy searches as it does by default."""
+SAMPLED = {"warmup": 20, "samples": 4, "thinning": 1, "chains": 2, "max_tree_depth": 3}
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Task:
         history: Name of the history.
         study: Keys of the study file that are set for it.
         mode: Of asks: ``told``, one after the other, or ``pending``, five at once.
+        asks: How many.
         quick: Whether a quick recording has it.
     """
 
@@ -67,6 +72,7 @@ class Task:
     history: str = ""
     study: Mapping[str, Any] = field(default_factory=dict)
     mode: str = "told"
+    asks: int = 10
     quick: bool = False
 
 
@@ -115,12 +121,12 @@ def opened(task: Task, root: Path) -> bomix.Study:
 
 
 def asks(task: Task, root: Path) -> Fact:
-    """The next ten trials, told what the law says."""
+    """The next trials, told what the law says."""
     study, history = opened(task, root), HISTORIES[task.history]
     asked: list[bomix.Trial] = []
     told = 0
     ahead = IN_A_ROW if task.mode == "pending" else 1
-    while len(asked) < ASKS:
+    while len(asked) < task.asks:
         asked.append(study.ask())
         if len(asked) - told >= ahead:
             trial = asked[told]
@@ -161,8 +167,8 @@ def kinds(task: Task, root: Path) -> Fact:
 
 
 BLANK = re.compile(
-    r"(^|_)(created|started|ended|finished|time|times|timestamp|at|duration|seconds|cost|path|paths|folder|version|"
-    r"versions|python|platform|host|hostname|pid|device|checksum|sha256|packages|packages|commit)($|_)"
+    r"(^|_)(created|started|finished|time|times|timestamp|duration|seconds|cost|path|paths|folder|versions|python|"
+    r"platform|host|hostname|pid|device|checksum|sha256|packages|commit)($|_)|(^|_)at$|(?<!schema_)version$"
 )
 """Keys of JSON files whose values differ from run to run."""
 LEFT_OUT = ("*.log", "*lock*", "*.png", "*.pdf", "*.html", "log*", "*/log*", "*.jsonl")
@@ -293,7 +299,7 @@ def bayesians() -> dict[str, dict[str, Any]]:
     made |= {f"surrogate-{name}": {"surrogate": surrogate} for name, surrogate in models.items()}
     made["repeats"] = {"surrogate": GP, "repeats": True}
     made["early"] = {"surrogate": GP, "n_init": None, "design": "dirichlet"}
-    return {name: {"kind": "bayesian", "n_init": 4, **options} for name, options in made.items()}
+    return {name: {"kind": "bayesian", "n_init": 4, **LIGHT, **options} for name, options in made.items()}
 
 
 def objectives(name: str) -> dict[str, dict[str, Any]]:
@@ -385,7 +391,7 @@ def tasks() -> list[Task]:
         for kind, strategy in strategies(name).items():
             mode = "pending" if kind in ("bayesian", "turbo", "auto", "sobol", "law") else "told"
             quick = name == "7" and kind in QUICK
-            made.append(Task(f"asks/{name}/{kind}", "asks", name, {"strategy": strategy}, mode, quick))
+            made.append(Task(f"asks/{name}/{kind}", "asks", name, {"strategy": strategy}, mode, quick=quick))
         made.append(Task(f"record/{name}", "record", name, quick=name == "7"))
         for kind in ("auto", "bayesian"):
             strategy = strategies(name)[kind]
@@ -396,12 +402,12 @@ def tasks() -> list[Task]:
         study: dict[str, Any] = {"strategy": strategy}
         if variant == "acquisition-hypervolume":
             study["objective"] = objectives("7")["pareto"]
-        made.append(Task(f"asks/7/bayesian-{variant}", "asks", "7", study, mode))
-    plain = {"kind": "bayesian", "surrogate": GP, "n_init": 4}
+        made.append(Task(f"asks/7/bayesian-{variant}", "asks", "7", study, mode, VARIANT_ASKS))
+    plain = {"kind": "bayesian", "surrogate": GP, "n_init": 4, **LIGHT}
     for kind, objective in objectives("7").items():
         strategy = {**plain, "acquisition": "hypervolume"} if kind == "pareto" else plain
         study = {"strategy": strategy, "objective": objective}
-        made.append(Task(f"asks/7/objective-{kind}", "asks", "7", study))
+        made.append(Task(f"asks/7/objective-{kind}", "asks", "7", study, asks=VARIANT_ASKS))
         made.append(Task(f"recommend/7/objective-{kind}", "recommend", "7", study))
     bounded = HISTORIES["7"].study()["domains"]
     bounded["ArXiv"] |= {"at_least": 0.05}
@@ -409,11 +415,11 @@ def tasks() -> list[Task]:
     bounded["Github"] |= {"lower": 0.05, "upper": 0.4}
     for kind in ("bayesian", "turbo", "sobol", "law"):
         study = {"strategy": {**strategies("7")[kind]}, "domains": bounded}
-        made.append(Task(f"asks/7/bounded-{kind}", "asks", "7", study))
+        made.append(Task(f"asks/7/bounded-{kind}", "asks", "7", study, asks=VARIANT_ASKS))
     shrunk = {"strategy": plain, "domains": bounded, "recommendation": {"shrink": 0.2, "smooth": 0.01}}
     made.append(Task("recommend/7/bounded", "recommend", "7", shrunk))
     regions = {"kind": "turbo", "surrogate": GP, "n_init": 4, "regions": 2}
-    made.append(Task("asks/7/turbo-regions", "asks", "7", {"strategy": regions}))
+    made.append(Task("asks/7/turbo-regions", "asks", "7", {"strategy": regions}, asks=VARIANT_ASKS))
     for name, model in surrogates().items():
         for history in ("7", "17"):
             quick = history == "7" and name in ("gp", "law", "ridge", "multitask", "empirical_mean", "auto")
@@ -450,6 +456,7 @@ def fact_of(task: Task, root: Path) -> tuple[str, Fact, float]:
         fact = {"refused": f"{type(error).__name__}: {error}".replace(str(root), "ROOT")}
     except Exception as error:  # a fault of one entry must not lose the others; it is seen in the comparison
         fact = {"raised": f"{type(error).__name__}: {error}".replace(str(root), "ROOT")}
+    shutil.rmtree(root / "work" / folder_name(task), ignore_errors=True)
     return task.key, fact, time.perf_counter() - start
 
 
@@ -501,9 +508,10 @@ def main() -> None:
     chosen = [task for task in tasks() if task.quick or not options.quick]
     chosen = [task for task in chosen if options.only is None or fnmatch.fnmatch(task.key, options.only)]
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="bomix-identity-") as folder:
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="bomix-identity-", dir=memory) as folder:
         facts = run(chosen, Path(folder).resolve(), processes=options.processes, verbose=options.verbose)
-    options.out.write_text(json.dumps(facts, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(facts, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     print(f"{len(facts)} entries in {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
