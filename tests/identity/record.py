@@ -50,7 +50,7 @@ MEMORY = "/dev/shm"
 """Where the many small files of the studies go if it is there: disks are slow in writing and removing them."""
 LIGHT = {"raw": 64, "starts": 2}
 """A lighter search of the best mixture, for variants; the plain strategy searches as it does by default."""
-SAMPLED = {"warmup": 20, "samples": 4, "thinning": 1, "chains": 2, "max_tree_depth": 3}
+SAMPLED = {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 3}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def dataset(data: Any) -> Fact:
     variables = {
         str(name): {"dims": list(data[name].dims), "values": hexed(data[name].values)} for name in data.variables
     }
-    return {"variables": variables, "attrs": hexed(dict(data.attrs))}
+    attrs = {name: json.loads(each) if str(each)[:1] in ("{", "[") else each for name, each in data.attrs.items()}
+    return {"variables": variables, "attrs": hexed(blanked(attrs))}
 
 
 def folder_name(task: Task) -> str:
@@ -225,10 +226,6 @@ def contents(file: Path) -> Fact:
         made["variables"] = {
             name: {**each, "values": "(blank)"} if BLANK.search(name) else each
             for name, each in made["variables"].items()
-        }
-        made["attrs"] = {
-            name: hexed(blanked(json.loads(text))) if isinstance(text, str) and text[:1] in "{[" else text
-            for name, text in blanked(made["attrs"]).items()
         }
         return made
     text = file.read_text(encoding="utf-8")
