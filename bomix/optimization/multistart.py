@@ -18,6 +18,7 @@ from bomix.numerics import lbfgs
 from bomix.optimization.linear_constraints import Inequalities, meeting, slsqp
 from bomix.optimization.projected_gradient import projected_gradient
 from bomix.optimization.simplex_map import SimplexMap
+from bomix.space.weights import is_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     Worth = Callable[[Tensor], Tensor]
     """What mixtures are worth trying, ``batch x 1 x d`` to ``batch``: an acquisition function, say."""
-
-SAME = 1e-6
-"""Two mixtures whose weights all agree to this are one."""
 
 _VERTICES_UP_TO = 32
 _NEAR = 4
@@ -139,11 +137,6 @@ def best_of(acquisition: Worth, pool: Array, *, avoid: Array | None = None, join
 def value_at(acquisition: Worth, point: Array) -> float:
     """The acquisition value of one mixture, ``d``."""
     return float(_values(acquisition, point[None])[0])
-
-
-def is_among(point: Array, others: Array | None) -> bool:
-    """Whether a ``d`` mixture is one of ``n x d`` others."""
-    return others is not None and len(others) > 0 and bool((np.abs(others - point).max(axis=1) <= SAME).any())
 
 
 def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) -> Array:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bomix.numerics.repeats import distinct
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import mean_at
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     if belief.aggregate.groups is None:
         return ()
     space = belief.problem.space
-    tried = space.snap(space.project(np.unique(belief.data.X.numpy().round(9), axis=0)), threshold=0.0)
+    tried = space.snap(space.project(distinct(belief.data.X.numpy(), tolerance=SAME_MIXTURE)), threshold=0.0)
     means = _groups(belief, torch.as_tensor(tried)).detach().numpy()
     found = _searched(belief, tried, means, seed=seed, gradients=gradients)
     points = np.concatenate([tried, found])

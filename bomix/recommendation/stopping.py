@@ -124,7 +124,8 @@ def _design_trials(strategy: Strategy, problem: Problem) -> int:
 
 
 def _best_expected(problem: Problem, history: History, strategy: Any, *, seed: int) -> float:
-    from bomix.optimization.multistart import Search, best_of, is_among, optimize, value_at
+    from bomix.optimization.multistart import Search, best_of, optimize, value_at
+    from bomix.space.weights import is_among
 
     _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
     surrogate = strategy.surrogate

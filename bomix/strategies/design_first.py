@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bomix.errors import FitError, StudyError
-from bomix.objectives.reference import SAME_ANCHOR, missing_reference, resolved
+from bomix.objectives.reference import missing_reference, resolved
 from bomix.space.weights import same_mixture
 from bomix.trial import CONFIRM, EXPERTS, Candidate, Status
 
@@ -89,7 +89,7 @@ def _reference(problem: Problem, history: History) -> Candidate | None:
     anchors = problem.anchors()
     origin = anchor if anchor in anchors else "uniform"
     weights = anchors[origin]
-    runs = [r for r in history.records if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
+    runs = [r for r in history.records if same_mixture(r.trial.weights, weights)]
     if any(record.status is Status.PENDING for record in runs):
         return None
     if len(runs) >= _ATTEMPTS:

@@ -7,8 +7,9 @@ from scipy.optimize import minimize
 
 from bomix.errors import SpaceError
 from bomix.optimization.linear_constraints import Inequalities
-from bomix.optimization.multistart import SAME, Search, best_of, is_among, optimize
+from bomix.optimization.multistart import Search, best_of, optimize
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import SAME_MIXTURE, is_among
 
 
 class Quadratic(torch.nn.Module):
@@ -95,7 +96,7 @@ def test_a_space_of_one_point_gives_it_again():
     space = MixtureSpace(("a", "b"), lower={"a": 0.25}, upper={"a": 0.25})
     only = np.array([[0.25, 0.75]])
     found = optimize(Ripples(), space, seed=0, avoid=only, search=Search(raw=8, starts=2))
-    np.testing.assert_allclose(found, only[0], atol=SAME)
+    np.testing.assert_allclose(found, only[0], atol=SAME_MIXTURE)
 
 
 def test_a_weight_leaves_its_cap_and_reaches_it():

@@ -19,8 +19,10 @@ from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
+from bomix.numerics.repeats import distinct
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import SAME_MIXTURE
 from bomix.strategies.bayesian.search import built, free
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import design_size, take
@@ -100,6 +102,7 @@ class Embedded:
 def _corners(belief: Belief, count: int, seed: int) -> Array:
     """``e x d`` mixtures of the space."""
     space, rng = belief.problem.space, np.random.default_rng(seed)
-    known = np.unique(np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]]), axis=0)
+    known = np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]])
+    known = distinct(known, tolerance=SAME_MIXTURE)
     drawn = rng.dirichlet(np.full(space.dimension, _SPARSE), size=count - len(known))
     return np.concatenate([known, space.project(drawn)])

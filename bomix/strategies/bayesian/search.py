@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.space.weights import is_among
 
 _OTHERS = 64
 
@@ -74,7 +75,7 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
 
     Once the pool is used up its mixtures are tried again, none that is on its way while others are not.
     """
-    from bomix.optimization.multistart import best_of, is_among
+    from bomix.optimization.multistart import best_of
 
     left = np.array([not is_among(point, belief.asked) for point in pool])
     if not left.any():
@@ -86,8 +87,6 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
 
 def free(point: Array, belief: Belief, *, seed: int) -> Array:
     """The ``d`` weights, or some of the space that are on nobody's way, where these are."""
-    from bomix.optimization.multistart import is_among
-
     if not is_among(point, belief.busy):
         return point
     space = belief.problem.space
@@ -111,6 +110,7 @@ def read_pool(path: str, space: MixtureSpace) -> Array:
     ]
     faults += [] if given.weights else [Fault(path, "the pool has no mixture")]
     raise_faults(faults, "the pool cannot be used:")
+    # Equal rows only: of two mixtures that are nearly one, the second is passed over when it would be proposed.
     return np.unique(space.project(space.to_arrays(given.weights)), axis=0)
 
 

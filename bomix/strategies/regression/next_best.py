@@ -14,6 +14,7 @@ import numpy as np
 
 from bomix.errors import Fault
 from bomix.posterior.belief import busy_mixtures
+from bomix.space.weights import SAME_MIXTURE, is_among
 
 if TYPE_CHECKING:
     from bomix.contracts.surrogate import Surrogate
@@ -61,15 +62,13 @@ def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Arr
         history: What was asked for.
         seed: Of the directions that are looked into.
     """
-    from bomix.optimization.multistart import SAME, is_among
-
     tried = found.space.to_arrays([record.trial.weights for record in history.records])
     busy = busy_mixtures(problem, history)
     if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * APART:
         return found.point
     around = _around(found.space, found.point, seed)
     distance = _distance(around, tried)
-    for least in (0.5 * APART, SAME):
+    for least in (0.5 * APART, SAME_MIXTURE):
         if (new := distance > least).any():
             choice = around[new]
             return np.asarray(choice[np.argmin(found.values(choice))])

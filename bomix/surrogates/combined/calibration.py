@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from botorch.models.model import FantasizeMixin
 
-from bomix.surrogates.cross_validation.held_out import SAME
+from bomix.numerics import repeats
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line
 
 def without_each(X: Tensor) -> Tensor:
     """For each of ``n x d`` mixtures, one for trials of other mixtures and zero for its own, ``n x n``."""
-    return (torch.cdist(X, X, p=float("inf")) > SAME).double()
+    return torch.as_tensor(~repeats.pairs(X.numpy(), tolerance=SAME_MIXTURE)).double()
 
 
 def _change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> Tensor:

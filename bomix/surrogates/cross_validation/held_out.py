@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from botorch.utils.datasets import SupervisedDataset
 
+from bomix.numerics import repeats
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
     from bomix.contracts.surrogate import Surrogate
-
-SAME = 1e-6
-"""How far the weights of two runs of one mixture may be apart."""
 
 
 def held_out(
@@ -74,17 +73,12 @@ def refitted(
 def assign_folds(X: Tensor, *, folds: int, seed: int) -> np.ndarray:
     """The fold of each of ``n x d`` mixtures, ``n`` integers from 0.
 
-    Folds are as even as repeats of a mixture allow, which stay together. Fewer mixtures than folds: one for each.
+    Folds are as even as repeats of a mixture allow, which stay together. Fewer mixtures than folds take a fold each.
     The order of the rows does not matter.
     """
-    mixture, count = _mixtures(X)
-    order = np.random.default_rng(seed).permutation(count)
-    sizes = np.bincount(mixture, minlength=count)
-    filled, of_mixture = np.zeros(max(1, min(folds, count)), dtype=int), np.zeros(count, dtype=int)
-    for index in sorted(order, key=lambda each: -int(sizes[each])):
-        of_mixture[index] = filled.argmin()
-        filled[of_mixture[index]] += sizes[index]
-    return np.asarray(of_mixture[mixture])
+    rows = X.double().numpy()
+    mixtures = repeats.reordered(rows, repeats.number(rows, tolerance=SAME_MIXTURE))
+    return repeats.deal(mixtures, folds=folds, seed=seed)
 
 
 def weighted(held: HeldOut, coefficients: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -100,11 +94,6 @@ def weighted(held: HeldOut, coefficients: Sequence[float]) -> tuple[Tensor, Tens
     factors = held.mean.new_tensor(list(coefficients))
     variance = torch.einsum("nij,i,j->n", held.covariance, factors, factors)
     return held.mean @ factors, variance.clamp_min(0.0).sqrt()
-
-
-def repeats(X: Tensor) -> int:
-    """How many of ``n x d`` rows are repeats of a mixture that another row has."""
-    return len(X) - _mixtures(X)[1]
 
 
 def new_runs(model: Model, X: Tensor) -> HeldOut:
@@ -128,21 +117,6 @@ def new_runs(model: Model, X: Tensor) -> HeldOut:
         if joint is None or joint.shape != (*mean.shape, mean.shape[-1]):
             joint = torch.diag_embed(posterior.variance.squeeze(-2))
         return HeldOut(mean, joint.detach())
-
-
-def _mixtures(X: Tensor) -> tuple[np.ndarray, int]:
-    """Which mixture each of ``n`` rows is a run of, numbered in an order that the rows' order does not change."""
-    from scipy.sparse.csgraph import connected_components
-
-    rows = X.double().numpy()
-    near = torch.cdist(X.double(), X.double(), p=float("inf")).numpy() <= SAME
-    count, label = connected_components(near, directed=False) if len(rows) else (0, np.zeros(0, dtype=int))
-    # Rounded first, so that the last digits of a repeat do not decide which of two mixtures comes first.
-    keys = np.concatenate([np.round(rows, 5), rows], axis=1)
-    first = sorted(range(count), key=lambda each: min(map(tuple, keys[label == each].tolist())))
-    rank = np.empty(count, dtype=int)
-    rank[first] = np.arange(count)
-    return rank[label], count
 
 
 def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[SupervisedDataset, FitContext]:

@@ -37,7 +37,11 @@ def size_of_fit(n: int, growth: float) -> int:
 
 
 def digest(*tensors: Tensor | None) -> str:
-    """A hash of the numbers and shapes of tensors."""
+    """A hash of the numbers and shapes of tensors, to the last bit.
+
+    Not by when two mixtures are one: what is remembered must be what would be found again, and the smallest
+    difference changes the last digits of that.
+    """
     whole = hashlib.sha256()
     for tensor in tensors:
         if tensor is not None:

@@ -16,10 +16,12 @@ import torch
 from bomix.contracts.mean import Feature
 from bomix.data_experts.losses import ExpertLosses, expert_losses, thin_losses
 from bomix.data_experts.token_table import expert_tables
+from bomix.numerics import repeats
 from bomix.numerics.determinism import deterministic
 from bomix.numerics.lbfgs import minimize
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.folds import canonical_rows
-from bomix.surrogates.cross_validation.held_out import assign_folds, repeats
+from bomix.surrogates.cross_validation.held_out import assign_folds
 from bomix.surrogates.data.standardize import standardisation
 
 if TYPE_CHECKING:
@@ -97,6 +99,11 @@ def learnt(
     return Feature(predict, held_out)
 
 
+def _distinct(X: Tensor) -> int:
+    """How many different mixtures ``n x d`` weights are."""
+    return len(X) - repeats.count(X.numpy(), tolerance=SAME_MIXTURE)
+
+
 def _telling(context: FitContext, n: int) -> Tensor:
     """``n`` booleans: experts alone do not tell, since every strength and exponent repeats their losses."""
     experts = context.expert_rows
@@ -123,7 +130,7 @@ def _fit(
     p, d = len(parts), X.shape[-1]
     equal = Learnt(taus[0], None if spread is None else torch.zeros(d, dtype=torch.float64))
     heard = parts & telling
-    enough = [len(X[part]) - repeats(X[part]) >= _FEWEST if part.any() else False for part in heard]
+    enough = [_distinct(X[part]) >= _FEWEST if part.any() else False for part in heard]
     if not any(enough):
         return [equal] * p
     # In an order of the runs' own, so that rounding does not depend on theirs.
