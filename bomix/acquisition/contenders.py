@@ -9,6 +9,7 @@ import torch
 from botorch.utils.multi_objective.pareto import is_non_dominated
 
 from bomix.acquisition.joint_draws import moments
+from bomix.optimization import start_points
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -20,7 +21,6 @@ _WIDE = 512
 _AROUND = 4
 _WIDTHS = (0.01, 0.03, 0.1)
 _PER_WIDTH = 16
-_APART = 0.01
 
 
 def hopeful(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:
@@ -60,21 +60,8 @@ def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: 
     if space is None:
         return best
     rng = np.random.default_rng(seed)
-    d, centre = space.dimension, best[:_AROUND].numpy()
-    widths = np.repeat(_WIDTHS, _PER_WIDTH)[:, None, None]
-    moved = centre + widths * np.sqrt(centre + 1.0 / d) * rng.normal(size=(len(widths), *centre.shape))
-    sparse = rng.dirichlet(np.full(d, min(1.0, 3.0 / d)), size=_WIDE // 4)
-    pool = np.concatenate([space.sobol(_WIDE, seed=seed), space.project(moved.reshape(-1, d)), space.project(sparse)])
-    ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool))
-    return torch.cat([best, _apart(ranked, best, count - len(best))])
-
-
-def _apart(ranked: Tensor, others: Tensor, count: int) -> Tensor:
-    """The first mixtures that keep some distance from the others and from each other."""
-    chosen = others
-    for point in ranked:
-        if len(chosen) - len(others) >= count:
-            break
-        if (chosen - point).abs().amax(dim=-1).min() > _APART:
-            chosen = torch.cat([chosen, point[None]])
-    return chosen[len(others) :]
+    near = start_points.around(best[:_AROUND].numpy(), space, np.repeat(_WIDTHS, _PER_WIDTH), rng)
+    pool = np.concatenate([space.sobol(_WIDE, seed=seed), near, start_points.sparse(space, _WIDE // 4, rng)])
+    ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool)).numpy()
+    chosen = start_points.spaced(ranked, count - len(best), others=best.numpy())
+    return torch.cat([best, torch.as_tensor(chosen)])

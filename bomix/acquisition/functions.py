@@ -18,7 +18,8 @@ from botorch.utils.safe_math import log_fatplus, logmeanexp
 from botorch.utils.sampling import draw_sobol_normal_samples
 
 from bomix.acquisition.contenders import hopeful
-from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, in_parts, moments
+from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, moments
+from bomix.numerics.chunks import in_chunks, rows_within
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -57,7 +58,7 @@ class NoisyImprovement(AcquisitionFunction):
 
     def forward(self, X: Tensor) -> Tensor:
         """See the module."""
-        return in_parts(self._values, X, self._draws.entries)
+        return in_chunks(self._values, X, rows=rows_within(self._draws.entries))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._draws.given(X)
@@ -155,7 +156,7 @@ class Knowledge(_AfterPending):
         runs = 1 if self._observed is None else len(self._observed)
         pending = 0 if self._pending is None else len(self._pending)
         joint = ((size + pending) * self._aggregate.projection.shape[-1]) ** 2
-        return in_parts(self._values, X, joint + runs * size * len(self._nodes))
+        return in_chunks(self._values, X, rows=rows_within(joint + runs * size * len(self._nodes)))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._belief(beside(X, self._support), self._observed)
@@ -205,7 +206,8 @@ class MinimumEntropy(_AfterPending):
     def forward(self, X: Tensor) -> Tensor:
         """See the module."""
         size = 1 + (0 if self._pending is None else len(self._pending))
-        return in_parts(self._values, X, (size * self._aggregate.projection.shape[-1]) ** 2 + len(self.minima))
+        entries = (size * self._aggregate.projection.shape[-1]) ** 2 + len(self.minima)
+        return in_chunks(self._values, X, rows=rows_within(entries))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._belief(X, self._observed)

@@ -11,7 +11,8 @@ from botorch.utils.multi_objective.box_decompositions.non_dominated import FastN
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from botorch.utils.safe_math import fatmin, log_fatplus, logmeanexp
 
-from bomix.acquisition.joint_draws import Draws, factor, in_parts, moments
+from bomix.acquisition.joint_draws import Draws, factor, moments
+from bomix.numerics.chunks import in_chunks, rows_within
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -54,7 +55,7 @@ class NoisyHypervolume(AcquisitionFunction):
 
     def forward(self, X: Tensor) -> Tensor:
         """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
-        return in_parts(self._values, X, self._draws.entries + self._lower.numel())
+        return in_chunks(self._values, X, rows=rows_within(self._draws.entries + self._lower.numel()))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._draws.given(X)

@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics.chunks import rows_within
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -47,7 +49,6 @@ _CHECKS = 320
 _SAFETY = 2.0
 _FRESH = 1_000_003
 _WIDEST = 30.0
-_ELEMENTS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _recombined(features: Tensor, shares: Tensor, cells: list[np.ndarray], seed:
     found = []
     for size, numbers in classes.items():
         longest = max(len(cells[number]) for number in numbers)
-        step = max(1, _ELEMENTS // (longest * enough))
+        step = rows_within(longest * enough)
         for start in range(0, len(numbers), step):
             some = numbers[start : start + step]
             index, present = np.zeros((len(some), longest), dtype=np.int64), np.zeros((len(some), longest))

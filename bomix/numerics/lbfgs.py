@@ -22,7 +22,7 @@ _ARMIJO = 1e-4
 _MAX_TRIES = 25
 
 
-class Minimum(NamedTuple):
+class Minima(NamedTuple):
     """Where a batch of minimisations ended.
 
     Attributes:
@@ -43,7 +43,7 @@ def minimize(
     max_evaluations: int = 200,
     tolerance: float = 1e-4,
     max_step: float = 2.0,
-) -> Minimum:
+) -> Minima:
     """Minimise ``b`` independent functions of ``p`` variables.
 
     Args:
@@ -84,7 +84,7 @@ def minimize(
         length = torch.where(accepted, 1.0, shrunk)
         tries = torch.where(accepted, 0, tries + 1)
         done |= stalled | (gradient.abs().amax(dim=-1) < tolerance) | (tries > _MAX_TRIES)
-    return Minimum(x, value, gradient)
+    return Minima(x, value, gradient)
 
 
 def _interpolated(length: Tensor, slope: Tensor, value: Tensor, trial_value: Tensor, finite: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.optimization import sequential_quadratic
+from bomix.optimization.faces import on_nearest_face
 
 if TYPE_CHECKING:
     from bomix.optimization.convex import Minimum
@@ -68,7 +69,7 @@ class _Part:
         return [part for part in parts if not part.empty]
 
 
-def lowest(
+def minimise(
     function: Function, space: MixtureSpace, *, like: Function | None = None, threshold: float = 1e-9
 ) -> Minimum:
     """The mixture of least value.
@@ -84,7 +85,8 @@ def lowest(
     """
     whole = _Part(space, np.zeros(space.dimension, dtype=bool), np.zeros(space.dimension, dtype=bool))
     first = _solved(function, like, *whole.bounds)
-    best, closed, count = _on_nearest_face(function, like, space, first), np.inf, 1
+    best = on_nearest_face(space, first, lambda low, high, _: _solved(function, like, low, high, start=first.point))
+    closed, count = np.inf, 1
     waiting = [(first.value - first.gap, 0, whole, first)]
     while waiting and count < _PARTS and waiting[0][0] < best.value - TOLERANCE:
         bound, _, part, found = heapq.heappop(waiting)
@@ -118,13 +120,3 @@ def _descended(
     return sequential_quadratic.minimise(
         function, lower, upper, start=start, curvature=curvature, tolerance=0.1 * TOLERANCE
     )
-
-
-def _on_nearest_face(function: Function, like: Function | None, space: MixtureSpace, found: Minimum) -> Minimum:
-    """The minimum over the mixtures whose zeros are those of the nearest mixture that is allowed."""
-    wanted = np.array(space.at_least)
-    if not wanted.any():
-        return found
-    on = space.snap(found.point, threshold=0.0) > 0.0
-    floor = np.where(on, np.maximum(space.lower_array, wanted), 0.0)
-    return _solved(function, like, floor, np.where(on, space.upper_array, 0.0), start=found.point)

@@ -2,7 +2,7 @@
 
 Newton's method halts at a kink. Here every slope met is kept as a plane that the function does not fall below where it
 is convex; a linear programme finds the lowest point of all planes within a trust region, which grows where the planes
-foretell the function and shrinks where they do not [Lemarechal1978]_. What the planes lack is added by the next point.
+predict the function and shrinks where they do not [Lemarechal1978]_. What the planes lack is added by the next point.
 
 References:
     [Lemarechal1978] Nonsmooth optimization and descent methods.
@@ -26,7 +26,7 @@ _GOOD, _VERY_GOOD = 0.1, 0.7
 _KEPT = 300
 
 
-def descend(
+def minimise(
     function: Function, lower: Array, upper: Array, start: Array, *, tolerance: float = 1e-9, steps: int = 300
 ) -> Array:
     """A point at least as low as the start; the minimum to the tolerance where the function is convex.
@@ -36,7 +36,7 @@ def descend(
         lower: ``d`` lower bounds.
         upper: ``d`` upper bounds.
         start: ``d`` weights of the polytope.
-        tolerance: Foretold gain at which to stop.
+        tolerance: Predicted gain at which to stop.
         steps: Linear programmes at most.
     """
     centre, radius = start, _RADIUS
@@ -47,12 +47,12 @@ def descend(
         found = _lowest_of_planes(heights, slopes, low, high)
         if found is None or not np.isfinite(found[1]):
             break
-        point, foretold = polytope.project(found[0], lower, upper), found[1]
-        if best - foretold < tolerance:
+        point, promised = polytope.project(found[0], lower, upper), found[1]
+        if best - promised < tolerance:
             break
         value, slope, _ = derivatives(function, point, curvature=False)
         heights, slopes = np.append(heights, value - slope @ point)[-_KEPT:], np.vstack([slopes, slope])[-_KEPT:]
-        share = (best - value) / (best - foretold)
+        share = (best - value) / (best - promised)
         if share > _GOOD:
             centre, best = point, value
         radius = min(1.0, radius * (2.0 if share > _VERY_GOOD else 1.0 if share > -1.0 else 0.5))

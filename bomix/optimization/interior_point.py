@@ -21,7 +21,7 @@ from bomix.space import polytope
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.optimization.relative_entropy import Pull
+    from bomix.optimization.relative_entropy import KLPenalty
     from bomix.space.polytope import Array
 
 Function = Callable[["Tensor"], "Tensor"]
@@ -62,14 +62,14 @@ class _Free:
 
     Attributes:
         function: The loss.
-        pull: The second term.
+        penalty: The second term.
         free: Which weights.
         fixed: ``d`` weights, of which those that are not free stand.
         unit: What values are divided by.
     """
 
     function: Function
-    pull: Pull | None
+    penalty: KLPenalty | None
     free: np.ndarray
     fixed: Array
     unit: float = 1.0
@@ -84,19 +84,19 @@ class _Free:
         point = self.point(x)
         with torch.no_grad():
             loss = float(self.function(torch.as_tensor(point).unsqueeze(0))[0])
-        return (loss + (self.pull.value(point) if self.pull is not None else 0.0)) / self.unit
+        return (loss + (self.penalty.value(point) if self.penalty is not None else 0.0)) / self.unit
 
     def curved(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian."""
         _, every_slope, every_hessian = derivatives(self.function, self.point(x))
         slope, hessian = every_slope[self.free], every_hessian[np.ix_(self.free, self.free)]
-        if self.pull is not None:
-            slope = slope + self.pull.strength * (np.log(x / self.pull.prior[self.free]) + 1.0)
-            hessian = hessian + np.diag(self.pull.strength / x)
+        if self.penalty is not None:
+            slope = slope + self.penalty.strength * (np.log(x / self.penalty.prior[self.free]) + 1.0)
+            hessian = hessian + np.diag(self.penalty.strength / x)
         return slope / self.unit, hessian / self.unit
 
 
-def descend(function: Function, lower: Array, upper: Array, pull: Pull | None, start: Array | None) -> Array:
+def approach(function: Function, lower: Array, upper: Array, penalty: KLPenalty | None, start: Array | None) -> Array:
     """A point about as far from its best place as the barrier is high at last."""
     low, high = polytope.tighten(lower, upper)
     free = high - low > _POINT
@@ -104,7 +104,7 @@ def descend(function: Function, lower: Array, upper: Array, pull: Pull | None, s
         return low
     middle = low + (high - low) * (1.0 - low.sum()) / (high - low).sum()
     x = (middle if start is None else 0.01 * middle + 0.99 * polytope.project(start, lower, upper))[free]
-    whole = _Free(function, pull, free, low)
+    whole = _Free(function, penalty, free, low)
     slope, hessian = whole.curved(x)
     unit = max(float(np.ptp(slope)), 1e-3 * float(np.abs(hessian).max()), _TINY)
     whole, slope, hessian = replace(whole, unit=unit), slope / unit, hessian / unit

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.optimization import start_points
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -129,11 +131,8 @@ def near_optimal(set_: LevelSet, *, seed: int, gradients: bool = True) -> tuple[
 
 def _around(points: Array, space: MixtureSpace, rng: np.random.Generator) -> Array:
     """Points of the space around given ones, at all distances."""
-    d = space.dimension
     count = max(1, 2 * _SAMPLES // (len(points) * len(_WIDTHS)))
-    widths = np.repeat(_WIDTHS, count)[:, None, None]
-    noise = rng.normal(size=(len(widths), *points.shape)) * widths * np.sqrt(points + 1.0 / d)
-    return space.project((points + noise).reshape(-1, d))
+    return start_points.around(points, space, np.repeat(_WIDTHS, count), rng)
 
 
 def _rays(best: Array, space: MixtureSpace) -> Array:
@@ -160,15 +159,15 @@ def _lagrangian(set_: LevelSet, extremes: _Extremes) -> None:
 
 
 def _inner(
-    set_: LevelSet, extremes: _Extremes, x: Array, multiplier: Array, stiffness: Array, pull: Array
+    set_: LevelSet, extremes: _Extremes, x: Array, multiplier: Array, stiffness: Array, scale: Array
 ) -> tuple[Array, Array]:
     """Spectral projected gradient on the augmented Lagrangian, all rows at once.
 
     Returns:
         ``b x d`` points, and their ``b`` violations.
     """
-    space, outwards = set_.space, pull[:, None] * extremes.signs
-    step = 0.02 / pull**2
+    space, outwards = set_.space, scale[:, None] * extremes.signs
+    step = 0.02 / scale**2
     before: tuple[Array, Array] | None = None
     for _ in range(_STEPS):
         excess, slope = set_.violation(x)

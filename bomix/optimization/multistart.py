@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from bomix.numerics import lbfgs
+from bomix.numerics.chunks import in_chunks
+from bomix.optimization import start_points
 from bomix.optimization.linear_constraints import Inequalities, meeting, slsqp
 from bomix.optimization.projected_gradient import projected_gradient
 from bomix.optimization.simplex_map import SimplexMap
@@ -36,7 +38,6 @@ _VERTICES_UP_TO = 32
 _NEAR = 4
 _TRIED = 64
 _WIDTHS = (0.01, 0.05, 0.15)
-_APART = 0.01
 _MAX_STEP = 0.3
 _AT_ONCE = 512
 _SCREENED = 4
@@ -96,7 +97,7 @@ def optimize(
         SpaceError: No mixture that was looked at meets the inequalities.
     """
     search = search or Search()
-    raw = _raw_points(space, search.raw, near, seed)
+    raw = _scored_points(space, search.raw, near, seed)
     if inequalities is not None:
         raw = meeting(space, inequalities, raw)
     if joint:
@@ -105,7 +106,7 @@ def optimize(
         raw = raw[np.argsort(-_values(screen, raw), kind="stable")[: _SCREENED * search.starts]]
     values = _values(acquisition, raw)
     order = np.argsort(-values, kind="stable")
-    starts = _spaced(raw[order], search.starts)
+    starts = start_points.spaced(raw[order], search.starts)
     if not gradients:
         points = _narrowing(acquisition, space, starts, search.iterations, seed)
     elif inequalities is not None:
@@ -187,34 +188,17 @@ def _cost(acquisition: Worth) -> Cost:
 
 def _values(acquisition: Worth, points: Array, *, at_once: int = _AT_ONCE) -> Array:
     with torch.no_grad():
-        parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(at_once)  # type: ignore[no-untyped-call]
-        values = torch.cat([acquisition(part) for part in parts])
+        values = in_chunks(acquisition, torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=at_once)
     return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))
 
 
-def _raw_points(space: MixtureSpace, count: int, near: Array | None, seed: int) -> Array:
+def _scored_points(space: MixtureSpace, count: int, near: Array | None, seed: int) -> Array:
     """Points to score: the polytope evenly, its faces, its corners, and the neighbourhood of what is known."""
     rng = np.random.default_rng(seed)
-    d = space.dimension
-    even = space.sobol(count, seed=seed)
-    sparse = space.project(rng.dirichlet(np.full(d, min(1.0, 3.0 / d)), size=count // 4))
-    points = [space.uniform()[None], even, sparse]
-    if d <= _VERTICES_UP_TO:
-        points.append(space.project(np.eye(d)))
+    points = [space.uniform()[None], space.sobol(count, seed=seed), start_points.sparse(space, count // 4, rng)]
+    if space.dimension <= _VERTICES_UP_TO:
+        points.append(space.project(np.eye(space.dimension)))
     if near is not None and len(near):
-        closest = near[:_NEAR]
-        width = np.repeat(_WIDTHS, count // 16 + 1)[:, None, None]
-        noise = rng.normal(size=(len(width), *closest.shape)) * width * np.sqrt(closest + 1.0 / d)
-        points += [space.project(near[:_TRIED]), space.project((closest + noise).reshape(-1, d))]
+        widths = np.repeat(_WIDTHS, count // 16 + 1)
+        points += [space.project(near[:_TRIED]), start_points.around(near[:_NEAR], space, widths, rng)]
     return np.concatenate(points)
-
-
-def _spaced(points: Array, count: int) -> Array:
-    """The first points that keep some distance from each other."""
-    chosen: list[Array] = []
-    for point in points:
-        if len(chosen) == count:
-            break
-        if not chosen or np.abs(np.array(chosen) - point).max(axis=1).min() > _APART:
-            chosen.append(point)
-    return np.array(chosen)

@@ -166,13 +166,14 @@ def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
     That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be
     convex.
     """
-    from bomix.optimization.branch_and_bound import lowest
+    from bomix.optimization import branch_and_bound
     from bomix.posterior.expected import predicted
     from bomix.strategies.regression.next_best import NEGLIGIBLE
 
     if not any(space.at_least) or not belief.aggregate.is_convex(getattr(belief.model, "convex", None)):
         return []
-    return [space.snap(lowest(predicted(belief), space).point, threshold=NEGLIGIBLE)]
+    found = branch_and_bound.minimise(predicted(belief), space)
+    return [space.snap(found.point, threshold=NEGLIGIBLE)]
 
 
 def _best_trial(belief: Belief, history: History) -> Array | None:

@@ -22,6 +22,7 @@ import numpy as np
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
+from bomix.optimization import start_points
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.posterior.expected import in_parts, predicted
 from bomix.strategies.checks import strategy_faults
@@ -121,7 +122,7 @@ class BlackBox:
         order = np.argsort(scores, kind="stable")
         searches = [
             self._evolution(start, np.random.default_rng([seed, index]))
-            for index, start in enumerate(self._starts(points[order]))
+            for index, start in enumerate(start_points.spaced(points[order], self.starts, apart=_APART))
         ]
         left = self.evaluations if space.dimension > 1 else 0
         while left > 0 and searches:
@@ -138,14 +139,6 @@ class BlackBox:
         exact, snapped = space.snap(best, threshold=0.0), space.snap(best)
         at_exact, at_snapped = scored(np.stack([exact, snapped]))
         return np.asarray(exact if at_exact < at_snapped - _FLAT else snapped)
-
-    def _starts(self, ranked: Array) -> list[Array]:
-        """The best mixtures that keep some distance from each other."""
-        chosen: list[Array] = []
-        for point in ranked:
-            if len(chosen) < self.starts and all(np.abs(other - point).max() > _APART for other in chosen):
-                chosen.append(point)
-        return chosen
 
     def _evolution(self, start: Array, rng: np.random.Generator) -> Any:
         """A search from a mixture; the package itself would seed the generator that all share."""

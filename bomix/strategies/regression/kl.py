@@ -1,6 +1,6 @@
 """Minimise the objective and keep near a prior: ``sum_j a_j L_j(w) + strength * KL(w || prior)``, under all bounds.
 
-The pull says how much lower the objective must be to be worth leaving the shares of the prior for. It holds what a
+The penalty says how much lower the objective must be to be worth leaving the shares of the prior for. It holds what a
 prediction alone cannot: mixtures that were never tried, where the prediction is most wrong, lie far from the prior.
 """
 
@@ -111,21 +111,22 @@ class KLProposer:
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
-        from bomix.optimization.minimize import lowest, pulled, restricted
-        from bomix.optimization.relative_entropy import Pull
+        from bomix.optimization.minimize import minimise, penalised, restricted
+        from bomix.optimization.relative_entropy import KLPenalty
 
         belief, prior = believe(problem, history, self.surrogate, seed=seed), self.shares(problem)
-        function, pull = predicted(belief), Pull(prior, self.strength) if self.strength > 0.0 else None
+        function = predicted(belief)
+        penalty = KLPenalty(prior, self.strength) if self.strength > 0.0 else None
         space = restricted(problem.space, prior > 0.0)
-        found = lowest(
+        found = minimise(
             function,
             space,
             shape=shape_of(belief),
             seed=search_seed,
-            pull=pull,
+            penalty=penalty,
             near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
         )
-        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(pulled(function, pull)), space)
+        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(penalised(function, penalty)), space)
 
 
 def _share_faults(prior: Mapping[str, float]) -> list[Fault]:
