@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from bomix.posterior.objective import Aggregate
 
 _WIDE = 512
+"""Mixtures of the whole space that compete, and four times as many as the sparse ones beside them: each costs one
+prediction, at every ask."""
 _AROUND = 4
+"""Best mixtures tried about which more compete: the lowest objective is most often near one of them."""
 _WIDTHS = (0.01, 0.03, 0.1)
+"""Widths of the clouds about them: from a change that hardly shows to one that leaves the valley."""
 _PER_WIDTH = 16
+"""Mixtures of each cloud and width: as many together as there are sparse ones, half again."""
 
 
 def hopeful(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 _SHARP = 1e-4
 """How far a smooth kink reaches, in standard deviations of the objective."""
-_TINY = 1e-14
+_LEAST_VARIANCE = 1e-14
+"""Variances are kept above it, in the objective's unit squared: below, the difference of two nearly equal numbers is
+rounding, and may be negative."""
 _FAINT, _FAR = -30.0, 100.0
+"""Where :func:`log_information` takes limits instead of its formula: below a logarithm of -30, ``log(1 - x)`` is ``-x``
+to the last digit; a hundred deviations above the mean, the hazard's distance to it is lost in rounding."""
 
 
 class NoisyImprovement(AcquisitionFunction):
@@ -160,7 +164,7 @@ class Knowledge(_AfterPending):
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._belief(beside(X, self._support), self._observed)
-        deviation = (covariance[:, -1, -1] + self._noise(X)).clamp_min(_TINY).sqrt()
+        deviation = (covariance[:, -1, -1] + self._noise(X)).clamp_min(_LEAST_VARIANCE).sqrt()
         change = (covariance[..., -1] / deviation.unsqueeze(-1)).expand(mean.shape)
         first = mean.argmin(dim=-1, keepdim=True)
         ahead = mean.gather(-1, first) - mean
@@ -211,7 +215,7 @@ class MinimumEntropy(_AfterPending):
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._belief(X, self._observed)
-        variance = covariance[:, 0, 0].clamp_min(_TINY)
+        variance = covariance[:, 0, 0].clamp_min(_LEAST_VARIANCE)
         log_share = (variance / (variance + self._noise(X))).log()
         below = (self.minima.unsqueeze(-1) - mean[..., 0]) / variance.sqrt()
         return logmeanexp(log_information(below, log_share), dim=0) - math.log(2.0)
@@ -229,9 +233,9 @@ def log_information(below: Tensor, log_share: Tensor) -> Tensor:
     near = below.masked_fill(far, 0.0)
     log_hazard = log_phi(near) - log_ndtr(-near)
     # l - a is positive; far below zero it is -a.
-    log_gap = (log_hazard.exp() - near).clamp_min(_TINY).log()
+    log_gap = (log_hazard.exp() - near).clamp_min(_LEAST_VARIANCE).log()
     log_lost = torch.where(far, -(below.clamp_min(1.0) ** -2), log_hazard + log_gap)
-    log_cut = (log_share + log_lost).clamp_max(-_TINY)
+    log_cut = (log_share + log_lost).clamp_max(-_LEAST_VARIANCE)
     faint = log_cut < _FAINT
     return torch.where(faint, log_cut, (-torch.log1p(-log_cut.masked_fill(faint, -1.0).exp())).log())
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from bomix.optimization import sequential_quadratic
 from bomix.optimization.faces import on_nearest_face
+from bomix.space import polytope
 
 if TYPE_CHECKING:
     from bomix.optimization.convex import Minimum
@@ -28,7 +29,7 @@ TOLERANCE = 1e-9
 """What may be left to gain at the minimum, where the arithmetic allows."""
 
 _PARTS = 200
-_ROOM = 5e-13
+"""Parts that are bounded at most: each is a minimisation, and what is left unsure then stands in the gap."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class _Part:
     @property
     def empty(self) -> bool:
         lower, upper = self.bounds
-        return bool(lower.sum() > 1.0 + _ROOM or upper.sum() < 1.0 - _ROOM or (lower > upper).any())
+        return bool(
+            lower.sum() > 1.0 + polytope.ROUNDING or upper.sum() < 1.0 - polytope.ROUNDING or (lower > upper).any()
+        )
 
     def shortfall(self, point: Array) -> Array:
         """By how much each weight is from zero and from what it must be, whichever is nearer."""

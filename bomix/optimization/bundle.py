@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _RADIUS, _LEAST_RADIUS = 0.1, 1e-10
+"""Largest change of a weight in the first step, from which a few steps cross the space or close in; and that below
+which rounding decides."""
 _GOOD, _VERY_GOOD = 0.1, 0.7
+"""Shares of the predicted gain above which a step is taken, and above which the planes are trusted twice as far."""
 _KEPT = 300
+"""Planes that are kept, the last ones: as many as steps by default, so that none is lost, and linear programmes stay
+small where more steps are asked for."""
 
 
 def minimise(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bomix.numerics.constants import TINY
 from bomix.optimization.interior_point import approach, derivatives
 from bomix.space import polytope
 
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _IDLE = 10
+"""Steps in a row that do not halve the residual, after which rounding is taken to be all that is left: Newton's method
+squares it where bounds are settled, and needs a few steps to settle them."""
 _DONE = 1e-15
+"""Residual at which to stop: weights are then best to the last digit."""
 _WORSE = 1e-9
-_TINY = 1e-300
+"""By how much the value may rise on the way, relative to it: the residual judges steps, and may lead astray only so
+far."""
 
 
 class Minimum(NamedTuple):
@@ -100,14 +105,14 @@ def _projected(
     """``M(w)`` and the Jacobian of ``w - M(w)``."""
     eye = np.eye(len(w))
     if penalty is None:
-        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), _TINY)
+        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), TINY)
         target = polytope.project(w - length * slope, lower, upper)
         free = ((target > lower) & (target < upper)).astype(float)
         change = np.diag(free) - np.outer(free, free) / max(free.sum(), 1.0)
         return target, eye - change @ (eye - length * hessian)
     target = penalty.nearest(slope, lower, upper)
     share = target * ((target > lower) & (target < upper) & (penalty.prior > 0.0))
-    change = np.diag(share) - np.outer(share, share) / max(share.sum(), _TINY)
+    change = np.diag(share) - np.outer(share, share) / max(share.sum(), TINY)
     return target, eye + change @ hessian / penalty.strength
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics.constants import ARMIJO
 from bomix.space import polytope
 
 if TYPE_CHECKING:
@@ -28,13 +29,22 @@ Function = Callable[["Tensor"], "Tensor"]
 """Maps ``n x d`` weights to ``n`` values, each of its own row; lower is better."""
 
 _POINT = 1e-12
+"""Room between the bounds of a weight below which it counts as fixed; also what a Hessian is raised by at first."""
 _HEIGHT, _WARM_HEIGHT, _LEAST_HEIGHT = 0.1, 1e-3, 1e-11
+"""Heights of the barrier, in units of the slope: at a cold start, which it leads through the middle; at a start that is
+near the minimum already, which it must not push away; and at the end, from where :mod:`.convex` finishes."""
 _STEPS = 200
+"""Newton steps at most; some tens are the rule."""
 _TO_THE_WALL = 0.995
-_ARMIJO = 1e-4
+"""Share of the way to the nearest bound that a step may go: weights stay inside, and come near fast [Nocedal2006]_."""
 _HALVINGS = 40
+"""Halvings of a step before it is given up: what is left of it then, 1e-12, changes nothing."""
 _ROUNDING = 1e-13
+"""By how much the merit may rise in a step, relative to it: sums of many losses carry such errors, and a step that only
+rounding forbids must not end the descent."""
 _TINY, _HOPELESS = 1e-100, 1e100
+"""Least slack of a bound, whose square is still a number; and by how much a Hessian is raised at most, since where that
+does not help nothing will."""
 
 
 def derivatives(function: Function, point: Array, *, curvature: bool = True) -> tuple[float, Array, Array]:
@@ -210,7 +220,7 @@ def _line_search(whole: _Free, walls: _Walls, x: Array, step: Array, slope: floa
 
     here, length = merit(x), walls.longest(x, step)
     for _ in range(_HALVINGS):
-        if merit(x + length * step) <= here + _ARMIJO * length * slope + _ROUNDING * max(1.0, abs(here)):
+        if merit(x + length * step) <= here + ARMIJO * length * slope + _ROUNDING * max(1.0, abs(here)):
             return length
         length *= 0.5
     return 0.0

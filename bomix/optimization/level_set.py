@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics.constants import TINY
 from bomix.optimization import start_points
 
 if TYPE_CHECKING:
@@ -33,12 +34,20 @@ if TYPE_CHECKING:
     """Maps ``n x d`` mixtures to ``n`` means, differentiable."""
 
 _SAMPLES = 256
+"""Mixtures of the whole space that are looked at, and half of those that are around known ones."""
 _WIDTHS = (0.01, 0.03, 0.1, 0.3)
+"""Widths of the clouds around it: it is not known beforehand how large the set is."""
 _ROUNDS = 6
+"""Rounds of the augmented Lagrangian, one less for every dozen domains: a search that ends early reports ranges that
+are too narrow, and the time of a round grows with the square of the number of domains."""
 _STEPS = 12
+"""Gradient steps of a round: multipliers move before a round has settled, since no single one has to be exact."""
 _REDRAWS = 8
+"""Rounds of points around what was found, where there are no gradients."""
 _ON_RAYS = 8
+"""Points on each line from the best mixture to a corner, every one half as far as the last."""
 _STIFF = 1.0
+"""First weight of the squared violation, which is in standard deviations: it doubles where the level does not hold."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ def _inner(
         if before is not None:
             moved, changed = x - before[0], gradient - before[1]
             curvature, squared = (moved * changed).sum(axis=1), (moved * moved).sum(axis=1)
-            step = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, 1e-300), 2.0 * step)
+            step = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, TINY), 2.0 * step)
         # Ten points of percentage at most: far away the loss is another one.
         step = np.minimum(step, 0.1 / np.maximum(np.abs(gradient).max(axis=1), 1e-12))
         before = (x, gradient)

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 Shape = Literal["convex", "smooth", "kinked"]
 
+# As hard as a decision deserves: what is minimised is cheap, and the minimum is what is proposed.
 _SEARCH = Search(raw=512, starts=12, iterations=100, polished=3)
 _OFFSET = 1e-12
+"""Added to the weights in the penalty while searching: at zero its slope is infinite, and the finish takes it
+exactly."""
 
 
 def minimise(

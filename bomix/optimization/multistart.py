@@ -35,12 +35,22 @@ if TYPE_CHECKING:
     """What mixtures are worth trying, ``batch x 1 x d`` to ``batch``: an acquisition function, say."""
 
 _VERTICES_UP_TO = 32
+"""Domains up to which each domain alone is scored: beyond, it is never near the best, and there are many."""
 _NEAR = 4
+"""Best mixtures around which more are scored: acquisition functions have their maxima next to some of them."""
 _TRIED = 64
+"""Best mixtures that are scored themselves; those behind them are worse, and already known to be."""
 _WIDTHS = (0.01, 0.05, 0.15)
+"""Widths of the clouds around them: from next to a mixture to beyond its valley."""
 _MAX_STEP = 0.3
+"""Largest change of a coordinate of the map in one step: coordinates are roots of weights, between zero and one, and a
+longer step would leave the valley of the start."""
 _AT_ONCE = 512
+"""Mixtures that are scored at a time: acquisition functions that count entries themselves make smaller parts of
+them."""
 _SCREENED = 4
+"""Mixtures that are scored for each start, where a cheaper measure has ranked them: the dear one decides among
+these."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bomix.posterior.belief import Belief
     from bomix.space.polytope import Array
 
-
 _AT_ONCE = 1024
+"""Mixtures whose expectation is computed at a time: means alone take little memory, so that parts may be large."""
 
 
 def predicted(belief: Belief) -> Callable[[Tensor], Tensor]:

@@ -19,6 +19,7 @@ from bomix.config.spec import RecommendationSpec
 from bomix.posterior.belief import Belief, believe, draw_seeds
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
+from bomix.space.weights import SAME_MIXTURE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
-
-_ROUNDING = 1e-6
 
 Source = Literal["space", "trials", "confirmed"]
 
@@ -180,7 +179,7 @@ def _best_trial(belief: Belief, history: History) -> Array | None:
     """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
     space = belief.problem.space
     points = space.to_arrays([record.trial.weights for record in history.observations])
-    points = points[space.contains(points, tolerance=_ROUNDING)]
+    points = points[space.contains(points, tolerance=SAME_MIXTURE)]
     if not len(points):
         return None
     return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])

@@ -19,7 +19,9 @@ BEYOND = 0.02
 """How far a weight may lie beyond those of all trials: what is next to explored is nearly explored."""
 
 _EVEN = 256
+"""Mixtures of the space of whose standard deviations the median is taken: it is needed to two digits."""
 _TYPICAL = 0.9
+"""Share of the trials that are within a typical distance of their nearest one: a few loners do not make it larger."""
 
 
 def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[str]:

@@ -12,6 +12,7 @@ from bomix.config.expert_checks import need_experts
 from bomix.objectives.reference import require_reference
 from bomix.posterior.belief import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
+from bomix.surrogates.cross_validation.held_out import FOLDS
 from bomix.surrogates.cross_validation.scores import Scores, score
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
 
-FOLDS = 10
 SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 """Names of the scores, each a variable over ``metric`` and, with ``objective_`` before it, a number."""
 

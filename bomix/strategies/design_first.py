@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Choose = Callable[[Problem, History], Candidate]
 
 _ATTEMPTS = 3
+"""Runs of the mixture that the objective compares with, after which another one is not expected to fare better."""
 MIN_COMPLETED = 2
 """Completed trials before anything is fitted."""
 

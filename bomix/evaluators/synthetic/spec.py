@@ -32,9 +32,14 @@ FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES}
 """Name to family, the emulator aside."""
 
 _DOMAINS = 7
+"""Domains where their number is not given: as in the tables of published studies with few domains."""
 _OF_SCALE = 2**31
+"""Word that sets the random numbers of the scale apart from all others of a seed: larger than any count of domains."""
 _POINTS = 20_000
+"""Mixtures of each of three spreads among which starts are chosen: all are evaluated at once, and once for a
+function."""
 _STARTS = 64
+"""Local minimisations from the best of them: what a user compares regrets with must not be missed."""
 _GRID = 1e9
 """Mixtures that agree to this many parts are one for the noise."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _SHOWN = 6
+"""Changed weights that a note lists: the largest ones, in a line that can still be read."""
 
 logger = logging.getLogger(__name__)
 

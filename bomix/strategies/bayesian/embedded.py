@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _SPARSE = 0.1
+"""Concentration of the Dirichlet distribution of the corners: each is mostly one or two domains, so that mixtures of a
+few corners reach far into the space."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ LEADERS = 8
 """Mixtures tried, those with the lowest posterior mean, that may be run again."""
 
 _TINY = 1e-12
+"""By how much, in the objective's unit, another run must be worth more than a new mixture: more than rounding, so that
+of two that are worth nothing the new one is taken."""
 
 
 def leader_to_repeat(belief: Belief, candidate: Array, *, history: History, leaders: int = LEADERS) -> Array | None:

@@ -22,6 +22,7 @@ import numpy as np
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
+from bomix.numerics.constants import TINY
 from bomix.optimization import start_points
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.posterior.expected import in_parts, predicted
@@ -39,10 +40,16 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _RAW = 512
+"""Mixtures of the whole space that are predicted to find starts: a twentieth of the default budget of evaluations."""
 _APART = 0.05
+"""Starts differ by more than this in some weight: searches begin so wide that nearer ones would be the same search."""
 _SIGMA = 0.2
+"""Standard deviation of the first steps, parameters being in [0, 1]: a third of that range is customary, and starts
+are good already."""
 _MIDDLE = 0.5
+"""Largest parameter of a start: in the middle of its range, with room for a weight to become twice as large."""
 _FLAT = 1e-9
+"""Differences of the objective below it are none: far below what any surrogate can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,7 @@ class BlackBox:
 def _normalised(parameters: Array) -> Array:
     """``n x k`` non-negative parameters as shares; equal ones where all are zero."""
     total = parameters.sum(axis=1, keepdims=True)
-    return np.asarray(np.where(total > 0.0, parameters / np.maximum(total, 1e-300), 1.0 / parameters.shape[1]))
+    return np.asarray(np.where(total > 0.0, parameters / np.maximum(total, TINY), 1.0 / parameters.shape[1]))
 
 
 def _cma_faults() -> list[Fault]:

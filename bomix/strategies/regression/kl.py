@@ -17,7 +17,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.posterior.expected import in_parts, predicted
-from bomix.space.bounds import number, unknown_name
+from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.weights import normalized
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.space.polytope import Array
-
-_ROOM = 1e-9
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class KLProposer:
         if isinstance(self.prior, Mapping) and _share_faults(self.prior):
             return []  # said by the fields' own check
         shares = self.shares(problem)
-        if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - _ROOM:
+        if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - ROUNDING:
             return []
         without = ", ".join(name for name, share in zip(names, shares, strict=True) if share == 0.0)
         text = f"the bounds allow no mixture without more of the domains whose share in the prior is zero ({without})"

@@ -28,7 +28,9 @@ NEGLIGIBLE = 1e-9
 APART = 0.02
 """Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
 
-_ROUND = 256
+_DIRECTIONS = 256
+"""Directions from the minimiser in which the next best mixture is sought, those towards the corners aside: among dozens
+of domains some of so many still lead to where little is lost."""
 
 
 class Found(NamedTuple):
@@ -82,7 +84,7 @@ def _distance(points: Array, others: Array) -> Array:
 
 def _around(space: MixtureSpace, point: Array, seed: int) -> Array:
     """Mixtures at :data:`APART` from a point, towards all of the space and towards its corners."""
-    ends = np.concatenate([space.sobol(_ROUND, seed=seed), space.project(np.eye(space.dimension))])
+    ends = np.concatenate([space.sobol(_DIRECTIONS, seed=seed), space.project(np.eye(space.dimension))])
     distance = np.abs(ends - point).max(axis=1, keepdims=True)
     steps = np.minimum(1.0, APART / np.maximum(distance, 1e-12))
     return space.snap(space.project(point + steps * (ends - point)), threshold=0.0)

@@ -14,6 +14,7 @@ import torch
 from botorch.models.model import FantasizeMixin
 
 from bomix.numerics import repeats
+from bomix.numerics.constants import TINY
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -31,7 +32,6 @@ _NOISES = torch.logspace(-3.0, 0.7, 41, dtype=torch.float64)
 """Variances of the noise that are averaged over, in variances of ``r``."""
 _LEAST_TRIALS = 3
 """Through two trials a line goes exactly, and what is left would say that there is no noise."""
-_TINY = 1e-300
 
 
 class Line(NamedTuple):
@@ -94,7 +94,7 @@ def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line
     level, gap = (values * seen).sum(dim=0) / total, residual.sum(dim=0) / total
     f, r = (values - level) * seen, (residual - gap) * seen
     count = shares @ seen
-    mean_f, mean_r = shares @ f / count.clamp_min(_TINY), shares @ r / count.clamp_min(_TINY)
+    mean_f, mean_r = shares @ f / count.clamp_min(TINY), shares @ r / count.clamp_min(TINY)
     ff = (shares @ f.square() - count * mean_f.square()).clamp_min(0.0)
     rr = (shares @ r.square() - count * mean_r.square()).clamp_min(0.0)
     change = _change(ff, shares @ (f * r) - count * mean_f * mean_r, rr, count, slope)

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from bomix.contracts.surrogate import Surrogate
 
 
+FOLDS = 10
+"""Parts into which trials are dealt: each fit then learns from nine tenths of them, nearly what the whole tells, at the
+price of ten fits."""
+
+
 def held_out(
-    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = 10
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = FOLDS
 ) -> HeldOut:
     """Predict each trial from the others.
 
@@ -52,7 +57,7 @@ def closed_form(model: Model) -> HeldOut | None:
 
 
 def refitted(
-    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = 10
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = FOLDS
 ) -> HeldOut:
     """Predict each fold from a fit to the others. Arguments as those of :func:`held_out`.
 

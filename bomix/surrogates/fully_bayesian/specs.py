@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LEAST_WARMUP = 20
+"""Warm-up below which Pyro's sampler has no windows to adapt its mass matrix in."""
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 TAUS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 """What is tried: prefixes of hundreds of words tell experts apart at small exponents already."""
 _TAU_SPREAD = 0.5
+"""Standard deviation of the prior of the exponent, whose mean is the paper's zero: weak beside a dozen runs, and
+decisive where runs do not tell exponents apart."""
 _TOKENS = 4096
 """For each loss while learning: only how it changes from mixture to mixture counts."""
 _FEWEST = 3
+"""Different mixtures below which nothing is learnt: through two of them a line goes exactly, whatever the strengths."""
 _LEAST_NOISE = 0.02
 """In standard deviations of a metric: runs that the model meets exactly are no proof of more."""
 
