@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 SCHEMA_VERSION = 1
+"""Of the dataset that others read: raised when a variable changes its meaning or goes away."""
 
 
 @dataclass(frozen=True)

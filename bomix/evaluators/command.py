@@ -25,6 +25,7 @@ from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
 _LAST_BREATH_S = 10.0
+"""Seconds that a command has to end by itself once it is told to, before it is killed: time to write what it has."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 

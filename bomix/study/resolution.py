@@ -32,6 +32,7 @@ from bomix.space.mixture_space import MixtureSpace
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+"""Of the resolved study that a folder holds: raised when a key changes its meaning or goes away."""
 FROZEN = ("evaluator", "metrics", "seed", "paired")
 
 

@@ -12,7 +12,7 @@ from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.space.weights import is_among
 
 _OTHERS = 64
-"""Mixtures among which one is sought that nobody has asked for: one of a few is free unless the space is tiny."""
+"""Mixtures among which one is sought that is not pending: one of a few is free unless the space is tiny."""
 
 logger = logging.getLogger(__name__)
 
