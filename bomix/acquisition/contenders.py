@@ -28,7 +28,7 @@ _PER_WIDTH = 16
 """Mixtures of each cloud and width: as many together as there are sparse ones, half again."""
 
 
-def hopeful(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:
+def optimistic_order(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:
     """The order of ``n x d`` mixtures by what lies some standard deviations below the mean, the lowest first."""
     with torch.no_grad():
         mean, variance = aggregate.spread(model, X)
@@ -37,7 +37,7 @@ def hopeful(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float 
 
 def contenders(model: Model, aggregate: Aggregate, X: Tensor, count: int) -> Tensor:
     """Of ``n x d`` mixtures the ``count`` whose objective may be lowest."""
-    return X[hopeful(model, aggregate, X)[:count]]
+    return X[optimistic_order(model, aggregate, X)[:count]]
 
 
 def front(model: Model, groups: Tensor, X: Tensor, count: int) -> Tensor:

@@ -17,7 +17,7 @@ from botorch.utils.probability.utils import log_ndtr, log_phi
 from botorch.utils.safe_math import log_fatplus, logmeanexp
 from botorch.utils.sampling import draw_sobol_normal_samples
 
-from bomix.acquisition.contenders import hopeful
+from bomix.acquisition.contenders import optimistic_order
 from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, moments
 from bomix.numerics.chunks import in_chunks, rows_within
 
@@ -260,7 +260,7 @@ class JointDraw(AcquisitionFunction):
         """``N x 1 x d`` mixtures to ``N`` values of one draw, ``-inf`` for those that are left out."""
         points, projection = X.squeeze(-2), self._aggregate.projection
         with torch.no_grad():
-            kept = hopeful(self.model, self._aggregate, points)[: self._pool]
+            kept = optimistic_order(self.model, self._aggregate, points)[: self._pool]
             mean, covariance = moments(self.model, projection, points[kept])
             normal = torch.randn(mean.numel(), dtype=mean.dtype, generator=torch.Generator().manual_seed(self._seed))
             drawn = mean + (factor(covariance) @ normal).reshape(mean.shape)

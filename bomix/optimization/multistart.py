@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
-    Worth = Callable[[Tensor], Tensor]
-    """What mixtures are worth trying, ``batch x 1 x d`` to ``batch``: an acquisition function, say."""
+    AcquisitionValue = Callable[[Tensor], Tensor]
+    """``batch x 1 x d`` mixtures to ``batch`` acquisition values; higher is better."""
 
 _VERTICES_UP_TO = 32
 """Domains up to which each domain alone is scored: beyond, it is never near the best, and there are many."""
@@ -74,7 +74,7 @@ class Search:
 
 
 def optimize(
-    acquisition: Worth,
+    acquisition: AcquisitionValue,
     space: MixtureSpace,
     *,
     seed: int,
@@ -84,7 +84,7 @@ def optimize(
     gradients: bool = True,
     inequalities: Inequalities | None = None,
     joint: bool = False,
-    screen: Worth | None = None,
+    screen: AcquisitionValue | None = None,
 ) -> Array:
     """The mixture with the largest acquisition value.
 
@@ -131,7 +131,7 @@ def optimize(
     return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
 
 
-def best_of(acquisition: Worth, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
+def best_of(acquisition: AcquisitionValue, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
     """The mixture of a pool with the largest acquisition value.
 
     Args:
@@ -145,7 +145,7 @@ def best_of(acquisition: Worth, pool: Array, *, avoid: Array | None = None, join
     return next((np.asarray(point) for point in ranked if not is_among(point, avoid)), np.asarray(ranked[0]))
 
 
-def value_at(acquisition: Worth, point: Array) -> float:
+def value_at(acquisition: AcquisitionValue, point: Array) -> float:
     """The acquisition value of one mixture, ``d``."""
     return float(_values(acquisition, point[None])[0])
 
@@ -168,7 +168,7 @@ def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) ->
     return np.concatenate([finished, ends])
 
 
-def _narrowing(acquisition: Worth, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
+def _narrowing(acquisition: AcquisitionValue, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
     """The starts improved by sampling around the best so far, each round nearer; ``b x d``."""
     rng, leaders, d = np.random.default_rng(seed), starts, space.dimension
     for width in np.geomspace(0.3, 0.003, max(rounds // 2, 1)):
@@ -183,7 +183,7 @@ def _narrowing(acquisition: Worth, space: MixtureSpace, starts: Array, rounds: i
     return leaders
 
 
-def _cost(acquisition: Worth) -> Cost:
+def _cost(acquisition: AcquisitionValue) -> Cost:
     """Negated values ``b`` and gradients ``b x d`` of the acquisition at ``b x d`` points."""
 
     @torch.enable_grad()
@@ -196,7 +196,7 @@ def _cost(acquisition: Worth) -> Cost:
     return cost
 
 
-def _values(acquisition: Worth, points: Array, *, at_once: int = _AT_ONCE) -> Array:
+def _values(acquisition: AcquisitionValue, points: Array, *, at_once: int = _AT_ONCE) -> Array:
     with torch.no_grad():
         values = in_chunks(acquisition, torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=at_once)
     return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))

@@ -88,7 +88,7 @@ def decide(
 
 
 def adjusted(problem: Problem, point: Array, options: RecommendationSpec) -> Array:
-    """``d`` weights pulled towards the prior, then smoothed with the uniform mixture; the bounds hold."""
+    """``d`` weights shrunk towards the prior, then smoothed with the uniform mixture; the bounds hold."""
     space, anchors = problem.space, problem.anchors()
     prior, uniform = anchors.get("natural", anchors["uniform"]), anchors["uniform"]
     shrunk = (1.0 - options.shrink) * point + options.shrink * space.to_array(prior)

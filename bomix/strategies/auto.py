@@ -72,7 +72,7 @@ class Auto:
 
     Attributes:
         surrogate: Model of every metric where it is not to be chosen.
-        acquisition: What makes a mixture worth trying where it is not to be chosen.
+        acquisition: Acquisition function where it is not to be chosen.
         design: What proposes the first trials.
         n_init: Trials of the design where it is not to be chosen.
     """

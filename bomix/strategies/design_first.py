@@ -83,7 +83,7 @@ def take(
 
 
 def _reference(problem: Problem, history: History) -> Candidate | None:
-    """The mixture that the objective compares with, where no run of it has come back whole or is on its way."""
+    """The mixture that the objective compares with, where no run of it has come back whole or is pending."""
     anchor = missing_reference(problem)
     if anchor is None:
         return None

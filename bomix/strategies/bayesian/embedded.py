@@ -50,7 +50,7 @@ class Embedded:
 
     Attributes:
         surrogate: Model of every metric.
-        acquisition: What makes a mixture worth trying.
+        acquisition: Acquisition function.
         design: What proposes the first trials.
         n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
         corners: Mixtures that are mixed.
@@ -84,7 +84,7 @@ class Embedded:
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _best(self, belief: Belief, corners: Array, seeds: list[int]) -> Array:
-        """The ``d`` weights of the best mixture of ``e x d`` corners that is not on its way already."""
+        """The ``d`` weights of the best mixture of ``e x d`` corners that is not pending already."""
         import torch
 
         from bomix.optimization.multistart import optimize

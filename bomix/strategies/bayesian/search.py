@@ -44,7 +44,7 @@ def most_promising(
 
     Args:
         belief: What is known.
-        acquisition: What makes a mixture worth trying.
+        acquisition: Acquisition function.
         surrogate: What the belief came from: it says whether there are gradients.
         seeds: At least three: the second builds the function, the third starts the search.
         space: Where to look; the problem's space by default.
@@ -72,9 +72,9 @@ def most_promising(
 
 
 def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
-    """The mixture of an ``n x d`` pool most worth trying; none that was asked for before while others are left.
+    """The mixture of an ``n x d`` pool with the highest acquisition value; none that was asked for before while others are left.
 
-    Once the pool is used up its mixtures are tried again, none that is on its way while others are not.
+    Once the pool is used up its mixtures are tried again, none that is pending while others are not.
     """
     from bomix.optimization.multistart import best_of
 
@@ -87,7 +87,7 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
 
 
 def free(point: Array, belief: Belief, *, seed: int) -> Array:
-    """The ``d`` weights, or some of the space that are on nobody's way, where these are."""
+    """The ``d`` weights, or some of the space that are not pending, where these are."""
     if not is_among(point, belief.busy):
         return point
     space = belief.problem.space

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MDE:
-    """The minimiser of the objective of the losses that experts foretell.
+    """The minimiser of the objective of the losses that experts predict.
 
     A weighted sum of losses that are convex in the weights is solved to global optimality; another objective, a metric
     of which more is better, or another variant is searched from many starts. Further asks, and one whose minimiser was
@@ -141,11 +141,11 @@ class _Solution(NamedTuple):
         value = float(self.values(point[None])[0])
         if np.isfinite(self.bound):
             text = (
-                "the experts foretell an objective of %.6f, and no mixture within the bounds is lower by more than %.1e"
+                "the experts predict an objective of %.6f, and no mixture within the bounds is lower by more than %.1e"
             )
             logger.info(text, value, max(0.0, value - self.bound))
         else:
-            logger.info("the experts foretell an objective of %.6f, from a search of many starts", value)
+            logger.info("the experts predict an objective of %.6f, from a search of many starts", value)
 
 
 def _require_experts(context: FitContext) -> None:
@@ -161,9 +161,9 @@ def _require_experts(context: FitContext) -> None:
 def _objective(
     mean: Mean, problem: Problem, data: SupervisedDataset, context: FitContext, seed: int
 ) -> tuple[Function, bool]:
-    """The objective of the losses that are foretold, and whether it is known to be convex.
+    """The objective of the losses that are predicted, and whether it is known to be convex.
 
-    Where it compares with a run that is not there yet, it compares with what is foretold of that run. A variant whose
+    Where it compares with a run that is not there yet, it compares with what is predicted for that run. A variant whose
     losses are convex functions of the weights says so, metric by metric, in an attribute of its prediction.
 
     Returns:

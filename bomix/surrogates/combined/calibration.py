@@ -52,13 +52,13 @@ class Predicted(NamedTuple):
         function: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units.
         values: ``n x m`` at the trials, by fits that have not seen them where it learnt from trials.
         seen: ``n x m`` at the trials by the function; None where that is the same.
-        telling: ``n``, one, or zero for an expert whose own losses the feature repeats.
+        informative: ``n``, one, or zero for an expert whose own losses the feature repeats.
     """
 
     function: Callable[[Tensor], Tensor]
     values: Tensor
     seen: Tensor | None
-    telling: Tensor
+    informative: Tensor
 
 
 def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed: int) -> Predicted:
@@ -67,12 +67,12 @@ def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed:
     X = data.X.double()
     with torch.no_grad():
         at_trials = feature.predict(X)
-    telling = torch.ones(len(X), dtype=torch.float64)
+    informative = torch.ones(len(X), dtype=torch.float64)
     if getattr(mean, "needs_experts", False) and context.trials:
-        telling[torch.tensor(context.expert_rows)] = 0.0
+        informative[torch.tensor(context.expert_rows)] = 0.0
     if feature.held_out is None:
-        return Predicted(feature.predict, at_trials, None, telling)
-    return Predicted(feature.predict, feature.held_out, at_trials, telling)
+        return Predicted(feature.predict, at_trials, None, informative)
+    return Predicted(feature.predict, feature.held_out, at_trials, informative)
 
 
 def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line:

@@ -88,8 +88,8 @@ def learnt(
         fold = torch.as_tensor(assign_folds(X, folds=folds, seed=seed) if len(X) else [], dtype=torch.long)
         count = int(fold.max()) + 1 if len(X) else 0
         parts = [torch.ones(len(X), dtype=torch.bool), *(fold != number for number in range(count))]
-        telling = _telling(context, len(X))
-        found = _fit(thin, taus, X, Y, torch.stack(parts), telling, spread=spread, slope=slope)
+        informative = _informative(context, len(X))
+        found = _fit(thin, taus, X, Y, torch.stack(parts), informative, spread=spread, slope=slope)
         best = found[0]
         predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress, tables=tables)
         if best.log_strengths is not None:
@@ -107,7 +107,7 @@ def _distinct(X: Tensor) -> int:
     return len(X) - repeats.count(X.numpy(), tolerance=SAME_MIXTURE)
 
 
-def _telling(context: FitContext, n: int) -> Tensor:
+def _informative(context: FitContext, n: int) -> Tensor:
     """``n`` booleans: experts alone do not tell, since every strength and exponent repeats their losses."""
     experts = context.expert_rows
     return ~torch.tensor(experts if len(experts) == n else [False] * n, dtype=torch.bool)
@@ -124,7 +124,7 @@ def _fit(
     X: Tensor,
     Y: Tensor,
     parts: Tensor,
-    telling: Tensor,
+    informative: Tensor,
     *,
     spread: float | None,
     slope: float,
@@ -132,8 +132,8 @@ def _fit(
     """The best of each of ``p x n`` parts of the runs, all parts at once."""
     p, d = len(parts), X.shape[-1]
     equal = Learnt(taus[0], None if spread is None else torch.zeros(d, dtype=torch.float64))
-    heard = parts & telling
-    enough = [_distinct(X[part]) >= _FEWEST if part.any() else False for part in heard]
+    used = parts & informative
+    enough = [_distinct(X[part]) >= _FEWEST if part.any() else False for part in used]
     if not any(enough):
         return [equal] * p
     # In an order of the runs' own, so that rounding does not depend on theirs.
