@@ -65,7 +65,11 @@ def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: 
     if space is None:
         return best
     rng = np.random.default_rng(seed)
-    near = start_points.around(best[:_AROUND].numpy(), space, np.repeat(_WIDTHS, _PER_WIDTH), rng)
+    centre, widths = best[:_AROUND].numpy(), np.repeat(_WIDTHS, _PER_WIDTH)[:, None, None]
+    # Not start_points.around, which multiplies in another order: the last digits of these mixtures decide which of two
+    # equally good ones an acquisition function compares with, and so whole asks.
+    noise = widths * start_points.typical_change(centre) * rng.normal(size=(len(widths), *centre.shape))
+    near = space.project((centre + noise).reshape(-1, space.dimension))
     pool = np.concatenate([space.sobol(_WIDE, seed=seed), near, start_points.sparse(space, _WIDE // 4, rng)])
     ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool)).numpy()
     chosen = start_points.spaced(ranked, count - len(best), others=best.numpy())

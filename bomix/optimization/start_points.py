@@ -25,24 +25,30 @@ def sparse(space: MixtureSpace, count: int, rng: np.random.Generator) -> Array:
     return space.project(rng.dirichlet(np.full(d, min(1.0, _ACTIVE / d)), size=count))
 
 
-def around(points: Array, space: MixtureSpace, widths: Array, rng: np.random.Generator) -> Array:
-    """Mixtures of a space about given ones.
+def typical_change(points: Array) -> Array:
+    """How much each of ``(...) x d`` weights moves in a cloud of width one.
 
     Noise is in proportion to the square root of a weight, as that of counts is: small weights move little, and those of
-    zero by as much as an average one of ``d`` would.
+    zero by as much as an average one would.
+    """
+    return np.asarray(np.sqrt(points + 1.0 / points.shape[-1]))
+
+
+def around(points: Array, space: MixtureSpace, widths: Array, rng: np.random.Generator) -> Array:
+    """Mixtures of a space about given ones, further away the larger a weight is; see :func:`typical_change`.
 
     Args:
         points: ``n x d`` weights.
         space: Its bounds are kept.
-        widths: ``c`` standard deviations of the noise, in units of the square root of a weight, one a cloud.
+        widths: ``c`` standard deviations of the noise, in units of the typical change, one a cloud.
         rng: Source of the noise.
 
     Returns:
         ``(c n) x d`` weights, the points of the first width first.
     """
-    d, scales = space.dimension, np.asarray(widths)[:, None, None]
-    noise = rng.normal(size=(len(scales), *points.shape)) * scales * np.sqrt(points + 1.0 / d)
-    return space.project((points + noise).reshape(-1, d))
+    scales = np.asarray(widths)[:, None, None]
+    noise = rng.normal(size=(len(scales), *points.shape)) * scales * typical_change(points)
+    return space.project((points + noise).reshape(-1, space.dimension))
 
 
 def spaced(ranked: Array, count: int, *, apart: float = SPACED, others: Array | None = None) -> Array:

@@ -72,7 +72,7 @@ def most_promising(
 
 
 def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
-    """The mixture of an ``n x d`` pool with the highest acquisition value; none that was asked for before while others are left.
+    """The mixture of an ``n x d`` pool with the highest acquisition value; none asked for before while others are left.
 
     Once the pool is used up its mixtures are tried again, none that is pending while others are not.
     """
