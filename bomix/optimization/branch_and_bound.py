@@ -48,7 +48,7 @@ class _Part:
 
     @property
     def bounds(self) -> tuple[Array, Array]:
-        """Of its convex hull."""
+        """Lower and upper bounds, ``d`` each, of the part's convex hull."""
         floor = np.maximum(self.space.lower_array, np.array(self.space.at_least))
         lower = np.where(self.on, floor, self.space.lower_array)
         return lower, np.where(self.off, 0.0, self.space.upper_array)

@@ -107,7 +107,18 @@ class _Free:
 
 
 def approach(function: Function, lower: Array, upper: Array, penalty: KLPenalty | None, start: Array | None) -> Array:
-    """A point about as far from its best place as the barrier is high at last."""
+    """A point near a minimum: about as far from its best place as the barrier is high at last.
+
+    Args:
+        function: The loss; twice differentiable.
+        lower: ``d`` lower bounds, which sum to at most one.
+        upper: ``d`` upper bounds, which sum to at least one.
+        penalty: A second term; None for none.
+        start: ``d`` weights near which to begin; None for the middle of the polytope.
+
+    Returns:
+        ``d`` weights, whose sum is one up to rounding.
+    """
     low, high = polytope.tighten(lower, upper)
     free = high - low > _POINT
     if not free.any():

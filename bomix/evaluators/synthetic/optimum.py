@@ -61,7 +61,7 @@ def minimum(function: ValueAndGradient, start: Array, *, local: bool = False) ->
     return _cleaned(function, weights)
 
 
-def lowest(function: ValueAndGradient, points: Array, *, starts: int) -> tuple[Array, float]:
+def best_of_minima(function: ValueAndGradient, points: Array, *, starts: int) -> tuple[Array, float]:
     """The best of the minima in whose valleys some of many points lie.
 
     Half of the starts are the best points that are not next to one another; as the best points may all lie in one

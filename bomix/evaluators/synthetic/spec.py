@@ -16,7 +16,7 @@ from bomix.evaluators.synthetic import emulator
 from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts
 from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
-from bomix.evaluators.synthetic.optimum import lowest, minimum
+from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
 from bomix.io.artifacts import scored_tokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
@@ -263,7 +263,7 @@ def _optimum(spec: Synthetic) -> tuple[Array, float]:
     rng = np.random.default_rng(0)
     spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
     points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
-    return lowest(function, rng.permutation(points), starts=_STARTS)
+    return best_of_minima(function, rng.permutation(points), starts=_STARTS)
 
 
 def _tilted(weights: Array, tilts: Array) -> Array:
