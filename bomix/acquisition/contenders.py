@@ -36,12 +36,12 @@ def optimistic_order(model: Model, aggregate: Aggregate, X: Tensor, *, deviation
 
 
 def contenders(model: Model, aggregate: Aggregate, X: Tensor, count: int) -> Tensor:
-    """Of ``n x d`` mixtures the ``count`` whose objective may be lowest."""
+    """The ``count`` of ``n x d`` mixtures whose objective may be lowest, the most promising first."""
     return X[optimistic_order(model, aggregate, X)[:count]]
 
 
 def front(model: Model, groups: Tensor, X: Tensor, count: int) -> Tensor:
-    """Of ``n x d`` mixtures up to ``count`` that may be on the front: first those that none beats, then the next."""
+    """Up to ``count`` of ``n x d`` mixtures that may be on the front: first those that none beats, then the next."""
     with torch.no_grad():
         mean, covariance = moments(model, groups, X.unsqueeze(-2))
     bound = mean.squeeze(-2) - covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt()

@@ -44,11 +44,11 @@ class NoisyImprovement(AcquisitionFunction):
     expectation has a closed form where the objective is a weighted sum; else it is that of a draw at ``w``.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         incumbents: ``s x d`` mixtures, tried or being tried.
         samples: Draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, model: Model, aggregate: Aggregate, incumbents: Tensor, *, samples: int, seed: int) -> None:
@@ -61,7 +61,7 @@ class NoisyImprovement(AcquisitionFunction):
         self._sharp, self._least = _SHARP * spread, (_SHARP * spread) ** 2
 
     def forward(self, X: Tensor) -> Tensor:
-        """See the module."""
+        """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
         return in_chunks(self._values, X, rows=rows_within(self._draws.entries))
 
     def _values(self, X: Tensor) -> Tensor:
@@ -116,13 +116,13 @@ class Knowledge(_AfterPending):
     than ``min_a mu_a - E_z min_a (mu_a + s_a z)`` and never below zero.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         support: ``a x d`` mixtures that may be the best.
         pending: ``p x d`` mixtures that will be observed before, or None.
         nodes: Gauss-Hermite nodes of the observation.
         outcomes: Draws of what the pending ones will show.
-        seed: Of these draws.
+        seed: Seed of these draws.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Knowledge(_AfterPending):
         return mean + normal @ factor(covariance + torch.diag(self._pending_noise)).mT
 
     def forward(self, X: Tensor) -> Tensor:
-        """See the module."""
+        """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
         size = len(self._support) + 1
         runs = 1 if self._observed is None else len(self._observed)
         pending = 0 if self._pending is None else len(self._pending)
@@ -185,12 +185,12 @@ class MinimumEntropy(_AfterPending):
     taken, each with the pending observations that go with it.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         support: ``a x d`` mixtures over which the minimum is drawn.
         pending: ``p x d`` mixtures that will be observed before, or None.
         minima: Draws of the minimum.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class MinimumEntropy(_AfterPending):
             self._observed = values[:, len(support) :] + normal * self._pending_noise.sqrt()
 
     def forward(self, X: Tensor) -> Tensor:
-        """See the module."""
+        """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
         size = 1 + (0 if self._pending is None else len(self._pending))
         entries = (size * self._aggregate.projection.shape[-1]) ** 2 + len(self.minima)
         return in_chunks(self._values, X, rows=rows_within(entries))
@@ -246,10 +246,10 @@ class JointDraw(AcquisitionFunction):
     Values of different calls belong to different functions, so that it must be called once, on all that compete.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         pool: Mixtures that are drawn; the rest, of which it is least likely, cannot win.
-        seed: Of the draw.
+        seed: Seed of the draw.
     """
 
     def __init__(self, model: Model, aggregate: Aggregate, *, pool: int, seed: int) -> None:

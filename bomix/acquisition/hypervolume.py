@@ -38,12 +38,12 @@ class NoisyHypervolume(AcquisitionFunction):
     mixture brings is the volume of the parts of the boxes that it dominates.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         groups: ``g x m`` weights of the metrics in each group; lower is better.
         incumbents: ``s x d`` mixtures, tried or being tried.
         reference: ``g`` values of the groups beyond which nothing counts.
         samples: Draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ def reference_point(model: Model, groups: Tensor, X: Tensor) -> Tensor:
     """Where the volume ends: the worst of each group on the front of the tried mixtures, and a tenth of its range more.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         groups: ``g x m`` weights of the metrics in each group.
         X: ``n x d`` mixtures tried.
 

@@ -63,7 +63,7 @@ def sample(
         draws: Samples that are kept.
         thinning: Trajectories for each of them.
         leaps: Leapfrog steps of a trajectory.
-        seed: Of momenta and acceptance.
+        seed: Seed of momenta and acceptance.
     """
     generator = torch.Generator().manual_seed(seed)
     x, (value, gradient) = start, function(start)

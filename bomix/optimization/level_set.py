@@ -116,7 +116,7 @@ def near_optimal(set_: LevelSet, *, seed: int, gradients: bool = True) -> tuple[
 
     Args:
         set_: It holds its best mixture.
-        seed: Of the points.
+        seed: Seed of the points.
         gradients: Whether the loss has any.
 
     Returns:

@@ -48,7 +48,7 @@ def minimise(
         space: Where to look.
         shape: ``convex`` has one minimum, which any start leads to; the others are searched from many starts. All are
             finished to the last digits, ``kinked`` as far as no kink stands in the way.
-        seed: Of the starts.
+        seed: Seed of the starts.
         penalty: Towards a prior; weights whose prior is zero are fixed by the bounds of the space.
         near: ``n x d`` mixtures worth starting at, the best first.
     """

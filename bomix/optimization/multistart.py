@@ -91,7 +91,7 @@ def optimize(
     Args:
         acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values.
         space: Where to look.
-        seed: Of the starts.
+        seed: Seed of the starts.
         near: ``n x d`` mixtures worth starting at and around, the best first.
         avoid: ``p x d`` mixtures not to be proposed again.
         search: How hard to look.
@@ -135,10 +135,10 @@ def best_of(acquisition: AcquisitionValue, pool: Array, *, avoid: Array | None =
     """The mixture of a pool with the largest acquisition value.
 
     Args:
-        acquisition: As for :func:`optimize`; needs no gradients.
+        acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values; it needs no gradients.
         pool: ``n x d``.
         avoid: ``p x d`` mixtures not to be proposed again, unless nothing else is left.
-        joint: As there.
+        joint: Whether the acquisition is one draw of a function, to be called once on the whole pool.
     """
     values = _values(acquisition, pool, at_once=len(pool) if joint else _AT_ONCE)
     ranked = pool[np.argsort(-values, kind="stable")]

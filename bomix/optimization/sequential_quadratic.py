@@ -71,7 +71,7 @@ def minimise(
         lower: ``d`` lower bounds, which sum to at most one.
         upper: ``d`` upper bounds, which sum to at least one.
         start: ``d`` weights near which to begin.
-        curvature: Of the function, or of something like it; from differences of its own slopes by default.
+        curvature: Curvature of the function, or of something like it; from differences of its own slopes by default.
         tolerance: The gap at which to stop.
         steps: At most.
 

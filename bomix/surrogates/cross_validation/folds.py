@@ -61,7 +61,7 @@ def prepare(data: SupervisedDataset, *, folds: int, seed: int) -> Prepared:
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
         folds: How many; no more than there are distinct mixtures.
-        seed: Of the dealing.
+        seed: Seed of the dealing.
     """
     X = data.X.double().numpy()
     rows = canonical_rows(X, data.Y.double().numpy())

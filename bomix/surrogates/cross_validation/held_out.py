@@ -36,7 +36,7 @@ def held_out(
         surrogate: What predicts.
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         context: The names behind the columns.
-        seed: Of the fits, and of the folds.
+        seed: Seed of the fits, and of the folds.
         folds: Into how many parts the trials fall, where the model has no closed form.
 
     Returns:
@@ -105,7 +105,7 @@ def new_runs(model: Model, X: Tensor) -> HeldOut:
     """Predict new runs.
 
     Args:
-        model: Of ``m`` metrics, as a surrogate returns it.
+        model: A model of ``m`` metrics, as a surrogate returns it.
         X: ``n x d`` mixtures.
 
     Returns:
@@ -129,7 +129,7 @@ def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[Su
 
     Args:
         data: ``n`` trials.
-        context: Of these.
+        context: The names behind their columns.
         keep: ``n`` booleans.
     """
     noise = data.Yvar
