@@ -104,14 +104,14 @@ class Problem:
         space = self.space
         ideals = self._ideals().items()
         found: dict[str, Weights] = {name: space.to_weights(space.snap(space.project(at))) for name, at in ideals}
-        if "natural" in found and same_mixture(found["natural"], found["uniform"], tolerance=1e-6):
+        if "natural" in found and same_mixture(found["natural"], found["uniform"]):
             del found["natural"]
         return found
 
     def allows(self, anchor: str) -> bool:
         """Whether the bounds allow an anchor as it is; where not, :meth:`anchors` has the nearest mixture."""
         ideal = self.space.to_weights(self._ideals()[anchor])
-        return same_mixture(self.anchors()[anchor], ideal, tolerance=1e-6)
+        return same_mixture(self.anchors()[anchor], ideal)
 
     def _ideals(self) -> dict[str, np.ndarray]:
         """Uniform and natural without regard to the bounds, ``d`` arrays."""

@@ -9,6 +9,7 @@ from typing import Any, SupportsFloat
 from bomix.errors import Fault, raise_faults
 
 _SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+"""Unit to its suffix, the largest first, as a study file writes counts."""
 _MAX_DIGITS = 4
 """Significant digits of a count that is written with a suffix; one that needs more is written out."""
 

@@ -9,6 +9,7 @@ import torch
 from botorch.utils.multi_objective.pareto import is_non_dominated
 
 from bomix.acquisition.joint_draws import moments
+from bomix.optimization import start_points
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from bomix.contracts.acquisition import Aggregate
 
 _WIDE = 512
+"""Mixtures of the whole space that compete, and four times as many as the sparse ones beside them: each costs one
+prediction, at every ask."""
 _AROUND = 4
+"""Best mixtures tried about which more compete: the lowest objective is most often near one of them."""
 _WIDTHS = (0.01, 0.03, 0.1)
+"""Widths of the clouds about them: from a change that hardly shows to one that leaves the valley."""
 _PER_WIDTH = 16
-_APART = 0.01
+"""Mixtures of each cloud and width: as many together as there are sparse ones, half again."""
 
 
-def hopeful(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:
+def optimistic_order(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:
     """The order of ``n x d`` mixtures by what lies some standard deviations below the mean, the lowest first."""
     with torch.no_grad():
         mean, variance = aggregate.spread(model, X)
@@ -31,12 +36,12 @@ def hopeful(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float 
 
 
 def contenders(model: Model, aggregate: Aggregate, X: Tensor, count: int) -> Tensor:
-    """Of ``n x d`` mixtures the ``count`` whose objective may be lowest."""
-    return X[hopeful(model, aggregate, X)[:count]]
+    """The ``count`` of ``n x d`` mixtures whose objective may be lowest, the most promising first."""
+    return X[optimistic_order(model, aggregate, X)[:count]]
 
 
 def front(model: Model, groups: Tensor, X: Tensor, count: int) -> Tensor:
-    """Of ``n x d`` mixtures up to ``count`` that may be on the front: first those that none beats, then the next."""
+    """Up to ``count`` of ``n x d`` mixtures that may be on the front: first those that none beats, then the next."""
     with torch.no_grad():
         mean, covariance = moments(model, groups, X.unsqueeze(-2))
     bound = mean.squeeze(-2) - covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt()
@@ -60,21 +65,12 @@ def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: 
     if space is None:
         return best
     rng = np.random.default_rng(seed)
-    d, centre = space.dimension, best[:_AROUND].numpy()
-    widths = np.repeat(_WIDTHS, _PER_WIDTH)[:, None, None]
-    moved = centre + widths * np.sqrt(centre + 1.0 / d) * rng.normal(size=(len(widths), *centre.shape))
-    sparse = rng.dirichlet(np.full(d, min(1.0, 3.0 / d)), size=_WIDE // 4)
-    pool = np.concatenate([space.sobol(_WIDE, seed=seed), space.project(moved.reshape(-1, d)), space.project(sparse)])
-    ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool))
-    return torch.cat([best, _apart(ranked, best, count - len(best))])
-
-
-def _apart(ranked: Tensor, others: Tensor, count: int) -> Tensor:
-    """The first mixtures that keep some distance from the others and from each other."""
-    chosen = others
-    for point in ranked:
-        if len(chosen) - len(others) >= count:
-            break
-        if (chosen - point).abs().amax(dim=-1).min() > _APART:
-            chosen = torch.cat([chosen, point[None]])
-    return chosen[len(others) :]
+    centre, widths = best[:_AROUND].numpy(), np.repeat(_WIDTHS, _PER_WIDTH)[:, None, None]
+    # Not start_points.around, which multiplies in another order: the last digits of these mixtures decide which of two
+    # equally good ones an acquisition function compares with, and so whole asks.
+    noise = widths * start_points.typical_change(centre) * rng.normal(size=(len(widths), *centre.shape))
+    near = space.project((centre + noise).reshape(-1, space.dimension))
+    pool = np.concatenate([space.sobol(_WIDE, seed=seed), near, start_points.sparse(space, _WIDE // 4, rng)])
+    ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool)).numpy()
+    chosen = start_points.spaced(ranked, count - len(best), others=best.numpy())
+    return torch.cat([best, torch.as_tensor(chosen)])

@@ -17,8 +17,9 @@ from botorch.utils.probability.utils import log_ndtr, log_phi
 from botorch.utils.safe_math import log_fatplus, logmeanexp
 from botorch.utils.sampling import draw_sobol_normal_samples
 
-from bomix.acquisition.contenders import hopeful
-from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, in_parts, moments
+from bomix.acquisition.contenders import optimistic_order
+from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, moments
+from bomix.numerics.chunks import in_chunks, rows_within
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 
 _SHARP = 1e-4
 """How far a smooth kink reaches, in standard deviations of the objective."""
-_TINY = 1e-14
+_LEAST_VARIANCE = 1e-14
+"""Variances are kept above it, in the objective's unit squared: below, the difference of two nearly equal numbers is
+rounding, and may be negative."""
 _FAINT, _FAR = -30.0, 100.0
+"""Where :func:`log_information` takes limits instead of its formula: below a logarithm of -30, ``log(1 - x)`` is ``-x``
+to the last digit; a hundred deviations above the mean, the hazard's distance to it is lost in rounding."""
 
 
 class NoisyImprovement(AcquisitionFunction):
@@ -39,11 +44,11 @@ class NoisyImprovement(AcquisitionFunction):
     expectation has a closed form where the objective is a weighted sum; else it is that of a draw at ``w``.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         incumbents: ``s x d`` mixtures, tried or being tried.
         samples: Draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, model: Model, aggregate: Aggregate, incumbents: Tensor, *, samples: int, seed: int) -> None:
@@ -56,8 +61,8 @@ class NoisyImprovement(AcquisitionFunction):
         self._sharp, self._least = _SHARP * spread, (_SHARP * spread) ** 2
 
     def forward(self, X: Tensor) -> Tensor:
-        """See the module."""
-        return in_parts(self._values, X, self._draws.entries)
+        """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
+        return in_chunks(self._values, X, rows=rows_within(self._draws.entries))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._draws.given(X)
@@ -111,13 +116,13 @@ class Knowledge(_AfterPending):
     than ``min_a mu_a - E_z min_a (mu_a + s_a z)`` and never below zero.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         support: ``a x d`` mixtures that may be the best.
         pending: ``p x d`` mixtures that will be observed before, or None.
         nodes: Gauss-Hermite nodes of the observation.
         outcomes: Draws of what the pending ones will show.
-        seed: Of these draws.
+        seed: Seed of these draws.
     """
 
     def __init__(
@@ -150,16 +155,16 @@ class Knowledge(_AfterPending):
         return mean + normal @ factor(covariance + torch.diag(self._pending_noise)).mT
 
     def forward(self, X: Tensor) -> Tensor:
-        """See the module."""
+        """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
         size = len(self._support) + 1
         runs = 1 if self._observed is None else len(self._observed)
         pending = 0 if self._pending is None else len(self._pending)
         joint = ((size + pending) * self._aggregate.projection.shape[-1]) ** 2
-        return in_parts(self._values, X, joint + runs * size * len(self._nodes))
+        return in_chunks(self._values, X, rows=rows_within(joint + runs * size * len(self._nodes)))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._belief(beside(X, self._support), self._observed)
-        deviation = (covariance[:, -1, -1] + self._noise(X)).clamp_min(_TINY).sqrt()
+        deviation = (covariance[:, -1, -1] + self._noise(X)).clamp_min(_LEAST_VARIANCE).sqrt()
         change = (covariance[..., -1] / deviation.unsqueeze(-1)).expand(mean.shape)
         first = mean.argmin(dim=-1, keepdim=True)
         ahead = mean.gather(-1, first) - mean
@@ -180,12 +185,12 @@ class MinimumEntropy(_AfterPending):
     taken, each with the pending observations that go with it.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         support: ``a x d`` mixtures over which the minimum is drawn.
         pending: ``p x d`` mixtures that will be observed before, or None.
         minima: Draws of the minimum.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(
@@ -203,13 +208,14 @@ class MinimumEntropy(_AfterPending):
             self._observed = values[:, len(support) :] + normal * self._pending_noise.sqrt()
 
     def forward(self, X: Tensor) -> Tensor:
-        """See the module."""
+        """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
         size = 1 + (0 if self._pending is None else len(self._pending))
-        return in_parts(self._values, X, (size * self._aggregate.projection.shape[-1]) ** 2 + len(self.minima))
+        entries = (size * self._aggregate.projection.shape[-1]) ** 2 + len(self.minima)
+        return in_chunks(self._values, X, rows=rows_within(entries))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._belief(X, self._observed)
-        variance = covariance[:, 0, 0].clamp_min(_TINY)
+        variance = covariance[:, 0, 0].clamp_min(_LEAST_VARIANCE)
         log_share = (variance / (variance + self._noise(X))).log()
         below = (self.minima.unsqueeze(-1) - mean[..., 0]) / variance.sqrt()
         return logmeanexp(log_information(below, log_share), dim=0) - math.log(2.0)
@@ -227,9 +233,9 @@ def log_information(below: Tensor, log_share: Tensor) -> Tensor:
     near = below.masked_fill(far, 0.0)
     log_hazard = log_phi(near) - log_ndtr(-near)
     # l - a is positive; far below zero it is -a.
-    log_gap = (log_hazard.exp() - near).clamp_min(_TINY).log()
+    log_gap = (log_hazard.exp() - near).clamp_min(_LEAST_VARIANCE).log()
     log_lost = torch.where(far, -(below.clamp_min(1.0) ** -2), log_hazard + log_gap)
-    log_cut = (log_share + log_lost).clamp_max(-_TINY)
+    log_cut = (log_share + log_lost).clamp_max(-_LEAST_VARIANCE)
     faint = log_cut < _FAINT
     return torch.where(faint, log_cut, (-torch.log1p(-log_cut.masked_fill(faint, -1.0).exp())).log())
 
@@ -240,10 +246,10 @@ class JointDraw(AcquisitionFunction):
     Values of different calls belong to different functions, so that it must be called once, on all that compete.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         aggregate: The objective.
         pool: Mixtures that are drawn; the rest, of which it is least likely, cannot win.
-        seed: Of the draw.
+        seed: Seed of the draw.
     """
 
     def __init__(self, model: Model, aggregate: Aggregate, *, pool: int, seed: int) -> None:
@@ -254,7 +260,7 @@ class JointDraw(AcquisitionFunction):
         """``N x 1 x d`` mixtures to ``N`` values of one draw, ``-inf`` for those that are left out."""
         points, projection = X.squeeze(-2), self._aggregate.projection
         with torch.no_grad():
-            kept = hopeful(self.model, self._aggregate, points)[: self._pool]
+            kept = optimistic_order(self.model, self._aggregate, points)[: self._pool]
             mean, covariance = moments(self.model, projection, points[kept])
             normal = torch.randn(mean.numel(), dtype=mean.dtype, generator=torch.Generator().manual_seed(self._seed))
             drawn = mean + (factor(covariance) @ normal).reshape(mean.shape)

@@ -11,16 +11,24 @@ from botorch.utils.multi_objective.box_decompositions.non_dominated import FastN
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from botorch.utils.safe_math import fatmin, log_fatplus, logmeanexp
 
-from bomix.acquisition.joint_draws import Draws, factor, in_parts, moments
+from bomix.acquisition.joint_draws import Draws, factor, moments
+from bomix.numerics.chunks import in_chunks, rows_within
+from bomix.numerics.constants import TINY
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
 
 _BEYOND = 0.1
+"""How far beyond the worst of the front the volume ends, in ranges of the front: the customary tenth, with which the
+ends of the front count and do not outweigh its middle."""
 _SHARP = 1e-4
+"""How far a smooth kink reaches, in standard deviations of a group: far below what can be told apart, and wide enough
+that there are gradients where nothing is gained."""
 _UNBOUNDED = 1e10
+"""Side of a box that has no end, in standard deviations of a group: further than any draw, and its logarithm finite."""
 _SMALLEST = 1e-6
+"""Range of a group below which the front counts as a single point, nats per token: less than any two runs differ by."""
 
 
 class NoisyHypervolume(AcquisitionFunction):
@@ -30,12 +38,12 @@ class NoisyHypervolume(AcquisitionFunction):
     mixture brings is the volume of the parts of the boxes that it dominates.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         groups: ``g x m`` weights of the metrics in each group; lower is better.
         incumbents: ``s x d`` mixtures, tried or being tried.
         reference: ``g`` values of the groups beyond which nothing counts.
         samples: Draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(
@@ -50,11 +58,11 @@ class NoisyHypervolume(AcquisitionFunction):
         ]
         cells = BoxDecompositionList(*fronts).get_hypercell_bounds()
         self._lower, upper = cells[0], cells[1].clamp_max(_UNBOUNDED)
-        self._log_length = (upper - self._lower).clamp_min(1e-300).log()
+        self._log_length = (upper - self._lower).clamp_min(TINY).log()
 
     def forward(self, X: Tensor) -> Tensor:
         """``b x 1 x d`` mixtures to ``b`` values, higher is better."""
-        return in_parts(self._values, X, self._draws.entries + self._lower.numel())
+        return in_chunks(self._values, X, rows=rows_within(self._draws.entries + self._lower.numel()))
 
     def _values(self, X: Tensor) -> Tensor:
         mean, covariance = self._draws.given(X)
@@ -69,7 +77,7 @@ def reference_point(model: Model, groups: Tensor, X: Tensor) -> Tensor:
     """Where the volume ends: the worst of each group on the front of the tried mixtures, and a tenth of its range more.
 
     Args:
-        model: Of all metrics.
+        model: The model of all metrics.
         groups: ``g x m`` weights of the metrics in each group.
         X: ``n x d`` mixtures tried.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _JITTERS = (1e-8, 1e-6, 1e-4, 1e-2)
-_CELLS = 2_000_000
-"""Entries of covariance matrices made at a time."""
 
 
 def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,14 +57,6 @@ def factor(covariance: Tensor) -> Tensor:
             return found
     found = torch.linalg.cholesky(covariance + scale * eye)
     return found
-
-
-def in_parts(function: Callable[[Tensor], Tensor], X: Tensor, entries: int) -> Tensor:
-    """Apply a function of ``b x 1 x d`` mixtures part by part; ``entries`` is what one mixture takes in memory."""
-    size = max(1, _CELLS // entries)
-    if len(X) <= size:
-        return function(X)
-    return torch.cat([function(part) for part in X.split(size)])  # type: ignore[no-untyped-call]
 
 
 def beside(X: Tensor, fixed: Tensor) -> Tensor:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _PANEL = (3.6, 2.8)
+"""Inches of a panel: two beside each other fill the width of a page."""
 _FLOOR = 1e-5
 """Regrets below are drawn here: the axis is logarithmic."""
 
+# How figures look: small type, few lines, and the same bytes for the same numbers.
 _STYLE: Any = {
     "font.size": 8.0,
     "axes.titlesize": 9.0,

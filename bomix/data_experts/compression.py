@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics.chunks import rows_within
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -41,13 +43,22 @@ _SMALLEST = 1000
 _WORTH = 0.6
 """Share of the tokens above which all of them are kept."""
 _FIRST_LEVEL = 1e-3
+"""Spread within a cell at the first try, times the share of its tokens: coarse, since finer cells are cheap to reach
+from there and tokens that stay are not."""
 _TRIES = 6
+"""Finer and finer choices that are tried before all tokens are kept; each measures the error on all mixtures."""
 _CONCENTRATIONS = (1.0, 0.3, 0.1, 0.03)
+"""Of the Dirichlet distributions that mixtures to check are drawn from: from even ones to nearly one domain alone."""
 _CHECKS = 320
+"""Mixtures drawn to measure the error, and pairs of domains at most: each costs a pass over all tokens."""
 _SAFETY = 2.0
+"""Factor by which the error measured while choosing is raised: the choice was made on these mixtures, and others have
+larger errors."""
 _FRESH = 1_000_003
+"""Added to the seed for the mixtures that have the last word: none of them was seen by the choice."""
 _WIDEST = 30.0
-_ELEMENTS = 2_000_000
+"""Logarithms are cut off here, either side, before tokens are compared: a token that is ``e^30`` times likelier under
+one expert than another is no more alike to others for being less extreme, and would alone decide how cells are cut."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,7 @@ def _recombined(features: Tensor, shares: Tensor, cells: list[np.ndarray], seed:
     found = []
     for size, numbers in classes.items():
         longest = max(len(cells[number]) for number in numbers)
-        step = max(1, _ELEMENTS // (longest * enough))
+        step = rows_within(longest * enough)
         for start in range(0, len(numbers), step):
             some = numbers[start : start + step]
             index, present = np.zeros((len(some), longest), dtype=np.int64), np.zeros((len(some), longest))

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 2**20
 """Size of a block of mixtures times tokens; one that stays in the processor's cache is fastest."""
 _MIXTURES = 128
+"""Mixtures of a block: the fewer, the more tokens fit beside them; so many keep a product of matrices efficient."""
 _FLOOR = 1e-30
+"""Products below it are taken from logarithms: rows have a largest entry of one, so that a mixture gets there only
+where it leaves out every expert that knows the token."""
 _STEEPEST = 1e30
 """Largest derivative that one token contributes, where a mixture leaves out the only expert that knows it."""
 _PAIRS = 2**17
+"""Pairs of a mixture and a token that are taken from logarithms at a time: with 20 experts, 20 MB of doubles."""
 
 
 @dataclass(frozen=True)

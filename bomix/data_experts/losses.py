@@ -32,7 +32,11 @@ logger = logging.getLogger(__name__)
 Variant = Literal["token", "dataset", "gated"]
 Form = LogMixture | Options
 _SCHEMA = 2
+"""Version of what is kept on disk: raised when the numbers or their form change, so that older ones are computed
+anew."""
 _KEPT_BYTES = 2**29
+"""Losses that a process keeps in memory, 512 MB, those used last: every ask of a study needs all of its own, and what
+was dropped is read from the disk again."""
 
 
 class Gate(NamedTuple):

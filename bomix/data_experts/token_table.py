@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 LOSS_TOLERANCE = 1e-4
 """By how much a float may change a loss, nats per token."""
 _SCHEMA = 2
+"""Version of what is kept on disk: raised when the numbers or their form change, so that older ones are computed
+anew."""
 _DRAWN = 8
+"""Mixtures drawn, beside each domain alone and the even one, on which half precision must give the losses of single:
+rounding of so many tokens averages out alike in all, so that a few show it."""
 _SHARED = ("starts", "scored", "examples", "gold")
 
 

@@ -25,6 +25,8 @@ from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
 _LAST_BREATH_S = 10.0
+"""Seconds that are waited for killed processes to be gone: the device's memory is free then, and one that never goes
+must not hold up the study."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 

@@ -38,13 +38,20 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
 
 _SCREENING = 30
+"""Evaluations of all starts together: enough to rank them, and most of the time of a fit."""
 _FINAL = 60
+"""Evaluations of those that are left, at each of their fits."""
 _FINALISTS = 2
+"""Starts of each metric that are fitted to the end: the best after the screening, and one in case that was
+premature."""
 _MIRRORED = 2
+"""Starts of a metric that is taken to bend the other way: it is the exception, and these only have to show it."""
 _MIRROR_ODDS = 3.0
 """By how much a mirrored metric's log posterior must be better: losses, which bend the usual way, are the rule."""
 _ROUNDS = 4
+"""Rounds in which parameters and noise are found in turn; each decides the other a little less than the last."""
 _MIN_NOISE = 1e-4
+"""Least noise, in standard deviations of a metric: runs that a law meets exactly must not weigh infinitely."""
 _LEAST_SQUARES = 1e-3
 """Added to the sum of squares, so that a law that meets few runs exactly has noise left."""
 

@@ -17,10 +17,17 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-_TARGET = 0.8
-_ADAPTATION = 0.15
+TARGET = 0.8
+"""Acceptance probability that steps are adapted to: the customary value, somewhat above the 0.65 that is best for long
+chains, since a short one that is stuck has no time to come loose."""
+ADAPTATION = 0.15
+"""How fast: a trajectory that is refused shortens the steps by a ninth, one that is accepted lengthens them by 3 %, so
+that a warm-up of some tens of trajectories can double them or cut them to a tenth."""
 _STEP = 0.05
+"""Step at the start, in typical widths of the density: small enough to be accepted, so that it grows."""
 _STEPS = (1e-3, 0.6)
+"""Smallest and largest step, in the same unit: below, a chain does not move; above, leapfrog
+loses too much of the energy of a narrow direction."""
 
 
 class Chains(NamedTuple):
@@ -56,7 +63,7 @@ def sample(
         draws: Samples that are kept.
         thinning: Trajectories for each of them.
         leaps: Leapfrog steps of a trajectory.
-        seed: Of momenta and acceptance.
+        seed: Seed of momenta and acceptance.
     """
     generator = torch.Generator().manual_seed(seed)
     x, (value, gradient) = start, function(start)
@@ -77,7 +84,7 @@ def sample(
         x, gradient = torch.where(row, moved, x), torch.where(row, new_gradient, gradient)
         value = torch.where(taken, new_value, value)
         if turn < warmup:
-            step = (step * torch.exp(_ADAPTATION * (probability - _TARGET))).clamp(*_STEPS)
+            step = (step * torch.exp(ADAPTATION * (probability - TARGET))).clamp(*_STEPS)
             continue
         accepted = accepted + probability
         if (turn - warmup) % thinning == thinning - 1:

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from bomix.numerics.constants import ARMIJO
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 _MEMORY = 10
-_ARMIJO = 1e-4
+"""Steps that the curvature is learnt from: the customary number; more cost memory and hardly help."""
 _MAX_TRIES = 25
+"""Shorter and shorter steps in a row after which a problem has come to its end."""
 
 
-class Minimum(NamedTuple):
+class Minima(NamedTuple):
     """Where a batch of minimisations ended.
 
     Attributes:
@@ -43,7 +46,7 @@ def minimize(
     max_evaluations: int = 200,
     tolerance: float = 1e-4,
     max_step: float = 2.0,
-) -> Minimum:
+) -> Minima:
     """Minimise ``b`` independent functions of ``p`` variables.
 
     Args:
@@ -71,7 +74,7 @@ def minimize(
         trial_value[going], trial_gradient[going] = function(trial[going], going)
         slope = (gradient * direction).sum(dim=-1)
         finite = trial_value.isfinite() & trial_gradient.isfinite().all(dim=-1)
-        accepted = ~done & finite & (trial_value <= value + _ARMIJO * length * slope)
+        accepted = ~done & finite & (trial_value <= value + ARMIJO * length * slope)
         step, change = trial - x, trial_gradient - gradient
         curved = accepted & ((step * change).sum(dim=-1) > 1e-10 * step.norm(dim=-1) * change.norm(dim=-1))
         steps, changes = _remember(steps, step, curved), _remember(changes, change, curved)
@@ -84,7 +87,7 @@ def minimize(
         length = torch.where(accepted, 1.0, shrunk)
         tries = torch.where(accepted, 0, tries + 1)
         done |= stalled | (gradient.abs().amax(dim=-1) < tolerance) | (tries > _MAX_TRIES)
-    return Minimum(x, value, gradient)
+    return Minima(x, value, gradient)
 
 
 def _interpolated(length: Tensor, slope: Tensor, value: Tensor, trial_value: Tensor, finite: Tensor) -> Tensor:

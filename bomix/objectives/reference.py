@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
 
-SAME_ANCHOR = 1e-6
-"""A trial whose weights all lie this near to an anchor is a run of it."""
-
 
 def missing_reference(problem: Problem) -> str | None:
     """The mixture whose runs the objective still needs, ``uniform`` or ``natural``; None where it needs none."""
@@ -83,11 +80,7 @@ def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, fl
         )
     anchors = problem.anchors()
     weights = anchors.get(anchor, anchors["uniform"])  # a natural mixture that is uniform is listed once
-    found = [
-        record.result.losses
-        for record in history.searched
-        if same_mixture(record.trial.weights, weights, tolerance=SAME_ANCHOR)
-    ]
+    found = [record.result.losses for record in history.searched if same_mixture(record.trial.weights, weights)]
     means = {}
     for name in problem.metric_names:
         values = [losses[name] for losses in found if not math.isnan(losses.get(name, math.nan))]

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.optimization import sequential_quadratic
+from bomix.optimization.faces import on_nearest_face
+from bomix.space import polytope
 
 if TYPE_CHECKING:
     from bomix.optimization.convex import Minimum
@@ -27,7 +29,7 @@ TOLERANCE = 1e-9
 """What may be left to gain at the minimum, where the arithmetic allows."""
 
 _PARTS = 200
-_ROOM = 5e-13
+"""Parts that are bounded at most: each is a minimisation, and what is left unsure then stands in the gap."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class _Part:
 
     @property
     def bounds(self) -> tuple[Array, Array]:
-        """Of its convex hull."""
+        """Lower and upper bounds, ``d`` each, of the part's convex hull."""
         floor = np.maximum(self.space.lower_array, np.array(self.space.at_least))
         lower = np.where(self.on, floor, self.space.lower_array)
         return lower, np.where(self.off, 0.0, self.space.upper_array)
@@ -54,7 +56,9 @@ class _Part:
     @property
     def empty(self) -> bool:
         lower, upper = self.bounds
-        return bool(lower.sum() > 1.0 + _ROOM or upper.sum() < 1.0 - _ROOM or (lower > upper).any())
+        return bool(
+            lower.sum() > 1.0 + polytope.ROUNDING or upper.sum() < 1.0 - polytope.ROUNDING or (lower > upper).any()
+        )
 
     def shortfall(self, point: Array) -> Array:
         """By how much each weight is from zero and from what it must be, whichever is nearer."""
@@ -68,7 +72,7 @@ class _Part:
         return [part for part in parts if not part.empty]
 
 
-def lowest(
+def minimise(
     function: Function, space: MixtureSpace, *, like: Function | None = None, threshold: float = 1e-9
 ) -> Minimum:
     """The mixture of least value.
@@ -84,7 +88,8 @@ def lowest(
     """
     whole = _Part(space, np.zeros(space.dimension, dtype=bool), np.zeros(space.dimension, dtype=bool))
     first = _solved(function, like, *whole.bounds)
-    best, closed, count = _on_nearest_face(function, like, space, first), np.inf, 1
+    best = on_nearest_face(space, first, lambda low, high, _: _solved(function, like, low, high, start=first.point))
+    closed, count = np.inf, 1
     waiting = [(first.value - first.gap, 0, whole, first)]
     while waiting and count < _PARTS and waiting[0][0] < best.value - TOLERANCE:
         bound, _, part, found = heapq.heappop(waiting)
@@ -118,13 +123,3 @@ def _descended(
     return sequential_quadratic.minimise(
         function, lower, upper, start=start, curvature=curvature, tolerance=0.1 * TOLERANCE
     )
-
-
-def _on_nearest_face(function: Function, like: Function | None, space: MixtureSpace, found: Minimum) -> Minimum:
-    """The minimum over the mixtures whose zeros are those of the nearest mixture that is allowed."""
-    wanted = np.array(space.at_least)
-    if not wanted.any():
-        return found
-    on = space.snap(found.point, threshold=0.0) > 0.0
-    floor = np.where(on, np.maximum(space.lower_array, wanted), 0.0)
-    return _solved(function, like, floor, np.where(on, space.upper_array, 0.0), start=found.point)

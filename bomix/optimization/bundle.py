@@ -2,7 +2,7 @@
 
 Newton's method halts at a kink. Here every slope met is kept as a plane that the function does not fall below where it
 is convex; a linear programme finds the lowest point of all planes within a trust region, which grows where the planes
-foretell the function and shrinks where they do not [Lemarechal1978]_. What the planes lack is added by the next point.
+predict the function and shrinks where they do not [Lemarechal1978]_. What the planes lack is added by the next point.
 
 References:
     [Lemarechal1978] Nonsmooth optimization and descent methods.
@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _RADIUS, _LEAST_RADIUS = 0.1, 1e-10
+"""Largest change of a weight in the first step, from which a few steps cross the space or close in; and that below
+which rounding decides."""
 _GOOD, _VERY_GOOD = 0.1, 0.7
+"""Shares of the predicted gain above which a step is taken, and above which the planes are trusted twice as far."""
 _KEPT = 300
+"""Planes that are kept, the last ones: as many as steps by default, so that none is lost, and linear programmes stay
+small where more steps are asked for."""
 
 
-def descend(
+def minimise(
     function: Function, lower: Array, upper: Array, start: Array, *, tolerance: float = 1e-9, steps: int = 300
 ) -> Array:
     """A point at least as low as the start; the minimum to the tolerance where the function is convex.
@@ -36,7 +41,7 @@ def descend(
         lower: ``d`` lower bounds.
         upper: ``d`` upper bounds.
         start: ``d`` weights of the polytope.
-        tolerance: Foretold gain at which to stop.
+        tolerance: Predicted gain at which to stop.
         steps: Linear programmes at most.
     """
     centre, radius = start, _RADIUS
@@ -47,12 +52,12 @@ def descend(
         found = _lowest_of_planes(heights, slopes, low, high)
         if found is None or not np.isfinite(found[1]):
             break
-        point, foretold = polytope.project(found[0], lower, upper), found[1]
-        if best - foretold < tolerance:
+        point, promised = polytope.project(found[0], lower, upper), found[1]
+        if best - promised < tolerance:
             break
         value, slope, _ = derivatives(function, point, curvature=False)
         heights, slopes = np.append(heights, value - slope @ point)[-_KEPT:], np.vstack([slopes, slope])[-_KEPT:]
-        share = (best - value) / (best - foretold)
+        share = (best - value) / (best - promised)
         if share > _GOOD:
             centre, best = point, value
         radius = min(1.0, radius * (2.0 if share > _VERY_GOOD else 1.0 if share > -1.0 else 0.5))

@@ -13,18 +13,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bomix.optimization.interior_point import derivatives, descend
+from bomix.numerics.constants import TINY
+from bomix.optimization.interior_point import approach, derivatives
 from bomix.space import polytope
 
 if TYPE_CHECKING:
     from bomix.optimization.interior_point import Function
-    from bomix.optimization.relative_entropy import Pull
+    from bomix.optimization.relative_entropy import KLPenalty
     from bomix.space.polytope import Array
 
 _IDLE = 10
+"""Steps in a row that do not halve the residual, after which rounding is taken to be all that is left: Newton's method
+squares it where bounds are settled, and needs a few steps to settle them."""
 _DONE = 1e-15
+"""Residual at which to stop: weights are then best to the last digit."""
 _WORSE = 1e-9
-_TINY = 1e-300
+"""By how much the value may rise on the way, relative to it: the residual judges steps, and may lead astray only so
+far."""
 
 
 class Minimum(NamedTuple):
@@ -32,7 +37,7 @@ class Minimum(NamedTuple):
 
     Attributes:
         point: ``d`` weights, of the polytope, its bounds met to the bit.
-        value: Of the function there, its pull included.
+        value: What is minimised there, its penalty included.
         residual: How far the weights are from their best choice under the loss's slope: zero where the conditions of
             Karush, Kuhn and Tucker hold.
         gap: No point of the polytope has a value lower by more than this, where the loss is convex.
@@ -45,7 +50,7 @@ class Minimum(NamedTuple):
 
 
 def minimise(
-    function: Function, lower: Array, upper: Array, *, pull: Pull | None = None, start: Array | None = None
+    function: Function, lower: Array, upper: Array, *, penalty: KLPenalty | None = None, start: Array | None = None
 ) -> Minimum:
     """The minimum of a convex function, or the one next to the start of another.
 
@@ -53,36 +58,38 @@ def minimise(
         function: Twice differentiable.
         lower: ``d`` lower bounds, which sum to at most one.
         upper: ``d`` upper bounds, which sum to at least one.
-        pull: The second term.
+        penalty: The second term.
         start: ``d`` weights near which to begin; the middle of the polytope by default.
     """
-    rough = polytope.project(descend(function, lower, upper, pull, start), lower, upper)
-    return _polished(function, rough, lower, upper, pull)
+    rough = polytope.project(approach(function, lower, upper, penalty, start), lower, upper)
+    return _polished(function, rough, lower, upper, penalty)
 
 
-def certify(function: Function, point: Array, lower: Array, upper: Array, *, pull: Pull | None = None) -> Minimum:
+def certify(
+    function: Function, point: Array, lower: Array, upper: Array, *, penalty: KLPenalty | None = None
+) -> Minimum:
     """How good a point of the polytope is; arguments as of :func:`minimise`."""
     value, slope, _ = derivatives(function, point, curvature=False)
-    if pull is None:
+    if penalty is None:
         target = polytope.project(point - slope, lower, upper)
         gap = float(slope @ (point - _vertex(slope, lower, upper)))
     else:
-        target = pull.nearest(slope, lower, upper)
-        value += pull.value(point)
-        gap = float(slope @ (point - target)) + pull.value(point) - pull.value(target)
+        target = penalty.nearest(slope, lower, upper)
+        value += penalty.value(point)
+        gap = float(slope @ (point - target)) + penalty.value(point) - penalty.value(target)
     return Minimum(point, value, float(np.abs(point - target).max()), gap)
 
 
-def _polished(function: Function, rough: Array, lower: Array, upper: Array, pull: Pull | None) -> Minimum:
+def _polished(function: Function, rough: Array, lower: Array, upper: Array, penalty: KLPenalty | None) -> Minimum:
     """Newton's method on ``w = M(loss'(w))``; the best of the points that it passes."""
-    best = certify(function, rough, lower, upper, pull=pull)
+    best = certify(function, rough, lower, upper, penalty=penalty)
     allowed, idle, w = best.value + _WORSE * max(1.0, abs(best.value)), 0, rough
     while best.residual > _DONE and idle < _IDLE:
         idle += 1
         _, slope, hessian = derivatives(function, w)
-        target, jacobian = _projected(w, slope, hessian, lower, upper, pull)
+        target, jacobian = _projected(w, slope, hessian, lower, upper, penalty)
         for point in (target, w):
-            found = certify(function, point, lower, upper, pull=pull)
+            found = certify(function, point, lower, upper, penalty=penalty)
             if found.residual < best.residual and found.value <= allowed:
                 idle = 0 if found.residual < 0.5 * best.residual else idle
                 best = found
@@ -93,20 +100,20 @@ def _polished(function: Function, rough: Array, lower: Array, upper: Array, pull
 
 
 def _projected(
-    w: Array, slope: Array, hessian: Array, lower: Array, upper: Array, pull: Pull | None
+    w: Array, slope: Array, hessian: Array, lower: Array, upper: Array, penalty: KLPenalty | None
 ) -> tuple[Array, Array]:
     """``M(w)`` and the Jacobian of ``w - M(w)``."""
     eye = np.eye(len(w))
-    if pull is None:
-        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), _TINY)
+    if penalty is None:
+        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), TINY)
         target = polytope.project(w - length * slope, lower, upper)
         free = ((target > lower) & (target < upper)).astype(float)
         change = np.diag(free) - np.outer(free, free) / max(free.sum(), 1.0)
         return target, eye - change @ (eye - length * hessian)
-    target = pull.nearest(slope, lower, upper)
-    share = target * ((target > lower) & (target < upper) & (pull.prior > 0.0))
-    change = np.diag(share) - np.outer(share, share) / max(share.sum(), _TINY)
-    return target, eye + change @ hessian / pull.strength
+    target = penalty.nearest(slope, lower, upper)
+    share = target * ((target > lower) & (target < upper) & (penalty.prior > 0.0))
+    change = np.diag(share) - np.outer(share, share) / max(share.sum(), TINY)
+    return target, eye + change @ hessian / penalty.strength
 
 
 def _vertex(slope: Array, lower: Array, upper: Array) -> Array:

@@ -16,25 +16,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics.constants import ARMIJO
 from bomix.space import polytope
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.optimization.relative_entropy import Pull
+    from bomix.optimization.relative_entropy import KLPenalty
     from bomix.space.polytope import Array
 
 Function = Callable[["Tensor"], "Tensor"]
 """Maps ``n x d`` weights to ``n`` values, each of its own row; lower is better."""
 
 _POINT = 1e-12
+"""Room between the bounds of a weight below which it counts as fixed; also what a Hessian is raised by at first."""
 _HEIGHT, _WARM_HEIGHT, _LEAST_HEIGHT = 0.1, 1e-3, 1e-11
+"""Heights of the barrier, in units of the slope: at a cold start, which it leads through the middle; at a start that is
+near the minimum already, which it must not push away; and at the end, from where :mod:`.convex` finishes."""
 _STEPS = 200
+"""Newton steps at most; some tens are the rule."""
 _TO_THE_WALL = 0.995
-_ARMIJO = 1e-4
+"""Share of the way to the nearest bound that a step may go: weights stay inside, and come near fast [Nocedal2006]_."""
 _HALVINGS = 40
+"""Halvings of a step before it is given up: what is left of it then, 1e-12, changes nothing."""
 _ROUNDING = 1e-13
+"""By how much the merit may rise in a step, relative to it: sums of many losses carry such errors, and a step that only
+rounding forbids must not end the descent."""
 _TINY, _HOPELESS = 1e-100, 1e100
+"""Least slack of a bound, whose square is still a number; and by how much a Hessian is raised at most, since where that
+does not help nothing will."""
 
 
 def derivatives(function: Function, point: Array, *, curvature: bool = True) -> tuple[float, Array, Array]:
@@ -62,14 +72,14 @@ class _Free:
 
     Attributes:
         function: The loss.
-        pull: The second term.
+        penalty: The second term.
         free: Which weights.
         fixed: ``d`` weights, of which those that are not free stand.
         unit: What values are divided by.
     """
 
     function: Function
-    pull: Pull | None
+    penalty: KLPenalty | None
     free: np.ndarray
     fixed: Array
     unit: float = 1.0
@@ -84,27 +94,38 @@ class _Free:
         point = self.point(x)
         with torch.no_grad():
             loss = float(self.function(torch.as_tensor(point).unsqueeze(0))[0])
-        return (loss + (self.pull.value(point) if self.pull is not None else 0.0)) / self.unit
+        return (loss + (self.penalty.value(point) if self.penalty is not None else 0.0)) / self.unit
 
     def curved(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian."""
         _, every_slope, every_hessian = derivatives(self.function, self.point(x))
         slope, hessian = every_slope[self.free], every_hessian[np.ix_(self.free, self.free)]
-        if self.pull is not None:
-            slope = slope + self.pull.strength * (np.log(x / self.pull.prior[self.free]) + 1.0)
-            hessian = hessian + np.diag(self.pull.strength / x)
+        if self.penalty is not None:
+            slope = slope + self.penalty.strength * (np.log(x / self.penalty.prior[self.free]) + 1.0)
+            hessian = hessian + np.diag(self.penalty.strength / x)
         return slope / self.unit, hessian / self.unit
 
 
-def descend(function: Function, lower: Array, upper: Array, pull: Pull | None, start: Array | None) -> Array:
-    """A point about as far from its best place as the barrier is high at last."""
+def approach(function: Function, lower: Array, upper: Array, penalty: KLPenalty | None, start: Array | None) -> Array:
+    """A point near a minimum: about as far from its best place as the barrier is high at last.
+
+    Args:
+        function: The loss; twice differentiable.
+        lower: ``d`` lower bounds, which sum to at most one.
+        upper: ``d`` upper bounds, which sum to at least one.
+        penalty: A second term; None for none.
+        start: ``d`` weights near which to begin; None for the middle of the polytope.
+
+    Returns:
+        ``d`` weights, whose sum is one up to rounding.
+    """
     low, high = polytope.tighten(lower, upper)
     free = high - low > _POINT
     if not free.any():
         return low
     middle = low + (high - low) * (1.0 - low.sum()) / (high - low).sum()
     x = (middle if start is None else 0.01 * middle + 0.99 * polytope.project(start, lower, upper))[free]
-    whole = _Free(function, pull, free, low)
+    whole = _Free(function, penalty, free, low)
     slope, hessian = whole.curved(x)
     unit = max(float(np.ptp(slope)), 1e-3 * float(np.abs(hessian).max()), _TINY)
     whole, slope, hessian = replace(whole, unit=unit), slope / unit, hessian / unit
@@ -210,7 +231,7 @@ def _line_search(whole: _Free, walls: _Walls, x: Array, step: Array, slope: floa
 
     here, length = merit(x), walls.longest(x, step)
     for _ in range(_HALVINGS):
-        if merit(x + length * step) <= here + _ARMIJO * length * slope + _ROUNDING * max(1.0, abs(here)):
+        if merit(x + length * step) <= here + ARMIJO * length * slope + _ROUNDING * max(1.0, abs(here)):
             return length
         length *= 0.5
     return 0.0

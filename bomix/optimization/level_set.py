@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics.constants import TINY
+from bomix.optimization import start_points
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,12 +34,20 @@ if TYPE_CHECKING:
     """Maps ``n x d`` mixtures to ``n`` means, differentiable."""
 
 _SAMPLES = 256
+"""Mixtures of the whole space that are looked at, and half of those that are around known ones."""
 _WIDTHS = (0.01, 0.03, 0.1, 0.3)
+"""Widths of the clouds around it: it is not known beforehand how large the set is."""
 _ROUNDS = 6
+"""Rounds of the augmented Lagrangian, one less for every dozen domains: a search that ends early reports ranges that
+are too narrow, and the time of a round grows with the square of the number of domains."""
 _STEPS = 12
+"""Gradient steps of a round: multipliers move before a round has settled, since no single one has to be exact."""
 _REDRAWS = 8
+"""Rounds of points around what was found, where there are no gradients."""
 _ON_RAYS = 8
+"""Points on each line from the best mixture to a corner, every one half as far as the last."""
 _STIFF = 1.0
+"""First weight of the squared violation, which is in standard deviations: it doubles where the level does not hold."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ def near_optimal(set_: LevelSet, *, seed: int, gradients: bool = True) -> tuple[
 
     Args:
         set_: It holds its best mixture.
-        seed: Of the points.
+        seed: Seed of the points.
         gradients: Whether the loss has any.
 
     Returns:
@@ -129,11 +140,8 @@ def near_optimal(set_: LevelSet, *, seed: int, gradients: bool = True) -> tuple[
 
 def _around(points: Array, space: MixtureSpace, rng: np.random.Generator) -> Array:
     """Points of the space around given ones, at all distances."""
-    d = space.dimension
     count = max(1, 2 * _SAMPLES // (len(points) * len(_WIDTHS)))
-    widths = np.repeat(_WIDTHS, count)[:, None, None]
-    noise = rng.normal(size=(len(widths), *points.shape)) * widths * np.sqrt(points + 1.0 / d)
-    return space.project((points + noise).reshape(-1, d))
+    return start_points.around(points, space, np.repeat(_WIDTHS, count), rng)
 
 
 def _rays(best: Array, space: MixtureSpace) -> Array:
@@ -160,15 +168,15 @@ def _lagrangian(set_: LevelSet, extremes: _Extremes) -> None:
 
 
 def _inner(
-    set_: LevelSet, extremes: _Extremes, x: Array, multiplier: Array, stiffness: Array, pull: Array
+    set_: LevelSet, extremes: _Extremes, x: Array, multiplier: Array, stiffness: Array, scale: Array
 ) -> tuple[Array, Array]:
     """Spectral projected gradient on the augmented Lagrangian, all rows at once.
 
     Returns:
         ``b x d`` points, and their ``b`` violations.
     """
-    space, outwards = set_.space, pull[:, None] * extremes.signs
-    step = 0.02 / pull**2
+    space, outwards = set_.space, scale[:, None] * extremes.signs
+    step = 0.02 / scale**2
     before: tuple[Array, Array] | None = None
     for _ in range(_STEPS):
         excess, slope = set_.violation(x)
@@ -177,7 +185,7 @@ def _inner(
         if before is not None:
             moved, changed = x - before[0], gradient - before[1]
             curvature, squared = (moved * changed).sum(axis=1), (moved * moved).sum(axis=1)
-            step = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, 1e-300), 2.0 * step)
+            step = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, TINY), 2.0 * step)
         # Ten points of percentage at most: far away the loss is another one.
         step = np.minimum(step, 0.1 / np.maximum(np.abs(gradient).max(axis=1), 1e-12))
         before = (x, gradient)

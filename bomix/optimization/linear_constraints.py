@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bomix.errors import SpaceError
+from bomix.numerics.constants import TINY
 
 if TYPE_CHECKING:
     from bomix.optimization.projected_gradient import Cost
@@ -49,7 +50,7 @@ def meeting(space: MixtureSpace, inequalities: Inequalities, points: Array) -> A
     # Along the segment to a feasible point each constraint is met from some share on: the largest of these shares.
     gap = points @ inequalities.matrix.T - inequalities.bound
     slack = inequalities.bound - inner @ inequalities.matrix.T
-    share = np.where(gap > 0.0, gap / np.maximum(gap + slack, 1e-300), 0.0).max(axis=1, keepdims=True)
+    share = np.where(gap > 0.0, gap / np.maximum(gap + slack, TINY), 0.0).max(axis=1, keepdims=True)
     return np.where(ok[:, None], points, points + np.clip(share, 0.0, 1.0) * (inner - points))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bomix.optimization import bundle, convex
+from bomix.optimization.faces import on_nearest_face
 from bomix.optimization.multistart import Search, optimize
 from bomix.space.mixture_space import MixtureSpace
 
@@ -16,22 +17,25 @@ if TYPE_CHECKING:
 
     from bomix.optimization.convex import Minimum
     from bomix.optimization.interior_point import Function
-    from bomix.optimization.relative_entropy import Pull
+    from bomix.optimization.relative_entropy import KLPenalty
     from bomix.space.polytope import Array
 
 Shape = Literal["convex", "smooth", "kinked"]
 
+# As hard as a decision deserves: what is minimised is cheap, and the minimum is what is proposed.
 _SEARCH = Search(raw=512, starts=12, iterations=100, polished=3)
 _OFFSET = 1e-12
+"""Added to the weights in the penalty while searching: at zero its slope is infinite, and the finish takes it
+exactly."""
 
 
-def lowest(
+def minimise(
     function: Function,
     space: MixtureSpace,
     *,
     shape: Shape,
     seed: int,
-    pull: Pull | None = None,
+    penalty: KLPenalty | None = None,
     near: Array | None = None,
 ) -> Minimum:
     """The mixture of least value.
@@ -40,39 +44,36 @@ def lowest(
     allowed mixture, and the others are minimised once more.
 
     Args:
-        function: What it adds to the pull; twice differentiable, but for kinks.
+        function: What it adds to the penalty; twice differentiable, but for kinks.
         space: Where to look.
         shape: ``convex`` has one minimum, which any start leads to; the others are searched from many starts. All are
             finished to the last digits, ``kinked`` as far as no kink stands in the way.
-        seed: Of the starts.
-        pull: Towards a prior; weights whose prior is zero are fixed by the bounds of the space.
+        seed: Seed of the starts.
+        penalty: Towards a prior; weights whose prior is zero are fixed by the bounds of the space.
         near: ``n x d`` mixtures worth starting at, the best first.
     """
     start = None
     if shape != "convex":
-        whole = pulled(function, pull)
+        whole = penalised(function, penalty)
         negated: Any = lambda X: -whole(X.squeeze(-2))  # noqa: E731
         start = optimize(negated, space, seed=seed, near=near, search=_SEARCH)
-    lower, upper, at_least = space.lower_array, space.upper_array, np.array(space.at_least)
-    found = _finished(function, lower, upper, shape, pull, start)
-    if not at_least.any():
-        return found
-    nearest = space.snap(found.point, threshold=0.0)
-    on = nearest > 0.0
-    floor, top = np.where(on, np.maximum(lower, at_least), 0.0), np.where(on, upper, 0.0)
-    return _finished(function, floor, top, shape, pull, None if shape == "convex" else nearest)
+
+    def finished(lower: Array, upper: Array, near: Array | None) -> Minimum:
+        return _finished(function, lower, upper, shape, penalty, None if shape == "convex" else near)
+
+    return on_nearest_face(space, finished(space.lower_array, space.upper_array, start), finished)
 
 
 def _finished(
-    function: Function, lower: Array, upper: Array, shape: Shape, pull: Pull | None, start: Array | None
+    function: Function, lower: Array, upper: Array, shape: Shape, penalty: KLPenalty | None, start: Array | None
 ) -> Minimum:
     """The minimum next to a start, and never worse than that."""
     if start is None:
-        return convex.minimise(function, lower, upper, pull=pull)
+        return convex.minimise(function, lower, upper, penalty=penalty)
     if shape == "kinked":
-        start = bundle.descend(pulled(function, pull), lower, upper, start)
-    there = convex.certify(function, start, lower, upper, pull=pull)
-    found = convex.minimise(function, lower, upper, pull=pull, start=start)
+        start = bundle.minimise(penalised(function, penalty), lower, upper, start)
+    there = convex.certify(function, start, lower, upper, penalty=penalty)
+    found = convex.minimise(function, lower, upper, penalty=penalty, start=start)
     return found if found.value <= there.value else there
 
 
@@ -90,12 +91,12 @@ def restricted(space: MixtureSpace, allowed: np.ndarray) -> MixtureSpace:
     return MixtureSpace(names, *bounds)
 
 
-def pulled(function: Function, pull: Pull | None) -> Function:
-    """The whole that :func:`lowest` minimises, with finite slopes at weights of zero."""
-    if pull is None:
+def penalised(function: Function, penalty: KLPenalty | None) -> Function:
+    """The whole that :func:`minimise` minimises, with finite slopes at weights of zero."""
+    if penalty is None:
         return function
-    used = np.flatnonzero(pull.prior)
-    prior, strength = torch.as_tensor(pull.prior[used]), pull.strength
+    used = np.flatnonzero(penalty.prior)
+    prior, strength = torch.as_tensor(penalty.prior[used]), penalty.strength
 
     def whole(points: Tensor) -> Tensor:
         shares = points[..., used].clamp_min(0.0) + _OFFSET

@@ -15,9 +15,12 @@ import numpy as np
 import torch
 
 from bomix.numerics import lbfgs
+from bomix.numerics.chunks import in_chunks
+from bomix.optimization import start_points
 from bomix.optimization.linear_constraints import Inequalities, meeting, slsqp
 from bomix.optimization.projected_gradient import projected_gradient
 from bomix.optimization.simplex_map import SimplexMap
+from bomix.space.weights import is_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +31,26 @@ if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
-    Worth = Callable[[Tensor], Tensor]
-    """What mixtures are worth trying, ``batch x 1 x d`` to ``batch``: an acquisition function, say."""
-
-SAME = 1e-6
-"""Two mixtures whose weights all agree to this are one."""
+    AcquisitionValue = Callable[[Tensor], Tensor]
+    """``batch x 1 x d`` mixtures to ``batch`` acquisition values; higher is better."""
 
 _VERTICES_UP_TO = 32
+"""Domains up to which each domain alone is scored: beyond, it is never near the best, and there are many."""
 _NEAR = 4
+"""Best mixtures around which more are scored: acquisition functions have their maxima next to some of them."""
 _TRIED = 64
+"""Best mixtures that are scored themselves; those behind them are worse, and already known to be."""
 _WIDTHS = (0.01, 0.05, 0.15)
-_APART = 0.01
+"""Widths of the clouds around them: from next to a mixture to beyond its valley."""
 _MAX_STEP = 0.3
+"""Largest change of a coordinate of the map in one step: coordinates are roots of weights, between zero and one, and a
+longer step would leave the valley of the start."""
 _AT_ONCE = 512
+"""Mixtures that are scored at a time: acquisition functions that count entries themselves make smaller parts of
+them."""
 _SCREENED = 4
+"""Mixtures that are scored for each start, where a cheaper measure has ranked them: the dear one decides among
+these."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Search:
 
 
 def optimize(
-    acquisition: Worth,
+    acquisition: AcquisitionValue,
     space: MixtureSpace,
     *,
     seed: int,
@@ -75,14 +84,14 @@ def optimize(
     gradients: bool = True,
     inequalities: Inequalities | None = None,
     joint: bool = False,
-    screen: Worth | None = None,
+    screen: AcquisitionValue | None = None,
 ) -> Array:
     """The mixture with the largest acquisition value.
 
     Args:
         acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values.
         space: Where to look.
-        seed: Of the starts.
+        seed: Seed of the starts.
         near: ``n x d`` mixtures worth starting at and around, the best first.
         avoid: ``p x d`` mixtures not to be proposed again.
         search: How hard to look.
@@ -98,7 +107,7 @@ def optimize(
         SpaceError: No mixture that was looked at meets the inequalities.
     """
     search = search or Search()
-    raw = _raw_points(space, search.raw, near, seed)
+    raw = _scored_points(space, search.raw, near, seed)
     if inequalities is not None:
         raw = meeting(space, inequalities, raw)
     if joint:
@@ -107,7 +116,7 @@ def optimize(
         raw = raw[np.argsort(-_values(screen, raw), kind="stable")[: _SCREENED * search.starts]]
     values = _values(acquisition, raw)
     order = np.argsort(-values, kind="stable")
-    starts = _spaced(raw[order], search.starts)
+    starts = start_points.spaced(raw[order], search.starts)
     if not gradients:
         points = _narrowing(acquisition, space, starts, search.iterations, seed)
     elif inequalities is not None:
@@ -122,28 +131,23 @@ def optimize(
     return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
 
 
-def best_of(acquisition: Worth, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
+def best_of(acquisition: AcquisitionValue, pool: Array, *, avoid: Array | None = None, joint: bool = False) -> Array:
     """The mixture of a pool with the largest acquisition value.
 
     Args:
-        acquisition: As for :func:`optimize`; needs no gradients.
+        acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values; it needs no gradients.
         pool: ``n x d``.
         avoid: ``p x d`` mixtures not to be proposed again, unless nothing else is left.
-        joint: As there.
+        joint: Whether the acquisition is one draw of a function, to be called once on the whole pool.
     """
     values = _values(acquisition, pool, at_once=len(pool) if joint else _AT_ONCE)
     ranked = pool[np.argsort(-values, kind="stable")]
     return next((np.asarray(point) for point in ranked if not is_among(point, avoid)), np.asarray(ranked[0]))
 
 
-def value_at(acquisition: Worth, point: Array) -> float:
+def value_at(acquisition: AcquisitionValue, point: Array) -> float:
     """The acquisition value of one mixture, ``d``."""
     return float(_values(acquisition, point[None])[0])
-
-
-def is_among(point: Array, others: Array | None) -> bool:
-    """Whether a ``d`` mixture is one of ``n x d`` others."""
-    return others is not None and len(others) > 0 and bool((np.abs(others - point).max(axis=1) <= SAME).any())
 
 
 def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) -> Array:
@@ -164,7 +168,7 @@ def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) ->
     return np.concatenate([finished, ends])
 
 
-def _narrowing(acquisition: Worth, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
+def _narrowing(acquisition: AcquisitionValue, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
     """The starts improved by sampling around the best so far, each round nearer; ``b x d``."""
     rng, leaders, d = np.random.default_rng(seed), starts, space.dimension
     for width in np.geomspace(0.3, 0.003, max(rounds // 2, 1)):
@@ -179,7 +183,7 @@ def _narrowing(acquisition: Worth, space: MixtureSpace, starts: Array, rounds: i
     return leaders
 
 
-def _cost(acquisition: Worth) -> Cost:
+def _cost(acquisition: AcquisitionValue) -> Cost:
     """Negated values ``b`` and gradients ``b x d`` of the acquisition at ``b x d`` points."""
 
     @torch.enable_grad()
@@ -192,36 +196,19 @@ def _cost(acquisition: Worth) -> Cost:
     return cost
 
 
-def _values(acquisition: Worth, points: Array, *, at_once: int = _AT_ONCE) -> Array:
+def _values(acquisition: AcquisitionValue, points: Array, *, at_once: int = _AT_ONCE) -> Array:
     with torch.no_grad():
-        parts = torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(at_once)  # type: ignore[no-untyped-call]
-        values = torch.cat([acquisition(part) for part in parts])
+        values = in_chunks(acquisition, torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=at_once)
     return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))
 
 
-def _raw_points(space: MixtureSpace, count: int, near: Array | None, seed: int) -> Array:
+def _scored_points(space: MixtureSpace, count: int, near: Array | None, seed: int) -> Array:
     """Points to score: the polytope evenly, its faces, its corners, and the neighbourhood of what is known."""
     rng = np.random.default_rng(seed)
-    d = space.dimension
-    even = space.sobol(count, seed=seed)
-    sparse = space.project(rng.dirichlet(np.full(d, min(1.0, 3.0 / d)), size=count // 4))
-    points = [space.uniform()[None], even, sparse]
-    if d <= _VERTICES_UP_TO:
-        points.append(space.project(np.eye(d)))
+    points = [space.uniform()[None], space.sobol(count, seed=seed), start_points.sparse(space, count // 4, rng)]
+    if space.dimension <= _VERTICES_UP_TO:
+        points.append(space.project(np.eye(space.dimension)))
     if near is not None and len(near):
-        closest = near[:_NEAR]
-        width = np.repeat(_WIDTHS, count // 16 + 1)[:, None, None]
-        noise = rng.normal(size=(len(width), *closest.shape)) * width * np.sqrt(closest + 1.0 / d)
-        points += [space.project(near[:_TRIED]), space.project((closest + noise).reshape(-1, d))]
+        widths = np.repeat(_WIDTHS, count // 16 + 1)
+        points += [space.project(near[:_TRIED]), start_points.around(near[:_NEAR], space, widths, rng)]
     return np.concatenate(points)
-
-
-def _spaced(points: Array, count: int) -> Array:
-    """The first points that keep some distance from each other."""
-    chosen: list[Array] = []
-    for point in points:
-        if len(chosen) == count:
-            break
-        if not chosen or np.abs(np.array(chosen) - point).max(axis=1).min() > _APART:
-            chosen.append(point)
-    return np.array(chosen)

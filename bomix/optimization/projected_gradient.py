@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.numerics.constants import ARMIJO, TINY
 from bomix.space.polytope import Array
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ Cost = Callable[[Array], tuple[Array, Array]]
 """Values ``b`` and gradients ``b x d`` at ``b x d`` points."""
 
 _NON_MONOTONE = 5
-_ARMIJO = 1e-4
+"""Values of which a step must stay below the largest: spectral steps are long, and pay only if some may go up
+[Birgin2000]_, whose ten are more than the few iterations here leave room for."""
 _MAX_TRIES = 20
+"""Shorter and shorter steps in a row, each three tenths of the last, after which a start has come to its end."""
 
 
 def projected_gradient(cost: Cost, space: MixtureSpace, starts: Array, iterations: int) -> tuple[Array, Array]:
@@ -47,12 +50,12 @@ def projected_gradient(cost: Cost, space: MixtureSpace, starts: Array, iteration
         trial = x + np.where(done, 0.0, length)[:, None] * direction
         trial_f, trial_g = cost(trial)
         slope = (g * direction).sum(axis=1)
-        enough = trial_f <= recent.max(axis=1) + _ARMIJO * length * slope
+        enough = trial_f <= recent.max(axis=1) + ARMIJO * length * slope
         ok = ~done & np.isfinite(trial_f) & np.isfinite(trial_g).all(axis=1) & enough
         step, change = trial - x, trial_g - g
         curvature = (step * change).sum(axis=1)
         squared = (step * step).sum(axis=1)
-        longer = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, 1e-300), 10.0 * spectral)
+        longer = np.where(curvature > 1e-12 * squared, squared / np.maximum(curvature, TINY), 10.0 * spectral)
         spectral = np.where(ok, np.clip(longer, 1e-10, 1e6), spectral)
         x, g, f = np.where(ok[:, None], trial, x), np.where(ok[:, None], trial_g, g), np.where(ok, trial_f, f)
         recent = np.where(ok[:, None], np.concatenate([recent[:, 1:], f[:, None]], axis=1), recent)

@@ -1,4 +1,4 @@
-"""A pull towards a prior: the relative entropy of a mixture, and the mixture that it and a slope together choose."""
+"""A penalty towards a prior: the relative entropy of a mixture, and the mixture that it and a slope together choose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pull:
+class KLPenalty:
     """``strength * sum_i w_i log(w_i / prior_i)``, towards a prior.
 
     Attributes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from bomix.numerics.constants import ARMIJO, TINY
 from bomix.optimization import convex
 from bomix.optimization.interior_point import derivatives
 from bomix.space import polytope
@@ -28,14 +29,21 @@ if TYPE_CHECKING:
 Curvature = Callable[["Array"], "Array"]
 """Maps ``d`` weights to a ``d x d`` matrix, positive semi-definite, near the Hessian there."""
 
-_ARMIJO = 1e-4
 _ROUNDING = 1e-14
+"""By how much the value may rise in a step, relative to it: its own rounding, so that the last digits are still
+reached."""
 _HALVINGS = 30
+"""Halvings of a step before it is given up: what is left of it then, 1e-9, no slope from differences can judge."""
 _PATIENCE = 4
+"""Steps in a row that bring nothing, after which the search ends; the curvature is raised tenfold after each that
+fails."""
 _MOVE, _LEAST_MOVED = 1e-4, 0.1
+"""Change of a weight in the differences of slopes, as a share of it, and the weight that is the least for that: between
+what longer ones lose to higher derivatives and shorter ones to rounding."""
 _RIDGE = 1e-9
+"""Raises the diagonal of every curvature, as a share of its largest entry: the model then has one minimum."""
 _RAISED = 1e-3
-_TINY = 1e-300
+"""The same after a step that failed, times ten after each further one: the model then keeps nearer."""
 
 
 class _Place(NamedTuple):
@@ -63,7 +71,7 @@ def minimise(
         lower: ``d`` lower bounds, which sum to at most one.
         upper: ``d`` upper bounds, which sum to at least one.
         start: ``d`` weights near which to begin.
-        curvature: Of the function, or of something like it; from differences of its own slopes by default.
+        curvature: Curvature of the function, or of something like it; from differences of its own slopes by default.
         tolerance: The gap at which to stop.
         steps: At most.
 
@@ -112,7 +120,7 @@ def _finite_start(function: Function, start: Array, lower: Array, upper: Array) 
     """The start, or what lies between it and the middle of the polytope where it has no value."""
     low, high = polytope.tighten(lower, upper)
     room = high - low
-    middle = low + room * (1.0 - low.sum()) / max(float(room.sum()), _TINY)
+    middle = low + room * (1.0 - low.sum()) / max(float(room.sum()), TINY)
     point = polytope.project(start, lower, upper)
     for share in (0.0, 1e-6, 1e-3, 0.1, 1.0):
         place = _at(function, polytope.project((1.0 - share) * point + share * middle, lower, upper))
@@ -134,7 +142,7 @@ def _certified(place: _Place, lower: Array, upper: Array) -> Minimum:
 
 def _raised(matrix: Array, raised: float) -> Array:
     """The matrix with its diagonal raised, so that a model has one minimum and keeps near."""
-    size = max(float(np.abs(matrix).max()), _TINY)
+    size = max(float(np.abs(matrix).max()), TINY)
     return matrix + (_RIDGE + raised) * size * np.eye(len(matrix))
 
 
@@ -152,7 +160,7 @@ def _step(function: Function, here: _Place, matrix: Array, lower: Array, upper: 
         return None
     for _ in range(_HALVINGS):
         there = _at(function, polytope.project(here.point + length * direction, lower, upper))
-        allowed = here.value + _ARMIJO * length * descent + _ROUNDING * max(1.0, abs(here.value))
+        allowed = here.value + ARMIJO * length * descent + _ROUNDING * max(1.0, abs(here.value))
         if there.value <= allowed and np.isfinite(there.slope).all():
             return there
         length *= 0.5

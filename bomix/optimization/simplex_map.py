@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from bomix.numerics.constants import TINY
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
-_TINY = 1e-300
 _OFF_ZERO = 1e-3
+"""What a weight above its lower bound is at a start at least, over the number of domains: at zero the derivative of its
+square is zero, and a weight would stay there."""
 
 
 class Filled(NamedTuple):
@@ -51,12 +54,12 @@ class SimplexMap:
 
     def __call__(self, z: Tensor) -> Filled:
         """``b x d`` unconstrained points onto the polytope."""
-        squares = z.square() + _TINY
+        squares = z.square() + TINY
         capped = torch.zeros_like(squares, dtype=torch.bool)
         while True:
             mass = torch.where(capped, 0.0, squares).sum(dim=-1)
             left = self._free - torch.where(capped, self._room, 0.0).sum(dim=-1)
-            rate = left.clamp_min(0.0) / mass.clamp_min(_TINY)
+            rate = left.clamp_min(0.0) / mass.clamp_min(TINY)
             over = ~capped & (rate.unsqueeze(-1) * squares > self._room)
             if not over.any():
                 break
@@ -67,7 +70,7 @@ class SimplexMap:
     def pull_back(self, z: Tensor, at: Filled, gradient: Tensor) -> Tensor:
         """Gradient by the weights to gradient by ``z``, both ``b x d``."""
         free = torch.where(at.capped, 0.0, z)
-        mean = (gradient * free.square()).sum(dim=-1) / at.mass.clamp_min(_TINY)
+        mean = (gradient * free.square()).sum(dim=-1) / at.mass.clamp_min(TINY)
         return 2.0 * free * at.rate.unsqueeze(-1) * (gradient - mean.unsqueeze(-1))
 
     def start(self, points: Array) -> Tensor:

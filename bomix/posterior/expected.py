@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bomix.posterior.belief import Belief
     from bomix.space.polytope import Array
 
-
 _AT_ONCE = 1024
+"""Mixtures whose expectation is computed at a time: means alone take little memory, so that parts may be large."""
 
 
 def predicted(belief: Belief) -> Callable[[Tensor], Tensor]:
@@ -31,10 +31,11 @@ def in_parts(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
     """The same of any number of mixtures as arrays, ``n x d`` to ``n``, without filling the memory."""
     import torch
 
+    from bomix.numerics.chunks import in_chunks
+
     def values(points: Array) -> Array:
         X = torch.as_tensor(points, dtype=torch.float64)
         with torch.no_grad():
-            parts = [function(part) for part in X.split(_AT_ONCE)]  # type: ignore[no-untyped-call]
-        return np.asarray(torch.cat(parts).numpy())
+            return np.asarray(in_chunks(function, X, rows=_AT_ONCE).numpy())
 
     return values

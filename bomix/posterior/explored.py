@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.errors import FaultsError
+from bomix.space.bounds import ROUNDING
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.data.dataset import seen_weights
 from bomix.trial import EXPERT
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 MANY = 32
 """Domains above which the default search, what is recommended and what is expected keep to where the trials are."""
-
-_ROUNDING = 1e-9
 
 
 def tried(space: MixtureSpace, history: History) -> Array:
@@ -37,7 +36,7 @@ def explored(space: MixtureSpace, history: History) -> MixtureSpace:
     names, least = space.domains, np.asarray(space.at_least)
     largest = points.max(axis=0)
     # Where no run had what is the least beside nothing, nothing is what was tried.
-    untried = largest < least - _ROUNDING
+    untried = largest < least - ROUNDING
     largest = np.where(untried, 0.0, np.maximum(largest, least))
     upper = np.clip(largest, space.lower_array, space.upper_array)
     bounds = (space.lower_array, upper, np.where(untried, 0.0, least))

@@ -32,8 +32,13 @@ DRAWS = 256
 """Quasi-random draws behind the moments of an objective that is no weighted sum."""
 
 _SEED = 0
+"""Seed of these draws: always the same, so that the objective is one function, which a search can follow."""
 _JITTER = 1e-10
+"""Added to the variances of such an objective, in its unit squared: the draws of many mixtures have a covariance of
+lower rank than there are mixtures, and a Cholesky factor of it is wanted."""
 _MIN_NOISE = 1e-12
+"""Least variance of a run's noise, in the objective's unit squared: it is the difference of two variances, which
+rounding may make negative."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.polytope import Array
 
-_AT_ONCE = 256
+AT_ONCE = 256
+"""Mixtures whose posterior is computed at a time: covariances with all runs, for every metric and every draw of the
+hyperparameters, are large (a hundred runs, forty metrics and twelve draws make 98 MB)."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,12 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     import torch
     import xarray as xr
 
+    from bomix.numerics.chunks import chunks
+
     belief = believe(problem, history, surrogate, seed=seed)
     transform, parts = belief.aggregate.transform(), []
     with torch.no_grad():
-        # In parts: covariances with all training runs of every draw of hyperparameters are large.
-        for X in torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2).split(_AT_ONCE):  # type: ignore[no-untyped-call]
+        for X in chunks(torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=AT_ONCE):
             posterior: Any = belief.model.posterior(X, observation_noise=True)
             objective = transform(posterior)
             parts.append((posterior.mean[:, 0], posterior.variance[:, 0], objective.mean, objective.variance))

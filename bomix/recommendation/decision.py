@@ -21,6 +21,7 @@ from bomix.contracts.traits import traits
 from bomix.posterior.belief import Belief, believe, draw_seeds
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
+from bomix.space.weights import SAME_MIXTURE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
-
-_ROUNDING = 1e-6
 
 Source = Literal["space", "trials", "confirmed"]
 
@@ -91,7 +90,7 @@ def decide(
 
 
 def adjusted(problem: Problem, point: Array, options: RecommendationSpec) -> Array:
-    """``d`` weights pulled towards the prior, then smoothed with the uniform mixture; the bounds hold."""
+    """``d`` weights shrunk towards the prior, then smoothed with the uniform mixture; the bounds hold."""
     space, anchors = problem.space, problem.anchors()
     prior, uniform = anchors.get("natural", anchors["uniform"]), anchors["uniform"]
     shrunk = (1.0 - options.shrink) * point + options.shrink * space.to_array(prior)
@@ -168,20 +167,21 @@ def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
     That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be
     convex.
     """
-    from bomix.optimization.branch_and_bound import lowest
+    from bomix.optimization import branch_and_bound
     from bomix.posterior.expected import predicted
     from bomix.strategies.regression.next_best import NEGLIGIBLE
 
     if not any(space.at_least) or not belief.aggregate.is_convex(traits(belief.model, ModelTraits).convex):
         return []
-    return [space.snap(lowest(predicted(belief), space).point, threshold=NEGLIGIBLE)]
+    found = branch_and_bound.minimise(predicted(belief), space)
+    return [space.snap(found.point, threshold=NEGLIGIBLE)]
 
 
 def _best_trial(belief: Belief, history: History) -> Array | None:
     """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
     space = belief.problem.space
     points = space.to_arrays([record.trial.weights for record in history.observations])
-    points = points[space.contains(points, tolerance=_ROUNDING)]
+    points = points[space.contains(points, tolerance=SAME_MIXTURE)]
     if not len(points):
         return None
     return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])

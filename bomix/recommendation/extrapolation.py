@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.numerics.repeats import distinct
+from bomix.space.weights import SAME_MIXTURE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +19,9 @@ BEYOND = 0.02
 """How far a weight may lie beyond those of all trials: what is next to explored is nearly explored."""
 
 _EVEN = 256
+"""Mixtures of the space of whose standard deviations the median is taken: it is needed to two digits."""
 _TYPICAL = 0.9
+"""Share of the trials that are within a typical distance of their nearest one: a few loners do not make it larger."""
 
 
 def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[str]:
@@ -70,7 +75,7 @@ def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
 
 def _distances(X: Array, point: Array) -> tuple[float, float]:
     """Distance of a mixture to the nearest trial, and a large one of trials to theirs; 0 for a single mixture."""
-    roots = np.sqrt(np.unique(X.clip(min=0.0).round(6), axis=0))
+    roots = np.sqrt(distinct(X.clip(min=0.0), tolerance=SAME_MIXTURE))
     nearest = float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
     if len(roots) < 2:
         return nearest, 0.0

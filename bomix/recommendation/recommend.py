@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bomix.config.spec import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.predict import Estimate, difference, estimates
+from bomix.posterior.predict import AT_ONCE, Estimate, difference, estimates
 from bomix.recommendation.decision import Decision, Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
-
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -198,12 +196,11 @@ def _ranges(
 
 def _mean(belief: Belief, X: Tensor) -> Tensor:
     """Posterior mean of the objective at ``n x d`` mixtures, ``n``; differentiable where the model is."""
-    import torch
-
+    from bomix.numerics.chunks import in_chunks
     from bomix.surrogates.models.joint import mean_at
 
-    coefficients, chunks = belief.aggregate.coefficients, torch.split(X, _AT_ONCE)
-    if coefficients is not None:
-        return torch.cat([mean_at(belief.model, part) @ X.new_tensor(coefficients) for part in chunks])
-    parts = [belief.aggregate.posterior(belief.model, part.unsqueeze(-2)).mean for part in chunks]
-    return torch.cat([part.flatten() for part in parts])
+    aggregate, model = belief.aggregate, belief.model
+    if aggregate.coefficients is None:
+        return in_chunks(lambda part: aggregate.posterior(model, part.unsqueeze(-2)).mean.flatten(), X, rows=AT_ONCE)
+    factors = X.new_tensor(aggregate.coefficients)
+    return in_chunks(lambda part: mean_at(model, part) @ factors, X, rows=AT_ONCE)

@@ -129,7 +129,8 @@ def _design_trials(own: StrategyTraits, problem: Problem) -> int:
 def _best_expected(
     problem: Problem, history: History, surrogate: Surrogate, *, pool: str | Path | None, seed: int
 ) -> float:
-    from bomix.optimization.multistart import Search, best_of, is_among, optimize, value_at
+    from bomix.optimization.multistart import Search, best_of, optimize, value_at
+    from bomix.space.weights import is_among
 
     _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
     belief = believe(problem, history, surrogate, seed=seed)

@@ -9,9 +9,12 @@ import numpy as np
 
 from bomix.config import registry
 from bomix.config.expert_checks import need_experts
+from bomix.numerics import repeats
 from bomix.objectives.reference import require_reference
 from bomix.posterior.belief import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
+from bomix.space.weights import SAME_MIXTURE
+from bomix.surrogates.cross_validation.held_out import FOLDS
 from bomix.surrogates.cross_validation.scores import Scores, score
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
 
-FOLDS = 10
 SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 """Names of the scores, each a variable over ``metric`` and, with ``objective_`` before it, a number."""
 
@@ -74,7 +76,7 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     by_metric = [score(observed[:, j], mean[:, j], sd[:, j]) for j in range(len(problem.metrics))]
     of_objective = score(target, *objective)
     kind = registry.kind_of("surrogate", type(surrogate))
-    again = held_out.repeats(data.X)
+    again = repeats.count(data.X.double().numpy(), tolerance=SAME_MIXTURE)
     variables: dict[str, Any] = {
         "observed": (("trial", "metric"), observed),
         "mean": (("trial", "metric"), mean),

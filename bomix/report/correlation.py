@@ -22,6 +22,8 @@ import numpy as np
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
 from bomix.errors import StudyError
+from bomix.numerics import repeats
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.scores import Z95, spearman
 from bomix.trial import EXPERT, Status
 
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 LEAST = 4
 """Mixtures below which nothing is said of a correlation."""
-SAME_WEIGHT = 1e-9
-"""How far the weights of two runs of one mixture may be apart."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
 """What stands in a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
@@ -185,13 +185,7 @@ def _mixtures(dataset: xr.Dataset) -> np.ndarray:
     """Which mixture each trial is a run of, ``n`` integers from 0."""
     if "weights" not in dataset:
         return np.arange(dataset.sizes["trial"])
-    weights = dataset["weights"].transpose("trial", "domain").values
-    known, found = weights[:0], np.zeros(len(weights), dtype=int)
-    for trial, row in enumerate(weights):
-        same = np.flatnonzero(np.abs(known - row).max(axis=1, initial=0.0) <= SAME_WEIGHT)
-        found[trial] = same[0] if len(same) else len(known)
-        known = known if len(same) else np.concatenate([known, row[None]])
-    return found
+    return repeats.number(dataset["weights"].transpose("trial", "domain").values, tolerance=SAME_MIXTURE)
 
 
 def _averaged(column: _Column, mixture: np.ndarray) -> _Column:

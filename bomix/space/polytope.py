@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 5e-13
+ROUNDING = 5e-13
+"""How far sums of weights may miss one where it is decided whether bounds leave room: some thousand times the rounding
+of a sum of a hundred weights, and far below what :data:`bomix.space.bounds.ROUNDING` lets pass in a study file."""
 _COUNTS = np.unique(np.round(np.concatenate([np.arange(1, 9), 8 * 1.25 ** np.arange(1, 24)])).astype(int))
 """How many weights raised to "at least" are looked at, beside none and as many as fit."""
 
@@ -131,7 +133,7 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
     held = optional & (floor > 0.0)
     if not held.any():
         return
-    full = (on * floor).sum(axis=1) > 1.0 + _ROUNDING
+    full = (on * floor).sum(axis=1) > 1.0 + ROUNDING
     wanted = held & (points > 0.0) & (full[:, None] | ~on)
     lost = (points * wanted).sum(axis=1)
     rows = np.flatnonzero(full | (lost >= 0.5 * floor[held].min()))
@@ -143,7 +145,7 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
     best, nearest = choice.copy(), np.full(len(rows), np.inf)
 
     def look(at: NDArray[np.bool_]) -> None:
-        which = np.flatnonzero(at & (used <= 1.0 + _ROUNDING) & ((choice * upper).sum(axis=1) >= 1.0 - _ROUNDING))
+        which = np.flatnonzero(at & (used <= 1.0 + ROUNDING) & ((choice * upper).sum(axis=1) >= 1.0 - ROUNDING))
         reached = project(target[which], choice[which] * floor, choice[which] * upper)
         apart = np.square(reached - target[which]).sum(axis=1)
         nearer = apart < nearest[which]
@@ -151,7 +153,7 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
 
     look(np.ones(len(rows), dtype=bool))
     for column in np.argsort(np.where(wanted, -target, np.inf), axis=1, kind="stable").T:
-        add = wanted[every, column] & (used + floor[column] <= 1.0 + _ROUNDING)
+        add = wanted[every, column] & (used + floor[column] <= 1.0 + ROUNDING)
         choice[every[add], column[add]] = True
         used, count = used + add * floor[column], count + add
         look(add & np.isin(count, _COUNTS))
@@ -194,7 +196,7 @@ def nearest_choice(
 
 def _fits(choice: NDArray[np.bool_], floor: Array, upper: Array) -> bool:
     """Whether weights within these bounds can sum to one."""
-    return math.fsum(floor[choice]) <= 1.0 + _ROUNDING and math.fsum(upper[choice]) >= 1.0 - _ROUNDING
+    return math.fsum(floor[choice]) <= 1.0 + ROUNDING and math.fsum(upper[choice]) >= 1.0 - ROUNDING
 
 
 def _solve_choice(

@@ -45,14 +45,16 @@ STEADY = 1_000_000
 """Failures in a row until a trust region halves under that bound, which is never: a trial that is made for what it
 tells is no failure. After successes it grows as others do."""
 
+# Prior variances of the parts, in variances of a metric: where slopes and a rest stand beside the curve, the curve has
+# most of what a metric does, so that little is ascribed to many inputs before runs insist.
 _OWN, _SLOPES = Scaled(Own()), Scaled(SparseLinear(), variance=0.3)
 _JOINT, _EFFECTIVE = Scaled(Stationary()), Scaled(EffectiveWeight())
-_APART = Scaled(Isotropic(), variance=0.1)
+_REST = Scaled(Isotropic(), variance=0.1)  # what neither curve nor slopes explain is the least of it
 QUICK = GP(draws=0, restarts=1, growth=0.1)
 """Of a crowd of metrics: the best hyperparameters of each, found now and then."""
 POOLED = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _JOINT)), Sum((_JOINT, _EFFECTIVE))), pooling=1.0)
 """Of several metrics: curves, few slopes and whatever else, or effective weights, about what the metrics share."""
-ONE_SET = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _APART)),), pooling=0.0)
+ONE_SET = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _REST)),), pooling=0.0)
 """The same where domains are many and nothing but the slopes can be each metric's own."""
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class Auto:
 
     Attributes:
         surrogate: Model of every metric where it is not to be chosen.
-        acquisition: What makes a mixture worth trying where it is not to be chosen.
+        acquisition: Acquisition function where it is not to be chosen.
         design: What proposes the first trials.
         n_init: Trials of the design where it is not to be chosen.
     """

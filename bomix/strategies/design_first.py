@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bomix.errors import FitError, StudyError
-from bomix.objectives.reference import SAME_ANCHOR, missing_reference, resolved
+from bomix.objectives.reference import missing_reference, resolved
 from bomix.space.weights import same_mixture
 from bomix.trial import CONFIRM, EXPERT, Candidate, Status
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Choose = Callable[[Problem, History], Candidate]
 
 _ATTEMPTS = 3
+"""Runs of the mixture that the objective compares with, after which another one is not expected to fare better."""
 MIN_COMPLETED = 2
 """Completed trials before anything is fitted."""
 
@@ -82,14 +83,14 @@ def take(
 
 
 def _reference(problem: Problem, history: History) -> Candidate | None:
-    """The mixture that the objective compares with, where no run of it has come back whole or is on its way."""
+    """The mixture that the objective compares with, where no run of it has come back whole or is pending."""
     anchor = missing_reference(problem)
     if anchor is None:
         return None
     anchors = problem.anchors()
     origin = anchor if anchor in anchors else "uniform"
     weights = anchors[origin]
-    runs = [r for r in history.tried if same_mixture(r.trial.weights, weights, tolerance=SAME_ANCHOR)]
+    runs = [r for r in history.tried if same_mixture(r.trial.weights, weights)]
     if any(record.status is Status.PENDING for record in runs):
         return None
     if len(runs) >= _ATTEMPTS:

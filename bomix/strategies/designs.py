@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bomix.errors import Fault
-from bomix.objectives.reference import SAME_ANCHOR
-from bomix.space.weights import Weights, normalized, same_mixture
+from bomix.space.weights import Weights, is_among, normalized, same_mixture
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -124,13 +123,13 @@ class Dirichlet:
             concentration = rng.uniform(low, high) if self.spacing == "uniform" else low * (high / low) ** rng.random()
             draw = rng.dirichlet(average * concentration)
             point = space.snap(space.project(draw))
-            if _is_new(point, busy):
+            if not is_among(point, busy):
                 if _within(draw, space):
                     return point
                 projected.append(point)
         # A sparse prior under tight bounds may know a few points only: any other point of the space is better.
         anywhere = space.snap(space.sample(TRIES, rng))
-        return next((point for point in (*projected, *anywhere) if _is_new(point, busy)), anywhere[0])
+        return next((point for point in (*projected, *anywhere) if not is_among(point, busy)), anywhere[0])
 
 
 @dataclass(frozen=True)
@@ -187,15 +186,10 @@ def _missing(mixtures: Iterable[tuple[str, Weights]], history: History) -> list[
     tried = [record.trial.weights for record in history.tried]
     found: list[tuple[str, Weights]] = []
     for origin, weights in mixtures:
-        if not any(same_mixture(weights, other, tolerance=SAME_ANCHOR) for other in tried):
+        if not any(same_mixture(weights, other) for other in tried):
             found.append((origin, weights))
             tried.append(weights)
     return found
-
-
-def _is_new(point: Array, busy: Array) -> bool:
-    """Whether a ``d`` array differs from all rows of ``p x d``."""
-    return not bool((np.abs(busy - point) <= SAME_ANCHOR).all(axis=1).any())
 
 
 def _within(point: Array, space: MixtureSpace) -> bool:

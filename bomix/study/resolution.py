@@ -35,6 +35,7 @@ from bomix.study import scales
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+"""Of the resolved study that a folder holds: raised when a key changes its meaning or goes away."""
 FROZEN = ("evaluator", "metrics", "seed", "paired")
 
 

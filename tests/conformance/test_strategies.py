@@ -245,10 +245,10 @@ def test_it_never_asks_again_for_what_is_pending(kind, case):
         pytest.skip("it repeats on purpose")
     _, history = CASES[case]()
     first, second = asked(kind, case)
-    assert not same_mixture(first.weights, second.weights, tolerance=1e-6)
+    assert not same_mixture(first.weights, second.weights)
     for candidate in (first, second):
         for record in history.pending:
-            assert not same_mixture(candidate.weights, record.trial.weights, tolerance=1e-6)
+            assert not same_mixture(candidate.weights, record.trial.weights)
 
 
 @every_kind
@@ -261,7 +261,7 @@ def test_what_it_is_told_to_be_pending_is_not_proposed(kind):
     (wanted,) = asked(kind, "plain")[:1]
     taken = history.with_record(Record(Trial(history.next_id, wanted.weights, 0, "imported")))
     (other,) = spec_of(kind).ask(problem, taken, 1, seed=SEED)
-    assert not same_mixture(wanted.weights, other.weights, tolerance=1e-6)
+    assert not same_mixture(wanted.weights, other.weights)
 
 
 @every_kind

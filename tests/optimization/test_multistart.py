@@ -5,10 +5,9 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from bomix.errors import SpaceError
-from bomix.optimization.linear_constraints import Inequalities
-from bomix.optimization.multistart import SAME, Search, best_of, is_among, optimize
+from bomix.optimization.multistart import Search, best_of, optimize
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import SAME_MIXTURE, is_among
 
 
 class Quadratic(torch.nn.Module):
@@ -95,7 +94,7 @@ def test_a_space_of_one_point_gives_it_again():
     space = MixtureSpace(("a", "b"), lower={"a": 0.25}, upper={"a": 0.25})
     only = np.array([[0.25, 0.75]])
     found = optimize(Ripples(), space, seed=0, avoid=only, search=Search(raw=8, starts=2))
-    np.testing.assert_allclose(found, only[0], atol=SAME)
+    np.testing.assert_allclose(found, only[0], atol=SAME_MIXTURE)
 
 
 def test_a_weight_leaves_its_cap_and_reaches_it():
@@ -129,18 +128,6 @@ def test_without_gradients_it_finds_nearly_the_same():
     space, centre = MixtureSpace(tuple("abcde")), [0.3, 0.5, -0.2, 0.1, 0.2]
     found = optimize(Quadratic(centre), space, seed=0, gradients=False)
     np.testing.assert_allclose(found, space.project(centre), atol=0.01)
-
-
-def test_general_linear_constraints_hold():
-    space = MixtureSpace(tuple("abc"))
-    inequalities = Inequalities(np.array([[1.0, 2.0, 0.0]]), np.array([0.5]))
-    found = optimize(Quadratic([0.8, 0.6, 0.0]), space, seed=0, inequalities=inequalities)
-    assert found @ [1.0, 2.0, 0.0] == pytest.approx(0.5, abs=1e-6)
-    dense = space.sobol(4096, seed=0)
-    dense = dense[dense @ [1.0, 2.0, 0.0] <= 0.5]
-    assert ((found - [0.8, 0.6, 0.0]) ** 2).sum() <= ((dense - [0.8, 0.6, 0.0]) ** 2).sum(-1).min() + 1e-6
-    with pytest.raises(SpaceError, match="linear constraints"):
-        optimize(Quadratic([0.8, 0.6, 0.0]), space, seed=0, inequalities=Inequalities(np.eye(3), np.full(3, 0.1)))
 
 
 def test_the_best_of_a_pool_is_one_of_it_and_not_a_busy_one():

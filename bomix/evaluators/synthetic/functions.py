@@ -23,6 +23,7 @@ Integers = np.ndarray
 TOKENS = 2**14
 """Validation tokens of a set that has tokens, in sequences of :data:`SEQUENCE`."""
 SEQUENCE = 64
+"""Tokens of a sequence: examples are scored by sequence, and so short ones give many from few tokens."""
 
 
 class Losses(Protocol):
@@ -150,10 +151,11 @@ def steep(rng: np.random.Generator, d: int, own: Integers) -> Steep:
 DOLMA = ("books", "c4", "cc", "pes2o", "reddit", "stack", "wiki")
 """The seven domains of [Lindenau]_."""
 
-_DOLMA_K = (1.3, 1.6, 2.05, 1.45, 0.55, 2.3, 1.4)
-_DOLMA_T = (8.4, 4.5, 2.85, 3.65, 3.45, 5.05, 5.0)
-_DOLMA_H = (1.05, 0.45, 0.3, 0.5, 0.55, 0.7, 0.6)
-_DOLMA_TAU = 0.0145
+_DOLMA_K = (1.3, 1.6, 2.05, 1.45, 0.55, 2.3, 1.4)  # nats per token that its own domain takes off
+_DOLMA_T = (8.4, 4.5, 2.85, 3.65, 3.45, 5.05, 5.0)  # how fast it falls with its own weight
+_DOLMA_H = (1.05, 0.45, 0.3, 0.5, 0.55, 0.7, 0.6)  # nats per token by which it rises near a weight of zero
+_DOLMA_TAU = 0.0145  # the weight over which that rise fades
+"""Parameters of :class:`Steep`, in the order of :data:`DOLMA`; :func:`dolma` says what they are fitted to."""
 
 
 def dolma(rng: np.random.Generator, d: int, own: Integers) -> Steep:

@@ -15,19 +15,30 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bomix.numerics.constants import TINY
 from bomix.space.polytope import Array
 
 ValueAndGradient = Callable[[Array], tuple[Array, Array]]
 """Maps ``n x d`` mixtures to ``n`` values and ``n x d`` gradients."""
 
 _STEP = 1e-6
+"""Change of a weight in the differences that make the Hessian: between what a larger one loses to higher derivatives
+and a smaller one to rounding of gradients."""
 _SHRINK = 0.2
+"""Factor by which the barrier falls: Newton's method needs a few steps each time, and some twenty falls in all."""
 _LAST_BARRIER = 1e-14
+"""Height of the barrier at which to stop: it holds the value off the minimum by about ``d`` times as much."""
 _NEWTON_STEPS = 30
+"""Steps at most at one height of the barrier; a few are the rule, and what is not reached then rounding forbids."""
 _NEGLIGIBLE = 1e-7
+"""Weights below it are held up by the barrier alone, or as good as that: zero is tried instead."""
 _AWAY = 0.01
+"""Share of the uniform mixture that is added to a start: the barrier has no value at a weight of zero."""
 _LOCAL_BARRIER = 1e-4
+"""Height of the barrier, over the number of domains, that leaves a start in its valley: it pushes less than losses
+do."""
 _APART = 0.3
+"""Sum of the differences of weights between two starts: nearer ones most likely lie in one valley."""
 
 
 def minimum(function: ValueAndGradient, start: Array, *, local: bool = False) -> tuple[Array, float]:
@@ -50,7 +61,7 @@ def minimum(function: ValueAndGradient, start: Array, *, local: bool = False) ->
     return _cleaned(function, weights)
 
 
-def lowest(function: ValueAndGradient, points: Array, *, starts: int) -> tuple[Array, float]:
+def best_of_minima(function: ValueAndGradient, points: Array, *, starts: int) -> tuple[Array, float]:
     """The best of the minima in whose valleys some of many points lie.
 
     Half of the starts are the best points that are not next to one another; as the best points may all lie in one
@@ -107,7 +118,7 @@ def _centre(function: ValueAndGradient, weights: Array, barrier: float) -> Array
 def _newton_step(hessian: Array, slope: Array) -> Array:
     """The step to the minimum of the quadratic model among steps that sum to zero; downhill whatever the curvature."""
     d = len(slope)
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(hessian), TINY))
     values, vectors = np.linalg.eigh(scale[:, None] * hessian * scale)
     values = np.maximum(np.abs(values), 1e-12)
     inverse = scale[:, None] * ((vectors / values) @ vectors.T) * scale

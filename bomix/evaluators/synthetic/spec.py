@@ -16,7 +16,7 @@ from bomix.evaluators.synthetic import emulator
 from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts
 from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
-from bomix.evaluators.synthetic.optimum import lowest, minimum
+from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
 from bomix.io.artifacts import scored_tokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
@@ -32,9 +32,14 @@ FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES}
 """Name to family, the emulator aside."""
 
 _DOMAINS = 7
+"""Domains where their number is not given: as in the tables of published studies with few domains."""
 _OF_SCALE = 2**31
+"""Word that sets the random numbers of the scale apart from all others of a seed: larger than any count of domains."""
 _POINTS = 20_000
+"""Mixtures of each of three spreads among which starts are chosen: all are evaluated at once, and once for a
+function."""
 _STARTS = 64
+"""Local minimisations from the best of them: what a user compares regrets with must not be missed."""
 _GRID = 1e9
 """Mixtures that agree to this many parts are one for the noise."""
 
@@ -258,7 +263,7 @@ def _optimum(spec: Synthetic) -> tuple[Array, float]:
     rng = np.random.default_rng(0)
     spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
     points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
-    return lowest(function, rng.permutation(points), starts=_STARTS)
+    return best_of_minima(function, rng.permutation(points), starts=_STARTS)
 
 
 def _tilted(weights: Array, tilts: Array) -> Array:

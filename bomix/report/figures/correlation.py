@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _WITH, _AGAINST, _NEITHER = "#1f5a86", "#c23b4b", "#f4f4f2"
 _INK, _QUIET = "#222222", "#5b6066"
 _CELL, _WIDE = 0.46, 0.92
+"""Inches of a cell: one number of two decimals fits the small one, a number above its interval the wide one."""
 _NAME = 22
+"""Letters of a name in a line: longer ones are wrapped, or names would take more room than numbers."""
 _MINUS = "\N{MINUS SIGN}"
+# How figures look: small type, few lines, and the same bytes for the same numbers.
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 8.0,

@@ -25,8 +25,13 @@ FORMATS = ("png", "pdf", "svg")
 
 _INSIDE, _OUTSIDE, _LINE, _QUIET = "#2b6c99", "#d1495b", "#8a8f94", "#5b6066"
 _PANEL = 2.75
+"""Inches of a panel's side: three beside each other fill the width of a page."""
 _WIDTH = 28
+"""Letters of a title in a line: as many as stand above a panel in the font of titles."""
 _LEVELS = np.linspace(0.05, 0.99, 48)
+"""Levels of the intervals whose coverage is drawn, every two percent; below 5 % and at 100 % there is nothing to
+see."""
+# How figures look: small type, few lines, and the same bytes for the same numbers.
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9.0,

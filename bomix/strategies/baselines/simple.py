@@ -20,7 +20,7 @@ import numpy as np
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.space import polytope
 from bomix.space.bounds import ROUNDING, TokenCaps, number
-from bomix.space.weights import normalized, same_mixture
+from bomix.space.weights import SAME_MIXTURE, normalized, same_mixture
 from bomix.strategies.designs import temperature_faults, tempered
 from bomix.trial import SUM_TOLERANCE, Candidate
 
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.polytope import Array
 
-MOVED = 1e-6
-"""A weight that the bounds change by more than this is reported."""
-
 _SHOWN = 6
+"""Changed weights that a note lists: the largest ones, in a line that can still be read."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +77,7 @@ class Constant(ABC):
         nearest = self.nearest(problem)
         weights = problem.space.to_weights(nearest)
         # Said once, before the first trial: the record alone decides, so nothing is remembered.
-        if not any(same_mixture(weights, record.trial.weights, tolerance=MOVED) for record in history.records):
+        if not any(same_mixture(weights, record.trial.weights) for record in history.records):
             moved = _moved(problem.space.domains, self.ideal(problem), nearest)
             for note in (*self.notes(problem), *moved):
                 logger.warning("%s: %s", self.origin, note)
@@ -259,7 +257,7 @@ def _token_faults(problem: Problem) -> list[Fault]:
 def _moved(domains: Sequence[str], ideal: Array, nearest: Array) -> list[str]:
     """A note on the weights that the bounds changed, the most changed first."""
     changes = np.abs(nearest - ideal)
-    order = [j for j in np.argsort(-changes, kind="stable") if changes[j] > MOVED]
+    order = [j for j in np.argsort(-changes, kind="stable") if changes[j] > SAME_MIXTURE]
     if not order:
         return []
     shown = ", ".join(f"{domains[j]} {ideal[j]:.4g} -> {nearest[j]:.4g}" for j in order[:_SHOWN])

@@ -20,8 +20,10 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
+from bomix.numerics.repeats import distinct
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import SAME_MIXTURE
 from bomix.strategies.bayesian.search import built, free
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import design_size, take
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _SPARSE = 0.1
+"""Concentration of the Dirichlet distribution of the corners: each is mostly one or two domains, so that mixtures of a
+few corners reach far into the space."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Embedded:
 
     Attributes:
         surrogate: Model of every metric.
-        acquisition: What makes a mixture worth trying.
+        acquisition: Acquisition function.
         design: What proposes the first trials.
         n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
         corners: Mixtures that are mixed.
@@ -81,7 +85,7 @@ class Embedded:
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _best(self, belief: Belief, corners: Array, seeds: list[int]) -> Array:
-        """The ``d`` weights of the best mixture of ``e x d`` corners that is not on its way already."""
+        """The ``d`` weights of the best mixture of ``e x d`` corners that is not pending already."""
         import torch
 
         from bomix.optimization.multistart import optimize
@@ -101,6 +105,7 @@ class Embedded:
 def _corners(belief: Belief, count: int, seed: int) -> Array:
     """``e x d`` mixtures of the space."""
     space, rng = belief.problem.space, np.random.default_rng(seed)
-    known = np.unique(np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]]), axis=0)
+    known = np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]])
+    known = distinct(known, tolerance=SAME_MIXTURE)
     drawn = rng.dirichlet(np.full(space.dimension, _SPARSE), size=count - len(known))
     return np.concatenate([known, space.project(drawn)])

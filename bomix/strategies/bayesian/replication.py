@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bomix.optimization.multistart import is_among
+from bomix.numerics.repeats import distinct
+from bomix.space.weights import SAME_MIXTURE, is_among
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -26,6 +27,8 @@ LEADERS = 8
 """Mixtures tried, those with the lowest posterior mean, that may be run again."""
 
 _TINY = 1e-12
+"""By how much, in the objective's unit, another run must be worth more than a new mixture: more than rounding, so that
+of two that are worth nothing the new one is taken."""
 
 
 def leader_to_repeat(belief: Belief, candidate: Array, *, history: History, leaders: int = LEADERS) -> Array | None:
@@ -46,8 +49,8 @@ def leader_to_repeat(belief: Belief, candidate: Array, *, history: History, lead
     space = belief.problem.space
     tried = [record.trial.weights for record in history.observations if not space.faults_of(record.trial.weights)]
     passed = np.concatenate([belief.busy, candidate[None]])
-    distinct = np.unique(space.to_arrays(tried), axis=0) if tried else ()
-    free = [point for point in distinct if not is_among(point, passed)]
+    mixtures = distinct(space.to_arrays(tried), tolerance=SAME_MIXTURE)
+    free = [point for point in mixtures if not is_among(point, passed)]
     if not free:
         return None
     order = belief.mean(torch.as_tensor(np.array(free))).argsort(stable=True)[:leaders].tolist()

@@ -12,8 +12,10 @@ from bomix.contracts.acquisition import AcquisitionTraits
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.space.weights import is_among
 
 _OTHERS = 64
+"""Mixtures among which one is sought that is not pending: one of a few is free unless the space is tiny."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ def most_promising(
 
     Args:
         belief: What is known.
-        acquisition: What makes a mixture worth trying.
+        acquisition: Acquisition function.
         surrogate: What the belief came from: it says whether there are gradients.
         seeds: At least three: the second builds the function, the third starts the search.
         space: Where to look; the problem's space by default.
@@ -73,11 +75,11 @@ def most_promising(
 
 
 def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed: int) -> Array:
-    """The mixture of an ``n x d`` pool most worth trying; none that was asked for before while others are left.
+    """The mixture of an ``n x d`` pool with the highest acquisition value; none asked for before while others are left.
 
-    Once the pool is used up its mixtures are tried again, none that is on its way while others are not.
+    Once the pool is used up its mixtures are tried again, none that is pending while others are not.
     """
-    from bomix.optimization.multistart import best_of, is_among
+    from bomix.optimization.multistart import best_of
 
     left = np.array([not is_among(point, belief.asked) for point in pool])
     if not left.any():
@@ -88,9 +90,7 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
 
 
 def free(point: Array, belief: Belief, *, seed: int) -> Array:
-    """The ``d`` weights, or some of the space that are on nobody's way, where these are."""
-    from bomix.optimization.multistart import is_among
-
+    """The ``d`` weights, or some of the space that are not pending, where these are."""
     if not is_among(point, belief.busy):
         return point
     space = belief.problem.space
@@ -114,6 +114,7 @@ def read_pool(path: str, space: MixtureSpace) -> Array:
     ]
     faults += [] if given.weights else [Fault(path, "the pool has no mixture")]
     raise_faults(faults, "the pool cannot be used:")
+    # Equal rows only: of two mixtures that are nearly one, the second is passed over when it would be proposed.
     return np.unique(space.project(space.to_arrays(given.weights)), axis=0)
 
 

@@ -47,7 +47,7 @@ class Turbo:
 
     Attributes:
         surrogate: Model of every metric.
-        acquisition: What makes a mixture worth trying.
+        acquisition: Acquisition function.
         design: What proposes the first trials; they are dealt out to the regions.
         n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
         regions: How many at once.
@@ -121,7 +121,7 @@ class Turbo:
                 for region in regions
             ]
             index = int(np.argmax([value_at(function, point) for point, function in offers]))
-            # What is snapped onto the bounds of the whole space may be on its way already.
+            # What is snapped onto the bounds of the whole space may be pending already.
             point = free(problem.space.snap(offers[index][0]), belief, seed=seeds[2])
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 

@@ -1,4 +1,4 @@
-"""Bayesian optimisation: a design first, then the mixture that the surrogate finds most worth trying."""
+"""Bayesian optimisation: a design first, then the mixture of the highest acquisition value under the surrogate."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Bayesian:
 
     Attributes:
         surrogate: Model of every metric.
-        acquisition: What makes a mixture worth trying.
+        acquisition: Acquisition function.
         design: What proposes the first trials; designs begin with the uniform and the natural mixture.
         n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are
             domains, at least 5 and at most 32.

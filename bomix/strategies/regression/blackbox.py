@@ -22,6 +22,8 @@ import numpy as np
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
+from bomix.numerics.constants import TINY
+from bomix.optimization import start_points
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.posterior.expected import in_parts, predicted
 from bomix.strategies.checks import strategy_faults
@@ -38,10 +40,16 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _RAW = 512
+"""Mixtures of the whole space that are predicted to find starts: a twentieth of the default budget of evaluations."""
 _APART = 0.05
+"""Starts differ by more than this in some weight: searches begin so wide that nearer ones would be the same search."""
 _SIGMA = 0.2
+"""Standard deviation of the first steps, parameters being in [0, 1]: a third of that range is customary, and starts
+are good already."""
 _MIDDLE = 0.5
+"""Largest parameter of a start: in the middle of its range, with room for a weight to become twice as large."""
 _FLAT = 1e-9
+"""Differences of the objective below it are none: far below what any surrogate can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class BlackBox:
         order = np.argsort(scores, kind="stable")
         searches = [
             self._evolution(start, np.random.default_rng([seed, index]))
-            for index, start in enumerate(self._starts(points[order]))
+            for index, start in enumerate(start_points.spaced(points[order], self.starts, apart=_APART))
         ]
         left = self.evaluations if space.dimension > 1 else 0
         while left > 0 and searches:
@@ -138,14 +146,6 @@ class BlackBox:
         exact, snapped = space.snap(best, threshold=0.0), space.snap(best)
         at_exact, at_snapped = scored(np.stack([exact, snapped]))
         return np.asarray(exact if at_exact < at_snapped - _FLAT else snapped)
-
-    def _starts(self, ranked: Array) -> list[Array]:
-        """The best mixtures that keep some distance from each other."""
-        chosen: list[Array] = []
-        for point in ranked:
-            if len(chosen) < self.starts and all(np.abs(other - point).max() > _APART for other in chosen):
-                chosen.append(point)
-        return chosen
 
     def _evolution(self, start: Array, rng: np.random.Generator) -> Any:
         """A search from a mixture; the package itself would seed the generator that all share."""
@@ -169,7 +169,7 @@ class BlackBox:
 def _normalised(parameters: Array) -> Array:
     """``n x k`` non-negative parameters as shares; equal ones where all are zero."""
     total = parameters.sum(axis=1, keepdims=True)
-    return np.asarray(np.where(total > 0.0, parameters / np.maximum(total, 1e-300), 1.0 / parameters.shape[1]))
+    return np.asarray(np.where(total > 0.0, parameters / np.maximum(total, TINY), 1.0 / parameters.shape[1]))
 
 
 def _cma_faults() -> list[Fault]:

@@ -1,6 +1,6 @@
 """Minimise the objective and keep near a prior: ``sum_j a_j L_j(w) + strength * KL(w || prior)``, under all bounds.
 
-The pull says how much lower the objective must be to be worth leaving the shares of the prior for. It holds what a
+The penalty says how much lower the objective must be to be worth leaving the shares of the prior for. It holds what a
 prediction alone cannot: mixtures that were never tried, where the prediction is most wrong, lie far from the prior.
 """
 
@@ -17,7 +17,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
 from bomix.posterior.belief import believe, draw_seeds
 from bomix.posterior.expected import in_parts, predicted
-from bomix.space.bounds import number, unknown_name
+from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.weights import normalized
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.space.polytope import Array
-
-_ROOM = 1e-9
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class KLProposer:
         if isinstance(self.prior, Mapping) and _share_faults(self.prior):
             return []  # said by the fields' own check
         shares = self.shares(problem)
-        if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - _ROOM:
+        if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - ROUNDING:
             return []
         without = ", ".join(name for name, share in zip(names, shares, strict=True) if share == 0.0)
         text = f"the bounds allow no mixture without more of the domains whose share in the prior is zero ({without})"
@@ -111,21 +109,22 @@ class KLProposer:
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
-        from bomix.optimization.minimize import lowest, pulled, restricted
-        from bomix.optimization.relative_entropy import Pull
+        from bomix.optimization.minimize import minimise, penalised, restricted
+        from bomix.optimization.relative_entropy import KLPenalty
 
         belief, prior = believe(problem, history, self.surrogate, seed=seed), self.shares(problem)
-        function, pull = predicted(belief), Pull(prior, self.strength) if self.strength > 0.0 else None
+        function = predicted(belief)
+        penalty = KLPenalty(prior, self.strength) if self.strength > 0.0 else None
         space = restricted(problem.space, prior > 0.0)
-        found = lowest(
+        found = minimise(
             function,
             space,
             shape=shape_of(belief),
             seed=search_seed,
-            pull=pull,
+            penalty=penalty,
             near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
         )
-        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(pulled(function, pull)), space)
+        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(penalised(function, penalty)), space)
 
 
 def _share_faults(prior: Mapping[str, float]) -> list[Fault]:

@@ -75,11 +75,11 @@ class Law:
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
-        from bomix.optimization.minimize import lowest
+        from bomix.optimization.minimize import minimise
 
         belief = believe(problem, history, self.surrogate, seed=seed)
         function = predicted(belief)
-        found = lowest(
+        found = minimise(
             function,
             problem.space,
             shape=shape_of(belief),

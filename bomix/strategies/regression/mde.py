@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MDE:
-    """The minimiser of the objective of the losses that experts foretell.
+    """The minimiser of the objective of the losses that experts predict.
 
     A weighted sum of losses that are convex in the weights is solved to global optimality; another objective, a metric
     of which more is better, or another variant is searched from many starts. Further asks, and one whose minimiser was
@@ -90,16 +90,16 @@ class MDE:
         if q == 0:
             return candidates
         with deterministic():
-            lowest = self._lowest(problem, history, seed)
+            solution = self._solved(problem, history, seed)
             for _ in range(q):
                 (direction,) = draw_seeds(seed, history.n_asked, 1)
-                point = fresh(lowest.found, problem, history, seed=direction)
+                point = fresh(solution.found, problem, history, seed=direction)
                 candidates.append(Candidate(problem.space.to_weights(point), "mde"))
-                lowest.say(problem.space.to_array(candidates[-1].weights))
+                solution.say(problem.space.to_array(candidates[-1].weights))
                 history = history.with_pending(candidates[-1:])
         return candidates
 
-    def _lowest(self, problem: Problem, history: History, seed: int) -> _Lowest:
+    def _solved(self, problem: Problem, history: History, seed: int) -> _Solution:
         from bomix.surrogates.data.dataset import fit_context, to_dataset
 
         problem = resolved(problem, history)
@@ -111,20 +111,20 @@ class MDE:
         space, (quick, convex) = problem.space, _objective(self.mean, problem, data, context, fit_seed)
         exact = quick
         if convex:
-            from bomix.optimization.branch_and_bound import lowest
+            from bomix.optimization import branch_and_bound
 
             if traits(self.mean, MeanTraits).compress is not None:  # few tokens lead the way, all have the last word
                 whole: Any = dataclasses.replace(self.mean, compress=None)  # type: ignore[type-var]
                 exact, _ = _objective(whole, problem, data, context, fit_seed)
-            minimum = lowest(exact, space, like=quick)
+            minimum = branch_and_bound.minimise(exact, space, like=quick)
         else:
             gradients = traits(self.mean, MeanTraits).differentiable
             minimum = _searched(quick, problem, starts=self.starts, seed=search_seed, gradients=gradients)
         found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), in_parts(quick), space)
-        return _Lowest(found, in_parts(exact), minimum.value - minimum.gap)
+        return _Solution(found, in_parts(exact), minimum.value - minimum.gap)
 
 
-class _Lowest(NamedTuple):
+class _Solution(NamedTuple):
     """Where the minimum is, and what is known of it.
 
     Attributes:
@@ -142,11 +142,11 @@ class _Lowest(NamedTuple):
         value = float(self.values(point[None])[0])
         if np.isfinite(self.bound):
             text = (
-                "the experts foretell an objective of %.6f, and no mixture within the bounds is lower by more than %.1e"
+                "the experts predict an objective of %.6f, and no mixture within the bounds is lower by more than %.1e"
             )
             logger.info(text, value, max(0.0, value - self.bound))
         else:
-            logger.info("the experts foretell an objective of %.6f, from a search of many starts", value)
+            logger.info("the experts predict an objective of %.6f, from a search of many starts", value)
 
 
 def _require_experts(context: FitContext) -> None:
@@ -162,9 +162,9 @@ def _require_experts(context: FitContext) -> None:
 def _objective(
     mean: Mean, problem: Problem, data: SupervisedDataset, context: FitContext, seed: int
 ) -> tuple[Function, bool]:
-    """The objective of the losses that are foretold, and whether it is known to be convex.
+    """The objective of the losses that are predicted, and whether it is known to be convex.
 
-    Where it compares with a run that is not there yet, it compares with what is foretold of that run. A variant whose
+    Where it compares with a run that is not there yet, it compares with what is predicted for that run. A variant whose
     losses are convex functions of the weights says so, metric by metric, beside its prediction.
 
     Returns:
@@ -191,6 +191,7 @@ def _searched(function: Function, problem: Problem, *, starts: int, seed: int, g
     """The best of many starts, finished; its gap says nothing."""
     from bomix.optimization import bundle, sequential_quadratic
     from bomix.optimization.convex import Minimum
+    from bomix.optimization.faces import face_of
     from bomix.optimization.multistart import Search, optimize
 
     space = problem.space
@@ -200,9 +201,7 @@ def _searched(function: Function, problem: Problem, *, starts: int, seed: int, g
         return Minimum(optimize(negated, space, seed=seed, gradients=False, search=search), np.nan, np.nan, np.inf)
     search = Search(raw=min(512, 32 * starts), starts=starts, iterations=60, polished=3)
     point = optimize(negated, space, seed=seed, search=search)
-    on, wanted = point > 0.0, np.array(space.at_least)
-    lower = np.where(on, np.maximum(space.lower_array, wanted), space.lower_array)
-    upper = np.where(on | (wanted == 0.0), space.upper_array, 0.0)
+    lower, upper = face_of(space, point)
     if problem.objective.coefficients(problem.metric_names) is None:
-        point = bundle.descend(function, lower, upper, point)
+        point = bundle.minimise(function, lower, upper, point)
     return sequential_quadratic.minimise(function, lower, upper, start=point)._replace(gap=np.inf)

@@ -16,6 +16,7 @@ from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.posterior.belief import busy_mixtures
+from bomix.space.weights import SAME_MIXTURE, is_among
 
 if TYPE_CHECKING:
     from bomix.contracts.surrogate import Surrogate
@@ -29,7 +30,9 @@ NEGLIGIBLE = 1e-9
 APART = 0.02
 """Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
 
-_ROUND = 256
+_DIRECTIONS = 256
+"""Directions from the minimiser in which the next best mixture is sought, those towards the corners aside: among dozens
+of domains some of so many still lead to where little is lost."""
 
 
 class Found(NamedTuple):
@@ -63,15 +66,13 @@ def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Arr
         history: What was asked for.
         seed: Of the directions that are looked into.
     """
-    from bomix.optimization.multistart import SAME, is_among
-
     tried = found.space.to_arrays([record.trial.weights for record in history.tried])
     busy = busy_mixtures(problem, history)
     if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * APART:
         return found.point
     around = _around(found.space, found.point, seed)
     distance = _distance(around, tried)
-    for least in (0.5 * APART, SAME):
+    for least in (0.5 * APART, SAME_MIXTURE):
         if (new := distance > least).any():
             choice = around[new]
             return np.asarray(choice[np.argmin(found.values(choice))])
@@ -85,7 +86,7 @@ def _distance(points: Array, others: Array) -> Array:
 
 def _around(space: MixtureSpace, point: Array, seed: int) -> Array:
     """Mixtures at :data:`APART` from a point, towards all of the space and towards its corners."""
-    ends = np.concatenate([space.sobol(_ROUND, seed=seed), space.project(np.eye(space.dimension))])
+    ends = np.concatenate([space.sobol(_DIRECTIONS, seed=seed), space.project(np.eye(space.dimension))])
     distance = np.abs(ends - point).max(axis=1, keepdims=True)
     steps = np.minimum(1.0, APART / np.maximum(distance, 1e-12))
     return space.snap(space.project(point + steps * (ends - point)), threshold=0.0)

@@ -15,7 +15,9 @@ from botorch.models.model import FantasizeMixin
 
 from bomix.contracts.mean import MeanTraits
 from bomix.contracts.traits import traits
-from bomix.surrogates.cross_validation.held_out import SAME
+from bomix.numerics import repeats
+from bomix.numerics.constants import TINY
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ _NOISES = torch.logspace(-3.0, 0.7, 41, dtype=torch.float64)
 """Variances of the noise that are averaged over, in variances of ``r``."""
 _LEAST_TRIALS = 3
 """Through two trials a line goes exactly, and what is left would say that there is no noise."""
-_TINY = 1e-300
 
 
 class Line(NamedTuple):
@@ -53,14 +54,14 @@ class Predicted(NamedTuple):
         function: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units.
         values: ``n x m`` at the trials, by fits that have not seen them where it learnt from trials.
         seen: ``n x m`` at the trials by the function; None where that is the same.
-        telling: ``n``, one, or zero for an expert whose own losses the feature repeats.
+        informative: ``n``, one, or zero for an expert whose own losses the feature repeats.
         convex: Which of ``m`` metrics' predictions are known to be convex in the weights; None where nothing is known.
     """
 
     function: Callable[[Tensor], Tensor]
     values: Tensor
     seen: Tensor | None
-    telling: Tensor
+    informative: Tensor
     convex: tuple[bool, ...] | None
 
 
@@ -70,12 +71,12 @@ def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed:
     X = data.X.double()
     with torch.no_grad():
         at_trials = feature.predict(X)
-    telling = torch.ones(len(X), dtype=torch.float64)
+    informative = torch.ones(len(X), dtype=torch.float64)
     if traits(mean, MeanTraits).needs_experts and context.trials:
-        telling[torch.tensor(context.expert_rows)] = 0.0
+        informative[torch.tensor(context.expert_rows)] = 0.0
     if feature.held_out is None:
-        return Predicted(feature.predict, at_trials, None, telling, feature.convex)
-    return Predicted(feature.predict, feature.held_out, at_trials, telling, feature.convex)
+        return Predicted(feature.predict, at_trials, None, informative, feature.convex)
+    return Predicted(feature.predict, feature.held_out, at_trials, informative, feature.convex)
 
 
 def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line:
@@ -97,7 +98,7 @@ def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line
     level, gap = (values * seen).sum(dim=0) / total, residual.sum(dim=0) / total
     f, r = (values - level) * seen, (residual - gap) * seen
     count = shares @ seen
-    mean_f, mean_r = shares @ f / count.clamp_min(_TINY), shares @ r / count.clamp_min(_TINY)
+    mean_f, mean_r = shares @ f / count.clamp_min(TINY), shares @ r / count.clamp_min(TINY)
     ff = (shares @ f.square() - count * mean_f.square()).clamp_min(0.0)
     rr = (shares @ r.square() - count * mean_r.square()).clamp_min(0.0)
     change = _change(ff, shares @ (f * r) - count * mean_f * mean_r, rr, count, slope)
@@ -107,7 +108,7 @@ def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line
 
 def without_each(X: Tensor) -> Tensor:
     """For each of ``n x d`` mixtures, one for trials of other mixtures and zero for its own, ``n x n``."""
-    return (torch.cdist(X, X, p=float("inf")) > SAME).double()
+    return torch.as_tensor(~repeats.pairs(X.numpy(), tolerance=SAME_MIXTURE)).double()
 
 
 def _change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> Tensor:

@@ -71,7 +71,7 @@ class Corrected:
         with deterministic():
             found = calibration.predicted(self.mean, data, context=context, seed=seed)
         with deterministic(), torch.no_grad():
-            shares, slope = found.telling, self.mean.slope
+            shares, slope = found.informative, self.mean.slope
             line = calibration.fit_line(found.values, data.Y.double(), slope=slope, shares=shares)
         models = []
         for values in (found.values, found.seen):

@@ -70,12 +70,14 @@ class Prediction:
             found = calibration.predicted(self.mean, data, context=context, seed=seed)
         with deterministic(), torch.no_grad():
             slope = self.mean.slope if self.calibrate == "line" else 0.0
-            heard = found.telling * float(self.calibrate != "none")
-            line = calibration.fit_line(found.values, Y, slope=slope, shares=heard)
-            others = calibration.fit_line(found.values, Y, slope=slope, shares=calibration.without_each(X) * heard)
+            informative = found.informative * float(self.calibrate != "none")
+            line = calibration.fit_line(found.values, Y, slope=slope, shares=informative)
+            others = calibration.fit_line(
+                found.values, Y, slope=slope, shares=calibration.without_each(X) * informative
+            )
             held = others(found.values)
-            residuals = (Y - held)[found.telling > 0]
-            wrong = residuals.abs() > EQUAL * held[found.telling > 0].abs().clamp_min(1.0)
+            residuals = (Y - held)[found.informative > 0]
+            wrong = residuals.abs() > EQUAL * held[found.informative > 0].abs().clamp_min(1.0)
             error = covariance_of(residuals, wrong.any(dim=0), default=self.spread**2)
         function = calibration.Through(found.function, line, convex=found.convex)
         return BootstrapModel(

@@ -31,8 +31,13 @@ MIN_TRIALS = 6
 """Trials below which nothing is weighed: held-out densities of fewer say too little."""
 
 _STEPS = 200
+"""Steps of EM, which goes slowly where members are about as good; a step costs next to nothing."""
 _WORST = -1e6
+"""Log density of a run under a member that predicts no number: worse than any that predicts one, and finite, so that
+sums and differences stay numbers."""
 _CALM = 1.0
+"""Trials that the flat prior of the shares counts as: with a handful of trials no member goes without a share, with
+many the data decide."""
 
 
 class Stacked(JointModel):

@@ -20,6 +20,10 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+MIN_FREEDOM = 3.0
+"""Degrees of freedom that residuals have at least, where their scale is that of Student's t: its variance is infinite
+at two, and at three already three times that of a Gaussian."""
+
 MIN_TRIALS = 4
 """Below so many common trials a correlation is noise: it is taken as zero."""
 

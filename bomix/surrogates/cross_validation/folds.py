@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bomix.numerics import repeats
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.data.standardize import standardisation
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
-
-_SAME = 9
-"""Decimals to which the weights of one mixture agree."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def prepare(data: SupervisedDataset, *, folds: int, seed: int) -> Prepared:
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
         folds: How many; no more than there are distinct mixtures.
-        seed: Of the dealing.
+        seed: Seed of the dealing.
     """
     X = data.X.double().numpy()
     rows = canonical_rows(X, data.Y.double().numpy())
@@ -71,10 +70,7 @@ def prepare(data: SupervisedDataset, *, folds: int, seed: int) -> Prepared:
     # Among trials in canonical order, a column of weights tells its domain from the others.
     columns = np.lexsort(X[rows][::-1]) if len(X) else np.arange(X.shape[1])
     X, Z = X[rows][:, columns], ((Y - offset) / scale).numpy()
-    mixtures = _mixtures(X)
-    distinct = int(mixtures.max(initial=-1)) + 1
-    count = min(folds, distinct)
-    dealt = np.random.default_rng(seed).permutation(distinct) % max(count, 1)
+    mixtures = repeats.number(X, tolerance=SAME_MIXTURE)
     return Prepared(
         X=X,
         Z=Z,
@@ -83,8 +79,8 @@ def prepare(data: SupervisedDataset, *, folds: int, seed: int) -> Prepared:
         offset=offset,
         scale=scale,
         flat=_flat(Y),
-        folds=dealt[mixtures],
-        count=count,
+        folds=repeats.deal(mixtures, folds=folds, seed=seed, even=False),
+        count=min(folds, len(repeats.firsts(mixtures))),
     )
 
 
@@ -108,11 +104,3 @@ def _flat(Y: Tensor) -> Tensor:
         return torch.ones(Y.shape[-1], dtype=torch.bool)
     missing = Y.isnan()
     return Y.masked_fill(missing, -torch.inf).amax(dim=0) <= Y.masked_fill(missing, torch.inf).amin(dim=0)
-
-
-def _mixtures(X: np.ndarray) -> np.ndarray:
-    """Number of each row's mixture, counted in the order of their first rows."""
-    _, first, inverse = np.unique(X.round(_SAME), axis=0, return_index=True, return_inverse=True)
-    number = np.empty(len(first), dtype=int)
-    number[np.argsort(first)] = np.arange(len(first))
-    return number[inverse.reshape(-1)]

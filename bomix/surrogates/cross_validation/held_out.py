@@ -13,6 +13,8 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.surrogate import ModelTraits
 from bomix.contracts.traits import traits
+from bomix.numerics import repeats
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
     from bomix.contracts.surrogate import Surrogate
 
-SAME = 1e-6
-"""How far the weights of two runs of one mixture may be apart."""
+
+FOLDS = 10
+"""Parts into which trials are dealt: each fit then learns from nine tenths of them, nearly what the whole tells, at the
+price of ten fits."""
 
 
 def held_out(
-    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = 10
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = FOLDS
 ) -> HeldOut:
     """Predict each trial from the others.
 
@@ -35,7 +39,7 @@ def held_out(
         surrogate: What predicts.
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         context: The names behind the columns.
-        seed: Of the fits, and of the folds.
+        seed: Seed of the fits, and of the folds.
         folds: Into how many parts the trials fall, where the model has no closed form.
 
     Returns:
@@ -53,7 +57,7 @@ def closed_form(model: Model) -> HeldOut | None:
 
 
 def refitted(
-    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = 10
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = FOLDS
 ) -> HeldOut:
     """Predict each fold from a fit to the others. Arguments as those of :func:`held_out`.
 
@@ -74,17 +78,12 @@ def refitted(
 def assign_folds(X: Tensor, *, folds: int, seed: int) -> np.ndarray:
     """The fold of each of ``n x d`` mixtures, ``n`` integers from 0.
 
-    Folds are as even as repeats of a mixture allow, which stay together. Fewer mixtures than folds: one for each.
+    Folds are as even as repeats of a mixture allow, which stay together. Fewer mixtures than folds take a fold each.
     The order of the rows does not matter.
     """
-    mixture, count = _mixtures(X)
-    order = np.random.default_rng(seed).permutation(count)
-    sizes = np.bincount(mixture, minlength=count)
-    filled, of_mixture = np.zeros(max(1, min(folds, count)), dtype=int), np.zeros(count, dtype=int)
-    for index in sorted(order, key=lambda each: -int(sizes[each])):
-        of_mixture[index] = filled.argmin()
-        filled[of_mixture[index]] += sizes[index]
-    return np.asarray(of_mixture[mixture])
+    rows = X.double().numpy()
+    mixtures = repeats.reordered(rows, repeats.number(rows, tolerance=SAME_MIXTURE))
+    return repeats.deal(mixtures, folds=folds, seed=seed)
 
 
 def weighted(held: HeldOut, coefficients: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -102,16 +101,11 @@ def weighted(held: HeldOut, coefficients: Sequence[float]) -> tuple[Tensor, Tens
     return held.mean @ factors, variance.clamp_min(0.0).sqrt()
 
 
-def repeats(X: Tensor) -> int:
-    """How many of ``n x d`` rows are repeats of a mixture that another row has."""
-    return len(X) - _mixtures(X)[1]
-
-
 def new_runs(model: Model, X: Tensor) -> HeldOut:
     """Predict new runs.
 
     Args:
-        model: Of ``m`` metrics, as a surrogate returns it.
+        model: A model of ``m`` metrics, as a surrogate returns it.
         X: ``n x d`` mixtures.
 
     Returns:
@@ -130,27 +124,12 @@ def new_runs(model: Model, X: Tensor) -> HeldOut:
         return HeldOut(mean, joint.detach())
 
 
-def _mixtures(X: Tensor) -> tuple[np.ndarray, int]:
-    """Which mixture each of ``n`` rows is a run of, numbered in an order that the rows' order does not change."""
-    from scipy.sparse.csgraph import connected_components
-
-    rows = X.double().numpy()
-    near = torch.cdist(X.double(), X.double(), p=float("inf")).numpy() <= SAME
-    count, label = connected_components(near, directed=False) if len(rows) else (0, np.zeros(0, dtype=int))
-    # Rounded first, so that the last digits of a repeat do not decide which of two mixtures comes first.
-    keys = np.concatenate([np.round(rows, 5), rows], axis=1)
-    first = sorted(range(count), key=lambda each: min(map(tuple, keys[label == each].tolist())))
-    rank = np.empty(count, dtype=int)
-    rank[first] = np.arange(count)
-    return rank[label], count
-
-
 def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[SupervisedDataset, FitContext]:
     """Some of the trials, and what belongs to them; the artifacts of experts stay, whose trials need not be rows.
 
     Args:
         data: ``n`` trials.
-        context: Of these.
+        context: The names behind their columns.
         keep: ``n`` booleans.
     """
     noise = data.Yvar

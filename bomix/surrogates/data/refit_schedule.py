@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FIRST = 4
+"""Trials up to which hyperparameters are found at every one: one more changes them much, and a search costs little."""
 _KEPT = 64
+"""Results that a process remembers, the last ones: a study asks for a few at a time, for each of its surrogates, and an
+entry is a small table."""
 
 
 def size_of_fit(n: int, growth: float) -> int:
@@ -37,7 +40,11 @@ def size_of_fit(n: int, growth: float) -> int:
 
 
 def digest(*tensors: Tensor | None) -> str:
-    """A hash of the numbers and shapes of tensors."""
+    """A hash of the numbers and shapes of tensors, to the last bit.
+
+    Not by when two mixtures are one: what is remembered must be what would be found again, and the smallest
+    difference changes the last digits of that.
+    """
     whole = hashlib.sha256()
     for tensor in tensors:
         if tensor is not None:

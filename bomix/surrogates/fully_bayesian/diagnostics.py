@@ -20,8 +20,12 @@ from bomix.errors import BomixError
 Array = NDArray[np.float64]
 
 MAX_RHAT = 1.05
+"""R-hat above which chains disagree: stricter than the old 1.1, laxer than the 1.01 of long chains, since these are
+short and predictions, not tails of parameters, are wanted."""
 MIN_EFFECTIVE = 100.0
+"""Effective draws below which a mean is not known: with so many its error is a tenth of the standard deviation."""
 _LEAST_DRAWS = 8
+"""Draws of a chain below which nothing is said: each half then has fewer than four, whose variance tells nothing."""
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OUTPUTSCALE = (0.0, 1.0)
+"""Mean and standard deviation of the logarithm of a metric's variance: standardised metrics have one, give or take."""
 NOISE = (-4.0, 1.0)
+"""The same of the noise's variance: runs repeat to a seventh of the spread between mixtures, give or take; as in the
+kind ``gp``, whose reference this is."""
 MIN_NOISE = 1e-4
+"""Variance of the noise that is added to what is drawn, in variances of a metric: matrices keep their factors."""
 MEAN_VARIANCE = 1.0
+"""Variance of a metric's constant mean, in variances of the metric: standardised values are about zero."""
 GLOBAL_SHRINKAGE = 0.1
+"""Scale of the half-Cauchy prior of how much inputs matter on the whole: most hardly do, a few may much
+[Eriksson2021]_."""
 LENGTHSCALE_SPREAD = math.sqrt(3.0)
+"""Standard deviation of the logarithm of a lengthscale: BoTorch's prior for many dimensions."""
 _STARTS = 128
+"""Draws of the prior among which a chain's start is drawn: each costs one likelihood, and a step of a chain many."""
 
 
 class Lengthscales(NamedTuple):

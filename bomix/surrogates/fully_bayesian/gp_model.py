@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     from bomix.surrogates.fully_bayesian.diagnostics import Diagnostics
 
 _JITTER = 1e-9
+"""Raises the diagonal of a covariance, as a share of its mean: mixtures that repeat one another have one of lower
+rank."""
 _MIN_VARIANCE = 1e-14
+"""Variances are kept above it, metrics being standardised: what is left at a training mixture is a difference of two
+nearly equal numbers."""
 
 
 class SampledGPs(JointModel):

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from bomix.surrogates.laws.spec import LawName
 
 _LEARNING_RATE = 0.05
+"""Step of the variational fit, in units of the parameters' priors: some tens of steps cross a prior, of thousands."""
 _SLIVER = 1e-9
+"""Share of the largest variance that is added to each: points that no draw tells apart would have a singular matrix."""
 
 
 class Draws(NamedTuple):

@@ -31,6 +31,7 @@ BROKEN_MATRIX = (NanError, NotPSDError)
 """What linear_operator raises where a covariance cannot be factorised."""
 _HANDLER = "bomix_broken_matrix"
 _INITIAL_DRAWS = 7
+"""Draws of the prior whose median is a start, where none is given: it lies in the middle, and an odd number has one."""
 
 
 class Walk(NamedTuple):

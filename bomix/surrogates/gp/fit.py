@@ -11,8 +11,8 @@ import torch
 
 from bomix.contracts.covariance import Covariance, Frame
 from bomix.laws.forms import own_domains
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.folds import canonical_rows
-from bomix.surrogates.cross_validation.held_out import SAME
 from bomix.surrogates.data.refit_schedule import digest, remembered, size_of_fit
 from bomix.surrogates.data.standardize import standardisation
 from bomix.surrogates.features.columns import columns_from, predictions
@@ -264,7 +264,7 @@ def repeat_variance(X: Tensor, targets: Tensor) -> Tensor:
     Returns:
         ``m`` variances, NaN for a metric of which no mixture has two runs.
     """
-    alike = ((X.unsqueeze(0) - X.unsqueeze(1)).abs().amax(dim=-1) <= SAME).to(X)
+    alike = ((X.unsqueeze(0) - X.unsqueeze(1)).abs().amax(dim=-1) <= SAME_MIXTURE).to(X)
     seen = (~targets.isnan()).to(X)
     values = targets.nan_to_num(0.0) * seen
     count = seen @ alike

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _MEMORY = 0.9
 _WIDEST = 1.5
-_ADAPTATION = 0.15
-_TARGET = 0.8
 _PACES = (0.02, 12.0)
 _FEW = 40
 _FAR, _NEAR = Sampling(0, warmup=40, thinning=3, leaps=8), Sampling(0, warmup=24, thinning=2, leaps=8)
@@ -101,7 +99,7 @@ def draw(
         full = problem._replace(targets=table.sample(generator))
         x, acceptance = _moved(full, x, scale * pace.unsqueeze(-1), sampling.leaps, generator)
         if turn < sampling.warmup:
-            pace = (pace * torch.exp(_ADAPTATION * (acceptance - _TARGET))).clamp(*_PACES)
+            pace = (pace * torch.exp(hmc.ADAPTATION * (acceptance - hmc.TARGET))).clamp(*_PACES)
         elif (turn - sampling.warmup) % sampling.thinning == sampling.thinning - 1:
             kept.append(x)
     return torch.stack(kept)

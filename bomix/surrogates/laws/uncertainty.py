@@ -23,19 +23,23 @@ from torch.func import jvp, vmap
 
 from bomix.laws.fit import Fit, FittedLaw
 from bomix.laws.fit_data import Rows, chunk, huber_weights, jacobian_of, precision_factor, refit
-from bomix.surrogates.cross_validation.correlation import shrunk_correlation
+from bomix.surrogates.cross_validation.correlation import MIN_FREEDOM, shrunk_correlation
 from bomix.surrogates.cross_validation.folds import Prepared, prepare
+from bomix.surrogates.cross_validation.held_out import FOLDS
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.sampled import SampledModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FOLDS = 10
 _BOOTSTRAP_EVALUATIONS = 60
-_MIN_FREEDOM = 3.0
+"""Evaluations of each bootstrap's fit: it starts from the fit to all runs, which is near."""
 _BELIEF = 2.0
+"""Runs that the law's own idea of its errors counts as, beside the errors seen: few residuals tell their scale
+badly."""
 _JITTER = 1e-9
+"""Raises the variances of the error, as a share of them: metrics that always err alike have a covariance of lower rank,
+and a Cholesky factor of it is wanted."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def held_out_residuals(found: Fit, linear: Linearised, *, seed: int) -> Residual
     correlation = shrunk_correlation((ratio / inflation).where(rows.shares > 0, torch.nan).mT)
     information = linear.scaled.mT @ linear.scaled
     used = torch.cholesky_solve(information, linear.factor).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    freedom = (count - used).clamp_min(_MIN_FREEDOM)
+    freedom = (count - used).clamp_min(MIN_FREEDOM)
     known = best.unit != 0
     sd = torch.where(known, best.noise * inflation * (freedom / (freedom - 2.0)).sqrt(), best.noise)
     # The correlation is that of metrics in the law's units, whose sign may be another than the metric's own.

@@ -16,10 +16,12 @@ import torch
 from bomix.contracts.mean import Feature
 from bomix.data_experts.losses import ExpertLosses, expert_losses, thin_losses
 from bomix.data_experts.token_table import expert_tables
+from bomix.numerics import repeats
 from bomix.numerics.determinism import deterministic
 from bomix.numerics.lbfgs import minimize
+from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.folds import canonical_rows
-from bomix.surrogates.cross_validation.held_out import assign_folds, repeats
+from bomix.surrogates.cross_validation.held_out import assign_folds
 from bomix.surrogates.data.standardize import standardisation
 
 if TYPE_CHECKING:
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
 TAUS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 """What is tried: prefixes of hundreds of words tell experts apart at small exponents already."""
 _TAU_SPREAD = 0.5
+"""Standard deviation of the prior of the exponent, whose mean is the paper's zero: weak beside a dozen runs, and
+decisive where runs do not tell exponents apart."""
 _TOKENS = 4096
 """For each loss while learning: only how it changes from mixture to mixture counts."""
 _FEWEST = 3
+"""Different mixtures below which nothing is learnt: through two of them a line goes exactly, whatever the strengths."""
 _LEAST_NOISE = 0.02
 """In standard deviations of a metric: runs that the model meets exactly are no proof of more."""
 
@@ -83,8 +88,8 @@ def learnt(
         fold = torch.as_tensor(assign_folds(X, folds=folds, seed=seed) if len(X) else [], dtype=torch.long)
         count = int(fold.max()) + 1 if len(X) else 0
         parts = [torch.ones(len(X), dtype=torch.bool), *(fold != number for number in range(count))]
-        telling = _telling(context, len(X))
-        found = _fit(thin, taus, X, Y, torch.stack(parts), telling, spread=spread, slope=slope)
+        informative = _informative(context, len(X))
+        found = _fit(thin, taus, X, Y, torch.stack(parts), informative, spread=spread, slope=slope)
         best = found[0]
         predict = expert_losses(context, variant="gated", tau=best.tau, window=window, compress=compress, tables=tables)
         if best.log_strengths is not None:
@@ -97,7 +102,12 @@ def learnt(
     return Feature(predict, held_out, predict.convex)
 
 
-def _telling(context: FitContext, n: int) -> Tensor:
+def _distinct(X: Tensor) -> int:
+    """How many different mixtures ``n x d`` weights are."""
+    return len(X) - repeats.count(X.numpy(), tolerance=SAME_MIXTURE)
+
+
+def _informative(context: FitContext, n: int) -> Tensor:
     """``n`` booleans: experts alone do not tell, since every strength and exponent repeats their losses."""
     experts = context.expert_rows
     return ~torch.tensor(experts if len(experts) == n else [False] * n, dtype=torch.bool)
@@ -114,7 +124,7 @@ def _fit(
     X: Tensor,
     Y: Tensor,
     parts: Tensor,
-    telling: Tensor,
+    informative: Tensor,
     *,
     spread: float | None,
     slope: float,
@@ -122,8 +132,8 @@ def _fit(
     """The best of each of ``p x n`` parts of the runs, all parts at once."""
     p, d = len(parts), X.shape[-1]
     equal = Learnt(taus[0], None if spread is None else torch.zeros(d, dtype=torch.float64))
-    heard = parts & telling
-    enough = [len(X[part]) - repeats(X[part]) >= _FEWEST if part.any() else False for part in heard]
+    used = parts & informative
+    enough = [_distinct(X[part]) >= _FEWEST if part.any() else False for part in used]
     if not any(enough):
         return [equal] * p
     # In an order of the runs' own, so that rounding does not depend on theirs.

@@ -17,9 +17,12 @@ _LOG_SCALE = math.log(0.3)
 _BELOW = 0.6
 """Typical ``origin - m``, nats per token: small models are a little better than chance."""
 _LOGIT_FLOOR, _FLOOR_SPREAD = math.log(0.25 / 0.75), 0.7
+"""Mean and standard deviation of the logit of the chance level, as a share of the ceiling: one in four options,
+within a factor of two either way of the odds."""
 _NOISE = 0.02
 """Typical standard deviation of an accuracy about the sigmoid."""
 _STARTS = (math.log(0.1), math.log(0.3), 0.0)
+"""Logarithms of the widths from which curves are fitted, nats per token: steep, typical, nearly straight."""
 
 
 class Sigmoid(NamedTuple):

@@ -18,7 +18,9 @@ LARGEST_LEAF = 20
 """LightGBM's own default, the published setting."""
 
 _LEAF = -1
+"""What scikit-learn writes as the child of a leaf."""
 _BIN = 3
+"""Runs of a bin in which LightGBM puts values, as its own default, unless leaves may be smaller than that."""
 
 
 class LightGBMSetting(NamedTuple):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from bomix.numerics.determinism import deterministic
-from bomix.surrogates.cross_validation.correlation import shrunk_correlation
+from bomix.surrogates.cross_validation.correlation import MIN_FREEDOM, shrunk_correlation
 from bomix.surrogates.cross_validation.folds import Prepared, prepare
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.sampled import SampledModel
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from bomix.surrogates.features.columns import Columns
 
-_MIN_FREEDOM = 3
 _LEAST = 1e-12
+"""Variances are kept above it, in standard deviations of a metric squared: residuals that are all zero correlate with
+nothing and still have a scale."""
 EQUAL = 1e-9
 """Share of a value below which a residual is rounding."""
 
@@ -110,7 +111,7 @@ def covariance_of(residuals: Tensor, known: Tensor, *, default: float) -> Tensor
     """
     count = (~residuals.isnan()).sum(dim=0)
     squares = residuals.square().nansum(dim=0) / count.clamp_min(1)
-    freedom = (count - 1.0).clamp_min(_MIN_FREEDOM)
+    freedom = (count - 1.0).clamp_min(MIN_FREEDOM)
     variance = torch.where(
         known & (count > 1), (squares * freedom / (freedom - 2.0)).clamp_min(_LEAST), torch.full_like(squares, default)
     )

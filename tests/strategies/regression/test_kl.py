@@ -12,7 +12,7 @@ from bomix.errors import FaultsError
 from bomix.history import History
 from bomix.objectives.weighted import Mean
 from bomix.optimization import convex
-from bomix.optimization.relative_entropy import Pull
+from bomix.optimization.relative_entropy import KLPenalty
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.regression.kl import KLProposer
@@ -54,7 +54,7 @@ def test_without_losses_the_capped_prior_is_best(strength) -> None:
     for d in (2, 7, 100):
         prior, lower = rng.dirichlet(np.ones(d)), np.full(d, 0.1 / d)
         upper = np.full(d, max(2.0 / d, 0.6 if d == 2 else 0.0))
-        found = convex.minimise(lambda X: 0.0 * X.sum(dim=-1), lower, upper, pull=Pull(prior, strength))
+        found = convex.minimise(lambda X: 0.0 * X.sum(dim=-1), lower, upper, penalty=KLPenalty(prior, strength))
         np.testing.assert_allclose(found.point, capped(prior, lower, upper), atol=1e-12)
 
 
@@ -64,7 +64,7 @@ def test_the_minimum_meets_the_conditions_of_optimality(d, strength) -> None:
     rng = np.random.default_rng(d)
     prior, lower, upper = rng.dirichlet(np.ones(d)), np.zeros(d), np.full(d, 4.0 / d)
     function = exponentials(d, d // 2, d)
-    found = convex.minimise(function, lower, upper, pull=Pull(prior, strength))
+    found = convex.minimise(function, lower, upper, penalty=KLPenalty(prior, strength))
     assert found.residual < 1e-12
     assert abs(found.gap) < 1e-12
     _, slope, _ = convex.derivatives(function, found.point)
@@ -80,8 +80,8 @@ def test_no_neighbour_is_better() -> None:
     d, strength = 12, 0.05
     rng = np.random.default_rng(5)
     prior, lower, upper = rng.dirichlet(np.ones(d)), np.zeros(d), np.full(d, 0.3)
-    function, pull = exponentials(d, 8, 5), Pull(rng.dirichlet(np.ones(d)), strength)
-    found = convex.minimise(function, lower, upper, pull=dataclasses.replace(pull, prior=prior))
+    function, penalty = exponentials(d, 8, 5), KLPenalty(rng.dirichlet(np.ones(d)), strength)
+    found = convex.minimise(function, lower, upper, penalty=dataclasses.replace(penalty, prior=prior))
     others = MixtureSpace([f"d{i:02d}" for i in range(d)], upper={f"d{i:02d}": 0.3 for i in range(d)}).sample(500, rng)
     for step in (1.0, 0.1, 1e-3):
         near = found.point + step * (others - found.point)
@@ -90,7 +90,7 @@ def test_no_neighbour_is_better() -> None:
         assert (values >= found.value - 1e-14).all()
 
 
-def test_a_strong_pull_asks_for_the_natural_mixture(world) -> None:
+def test_a_strong_penalty_asks_for_the_natural_mixture(world) -> None:
     made = world()
     (candidate,) = KLProposer(strength=1e6, n_init=4).ask(made.problem, made.history(12), 1, seed=0)
     shares = np.array([1.0, 2.0, 4.0, 8.0]) / 15.0

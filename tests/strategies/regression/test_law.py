@@ -9,7 +9,7 @@ from bomix.laws.convexity import is_convex
 from bomix.laws.fit import FittedLaw
 from bomix.laws.forms import LAWS
 from bomix.optimization import convex
-from bomix.optimization.minimize import lowest
+from bomix.optimization.minimize import minimise
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.regression.law import Law
@@ -72,7 +72,7 @@ def test_one_exponential_per_domain_is_filled_to_equal_slopes(d, cap) -> None:
     k, t = rng.uniform(0.5, 2.5, d), rng.uniform(1.0, 12.0, d)
     space = named(d, upper=max(cap, 0.6 if d == 2 else 0.0))
     scales, rates = torch.as_tensor(k), torch.as_tensor(t)
-    found = lowest(lambda X: (scales * torch.exp(-rates * X)).sum(dim=-1), space, shape="convex", seed=0)
+    found = minimise(lambda X: (scales * torch.exp(-rates * X)).sum(dim=-1), space, shape="convex", seed=0)
     np.testing.assert_allclose(found.point, filled(k, t, space.upper_array), atol=1e-9)
     assert found.residual < 1e-12
     assert abs(found.gap) < 1e-12
@@ -90,7 +90,7 @@ def test_the_minimum_of_every_law_is_that_of_another_solver_or_lower(form, bound
     def function(X):
         return law(X).sum(dim=-1)
 
-    found = lowest(function, space, shape="convex", seed=0)
+    found = minimise(function, space, shape="convex", seed=0)
     space.check(space.to_weights(found.point), tolerance=1e-12)
     assert found.residual < 1e-8
     assert found.gap < 1e-8
@@ -121,7 +121,7 @@ def test_the_negative_of_a_convex_law_is_not_called_convex(form) -> None:
 
 def test_a_concave_function_ends_at_its_best_vertex() -> None:
     scales = torch.tensor([1.0, 3.0, 2.0, 2.9], dtype=torch.float64)
-    found = lowest(lambda X: -(scales * X.square()).sum(dim=-1), named(4), shape="smooth", seed=0)
+    found = minimise(lambda X: -(scales * X.square()).sum(dim=-1), named(4), shape="smooth", seed=0)
     np.testing.assert_array_equal(found.point, [0.0, 1.0, 0.0, 0.0])
 
 
@@ -150,7 +150,7 @@ def test_the_worst_of_several_losses_is_that_of_a_solver_that_knows_them_apart(d
         ],
         options={"ftol": 1e-13, "maxiter": 500},
     ).fun
-    found = lowest(lambda X: (scales * torch.exp(X @ slopes.T)).amax(dim=-1), named(d), shape="kinked", seed=0)
+    found = minimise(lambda X: (scales * torch.exp(X @ slopes.T)).amax(dim=-1), named(d), shape="kinked", seed=0)
     assert found.value == pytest.approx(known, abs=1e-6)
 
 
@@ -164,7 +164,7 @@ def test_zero_or_at_least_holds_at_the_minimum() -> None:
     names = ("a", "b", "c")
     space = MixtureSpace(names, at_least={"a": 0.2, "b": 0.2})
     target = torch.tensor([0.15, 0.04, 0.81], dtype=torch.float64)
-    found = lowest(lambda X: (X - target).square().sum(dim=-1), space, shape="convex", seed=0)
+    found = minimise(lambda X: (X - target).square().sum(dim=-1), space, shape="convex", seed=0)
     np.testing.assert_allclose(found.point, [0.2, 0.0, 0.8], atol=1e-12)
 
 

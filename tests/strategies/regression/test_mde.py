@@ -152,7 +152,7 @@ def test_no_mixture_is_lower_by_more_than_the_gap(bounds, compress):
     problem, _ = study(tables, **bounds)
     space = problem.space
     exact, like = (objective(tables, problem, each) for each in (None, compress))
-    found = branch_and_bound.lowest(exact, space, like=like)
+    found = branch_and_bound.minimise(exact, space, like=like)
     assert 0.0 <= found.gap < 1e-8
     rng = np.random.default_rng(0)
     near = space.project(found.point + 0.01 * rng.normal(size=(4000, 6)))
@@ -182,7 +182,7 @@ def test_zero_or_at_least_is_settled_for_sure(seed):
     least = {f"d{index:02d}": 0.3 for index in range(d)}
     problem, _ = study(tables, at_least=least)
     exact = objective(tables, problem)
-    found = branch_and_bound.lowest(exact, problem.space)
+    found = branch_and_bound.minimise(exact, problem.space)
     problem.space.check(problem.space.to_weights(found.point), tolerance=1e-9)
     assert found.gap < 1e-8
     best = np.inf
@@ -270,7 +270,7 @@ def test_recommended_is_the_minimum_that_is_sure(tmp_path, monkeypatch, d, token
     _, history = scored(tables, tmp_path)
     problem, _ = study(tables, **bounds)
     exact, _ = _objective(PerToken(compress=None), problem, *encoded(problem, history), 0)
-    least = branch_and_bound.lowest(exact, problem.space)
+    least = branch_and_bound.minimise(exact, problem.space)
     assert least.gap < 1e-7
     found = recommend(problem, history, MDE().surrogate, seed=0).weights
     problem.space.check(found, tolerance=1e-9)

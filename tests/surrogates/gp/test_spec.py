@@ -18,7 +18,7 @@ from gpytorch.kernels import MaternKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
-from bomix.numerics.lbfgs import Minimum
+from bomix.numerics.lbfgs import Minima
 from bomix.surrogates.data.standardize import standardisation
 from bomix.surrogates.gp import hyperparameters
 from bomix.surrogates.gp.exact import ExactGPs
@@ -306,7 +306,7 @@ def test_a_fit_that_never_left_its_start_is_done_again(runs, monkeypatch, caplog
     def lazy(function, start, **options):
         calls.append(len(start))
         value, gradient = function(start, torch.arange(len(start)))
-        return Minimum(start, value, gradient) if len(calls) == 1 else original(function, start, **options)
+        return Minima(start, value, gradient) if len(calls) == 1 else original(function, start, **options)
 
     monkeypatch.setattr(hyperparameters, "minimize", lazy)
     with caplog.at_level("INFO", logger="bomix"):
@@ -322,7 +322,7 @@ def test_a_fit_that_fails_falls_back_to_the_prior(runs, monkeypatch, caplog):
     data, context = runs(10)
 
     def broken(function, start, **options):
-        return Minimum(start, torch.full((len(start),), torch.nan), torch.zeros_like(start))
+        return Minima(start, torch.full((len(start),), torch.nan), torch.zeros_like(start))
 
     monkeypatch.setattr(hyperparameters, "minimize", broken)
     model = MAP.fit(data, context=context, seed=0)

@@ -1,0 +1,141 @@
+"""Every number that decides behaviour says why: a docstring below it, or a comment above or beside it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+UNEXPLAINED: dict[str, set[str]] = {
+    "bomix.acquisition.joint_draws": {"_JITTERS"},
+    "bomix.config.build": {"_SUFFIXES"},
+    "bomix.execution.local.executor": {"LOG_TAIL_LINES"},
+    "bomix.io.artifacts.scored_tokens": {"SCHEMA"},
+    "bomix.io.imports.csv": {"_SHOWN"},
+    "bomix.io.store.records": {"SCHEMA"},
+    "bomix.io.tables.reading": {"_LARGEST_CELL"},
+    "bomix.surrogates.gp.completion": {"_LEAST"},
+    "bomix.surrogates.gp.coupled": {"_MIN_VARIANCE"},
+    "bomix.surrogates.gp.exact": {"_MIN_VARIANCE", "_TINY"},
+    "bomix.surrogates.gp.fit": {"_FEW", "_SPREAD_SAMPLES"},
+    "bomix.surrogates.gp.gibbs": {"_FEW", "_MEMORY", "_PACES", "_WIDEST"},
+    "bomix.surrogates.gp.hyperparameters": {
+        "COARSE",
+        "EVALUATIONS",
+        "HELD",
+        "MIN_NOISE",
+        "_APART",
+        "_GROWTH",
+        "_MANY",
+        "_MOVED",
+        "_NOISE",
+        "_REFINEMENT",
+        "_START_NOISE",
+        "_STEEP",
+        "_TINY",
+        "_TOLERANCE",
+        "_WIDEST",
+    },
+    "bomix.surrogates.gp.independent": {"_TINY"},
+    "bomix.surrogates.gp.inputs": {"_BEND", "_RELEVANCE", "_VARIANCE"},
+    "bomix.surrogates.gp.shared_hyperparameters": {"_TOLERANCE"},
+    "bomix.surrogates.gp.spec": {"_E"},
+    "bomix.surrogates.kernels.encoding": {"DEFAULT_EPS", "LEAST_DISTANCE", "_SPREAD_SAMPLES"},
+    "bomix.surrogates.kernels.learned_encoding": {"_LEAST_VARIANCE", "_OFFSET_SPREAD", "_POWER_SPREAD"},
+    "bomix.surrogates.kernels.one_dimensional": {"_OFFSET"},
+    "bomix.surrogates.kernels.simplex_geometry": {"DEFAULT_EPS"},
+    "bomix.surrogates.models.sampled": {"_JITTER"},
+    "bomix.training.data.installed": {"_SHORT_RULE"},
+    "bomix.training.data.packing": {"_BATCH_BYTES", "_BATCH_DOCUMENTS"},
+    "bomix.training.data.readers": {"_CHUNK"},
+    "bomix.training.data_order": {"_GOLDEN"},
+    "bomix.training.loop": {"REPORT_SECONDS"},
+    "bomix.training.model.attention": {"LONGEST_DENSE"},
+    "bomix.training.tasks.tokens": {"_BATCH"},
+}
+"""Module to the numbers in it that do not say why yet. It may only shrink."""
+
+
+def is_number(value: ast.AST) -> bool:
+    """Whether an expression is a number, or is made of numbers: a tuple of them, a call with one, a mapping to them."""
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, (int, float)) and not isinstance(value.value, bool)
+    if isinstance(value, ast.UnaryOp):
+        return is_number(value.operand)
+    if isinstance(value, ast.BinOp):
+        return is_number(value.left) or is_number(value.right)
+    if isinstance(value, (ast.Tuple, ast.List, ast.Set)):
+        return any(map(is_number, value.elts))
+    if isinstance(value, ast.Dict):
+        return any(map(is_number, value.values))
+    if isinstance(value, ast.Call):
+        return any(map(is_number, [*value.args, *(keyword.value for keyword in value.keywords)]))
+    return False
+
+
+def names(node: ast.Assign | ast.AnnAssign) -> list[str]:
+    """What an assignment binds."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+
+
+def is_text(node: ast.stmt) -> bool:
+    """Whether a statement is a string that stands by itself."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def unexplained(source: str) -> set[str]:
+    """Names of the numbers at the top of a module that nothing explains."""
+    body, lines, found = ast.parse(source).body, source.splitlines(), set()
+    for place, node in enumerate(body):
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None or not is_number(node.value):
+            continue
+        below = place + 1 < len(body) and is_text(body[place + 1])
+        above = node.lineno > 1 and lines[node.lineno - 2].lstrip().startswith("#")
+        beside = "#" in lines[(node.end_lineno or node.lineno) - 1]
+        if not (below or above or beside):
+            found |= set(names(node))
+    return found
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name to file."""
+    files = sorted((ROOT / "bomix").rglob("*.py"))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in files}
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_every_number_says_why(module):
+    found = unexplained(modules()[module].read_text("utf-8"))
+    new = sorted(found - UNEXPLAINED.get(module, set()))
+    assert not new, f"say below each why it has this value, and what another would cost: {', '.join(new)}"
+
+
+def test_the_list_of_unexplained_numbers_only_shrinks():
+    told = {
+        module: sorted(known - (unexplained(modules()[module].read_text("utf-8")) if module in modules() else set()))
+        for module, known in UNEXPLAINED.items()
+    }
+    assert not any(told.values()), f"take these off the list: { {name: each for name, each in told.items() if each} }"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("_A = 1.0\n", {"_A"}),
+        ("_A, _B = 1, 2\nx = f()\n", {"_A", "_B"}),
+        ("_A: float = -1.0\n", {"_A"}),
+        ("_A = {'x': 1e-3}\n", {"_A"}),
+        ("_A = Search(raw=512)\n", {"_A"}),
+        ('_A = 1.0\n"""Why."""\n', set()),
+        ("# Why.\n_A = 1.0\n", set()),
+        ("_A = 1.0  # why\n", set()),
+        ("_A = 'text'\n_B = True\n", set()),
+        ("def f():\n    a = 1.0\n", set()),
+    ],
+)
+def test_what_counts_as_a_number_and_as_an_explanation(source, found):
+    assert unexplained(source) == found
