@@ -45,7 +45,18 @@ __all__ = [
     "TokenizerBattery",
 ]
 
-_HOMES = {name: f"bomix.testing.{name.removesuffix('Battery').lower()}s" for name in __all__}
+_HOMES = {
+    "AcquisitionBattery": "bomix.testing.acquisitions",
+    "EvaluatorBattery": "bomix.testing.evaluators",
+    "ExecutorBattery": "bomix.testing.executors",
+    "KernelBattery": "bomix.testing.kernels",
+    "MeanBattery": "bomix.testing.means",
+    "ObjectiveBattery": "bomix.testing.objectives",
+    "SourceBattery": "bomix.testing.sources",
+    "StrategyBattery": "bomix.testing.strategies",
+    "SurrogateBattery": "bomix.testing.surrogates",
+    "TokenizerBattery": "bomix.testing.tokenizers",
+}
 
 # Failed assertions show their values, as those of a test module do. A process that only runs trials has no pytest.
 if "pytest" in sys.modules:

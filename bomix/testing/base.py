@@ -60,7 +60,7 @@ class SpecBattery(Battery):
     """Tests of a component that stands in a study file."""
 
     def test_it_has_the_methods_of_its_contract(self) -> None:
-        """bomix calls them by name; a class that lacks one is refused when a study file names it."""
+        """Bomix calls them by name; a class that lacks one is refused when a study file names it."""
         contract = next(contract for contract, group in COMPONENTS.items() if group == self.group)
         assert isinstance(self.spec, contract)
 

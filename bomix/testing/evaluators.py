@@ -68,7 +68,6 @@ class EvaluatorBattery(SpecBattery):
         weights = weights or dict.fromkeys(self.domains, 1.0 / len(self.domains))
         return Trial(number, weights, seed, "sobol")
 
-
     @pytest.fixture
     def ready(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Preparation | None]:
         """The evaluator, prepared once for a class, and its preparation where it has one."""

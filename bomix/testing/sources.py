@@ -42,10 +42,12 @@ class SourceBattery(SpecBattery):
     Attributes:
         spec: The source, paths relative to the folder of :meth:`write`.
         has_files: Whether it reads files of the user's, which can be missing.
+        folder_name: The name of the folder of :meth:`write`: spaces and the characters of a glob are text in a path.
     """
 
     group = "source"
     has_files: ClassVar[bool] = False
+    folder_name: ClassVar[str] = "a study [1]"
 
     def write(self, folder: Path) -> None:
         """Put what the source reads into an empty folder."""
@@ -70,7 +72,7 @@ class SourceBattery(SpecBattery):
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         """A folder with what the source reads."""
-        (folder := tmp_path / "a study [1]").mkdir()
+        (folder := tmp_path / self.folder_name).mkdir()
         self.write(folder)
         return folder
 

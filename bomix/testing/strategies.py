@@ -48,7 +48,7 @@ N, SEED = 6, 3
 
 
 def problem_of(domains: Sequence[str] = DOMAINS, **bounds: Mapping[str, float]) -> Problem:
-    """A problem of three metrics, of one of which more is better; ``c4`` has twice the tokens of ``books``, and so on."""
+    """A problem of three metrics, of one of which more is better; each domain has twice the tokens of the last."""
     tokens = {name: 1e9 * 2.0 ** sorted(domains).index(name) for name in domains}
     natural = {name: count / sum(tokens.values()) for name, count in tokens.items()}
     space = MixtureSpace(domains, **cast(Any, bounds))

@@ -15,7 +15,14 @@ from bomix.training.data.tokenizer import Tokenizer
 
 SAMPLE = tuple(f"def f{number}(x): return x + {number}  # the river runs quietly past the moon" for number in range(40))
 """Documents that a tokenizer may learn from."""
-TEXTS = ("", "the river", "x = 1\n\n\treturn x", "\u00e9\U0001f600 \u4e2d\u6587", "<|endofdocument|>", "</s> [SEP] <eos>")
+TEXTS = (
+    "",
+    "The river",
+    "x = 1\n\n\treturn x",
+    "\u00e9\U0001f600 \u4e2d\u6587",
+    "<|endofdocument|>",
+    "</s> [SEP] <eos>",
+)
 """Texts that no tokenizer may lose, special tokens spelt out among them."""
 
 

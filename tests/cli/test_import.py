@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from bomix.cli.main import cli
 from bomix.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 DOMAINS = ("books", "code", "web")
 
 

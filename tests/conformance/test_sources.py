@@ -84,6 +84,7 @@ class TestHub(SourceBattery):
     kind = "hf"
     has_files = True
     spec = spec_of("source", "hf", {"name": "./data"})
+    folder_name = "a study"  # the library `datasets` takes the brackets of a folder for a glob
 
     @pytest.fixture(autouse=True)
     def cache_of_datasets(self, tmp_path, monkeypatch):
@@ -108,7 +109,11 @@ class TestHub(SourceBattery):
 def installed(what):
     """The text of an installation changes with its packages alone."""
     options = {"what": what, "max_bytes": 20_000}
-    return type(f"TestInstalled{what.title()}", (SourceBattery,), {"kind": "installed", "spec": spec_of("source", "installed", options)})
+    return type(
+        f"TestInstalled{what.title()}",
+        (SourceBattery,),
+        {"kind": "installed", "spec": spec_of("source", "installed", options)},
+    )
 
 
 globals().update({cls.__name__: cls for cls in map(installed, Kind.__args__)})

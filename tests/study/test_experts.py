@@ -35,6 +35,8 @@ from bomix.surrogates.means.experts import MDE
 from bomix.training.data.sources import Files
 from bomix.trial import EXPERT, OTHER_EXPERT, SCORED_TOKENS, Candidate, Failure, Result
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
 
 

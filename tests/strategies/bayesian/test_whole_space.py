@@ -29,6 +29,8 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.trial import CONFIRM, IMPORTED, Failure, Record, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 FAST = Bayesian(n_init=4, raw=64, starts=4)
 STRATEGIES = [FAST, replace(FAST, acquisition=UCB()), Sobol()]
 
