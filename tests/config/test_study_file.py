@@ -28,5 +28,5 @@ def test_what_is_no_yaml_or_no_file_is_told(tmp_path, text):
     path = tmp_path / "study.yaml"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ConfigError, match="study.yaml"):
+    with pytest.raises(ConfigError, match=r"study\.yaml"):
         load(path)

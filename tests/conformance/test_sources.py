@@ -13,8 +13,12 @@ from bomix.testing.sources import SourceBattery
 from bomix.training.data.installed import Kind
 from tests.conformance.every import spec_of
 
+TEXTS = [{"text": f"document {n}"} for n in range(4)]
+ANOTHER_TEXT = {"text": "another one altogether"}
 QUESTIONS = [{"prompt": f"{n} and {n}?", "answer": str(2 * n)} for n in range(1, 6)]
+ANOTHER_QUESTION = {"prompt": "Why?", "answer": "Because."}
 CHOICES = [{"prompt": f"{n} and {n}?", "options": ["1", str(2 * n)], "answer": 1} for n in range(1, 6)]
+ANOTHER_CHOICE = {"prompt": "Why?", "options": ["So.", "Because."], "answer": "B"}
 
 
 def write_lines(path, records):
@@ -25,14 +29,13 @@ class OfLines(SourceBattery):
     """Those that read a file of JSON lines; the third of them can be damaged."""
 
     has_files = True
-    records = [{"text": f"document {n}"} for n in range(4)]
-    changed = {"text": "another one altogether"}
+    records, another = TEXTS, ANOTHER_TEXT
 
     def write(self, folder):
         write_lines(folder / "a.jsonl", self.records)
 
     def change(self, folder):
-        write_lines(folder / "a.jsonl", [self.changed, *self.records])
+        write_lines(folder / "a.jsonl", [self.another, *self.records])
 
     def damage(self, folder):
         lines = (folder / "a.jsonl").read_text().splitlines()
@@ -67,15 +70,13 @@ class TestTextFiles(SourceBattery):
 class TestQuestions(OfLines):
     kind = "questions"
     spec = spec_of("source", "questions", {"paths": ["a.jsonl"]})
-    records = QUESTIONS
-    changed = {"prompt": "Why?", "answer": "Because."}
+    records, another = QUESTIONS, ANOTHER_QUESTION
 
 
 class TestChoices(OfLines):
     kind = "choices"
     spec = spec_of("source", "choices", {"paths": ["a.jsonl"]})
-    records = CHOICES
-    changed = {"prompt": "Why?", "options": ["So.", "Because."], "answer": "B"}
+    records, another = CHOICES, ANOTHER_CHOICE
 
 
 class TestHub(SourceBattery):
@@ -107,13 +108,9 @@ class TestHub(SourceBattery):
 
 
 def installed(what):
-    """The text of an installation changes with its packages alone."""
-    options = {"what": what, "max_bytes": 20_000}
-    return type(
-        f"TestInstalled{what.title()}",
-        (SourceBattery,),
-        {"kind": "installed", "spec": spec_of("source", "installed", options)},
-    )
+    """A battery of one kind of text of this installation, which changes with its packages alone."""
+    spec = spec_of("source", "installed", {"what": what, "max_bytes": 20_000})
+    return type(f"TestInstalled{what.title()}", (SourceBattery,), {"kind": "installed", "spec": spec})
 
 
 globals().update({cls.__name__: cls for cls in map(installed, Kind.__args__)})

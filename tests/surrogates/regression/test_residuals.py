@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,13 @@ from bomix.surrogates.cross_validation.folds import prepare
 from bomix.surrogates.regression.residuals import best_setting, covariance_of, held_out
 
 
+def constant(points, *, value):
+    return np.full(len(points), value)
+
+
 def shifted_means(X, values, settings):
     """One constant predictor for each setting: the mean of what it has seen, and the setting on top."""
-    return [lambda points, at=values.mean() + each: np.full(len(points), at) for each in settings]
+    return [partial(constant, value=values.mean() + each) for each in settings]
 
 
 def test_a_row_is_predicted_by_the_other_folds_alone_and_the_best_setting_wins(runs):
