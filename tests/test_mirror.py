@@ -162,7 +162,7 @@ def imported(source: str) -> set[str]:
     return found
 
 
-def tests_it(module: str, source: str) -> bool:
+def mentions(module: str, source: str) -> bool:
     """Whether a file imports a module, or a name of it, or says its dotted name."""
     return any(name == module or name.startswith((f"{module}.", f"{module}:")) for name in imported(source))
 
@@ -179,12 +179,12 @@ def fault_of(module: str, files: dict[str, str], covered: dict[str, str]) -> str
     if own in files:
         return None if listed is None else f"strike '{module}' off COVERED: it has a test file of its own, {own}"
     if listed is None:
-        near = [file for file, source in files.items() if tests_it(module, source)]
+        near = [file for file, source in files.items() if mentions(module, source)]
         line = f'add tests/{own}, or to COVERED the line\n    "{module}": "{near[0] if near else "<file>"}",'
         return f"'{module}' has no test file: {line}" + (f"\n  (import it: {', '.join(near)})" if near else "")
     if listed not in files:
         return f"'{module}': COVERED names {listed}, and there is no such file below tests/"
-    if not tests_it(module, files[listed]):
+    if not mentions(module, files[listed]):
         return f"'{module}': COVERED names {listed}, which does not import it; name one that does, or add tests/{own}"
     return None
 

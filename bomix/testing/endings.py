@@ -44,7 +44,8 @@ class Ending:
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """End."""
-        print(f"evaluating trial {trial.id}", flush=True)
+        _say(f"evaluating trial {trial.id}")
+        sys.stdout.flush()
         (workdir / PID).write_text(str(os.getpid()))
         losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
         for step in range(3):
@@ -67,14 +68,19 @@ class Ending:
                 return None  # type: ignore[return-value]
             case "loud":
                 for line in range(LINES):
-                    print(f"{line}: the loss is {line / 7.0:.9f}, and the rest is silence and more silence")
-                print(LAST_WORDS)
+                    _say(f"{line}: the loss is {line / 7.0:.9f}, and the rest is silence and more silence")
+                _say(LAST_WORDS)
             case "littering":
                 left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
                 (workdir / PID).write_text(str(left.pid))
             case "waiting":
                 time.sleep(3600.0)
         return Result({"loss": next(iter(trial.weights.values()))}, cost=1.0)
+
+
+def _say(line: str) -> None:
+    """Write a line to standard output, as trainers do."""
+    sys.stdout.write(f"{line}\n")
 
 
 @dataclasses.dataclass(frozen=True)

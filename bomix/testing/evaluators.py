@@ -7,6 +7,7 @@ import importlib.util
 import math
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,10 +64,10 @@ class EvaluatorBattery(SpecBattery):
         relative = declared(self.spec, "relative_to", None)
         return self.spec if relative is None else relative(folder)
 
-    def trial(self, *, number: int = 3, seed: int = SEED, **weights: float) -> Trial:
+    def trial(self, weights: Mapping[str, float] | None = None, *, number: int = 3) -> Trial:
         """A trial on some weights, by default all domains alike."""
         weights = weights or dict.fromkeys(self.domains, 1.0 / len(self.domains))
-        return Trial(number, weights, seed, "sobol")
+        return Trial(number, weights, SEED, "sobol")
 
     @pytest.fixture
     def ready(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Preparation | None]:
@@ -162,7 +163,7 @@ class EvaluatorBattery(SpecBattery):
         if not self.same_again:
             pytest.skip("it does not promise it")
         weights = dict(reversed(self.trial().weights.items()))  # type: ignore[call-overload]
-        again = ready[0].evaluate(self.trial(number=9, **weights), tmp_path)
+        again = ready[0].evaluate(self.trial(weights, number=9), tmp_path)
         assert dict(again.losses) == dict(outcome[0].losses)
 
     def test_every_domain_alone_can_be_trained(self, ready: tuple[Any, Preparation | None], tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ class EvaluatorBattery(SpecBattery):
         for domain in self.domains:
             (workdir := tmp_path / domain).mkdir()
             weights = {name: float(name == domain) for name in self.domains}
-            result = ready[0].evaluate(self.trial(**weights), workdir)
+            result = ready[0].evaluate(self.trial(weights), workdir)
             accepted(result, self.names(ready[1]), self.domains, title="the result cannot be recorded")
 
     def test_a_mixture_of_other_domains_is_an_error_that_names_one(
@@ -181,7 +182,7 @@ class EvaluatorBattery(SpecBattery):
             pytest.skip("it leaves that to the program that it runs")
         weights = {name: 1.0 / len(self.domains) for name in (*self.domains[:-1], STRANGER)}
         with pytest.raises(Exception, match=f"{self.domains[-1]}|{STRANGER}"):
-            ready[0].evaluate(self.trial(**weights), tmp_path)
+            ready[0].evaluate(self.trial(weights), tmp_path)
 
     def test_progress_is_told_in_order(self, ready: tuple[Any, Preparation | None], tmp_path: Path) -> None:
         """Steps only grow, up to the number of all; a stalled training can be told from a slow one."""

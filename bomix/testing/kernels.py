@@ -141,7 +141,8 @@ class KernelBattery(SpecBattery):
         weights = _projections(M, 8, 7)
 
         def value(at: Tensor) -> Tensor:
-            return (weights * covariance(at, X.unsqueeze(0), Z.unsqueeze(0))).sum()
+            total: Tensor = (weights * covariance(at, X.unsqueeze(0), Z.unsqueeze(0))).sum()
+            return total
 
         if not covariance.size:
             return

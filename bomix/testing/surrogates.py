@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -55,7 +56,7 @@ def repeated() -> Runs:
     return X[:1].repeat(6, axis=0), Y
 
 
-CASES = {
+CASES: Mapping[str, Callable[[], Runs]] = {
     "base": base,
     "shuffled": shuffled,
     "renamed": lambda: (base()[0][:, ORDER], base()[1]),
@@ -81,7 +82,7 @@ def points(*batch: int) -> Tensor:
 def moments(model: Model, X: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
     """Posterior mean and variance, each ``batch x q x m``."""
     with torch.no_grad():
-        posterior = cast(Any, model.posterior(X, **options))
+        posterior = cast(Any, model).posterior(X, **options)
         return posterior.mean, posterior.variance
 
 
@@ -202,10 +203,10 @@ class SurrogateBattery(CountsBattery):
 
     def test_the_same_seed_gives_the_same_bits_and_no_global_generator_moves(self) -> None:
         """A study that is resumed proposes what it would have proposed."""
-        before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr, index]
+        before, numpy_before = torch.get_rng_state(), cast(Any, np.random.get_state())[1].copy()
         first, second = self.fit("base", seed=3), self.fit("base", seed=3)
         assert torch.equal(before, torch.get_rng_state())
-        np.testing.assert_array_equal(numpy_before, np.random.get_state()[1])  # type: ignore[index, arg-type]
+        np.testing.assert_array_equal(numpy_before, cast(Any, np.random.get_state())[1])
         for one, other in zip(moments(first, points(4, 2)), moments(second, points(4, 2)), strict=True):
             assert torch.equal(one, other)
 
@@ -261,7 +262,7 @@ class SurrogateBattery(CountsBattery):
         others = torch.as_tensor(rng.normal(size=(len(X), 1, M)))
 
         def value(at: Tensor) -> Tensor:
-            posterior = cast(Any, model.posterior(at))
+            posterior = cast(Any, model).posterior(at)
             return cast(Tensor, (weights * posterior.mean + others * posterior.variance).sum(dim=(-1, -2)))
 
         at = X.clone().requires_grad_()
@@ -281,7 +282,7 @@ class SurrogateBattery(CountsBattery):
         if not declared(self.spec, "differentiable", True):
             pytest.skip("declares that it has none")
         X = torch.as_tensor(CASES[case]()[0]).unsqueeze(0).requires_grad_()
-        posterior = cast(Any, self.fitted(case).posterior(X))
+        posterior = cast(Any, self.fitted(case)).posterior(X)
         (gradient,) = torch.autograd.grad(posterior.mean.sum() + posterior.variance.sum(), X)
         assert gradient.isfinite().all()
 

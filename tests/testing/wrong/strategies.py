@@ -42,7 +42,7 @@ class Wrong:
             case "in_order" if history.records:
                 first = next(iter(history.records[0].trial.weights))
                 seed = sum(map(ord, first))
-        return Dirichlet().ask(problem, history, q, seed=seed)
+        return Dirichlet(anchors=False).ask(problem, history, q, seed=seed)
 
 
 class TestOneTooMany(StrategyBattery):
