@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ os.environ |= {
 }
 
 
-pytest_plugins = ["tests.known.world", "tests.known.runs", "tests.known.planted"]
+pytest_plugins = ["tests.known.chains", "tests.known.world", "tests.known.runs", "tests.known.planted"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -31,15 +30,3 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device")
-
-
-@pytest.fixture(autouse=True)
-def short_walks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of loops are about the loop: hyperparameters are drawn briefly there, at length in their own tests."""
-    if {"surrogates", "conformance", "laws", "numerics", "data_experts"} & set(request.path.parts):
-        return
-    if "torch" not in sys.modules:
-        return
-    from bomix.surrogates.gp import fit, hyperparameters
-
-    monkeypatch.setattr(fit, "walk", lambda n, d, *, draws: hyperparameters.Sampling(draws or 4, 4, 1, 4))

@@ -17,6 +17,8 @@ from bomix.problem import Metric
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp.spec import GP
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 
 @pytest.fixture
 def fitted(world):

@@ -26,9 +26,6 @@ from bomix.acquisition.improvement import (
 from bomix.acquisition.joint_draws import Draws, conditioned, moments
 from bomix.acquisition.lookahead import KnowledgeGradient, MaxValueEntropy, Thompson
 from bomix.config import registry
-from bomix.config.build import build as build_spec
-from bomix.config.build import plain
-from bomix.errors import ConfigError
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
 from bomix.objectives.weighted import Mean, WeightedMean
@@ -43,7 +40,6 @@ SPACE = MixtureSpace(DOMAINS)
 SUM = WeightedMean({"m0": 0.2, "m1": 0.5, "m2": 0.3})
 GUARD = Guardrail(("m1", "m2"), base=SUM).with_reference({"m1": 3.2, "m2": 2.4})
 FRONT = Pareto({"first": ("m0",), "rest": ("m1", "m2")})
-OBJECTIVES = {"sum": SUM, "worst": Worst(), "smooth": SmoothMax(), "guardrail": GUARD, "pareto": FRONT}
 KINDS = sorted(registry.kinds("acquisition"))
 
 
@@ -69,38 +65,6 @@ def brute(model, aggregate, X, count, seed=5):
     with torch.no_grad():
         sampler = SobolQMCNormalSampler(torch.Size([count]), seed=seed)
         return aggregate(sampler(model.posterior(X)))
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_mixture_by_itself_with_gradients_and_the_same_again(fitted, kind, name):
-    model, aggregate, X_observed = fitted(OBJECTIVES[name])
-    acquisition = registry.resolve("acquisition", kind)()
-    assert getattr(acquisition, "faults", list)() == []
-    pool = points(12)
-    for pending in (None, pool[3:5, 0]):
-        arguments = {"X_observed": X_observed, "X_pending": pending, "seed": 4}
-        if objective_faults(acquisition, aggregate.objective):
-            with pytest.raises(ConfigError, match=kind):
-                acquisition.build(model, aggregate, **arguments)
-            continue
-        function = acquisition.build(model, aggregate, **arguments)
-        if getattr(acquisition, "joint", False):
-            assert torch.equal(function(pool), acquisition.build(model, aggregate, **arguments)(pool))
-            continue
-        X = pool.clone().requires_grad_()
-        values = function(X)
-        assert values.shape == (12,)
-        assert values.dtype == torch.float64
-        (gradient,) = torch.autograd.grad(values.sum(), X)
-        assert gradient.isfinite().all()
-        with torch.no_grad():
-            torch.testing.assert_close(function(pool[7:9]), values[7:9], rtol=1e-5, atol=1e-6)
-            again = acquisition.build(model, aggregate, **arguments)
-            torch.testing.assert_close(again(pool), values, rtol=0, atol=0)
-            step = 1e-6 * torch.tensor([[1.0, -1.0, 0.5, -0.5]], dtype=torch.float64)
-            change = (function(pool[:3] + step) - function(pool[:3] - step)) / 2.0
-        torch.testing.assert_close((gradient[:3] * step).sum((1, 2)), change, rtol=2e-2, atol=2e-7)
 
 
 @pytest.mark.parametrize("objective", [SUM, Worst()], ids=["sum", "worst"])
@@ -316,16 +280,12 @@ def test_trade_offs_are_refused_by_name_before_anything_is_built():
         assert bool(objective_faults(acquisition, Excess())) == (kind == "hypervolume")
 
 
-def test_fields_that_cannot_be_are_faults_and_specs_survive_a_study_file():
+def test_fields_that_cannot_be_are_faults():
     assert [f.where for f in LogNEI(samples=0, incumbents=0).faults()] == ["samples", "incumbents"]
     assert [f.where for f in KnowledgeGradient(0, 0, 0).faults()] == ["support", "nodes", "outcomes"]
     assert [f.where for f in MaxValueEntropy(0, 0).faults()] == ["minima", "support"]
     assert [f.where for f in Thompson(0).faults()] == ["pool"]
     assert [f.where for f in Hypervolume(0, 0).faults()] == ["samples", "incumbents"]
-    for kind in KINDS:
-        acquisition = registry.resolve("acquisition", kind)()
-        assert acquisition.origin == kind
-        assert build_spec(type(acquisition), plain(acquisition)) == (acquisition, [])
 
 
 def test_the_probability_that_guardrails_hold_is_that_of_draws(fitted):

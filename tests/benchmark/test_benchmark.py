@@ -19,6 +19,8 @@ from bomix.cli.benchmark import benchmark, parsed_seeds
 from bomix.errors import BomixError, ConfigError, EvaluationError, FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 CASE = Case(Synthetic(domains=3), budget=7, design=4, checks=(4, 5))
 GRID = Method(adapter="tests.benchmark.adapters:Grid")
 SOBOL = METHODS["sobol"]

@@ -20,6 +20,8 @@ from bomix.errors import BomixError, FaultsError
 from bomix.objectives.robust import Excess
 from bomix.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 
 TRAINER = """

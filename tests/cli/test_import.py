@@ -15,6 +15,8 @@ from bomix.cli.main import cli
 from bomix.scale import Scale
 from bomix.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 DOMAINS = ("books", "code", "web")
 
 

@@ -17,6 +17,8 @@ from bomix.cli.predict import objective_label
 from bomix.errors import BomixError, FaultsError
 from bomix.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 STUDY = """
 domains: {books: {}, code: {}, web: {}}
 metrics:

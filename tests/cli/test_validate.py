@@ -16,6 +16,8 @@ from bomix.errors import BomixError
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 STUDY = """
 domains: {books: {}, code: {}, web: {}}
 metrics:

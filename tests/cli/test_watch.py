@@ -12,6 +12,8 @@ from bomix.recommendation.confirmation import confirming_trials
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 
 def test_a_trial_without_all_metrics_is_never_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     study = Study(domains=["a", "b"], metrics=["x", "y"])

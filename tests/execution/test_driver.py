@@ -27,6 +27,8 @@ from bomix.study.study import Study
 from bomix.trial import CONFIRM, Failure, Record, Result, Trial
 from tests.execution.evaluators import Ending
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 DOMAINS = ["code", "web"]
 
 

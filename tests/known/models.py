@@ -9,12 +9,12 @@ from typing import ClassVar
 import torch
 
 from bomix.contracts.mean import Feature
+from bomix.testing.known import MILD, exponential_tensor
 
 
 def curve(X):
     """Three functions of four weights, ``(...) x 3``."""
-    rates = torch.tensor([[-4.0, 0.0, -1.0, 0.5], [0.0, -3.0, 0.5, -0.5], [0.5, -2.0, -2.0, -2.0]]).double()
-    return 2.0 + torch.tensor([1.0, 2.0, 0.5]).double() * torch.exp(X.double() @ rates.mT)
+    return exponential_tensor(X, MILD)
 
 
 @dataclass(frozen=True)

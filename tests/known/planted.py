@@ -13,8 +13,7 @@ from torch import Tensor
 from bomix.contracts.context import FitContext
 from bomix.laws.forms import LAWS, own_domains
 from bomix.space.mixture_space import MixtureSpace
-
-DOMAINS = ("books", "code", "maths", "web")
+from tests.known.world import DOMAINS
 
 
 class Planted(NamedTuple):

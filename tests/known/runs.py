@@ -11,17 +11,17 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
 from bomix.space.mixture_space import MixtureSpace
+from bomix.testing.known import MILD, exponential
+from tests.known.world import DOMAINS
 
-DOMAINS = ("books", "code", "maths", "web")
 METRICS = ("m0", "m1", "m2")
 
 Runs = Callable[..., tuple[SupervisedDataset, FitContext]]
 
 
-def losses(weights: np.ndarray) -> np.ndarray:
-    """Three exponential laws of four weights, ``n x 3``."""
-    rates = np.array([[-4.0, 0.0, -1.0, 0.5], [0.0, -3.0, 0.5, -0.5], [0.5, -2.0, -2.0, -2.0]])
-    return 2.0 + np.array([1.0, 2.0, 0.5]) * np.exp(weights @ rates.T)
+def points(context: FitContext, n: int = 6, seed: int = 9) -> torch.Tensor:
+    """``n x d`` mixtures spread over the space, which no run has."""
+    return torch.as_tensor(context.space.sobol(n, seed=seed))
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def runs() -> Runs:
     def make(n: int = 15, *, noise: float = 0.01, seed: int = 1) -> tuple[SupervisedDataset, FitContext]:
         space = MixtureSpace(DOMAINS)
         X = space.sobol(n, seed=seed)
-        Y = losses(X) + noise * np.random.default_rng(seed).normal(size=(n, 3))
+        Y = exponential(X, MILD) + noise * np.random.default_rng(seed).normal(size=(n, 3))
         data = SupervisedDataset(
             torch.as_tensor(X), torch.as_tensor(Y), feature_names=list(DOMAINS), outcome_names=list(METRICS)
         )

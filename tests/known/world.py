@@ -13,16 +13,15 @@ from bomix.history import History
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
+from bomix.testing.known import STEEP, exponential
 from bomix.trial import Record, Result, Trial
 
 DOMAINS = ("books", "code", "maths", "web")
-RATES = np.array([[-6.0, 0.0, -1.0, 0.5], [0.0, -4.0, 0.5, -0.5], [0.5, -2.0, -2.0, -3.0]])
-SCALES = np.array([1.0, 2.0, 0.5])
 
 
 def law(weights: np.ndarray) -> np.ndarray:
     """Losses ``(...) x 3`` of weights ``(...) x 4``."""
-    return 2.0 + SCALES * np.exp(weights @ RATES.T)
+    return exponential(weights, STEEP)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from bomix.recommendation.recommend import recommend
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import Record, Result, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 
 def test_predictions_are_those_of_a_new_run(world):
     here = world(objective=WeightedMean({"m0": 1.0, "m2": 3.0}))

@@ -19,6 +19,8 @@ from bomix.surrogates.models.joint import HeldOut
 from bomix.surrogates.models.sampled import SampledModel
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 
 @dataclass(frozen=True)
 class MeanOfOthers:

@@ -37,6 +37,8 @@ from bomix.surrogates.means.experts import MDE
 from bomix.training.data.sources import Files
 from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Result, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
 
 

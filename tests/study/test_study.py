@@ -26,6 +26,8 @@ from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
 from bomix.trial import Failure, Result
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 DOMAINS = ["web", "code", "books"]
 
 

@@ -29,6 +29,8 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.trial import CONFIRM, IMPORTED, Failure, Record, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 FAST = Bayesian(n_init=4, raw=64, starts=4)
 STRATEGIES = [FAST, replace(FAST, acquisition=UCB()), Sobol()]
 
@@ -160,7 +162,7 @@ def test_it_comes_closer_to_the_optimum_than_its_design_continued(world):
     space = here.problem.space
     optimum = here.law(space.sobol(2**14, seed=0)).mean(axis=-1).min()
     regrets = {"bayesian": [], "sobol": []}
-    for seed in range(3):
+    for seed in range(2):
         for name, strategy in (("bayesian", FAST), ("sobol", Sobol())):
             rng, history = np.random.default_rng(seed), History()
             for index in range(12):

@@ -14,6 +14,7 @@ from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.regression.law import Law
 from bomix.strategies.regression.next_best import APART
+from bomix.testing.known import SCALES, STEEP
 from bomix.trial import Record, Result, Trial
 from tests.known.world import law as truth
 
@@ -208,9 +209,8 @@ def test_faults_name_the_field() -> None:
 
 
 def _truth(X):
-    from tests.known.world import RATES, SCALES
 
-    return 2.0 + torch.as_tensor(SCALES) * torch.exp(X @ torch.as_tensor(RATES).T)
+    return 2.0 + torch.as_tensor(SCALES) * torch.exp(X @ torch.as_tensor(STEEP).T)
 
 
 def _record(space, points, losses):

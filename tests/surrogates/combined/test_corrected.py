@@ -24,6 +24,7 @@ from bomix.surrogates.laws.spec import LawRegression
 from bomix.surrogates.means.law import LawMean
 from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, Ridge
 from tests.known.models import ByExperts, Known, curve, wave, with_experts
+from tests.known.runs import points
 
 FAST = {"kernels": (Scaled(Stationary()),), "draws": 0, "restarts": 1}
 INNER = {
@@ -35,10 +36,6 @@ INNER = {
     "multitask": MultiTask(**FAST),
 }
 each_inner = pytest.mark.parametrize("inner", INNER.values(), ids=INNER.keys())
-
-
-def points(context, n=8, seed=9):
-    return torch.as_tensor(context.space.sobol(n, seed=seed))
 
 
 def with_values(data, Y):
@@ -107,7 +104,7 @@ def test_lines_without_each_trial_are_fits_without_it(runs):
 def test_what_the_line_explains_needs_no_surrogate(runs, inner):
     data, context = runs(12)
     exact = with_values(data, 0.3 + 1.05 * curve(data.X))
-    X = points(context)
+    X = points(context, 8)
     found = new_runs(Corrected(Known(), inner).fit(exact, context=context, seed=0), X)
     torch.testing.assert_close(found.mean, 0.3 + 1.05 * curve(X), rtol=0.0, atol=0.02)
 
@@ -119,7 +116,7 @@ def test_what_is_left_is_the_surrogates(runs, inner):
     model = Corrected(mean, inner).fit(data, context=context, seed=3)
     line = fit_line(mean.predict(data.X), data.Y, slope=0.0, shares=torch.ones(14).double())
     alone = inner.fit(with_values(data, data.Y - line(mean.predict(data.X))), context=context, seed=3)
-    X = points(context)
+    X = points(context, 8)
     found, expected = new_runs(model, X), new_runs(alone, X)
     torch.testing.assert_close(found.mean, expected.mean + line(mean.predict(X)))
     torch.testing.assert_close(found.covariance, expected.covariance)
@@ -141,7 +138,7 @@ def test_defined_whatever_the_trials(runs, mean, inner, n):
         few.Y[:, 0], few.Y[0, 1], few.Y[:, 2] = 2.5, torch.nan, torch.nan
     for spec in (Corrected(mean, inner), Prediction(mean, calibrate="line")):
         model = spec.fit(few, context=context, seed=0)
-        found = new_runs(model, points(context))
+        found = new_runs(model, points(context, 8))
         assert found.mean.isfinite().all()
         assert found.covariance.isfinite().all()
         assert (found.covariance.diagonal(dim1=-2, dim2=-1) > 0).all()
@@ -151,10 +148,10 @@ def test_a_prediction_that_learns_is_compared_with_trials_it_has_not_seen(runs):
     data, context = runs(12)
     exact = with_values(data, curve(data.X))
     found = Corrected(Known(slope=0.0, learnt=True, unseen=0.3), EmpiricalMean()).fit(exact, context=context, seed=0)
-    sd = new_runs(found, points(context)).covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    sd = new_runs(found, points(context, 8)).covariance.diagonal(dim1=-2, dim2=-1).sqrt()
     assert ((sd > 0.25) & (sd < 0.5)).all()
     # It is right about the mixtures: what it got wrong unseen is no reason to bend it.
-    torch.testing.assert_close(new_runs(found, points(context)).mean, curve(points(context)), rtol=0.0, atol=0.05)
+    torch.testing.assert_close(new_runs(found, points(context, 8)).mean, curve(points(context, 8)), rtol=0.0, atol=0.05)
     held = found.leave_one_out().mean
     assert (torch.corrcoef(torch.stack([held[:, 0] - exact.Y[:, 0], wave(12)[:, 0]]))[0, 1]) > 0.9
 
@@ -165,7 +162,7 @@ def test_experts_do_not_move_the_line_and_may_be_examples(runs):
     shifted = with_values(data, curve(data.X) + 0.5)
     whole, names, expert = with_experts(shifted, context)
     spec = Corrected(ByExperts(), EmpiricalMean())
-    X = points(context)
+    X = points(context, 8)
     torch.testing.assert_close(new_runs(spec.fit(whole, context=names, seed=0), X).mean, curve(X) + 0.5)
     process = Corrected(ByExperts(), GP(**FAST)).fit(whole, context=names, seed=0)
     off = new_runs(process, whole.X).mean - curve(whole.X)
@@ -237,7 +234,7 @@ def test_a_study_file_can_say_them():
 def test_trials_set_the_level_where_they_may(runs, calibrate, a):
     data, context = runs(12)
     shifted = with_values(data, curve(data.X) + 0.4)
-    X = points(context)
+    X = points(context, 8)
     model = Prediction(Known(), calibrate=calibrate).fit(shifted, context=context, seed=0)
     torch.testing.assert_close(new_runs(model, X).mean, curve(X) + a)
     assert torch.equal(new_runs(model, X).mean.argsort(dim=0), curve(X).argsort(dim=0))
@@ -247,7 +244,7 @@ def test_its_spread_is_that_of_errors_at_trials_that_the_level_has_not_seen(runs
     data, context = runs(11)
     errors = 0.1 * torch.as_tensor(np.random.default_rng(0).normal(size=(11, 3)))
     model = Prediction(Known()).fit(with_values(data, curve(data.X) + errors), context=context, seed=0)
-    sd = new_runs(model, points(context)).covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    sd = new_runs(model, points(context, 8)).covariance.diagonal(dim1=-2, dim2=-1).sqrt()
     others = errors - (errors.sum(dim=0) - errors) / 10
     expected = (others.square().mean(dim=0) * 10 / 8).sqrt()
     torch.testing.assert_close(sd, expected.expand_as(sd))
@@ -263,9 +260,9 @@ def test_no_trial_but_experts_leaves_the_prediction_and_the_spread_asked_for(run
     data, context = runs(6)
     whole, names, _ = with_experts(cut(data, n), context)
     model = Prediction(ByExperts(), spread=0.3).fit(whole, context=names, seed=0)
-    found = new_runs(model, points(context))
+    found = new_runs(model, points(context, 8))
     offset = (data.Y - curve(data.X))[0] if n else torch.zeros(3).double()
-    torch.testing.assert_close(found.mean, curve(points(context)) + offset)
+    torch.testing.assert_close(found.mean, curve(points(context, 8)) + offset)
     torch.testing.assert_close(found.covariance, 0.09 * torch.eye(3).double().expand(8, 3, 3))
     assert model.leave_one_out().mean.shape == (4 + n, 3)
 
@@ -274,7 +271,7 @@ def test_experts_say_nothing_of_level_and_spread(runs):
     data, context = runs(8)
     whole, names, _ = with_experts(data, context, off=9.0)
     found, expected = (
-        new_runs(Prediction(ByExperts()).fit(each, context=own, seed=0), points(context))
+        new_runs(Prediction(ByExperts()).fit(each, context=own, seed=0), points(context, 8))
         for each, own in ((whole, names), (data, context))
     )
     torch.testing.assert_close(found.mean, expected.mean)
@@ -286,4 +283,4 @@ def test_a_prediction_survives_pickling(runs):
     for spec in (Prediction(Known()), Corrected(Known(), GP(**FAST))):
         model = spec.fit(data, context=context, seed=0)
         again = pickle.loads(pickle.dumps(model))
-        torch.testing.assert_close(new_runs(again, points(context)).mean, new_runs(model, points(context)).mean)
+        torch.testing.assert_close(new_runs(again, points(context, 8)).mean, new_runs(model, points(context, 8)).mean)

@@ -18,6 +18,7 @@ from bomix.surrogates.kernels.specs import Scaled, Stationary
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, LightGBM, Ridge
 from tests.known.models import ByExperts, Known, with_experts
+from tests.known.runs import points
 
 FAST = {"kernels": (Scaled(Stationary()),), "draws": 0, "restarts": 1}
 NUTS = {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 1}
@@ -40,10 +41,6 @@ each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 def _installed(request):
     if "lightgbm" in request.node.name:
         pytest.importorskip("lightgbm")
-
-
-def points(context, n=6, seed=9):
-    return torch.as_tensor(context.space.sobol(n, seed=seed))
 
 
 def same(first, second):

@@ -28,6 +28,7 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.specs import Scaled, Stationary
 from bomix.surrogates.regression.specs import Boosting, LightGBM, Ridge
 from tests.known.models import Known, curve, wave
+from tests.known.runs import points
 
 OWN = Features((Known(a=3.0, b=-2.0),))
 GPS = {"kernels": (Scaled(Stationary()),), "draws": 0, "restarts": 1}
@@ -39,10 +40,6 @@ SPECS = {
     "multitask": MultiTask(**GPS, features=OWN),
 }
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
-
-
-def points(context, n=8, seed=9):
-    return torch.as_tensor(context.space.sobol(n, seed=seed))
 
 
 def with_values(data, Y):
@@ -132,7 +129,7 @@ def test_defined_whatever_the_trials(runs, spec, n):
     cut = SupervisedDataset(data.X[:n], data.Y[:n], feature_names=list(context.domains), outcome_names=["a", "b", "c"])
     if n == 5:
         cut.Y[:, 0], cut.Y[0, 1], cut.Y[:, 2] = 2.5, torch.nan, torch.nan
-    found = new_runs(spec.fit(cut, context=context, seed=0), points(context))
+    found = new_runs(spec.fit(cut, context=context, seed=0), points(context, 8))
     assert found.mean.isfinite().all()
     assert (found.covariance.diagonal(dim1=-2, dim2=-1) > 0).all()
     assert found.covariance.diagonal(dim1=-2, dim2=-1).max() < 25.0
@@ -171,7 +168,7 @@ def test_ridge_is_scikit_learns_on_weights_and_stretched_columns(runs):
     data = with_gaps(data)
     features = Features((Known(learnt=True, unseen=0.05),))
     columns = columns_of(features, data, context=context, seed=0)
-    X = points(context)
+    X = points(context, 8)
     model = Ridge(penalties=(0.3,), features=features).fit(data, context=context, seed=0)
     for metric in range(3):
         seen = ~data.Y[:, metric].isnan()
@@ -184,7 +181,7 @@ def test_ridge_is_scikit_learns_on_weights_and_stretched_columns(runs):
 def test_a_slope_of_one_is_left_where_weights_are_held_down(runs):
     data, context = runs(15, noise=0.0)
     exact = with_values(data, curve(data.X))
-    X = points(context)
+    X = points(context, 8)
     found = new_runs(Ridge(penalties=(10.0,), features=Features((Known(),))).fit(exact, context=context, seed=0), X)
     torch.testing.assert_close(found.mean, curve(X), rtol=0.0, atol=0.03)
 
@@ -220,7 +217,7 @@ def test_a_process_is_exact_on_weights_and_columns_of_the_trials(runs):
     (family,) = model.families
     torch.testing.assert_close(family.X, torch.cat([data.X, columns.training], dim=-1))
     again = ExactGPs(family.covariance, family.noise, family.theta, family.X, family.targets)
-    X = points(context)
+    X = points(context, 8)
     mean, _ = again.marginals(torch.cat([X, columns(X)], dim=-1))
     torch.testing.assert_close(new_runs(model, X).mean, model.offset + model.scale * mean.mT)
     assert model.leave_one_out() is not None
@@ -251,8 +248,8 @@ def test_conditioning_sees_features_of_the_new_runs(runs):
 def test_draws_and_gaps_go_with_features(runs):
     data, context = runs(9)
     spec = MultiTask(kernels=(Scaled(Stationary()),), draws=3, features=OWN, mean=Known())
-    found = new_runs(spec.fit(with_gaps(data), context=context, seed=0), points(context))
-    assert (found.mean - curve(points(context))).abs().max() < 0.1
+    found = new_runs(spec.fit(with_gaps(data), context=context, seed=0), points(context, 8))
+    assert (found.mean - curve(points(context, 8))).abs().max() < 0.1
 
 
 def test_the_mean_is_asked_once_for_each_batch(runs):
@@ -266,5 +263,5 @@ def test_the_mean_is_asked_once_for_each_batch(runs):
 
     model = GP(draws=0, restarts=1, mean=Counting()).fit(data, context=context, seed=0)
     assert len(calls) == 1
-    model.posterior(points(context).unsqueeze(-2))
+    model.posterior(points(context, 8).unsqueeze(-2))
     assert len(calls) == 2

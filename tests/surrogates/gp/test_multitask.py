@@ -17,6 +17,7 @@ from bomix.surrogates.gp.independent import IndependentGPs
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.specs import Stationary
+from tests.known.runs import points
 
 NAN = float("nan")
 R = torch.tensor([[1.0, 0.8, -0.3], [0.8, 1.0, 0.1], [-0.3, 0.1, 1.0]], dtype=torch.float64)
@@ -40,10 +41,6 @@ def with_gaps(data):
     Y[torch.arange(len(Y)), torch.arange(len(Y)) % 3] = NAN
     Y[4] = data.Y[4]
     return with_Y(data, Y)
-
-
-def points(context, n=6, seed=3):
-    return torch.as_tensor(context.space.sobol(n, seed=seed))
 
 
 def apart(data, context, **options):

@@ -21,6 +21,7 @@ from bomix.surrogates.regression import specs
 from bomix.surrogates.regression.boosting import LightGBMSetting, lightgbm_forests
 from bomix.surrogates.regression.forest import Forest, Tree
 from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, LightGBM, Ridge
+from tests.known.runs import points
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -41,10 +42,6 @@ def dataset(X, Y):
         feature_names=[f"x{i}" for i in range(X.shape[-1])],
         outcome_names=[f"y{i}" for i in range(Y.shape[-1])],
     )
-
-
-def points(context, n=6, seed=9):
-    return torch.as_tensor(context.space.sobol(n, seed=seed))
 
 
 def new_runs(model, X):

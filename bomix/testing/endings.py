@@ -1,0 +1,99 @@
+"""An evaluator that trains nothing and ends in every way that there is, for tests of executors."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+from bomix.errors import EvaluationError
+from bomix.progress import Progress, report
+from bomix.trial import Result, Trial
+
+Way = Literal[
+    "well", "keeping", "error", "bug", "leaving", "exit", "killed", "nothing", "loud", "wide", "littering", "waiting"
+]
+
+LINES = 60_000
+"""Lines of a loud trial's log, some four megabytes."""
+LAST_WORDS = "these are the last words"
+"""The last line of a loud trial's log."""
+WIDE = 2_000
+"""Losses in each report of a wide trial: far more than a pipe takes in one piece."""
+PID = "pid"
+"""The file in which a trial notes its process, and a littering one the process that it leaves behind."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """Ends as ``how`` says; the loss is the weight of the first domain.
+
+    Attributes:
+        how: ``well``; ``keeping`` an artifact; with an ``error`` on purpose or a ``bug``; ``leaving`` by
+            ``sys.exit``; by ``exit`` of the process; ``killed`` by a signal; returning ``nothing``; ``loud``, with a
+            log of megabytes; ``wide``, with reports of thousands of losses; ``littering``, with a process left
+            behind; ``waiting`` for an hour.
+    """
+
+    how: Way = "well"
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """End."""
+        _say(f"evaluating trial {trial.id}")
+        sys.stdout.flush()
+        (workdir / PID).write_text(str(os.getpid()))
+        losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
+        for step in range(3):
+            report(Progress(step, 3, 100.0, losses))
+        match self.how:
+            case "keeping":
+                (workdir / "note.txt").write_text("kept")
+                return Result({"loss": 1.0}, artifacts={"note": "note.txt"})
+            case "error":
+                raise EvaluationError("the loss is not finite at step 2")
+            case "bug":
+                raise KeyError("weights")
+            case "leaving":
+                sys.exit("no device left")
+            case "exit":
+                os._exit(7)
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "nothing":
+                return None  # type: ignore[return-value]
+            case "loud":
+                for line in range(LINES):
+                    _say(f"{line}: the loss is {line / 7.0:.9f}, and the rest is silence and more silence")
+                _say(LAST_WORDS)
+            case "littering":
+                left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+                (workdir / PID).write_text(str(left.pid))
+            case "waiting":
+                time.sleep(3600.0)
+        return Result({"loss": next(iter(trial.weights.values()))}, cost=1.0)
+
+
+def _say(line: str) -> None:
+    """Write a line to standard output, as trainers do."""
+    sys.stdout.write(f"{line}\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unloadable:
+    """An evaluator that can be sent to another process and not be loaded there."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _refuse, ()
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """Never called."""
+        raise AssertionError
+
+
+def _refuse() -> None:
+    raise ModuleNotFoundError("No module named 'of_this_machine_alone'")

@@ -1,0 +1,257 @@
+"""What every executor owes to the loop that hands trials to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from bomix.errors import EvaluationError
+from bomix.testing.base import Battery
+from bomix.testing.endings import LAST_WORDS, LINES, PID, Ending, Unloadable, Way
+from bomix.trial import Failure, Result, Trial
+
+
+def trial(number: int = 0, weight: float = 0.25) -> Trial:
+    """A trial whose loss will be ``weight``."""
+    return Trial(number, {"code": weight, "web": 1.0 - weight}, number, "sobol")
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+class ExecutorBattery(Battery):
+    """Tests of an executor: it runs trials, each in a process of its own, and tells how they end.
+
+    Three lines test one of your own; it is called with an evaluator and the number of workers::
+
+        class TestMine(ExecutorBattery):
+            make = MyExecutor
+
+    What is tested, and why:
+
+    * A trial that ends well comes back as a :class:`bomix.trial.Result` with absolute artifacts, after what it
+      reported, in order.
+    * One that fails in whatever way (an error, a bug, ``sys.exit``, an exit of the process, a signal, no result)
+      comes back as a :class:`bomix.trial.Failure` that says how, with the tail of its log, and the next trial runs.
+      Half of a night's trials must not be lost to one of them.
+    * Logs of megabytes and reports of thousands of losses block nothing; of the log the last lines come back.
+    * Trials run side by side and keep their outcomes apart; ``free`` counts the slots.
+    * Asked for events while nothing happens it waits as long as it was told, and no longer.
+    * Closed, it leaves no process behind, nor does a trial that has ended.
+    * An evaluator that cannot be sent, or not be loaded there, is told as such.
+
+    Attributes:
+        make: ``make(evaluator, workers=n)`` returns the executor.
+        patience: Seconds after which a trial that should have ended has not.
+        on_this_machine: Whether its processes can be looked at from here.
+    """
+
+    group = "executor"
+    make: ClassVar[Callable[..., Any]]
+    patience: ClassVar[float] = 120.0
+    on_this_machine: ClassVar[bool] = True
+
+    @contextmanager
+    def executor(self, how: Way = "well", *, workers: int = 1) -> Iterator[Any]:
+        """An executor whose trials end in some way, closed at the end."""
+        executor = type(self).make(Ending(how), workers=workers)
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def submit(self, executor: Any, what: Trial, workdir: Path) -> None:
+        """Start a trial in an empty folder."""
+        executor.submit(what, workdir)
+
+    def until_ended(self, executor: Any, count: int = 1) -> tuple[list[Any], list[Any]]:
+        """What is reported, and what ended, until so many trials have.
+
+        Returns:
+            The reports and the ends, each in the order in which they came.
+        """
+        reports: list[Any] = []
+        ends: list[Any] = []
+        deadline = time.monotonic() + self.patience
+        while len(ends) < count:
+            assert time.monotonic() < deadline, f"{count - len(ends)} trials have not ended in {self.patience:g} s"
+            for event in executor.events(0.5):
+                (ends if hasattr(event, "outcome") else reports).append(event)
+        return reports, ends
+
+    def run(self, executor: Any, folder: Path, trials: Sequence[Trial] = (trial(),)) -> tuple[list[Any], list[Any]]:
+        """Submit some trials, each with a folder of its own, and wait for their ends."""
+        for each in trials:
+            (workdir := folder / str(each.id)).mkdir()
+            self.submit(executor, each, workdir)
+        return self.until_ended(executor, len(trials))
+
+    def test_a_trial_comes_back_with_its_result_after_its_reports(self, tmp_path: Path) -> None:
+        """What the loop records, and what it shows meanwhile."""
+        with self.executor() as executor:
+            reports, (end,) = self.run(executor, tmp_path)
+        assert end.trial == trial()
+        assert isinstance(end.outcome, Result)
+        assert dict(end.outcome.losses) == {"loss": 0.25}
+        assert end.outcome.cost == 1.0
+        assert [event.progress.step for event in reports] == [0, 1, 2]
+        assert all(event.trial == trial() for event in reports)
+        assert "evaluating trial 0" in end.log_tail
+
+    def test_artifacts_come_back_with_absolute_paths(self, tmp_path: Path) -> None:
+        """A later surrogate reads them from wherever it runs."""
+        with self.executor("keeping") as executor:
+            _, (end,) = self.run(executor, tmp_path)
+        path = Path(end.outcome.artifacts["note"])
+        assert path.is_absolute()
+        assert path.read_text() == "kept"
+
+    @pytest.mark.parametrize(
+        ("how", "said"),
+        [
+            ("error", "the loss is not finite at step 2"),
+            ("bug", "KeyError: 'weights'"),
+            ("leaving", "no device left"),
+            ("exit", "7"),
+            ("killed", "signal 9"),
+            ("nothing", "must return a bomix.Result"),
+        ],
+    )
+    def test_however_a_trial_fails_it_is_told_and_the_next_one_runs(self, how: Way, said: str, tmp_path: Path) -> None:
+        """One bad mixture, or a device that is full, must not end the study."""
+        with self.executor(how) as executor:
+            for number in (0, 1):
+                _, (end,) = self.run(executor, tmp_path, [trial(number)])
+                assert end.trial == trial(number)
+                assert isinstance(end.outcome, Failure)
+                assert said in end.outcome.message
+                assert f"evaluating trial {number}" in end.outcome.log_tail
+            assert executor.free == 1
+
+    def test_a_log_of_megabytes_blocks_nothing(self, tmp_path: Path) -> None:
+        """Trainers are loud; of the log the last lines are kept."""
+        with self.executor("loud") as executor:
+            _, (end,) = self.run(executor, tmp_path)
+        assert isinstance(end.outcome, Result)
+        lines = end.log_tail.splitlines()
+        assert lines[-1] == LAST_WORDS
+        assert lines[-2].startswith(f"{LINES - 1}:")
+        assert len(lines) < 1000
+
+    def test_reports_of_thousands_of_losses_block_nothing(self, tmp_path: Path) -> None:
+        """A validation set for each task is no reason to garble the messages."""
+        with self.executor("wide") as executor:
+            reports, (end,) = self.run(executor, tmp_path)
+        assert isinstance(end.outcome, Result)
+        assert [event.progress.step for event in reports] == [0, 1, 2]
+        assert all(event.progress.losses["loss0"] == 0.0 for event in reports)
+
+    def test_trials_side_by_side_keep_their_outcomes_apart(self, tmp_path: Path) -> None:
+        """Each end names its trial, whichever comes first."""
+        trials = [trial(number, weight=0.1 * (number + 1)) for number in range(3)]
+        with self.executor(workers=3) as executor:
+            reports, ends = self.run(executor, tmp_path, trials)
+        losses = {end.trial.id: end.outcome.losses["loss"] for end in ends}
+        assert losses == {each.id: each.weights["code"] for each in trials}
+        for each in trials:
+            assert [event.progress.step for event in reports if event.trial.id == each.id] == [0, 1, 2]
+
+    def test_free_counts_the_slots(self, tmp_path: Path) -> None:
+        """The loop asks for as many mixtures as there are free slots."""
+        with self.executor(workers=2) as executor:
+            assert executor.free == 2
+            (tmp_path / "a").mkdir()
+            self.submit(executor, trial(), tmp_path / "a")
+            assert executor.free == 1
+            self.until_ended(executor)
+            assert executor.free == 2
+
+    def test_it_waits_for_events_as_long_as_it_is_told(self) -> None:
+        """The loop has other things to look after."""
+        with self.executor() as executor:
+            started = time.monotonic()
+            while time.monotonic() < started + 1.0:
+                assert list(executor.events(0.05)) == []
+            assert time.monotonic() < started + 10.0
+
+    def test_closing_ends_the_trials_that_run(self, tmp_path: Path) -> None:
+        """Nobody waits for them any more, and they hold the device."""
+        self._skip_elsewhere()
+        with self.executor("waiting") as executor:
+            (tmp_path / "a").mkdir()
+            self.submit(executor, trial(), tmp_path / "a")
+            pid = self._pid(tmp_path / "a", executor)
+            assert lives(pid)
+        self._assert_gone(pid)
+
+    def test_a_trial_that_is_cancelled_ends_and_its_slot_is_free(self, tmp_path: Path) -> None:
+        """A trial that cannot win any more gives its device to another."""
+        with self.executor("waiting") as executor:
+            if not hasattr(executor, "cancel"):
+                pytest.skip("it cannot cancel")
+            (tmp_path / "a").mkdir()
+            self.submit(executor, trial(), tmp_path / "a")
+            pid = self._pid(tmp_path / "a", executor)
+            executor.cancel(trial())
+            _, (end,) = self.until_ended(executor)
+            assert isinstance(end.outcome, Failure)
+            assert executor.free == 1
+            if self.on_this_machine:
+                self._assert_gone(pid)
+
+    def test_a_trial_leaves_no_process_behind(self, tmp_path: Path) -> None:
+        """What it started would share the device with the next one."""
+        self._skip_elsewhere()
+        with self.executor("littering") as executor:
+            _, (end,) = self.run(executor, tmp_path)
+            assert isinstance(end.outcome, Result)
+            self._assert_gone(int((tmp_path / "0" / PID).read_text()))
+
+    def test_an_evaluator_that_cannot_be_sent_is_told_at_once(self) -> None:
+        """Before the first mixture is chosen."""
+
+        class Local(Ending):
+            """Its class cannot be found in another process."""
+
+        with pytest.raises(EvaluationError, match="Local"):
+            type(self).make(Local(), workers=1)
+
+    def test_an_evaluator_that_cannot_be_loaded_there_is_told(self, tmp_path: Path) -> None:
+        """Rather than as a trial that failed: every other one would fail alike."""
+        with pytest.raises(EvaluationError, match="of_this_machine_alone"):  # noqa: PT012 - any of the calls may tell
+            executor = type(self).make(Unloadable(), workers=1)
+            try:
+                self.submit(executor, trial(), tmp_path)
+                self.until_ended(executor)
+            finally:
+                executor.close()
+
+    def _pid(self, workdir: Path, executor: Any) -> int:
+        """The process of a trial that runs, once it has noted it."""
+        deadline = time.monotonic() + self.patience
+        while not (workdir / PID).exists() or not (workdir / PID).read_text():
+            assert time.monotonic() < deadline, "the trial has not begun"
+            assert not [event for event in executor.events(0.1) if hasattr(event, "outcome")]
+        return int((workdir / PID).read_text())
+
+    def _assert_gone(self, pid: int) -> None:
+        deadline = time.monotonic() + self.patience
+        while lives(pid):
+            assert time.monotonic() < deadline, f"process {pid} still runs"
+            time.sleep(0.02)
+
+    def _skip_elsewhere(self) -> None:
+        if not self.on_this_machine:
+            pytest.skip("its processes run elsewhere")

@@ -1,0 +1,227 @@
+"""Every module has a test file of its name at the mirrored place, or a line here that says which file tests it.
+
+``bomix/space/polytope.py`` is tested in ``tests/space/test_polytope.py``; where a module is tested together with its
+neighbour, the table names the file, which then imports the module.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests"
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "bomix").rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+COVERED = {
+    "bomix.acquisition.contenders": "acquisition/test_joint_draws.py",
+    "bomix.acquisition.functions": "acquisition/test_joint_draws.py",
+    "bomix.acquisition.lookahead": "acquisition/test_joint_draws.py",
+    "bomix.benchmark.cases": "benchmark/test_benchmark.py",
+    "bomix.benchmark.cells": "benchmark/test_benchmark.py",
+    "bomix.benchmark.dataset": "benchmark/test_benchmark.py",
+    "bomix.benchmark.figures": "benchmark/test_benchmark.py",
+    "bomix.benchmark.methods": "benchmark/test_benchmark.py",
+    "bomix.benchmark.runner": "benchmark/test_benchmark.py",
+    "bomix.benchmark.tables": "benchmark/test_benchmark.py",
+    "bomix.cli.benchmark": "benchmark/test_benchmark.py",
+    "bomix.cli.main": "cli/test_commands.py",
+    "bomix.cli.summary": "study/test_objectives.py",
+    "bomix.config.expert_checks": "study/test_experts.py",
+    "bomix.config.spec": "config/test_schema.py",
+    "bomix.contracts.acquisition": "contracts/test_protocols.py",
+    "bomix.contracts.context": "laws/test_fit.py",
+    "bomix.contracts.covariance": "surrogates/kernels/test_stationary.py",
+    "bomix.contracts.evaluator": "contracts/test_protocols.py",
+    "bomix.contracts.kernel": "contracts/test_protocols.py",
+    "bomix.contracts.mean": "contracts/test_protocols.py",
+    "bomix.contracts.objective": "contracts/test_protocols.py",
+    "bomix.contracts.preparation": "study/test_study.py",
+    "bomix.contracts.strategy": "contracts/test_protocols.py",
+    "bomix.contracts.surrogate": "contracts/test_protocols.py",
+    "bomix.contracts.text": "contracts/test_protocols.py",
+    "bomix.data_experts.compression": "data_experts/test_mixture.py",
+    "bomix.data_experts.log_sums": "data_experts/test_mixture.py",
+    "bomix.data_experts.losses": "surrogates/means/test_experts.py",
+    "bomix.data_experts.multiple_choice": "data_experts/test_mixture.py",
+    "bomix.evaluators.synthetic.functions": "evaluators/synthetic/test_spec.py",
+    "bomix.evaluators.synthetic.laws": "evaluators/synthetic/test_spec.py",
+    "bomix.evaluators.synthetic.optimum": "evaluators/synthetic/test_spec.py",
+    "bomix.execution.local.executor": "conformance/test_executors.py",
+    "bomix.execution.observer": "execution/test_driver.py",
+    "bomix.io.artifacts.scored_tokens": "data_experts/test_token_table.py",
+    "bomix.io.store.cache": "training/data/test_corpus.py",
+    "bomix.io.store.files": "io/store/test_study_folder.py",
+    "bomix.io.store.lock": "io/store/test_study_folder.py",
+    "bomix.io.store.result_checks": "io/store/test_records.py",
+    "bomix.laws.convexity": "strategies/regression/test_law.py",
+    "bomix.laws.fit_data": "laws/test_fit.py",
+    "bomix.laws.formulas": "laws/test_forms.py",
+    "bomix.numerics.pairwise": "surrogates/kernels/test_stationary.py",
+    "bomix.objectives.pareto": "objectives/test_robust.py",
+    "bomix.optimization.branch_and_bound": "strategies/regression/test_mde.py",
+    "bomix.optimization.convex": "strategies/regression/test_kl.py",
+    "bomix.optimization.level_set": "recommendation/test_recommend.py",
+    "bomix.optimization.linear_constraints": "optimization/test_multistart.py",
+    "bomix.optimization.minimize": "strategies/regression/test_law.py",
+    "bomix.optimization.relative_entropy": "strategies/regression/test_kl.py",
+    "bomix.optimization.sequential_quadratic": "strategies/regression/test_mde.py",
+    "bomix.optimization.simplex_map": "optimization/test_multistart.py",
+    "bomix.posterior.belief": "posterior/test_predict.py",
+    "bomix.posterior.explored": "recommendation/test_stopping.py",
+    "bomix.posterior.objective": "acquisition/test_improvement.py",
+    "bomix.problem": "test_history.py",
+    "bomix.recommendation.decision": "recommendation/test_recommend.py",
+    "bomix.recommendation.extrapolation": "recommendation/test_recommend.py",
+    "bomix.recommendation.front": "acquisition/test_hypervolume.py",
+    "bomix.recommendation.prediction_check": "recommendation/test_recommend.py",
+    "bomix.report.figures.correlation": "report/test_correlation.py",
+    "bomix.scale": "test_history.py",
+    "bomix.space.polytope": "space/test_mixture_space.py",
+    "bomix.space.uniform": "space/test_mixture_space.py",
+    "bomix.strategies.bayesian.embedded": "strategies/bayesian/test_turbo.py",
+    "bomix.strategies.bayesian.search": "study/test_experts.py",
+    "bomix.strategies.bayesian.trust_region": "strategies/bayesian/test_turbo.py",
+    "bomix.strategies.checks": "strategies/test_auto.py",
+    "bomix.strategies.design_first": "strategies/bayesian/test_whole_space.py",
+    "bomix.strategies.regression.next_best": "strategies/regression/test_law.py",
+    "bomix.surrogates.combined.auto": "surrogates/combined/test_stacking.py",
+    "bomix.surrogates.combined.calibration": "surrogates/combined/test_corrected.py",
+    "bomix.surrogates.combined.prediction": "surrogates/combined/test_corrected.py",
+    "bomix.surrogates.cross_validation.folds": "surrogates/regression/test_residuals.py",
+    "bomix.surrogates.cross_validation.scores": "surrogates/cross_validation/test_held_out.py",
+    "bomix.surrogates.data.standardize": "surrogates/gp/test_spec.py",
+    "bomix.surrogates.features.columns": "surrogates/features/test_spec.py",
+    "bomix.surrogates.fully_bayesian.gp_draws": "surrogates/fully_bayesian/test_specs.py",
+    "bomix.surrogates.fully_bayesian.gp_model": "surrogates/fully_bayesian/test_specs.py",
+    "bomix.surrogates.fully_bayesian.nuts": "surrogates/fully_bayesian/test_specs.py",
+    "bomix.surrogates.gp.completion": "surrogates/gp/test_multitask.py",
+    "bomix.surrogates.gp.coupled": "surrogates/gp/test_multitask.py",
+    "bomix.surrogates.gp.exact": "surrogates/gp/test_spec.py",
+    "bomix.surrogates.gp.fit": "surrogates/gp/test_spec.py",
+    "bomix.surrogates.gp.hyperparameters": "surrogates/gp/test_spec.py",
+    "bomix.surrogates.gp.independent": "surrogates/gp/test_multitask.py",
+    "bomix.surrogates.gp.inputs": "surrogates/features/test_spec.py",
+    "bomix.surrogates.kernels.composition": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.kernels.encoding": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.kernels.learned_encoding": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.kernels.linear": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.kernels.one_dimensional": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.kernels.simplex_geometry": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.means.expert_learning": "surrogates/means/test_experts.py",
+    "bomix.surrogates.means.sigmoid": "surrogates/means/test_accuracy.py",
+    "bomix.surrogates.models.joint": "surrogates/laws/test_uncertainty.py",
+    "bomix.surrogates.models.sampled": "recommendation/test_validate.py",
+    "bomix.surrogates.regression.boosting": "surrogates/regression/test_specs.py",
+    "bomix.surrogates.regression.forest": "surrogates/regression/test_specs.py",
+    "bomix.testing.acquisitions": "conformance/test_acquisitions.py",
+    "bomix.testing.evaluators": "conformance/test_evaluators.py",
+    "bomix.testing.executors": "conformance/test_executors.py",
+    "bomix.testing.kernels": "conformance/test_kernels.py",
+    "bomix.testing.means": "conformance/test_means.py",
+    "bomix.testing.objectives": "conformance/test_objectives.py",
+    "bomix.testing.sources": "conformance/test_sources.py",
+    "bomix.testing.strategies": "conformance/test_strategies.py",
+    "bomix.testing.surrogates": "conformance/test_surrogates.py",
+    "bomix.testing.tokenizers": "conformance/test_tokenizers.py",
+    "bomix.training.data.installed": "training/data/test_sources.py",
+    "bomix.training.data.packing": "training/data/test_corpus.py",
+    "bomix.training.data.spec": "training/data/test_corpus.py",
+    "bomix.training.data.tokenizer": "training/data/test_corpus.py",
+    "bomix.training.data.tokens": "training/data/test_corpus.py",
+    "bomix.training.device": "training/test_loop.py",
+    "bomix.training.tasks.examples": "training/tasks/test_sources.py",
+    "bomix.training.tasks.tokens": "training/tasks/test_sources.py",
+}
+
+
+def mirrored(module: str) -> str:
+    """The test file of a module's own name, below ``tests``."""
+    _, *packages, name = module.split(".")
+    return "/".join([*packages, f"test_{name}.py"])
+
+
+@functools.cache
+def imported(source: str) -> set[str]:
+    """The dotted names that a file imports, and those of modules that its strings are."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("bomix."):
+            found.add(node.value)
+    return found
+
+
+def mentions(module: str, source: str) -> bool:
+    """Whether a file imports a module, or a name of it, or says its dotted name."""
+    return any(name == module or name.startswith((f"{module}.", f"{module}:")) for name in imported(source))
+
+
+def fault_of(module: str, files: dict[str, str], covered: dict[str, str]) -> str | None:
+    """What is wrong with the tests of a module, and the line that mends it.
+
+    Args:
+        module: Its dotted name.
+        files: Test file below ``tests`` to its source.
+        covered: The table.
+    """
+    own, listed = mirrored(module), covered.get(module)
+    if own in files:
+        return None if listed is None else f"strike '{module}' off COVERED: it has a test file of its own, {own}"
+    if listed is None:
+        near = [file for file, source in files.items() if mentions(module, source)]
+        line = f'add tests/{own}, or to COVERED the line\n    "{module}": "{near[0] if near else "<file>"}",'
+        return f"'{module}' has no test file: {line}" + (f"\n  (import it: {', '.join(near)})" if near else "")
+    if listed not in files:
+        return f"'{module}': COVERED names {listed}, and there is no such file below tests/"
+    if not mentions(module, files[listed]):
+        return f"'{module}': COVERED names {listed}, which does not import it; name one that does, or add tests/{own}"
+    return None
+
+
+FILES = {
+    path.relative_to(TESTS).as_posix(): path.read_text("utf-8")
+    for path in sorted(TESTS.rglob("test_*.py"))
+    if path != Path(__file__).resolve()
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_test_file_or_a_line_in_the_table(module: str) -> None:
+    assert (fault := fault_of(module, FILES, COVERED)) is None, fault
+
+
+def test_the_table_speaks_of_modules_that_are_there_in_their_order() -> None:
+    assert [module for module in COVERED if module not in MODULES] == [], "strike them off the table"
+    assert [*COVERED] == sorted(COVERED)
+
+
+@pytest.mark.parametrize(
+    ("files", "covered", "said"),
+    [
+        ({"a/test_b.py": ""}, {}, None),
+        ({"a/test_b.py": ""}, {"bomix.a.b": "a/test_c.py"}, "strike 'bomix.a.b' off COVERED"),
+        ({}, {}, '"bomix.a.b": "<file>",'),
+        ({"a/test_c.py": "from bomix.a.b import c"}, {}, '"bomix.a.b": "a/test_c.py",'),
+        ({"a/test_c.py": "from bomix.a.b import c"}, {"bomix.a.b": "a/test_c.py"}, None),
+        ({"a/test_c.py": "from bomix.a import b"}, {"bomix.a.b": "a/test_c.py"}, None),
+        ({"a/test_c.py": "run('bomix.a.b')"}, {"bomix.a.b": "a/test_c.py"}, None),
+        ({"a/test_c.py": "from bomix.a import bc"}, {"bomix.a.b": "a/test_c.py"}, "does not import it"),
+        ({}, {"bomix.a.b": "a/test_c.py"}, "no such file"),
+    ],
+)
+def test_the_guard_itself_catches_what_it_should(
+    files: dict[str, str], covered: dict[str, str], said: str | None
+) -> None:
+    found = fault_of("bomix.a.b", files, covered)
+    assert found is None if said is None else said in (found or "")
