@@ -53,11 +53,8 @@ HEAVY_CONTRACTS = {"bomix.contracts.covariance"}
 TOLERATED: set[tuple[str, str]] = {
     ("bomix.contracts.acquisition", "bomix.posterior.objective"),
     ("bomix.contracts.text", "bomix.training.data.tokenizer"),
-    ("bomix.recommendation.confirmation", "bomix.study.study"),
     ("bomix.strategies.auto", "bomix.recommendation.stopping"),
     ("bomix.strategies.sequence", "bomix.recommendation.stopping"),
-    ("bomix.execution.driver", "bomix.study.study"),
-    ("bomix.execution.observer", "bomix.study.study"),
     ("bomix.surrogates.fully_bayesian.gp_model", "bomix.surrogates.fully_bayesian.specs"),
     ("bomix.surrogates.fully_bayesian.law_model", "bomix.surrogates.fully_bayesian.specs"),
     ("bomix.surrogates.fully_bayesian.nuts", "bomix.surrogates.fully_bayesian.specs"),

@@ -49,8 +49,8 @@ def import_tables(
     for note in found.notes:
         click.echo(note, err=True)
     new = not_there(found.runs, opened.history.records)
-    opened.add_all(new)
-    opened.save_results()
+    opened.records.add_all(new)
+    opened.records.save_results()
     gaps = sum(bool(result.unmeasured) for _, result in new)
     click.echo(
         f"imported {len(new)} runs ({problem.space.dimension} domains, {len(found.metrics)} metrics), "

@@ -35,7 +35,7 @@ def check(study: Path, verbose: int) -> None:
 
     log_to_stderr(verbose)
     opened = Study.open(study)
-    opened.prepare()
+    opened.records.prepare()
     tables.console().print(tables.domains(opened))
     if (described := getattr(opened.spec.strategy, "description", None)) is not None:
         click.echo(f"strategy: {described(opened.problem)}")

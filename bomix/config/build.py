@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar, Union
 from bomix.config import registry
 from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.evaluator import Evaluator
+from bomix.contracts.executor import Execution
 from bomix.contracts.kernel import Kernel
 from bomix.contracts.mean import Mean
 from bomix.contracts.objective import Objective
@@ -40,6 +41,7 @@ COMPONENTS: Mapping[Any, str] = {
     Acquisition: "acquisition",
     Kernel: "kernel",
     Mean: "mean",
+    Execution: "executor",
 }
 """Protocol to registry group."""
 
@@ -50,6 +52,7 @@ METHODS = {
     "kernel": "bind",
     "mean": "feature",
     "acquisition": "build",
+    "executor": "start",
 }
 """Registry group to the method that a class must have to be of it."""
 
@@ -201,6 +204,8 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
 def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
     if isinstance(data, str):
         data = {"kind": data}
+    elif (default := registry.DEFAULT_KINDS.get(group)) is not None and isinstance(data, (Mapping, types.NoneType)):
+        data = {"kind": default, **(data or {})}
     if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
         known = ", ".join(sorted(registry.kinds(group)))
         faults.append(Fault(where, f"expected a mapping with 'kind' (known: {known}), found {_shown(data)}"))

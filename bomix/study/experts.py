@@ -5,6 +5,7 @@ They come before all other trials where anything in the strategy needs them, or 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from bomix.trial import EXPERT, EXPERTS, OTHER_EXPERT, SCORED_TOKENS, Candidate,
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.scale import Fidelity
 
 
 def missing(problem: Problem, history: History) -> list[str]:
@@ -39,6 +41,29 @@ def next_expert(problem: Problem, history: History, *, apart: bool) -> Candidate
     """
     names = missing(problem, history)
     return Candidate(vertex(problem, names[0]), OTHER_EXPERT if apart else EXPERT) if names else None
+
+
+def apart(problem: Problem, tokens: int | None) -> bool:
+    """Whether experts are of another scale than the trials.
+
+    Args:
+        problem: Its fidelity is that of the trials.
+        tokens: Training tokens of an expert; None where they are those of a trial.
+    """
+    return problem.fidelity is not None and tokens is not None and problem.fidelity.tokens != tokens
+
+
+def fidelity(problem: Problem, tokens: int | None, candidate: Candidate) -> Fidelity | None:
+    """The scale of a trial: experts may have tokens of their own.
+
+    Args:
+        problem: Its fidelity is that of the trials.
+        tokens: Training tokens of an expert; None where they are those of a trial.
+        candidate: What is to be trained.
+    """
+    if problem.fidelity is None or tokens is None or candidate.origin not in EXPERTS:
+        return problem.fidelity
+    return dataclasses.replace(problem.fidelity, tokens=tokens)
 
 
 def result_faults(trial: Trial, result: Result, problem: Problem, history: History) -> list[Fault]:

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from bomix.acquisition.improvement import LogEI
 from bomix.cli.main import cli
 from bomix.config.expert_checks import need_experts
-from bomix.config.spec import BudgetSpec, DomainSpec, ExecutionSpec, ExpertsSpec
+from bomix.config.spec import BudgetSpec, DomainSpec, ExpertsSpec
 from bomix.errors import DataError, FaultsError, StudyError
 from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.synthetic.spec import Synthetic
+from bomix.execution.local.spec import LocalExecution
 from bomix.io.artifacts import scored_tokens
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.posterior.belief import believe
@@ -27,6 +28,7 @@ from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.mde import MDE as MDEStrategy
 from bomix.strategies.sequence import Sequence, Step
 from bomix.study import experts
+from bomix.study.running import train_experts
 from bomix.study.study import Study
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp.spec import GP
@@ -100,7 +102,7 @@ def test_bounds_do_not_hold_for_experts():
 
 
 def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
-    study = make(execution=ExecutionSpec(workers=4))
+    study = make(execution=LocalExecution(workers=4))
     study.run()
     assert origins(study)[:3] == [EXPERT] * 3
     by_hand = make()
@@ -112,7 +114,7 @@ def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
 
 def test_the_artifact_tells_what_the_expert_makes_of_every_token():
     study = make()
-    study.train_experts()
+    train_experts(study.records)
     context = fit_context(study.problem, study.history)
     assert context.expert_rows == (True, True, True)
     for domain, trial in context.experts.items():
@@ -126,7 +128,7 @@ def test_experts_of_another_scale_inform_nothing_but_their_tokens(tmp_path: Path
     study = make()
     folder = scored(tmp_path / "somewhere")
     for candidate in (Candidate(experts.vertex(study.problem, "d0"), OTHER_EXPERT),):
-        study.enqueue(candidate, seed=0)
+        study.records.enqueue(candidate, seed=0)
     study.tell(0, Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))
     history = study.history
     assert history.experts == {"d0": 0}
@@ -208,7 +210,7 @@ def test_models_are_kept_where_they_are_averaged():
 
 def test_training_experts_changes_no_later_ask(tmp_path: Path):
     study = make(strategy=Bayesian(surrogate=GP(draws=0, restarts=1)), path=tmp_path, budget=BudgetSpec(trials=12))
-    study.train_experts()
+    train_experts(study.records)
     reopened = Study.open(tmp_path)
     assert study.problem == reopened.problem
     asked = study.spec.strategy.ask(study.problem, study.history, 1, seed=0)
@@ -246,7 +248,7 @@ def test_what_cannot_work_is_said_before_anything_is_trained():
 
 def test_artifacts_are_found_where_the_study_was_moved_to(tmp_path: Path):
     study = make(path=tmp_path / "here")
-    study.train_experts()
+    train_experts(study.records)
     shutil.move(tmp_path / "here", tmp_path / "there")
     history = Study.open(tmp_path / "there").history
     folder = Path(history.records[1].result.artifacts[SCORED_TOKENS])
@@ -290,7 +292,7 @@ def test_experts_of_another_scale_need_a_scale():
 
 def test_a_damaged_artifact_is_named(tmp_path: Path):
     study = make()
-    study.train_experts()
+    train_experts(study.records)
     folder = Path(study.history.records[0].result.artifacts[SCORED_TOKENS])
     copied = tmp_path / "copy"
     shutil.copytree(folder, copied)
