@@ -9,15 +9,16 @@ import pytest
 from scipy import stats
 
 from bomix.config.spec import DomainSpec, MetricSpec
-from bomix.recommendation.confirmation import SEED_OFFSET, compare
+from bomix.recommendation.confirmation import SEED_OFFSET, compare, wanted
 from bomix.space.weights import Weights
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.study.confirmation import confirming_trial, confirming_trials
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
-from bomix.trial import Failure, Record
+from bomix.trial import CONFIRM, Failure, Record
 
 BEST = {"code": 0.7, "web": 0.3}
+BEST_OF_THREE = {"books": 0.5, "code": 0.3, "web": 0.2}
 
 
 def confirmed(best: list[float], uniform: list[float]) -> Study:
@@ -207,3 +208,14 @@ def test_a_call_replaces_no_more_seeds_than_it_is_asked_for() -> None:
         for record in confirming_trials(study.records, 2):
             study.tell(record.trial, Failure("the disk is full"))
         assert len(study.history.failed) == 4 * calls
+
+
+def test_what_a_round_wants_is_known_without_recording_anything() -> None:
+    study = searched()
+    history, uniform = study.history, study.problem.anchors()["uniform"]
+    pairs = wanted(study.problem, history, BEST_OF_THREE, seed=5, seeds=2)
+    first = 5 + SEED_OFFSET
+    assert [seed for _, seed in pairs] == [first, first, first + 1, first + 1]
+    assert [candidate.weights for candidate, _ in pairs] == [BEST_OF_THREE, uniform] * 2
+    assert {candidate.origin for candidate, _ in pairs} == {CONFIRM}
+    assert study.history == history

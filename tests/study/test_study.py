@@ -315,3 +315,16 @@ def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> No
 def test_a_domain_that_is_no_spec_is_named() -> None:
     with pytest.raises(FaultsError, match=r"domains\.b: expected a DomainSpec, found \{'lower': 0.1\}"):
         bomix.Study(domains={"a": bomix.DomainSpec(), "b": {"lower": 0.1}}, metrics=["a"])
+
+
+def test_a_folder_whose_execution_has_no_kind_yet_opens(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = tmp_path / "resolved.json"
+    resolved = json.loads(path.read_text())
+    assert resolved["spec"]["execution"].pop("kind") == "local"
+    resolved["spec"]["execution"]["workers"] = 3
+    path.write_text(json.dumps(resolved))
+    study = Study.open(tmp_path)
+    assert study.spec.execution == bomix.LocalExecution(workers=3)
+    study.tell(study.ask(), dict.fromkeys(DOMAINS, 2.0))
+    assert Study.open(tmp_path).ask().id == 1
