@@ -7,8 +7,49 @@ once and tells how that ended::
     executor = execution.start(evaluator, folder=folder)
     executor.reattach(pending)                     # those of an earlier driver that still run
     executor.submit(trial, attempt)                # while executor.free
-    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial
+    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial submitted
     executor.close()
+
+Write a frozen dataclass with :meth:`Execution.start`, and the class of what it starts:
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Here:
+...     '''Trains in the process of the driver, one trial after the other.'''
+...     attempts: int = 1
+...     max_failures: int = 3
+...     def start(self, evaluator, *, folder):
+...         return Running(evaluator)
+>>> class Running:
+...     def __init__(self, evaluator):
+...         self.evaluator, self.submitted = evaluator, []
+...     @property
+...     def free(self):
+...         return 1 - len(self.submitted)
+...     def reattach(self, pending):
+...         return ()
+...     def submit(self, trial, attempt):
+...         self.submitted.append((trial, attempt))
+...     def events(self, timeout):
+...         for trial, attempt in self.submitted:
+...             result = self.evaluator.evaluate(trial, attempt.folder)
+...             self.submitted.remove((trial, attempt))
+...             yield Ended(trial, result)
+...     def cancel(self, trial):
+...         '''Too late: who could ask for it waits for the trial.'''
+...     def close(self):
+...         self.submitted.clear()
+
+>>> from bomix.trial import Result, Trial
+>>> class Bowl:
+...     def evaluate(self, trial, workdir):
+...         return Result({"loss": trial.weights["web"] ** 2})
+>>> executor = Here().start(Bowl(), folder=None)
+>>> executor.submit(Trial(0, {"code": 0.5, "web": 0.5}, 0, "sobol"), Attempt(1, Path("work")))
+>>> executor.free
+0
+>>> [event.outcome.losses for event in executor.events(0.5)], executor.free
+([{'loss': 0.25}], 1)
 """
 
 from __future__ import annotations
