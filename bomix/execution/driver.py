@@ -52,8 +52,7 @@ def drive(
         pending = [trial for trial in interrupted if not experts_only or trial.origin in EXPERTS]
         try:
             observer.began(study, pending)
-            with contextlib.ExitStack() as stack:
-                _Run(study, list(pending), observer, stack, experts_only=experts_only).loop()
+            _Run(study, list(pending), observer, experts_only=experts_only).run()
         finally:
             observer.closed()
             study.save_results()
@@ -62,19 +61,10 @@ def drive(
 class _Run:
     """What happens between two decisions: trials are submitted, and what becomes of them is recorded."""
 
-    def __init__(
-        self,
-        study: RunnableStudy,
-        pending: list[Trial],
-        observer: Observer,
-        stack: contextlib.ExitStack,
-        *,
-        experts_only: bool,
-    ) -> None:
+    def __init__(self, study: RunnableStudy, pending: list[Trial], observer: Observer, *, experts_only: bool) -> None:
         self._study = study
         self._again = pending
         self._observer = observer
-        self._stack = stack
         self._experts_only = experts_only
         self._executor: Executor | None = None
         self._in_flight: set[int] = set()
@@ -83,8 +73,15 @@ class _Run:
         self._failed_attempts: dict[int, int] = {}
         self._failed: list[Record] = []
 
-    def loop(self) -> None:
-        """Do what is decided until there is nothing to do."""
+    def run(self) -> None:
+        """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
+        try:
+            self._loop()
+        finally:
+            if self._executor is not None:
+                self._executor.close()
+
+    def _loop(self) -> None:
         while True:
             decision = decide(self._situation(), self._study.why_stop)
             self._tell_why(decision)
@@ -97,7 +94,7 @@ class _Run:
                     assert self._executor is not None, "nothing is in flight before there is an executor"
                     self._hear(self._executor)
                 case _ if self._executor is None:
-                    self._executor = self._started()  # what still runs there may change the decision
+                    self._start()  # what still runs there may change the decision
                 case _:
                     self._submit(self._executor, self._next(decision))
 
@@ -121,13 +118,12 @@ class _Run:
         if decision.early or decision.action is Action.ASK:
             self._stopped = decision.reason
 
-    def _started(self) -> Executor:
-        """The executor, with the trials in flight that an earlier driver left there running."""
+    def _start(self) -> None:
+        """Start the executor; trials that an earlier driver left running there are in flight."""
         study = self._study
         evaluator = study.ready_evaluator()
         assert evaluator is not None
-        executor = study.spec.execution.start(evaluator, folder=study.folder)
-        self._stack.callback(executor.close)
+        self._executor = executor = study.spec.execution.start(evaluator, folder=study.folder)
         waiting = [*self._again, *(self._confirming or ())]
         found = [(trial, attempt) for trial in waiting if (attempt := study.last_attempt(trial)) is not None]
         running = {trial.id for trial in executor.reattach(found)} if found else set()
@@ -135,7 +131,6 @@ class _Run:
         self._again = [trial for trial in self._again if trial.id not in running]
         if self._confirming is not None:
             self._confirming = [trial for trial in self._confirming if trial.id not in running]
-        return executor
 
     def _next(self, decision: Decision) -> Trial:
         """The trial that was decided on, recorded as pending."""

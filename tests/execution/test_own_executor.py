@@ -15,6 +15,7 @@ from bomix.errors import EvaluationError, FaultsError
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer
 from bomix.strategies.designs import Sobol
+from bomix.study.running import run
 from bomix.study.study import Study
 from bomix.trial import CONFIRM, Trial
 from tests.execution import inline
@@ -76,7 +77,7 @@ def test_bomix_optimize_runs_a_study_on_it(tmp_path: Path) -> None:
 def test_it_asks_and_records_what_the_local_one_does(tmp_path: Path) -> None:
     own, local = make(tmp_path / "own", Inline()), make(tmp_path / "local", LocalExecution())
     for study in (own, local):
-        study.run()
+        run(study.records)
     assert [r.trial for r in own.history.records] == [r.trial for r in local.history.records]
     assert [r.result.losses for r in own.history.records] == [r.result.losses for r in local.history.records]
 
@@ -89,11 +90,11 @@ def test_a_study_in_memory_runs_on_it() -> None:
 
 def test_attempts_and_failures_are_counted_for_it(tmp_path: Path) -> None:
     study, seen = make(tmp_path / "flaky", Inline(attempts=2), "flaky"), Seen()
-    study.run(observer=seen)
+    run(study.records, observer=seen)
     assert seen.retries == ["the first attempt fails"] * 3
     assert len(study.history.completed) == 3
     with pytest.raises(EvaluationError, match="2 trials failed"):
-        make(tmp_path / "error", Inline(max_failures=2), "error").run()
+        run(make(tmp_path / "error", Inline(max_failures=2), "error").records)
 
 
 class Impatient(Seen):
@@ -112,9 +113,9 @@ class Impatient(Seen):
 def test_what_still_runs_after_its_driver_ended_is_not_run_again(tmp_path: Path) -> None:
     study, stopped, seen = make(tmp_path, Inline(slots=2, leaves=True)), Impatient(2), Seen()
     with pytest.raises(KeyboardInterrupt):
-        study.run(observer=stopped)
+        run(study.records, observer=stopped)
     assert [trial.id for trial, _ in inline.LEFT_RUNNING] == [0, 1]
-    make(tmp_path, Inline(slots=2, leaves=True)).run(observer=seen, confirm=1)
+    run(make(tmp_path, Inline(slots=2, leaves=True)).records, observer=seen, confirm=1)
     assert (stopped.started_ids, seen.started_ids) == ([0, 1], [2, 3, 4])
     assert [len(list(path.iterdir())) for path in sorted(tmp_path.glob("trials/*/attempts"))] == [1] * 5
     assert inline.LEFT_RUNNING == []
@@ -123,18 +124,18 @@ def test_what_still_runs_after_its_driver_ended_is_not_run_again(tmp_path: Path)
 def test_what_has_ended_with_its_driver_is_run_again(tmp_path: Path) -> None:
     study, seen = make(tmp_path, Inline(slots=2)), Seen()
     with pytest.raises(KeyboardInterrupt):
-        study.run(observer=Impatient(2))
-    study.run(observer=seen)
+        run(study.records, observer=Impatient(2))
+    run(study.records, observer=seen)
     assert seen.started_ids == [0, 1, 2]
     assert (tmp_path / "trials/0001/attempts/2").is_dir()
 
 
 def test_confirming_trials_that_still_run_are_taken_over(tmp_path: Path) -> None:
     study, seen = make(tmp_path, Inline(slots=2, leaves=True)), Seen()
-    study.run()
+    run(study.records)
     with pytest.raises(KeyboardInterrupt):
-        study.run(confirm=1, observer=Impatient(2))
-    study.run(confirm=1, observer=seen)
+        run(study.records, confirm=1, observer=Impatient(2))
+    run(study.records, confirm=1, observer=seen)
     assert seen.started_ids == []
     assert [record.trial.origin for record in study.history.completed] == [
         "uniform",
@@ -147,10 +148,15 @@ def test_confirming_trials_that_still_run_are_taken_over(tmp_path: Path) -> None
 
 def test_a_kind_without_workers_says_so(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=r"execution\.workers: 'tests\.execution\.inline:Inline' has no number"):
-        make(tmp_path, Inline()).run(workers=2)
+        run(make(tmp_path, Inline()).records, workers=2)
 
 
 def test_what_cannot_run_trials_is_named() -> None:
     for wrong in ({"workers": 2}, Ending()):
         with pytest.raises(FaultsError, match=r"execution: .* lacks one of 'start', 'attempts' and 'max_failures'"):
             Study(["a"], ["loss"], execution=wrong)  # type: ignore[arg-type]
+
+
+def test_no_slots_are_an_error_not_a_run_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match=r"execution\.workers: expected at least 1, found 0"):
+        make(tmp_path, LocalExecution()).run(workers=0)
