@@ -87,12 +87,12 @@ class Experts(NamedTuple):
     """Domains whose expert has not come back; both are empty where no experts are wanted.
 
     Attributes:
-        missing: Those whose expert is not on its way either.
-        waiting: Those whose expert is on its way.
+        missing: Those whose expert is not pending either, so that it is still to be asked for.
+        pending: Those whose expert is pending.
     """
 
     missing: Sequence[str] = ()
-    waiting: Sequence[str] = ()
+    pending: Sequence[str] = ()
 
 
 class RunnableStudy(WatchedStudy, Protocol):

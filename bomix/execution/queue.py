@@ -106,18 +106,17 @@ def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decisi
     if now.experts_only:
         if now.experts.missing:
             return Decision(Action.ASK_EXPERT)
-        return Decision(Action.STOP, reason="every domain has its expert, or it is on its way")
+        return Decision(Action.STOP, reason="every domain has its expert, or it is pending")
     budget, counted = now.plan.budget, now.plan.counted(now.history)
     if (limit := budget.spent(counted)) is not None:
         return Decision(Action.STOP, reason=f"the budget of {limit} is spent")
     if sum(record.status is not Status.FAILED for record in counted) >= budget.trials:
-        return Decision(Action.STOP, reason=f"the last of {budget.trials} trials are on their way")
+        return Decision(Action.STOP, reason=f"the last of {budget.trials} trials are pending")
     if now.experts.missing:
         return Decision(Action.ASK_EXPERT)
-    if now.experts.waiting:
+    if now.experts.pending:
         # What the strategy knows without its experts is no ground to ask it.
-        domains = ", ".join(now.experts.waiting)
-        return Decision(Action.STOP, reason=f"the experts of {domains} are on their way")
+        return Decision(Action.STOP, reason=f"the experts of {', '.join(now.experts.pending)} are pending")
     if budget.improvement is None:
         return Decision(Action.ASK)
     reason = why_stop(now.history)

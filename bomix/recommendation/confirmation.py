@@ -60,7 +60,7 @@ class Comparison:
         return "does not hold" if low > 0 else "undecided"
 
 
-def wanted(
+def confirming_candidates(
     problem: Problem, history: History, weights: Weights, *, seed: int, seeds: int
 ) -> tuple[tuple[Candidate, int], ...]:
     """What the present round of confirmations trains: candidates, each with its seed, trained before or not.

@@ -25,7 +25,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         expert: Whether it is to be an expert where one is missing, though no part of the study needs them.
 
     Raises:
-        StudyError: The strategy cannot ask before experts that are on their way have come back.
+        StudyError: Experts are pending, and the strategy cannot ask without them.
     """
     spec, problem = records.spec, records.problem
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bomix.recommendation.confirmation import wanted
+from bomix.recommendation.confirmation import confirming_candidates
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.surrogate import study_surrogate
 from bomix.trial import CONFIRM, Candidate, Record
@@ -22,7 +22,9 @@ def confirming_trials(records: Records, seeds: int) -> list[Record]:
         records: Those of the study; at least one trial has completed.
         seeds: Fresh seeds; every mixture is trained on the same ones.
     """
-    pairs = wanted(records.problem, records.history, to_confirm(records), seed=records.spec.seed, seeds=seeds)
+    pairs = confirming_candidates(
+        records.problem, records.history, to_confirm(records), seed=records.spec.seed, seeds=seeds
+    )
     found = (confirming_trial(records, candidate.weights, seed) for candidate, seed in pairs)
     # Where the recommendation is a reference, one trial stands for both.
     return list({record.trial.id: record for record in found}.values())

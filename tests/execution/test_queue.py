@@ -48,8 +48,8 @@ def not_worth_it(_: History) -> str | None:
 
 
 SPENT = "the budget of 3 trials is spent"
-LAST = "the last of 3 trials are on their way"
-SETTLED = "every domain has its expert, or it is on its way"
+LAST = "the last of 3 trials are pending"
+SETTLED = "every domain has its expert, or it is pending"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ SETTLED = "every domain has its expert, or it is on its way"
         (
             Situation(spec(improvement=0.1), history(None), in_flight=frozenset({0}), experts=Experts([], ["code"])),
             never,
-            Decision(Action.WAIT, reason="the experts of code are on their way"),
+            Decision(Action.WAIT, reason="the experts of code are pending"),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), experts=Experts(["web"])),
@@ -171,7 +171,7 @@ def test_a_run_does_next(now: Situation, why_stop: Callable[[History], str | Non
 
 def test_without_a_completed_trial_there_is_nothing_to_confirm() -> None:
     only_pending = Situation(spec(trials=1), history(None))
-    assert decide(only_pending, never) == Decision(Action.STOP, reason="the last of 1 trials are on their way")
+    assert decide(only_pending, never) == Decision(Action.STOP, reason="the last of 1 trials are pending")
 
 
 def test_experts_cost_budget_where_the_study_needs_them() -> None:

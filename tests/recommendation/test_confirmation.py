@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bomix.config.spec import DomainSpec, MetricSpec
-from bomix.recommendation.confirmation import SEED_OFFSET, compare, wanted
+from bomix.recommendation.confirmation import SEED_OFFSET, compare, confirming_candidates
 from bomix.space.weights import Weights
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.study.confirmation import confirming_trial, confirming_trials
@@ -213,7 +213,7 @@ def test_a_call_replaces_no_more_seeds_than_it_is_asked_for() -> None:
 def test_what_a_round_wants_is_known_without_recording_anything() -> None:
     study = searched()
     history, uniform = study.history, study.problem.anchors()["uniform"]
-    pairs = wanted(study.problem, history, BEST_OF_THREE, seed=5, seeds=2)
+    pairs = confirming_candidates(study.problem, history, BEST_OF_THREE, seed=5, seeds=2)
     first = 5 + SEED_OFFSET
     assert [seed for _, seed in pairs] == [first, first, first + 1, first + 1]
     assert [candidate.weights for candidate, _ in pairs] == [BEST_OF_THREE, uniform] * 2
