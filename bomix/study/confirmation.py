@@ -22,9 +22,8 @@ def confirming_trials(records: Records, seeds: int) -> list[Record]:
         records: Those of the study; at least one trial has completed.
         seeds: Fresh seeds; every mixture is trained on the same ones.
     """
-    pairs = confirming_candidates(
-        records.problem, records.history, to_confirm(records), seed=records.spec.seed, seeds=seeds
-    )
+    weights, history = to_confirm(records), records.history
+    pairs = confirming_candidates(records.problem, history, weights, seed=records.spec.seed, seeds=seeds)
     found = (confirming_trial(records, candidate.weights, seed) for candidate, seed in pairs)
     # Where the recommendation is a reference, one trial stands for both.
     return list({record.trial.id: record for record in found}.values())
