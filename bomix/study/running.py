@@ -78,12 +78,12 @@ def with_workers(execution: Execution, workers: int) -> Execution:
     Raises:
         FaultsError: Its kind has no such number.
     """
-    fields = dataclasses.fields(execution) if dataclasses.is_dataclass(execution) else ()
-    if "workers" not in {field.name for field in fields}:
+    assert dataclasses.is_dataclass(execution), "the spec's own faults come first"
+    if "workers" not in {field.name for field in dataclasses.fields(execution)}:
         kind = registry.kind_of("executor", type(execution))
         what = f"'{kind}' has no number of trials at a time to change; leave it to the study file"
         raise_faults([Fault("execution.workers", what)])
-    return dataclasses.replace(execution, workers=workers)  # type: ignore[type-var]
+    return dataclasses.replace(execution, workers=workers)
 
 
 class RunningStudy:
