@@ -73,7 +73,8 @@ def imports() -> None:
 
 def start_up() -> None:
     """From launch to evaluation: the first trial waits for the imports, the others are forked."""
-    from bomix.execution.local.executor import Ended, LocalExecutor
+    from bomix.contracts.executor import Attempt, Ended
+    from bomix.execution.local.executor import LocalExecutor
 
     evaluator = __import__("speed").Nothing()  # pickled by the name that another process can import
     waits = []
@@ -84,7 +85,7 @@ def start_up() -> None:
             started = started if number == 0 else time.time()
             workdir = Path(folder) / str(number)
             workdir.mkdir()
-            executor.submit(Trial(number, {"a": 1.0}, 0, "sobol"), workdir)
+            executor.submit(Trial(number, {"a": 1.0}, 0, "sobol"), Attempt(1, workdir))
             ended = None
             while not isinstance(ended, Ended):
                 ended = next(iter(executor.events(1.0)), None)

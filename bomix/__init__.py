@@ -10,12 +10,13 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bomix.config.spec import BudgetSpec, DomainSpec, ExecutionSpec, MetricSpec, TargetSpec
+    from bomix.config.spec import BudgetSpec, DomainSpec, MetricSpec, TargetSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
     from bomix.contracts.surrogate import Surrogate
     from bomix.errors import BomixError
+    from bomix.execution.local.spec import LocalExecution
     from bomix.history import History
     from bomix.objectives.weighted import Mean, WeightedMean
     from bomix.problem import Metric, Problem
@@ -32,9 +33,9 @@ __all__ = [
     "Candidate",
     "DomainSpec",
     "Evaluator",
-    "ExecutionSpec",
     "Failure",
     "History",
+    "LocalExecution",
     "Mean",
     "Metric",
     "MetricSpec",
@@ -55,7 +56,6 @@ __all__ = [
 _HOMES = {
     "TargetSpec": "bomix.config.spec",
     "MetricSpec": "bomix.config.spec",
-    "ExecutionSpec": "bomix.config.spec",
     "DomainSpec": "bomix.config.spec",
     "BudgetSpec": "bomix.config.spec",
     "BomixError": "bomix.errors",
@@ -63,6 +63,7 @@ _HOMES = {
     "Evaluator": "bomix.contracts.evaluator",
     "Failure": "bomix.trial",
     "History": "bomix.history",
+    "LocalExecution": "bomix.execution.local.spec",
     "Mean": "bomix.objectives.weighted",
     "Metric": "bomix.problem",
     "MixtureSpace": "bomix.space.mixture_space",

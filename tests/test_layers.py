@@ -50,11 +50,7 @@ LIGHT = {
 HEAVY_CONTRACTS = {"bomix.contracts.covariance"}
 """Modules of light packages that are only imported where torch is needed anyway."""
 
-TOLERATED: set[tuple[str, str]] = {
-    ("bomix.recommendation.confirmation", "bomix.study.study"),
-    ("bomix.execution.driver", "bomix.study.study"),
-    ("bomix.execution.observer", "bomix.study.study"),
-}
+TOLERATED: set[tuple[str, str]] = {}
 """Importer and imported of arrows that go up, or close a ring, imports of types included. It may only shrink."""
 
 HEAVY = {

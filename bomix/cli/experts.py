@@ -17,10 +17,11 @@ from bomix.cli.options import log_to_stderr, study_argument
 def experts(study: Path, workers: int | None, quiet: bool, verbose: int) -> None:
     """Train the experts that are missing, one per domain; Ctrl-C stops it, and the same command goes on."""
     from bomix.cli.watch import observer_for
+    from bomix.study.running import train_experts
     from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
-    opened.train_experts(workers=workers, observer=observer_for(quiet=quiet, verbose=verbose))
+    train_experts(opened.records, workers=workers, observer=observer_for(quiet=quiet, verbose=verbose))
     for domain, trial in sorted(opened.history.experts.items()):
         click.echo(f"{domain}: trial {trial}")

@@ -78,8 +78,8 @@ def import_tables(
     there = len(found.runs) - len(new)
     if there and any(scale is not None for _, _, scale in found.runs):
         click.echo("runs that are there already keep the scale that they were recorded with", err=True)
-    opened.add_all(new)
-    opened.save_results()
+    opened.records.add_all(new)
+    opened.records.save_results()
     gaps = sum(bool(result.unmeasured) for _, result, _ in new)
     click.echo(
         f"imported {len(new)} runs ({problem.space.dimension} domains, {len(found.metrics)} metrics), "

@@ -37,7 +37,7 @@ def check(study: Path, verbose: int) -> None:
 
     log_to_stderr(verbose)
     opened = Study.open(study)
-    opened.prepare()
+    opened.records.prepare()
     tables.console().print(tables.domains(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")

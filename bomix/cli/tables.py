@@ -29,7 +29,7 @@ def console() -> Console:
 
 def domains(study: Study) -> Table:
     """What each domain holds, and the bounds of its weight."""
-    space, stats = study.problem.space, study.resolution.preparation.domains
+    space, stats = study.problem.space, study.records.resolution.preparation.domains
     table = titled("domains")
     for column in ("domain", "tokens", "documents", "bytes/token", "weight from", "to"):
         table.add_column(column, justify="left" if column == "domain" else "right")

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bomix.contracts.study import WatchedStudy
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
 from bomix.recommendation.confirmation import failed_seeds
 from bomix.scale import comparable
-from bomix.study.study import Study
 from bomix.trial import CONFIRM, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"
@@ -37,7 +37,7 @@ class PlainObserver(Observer):
         """Say that text becomes tokens: the first time takes a while."""
         self._say(PREPARING)
 
-    def began(self, study: Study, pending: Sequence[Trial]) -> None:
+    def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Say what is resumed."""
         self._tally.begin(study)
         if pending:
@@ -56,7 +56,7 @@ class PlainObserver(Observer):
         """Say why."""
         self._say(f"{self._tally.name(trial)} failed, trying again: {message}")
 
-    def ended(self, study: Study, record: Record) -> None:
+    def ended(self, study: WatchedStudy, record: Record) -> None:
         """Say what came back."""
         self._tally.end(study, record)
         self._say(f"{self._tally.name(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
@@ -84,7 +84,7 @@ class LiveObserver(Observer):
         """Say that text becomes tokens: the first time takes a while."""
         self._console.print(PREPARING)
 
-    def began(self, study: Study, pending: Sequence[Trial]) -> None:
+    def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Open the view."""
         self._tally.begin(study)
         if pending:
@@ -105,7 +105,7 @@ class LiveObserver(Observer):
         """Say why, above the view."""
         self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}")
 
-    def ended(self, study: Study, record: Record) -> None:
+    def ended(self, study: WatchedStudy, record: Record) -> None:
         """Turn a row into a line."""
         self._rows.pop(record.trial.id, None)
         self._tally.end(study, record)
@@ -162,7 +162,7 @@ class _Tally:
     def stop(self) -> None:
         self._stopped = True
 
-    def begin(self, study: Study) -> None:
+    def begin(self, study: WatchedStudy) -> None:
         self._started = time.monotonic()
         self._total = study.spec.budget.trials
         self._to_confirm = study.spec.confirm * (1 + len(study.problem.anchors()))
@@ -175,7 +175,7 @@ class _Tally:
         self._confirmed = min(len(confirmed), self._to_confirm)
         self._ended_at_start = self._ended
 
-    def end(self, study: Study, record: Record) -> None:
+    def end(self, study: WatchedStudy, record: Record) -> None:
         if isinstance(record.outcome, Result):
             self._count(study, record)
         elif record.trial.origin == CONFIRM:
@@ -185,7 +185,7 @@ class _Tally:
         what = "confirming trial" if trial.origin == CONFIRM else "trial"
         return f"{what} {trial.id}"
 
-    def outcome(self, study: Study, record: Record) -> str:
+    def outcome(self, study: WatchedStudy, record: Record) -> str:
         if isinstance(record.outcome, Failure):
             return f"failed: {record.outcome.message}"
         losses = _losses(record.result.losses)
@@ -201,7 +201,7 @@ class _Tally:
             confirming = f", {self._confirmed} of {self._to_confirm} confirming{failed}"
         return f"{done_of(self._done, self._total)}{confirming}{best}{self._left()}"
 
-    def _count(self, study: Study, record: Record) -> None:
+    def _count(self, study: WatchedStudy, record: Record) -> None:
         self._ended += 1
         if record.trial.origin == CONFIRM:
             self._confirmed += 1

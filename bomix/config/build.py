@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar, Union
 from bomix.config import registry
 from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.executor import Execution, ExecutionTraits
 from bomix.contracts.kernel import Kernel, KernelTraits
 from bomix.contracts.mean import Mean, MeanTraits
 from bomix.contracts.objective import Objective, ObjectiveTraits
@@ -41,6 +42,7 @@ COMPONENTS: Mapping[Any, str] = {
     Acquisition: "acquisition",
     Kernel: "kernel",
     Mean: "mean",
+    Execution: "executor",
 }
 """Protocol to registry group."""
 
@@ -54,6 +56,7 @@ TRAITS: Mapping[str, type[ComponentTraits]] = {
     "acquisition": AcquisitionTraits,
     "kernel": KernelTraits,
     "mean": MeanTraits,
+    "executor": ExecutionTraits,
 }
 """Registry group to what its components may have beyond their contract."""
 
@@ -64,6 +67,7 @@ METHODS = {
     "kernel": "bind",
     "mean": "feature",
     "acquisition": "build",
+    "executor": "start",
 }
 """Registry group to the method that a class must have to be of it."""
 
@@ -224,6 +228,8 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
 def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
     if isinstance(data, str):
         data = {"kind": data}
+    elif (default := registry.DEFAULT_KINDS.get(group)) is not None and isinstance(data, (Mapping, types.NoneType)):
+        data = {"kind": default, **(data or {})}
     if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
         known = ", ".join(sorted(registry.kinds(group)))
         faults.append(Fault(where, f"expected a mapping with 'kind' (known: {known}), found {_shown(data)}"))

@@ -107,8 +107,14 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "knowledge_gradient": "bomix.acquisition.lookahead:KnowledgeGradient",
         "max_value_entropy": "bomix.acquisition.lookahead:MaxValueEntropy",
     },
+    "executor": {
+        "local": "bomix.execution.local.spec:LocalExecution",
+    },
 }
 """Group to kind to ``module:Class``."""
+
+DEFAULT_KINDS: Mapping[str, str] = {"executor": "local"}
+"""Group to the kind that is meant where a study file names none: ``execution: {workers: 2}``."""
 
 
 @cache

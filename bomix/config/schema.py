@@ -83,6 +83,10 @@ def _component(group: str, definitions: dict[str, Any]) -> dict[str, Any]:
             except UnknownKindError:
                 continue  # a kind of an installed package whose own requirements are missing
             members.append(_object(spec, definitions, kind=kind))
+            if kind == registry.DEFAULT_KINDS.get(group):
+                # It is meant where no kind is named, and an empty value stands for all of its defaults.
+                members[-1]["required"].remove("kind")
+                members.append({"type": "null"})
         own = {"type": "object", "properties": {"kind": {"type": "string", "pattern": ":"}}, "required": ["kind"]}
         definitions[group] = {"anyOf": [*members, own, {"type": "string", "description": "a bare kind"}]}
     return {"$ref": f"#/$defs/{group}"}

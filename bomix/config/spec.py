@@ -11,6 +11,7 @@ from bomix.config import registry
 from bomix.config.build import FILLED, misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.executor import Execution
 from bomix.contracts.objective import Objective, ObjectiveTraits
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.text import Source
@@ -208,33 +209,6 @@ class ExpertsSpec:
         ]
 
 
-@dataclasses.dataclass(frozen=True)
-class ExecutionSpec:
-    """How trials are run.
-
-    Example:
-        >>> execution = bomix.ExecutionSpec(workers=4, attempts=2)  # four trainings at a time, each tried twice
-        >>> study = bomix.Study(["code", "web"], ["loss"], execution=execution)
-        >>> bomix.Study(["code", "web"], ["loss"], execution=bomix.ExecutionSpec(workers=0))
-        Traceback (most recent call last):
-        bomix.errors.FaultsError: execution.workers: expected at least 1, found 0
-
-    Attributes:
-        workers: Trials at a time, each in a process of its own.
-        attempts: How often a trial is tried before it counts as failed.
-        max_failures: Failed trials after which a run of the study gives up.
-    """
-
-    workers: int = 1
-    attempts: int = 1
-    max_failures: int = 3
-
-    def faults(self) -> list[Fault]:
-        """Counts must be positive."""
-        named = {"workers": self.workers, "attempts": self.attempts, "max_failures": self.max_failures}
-        return [Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1]
-
-
 def _strangers(domains: Mapping[str, object]) -> list[Fault]:
     """Domains that are no specs, as a program may hand them over."""
     return [
@@ -274,7 +248,7 @@ class StudySpec:
     paired: bool = True
     budget: BudgetSpec = dataclasses.field(default_factory=BudgetSpec)
     confirm: int = 0
-    execution: ExecutionSpec = dataclasses.field(default_factory=ExecutionSpec)
+    execution: Execution = dataclasses.field(default_factory=lambda: registry.resolve("executor", "local")())
     recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
     experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
 
@@ -283,9 +257,13 @@ class StudySpec:
         if strangers := _strangers(self.domains):
             return strangers
         faults = metric_faults(self.metrics)
-        for key, part in {"evaluator": self.evaluator, "objective": self.objective, "strategy": self.strategy}.items():
+        components = {"evaluator": self.evaluator, "objective": self.objective, "strategy": self.strategy}
+        for key, part in {**components, "execution": self.execution}.items():
             if part is not None and not dataclasses.is_dataclass(part):
                 faults.append(Fault(key, f"{type(part).__name__} must be a dataclass, so that the study can record it"))
+        if not isinstance(self.execution, Execution):
+            what = f"{type(self.execution).__name__} lacks one of 'start', 'attempts' and 'max_failures'"
+            faults.append(Fault("execution", f"{what}; see bomix.contracts.executor.Execution, or leave the key out"))
         if not self.domains:
             faults.append(Fault("domains", "a study needs at least one domain"))
         if self.evaluator is None and not self.metrics:

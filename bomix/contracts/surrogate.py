@@ -58,7 +58,7 @@ class Surrogate(Protocol):
         True
         >>> study = bomix.Study(["code", "web"], ["loss"], strategy=Auto(surrogate=Ridge()))
         >>> runs = [({"code": share, "web": 1 - share}, {"loss": 3 - share}) for share in (0.1, 0.3, 0.5, 0.7)]
-        >>> records = study.add_all(runs)
+        >>> records = study.records.add_all(runs)
         >>> study.predict([{"code": 0.4, "web": 0.6}])["mean"].values.round(1).tolist()
         [[2.6]]
     """

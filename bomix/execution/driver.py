@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bomix.contracts.executor import Ended, Executor, Reported
 from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
-from bomix.execution.local.executor import Ended, LocalExecutor, Reported
 from bomix.execution.observer import Observer
+from bomix.execution.queue import Action, Decision, Situation, decide
 from bomix.io.store import lock
-from bomix.io.store.study_folder import FolderStore
-from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Status, Trial
+from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Trial
 
 if TYPE_CHECKING:
-    from bomix.recommendation.stopping import Seen
-    from bomix.study.study import Study
+    from pathlib import Path
+
+    from bomix.contracts.study import RunnableStudy
 
 TICK = 0.5
 """Seconds to wait for an event before looking around."""
 
 
 def drive(
-    study: Study, *, observer: Observer | None = None, take_over: bool = False, experts_only: bool = False
+    study: RunnableStudy, *, observer: Observer | None = None, take_over: bool = False, experts_only: bool = False
 ) -> None:
     """Run a study until its budget is spent and its recommendation confirmed.
 
@@ -47,138 +44,137 @@ def drive(
     observer = observer or Observer()
     if study.spec.evaluator is None:
         raise StudyError("the study has no evaluator, so nothing can be trained here; use `ask` and `tell`")
-    with _locked(study, take_over):
+    with _locked(study.folder, take_over):
         observer.preparing()
         study.prepare()
-        if isinstance(study.store, FolderStore):
-            study.store.sweep()
         # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
         interrupted = [record.trial for record in study.history.pending if record.trial.origin != CONFIRM]
         pending = [trial for trial in interrupted if not experts_only or trial.origin == EXPERT]
-        queue = _Queue(study, list(pending), observer, experts_only=experts_only)
         try:
             observer.began(study, pending)
-            if queue.has_next():
-                _run(study, queue, observer)
+            _Run(study, list(pending), observer, experts_only=experts_only).run()
         finally:
             observer.closed()
             study.save_results()
 
 
-class _Queue:
-    """Which trial is next: interrupted ones, then new ones while they are worth it, then confirming ones."""
+class _Run:
+    """What happens between two decisions: trials are submitted, and what becomes of them is recorded."""
 
-    def __init__(self, study: Study, pending: list[Trial], observer: Observer, *, experts_only: bool) -> None:
+    def __init__(self, study: RunnableStudy, pending: list[Trial], observer: Observer, *, experts_only: bool) -> None:
         self._study = study
-        self._experts_only = experts_only
         self._again = pending
         self._observer = observer
-        self._expected: Seen = {}
-        self._stopped: str | None = None
+        self._experts_only = experts_only
+        self._executor: Executor | None = None
         self._in_flight: set[int] = set()
         self._confirming: list[Trial] | None = None
+        self._stopped: str | None = None
+        self._failed_attempts: dict[int, int] = {}
+        self._failed: list[Record] = []
 
-    def has_next(self) -> bool:
-        """Whether :meth:`next` would give a trial now."""
-        if self._again or self._goes_on():
-            return True
-        return bool(self._confirmations())
+    def run(self) -> None:
+        """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
+        try:
+            self._loop()
+        finally:
+            if self._executor is not None:
+                self._executor.close()
 
-    def next(self) -> Trial:
-        """The next trial, recorded as pending."""
-        if self._again:
-            trial = self._again.pop(0)
-        elif self._goes_on():
-            trial = self._study.ask(expert=self._experts_only)
-        else:
-            trial = self._confirmations().pop(0)
-        self._in_flight.add(trial.id)
-        return trial
-
-    def again(self, trial: Trial) -> None:
-        """Try a trial once more, before all others."""
-        self._again.insert(0, trial)
-
-    def ended(self, trial: Trial) -> None:
-        """A trial is no longer in flight."""
-        self._in_flight.discard(trial.id)
-
-    def _goes_on(self) -> bool:
-        """Whether a new trial is within the budget, and worth it."""
-        study = self._study
-        history, budget = study.history, study.spec.budget
-        expert = study.next_expert(history, wanted=self._experts_only)
-        if self._experts_only:
-            return expert is not None
-        counted = study.spec.counted(history)
-        unfailed = sum(record.status is not Status.FAILED for record in counted)
-        if budget.spent(counted) is not None or unfailed >= budget.trials:
-            return False
-        if expert is not None or study.experts_on_the_way(history):
-            # What the strategy knows without its experts is no ground to ask it.
-            return expert is not None
-        if budget.improvement is None:
-            return True
-        from bomix.recommendation.stopping import why_stop
-
-        known, seed = self._expected, study.spec.seed
-        reason = why_stop(study.problem, history, study.spec.strategy, budget, seed=seed, seen=known)
-        if reason is not None and reason != self._stopped:
-            self._observer.stopped(reason)
-        self._stopped = reason
-        return reason is None
-
-    def _confirmations(self) -> list[Trial]:
-        """Confirming trials still to run; only known once every searching trial has ended."""
-        if self._confirming is None:
-            if (
-                self._experts_only
-                or self._study.spec.confirm == 0
-                or self._in_flight
-                or not self._study.history.completed
-            ):
-                return []
-            from bomix.recommendation.confirmation import confirming_trials
-
-            records = confirming_trials(self._study, self._study.spec.confirm)
-            self._confirming = [record.trial for record in records if record.outcome is None]
-        return self._confirming
-
-
-def _run(study: Study, queue: _Queue, observer: Observer) -> None:
-    failed_attempts: dict[int, int] = {}
-    failed_trials: list[Record] = []
-    with contextlib.ExitStack() as stack:
-        evaluator = study.spec.ready_evaluator(study.store.base)
-        assert evaluator is not None
-        attempts = _Attempts(study)
-        executor = LocalExecutor(evaluator, workers=study.spec.execution.workers)
-        stack.callback(executor.close)
+    def _loop(self) -> None:
         while True:
-            while executor.free and queue.has_next():
-                trial = queue.next()
-                executor.submit(trial, attempts.new(trial))
-                observer.started(trial)
-            if not executor.running:
-                return
+            decision = decide(self._situation(), self._study.why_stop)
+            self._tell_why(decision)
+            match decision.action:
+                case Action.STOP:
+                    return
+                case Action.CONFIRM:
+                    self._confirming = list(self._study.confirmations())
+                case Action.WAIT:
+                    assert self._executor is not None, "nothing is in flight before there is an executor"
+                    self._hear(self._executor)
+                case _ if self._executor is None:
+                    self._start()  # what still runs there may change the decision
+                case _:
+                    self._submit(self._executor, self._next(decision))
+
+    def _situation(self) -> Situation:
+        study, history = self._study, self._study.history
+        return Situation(
+            plan=study.spec,
+            history=history,
+            free=1 if self._executor is None else self._executor.free,
+            in_flight=frozenset(self._in_flight),
+            again=tuple(self._again),
+            confirming=None if self._confirming is None else tuple(self._confirming),
+            experts=study.experts(history, wanted=self._experts_only),
+            experts_only=self._experts_only,
+        )
+
+    def _tell_why(self, decision: Decision) -> None:
+        """Tell once why the search ends before its budget does; again where it went on meanwhile."""
+        if decision.early and decision.reason is not None and decision.reason != self._stopped:
+            self._observer.stopped(decision.reason)
+        if decision.early or decision.action is Action.ASK:
+            self._stopped = decision.reason
+
+    def _start(self) -> None:
+        """Start the executor; trials that an earlier driver left running there are in flight."""
+        study = self._study
+        evaluator = study.ready_evaluator()
+        assert evaluator is not None
+        self._executor = executor = study.spec.execution.start(evaluator, folder=study.folder)
+        waiting = [*self._again, *(self._confirming or ())]
+        found = [(trial, attempt) for trial in waiting if (attempt := study.last_attempt(trial)) is not None]
+        running = {trial.id for trial in executor.reattach(found)} if found else set()
+        self._in_flight |= running
+        self._again = [trial for trial in self._again if trial.id not in running]
+        if self._confirming is not None:
+            self._confirming = [trial for trial in self._confirming if trial.id not in running]
+
+    def _next(self, decision: Decision) -> Trial:
+        """The trial that was decided on, recorded as pending."""
+        if decision.trial is None:
+            return self._study.ask(expert=decision.action is Action.ASK_EXPERT)
+        for waiting in (self._again, self._confirming or []):
+            if decision.trial in waiting:
+                waiting.remove(decision.trial)
+                break
+        return decision.trial
+
+    def _submit(self, executor: Executor, trial: Trial) -> None:
+        self._in_flight.add(trial.id)
+        executor.submit(trial, self._study.new_attempt(trial))
+        self._observer.started(trial)
+
+    def _hear(self, executor: Executor) -> None:
+        """Record what happens next, and go on listening for as long as every slot is taken."""
+        while True:
             for event in executor.events(TICK):
                 if isinstance(event, Reported):
-                    observer.progressed(event.trial, event.progress)
-                    continue
-                tries = failed_attempts[event.trial.id] = failed_attempts.get(event.trial.id, 0) + 1
-                if isinstance(event.outcome, Failure) and tries < study.spec.execution.attempts:
-                    observer.retried(event.trial, event.outcome.message)
-                    queue.again(event.trial)
-                    continue
-                record = _tell(study, event, tries)
-                queue.ended(event.trial)
-                observer.ended(study, record)
-                if isinstance(record.outcome, Failure):
-                    failed_trials.append(record)
-                    _give_up_if_too_many(study, failed_trials)
+                    self._observer.progressed(event.trial, event.progress)
+                else:
+                    self._end(event)
+            if executor.free:
+                return
+
+    def _end(self, event: Ended) -> None:
+        trial, execution = event.trial, self._study.spec.execution
+        tries = self._failed_attempts[trial.id] = self._failed_attempts.get(trial.id, 0) + 1
+        if isinstance(event.outcome, Failure) and tries < execution.attempts:
+            self._observer.retried(trial, event.outcome.message)
+            self._again.insert(0, trial)
+            return
+        record = _tell(self._study, event, tries)
+        self._in_flight.discard(trial.id)
+        self._observer.ended(self._study, record)
+        if isinstance(record.outcome, Failure):
+            self._failed.append(record)
+            if len(self._failed) >= execution.max_failures:
+                raise _too_many(self._failed, self._study.folder)
 
 
-def _tell(study: Study, event: Ended, tries: int) -> Record:
+def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
     outcome: Outcome = event.outcome
     if isinstance(outcome, Failure):
         outcome = dataclasses.replace(outcome, attempts=tries)
@@ -194,40 +190,21 @@ def _tell(study: Study, event: Ended, tries: int) -> Record:
         return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries))
 
 
-def _give_up_if_too_many(study: Study, failed: list[Record]) -> None:
-    if len(failed) < study.spec.execution.max_failures:
-        return
+def _too_many(failed: list[Record], folder: Path | None) -> EvaluationError:
     last = failed[-1].outcome
     assert isinstance(last, Failure)
-    where = f" (log below {study.folder / 'trials'})" if study.folder else ""
-    raise EvaluationError(
+    where = f" (log below {folder / 'trials'})" if folder else ""
+    return EvaluationError(
         f"{len(failed)} trials failed, as many as execution.max_failures allows; the last one, trial "
         f"{failed[-1].trial.id}: {last.message}{where}\n{last.log_tail}\n"
         "mend the cause and run the same command again"
     )
 
 
-class _Attempts:
-    """Work folders: in the study folder, or in a temporary one for a study in memory."""
-
-    def __init__(self, study: Study) -> None:
-        self._store = study.store
-        self._temporary = None
-        if not isinstance(self._store, FolderStore):
-            # What experts left there is read for as long as the study lives.
-            self._temporary = Path(tempfile.mkdtemp(prefix="bomix-"))
-            weakref.finalize(study, shutil.rmtree, self._temporary, ignore_errors=True)
-
-    def new(self, trial: Trial) -> Path:
-        if isinstance(self._store, FolderStore):
-            return self._store.new_attempt(trial.id)[1]
-        return Path(tempfile.mkdtemp(prefix=f"{trial.id:04d}-", dir=self._temporary))
-
-
 @contextlib.contextmanager
-def _locked(study: Study, take_over: bool) -> Iterator[None]:
-    if study.folder is None:
+def _locked(folder: Path | None, take_over: bool) -> Iterator[None]:
+    if folder is None:
         yield
         return
-    with lock.holding(study.folder, take_over=take_over):
+    with lock.holding(folder, take_over=take_over):
         yield

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bomix.contracts.study import WatchedStudy
     from bomix.progress import Progress
-    from bomix.study.study import Study
     from bomix.trial import Record, Trial
 
 
@@ -18,7 +18,7 @@ class Observer:
     def preparing(self) -> None:
         """The evaluator is about to build and measure its inputs."""
 
-    def began(self, study: Study, pending: Sequence[Trial]) -> None:
+    def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """The study is ready; ``pending`` trials of an interrupted run are trained again."""
 
     def started(self, trial: Trial) -> None:
@@ -30,7 +30,7 @@ class Observer:
     def retried(self, trial: Trial, message: str) -> None:
         """An attempt failed; the trial is tried again."""
 
-    def ended(self, study: Study, record: Record) -> None:
+    def ended(self, study: WatchedStudy, record: Record) -> None:
         """A trial's outcome is durable."""
 
     def stopped(self, reason: str) -> None:

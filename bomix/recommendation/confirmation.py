@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bomix.space.weights import Weights, same_mixture
-from bomix.trial import CONFIRM, Candidate, Record, Status
+from bomix.trial import CONFIRM, Candidate, Status
 
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
-    from bomix.study.study import Study
 
 SEED_OFFSET = 1_000_000
 """Confirming seeds start here above the study's, far from those of the search."""
@@ -61,34 +60,31 @@ class Comparison:
         return "does not hold" if low > 0 else "undecided"
 
 
-def confirming_trials(study: Study, seeds: int) -> list[Record]:
-    """The trials of the present round of confirmations, ended or not; new ones are recorded as pending.
+def confirming_candidates(
+    problem: Problem, history: History, weights: Weights, *, seed: int, seeds: int
+) -> tuple[tuple[Candidate, int], ...]:
+    """What the present round of confirmations trains: candidates, each with its seed, trained before or not.
 
-    None of them has failed: seeds on which a run did are replaced, so a call adds at most ``seeds`` seeds.
+    Seeds on which a run failed are left out, and fresh ones take their place.
 
     Args:
-        study: At least one trial has completed.
-        seeds: Fresh seeds; every mixture is trained on the same ones.
+        problem: Its anchors are the references.
+        history: The record.
+        weights: The mixture that the round is about.
+        seed: The study's.
+        seeds: On how many seeds each mixture is wanted.
+
+    Returns:
+        Seed by seed the mixture and the references.
     """
-    history = study.history
-    weights = study.to_confirm()
     kept = sorted(_seeds_of(history, weights) - failed_seeds(history))[:seeds]
-    fresh = fresh_seed(study.spec.seed, history)
-    found = {}
-    for seed in (*kept, *range(fresh, fresh + seeds - len(kept))):
-        for mixture in (weights, *study.problem.anchors().values()):
-            record = confirming_trial(study, mixture, seed)
-            found[record.trial.id] = record
-    return list(found.values())
-
-
-def confirming_trial(study: Study, weights: Weights, seed: int) -> Record:
-    """The confirming trial of a mixture on a seed; recorded as pending where it is new."""
-    for record in study.history.records:
-        trial = record.trial
-        if (trial.origin, trial.seed) == (CONFIRM, seed) and same_mixture(trial.weights, weights):
-            return record
-    return study.enqueue(Candidate(weights, CONFIRM), seed=seed)
+    fresh = fresh_seed(seed, history)
+    mixtures = (weights, *problem.anchors().values())
+    return tuple(
+        (Candidate(mixture, CONFIRM), number)
+        for number in (*kept, *range(fresh, fresh + seeds - len(kept)))
+        for mixture in mixtures
+    )
 
 
 def fresh_seed(study_seed: int, history: History) -> int:

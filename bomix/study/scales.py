@@ -10,13 +10,27 @@ from bomix.config.build import child
 from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.errors import Fault
 from bomix.scale import Scale, comparable
+from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:
     from bomix.config.spec import ExpertsSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.history import History
+    from bomix.trial import Candidate
 
 logger = logging.getLogger(__name__)
+
+
+def of(candidate: Candidate, own: Scale | None) -> Scale | None:
+    """The scale of a trial: the study's own unless it has another; nothing is known of an imported run's.
+
+    Args:
+        candidate: What is tried.
+        own: The study's own scale.
+    """
+    if candidate.scale is not None:
+        return candidate.scale
+    return None if candidate.origin == IMPORTED else own
 
 
 def of_experts(experts: ExpertsSpec, own: Scale | None) -> Scale | None:

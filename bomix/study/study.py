@@ -6,34 +6,32 @@ one; everything else is derived. Opening the folder again is all that resuming t
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.config import registry
 from bomix.config import spec as specs
 from bomix.config.build import nested_faults
-from bomix.config.expert_checks import evaluator_faults
 from bomix.errors import StudyError, raise_faults
-from bomix.history import History
-from bomix.io.store.files import FolderTaken
-from bomix.io.store.result_checks import ForeignRun, accepted, checked_mixtures, checked_runs
+from bomix.io.store.result_checks import checked_mixtures
 from bomix.io.store.study_folder import STUDY_FILE, FolderStore, MemoryStore
-from bomix.objectives.reference import resolved, wants_reference
-from bomix.space.weights import Weights, same_mixture
-from bomix.study import experts, scales
-from bomix.study.resolution import Resolution, reopen, resolve
-from bomix.trial import IMPORTED, Candidate, Failure, Outcome, Record, Result, Trial
+from bomix.space.weights import Weights
+from bomix.study import asking
+from bomix.study.records import Records
+from bomix.study.resolution import reopen, resolve
+from bomix.study.surrogate import study_surrogate
+from bomix.trial import Outcome, Record, Result, Trial
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bomix.contracts.evaluator import Evaluator
+    from bomix.contracts.executor import Execution
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
     from bomix.contracts.surrogate import Surrogate
     from bomix.execution.observer import Observer
+    from bomix.history import History
     from bomix.problem import Problem
     from bomix.recommendation.recommend import Recommendation
     from bomix.scale import Scale
@@ -70,7 +68,7 @@ class Study:
         evaluator: What :meth:`run` trains with.
         target: The run that the study decides about; with the domains' ``tokens`` it caps their weights.
         budget: When :meth:`run` ends.
-        execution: How :meth:`run` runs trials.
+        execution: How :meth:`run` runs trials; one at a time on this machine unless given.
         recommendation: What becomes of the best mixture before it is recommended.
         experts: Trials on one domain each, which come before all others.
         paired: Whether all trials share one seed.
@@ -93,7 +91,7 @@ class Study:
         evaluator: Evaluator | None = None,
         target: specs.TargetSpec | None = None,
         budget: specs.BudgetSpec | None = None,
-        execution: specs.ExecutionSpec | None = None,
+        execution: Execution | None = None,
         recommendation: specs.RecommendationSpec | None = None,
         experts: specs.ExpertsSpec | None = None,
         paired: bool = True,
@@ -118,7 +116,7 @@ class Study:
                 raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
             Path(path).mkdir(parents=True, exist_ok=True)
             store = FolderStore(Path(path))
-        self._set(spec, store, resolve(spec, store))
+        self._records = Records(spec, store, resolve(spec, store))
 
     @classmethod
     def open(cls, path: str | Path) -> Study:
@@ -134,66 +132,42 @@ class Study:
         """
         spec, store = reopen(Path(path))
         study = cls.__new__(cls)
-        study._set(spec, store, None)
+        study._records = Records(spec, store)
         return study
 
-    def _set(self, spec: specs.StudySpec, store: FolderStore | MemoryStore, resolution: Resolution | None) -> None:
-        self.spec = spec
-        self._store = store
-        self._resolution = resolution
-        self._seen: Mapping[int, Record] = {}
+    @property
+    def spec(self) -> specs.StudySpec:
+        """The study file."""
+        return self._records.spec
+
+    @spec.setter
+    def spec(self, spec: specs.StudySpec) -> None:
+        self._records.spec = spec
+
+    @property
+    def records(self) -> Records:
+        """What the study keeps, and calls that look after it: many runs at once, inputs, ``results.nc``."""
+        return self._records
 
     @property
     def folder(self) -> Path | None:
         """The study folder; None in memory."""
-        return self._store.folder if isinstance(self._store, FolderStore) else None
-
-    @property
-    def store(self) -> FolderStore | MemoryStore:
-        """Where the records are."""
-        return self._store
-
-    @property
-    def resolution(self) -> Resolution:
-        """The problem and what the evaluator measured; the first use in a new study may build caches.
-
-        Raises:
-            FaultsError: Everything that is wrong with the inputs.
-            StoreError: The study file no longer fits the records.
-        """
-        if self._resolution is None:
-            self._resolution = resolve(self.spec, self._store)
-        return self._resolution
-
-    def prepare(self) -> Resolution:
-        """Have the evaluator build and measure its inputs now, and compare them with those the study began with.
-
-        Raises:
-            FaultsError: Everything that is wrong with the inputs.
-            StoreError: The inputs changed since the first trial.
-        """
-        self._resolution = resolve(self.spec, self._store, measure=True)
-        return self._resolution
+        return self._records.folder
 
     @property
     def problem(self) -> Problem:
         """Space, metrics, objective; what the objective compares with is that of the record as it is now."""
-        problem = self.resolution.problem
-        return resolved(problem, self.history) if wants_reference(problem) else problem
+        return self._records.problem
 
     @property
     def history(self) -> History:
         """The record as it is now, other processes' additions included."""
-        self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
-        records = tuple(self._seen.values())
-        # Only a run whose scale is known can be of another one, so that most studies are read without resolving them.
-        known = any(record.trial.scale is not None for record in records)
-        return History(records, self.resolution.problem.scale if known else None)
+        return self._records.history
 
     @property
     def dataset(self) -> xr.Dataset:
         """The record as an xarray dataset, schema v1."""
-        return self.history.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
+        return self._records.dataset
 
     def ask(self, *, expert: bool = False) -> Trial:
         """Propose the next mixture and record it as pending.
@@ -201,32 +175,7 @@ class Study:
         Args:
             expert: Whether it is to be an expert, though no part of the study needs one.
         """
-        problem = self.problem
-        while True:
-            history = self.history
-            candidate = self.next_expert(history, wanted=expert) or self._proposed(problem, history)
-            seed = self._search_seed(candidate.weights, history)
-            trial = Trial(history.next_id, candidate.weights, seed, candidate.origin, self._scale_of(candidate))
-            try:
-                return self._store.create(trial)
-            except FolderTaken:
-                continue  # another process asked meanwhile: its trial is pending now, so ask again
-
-    def next_expert(self, history: History, *, wanted: bool = False) -> Candidate | None:
-        """The expert to train before anything else; None where the study wants none, or none more.
-
-        Args:
-            history: What was tried.
-            wanted: Whether experts are wanted though no part of the study needs them.
-        """
-        if not (wanted or self.spec.trains_experts):
-            return None
-        problem = self.problem
-        return experts.next_expert(problem, history, scale=scales.of_experts(self.spec.experts, problem.scale))
-
-    def experts_on_the_way(self, history: History) -> list[str]:
-        """Domains whose expert has not come back, though all experts were asked for."""
-        return experts.waiting(self.problem, history) if self.spec.trains_experts else []
+        return asking.ask(self._records, expert=expert)
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial.
@@ -240,30 +189,14 @@ class Study:
             StoreError: The trial has an outcome already.
             FaultsError: A metric is missing, or is no finite number.
         """
-        trial_id = trial if isinstance(trial, int) else trial.id
-        record = next((record for record in self.history.records if record.trial.id == trial_id), None)
-        if record is None:
-            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
-        if not isinstance(outcome, Failure):
-            problem = self.problem
-            outcome = accepted(
-                outcome,
-                problem.metric_names,
-                problem.space.domains,
-                title=f"trial {trial_id}: the result cannot be used:",
-            )
-            wrong = experts.result_faults(record.trial, outcome, problem, self.history)
-            raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
-        self._store.finish(trial_id, outcome)
-        self.save_results()
-        return Record(record.trial, outcome)
+        return self._records.tell(trial, outcome)
 
     def add(
         self, weights: Weights, losses: Mapping[str, float | None] | Result, *, scale: Scale | None = None
     ) -> Record:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
 
-        ``results.nc`` is left to the next ``tell`` or to :meth:`save_results`: tables of runs are long.
+        ``results.nc`` is left to the next ``tell``: tables of runs are long. ``records.add_all`` takes many at once.
 
         Args:
             weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
@@ -274,36 +207,7 @@ class Study:
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
-        return self.add_all([(weights, losses, scale)])[0]
-
-    def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
-        """Record many runs as :meth:`add` does; nothing is recorded where anything is wrong with one of them.
-
-        Args:
-            runs: Mixture and losses, or mixture, losses and scale, of each.
-        """
-        checked = checked_runs(runs, self.problem)
-        scales.warn_of_others(self.problem.scale, self.history, [candidate.scale for candidate, _ in checked])
-        return self._enqueue_all(checked, seed=self.spec.seed)
-
-    def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
-        """Record a trial that no strategy asked for as pending."""
-        return self._enqueue_all([(candidate, None)], seed=seed)[0]
-
-    def _enqueue_all(self, trials: Sequence[tuple[Candidate, Result | None]], *, seed: int) -> list[Record]:
-        """Record trials in a row; the record is read once, and again where another process took a number."""
-        added: list[Record] = []
-        number = self.history.next_id
-        for candidate, outcome in trials:
-            while True:
-                trial = Trial(number, candidate.weights, seed, candidate.origin, self._scale_of(candidate))
-                try:
-                    added.append(Record(self._store.create(trial, outcome), outcome))
-                    number += 1
-                    break
-                except FolderTaken:
-                    number = self.history.next_id
-        return added
+        return self._records.add_all([(weights, losses, scale)])[0]
 
     def run(
         self,
@@ -327,33 +231,10 @@ class Study:
             StudyError: The study has no evaluator.
             EvaluationError: Too many trials failed.
         """
-        from bomix.execution.driver import drive
+        from bomix.study.running import run
 
-        budget, execution = self.spec.budget, self.spec.execution
-        self.spec = dataclasses.replace(
-            self.spec,
-            budget=budget if trials is None else dataclasses.replace(budget, trials=trials),
-            execution=execution if workers is None else dataclasses.replace(execution, workers=workers),
-            confirm=self.spec.confirm if confirm is None else confirm,
-        )
-        raise_faults(self.spec.faults())
-        drive(self, observer=observer, take_over=take_over)
+        run(self._records, trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
         return self.recommend()
-
-    def train_experts(self, *, workers: int | None = None, observer: Observer | None = None) -> None:
-        """Train the experts that are missing, one per domain, and nothing else; arguments as of :meth:`run`.
-
-        Raises:
-            StudyError: The study has no evaluator.
-            EvaluationError: Too many trials failed.
-        """
-        from bomix.execution.driver import drive
-
-        if workers is not None:
-            execution = dataclasses.replace(self.spec.execution, workers=workers)
-            self.spec = dataclasses.replace(self.spec, execution=execution)
-        raise_faults([*self.spec.faults(), *evaluator_faults(self.spec.evaluator)])
-        drive(self, observer=observer, experts_only=True)
 
     def predict(self, mixtures: Sequence[Weights]) -> xr.Dataset:
         """Predict every metric and the objective.
@@ -413,49 +294,6 @@ class Study:
             options = self.spec.recommendation
             return recommend(self.problem, history, self._surrogate(), seed=self.spec.seed, options=options)
 
-    def to_confirm(self) -> Weights:
-        """The mixture that the present, or the next, round of confirmations is about.
-
-        Raises:
-            StudyError: There is nothing to learn from yet.
-        """
-        from bomix.numerics.determinism import deterministic
-        from bomix.recommendation.decision import to_confirm
-
-        with deterministic():
-            options = self.spec.recommendation
-            return to_confirm(self.problem, self.history, self._surrogate(), seed=self.spec.seed, options=options)
-
-    def save_results(self) -> None:
-        """Write the derived ``results.nc``; nothing in memory."""
-        if isinstance(self._store, FolderStore):
-            self._store.write_results(self.dataset)
-
-    def _proposed(self, problem: Problem, history: History) -> Candidate:
-        """What the strategy asks for."""
-        if domains := self.experts_on_the_way(history):
-            raise StudyError(
-                f"the experts of {', '.join(domains)} are on their way, and the strategy cannot ask without them; tell "
-                "their results first"
-            )
-        (candidate,) = self.spec.ready_strategy(self._store.base).ask(problem, history, 1, seed=self.spec.seed)
-        raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
-        return candidate
-
-    def _scale_of(self, candidate: Candidate) -> Scale | None:
-        """The scale of a trial: the study's own unless it has another; nothing is known of an imported run's."""
-        own = None if candidate.origin == IMPORTED else self.problem.scale
-        return own if candidate.scale is None else candidate.scale
-
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""
-        from bomix.strategies.checks import surrogate_of
-
-        return surrogate_of(self.spec.strategy, self.problem) or registry.resolve("surrogate", "gp")()
-
-    def _search_seed(self, weights: Weights, history: History) -> int:
-        """Paired trials share the study's seed and replicates take the next; unpaired ones have one each."""
-        asked = history.asked
-        if not self.spec.paired:
-            return self.spec.seed + len(asked)
-        return self.spec.seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
+        return study_surrogate(self.spec, self.problem)

@@ -198,13 +198,12 @@ class EvaluatorBattery(SpecBattery):
     def test_what_it_declares_has_its_form(self, ready: tuple[Any, Preparation | None]) -> None:
         """A misspelt declaration would be silently ignored."""
         evaluator, _ = ready
-        assert all(
-            importlib.util.find_spec(module) is not None for module in traits(evaluator, EvaluatorTraits).preload
-        )
-        for path in traits(evaluator, EvaluatorTraits).may_change:
+        own = traits(evaluator, EvaluatorTraits)
+        assert all(importlib.util.find_spec(module) is not None for module in own.preload)
+        for path in own.may_change:
             part = evaluator
             for name in path.split("."):
                 assert name in {field.name for field in dataclasses.fields(part)}, f"may_change names no field '{path}'"
                 part = field_values(part)[name]
-        environment = traits(evaluator, EvaluatorTraits).process_environment()
+        environment = own.process_environment()
         assert all(isinstance(text, str) for item in environment.items() for text in item)

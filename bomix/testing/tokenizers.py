@@ -13,6 +13,7 @@ from bomix.config.build import spec_fields
 from bomix.contracts.text import Tokenizer
 from bomix.contracts.traits import field_values
 from bomix.testing.base import SpecBattery
+from bomix.training.data.tokenizer import LoadedTokenizer
 
 SAMPLE = tuple(f"def f{number}(x): return x + {number}  # the river runs quietly past the moon" for number in range(40))
 """Documents that a tokenizer may learn from."""

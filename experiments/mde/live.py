@@ -54,7 +54,7 @@ def fresh(study: Study, mixtures: dict[str, Weights], seeds: int) -> dict[str, n
     wanted = [(weights, FRESH + number) for number in range(seeds) for weights in mixtures.values()]
     for weights, seed in wanted:
         if not _found(study, weights, seed):
-            study.enqueue(Candidate(weights, ORIGIN), seed=seed)
+            study.records.enqueue(Candidate(weights, ORIGIN), seed=seed)
     study.run(observer=Printer())  # the budget is spent: what is pending is trained, and nothing more
     value = study.problem.value
     return {

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from bomix import Study
+from bomix.contracts.study import WatchedStudy
 from bomix.errors import StudyError
 from bomix.execution.observer import Observer
 from bomix.io.store import files
@@ -70,7 +71,7 @@ def opened(folder: Path, cache: Path) -> Study:
     known = [record.trial for record in study.history.records]
     for number, (candidate, seed) in enumerate(plan()):
         if number >= len(known):
-            study.enqueue(candidate, seed=seed)
+            study.records.enqueue(candidate, seed=seed)
         elif known[number].seed != seed or not same_mixture(known[number].weights, candidate.weights):
             raise StudyError(f"trial {number} of {folder} is not that of this plan; give another --study")
     return study
@@ -82,7 +83,7 @@ class Printer(Observer):
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
-    def ended(self, study: Study, record: Record) -> None:
+    def ended(self, study: WatchedStudy, record: Record) -> None:
         wall, self._since = time.perf_counter() - self._since, time.perf_counter()
         ended = sum(found.status is not Status.PENDING for found in study.history.records)
         told = (

@@ -326,7 +326,7 @@ def test_lines_are_told_only_of_what_the_file_still_says(tmp_path: Path) -> None
     opened = Study.open(tmp_path)
     opened.spec = dataclasses.replace(opened.spec, objective=Excess(reference="natural"))
     with pytest.raises(FaultsError, match=r"objective\.reference: the natural mixture is unknown"):
-        opened.prepare()
+        opened.records.prepare()
 
 
 def test_the_front_shows_a_group_of_which_more_is_better_as_it_is_reported(tmp_path: Path) -> None:

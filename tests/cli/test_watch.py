@@ -8,7 +8,7 @@ import pytest
 
 from bomix.cli.watch import PlainObserver, done_of
 from bomix.config.spec import BudgetSpec
-from bomix.recommendation.confirmation import confirming_trials
+from bomix.study.confirmation import confirming_trials
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result
 
@@ -41,7 +41,7 @@ def test_confirming_runs_are_counted_once_they_complete_and_failed_ones_are_name
     for outcomes in rounds:
         observer = PlainObserver()
         observer.began(study, [])
-        for record, outcome in zip(confirming_trials(study, 1), outcomes, strict=True):
+        for record, outcome in zip(confirming_trials(study.records, 1), outcomes, strict=True):
             observer.ended(study, study.tell(record.trial, outcome))
             said.append(capsys.readouterr().err)
     assert "0 of 2 confirming (1 failed)" in said[0]

@@ -9,8 +9,10 @@ from typing import Literal
 import pytest
 
 from bomix.config.build import FILLED, build, number, plain
+from bomix.contracts.executor import Execution
 from bomix.contracts.objective import Objective
 from bomix.errors import Fault
+from bomix.execution.local.spec import LocalExecution
 from bomix.objectives.robust import Excess
 from bomix.objectives.weighted import Mean, WeightedMean
 
@@ -152,3 +154,41 @@ def test_a_fault_inside_one_of_several_types_is_told_where_it_is() -> None:
 def test_a_mapping_is_called_one() -> None:
     _, faults = build(Excess, {"reference": "best"})
     assert [fault.what for fault in faults] == ["expected 'natural' or 'uniform' or a mapping, found 'best'"]
+
+
+@dataclasses.dataclass(frozen=True)
+class WithExecution:
+    execution: Execution = dataclasses.field(default_factory=LocalExecution)
+
+
+@pytest.mark.parametrize(
+    ("data", "workers"),
+    [
+        (None, 1),
+        ({}, 1),
+        ("local", 1),
+        ({"workers": 2}, 2),
+        ({"kind": "local", "workers": 2}, 2),
+    ],
+)
+def test_an_execution_without_a_kind_is_local(data: object, workers: int) -> None:
+    built, faults = build(WithExecution, {"execution": data})
+    assert faults == []
+    assert built == WithExecution(LocalExecution(workers=workers))
+
+
+@pytest.mark.parametrize(
+    ("data", "where", "what"),
+    [
+        ({"wokers": 2}, "execution.wokers", "did you mean 'workers'"),
+        ({"workers": 0}, "execution.workers", "expected at least 1, found 0"),
+        ({"kind": "slrum"}, "execution.kind", "unknown executor kind 'slrum' (known: local;"),
+        ({"kind": 3}, "execution", "expected a mapping with 'kind' (known: local)"),
+        (3, "execution", "expected a mapping with 'kind' (known: local)"),
+        ({"kind": "bomix.evaluators.command:Command"}, "execution.kind", "has no method 'start', so it is no executor"),
+    ],
+)
+def test_a_wrong_execution_is_named(data: object, where: str, what: str) -> None:
+    _, faults = build(WithExecution, {"execution": data})
+    assert [fault.where for fault in faults] == [where]
+    assert what in faults[0].what

@@ -13,6 +13,7 @@ MOST = 10
 
 REASONS = {
     "__init__.py": "public names are imported at their first use",
+    "testing/__init__.py": "batteries are imported at their first use, so that one for objectives waits for no torch",
     "config/registry.py": "dispatch by address, module:name",
     "contracts/traits.py": "the reader of traits",
     "surrogates/fully_bayesian/gp_draws.py": "GPyTorch takes a function of the module for each prior",

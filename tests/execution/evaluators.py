@@ -31,6 +31,9 @@ class Ending:
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         print(f"evaluating trial {trial.id}")
         (workdir / "pid").write_text(str(os.getpid()))
+        if self.how == "parent":
+            started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            (workdir / "left").write_text(str(started.pid))
         for step in range(3):
             report(Progress(step, 3, 100.0, {"loss": float(step)}))
             time.sleep(self.seconds / 3)

@@ -12,17 +12,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bomix.config.spec import BudgetSpec, ExecutionSpec
+from bomix.config.spec import BudgetSpec
 from bomix.contracts.strategy import Strategy
 from bomix.errors import EvaluationError, StoreError, StudyError
+from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer
 from bomix.history import History
 from bomix.io.store import lock
 from bomix.problem import Problem
 from bomix.progress import Progress
-from bomix.recommendation.confirmation import SEED_OFFSET, confirming_trial
+from bomix.recommendation.confirmation import SEED_OFFSET
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study.confirmation import confirming_trial
 from bomix.study.study import Study
 from bomix.trial import CONFIRM, Failure, Record, Result, Trial
 from tests.execution.evaluators import Ending
@@ -77,7 +79,7 @@ def make(
         evaluator=Ending(how, seconds),
         strategy=strategy or Sobol(),
         budget=budget or BudgetSpec(4),
-        execution=ExecutionSpec(**execution),
+        execution=LocalExecution(**execution),
     )
 
 
@@ -301,7 +303,7 @@ def test_an_outcome_that_somebody_told_meanwhile_counts(tmp_path: Path) -> None:
 def test_a_confirming_trial_of_an_older_recommendation_is_not_resumed(tmp_path: Path) -> None:
     study, seen = make(tmp_path), Seen()
     study.run()
-    stale = confirming_trial(study, {"code": 0.123, "web": 0.877}, SEED_OFFSET)
+    stale = confirming_trial(study.records, {"code": 0.123, "web": 0.877}, SEED_OFFSET)
     study.run(trials=5, observer=seen)
     assert stale.trial.id not in seen.started_ids
     assert len(seen.started_ids) == 1

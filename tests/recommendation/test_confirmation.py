@@ -9,14 +9,16 @@ import pytest
 from scipy import stats
 
 from bomix.config.spec import DomainSpec, MetricSpec
-from bomix.recommendation.confirmation import SEED_OFFSET, compare, confirming_trial, confirming_trials
+from bomix.recommendation.confirmation import SEED_OFFSET, compare, confirming_candidates
 from bomix.space.weights import Weights
 from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.study.confirmation import confirming_trial, confirming_trials
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
-from bomix.trial import Failure, Record
+from bomix.trial import CONFIRM, Failure, Record
 
 BEST = {"code": 0.7, "web": 0.3}
+BEST_OF_THREE = {"books": 0.5, "code": 0.3, "web": 0.2}
 
 
 def confirmed(best: list[float], uniform: list[float]) -> Study:
@@ -29,7 +31,7 @@ def confirmed(best: list[float], uniform: list[float]) -> Study:
 
 
 def tell(study: Study, weights: Weights, replicate: int, losses: dict[str, float | None]) -> None:
-    study.tell(confirming_trial(study, weights, SEED_OFFSET + replicate).trial, losses)
+    study.tell(confirming_trial(study.records, weights, SEED_OFFSET + replicate).trial, losses)
 
 
 def test_the_interval_is_that_of_the_paired_t_test() -> None:
@@ -139,28 +141,28 @@ def end(study: Study, records: list[Record], shift: float = 0.0) -> None:
 
 def test_a_round_stays_with_its_mixture_while_its_runs_come_in_and_ends() -> None:
     study = searched()
-    first = confirming_trials(study, 2)
+    first = confirming_trials(study.records, 2)
     assert len(first) == 4
     assert {record.trial.seed for record in first} == {SEED_OFFSET, SEED_OFFSET + 1}
     for record in first:
         end(study, [record])
-        assert [r.trial for r in confirming_trials(study, 2)] == [r.trial for r in first]
-    assert all(record.outcome is not None for record in confirming_trials(study, 2))
+        assert [r.trial for r in confirming_trials(study.records, 2)] == [r.trial for r in first]
+    assert all(record.outcome is not None for record in confirming_trials(study.records, 2))
     best = study.recommend()
     assert best.source == "confirmed"
     assert best.weights == first[0].trial.weights
     assert len(compare(study.problem, study.history, best.weights)[0].differences) == 2
-    more = confirming_trials(study, 3)
+    more = confirming_trials(study.records, 3)
     assert [r.trial for r in more[:4]] == [r.trial for r in first]
     assert {r.trial.seed for r in more[4:]} == {SEED_OFFSET + 2}
 
 
 def test_a_later_round_has_seeds_that_had_no_say_in_its_mixture() -> None:
     study = searched()
-    end(study, confirming_trials(study, 2))
+    end(study, confirming_trials(study.records, 2))
     add(study, {"books": 0.5, "code": 0.25, "web": 0.25})
     assert compare(study.problem, study.history, study.recommend().weights) == ()
-    second = confirming_trials(study, 2)
+    second = confirming_trials(study.records, 2)
     assert {record.trial.seed for record in second} == {SEED_OFFSET + 2, SEED_OFFSET + 3}
     assert all(record.outcome is None for record in second)
     end(study, second)
@@ -169,7 +171,7 @@ def test_a_later_round_has_seeds_that_had_no_say_in_its_mixture() -> None:
 
 def test_confirmations_are_learnt_from_and_a_change_of_mind_is_said() -> None:
     study = searched()
-    records = confirming_trials(study, 4)
+    records = confirming_trials(study.records, 4)
     before = study.recommend()
     end(study, records, shift=0.3)
     best = study.recommend()
@@ -181,28 +183,39 @@ def test_confirmations_are_learnt_from_and_a_change_of_mind_is_said() -> None:
     assert best.change.interval[0] > 0
     assert best.change.mean == pytest.approx(best.confirmed.objective.mean - best.loss, abs=1e-6)
     # The round is done all the same: what changed its mind is no reason to begin another.
-    assert all(record.outcome is not None for record in confirming_trials(study, 4))
+    assert all(record.outcome is not None for record in confirming_trials(study.records, 4))
     (found,) = compare(study.problem, study.history, best.confirmed.weights)
     assert found.mean > 0.1
 
 
 def test_a_seed_on_which_a_run_failed_gives_way_to_a_fresh_one_for_all_mixtures() -> None:
     study = searched()
-    first = confirming_trials(study, 2)
+    first = confirming_trials(study.records, 2)
     study.tell(first[0].trial, Failure("the disk is full"))
     end(study, first[1:])
-    second = confirming_trials(study, 2)
+    second = confirming_trials(study.records, 2)
     assert [record.trial.seed for record in second] == [SEED_OFFSET + 1] * 2 + [SEED_OFFSET + 2] * 2
     assert [record.outcome is None for record in second] == [False] * 2 + [True] * 2
     assert second[2].trial.weights == first[0].trial.weights
     end(study, second)
-    assert [r.trial for r in confirming_trials(study, 2)] == [r.trial for r in second]
+    assert [r.trial for r in confirming_trials(study.records, 2)] == [r.trial for r in second]
     assert len(compare(study.problem, study.history, first[0].trial.weights)[0].differences) == 2
 
 
 def test_a_call_replaces_no_more_seeds_than_it_is_asked_for() -> None:
     study = searched()
     for calls in (1, 2, 3):
-        for record in confirming_trials(study, 2):
+        for record in confirming_trials(study.records, 2):
             study.tell(record.trial, Failure("the disk is full"))
         assert len(study.history.failed) == 4 * calls
+
+
+def test_what_a_round_wants_is_known_without_recording_anything() -> None:
+    study = searched()
+    history, uniform = study.history, study.problem.anchors()["uniform"]
+    pairs = confirming_candidates(study.problem, history, BEST_OF_THREE, seed=5, seeds=2)
+    first = 5 + SEED_OFFSET
+    assert [seed for _, seed in pairs] == [first, first, first + 1, first + 1]
+    assert [candidate.weights for candidate, _ in pairs] == [BEST_OF_THREE, uniform] * 2
+    assert {candidate.origin for candidate, _ in pairs} == {CONFIRM}
+    assert study.history == history

@@ -14,11 +14,12 @@ from click.testing import CliRunner
 from bomix.acquisition.improvement import LogEI
 from bomix.cli.main import cli
 from bomix.config.expert_checks import need_experts
-from bomix.config.spec import BudgetSpec, DomainSpec, ExecutionSpec, ExpertsSpec
+from bomix.config.spec import BudgetSpec, DomainSpec, ExpertsSpec
 from bomix.contracts.preparation import Preparation
 from bomix.errors import DataError, FaultsError, StudyError
 from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.synthetic.spec import Synthetic
+from bomix.execution.local.spec import LocalExecution
 from bomix.io.artifacts import scored_tokens
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.posterior.belief import believe
@@ -29,6 +30,8 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.mde import MDE as MDEStrategy
 from bomix.strategies.sequence import Sequence, Step
+from bomix.study import experts
+from bomix.study.running import train_experts
 from bomix.study.study import Study
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp.spec import GP
@@ -117,7 +120,7 @@ def test_bounds_do_not_hold_for_experts():
 
 
 def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
-    study = make(execution=ExecutionSpec(workers=4))
+    study = make(execution=LocalExecution(workers=4))
     study.run()
     assert origins(study)[:3] == [EXPERT] * 3
     by_hand = make()
@@ -129,7 +132,7 @@ def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
 
 def test_the_artifact_tells_what_the_expert_makes_of_every_token():
     study = make()
-    study.train_experts()
+    train_experts(study.records)
     context = fit_context(study.problem, study.history)
     assert context.expert_rows == (True, True, True)
     for domain, trial in context.experts.items():
@@ -238,7 +241,7 @@ def test_models_are_kept_where_they_are_averaged():
 
 def test_training_experts_changes_no_later_ask(tmp_path: Path):
     study = make(strategy=Bayesian(surrogate=GP(draws=0, restarts=1)), path=tmp_path, budget=BudgetSpec(trials=12))
-    study.train_experts()
+    train_experts(study.records)
     reopened = Study.open(tmp_path)
     assert study.problem == reopened.problem
     asked = study.spec.strategy.ask(study.problem, study.history, 1, seed=0)
@@ -276,7 +279,7 @@ def test_what_cannot_work_is_said_before_anything_is_trained():
 
 def test_artifacts_are_found_where_the_study_was_moved_to(tmp_path: Path):
     study = make(path=tmp_path / "here")
-    study.train_experts()
+    train_experts(study.records)
     shutil.move(tmp_path / "here", tmp_path / "there")
     history = Study.open(tmp_path / "there").history
     folder = Path(history.records[1].result.artifacts[SCORED_TOKENS])
@@ -320,7 +323,7 @@ def test_experts_of_another_scale_need_a_scale():
 
 def test_a_damaged_artifact_is_named(tmp_path: Path):
     study = make()
-    study.train_experts()
+    train_experts(study.records)
     folder = Path(study.history.records[0].result.artifacts[SCORED_TOKENS])
     copied = tmp_path / "copy"
     shutil.copytree(folder, copied)
@@ -331,3 +334,14 @@ def test_a_damaged_artifact_is_named(tmp_path: Path):
     (copied / "index.json").unlink()
     with pytest.raises(DataError, match=r"holds no index\.json; train the expert again"):
         scored_tokens.read(copied)
+
+
+def test_the_scale_of_an_expert_is_that_of_a_trial_but_for_its_tokens():
+    problem = dataclasses.replace(make(evaluator=None).problem, fidelity=Fidelity(params=10, tokens=100))
+    expert, other = Candidate({}, EXPERT), Candidate({}, "sobol")
+    assert [experts.apart(problem, tokens) for tokens in (None, 100, 50)] == [False, False, True]
+    assert experts.fidelity(problem, None, expert) == experts.fidelity(problem, 50, other) == problem.fidelity
+    assert experts.fidelity(problem, 50, expert) == Fidelity(params=10, tokens=50)
+    unknown = dataclasses.replace(problem, fidelity=None)
+    assert not experts.apart(unknown, 50)
+    assert experts.fidelity(unknown, 50, expert) is None

@@ -12,9 +12,10 @@ from bomix.errors import FitError
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
 from bomix.objectives.weighted import Groups, WeightedMean
-from bomix.recommendation.confirmation import compare, confirming_trials
+from bomix.recommendation.confirmation import compare
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study.confirmation import confirming_trials
 from bomix.surrogates.gp.spec import GP
 
 DOMAINS = ("books", "code", "web")
@@ -67,7 +68,7 @@ def test_asks_predicts_recommends_confirms_and_sums_up(objective, capsys):
 
     if not isinstance(objective, Guardrail | Pareto):
         return
-    for record in confirming_trials(study, 2):
+    for record in confirming_trials(study.records, 2):
         study.tell(record.trial, measure(record.trial.weights))
     # Confirmations move no reference.
     assert study.problem.value(measure(best.weights)) == problem.value(measure(best.weights))

@@ -19,10 +19,11 @@ from bomix.errors import FaultsError, StoreError, StudyError
 from bomix.evaluators.command import Command
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric
-from bomix.recommendation.confirmation import SEED_OFFSET, confirming_trial
+from bomix.recommendation.confirmation import SEED_OFFSET
 from bomix.space.weights import Weights
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study.confirmation import confirming_trial
 from bomix.study.study import Study
 from bomix.trial import Failure, Result
 
@@ -91,10 +92,10 @@ def test_a_confirming_trial_is_asked_once_moves_no_ask_while_it_runs_and_is_lear
         trial = study.ask()
         study.tell(trial, losses(trial.weights))
         other.tell(other.ask(), losses(trial.weights))
-    first = confirming_trial(study, trial.weights, SEED_OFFSET)
+    first = confirming_trial(study.records, trial.weights, SEED_OFFSET)
     assert first.trial.seed == SEED_OFFSET
-    assert confirming_trial(study, trial.weights, SEED_OFFSET).trial.id == first.trial.id
-    assert confirming_trial(study, trial.weights, SEED_OFFSET + 1).trial.id == first.trial.id + 1
+    assert confirming_trial(study.records, trial.weights, SEED_OFFSET).trial.id == first.trial.id
+    assert confirming_trial(study.records, trial.weights, SEED_OFFSET + 1).trial.id == first.trial.id + 1
     assert study.recommend().loss == other.recommend().loss
     study.tell(first.trial, dict.fromkeys(DOMAINS, 0.0))
     assert study.recommend().completed == other.recommend().completed + 1
@@ -160,9 +161,9 @@ def test_many_runs_are_added_at_once_or_not_at_all(tmp_path: Path) -> None:
     mixtures = [{"web": x, "code": 0.5 - x, "books": 0.5} for x in (0.1, 0.2)]
     runs = [(weights, losses(weights)) for weights in mixtures]
     with pytest.raises(FaultsError, match=r"runs\[2\]\.losses\.code"):
-        study.add_all([*runs, (runs[0][0], {"web": 1.0, "books": 1.0})])
+        study.records.add_all([*runs, (runs[0][0], {"web": 1.0, "books": 1.0})])
     assert not study.history.records
-    added = study.add_all(runs)
+    added = study.records.add_all(runs)
     assert added == [one_by_one.add(*run) for run in runs]
     assert Study.open(tmp_path).history.records == tuple(added)
 
@@ -224,7 +225,7 @@ def test_results_are_derived_and_say_where_they_come_from(tmp_path: Path) -> Non
     study.tell(study.ask(), Result(dict.fromkeys(DOMAINS, 2.0), sems={"web": 0.1}, cost=3.0))
     study.tell(study.ask(), Failure("out of memory"))
     study.ask()
-    study.save_results()
+    study.records.save_results()
     with xr.open_dataset(tmp_path / "results.nc", engine="h5netcdf") as dataset:
         assert dataset["status"].values.tolist() == ["completed", "failed", "pending"]
         assert json.loads(dataset.attrs["study"])["seed"] == 0
@@ -316,3 +317,16 @@ def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> No
 def test_a_domain_that_is_no_spec_is_named() -> None:
     with pytest.raises(FaultsError, match=r"domains\.b: expected a DomainSpec, found \{'lower': 0.1\}"):
         bomix.Study(domains={"a": bomix.DomainSpec(), "b": {"lower": 0.1}}, metrics=["a"])
+
+
+def test_a_folder_whose_execution_has_no_kind_yet_opens(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = tmp_path / "resolved.json"
+    resolved = json.loads(path.read_text())
+    assert resolved["spec"]["execution"].pop("kind") == "local"
+    resolved["spec"]["execution"]["workers"] = 3
+    path.write_text(json.dumps(resolved))
+    study = Study.open(tmp_path)
+    assert study.spec.execution == bomix.LocalExecution(workers=3)
+    study.tell(study.ask(), dict.fromkeys(DOMAINS, 2.0))
+    assert Study.open(tmp_path).ask().id == 1

@@ -12,11 +12,12 @@ import selectors
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RESULT_FILE
@@ -27,28 +28,10 @@ from bomix.trial import Failure, Outcome, Trial
 LOG_TAIL_LINES = 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Reported:
-    """A running trial says how far it is."""
-
-    trial: Trial
-    progress: Progress
-
-
-@dataclasses.dataclass(frozen=True)
-class Ended:
-    """A trial's process is over; ``log_tail`` holds the last lines of its log."""
-
-    trial: Trial
-    outcome: Outcome
-    log_tail: str
-
-
-Event = Reported | Ended
-
-
 class LocalExecutor:
     """Runs trials, each in a process of its own that ends with this one.
+
+    The slot of a trial, from 0, is in the environment of its process as ``BOMIX_SLOT``.
 
     Args:
         evaluator: What trains; it is pickled, so its class lives in an importable module.
@@ -62,6 +45,7 @@ class LocalExecutor:
         header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
         self._free = list(range(workers))[::-1]
         self._running: dict[int, tuple[Trial, Path, int]] = {}
+        self._cancelled: set[int] = set()
         self._rest = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._server = subprocess.Popen(
@@ -80,17 +64,22 @@ class LocalExecutor:
         """Slots without a trial."""
         return len(self._free)
 
-    @property
-    def running(self) -> tuple[Trial, ...]:
-        """The trials that have a slot."""
-        return tuple(trial for trial, _, _ in self._running.values())
+    def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> tuple[Trial, ...]:
+        """None: what an earlier driver started ended with it."""
+        return ()
 
-    def submit(self, trial: Trial, workdir: Path) -> None:
-        """Start a trial in a free slot; ``workdir`` is the attempt's own folder."""
+    def submit(self, trial: Trial, attempt: Attempt) -> None:
+        """Start a trial in a free slot."""
         slot = self._free.pop()
-        self._running[trial.id] = (trial, workdir, slot)
+        self._running[trial.id] = (trial, attempt.folder, slot)
         text = records.trial_to_json(trial)
-        self._send({"id": trial.id, "trial": text, "workdir": str(workdir.resolve()), "slot": slot})
+        self._send({"id": trial.id, "trial": text, "workdir": str(attempt.folder.resolve()), "slot": slot})
+
+    def cancel(self, trial: Trial) -> None:
+        """Kill a running trial's process group; nothing happens where the trial has ended."""
+        if trial.id in self._running:
+            self._cancelled.add(trial.id)
+            self._send({"cancel": trial.id})
 
     def events(self, timeout: float) -> Iterator[Event]:
         """What happened within ``timeout`` seconds.
@@ -139,7 +128,12 @@ class LocalExecutor:
         trial, workdir, slot = self._running.pop(message["trial"])
         self._free.append(slot)
         tail = _log_tail(workdir)
-        return Ended(trial, _outcome(workdir, message["code"], tail), tail)
+        outcome = _outcome(workdir, message["code"], tail)
+        if trial.id in self._cancelled:
+            self._cancelled.remove(trial.id)
+            # A trial may have come back in the moment before it was to be killed.
+            outcome = Failure("cancelled", tail) if isinstance(outcome, Failure) else outcome
+        return Ended(trial, outcome, tail)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._server.stdin is not None

@@ -1,9 +1,9 @@
 """The warm server: imports once, forks a process per trial.
 
 Run as ``python -m bomix.execution.local.server``. The driver writes one JSON message a line to its standard input and
-reads one a line from its standard output. It stays single-threaded and never touches a GPU, so that forking is
-sound; a child may then initialise CUDA for itself. When standard input ends, the driver is gone: the children
-are killed and the server ends.
+reads one a line from its standard output. After the first, ``{"cancel": id}`` kills a trial, any other message starts
+one. It stays single-threaded and never touches a GPU, so that forking is sound; a child may then initialise CUDA for
+itself. When standard input ends, the driver is gone: the children are killed and the server ends.
 """
 
 from __future__ import annotations
@@ -65,18 +65,20 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
         if arrived:
             if message is None:
                 for pid in children:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(pid, signal.SIGKILL)
+                    _kill_group(pid)
                 return
-            pid = _fork(evaluator, message, inbox, outbox)
-            children[pid] = message["id"]
+            if "cancel" in message:
+                for pid in [pid for pid, trial in children.items() if trial == message["cancel"]]:
+                    _kill_group(pid)
+                    os.kill(pid, signal.SIGKILL)  # it may not lead its group yet, and is not reaped before it is below
+            else:
+                children[_fork(evaluator, message, inbox, outbox)] = message["id"]
         while children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
             code = os.waitstatus_to_exitcode(status)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)  # what the trial started and left behind
+            _kill_group(pid)  # what the trial started and left behind
             _send(outbox, {"event": "ended", "trial": children.pop(pid), "code": code})
 
 
@@ -96,6 +98,11 @@ def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> i
         )
     finally:
         os._exit(code)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _send(descriptor: int, message: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ import json
 import logging
 import os
 import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,9 +120,15 @@ class FolderStore:
         """Make the next attempt's folder: its number, from 1, and its path."""
         attempts = self.trial_folder(trial_id) / "attempts"
         attempts.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(path.name) for path in attempts.iterdir() if path.name.isdigit()), default=0)
+        number = 1 + _highest(attempts)
         (attempts / str(number)).mkdir()
         return number, attempts / str(number)
+
+    def last_attempt(self, trial_id: int) -> tuple[int, Path] | None:
+        """The latest attempt's number and folder; None where there was none."""
+        attempts = self.trial_folder(trial_id) / "attempts"
+        number = _highest(attempts) if attempts.is_dir() else 0
+        return (number, attempts / str(number)) if number else None
 
     def sweep(self) -> None:
         """Remove what writers left that were killed half-way; only under the lock."""
@@ -208,6 +216,8 @@ class MemoryStore:
     """Records in memory, for a study without a folder; the same calls as :class:`FolderStore`."""
 
     _records: dict[int, Record] = dataclasses.field(default_factory=dict)
+    _attempts: dict[int, list[Path]] = dataclasses.field(default_factory=dict)
+    _work: Path | None = None
 
     def read(self, known: Mapping[int, Record] | None = None) -> tuple[Record, ...]:
         """Every record, ordered by trial id."""
@@ -235,6 +245,28 @@ class MemoryStore:
         if record.outcome is not None:
             raise StoreError(f"trial {trial_id} has an outcome already; it is written once")
         self._records[trial_id] = Record(record.trial, outcome)
+
+    def new_attempt(self, trial_id: int) -> tuple[int, Path]:
+        """Make the next attempt's folder: its number, from 1, and its path, which is there as long as the store is."""
+        if self._work is None:
+            self._work = Path(tempfile.mkdtemp(prefix="bomix-"))
+            weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
+        attempts = self._attempts.setdefault(trial_id, [])
+        attempts.append(Path(tempfile.mkdtemp(prefix=f"{trial_id:04d}-", dir=self._work)))
+        return len(attempts), attempts[-1]
+
+    def last_attempt(self, trial_id: int) -> tuple[int, Path] | None:
+        """The latest attempt's number and folder; None where there was none."""
+        attempts = self._attempts.get(trial_id, [])
+        return (len(attempts), attempts[-1]) if attempts else None
+
+    def sweep(self) -> None:
+        """Nothing: no writer leaves anything in memory."""
+
+
+def _highest(attempts: Path) -> int:
+    """The highest number of a trial's attempts; 0 where there is none."""
+    return max((int(path.name) for path in attempts.iterdir() if path.name.isdigit()), default=0)
 
 
 def _read(path: Path) -> str | None:

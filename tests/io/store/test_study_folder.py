@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -156,3 +157,23 @@ def test_a_driver_on_another_host_is_replaced_only_on_request(tmp_path: Path) ->
         pass
     with lock.holding(tmp_path, take_over=True):
         assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
+
+
+def test_the_last_attempt_is_the_one_of_the_highest_number(store: FolderStore | MemoryStore) -> None:
+    assert store.last_attempt(7) is None
+    made = [store.new_attempt(7) for _ in range(11)]
+    assert [number for number, _ in made] == list(range(1, 12))
+    assert len({path for _, path in made}) == 11
+    assert all(path.is_dir() for _, path in made)
+    assert store.last_attempt(7) == made[-1]
+    assert store.last_attempt(8) is None
+
+
+def test_work_folders_of_a_study_in_memory_last_as_long_as_it_does() -> None:
+    store = MemoryStore()
+    _, path = store.new_attempt(0)
+    (path / "note.txt").write_text("kept")
+    assert path.is_dir()
+    del store
+    gc.collect()
+    assert not path.parent.exists()

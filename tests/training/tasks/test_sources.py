@@ -514,7 +514,7 @@ def test_a_study_measures_losses_and_accuracies(root: Path, tmp_path: Path) -> N
     metrics = {metric.name: metric for metric in study.problem.metrics}
     assert metrics["chosen_accuracy"] == Metric("chosen_accuracy", unit="accuracy", direction="max")
     assert metrics["asked"] == Metric("asked")
-    assert study.resolution.preparation.info["tasks"]["chosen"]["examples"] == 12
+    assert study.records.resolution.preparation.info["tasks"]["chosen"]["examples"] == 12
     study.run()
     results = [record.result for record in study.history.completed]
     assert len(results) == 2

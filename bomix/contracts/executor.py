@@ -1,0 +1,187 @@
+"""What runs trials: on this machine, on a cluster, in somebody's pool of workers.
+
+An :class:`Execution` is the part of a study file that says how; it starts an :class:`Executor`, the running thing that
+a driver hands trials to and hears from. The driver counts attempts and failures, so an executor runs what it is given
+once and tells how that ended::
+
+    executor = execution.start(evaluator, folder=folder)
+    executor.reattach(pending)                     # those of an earlier driver that still run
+    executor.submit(trial, attempt)                # while executor.free
+    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial submitted
+    executor.close()
+
+Write a frozen dataclass with :meth:`Execution.start`, and the class of what it starts:
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Here:
+...     '''Trains in the process of the driver, one trial after the other.'''
+...     attempts: int = 1
+...     max_failures: int = 3
+...     def start(self, evaluator, *, folder):
+...         return Running(evaluator)
+>>> class Running:
+...     def __init__(self, evaluator):
+...         self.evaluator, self.submitted = evaluator, []
+...     @property
+...     def free(self):
+...         return 1 - len(self.submitted)
+...     def reattach(self, pending):
+...         return ()
+...     def submit(self, trial, attempt):
+...         self.submitted.append((trial, attempt))
+...     def events(self, timeout):
+...         for trial, attempt in self.submitted:
+...             result = self.evaluator.evaluate(trial, attempt.folder)
+...             self.submitted.remove((trial, attempt))
+...             yield Ended(trial, result)
+...     def cancel(self, trial):
+...         '''Too late: who could ask for it waits for the trial.'''
+...     def close(self):
+...         self.submitted.clear()
+
+>>> from bomix.trial import Result, Trial
+>>> class Bowl:
+...     def evaluate(self, trial, workdir):
+...         return Result({"loss": trial.weights["web"] ** 2})
+>>> executor = Here().start(Bowl(), folder=None)
+>>> executor.submit(Trial(0, {"code": 0.5, "web": 0.5}, 0, "sobol"), Attempt(1, Path("work")))
+>>> executor.free
+0
+>>> [event.outcome.losses for event in executor.events(0.5)], executor.free
+([{'loss': 0.25}], 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from bomix.contracts.traits import ComponentTraits
+
+if TYPE_CHECKING:
+    from bomix.contracts.evaluator import Evaluator
+    from bomix.progress import Progress
+    from bomix.trial import Outcome, Trial
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a trial.
+
+    Attributes:
+        number: From 1, over all drivers of a study folder; with the trial's id it names the try for good.
+        folder: The try's own work folder, made by the driver: what the evaluator writes, and the log, go there.
+    """
+
+    number: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A running trial says how far it is."""
+
+    trial: Trial
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An attempt is over and its slot is free again.
+
+    Attributes:
+        trial: Which trial.
+        outcome: What came back, paths of artifacts absolute, or how the attempt failed.
+        log_tail: The last lines of its log.
+    """
+
+    trial: Trial
+    outcome: Outcome
+    log_tail: str = ""
+
+
+Event = Reported | Ended
+
+
+class Executor(Protocol):
+    """Runs trials side by side."""
+
+    @property
+    def free(self) -> int:
+        """Slots without a trial: how many more may be submitted now."""
+        ...
+
+    def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> Sequence[Trial]:
+        """Take over trials that an earlier driver submitted, before anything new is.
+
+        Args:
+            pending: Trials without an outcome, each with its latest attempt.
+
+        Returns:
+            Those of them that still run, or have ended unseen: each takes a slot, and its events come. The others
+            are submitted again. None where trials end with their driver.
+        """
+        ...
+
+    def submit(self, trial: Trial, attempt: Attempt) -> None:
+        """Start a trial in a free slot; the attempt's folder is empty."""
+        ...
+
+    def events(self, timeout: float) -> Iterable[Event]:
+        """What happened since the last call, within ``timeout`` seconds from now.
+
+        Raises:
+            EvaluationError: Nothing can be run any more.
+        """
+        ...
+
+    def cancel(self, trial: Trial) -> None:
+        """End a running trial, with everything that it started; its :class:`Ended` follows, a failure as a rule."""
+        ...
+
+    def close(self) -> None:
+        """End what ends with the driver, and let go of the rest."""
+        ...
+
+
+@runtime_checkable
+class Execution(Protocol):
+    """How trials are run: the key ``execution`` of a study file."""
+
+    @property
+    def attempts(self) -> int:
+        """How often a trial is tried before it counts as failed."""
+        ...
+
+    @property
+    def max_failures(self) -> int:
+        """Failed trials after which a run of the study gives up."""
+        ...
+
+    def start(self, evaluator: Evaluator, *, folder: Path | None) -> Executor:
+        """Get ready to run trials.
+
+        Args:
+            evaluator: What trains. Where trials run in other processes it travels there, and survives pickling.
+            folder: The study's; None where the study is kept in memory.
+
+        Raises:
+            EvaluationError: The evaluator cannot be run there.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ExecutionTraits(ComponentTraits):
+    """What an execution may have beyond :class:`Execution`.
+
+    Attributes:
+        workers: Trials at a time, where they share a number of slots; a field of this name is what ``--workers`` sets.
+    """
+
+    contract: ClassVar[type | None] = Execution
+
+    workers: int | None = None

@@ -1,0 +1,129 @@
+"""What a run of a study does next: a pure function of where the study stands.
+
+Trials that were begun come first, then experts, then new trials while they are within the budget and worth it, then
+confirming ones, once everything else has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bomix.contracts.study import Experts
+from bomix.trial import Status
+
+if TYPE_CHECKING:
+    from bomix.contracts.study import Plan
+    from bomix.history import History
+    from bomix.trial import Trial
+
+
+class Action(StrEnum):
+    """What a driver can do."""
+
+    RUN = "run"
+    """Submit a trial that is recorded already: interrupted, to be tried again, or confirming."""
+    ASK = "ask"
+    """Ask the strategy for a trial, and submit it."""
+    ASK_EXPERT = "ask for an expert"
+    """Record the next expert, and submit it."""
+    CONFIRM = "confirm"
+    """Find out which confirming trials are wanted, and record them."""
+    WAIT = "wait"
+    """Nothing can be done before a running trial ends, or a slot is free."""
+    STOP = "stop"
+    """Nothing runs, and nothing is to be done any more."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a run stands.
+
+    Attributes:
+        plan: Budget, seeds of the confirmation, which trials count.
+        history: The record, what is in flight included.
+        free: Slots without a trial.
+        in_flight: Ids of the trials that were submitted and have not ended for good.
+        again: Recorded trials to submit before all others, in this order.
+        confirming: Confirming trials still to submit; None until it is known which are wanted.
+        experts: Domains whose expert has not come back.
+        experts_only: Whether the run ends when every domain has its expert.
+    """
+
+    plan: Plan
+    history: History
+    free: int = 1
+    in_flight: frozenset[int] = frozenset()
+    again: tuple[Trial, ...] = ()
+    confirming: tuple[Trial, ...] | None = None
+    experts: Experts = Experts()
+    experts_only: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do next.
+
+    Attributes:
+        action: See :class:`Action`.
+        trial: What to run, where that is a recorded trial.
+        reason: Why no new trial is asked for, in words; None where one is, or the question did not come up.
+        early: Whether the reason is that no further trial is worth it, though the budget has some left.
+    """
+
+    action: Action
+    trial: Trial | None = None
+    reason: str | None = None
+    early: bool = False
+
+
+def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
+    """What to do next.
+
+    Args:
+        now: Where the run stands.
+        why_stop: From a record to the reason why no further trial is worth it, None where one is. It may take a
+            while, so it is only called where everything else says that a trial may be asked for.
+    """
+    if now.free < 1:
+        return Decision(Action.WAIT)
+    if now.again:
+        return Decision(Action.RUN, now.again[0])
+    search = _search(now, why_stop)
+    if search.action is not Action.STOP:
+        return search
+    if now.confirming:
+        return Decision(Action.RUN, now.confirming[0], search.reason, search.early)
+    if _confirms(now):
+        return Decision(Action.CONFIRM, None, search.reason, search.early)
+    return Decision(Action.WAIT, None, search.reason, search.early) if now.in_flight else search
+
+
+def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
+    """Which kind of new trial is wanted; a stop where none is."""
+    if now.experts_only:
+        if now.experts.missing:
+            return Decision(Action.ASK_EXPERT)
+        return Decision(Action.STOP, reason="every domain has its expert, or it is pending")
+    budget, counted = now.plan.budget, now.plan.counted(now.history)
+    if (limit := budget.spent(counted)) is not None:
+        return Decision(Action.STOP, reason=f"the budget of {limit} is spent")
+    if sum(record.status is not Status.FAILED for record in counted) >= budget.trials:
+        return Decision(Action.STOP, reason=f"the last of {budget.trials} trials are pending")
+    if now.experts.missing:
+        return Decision(Action.ASK_EXPERT)
+    if now.experts.pending:
+        # What the strategy knows without its experts is no ground to ask it.
+        return Decision(Action.STOP, reason=f"the experts of {', '.join(now.experts.pending)} are pending")
+    if budget.improvement is None:
+        return Decision(Action.ASK)
+    reason = why_stop(now.history)
+    return Decision(Action.ASK) if reason is None else Decision(Action.STOP, reason=reason, early=True)
+
+
+def _confirms(now: Situation) -> bool:
+    """Whether confirmations may begin: only once every searching trial has ended."""
+    wanted = now.plan.confirm > 0 and not now.experts_only and now.confirming is None
+    return wanted and not now.in_flight and bool(now.history.completed)

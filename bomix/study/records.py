@@ -1,0 +1,155 @@
+"""What a study keeps: its spec, the inputs that follow from it, and the record of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.errors import StudyError, raise_faults
+from bomix.history import History
+from bomix.io.store.files import FolderTaken
+from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs
+from bomix.io.store.study_folder import FolderStore, MemoryStore
+from bomix.objectives.reference import resolved, wants_reference
+from bomix.study import experts, scales
+from bomix.study.resolution import Resolution, resolve
+from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bomix.config.spec import StudySpec
+    from bomix.problem import Problem
+
+
+class Records:
+    """The spec of a study and the record of its trials; every change of either goes through here.
+
+    Args:
+        spec: The study file.
+        store: Where the records are.
+        resolution: What follows from the spec, where that is known.
+
+    Attributes:
+        spec: The study file, with what a run was told to do otherwise.
+    """
+
+    def __init__(self, spec: StudySpec, store: FolderStore | MemoryStore, resolution: Resolution | None = None) -> None:
+        self.spec = spec
+        self._store = store
+        self._resolution = resolution
+        self._seen: Mapping[int, Record] = {}
+
+    @property
+    def store(self) -> FolderStore | MemoryStore:
+        """Where the records are."""
+        return self._store
+
+    @property
+    def folder(self) -> Path | None:
+        """The study folder; None in memory."""
+        return self._store.folder if isinstance(self._store, FolderStore) else None
+
+    @property
+    def resolution(self) -> Resolution:
+        """The problem and what the evaluator measured; the first use in a new study may build caches.
+
+        Raises:
+            FaultsError: Everything that is wrong with the inputs.
+            StoreError: The study file no longer fits the records.
+        """
+        if self._resolution is None:
+            self._resolution = resolve(self.spec, self._store)
+        return self._resolution
+
+    def prepare(self) -> Resolution:
+        """Have the evaluator build and measure its inputs now, and compare them with those the study began with.
+
+        Raises:
+            FaultsError: Everything that is wrong with the inputs.
+            StoreError: The inputs changed since the first trial.
+        """
+        self._resolution = resolve(self.spec, self._store, measure=True)
+        return self._resolution
+
+    @property
+    def problem(self) -> Problem:
+        """Space, metrics, objective; what the objective compares with is that of the record as it is now."""
+        problem = self.resolution.problem
+        return resolved(problem, self.history) if wants_reference(problem) else problem
+
+    @property
+    def history(self) -> History:
+        """The record as it is now, other processes' additions included."""
+        self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
+        records = tuple(self._seen.values())
+        # Only a run whose scale is known can be of another one, so that most studies are read without resolving them.
+        known = any(record.trial.scale is not None for record in records)
+        return History(records, self.resolution.problem.scale if known else None)
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The record as an xarray dataset, schema v1."""
+        return self.history.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
+
+    def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
+        """End a pending trial, see :meth:`bomix.study.study.Study.tell`."""
+        trial_id = trial if isinstance(trial, int) else trial.id
+        record = next((record for record in self.history.records if record.trial.id == trial_id), None)
+        if record is None:
+            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
+        if not isinstance(outcome, Failure):
+            problem = self.problem
+            outcome = accepted(
+                outcome,
+                problem.metric_names,
+                problem.space.domains,
+                title=f"trial {trial_id}: the result cannot be used:",
+            )
+            wrong = experts.result_faults(record.trial, outcome, problem, self.history)
+            raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
+        self._store.finish(trial_id, outcome)
+        self.save_results()
+        return Record(record.trial, outcome)
+
+    def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
+        """Record runs that were made elsewhere; nothing is recorded where anything is wrong with one of them.
+
+        ``results.nc`` is left to the next ``tell`` or to :meth:`save_results`: tables of runs are long.
+
+        Args:
+            runs: Mixture and losses, or mixture, losses and scale, of each; see :meth:`bomix.study.study.Study.add`.
+
+        Raises:
+            FaultsError: Everything that is wrong with the mixtures and the losses.
+        """
+        checked = checked_runs(runs, self.problem)
+        scales.warn_of_others(self.problem.scale, self.history, [candidate.scale for candidate, _ in checked])
+        return self._enqueue_all(checked, seed=self.spec.seed)
+
+    def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
+        """Record a trial that no strategy asked for as pending."""
+        return self._enqueue_all([(candidate, None)], seed=seed)[0]
+
+    def _enqueue_all(self, trials: Sequence[tuple[Candidate, Result | None]], *, seed: int) -> list[Record]:
+        """Record trials in a row; the record is read once, and again where another process took a number."""
+        added: list[Record] = []
+        number = self.history.next_id
+        for candidate, outcome in trials:
+            while True:
+                trial = Trial(
+                    number, candidate.weights, seed, candidate.origin, scales.of(candidate, self.problem.scale)
+                )
+                try:
+                    added.append(Record(self._store.create(trial, outcome), outcome))
+                    number += 1
+                    break
+                except FolderTaken:
+                    number = self.history.next_id
+        return added
+
+    def save_results(self) -> None:
+        """Write the derived ``results.nc``; nothing in memory."""
+        if isinstance(self._store, FolderStore):
+            self._store.write_results(self.dataset)

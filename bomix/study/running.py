@@ -1,0 +1,167 @@
+"""Running a study: what its driver sees of it, and the two calls that start one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.config import registry
+from bomix.config.build import nested_faults
+from bomix.config.expert_checks import evaluator_faults
+from bomix.contracts.executor import Attempt
+from bomix.contracts.study import Experts
+from bomix.errors import Fault, raise_faults
+from bomix.study import asking, experts
+from bomix.study.confirmation import confirming_trials
+
+if TYPE_CHECKING:
+    from bomix.config.spec import StudySpec
+    from bomix.contracts.evaluator import Evaluator
+    from bomix.contracts.executor import Execution
+    from bomix.execution.observer import Observer
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.recommendation.stopping import Seen
+    from bomix.study.records import Records
+    from bomix.trial import Outcome, Record, Trial
+
+
+def run(
+    records: Records,
+    *,
+    trials: int | None = None,
+    workers: int | None = None,
+    confirm: int | None = None,
+    observer: Observer | None = None,
+    take_over: bool = False,
+) -> None:
+    """Train until the budget is spent; arguments and errors as those of :meth:`bomix.study.study.Study.run`."""
+    from bomix.execution.driver import drive
+
+    spec = records.spec
+    records.spec = dataclasses.replace(
+        spec,
+        budget=spec.budget if trials is None else dataclasses.replace(spec.budget, trials=trials),
+        execution=spec.execution if workers is None else with_workers(spec.execution, workers),
+        confirm=spec.confirm if confirm is None else confirm,
+    )
+    raise_faults([*records.spec.faults(), *nested_faults(records.spec)])
+    drive(RunningStudy(records), observer=observer, take_over=take_over)
+
+
+def train_experts(records: Records, *, workers: int | None = None, observer: Observer | None = None) -> None:
+    """Train the experts that are missing, one per domain, and nothing else.
+
+    Args:
+        records: Those of the study.
+        workers: Trials at a time.
+        observer: Told of everything that happens.
+
+    Raises:
+        StudyError: The study has no evaluator.
+        EvaluationError: Too many trials failed.
+    """
+    from bomix.execution.driver import drive
+
+    if workers is not None:
+        execution = with_workers(records.spec.execution, workers)
+        records.spec = dataclasses.replace(records.spec, execution=execution)
+    spec = records.spec
+    raise_faults([*spec.faults(), *nested_faults(spec), *evaluator_faults(spec.evaluator)])
+    drive(RunningStudy(records), observer=observer, experts_only=True)
+
+
+def with_workers(execution: Execution, workers: int) -> Execution:
+    """The same execution with so many trials at a time.
+
+    Raises:
+        FaultsError: Its kind has no such number.
+    """
+    assert dataclasses.is_dataclass(execution), "the spec's own faults come first"
+    if "workers" not in {field.name for field in dataclasses.fields(execution)}:
+        kind = registry.kind_of("executor", type(execution))
+        what = f"'{kind}' has no number of trials at a time to change; leave it to the study file"
+        raise_faults([Fault("execution.workers", what)])
+    return dataclasses.replace(execution, workers=workers)
+
+
+class RunningStudy:
+    """A study as its driver sees it: a :class:`bomix.contracts.study.RunnableStudy`.
+
+    Args:
+        records: Those of the study.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._expected: Seen = {}
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study file, with what the run was told to do otherwise."""
+        return self._records.spec
+
+    @property
+    def problem(self) -> Problem:
+        """Space, metrics, objective."""
+        return self._records.problem
+
+    @property
+    def history(self) -> History:
+        """The record as it is now."""
+        return self._records.history
+
+    @property
+    def folder(self) -> Path | None:
+        """The study folder; None in memory."""
+        return self._records.folder
+
+    def prepare(self) -> None:
+        """Have the evaluator build and measure its inputs, and clear away what killed writers left."""
+        self._records.prepare()
+        self._records.store.sweep()
+
+    def ready_evaluator(self) -> Evaluator | None:
+        """The evaluator with everything filled in that it takes from the study."""
+        return self.spec.ready_evaluator(self._records.store.base)
+
+    def ask(self, *, expert: bool = False) -> Trial:
+        """Propose the next mixture and record it as pending."""
+        return asking.ask(self._records, expert=expert)
+
+    def tell(self, trial: Trial, outcome: Outcome) -> Record:
+        """Make the end of a trial durable."""
+        return self._records.tell(trial, outcome)
+
+    def experts(self, history: History, *, wanted: bool = False) -> Experts:
+        """Which experts have not come back, where any are wanted."""
+        if not (wanted or self.spec.trains_experts):
+            return Experts()
+        problem = self.problem
+        return Experts(experts.missing(problem, history), experts.waiting(problem, history))
+
+    def why_stop(self, history: History) -> str | None:
+        """Why no further trial is worth it; what was computed once in a run is not computed again."""
+        from bomix.recommendation.stopping import why_stop
+
+        spec = self.spec
+        return why_stop(self.problem, history, spec.strategy, spec.budget, seed=spec.seed, seen=self._expected)
+
+    def confirmations(self) -> list[Trial]:
+        """The confirming trials still to run, recorded as pending."""
+        found = confirming_trials(self._records, self.spec.confirm)
+        return [record.trial for record in found if record.outcome is None]
+
+    def new_attempt(self, trial: Trial) -> Attempt:
+        """Make the folder of a trial's next attempt."""
+        return Attempt(*self._records.store.new_attempt(trial.id))
+
+    def last_attempt(self, trial: Trial) -> Attempt | None:
+        """The latest attempt at a trial; None where there was none."""
+        found = self._records.store.last_attempt(trial.id)
+        return None if found is None else Attempt(*found)
+
+    def save_results(self) -> None:
+        """Write the derived ``results.nc``; nothing in memory."""
+        self._records.save_results()

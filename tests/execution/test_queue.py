@@ -1,0 +1,232 @@
+"""What a run does next, without process, folder or surrogate: the policy is a function of where the run stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from bomix.config.spec import BudgetSpec, ExpertsSpec, StudySpec
+from bomix.contracts.study import Experts
+from bomix.execution.queue import Action, Decision, Situation, decide
+from bomix.history import History
+from bomix.trial import CONFIRM, EXPERT, IMPORTED, Failure, Outcome, Record, Result, Trial
+
+SPEC = StudySpec(domains={}, metrics=("loss",), budget=BudgetSpec(trials=3), confirm=2)
+DONE, LOST = Result({"loss": 1.0}, cost=10.0), Failure("the disk is full")
+
+
+def spec(confirm: int = 2, experts: ExpertsSpec | None = None, **budget: float) -> StudySpec:
+    return dataclasses.replace(
+        SPEC,
+        budget=BudgetSpec(**{"trials": 3, **budget}),
+        confirm=confirm,
+        experts=experts or ExpertsSpec(),  # type: ignore[arg-type]
+    )
+
+
+def trial(number: int, origin: str = "sobol") -> Trial:
+    return Trial(number, {"web": 1.0}, 0, origin)
+
+
+def history(*outcomes: Outcome | None, origin: str = "sobol") -> History:
+    return History(tuple(Record(trial(number, origin), outcome) for number, outcome in enumerate(outcomes)))
+
+
+def never(_: History) -> str | None:
+    raise AssertionError("whether a trial is worth it takes a while to find out, and did not matter here")
+
+
+def worth_it(_: History) -> str | None:
+    return None
+
+
+def not_worth_it(_: History) -> str | None:
+    return "it expects little"
+
+
+SPENT = "the budget of 3 trials is spent"
+LAST = "the last of 3 trials are pending"
+SETTLED = "every domain has its expert, or it is pending"
+
+
+@pytest.mark.parametrize(
+    ("now", "why_stop", "decision"),
+    [
+        # An empty study asks, and one without a free slot waits.
+        (Situation(SPEC, history()), never, Decision(Action.ASK)),
+        (Situation(SPEC, history(), free=0), never, Decision(Action.WAIT)),
+        (Situation(SPEC, history(None), free=0, again=(trial(0),)), never, Decision(Action.WAIT)),
+        (Situation(SPEC, history(DONE, DONE, DONE), free=0, confirming=(trial(3),)), never, Decision(Action.WAIT)),
+        # What was begun comes first, whatever else is wanted, and in its order.
+        (Situation(SPEC, history(None, None), again=(trial(1), trial(0))), never, Decision(Action.RUN, trial(1))),
+        (
+            Situation(SPEC, history(DONE, DONE, DONE, None), again=(trial(3),), confirming=(trial(4),)),
+            never,
+            Decision(Action.RUN, trial(3)),
+        ),
+        (
+            Situation(SPEC, history(None), again=(trial(0),), experts=Experts(["web"]), experts_only=True),
+            never,
+            Decision(Action.RUN, trial(0)),
+        ),
+        # Trials are asked for as long as those that may still complete are fewer than the budget.
+        (Situation(SPEC, history(DONE, None), in_flight=frozenset({1})), never, Decision(Action.ASK)),
+        (Situation(SPEC, history(DONE, LOST, LOST, LOST, None)), never, Decision(Action.ASK)),
+        (
+            Situation(SPEC, history(DONE, None, None), in_flight=frozenset({1, 2})),
+            never,
+            Decision(Action.WAIT, reason=LAST),
+        ),
+        (Situation(SPEC, history(DONE, None, None)), never, Decision(Action.CONFIRM, reason=LAST)),
+        (Situation(spec(confirm=0), history(DONE, None, None)), never, Decision(Action.STOP, reason=LAST)),
+        # The budget may be something else than trials.
+        (
+            Situation(spec(confirm=0, device_seconds=20), history(DONE, DONE)),
+            never,
+            Decision(Action.STOP, reason="the budget of 20 device-seconds is spent"),
+        ),
+        # Imported trials cost nothing.
+        (Situation(SPEC, history(DONE, DONE, DONE, DONE, origin=IMPORTED)), never, Decision(Action.ASK)),
+        # A search that expects little ends before its budget does; only asked where a trial would be asked for.
+        (Situation(spec(improvement=0.1), history(DONE)), worth_it, Decision(Action.ASK)),
+        (
+            Situation(spec(improvement=0.1), history(DONE)),
+            not_worth_it,
+            Decision(Action.CONFIRM, reason="it expects little", early=True),
+        ),
+        (
+            Situation(spec(improvement=0.1), history(DONE, None), in_flight=frozenset({1})),
+            not_worth_it,
+            Decision(Action.WAIT, reason="it expects little", early=True),
+        ),
+        (
+            Situation(spec(improvement=0.1), history(DONE), confirming=(trial(1), trial(2))),
+            not_worth_it,
+            Decision(Action.RUN, trial(1), "it expects little", early=True),
+        ),
+        (
+            Situation(spec(improvement=0.1), history(DONE), confirming=()),
+            not_worth_it,
+            Decision(Action.STOP, reason="it expects little", early=True),
+        ),
+        (Situation(spec(improvement=0.1), history(DONE), confirming=(trial(1),)), worth_it, Decision(Action.ASK)),
+        (Situation(spec(improvement=0.1), history(DONE, DONE, DONE)), never, Decision(Action.CONFIRM, reason=SPENT)),
+        # Experts come before trials, and trials wait for them.
+        (Situation(SPEC, history(), experts=Experts(["web"])), never, Decision(Action.ASK_EXPERT)),
+        (Situation(SPEC, history(), experts=Experts(["web"], ["code"])), never, Decision(Action.ASK_EXPERT)),
+        (
+            Situation(spec(improvement=0.1), history(None), in_flight=frozenset({0}), experts=Experts([], ["code"])),
+            never,
+            Decision(Action.WAIT, reason="the experts of code are pending"),
+        ),
+        (
+            Situation(SPEC, history(DONE, DONE, DONE), experts=Experts(["web"])),
+            never,
+            Decision(Action.CONFIRM, reason=SPENT),
+        ),
+        # A run for experts alone knows no budget and confirms nothing.
+        (
+            Situation(SPEC, history(DONE, DONE, DONE), experts=Experts(["web"]), experts_only=True),
+            never,
+            Decision(Action.ASK_EXPERT),
+        ),
+        (Situation(SPEC, history(DONE), experts_only=True), never, Decision(Action.STOP, reason=SETTLED)),
+        (
+            Situation(SPEC, history(None), in_flight=frozenset({0}), experts=Experts([], ["web"]), experts_only=True),
+            never,
+            Decision(Action.WAIT, reason=SETTLED),
+        ),
+        # Confirming trials begin once all has ended, in a row, and side by side.
+        (Situation(SPEC, history(DONE, DONE, DONE)), never, Decision(Action.CONFIRM, reason=SPENT)),
+        (
+            Situation(SPEC, history(DONE, DONE, DONE, None), in_flight=frozenset({3})),
+            never,
+            Decision(Action.WAIT, reason=SPENT),
+        ),
+        (
+            Situation(SPEC, history(DONE, DONE, DONE), confirming=(trial(3, CONFIRM), trial(4, CONFIRM))),
+            never,
+            Decision(Action.RUN, trial(3, CONFIRM), SPENT),
+        ),
+        (
+            Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=(trial(4, CONFIRM),)),
+            never,
+            Decision(Action.RUN, trial(4, CONFIRM), SPENT),
+        ),
+        (
+            Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=()),
+            never,
+            Decision(Action.WAIT, reason=SPENT),
+        ),
+        (Situation(SPEC, history(DONE, DONE, DONE), confirming=()), never, Decision(Action.STOP, reason=SPENT)),
+        (Situation(spec(confirm=0), history(DONE, DONE, DONE)), never, Decision(Action.STOP, reason=SPENT)),
+    ],
+)
+def test_a_run_does_next(now: Situation, why_stop: Callable[[History], str | None], decision: Decision) -> None:
+    assert decide(now, why_stop) == decision
+
+
+def test_without_a_completed_trial_there_is_nothing_to_confirm() -> None:
+    only_pending = Situation(spec(trials=1), history(None))
+    assert decide(only_pending, never) == Decision(Action.STOP, reason="the last of 1 trials are pending")
+
+
+def test_experts_cost_budget_where_the_study_needs_them() -> None:
+    told = history(DONE, DONE, DONE, origin=EXPERT)
+    needed = Situation(spec(experts=ExpertsSpec(train="always")), told)
+    assert decide(needed, never) == Decision(Action.CONFIRM, reason=SPENT)
+    free = Situation(spec(experts=ExpertsSpec(train="always", counted=False)), told)
+    assert decide(free, never) == decide(Situation(SPEC, told), never) == Decision(Action.ASK)
+
+
+RECORDS = [history(), history(DONE, None), history(DONE, LOST), history(DONE, DONE, None), history(DONE, DONE, DONE)]
+
+
+@pytest.mark.parametrize("improvement", [None, 0.1])
+@pytest.mark.parametrize("confirm", [0, 2])
+@pytest.mark.parametrize("experts_only", [False, True])
+def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_only: bool) -> None:
+    plan = dataclasses.replace(SPEC, budget=BudgetSpec(3, improvement=improvement), confirm=confirm)
+    stands = itertools.product(
+        RECORDS,
+        (0, 1, 4),
+        (frozenset[int](), frozenset({1})),
+        ((), (trial(8),)),
+        (None, (), (trial(9, CONFIRM),)),
+        (Experts(), Experts(["web"], ["code"]), Experts([], ["code"])),
+        (None, "it expects little"),
+    )
+    for record, free, in_flight, again, confirming, experts, reason in stands:
+        now = Situation(plan, record, free, in_flight, again, confirming, experts, experts_only)
+        decision = decide(now, lambda _, reason=reason: reason)  # type: ignore[misc]
+        assert decision == decide(now, lambda _, reason=reason: reason)  # type: ignore[misc]
+        submits = decision.action in (Action.RUN, Action.ASK, Action.ASK_EXPERT)
+        assert not (submits and free == 0)
+        assert (decision.trial is not None) == (decision.action is Action.RUN)
+        assert decision.trial in (None, *again, *(confirming or ()))
+        assert not (again and free) or decision == Decision(Action.RUN, trial(8))
+        # It ends only where nothing runs, and waits only for what may end.
+        assert not (decision.action is Action.STOP and in_flight)
+        assert not (decision.action is Action.WAIT and free and not in_flight)
+        if decision.action in (Action.STOP, Action.CONFIRM):
+            assert decision.reason
+        if decision.action is Action.CONFIRM:
+            assert confirm
+            assert record.completed
+            assert not in_flight
+            assert confirming is None
+            assert not experts_only
+        if decision.action is Action.ASK:
+            unfailed = sum(not isinstance(each.outcome, Failure) for each in record.records)
+            assert unfailed < 3
+            assert experts == Experts()
+            assert not experts_only
+            assert improvement is None or reason is None
+        if decision.action is Action.ASK_EXPERT:
+            assert experts.missing
+        if decision.early:
+            assert improvement is not None
+            assert decision.reason == reason
