@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from bomix.contracts.executor import Attempt, Ended, Executor, Reported
 from bomix.errors import EvaluationError
-from bomix.testing.base import Battery
+from bomix.testing.base import CountsBattery
 from bomix.testing.endings import LAST_WORDS, LINES, PID, Ending, Unloadable, Way
 from bomix.trial import Failure, Result, Trial
 
@@ -31,13 +33,13 @@ def lives(pid: int) -> bool:
         return False
 
 
-class ExecutorBattery(Battery):
-    """Tests of an executor: it runs trials, each in a process of its own, and tells how they end.
+class ExecutorBattery(CountsBattery):
+    """Tests of an executor: :class:`bomix.contracts.executor.Execution`, ``start(evaluator, *, folder) -> Executor``.
 
-    Three lines test one of your own; it is called with an evaluator and the number of workers::
+    An executor runs trials, each in a process of its own, and tells how they end. Three lines test one of your own::
 
         class TestMine(ExecutorBattery):
-            make = MyExecutor
+            spec = MyExecution()
 
     What is tested, and why:
 
@@ -49,49 +51,61 @@ class ExecutorBattery(Battery):
     * Logs of megabytes and reports of thousands of losses block nothing; of the log the last lines come back.
     * Trials run side by side and keep their outcomes apart; ``free`` counts the slots.
     * Asked for events while nothing happens it waits as long as it was told, and no longer.
+    * A trial that is cancelled ends, with all that it started, and its slot is free. Where an earlier driver left
+      none, none are taken over.
     * Closed, it leaves no process behind, nor does a trial that has ended.
     * An evaluator that cannot be sent, or not be loaded there, is told as such.
 
+    * It is a frozen dataclass that a study file can say, and whole numbers below zero are faults.
+
     Attributes:
-        make: ``make(evaluator, workers=n)`` returns the executor.
+        spec: How trials run. A field ``workers`` says how many at a time; override :meth:`sized` where it has another.
         patience: Seconds after which a trial that should have ended has not.
         on_this_machine: Whether its processes can be looked at from here.
     """
 
     group = "executor"
-    make: ClassVar[Callable[..., Any]]
     patience: ClassVar[float] = 120.0
     on_this_machine: ClassVar[bool] = True
 
+    def sized(self, workers: int) -> Any:
+        """The spec with so many slots."""
+        return dataclasses.replace(self.spec, workers=workers)
+
     @contextmanager
-    def executor(self, how: Way = "well", *, workers: int = 1) -> Iterator[Any]:
+    def executor(self, how: Way = "well", *, workers: int = 1) -> Iterator[Executor]:
         """An executor whose trials end in some way, closed at the end."""
-        executor = type(self).make(Ending(how), workers=workers)
+        executor: Executor = self.sized(workers).start(Ending(how), folder=None)
         try:
             yield executor
         finally:
             executor.close()
 
-    def submit(self, executor: Any, what: Trial, workdir: Path) -> None:
+    def submit(self, executor: Executor, what: Trial, workdir: Path) -> None:
         """Start a trial in an empty folder."""
-        executor.submit(what, workdir)
+        executor.submit(what, Attempt(1, workdir))
 
-    def until_ended(self, executor: Any, count: int = 1) -> tuple[list[Any], list[Any]]:
+    def until_ended(self, executor: Executor, count: int = 1) -> tuple[list[Reported], list[Ended]]:
         """What is reported, and what ended, until so many trials have.
 
         Returns:
             The reports and the ends, each in the order in which they came.
         """
-        reports: list[Any] = []
-        ends: list[Any] = []
+        reports: list[Reported] = []
+        ends: list[Ended] = []
         deadline = time.monotonic() + self.patience
         while len(ends) < count:
             assert time.monotonic() < deadline, f"{count - len(ends)} trials have not ended in {self.patience:g} s"
             for event in executor.events(0.5):
-                (ends if hasattr(event, "outcome") else reports).append(event)
+                if isinstance(event, Ended):
+                    ends.append(event)
+                else:
+                    reports.append(event)
         return reports, ends
 
-    def run(self, executor: Any, folder: Path, trials: Sequence[Trial] = (trial(),)) -> tuple[list[Any], list[Any]]:
+    def run(
+        self, executor: Executor, folder: Path, trials: Sequence[Trial] = (trial(),)
+    ) -> tuple[list[Reported], list[Ended]]:
         """Submit some trials, each with a folder of its own, and wait for their ends."""
         for each in trials:
             (workdir := folder / str(each.id)).mkdir()
@@ -199,8 +213,6 @@ class ExecutorBattery(Battery):
     def test_a_trial_that_is_cancelled_ends_and_its_slot_is_free(self, tmp_path: Path) -> None:
         """A trial that cannot win any more gives its device to another."""
         with self.executor("waiting") as executor:
-            if not hasattr(executor, "cancel"):
-                pytest.skip("it cannot cancel")
             (tmp_path / "a").mkdir()
             self.submit(executor, trial(), tmp_path / "a")
             pid = self._pid(tmp_path / "a", executor)
@@ -210,6 +222,14 @@ class ExecutorBattery(Battery):
             assert executor.free == 1
             if self.on_this_machine:
                 self._assert_gone(pid)
+
+    def test_trials_that_nobody_started_are_not_taken_over(self, tmp_path: Path) -> None:
+        """A driver that was killed may have recorded a trial and not submitted it; that one is submitted again."""
+        with self.executor() as executor:
+            (tmp_path / "a").mkdir()
+            assert list(executor.reattach([])) == []
+            assert list(executor.reattach([(trial(), Attempt(1, tmp_path / "a"))])) == []
+            assert executor.free == 1
 
     def test_a_trial_leaves_no_process_behind(self, tmp_path: Path) -> None:
         """What it started would share the device with the next one."""
@@ -226,24 +246,24 @@ class ExecutorBattery(Battery):
             """Its class cannot be found in another process."""
 
         with pytest.raises(EvaluationError, match="Local"):
-            type(self).make(Local(), workers=1)
+            self.spec.start(Local(), folder=None)
 
     def test_an_evaluator_that_cannot_be_loaded_there_is_told(self, tmp_path: Path) -> None:
         """Rather than as a trial that failed: every other one would fail alike."""
         with pytest.raises(EvaluationError, match="of_this_machine_alone"):  # noqa: PT012 - any of the calls may tell
-            executor = type(self).make(Unloadable(), workers=1)
+            executor = self.spec.start(Unloadable(), folder=None)
             try:
                 self.submit(executor, trial(), tmp_path)
                 self.until_ended(executor)
             finally:
                 executor.close()
 
-    def _pid(self, workdir: Path, executor: Any) -> int:
+    def _pid(self, workdir: Path, executor: Executor) -> int:
         """The process of a trial that runs, once it has noted it."""
         deadline = time.monotonic() + self.patience
         while not (workdir / PID).exists() or not (workdir / PID).read_text():
             assert time.monotonic() < deadline, "the trial has not begun"
-            assert not [event for event in executor.events(0.1) if hasattr(event, "outcome")]
+            assert not [event for event in executor.events(0.1) if isinstance(event, Ended)]
         return int((workdir / PID).read_text())
 
     def _assert_gone(self, pid: int) -> None:

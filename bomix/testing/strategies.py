@@ -285,7 +285,7 @@ class StrategyBattery(CountsBattery):
         }
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
         opened = Study.open(tmp_path)
-        opened.add_all([(record.trial.weights, record.result.losses) for record in history.records])
+        opened.records.add_all([(record.trial.weights, record.result.losses) for record in history.records])
         while (trial := opened.ask()).origin == EXPERT:
             opened.tell(trial, expert_result(trial.weights))
         opened.tell(trial, losses(trial.weights))

@@ -1,10 +1,8 @@
-"""Every executor keeps its contract."""
+"""Every registered executor keeps its contract."""
 
 from __future__ import annotations
 
-from bomix.execution.local.executor import LocalExecutor
 from bomix.testing.executors import ExecutorBattery
+from tests.conformance.every import batteries
 
-
-class TestLocal(ExecutorBattery):
-    make = LocalExecutor
+globals().update(batteries(ExecutorBattery, options={}))

@@ -8,6 +8,7 @@ from bomix.config import registry
 from bomix.config.build import COMPONENTS, METHODS
 from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.evaluator import Evaluator, PreparingEvaluator
+from bomix.contracts.executor import Execution
 from bomix.contracts.kernel import Kernel
 from bomix.contracts.mean import Mean
 from bomix.contracts.objective import Objective
@@ -18,6 +19,7 @@ from bomix.contracts.text import Source, TokenizerSpec
 CONTRACTS = {
     "acquisition": (Acquisition, "build"),
     "evaluator": (Evaluator, "evaluate"),
+    "executor": (Execution, "start"),
     "kernel": (Kernel, "bind"),
     "mean": (Mean, "feature"),
     "objective": (Objective, "coefficients"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
+from dataclasses import dataclass
 
+from bomix.contracts.executor import Ended, Reported
 from bomix.progress import Progress
 from bomix.testing import ExecutorBattery
 from bomix.testing.endings import PID
@@ -22,7 +23,11 @@ class MadeUp:
     def free(self):
         return self.workers if self.how == "free" else self.workers - len(self.waiting)
 
-    def submit(self, trial, workdir):
+    def reattach(self, pending):
+        return [trial for trial, _ in pending]
+
+    def submit(self, trial, attempt):
+        workdir = attempt.folder
         if self.how == "leaves":
             sleep = [sys.executable, "-c", "import time; time.sleep(3)"]
             (workdir / PID).write_text(str(subprocess.Popen(sleep).pid))
@@ -31,63 +36,75 @@ class MadeUp:
 
     def events(self, timeout):
         if self.how == "restless":
-            yield SimpleNamespace(trial=None, progress=Progress(0, 1))
+            yield Reported(None, Progress(0, 1))
         for trial, _ in self.waiting:
             if self.how == "mixed_up":
                 trial = self.waiting[-1][0]
             steps = (2, 1, 0) if self.how == "unordered" else (0, 1, 2)
             for step in steps[: 1 if self.how == "silent" else 3]:
-                yield SimpleNamespace(trial=trial, progress=Progress(step, 3, 0.0, {"loss0": 0.0}))
+                yield Reported(trial, Progress(step, 3, 0.0, {"loss0": 0.0}))
             artifacts = {"note": "note.txt"}
             result = Result({"loss": trial.weights["code"]}, cost=1.0, artifacts=artifacts)
-            yield SimpleNamespace(trial=trial, outcome=result, log_tail=f"evaluating trial {trial.id}")
+            yield Ended(trial, result, f"evaluating trial {trial.id}")
         self.waiting.clear()
+
+    def cancel(self, trial):
+        pass
 
     def close(self):
         pass
 
 
-def made_up(how):
-    return staticmethod(lambda evaluator, workers: MadeUp(evaluator, workers, how))
+@dataclass(frozen=True)
+class Execution:
+    how: str = "well"
+    workers: int = 1
+    attempts: int = 1
+    max_failures: int = 3
+
+    def start(self, evaluator, *, folder):
+        return MadeUp(evaluator, self.workers, self.how)
 
 
 class TestEverythingIsWell(ExecutorBattery):
-    make = made_up("well")
+    spec = Execution("well")
     caught_by = (
         "test_however_a_trial_fails_it_is_told_and_the_next_one_runs",
         "test_artifacts_come_back_with_absolute_paths",
         "test_a_log_of_megabytes_blocks_nothing",
         "test_an_evaluator_that_cannot_be_sent_is_told_at_once",
         "test_an_evaluator_that_cannot_be_loaded_there_is_told",
+        "test_trials_that_nobody_started_are_not_taken_over",
+        "test_a_trial_that_is_cancelled_ends_and_its_slot_is_free",
     )
 
 
 class TestUnordered(ExecutorBattery):
-    make = made_up("unordered")
+    spec = Execution("unordered")
     caught_by = ("test_a_trial_comes_back_with_its_result_after_its_reports",)
 
 
 class TestSilent(ExecutorBattery):
-    make = made_up("silent")
+    spec = Execution("silent")
     caught_by = ("test_reports_of_thousands_of_losses_block_nothing",)
 
 
 class TestMixedUp(ExecutorBattery):
-    make = made_up("mixed_up")
+    spec = Execution("mixed_up")
     caught_by = ("test_trials_side_by_side_keep_their_outcomes_apart",)
 
 
 class TestNeverFull(ExecutorBattery):
-    make = made_up("free")
+    spec = Execution("free")
     caught_by = ("test_free_counts_the_slots",)
 
 
 class TestRestless(ExecutorBattery):
-    make = made_up("restless")
+    spec = Execution("restless")
     caught_by = ("test_it_waits_for_events_as_long_as_it_is_told",)
 
 
 class TestLeavesProcesses(ExecutorBattery):
-    make = made_up("leaves")
+    spec = Execution("leaves")
     patience = 0.5
     caught_by = ("test_closing_ends_the_trials_that_run", "test_a_trial_leaves_no_process_behind")
