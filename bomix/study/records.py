@@ -137,10 +137,9 @@ class Records:
         added: list[Record] = []
         number = self.history.next_id
         for candidate, outcome in trials:
+            scale = scales.of(candidate, self.problem.scale)
             while True:
-                trial = Trial(
-                    number, candidate.weights, seed, candidate.origin, scales.of(candidate, self.problem.scale)
-                )
+                trial = Trial(number, candidate.weights, seed, candidate.origin, scale)
                 try:
                     added.append(Record(self._store.create(trial, outcome), outcome))
                     number += 1

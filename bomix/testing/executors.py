@@ -128,6 +128,7 @@ class ExecutorBattery(CountsBattery):
         """A later surrogate reads them from wherever it runs."""
         with self.executor("keeping") as executor:
             _, (end,) = self.run(executor, tmp_path)
+        assert isinstance(end.outcome, Result)
         path = Path(end.outcome.artifacts["note"])
         assert path.is_absolute()
         assert path.read_text() == "kept"
@@ -177,7 +178,7 @@ class ExecutorBattery(CountsBattery):
         trials = [trial(number, weight=0.1 * (number + 1)) for number in range(3)]
         with self.executor(workers=3) as executor:
             reports, ends = self.run(executor, tmp_path, trials)
-        losses = {end.trial.id: end.outcome.losses["loss"] for end in ends}
+        losses = {end.trial.id: end.outcome.losses["loss"] for end in ends if isinstance(end.outcome, Result)}
         assert losses == {each.id: each.weights["code"] for each in trials}
         for each in trials:
             assert [event.progress.step for event in reports if event.trial.id == each.id] == [0, 1, 2]

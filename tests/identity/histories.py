@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from layout import AtScale
+from layout import AtScale, records
 
 import bomix
 
@@ -195,7 +195,7 @@ class History:
         folder.mkdir(parents=True)
         write_study(folder, self.study())
         study = bomix.Study.open(folder)
-        study.save_results = lambda: None  # type: ignore[method-assign]  # derived, and slow to write every time
+        records(study).save_results = lambda: None  # derived, and slow to write every time
         for _ in range(len(self.domains) * self.experts):
             trial = study.ask(expert=True)
             study.tell(trial, self.outcome(trial, artifacts))
@@ -203,10 +203,10 @@ class History:
         runs[0] = dict.fromkeys(self.domains, 1.0 / len(self.domains))
         for number, weights in enumerate(runs[: self.trials - self.imported]):
             origin = "sobol" if number else "uniform"
-            trial = study.enqueue(bomix.Candidate(weights, origin), seed=SEED).trial
+            trial = records(study).enqueue(bomix.Candidate(weights, origin), seed=SEED).trial
             study.tell(trial, self.losses(weights, trial.id))
         start = self.trials - self.imported
-        study.add_all([(weights, self.losses(weights, 1000 + n)) for n, weights in enumerate(runs[start:])])
+        records(study).add_all([(weights, self.losses(weights, 1000 + n)) for n, weights in enumerate(runs[start:])])
 
 
 def write_study(folder: Path, data: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import yaml
 from histories import HISTORIES, write_study
-from layout import PACKAGE, command, found, scale_of
+from layout import PACKAGE, command, found, records, scale_of
 
 import bomix
 
@@ -117,7 +117,7 @@ def opened(task: Task, root: Path) -> bomix.Study:
     shutil.copytree(root / "histories" / task.history, folder)
     write_study(folder, {**HISTORIES[task.history].study(), **task.study})
     study = bomix.Study.open(folder)
-    study.save_results = lambda: None  # type: ignore[method-assign]  # derived; what a study leaves is a task of its own
+    records(study).save_results = lambda: None  # derived; what a study leaves is a task of its own
     return study
 
 

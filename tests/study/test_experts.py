@@ -30,7 +30,6 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.mde import MDE as MDEStrategy
 from bomix.strategies.sequence import Sequence, Step
-from bomix.study import experts
 from bomix.study.running import train_experts
 from bomix.study.study import Study
 from bomix.surrogates.data.dataset import fit_context, to_dataset
@@ -334,14 +333,3 @@ def test_a_damaged_artifact_is_named(tmp_path: Path):
     (copied / "index.json").unlink()
     with pytest.raises(DataError, match=r"holds no index\.json; train the expert again"):
         scored_tokens.read(copied)
-
-
-def test_the_scale_of_an_expert_is_that_of_a_trial_but_for_its_tokens():
-    problem = dataclasses.replace(make(evaluator=None).problem, fidelity=Fidelity(params=10, tokens=100))
-    expert, other = Candidate({}, EXPERT), Candidate({}, "sobol")
-    assert [experts.apart(problem, tokens) for tokens in (None, 100, 50)] == [False, False, True]
-    assert experts.fidelity(problem, None, expert) == experts.fidelity(problem, 50, other) == problem.fidelity
-    assert experts.fidelity(problem, 50, expert) == Fidelity(params=10, tokens=50)
-    unknown = dataclasses.replace(problem, fidelity=None)
-    assert not experts.apart(unknown, 50)
-    assert experts.fidelity(unknown, 50, expert) is None

@@ -65,8 +65,8 @@ def loss(weights: dict[str, float]) -> dict[str, float]:
 def test_trials_are_of_the_studys_own_scale_unless_they_have_another() -> None:
     study = make()
     assert study.ask().scale == OWN
-    assert study.enqueue(Candidate(HALF, CONFIRM), seed=0).trial.scale == OWN
-    assert study.enqueue(Candidate(HALF, "mine", OTHER), seed=0).trial.scale == OTHER
+    assert study.records.enqueue(Candidate(HALF, CONFIRM), seed=0).trial.scale == OWN
+    assert study.records.enqueue(Candidate(HALF, "mine", OTHER), seed=0).trial.scale == OTHER
     assert study.problem.scales == (OWN,)
 
 
@@ -74,7 +74,7 @@ def test_an_imported_run_keeps_its_own_scale_or_has_none() -> None:
     study = make()
     assert study.add(HALF, loss(HALF)).trial.scale is None
     assert study.add(HALF, loss(HALF), scale=OTHER).trial.scale == OTHER
-    added = study.add_all([(HALF, loss(HALF)), (HALF, loss(HALF), OWN)])
+    added = study.records.add_all([(HALF, loss(HALF)), (HALF, loss(HALF), OWN)])
     assert [record.trial.scale for record in added] == [None, OWN]
     with pytest.raises(FaultsError, match=r"scale: expected a bomix\.Scale or None, found \(1, 2\)"):
         study.add(HALF, loss(HALF), scale=(1, 2))  # type: ignore[arg-type]
@@ -83,7 +83,9 @@ def test_an_imported_run_keeps_its_own_scale_or_has_none() -> None:
 def test_losses_of_another_scale_are_recorded_and_not_learnt_from(caplog: pytest.LogCaptureFixture) -> None:
     study = make()
     with caplog.at_level(logging.WARNING):
-        study.add_all([(HALF, {"loss": 1.0}, Scale(1_000)), (HALF, {"loss": 2.0}, OTHER), (HALF, {"loss": 3.0})])
+        study.records.add_all(
+            [(HALF, {"loss": 1.0}, Scale(1_000)), (HALF, {"loss": 2.0}, OTHER), (HALF, {"loss": 3.0})]
+        )
     assert (
         "1 runs are of another scale (1k params x 5k tokens) than the study's (1k params x 20k tokens)" in caplog.text
     )
@@ -127,9 +129,9 @@ def test_runs_of_another_scale_change_no_ask_and_runs_of_none_count() -> None:
     rng = np.random.default_rng(0)
     runs = [{"a": x, "b": 1.0 - x} for x in rng.uniform(size=5).tolist()]
     bare, named, mixed = (make(strategy=strategy) for _ in range(3))
-    bare.add_all([(weights, loss(weights)) for weights in runs])
-    named.add_all([(weights, loss(weights), OWN) for weights in runs])
-    mixed.add_all([(weights, loss(weights)) for weights in runs])
+    bare.records.add_all([(weights, loss(weights)) for weights in runs])
+    named.records.add_all([(weights, loss(weights), OWN) for weights in runs])
+    mixed.records.add_all([(weights, loss(weights)) for weights in runs])
     mixed.add(HALF, {"loss": 0.0}, scale=OTHER)
     assert bare.ask().weights == named.ask().weights == mixed.ask().weights
 
@@ -188,7 +190,7 @@ def test_imported_runs_cost_no_flops() -> None:
 def test_the_dataset_tells_every_scale(tmp_path: Path) -> None:
     study = make(path=tmp_path)
     study.ask()
-    study.add_all([(HALF, loss(HALF), scale) for scale in (None, OTHER, Scale(7))])
+    study.records.add_all([(HALF, loss(HALF), scale) for scale in (None, OTHER, Scale(7))])
     data = study.dataset
     np.testing.assert_array_equal(data["params"], [1_000.0, np.nan, 1_000.0, 7.0])
     np.testing.assert_array_equal(data["tokens"], [20_000.0, np.nan, 5_000.0, np.nan])
@@ -226,7 +228,7 @@ def test_another_scale_is_refused_once_there_are_losses(tmp_path: Path) -> None:
     study.tell(study.ask(), {"loss": 2.0})
     grown = make(path=tmp_path, evaluator=Grown(tokens=40_000))
     with pytest.raises(StoreError, match="scale: 1k params x 20k tokens when the study began, 1k params x 40k tokens"):
-        grown.prepare()
+        grown.records.prepare()
 
 
 def as_of_old(folder: Path) -> None:
@@ -246,8 +248,8 @@ def test_a_folder_of_an_earlier_version_is_read_and_goes_on_as_it_would_have(tmp
     study = make(path=tmp_path, strategy=Bayesian(surrogate=GP(draws=0, restarts=1), n_init=2))
     for domain in DOMAINS:
         alone = {name: float(name == domain) for name in DOMAINS}
-        study.store.create(Trial(len(study.history), alone, 0, EXPERT, OTHER), Result({"loss": 0.0}))
-    study.store.create(Trial(2, HALF, 0, EXPERT, OWN), Result({"loss": 3.0}))
+        study.records.store.create(Trial(len(study.history), alone, 0, EXPERT, OTHER), Result({"loss": 0.0}))
+    study.records.store.create(Trial(2, HALF, 0, EXPERT, OWN), Result({"loss": 3.0}))
     for _ in range(3):
         trial = study.ask()
         study.tell(trial, loss(dict(trial.weights)))

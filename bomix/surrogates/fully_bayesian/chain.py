@@ -9,6 +9,9 @@ from bomix.errors import Fault
 LEAST_WARMUP = 20
 """Steps that the sampler needs to find a step size at all."""
 
+LEAST_DRAWS = 4
+"""Draws of a chain that Pyro's split diagnostics need: each half must have a variance."""
+
 
 @dataclass(frozen=True)
 class ChainSettings:
@@ -45,6 +48,9 @@ class ChainSettings:
             found.append(Fault("samples", f"samples is {self.samples}: a spread needs at least 2"))
         counts = {"thinning": self.thinning, "chains": self.chains, "max_tree_depth": self.max_tree_depth}
         found += [Fault(name, f"{name} is {value}; give at least 1") for name, value in counts.items() if value < 1]
+        if not found and self.draws_per_chain < LEAST_DRAWS:
+            what = f"{self.samples} samples of {self.chains} chains are {self.draws_per_chain} draws of each"
+            found.append(Fault("samples", f"{what}; at least {LEAST_DRAWS} tell whether chains agree, so raise it"))
         if not 0.0 < self.target_accept < 1.0:
             what = f"target_accept is {self.target_accept}; give a number between 0 and 1"
             found.append(Fault("target_accept", what))
