@@ -21,9 +21,10 @@ import torch
 from botorch.exceptions.errors import UnsupportedError
 
 from bomix.numerics.marginal import noisy_factor
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import MIN_TRIALS, joint_covariance
 from bomix.surrogates.gp.completion import Table, Whitening, shared_correlation
-from bomix.surrogates.gp.independent import IndependentGPs, _factors
+from bomix.surrogates.gp.independent import IndependentGPs, factors
 from bomix.surrogates.models.joint import HeldOut
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class CoupledGPs(IndependentGPs):
         if isinstance(noise, torch.Tensor):
             own = own + torch.diag_embed(noise.mT)
         units = self.scale.repeat_interleave(X.shape[-2])
-        covariance = joint_covariance(_factors(own), self.correlation) + shared
+        covariance = joint_covariance(factors(own), self.correlation) + shared
         return self._in_units(mean, self._mean_at(inputs)), covariance * units * units.unsqueeze(-1)
 
     def mean(self, X: Tensor) -> Tensor:
@@ -243,7 +244,4 @@ def _parted(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 def _pooled(means: Tensor, own: Tensor, shared: Tensor) -> Part:
     """Pool draws: means ``batch x s x m x q`` and covariances ``batch x s x m x q x q``."""
-    mean = means.mean(dim=-3)
-    apart = means - mean.unsqueeze(-3)
-    between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
-    return Part(mean, own.mean(dim=-4) + between, shared)
+    return Part(*mixture_moments(means.movedim(-3, 0), own.movedim(-4, 0)), shared)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bomix.numerics.marginal import best_means, noisy_factor
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import leave_one_out
 
 if TYPE_CHECKING:
@@ -197,7 +198,4 @@ class ExactGPs:
         if self._draws == 1:
             return mean, covariance
         means, covariances = self._unflat(mean, -2), self._unflat(covariance, -3)
-        pooled = means.mean(dim=-3)
-        apart = means - pooled.unsqueeze(-3)
-        between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
-        return pooled, covariances.mean(dim=-4) + between
+        return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0))

@@ -13,6 +13,8 @@ import torch
 from botorch.exceptions.errors import UnsupportedError
 from botorch.models.model import FantasizeMixin
 
+from bomix.numerics.cholesky import relative_factor
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -88,7 +90,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         if isinstance(noise, torch.Tensor):
             covariance = covariance + torch.diag_embed(noise.mT)
         covariance = covariance * self.scale.square()[:, None, None]
-        return self._in_units(mean, self._mean_at(inputs)), joint_covariance(_factors(covariance), self.correlation)
+        return self._in_units(mean, self._mean_at(inputs)), joint_covariance(factors(covariance), self.correlation)
 
     def mean(self, X: Tensor) -> Tensor:
         """See :class:`JointModel`."""
@@ -161,22 +163,19 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
 
     def _held_out(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x m x n`` on the standardised scale."""
-        mean, covariance = self._mixed([(m, v.unsqueeze(-1)) for m, v in (f.leave_one_out() for f in self.families)])
-        return mean, covariance.squeeze(-1)
+        held = [family.leave_one_out() for family in self.families]
+        # Each trial is a problem of its own: single points, of variances alone.
+        by_trial = [(mean.movedim(-1, 0).unsqueeze(-1), variance.movedim(-1, 0)[..., None, None]) for mean, variance in held]
+        mean, variance = self._mixed(by_trial)
+        return mean.squeeze(-1).movedim(0, -1), variance[..., 0, 0].movedim(0, -1)
 
     def _mixed(self, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x (q or 1)``."""
+        """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x q``."""
         if len(parts) == 1:
             return parts[0]
-        share = self.shares.unsqueeze(-1)
-        mean = sum((share[i] * part for i, (part, _) in enumerate(parts)), start=torch.zeros(()))
-        covariance = torch.zeros(())
-        for i, (part, within) in enumerate(parts):
-            apart = part - mean
-            square = within.shape[-1] == apart.shape[-1]
-            between = apart.unsqueeze(-1) * apart.unsqueeze(-2) if square else apart.square().unsqueeze(-1)
-            covariance = covariance + share[i].unsqueeze(-1) * (within + between)
-        return mean, covariance
+        means, covariances = (torch.stack(tuple(each)) for each in zip(*parts, strict=True))
+        shares = self.shares.reshape(len(parts), *[1] * (means.dim() - 3), -1, 1)
+        return mixture_moments(means, covariances, shares)
 
     @property
     def _train_inputs(self) -> Tensor:
@@ -200,23 +199,14 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         return self.offset + self.scale * (corrections.mT + mean)
 
 
-_TINY = 1e-12
+_JITTERS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
+"""Shares of the mean variance; repeated points need little more than rounding, a larger first one would be seen in
+what is predicted."""
 
 
-def _factors(covariance: Tensor) -> Tensor:
+def factors(covariance: Tensor) -> Tensor:
     """Cholesky factors ``batch x m x q x q``; a hair of jitter carries repeated points."""
-    if covariance.shape[-1] == 1:
-        return covariance.sqrt()
-    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach()
-    scale = scale.clamp_min(_TINY)  # a kernel that says nothing of a metric leaves no variance to be relative to
-    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
-    factor: Tensor
-    for jitter in (1e-9, 1e-7, 1e-5, 1e-3):
-        factor, info = torch.linalg.cholesky_ex(covariance + jitter * scale * eye)
-        if not info.any():
-            return factor
-    factor = torch.linalg.cholesky(covariance + 1e-1 * scale * eye)
-    return factor
+    return covariance.sqrt() if covariance.shape[-1] == 1 else relative_factor(covariance, _JITTERS)
 
 
 def _broadcast(first: torch.Size, second: torch.Size) -> torch.Size:

@@ -118,22 +118,6 @@ def gaussian(mean: Tensor, covariance: Tensor) -> GPyTorchPosterior:
     return GPyTorchPosterior(MultitaskMultivariateNormal(mean, covariance, interleaved=False))
 
 
-def pooled(means: Tensor, covariances: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of a mixture of Gaussians: ``E[cov] + cov(E)``.
-
-    Args:
-        means: ``s x batch x q x m`` of the components.
-        covariances: ``s x batch x (m q) x (m q)``, the points of the first metric first.
-        shares: ``s`` shares that sum to one; equal ones by default.
-    """
-    count = len(means)
-    shares = means.new_full((count,), 1.0 / count) if shares is None else shares
-    mean = torch.einsum("s,s...->...", shares, means)
-    spread = (means - mean).mT.flatten(-2)
-    between = torch.einsum("s,s...i,s...j->...ij", shares, spread, spread)
-    return mean, torch.einsum("s,s...->...", shares, covariances) + between
-
-
 class HeldOut(NamedTuple):
     """Predictions of new runs at the training mixtures, each by a model that did not see that trial.
 
