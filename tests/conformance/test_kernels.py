@@ -8,7 +8,7 @@ import torch
 
 from bomix.config import registry
 from bomix.config.build import build, plain
-from bomix.contracts.covariance import Frame
+from bomix.contracts.covariance import KernelContext
 from bomix.contracts.kernel import Kernel
 
 D, M = 4, 3
@@ -64,7 +64,7 @@ def mixtures(n, d, *, seed=0):
 
 def frame_of(d=D, own=OWN):
     sample = np.random.default_rng(9).dirichlet(np.ones(d), 64)
-    return Frame(torch.as_tensor(sample), torch.tensor(own))
+    return KernelContext(torch.as_tensor(sample), torch.tensor(own))
 
 
 def drawn(covariance, *, seed=0):
@@ -130,7 +130,7 @@ def test_permuting_the_domains_permutes_the_hyperparameters(kind, options):
     order = torch.tensor([2, 0, 3, 1])
     frame, spec = frame_of(), spec_of(kind, options)
     own = torch.tensor([-1 if position < 0 else order.tolist().index(position) for position in OWN])
-    first, second = spec.bind(frame), spec.bind(Frame(frame.sample[:, order], own))
+    first, second = spec.bind(frame), spec.bind(KernelContext(frame.sample[:, order], own))
     for one, other in zip(first.prior[:3], second.prior[:3], strict=True):
         torch.testing.assert_close(one.sort(dim=-1).values, other.sort(dim=-1).values)
     X = mixtures(10, D)
@@ -143,7 +143,7 @@ def test_permuting_the_domains_permutes_the_hyperparameters(kind, options):
     theta, other = drawn(first), counterparts(first, second, X, X[:, order])
     moved = theta[:, other]
     # What metrics share is numbered anew, and is the same.
-    alike = zip(first.prior.alike[:, other].flatten().tolist(), second.prior.alike.flatten().tolist(), strict=True)
+    alike = zip(first.prior.tied[:, other].flatten().tolist(), second.prior.tied.flatten().tolist(), strict=True)
     numbers = sorted(set(alike))
     assert len({one for one, _ in numbers}) == len({two for _, two in numbers}) == len(numbers)
     torch.testing.assert_close(
@@ -217,7 +217,7 @@ def test_gradients_in_the_weights_are_finite_at_zeros_and_right(kind, options):
 
 @pytest.mark.parametrize(("kind", "options"), KERNELS)
 def test_a_space_of_one_point_has_priors(kind, options):
-    frame = Frame(torch.full((16, D), 0.25, dtype=torch.float64), torch.tensor(OWN))
+    frame = KernelContext(torch.full((16, D), 0.25, dtype=torch.float64), torch.tensor(OWN))
     covariance = spec_of(kind, options).bind(frame)
     assert all(part.isfinite().all() for part in covariance.prior)
     assert (covariance.prior.sd > 0).all()

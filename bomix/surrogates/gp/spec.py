@@ -10,20 +10,14 @@ from bomix.contracts.kernel import Kernel
 from bomix.contracts.mean import Mean
 from bomix.errors import Fault
 from bomix.surrogates.features.spec import Features, have_gradients
-from bomix.surrogates.kernels.specs import EffectiveWeight, Scaled, Stationary, Sum
+from bomix.surrogates.kernels.presets import MIXED_KERNELS
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from botorch.utils.datasets import SupervisedDataset
 
     from bomix.contracts.context import FitContext
-
-DRAWS_UP_TO = 160
-"""Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
-
-_E = 2.718281828459045
-_JOINT = Scaled(Stationary(encoding="log"), variance=_E)
-MIXED_KERNELS: tuple[Kernel, ...] = (_JOINT, Sum((_JOINT, Scaled(EffectiveWeight(), variance=_E))))
+    from bomix.surrogates.gp.independent import IndependentGPs
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class GP:
     correlation between metrics comes from leave-one-out residuals. Several kernels are several models, of which the
     belief is an equal mixture. A metric without spread (a single trial, constant values) keeps its mean and is
     uncertain by a few units; one that no trial has is the same about zero. Losses far from all others (a diverged
-    run) are pulled in.
+    run) are winsorised.
 
     Attributes:
         kernels: What a metric may look like.
@@ -51,8 +45,8 @@ class GP:
             and so are those beside a mean or features that learn from the trials.
         pooling: How far a metric's hyperparameters may lie from those that all metrics share, a standard deviation of
             their logarithms; 0 for one set of them, None for each metric's own without a look at the others.
-        features: Predictions that the processes see beside the weights, standardised: a line and a curve in them are
-            added to each kernel.
+        features: Predictions that the processes see as extra inputs, standardised: a line and a curve in them are added
+            to each kernel.
         experts: Whether experts of single domains are among the examples.
     """
 
@@ -100,28 +94,22 @@ class GP:
             data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0. ``Yvar``,
                 where it is there, is the noise variance of the runs, ``n x m``, NaN where unknown.
             context: The space behind the columns.
-            seed: Of restarts and draws.
+            seed: Seed of restarts and draws.
 
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
         """
         from bomix.surrogates.data.expert_rows import examples
-        from bomix.surrogates.gp.fit import fit_independent
 
         chosen = examples(data, context, experts=self.experts)
-        draws = 0 if self.draws is None and len(chosen.data.X) > DRAWS_UP_TO else self.draws
-        model = fit_independent(
-            chosen.data,
-            chosen.context,
-            kernels=self.kernels,
-            mean=self.mean,
-            draws=draws,
-            restarts=self.restarts or (2 if draws == 0 else 1),
-            noise=self.noise,
-            correlated=self.correlated,
-            growth=self.growth,
-            pooling=self.pooling,
-            features=self.features,
-            seed=seed,
-        )
-        return chosen.restored(model)
+        return chosen.restored(self._independent(chosen.data, chosen.context, seed=seed))
+
+    def _independent(self, data: SupervisedDataset, context: FitContext, *, seed: int) -> IndependentGPs:
+        """One Gaussian process per metric, in three steps."""
+        from bomix.surrogates.gp.hyperparameters import hyperparameters
+        from bomix.surrogates.gp.independent import posterior
+        from bomix.surrogates.gp.inputs import inputs
+
+        seen = inputs(data, context, self, seed=seed)
+        theta = hyperparameters(seen, self, seed=seed)
+        return posterior(seen, theta, correlated=self.correlated)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from bomix.contracts.covariance import Covariance, Frame, Prior
+from bomix.contracts.covariance import Covariance, KernelContext, Prior
 from bomix.numerics.pairwise import Profile, in_blocks, pairs, profiled, scaled_profile
 from bomix.surrogates.kernels.encoding import LEAST_DISTANCE, distance
 
@@ -35,7 +35,7 @@ LEVELS = 48
 """Polynomials of the expansion on the sphere. Every partial sum is a covariance, only smoother than the whole."""
 
 
-class Isotropic(Covariance):
+class IsotropicCovariance(Covariance):
     """``k(w, v) = rho(D(w, v)^2 / l^2)`` for a distance ``D`` of an embedding into a Hilbert space.
 
     Such a ``rho`` (Matern, squared exponential) is a mixture of ``exp(-s D^2)``, hence positive definite
@@ -50,26 +50,28 @@ class Isotropic(Covariance):
         profile: ``rho``.
         metric: ``D``.
         eps: The offset, a share; None takes the distance's default.
-        frame: The space and the metrics.
+        context: The space and the metrics.
         ratio: Median of the lengthscale's log-normal prior, in typical distances of two mixtures.
         spread: Standard deviation of the logarithm of the lengthscale.
     """
 
+    label = "isotropic"
+
     def __init__(
-        self, profile: Profile, metric: Distance, eps: float | None, frame: Frame, ratio: float, spread: float
+        self, profile: Profile, metric: Distance, eps: float | None, context: KernelContext, ratio: float, spread: float
     ) -> None:
         self._profile, self._metric = profile, metric
         self._eps = DEFAULT_EPS[metric] if eps is None else eps
         if metric == "jensen_shannon":
-            r = len(frame.sample)
-            squares = jensen_shannon(frame.sample + self._eps, frame.sample + self._eps)
+            r = len(context.sample)
+            squares = jensen_shannon(context.sample + self._eps, context.sample + self._eps)
             reach = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), LEAST_DISTANCE)
         else:
-            reach = distance(self._embedded(frame.sample))
-        self.prior = Prior.of(frame.m, 1, math.log(ratio * reach), spread, math.log(reach))
+            reach = distance(self._embedded(context.sample))
+        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * reach), spread, math.log(reach))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         inverse = (-theta).exp().unsqueeze(-2)
         if self._metric == "jensen_shannon":
             first = X.clamp_min(0.0) + self._eps
@@ -79,7 +81,7 @@ class Isotropic(Covariance):
         return scaled_profile(first, first if Z is None else self._embedded(Z), inverse, self._profile)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def _embedded(self, X: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ class Isotropic(Covariance):
         return logarithms - logarithms.mean(dim=-1, keepdim=True)
 
 
-class Geometric(Covariance):
+class GeometricCovariance(Covariance):
     """A Matern covariance on the sphere that the simplex is a part of [Borovitskiy2020]_, [Pavesi2026]_.
 
     ``u = sqrt(w)`` maps the simplex with its information metric onto the positive orthant of the unit sphere, up to a
@@ -108,21 +110,25 @@ class Geometric(Covariance):
     Args:
         smoothness: ``nu``.
         eps: The offset, a share; None takes the default.
-        frame: The space and the metrics.
+        context: The space and the metrics.
         ratio: Median of the lengthscale's log-normal prior, in typical distances of two mixtures.
         spread: Standard deviation of the logarithm of the lengthscale.
     """
 
-    def __init__(self, smoothness: float, eps: float | None, frame: Frame, ratio: float, spread: float) -> None:
+    label = "geometric"
+
+    def __init__(
+        self, smoothness: float, eps: float | None, context: KernelContext, ratio: float, spread: float
+    ) -> None:
         self._eps = DEFAULT_EPS["geometric"] if eps is None else eps
         # A single domain is a point of every sphere.
-        self._d = max(frame.d, 2)
+        self._d = max(context.d, 2)
         self._exponent = smoothness + 0.5 * (self._d - 1)
-        reach = distance(self._embedded(frame.sample))
-        self.prior = Prior.of(frame.m, 1, math.log(ratio * reach), spread, math.log(reach))
+        reach = distance(self._embedded(context.sample))
+        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * reach), spread, math.log(reach))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         first, shares = self._embedded(X), self.shares(theta)
         second = first if Z is None else self._embedded(Z)
 
@@ -132,7 +138,7 @@ class Geometric(Covariance):
         return in_blocks(summed, first, second, shares, width=LEVELS * pairs(first, second))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def shares(self, theta: Tensor) -> Tensor:
