@@ -88,7 +88,7 @@ class Prior(NamedTuple):
         for prior in priors:
             groups.append(torch.where(prior.tied < 0, -1, prior.tied + used))
             used += int(prior.tied.max()) + 1 if prior.tied.numel() else 0
-        mean, sd, start = (torch.cat([prior[field] for prior in priors], dim=-1) for field in range(3))
+        mean, sd, start = (torch.cat(each, dim=-1) for each in zip(*(prior[:3] for prior in priors), strict=True))
         names = [
             prefix + name
             for prefix, prior in zip(prefixes or [""] * len(priors), priors, strict=True)

@@ -85,7 +85,7 @@ def mixed(means: Sequence[Tensor], covariances: Sequence[Tensor], shares: Tensor
     each = torch.stack([mean.mT for mean in means])
     by_metric = shares.reshape(len(means), *[1] * (each.ndim - 3), -1, 1).expand(each.shape)
     mean, covariance = mixture_moments(each.flatten(-2), torch.stack(list(covariances)), by_metric.flatten(-2))
-    return mean.unflatten(-1, (-1, q)).mT, covariance
+    return mean.reshape(*mean.shape[:-1], -1, q).mT, covariance
 
 
 def fit(

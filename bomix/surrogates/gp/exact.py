@@ -147,6 +147,15 @@ class ExactGPs:
         pooled = mean.mean(dim=-3)
         return pooled, variance.mean(dim=-3) + (mean - pooled.unsqueeze(-3)).square().mean(dim=-3)
 
+    def hyperparameters(self, metric: int) -> list[tuple[str, float, float]]:
+        """Names, medians of the draws and medians of the priors of one metric's hyperparameters, none a logarithm."""
+        kernel, noise = self.covariance.prior, self.noise.prior
+        split = self.covariance.size
+        middle = self.theta[:, metric].quantile(0.5, dim=0)
+        values = torch.cat([middle[:split].exp(), self.noise.natural(middle[split:])])
+        medians = torch.cat([kernel.mean[metric].exp(), self.noise.natural(noise.mean[metric])])
+        return list(zip(kernel.names + noise.names, values.tolist(), medians.tolist(), strict=True))
+
     def with_theta(self, theta: Tensor) -> ExactGPs:
         """Other hyperparameters ``s x m x p`` for the same data."""
         return ExactGPs(self.covariance, self.noise, theta, self.X, self.targets, known=self.known)

@@ -53,7 +53,7 @@ def hyperparameters(inputs: GPInputs, spec: GP, *, seed: int) -> tuple[Tensor, .
             )
             slope = None if spec.mean is None else spec.mean.slope
             key = (kernel, spec.noise, restarts, slope, spec.pooling, numbers)
-            found.append(remembered(key, partial(_search, likelihood, spec, restarts, inputs.first, None)))
+            found.append(remembered(key, partial(_search, likelihood, spec, restarts, len(inputs.order), None)))
         else:
             found.append(_search(likelihood, spec, restarts, seed, sampling))
     return tuple(found)

@@ -17,6 +17,7 @@ from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
 from bomix.surrogates.gp.exact import ExactGPs
+from bomix.surrogates.models.hyperparameter import Hyperparameter
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         equal = torch.full((len(self.families), self.num_outputs), 1.0 / len(self.families), dtype=torch.float64)
         self.shares = equal if shares is None else shares
         if correlation is None:
-            predicted, variance = self._held_out()
             targets = transforms.targets(self.train_inputs, train_Y)
+            predicted, variance = self._held_out()
             correlation = shrunk_correlation((targets - predicted) / variance.sqrt())
         self.correlation = correlation
 
@@ -74,6 +75,19 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
     def train_inputs(self) -> Tensor:
         """``batch x n x (d + p)`` weights of the runs, and their extra inputs where there are any."""
         return self.train_X if self.transforms.extra is None else self.families[0].X
+
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        """What the model learnt: for each metric every hyperparameter of every family, on its natural scale.
+
+        Args:
+            metrics: Names of the ``m`` metrics.
+        """
+        return [
+            Hyperparameter(metric, name if len(self.families) == 1 else f"{number}.{name}", value, median)
+            for column, metric in enumerate(metrics)
+            for number, family in enumerate(self.families, 1)
+            for name, value, median in family.hyperparameters(column)
+        ]
 
     def with_families(self, families: Sequence[ExactGPs]) -> IndependentGPs:
         """The same runs, transforms and correlation with other posteriors of the metrics."""

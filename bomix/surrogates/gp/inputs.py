@@ -61,7 +61,8 @@ class GPInputs:
         covariances: A family of covariances of the inputs for each kernel.
         context: The space and the metrics as kernels see them.
         features: ``m x c`` positions of each metric's features among the extra inputs; None where there are none.
-        first: How many runs, the first, hyperparameters are found for.
+        order: The runs that hyperparameters are found for, in an order that their numbers alone decide: chains of draws
+            carry rounding far, so that the order of the record must not enter them.
         remembered: Whether a process remembers hyperparameters; see :mod:`bomix.surrogates.data.refit_schedule`.
     """
 
@@ -76,14 +77,12 @@ class GPInputs:
     covariances: tuple[Covariance, ...]
     context: KernelContext
     features: Tensor | None
-    first: int
+    order: Tensor
     remembered: bool
 
     def likelihood(self, covariance: Covariance) -> Likelihood:
         """What the first runs say of the hyperparameters of one family."""
-        # Chains of draws carry rounding far: the order of the runs must not enter them.
-        rows = canonical_rows(self.train_X[: self.first].numpy(), self.train_Y[: self.first].numpy())
-        order = torch.as_tensor(rows)
+        order = self.order
         known = None if self.known_noise is None else self.known_noise[:, order]
         metrics = self.context.metrics
         return Likelihood(covariance, self.noise, self.X[order], self.unseen_targets[:, order], known, metrics)
@@ -99,12 +98,16 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GP, *, seed: int)
         seed: Seed of means and features that learn.
     """
     mean = None if spec.mean is None else spec.mean.feature(data, context=context, seed=seed)
-    predicted = predictions(spec.features, data, context=context, seed=seed)
+    predicted: list[Feature] = []
+    if spec.features is not None:
+        predicted = predictions(spec.features, data, context=context, seed=seed)
     seldom = _seldom(spec, [*predicted, *([] if mean is None else [mean])])
     first = size_of_fit(len(data.X), spec.growth if seldom else 0.0)
     X, Y = data.X.double(), data.Y.double()
     offset, scale = standardisation(Y[:first])
-    columns = columns_from(predicted, spec.features, data, context=context, part=first)
+    columns = None
+    if spec.features is not None:
+        columns = columns_from(predicted, spec.features, data, context=context, part=first)
     functions: list[Callable[[Tensor], Tensor]] = [] if columns is None else [columns]
     parts = [X] if columns is None else [X, columns.training]
     picked, targets = None, (Y - offset) / scale
@@ -136,11 +139,11 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GP, *, seed: int)
         targets=targets.mT,
         unseen_targets=unseen.mT,
         known_noise=known,
-        noise=noise_of(spec, X, targets.mT, known, kernels),
+        noise=_noise_of(spec, X, targets.mT, known, kernels),
         covariances=_covariances(spec, kernels, columns, picked),
         context=kernels,
         features=None if columns is None else columns.index,
-        first=first,
+        order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
         remembered=seldom,
     )
 
@@ -174,7 +177,7 @@ def _covariances(
     return tuple(SumCovariance([WeightsCovariance(each, context.d), *extra]) for each in bound)
 
 
-def noise_of(spec: GP, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:
+def _noise_of(spec: GP, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:
     """The noise of a run; where the noise of some runs is known, that of all others is held at the mean of these.
 
     Args:
@@ -186,11 +189,11 @@ def noise_of(spec: GP, X: Tensor, targets: Tensor, known: Tensor | None, context
     """
     if known is not None:
         return Noise(context, level=torch.nanmean(known, dim=-1))
-    level = repeat_variance(X, targets) if spec.noise == "repeats" else None
+    level = _repeat_variance(X, targets) if spec.noise == "repeats" else None
     return Noise(context, growing=spec.noise == "growing", level=level)
 
 
-def repeat_variance(X: Tensor, targets: Tensor) -> Tensor:
+def _repeat_variance(X: Tensor, targets: Tensor) -> Tensor:
     """Variance among runs of one mixture, over all mixtures that have several.
 
     Args:
