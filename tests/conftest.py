@@ -40,6 +40,6 @@ def short_walks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         return
     if "torch" not in sys.modules:
         return
-    from bomix.surrogates.gp import fit, hyperparameters
+    from bomix.surrogates.gp import hyperparameters, search
 
-    monkeypatch.setattr(fit, "walk", lambda n, d, *, draws: hyperparameters.Sampling(draws or 4, 4, 1, 4))
+    monkeypatch.setattr(hyperparameters, "chain_settings", lambda n, d, *, draws: search.Sampling(draws or 4, 4, 1, 4))

@@ -3,7 +3,7 @@
 A covariance of repeated or nearly repeated points is positive definite on paper only. A little is added to its
 diagonal, ten to a hundred times more with every rung, until a factor exists. Who climbs differs by purpose:
 
-* a covariance of predictions is jittered in proportion to its variances, all matrices of a batch alike
+* a covariance of predictions is jittered in proportion to its variances, all matrices of a batch the same
   (:func:`relative_factor`), so that equal matrices get equal factors;
 * a training matrix ``K + noise`` of a standardised metric has variances of about one and its own noise, needs no
   jitter as a rule and gets none then; where one matrix of a batch fails, it alone climbs (``each``), or one broken

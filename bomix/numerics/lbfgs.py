@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MEMORY = 10
+"""Pairs of steps and gradients remembered: more bring nothing for a few dozen unknowns."""
 _ARMIJO = 1e-4
+"""Share of the decrease that the slope promises which a step must bring, the customary one."""
 _MAX_TRIES = 25
+"""Shortenings of a step before a problem counts as ended: the step is then rounding."""
 
 
 class Minimum(NamedTuple):

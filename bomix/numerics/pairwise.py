@@ -166,6 +166,6 @@ class _Scaled(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             grad_Z = (2.0 * inverse.square() * (columns * Z - moved.mT @ X)).sum_to_size(Z.shape)
         if ctx.needs_input_grad[2]:
-            apart = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
-            grad_inverse = (2.0 * inverse * apart.unsqueeze(-2)).sum_to_size(inverse.shape)
+            squares = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
+            grad_inverse = (2.0 * inverse * squares.unsqueeze(-2)).sum_to_size(inverse.shape)
         return grad_X, grad_Z, grad_inverse, None

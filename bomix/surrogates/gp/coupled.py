@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bomix.surrogates.gp.exact import ExactGPs
 
 _MIN_VARIANCE = 1e-14
+"""Least variance of a prediction, below what rounding leaves of ``1 - 1``: its root is divided by."""
 
 
 class FamilyMoments(NamedTuple):
@@ -40,12 +41,12 @@ class FamilyMoments(NamedTuple):
 
     Attributes:
         mean: ``batch x m x q``.
-        own: ``batch x m x q x q`` covariance that complete trials would leave, spread of the draws included.
+        complete: ``batch x m x q x q`` covariance that complete trials would leave, spread of the draws included.
         shared: ``batch x (m q) x (m q)`` covariance due to the gaps, the points of the first metric first.
     """
 
     mean: Tensor
-    own: Tensor
+    complete: Tensor
     shared: Tensor
 
 
@@ -85,11 +86,11 @@ class CoupledGPs(IndependentGPs):
         if not self._coupled:
             return super().moments(X, noise)
         inputs = self.transforms.inputs(X)
-        mean, own, shared = self._pooled([family.predict(inputs, noise is True) for family in self._coupled])
+        mean, complete, shared = self._pooled([family.predict(inputs, noise is True) for family in self._coupled])
         if isinstance(noise, torch.Tensor):
-            own = own + torch.diag_embed(noise.mT)
+            complete = complete + torch.diag_embed(noise.mT)
         units = self.scale.repeat_interleave(X.shape[-2])
-        covariance = joint_covariance(factors(own), self.correlation) + shared
+        covariance = joint_covariance(factors(complete), self.correlation) + shared
         return self.transforms.in_units(inputs, mean), covariance * units * units.unsqueeze(-1)
 
     def mean(self, X: Tensor) -> Tensor:
@@ -115,8 +116,8 @@ class CoupledGPs(IndependentGPs):
         """
         if not self._coupled or self.transforms.mean_learnt:
             return super().leave_one_out()
-        mean, own, shared = self._pooled([family.leave_one_out() for family in self._coupled])
-        sd = own.squeeze(-1).squeeze(-1).sqrt()
+        mean, complete, shared = self._pooled([family.leave_one_out() for family in self._coupled])
+        sd = complete.squeeze(-1).squeeze(-1).sqrt()
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation + shared
         kept, n = self._coupled[0].kept, len(self.train_X)
         found, spread = mean.new_zeros(n, self.num_outputs), mean.new_zeros(n, self.num_outputs, self.num_outputs)
@@ -129,12 +130,12 @@ class CoupledGPs(IndependentGPs):
 
     def _pooled(self, parts: Sequence[FamilyMoments]) -> FamilyMoments:
         """The mixture of families."""
-        mean, own = self._mixed([(part.mean, part.own) for part in parts])
+        mean, complete = self._mixed([(part.mean, part.complete) for part in parts])
         total = torch.zeros(())
         for part, share in zip(parts, self.shares, strict=True):
             root = share.sqrt().repeat_interleave(part.shared.shape[-1] // len(share))
             total = total + part.shared * root * root.unsqueeze(-1)
-        return FamilyMoments(mean, own, total)
+        return FamilyMoments(mean, complete, total)
 
 
 class CoupledFamily:
@@ -184,17 +185,17 @@ class CoupledFamily:
         across = _parted(family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points), 0, self._shape)
         means = self._means.unsqueeze(-1) + (across * self._alphas.unsqueeze(-1)).sum(dim=-2)
         explained = torch.linalg.solve_triangular(self._factors, across, upper=False)
-        own = self._left(X, explained)
+        complete = self._left(X, explained)
         if noise:
             levels = _parted(family.noise(self._noise_theta, X).expand(*batch, -1, q), -2, self._shape)
-            own = own + torch.diag_embed(levels)
+            complete = complete + torch.diag_embed(levels)
         weights = torch.linalg.solve_triangular(self._factors.mT, explained, upper=True)
         total = torch.zeros(())
         for weight, root in zip(weights, self._roots, strict=True):
             effect = self._effect(weight.flatten(0, 1)[self._missing], root)
             effect = _parted(effect, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
             total = total + effect @ effect.mT
-        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), own, total / len(self._roots))
+        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), complete, total / len(self._roots))
 
     def leave_one_out(self) -> FamilyMoments:
         """The trials as a batch of single points, each predicted from the completed others, noise included."""
@@ -213,8 +214,8 @@ class CoupledFamily:
                 effect = weight.new_zeros(len(weight), self._shape[1])
                 effect[torch.arange(len(weight)), metric] = weight
                 shared[trial] += effect.mT @ spread @ effect / len(self._tables)
-        own = (1.0 / diagonal).permute(2, 0, 1)[..., None, None]
-        return _pooled(means.permute(2, 0, 1).unsqueeze(-1), own, shared)
+        complete = (1.0 / diagonal).permute(2, 0, 1)[..., None, None]
+        return _pooled(means.permute(2, 0, 1).unsqueeze(-1), complete, shared)
 
     def _left(self, X: Tensor, explained: Tensor) -> Tensor:
         """``batch x s x m x q x q`` covariance that complete trials leave, from ``s x m x n x (batch q)``."""
@@ -240,6 +241,6 @@ def _parted(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return parted
 
 
-def _pooled(means: Tensor, own: Tensor, shared: Tensor) -> FamilyMoments:
+def _pooled(means: Tensor, complete: Tensor, shared: Tensor) -> FamilyMoments:
     """Pool draws: means ``batch x s x m x q`` and covariances ``batch x s x m x q x q``."""
-    return FamilyMoments(*mixture_moments(means.movedim(-3, 0), own.movedim(-4, 0)), shared)
+    return FamilyMoments(*mixture_moments(means.movedim(-3, 0), complete.movedim(-4, 0)), shared)

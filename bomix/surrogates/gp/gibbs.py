@@ -32,10 +32,6 @@ _MEMORY = 0.9
 """Share of the second moment that a move keeps: the correlation is that of the last ten fillings, not of one."""
 _WIDEST = 1.5
 """Longest step in a logarithm, as in :mod:`bomix.surrogates.gp.search`."""
-_ADAPTATION = 0.15
-"""How fast a step follows the acceptance, in logarithms for each move: within the warm-up, and without swinging."""
-_TARGET = 0.8
-"""Acceptance that steps are adapted to; from 0.6 to 0.9 trajectories cost the same for what they tell [Neal2011]_."""
 _PACES = (0.02, 12.0)
 """Least and largest factor of a step: beyond, a chain stands still or is rejected whatever follows."""
 _FEW = 40
@@ -95,7 +91,7 @@ def draw(
         full = likelihood._replace(targets=table.sample(generator))
         x, acceptance = _moved(full, x, scale * pace.unsqueeze(-1), sampling.leaps, generator)
         if turn < sampling.warmup:
-            pace = (pace * torch.exp(_ADAPTATION * (acceptance - _TARGET))).clamp(*_PACES)
+            pace = (pace * torch.exp(hmc.ADAPTATION * (acceptance - hmc.TARGET))).clamp(*_PACES)
         elif (turn - sampling.warmup) % sampling.thinning == sampling.thinning - 1:
             kept.append(x)
     return torch.stack(kept)

@@ -1,4 +1,4 @@
-"""What Gaussian processes are fitted to: runs standardised, extra inputs beside their weights, bound covariances.
+"""What Gaussian processes are fitted to: runs standardised, extra inputs behind their weights, bound covariances.
 
 What is costly to predict (a mean, features) is predicted once for all covariances, and the runs may have other values
 than what the prediction says of their mixtures: those of a fit that has not seen them.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SPREAD_SAMPLES = 256
-"""Mixtures that tell how far two of the space are apart: to a twentieth, which no prior is as narrow as."""
+"""Mixtures that give the typical distance of two of the space: to a twentieth, which no prior is as narrow as."""
 _HALF = 0.5
 """Degrees of freedom above which a metric has repeats: they are whole numbers, computed with rounding."""
 

@@ -77,7 +77,7 @@ def search(
         restarts: Starts of the search per metric.
         seed: Seed of the starts beyond the second, of those that replace a fit that did not move, and of the draws.
         sampling: How to draw from the posterior, begun at the best; None keeps the best alone.
-        prior: Another than the likelihood's own.
+        prior: Another prior than the likelihood's own.
         evaluations: Most evaluations of a search; fewer where draws follow.
 
     Returns:

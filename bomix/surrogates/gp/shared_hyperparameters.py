@@ -2,9 +2,8 @@
 
 With ``d`` domains and ``m`` metrics, lengthscales of each metric are ``d m`` numbers, more than a hundred runs can
 tell. Metrics of one study resemble each other: how smooth a curve is, how much other domains matter, how noisy a run
-is. What
-is shared maximises the sum of the log marginal likelihoods plus the log density of its prior, counted once. A metric's
-own hyperparameters may then lie around it, by an empirical Bayes prior.
+is. What is shared maximises the sum of the log marginal likelihoods plus the log density of its prior, counted once.
+A metric's own hyperparameters may then lie around it, by an empirical Bayes prior.
 """
 
 from __future__ import annotations
@@ -53,13 +52,13 @@ def search_shared(
     """
     prior = likelihood.prior
     theta = _shared(likelihood if len(likelihood.X) <= COARSE else likelihood.thinned(COARSE), prior)
-    own = prior.tied < 0
-    if spread <= 0 and not own.any():
+    separate = prior.tied < 0
+    if spread <= 0 and not separate.any():
         return theta.unsqueeze(0)
     around = prior._replace(
-        mean=torch.where(own, prior.mean, theta),
-        sd=torch.where(own, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
-        start=torch.where(own, 0.5 * (theta + prior.mean), theta),
+        mean=torch.where(separate, prior.mean, theta),
+        sd=torch.where(separate, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
+        start=torch.where(separate, 0.5 * (theta + prior.mean), theta),
     )
     return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH)
 

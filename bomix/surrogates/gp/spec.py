@@ -42,7 +42,7 @@ class GP:
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
         growth: Share by which the record grows before the best hyperparameters are found anew: those of the first
             trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are,
-            and so are those beside a mean or features that learn from the trials.
+            and so are those with a mean or features that learn from the trials.
         pooling: How far a metric's hyperparameters may lie from those that all metrics share, a standard deviation of
             their logarithms; 0 for one set of them, None for each metric's own without a look at the others.
         features: Predictions that the processes see as extra inputs, standardised: a line and a curve in them are added

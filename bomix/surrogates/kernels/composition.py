@@ -63,22 +63,22 @@ class SumCovariance(Covariance):
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
-        return self._total(theta, lambda part, own: part(own, X, Z, rows=rows))
+        return self._total(theta, lambda part, theta: part(theta, X, Z, rows=rows))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
-        return self._total(theta, lambda part, own: part.diagonal(own, X))
+        return self._total(theta, lambda part, theta: part.diagonal(theta, X))
 
     def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
         """Covariance with fixed ``1 x n x d`` mixtures, as a function of others."""
-        parts = [part.towards(own, X) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        parts = [part.towards(each, X) for part, each in zip(self.parts, self._split(theta), strict=True)]
         return lambda Z: sum((part(Z) for part in parts[1:]), start=parts[0](Z))
 
-    def _owned(self, theta: Tensor) -> Sequence[Tensor]:
+    def _split(self, theta: Tensor) -> Sequence[Tensor]:
         return theta.split_with_sizes([part.size for part in self.parts], dim=-1)
 
     def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
-        total, *rest = [value(part, own) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        total, *rest = [value(part, each) for part, each in zip(self.parts, self._split(theta), strict=True)]
         for more in rest:
             total = total + more
         return total

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from bomix.surrogates.kernels.encoding import Encoding
 
 _OFFSET_SPREAD = 1.0
+"""Standard deviation of the logarithm of an offset: it may be several times what it is by default."""
 _POWER_SPREAD = 0.5
+"""Standard deviation of the logarithm of a power: from a root to the weight itself is two of them."""
 _LEAST_VARIANCE = 1e-12
+"""Keeps the spread of a space that is a single point above zero."""
 
 
 class LearnedEncodingCovariance(Covariance):
@@ -53,20 +56,22 @@ class LearnedEncodingCovariance(Covariance):
     ) -> None:
         self._profile, self._encoding, self._sample = profile, encoding, context.sample
         self._offset, self._power = offset, power
-        self._reach = distance(encoding.transform(context.sample))
+        self._typical = distance(encoding.transform(context.sample))
         candidates = (
             (offset, "offset", encoding.eps, _OFFSET_SPREAD),
             (power, "power", encoding.power, _POWER_SPREAD),
         )
         learnt = [Prior.of(context.m, [name], math.log(median), sd) for used, name, median, sd in candidates if used]
-        scales = Prior.of_domains(context, "lengthscale", math.log(ratio * self._reach), spread, math.log(self._reach))
+        scales = Prior.of_domains(
+            context, "lengthscale", math.log(ratio * self._typical), spread, math.log(self._typical)
+        )
         self.prior = Prior.joined([scales, *learnt])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         d = X.shape[-1]
         variance = self._encoded(theta, self._sample).var(dim=-2).sum(dim=-1)
-        stretch = self._reach / (2.0 * variance).clamp_min(_LEAST_VARIANCE).sqrt()
+        stretch = self._typical / (2.0 * variance).clamp_min(_LEAST_VARIANCE).sqrt()
         inverse = ((-theta[:, :d]).exp() * stretch.unsqueeze(-1)).unsqueeze(-2)
         first = self._encoded(theta, X)
         return scaled_profile(first, first if Z is None else self._encoded(theta, Z), inverse, self._profile)
@@ -112,9 +117,9 @@ class AdditiveCovariance(Covariance):
         variance_spread: float,
     ) -> None:
         self._profile, self._encoding = profile, encoding
-        # One scale for all domains: that of each, estimated, would tell domains of equal bounds apart.
-        reach = distance(encoding.transform(context.sample)) / math.sqrt(context.d)
-        scales = Prior.of_domains(context, "lengthscale", math.log(ratio * reach), spread, math.log(reach))
+        # One scale for all domains: that of each, estimated, would differ between domains of equal bounds.
+        typical = distance(encoding.transform(context.sample)) / math.sqrt(context.d)
+        scales = Prior.of_domains(context, "lengthscale", math.log(ratio * typical), spread, math.log(typical))
         variances = Prior.of_domains(context, "variance", math.log(variance / context.d), variance_spread)
         self.prior = Prior.joined([scales, variances])
 
@@ -125,8 +130,8 @@ class AdditiveCovariance(Covariance):
         logarithms, variances = theta.chunk(2, dim=-1)
 
         def summed(points: Tensor, others: Tensor, inverse: Tensor, shares: Tensor) -> Tensor:
-            apart = points.unsqueeze(-2) - others.unsqueeze(-3)
-            values = profiled((apart * inverse[:, None, None, :]).square(), self._profile)
+            difference = points.unsqueeze(-2) - others.unsqueeze(-3)
+            values = profiled((difference * inverse[:, None, None, :]).square(), self._profile)
             return torch.einsum("...bijd,bd->...bij", values, shares)
 
         width = len(theta) * pairs(first, second) * X.shape[-1]

@@ -25,11 +25,11 @@ class _Centred(Covariance):
     """What sees ``(w - c) / s``: ``c`` is the centre of the space, ``s`` the typical distance of two mixtures."""
 
     def __init__(self, context: KernelContext) -> None:
-        self._centre, self._reach = context.sample.mean(dim=0), distance(context.sample)
+        self._centre, self._typical = context.sample.mean(dim=0), distance(context.sample)
 
     def _both(self, X: Tensor, Z: Tensor | None) -> tuple[Tensor, Tensor]:
-        first = (X - self._centre) / self._reach
-        return first, first if Z is None else (Z - self._centre) / self._reach
+        first = (X - self._centre) / self._typical
+        return first, first if Z is None else (Z - self._centre) / self._typical
 
 
 class LinearCovariance(_Centred):

@@ -63,8 +63,8 @@ class EffectiveWeightCovariance(Covariance):
 
     def _between(self, theta: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """``batch x b x n x n'`` of two sets of logarithms of effective weights."""
-        apart = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
-        return torch.exp(-0.5 * apart.square())
+        difference = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
+        return torch.exp(-0.5 * difference.square())
 
     def _effective(self, theta: Tensor, X: Tensor) -> Tensor:
         """``batch x b x n`` logarithms of effective weights."""
@@ -87,17 +87,17 @@ class OwnDomainCovariance(Covariance):
     label = "own"
 
     def __init__(self, profile: Profile, context: KernelContext, lengthscale: float, spread: float) -> None:
-        self._profile, self._own = profile, context.own_domains
+        self._profile, self._own_domains = profile, context.own_domains
         prior = Prior.of(context.m, ["lengthscale"], math.log(lengthscale), spread)
         self.prior = Prior.joined([prior, Prior.of(context.m, ["offset"], *_OFFSET)])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
-        own = self._of(theta, rows)
-        first = self._logarithm(theta, X, own)
-        apart = first.unsqueeze(-1) - (first if Z is None else self._logarithm(theta, Z, own)).unsqueeze(-2)
-        value = profiled((apart * (-theta[:, 0]).exp()[:, None, None]).square(), self._profile)
-        return value * (own >= 0).to(value)[:, None, None]
+        domains = self._of(theta, rows)
+        first = self._logarithm(theta, X, domains)
+        difference = first.unsqueeze(-1) - (first if Z is None else self._logarithm(theta, Z, domains)).unsqueeze(-2)
+        value = profiled((difference * (-theta[:, 0]).exp()[:, None, None]).square(), self._profile)
+        return value * (domains >= 0).to(value)[:, None, None]
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
@@ -106,9 +106,11 @@ class OwnDomainCovariance(Covariance):
 
     def _of(self, theta: Tensor, rows: Tensor | None) -> Tensor:
         """``b`` positions of the own domains."""
-        return self._own.repeat(len(theta) // len(self._own)) if rows is None else self._own[rows]
+        return (
+            self._own_domains.repeat(len(theta) // len(self._own_domains)) if rows is None else self._own_domains[rows]
+        )
 
-    def _logarithm(self, theta: Tensor, X: Tensor, own: Tensor) -> Tensor:
+    def _logarithm(self, theta: Tensor, X: Tensor, domains: Tensor) -> Tensor:
         """``batch x b x n``."""
-        weights = X.squeeze(-3).clamp_min(0.0)[..., own.clamp_min(0)].mT
+        weights = X.squeeze(-3).clamp_min(0.0)[..., domains.clamp_min(0)].mT
         return (weights + theta[:, 1:2].exp()).log()

@@ -20,7 +20,7 @@ _JOINT, _EFFECTIVE = Scaled(Stationary()), Scaled(EffectiveWeight())
 _WIDE_JOINT = Scaled(Stationary(encoding="log"), variance=_E)
 
 MIXED_KERNELS: tuple[Kernel, ...] = (_WIDE_JOINT, Sum((_WIDE_JOINT, Scaled(EffectiveWeight(), variance=_E))))
-"""Half of the belief each: a function of all weights, and the same beside one of the metric's effective weight.
+"""Half of the belief each: a function of all weights, and the same plus one of the metric's effective weight.
 
 With the effective weight in half of the belief held-out density is 0.24 at 64 of RegMix's training runs, without it
 0.11; alone it is too sure of itself (coverage of 95 % intervals 90 %). ``python benchmarks/gp_choices.py`` prints the

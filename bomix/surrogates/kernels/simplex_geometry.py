@@ -1,6 +1,6 @@
 """Covariances that follow a geometry of the simplex, with one lengthscale for all domains.
 
-All of them see ``w + eps``: distances of shares bend without bound at zero, an ordinary value of a weight.
+All of them see ``w + eps``: distances of shares curve without bound at zero, an ordinary value of a weight.
 
 References:
     [Schoenberg1938] Metric spaces and positive definite functions: ``exp(-s D^2)`` is positive definite for every
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Distance = Literal["hellinger", "jensen_shannon", "aitchison"]
 DEFAULT_EPS = {"hellinger": 1e-4, "jensen_shannon": 1e-4, "aitchison": 1e-3, "geometric": 1e-4}
+"""Offsets as of :data:`bomix.surrogates.kernels.encoding.DEFAULT_EPS`, for roots and for logarithms."""
 LEVELS = 48
 """Polynomials of the expansion on the sphere. Every partial sum is a covariance, only smoother than the whole."""
 
@@ -65,10 +66,10 @@ class IsotropicCovariance(Covariance):
         if metric == "jensen_shannon":
             r = len(context.sample)
             squares = jensen_shannon(context.sample + self._eps, context.sample + self._eps)
-            reach = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), LEAST_DISTANCE)
+            typical = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), LEAST_DISTANCE)
         else:
-            reach = distance(self._embedded(context.sample))
-        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * reach), spread, math.log(reach))
+            typical = distance(self._embedded(context.sample))
+        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * typical), spread, math.log(typical))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
@@ -124,8 +125,8 @@ class GeometricCovariance(Covariance):
         # A single domain is a point of every sphere.
         self._d = max(context.d, 2)
         self._exponent = smoothness + 0.5 * (self._d - 1)
-        reach = distance(self._embedded(context.sample))
-        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * reach), spread, math.log(reach))
+        typical = distance(self._embedded(context.sample))
+        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * typical), spread, math.log(typical))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
@@ -171,8 +172,8 @@ def jensen_shannon(X: Tensor, Z: Tensor) -> Tensor:
 
     def sums(rows: Tensor, others: Tensor) -> Tensor:
         middle = 0.5 * (rows.unsqueeze(-2) + others.unsqueeze(-3))
-        own, other = (0.5 * torch.xlogy(part, part).sum(dim=-1) for part in (rows, others))
-        return own.unsqueeze(-1) + other.unsqueeze(-2) - torch.xlogy(middle, middle).sum(dim=-1)
+        first, second = (0.5 * torch.xlogy(part, part).sum(dim=-1) for part in (rows, others))
+        return first.unsqueeze(-1) + second.unsqueeze(-2) - torch.xlogy(middle, middle).sum(dim=-1)
 
     # Rounding may leave a divergence of equal mixtures a hair below zero.
     return in_blocks(sums, X, Z, width=pairs(X, Z) * X.shape[-1]).clamp_min(0.0)

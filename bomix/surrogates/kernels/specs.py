@@ -70,13 +70,13 @@ class Stationary:
 
 @dataclass(frozen=True)
 class Additive:
-    """A function of each domain's weight alone, added up; in a :class:`Sum`, beside a kernel of all of them.
+    """A function of each domain's weight alone, added up; one part of a :class:`Sum` with a kernel of all of them.
 
     Attributes:
         shape: How correlation falls with distance.
-        encoding: As of :class:`Stationary`.
-        eps: As of :class:`Stationary`.
-        power: As of :class:`Stationary`.
+        encoding: What is seen of a weight: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or ``w``.
+        eps: The offset, a share; None takes the encoding's default.
+        power: Exponent of the encoding ``power``.
         lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two weights of a domain.
         spread: Standard deviation of a lengthscale's logarithm.
         variance: What the medians of the domains' variances, log-normal a priori, sum to.
@@ -236,7 +236,7 @@ class SparseLinear:
     """A plane through the raw weights of whose slopes few matter, each metric's own few.
 
     Attributes:
-        relevance: Median of the variance that a domain adds, as a share of what it would if all mattered alike.
+        relevance: Median of the variance that a domain adds, as a share of what it would if all mattered equally.
         spread: Standard deviation of its logarithm.
     """
 

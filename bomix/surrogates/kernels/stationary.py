@@ -40,8 +40,8 @@ class StationaryCovariance(Covariance):
         self, profile: Profile, encoding: Encoding, context: KernelContext, ratio: float, spread: float
     ) -> None:
         self._profile, self._encoding = profile, encoding
-        reach = distance(encoding.transform(context.sample))
-        self.prior = Prior.of_domains(context, "lengthscale", math.log(ratio * reach), spread, math.log(reach))
+        typical = distance(encoding.transform(context.sample))
+        self.prior = Prior.of_domains(context, "lengthscale", math.log(ratio * typical), spread, math.log(typical))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
@@ -59,13 +59,15 @@ class StationaryCovariance(Covariance):
         centre = first.mean(dim=-2, keepdim=True)  # distances do not mind, and rounding does
         first, precision = first - centre, (-2.0 * theta).exp()
         weighted = first * precision.unsqueeze(-2)
-        own = (weighted * first).sum(dim=-1, keepdim=True)
+        squares = (weighted * first).sum(dim=-1, keepdim=True)
         flat, shape = weighted.reshape(-1, X.shape[-1]), weighted.shape[:-1]
 
         def covariance(Z: Tensor) -> Tensor:
             second = (self._encoding.transform(Z) - centre).squeeze(0).mT
             other = (precision @ second.square()).unsqueeze(-2)
-            squared = torch.add(own + other, (flat @ second).reshape(*shape, Z.shape[-2]), alpha=-2.0).clamp_min(0.0)
+            squared = torch.add(squares + other, (flat @ second).reshape(*shape, Z.shape[-2]), alpha=-2.0).clamp_min(
+                0.0
+            )
             return profiled(squared, self._profile)
 
         return covariance

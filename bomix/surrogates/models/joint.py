@@ -25,7 +25,7 @@ class JointModel(Model, ABC):
     """A Gaussian belief about every metric, with the correlation of metrics and mixtures.
 
     A model that is a mixture of several (encodings, posterior samples of hyperparameters) gives the Gaussian of the
-    mixture's mean and covariance: closed forms of acquisition functions then hold for all models alike.
+    mixture's mean and covariance: closed forms of acquisition functions then hold for every model.
     """
 
     @abstractmethod

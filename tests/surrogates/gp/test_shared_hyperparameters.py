@@ -48,7 +48,7 @@ def test_all_metrics_get_the_same_but_for_their_own_domain():
     # The lengthscale of a metric's own domain is another than that of the domain for the others.
     frame = kernel_context(CONTEXT)
     stationary = Stationary().bind(frame).prior.tied
-    for metric, own in enumerate(frame.own.tolist()):
+    for metric, own in enumerate(frame.own_domains.tolist()):
         expected = [D if column == own else column for column in range(D)]
         assert stationary[metric].tolist() == expected
 

@@ -248,7 +248,7 @@ def test_effective_weight_linear_scaled_and_sum_by_their_formulas():
     assert effective.prior.mean[0, :D].exp().tolist() == pytest.approx([0.135, 1.0, 0.135, 0.135])
     assert effective.prior.mean[1, :D].exp().tolist() == pytest.approx([0.135] * D)
 
-    linear, none = planes.Linear(frame), torch.zeros(M, 0, dtype=torch.float64)
+    linear, none = planes.LinearCovariance(frame), torch.zeros(M, 0, dtype=torch.float64)
     plane = (X - frame.sample.mean(dim=0)) / distance(frame.sample)
     torch.testing.assert_close(linear(none, points), (plane @ plane.mT).expand(M, -1, -1))
 
