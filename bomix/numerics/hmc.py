@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TARGET = 0.8
 """Acceptance that steps are adapted to; from 0.6 to 0.9 trajectories cost the same for what they tell [Neal2011]_."""
 ADAPTATION = 0.15
-"""How fast a step follows the acceptance, in logarithms for each move: within a warm-up of ten, and without swinging."""
+"""How fast a step follows the acceptance, in logarithms for each move: within a warm-up of ten, without swinging."""
 _STEP = 0.05
 """First step in units of the scale: too small for most posteriors, and the warm-up lengthens it."""
 _STEPS = (1e-3, 0.6)

@@ -28,8 +28,8 @@ _MIN_VARIANCE = 1e-14
 _TINY = 1e-12
 """Share of a precision below which nothing but rounding is left of it."""
 _ENTRIES = 2_000_000
-"""Entries of a covariance made at once: larger ones the allocator hands back each time, and clearing their pages costs as much as
-the rest."""
+"""Entries of a covariance made at once: larger ones the allocator hands back each time, and clearing their pages costs
+as much as the rest."""
 
 
 class ExactGPs:

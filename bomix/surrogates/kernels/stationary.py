@@ -59,15 +59,13 @@ class StationaryCovariance(Covariance):
         centre = first.mean(dim=-2, keepdim=True)  # distances do not mind, and rounding does
         first, precision = first - centre, (-2.0 * theta).exp()
         weighted = first * precision.unsqueeze(-2)
-        squares = (weighted * first).sum(dim=-1, keepdim=True)
+        sizes = (weighted * first).sum(dim=-1, keepdim=True)
         flat, shape = weighted.reshape(-1, X.shape[-1]), weighted.shape[:-1]
 
         def covariance(Z: Tensor) -> Tensor:
             second = (self._encoding.transform(Z) - centre).squeeze(0).mT
             other = (precision @ second.square()).unsqueeze(-2)
-            squared = torch.add(squares + other, (flat @ second).reshape(*shape, Z.shape[-2]), alpha=-2.0).clamp_min(
-                0.0
-            )
+            squared = torch.add(sizes + other, (flat @ second).reshape(*shape, Z.shape[-2]), alpha=-2.0).clamp_min(0.0)
             return profiled(squared, self._profile)
 
         return covariance

@@ -10,7 +10,7 @@ from bomix.history import History
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
-from bomix.surrogates.data.dataset import tamed, to_dataset
+from bomix.surrogates.data.dataset import to_dataset, winsorised
 from bomix.surrogates.kernels.encoding import ENCODINGS, Encoding, encode, typical_distance
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 
@@ -97,7 +97,7 @@ def test_a_diverged_run_is_pulled_in_and_a_good_one_is_left_alone(caplog):
     Y = np.array([[3.0 + 0.01 * i, 0.5 + 0.01 * i] for i in range(10)])
     Y[0], Y[1] = [1e12, 0.99], [1.0, -1e9]
     with caplog.at_level("WARNING", logger="bomix"):
-        got = tamed(Y, problem)
+        got = winsorised(Y, problem)
     assert 3.09 < got[0, 0] < 3.2
     assert 0.4 < got[1, 1] < 0.52
     np.testing.assert_array_equal(got[2:], Y[2:])
