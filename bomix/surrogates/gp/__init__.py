@@ -3,7 +3,7 @@
 ``inputs(data, context, spec) -> GPInputs`` standardises runs and binds kernels (:mod:`~bomix.surrogates.gp.inputs`),
 ``hyperparameters(inputs, spec) -> theta`` searches (:mod:`~bomix.surrogates.gp.hyperparameters`), and
 ``posterior(inputs, theta) -> IndependentGPs`` is the model (:mod:`~bomix.surrogates.gp.independent`). A new field of
-:class:`~bomix.surrogates.gp.spec.GP` is named there and in the step where it acts, nowhere else.
+:class:`~bomix.surrogates.gp.settings.GPSettings` is named there and in the step where it acts, nowhere else.
 
 What stands in formulas, shapes and arguments of this package and of :mod:`bomix.surrogates.kernels`:
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bomix.surrogates.gp.inputs import GPInputs
     from bomix.surrogates.gp.likelihood import Likelihood
-    from bomix.surrogates.gp.spec import GP
+    from bomix.surrogates.gp.settings import GPSettings
 
 DRAWS_UP_TO = 160
 """Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
@@ -24,7 +24,7 @@ _MANY_DOMAINS = 8
 """Domains from which on a chain moves twice for each draw: one move goes less far in more dimensions."""
 
 
-def hyperparameters(inputs: GPInputs, spec: GP, *, seed: int) -> tuple[Tensor, ...]:
+def hyperparameters(inputs: GPInputs, spec: GPSettings, *, seed: int) -> tuple[Tensor, ...]:
     """Find the hyperparameters.
 
     Args:
@@ -59,7 +59,7 @@ def hyperparameters(inputs: GPInputs, spec: GP, *, seed: int) -> tuple[Tensor, .
     return tuple(found)
 
 
-def _search(likelihood: Likelihood, spec: GP, restarts: int, seed: int, sampling: Sampling | None) -> Tensor:
+def _search(likelihood: Likelihood, spec: GPSettings, restarts: int, seed: int, sampling: Sampling | None) -> Tensor:
     if spec.pooling is None:
         return search(likelihood, restarts=restarts, seed=seed, sampling=sampling)
     return search_shared(likelihood, spread=spec.pooling, restarts=restarts, seed=seed, sampling=sampling)

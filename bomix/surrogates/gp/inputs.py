@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
     from bomix.contracts.mean import Feature
     from bomix.surrogates.features.columns import Columns
-    from bomix.surrogates.gp.spec import GP
+    from bomix.surrogates.gp.settings import GPSettings
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +88,11 @@ class GPInputs:
         return Likelihood(covariance, self.noise, self.X[order], self.unseen_targets[:, order], known, metrics)
 
 
-def inputs(data: SupervisedDataset, context: FitContext, spec: GP, *, seed: int) -> GPInputs:
+def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, seed: int) -> GPInputs:
     """Standardise runs, predict mean and features, bind kernels.
 
     Args:
-        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric; ``Yvar`` as :class:`GP` takes it.
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric; ``Yvar`` the noise variance of the runs.
         context: The names behind the columns.
         spec: Kernels, mean, features, noise; whether hyperparameters of fewer runs serve.
         seed: Seed of means and features that learn.
@@ -154,7 +154,7 @@ def kernel_context(context: FitContext) -> KernelContext:
     return KernelContext(sample, own_domains(context.domains, context.metrics), context.domains, context.metrics)
 
 
-def _seldom(spec: GP, predicted: list[Feature]) -> bool:
+def _seldom(spec: GPSettings, predicted: list[Feature]) -> bool:
     """Whether hyperparameters of the first runs serve; not where the extra inputs change with every run."""
     if spec.growth <= 0 or spec.draws != 0:
         return False
@@ -165,7 +165,7 @@ def _seldom(spec: GP, predicted: list[Feature]) -> bool:
 
 
 def _covariances(
-    spec: GP, context: KernelContext, columns: Columns | None, mean: Between | None
+    spec: GPSettings, context: KernelContext, columns: Columns | None, mean: Between | None
 ) -> tuple[Covariance, ...]:
     """A covariance of inputs for each kernel, those added that see what stands behind the weights."""
     extra: list[Covariance] = [] if columns is None else [ColumnsCovariance(context, columns.index)]
@@ -177,7 +177,7 @@ def _covariances(
     return tuple(SumCovariance([WeightsCovariance(each, context.d), *extra]) for each in bound)
 
 
-def _noise_of(spec: GP, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:
+def _noise_of(spec: GPSettings, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:
     """The noise of a run; where the noise of some runs is known, that of all others is held at the mean of these.
 
     Args:

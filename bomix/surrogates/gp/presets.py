@@ -1,6 +1,6 @@
 """Gaussian processes that were chosen by measurement; :mod:`bomix.strategies.auto` says where each serves.
 
-The figures and those of what was rejected stand in DECISIONS.md, with the commands that print them.
+The figures and those of what was rejected stand in docs/decisions, with the commands that print them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ MIXED_KERNELS: tuple[Kernel, ...] = (_WIDE_JOINT, Sum((_WIDE_JOINT, Scaled(Effec
 
 With the effective weight in half of the belief held-out density is 0.24 at 64 of RegMix's training runs, without it
 0.11; alone it is too sure of itself (coverage of 95 % intervals 90 %). ``python benchmarks/gp_choices.py`` prints the
-comparison; the section "The Gaussian process" of DECISIONS.md says what was rejected.
+comparison; docs/decisions/0007-gaussian-process.md says what was rejected.
 """
 
 POOLED_KERNELS: tuple[Kernel, ...] = (
@@ -34,8 +34,8 @@ POOLED_KERNELS: tuple[Kernel, ...] = (
 """For several metrics that share hyperparameters: own-domain curve, few slopes and the rest, or effective weights.
 
 What a search wants is slopes: each loss falls with its own domain, and a few others help or hurt it. On the emulator a
-trust region ended at a regret of 0.016 with both families and at 0.027 with the first alone; see "Metrics that share
-hyperparameters" in DECISIONS.md, and ``bomix benchmark run benchmarks/bomix.yaml`` for the cases.
+trust region ended at a regret of 0.016 with both families and at 0.027 with the first alone; see
+docs/decisions/0014-shared-hyperparameters.md, and ``bomix benchmark run benchmarks/bomix.yaml`` for the cases.
 """
 
 ONE_SET_KERNELS: tuple[Kernel, ...] = (
