@@ -92,7 +92,7 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
     """Standardise runs, predict mean and features, bind kernels.
 
     Args:
-        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric; ``Yvar`` the noise variance of the runs.
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric; ``Yvar`` the noise variance of runs.
         context: The names behind the columns.
         spec: Kernels, mean, features, noise; whether hyperparameters of fewer runs serve.
         seed: Seed of means and features that learn.
