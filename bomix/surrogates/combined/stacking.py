@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
     from bomix.contracts.surrogate import Surrogate
+    from bomix.surrogates.models.hyperparameter import Hyperparameter
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,14 @@ class Stacked(JointModel):
         used = [i for i in range(len(self.members)) if self.shares[i].any()]
         each = [self.members[i].moments(X, noise) for i in used]
         return mixed([mean for mean, _ in each], [covariance for _, covariance in each], self.shares[used])
+
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        """What the members learnt, the number of a member before each name."""
+        return [
+            each._replace(name=f"{number}.{each.name}")
+            for number, member in enumerate(self.members, 1)
+            for each in member.named_hyperparameters(metrics)
+        ]
 
     def leave_one_out(self) -> HeldOut | None:
         """The mixture of the members' predictions by refits in folds."""

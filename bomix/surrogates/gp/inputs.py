@@ -108,19 +108,15 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
     columns = None
     if spec.features is not None:
         columns = columns_from(predicted, spec.features, data, context=context, part=first)
-    functions: list[Callable[[Tensor], Tensor]] = [] if columns is None else [columns]
-    parts = [X] if columns is None else [X, columns.training]
+    function = None if mean is None else Standardised(mean.predict, offset, scale)
+    functions, parts = _extra_inputs(X, columns, function)
     picked, targets = None, (Y - offset) / scale
     unseen = targets
     if mean is not None:
-        functions.append(Standardised(mean.predict, offset, scale))
-        with torch.no_grad():
-            at_runs = functions[-1](X)
-            unseen = targets - (at_runs if mean.held_out is None else (mean.held_out - offset) / scale)
-            targets = targets - at_runs
-        start = sum(part.shape[-1] for part in parts)
-        picked = Between(start, start + at_runs.shape[-1])
-        parts.append(at_runs)
+        unseen = targets - (parts[-1] if mean.held_out is None else (mean.held_out - offset) / scale)
+        targets = targets - parts[-1]
+        stop = sum(part.shape[-1] for part in parts)
+        picked = Between(stop - parts[-1].shape[-1], stop)
     transforms = Transforms(
         offset,
         scale,
@@ -146,6 +142,19 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
         remembered=seldom,
     )
+
+
+def _extra_inputs(
+    X: Tensor, columns: Columns | None, mean: Standardised | None
+) -> tuple[list[Callable[[Tensor], Tensor]], list[Tensor]]:
+    """What gives the extra inputs of any weights, and weights and extra inputs of the runs, those of the mean last."""
+    functions: list[Callable[[Tensor], Tensor]] = [] if columns is None else [columns]
+    parts = [X] if columns is None else [X, columns.training]
+    if mean is not None:
+        functions.append(mean)
+        with torch.no_grad():
+            parts.append(mean(X))
+    return functions, parts
 
 
 def kernel_context(context: FitContext) -> KernelContext:
