@@ -207,8 +207,8 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x q``."""
         if len(parts) == 1:
             return parts[0]
-        means, covariances = (torch.stack(tuple(each)) for each in zip(*parts, strict=True))
-        shares = self.shares.reshape(len(parts), *[1] * (means.dim() - 3), -1, 1)
+        means, covariances = [mean for mean, _ in parts], [covariance for _, covariance in parts]
+        shares = self.shares.reshape(len(parts), *[1] * (means[0].dim() - 2), -1, 1)
         return mixture_moments(means, covariances, shares)
 
 
