@@ -9,53 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-UNEXPLAINED: dict[str, set[str]] = {
-    "bomix.acquisition.joint_draws": {"_JITTERS"},
-    "bomix.config.build": {"_SUFFIXES"},
-    "bomix.execution.local.executor": {"LOG_TAIL_LINES"},
-    "bomix.io.artifacts.scored_tokens": {"SCHEMA"},
-    "bomix.io.imports.csv": {"_SHOWN"},
-    "bomix.io.store.records": {"SCHEMA"},
-    "bomix.io.tables.reading": {"_LARGEST_CELL"},
-    "bomix.surrogates.gp.completion": {"_LEAST"},
-    "bomix.surrogates.gp.coupled": {"_MIN_VARIANCE"},
-    "bomix.surrogates.gp.exact": {"_MIN_VARIANCE", "_TINY"},
-    "bomix.surrogates.gp.fit": {"_FEW", "_SPREAD_SAMPLES"},
-    "bomix.surrogates.gp.gibbs": {"_FEW", "_MEMORY", "_PACES", "_WIDEST"},
-    "bomix.surrogates.gp.hyperparameters": {
-        "COARSE",
-        "EVALUATIONS",
-        "HELD",
-        "MIN_NOISE",
-        "_APART",
-        "_GROWTH",
-        "_MANY",
-        "_MOVED",
-        "_NOISE",
-        "_REFINEMENT",
-        "_START_NOISE",
-        "_STEEP",
-        "_TINY",
-        "_TOLERANCE",
-        "_WIDEST",
-    },
-    "bomix.surrogates.gp.independent": {"_TINY"},
-    "bomix.surrogates.gp.inputs": {"_BEND", "_RELEVANCE", "_VARIANCE"},
-    "bomix.surrogates.gp.shared_hyperparameters": {"_TOLERANCE"},
-    "bomix.surrogates.gp.spec": {"_E"},
-    "bomix.surrogates.kernels.encoding": {"DEFAULT_EPS", "LEAST_DISTANCE", "_SPREAD_SAMPLES"},
-    "bomix.surrogates.kernels.learned_encoding": {"_LEAST_VARIANCE", "_OFFSET_SPREAD", "_POWER_SPREAD"},
-    "bomix.surrogates.kernels.one_dimensional": {"_OFFSET"},
-    "bomix.surrogates.kernels.simplex_geometry": {"DEFAULT_EPS"},
-    "bomix.surrogates.models.sampled": {"_JITTER"},
-    "bomix.training.data.installed": {"_SHORT_RULE"},
-    "bomix.training.data.packing": {"_BATCH_BYTES", "_BATCH_DOCUMENTS"},
-    "bomix.training.data.readers": {"_CHUNK"},
-    "bomix.training.data_order": {"_GOLDEN"},
-    "bomix.training.loop": {"REPORT_SECONDS"},
-    "bomix.training.model.attention": {"LONGEST_DENSE"},
-    "bomix.training.tasks.tokens": {"_BATCH"},
-}
+UNEXPLAINED: dict[str, set[str]] = {}
 """Module to the numbers in it that do not say why yet. It may only shrink."""
 
 

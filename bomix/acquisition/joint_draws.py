@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from botorch.utils.sampling import draw_sobol_normal_samples
 
+from bomix.numerics.cholesky import relative_factor
 from bomix.surrogates.models.joint import JointModel
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
 
-_JITTERS = (1e-8, 1e-6, 1e-4, 1e-2)
+_JITTERS = (1e-8, 1e-6, 1e-4, 1e-2, 1.0)
+"""Shares of the mean variance; draws at pending trials and incumbents, many of them repeats, begin above rounding."""
 
 
 def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,15 +50,7 @@ def _of_posterior(model: Model, X: Tensor) -> tuple[Tensor, Tensor]:
 
 def factor(covariance: Tensor) -> Tensor:
     """Cholesky factors of ``batch x n x n`` covariances; a hair of jitter carries those that are nearly singular."""
-    scale = covariance.diagonal(dim1=-2, dim2=-1).detach().mean(dim=-1).clamp_min(1e-12)[..., None, None]
-    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
-    found: Tensor
-    for jitter in _JITTERS:
-        found, info = torch.linalg.cholesky_ex(covariance + jitter * scale * eye)
-        if not info.any():
-            return found
-    found = torch.linalg.cholesky(covariance + scale * eye)
-    return found
+    return relative_factor(covariance, _JITTERS)
 
 
 def beside(X: Tensor, fixed: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bomix.contracts.surrogate import Surrogate
+    from bomix.study.study import Study
+    from bomix.surrogates.models.hyperparameter import Hyperparameter
 
 FIGURE = "validation.png"
+MOVED = 2.0
+"""Factor by which trials must move a hyperparameter to be told with ``-v``: less is within what every prior allows."""
 
 
 @click.command()
@@ -29,7 +34,12 @@ FIGURE = "validation.png"
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--surrogate", metavar="KIND", help="Another surrogate than the study's, with its defaults.")
-@click.option("-v", "--verbose", count=True, help="Say what is being fitted; twice for everything.")
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Say what is being fitted, and which hyperparameters the trials moved; twice for everything.",
+)
 def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | None, verbose: int) -> None:
     """Show how well the surrogate predicts trials that it did not see.
 
@@ -47,7 +57,8 @@ def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | N
     elif opened.folder is not None and not as_json:
         figure = opened.folder / FIGURE
     file_format = _format(figure)
-    found = opened.validate(surrogate=None if surrogate is None else _surrogate(surrogate))
+    another = None if surrogate is None else _surrogate(surrogate)
+    found = opened.validate(surrogate=another)
     if figure is not None:
         from bomix.report.figures.validation import render
 
@@ -60,6 +71,12 @@ def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | N
     console().print(table(found))
     for line in notes(found):
         click.echo(line)
+    if verbose:
+        learnt = _hyperparameters(opened, another)
+        console().print(hyperparameter_table(learnt if verbose > 1 else moved(learnt)))
+        click.echo(
+            f"{len(learnt)} hyperparameters in all; -vv prints each" if verbose == 1 else f"{len(learnt)} in all"
+        )
     if figure is not None:
         click.echo(f"figure: {figure}")
 
@@ -95,6 +112,41 @@ def notes(found: xr.Dataset) -> list[str]:
         if wrong:
             lines.append(f"95 % intervals {what}, by more than two standard errors: {', '.join(wrong)}")
     return lines
+
+
+def _hyperparameters(opened: Study, surrogate: Surrogate | None) -> list[Hyperparameter]:
+    """Those of the model of all trials, by the surrogate that predicts for the study unless another is given."""
+    from bomix.config import registry
+    from bomix.numerics.determinism import deterministic
+    from bomix.posterior.hyperparameters import hyperparameters
+    from bomix.strategies.checks import surrogate_of
+
+    chosen = surrogate or surrogate_of(opened.spec.strategy, opened.problem) or registry.resolve("surrogate", "gp")()
+    with deterministic():
+        return hyperparameters(opened.problem, opened.history, chosen, seed=opened.spec.seed)
+
+
+def moved(learnt: Sequence[Hyperparameter]) -> list[Hyperparameter]:
+    """The noise, and what trials moved to less than half of its prior median or to more than twice as much."""
+    return [
+        each
+        for each in learnt
+        if each.name.endswith("noise") or abs(math.log(each.value / each.prior_median)) > math.log(MOVED)
+    ]
+
+
+def hyperparameter_table(learnt: Sequence[Hyperparameter]) -> Table:
+    """A row for each hyperparameter of each metric; metrics and what kernels see of weights are standardised."""
+    from bomix.cli.tables import titled
+
+    made = titled("hyperparameters of the model of all trials (metrics standardised)")
+    made.add_column("metric", overflow="fold")
+    made.add_column("hyperparameter", overflow="fold")
+    for name in ("value", "prior median"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for each in learnt:
+        made.add_row(each.metric, each.name, f"{each.value:.3g}", f"{each.prior_median:.3g}")
+    return made
 
 
 def plain(found: xr.Dataset) -> dict[str, Any]:

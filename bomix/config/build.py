@@ -75,6 +75,7 @@ FILLED = "filled_from"
 """Key of a field's metadata: the part of the study that the field is filled from."""
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
+"""Suffix of a count to its factor: those of the field's papers, ``g`` and ``b`` both for billions."""
 _NUMBER = re.compile(r"([-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
 _MISSING: Any = object()
 

@@ -79,7 +79,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "kernel": {
         "stationary": "bomix.surrogates.kernels.specs:Stationary",
         "effective_weight": "bomix.surrogates.kernels.specs:EffectiveWeight",
-        "own": "bomix.surrogates.kernels.specs:Own",
+        "own": "bomix.surrogates.kernels.specs:OwnDomain",
         "linear": "bomix.surrogates.kernels.specs:Linear",
         "sparse_linear": "bomix.surrogates.kernels.specs:SparseLinear",
         "additive": "bomix.surrogates.kernels.specs:Additive",

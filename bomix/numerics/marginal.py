@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bomix.numerics.cholesky import ladder
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+JITTERS = (0.0, 1e-8, 1e-6, 1e-4)
+"""Added to ``K + noise`` of a metric of variance one: none as a rule, and never more than the least noise."""
 
 
 def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
@@ -30,14 +35,8 @@ def noisy_factor(covariance: Tensor, noise: Tensor, seen: Tensor) -> Tensor:
         noise = torch.where(seen, noise, 1.0)
     matrix = covariance.clone()
     matrix.diagonal(dim1=-2, dim2=-1).add_(noise)
-    factor: Tensor
-    factor, info = torch.linalg.cholesky_ex(matrix)
-    for jitter in (1e-8, 1e-6, 1e-4):
-        if not info.any():
-            return factor
-        matrix = matrix + jitter * (info > 0).to(matrix)[..., None, None] * torch.eye(matrix.shape[-1]).to(matrix)
-        factor, info = torch.linalg.cholesky_ex(matrix)
-    return torch.where((info > 0)[..., None, None], torch.nan, factor)
+    factor, failed = ladder(matrix, JITTERS, each=True)
+    return torch.where(failed[..., None, None], torch.nan, factor)
 
 
 def best_means(factor: Tensor, targets: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:

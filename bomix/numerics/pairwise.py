@@ -69,6 +69,32 @@ def profiled(squared: Tensor, profile: Profile) -> Tensor:
     return value
 
 
+def matern52(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """``(1 + r + r^2/3) exp(-r)``, ``r = sqrt(5 squared)``."""
+    # Few passes over memory: at a thousand runs they cost more than the factorisation.
+    r = (5.0 * squared).sqrt_()
+    decay = r.neg().exp_()
+    slope = r.add_(1.0).mul_(decay)
+    value = torch.addcmul(slope, squared, decay, value=5.0 / 3.0)
+    return value, slope.mul_(-5.0 / 6.0)
+
+
+def matern32(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """``(1 + r) exp(-r)``, ``r = sqrt(3 squared)``."""
+    r = (3.0 * squared).sqrt()
+    decay = torch.exp(-r)
+    return (1.0 + r) * decay, -1.5 * decay
+
+
+def rbf(squared: Tensor) -> tuple[Tensor, Tensor]:
+    """``exp(-squared / 2)``."""
+    value = torch.exp(-0.5 * squared)
+    return value, -0.5 * value
+
+
+PROFILES: dict[str, Profile] = {"matern52": matern52, "matern32": matern32, "rbf": rbf}
+
+
 class _InBlocks(torch.autograd.Function):
     """Blocks of rows, each computed again in the backward pass and forgotten before the next."""
 
@@ -140,6 +166,6 @@ class _Scaled(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             grad_Z = (2.0 * inverse.square() * (columns * Z - moved.mT @ X)).sum_to_size(Z.shape)
         if ctx.needs_input_grad[2]:
-            apart = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
-            grad_inverse = (2.0 * inverse * apart.unsqueeze(-2)).sum_to_size(inverse.shape)
+            squares = (rows * X.square()).sum(-2) + (columns * Z.square()).sum(-2) - 2.0 * (onto * X).sum(-2)
+            grad_inverse = (2.0 * inverse * squares.unsqueeze(-2)).sum_to_size(inverse.shape)
         return grad_X, grad_Z, grad_inverse, None

@@ -17,16 +17,8 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
+from bomix.surrogates.gp.presets import ONE_SET, POOLED, QUICK
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.specs import (
-    EffectiveWeight,
-    Isotropic,
-    Own,
-    Scaled,
-    SparseLinear,
-    Stationary,
-    Sum,
-)
 
 if TYPE_CHECKING:
     from bomix.errors import Fault
@@ -44,18 +36,6 @@ which nothing is known gains as many standard deviations as the root of the numb
 STEADY = 1_000_000
 """Failures in a row until a trust region halves under that bound, which is never: a trial that is made for what it
 tells is no failure. After successes it grows as others do."""
-
-# Prior variances of the parts, in variances of a metric: where slopes and a rest stand beside the curve, the curve has
-# most of what a metric does, so that little is ascribed to many inputs before runs insist.
-_OWN, _SLOPES = Scaled(Own()), Scaled(SparseLinear(), variance=0.3)
-_JOINT, _EFFECTIVE = Scaled(Stationary()), Scaled(EffectiveWeight())
-_REST = Scaled(Isotropic(), variance=0.1)  # what neither curve nor slopes explain is the least of it
-QUICK = GP(draws=0, restarts=1, growth=0.1)
-"""Of a crowd of metrics: the best hyperparameters of each, found now and then."""
-POOLED = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _JOINT)), Sum((_JOINT, _EFFECTIVE))), pooling=1.0)
-"""Of several metrics: curves, few slopes and whatever else, or effective weights, about what the metrics share."""
-ONE_SET = replace(QUICK, kernels=(Sum((_OWN, _SLOPES, _REST)),), pooling=0.0)
-"""The same where domains are many and nothing but the slopes can be each metric's own."""
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bomix.contracts.covariance import Covariance, Frame
+from bomix.contracts.covariance import Covariance, KernelContext
 from bomix.testing.base import SpecBattery
 
 D, M = 4, 3
@@ -30,10 +30,10 @@ def sparse_mixtures(n: int, d: int, *, seed: int = 0) -> Tensor:
     return torch.as_tensor(rows)
 
 
-def frame_of(d: int = D, own: tuple[int, ...] = OWN) -> Frame:
-    """A frame of the whole simplex of ``d`` domains."""
+def frame_of(d: int = D, own: tuple[int, ...] = OWN) -> KernelContext:
+    """A context of the whole simplex of ``d`` domains."""
     sample = np.random.default_rng(9).dirichlet(np.ones(d), 64)
-    return Frame(torch.as_tensor(sample), torch.tensor(own))
+    return KernelContext(torch.as_tensor(sample), torch.tensor(own))
 
 
 def drawn(covariance: Covariance, *, seed: int = 0) -> Tensor:
@@ -48,7 +48,7 @@ def _projections(*shape: int) -> Tensor:
 
 
 class KernelBattery(SpecBattery):
-    """Tests of a kernel: :class:`bomix.contracts.kernel.Kernel`, ``bind(frame) -> Covariance``.
+    """Tests of a kernel: :class:`bomix.contracts.kernel.Kernel`, ``bind(context) -> Covariance``.
 
     A kernel says which functions of the mixture a metric may be. Three lines test one of your own::
 
@@ -120,7 +120,7 @@ class KernelBattery(SpecBattery):
         order = torch.tensor(ORDER)
         frame = frame_of()
         own = torch.tensor([-1 if position < 0 else ORDER.index(position) for position in OWN])
-        first, second = self.spec.bind(frame), self.spec.bind(Frame(frame.sample[:, order], own))
+        first, second = self.spec.bind(frame), self.spec.bind(KernelContext(frame.sample[:, order], own))
         for one, other in zip(first.prior[:3], second.prior[:3], strict=True):
             torch.testing.assert_close(one.sort(dim=-1).values, other.sort(dim=-1).values)
         X = sparse_mixtures(10, D)
@@ -128,7 +128,7 @@ class KernelBattery(SpecBattery):
         torch.testing.assert_close(at_start, first(first.prior.start, X.unsqueeze(0)), atol=1e-12, rtol=0)
         theta, other = drawn(first), _counterparts(first, second, X, X[:, order])
         # What metrics share is numbered anew, and is the same.
-        alike = zip(first.prior.alike[:, other].flatten().tolist(), second.prior.alike.flatten().tolist(), strict=True)
+        alike = zip(first.prior.tied[:, other].flatten().tolist(), second.prior.tied.flatten().tolist(), strict=True)
         numbers = sorted(set(alike))
         assert len({one for one, _ in numbers}) == len({two for _, two in numbers}) == len(numbers)
         permuted = second(theta[:, other], X[:, order].unsqueeze(0))
@@ -180,9 +180,9 @@ class KernelBattery(SpecBattery):
 
     def test_a_space_of_one_point_has_priors(self) -> None:
         """Bounds may leave a single mixture; scales that come from distances in the space are then zero."""
-        frame = Frame(torch.full((16, D), 0.25, dtype=torch.float64), torch.tensor(OWN))
+        frame = KernelContext(torch.full((16, D), 0.25, dtype=torch.float64), torch.tensor(OWN))
         covariance = self.spec.bind(frame)
-        assert all(part.isfinite().all() for part in covariance.prior)
+        assert all(part.isfinite().all() for part in covariance.prior[:3])
         assert (covariance.prior.sd > 0).all()
         assert covariance(covariance.prior.start, frame.sample[:2].unsqueeze(0)).isfinite().all()
 

@@ -20,6 +20,7 @@ import numpy as np
 from bomix.errors import EvaluationError
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+"""Steps of the golden ratio spread any number of points most evenly over a circle."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 REPORT_SECONDS = 1.0
+"""Seconds between two reports of progress: as often as people look, and far too seldom to slow a step."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
-from bomix.cli.validate import notes
+from bomix.cli.validate import moved, notes
 from bomix.errors import BomixError
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.models.hyperparameter import Hyperparameter
 
 pytestmark = pytest.mark.usefixtures("short_chains")
 
@@ -131,3 +132,24 @@ def test_intervals_that_do_not_hold_are_named(study: Path) -> None:
     (_, narrow) = notes(found)
     assert narrow.startswith("95 % intervals too narrow")
     assert narrow.endswith(": books")
+
+
+def test_verbose_tells_hyperparameters_by_name_in_80_columns(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bomix.cli.tables.PLAIN_WIDTH", 80)
+    done = call("validate", study, "-vv", "--figure", study / "figure.png")
+    assert done.exit_code == 0, done.output
+    table = done.output[done.output.index("hyperparameters of the model") :]
+    for name in ("1.lengthscale[web]", "2.effective_weight.share[code]", "2.noise"):
+        assert name in table
+    assert all(len(line) <= 80 for line in table.splitlines() if "figure" not in line)
+    assert "hyperparameters" not in call("validate", study, "--figure", study / "figure.png").output
+
+
+def test_only_noise_and_what_the_trials_moved_is_told_first() -> None:
+    rows = [
+        Hyperparameter("code", "noise", 0.02, 0.02),
+        Hyperparameter("code", "lengthscale[web]", 3.0, 2.0),
+        Hyperparameter("code", "lengthscale[code]", 0.9, 2.0),
+        Hyperparameter("code", "2.stationary.variance", 4.1, 2.0),
+    ]
+    assert moved(rows) == [rows[0], rows[2], rows[3]]

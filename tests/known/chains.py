@@ -12,6 +12,6 @@ def short_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     For tests of what is done with a model, where the chains would take most of the time. A module asks for it with
     ``pytestmark = pytest.mark.usefixtures("short_chains")``; chains of their usual length are tested with the models.
     """
-    from bomix.surrogates.gp import fit, hyperparameters
+    from bomix.surrogates.gp import hyperparameters, search
 
-    monkeypatch.setattr(fit, "walk", lambda n, d, *, draws: hyperparameters.Sampling(draws or 4, 4, 1, 4))
+    monkeypatch.setattr(hyperparameters, "chain_settings", lambda n, d, *, draws: search.Sampling(draws or 4, 4, 1, 4))

@@ -26,6 +26,7 @@ from bomix.progress import Progress
 from bomix.trial import Failure, Outcome, Trial
 
 LOG_TAIL_LINES = 20
+"""Last lines of a log that an outcome keeps: a traceback fits, and the record stays small."""
 
 
 class LocalExecutor:

@@ -20,6 +20,7 @@ from bomix.contracts.traits import field_values
 from bomix.errors import DataError
 
 SCHEMA = 1
+"""Version of the folder's layout: raised when an older reader would read it wrong."""
 _INDEX = "index.json"
 _FIELDS = ("log_probabilities", "starts", "scored", "examples", "gold", "ids", "first")
 

@@ -34,6 +34,7 @@ TableRun: TypeAlias = tuple[Weights, Result, Scale | None]
 
 _WHOLE = re.compile(r"(\d+)\.0+")
 _SHOWN = 5
+"""Names that a message lists before it counts the rest: a line or two of a terminal."""
 
 
 @dataclass(frozen=True)

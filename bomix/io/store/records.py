@@ -22,6 +22,7 @@ from bomix.scale import Scale
 from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Trial
 
 SCHEMA = 1
+"""Version of the files of a trial: raised when an older reader would read them wrong."""
 _OLD_SCALE_KEY = "fidelity"
 """What the scale was called in trials, and among what was measured, before it was called ``scale``."""
 _OLD_ORIGINS = {"other_expert": EXPERT}

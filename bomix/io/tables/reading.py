@@ -25,6 +25,7 @@ EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "null", "none"})
 """How tables write that there is no number, in lower case."""
 
 _LARGEST_CELL = 1_000_000
+"""Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from bomix.numerics import repeats
 from bomix.numerics.constants import TINY
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.wrappers import FantasizingWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +126,7 @@ def _change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> 
     return torch.where(known, change, 0.0)
 
 
-class Shifted(JointModel, FantasizeMixin):  # type: ignore[misc]
+class Shifted(FantasizingWrapper, JointModel, FantasizeMixin):  # type: ignore[misc]
     """A model of what a function of the mixture leaves over, the function added.
 
     A function that learnt from the trials leaves too little of them, and less than it has not seen: what is left of the
@@ -150,19 +151,9 @@ class Shifted(JointModel, FantasizeMixin):  # type: ignore[misc]
         self.model, self.unseen = model, unseen
         self._function, self._values = function, values
 
-    @property
-    def num_outputs(self) -> int:
-        """Number of metrics."""
-        return self.model.num_outputs
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """That of the model of what is left."""
-        return self.model.batch_shape
-
     def mean(self, X: Tensor) -> Tensor:
-        """See :class:`JointModel`."""
-        return self.model.mean(X) + self._function(X)
+        """The means alone, ``batch x q x m``."""
+        return self.model.mean(X) + self._function(X)  # type: ignore[no-any-return]
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         """See :class:`JointModel`."""

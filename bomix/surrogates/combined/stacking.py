@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bomix.errors import FitError
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.held_out import refitted
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
     from bomix.contracts.surrogate import Surrogate
+    from bomix.surrogates.models.hyperparameter import Hyperparameter
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,14 @@ class Stacked(JointModel):
         each = [self.members[i].moments(X, noise) for i in used]
         return mixed([mean for mean, _ in each], [covariance for _, covariance in each], self.shares[used])
 
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        """What the members learnt, the number of a member before each name."""
+        return [
+            each._replace(name=f"{number}.{each.name}")
+            for number, member in enumerate(self.members, 1)
+            for each in member.named_hyperparameters(metrics)
+        ]
+
     def leave_one_out(self) -> HeldOut | None:
         """The mixture of the members' predictions by refits in folds."""
         return self._held_out
@@ -85,13 +95,11 @@ def mixed(means: Sequence[Tensor], covariances: Sequence[Tensor], shares: Tensor
         covariances: For each member ``batch x (m q) x (m q)``, the points of the first metric first.
         shares: ``c x m``.
     """
-    mean = torch.stack([share * each for share, each in zip(shares, means, strict=True)]).sum(dim=0)
-    q, total = mean.shape[-2], torch.zeros_like(covariances[0])
-    for share, each, covariance in zip(shares, means, covariances, strict=True):
-        root = share.sqrt().repeat_interleave(q)
-        apart = (each - mean).mT.flatten(-2)
-        total = total + root * root.unsqueeze(-1) * (covariance + apart.unsqueeze(-1) * apart.unsqueeze(-2))
-    return mean, total
+    q = means[0].shape[-2]
+    each = torch.stack([mean.mT for mean in means])
+    by_metric = shares.reshape(len(means), *[1] * (each.ndim - 3), -1, 1).expand(each.shape)
+    mean, covariance = mixture_moments(each.flatten(-2), torch.stack(list(covariances)), by_metric.flatten(-2))
+    return mean.reshape(*mean.shape[:-1], -1, q).mT, covariance
 
 
 def fit(

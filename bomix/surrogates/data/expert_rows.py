@@ -6,7 +6,7 @@ itself; a line bends towards them, and so does a tree of few splits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from botorch.models.model import FantasizeMixin
@@ -14,10 +14,10 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.surrogates.cross_validation.held_out import new_runs, part
 from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.wrappers import FantasizingWrapper
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
-    from botorch.sampling.base import MCSampler
     from torch import Tensor
 
     from bomix.contracts.context import FitContext
@@ -67,7 +67,7 @@ def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> 
     return Examples(*part(masked, context, kept), data.X, kept)
 
 
-class WithoutExperts(JointModel, FantasizeMixin):  # type: ignore[misc]
+class WithoutExperts(FantasizingWrapper, JointModel, FantasizeMixin):  # type: ignore[misc]
     """A model that learnt from some of the trials.
 
     Args:
@@ -79,24 +79,6 @@ class WithoutExperts(JointModel, FantasizeMixin):  # type: ignore[misc]
     def __init__(self, model: JointModel, X: Tensor, kept: Tensor) -> None:
         super().__init__()
         self.model, self._X, self._kept = model, X, kept
-
-    @property
-    def num_outputs(self) -> int:
-        """Number of metrics."""
-        return self.model.num_outputs
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """That of the model."""
-        return self.model.batch_shape
-
-    def mean(self, X: Tensor) -> Tensor:
-        """See :class:`JointModel`."""
-        return self.model.mean(X)
-
-    def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`."""
-        return self.model.moments(X, noise)
 
     def leave_one_out(self) -> HeldOut | None:
         """Each trial predicted from the others: one that was never learnt from, by the model as it is."""
@@ -110,13 +92,3 @@ class WithoutExperts(JointModel, FantasizeMixin):  # type: ignore[misc]
             rows[self._kept], rows[~self._kept] = known, other
             whole.append(rows)
         return HeldOut(*whole)
-
-    def condition_on_observations(self, X: Tensor, Y: Tensor, **options: Any) -> Any:
-        """More data, where the model takes any."""
-        model: Any = self.model
-        return model.condition_on_observations(X, Y, **options)
-
-    def fantasize(self, X: Tensor, sampler: MCSampler, **options: Any) -> Any:  # type: ignore[override]
-        """A batch of models, where the model has fantasies."""
-        model: Any = self.model
-        return model.fantasize(X, sampler, **options)

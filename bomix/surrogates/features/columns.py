@@ -36,7 +36,7 @@ class SideBySide:
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns that a regression sees beside the weights.
+    """Extra columns that a regression sees behind the weights.
 
     Attributes:
         predict: ``f`` predictions side by side, ``batch x n x d`` weights to ``batch x n x f m``.
@@ -71,9 +71,9 @@ def columns_of(features: Features | None, data: SupervisedDataset, *, context: F
 
     Args:
         features: What to see; None for nothing.
-        data: As :meth:`bomix.contracts.surrogate.Surrogate.fit` gets it.
-        context: As there.
-        seed: Of predictions that learn.
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
+        context: The names behind the columns.
+        seed: Seed of predictions that learn.
 
     Raises:
         FaultsError: A metric is named that is not there.
@@ -82,7 +82,7 @@ def columns_of(features: Features | None, data: SupervisedDataset, *, context: F
 
 
 def predictions(features: Features | None, data: SupervisedDataset, *, context: FitContext, seed: int) -> list[Feature]:
-    """What features are made of; arguments and errors as of :func:`columns_of`."""
+    """The predictions that features are made of; arguments and errors as of :func:`columns_of`."""
     if features is None:
         return []
     raise_faults(features.metric_faults(context.metrics))
@@ -101,9 +101,9 @@ def columns_from(
 
     Args:
         found: The predictions of the features.
-        features: As of :func:`columns_of`.
-        data: As there.
-        context: As there.
+        features: What to see; None for nothing.
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
+        context: The names behind the columns.
         part: How many trials, the first, columns are standardised by; None for all.
     """
     if features is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import joint_covariance, leave_one_out, shrunk_correlation
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.data.standardize import standardisation
@@ -26,7 +27,7 @@ from bomix.surrogates.fully_bayesian.gp_draws import (
 from bomix.surrogates.fully_bayesian.importance import pooled_variables, truncated_shares
 from bomix.surrogates.fully_bayesian.nuts import Walk
 from bomix.surrogates.kernels.encoding import Encoding, typical_distance
-from bomix.surrogates.models.joint import HeldOut, JointModel, pooled
+from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -104,11 +105,11 @@ class SampledGPs(JointModel):
         if noise is True:
             own = self.hyperparameters.noise.reshape(len(means), *[1] * (X.ndim - 2), -1, 1, 1)
             covariances = covariances + own * torch.eye(X.shape[-2], dtype=X.dtype)
-        mean, covariance = pooled(means.unsqueeze(-1), covariances)
+        mean, covariance = mixture_moments(means, covariances)
         covariance = covariance * self.scale.square()[:, None, None]
         if isinstance(noise, torch.Tensor):
             covariance = covariance + torch.diag_embed(noise.mT)
-        return self.offset + self.scale * mean.squeeze(-1).mT, joint_covariance(_factor(covariance), self.correlation)
+        return self.offset + self.scale * mean.mT, joint_covariance(_factor(covariance), self.correlation)
 
     def components(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior of each draw.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bomix.numerics.moments import mixture_moments
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -44,5 +46,5 @@ def pooled_variables(means: Tensor, variances: Tensor, shares: Tensor) -> tuple[
     Returns:
         ``(...)`` means and ``(...)`` variances.
     """
-    mean = (shares * means).sum(dim=0)
-    return mean, (shares * (variances + (means - mean).square())).sum(dim=0)
+    mean, variance = mixture_moments(means.unsqueeze(-1), variances[..., None, None], shares.unsqueeze(-1))
+    return mean.squeeze(-1), variance[..., 0, 0]

@@ -27,6 +27,7 @@ from torch import Tensor
 from bomix.numerics.marginal import noisy_factor
 
 _LEAST = 1e-10
+"""Least eigenvalue of a covariance, a millionth of the least noise: below it a root is rounding."""
 
 
 class Whitening(NamedTuple):
@@ -64,7 +65,7 @@ class Table:
     """The missing entries given the observed ones.
 
     Args:
-        whitening: Of the metrics' covariances.
+        whitening: Roots of the metrics' covariances.
         targets: ``m x n``, NaN where missing, and at least one entry of each trial there.
         correlation: ``m x m``, positive definite.
 
@@ -85,8 +86,8 @@ class Table:
         known = targets.flatten()[self._observed]
         metric = self._observed // n
         if not len(self.missing):
-            pull = (white @ white).sum(dim=-1)
-            self.means = (pull * targets).sum(dim=-1) / pull.sum(dim=-1)
+            weight = (white @ white).sum(dim=-1)
+            self.means = (weight * targets).sum(dim=-1) / weight.sum(dim=-1)
             self.values, self.spread = targets, targets.new_zeros(0, 0)
             return
         joint = torch.einsum("iab,ij,jbc->iajc", root, correlation, root).reshape(m * n, m * n)
@@ -141,9 +142,9 @@ class Table:
         """The generalised-least-squares means of the observed entries, all metrics at once; zero without any."""
         belongs = torch.nn.functional.one_hot(metric, m).to(known)
         has = belongs.any(dim=0)
-        pull = belongs.mT @ self._precision
+        weight = belongs.mT @ self._precision
         means = known.new_zeros(m)
-        means[has] = torch.linalg.solve((pull @ belongs)[has][:, has], (pull @ known)[has])
+        means[has] = torch.linalg.solve((weight @ belongs)[has][:, has], (weight @ known)[has])
         return means
 
     def _missing_means(self) -> Tensor:
@@ -156,7 +157,7 @@ def shared_correlation(
     """The correlation of what drives the metrics, by expectation and maximisation [Dempster1977]_.
 
     Args:
-        whitenings: Of each family of covariances, for each draw of hyperparameters.
+        whitenings: Roots of the covariances of each family, for each draw of hyperparameters.
         targets: ``m x n``, NaN where missing.
         shrinkage: Trials that the identity counts as.
         rounds: Iterations where entries are missing, on the first draw of each family.

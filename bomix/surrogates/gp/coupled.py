@@ -21,9 +21,10 @@ import torch
 from botorch.exceptions.errors import UnsupportedError
 
 from bomix.numerics.marginal import noisy_factor
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import MIN_TRIALS, joint_covariance
 from bomix.surrogates.gp.completion import Table, Whitening, shared_correlation
-from bomix.surrogates.gp.independent import IndependentGPs, _factors
+from bomix.surrogates.gp.independent import IndependentGPs, factors
 from bomix.surrogates.models.joint import HeldOut
 
 if TYPE_CHECKING:
@@ -32,19 +33,20 @@ if TYPE_CHECKING:
     from bomix.surrogates.gp.exact import ExactGPs
 
 _MIN_VARIANCE = 1e-14
+"""Least variance of a prediction, below what rounding leaves of ``1 - 1``: its root is divided by."""
 
 
-class Part(NamedTuple):
+class FamilyMoments(NamedTuple):
     """What one family of covariances says, its draws pooled, on the standardised scale.
 
     Attributes:
         mean: ``batch x m x q``.
-        own: ``batch x m x q x q`` covariance that complete trials would leave, spread of the draws included.
+        complete: ``batch x m x q x q`` covariance that complete trials would leave, spread of the draws included.
         shared: ``batch x (m q) x (m q)`` covariance due to the gaps, the points of the first metric first.
     """
 
     mean: Tensor
-    own: Tensor
+    complete: Tensor
     shared: Tensor
 
 
@@ -52,49 +54,47 @@ class CoupledGPs(IndependentGPs):
     """Independent processes whose gaps the other metrics fill.
 
     Args:
-        apart: The processes by themselves, of ``n x d`` weights.
+        independent: The processes by themselves.
         correlation: ``m x m`` correlation ``R`` of what drives the metrics, positive definite; None estimates it.
         shrinkage: Trials that "no correlation" counts as in the estimate.
     """
 
-    def __init__(self, apart: IndependentGPs, *, correlation: Tensor | None = None, shrinkage: float = 2.0) -> None:
-        coupled = [CoupledFamily(family) for family in apart.families]
+    def __init__(
+        self, independent: IndependentGPs, *, correlation: Tensor | None = None, shrinkage: float = 2.0
+    ) -> None:
+        coupled = [CoupledFamily(family) for family in independent.families]
         targets = coupled[0].targets
         if correlation is None:
-            correlation = torch.eye(apart.num_outputs, dtype=torch.float64)
+            correlation = torch.eye(independent.num_outputs, dtype=torch.float64)
             if targets.shape[-1] >= MIN_TRIALS:
                 whitenings = [family.whitenings() for family in coupled]
                 correlation = shared_correlation(whitenings, targets, shrinkage=shrinkage)
         super().__init__(
-            apart.train_X,
-            apart.train_Y,
-            families=apart.families,
-            shares=apart.shares,
-            offset=apart.offset,
-            scale=apart.scale,
-            mean=apart._mean,
-            learnt=apart._learnt,
+            independent.train_X,
+            independent.train_Y,
+            independent.families,
+            independent.transforms,
+            shares=independent.shares,
             correlation=correlation,
-            columns=apart._columns,
         )
         self._coupled = coupled if targets.isnan().any() else []
         for family in self._coupled:
             family.complete(correlation)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`bomix.surrogates.models.joint.JointModel`."""
+        """Mean and covariance, as of :class:`JointModel`."""
         if not self._coupled:
             return super().moments(X, noise)
-        inputs = self._inputs(X)
-        mean, own, shared = self._pooled([family.predict(inputs, noise is True) for family in self._coupled])
+        inputs = self.transforms.inputs(X)
+        mean, complete, shared = self._pooled([family.predict(inputs, noise is True) for family in self._coupled])
         if isinstance(noise, torch.Tensor):
-            own = own + torch.diag_embed(noise.mT)
+            complete = complete + torch.diag_embed(noise.mT)
         units = self.scale.repeat_interleave(X.shape[-2])
-        covariance = joint_covariance(_factors(own), self.correlation) + shared
-        return self._in_units(mean, self._mean_at(inputs)), covariance * units * units.unsqueeze(-1)
+        covariance = joint_covariance(factors(complete), self.correlation) + shared
+        return self.transforms.in_units(inputs, mean), covariance * units * units.unsqueeze(-1)
 
     def mean(self, X: Tensor) -> Tensor:
-        """See :class:`bomix.surrogates.models.joint.JointModel`."""
+        """The means alone, ``batch x q x m``."""
         return self.moments(X)[0] if self._coupled else super().mean(X)
 
     def condition_on_observations(  # type: ignore[override]
@@ -114,28 +114,28 @@ class CoupledGPs(IndependentGPs):
         The other trials' gaps are completed without it, by a block of the inverse of the joint covariance; each metric
         then predicts the trial from the completed others.
         """
-        if not self._coupled or self._learnt:
+        if not self._coupled or self.transforms.mean_learnt:
             return super().leave_one_out()
-        mean, own, shared = self._pooled([family.leave_one_out() for family in self._coupled])
-        sd = own.squeeze(-1).squeeze(-1).sqrt()
+        mean, complete, shared = self._pooled([family.leave_one_out() for family in self._coupled])
+        sd = complete.squeeze(-1).squeeze(-1).sqrt()
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation + shared
         kept, n = self._coupled[0].kept, len(self.train_X)
         found, spread = mean.new_zeros(n, self.num_outputs), mean.new_zeros(n, self.num_outputs, self.num_outputs)
-        found[kept] = self._in_units(mean.squeeze(-1).mT, self._mean_at(self._train_inputs[kept]))
+        found[kept] = self.transforms.in_units(self.train_inputs[kept], mean.squeeze(-1).mT)
         spread[kept] = covariance * self.scale * self.scale.unsqueeze(-1)
         if not kept.all():
             free, covariance = self.moments(self.train_X[~kept].unsqueeze(-2), True)
             found[~kept], spread[~kept] = free.squeeze(-2), covariance
         return HeldOut(found, spread)
 
-    def _pooled(self, parts: Sequence[Part]) -> Part:
+    def _pooled(self, parts: Sequence[FamilyMoments]) -> FamilyMoments:
         """The mixture of families."""
-        mean, own = self._mixed([(part.mean, part.own) for part in parts])
+        mean, complete = self._mixed([(part.mean, part.complete) for part in parts])
         total = torch.zeros(())
         for part, share in zip(parts, self.shares, strict=True):
             root = share.sqrt().repeat_interleave(part.shared.shape[-1] // len(share))
             total = total + part.shared * root * root.unsqueeze(-1)
-        return Part(mean, own, total)
+        return FamilyMoments(mean, complete, total)
 
 
 class CoupledFamily:
@@ -155,10 +155,10 @@ class CoupledFamily:
         size = [family.covariance.size, family.noise.size]
         self._kernel_theta, self._noise_theta = family.theta.flatten(0, 1).split_with_sizes(size, dim=-1)
         matrices = family.covariance(self._kernel_theta, self._X.unsqueeze(-3))
-        if family._known is None:
+        if family.known is None:
             noise = family.noise(self._noise_theta, self._X)
         else:
-            noise = family._known[:, self.kept].repeat(self._shape[0], 1)
+            noise = family.known[:, self.kept].repeat(self._shape[0], 1)
         count = len(self._X)
         self._matrices = _parted(matrices + torch.diag_embed(noise.expand(-1, count)), 0, self._shape)
         self._tables: list[Table] = []
@@ -178,26 +178,26 @@ class CoupledFamily:
         self._alphas = torch.cholesky_solve(residual.unsqueeze(-1), self._factors).squeeze(-1)
         self._roots = [table.root() for table in self._tables]
 
-    def predict(self, X: Tensor, noise: bool) -> Part:
+    def predict(self, X: Tensor, noise: bool) -> FamilyMoments:
         """Moments at ``batch x q x d`` weights; ``noise`` adds that of a new run."""
         batch, q, m = X.shape[:-2], X.shape[-2], self._shape[1]
         points, family = X.reshape(1, -1, X.shape[-1]), self._family
         across = _parted(family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points), 0, self._shape)
         means = self._means.unsqueeze(-1) + (across * self._alphas.unsqueeze(-1)).sum(dim=-2)
         explained = torch.linalg.solve_triangular(self._factors, across, upper=False)
-        own = self._left(X, explained)
+        complete = self._left(X, explained)
         if noise:
             levels = _parted(family.noise(self._noise_theta, X).expand(*batch, -1, q), -2, self._shape)
-            own = own + torch.diag_embed(levels)
+            complete = complete + torch.diag_embed(levels)
         weights = torch.linalg.solve_triangular(self._factors.mT, explained, upper=True)
         total = torch.zeros(())
         for weight, root in zip(weights, self._roots, strict=True):
-            felt = self._felt(weight.flatten(0, 1)[self._missing], root)
-            felt = _parted(felt, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
-            total = total + felt @ felt.mT
-        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), own, total / len(self._roots))
+            effect = self._effect(weight.flatten(0, 1)[self._missing], root)
+            effect = _parted(effect, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
+            total = total + effect @ effect.mT
+        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), complete, total / len(self._roots))
 
-    def leave_one_out(self) -> Part:
+    def leave_one_out(self) -> FamilyMoments:
         """The trials as a batch of single points, each predicted from the completed others, noise included."""
         inverse = torch.cholesky_inverse(self._factors)
         diagonal = inverse.diagonal(dim1=-2, dim2=-1)
@@ -210,12 +210,12 @@ class CoupledFamily:
                 residual = values - self._means[draw].unsqueeze(-1)
                 residual[:, trial] = 0.0
                 means[draw, :, trial] = self._means[draw] + (weights[:, trial] * residual).sum(dim=-1)
-                pull = torch.where(trials == trial, 0.0, weights[metric, trial, trials])
-                felt = pull.new_zeros(len(pull), self._shape[1])
-                felt[torch.arange(len(pull)), metric] = pull
-                shared[trial] += felt.mT @ spread @ felt / len(self._tables)
-        own = (1.0 / diagonal).permute(2, 0, 1)[..., None, None]
-        return _pooled(means.permute(2, 0, 1).unsqueeze(-1), own, shared)
+                weight = torch.where(trials == trial, 0.0, weights[metric, trial, trials])
+                effect = weight.new_zeros(len(weight), self._shape[1])
+                effect[torch.arange(len(weight)), metric] = weight
+                shared[trial] += effect.mT @ spread @ effect / len(self._tables)
+        complete = (1.0 / diagonal).permute(2, 0, 1)[..., None, None]
+        return _pooled(means.permute(2, 0, 1).unsqueeze(-1), complete, shared)
 
     def _left(self, X: Tensor, explained: Tensor) -> Tensor:
         """``batch x s x m x q x q`` covariance that complete trials leave, from ``s x m x n x (batch q)``."""
@@ -228,7 +228,7 @@ class CoupledFamily:
         prior = _parted(covariance(self._kernel_theta, points), -3, self._shape)
         return prior - by_point.mT @ by_point
 
-    def _felt(self, weight: Tensor, root: Tensor) -> Tensor:
+    def _effect(self, weight: Tensor, root: Tensor) -> Tensor:
         """What the gaps do to each metric: ``m x p x k`` from the weights ``k x p`` and the factor ``k x k``."""
         metric = self._missing // len(self._X)
         rows = [weight[metric == i].mT @ root[metric == i] for i in range(self._shape[1])]
@@ -241,9 +241,6 @@ def _parted(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return parted
 
 
-def _pooled(means: Tensor, own: Tensor, shared: Tensor) -> Part:
+def _pooled(means: Tensor, complete: Tensor, shared: Tensor) -> FamilyMoments:
     """Pool draws: means ``batch x s x m x q`` and covariances ``batch x s x m x q x q``."""
-    mean = means.mean(dim=-3)
-    apart = means - mean.unsqueeze(-3)
-    between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
-    return Part(mean, own.mean(dim=-4) + between, shared)
+    return FamilyMoments(*mixture_moments(means.movedim(-3, 0), complete.movedim(-4, 0)), shared)

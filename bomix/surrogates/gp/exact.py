@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bomix.numerics.marginal import best_means, noisy_factor
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import leave_one_out
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.contracts.covariance import Covariance
-    from bomix.surrogates.gp.hyperparameters import Noise
+    from bomix.surrogates.gp.likelihood import Noise
 
 _MIN_VARIANCE = 1e-14
+"""Least variance of a prediction, below what rounding leaves of ``1 - 1``: its root is divided by."""
 _TINY = 1e-12
+"""Share of a precision below which nothing but rounding is left of it."""
 _ENTRIES = 2_000_000
-"""Of a covariance at once: larger ones the allocator hands back each time, and clearing their pages costs as much as
-the rest."""
+"""Entries of a covariance made at once: larger ones the allocator hands back each time, and clearing their pages costs
+as much as the rest."""
 
 
 class ExactGPs:
@@ -34,9 +37,9 @@ class ExactGPs:
 
     Args:
         covariance: The family.
-        noise: Of a run.
+        noise: The noise of a run.
         theta: ``s x m x p`` hyperparameters, those of the noise last.
-        X: ``batch x n x d`` weights.
+        X: ``batch x n x d`` inputs.
         targets: ``batch x m x n`` standardised metrics, NaN where missing.
         means: ``s x m`` constant means; None takes the best for these data.
         known: ``m x n`` noise variances of the runs where they are known from elsewhere, else NaN.
@@ -55,7 +58,7 @@ class ExactGPs:
     ) -> None:
         self.covariance, self.noise, self.theta, self.X, self.targets = covariance, noise, theta, X, targets
         self._draws, self._metrics = theta.shape[:2]
-        self._known = known
+        self.known = known
         self._kernel_theta, self._noise_theta = theta.flatten(0, 1).split_with_sizes(
             [covariance.size, noise.size], dim=-1
         )
@@ -144,9 +147,22 @@ class ExactGPs:
         pooled = mean.mean(dim=-3)
         return pooled, variance.mean(dim=-3) + (mean - pooled.unsqueeze(-3)).square().mean(dim=-3)
 
+    def hyperparameters(self, metric: int) -> list[tuple[str, float, float]]:
+        """Names, medians of the draws and medians of the priors of one metric's hyperparameters, none a logarithm."""
+        kernel, noise = self.covariance.prior, self.noise.prior
+        split = self.covariance.size
+        middle = self.theta[:, metric].quantile(0.5, dim=0)
+        values = torch.cat([middle[:split].exp(), self.noise.natural(middle[split:])])
+        medians = torch.cat([kernel.mean[metric].exp(), self.noise.natural(noise.mean[metric])])
+        return list(zip(kernel.names + noise.names, values.tolist(), medians.tolist(), strict=True))
+
+    def with_theta(self, theta: Tensor) -> ExactGPs:
+        """Other hyperparameters ``s x m x p`` for the same data."""
+        return ExactGPs(self.covariance, self.noise, theta, self.X, self.targets, known=self.known)
+
     def conditioned(self, X: Tensor, targets: Tensor) -> ExactGPs:
         """The same hyperparameters and means given all of ``batch x n x d`` weights and ``batch x m x n`` targets."""
-        known = self._known
+        known = self.known
         if known is not None:
             known = torch.cat([known, known.new_full((len(known), X.shape[-2] - known.shape[-1]), torch.nan)], dim=-1)
         return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means, known=known)
@@ -197,7 +213,4 @@ class ExactGPs:
         if self._draws == 1:
             return mean, covariance
         means, covariances = self._unflat(mean, -2), self._unflat(covariance, -3)
-        pooled = means.mean(dim=-3)
-        apart = means - pooled.unsqueeze(-3)
-        between = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=-4)
-        return pooled, covariances.mean(dim=-4) + between
+        return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0))

@@ -20,83 +20,75 @@ import torch
 from bomix.numerics import hmc
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.gp.completion import Table, Whitening, shrunk
-from bomix.surrogates.gp.exact import ExactGPs
-from bomix.surrogates.gp.hyperparameters import Problem, Sampling, criterion
-from bomix.surrogates.gp.independent import IndependentGPs
+from bomix.surrogates.gp.likelihood import Likelihood, criterion
+from bomix.surrogates.gp.search import Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bomix.surrogates.gp.independent import IndependentGPs
+
 _MEMORY = 0.9
+"""Share of the second moment that a move keeps: the correlation is that of the last ten fillings, not of one."""
 _WIDEST = 1.5
+"""Longest step in a logarithm, as in :mod:`bomix.surrogates.gp.search`."""
 _PACES = (0.02, 12.0)
+"""Least and largest factor of a step: beyond, a chain stands still or is rejected whatever follows."""
 _FEW = 40
+"""Trials up to which chains go far: the posterior is wide, and an evaluation is cheap."""
 _FAR, _NEAR = Sampling(0, warmup=40, thinning=3, leaps=8), Sampling(0, warmup=24, thinning=2, leaps=8)
 """How far chains go up to :data:`_FEW` trials, and beyond."""
 
 
-def redrawn(apart: IndependentGPs, correlation: Tensor, *, shrinkage: float, seed: int) -> IndependentGPs:
+def redrawn(independent: IndependentGPs, correlation: Tensor, *, shrinkage: float, seed: int) -> IndependentGPs:
     """The same processes with as many draws again, which know of the other metrics.
 
-    Both kinds are kept: chains that fill gaps wander further, and a mixture forgives where one kind went astray.
+    Both kinds are kept: chains that fill gaps wander further, and a mixture forgives where one kind is an outlier.
 
     Args:
-        apart: Processes fitted by themselves, of ``n x d`` weights; their draws are where the chains begin.
+        independent: Processes fitted by themselves; their draws are where the chains begin.
         correlation: ``m x m`` correlation of what drives the metrics, to begin with.
-        shrinkage: See :func:`draw`.
-        seed: As there.
+        shrinkage: Trials that the identity counts as in the estimate of the correlation.
+        seed: Seed of momenta, acceptance and what fills the gaps.
     """
     # Chains carry rounding far: the order of the trials must not enter them.
-    order = torch.as_tensor(canonical_rows(apart.train_X.numpy(), apart.train_Y.numpy()))
-    order = order[~apart.train_Y[order].isnan().all(dim=-1)]
-    walk = _FAR if len(order) <= _FEW else _NEAR
+    order = torch.as_tensor(canonical_rows(independent.train_X.numpy(), independent.train_Y.numpy()))
+    order = order[~independent.train_Y[order].isnan().all(dim=-1)]
+    settings = _FAR if len(order) <= _FEW else _NEAR
     families = []
-    for family in apart.families:
-        known = None if family._known is None else family._known[:, order]
-        problem = Problem(family.covariance, family.noise, family.X[order], family.targets[:, order], known)
-        sampling = walk._replace(draws=len(family.theta))
-        theta = draw(problem, family.theta[-1], correlation, shrinkage=shrinkage, sampling=sampling, seed=seed)
-        theta = torch.cat([family.theta, theta])
-        families.append(ExactGPs(family.covariance, family.noise, theta, family.X, family.targets, known=family._known))
-    return IndependentGPs(
-        apart.train_X,
-        apart.train_Y,
-        families=families,
-        shares=apart.shares,
-        offset=apart.offset,
-        scale=apart.scale,
-        mean=apart._mean,
-        learnt=apart._learnt,
-        correlation=apart.correlation,
-        columns=apart._columns,
-        unseen=apart._unseen,
-    )
+    for family in independent.families:
+        known = None if family.known is None else family.known[:, order]
+        likelihood = Likelihood(family.covariance, family.noise, family.X[order], family.targets[:, order], known)
+        sampling = settings._replace(draws=len(family.theta))
+        theta = draw(likelihood, family.theta[-1], correlation, shrinkage=shrinkage, sampling=sampling, seed=seed)
+        families.append(family.with_theta(torch.cat([family.theta, theta])))
+    return independent.with_families(families)
 
 
 def draw(
-    problem: Problem, start: Tensor, correlation: Tensor, *, shrinkage: float, sampling: Sampling, seed: int
+    likelihood: Likelihood, start: Tensor, correlation: Tensor, *, shrinkage: float, sampling: Sampling, seed: int
 ) -> Tensor:
     """Draw hyperparameters, the gaps filled anew before each move [Tanner1987]_.
 
     Args:
-        problem: Data and model; ``targets`` are NaN where a trial lacks a metric, and each trial has one.
+        likelihood: Data and model; ``targets`` are NaN where a trial lacks a metric, and each trial has one.
         start: ``m x p`` hyperparameters.
         correlation: ``m x m`` correlation of what drives the metrics to begin with; it follows the chain.
         shrinkage: Trials that the identity counts as in its estimate.
         sampling: Length of the chain.
-        seed: Of momenta, acceptance and what fills the gaps.
+        seed: Seed of momenta, acceptance and what fills the gaps.
 
     Returns:
         ``s x m x p``.
     """
     generator = torch.Generator().manual_seed(seed)
-    x, scale, pace = start, problem.prior.sd.clamp_max(_WIDEST), start.new_ones(len(start))
+    x, scale, pace = start, likelihood.prior.sd.clamp_max(_WIDEST), start.new_ones(len(start))
     moment, kept = correlation, []
     for turn in range(sampling.warmup + sampling.draws * sampling.thinning):
-        table = Table(Whitening.of(_matrices(problem, x)), problem.targets, correlation)
+        table = Table(Whitening.of(_matrices(likelihood, x)), likelihood.targets, correlation)
         moment = _MEMORY * moment + (1.0 - _MEMORY) * table.second_moment()
-        correlation = shrunk(moment, problem.targets.shape[-1], shrinkage)
-        full = problem._replace(targets=table.sample(generator))
+        correlation = shrunk(moment, likelihood.targets.shape[-1], shrinkage)
+        full = likelihood._replace(targets=table.sample(generator))
         x, acceptance = _moved(full, x, scale * pace.unsqueeze(-1), sampling.leaps, generator)
         if turn < sampling.warmup:
             pace = (pace * torch.exp(hmc.ADAPTATION * (acceptance - hmc.TARGET))).clamp(*_PACES)
@@ -105,18 +97,20 @@ def draw(
     return torch.stack(kept)
 
 
-def _moved(problem: Problem, x: Tensor, scale: Tensor, leaps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _moved(
+    likelihood: Likelihood, x: Tensor, scale: Tensor, leaps: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """One trajectory of each metric's hyperparameters [Neal2011]_: where it ends, and its acceptance probability."""
-    seed, prior = int(torch.randint(2**31, (), generator=generator)), problem.prior
+    seed, prior = int(torch.randint(2**31, (), generator=generator)), likelihood.prior
     chains = hmc.sample(
-        lambda at: criterion(problem, prior, at), x, scale, warmup=0, draws=1, thinning=1, leaps=leaps, seed=seed
+        lambda at: criterion(likelihood, prior, at), x, scale, warmup=0, draws=1, thinning=1, leaps=leaps, seed=seed
     )
     return chains.draws[0], chains.acceptance
 
 
-def _matrices(problem: Problem, theta: Tensor) -> Tensor:
+def _matrices(likelihood: Likelihood, theta: Tensor) -> Tensor:
     """Covariances of the runs, noise included, ``m x n x n``."""
-    split = problem.covariance.size
-    matrices = problem.covariance(theta[:, :split], problem.X.unsqueeze(-3))
-    noise = problem.noise(theta[:, split:], problem.X) if problem.known is None else problem.known
+    split = likelihood.covariance.size
+    matrices = likelihood.covariance(theta[:, :split], likelihood.X.unsqueeze(-3))
+    noise = likelihood.noise(theta[:, split:], likelihood.X) if likelihood.known is None else likelihood.known
     return matrices + torch.diag_embed(noise.expand(matrices.shape[:-1]))

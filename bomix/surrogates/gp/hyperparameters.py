@@ -1,259 +1,78 @@
-"""Hyperparameters of one Gaussian process per metric: the best ones, or a sample of their posterior.
-
-The criterion is the log marginal likelihood plus the log density of the priors, which are Gaussian on the scale of
-the search. The constant mean is not searched for: given the rest, its best value is the generalised-least-squares
-mean. All metrics and restarts are one batch.
-"""
+"""From inputs to hyperparameters: for each family of covariances the best ones, or draws from their posterior."""
 
 from __future__ import annotations
 
-import logging
-import math
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from bomix.contracts.covariance import Covariance, Frame, Prior
-from bomix.numerics import hmc
-from bomix.numerics.lbfgs import minimize
-from bomix.numerics.marginal import LogMarginal
+from bomix.surrogates.data.refit_schedule import digest, remembered
+from bomix.surrogates.gp.search import Sampling, search
+from bomix.surrogates.gp.shared_hyperparameters import search_shared
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-logger = logging.getLogger(__name__)
+    from bomix.surrogates.gp.inputs import GPInputs
+    from bomix.surrogates.gp.likelihood import Likelihood
+    from bomix.surrogates.gp.settings import GPSettings
 
-MIN_NOISE = 1e-4
-_NOISE = (-4.0, 1.0)
-_GROWTH = (1.0, 1.5)
-_START_NOISE = (0.01, 0.1)
-_MOVED = 1e-3
-_STEEP = 1e-2
-_APART = 0.1
-EVALUATIONS = 200
-_WIDEST = 1.5
-
-
-class Noise:
-    """Variance of a run's noise on the standardised scale: ``s^2 + 1e-4``, or ``(s^2 + 1e-4) e^(g h(w))``.
-
-    ``h(w) = (|w|^2 - 1/d) / (1 - 1/d)`` is zero at the uniform mixture and one at a vertex, ``g`` the logarithm of
-    how many times louder a vertex is.
-
-    Args:
-        frame: The space and the metrics.
-        growing: Whether the noise may grow towards the vertices.
-        level: ``m`` variances to hold ``s^2 + 1e-4`` at, NaN where it is inferred.
-    """
-
-    def __init__(self, frame: Frame, *, growing: bool = False, level: Tensor | None = None) -> None:
-        self.growing, self._d = growing, frame.d
-        prior = Prior.of(frame.m, 1, *_NOISE, math.log(_START_NOISE[0]))
-        if level is not None and (fixed := ~level.isnan()).any():
-            at = (level[fixed] - MIN_NOISE).clamp_min(MIN_NOISE / 10.0).log().unsqueeze(-1)
-            prior.mean[fixed], prior.start[fixed], prior.sd[fixed] = at, at, HELD
-            prior.alike[fixed, 0] = 1 + torch.arange(len(at))
-        self.prior = Prior.joined([prior, Prior.of(frame.m, 1, *_GROWTH, 0.0)]) if growing else prior
-
-    @property
-    def size(self) -> int:
-        """Number of hyperparameters."""
-        return int(self.prior.mean.shape[-1])
-
-    def __call__(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` of ``b x p`` hyperparameters at ``batch x n x (d + p)`` inputs."""
-        level = (theta[:, :1].exp() + MIN_NOISE).expand(*X.shape[:-2], -1, X.shape[-2])
-        if not self.growing:
-            return level
-        d = self._d
-        purity = (X[..., :d].square().sum(dim=-1) - 1.0 / d) / max(1.0 - 1.0 / d, _TINY)
-        return level * torch.exp(theta[:, 1:2] * purity.unsqueeze(-2))
+DRAWS_UP_TO = 160
+"""Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
+_FEW = 40
+"""Trials up to which chains go far: the posterior is wide, and an evaluation is cheap."""
+_MANY_DOMAINS = 8
+"""Domains from which on a chain moves twice for each draw: one move goes less far in more dimensions."""
 
 
-class Problem(NamedTuple):
-    """What hyperparameters are found for.
-
-    Attributes:
-        covariance: Prior covariance of a metric without noise.
-        noise: Its noise.
-        X: ``n x d`` weights.
-        targets: ``m x n`` standardised metrics, NaN where missing.
-        known: ``m x n`` noise variances of the runs where they are known from elsewhere, else NaN.
-    """
-
-    covariance: Covariance
-    noise: Noise
-    X: Tensor
-    targets: Tensor
-    known: Tensor | None = None
-
-    @property
-    def prior(self) -> Prior:
-        """Of all hyperparameters, those of the noise last."""
-        return Prior.joined([self.covariance.prior, self.noise.prior])
-
-    def thinned(self, count: int) -> Problem:
-        """The same with ``count`` runs, evenly spaced in their order."""
-        rows = torch.linspace(0, len(self.X) - 1, count).round().long()
-        known = None if self.known is None else self.known[:, rows]
-        return self._replace(X=self.X[rows], targets=self.targets[:, rows], known=known)
-
-
-class Sampling(NamedTuple):
-    """How a posterior is sampled; see :func:`bomix.numerics.hmc.sample`.
-
-    Attributes:
-        draws: Samples that are kept.
-        warmup: Trajectories before them.
-        thinning: Trajectories for each of them.
-        leaps: Steps of a trajectory.
-        climb: Evaluations of the search for the place where the chains begin, which need not be the very top.
-    """
-
-    draws: int
-    warmup: int
-    thinning: int
-    leaps: int
-    climb: int = 25
-
-
-def fit(
-    problem: Problem,
-    *,
-    restarts: int,
-    seed: int,
-    sampling: Sampling | None = None,
-    prior: Prior | None = None,
-    evaluations: int = EVALUATIONS,
-) -> Tensor:
+def hyperparameters(inputs: GPInputs, spec: GPSettings, *, seed: int) -> tuple[Tensor, ...]:
     """Find the hyperparameters.
 
-    Where runs are many, the search begins with a part of them and ends with a few steps on all: an evaluation costs
-    the cube of their number, and the part knows nearly as much.
-
     Args:
-        problem: Data and model.
-        restarts: Starts of the search per metric.
-        seed: Of the starts beyond the second, of those that replace a fit that did not move, and of the draws.
-        sampling: How to draw from the posterior, begun at the best; None keeps the best alone.
-        prior: Another than the problem's own.
-        evaluations: Of a search, at most; fewer where draws follow.
+        inputs: Runs and families of covariances.
+        spec: How many draws and restarts, and how far metrics may differ.
+        seed: Seed of starts and draws. Hyperparameters that a process remembers take the number of their runs instead.
 
     Returns:
-        ``s x m x p`` draws, one where they are the best ones. A metric of which no start gave a number gets the median
-        of its prior.
+        For each family ``s x m x p``, those of the noise last; one draw where they are the best ones.
     """
-    prior, rng = problem.prior if prior is None else prior, np.random.default_rng(seed)
-    starts = _starts(prior, restarts, rng)
-    if len(problem.X) > _MANY:
-        starts = fit(problem.thinned(COARSE), restarts=1, seed=seed, prior=prior, evaluations=evaluations)
-        evaluations = _REFINEMENT
-    elif sampling is not None:
-        evaluations = min(evaluations, sampling.climb)
-    theta, value, stuck = _best_of(problem, prior, starts, evaluations)
-    if stuck.any():
-        logger.info("%d fits never left their start; starting them elsewhere", int(stuck.sum()))
-        again, other, _ = _best_of(problem, prior, _random_starts(prior, max(restarts, 2), rng), evaluations)
-        better = stuck & (other < value)
-        theta, value = torch.where(better.unsqueeze(-1), again, theta), torch.where(better, other, value)
-    if (failed := ~value.isfinite()).any():
-        logger.warning("%d fits failed; their hyperparameters stay at the median of their prior", int(failed.sum()))
-        theta = torch.where(failed.unsqueeze(-1), prior.mean, theta)
-    return _drawn(problem, prior, theta, seed, sampling)
+    draws = 0 if spec.draws is None and len(inputs.train_X) > DRAWS_UP_TO else spec.draws
+    restarts = spec.restarts or (2 if draws == 0 else 1)
+    sampling = None if draws == 0 else chain_settings(*inputs.train_X.shape, draws=draws)
+    found = []
+    for kernel, covariance in zip(spec.kernels, inputs.covariances, strict=True):
+        likelihood = inputs.likelihood(covariance)
+        if inputs.remembered:
+            numbers = digest(
+                likelihood.X,
+                likelihood.targets,
+                likelihood.known,
+                inputs.context.sample,
+                inputs.context.own_domains,
+                inputs.noise.prior.mean,
+                inputs.features,
+            )
+            slope = None if spec.mean is None else spec.mean.slope
+            key = (kernel, spec.noise, restarts, slope, spec.pooling, numbers)
+            found.append(remembered(key, partial(_search, likelihood, spec, restarts, len(inputs.order), None)))
+        else:
+            found.append(_search(likelihood, spec, restarts, seed, sampling))
+    return tuple(found)
 
 
-def _drawn(problem: Problem, prior: Prior, theta: Tensor, seed: int, sampling: Sampling | None) -> Tensor:
-    """``s x m x p`` draws from the posterior by chains that begin at ``m x p``; that alone without ``sampling``."""
-    if sampling is None:
-        return theta.unsqueeze(0)
-    chains = hmc.sample(
-        lambda at: criterion(problem, prior, at),
-        theta,
-        prior.sd.clamp_max(_WIDEST),
-        warmup=sampling.warmup,
-        draws=sampling.draws,
-        thinning=sampling.thinning,
-        leaps=sampling.leaps,
-        seed=seed,
-    )
-    logger.debug("acceptance of the hyperparameters' chains: %s", chains.acceptance.tolist())
-    return chains.draws
+def _search(likelihood: Likelihood, spec: GPSettings, restarts: int, seed: int, sampling: Sampling | None) -> Tensor:
+    if spec.pooling is None:
+        return search(likelihood, restarts=restarts, seed=seed, sampling=sampling)
+    return search_shared(likelihood, spread=spec.pooling, restarts=restarts, seed=seed, sampling=sampling)
 
 
-@torch.enable_grad()
-def criterion(problem: Problem, prior: Prior, theta: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Negative log posterior densities ``b`` and their gradients ``b x p``.
+def chain_settings(n: int, d: int, *, draws: int | None) -> Sampling:
+    """How hyperparameters are drawn: far where trials are few, since their posterior is wide and an evaluation cheap.
 
     Args:
-        problem: Data and model.
-        prior: Of the hyperparameters.
-        theta: ``b x p``, the metrics in turn, or those of ``rows``.
-        rows: ``b`` metrics.
+        n: Trials.
+        d: Domains.
+        draws: How many to keep; None for 12 up to 40 trials, 8 beyond.
     """
-    theta = theta.detach().requires_grad_()
-    mean, sd = (prior.mean, prior.sd) if rows is None else (prior.mean[rows], prior.sd[rows])
-    value = 0.5 * ((theta - mean) / sd).square().sum(dim=-1) - log_marginal(problem, theta, rows)
-    (gradient,) = torch.autograd.grad(value.sum(), theta)
-    return value.detach(), gradient
-
-
-def log_marginal(problem: Problem, theta: Tensor, rows: Tensor | None = None) -> Tensor:
-    """Log marginal likelihoods ``b`` of ``b x p`` hyperparameters, the metrics in turn or those of ``rows``."""
-    targets, known = problem.targets, problem.known
-    if rows is not None:
-        targets, known = targets[rows], None if known is None else known[rows]
-    split = problem.covariance.size
-    covariance = problem.covariance(theta[:, :split], problem.X.unsqueeze(-3), rows=rows)
-    noise = problem.noise(theta[:, split:], problem.X)
-    if known is not None:
-        noise = torch.where(known.isnan(), noise, known)
-    density: Tensor
-    density, _ = LogMarginal.apply(covariance, noise, targets.nan_to_num(0.0), ~targets.isnan())  # type: ignore[no-untyped-call]
-    return density
-
-
-def _starts(prior: Prior, restarts: int, rng: np.random.Generator) -> Tensor:
-    """``restarts x m x p``: where the prior says, half-way to its median and noisy, then anywhere around."""
-    second = 0.5 * (prior.start + prior.mean) + math.log(2.0) * (prior.start != prior.mean)
-    second = torch.where(prior.sd > HELD, second, prior.start)
-    # A prior that starts near its median has no half-way.
-    fixed = [prior.start, second] if (second - prior.start).abs().max() > _APART else [prior.start]
-    starts = torch.stack(fixed[:restarts])
-    return torch.cat([starts, _random_starts(prior, restarts - len(starts), rng)])
-
-
-def _random_starts(prior: Prior, count: int, rng: np.random.Generator) -> Tensor:
-    shape = (count, *prior.start.shape)
-    common = torch.as_tensor(rng.normal(0.5, 1.0, size=(count, shape[1], 1)))
-    return prior.start + (torch.as_tensor(rng.normal(size=shape)) + common) * prior.sd.clamp_max(1.0)
-
-
-def _best_of(problem: Problem, prior: Prior, starts: Tensor, evaluations: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Best hyperparameters ``m x p`` over the starts, their ``m`` values, and which never moved though they should."""
-    count, m, p = starts.shape
-    metric = torch.arange(m).repeat(count)
-    flat = starts.reshape(-1, p)
-    # What a prior holds tight would make the search narrow: it counts in standard deviations there.
-    unit = prior.sd.clamp_max(1.0)
-
-    def cost(at: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        scale = unit[metric[rows]]
-        value, gradient = criterion(problem, prior, at * scale, metric[rows])
-        return value, gradient * scale
-
-    end = minimize(cost, flat / unit.repeat(count, 1), max_evaluations=evaluations, tolerance=_TOLERANCE)
-    end = end._replace(x=end.x * unit.repeat(count, 1))
-    moved = (end.x - flat).abs().amax(dim=-1) > _MOVED
-    stuck = (~moved & (end.gradient.abs().amax(dim=-1) > _STEEP)).reshape(count, m)
-    values = torch.where(end.value.isfinite(), end.value, torch.inf).reshape(count, m)
-    best, column = values.argmin(dim=0), torch.arange(m)
-    return end.x.reshape(count, m, p)[best, column], values[best, column], stuck[best, column]
-
-
-HELD = 1e-3
-_TINY = 1e-12
-_TOLERANCE = 1e-3
-_MANY = 256
-COARSE = 160
-_REFINEMENT = 6
+    if n > _FEW:
+        return Sampling(draws or 8, warmup=12, thinning=1, leaps=8)
+    return Sampling(draws or 12, warmup=min(40, 8 + 2 * d), thinning=1 if d < _MANY_DOMAINS else 2, leaps=8)

@@ -6,21 +6,26 @@ correlation between metrics, which separate processes say nothing about, comes f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from botorch.exceptions.errors import UnsupportedError
 from botorch.models.model import FantasizeMixin
 
+from bomix.numerics.cholesky import relative_factor
+from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
+from bomix.surrogates.gp.exact import ExactGPs
+from bomix.surrogates.models.hyperparameter import Hyperparameter
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
     from torch import Tensor
 
-    from bomix.surrogates.gp.exact import ExactGPs
+    from bomix.surrogates.gp.inputs import GPInputs
+    from bomix.surrogates.gp.transforms import Transforms
 
 
 class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
@@ -30,47 +35,75 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         train_X: ``batch x n x d`` weights.
         train_Y: ``batch' x n x m`` metrics, NaN where missing.
         families: The metrics' posteriors on the standardised scale, one for each family of covariances.
-        shares: ``f x m`` share of each family in each metric's belief, sum to one.
-        offset: ``m``, added to the standardised scale's outputs.
-        scale: ``m``, which multiplies them.
-        mean: Inputs to ``batch x n x m``, what the families are corrections of; zero by default.
-        learnt: Whether the mean learnt from the runs: leaving one out then has no closed form.
+        transforms: What leads from weights and metrics to what the families see, and back.
+        shares: ``f x m`` share of each family in each metric's belief, sum to one; equal ones by default.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
-        columns: ``batch x n x d`` weights to ``batch x n x p`` inputs of families and mean behind the weights; those of
-            the training runs, which may be others, are with the families.
-        unseen: Whether those are others: of fits that have not seen the runs.
     """
 
     def __init__(
         self,
         train_X: Tensor,
         train_Y: Tensor,
-        *,
         families: Sequence[ExactGPs],
-        shares: Tensor,
-        offset: Tensor,
-        scale: Tensor,
-        mean: Callable[[Tensor], Tensor] | None = None,
-        learnt: bool = False,
+        transforms: Transforms,
+        *,
+        shares: Tensor | None = None,
         correlation: Tensor | None = None,
-        columns: Callable[[Tensor], Tensor] | None = None,
-        unseen: bool = False,
     ) -> None:
         super().__init__()
         self.train_X, self.train_Y = train_X, train_Y
-        self.families, self.shares = tuple(families), shares
-        self.offset, self.scale, self._mean, self._learnt = offset, scale, mean, learnt
-        self._columns, self._unseen = columns, unseen
+        self.families, self.transforms = tuple(families), transforms
+        equal = torch.full((len(self.families), self.num_outputs), 1.0 / len(self.families), dtype=torch.float64)
+        self.shares = equal if shares is None else shares
         if correlation is None:
+            targets = transforms.targets(self.train_inputs, train_Y)
             predicted, variance = self._held_out()
-            corrections = self._corrections(self._train_inputs, train_Y)
-            correlation = shrunk_correlation((corrections - predicted) / variance.sqrt())
+            correlation = shrunk_correlation((targets - predicted) / variance.sqrt())
         self.correlation = correlation
+
+    @property
+    def offset(self) -> Tensor:
+        """``m`` means of the metrics, in their own units."""
+        return self.transforms.offset
+
+    @property
+    def scale(self) -> Tensor:
+        """``m`` standard deviations of the metrics, in their own units."""
+        return self.transforms.scale
+
+    @property
+    def train_inputs(self) -> Tensor:
+        """``batch x n x (d + p)`` weights of the runs, and their extra inputs where there are any."""
+        return self.train_X if self.transforms.extra is None else self.families[0].X
+
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        """What the model learnt: for each metric every hyperparameter of every family, on its natural scale.
+
+        Args:
+            metrics: Names of the ``m`` metrics.
+        """
+        return [
+            Hyperparameter(metric, name if len(self.families) == 1 else f"{number}.{name}", value, median)
+            for column, metric in enumerate(metrics)
+            for number, family in enumerate(self.families, 1)
+            for name, value, median in family.hyperparameters(column)
+        ]
+
+    def with_families(self, families: Sequence[ExactGPs]) -> IndependentGPs:
+        """The same runs, transforms and correlation with other posteriors of the metrics."""
+        return IndependentGPs(
+            self.train_X,
+            self.train_Y,
+            families,
+            self.transforms,
+            shares=self.shares,
+            correlation=self.correlation,
+        )
 
     @property
     def num_outputs(self) -> int:
         """Number of metrics."""
-        return len(self.offset)
+        return len(self.transforms.offset)
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -78,24 +111,27 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         return _broadcast(self.train_X.shape[:-2], self.train_Y.shape[:-2])
 
     def transform_inputs(self, X: Tensor, input_transform: torch.nn.Module | None = None) -> Tensor:
-        """Weights are inputs as they are."""
+        """Weights as BoTorch hands them on; extra inputs are added where moments are computed."""
         return X if input_transform is None else input_transform(X)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`; ``noise`` may be the variance ``batch x q x m``, standardised, for fantasies."""
-        inputs = self._inputs(X)
+        """Mean and covariance, as of :class:`JointModel`.
+
+        ``noise`` may be the variance ``batch x q x m``, standardised, for fantasies.
+        """
+        inputs = self.transforms.inputs(X)
         mean, covariance = self._mixed([family.marginals(inputs, noise) for family in self.families])
         if isinstance(noise, torch.Tensor):
             covariance = covariance + torch.diag_embed(noise.mT)
         covariance = covariance * self.scale.square()[:, None, None]
-        return self._in_units(mean, self._mean_at(inputs)), joint_covariance(_factors(covariance), self.correlation)
+        return self.transforms.in_units(inputs, mean), joint_covariance(factors(covariance), self.correlation)
 
     def mean(self, X: Tensor) -> Tensor:
-        """See :class:`JointModel`."""
-        inputs = self._inputs(X)
+        """The means alone, ``batch x q x m``; nothing is solved."""
+        inputs = self.transforms.inputs(X)
         parts = [family.mean(inputs) for family in self.families]
         mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
-        return self._in_units(mixed, self._mean_at(inputs))
+        return self.transforms.in_units(inputs, mixed)
 
     def fitted(self) -> Tensor | None:
         """Means ``n x m`` at the training runs in the metrics' own units.
@@ -103,14 +139,14 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         None where a run lacks a metric, and where features learnt from the runs: those of the training runs are then
         of fits that have not seen them, and the model says something else of the same mixtures.
         """
-        if self._unseen:
+        if self.transforms.extra_held_out:
             return None
         mixed = torch.zeros(())
         for share, family in zip(self.shares, self.families, strict=True):
             if (part := family.fitted()) is None:
                 return None
             mixed = mixed + share.unsqueeze(-1) * part
-        return self._in_units(mixed, self._mean_at(self._train_inputs))
+        return self.transforms.in_units(self.train_inputs, mixed)
 
     def condition_on_observations(self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any) -> IndependentGPs:
         """The same hyperparameters with more data, of the model's own noise.
@@ -124,19 +160,17 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             raise UnsupportedError("IndependentGPs knows one noise per metric; leave out the argument 'noise'")
         X = X.expand(*_broadcast(X.shape[:-2], Y.shape[:-2]), *X.shape[-2:])
         train_X, train_Y = _append(self.train_X, X), _append(self.train_Y, Y)
-        inputs = train_X if self._columns is None else _append(self._train_inputs, self._inputs(X))
+        inputs = train_X
+        if self.transforms.extra is not None:
+            inputs = _append(self.train_inputs, self.transforms.inputs(X))
+        targets = self.transforms.targets(inputs, train_Y)
         return IndependentGPs(
             train_X,
             train_Y,
-            families=[family.conditioned(inputs, self._corrections(inputs, train_Y)) for family in self.families],
+            [family.conditioned(inputs, targets) for family in self.families],
+            self.transforms,
             shares=self.shares,
-            offset=self.offset,
-            scale=self.scale,
-            mean=self._mean,
-            learnt=self._learnt,
             correlation=self.correlation,
-            columns=self._columns,
-            unseen=self._unseen,
         )
 
     def fantasize(  # type: ignore[override]
@@ -152,71 +186,57 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
 
         None where the mean learnt from the runs.
         """
-        if self._learnt:
+        if self.transforms.mean_learnt:
             return None
         mean, variance = self._held_out()
         sd = self.scale * variance.sqrt().mT
         covariance = sd.unsqueeze(-1) * sd.unsqueeze(-2) * self.correlation
-        return HeldOut(self._in_units(mean, self._mean_at(self._train_inputs)), covariance)
+        return HeldOut(self.transforms.in_units(self.train_inputs, mean), covariance)
 
     def _held_out(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x m x n`` on the standardised scale."""
-        mean, covariance = self._mixed([(m, v.unsqueeze(-1)) for m, v in (f.leave_one_out() for f in self.families)])
-        return mean, covariance.squeeze(-1)
+        held = [family.leave_one_out() for family in self.families]
+        # Each trial is a problem of its own: single points, of variances alone.
+        by_trial = [
+            (mean.movedim(-1, 0).unsqueeze(-1), variance.movedim(-1, 0)[..., None, None]) for mean, variance in held
+        ]
+        mean, variance = self._mixed(by_trial)
+        return mean.squeeze(-1).movedim(0, -1), variance[..., 0, 0].movedim(0, -1)
 
     def _mixed(self, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x (q or 1)``."""
+        """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x q``."""
         if len(parts) == 1:
             return parts[0]
-        share = self.shares.unsqueeze(-1)
-        mean = sum((share[i] * part for i, (part, _) in enumerate(parts)), start=torch.zeros(()))
-        covariance = torch.zeros(())
-        for i, (part, within) in enumerate(parts):
-            apart = part - mean
-            square = within.shape[-1] == apart.shape[-1]
-            between = apart.unsqueeze(-1) * apart.unsqueeze(-2) if square else apart.square().unsqueeze(-1)
-            covariance = covariance + share[i].unsqueeze(-1) * (within + between)
-        return mean, covariance
-
-    @property
-    def _train_inputs(self) -> Tensor:
-        """``batch x n x (d + p)``."""
-        return self.train_X if self._columns is None else self.families[0].X
-
-    def _inputs(self, X: Tensor) -> Tensor:
-        """``batch x n x (d + p)`` of ``batch x n x d`` weights."""
-        return X if self._columns is None else torch.cat([X, self._columns(X)], dim=-1)
-
-    def _mean_at(self, X: Tensor) -> Tensor:
-        """The mean at ``batch x n x (d + p)`` inputs, on the standardised scale."""
-        return X.new_zeros(*X.shape[:-1], self.num_outputs) if self._mean is None else self._mean(X)
-
-    def _corrections(self, X: Tensor, Y: Tensor) -> Tensor:
-        """``batch x n x m`` metrics as ``batch x m x n`` standardised ones, the mean taken away."""
-        return ((Y - self.offset) / self.scale - self._mean_at(X)).mT
-
-    def _in_units(self, corrections: Tensor, mean: Tensor) -> Tensor:
-        """The inverse: ``batch x m x n`` to ``batch x n x m``."""
-        return self.offset + self.scale * (corrections.mT + mean)
+        means, covariances = [mean for mean, _ in parts], [covariance for _, covariance in parts]
+        shares = self.shares.reshape(len(parts), *[1] * (means[0].dim() - 2), -1, 1)
+        return mixture_moments(means, covariances, shares)
 
 
-_TINY = 1e-12
+def posterior(inputs: GPInputs, theta: Sequence[Tensor], *, correlated: bool = True) -> IndependentGPs:
+    """The model that hyperparameters make of runs.
+
+    Args:
+        inputs: Runs and families of covariances.
+        theta: For each family ``s x m x p`` draws of its hyperparameters.
+        correlated: Whether the errors of the metrics go together.
+    """
+    with torch.no_grad():
+        families = [
+            ExactGPs(covariance, inputs.noise, draws, inputs.X, inputs.targets, known=inputs.known_noise)
+            for covariance, draws in zip(inputs.covariances, theta, strict=True)
+        ]
+        correlation = None if correlated else torch.eye(inputs.context.m, dtype=torch.float64)
+        return IndependentGPs(inputs.train_X, inputs.train_Y, families, inputs.transforms, correlation=correlation)
 
 
-def _factors(covariance: Tensor) -> Tensor:
+_JITTERS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
+"""Shares of the mean variance; repeated points need little more than rounding, a larger first one would be seen in
+what is predicted."""
+
+
+def factors(covariance: Tensor) -> Tensor:
     """Cholesky factors ``batch x m x q x q``; a hair of jitter carries repeated points."""
-    if covariance.shape[-1] == 1:
-        return covariance.sqrt()
-    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach()
-    scale = scale.clamp_min(_TINY)  # a kernel that says nothing of a metric leaves no variance to be relative to
-    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
-    factor: Tensor
-    for jitter in (1e-9, 1e-7, 1e-5, 1e-3):
-        factor, info = torch.linalg.cholesky_ex(covariance + jitter * scale * eye)
-        if not info.any():
-            return factor
-    factor = torch.linalg.cholesky(covariance + 1e-1 * scale * eye)
-    return factor
+    return covariance.sqrt() if covariance.shape[-1] == 1 else relative_factor(covariance, _JITTERS)
 
 
 def _broadcast(first: torch.Size, second: torch.Size) -> torch.Size:

@@ -1,145 +1,223 @@
-"""Gaussian processes that see more than weights: columns beside them, and covariances that know where to look.
+"""What Gaussian processes are fitted to: runs standardised, extra inputs behind their weights, bound covariances.
 
-What is costly to predict is predicted once for all covariances, and the trials may have other values than what the
-prediction says of their mixtures: those of a fit that has not seen them.
+What is costly to predict (a mean, features) is predicted once for all covariances, and the runs may have other values
+than what the prediction says of their mixtures: those of a fit that has not seen them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.contracts.covariance import Covariance, Frame, Prior
-from bomix.numerics.pairwise import scaled_profile
-from bomix.surrogates.features.columns import SideBySide
-from bomix.surrogates.kernels.stationary import PROFILES
+from bomix.contracts.covariance import Covariance, KernelContext
+from bomix.laws.forms import own_domains
+from bomix.space.weights import SAME_MIXTURE
+from bomix.surrogates.cross_validation.folds import canonical_rows
+from bomix.surrogates.data.refit_schedule import size_of_fit
+from bomix.surrogates.data.standardize import standardisation
+from bomix.surrogates.features.columns import SideBySide, columns_from, predictions
+from bomix.surrogates.gp.likelihood import Likelihood, Noise
+from bomix.surrogates.gp.transforms import Between, Transforms
+from bomix.surrogates.kernels.columns import ColumnsCovariance, WeightsCovariance
+from bomix.surrogates.kernels.composition import SumCovariance
+from bomix.surrogates.kernels.linear import FeatureCovariance
+from bomix.surrogates.means.law import Standardised
 
 if TYPE_CHECKING:
+    from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
+    from bomix.contracts.context import FitContext
+    from bomix.contracts.mean import Feature
     from bomix.surrogates.features.columns import Columns
+    from bomix.surrogates.gp.settings import GPSettings
 
-_RELEVANCE = 1.0
-_BEND = (-1.2, 0.7)
-_VARIANCE = (-2.3, 1.0)
+logger = logging.getLogger(__name__)
+
+_SPREAD_SAMPLES = 256
+"""Mixtures that give the typical distance of two of the space: to a twentieth, which no prior is as narrow as."""
+_HALF = 0.5
+"""Degrees of freedom above which a metric has repeats: they are whole numbers, computed with rounding."""
 
 
 @dataclass(frozen=True)
-class Between:
-    """The inputs from one position to another, ``batch x n x (d + p)`` to ``batch x n x (stop - start)``."""
-
-    start: int
-    stop: int
-
-    def __call__(self, X: Tensor) -> Tensor:
-        """Pick."""
-        return X[..., self.start : self.stop]
-
-
-class Wide(NamedTuple):
-    """Runs with what stands beside their weights.
+class GPInputs:
+    """Runs as processes see them, and what the processes may be.
 
     Attributes:
-        inputs: ``n x (d + p)``.
-        columns: ``batch x n x d`` weights to ``batch x n x p``; None where there is nothing.
-        features: ``m x c`` positions of each metric's features among the columns; None where there are none.
-        mean: ``batch x n x (d + p)`` inputs to the ``batch x n x m`` of the mean; None where there is none.
+        train_X: ``n x d`` weights.
+        train_Y: ``n x m`` metrics in their own units, NaN where missing.
+        transforms: What leads from weights and metrics to what the processes see, and back.
+        X: ``n x (d + p)`` weights and extra inputs of the runs.
+        targets: ``m x n`` standardised metrics less their mean.
+        unseen_targets: The same less what the mean says of a run that it has not seen: hyperparameters are found for
+            these, since a mean that learnt from the runs leaves too little of them.
+        known_noise: ``m x n`` noise variances of the runs, standardised, where the data carry them, NaN where unknown.
+        noise: The noise of a run whose own is not known.
+        covariances: A family of covariances of the inputs for each kernel.
+        context: The space and the metrics as kernels see them.
+        features: ``m x c`` positions of each metric's features among the extra inputs; None where there are none.
+        order: The runs that hyperparameters are found for, in an order that their numbers alone decide: chains of draws
+            carry rounding far, so that the order of the record must not enter them.
+        remembered: Whether a process remembers hyperparameters; see :mod:`bomix.surrogates.data.refit_schedule`.
     """
 
-    inputs: Tensor
-    columns: SideBySide | None
+    train_X: Tensor
+    train_Y: Tensor
+    transforms: Transforms
+    X: Tensor
+    targets: Tensor
+    unseen_targets: Tensor
+    known_noise: Tensor | None
+    noise: Noise
+    covariances: tuple[Covariance, ...]
+    context: KernelContext
     features: Tensor | None
-    mean: Between | None
+    order: Tensor
+    remembered: bool
+
+    def likelihood(self, covariance: Covariance) -> Likelihood:
+        """What the first runs say of the hyperparameters of one family."""
+        order = self.order
+        known = None if self.known_noise is None else self.known_noise[:, order]
+        metrics = self.context.metrics
+        return Likelihood(covariance, self.noise, self.X[order], self.unseen_targets[:, order], known, metrics)
 
 
-def widen(X: Tensor, features: Columns | None, mean: Callable[[Tensor], Tensor] | None, at_runs: Tensor | None) -> Wide:
-    """Put features and mean beside weights, where there are any.
+def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, seed: int) -> GPInputs:
+    """Standardise runs, predict mean and features, bind kernels.
+
+    Args:
+        data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric; ``Yvar`` the noise variance of runs.
+        context: The names behind the columns.
+        spec: Kernels, mean, features, noise; whether hyperparameters of fewer runs serve.
+        seed: Seed of means and features that learn.
+    """
+    mean = None if spec.mean is None else spec.mean.feature(data, context=context, seed=seed)
+    predicted: list[Feature] = []
+    if spec.features is not None:
+        predicted = predictions(spec.features, data, context=context, seed=seed)
+    seldom = _seldom(spec, [*predicted, *([] if mean is None else [mean])])
+    first = size_of_fit(len(data.X), spec.growth if seldom else 0.0)
+    X, Y = data.X.double(), data.Y.double()
+    offset, scale = standardisation(Y[:first])
+    columns = None
+    if spec.features is not None:
+        columns = columns_from(predicted, spec.features, data, context=context, part=first)
+    function = None if mean is None else Standardised(mean.predict, offset, scale)
+    functions, parts = _extra_inputs(X, columns, function)
+    picked, targets = None, (Y - offset) / scale
+    unseen = targets
+    if mean is not None:
+        unseen = targets - (parts[-1] if mean.held_out is None else (mean.held_out - offset) / scale)
+        targets = targets - parts[-1]
+        stop = sum(part.shape[-1] for part in parts)
+        picked = Between(stop - parts[-1].shape[-1], stop)
+    transforms = Transforms(
+        offset,
+        scale,
+        extra=SideBySide(tuple(functions)) if functions else None,
+        mean=picked,
+        mean_learnt=mean is not None and mean.held_out is not None,
+        extra_held_out=columns is not None and columns.learnt,
+    )
+    kernels = kernel_context(context)
+    known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
+    return GPInputs(
+        X,
+        Y,
+        transforms,
+        X=torch.cat(parts, dim=-1),
+        targets=targets.mT,
+        unseen_targets=unseen.mT,
+        known_noise=known,
+        noise=_noise_of(spec, X, targets.mT, known, kernels),
+        covariances=_covariances(spec, kernels, columns, picked),
+        context=kernels,
+        features=None if columns is None else columns.index,
+        order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
+        remembered=seldom,
+    )
+
+
+def _extra_inputs(
+    X: Tensor, columns: Columns | None, mean: Standardised | None
+) -> tuple[list[Callable[[Tensor], Tensor]], list[Tensor]]:
+    """What gives the extra inputs of any weights, and weights and extra inputs of the runs, those of the mean last."""
+    functions: list[Callable[[Tensor], Tensor]] = [] if columns is None else [columns]
+    parts = [X] if columns is None else [X, columns.training]
+    if mean is not None:
+        functions.append(mean)
+        with torch.no_grad():
+            parts.append(mean(X))
+    return functions, parts
+
+
+def kernel_context(context: FitContext) -> KernelContext:
+    """The space and the metrics as kernels see them."""
+    sample = torch.as_tensor(context.space.sobol(_SPREAD_SAMPLES, seed=0), dtype=torch.float64)
+    return KernelContext(sample, own_domains(context.domains, context.metrics), context.domains, context.metrics)
+
+
+def _seldom(spec: GPSettings, predicted: list[Feature]) -> bool:
+    """Whether hyperparameters of the first runs serve; not where the extra inputs change with every run."""
+    if spec.growth <= 0 or spec.draws != 0:
+        return False
+    if any(part.held_out is not None for part in predicted):
+        logger.info("mean or features learn from the runs: hyperparameters are found anew whatever 'growth' says")
+        return False
+    return True
+
+
+def _covariances(
+    spec: GPSettings, context: KernelContext, columns: Columns | None, mean: Between | None
+) -> tuple[Covariance, ...]:
+    """A covariance of inputs for each kernel, those added that see what stands behind the weights."""
+    extra: list[Covariance] = [] if columns is None else [ColumnsCovariance(context, columns.index)]
+    if spec.mean is not None and mean is not None and spec.mean.slope > 0:
+        extra.append(FeatureCovariance(mean, context, spec.mean.slope))
+    bound = [kernel.bind(context) for kernel in spec.kernels]
+    if columns is None and mean is None:
+        return tuple(bound)
+    return tuple(SumCovariance([WeightsCovariance(each, context.d), *extra]) for each in bound)
+
+
+def _noise_of(spec: GPSettings, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:
+    """The noise of a run; where the noise of some runs is known, that of all others is held at the mean of these.
+
+    Args:
+        spec: Says what noise may be.
+        X: ``n x d`` weights.
+        targets: ``m x n``, NaN where missing.
+        known: ``m x n`` noise variances, NaN where unknown; None where none is.
+        context: The space and the metrics.
+    """
+    if known is not None:
+        return Noise(context, level=torch.nanmean(known, dim=-1))
+    level = _repeat_variance(X, targets) if spec.noise == "repeats" else None
+    return Noise(context, growing=spec.noise == "growing", level=level)
+
+
+def _repeat_variance(X: Tensor, targets: Tensor) -> Tensor:
+    """Variance among runs of one mixture, over all mixtures that have several.
 
     Args:
         X: ``n x d`` weights.
-        features: Columns that covariances see.
-        mean: ``batch x n x d`` weights to ``batch x n x m``.
-        at_runs: ``n x m`` of the mean at ``X``.
+        targets: ``m x n``, NaN where missing.
+
+    Returns:
+        ``m`` variances, NaN for a metric of which no mixture has two runs.
     """
-    functions: list[Callable[[Tensor], Tensor]] = []
-    inputs, picked = [X], None
-    if features is not None:
-        functions.append(features)
-        inputs.append(features.training)
-    if mean is not None and at_runs is not None:
-        start = sum(part.shape[-1] for part in inputs)
-        picked = Between(start, start + at_runs.shape[-1])
-        functions.append(mean)
-        inputs.append(at_runs)
-    columns = SideBySide(tuple(functions)) if functions else None
-    return Wide(torch.cat(inputs, dim=-1), columns, None if features is None else features.index, picked)
-
-
-class OnWeights(Covariance):
-    """A covariance of the weights alone.
-
-    Args:
-        base: That covariance.
-        d: How many of the inputs are weights, the first.
-    """
-
-    def __init__(self, base: Covariance, d: int) -> None:
-        self.base, self._d, self.prior = base, d, base.prior
-
-    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
-        return self.base(theta, X[..., : self._d], None if Z is None else Z[..., : self._d], rows=rows)
-
-    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
-        return self.base.diagonal(theta, X[..., : self._d])
-
-    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
-        """See :class:`Covariance`."""
-        base = self.base.towards(theta, X[..., : self._d])
-        return lambda Z: base(Z[..., : self._d])
-
-
-class OnColumns(Covariance):
-    """A line and a curve in the columns of each metric.
-
-    ``k(x, z) = sum_i r_i^2 x_i z_i + v rho(sum_i (b r_i)^2 (x_i - z_i)^2)``: a column that does not matter for the
-    line does not matter for the curve, so that few hyperparameters do for many columns. Columns and metrics are
-    standardised; the line, which comes first, has a variance of one a priori, all columns together.
-
-    Args:
-        frame: The space and the metrics.
-        index: ``m x c`` positions of each metric's columns, counted behind the weights.
-    """
-
-    def __init__(self, frame: Frame, index: Tensor) -> None:
-        self._at, self._m = frame.d + index, frame.m
-        m, count = index.shape
-        relevance = Prior.of(m, count, -0.5 * float(torch.tensor(float(max(count, 1))).log()), _RELEVANCE)
-        self.prior = Prior.joined([relevance, Prior.of(m, 1, *_BEND), Prior.of(m, 1, *_VARIANCE)])
-
-    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
-        relevance, bend, variance = self._parts(theta)
-        first = self._columns(theta, X, rows)
-        second = first if Z is None else self._columns(theta, Z, rows)
-        line = (first * relevance.square()) @ second.mT
-        return line + variance * scaled_profile(first, second, relevance * bend, PROFILES["matern52"])
-
-    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
-        relevance, _, variance = self._parts(theta)
-        return (relevance * self._columns(theta, X, None)).square().sum(dim=-1) + variance.squeeze(-1)
-
-    def _parts(self, theta: Tensor) -> Sequence[Tensor]:
-        """``b x 1 x c``, ``b x 1 x 1`` and ``b x 1 x 1``."""
-        positive = theta.exp().unsqueeze(-2)
-        return positive[..., :-2], positive[..., -2:-1], positive[..., -1:]
-
-    def _columns(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:
-        """``batch x b x n x c``."""
-        metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
-        return X.squeeze(-3)[..., self._at[metrics]].movedim(-2, -3)
+    same = ((X.unsqueeze(0) - X.unsqueeze(1)).abs().amax(dim=-1) <= SAME_MIXTURE).to(X)
+    seen = (~targets.isnan()).to(X)
+    values = targets.nan_to_num(0.0) * seen
+    count = seen @ same
+    residual = (values - (values @ same) / count.clamp_min(1.0)) * seen
+    # Each mixture's runs share one mean, which costs one degree of freedom.
+    freedom = seen.sum(dim=-1) - (seen / count.clamp_min(1.0)).sum(dim=-1)
+    variance = residual.square().sum(dim=-1) / freedom.clamp_min(1.0)
+    return torch.where(freedom > _HALF, variance, torch.nan)

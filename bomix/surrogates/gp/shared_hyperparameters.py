@@ -1,9 +1,9 @@
 """Hyperparameters that all metrics share: few numbers learnt from all losses instead of many from each.
 
 With ``d`` domains and ``m`` metrics, lengthscales of each metric are ``d m`` numbers, more than a hundred runs can
-tell. Metrics of one study are alike: how far a curve bends, how much other domains matter, how loud a run is. What
-is shared maximises the sum of the log marginal likelihoods plus the log density of its prior, counted once. A metric's
-own hyperparameters may then lie around it, by an empirical Bayes prior.
+tell. Metrics of one study resemble each other: how smooth a curve is, how much other domains matter, how noisy a run
+is. What is shared maximises the sum of the log marginal likelihoods plus the log density of its prior, counted once.
+A metric's own hyperparameters may then lie around it, by an empirical Bayes prior.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.numerics.lbfgs import minimize
-from bomix.surrogates.gp import hyperparameters
-from bomix.surrogates.gp.hyperparameters import COARSE, HELD, Problem, Sampling, log_marginal
+from bomix.surrogates.gp.likelihood import HELD, Likelihood, log_marginal
+from bomix.surrogates.gp.search import COARSE, Sampling, search
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,60 +29,61 @@ _OF_SHARED = 40
 _OF_EACH = 60
 """Evaluations of the search about what is shared, which begins near its end."""
 _TOLERANCE = 1e-3
+"""Gradient at which a search ends, in nats for each standard deviation of a prior and metric."""
 
 
-def fit(problem: Problem, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None) -> Tensor:
+def search_shared(
+    likelihood: Likelihood, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None
+) -> Tensor:
     """Find the hyperparameters.
 
     Where runs are many, a part of them finds what is shared: it is known well by then.
 
     Args:
-        problem: Data and model.
+        likelihood: Data and model.
         spread: Standard deviation of a metric's hyperparameters about the shared ones, on the scale of the search;
             0 for no difference. Those that are never shared keep their own prior.
         restarts: Starts of the search for a metric's own; the first is where those that are shared are.
-        seed: Of draws and of further starts.
+        seed: Seed of draws and of further starts.
         sampling: How to draw; None keeps the best alone.
 
     Returns:
-        ``s x m x p``, as of :func:`bomix.surrogates.gp.hyperparameters.fit`.
+        ``s x m x p`` draws, one where they are the best ones.
     """
-    prior = problem.prior
-    theta = _shared(problem if len(problem.X) <= COARSE else problem.thinned(COARSE), prior)
-    alone = prior.alike < 0
-    if spread <= 0 and not alone.any():
+    prior = likelihood.prior
+    theta = _shared(likelihood if len(likelihood.X) <= COARSE else likelihood.thinned(COARSE), prior)
+    separate = prior.tied < 0
+    if spread <= 0 and not separate.any():
         return theta.unsqueeze(0)
     around = prior._replace(
-        mean=torch.where(alone, prior.mean, theta),
-        sd=torch.where(alone, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
-        start=torch.where(alone, 0.5 * (theta + prior.mean), theta),
+        mean=torch.where(separate, prior.mean, theta),
+        sd=torch.where(separate, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
+        start=torch.where(separate, 0.5 * (theta + prior.mean), theta),
     )
-    return hyperparameters.fit(
-        problem, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH
-    )
+    return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH)
 
 
-def _shared(problem: Problem, prior: Prior) -> Tensor:
-    """``m x p`` hyperparameters, alike for all metrics; those that are never shared where a search starts.
+def _shared(likelihood: Likelihood, prior: Prior) -> Tensor:
+    """``m x p`` hyperparameters, the same for all metrics; those that are never shared where a search starts.
 
-    A metric of which no likelihood can be computed has no say in what is shared.
+    A metric of which no likelihood can be computed counts for nothing in what is shared.
     """
-    heard = log_marginal(problem, prior.start).isfinite().nonzero().squeeze(-1)
-    if not len(heard):
-        logger.warning("no metric tells of shared hyperparameters; they stay at the median of their prior")
-        return torch.where(prior.alike >= 0, prior.mean, prior.start)
-    count = int(prior.alike.max()) + 1
-    mean, sd, start = (_of_each(prior.alike, values, count) for values in prior[:3])
+    informative = log_marginal(likelihood, prior.start).isfinite().nonzero().squeeze(-1)
+    if not len(informative):
+        logger.warning("no metric is informative about shared hyperparameters; they stay at the median of their prior")
+        return torch.where(prior.tied >= 0, prior.mean, prior.start)
+    count = int(prior.tied.max()) + 1
+    mean, sd, start = (_of_each(prior.tied, values, count) for values in prior[:3])
 
     def spread_out(at: Tensor) -> Tensor:
-        return torch.where(prior.alike >= 0, at[:, prior.alike.clamp_min(0)], prior.start)
+        return torch.where(prior.tied >= 0, at[:, prior.tied.clamp_min(0)], prior.start)
 
     @torch.enable_grad()
     def cost(at: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         at = at.detach().requires_grad_()
-        density = log_marginal(problem, spread_out(at)[:, heard].flatten(0, 1), heard.repeat(len(at)))
+        density = log_marginal(likelihood, spread_out(at)[:, informative].flatten(0, 1), informative.repeat(len(at)))
         likely = density.reshape(len(at), -1).sum(dim=-1)
-        value = (0.5 * ((at - mean) / sd).square().sum(dim=-1) - likely) / len(heard)
+        value = (0.5 * ((at - mean) / sd).square().sum(dim=-1) - likely) / len(informative)
         (gradient,) = torch.autograd.grad(value.sum(), at)
         return value.detach(), gradient
 
@@ -90,8 +91,8 @@ def _shared(problem: Problem, prior: Prior) -> Tensor:
     return spread_out(end.x)[0]
 
 
-def _of_each(alike: Tensor, values: Tensor, count: int) -> Tensor:
-    """``count`` values, one of each number in ``m x p``; one where there is none; those of one number are alike."""
+def _of_each(tied: Tensor, values: Tensor, count: int) -> Tensor:
+    """``count`` values, one of each group in ``m x p``; one where there is none; those of one group are equal."""
     result = torch.ones(count, dtype=values.dtype)
-    result[alike[alike >= 0]] = values[alike >= 0]
+    result[tied[tied >= 0]] = values[tied >= 0]
     return result

@@ -2,96 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from bomix.contracts.kernel import Kernel
-from bomix.contracts.mean import Mean
-from bomix.errors import Fault
-from bomix.surrogates.features.spec import Features, have_gradients
-from bomix.surrogates.kernels.specs import EffectiveWeight, Scaled, Stationary, Sum
+from bomix.surrogates.gp.settings import GPSettings
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from botorch.utils.datasets import SupervisedDataset
 
     from bomix.contracts.context import FitContext
-
-DRAWS_UP_TO = 160
-"""Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
-
-_E = 2.718281828459045
-_JOINT = Scaled(Stationary(encoding="log"), variance=_E)
-MIXED_KERNELS: tuple[Kernel, ...] = (_JOINT, Sum((_JOINT, Scaled(EffectiveWeight(), variance=_E))))
+    from bomix.surrogates.gp.independent import IndependentGPs
 
 
 @dataclass(frozen=True)
-class GP:
+class GP(GPSettings):
     """Gaussian processes on the simplex, a mixture of families of kernels, hyperparameters drawn or optimised.
 
     Each metric is standardised by its own mean and standard deviation and has its own hyperparameters and noise; the
     correlation between metrics comes from leave-one-out residuals. Several kernels are several models, of which the
     belief is an equal mixture. A metric without spread (a single trial, constant values) keeps its mean and is
     uncertain by a few units; one that no trial has is the same about zero. Losses far from all others (a diverged
-    run) are pulled in.
+    run) are winsorised.
 
-    Attributes:
-        kernels: What a metric may look like.
-        mean: What the processes are corrections of: a law, say; None for a constant.
-        draws: Posterior draws of the hyperparameters, each a model of its own; 0 takes the best hyperparameters
-            alone; None draws 12 up to 40 trials, 8 up to 160, and optimises beyond.
-        restarts: Starts of the search for the best hyperparameters, per metric; None takes 1 where draws follow,
-            else 2.
-        noise: ``inferred`` the same everywhere, ``growing`` towards the vertices, or ``repeats``, the variance among
-            runs of one mixture where there are any.
-        correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
-        growth: Share by which the record grows before the best hyperparameters are found anew: those of the first
-            trials serve until then. Worth it where metrics are many; 0 finds them at every fit, as draws always are,
-            and so are those beside a mean or features that learn from the trials.
-        pooling: How far a metric's hyperparameters may lie from those that all metrics share, a standard deviation of
-            their logarithms; 0 for one set of them, None for each metric's own without a look at the others.
-        features: Predictions that the processes see beside the weights, standardised: a line and a curve in them are
-            added to each kernel.
-        experts: Whether experts of single domains are among the examples.
+    Its fields are those of :class:`~bomix.surrogates.gp.settings.GPSettings`.
     """
 
-    kernels: tuple[Kernel, ...] = MIXED_KERNELS
-    mean: Mean | None = None
-    draws: int | None = None
-    restarts: int | None = None
-    noise: Literal["inferred", "growing", "repeats"] = "inferred"
-    correlated: bool = True
-    growth: float = 0.0
-    pooling: float | None = None
-    features: Features | None = None
-    experts: bool = True
-
     fantasizes: ClassVar[bool] = True
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether mean and features are."""
-        return have_gradients(self.mean, self.features)
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields."""
-        found = [] if self.kernels else [Fault("kernels", "no kernel is named; name at least one")]
-        if self.restarts is not None and self.restarts < 1:
-            found.append(Fault("restarts", f"restarts is {self.restarts}; give at least 1"))
-        if self.draws is not None and self.draws < 0:
-            found.append(Fault("draws", f"draws is {self.draws}; give 0 or more"))
-        if self.pooling is not None and not 0.0 <= self.pooling < math.inf:
-            found.append(Fault("pooling", f"pooling is {self.pooling:g}; give 0 or more, or leave it out"))
-        if self.pooling == 0 and self.draws != 0:
-            found.append(
-                Fault("pooling", "0 shares one set of hyperparameters and draws none; set draws to 0, or pool by 0.3")
-            )
-        if not 0.0 <= self.growth <= 1.0:
-            found.append(Fault("growth", f"growth is {self.growth:g}; give a share from 0 to 1, 0.1 say"))
-        elif self.growth > 0 and self.draws != 0:
-            found.append(Fault("growth", "spares the search for the best hyperparameters, not draws; set draws to 0"))
-        return found
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit every metric.
@@ -100,28 +37,22 @@ class GP:
             data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0. ``Yvar``,
                 where it is there, is the noise variance of the runs, ``n x m``, NaN where unknown.
             context: The space behind the columns.
-            seed: Of restarts and draws.
+            seed: Seed of restarts and draws.
 
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
         """
         from bomix.surrogates.data.expert_rows import examples
-        from bomix.surrogates.gp.fit import fit_independent
 
         chosen = examples(data, context, experts=self.experts)
-        draws = 0 if self.draws is None and len(chosen.data.X) > DRAWS_UP_TO else self.draws
-        model = fit_independent(
-            chosen.data,
-            chosen.context,
-            kernels=self.kernels,
-            mean=self.mean,
-            draws=draws,
-            restarts=self.restarts or (2 if draws == 0 else 1),
-            noise=self.noise,
-            correlated=self.correlated,
-            growth=self.growth,
-            pooling=self.pooling,
-            features=self.features,
-            seed=seed,
-        )
-        return chosen.restored(model)
+        return chosen.restored(self._independent(chosen.data, chosen.context, seed=seed))
+
+    def _independent(self, data: SupervisedDataset, context: FitContext, *, seed: int) -> IndependentGPs:
+        """One Gaussian process per metric, in three steps."""
+        from bomix.surrogates.gp.hyperparameters import hyperparameters
+        from bomix.surrogates.gp.independent import posterior
+        from bomix.surrogates.gp.inputs import inputs
+
+        seen = inputs(data, context, self, seed=seed)
+        theta = hyperparameters(seen, self, seed=seed)
+        return posterior(seen, theta, correlated=self.correlated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Scaled(Covariance):
+class ScaledCovariance(Covariance):
     """A covariance times a variance with a log-normal prior.
 
     Args:
@@ -22,49 +23,62 @@ class Scaled(Covariance):
     """
 
     def __init__(self, base: Covariance, median: float, spread: float) -> None:
-        self.base = base
+        self.base, self.label = base, base.label
         m = len(base.prior.mean)
-        self.prior = Prior.joined([base.prior, Prior.of(m, 1, math.log(median), spread)])
+        self.prior = Prior.joined([base.prior, Prior.of(m, ["variance"], math.log(median), spread)])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         return self.base(theta[:, :-1], X, Z, rows=rows) * theta[:, -1].exp()[:, None, None]
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return self.base.diagonal(theta[:, :-1], X) * theta[:, -1:].exp()
 
     def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
-        """See :class:`Covariance`."""
+        """Covariance with fixed ``1 x n x d`` mixtures, as a function of others."""
         base, variance = self.base.towards(theta[:, :-1], X), theta[:, -1].exp()[:, None, None]
         return lambda Z: base(Z) * variance
 
 
-class Sum(Covariance):
-    """The sum of covariances, their hyperparameters side by side."""
+class SumCovariance(Covariance):
+    """The sum of covariances, their hyperparameters side by side.
+
+    Their names begin with the label of their part, which is numbered where a label stands twice.
+
+    Args:
+        parts: The covariances.
+    """
+
+    label = "sum"
 
     def __init__(self, parts: Sequence[Covariance]) -> None:
         self.parts = tuple(parts)
-        self.prior = Prior.joined([part.prior for part in self.parts])
+        labels, seen = [part.label for part in self.parts], Counter[str]()
+        prefixes = []
+        for label in labels:
+            seen[label] += 1
+            prefixes.append(f"{label}{seen[label] if labels.count(label) > 1 else ''}.")
+        self.prior = Prior.joined([part.prior for part in self.parts], prefixes)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
-        return self._total(theta, lambda part, own: part(own, X, Z, rows=rows))
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
+        return self._total(theta, lambda part, theta: part(theta, X, Z, rows=rows))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
-        return self._total(theta, lambda part, own: part.diagonal(own, X))
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        return self._total(theta, lambda part, theta: part.diagonal(theta, X))
 
     def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
-        """See :class:`Covariance`."""
-        parts = [part.towards(own, X) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        """Covariance with fixed ``1 x n x d`` mixtures, as a function of others."""
+        parts = [part.towards(each, X) for part, each in zip(self.parts, self._split(theta), strict=True)]
         return lambda Z: sum((part(Z) for part in parts[1:]), start=parts[0](Z))
 
-    def _owned(self, theta: Tensor) -> Sequence[Tensor]:
+    def _split(self, theta: Tensor) -> Sequence[Tensor]:
         return theta.split_with_sizes([part.size for part in self.parts], dim=-1)
 
     def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
-        total, *rest = [value(part, own) for part, own in zip(self.parts, self._owned(theta), strict=True)]
+        total, *rest = [value(part, each) for part, each in zip(self.parts, self._split(theta), strict=True)]
         for more in rest:
             total = total + more
         return total

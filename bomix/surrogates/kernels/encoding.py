@@ -20,6 +20,7 @@ def distance(encoded: Tensor) -> float:
 
 
 LEAST_DISTANCE = 0.01
+"""Typical distance of a space that is a single point, or hardly more: any scale will do there but zero."""
 
 
 EncodingName = Literal["sqrt", "log", "power", "raw"]
@@ -29,9 +30,12 @@ ENCODINGS: tuple[str, ...] = get_args(EncodingName)
 
 
 DEFAULT_EPS = {"sqrt": 1e-4, "log": 1e-3, "power": 1e-4, "raw": 0.0}
+"""Offsets below any weight that makes a difference, and large enough for finite gradients; a logarithm, which has no
+bound at zero, needs the largest."""
 
 
 _SPREAD_SAMPLES = 256
+"""Mixtures that give the typical distance of two of the space: to a twentieth, which no prior is as narrow as."""
 
 
 class Encoding(InputTransform):
@@ -70,7 +74,7 @@ class Encoding(InputTransform):
         return (X.exp() if self.name == "log" else X ** (1.0 / self.power)) - self.eps
 
     def equals(self, other: InputTransform) -> bool:
-        """Whether the two encode alike."""
+        """Whether the two encode in the same way."""
         return isinstance(other, Encoding) and (self.name, self.eps, self.power) == (
             other.name,
             other.eps,
@@ -83,7 +87,7 @@ def encode(X: Tensor, name: EncodingName, eps: float | Tensor, power: float | Te
 
     Args:
         X: ``batch x n x d`` weights; rounding below zero is cut off.
-        name: As of :class:`Encoding`.
+        name: ``sqrt``, ``log``, ``power`` or ``raw``.
         eps: The offset; a tensor broadcasts with ``X``.
         power: The exponent of every encoding but ``raw`` and ``log``; a tensor broadcasts with ``X``.
     """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.contracts.covariance import Covariance, Frame, Prior
+from bomix.contracts.covariance import Covariance, KernelContext, Prior
 from bomix.surrogates.kernels.encoding import distance
 
 if TYPE_CHECKING:
@@ -24,85 +24,92 @@ if TYPE_CHECKING:
 class _Centred(Covariance):
     """What sees ``(w - c) / s``: ``c`` is the centre of the space, ``s`` the typical distance of two mixtures."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._centre, self._reach = frame.sample.mean(dim=0), distance(frame.sample)
+    def __init__(self, context: KernelContext) -> None:
+        self._centre, self._typical = context.sample.mean(dim=0), distance(context.sample)
 
     def _both(self, X: Tensor, Z: Tensor | None) -> tuple[Tensor, Tensor]:
-        first = (X - self._centre) / self._reach
-        return first, first if Z is None else (Z - self._centre) / self._reach
+        first = (X - self._centre) / self._typical
+        return first, first if Z is None else (Z - self._centre) / self._typical
 
 
-class Linear(_Centred):
+class LinearCovariance(_Centred):
     """``k(w, v) = (w - c) . (v - c) / s^2``: a plane through the weights, which keeps its slope outside the data.
 
     Args:
-        frame: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
+        context: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
     """
 
-    def __init__(self, frame: Frame) -> None:
-        super().__init__(frame)
-        self.prior = Prior.of(frame.m, 0, 0.0, 1.0)
+    label = "linear"
+
+    def __init__(self, context: KernelContext) -> None:
+        super().__init__(context)
+        self.prior = Prior.of(context.m, [], 0.0, 1.0)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         first, second = self._both(X, Z)
         product = first @ second.mT
         return product.expand(*product.shape[:-3], len(theta), *product.shape[-2:])
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         squares = self._both(X, None)[0].square().sum(dim=-1)
         return squares.expand(*squares.shape[:-2], len(theta), squares.shape[-1])
 
 
-class SparseLinear(_Centred):
+class SparseLinearCovariance(_Centred):
     """``k(w, v) = sum_i r_i (w_i - c_i) (v_i - c_i) / s^2``: a plane of whose slopes few matter.
 
     The hyperparameters are ``d`` logarithms of relevances ``r``, each metric's own under a wide prior about a small
     median: the marginal likelihood drives those that are not needed to nothing [Tipping2001]_.
 
     Args:
-        frame: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
+        context: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
         relevance: Median of ``r``.
         spread: Standard deviation of ``ln r``.
     """
 
-    def __init__(self, frame: Frame, relevance: float, spread: float) -> None:
-        super().__init__(frame)
-        prior = Prior.of(frame.m, frame.d, math.log(relevance), spread, 0.0)
-        self.prior = prior._replace(alike=torch.full_like(prior.alike, -1))
+    label = "sparse_linear"
+
+    def __init__(self, context: KernelContext, relevance: float, spread: float) -> None:
+        super().__init__(context)
+        names = [f"relevance[{domain}]" for domain in context.domains]
+        prior = Prior.of(context.m, names, math.log(relevance), spread, 0.0)
+        self.prior = prior._replace(tied=torch.full_like(prior.tied, -1))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         first, second = self._both(X, Z)
         return (first * theta.exp().unsqueeze(-2)) @ second.mT
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return (self._both(X, None)[0].square() * theta.exp().unsqueeze(-2)).sum(dim=-1)
 
 
-class Feature(Covariance):
+class FeatureCovariance(Covariance):
     """``k(w, v) = s^2 f_j(w) f_j(v)`` of a fixed feature per metric: its coefficient has the prior ``N(0, s^2)``.
 
     Args:
         feature: ``batch x n x d`` weights to ``batch x n x m``.
-        frame: The space and the metrics.
+        context: The space and the metrics.
         slope: ``s``.
     """
 
-    def __init__(self, feature: Callable[[Tensor], Tensor], frame: Frame, slope: float) -> None:
-        self._feature, self._m, self._slope = feature, frame.m, slope
-        self.prior = Prior.of(frame.m, 0, 0.0, 1.0)
+    label = "mean"
+
+    def __init__(self, feature: Callable[[Tensor], Tensor], context: KernelContext, slope: float) -> None:
+        self._feature, self._m, self._slope = feature, context.m, slope
+        self.prior = Prior.of(context.m, [], 0.0, 1.0)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         first = self._values(theta, X, rows)
         second = first if Z is None else self._values(theta, Z, rows)
         return first.unsqueeze(-1) * second.unsqueeze(-2)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return self._values(theta, X, None).square()
 
     def _values(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:

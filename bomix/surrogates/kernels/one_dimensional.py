@@ -11,52 +11,60 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.contracts.covariance import Covariance, Frame, Prior
+from bomix.contracts.covariance import Covariance, KernelContext, Prior
 from bomix.numerics.pairwise import Profile, profiled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _OFFSET = (-4.0, 1.0)
+"""Mean and standard deviation of ``ln e``: ``e`` is about two in a hundred, below which a weight counts as nothing."""
+_LENGTHSCALE = (1.0, 0.7)
+"""Mean and standard deviation of ``ln l`` in logarithms of effective weights, whose range is about ``ln 1/e = 4``: the
+curve bends once or twice in it."""
 
 
-class EffectiveWeight(Covariance):
+class EffectiveWeightCovariance(Covariance):
     """A smooth function of the weight that counts for a metric, ``u = ln(e + sum_i t_i w_i)``.
 
     ``k(w, v) = exp(-(u(w) - u(v))^2 / 2 l^2)``: what the power law of an effective weight says, without its shape.
     A metric's own domain has ``t`` near one; the others count less, how much less is learnt.
 
     Args:
-        frame: The space and the metrics.
+        context: The space and the metrics.
         share: Median of ``t`` of a domain that is not the metric's own.
         spread: Standard deviation of ``ln t``, also for the metric's own domain, whose median is one.
     """
 
-    def __init__(self, frame: Frame, share: float, spread: float) -> None:
-        m, has = frame.m, frame.own >= 0
-        shares = Prior.of_domains(frame, math.log(share), spread)
-        rows, columns = torch.arange(m)[has], frame.own[has]
+    label = "effective_weight"
+
+    def __init__(self, context: KernelContext, share: float, spread: float) -> None:
+        m, has = context.m, context.own_domains >= 0
+        shares = Prior.of_domains(context, "share", math.log(share), spread)
+        rows, columns = torch.arange(m)[has], context.own_domains[has]
         shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
-        self.prior = Prior.joined([shares, Prior.of(m, 1, _OFFSET[0], _OFFSET[1]), Prior.of(m, 1, 1.0, 0.7)])
+        self.prior = Prior.joined(
+            [shares, Prior.of(m, ["offset"], *_OFFSET), Prior.of(m, ["lengthscale"], *_LENGTHSCALE)]
+        )
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         first = self._effective(theta, X)
         return self._between(theta, first, first if Z is None else self._effective(theta, Z))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
-        """See :class:`Covariance`."""
+        """Covariance with fixed ``1 x n x d`` mixtures, as a function of others."""
         first, shares, offset = self._effective(theta, X), theta[:, :-2].exp(), theta[:, -2:-1].exp()
         return lambda Z: self._between(theta, first, (shares @ Z.squeeze(0).clamp_min(0.0).mT + offset).log())
 
     def _between(self, theta: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """``batch x b x n x n'`` of two sets of logarithms of effective weights."""
-        apart = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
-        return torch.exp(-0.5 * apart.square())
+        difference = (first.unsqueeze(-1) - second.unsqueeze(-2)) * (-theta[:, -1]).exp()[:, None, None]
+        return torch.exp(-0.5 * difference.square())
 
     def _effective(self, theta: Tensor, X: Tensor) -> Tensor:
         """``batch x b x n`` logarithms of effective weights."""
@@ -64,41 +72,45 @@ class EffectiveWeight(Covariance):
         return (counted + theta[:, -2:-1].exp()).log()
 
 
-class Own(Covariance):
+class OwnDomainCovariance(Covariance):
     """A smooth function of the metric's own weight alone, ``k(w, v) = rho((u(w) - u(v))^2 / l^2)``.
 
     ``u = ln(w_own + e)``, zero for a metric without a domain of its own. Hyperparameters: ``ln l`` and ``ln e``.
 
     Args:
         profile: ``rho``.
-        frame: The space and the metrics.
+        context: The space and the metrics.
         lengthscale: Median of ``l``, in units of ``u``.
         spread: Standard deviation of its logarithm.
     """
 
-    def __init__(self, profile: Profile, frame: Frame, lengthscale: float, spread: float) -> None:
-        self._profile, self._own = profile, frame.own
-        prior = Prior.of(frame.m, 1, math.log(lengthscale), spread)
-        self.prior = Prior.joined([prior, Prior.of(frame.m, 1, *_OFFSET)])
+    label = "own"
+
+    def __init__(self, profile: Profile, context: KernelContext, lengthscale: float, spread: float) -> None:
+        self._profile, self._own_domains = profile, context.own_domains
+        prior = Prior.of(context.m, ["lengthscale"], math.log(lengthscale), spread)
+        self.prior = Prior.joined([prior, Prior.of(context.m, ["offset"], *_OFFSET)])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
-        own = self._of(theta, rows)
-        first = self._logarithm(theta, X, own)
-        apart = first.unsqueeze(-1) - (first if Z is None else self._logarithm(theta, Z, own)).unsqueeze(-2)
-        value = profiled((apart * (-theta[:, 0]).exp()[:, None, None]).square(), self._profile)
-        return value * (own >= 0).to(value)[:, None, None]
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
+        domains = self._of(theta, rows)
+        first = self._logarithm(theta, X, domains)
+        difference = first.unsqueeze(-1) - (first if Z is None else self._logarithm(theta, Z, domains)).unsqueeze(-2)
+        value = profiled((difference * (-theta[:, 0]).exp()[:, None, None]).square(), self._profile)
+        return value * (domains >= 0).to(value)[:, None, None]
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         has = (self._of(theta, None) >= 0).to(X).unsqueeze(-1)
         return has.expand(*X.shape[:-3], len(theta), X.shape[-2])
 
     def _of(self, theta: Tensor, rows: Tensor | None) -> Tensor:
         """``b`` positions of the own domains."""
-        return self._own.repeat(len(theta) // len(self._own)) if rows is None else self._own[rows]
+        return (
+            self._own_domains.repeat(len(theta) // len(self._own_domains)) if rows is None else self._own_domains[rows]
+        )
 
-    def _logarithm(self, theta: Tensor, X: Tensor, own: Tensor) -> Tensor:
+    def _logarithm(self, theta: Tensor, X: Tensor, domains: Tensor) -> Tensor:
         """``batch x b x n``."""
-        weights = X.squeeze(-3).clamp_min(0.0)[..., own.clamp_min(0)].mT
+        weights = X.squeeze(-3).clamp_min(0.0)[..., domains.clamp_min(0)].mT
         return (weights + theta[:, 1:2].exp()).log()

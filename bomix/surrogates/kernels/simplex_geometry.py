@@ -1,6 +1,6 @@
 """Covariances that follow a geometry of the simplex, with one lengthscale for all domains.
 
-All of them see ``w + eps``: distances of shares bend without bound at zero, an ordinary value of a weight.
+All of them see ``w + eps``: distances of shares curve without bound at zero, an ordinary value of a weight.
 
 References:
     [Schoenberg1938] Metric spaces and positive definite functions: ``exp(-s D^2)`` is positive definite for every
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from bomix.contracts.covariance import Covariance, Frame, Prior
+from bomix.contracts.covariance import Covariance, KernelContext, Prior
 from bomix.numerics.pairwise import Profile, in_blocks, pairs, profiled, scaled_profile
 from bomix.surrogates.kernels.encoding import LEAST_DISTANCE, distance
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
 Distance = Literal["hellinger", "jensen_shannon", "aitchison"]
 DEFAULT_EPS = {"hellinger": 1e-4, "jensen_shannon": 1e-4, "aitchison": 1e-3, "geometric": 1e-4}
+"""Offsets as of :data:`bomix.surrogates.kernels.encoding.DEFAULT_EPS`, for roots and for logarithms."""
 LEVELS = 48
 """Polynomials of the expansion on the sphere. Every partial sum is a covariance, only smoother than the whole."""
 
 
-class Isotropic(Covariance):
+class IsotropicCovariance(Covariance):
     """``k(w, v) = rho(D(w, v)^2 / l^2)`` for a distance ``D`` of an embedding into a Hilbert space.
 
     Such a ``rho`` (Matern, squared exponential) is a mixture of ``exp(-s D^2)``, hence positive definite
@@ -50,26 +51,28 @@ class Isotropic(Covariance):
         profile: ``rho``.
         metric: ``D``.
         eps: The offset, a share; None takes the distance's default.
-        frame: The space and the metrics.
+        context: The space and the metrics.
         ratio: Median of the lengthscale's log-normal prior, in typical distances of two mixtures.
         spread: Standard deviation of the logarithm of the lengthscale.
     """
 
+    label = "isotropic"
+
     def __init__(
-        self, profile: Profile, metric: Distance, eps: float | None, frame: Frame, ratio: float, spread: float
+        self, profile: Profile, metric: Distance, eps: float | None, context: KernelContext, ratio: float, spread: float
     ) -> None:
         self._profile, self._metric = profile, metric
         self._eps = DEFAULT_EPS[metric] if eps is None else eps
         if metric == "jensen_shannon":
-            r = len(frame.sample)
-            squares = jensen_shannon(frame.sample + self._eps, frame.sample + self._eps)
-            reach = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), LEAST_DISTANCE)
+            r = len(context.sample)
+            squares = jensen_shannon(context.sample + self._eps, context.sample + self._eps)
+            typical = max(float((squares.sum() / (r * max(r - 1, 1))).sqrt()), LEAST_DISTANCE)
         else:
-            reach = distance(self._embedded(frame.sample))
-        self.prior = Prior.of(frame.m, 1, math.log(ratio * reach), spread, math.log(reach))
+            typical = distance(self._embedded(context.sample))
+        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * typical), spread, math.log(typical))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         inverse = (-theta).exp().unsqueeze(-2)
         if self._metric == "jensen_shannon":
             first = X.clamp_min(0.0) + self._eps
@@ -79,7 +82,7 @@ class Isotropic(Covariance):
         return scaled_profile(first, first if Z is None else self._embedded(Z), inverse, self._profile)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def _embedded(self, X: Tensor) -> Tensor:
@@ -91,7 +94,7 @@ class Isotropic(Covariance):
         return logarithms - logarithms.mean(dim=-1, keepdim=True)
 
 
-class Geometric(Covariance):
+class GeometricCovariance(Covariance):
     """A Matern covariance on the sphere that the simplex is a part of [Borovitskiy2020]_, [Pavesi2026]_.
 
     ``u = sqrt(w)`` maps the simplex with its information metric onto the positive orthant of the unit sphere, up to a
@@ -108,21 +111,25 @@ class Geometric(Covariance):
     Args:
         smoothness: ``nu``.
         eps: The offset, a share; None takes the default.
-        frame: The space and the metrics.
+        context: The space and the metrics.
         ratio: Median of the lengthscale's log-normal prior, in typical distances of two mixtures.
         spread: Standard deviation of the logarithm of the lengthscale.
     """
 
-    def __init__(self, smoothness: float, eps: float | None, frame: Frame, ratio: float, spread: float) -> None:
+    label = "geometric"
+
+    def __init__(
+        self, smoothness: float, eps: float | None, context: KernelContext, ratio: float, spread: float
+    ) -> None:
         self._eps = DEFAULT_EPS["geometric"] if eps is None else eps
         # A single domain is a point of every sphere.
-        self._d = max(frame.d, 2)
+        self._d = max(context.d, 2)
         self._exponent = smoothness + 0.5 * (self._d - 1)
-        reach = distance(self._embedded(frame.sample))
-        self.prior = Prior.of(frame.m, 1, math.log(ratio * reach), spread, math.log(reach))
+        typical = distance(self._embedded(context.sample))
+        self.prior = Prior.of(context.m, ["lengthscale"], math.log(ratio * typical), spread, math.log(typical))
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """See :class:`Covariance`."""
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
         first, shares = self._embedded(X), self.shares(theta)
         second = first if Z is None else self._embedded(Z)
 
@@ -132,7 +139,7 @@ class Geometric(Covariance):
         return in_blocks(summed, first, second, shares, width=LEVELS * pairs(first, second))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """See :class:`Covariance`."""
+        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def shares(self, theta: Tensor) -> Tensor:
@@ -165,8 +172,8 @@ def jensen_shannon(X: Tensor, Z: Tensor) -> Tensor:
 
     def sums(rows: Tensor, others: Tensor) -> Tensor:
         middle = 0.5 * (rows.unsqueeze(-2) + others.unsqueeze(-3))
-        own, other = (0.5 * torch.xlogy(part, part).sum(dim=-1) for part in (rows, others))
-        return own.unsqueeze(-1) + other.unsqueeze(-2) - torch.xlogy(middle, middle).sum(dim=-1)
+        first, second = (0.5 * torch.xlogy(part, part).sum(dim=-1) for part in (rows, others))
+        return first.unsqueeze(-1) + second.unsqueeze(-2) - torch.xlogy(middle, middle).sum(dim=-1)
 
     # Rounding may leave a divergence of equal mixtures a hair below zero.
     return in_blocks(sums, X, Z, width=pairs(X, Z) * X.shape[-1]).clamp_min(0.0)

@@ -1,6 +1,6 @@
 """Kernels as they stand in a study file; :mod:`bomix.surrogates.kernels.stationary` computes them.
 
-A kernel is a frozen spec with one method, ``bind(frame) -> Covariance``, which fixes what depends on the space and
+A kernel is a frozen spec with one method, ``bind(context) -> Covariance``, which fixes what depends on the space and
 the metrics: the scale of its priors. Metrics are standardised, so a variance of one is that of all a metric's losses.
 """
 
@@ -14,7 +14,7 @@ from bomix.contracts.traits import field_values
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
-    from bomix.contracts.covariance import Covariance, Frame
+    from bomix.contracts.covariance import Covariance, KernelContext
 
 Encoded = Literal["sqrt", "log", "power", "raw"]
 Shape = Literal["matern52", "matern32", "rbf"]
@@ -54,27 +54,30 @@ class Stationary:
             found.append(Fault("learn_power", f"encoding {self.encoding} has no power to learn; choose 'power'"))
         return found
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
+        from bomix.numerics import pairwise
         from bomix.surrogates.kernels import learned_encoding, stationary
         from bomix.surrogates.kernels.encoding import Encoding
 
         encoding = Encoding(self.encoding, self.eps, self.power)
-        profile, prior = stationary.PROFILES[self.shape], (self.lengthscale, self.spread)
+        profile, prior = pairwise.PROFILES[self.shape], (self.lengthscale, self.spread)
         if not (self.learn_eps or self.learn_power):
-            return stationary.Stationary(profile, encoding, frame, *prior)
-        return learned_encoding.Warped(profile, encoding, frame, *prior, offset=self.learn_eps, power=self.learn_power)
+            return stationary.StationaryCovariance(profile, encoding, context, *prior)
+        return learned_encoding.LearnedEncodingCovariance(
+            profile, encoding, context, *prior, offset=self.learn_eps, power=self.learn_power
+        )
 
 
 @dataclass(frozen=True)
 class Additive:
-    """A function of each domain's weight alone, added up; in a :class:`Sum`, beside a kernel of all of them.
+    """A function of each domain's weight alone, added up; one part of a :class:`Sum` with a kernel of all of them.
 
     Attributes:
         shape: How correlation falls with distance.
-        encoding: As of :class:`Stationary`.
-        eps: As of :class:`Stationary`.
-        power: As of :class:`Stationary`.
+        encoding: What is seen of a weight: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or ``w``.
+        eps: The offset, a share; None takes the encoding's default.
+        power: Exponent of the encoding ``power``.
         lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two weights of a domain.
         spread: Standard deviation of a lengthscale's logarithm.
         variance: What the medians of the domains' variances, log-normal a priori, sum to.
@@ -95,14 +98,15 @@ class Additive:
         positive = positive_faults(self, "lengthscale", "spread", "variance", "variance_spread")
         return encoding_faults(self.encoding, self.eps, self.power) + positive
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
-        from bomix.surrogates.kernels import learned_encoding, stationary
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
+        from bomix.numerics import pairwise
+        from bomix.surrogates.kernels import learned_encoding
         from bomix.surrogates.kernels.encoding import Encoding
 
         encoding = Encoding(self.encoding, self.eps, self.power)
         prior = (self.lengthscale, self.spread, self.variance, self.variance_spread)
-        return learned_encoding.Additive(stationary.PROFILES[self.shape], encoding, frame, *prior)
+        return learned_encoding.AdditiveCovariance(pairwise.PROFILES[self.shape], encoding, context, *prior)
 
 
 @dataclass(frozen=True)
@@ -128,12 +132,15 @@ class Isotropic:
         """What is wrong with the fields."""
         return offset_faults(self.eps) + positive_faults(self, "lengthscale", "spread")
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
-        from bomix.surrogates.kernels import simplex_geometry, stationary
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
+        from bomix.numerics import pairwise
+        from bomix.surrogates.kernels import simplex_geometry
 
-        profile = stationary.PROFILES[self.shape]
-        return simplex_geometry.Isotropic(profile, self.distance, self.eps, frame, self.lengthscale, self.spread)
+        profile = pairwise.PROFILES[self.shape]
+        return simplex_geometry.IsotropicCovariance(
+            profile, self.distance, self.eps, context, self.lengthscale, self.spread
+        )
 
 
 @dataclass(frozen=True)
@@ -156,11 +163,11 @@ class Geometric:
         """What is wrong with the fields."""
         return offset_faults(self.eps) + positive_faults(self, "smoothness", "lengthscale", "spread")
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
         from bomix.surrogates.kernels import simplex_geometry
 
-        return simplex_geometry.Geometric(self.smoothness, self.eps, frame, self.lengthscale, self.spread)
+        return simplex_geometry.GeometricCovariance(self.smoothness, self.eps, context, self.lengthscale, self.spread)
 
 
 @dataclass(frozen=True)
@@ -179,15 +186,15 @@ class EffectiveWeight:
         """What is wrong with the fields."""
         return positive_faults(self, "share", "spread")
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
         from bomix.surrogates.kernels import one_dimensional
 
-        return one_dimensional.EffectiveWeight(frame, self.share, self.spread)
+        return one_dimensional.EffectiveWeightCovariance(context, self.share, self.spread)
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnDomain:
     """A curve in the weight of the metric's own domain, of variance one; nothing where it has none.
 
     Attributes:
@@ -204,22 +211,25 @@ class Own:
         """What is wrong with the fields."""
         return positive_faults(self, "lengthscale", "spread")
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
-        from bomix.surrogates.kernels import one_dimensional, stationary
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
+        from bomix.numerics import pairwise
+        from bomix.surrogates.kernels import one_dimensional
 
-        return one_dimensional.Own(stationary.PROFILES[self.shape], frame, self.lengthscale, self.spread)
+        return one_dimensional.OwnDomainCovariance(
+            pairwise.PROFILES[self.shape], context, self.lengthscale, self.spread
+        )
 
 
 @dataclass(frozen=True)
 class Linear:
     """A plane through the raw weights, which keeps its slope outside the data."""
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
         from bomix.surrogates.kernels import linear
 
-        return linear.Linear(frame)
+        return linear.LinearCovariance(context)
 
 
 @dataclass(frozen=True)
@@ -227,7 +237,7 @@ class SparseLinear:
     """A plane through the raw weights of whose slopes few matter, each metric's own few.
 
     Attributes:
-        relevance: Median of the variance that a domain adds, as a share of what it would if all mattered alike.
+        relevance: Median of the variance that a domain adds, as a share of what it would if all mattered equally.
         spread: Standard deviation of its logarithm.
     """
 
@@ -238,11 +248,11 @@ class SparseLinear:
         """What is wrong with the fields."""
         return positive_faults(self, "relevance", "spread")
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
         from bomix.surrogates.kernels import linear
 
-        return linear.SparseLinear(frame, self.relevance, self.spread)
+        return linear.SparseLinearCovariance(context, self.relevance, self.spread)
 
 
 @dataclass(frozen=True)
@@ -263,11 +273,11 @@ class Scaled:
         """What is wrong with the fields."""
         return positive_faults(self, "variance", "spread")
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
-        from bomix.surrogates.kernels.composition import Scaled
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
+        from bomix.surrogates.kernels.composition import ScaledCovariance
 
-        return Scaled(self.of.bind(frame), self.variance, self.spread)
+        return ScaledCovariance(self.of.bind(context), self.variance, self.spread)
 
 
 @dataclass(frozen=True)
@@ -284,11 +294,11 @@ class Sum:
         """What is wrong with the fields."""
         return [] if self.of else [Fault("of", "no kernel to sum; name at least one")]
 
-    def bind(self, frame: Frame) -> Covariance:
-        """See :class:`bomix.contracts.kernel.Kernel`."""
-        from bomix.surrogates.kernels.composition import Sum
+    def bind(self, context: KernelContext) -> Covariance:
+        """The covariance function in a context, with the priors of its hyperparameters."""
+        from bomix.surrogates.kernels.composition import SumCovariance
 
-        return Sum([kernel.bind(frame) for kernel in self.of])
+        return SumCovariance([kernel.bind(context) for kernel in self.of])
 
 
 def offset_faults(eps: float | None) -> list[Fault]:

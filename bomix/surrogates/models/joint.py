@@ -11,17 +11,21 @@ from botorch.models.model import Model
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
 
+from bomix.surrogates.models.wrappers import Wrapper
+
 if TYPE_CHECKING:
     from botorch.acquisition.objective import PosteriorTransform
     from botorch.models.model import Model
     from torch import Tensor
+
+    from bomix.surrogates.models.hyperparameter import Hyperparameter
 
 
 class JointModel(Model, ABC):
     """A Gaussian belief about every metric, with the correlation of metrics and mixtures.
 
     A model that is a mixture of several (encodings, posterior samples of hyperparameters) gives the Gaussian of the
-    mixture's mean and covariance: closed forms of acquisition functions then hold for all models alike.
+    mixture's mean and covariance: closed forms of acquisition functions then hold for every model.
     """
 
     @abstractmethod
@@ -43,6 +47,14 @@ class JointModel(Model, ABC):
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted from the others, where that needs no second fit; else None."""
         return None
+
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        """What the model learnt, by name; nothing unless a model has hyperparameters to tell.
+
+        Args:
+            metrics: Names of the ``m`` metrics.
+        """
+        return []
 
     def posterior(
         self,
@@ -72,7 +84,7 @@ class JointModel(Model, ABC):
         return _Subset(self, [int(i) % self.num_outputs for i in idcs])
 
 
-class _Subset(JointModel):
+class _Subset(Wrapper, JointModel):
     """Some metrics of a model, in a given order."""
 
     def __init__(self, model: JointModel, metrics: list[int]) -> None:
@@ -83,10 +95,6 @@ class _Subset(JointModel):
     def num_outputs(self) -> int:
         return len(self._metrics)
 
-    @property
-    def batch_shape(self) -> torch.Size:
-        return self.model.batch_shape
-
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         mean, covariance = self.model.moments(X, noise)
         q = X.shape[-2]
@@ -94,7 +102,13 @@ class _Subset(JointModel):
         return mean[..., self._metrics], covariance[..., index, :][..., index]
 
     def mean(self, X: Tensor) -> Tensor:
-        return self.model.mean(X)[..., self._metrics]
+        return self.model.mean(X)[..., self._metrics]  # type: ignore[no-any-return]
+
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        names = [""] * self.model.num_outputs
+        for metric, name in zip(self._metrics, metrics, strict=True):
+            names[metric] = name
+        return [each for each in self.model.named_hyperparameters(names) if each.metric]
 
 
 def mean_at(model: Model, X: Tensor) -> Tensor:
@@ -116,22 +130,6 @@ def gaussian(mean: Tensor, covariance: Tensor) -> GPyTorchPosterior:
     if mean.shape[-1] == 1:
         return GPyTorchPosterior(MultivariateNormal(mean.squeeze(-1), covariance))
     return GPyTorchPosterior(MultitaskMultivariateNormal(mean, covariance, interleaved=False))
-
-
-def pooled(means: Tensor, covariances: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of a mixture of Gaussians: ``E[cov] + cov(E)``.
-
-    Args:
-        means: ``s x batch x q x m`` of the components.
-        covariances: ``s x batch x (m q) x (m q)``, the points of the first metric first.
-        shares: ``s`` shares that sum to one; equal ones by default.
-    """
-    count = len(means)
-    shares = means.new_full((count,), 1.0 / count) if shares is None else shares
-    mean = torch.einsum("s,s...->...", shares, means)
-    spread = (means - mean).mT.flatten(-2)
-    between = torch.einsum("s,s...i,s...j->...ij", shares, spread, spread)
-    return mean, torch.einsum("s,s...->...", shares, covariances) + between
 
 
 class HeldOut(NamedTuple):

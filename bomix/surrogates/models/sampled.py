@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _JITTER = 1e-9
+"""Share of a variance that keeps repeated mixtures positive definite, as little as rounding asks for."""
 
 
 class SampledModel(JointModel):
@@ -51,15 +52,15 @@ class SampledModel(JointModel):
         return torch.Size()
 
     def mean(self, X: Tensor) -> Tensor:
-        """See :class:`JointModel`."""
+        """The means alone, ``batch x q x m``."""
         return self._predict(X).mean(dim=0) if self._centre is None else self._centre(X)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`."""
+        """Mean and covariance of the predictions, as of :meth:`JointModel.moments`."""
         samples = self._predict(X)
         mean = samples.mean(dim=0)
         spread = (samples - mean).mT.flatten(-2)
         covariance = torch.einsum("s...i,s...j->...ij", spread, spread) / max(len(samples) - 1, 1)
-        own = self._error + self._noise if noise is True else self._error
-        own = own + _JITTER * torch.diag(own.diagonal().clamp_min(_JITTER))
-        return mean, covariance + torch.kron(own, torch.eye(X.shape[-2], dtype=own.dtype))
+        unshared = self._error + self._noise if noise is True else self._error
+        unshared = unshared + _JITTER * torch.diag(unshared.diagonal().clamp_min(_JITTER))
+        return mean, covariance + torch.kron(unshared, torch.eye(X.shape[-2], dtype=unshared.dtype))

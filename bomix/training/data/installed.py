@@ -55,6 +55,7 @@ _FORMAT = 2
 # of them decides its loss on the others, so that they would measure the order of the data rather than the mixture.
 _RULE = re.compile(r"([^\w\s])\1{4,}")
 _SHORT_RULE = 4
+"""Characters that a drawn rule is cut to: long ones teach a small model to draw rules."""
 _PROSE = ("AUTHORS", "COPYING", "COPYRIGHT", "LICENCE", "LICENSE", "NOTICE", "README")
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from bomix.contracts.text import Source, Tokenizer
 
 _BATCH_BYTES = 1 << 18
+"""Text that is tokenized at a time: enough for the tokenizer's own batches, little beside the memory of a process."""
 _BATCH_DOCUMENTS = 512
+"""Documents that are tokenized at a time, where they are short."""
 
 
 class Document(NamedTuple):

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 NAME = "bomix_causal"
 LONGEST_DENSE = 512
+"""Tokens up to which one product of matrices serves all heads on a CPU: beyond, the square of scores fills memory."""
 
 
 def register() -> str:

@@ -18,6 +18,7 @@ from bomix.training.data.packing import digest_of
 from bomix.training.tasks.examples import Example, TaskSource
 
 _BATCH = 256
+"""Examples that are tokenized at a time: enough for the tokenizer's own batches."""
 _ARRAYS = ("tokens", "starts", "scored", "responses", "examples", "options", "gold", "sizes")
 
 

@@ -15,7 +15,8 @@ from bomix.contracts.mean import Feature
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.data import refit_schedule
 from bomix.surrogates.features.spec import Features
-from bomix.surrogates.gp.spec import GP, MIXED_KERNELS
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.kernels.presets import MIXED_KERNELS
 
 D, M = 3, 2
 NAMES = tuple(f"d{i}" for i in range(D))

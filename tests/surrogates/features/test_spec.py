@@ -15,16 +15,16 @@ from sklearn.linear_model import Ridge as SklearnRidge
 
 from bomix.config.build import build
 from bomix.config.build import plain as plain_data
-from bomix.contracts.covariance import Frame
+from bomix.contracts.covariance import KernelContext
 from bomix.errors import FaultsError
 from bomix.surrogates.cross_validation.held_out import new_runs
 from bomix.surrogates.features.columns import columns_of
 from bomix.surrogates.features.spec import Features
 from bomix.surrogates.gp.exact import ExactGPs
-from bomix.surrogates.gp.hyperparameters import Noise
-from bomix.surrogates.gp.inputs import OnColumns
+from bomix.surrogates.gp.likelihood import Noise
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.kernels.columns import ColumnsCovariance
 from bomix.surrogates.kernels.specs import Scaled, Stationary
 from bomix.surrogates.regression.specs import Boosting, LightGBM, Ridge
 from tests.known.models import Known, curve, wave
@@ -191,9 +191,9 @@ def test_a_slope_of_one_is_left_where_weights_are_held_down(runs):
 
 def test_the_covariance_of_columns_is_its_formula():
     rng = np.random.default_rng(0)
-    frame = Frame(torch.as_tensor(rng.dirichlet(np.ones(2), 8)), torch.tensor([-1, -1, -1]))
+    frame = KernelContext(torch.as_tensor(rng.dirichlet(np.ones(2), 8)), torch.tensor([-1, -1, -1]))
     index = torch.tensor([[0, 1], [2, 0], [1, 2]])
-    covariance = OnColumns(frame, index)
+    covariance = ColumnsCovariance(frame, index)
     theta = torch.as_tensor(rng.normal(size=(3, 4)))
     X, Z = (torch.as_tensor(rng.normal(size=(1, n, 5))) for n in (4, 3))
     found, diagonal = covariance(theta, X, Z), covariance.diagonal(theta, X)
@@ -224,7 +224,7 @@ def test_a_process_is_exact_on_weights_and_columns_of_the_trials(runs):
 
 
 def test_noise_that_grows_looks_at_the_weights(runs):
-    frame = Frame(torch.as_tensor(np.random.default_rng(0).dirichlet(np.ones(3), 5)), torch.tensor([-1, -1]))
+    frame = KernelContext(torch.as_tensor(np.random.default_rng(0).dirichlet(np.ones(3), 5)), torch.tensor([-1, -1]))
     noise, theta = Noise(frame, growing=True), torch.tensor([[0.1, 1.0], [0.2, 2.0]]).double()
     X = frame.sample
     torch.testing.assert_close(noise(theta, torch.cat([X, 3.0 * X], dim=-1)), noise(theta, X))

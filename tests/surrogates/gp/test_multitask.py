@@ -147,10 +147,9 @@ def test_without_correlation_each_metric_is_alone(runs):
         reference = IndependentGPs(
             alone.train_X,
             alone.train_Y,
-            families=alone.families,
+            alone.families,
+            alone.transforms,
             shares=alone.shares,
-            offset=alone.offset,
-            scale=alone.scale,
             correlation=torch.eye(3).double(),
         )
         for X in (points(context).unsqueeze(-2), points(context).reshape(2, 3, -1)):
@@ -193,9 +192,7 @@ def test_a_gap_costs_little_where_a_metric_alike_fills_it(runs):
     for family in full.families:
         theta = family.theta[:, [0, 0, 2]]
         families.append(ExactGPs(family.covariance, family.noise, theta, family.X, ((Y - full.offset) / full.scale).mT))
-    gappy = IndependentGPs(
-        data.X, Y, families=families, shares=full.shares, offset=full.offset, scale=full.scale, correlation=R
-    )
+    gappy = IndependentGPs(data.X, Y, families, full.transforms, shares=full.shares, correlation=R)
     X = points(context, 40)
     truth = 3.0 * new_runs(full, X).mean[:, 0] - 1.0
     errors = [(new_runs(model, X).mean[:, 1] - truth).square().mean() for model in (gappy, CoupledGPs(gappy))]
@@ -278,10 +275,9 @@ def _refitted(model, data, keep):
     short = IndependentGPs(
         data.X[keep],
         data.Y[keep],
-        families=families,
+        families,
+        model.transforms,
         shares=model.shares,
-        offset=model.offset,
-        scale=model.scale,
         correlation=R,
     )
     return CoupledGPs(short, correlation=R)

@@ -8,19 +8,20 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
+from bomix.numerics.pairwise import PROFILES
 from bomix.space.mixture_space import MixtureSpace
-from bomix.surrogates.gp import hyperparameters, shared_hyperparameters
-from bomix.surrogates.gp.fit import frame_of
+from bomix.surrogates.gp import likelihood, search
+from bomix.surrogates.gp.inputs import kernel_context
+from bomix.surrogates.gp.shared_hyperparameters import search_shared
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels import linear, one_dimensional
-from bomix.surrogates.kernels.specs import Isotropic, Linear, Own, Scaled, SparseLinear, Stationary, Sum
-from bomix.surrogates.kernels.stationary import PROFILES
+from bomix.surrogates.kernels.specs import Isotropic, Linear, OwnDomain, Scaled, SparseLinear, Stationary, Sum
 
 D, N = 6, 30
 NAMES = tuple(f"d{i}" for i in range(D))
 CONTEXT = FitContext(MixtureSpace(NAMES), (*NAMES[:4], "all"))
-CURVES = Sum((Scaled(Own()), Scaled(Linear(), variance=0.3), Scaled(Stationary(), variance=0.1)))
-FEW = Sum((Scaled(Own()), Scaled(SparseLinear(), variance=0.3), Scaled(Isotropic(), variance=0.1)))
+CURVES = Sum((Scaled(OwnDomain()), Scaled(Linear(), variance=0.3), Scaled(Stationary(), variance=0.1)))
+FEW = Sum((Scaled(OwnDomain()), Scaled(SparseLinear(), variance=0.3), Scaled(Isotropic(), variance=0.1)))
 
 
 def data(n: int = N, *, noise: float = 0.02) -> SupervisedDataset:
@@ -32,22 +33,22 @@ def data(n: int = N, *, noise: float = 0.02) -> SupervisedDataset:
     return SupervisedDataset(X, Y, feature_names=list(NAMES), outcome_names=list(CONTEXT.metrics))
 
 
-def problem(kernel: object, **options: object) -> hyperparameters.Problem:
-    frame, runs = frame_of(CONTEXT), data()
+def problem(kernel: object, **options: object) -> likelihood.Likelihood:
+    frame, runs = kernel_context(CONTEXT), data()
     targets = ((runs.Y - runs.Y.mean(0)) / runs.Y.std(0)).mT
-    return hyperparameters.Problem(kernel.bind(frame), hyperparameters.Noise(frame, **options), runs.X, targets)  # type: ignore[attr-defined]
+    return likelihood.Likelihood(kernel.bind(frame), likelihood.Noise(frame, **options), runs.X, targets)  # type: ignore[attr-defined]
 
 
 def test_all_metrics_get_the_same_but_for_their_own_domain():
     fitted = problem(CURVES)
-    alike = fitted.prior.alike
-    (theta,) = shared_hyperparameters.fit(fitted, spread=0.0, restarts=1, seed=0)
-    for number in range(int(alike.max()) + 1):
-        assert len(theta[alike == number].unique()) == 1
+    tied = fitted.prior.tied
+    (theta,) = search_shared(fitted, spread=0.0, restarts=1, seed=0)
+    for number in range(int(tied.max()) + 1):
+        assert len(theta[tied == number].unique()) == 1
     # The lengthscale of a metric's own domain is another than that of the domain for the others.
-    frame = frame_of(CONTEXT)
-    stationary = Stationary().bind(frame).prior.alike
-    for metric, own in enumerate(frame.own.tolist()):
+    frame = kernel_context(CONTEXT)
+    stationary = Stationary().bind(frame).prior.tied
+    for metric, own in enumerate(frame.own_domains.tolist()):
         expected = [D if column == own else column for column in range(D)]
         assert stationary[metric].tolist() == expected
 
@@ -55,14 +56,14 @@ def test_all_metrics_get_the_same_but_for_their_own_domain():
 def test_what_is_shared_is_where_the_sum_of_the_densities_is_highest():
     fitted = problem(CURVES)
     prior = fitted.prior
-    (theta,) = shared_hyperparameters.fit(fitted, spread=0.0, restarts=1, seed=0)
-    _, first = np.unique(prior.alike, return_index=True)
+    (theta,) = search_shared(fitted, spread=0.0, restarts=1, seed=0)
+    _, first = np.unique(prior.tied, return_index=True)
     at = theta.flatten()[torch.as_tensor(first)]
 
     def total(shared: torch.Tensor) -> float:
-        each = shared[prior.alike]
+        each = shared[prior.tied]
         once = ((shared - prior.mean.flatten()[first]) / prior.sd.flatten()[first]).square().sum()
-        return float(hyperparameters.log_marginal(fitted, each).sum() - 0.5 * once)
+        return float(likelihood.log_marginal(fitted, each).sum() - 0.5 * once)
 
     best = total(at)
     assert best > total(prior.start.flatten()[first]) + 1.0
@@ -74,16 +75,16 @@ def test_what_is_shared_is_where_the_sum_of_the_densities_is_highest():
 
 def test_a_spread_lets_metrics_differ_no_more_than_it_says():
     fitted = problem(CURVES)
-    (shared,) = shared_hyperparameters.fit(fitted, spread=0.0, restarts=1, seed=0)
-    own = [shared_hyperparameters.fit(fitted, spread=spread, restarts=1, seed=0)[0] for spread in (1e-3, 0.3, 1.0)]
+    (shared,) = search_shared(fitted, spread=0.0, restarts=1, seed=0)
+    own = [search_shared(fitted, spread=spread, restarts=1, seed=0)[0] for spread in (1e-3, 0.3, 1.0)]
     moved = [(theta - shared).abs().max() for theta in own]
     assert moved[0] < 0.02 < moved[1] < moved[2]
 
 
 def test_slopes_that_few_need_are_each_metrics_own_and_the_right_ones_are_found():
     fitted = problem(FEW)
-    (theta,) = shared_hyperparameters.fit(fitted, spread=0.0, restarts=1, seed=0)
-    sparse = fitted.prior.alike < 0
+    (theta,) = search_shared(fitted, spread=0.0, restarts=1, seed=0)
+    sparse = fitted.prior.tied < 0
     assert sparse.sum() == len(theta) * D
     relevance = theta[sparse].reshape(len(theta), D)[:4].exp()
     others = relevance[:, [4, 5]]
@@ -95,10 +96,10 @@ def test_a_metric_that_has_no_likelihood_has_no_say():
     fitted = problem(CURVES)
     broken = fitted.targets.clone()
     broken[2, 3] = torch.inf
-    (with_it,) = shared_hyperparameters.fit(fitted._replace(targets=broken), spread=0.0, restarts=1, seed=0)
+    (with_it,) = search_shared(fitted._replace(targets=broken), spread=0.0, restarts=1, seed=0)
     gone = fitted.targets.clone()
     gone[2] = torch.nan  # a metric that nobody measured says nothing either
-    (without,) = shared_hyperparameters.fit(fitted._replace(targets=gone), spread=0.0, restarts=1, seed=0)
+    (without,) = search_shared(fitted._replace(targets=gone), spread=0.0, restarts=1, seed=0)
     assert (with_it - without).abs().max() < 0.1
     assert (with_it[:, -1] - fitted.prior.mean[:, -1]).abs().min() > 0.3
 
@@ -106,11 +107,11 @@ def test_a_metric_that_has_no_likelihood_has_no_say():
 @pytest.mark.parametrize("kernel", [CURVES, FEW], ids=["curves", "few"])
 def test_every_start_that_was_asked_for_is_searched_and_is_another(kernel, monkeypatch):
     fitted, calls = problem(kernel), []
-    criterion = hyperparameters.criterion
-    monkeypatch.setattr(hyperparameters, "criterion", lambda *given: calls.append(given[2]) or criterion(*given))
+    criterion = likelihood.criterion
+    monkeypatch.setattr(search, "criterion", lambda *given: calls.append(given[2]) or criterion(*given))
     for restarts in (1, 2, 3):
         calls.clear()
-        shared_hyperparameters.fit(fitted, spread=0.5, restarts=restarts, seed=0)
+        search_shared(fitted, spread=0.5, restarts=restarts, seed=0)
         starts = calls[0].reshape(restarts, 5, -1)
         apart = (starts.unsqueeze(0) - starts.unsqueeze(1)).abs().amax(dim=(-1, -2))
         assert (apart[~torch.eye(restarts, dtype=torch.bool)] > 0.1).all()
@@ -118,13 +119,11 @@ def test_every_start_that_was_asked_for_is_searched_and_is_another(kernel, monke
 
 def test_noise_that_repeats_tell_is_not_shared():
     level = torch.tensor([0.1, 0.2, torch.nan, 0.05, torch.nan], dtype=torch.float64)
-    noises = hyperparameters.Noise(frame_of(CONTEXT), level=level)
-    (theta,) = shared_hyperparameters.fit(problem(CURVES, level=level), spread=0.0, restarts=1, seed=0)
+    noises = likelihood.Noise(kernel_context(CONTEXT), level=level)
+    (theta,) = search_shared(problem(CURVES, level=level), spread=0.0, restarts=1, seed=0)
     known = ~level.isnan()
-    assert (theta[known, -1].exp() + hyperparameters.MIN_NOISE).tolist() == pytest.approx(
-        level[known].tolist(), rel=0.05
-    )
-    assert len(noises.prior.alike[known].unique()) == known.sum()
+    assert (theta[known, -1].exp() + likelihood.MIN_NOISE).tolist() == pytest.approx(level[known].tolist(), rel=0.05)
+    assert len(noises.prior.tied[known].unique()) == known.sum()
 
 
 @pytest.mark.parametrize("kernel", [CURVES, FEW], ids=["curves", "few"])
@@ -177,8 +176,8 @@ def test_one_metric_shares_with_nobody_and_is_found():
 
 
 def test_own_is_a_curve_in_the_own_weight_alone():
-    frame = frame_of(CONTEXT)
-    covariance = one_dimensional.Own(PROFILES["rbf"], frame, 2.0, 1.0)
+    frame = kernel_context(CONTEXT)
+    covariance = one_dimensional.OwnDomainCovariance(PROFILES["rbf"], frame, 2.0, 1.0)
     theta = covariance.prior.mean + 0.3
     X = data(5).X.unsqueeze(0)
     found = covariance(theta, X)
@@ -190,8 +189,8 @@ def test_own_is_a_curve_in_the_own_weight_alone():
 
 
 def test_a_sparse_plane_of_equal_relevances_is_the_plane():
-    frame, X = frame_of(CONTEXT), data(7).X.unsqueeze(0)
-    sparse, plane = linear.SparseLinear(frame, 0.05, 3.0), linear.Linear(frame)
+    frame, X = kernel_context(CONTEXT), data(7).X.unsqueeze(0)
+    sparse, plane = linear.SparseLinearCovariance(frame, 0.05, 3.0), linear.LinearCovariance(frame)
     torch.testing.assert_close(sparse(sparse.prior.start, X), plane(plane.prior.start, X))
     assert sparse.prior.mean[0, 0].exp().item() == pytest.approx(0.05)
     torch.testing.assert_close(
@@ -209,7 +208,7 @@ def test_a_kernel_that_says_nothing_leaves_what_the_mean_says():
     runs = data(5)
     context = FitContext(CONTEXT.space, ("all",))
     alone = SupervisedDataset(runs.X, runs.Y[:, 4:], feature_names=list(NAMES), outcome_names=["all"])
-    model = GP(kernels=(Own(),), draws=0, pooling=0.0).fit(alone, context=context, seed=0)
+    model = GP(kernels=(OwnDomain(),), draws=0, pooling=0.0).fit(alone, context=context, seed=0)
     mean, covariance = model.moments(runs.X.unsqueeze(0))  # type: ignore[operator]
     torch.testing.assert_close(mean[0, :, 0], runs.Y[:, 4].mean().expand(5), rtol=1e-6, atol=1e-9)
     assert covariance.isfinite().all()

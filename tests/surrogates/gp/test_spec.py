@@ -20,9 +20,9 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 
 from bomix.numerics.lbfgs import Minima
 from bomix.surrogates.data.standardize import standardisation
-from bomix.surrogates.gp import hyperparameters
+from bomix.surrogates.gp import likelihood, search
 from bomix.surrogates.gp.exact import ExactGPs
-from bomix.surrogates.gp.fit import frame_of
+from bomix.surrogates.gp.inputs import kernel_context
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.encoding import Encoding, distance
 from bomix.surrogates.kernels.specs import Stationary
@@ -40,10 +40,10 @@ def test_the_best_hyperparameters_are_as_good_as_botorchs_and_predict_the_same(r
     (family,) = model.families
     targets = ((data.Y - model.offset) / model.scale).mT
     encoding = Encoding("log")
-    reach = distance(encoding(frame_of(context).sample))
-    ours, _ = hyperparameters.criterion(
-        hyperparameters.Problem(family.covariance, family.noise, data.X, targets),
-        hyperparameters.Problem(family.covariance, family.noise, data.X, targets).prior,
+    reach = distance(encoding(kernel_context(context).sample))
+    ours, _ = likelihood.criterion(
+        likelihood.Likelihood(family.covariance, family.noise, data.X, targets),
+        likelihood.Likelihood(family.covariance, family.noise, data.X, targets).prior,
         family.theta[0],
     )
     X = torch.as_tensor(context.space.sobol(5, seed=3))
@@ -59,7 +59,7 @@ def test_the_best_hyperparameters_are_as_good_as_botorchs_and_predict_the_same(r
         )
         theta = family.theta[0, column]
         kernel.lengthscale = theta[:4].exp()
-        by_hand.likelihood.noise = theta[4].exp() + hyperparameters.MIN_NOISE
+        by_hand.likelihood.noise = theta[4].exp() + likelihood.MIN_NOISE
         by_hand.mean_module.constant = family.means[0, column].item()
         by_hand.train()
         mll = ExactMarginalLogLikelihood(by_hand.likelihood, by_hand)
@@ -82,14 +82,14 @@ def test_no_other_search_finds_better_hyperparameters(runs):
     model = MAP.fit(data, context=context, seed=0)
     (family,) = model.families
     targets = ((data.Y - model.offset) / model.scale).mT
-    problem = hyperparameters.Problem(family.covariance, family.noise, data.X, targets)
-    ours, _ = hyperparameters.criterion(problem, problem.prior, family.theta[0])
+    problem = likelihood.Likelihood(family.covariance, family.noise, data.X, targets)
+    ours, _ = likelihood.criterion(problem, problem.prior, family.theta[0])
     rng = np.random.default_rng(0)
     for column in range(3):
         rows = torch.tensor([column])
 
         def value(at, rows=rows):
-            found, gradient = hyperparameters.criterion(problem, problem.prior, torch.as_tensor(at)[None], rows)
+            found, gradient = likelihood.criterion(problem, problem.prior, torch.as_tensor(at)[None], rows)
             return found.item(), gradient[0].numpy()
 
         for _ in range(4):
@@ -261,10 +261,9 @@ def test_conditioning_is_refitting_with_the_same_hyperparameters(runs):
     fresh = type(model)(
         X_all,
         Y_all,
-        families=[again],
+        [again],
+        model.transforms,
         shares=model.shares,
-        offset=model.offset,
-        scale=model.scale,
         correlation=model.correlation,
     )
     X = torch.as_tensor(context.space.sobol(3, seed=4))
@@ -301,14 +300,14 @@ def test_a_subset_is_those_metrics_and_a_pickle_is_the_same_model(runs):
 def test_a_fit_that_never_left_its_start_is_done_again(runs, monkeypatch, caplog):
     data, context = runs(14)
     expected = MAP.fit(data, context=context, seed=0)
-    original, calls = hyperparameters.minimize, []
+    original, calls = search.minimize, []
 
     def lazy(function, start, **options):
         calls.append(len(start))
         value, gradient = function(start, torch.arange(len(start)))
         return Minima(start, value, gradient) if len(calls) == 1 else original(function, start, **options)
 
-    monkeypatch.setattr(hyperparameters, "minimize", lazy)
+    monkeypatch.setattr(search, "minimize", lazy)
     with caplog.at_level("INFO", logger="bomix"):
         found = MAP.fit(data, context=context, seed=0)
     assert len(calls) == 2
@@ -324,11 +323,11 @@ def test_a_fit_that_fails_falls_back_to_the_prior(runs, monkeypatch, caplog):
     def broken(function, start, **options):
         return Minima(start, torch.full((len(start),), torch.nan), torch.zeros_like(start))
 
-    monkeypatch.setattr(hyperparameters, "minimize", broken)
+    monkeypatch.setattr(search, "minimize", broken)
     model = MAP.fit(data, context=context, seed=0)
     (family,) = model.families
     torch.testing.assert_close(family.theta[0, :, :4], family.covariance.prior.mean)
-    assert "fits failed" in caplog.text
+    assert "failed; their hyperparameters stay" in caplog.text
     assert model.posterior(data.X).mean.isfinite().all()
 
 

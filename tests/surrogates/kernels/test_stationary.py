@@ -9,8 +9,9 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.special import eval_gegenbauer, eval_legendre
 
-from bomix.contracts.covariance import Frame
+from bomix.contracts.covariance import KernelContext
 from bomix.numerics import pairwise
+from bomix.numerics.pairwise import PROFILES
 from bomix.surrogates.kernels import (
     learned_encoding,
     one_dimensional,
@@ -20,9 +21,8 @@ from bomix.surrogates.kernels import (
 from bomix.surrogates.kernels import (
     linear as planes,
 )
-from bomix.surrogates.kernels.composition import Scaled, Sum
+from bomix.surrogates.kernels.composition import ScaledCovariance, SumCovariance
 from bomix.surrogates.kernels.encoding import Encoding, distance
-from bomix.surrogates.kernels.stationary import PROFILES
 
 D, M = 4, 2
 
@@ -38,7 +38,7 @@ def mixtures(n, d=D, seed=0):
 
 def frame_of(d=D, own=(1, -1)):
     sample = np.random.default_rng(9).dirichlet(np.ones(d), 64)
-    return Frame(torch.as_tensor(sample), torch.tensor(own))
+    return KernelContext(torch.as_tensor(sample), torch.tensor(own))
 
 
 def drawn(covariance, seed=0):
@@ -56,7 +56,7 @@ GPYTORCH = {
 @pytest.mark.parametrize("shape", PROFILES)
 def test_stationary_is_gpytorchs_kernel_of_the_encoded_weights(shape):
     encoding = Encoding("log")
-    covariance = stationary.Stationary(PROFILES[shape], encoding, frame_of(), 1.0, 1.0)
+    covariance = stationary.StationaryCovariance(PROFILES[shape], encoding, frame_of(), 1.0, 1.0)
     theta, X, Z = drawn(covariance), mixtures(7), mixtures(5, seed=1)
     kernel = GPYTORCH[shape]().double()
     kernel.lengthscale = theta.exp().unsqueeze(-2)
@@ -69,9 +69,11 @@ def test_stationary_is_gpytorchs_kernel_of_the_encoded_weights(shape):
 def test_a_learnt_encoding_is_that_encoding_at_the_same_number_of_typical_distances(name, eps, power):
     frame, learns_power = frame_of(), name == "power"
     prior = Encoding(name)
-    warping = learned_encoding.Warped(PROFILES["matern52"], prior, frame, 1.0, 1.0, offset=True, power=learns_power)
+    warping = learned_encoding.LearnedEncodingCovariance(
+        PROFILES["matern52"], prior, frame, 1.0, 1.0, offset=True, power=learns_power
+    )
     assert warping.size == D + 1 + learns_power
-    fixed = stationary.Stationary(PROFILES["matern52"], Encoding(name, eps, power), frame, 1.0, 1.0)
+    fixed = stationary.StationaryCovariance(PROFILES["matern52"], Encoding(name, eps, power), frame, 1.0, 1.0)
     logs = torch.as_tensor(np.random.default_rng(2).normal(size=(M, D)))
     own = [math.log(eps)] + [math.log(power)] * learns_power
     theta = torch.cat([warping.prior.mean[:, :D] + logs, torch.tensor([own] * M, dtype=torch.float64)], dim=-1)
@@ -81,8 +83,10 @@ def test_a_learnt_encoding_is_that_encoding_at_the_same_number_of_typical_distan
 
 def test_a_learnt_offset_starts_from_the_fixed_one():
     frame, X = frame_of(), mixtures(9).unsqueeze(0)
-    warping = learned_encoding.Warped(PROFILES["rbf"], Encoding("log"), frame, 10.0, 1.73, offset=True, power=False)
-    fixed = stationary.Stationary(PROFILES["rbf"], Encoding("log"), frame, 10.0, 1.73)
+    warping = learned_encoding.LearnedEncodingCovariance(
+        PROFILES["rbf"], Encoding("log"), frame, 10.0, 1.73, offset=True, power=False
+    )
+    fixed = stationary.StationaryCovariance(PROFILES["rbf"], Encoding("log"), frame, 10.0, 1.73)
     torch.testing.assert_close(warping(warping.prior.start, X), fixed(fixed.prior.start, X))
     assert warping.prior.mean[:, -1].exp().tolist() == pytest.approx([1e-3] * M)
 
@@ -91,7 +95,7 @@ def test_a_learnt_offset_starts_from_the_fixed_one():
 def test_additive_is_the_sum_of_one_dimensional_kernels_and_so_is_its_gradient(block, monkeypatch):
     monkeypatch.setattr(pairwise, "BLOCK", block)
     encoding = Encoding("log")
-    covariance = learned_encoding.Additive(PROFILES["matern52"], encoding, frame_of(), 1.0, 1.0, 1.0, 1.0)
+    covariance = learned_encoding.AdditiveCovariance(PROFILES["matern52"], encoding, frame_of(), 1.0, 1.0, 1.0, 1.0)
     theta = drawn(covariance)
     X, Z = mixtures(7).unsqueeze(0), mixtures(5, seed=1).unsqueeze(0)
     weights = torch.as_tensor(np.random.default_rng(3).normal(size=(M, 7, 5)))
@@ -114,14 +118,16 @@ def test_additive_is_the_sum_of_one_dimensional_kernels_and_so_is_its_gradient(b
 
 
 def test_the_variances_of_an_additive_prior_sum_to_what_was_asked():
-    covariance = learned_encoding.Additive(PROFILES["matern52"], Encoding("log"), frame_of(), 1.0, 1.0, 3.0, 1.0)
+    covariance = learned_encoding.AdditiveCovariance(
+        PROFILES["matern52"], Encoding("log"), frame_of(), 1.0, 1.0, 3.0, 1.0
+    )
     diagonal = covariance.diagonal(covariance.prior.mean, mixtures(5).unsqueeze(0))
     torch.testing.assert_close(diagonal, torch.full((M, 5), 3.0, dtype=torch.float64))
 
 
 def squared_distance(metric, eps, X):
     """What an isotropic kernel of squared exponential shape says of ``D^2`` at a lengthscale of one."""
-    covariance = simplex_geometry.Isotropic(PROFILES["rbf"], metric, eps, frame_of(), 1.0, 1.0)
+    covariance = simplex_geometry.IsotropicCovariance(PROFILES["rbf"], metric, eps, frame_of(), 1.0, 1.0)
     return -2.0 * covariance(torch.zeros(1, 1, dtype=torch.float64), X.unsqueeze(0))[0].log()
 
 
@@ -152,7 +158,7 @@ def test_vertices_are_as_far_apart_as_they_can_be():
 @pytest.mark.parametrize("metric", ["hellinger", "jensen_shannon", "aitchison"])
 def test_the_median_lengthscale_is_in_typical_distances(metric):
     frame = frame_of()
-    covariance = simplex_geometry.Isotropic(PROFILES["rbf"], metric, None, frame, 2.0, 1.0)
+    covariance = simplex_geometry.IsotropicCovariance(PROFILES["rbf"], metric, None, frame, 2.0, 1.0)
     squares = squared_distance(metric, None, frame.sample)
     typical = (squares.sum() / (64 * 63)).sqrt().item()
     assert covariance.prior.mean.exp().flatten().tolist() == pytest.approx([2.0 * typical] * M)
@@ -166,7 +172,11 @@ def test_blocks_give_what_a_whole_gives(monkeypatch):
         monkeypatch.setattr(pairwise, "BLOCK", block)
         values = [
             simplex_geometry.jensen_shannon(X + 1e-4, Z + 1e-4),
-            *(simplex_geometry.Geometric(2.5, None, frame_of(), 1.0, 1.0)(torch.full((M, 1), -1.0).double(), X, Z)),
+            *(
+                simplex_geometry.GeometricCovariance(2.5, None, frame_of(), 1.0, 1.0)(
+                    torch.full((M, 1), -1.0).double(), X, Z
+                )
+            ),
         ]
         gradients = torch.autograd.grad(sum(value.square().sum() for value in values), [X, Z])
         found.append([*values, *gradients])
@@ -191,7 +201,7 @@ def test_the_polynomials_of_the_sphere(d):
 @pytest.mark.parametrize("d", [2, 3, 4, 17, 100])
 def test_the_lengthscale_on_the_sphere_means_the_same_in_all_dimensions(d):
     """Its definition, and what it is for: ``1 - k`` near ``angle^2 / 2 l^2`` where ``l`` is large."""
-    covariance = simplex_geometry.Geometric(2.5, 1e-9, frame_of(d), 1.0, 1.0)
+    covariance = simplex_geometry.GeometricCovariance(2.5, 1e-9, frame_of(d), 1.0, 1.0)
     lengths = torch.tensor([[0.1], [0.5], [1.0], [5.0]], dtype=torch.float64)
     shares = covariance.shares(lengths.log())
     assert (shares > 0.0).all()
@@ -209,13 +219,13 @@ def test_the_spectrum_on_the_ordinary_sphere_is_that_of_a_matern_process():
     nu, kappa, n = 1.5, 0.7, torch.arange(simplex_geometry.LEVELS, dtype=torch.float64)
     spectrum = (2.0 * n + 1.0) * (2.0 * nu / kappa**2 + n * (n + 1.0)) ** (-nu - 1.0)
     length = (spectrum[0] / spectrum[1] - 1.0 / 3.0).sqrt().log().reshape(1, 1)
-    shares = simplex_geometry.Geometric(nu, None, frame_of(3), 1.0, 1.0).shares(length)
+    shares = simplex_geometry.GeometricCovariance(nu, None, frame_of(3), 1.0, 1.0).shares(length)
     torch.testing.assert_close(shares[0], spectrum / spectrum.sum())
 
 
 def test_large_smoothness_is_heat_flow():
     d, n = 5, torch.arange(8, dtype=torch.float64)
-    shares = simplex_geometry.Geometric(1e7, None, frame_of(d), 1.0, 1.0).shares(
+    shares = simplex_geometry.GeometricCovariance(1e7, None, frame_of(d), 1.0, 1.0).shares(
         torch.zeros(1, 1, dtype=torch.float64)
     )[0, :8]
     count = torch.tensor([math.comb(k + 4, 4) - math.comb(k + 2, 4) for k in range(8)], dtype=torch.float64)
@@ -227,7 +237,7 @@ def test_large_smoothness_is_heat_flow():
 def test_effective_weight_linear_scaled_and_sum_by_their_formulas():
     frame, X = frame_of(), mixtures(6)
     points = X.unsqueeze(0)
-    effective = one_dimensional.EffectiveWeight(frame, 0.135, 1.5)
+    effective = one_dimensional.EffectiveWeightCovariance(frame, 0.135, 1.5)
     theta = drawn(effective)
     for row in range(M):
         shares, (offset, length) = theta[row, :D].exp(), theta[row, D:].exp()
@@ -238,11 +248,11 @@ def test_effective_weight_linear_scaled_and_sum_by_their_formulas():
     assert effective.prior.mean[0, :D].exp().tolist() == pytest.approx([0.135, 1.0, 0.135, 0.135])
     assert effective.prior.mean[1, :D].exp().tolist() == pytest.approx([0.135] * D)
 
-    linear, none = planes.Linear(frame), torch.zeros(M, 0, dtype=torch.float64)
+    linear, none = planes.LinearCovariance(frame), torch.zeros(M, 0, dtype=torch.float64)
     plane = (X - frame.sample.mean(dim=0)) / distance(frame.sample)
     torch.testing.assert_close(linear(none, points), (plane @ plane.mT).expand(M, -1, -1))
 
-    both = Sum([Scaled(linear, 2.0, 1.0), effective])
+    both = SumCovariance([ScaledCovariance(linear, 2.0, 1.0), effective])
     theta = drawn(both)
     expected = theta[:, 0].exp()[:, None, None] * linear(none, points) + effective(theta[:, 1:], points)
     torch.testing.assert_close(both(theta, points), expected)
