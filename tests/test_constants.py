@@ -9,9 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-UNEXPLAINED: dict[str, set[str]] = {}
-"""Module to the numbers in it that do not say why yet. It may only shrink."""
-
 
 def is_number(value: ast.AST) -> bool:
     """Whether an expression is a number, or is made of numbers: a tuple of them, a call with one, a mapping to them."""
@@ -64,17 +61,8 @@ def modules() -> dict[str, Path]:
 
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_every_number_says_why(module):
-    found = unexplained(modules()[module].read_text("utf-8"))
-    new = sorted(found - UNEXPLAINED.get(module, set()))
-    assert not new, f"say below each why it has this value, and what another would cost: {', '.join(new)}"
-
-
-def test_the_list_of_unexplained_numbers_only_shrinks():
-    told = {
-        module: sorted(known - (unexplained(modules()[module].read_text("utf-8")) if module in modules() else set()))
-        for module, known in UNEXPLAINED.items()
-    }
-    assert not any(told.values()), f"take these off the list: { {name: each for name, each in told.items() if each} }"
+    found = sorted(unexplained(modules()[module].read_text("utf-8")))
+    assert not found, f"say below each why it has this value, and what another would cost: {', '.join(found)}"
 
 
 @pytest.mark.parametrize(

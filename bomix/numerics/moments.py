@@ -34,7 +34,8 @@ def mixture_moments(
     if shares is None:
         means, covariances = _stacked(means), _stacked(covariances)
         mean = means.mean(dim=0)
-        return mean, covariances.mean(dim=0) + _outer(means - mean).mean(dim=0)
+        between = _outer(means - mean).mean(dim=0)
+        return mean, covariances.mean(dim=0) + between
     # One component after the other: sums over a dimension of few would round differently, and so would gradients.
     mean = sum((share * each for share, each in zip(shares, means, strict=True)), start=torch.zeros(()))
     covariance = torch.zeros(())

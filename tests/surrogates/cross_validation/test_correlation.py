@@ -84,10 +84,9 @@ def test_leave_one_out_equals_leaving_one_out(runs):
         rest = type(model)(
             data.X[keep],
             data.Y[keep],
-            families=families,
+            families,
+            model.transforms,
             shares=model.shares,
-            offset=model.offset,
-            scale=model.scale,
             correlation=model.correlation,
         )
         with torch.no_grad():
