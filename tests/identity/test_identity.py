@@ -46,7 +46,7 @@ def test_no_number_changed_since_the_baseline(tmp_path) -> None:
 
 
 BEFORE = {
-    "asks/7/a": [{"id": 3, "weights": {"x": (0.25).hex()}, "fidelity": None}],
+    "asks/7/a": [{"id": 3, "weights": {"x": (0.25).hex()}, "weight": None}],
     "predictions/7/b": {"mean": [(3.5).hex()]},
 }
 
@@ -62,7 +62,7 @@ def test_the_last_bit_is_seen_and_named() -> None:
 
 
 def test_a_tolerance_is_that_of_its_kind_and_forgives_numbers_alone() -> None:
-    after = changed(**{"asks/7/a": [{"id": 3, "weights": {"x": (0.25 + 1e-8).hex()}, "fidelity": None}]})
+    after = changed(**{"asks/7/a": [{"id": 3, "weights": {"x": (0.25 + 1e-8).hex()}, "weight": None}]})
     assert len(differences(BEFORE, after, predictions=1e-6)) == 1
     assert differences(BEFORE, after, asks=1e-6) == []
     after["asks/7/a"][0]["id"] = 4
@@ -72,7 +72,13 @@ def test_a_tolerance_is_that_of_its_kind_and_forgives_numbers_alone() -> None:
 def test_a_renamed_key_is_no_difference() -> None:
     after = changed(**{"asks/7/a": [{"id": 3, "weights": {"x": (0.25).hex()}, "scale": None}]})
     assert len(differences(BEFORE, after)) == 2
-    assert differences(BEFORE, after, names={"fidelity": "scale"}) == []
+    assert differences(BEFORE, after, names={"weight": "scale"}) == []
+
+
+def test_a_leaf_can_be_excepted_and_the_rest_of_its_entry_is_not() -> None:
+    after = changed(**{"predictions/7/b": {"mean": [(3.5).hex()], "new": 1, "other": 2}})
+    leeway = {"predictions/*: new": Leeway("it is new")}
+    assert [each.where for each in differences(BEFORE, after, exceptions=leeway)] == ["other"]
 
 
 def test_an_entry_of_one_side_is_a_difference_unless_it_is_excepted() -> None:

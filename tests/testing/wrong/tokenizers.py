@@ -6,12 +6,12 @@ import itertools
 from dataclasses import dataclass, replace
 
 from bomix.testing import TokenizerBattery
-from bomix.training.data.tokenizer import BytePair, Tokenizer
+from bomix.training.data.tokenizer import BytePair, LoadedTokenizer
 
 CALLS = itertools.count()
 
 
-class Altered(Tokenizer):
+class Altered(LoadedTokenizer):
     how = ""
 
     def encode(self, texts):
@@ -30,7 +30,7 @@ class Altered(Tokenizer):
 
     def save(self, folder):
         other = replace(self, hash="saved") if self.how == "forgetful" else self
-        Tokenizer.save(other, folder)
+        LoadedTokenizer.save(other, folder)
 
 
 @dataclass(frozen=True)
