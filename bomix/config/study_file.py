@@ -78,7 +78,7 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
 
     seen_nodes: set[int] = set()
 
-    def walk(node: Any, where: str) -> None:
+    def visit(node: Any, where: str) -> None:
         if id(node) in seen_nodes:  # an alias; one that contains itself would never end
             return
         seen_nodes.add(id(node))
@@ -91,13 +91,13 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
                     duplicates.append(Fault(below, f"key '{key.value}' stands twice; keep one"))
                 seen.add(key.value)
                 lines[below] = key.start_mark.line + 1
-                walk(value, below)
+                visit(value, below)
         elif isinstance(node, yaml.SequenceNode):
             for position, value in enumerate(node.value):
-                walk(value, f"{where}[{position}]")
+                visit(value, f"{where}[{position}]")
 
     if node is not None:
-        walk(node, "")
+        visit(node, "")
     return data, lines, duplicates
 
 

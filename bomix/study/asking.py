@@ -82,7 +82,7 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
     spec = records.spec
     if spec.trains_experts and (domains := experts.waiting(problem, history)):
         raise StudyError(
-            f"the experts of {', '.join(domains)} are on their way, and the strategy cannot ask without them; tell "
+            f"the experts of {', '.join(domains)} are pending, and the strategy cannot ask without them; tell "
             "their results first"
         )
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)

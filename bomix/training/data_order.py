@@ -75,7 +75,7 @@ def order(domain: str, count: int, *, available: int, seed: int) -> np.ndarray:
         domain: Its name.
         count: How many.
         available: Sequences in one epoch.
-        seed: Of the data order.
+        seed: Seed of the data order.
 
     Returns:
         ``count`` sequence numbers; each run of ``available`` is a permutation.
@@ -114,7 +114,7 @@ def plan(weights: Mapping[str, float], available: Mapping[str, int], *, steps: i
         available: Domain name to sequences in one epoch.
         steps: Optimizer steps.
         batch: Sequences per step.
-        seed: Of the data order.
+        seed: Seed of the data order.
 
     Raises:
         EvaluationError: No mixture, or a domain that is unknown or has no sequence.

@@ -125,7 +125,7 @@ def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
     by_hand = make()
     for _ in range(3):
         by_hand.ask()
-    with pytest.raises(StudyError, match="experts of d0, d1, d2 are on their way"):
+    with pytest.raises(StudyError, match="experts of d0, d1, d2 are pending"):
         by_hand.ask()
 
 

@@ -79,7 +79,7 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
         weights: CSV with a column for each domain.
         losses: CSV with a column for each metric that was measured; None where the first table has them too.
         problem: The study's domains and metrics.
-        reading: How.
+        reading: How the tables are read; by default as :class:`Reading` says.
 
     Returns:
         The runs; a metric without a column, or with an empty cell, is named as not measured.
@@ -121,13 +121,13 @@ def _fingerprint(weights: Weights, result: Result) -> tuple[tuple[str, float], .
 
 
 class _Join:
-    """Two tables, or one twice, on their way to runs.
+    """The runs of two tables, or of one that has both weights and losses.
 
     Args:
         first: Has the weights.
         second: Has the losses; the same object where one table has both.
         problem: The study's domains and metrics.
-        reading: How.
+        reading: How the tables are read.
         faults: What is wrong is added here.
     """
 

@@ -102,11 +102,11 @@ def read_task(
     """Read some examples, every option of them.
 
     Args:
-        logits: As for :func:`bomix.training.validation.measure`, and so the others.
+        logits: From ``b x n`` token ids to ``b x n x vocabulary`` logits, the model in evaluation mode.
         tasks: The task.
         examples: Numbers of examples, ascending, none longer than ``length``.
         length: Tokens per sequence, at most.
-        hardware: Where.
+        hardware: Where and in which precision.
         batch: Sequences of ``length`` at a time; more where they are shorter.
     """
     chosen = np.flatnonzero(np.isin(tasks.examples, examples))
