@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bomix.config.build import parts
+from bomix.config.components import parts
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault

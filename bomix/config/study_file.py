@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bomix.config.build import build, child
+from bomix.config.build import build
+from bomix.config.components import child
 from bomix.config.spec import StudySpec
 from bomix.contracts.traits import field_values
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults

@@ -105,7 +105,7 @@ class Aggregate(Protocol):
 
 @runtime_checkable
 class Acquisition(Protocol):
-    """How much a trial of a mixture promises; higher is better. Candidates are named after ``origin``, as a rule the kind."""
+    """How much a trial of a mixture promises. Candidates are named after ``origin``, as a rule the kind."""
 
     origin: ClassVar[str]
 

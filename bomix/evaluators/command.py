@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import psutil
 
-from bomix.config.spec import MetricSpec, declared_metrics, metric_faults
+from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
 from bomix.io.store import files

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import registry
-from bomix.config.build import nested_faults
+from bomix.config.components import nested_faults
 from bomix.config.expert_checks import evaluator_faults
 from bomix.contracts.executor import Attempt
 from bomix.contracts.study import Experts

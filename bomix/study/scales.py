@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bomix.config.build import child
+from bomix.config.components import child
 from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.errors import Fault
 from bomix.scale import Scale, comparable
 from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:
-    from bomix.config.spec import ExpertsSpec
+    from bomix.config.sections import ExpertsSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.history import History
     from bomix.trial import Candidate

@@ -100,7 +100,7 @@ class Task:
             yield example.text
 
     def examples(self) -> Iterator[Example]:
-        """Yield the examples of this part in the order of the files, each after the shots, which are no examples themselves.
+        """Yield the examples of this part in the order of the files, each after the shots, which are none of them.
 
         Raises:
             DataError: Fewer records may be shown than shots are asked for, or a record lacks a field.
