@@ -60,6 +60,7 @@ COVERED = {
     "bomix.execution.local.spec": "execution/local/test_executor.py",
     "bomix.execution.observer": "execution/test_driver.py",
     "bomix.io.artifacts.scored_tokens": "data_experts/test_token_table.py",
+    "bomix.io.imports.columns": "io/imports/test_csv.py",
     "bomix.io.store.cache": "training/data/test_corpus.py",
     "bomix.io.store.files": "io/store/test_study_folder.py",
     "bomix.io.store.lock": "io/store/test_study_folder.py",
