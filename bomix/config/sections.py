@@ -28,7 +28,7 @@ class DomainSpec:
         (0.2, 1.0)
 
     Attributes:
-        source: Where its text comes from; evaluators that train here need it.
+        source: The source of its text; evaluators that train here need it.
         tokens: Tokens available to the target run; measured from the source where absent.
         lower: Smallest weight.
         upper: Largest weight; a token cap may lower it.
@@ -60,8 +60,8 @@ class TargetSpec:
         2.0
 
     Attributes:
-        tokens: Its training tokens.
-        max_epochs: How often a domain's tokens may be repeated in it.
+        tokens: Training tokens of the run.
+        max_epochs: Passes over a domain's tokens that the run may make, at most.
     """
 
     tokens: float

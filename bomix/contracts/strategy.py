@@ -67,7 +67,7 @@ class Strategy(Protocol):
         Args:
             problem: The space, the metrics and what is minimised.
             history: All trials so far; those that are pending need no second proposal.
-            q: How many candidates are wanted.
+            q: Number of candidates to propose.
             seed: The study's; with ``history.n_asked`` it decides everything random.
         """
         ...

@@ -35,7 +35,7 @@ def next_expert(problem: Problem, history: History, *, scale: Scale | None) -> C
 
     Args:
         problem: The domains; their bounds do not count.
-        history: What was tried.
+        history: The trials so far.
         scale: The scale of the expert where it is another than the study's own, so that nothing is learnt from its
             losses; None for the study's own.
     """
@@ -47,10 +47,10 @@ def result_faults(trial: Trial, result: Result, problem: Problem, history: Histo
     """What keeps the result of an expert from serving: what cannot be used must not be recorded as there.
 
     Args:
-        trial: The expert's.
-        result: What it came back with, paths of artifacts absolute.
-        problem: The metrics.
-        history: The experts that are there.
+        trial: The trial that ended; one that is no expert has no such faults.
+        result: What the trial came back with, paths of artifacts absolute.
+        problem: The metrics, each of which needs tokens in the artifact.
+        history: The trials so far; the artifact must fit those of their experts.
     """
     if trial.origin != EXPERT:
         return []

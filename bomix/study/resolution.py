@@ -86,7 +86,7 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
 
     Args:
         spec: The study.
-        store: Its records.
+        store: The folder, or the memory, that keeps the records of the study.
         measure: Ask the evaluator even where ``resolved.json`` holds an earlier answer.
 
     Raises:

@@ -47,7 +47,7 @@ def quotas(weights: Mapping[str, float], sequences: int) -> dict[str, int]:
 
     Args:
         weights: Domain name to share, non-negative; normalised here.
-        sequences: How many there are.
+        sequences: Number of sequences to share out.
 
     Returns:
         Domain name to count, in order of name; the counts sum to ``sequences``.
@@ -72,8 +72,8 @@ def order(domain: str, count: int, *, available: int, seed: int) -> np.ndarray:
     """The first ``count`` sequences of a domain, epoch after epoch, each spread evenly over the domain's text.
 
     Args:
-        domain: Its name.
-        count: How many.
+        domain: Name of the domain.
+        count: Number of sequences.
         available: Sequences in one epoch.
         seed: Seed of the data order.
 

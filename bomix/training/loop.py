@@ -69,7 +69,7 @@ class Trained:
         curve: Validation losses over the run; the last point is the final validation.
         training_losses: ``steps`` losses of the batches, nats per token.
         plan: What was read.
-        hardware: Where it ran.
+        hardware: The device and precision of the run.
         seconds: Seconds that the whole run took on its device, validations included.
         tokens_per_second: Training tokens per second of the training alone, validations left out.
         scored: Metric name to every token that the final validation reads; None where it was not asked for.

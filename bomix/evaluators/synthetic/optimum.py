@@ -70,7 +70,7 @@ def best_of_minima(function: ValueAndGradient, points: Array, *, starts: int) ->
     Args:
         function: Smooth as :func:`minimum` needs it, perhaps with several minima.
         points: ``n x d`` mixtures in random order.
-        starts: How many of them to start from.
+        starts: Number of local minimisations, each from one of the points.
     """
     order = np.argsort(function(points)[0], kind="stable")
     taken: list[Array] = []

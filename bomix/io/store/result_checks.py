@@ -162,7 +162,7 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
     """What keeps a result from being recorded.
 
     Args:
-        result: Its numbers are plain and its gaps named, see :func:`cleaned`.
+        result: The result as :func:`cleaned` returns it: numbers are plain, and gaps named.
         metrics: Every one of them must have a finite loss or be named as not measured, and no other name may.
         domains: The names that ``realized`` must have and ``epochs`` may have.
     """

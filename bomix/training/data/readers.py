@@ -20,7 +20,7 @@ def read_documents(path: Path, field: str) -> Iterator[str]:
     """Yield the documents of a file in its own order.
 
     Args:
-        path: Its ending says what it is; see :data:`READERS`.
+        path: The file, whose ending says what it is: one of :data:`READERS`.
         field: The field, or column, that holds the text; without meaning for ``.txt``.
 
     Raises:

@@ -106,7 +106,7 @@ def read_task(
         tasks: The task.
         examples: Numbers of examples, ascending, none longer than ``length``.
         length: Tokens per sequence, at most.
-        hardware: Where and in which precision.
+        hardware: The device and precision to read them with.
         batch: Sequences of ``length`` at a time; more where they are shorter.
     """
     chosen = np.flatnonzero(np.isin(tasks.examples, examples))
