@@ -68,7 +68,7 @@ class TargetSpec:
     max_epochs: float = 4.0
 
     def faults(self) -> list[Fault]:
-        """Both must be positive."""
+        """Tokens or passes that are not positive."""
         named = {"tokens": self.tokens, "max_epochs": self.max_epochs}
         return [Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v <= 0]
 
@@ -121,7 +121,7 @@ class BudgetSpec:
     patience: int = 2
 
     def faults(self) -> list[Fault]:
-        """Limits must be positive."""
+        """Limits that are not positive."""
         return [
             Fault(key, f"expected a positive number, found {value:g}")
             for key, value in field_values(self).items()
@@ -156,7 +156,7 @@ class RecommendationSpec:
     last: int = 5
 
     def faults(self) -> list[Fault]:
-        """Shares lie between zero and one."""
+        """Shares that do not lie between zero and one, and a number of trials below zero."""
         named = {"shrink": self.shrink, "smooth": self.smooth}
         found = [
             Fault(key, f"expected a share from 0 to 1, found {share:g}")
@@ -185,7 +185,7 @@ class ExpertsSpec:
     params: int | None = None
 
     def faults(self) -> list[Fault]:
-        """Tokens and parameters must be positive."""
+        """Tokens or parameters that are not positive."""
         named = {"tokens": self.tokens, "params": self.params}
         return [
             Fault(key, f"expected a positive number, found {value}")
@@ -219,7 +219,7 @@ def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple
 
 
 def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fault]:
-    """Names that are none, or stand twice."""
+    """Names of metrics that are no names, or stand twice."""
     if isinstance(metrics, str):
         return [Fault("metrics", f"expected a list of names, found the text {metrics!r}")]
     names = list(metrics)

@@ -75,11 +75,11 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Recommended(Protocol):
-    """What a strategy recommends of its own."""
+    """What a strategy without a surrogate recommends."""
 
     @property
     def weights(self) -> Weights:
-        """The mixture, domain to weight."""
+        """The recommended mixture, domain to weight."""
         ...
 
 
@@ -100,7 +100,7 @@ class Recommending(Protocol):
     """A method that recommends a mixture without a surrogate."""
 
     def __call__(self, problem: Problem, history: History, *, seed: int) -> Recommended:
-        """The mixture that the record speaks for."""
+        """The mixture that the trials so far speak for."""
         ...
 
 

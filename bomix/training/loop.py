@@ -167,7 +167,7 @@ def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
 
 
 def _values(measured: Mapping[str, Measured]) -> dict[str, float]:
-    """Every metric of every validation set."""
+    """Every metric of every validation set to its value."""
     return {key: value for name, found in measured.items() for key, value in found.evaluation.values(name).items()}
 
 

@@ -118,7 +118,7 @@ class Optimization:
         return replace(base, **{name: value for name, value in own.items() if value is not None})
 
     def faults(self) -> list[Fault]:
-        """Numbers outside their range."""
+        """Settings that lie outside their range, presets and defaults filled in."""
         s = self.settings()
         found = []
         if s.rate <= 0:

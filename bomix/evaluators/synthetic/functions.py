@@ -205,7 +205,7 @@ class Basins:
         return np.asarray(self.base.gradient(weights) + of_wells)
 
     def _wells(self, weights: Array) -> Array:
-        """``(...) x p``, one at a centre."""
+        """How near each well is, ``(...) x p``: one at its centre, falling to zero."""
         squares = ((weights[..., None, :] - self.centres) ** 2).sum(axis=-1)
         return np.asarray(np.exp(-0.5 * squares / self.width**2))
 
@@ -277,4 +277,4 @@ FAMILIES: Mapping[str, Family] = {
     "basins": basins,
     "token_experts": token_experts,
 }
-"""Name to family."""
+"""Name of a family to what draws it."""

@@ -250,7 +250,7 @@ def _drawn(spec: Synthetic) -> _Drawn:
 
 @lru_cache(maxsize=256)
 def _optimum(spec: Synthetic) -> tuple[Array, float]:
-    """The optimum of the target's scale."""
+    """The best mixture, ``d`` weights, and its value, of a function without tilt."""
 
     def function(points: Array) -> tuple[Array, Array]:
         return spec.value(points), spec.gradient(points)

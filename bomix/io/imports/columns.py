@@ -120,7 +120,13 @@ class ColumnSearch:
         return found
 
     def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
-        """Columns that stand for nothing."""
+        """Add a fault, or a note where they may be left out, for columns that stand for nothing in the study.
+
+        Args:
+            table: The table that the columns are of.
+            taken: Columns that were found to stand for something.
+            roles: What the other columns might have stood for.
+        """
         known = {*taken, *BOOKKEEPING, *self.scale_columns(table)}
         strays = [column for column in table.columns if column not in known]
         if not strays:

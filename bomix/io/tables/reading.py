@@ -56,7 +56,7 @@ class Table:
     rows: tuple[Row, ...]
 
     def where(self, row: Row) -> str:
-        """``weights.csv:7``."""
+        """The place of a row for messages: ``weights.csv:7``."""
         return f"{self.path}:{row.line}"
 
     def positions(self, columns: Mapping[str, str]) -> dict[str, int]:

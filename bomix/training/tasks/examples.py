@@ -32,7 +32,7 @@ class Example(NamedTuple):
 
     @property
     def size(self) -> int:
-        """UTF-8 bytes of that."""
+        """UTF-8 bytes of :attr:`text`."""
         return len(self.text.encode())
 
 
