@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bomix.config.spec import BudgetSpec, DomainSpec, MetricSpec, TargetSpec
+    from bomix.config.sections import BudgetSpec, DomainSpec, MetricSpec, TargetSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
@@ -54,10 +54,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "TargetSpec": "bomix.config.spec",
-    "MetricSpec": "bomix.config.spec",
-    "DomainSpec": "bomix.config.spec",
-    "BudgetSpec": "bomix.config.spec",
+    "TargetSpec": "bomix.config.sections",
+    "MetricSpec": "bomix.config.sections",
+    "DomainSpec": "bomix.config.sections",
+    "BudgetSpec": "bomix.config.sections",
     "BomixError": "bomix.errors",
     "Candidate": "bomix.trial",
     "Evaluator": "bomix.contracts.evaluator",

@@ -95,7 +95,7 @@ def raise_faults(faults: Iterable[Fault], title: str = "") -> None:
 
 
 def count_faults(least: int = 0, **counts: int | None) -> list[Fault]:
-    """Counts that are too small, by name."""
+    """A fault for each named count that is below ``least``; None is none."""
     return [
         Fault(name, f"{name} is {value}; give at least {least}")
         for name, value in counts.items()

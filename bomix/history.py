@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bomix.scale import Scale
 
 SCHEMA_VERSION = 1
-"""Of the dataset that others read: raised when a variable changes its meaning or goes away."""
+"""Version of the dataset that others read: raised when a variable changes its meaning or goes away."""
 
 Item = TypeVar("Item")
 

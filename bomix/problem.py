@@ -29,7 +29,7 @@ class Metric:
         (Metric(name='code', unit='nats/token', direction='min'),)
 
     Attributes:
-        name: Its name everywhere.
+        name: Its name in study files, results, tables and figures.
         unit: ``nats/token``, or another for metrics that are no losses.
         direction: ``min`` where lower is better.
     """

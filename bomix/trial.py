@@ -167,7 +167,7 @@ class Failure:
     Attributes:
         message: One line: the error, or the exit code.
         log_tail: The last lines of the last attempt's log.
-        attempts: How many times it was tried.
+        attempts: Number of attempts at the trial.
     """
 
     message: str

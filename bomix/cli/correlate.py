@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "correlations"
 SUFFIXES = (".md", ".csv", ".png")
-"""Of the files that are written, each called :data:`NAME`."""
+"""Endings of the files that are written, each called :data:`NAME`."""
 FULL = 3
 """Columns that are shown with their intervals at most."""
 

@@ -62,8 +62,8 @@ def tell(study: Path, trial: int, result: Path) -> None:
         raise ConfigError(f"cannot read {result}: {error}") from error
     problem = opened.problem
     outcome = read_result(text, problem.metric_names, problem.space.domains)
-    beside = {name: str(result.absolute().parent / path) for name, path in outcome.artifacts.items()}
-    outcome = dataclasses.replace(outcome, artifacts=beside)
+    artifacts = {name: str(result.absolute().parent / path) for name, path in outcome.artifacts.items()}
+    outcome = dataclasses.replace(outcome, artifacts=artifacts)
     record = opened.tell(trial, outcome)
     objective = value(problem.value(record.result.losses))
     click.echo(f"trial {trial}: objective {objective}{_gaps(record)}")

@@ -10,7 +10,8 @@ import click
 from bomix.cli.options import study_argument
 from bomix.config.build import number
 from bomix.errors import Fault, raise_faults
-from bomix.io.imports.csv import Reading, not_there, read_runs
+from bomix.io.imports.columns import Reading
+from bomix.io.imports.csv import not_there, read_runs
 from bomix.scale import Scale
 from bomix.study.study import Study
 

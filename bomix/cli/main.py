@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -114,7 +113,7 @@ def _report_system_error(error: OSError) -> int:
     return 1
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(signum: int, interrupted_at: object) -> NoReturn:
     raise KeyboardInterrupt
 
 

@@ -67,7 +67,7 @@ def predictions(table: Table, predicted: xr.Dataset, label: str) -> str:
 
     Args:
         table: ``n`` rows.
-        predicted: As :meth:`bomix.study.study.Study.predict` returns it, for these rows.
+        predicted: What :meth:`bomix.study.study.Study.predict` returns for these rows, in their order.
         label: What the objective is called.
 
     Returns:

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from bomix.cli.watch import mixture, value
 from bomix.config import registry
-from bomix.config.build import component_group, spec_fields
+from bomix.config.build import spec_fields
+from bomix.config.components import component_group
 from bomix.errors import UnknownKindError
 from bomix.study.study import Study
 from bomix.trial import Failure, Status

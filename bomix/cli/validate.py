@@ -100,7 +100,7 @@ def table(found: xr.Dataset) -> Table:
 
 
 def notes(found: xr.Dataset) -> list[str]:
-    """How it was computed, and whose intervals do not hold what they promise."""
+    """How the scores were computed, and of which metrics the intervals are too narrow or too wide, a line each."""
     lines = [str(found.attrs["description"])]
     scores = {str(name): _scores(found, position) for position, name in enumerate(found["metric"].values.tolist())}
     for what, sign in (("too narrow", -1.0), ("too wide", 1.0)):

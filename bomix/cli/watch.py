@@ -44,20 +44,20 @@ class PlainObserver(Observer):
             self._say(f"resuming: {_plural(len(pending), 'interrupted trial')} will be trained again")
 
     def started(self, trial: Trial) -> None:
-        """Say which mixture."""
+        """Say which mixture is trained now."""
         self._say(f"{self._tally.name(trial)}{_origin(trial)} {mixture(trial.weights)}")
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        """Say how far it is."""
+        """Say how far a trial is, where the user wants to know everything."""
         if self._verbose:
             self._say(f"{self._tally.name(trial)} {_position(progress)}")
 
     def retried(self, trial: Trial, message: str) -> None:
-        """Say why."""
+        """Say why an attempt failed and that the trial is tried again."""
         self._say(f"{self._tally.name(trial)} failed, trying again: {message}")
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
-        """Say what came back."""
+        """Say what came back of a trial, and how many are done."""
         self._tally.end(study, record)
         self._say(f"{self._tally.name(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
 
@@ -92,21 +92,21 @@ class LiveObserver(Observer):
         self._live.start()
 
     def started(self, trial: Trial) -> None:
-        """Add a row."""
+        """Add a row for a trial."""
         self._rows[trial.id] = (trial, None)
         self._draw()
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        """Move a row."""
+        """Show the progress of a trial in its row."""
         self._rows[trial.id] = (trial, progress)
         self._draw()
 
     def retried(self, trial: Trial, message: str) -> None:
-        """Say why, above the view."""
+        """Say why an attempt failed, above the view."""
         self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}")
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
-        """Turn a row into a line."""
+        """Remove the row of a trial and print what came back of it, above the view."""
         self._rows.pop(record.trial.id, None)
         self._tally.end(study, record)
         trial = record.trial

@@ -14,62 +14,15 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeVar, Union
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from bomix.config import registry
-from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
-from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
-from bomix.contracts.executor import Execution, ExecutionTraits
-from bomix.contracts.kernel import Kernel, KernelTraits
-from bomix.contracts.mean import Mean, MeanTraits
-from bomix.contracts.objective import Objective, ObjectiveTraits
-from bomix.contracts.strategy import Strategy, StrategyTraits
-from bomix.contracts.surrogate import Surrogate, SurrogateTraits
-from bomix.contracts.text import Source, SourceTraits, TokenizerSpec, TokenizerTraits
+from bomix.config.components import METHODS, TRAITS, child, component_group, options
 from bomix.contracts.traits import ComponentTraits, field_values, trait_faults, traits
 from bomix.errors import Fault, UnknownKindError, did_you_mean
 
 T = TypeVar("T")
-
-COMPONENTS: Mapping[Any, str] = {
-    Source: "source",
-    TokenizerSpec: "tokenizer",
-    Evaluator: "evaluator",
-    Objective: "objective",
-    Strategy: "strategy",
-    Surrogate: "surrogate",
-    Acquisition: "acquisition",
-    Kernel: "kernel",
-    Mean: "mean",
-    Execution: "executor",
-}
-"""Protocol to registry group."""
-
-TRAITS: Mapping[str, type[ComponentTraits]] = {
-    "source": SourceTraits,
-    "tokenizer": TokenizerTraits,
-    "evaluator": EvaluatorTraits,
-    "objective": ObjectiveTraits,
-    "strategy": StrategyTraits,
-    "surrogate": SurrogateTraits,
-    "acquisition": AcquisitionTraits,
-    "kernel": KernelTraits,
-    "mean": MeanTraits,
-    "executor": ExecutionTraits,
-}
-"""Registry group to what its components may have beyond their contract."""
-
-METHODS = {
-    "evaluator": "evaluate",
-    "strategy": "ask",
-    "surrogate": "fit",
-    "kernel": "bind",
-    "mean": "feature",
-    "acquisition": "build",
-    "executor": "start",
-}
-"""Registry group to the method that a class must have to be of it."""
 
 FILLED = "filled_from"
 """Key of a field's metadata: the part of the study that the field is filled from."""
@@ -113,11 +66,6 @@ def spec_fields(spec: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
     return tuple(field for field in dataclasses.fields(spec) if field.init and FILLED not in field.metadata)
 
 
-def child(where: str, key: object) -> str:
-    """The path of a key below a path."""
-    return f"{where}.{key}" if where else str(key)
-
-
 def number(text: str) -> float:
     """Read a number with an optional suffix: ``10M`` is 1e7.
 
@@ -130,72 +78,20 @@ def number(text: str) -> float:
     return float(match[1].replace("_", "")) * _SUFFIXES[match[2].lower()]
 
 
-def component_group(hint: Any) -> str | None:
-    """The registry group of a type hint, where it is a component (``| None`` allowed)."""
-    for option in _options(hint):
-        if (group := COMPONENTS.get(option)) is not None:
-            return group
-    return None
-
-
 def _hints(spec: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(spec)
-
-
-def _options(hint: Any) -> tuple[Any, ...]:
-    is_union = typing.get_origin(hint) in (Union, types.UnionType)
-    return typing.get_args(hint) if is_union else (hint,)
 
 
 def _plain_field(hint: Any, value: Any) -> Any:
     if (group := component_group(hint)) is not None and value is not None:
         return {"kind": registry.kind_of(group, type(value)), **plain(value)}
-    for option in _options(hint):
+    for option in options(hint):
         if typing.get_origin(option) in (Mapping, dict) and isinstance(value, Mapping):
             inner = typing.get_args(option)[1]
             return {key: _plain_field(inner, item) for key, item in value.items()}
         if typing.get_origin(option) in (tuple, list) and isinstance(value, (list, tuple)):
             return [_plain_field(typing.get_args(option)[0], item) for item in value]
     return plain(value)
-
-
-def parts(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """A value and all that stands in its fields, at any depth, each with its path in a study file."""
-    yield where, value
-    if isinstance(value, Mapping):
-        inner = [(child(where, str(name)), item) for name, item in value.items()]
-    elif isinstance(value, (tuple, list)):
-        inner = [(f"{where}[{position}]", item) for position, item in enumerate(value)]
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inner = [(child(where, name), item) for name, item in field_values(value).items()]
-    else:
-        return
-    for at, item in inner:
-        yield from parts(item, at)
-
-
-def nested_faults(spec: Any) -> list[Fault]:
-    """The faults of all specs in the fields of a spec that no study file made; not its own."""
-    found = []
-    for at, value in parts(spec):
-        if isinstance(value, type):
-            found.append(Fault(at, f"{value.__name__} is a class; give one of its objects, {value.__name__}()"))
-        elif at and dataclasses.is_dataclass(value):
-            own = traits(value, ComponentTraits).faults()
-            found += [Fault(child(at, fault.where) if fault.where else at, fault.what) for fault in own]
-    return found
-
-
-def misspelt_traits(spec: Any) -> list[Fault]:
-    """Optional members of any component in a spec that are misspelt, or of another type than their contract says."""
-    return [
-        Fault(at, fault.what)
-        for at, value in parts(spec)
-        if not isinstance(value, type) and type(value).__module__ != "builtins"  # numbers, texts and lists are no part
-        for contract, group in COMPONENTS.items()
-        if isinstance(value, contract)
-        for fault in trait_faults(value, TRAITS[group])
-    ]
 
 
 def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> Any:
@@ -254,24 +150,24 @@ def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
 
 
 def _value(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
-    options = _options(hint)
-    if data is None and type(None) in options:
+    allowed = options(hint)
+    if data is None and type(None) in allowed:
         return None
     if (group := component_group(hint)) is not None:
         return _component(group, data, where, faults)
-    options = tuple(option for option in options if option is not type(None))
+    allowed = tuple(option for option in allowed if option is not type(None))
     attempts: list[list[Fault]] = []
-    for option in options:
+    for option in allowed:
         attempts.append([])
         value = _single(option, data, where, attempts[-1])
         if value is not _MISSING and not attempts[-1]:
             return value
     # Where one of several types was meant, its faults lie deeper than "this is no text".
     deeper = [found for found in attempts if any(fault.where != where for fault in found)]
-    if len(options) == 1 or deeper:
+    if len(allowed) == 1 or deeper:
         faults += (deeper or attempts)[0]
     else:
-        faults.append(Fault(where, f"expected {' or '.join(map(_named, options))}, found {_shown(data)}"))
+        faults.append(Fault(where, f"expected {' or '.join(map(_named, allowed))}, found {_shown(data)}"))
     return None
 
 

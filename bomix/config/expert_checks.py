@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bomix.config.build import parts
+from bomix.config.components import parts
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
@@ -35,7 +35,7 @@ def wanted(train: str, strategy: Strategy) -> bool:
 
     Args:
         train: ``auto``, ``always`` or ``never``.
-        strategy: Its parts say whether they need experts.
+        strategy: The strategy, whose parts say whether they need experts.
     """
     return train == "always" or (train == "auto" and need_experts(strategy))
 
@@ -47,9 +47,9 @@ def expert_faults(
 
     Args:
         train: ``auto``, ``always`` or ``never``.
-        strategy: Its parts say whether they need experts.
+        strategy: The strategy, whose parts say whether they need experts.
         evaluator: What would train them.
-        domains: How many experts there are to be.
+        domains: Number of domains, each with an expert.
         trials: Trials of the budget that experts count against; None where they do not.
     """
     if not wanted(train, strategy):

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union
 
 from bomix.config import registry
-from bomix.config.build import component_group, spec_fields
+from bomix.config.build import spec_fields
+from bomix.config.components import component_group
 from bomix.errors import UnknownKindError
 
 _SCALARS: Mapping[Any, dict[str, Any]] = {

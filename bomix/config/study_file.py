@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bomix.config.build import build, child
+from bomix.config.build import build
+from bomix.config.components import child
 from bomix.config.spec import StudySpec
 from bomix.contracts.traits import field_values
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
@@ -78,7 +79,7 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
 
     seen_nodes: set[int] = set()
 
-    def walk(node: Any, where: str) -> None:
+    def visit(node: Any, where: str) -> None:
         if id(node) in seen_nodes:  # an alias; one that contains itself would never end
             return
         seen_nodes.add(id(node))
@@ -91,13 +92,13 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
                     duplicates.append(Fault(below, f"key '{key.value}' stands twice; keep one"))
                 seen.add(key.value)
                 lines[below] = key.start_mark.line + 1
-                walk(value, below)
+                visit(value, below)
         elif isinstance(node, yaml.SequenceNode):
             for position, value in enumerate(node.value):
-                walk(value, f"{where}[{position}]")
+                visit(value, f"{where}[{position}]")
 
     if node is not None:
-        walk(node, "")
+        visit(node, "")
     return data, lines, duplicates
 
 

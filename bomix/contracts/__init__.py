@@ -9,7 +9,7 @@ page                 a component of it
 ``surrogate``        a model of every metric as a function of the mixture
 ``kernel``           what a Gaussian process believes of a metric before it has seen any value of it
 ``mean``             a prediction of every metric that a Gaussian process is corrected from
-``acquisition``      what a mixture is worth trying for
+``acquisition``      how much a trial of a mixture promises
 ``strategy``         what proposes mixtures
 ``objective``        what is minimised, a function of the metrics
 ``evaluator``        what turns a mixture into losses

@@ -1,4 +1,4 @@
-"""An acquisition: what a mixture is worth trying for.
+"""An acquisition: how much a trial of a mixture promises.
 
 Write a frozen dataclass with a class variable ``origin`` and :meth:`Acquisition.build`, which returns a BoTorch
 acquisition function. It is given a model of all metrics and the objective on top of it, an :class:`Aggregate`, which
@@ -105,7 +105,7 @@ class Aggregate(Protocol):
 
 @runtime_checkable
 class Acquisition(Protocol):
-    """What a mixture is worth trying for. Candidates are named after ``origin``, as a rule the kind."""
+    """How much a trial of a mixture promises. Candidates are named after ``origin``, as a rule the kind."""
 
     origin: ClassVar[str]
 

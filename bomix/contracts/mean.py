@@ -77,8 +77,9 @@ class MeanTraits(PartTraits):
 
     Attributes:
         differentiable: Whether the prediction has gradients by the mixture: assumed unless it says that it has none.
-        compress: Its predictions are those of fewer tokens, whose error in nats this bounds; None takes every token,
-            so that the same mean with ``compress=None`` has the last word. A field, where it is there.
+        compress: Largest error of a prediction, in nats, at the price of which a mean reads fewer tokens; None where it
+            reads every token. A mean that has it has it as a field, so that the same mean with ``compress=None`` can
+            be made, whose predictions decide in the end.
     """
 
     contract: ClassVar[type | None] = Mean

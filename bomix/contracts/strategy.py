@@ -67,7 +67,7 @@ class Strategy(Protocol):
         Args:
             problem: The space, the metrics and what is minimised.
             history: All trials so far; those that are pending need no second proposal.
-            q: How many candidates are wanted.
+            q: Number of candidates to propose.
             seed: The study's; with ``history.n_asked`` it decides everything random.
         """
         ...
@@ -75,11 +75,11 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Recommended(Protocol):
-    """What a strategy recommends of its own."""
+    """What a strategy without a surrogate recommends."""
 
     @property
     def weights(self) -> Weights:
-        """The mixture, domain to weight."""
+        """The recommended mixture, domain to weight."""
         ...
 
 
@@ -100,7 +100,7 @@ class Recommending(Protocol):
     """A method that recommends a mixture without a surrogate."""
 
     def __call__(self, problem: Problem, history: History, *, seed: int) -> Recommended:
-        """The mixture that the record speaks for."""
+        """The mixture that the trials so far speak for."""
         ...
 
 

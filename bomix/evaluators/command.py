@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import psutil
 
-from bomix.config.spec import MetricSpec, declared_metrics, metric_faults
+from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
 from bomix.io.store import files
@@ -43,7 +43,7 @@ class Command:
             are replaced, the first three by absolute paths. The environment has ``BOMIX_MIXTURE``,
             ``BOMIX_RESULT``, ``BOMIX_WORKDIR``, ``BOMIX_TRIAL``, ``BOMIX_SEED`` and ``BOMIX_SLOT``.
         metrics: Names of the losses it writes, or name to unit and direction.
-        cwd: Where it runs, relative to the study folder.
+        cwd: The folder that the command runs in, relative to the study folder.
         timeout_s: Seconds after which it is killed and the attempt counts as failed.
         environment: Variables to set.
     """

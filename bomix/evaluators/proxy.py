@@ -252,7 +252,7 @@ class Proxy(TrainingSpec):
         return round((self.tokens_per_parameter or 0.0) * self.model.non_embedding_parameters())
 
     def _field_faults(self) -> Iterator[Fault]:
-        """Those of a proxy that no study file made, whose loader would have found them."""
+        """Faults of the fields, for a proxy made in Python; the loader of a study file has found them before."""
         parts = {"": self.faults(), "model.": self.model.faults(), "optimization.": self.optimization.faults()}
         for prefix, faults in parts.items():
             yield from (Fault(f"evaluator.{prefix}{fault.where}", fault.what) for fault in faults)

@@ -31,7 +31,7 @@ def drive(
     Trials that an interrupted run left pending are trained first, with the same weights and seed.
 
     Args:
-        study: Its spec says how many trials, workers and confirming seeds.
+        study: The study, whose spec says how many trials, workers and confirming seeds.
         observer: Told of everything that happens.
         take_over: Replace a driver that held the study on another host.
         experts_only: End when every domain has its expert.

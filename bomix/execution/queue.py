@@ -67,7 +67,7 @@ class Decision:
     """What to do next.
 
     Attributes:
-        action: See :class:`Action`.
+        action: The kind of the next step.
         trial: What to run, where that is a recorded trial.
         reason: Why no new trial is asked for, in words; None where one is, or the question did not come up.
         early: Whether the reason is that no further trial is worth it, though the budget has some left.
@@ -83,7 +83,7 @@ def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decisio
     """What to do next.
 
     Args:
-        now: Where the run stands.
+        now: The record, the free slots, and what is in flight.
         why_stop: From a record to the reason why no further trial is worth it, None where one is. It may take a
             while, so it is only called where everything else says that a trial may be asked for.
     """

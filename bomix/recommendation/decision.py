@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bomix.acquisition.improvement import posterior_mean
-from bomix.config.spec import RecommendationSpec
+from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.posterior.belief import Belief, believe, draw_seeds

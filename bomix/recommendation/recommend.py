@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bomix.config.spec import RecommendationSpec
+from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.posterior.predict import AT_ONCE, Estimate, difference, estimates

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.acquisition.improvement import objective_faults
-from bomix.config.build import parts
+from bomix.config.components import parts
 from bomix.contracts.acquisition import AcquisitionTraits
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits

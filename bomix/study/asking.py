@@ -21,7 +21,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
     """Propose the next mixture and record it as pending.
 
     Args:
-        records: Those of the study.
+        records: The spec and the trials of the study.
         expert: Whether it is to be an expert where one is missing, though no part of the study needs them.
 
     Raises:
@@ -50,9 +50,9 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     """The expert to train before anything else; None where the study wants none, or none more.
 
     Args:
-        spec: It says whether the study needs experts.
+        spec: The study file, which says whether the study needs experts.
         problem: The domains.
-        history: What was tried.
+        history: The trials so far.
         wanted: Whether experts are wanted though no part of the study needs them.
     """
     if not (wanted or spec.trains_experts):
@@ -67,8 +67,8 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) 
 
     Args:
         weights: The trial's mixture.
-        history: What was tried before.
-        seed: The study's.
+        history: The trials before it.
+        seed: Seed of the study.
         paired: Whether trials share a seed.
     """
     asked = history.asked
@@ -78,11 +78,16 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) 
 
 
 def _proposed(records: Records, problem: Problem, history: History) -> Candidate:
-    """What the strategy asks for."""
+    """The candidate that the strategy proposes.
+
+    Raises:
+        StudyError: Experts are pending, and the strategy cannot ask without them.
+        FaultsError: The strategy proposed what is no mixture of the space.
+    """
     spec = records.spec
     if spec.trains_experts and (domains := experts.waiting(problem, history)):
         raise StudyError(
-            f"the experts of {', '.join(domains)} are on their way, and the strategy cannot ask without them; tell "
+            f"the experts of {', '.join(domains)} are pending, and the strategy cannot ask without them; tell "
             "their results first"
         )
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)

@@ -19,7 +19,7 @@ def confirming_trials(records: Records, seeds: int) -> list[Record]:
     None of them has failed: seeds on which a run did are replaced, so a call adds at most ``seeds`` seeds.
 
     Args:
-        records: Those of the study; at least one trial has completed.
+        records: The spec and the trials of the study; at least one trial has completed.
         seeds: Fresh seeds; every mixture is trained on the same ones.
     """
     weights, history = to_confirm(records), records.history

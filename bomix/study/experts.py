@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 def missing(problem: Problem, history: History) -> list[str]:
-    """Domains whose expert has not come back, nor is on its way."""
+    """Domains without an expert that has completed or is pending."""
     there = {*history.experts, *_pending(problem, history)}
     return [name for name in problem.space.domains if name not in there]
 
 
 def waiting(problem: Problem, history: History) -> list[str]:
-    """Domains whose expert is on its way."""
+    """Domains whose expert is pending and has not completed."""
     return [name for name in _pending(problem, history) if name not in history.experts]
 
 
 def next_expert(problem: Problem, history: History, *, scale: Scale | None) -> Candidate | None:
-    """The expert to train next; None where each domain has one or has it on its way.
+    """The expert to train next; None where each domain has one that has completed or is pending.
 
     Args:
         problem: The domains; their bounds do not count.
-        history: What was tried.
-        scale: That of the expert where it is another than the study's own, so that nothing is learnt from its losses;
-            None for the study's own.
+        history: The trials so far.
+        scale: The scale of the expert where it is another than the study's own, so that nothing is learnt from its
+            losses; None for the study's own.
     """
     names = missing(problem, history)
     return Candidate(vertex(problem, names[0]), EXPERT, scale) if names else None
@@ -47,10 +47,10 @@ def result_faults(trial: Trial, result: Result, problem: Problem, history: Histo
     """What keeps the result of an expert from serving: what cannot be used must not be recorded as there.
 
     Args:
-        trial: The expert's.
-        result: What it came back with, paths of artifacts absolute.
-        problem: The metrics.
-        history: The experts that are there.
+        trial: The trial that ended; one that is no expert has no such faults.
+        result: What the trial came back with, paths of artifacts absolute.
+        problem: The metrics, each of which needs tokens in the artifact.
+        history: The trials so far; the artifact must fit those of their experts.
     """
     if trial.origin != EXPERT:
         return []
@@ -87,9 +87,9 @@ def vertex(problem: Problem, name: str) -> dict[str, float]:
 
 
 def _pending(problem: Problem, history: History) -> list[str]:
-    on_the_way = [r.trial.weights for r in history.pending if r.trial.origin == EXPERT]
+    pending = [r.trial.weights for r in history.pending if r.trial.origin == EXPERT]
     return [
         name
         for name in problem.space.domains
-        if any(same_mixture(weights, vertex(problem, name)) for weights in on_the_way)
+        if any(same_mixture(weights, vertex(problem, name)) for weights in pending)
     ]

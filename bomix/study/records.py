@@ -28,7 +28,7 @@ class Records:
 
     Args:
         spec: The study file.
-        store: Where the records are.
+        store: The folder, or the memory, that keeps the records.
         resolution: What follows from the spec, where that is known.
 
     Attributes:
@@ -43,7 +43,7 @@ class Records:
 
     @property
     def store(self) -> FolderStore | MemoryStore:
-        """Where the records are."""
+        """The folder, or the memory, that keeps the records."""
         return self._store
 
     @property

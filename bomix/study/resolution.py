@@ -11,18 +11,18 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import bomix
-from bomix.config import spec as specs
-from bomix.config import study_file
-from bomix.config.build import build, child, plain
-from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
+from bomix.config import sections, study_file
+from bomix.config.build import build, plain
+from bomix.config.components import child
+from bomix.config.spec import StudySpec
+from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.contracts.strategy import Strategy
-from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
 from bomix.io.store.records import scale_from_data
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
@@ -31,12 +31,12 @@ from bomix.problem import NATS_PER_TOKEN, Metric, Problem
 from bomix.scale import comparable
 from bomix.space.mixture_space import MixtureSpace
 from bomix.study import scales
+from bomix.study.frozen import changes, may_change, provenance_changes, refuse
 
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
-"""Of the resolved study that a folder holds: raised when a key changes its meaning or goes away."""
-FROZEN = ("evaluator", "metrics", "seed", "paired")
+"""Version of the resolved study that a folder holds: raised when a key changes its meaning or goes away."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Resolution:
     problem: Problem
     preparation: Preparation
 
-    def attrs(self, spec: specs.StudySpec) -> dict[str, Any]:
+    def attrs(self, spec: StudySpec) -> dict[str, Any]:
         """Attributes of the dataset: the resolved study and its provenance."""
         own = self.problem.scale
         return {
@@ -61,7 +61,7 @@ class Resolution:
         }
 
 
-def reopen(path: Path) -> tuple[specs.StudySpec, FolderStore]:
+def reopen(path: Path) -> tuple[StudySpec, FolderStore]:
     """Spec and store of a study folder, or of a study file.
 
     Raises:
@@ -75,18 +75,18 @@ def reopen(path: Path) -> tuple[specs.StudySpec, FolderStore]:
     store = FolderStore(folder)
     if not path.is_dir() or (resolved := store.resolved()) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
-    spec, faults = build(specs.StudySpec, resolved.get("spec"))
+    spec, faults = build(StudySpec, resolved.get("spec"))
     raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
     assert spec is not None
     return spec, store
 
 
-def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure: bool = False) -> Resolution:
+def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool = False) -> Resolution:
     """Resolve a study, and keep the result in its folder.
 
     Args:
         spec: The study.
-        store: Its records.
+        store: The folder, or the memory, that keeps the records of the study.
         measure: Ask the evaluator even where ``resolved.json`` holds an earlier answer.
 
     Raises:
@@ -101,13 +101,13 @@ def resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure:
         raise
 
 
-def _resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
+def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
     earlier = store.resolved() if isinstance(store, FolderStore) else None
     before = None
     # A trial that failed or is pending has no loss that anything must be comparable with.
     if store.has_result():
         if earlier is not None:
-            _refuse(_changes(_spec_of(earlier), plain(spec), _may_change(spec)), "study file")
+            refuse(changes(_spec_of(earlier), plain(spec), may_change(spec)), "study file")
             before = _preparation_from(earlier.get("measured", {}))
         elif isinstance(store, FolderStore):
             logger.warning(
@@ -116,9 +116,9 @@ def _resolve(spec: specs.StudySpec, store: FolderStore | MemoryStore, *, measure
             )
     preparation = _prepare(spec, store) if before is None or measure else before
     if before is not None:
-        _refuse(_provenance_changes(before.provenance, preparation.provenance), "data")
+        refuse(provenance_changes(before.provenance, preparation.provenance), "data")
         if not comparable(before.scale, preparation.scale):
-            _refuse([f"scale: {before.scale} when the study began, {preparation.scale} now"], "scale of a trial")
+            refuse([f"scale: {before.scale} when the study began, {preparation.scale} now"], "scale of a trial")
     resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
         store.write_resolved(_resolved(spec, resolution))
@@ -130,11 +130,11 @@ def _spec_of(resolved: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
         raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
     # What an earlier version did not know yet is as it is by default.
-    built, faults = build(specs.StudySpec, spec)
+    built, faults = build(StudySpec, spec)
     return spec if built is None or faults else plain(built)
 
 
-def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Preparation:
+def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
     evaluator = spec.ready_evaluator(store.base)
     declared = spec.declared_metrics()
     if not isinstance(evaluator, PreparingEvaluator):
@@ -151,7 +151,7 @@ def _prepare(spec: specs.StudySpec, store: FolderStore | MemoryStore) -> Prepara
     return preparation
 
 
-def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> Problem:
+def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem:
     metrics = preparation.metrics
     names = tuple(metric.name for metric in metrics)
     faults = [Fault(child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)]
@@ -163,7 +163,7 @@ def _problem(spec: specs.StudySpec, preparation: Preparation, folder: Path) -> P
     target = spec.target
     if target is None and preparation.scale is not None and preparation.scale.tokens is not None:
         # Without a target the proxy itself is the run whose repetitions count.
-        target = specs.TargetSpec(preparation.scale.tokens)
+        target = sections.TargetSpec(preparation.scale.tokens)
     space, space_faults = _space(spec, target, tokens)
     faults += space_faults
     faults += scales.expert_faults(spec.experts, preparation.scale, spec.evaluator)
@@ -221,7 +221,7 @@ def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
 
 
 def _space(
-    spec: specs.StudySpec, target: specs.TargetSpec | None, tokens: Mapping[str, float]
+    spec: StudySpec, target: sections.TargetSpec | None, tokens: Mapping[str, float]
 ) -> tuple[MixtureSpace | None, list[Fault]]:
     """The polytope, or all that is wrong with it."""
     domains = spec.domains
@@ -244,7 +244,7 @@ def _problems(count: int) -> str:
     return f"the study has {count} problems:" if count > 1 else ""
 
 
-def _resolved(spec: specs.StudySpec, resolution: Resolution) -> dict[str, Any]:
+def _resolved(spec: StudySpec, resolution: Resolution) -> dict[str, Any]:
     problem, preparation = resolution.problem, resolution.preparation
     space = problem.space
     return {
@@ -279,54 +279,3 @@ def _preparation_from(data: Mapping[str, Any]) -> Preparation:
         )
     except (KeyError, TypeError, AttributeError, FaultsError) as error:
         raise StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again") from error
-
-
-def _may_change(spec: specs.StudySpec) -> frozenset[str]:
-    """Paths below the evaluator that do not change what it measures, as it declares itself."""
-    declared = traits(spec.evaluator, EvaluatorTraits).may_change
-    return frozenset(f"evaluator.{path}" for path in declared)
-
-
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any], may_change: frozenset[str]) -> list[str]:
-    frozen_before = {key: before.get(key) for key in FROZEN}
-    frozen_now = {key: now.get(key) for key in FROZEN}
-    for side, data in ((frozen_before, before), (frozen_now, now)):
-        # A domain without a source is still another study than none: its leaf must not look like an absent one.
-        side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
-    old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
-    return [
-        f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
-        for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and not any(f"{path}.".startswith(f"{free}.") for free in may_change)
-    ]
-
-
-def _said(leaves: Mapping[str, Any], path: str) -> str:
-    return repr(leaves[path]) if path in leaves else "absent"
-
-
-def _provenance_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    return [
-        f"{name}: {str(before.get(name))[:12]} when the study began, {str(now.get(name))[:12]} now"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-
-
-def _refuse(changes: list[str], what: str) -> None:
-    if changes:
-        listed = "\n".join(f"  - {change}" for change in changes)
-        raise StoreError(
-            f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
-            f"{listed}\nundo the change, or start a study in a new folder"
-        )
-
-
-def _leaves(where: str, data: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(data, Mapping):
-        if not data:
-            yield where, {}
-        for key, value in data.items():
-            yield from _leaves(child(where, key), value)
-    else:
-        yield where, list(data) if isinstance(data, tuple) else data

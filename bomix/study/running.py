@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import registry
-from bomix.config.build import nested_faults
+from bomix.config.components import nested_faults
 from bomix.config.expert_checks import evaluator_faults
 from bomix.contracts.executor import Attempt
 from bomix.contracts.study import Experts
@@ -54,9 +54,9 @@ def train_experts(records: Records, *, workers: int | None = None, observer: Obs
     """Train the experts that are missing, one per domain, and nothing else.
 
     Args:
-        records: Those of the study.
+        records: The spec and the trials of the study.
         workers: Trials at a time.
-        observer: Told of everything that happens.
+        observer: What is told of everything that happens.
 
     Raises:
         StudyError: The study has no evaluator.
@@ -76,7 +76,7 @@ def with_workers(execution: Execution, workers: int) -> Execution:
     """The same execution with so many trials at a time.
 
     Raises:
-        FaultsError: Its kind has no such number.
+        FaultsError: The kind of executor has no key ``workers``.
     """
     assert dataclasses.is_dataclass(execution), "the spec's own faults come first"
     if "workers" not in {field.name for field in dataclasses.fields(execution)}:
@@ -90,7 +90,7 @@ class RunningStudy:
     """A study as its driver sees it: a :class:`bomix.contracts.study.RunnableStudy`.
 
     Args:
-        records: Those of the study.
+        records: The spec and the trials of the study.
     """
 
     def __init__(self, records: Records) -> None:

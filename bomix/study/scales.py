@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bomix.config.build import child
+from bomix.config.components import child
 from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.errors import Fault
 from bomix.scale import Scale, comparable
 from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:
-    from bomix.config.spec import ExpertsSpec
+    from bomix.config.sections import ExpertsSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.history import History
     from bomix.trial import Candidate
@@ -25,7 +25,7 @@ def of(candidate: Candidate, own: Scale | None) -> Scale | None:
     """The scale of a trial: the study's own unless it has another; nothing is known of an imported run's.
 
     Args:
-        candidate: What is tried.
+        candidate: The mixture, with its origin and, where it has one of its own, its scale.
         own: The study's own scale.
     """
     if candidate.scale is not None:
@@ -37,7 +37,7 @@ def of_experts(experts: ExpertsSpec, own: Scale | None) -> Scale | None:
     """The scale of experts where it is another than the study's own; None where it is the same.
 
     Args:
-        experts: Their parameters and tokens, where those are not the trials'.
+        experts: Parameters and tokens of experts, where those are not the trials'.
         own: The study's own scale.
     """
     if own is None or (experts.params is None and experts.tokens is None):
@@ -53,7 +53,7 @@ def expert_faults(experts: ExpertsSpec, own: Scale | None, evaluator: Evaluator 
     """What keeps experts from having a scale of their own.
 
     Args:
-        experts: Their parameters and tokens.
+        experts: Parameters and tokens of experts.
         own: The study's own scale.
         evaluator: What would train them.
     """

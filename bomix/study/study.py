@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.config import spec as specs
-from bomix.config.build import nested_faults
+from bomix.config import sections
+from bomix.config.components import nested_faults
+from bomix.config.spec import StudySpec
 from bomix.errors import StudyError, raise_faults
 from bomix.io.store.result_checks import checked_mixtures
 from bomix.io.store.study_folder import STUDY_FILE, FolderStore, MemoryStore
@@ -59,8 +60,8 @@ class Study:
         ['code', 'web']
 
     Args:
-        domains: Names, or name to :class:`~bomix.config.spec.DomainSpec`.
-        metrics: Names of the losses (lower is better), or name to :class:`~bomix.config.spec.MetricSpec`.
+        domains: Names, or name to :class:`~bomix.config.sections.DomainSpec`.
+        metrics: Names of the losses (lower is better), or name to :class:`~bomix.config.sections.MetricSpec`.
         seed: Decides everything random.
         path: Folder to keep the study in; None keeps it in memory.
         objective: What is minimised; the mean of the metrics unless given.
@@ -81,27 +82,27 @@ class Study:
 
     def __init__(
         self,
-        domains: Sequence[str] | Mapping[str, specs.DomainSpec],
-        metrics: Sequence[str] | Mapping[str, specs.MetricSpec] = (),
+        domains: Sequence[str] | Mapping[str, sections.DomainSpec],
+        metrics: Sequence[str] | Mapping[str, sections.MetricSpec] = (),
         *,
         seed: int = 0,
         path: str | Path | None = None,
         objective: Objective | None = None,
         strategy: Strategy | None = None,
         evaluator: Evaluator | None = None,
-        target: specs.TargetSpec | None = None,
-        budget: specs.BudgetSpec | None = None,
+        target: sections.TargetSpec | None = None,
+        budget: sections.BudgetSpec | None = None,
         execution: Execution | None = None,
-        recommendation: specs.RecommendationSpec | None = None,
-        experts: specs.ExpertsSpec | None = None,
+        recommendation: sections.RecommendationSpec | None = None,
+        experts: sections.ExpertsSpec | None = None,
         paired: bool = True,
     ) -> None:
         defaults = {
             **{"objective": objective, "strategy": strategy, "budget": budget, "execution": execution},
             **{"recommendation": recommendation, "experts": experts},
         }
-        spec = specs.StudySpec(
-            domains=specs.domain_specs(domains),
+        spec = StudySpec(
+            domains=sections.domain_specs(domains),
             metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
             evaluator=evaluator,
             target=target,
@@ -136,12 +137,12 @@ class Study:
         return study
 
     @property
-    def spec(self) -> specs.StudySpec:
+    def spec(self) -> StudySpec:
         """The study file."""
         return self._records.spec
 
     @spec.setter
-    def spec(self, spec: specs.StudySpec) -> None:
+    def spec(self, spec: StudySpec) -> None:
         self._records.spec = spec
 
     @property

@@ -76,7 +76,7 @@ def points(n: int, *, seed: int = 2) -> Tensor:
 class AcquisitionBattery(CountsBattery):
     """Tests of an acquisition: :class:`bomix.contracts.acquisition.Acquisition`, ``build(model, aggregate, ...)``.
 
-    An acquisition says what a mixture is worth trying for; higher is better. Three lines test one of your own::
+    An acquisition says how much a trial of a mixture promises; higher is better. Three lines test one of your own::
 
         class TestMine(AcquisitionBattery):
             spec = MyAcquisition()

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from bomix.config import registry
-from bomix.config.build import COMPONENTS, build, plain, spec_fields
+from bomix.config.build import build, plain, spec_fields
+from bomix.config.components import COMPONENTS
 from bomix.contracts.traits import ComponentTraits, field_values, traits
 from bomix.errors import Fault
 

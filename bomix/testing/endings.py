@@ -16,13 +16,13 @@ from bomix.progress import Progress, report
 from bomix.trial import Result, Trial
 
 Way = Literal[
-    "well", "keeping", "error", "bug", "leaving", "exit", "killed", "nothing", "loud", "wide", "littering", "waiting"
+    "well", "keeping", "error", "bug", "leaving", "exit", "killed", "nothing", "verbose", "wide", "littering", "waiting"
 ]
 
 LINES = 60_000
-"""Lines of a loud trial's log, some four megabytes."""
+"""Lines of a verbose trial's log, some four megabytes."""
 LAST_WORDS = "these are the last words"
-"""The last line of a loud trial's log."""
+"""The last line of a verbose trial's log."""
 WIDE = 2_000
 """Losses in each report of a wide trial: far more than a pipe takes in one piece."""
 PID = "pid"
@@ -35,7 +35,7 @@ class Ending:
 
     Attributes:
         how: ``well``; ``keeping`` an artifact; with an ``error`` on purpose or a ``bug``; ``leaving`` by
-            ``sys.exit``; by ``exit`` of the process; ``killed`` by a signal; returning ``nothing``; ``loud``, with a
+            ``sys.exit``; by ``exit`` of the process; ``killed`` by a signal; returning ``nothing``; ``verbose``, with a
             log of megabytes; ``wide``, with reports of thousands of losses; ``littering``, with a process left
             behind; ``waiting`` for an hour.
     """
@@ -66,7 +66,7 @@ class Ending:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "nothing":
                 return None  # type: ignore[return-value]
-            case "loud":
+            case "verbose":
                 for line in range(LINES):
                     _say(f"{line}: the loss is {line / 7.0:.9f}, and the rest is silence and more silence")
                 _say(LAST_WORDS)

@@ -156,8 +156,8 @@ class ExecutorBattery(CountsBattery):
             assert executor.free == 1
 
     def test_a_log_of_megabytes_blocks_nothing(self, tmp_path: Path) -> None:
-        """Trainers are loud; of the log the last lines are kept."""
-        with self.executor("loud") as executor:
+        """Trainers write much; of the log the last lines are kept."""
+        with self.executor("verbose") as executor:
             _, (end,) = self.run(executor, tmp_path)
         assert isinstance(end.outcome, Result)
         lines = end.log_tail.splitlines()
@@ -173,7 +173,7 @@ class ExecutorBattery(CountsBattery):
         assert [event.progress.step for event in reports] == [0, 1, 2]
         assert all(event.progress.losses["loss0"] == 0.0 for event in reports)
 
-    def test_trials_side_by_side_keep_their_outcomes_apart(self, tmp_path: Path) -> None:
+    def test_trials_side_by_side_keep_their_own_outcomes(self, tmp_path: Path) -> None:
         """Each end names its trial, whichever comes first."""
         trials = [trial(number, weight=0.1 * (number + 1)) for number in range(3)]
         with self.executor(workers=3) as executor:

@@ -30,7 +30,7 @@ def sparse_mixtures(n: int, d: int, *, seed: int = 0) -> Tensor:
     return torch.as_tensor(rows)
 
 
-def frame_of(d: int = D, own: tuple[int, ...] = OWN) -> KernelContext:
+def context_of(d: int = D, own: tuple[int, ...] = OWN) -> KernelContext:
     """A context of the whole simplex of ``d`` domains."""
     sample = np.random.default_rng(9).dirichlet(np.ones(d), 64)
     return KernelContext(torch.as_tensor(sample), torch.tensor(own))
@@ -78,7 +78,7 @@ class KernelBattery(SpecBattery):
     def test_positive_semi_definite_symmetric_and_with_the_diagonal_it_says(self, d: int) -> None:
         """Otherwise no Cholesky factor exists, or variances of predictions are not those of the process."""
         own = tuple(min(position, d - 1) for position in OWN)
-        covariance = self.spec.bind(frame_of(d, own))
+        covariance = self.spec.bind(context_of(d, own))
         X = sparse_mixtures(40, d)
         for seed in range(3):
             theta = drawn(covariance, seed=seed)
@@ -92,7 +92,7 @@ class KernelBattery(SpecBattery):
 
     def test_a_block_of_the_matrix_is_the_matrix_of_the_block(self) -> None:
         """Predictions take blocks: new mixtures against those of the trials, in batches on either side."""
-        covariance = self.spec.bind(frame_of())
+        covariance = self.spec.bind(context_of())
         theta, X = drawn(covariance), sparse_mixtures(12, D)
         whole = covariance(theta, X.unsqueeze(0))
         across = covariance(theta, X[:5].unsqueeze(0), X[5:].unsqueeze(0))
@@ -107,7 +107,7 @@ class KernelBattery(SpecBattery):
 
     def test_rows_of_theta_are_processes_of_the_metrics_that_are_named(self) -> None:
         """Fits of some metrics, and draws of hyperparameters for all, hand over rows that are not ``m`` in turn."""
-        covariance = self.spec.bind(frame_of())
+        covariance = self.spec.bind(context_of())
         theta, X = drawn(covariance), sparse_mixtures(6, D)
         whole = covariance(theta, X.unsqueeze(0))
         rows = torch.tensor([2, 0])
@@ -118,9 +118,9 @@ class KernelBattery(SpecBattery):
     def test_permuting_the_domains_permutes_the_hyperparameters(self) -> None:
         """Domains have names and no order; a prior that treats the first column otherwise is a slip."""
         order = torch.tensor(ORDER)
-        frame = frame_of()
+        context = context_of()
         own = torch.tensor([-1 if position < 0 else ORDER.index(position) for position in OWN])
-        first, second = self.spec.bind(frame), self.spec.bind(KernelContext(frame.sample[:, order], own))
+        first, second = self.spec.bind(context), self.spec.bind(KernelContext(context.sample[:, order], own))
         for one, other in zip(first.prior[:3], second.prior[:3], strict=True):
             torch.testing.assert_close(one.sort(dim=-1).values, other.sort(dim=-1).values)
         X = sparse_mixtures(10, D)
@@ -128,15 +128,15 @@ class KernelBattery(SpecBattery):
         torch.testing.assert_close(at_start, first(first.prior.start, X.unsqueeze(0)), atol=1e-12, rtol=0)
         theta, other = drawn(first), _counterparts(first, second, X, X[:, order])
         # What metrics share is numbered anew, and is the same.
-        alike = zip(first.prior.tied[:, other].flatten().tolist(), second.prior.tied.flatten().tolist(), strict=True)
-        numbers = sorted(set(alike))
+        tied = zip(first.prior.tied[:, other].flatten().tolist(), second.prior.tied.flatten().tolist(), strict=True)
+        numbers = sorted(set(tied))
         assert len({one for one, _ in numbers}) == len({two for _, two in numbers}) == len(numbers)
         permuted = second(theta[:, other], X[:, order].unsqueeze(0))
         torch.testing.assert_close(permuted, first(theta, X.unsqueeze(0)), rtol=1e-9, atol=1e-10)
 
     def test_the_gradient_in_theta_is_that_of_finite_differences(self) -> None:
         """Fits climb the marginal likelihood along it."""
-        covariance = self.spec.bind(frame_of())
+        covariance = self.spec.bind(context_of())
         theta, X, Z = drawn(covariance), sparse_mixtures(8, D), sparse_mixtures(7, D, seed=1)
         weights = _projections(M, 8, 7)
 
@@ -158,7 +158,7 @@ class KernelBattery(SpecBattery):
 
     def test_gradients_in_the_weights_are_finite_at_zeros_and_right(self) -> None:
         """The search for the next mixture follows them, and good mixtures have zeros: no ``sqrt'(0)``."""
-        covariance = self.spec.bind(frame_of())
+        covariance = self.spec.bind(context_of())
         theta, X = covariance.prior.start, sparse_mixtures(8, D)
         weights = _projections(M, 8, 8)
         at = X.clone().requires_grad_()
@@ -180,11 +180,11 @@ class KernelBattery(SpecBattery):
 
     def test_a_space_of_one_point_has_priors(self) -> None:
         """Bounds may leave a single mixture; scales that come from distances in the space are then zero."""
-        frame = KernelContext(torch.full((16, D), 0.25, dtype=torch.float64), torch.tensor(OWN))
-        covariance = self.spec.bind(frame)
+        context = KernelContext(torch.full((16, D), 0.25, dtype=torch.float64), torch.tensor(OWN))
+        covariance = self.spec.bind(context)
         assert all(part.isfinite().all() for part in covariance.prior[:3])
         assert (covariance.prior.sd > 0).all()
-        assert covariance(covariance.prior.start, frame.sample[:2].unsqueeze(0)).isfinite().all()
+        assert covariance(covariance.prior.start, context.sample[:2].unsqueeze(0)).isfinite().all()
 
 
 def _counterparts(first: Covariance, second: Covariance, X: Tensor, permuted_X: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ def _counterparts(first: Covariance, second: Covariance, X: Tensor, permuted_X: 
         found = [torch.autograd.grad((each * matrix).sum(), at, retain_graph=True)[0] for each in weights]
         return torch.cat(found).mT
 
-    apart = (effects(second, permuted_X).unsqueeze(1) - effects(first, X).unsqueeze(0)).abs().amax(dim=-1)
-    found = apart.argmin(dim=1) if apart.numel() else torch.zeros(0, dtype=torch.long)
+    differences = (effects(second, permuted_X).unsqueeze(1) - effects(first, X).unsqueeze(0)).abs().amax(dim=-1)
+    found = differences.argmin(dim=1) if differences.numel() else torch.zeros(0, dtype=torch.long)
     assert sorted(found.tolist()) == list(range(first.size))
     return found

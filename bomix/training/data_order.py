@@ -47,7 +47,7 @@ def quotas(weights: Mapping[str, float], sequences: int) -> dict[str, int]:
 
     Args:
         weights: Domain name to share, non-negative; normalised here.
-        sequences: How many there are.
+        sequences: Number of sequences to share out.
 
     Returns:
         Domain name to count, in order of name; the counts sum to ``sequences``.
@@ -72,10 +72,10 @@ def order(domain: str, count: int, *, available: int, seed: int) -> np.ndarray:
     """The first ``count`` sequences of a domain, epoch after epoch, each spread evenly over the domain's text.
 
     Args:
-        domain: Its name.
-        count: How many.
+        domain: Name of the domain.
+        count: Number of sequences.
         available: Sequences in one epoch.
-        seed: Of the data order.
+        seed: Seed of the data order.
 
     Returns:
         ``count`` sequence numbers; each run of ``available`` is a permutation.
@@ -114,7 +114,7 @@ def plan(weights: Mapping[str, float], available: Mapping[str, int], *, steps: i
         available: Domain name to sequences in one epoch.
         steps: Optimizer steps.
         batch: Sequences per step.
-        seed: Of the data order.
+        seed: Seed of the data order.
 
     Raises:
         EvaluationError: No mixture, or a domain that is unknown or has no sequence.

@@ -69,9 +69,9 @@ class Trained:
         curve: Validation losses over the run; the last point is the final validation.
         training_losses: ``steps`` losses of the batches, nats per token.
         plan: What was read.
-        hardware: Where it ran.
-        seconds: Of the whole run on its device, validations included.
-        tokens_per_second: Of the training alone.
+        hardware: The device and precision of the run.
+        seconds: Seconds that the whole run took on its device, validations included.
+        tokens_per_second: Training tokens per second of the training alone, validations left out.
         scored: Metric name to every token that the final validation reads; None where it was not asked for.
     """
 
@@ -167,7 +167,7 @@ def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
 
 
 def _values(measured: Mapping[str, Measured]) -> dict[str, float]:
-    """Every metric of every validation set."""
+    """Every metric of every validation set to its value."""
     return {key: value for name, found in measured.items() for key, value in found.evaluation.values(name).items()}
 
 
@@ -277,5 +277,5 @@ class _Monitor:
         self._reported_at += self._since - start
 
     def tokens_per_second(self) -> float:
-        """Of the training alone; the last validation closes its clock."""
+        """Training tokens per second, validations left out; the last validation closes the clock."""
         return self._run.steps * self._tokens_per_step / max(self._training, 1e-9)

@@ -118,7 +118,7 @@ class Optimization:
         return replace(base, **{name: value for name, value in own.items() if value is not None})
 
     def faults(self) -> list[Fault]:
-        """Numbers outside their range."""
+        """Settings that lie outside their range, presets and defaults filled in."""
         s = self.settings()
         found = []
         if s.rate <= 0:
@@ -147,8 +147,8 @@ def rate_at(settings: Settings, step: int, steps: int) -> float:
 
     Args:
         settings: Peak, schedule, floor, warm-up.
-        step: From 0.
-        steps: Of the run.
+        step: Number of the step, from 0.
+        steps: Steps of the whole run.
     """
     rising = settings.warmup * steps
     if step + 1 < rising:

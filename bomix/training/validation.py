@@ -29,7 +29,7 @@ class Evaluation:
         loss: Mean over tokens, nats per token.
         sem: Standard error of that mean over sequences, or over examples; nats per token.
         bits_per_byte: The same loss per byte of text, in bits: comparable across tokenizers.
-        sequences: How many were read; of a task, how many examples.
+        sequences: Number of sequences that were read; of a task, of examples.
         accuracy: Share of examples in which the right option is the likeliest, a tie shared; None without a choice.
         accuracy_sem: Standard error of that share over examples.
     """
@@ -46,7 +46,7 @@ class Evaluation:
         return {name: self.loss} | ({} if self.accuracy is None else {accuracy_of(name): self.accuracy})
 
     def sems(self, name: str) -> dict[str, float]:
-        """Their standard errors, where there are some."""
+        """The standard errors of those metrics, where there are some."""
         known = {name: self.sem, accuracy_of(name): self.accuracy_sem}
         return {metric: known[metric] for metric in self.values(name) if math.isfinite(known[metric])}
 
@@ -69,7 +69,7 @@ def windows(available: int, wanted: int) -> np.ndarray:
 
     Args:
         available: Sequences in the set.
-        wanted: How many to read at most.
+        wanted: Number of sequences to read, at most.
 
     Returns:
         ``min(available, wanted)`` distinct sequence numbers, ascending.
@@ -125,8 +125,8 @@ def measure(
             for the sequences of a task.
         tokens: The validation set.
         length: Inputs per sequence, at most. Examples of a task that are longer are not read.
-        sequences: How many to read at most; of a task, how many examples.
-        hardware: Where and in which precision.
+        sequences: Number of sequences to read, at most; of a task, of examples.
+        hardware: The device and precision to read it with.
         batch: Sequences of ``length`` at a time.
         score_as: The set's metric, to have every token's log-probability as well. A choice gives two entries: under
             this name the right options, and under its accuracy's name all options, of which the response is scored.

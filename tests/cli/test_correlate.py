@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bomix.cli.correlate import correlate
-from bomix.config.spec import MetricSpec
+from bomix.config.sections import MetricSpec
 from bomix.errors import StudyError
 from bomix.study.study import Study
 

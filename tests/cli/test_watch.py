@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bomix.cli.watch import PlainObserver, done_of
-from bomix.config.spec import BudgetSpec
+from bomix.config.sections import BudgetSpec
 from bomix.study.confirmation import confirming_trials
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result

@@ -10,7 +10,7 @@ import pytest
 
 import bomix
 import bomix.contracts
-from bomix.config.build import COMPONENTS, TRAITS
+from bomix.config.components import COMPONENTS, TRAITS
 from bomix.contracts.evaluator import PreparingEvaluator
 
 PAGES = [module.name for module in pkgutil.iter_modules(bomix.contracts.__path__)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bomix.config import registry
-from bomix.config.build import COMPONENTS, METHODS
+from bomix.config.components import COMPONENTS, METHODS
 from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.evaluator import Evaluator, PreparingEvaluator
 from bomix.contracts.executor import Execution

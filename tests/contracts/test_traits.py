@@ -16,9 +16,11 @@ import pytest
 
 import bomix
 from bomix.config import registry
-from bomix.config.build import COMPONENTS, TRAITS, build, misspelt_traits
+from bomix.config.build import build
+from bomix.config.components import COMPONENTS, TRAITS, misspelt_traits
 from bomix.config.expert_checks import need_experts, need_models
-from bomix.config.spec import DomainSpec, StudySpec
+from bomix.config.sections import DomainSpec
+from bomix.config.spec import StudySpec
 from bomix.contracts.acquisition import AcquisitionTraits
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.mean import MeanTraits

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bomix.config.spec import DomainSpec, MetricSpec
+from bomix.config.sections import DomainSpec, MetricSpec
 from bomix.recommendation.confirmation import SEED_OFFSET, compare, confirming_candidates
 from bomix.space.weights import Weights
 from bomix.strategies.bayesian.whole_space import Bayesian

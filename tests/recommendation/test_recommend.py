@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bomix.config.spec import BudgetSpec, RecommendationSpec
+from bomix.config.sections import BudgetSpec, RecommendationSpec
 from bomix.errors import FaultsError
 from bomix.history import History
 from bomix.objectives.pareto import Pareto

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bomix.acquisition.improvement import LogEI
 from bomix.cli.main import cli
 from bomix.config.expert_checks import need_experts
-from bomix.config.spec import BudgetSpec, DomainSpec, ExpertsSpec
+from bomix.config.sections import BudgetSpec, DomainSpec, ExpertsSpec
 from bomix.contracts.preparation import Preparation
 from bomix.errors import DataError, FaultsError, StudyError
 from bomix.evaluators.proxy import Proxy
@@ -125,7 +125,7 @@ def test_experts_run_side_by_side_and_the_strategy_waits_for_them():
     by_hand = make()
     for _ in range(3):
         by_hand.ask()
-    with pytest.raises(StudyError, match="experts of d0, d1, d2 are on their way"):
+    with pytest.raises(StudyError, match="experts of d0, d1, d2 are pending"):
         by_hand.ask()
 
 

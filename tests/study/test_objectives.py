@@ -7,7 +7,7 @@ import pytest
 
 from bomix import Study
 from bomix.cli.summary import show_summary
-from bomix.config.spec import MetricSpec
+from bomix.config.sections import MetricSpec
 from bomix.errors import FitError
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bomix.errors import BomixError, ConfigError
-from bomix.study.resolution import FROZEN, reopen
+from bomix.study.frozen import FROZEN
+from bomix.study.resolution import reopen
 from bomix.study.study import Study
 
 STUDY = "domains: {code: {}, web: {}}\nmetrics: {loss: {}}\nstrategy: sobol\nseed: 3\n"

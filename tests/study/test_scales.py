@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bomix.config.spec import BudgetSpec, ExpertsSpec
+from bomix.config.sections import BudgetSpec, ExpertsSpec
 from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.errors import Fault, FaultsError, StoreError

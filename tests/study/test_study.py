@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import bomix
-from bomix.config.spec import DomainSpec, TargetSpec
+from bomix.config.sections import DomainSpec, TargetSpec
 from bomix.contracts.preparation import Preparation
 from bomix.errors import FaultsError, StoreError, StudyError
 from bomix.evaluators.command import Command

@@ -29,7 +29,7 @@ def test_it_fails_as_it_is_told(how, error, tmp_path):
 
 
 def test_it_is_loud(tmp_path, capsys):
-    Ending("loud").evaluate(TRIAL, tmp_path)
+    Ending("verbose").evaluate(TRIAL, tmp_path)
     out = capsys.readouterr().out
     assert len(out) > 1 << 22
     assert out.endswith(LAST_WORDS + "\n")

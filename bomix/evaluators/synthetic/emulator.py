@@ -37,11 +37,11 @@ class Emulator:
         domains: ``d`` names, sorted: the columns of the weights.
         metrics: ``m`` names, sorted.
         best: ``d`` weights, the best mixture known.
-        linear: ``3 d x m``.
-        constant: ``m``.
-        inner: ``e x 3 d x h``.
-        inner_bias: ``e x h``.
-        outer: ``e x h x m``.
+        linear: ``3 d x m`` coefficients of the curves; nats per token.
+        constant: ``m`` losses where all curves are zero and the networks are left out; nats per token.
+        inner: ``e x 3 d x h`` coefficients from the curves to the ``h`` hidden units of each network.
+        inner_bias: ``e x h`` constants of the hidden units.
+        outer: ``e x h x m`` coefficients from the hidden units to the losses; nats per token.
     """
 
     domains: tuple[str, ...]
@@ -56,13 +56,13 @@ class Emulator:
     convex = False
 
     def __call__(self, weights: Array) -> Array:
-        """See :class:`~bomix.evaluators.synthetic.functions.Losses`."""
+        """Losses ``(...) x m`` of mixtures ``(...) x d``, as the emulator predicts them; nats per token."""
         found = curves(weights)
         networks = np.einsum("...eh,ehm->...m", self._hidden(found), self.outer) / len(self.outer)
         return np.asarray(found @ self.linear + self.constant + networks)
 
     def gradient(self, weights: Array) -> Array:
-        """See :class:`~bomix.evaluators.synthetic.functions.Losses`."""
+        """Slopes ``(...) x d`` of the mean of the losses, by the chain rule through curves and networks."""
         found = curves(weights)
         slope = (1.0 - self._hidden(found) ** 2) * self.outer.mean(axis=-1) / len(self.outer)
         of_curves = np.einsum("...eh,efh->...f", slope, self.inner) + self.linear.mean(axis=-1)

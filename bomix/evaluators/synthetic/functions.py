@@ -35,7 +35,7 @@ class Losses(Protocol):
 
     @property
     def convex(self) -> bool:
-        """See above."""
+        """Whether every loss is convex."""
         ...
 
     def __call__(self, weights: Array) -> Array:
@@ -76,12 +76,12 @@ class ExponentialPower:
     convex = True
 
     def __call__(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Losses ``(...) x m`` by the formula of the class; nats per token."""
         rise = self.a * (weights[..., self.own] + self.floor) ** -self.b
         return np.asarray(self.c + self.k * np.exp(weights @ self.t.T) + rise)
 
     def gradient(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Slopes ``(...) x d`` of their mean: those of the exponentials, and at each own domain that of the rise."""
         found = (self.k * np.exp(weights @ self.t.T)) @ self.t
         found[..., self.own] -= self.a * self.b * (weights[..., self.own] + self.floor) ** (-self.b - 1.0)
         return np.asarray(found / len(self.own))
@@ -129,12 +129,12 @@ class Steep:
     convex = True
 
     def __call__(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Losses ``(...) x m`` by the formula of the class; nats per token."""
         own = weights[..., self.own]
         return np.asarray(self.c + self.k * np.exp(-self.t * own) + self.h * np.exp(-own / self.tau))
 
     def gradient(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Slopes ``(...) x d`` of their mean; zero for domains without a metric."""
         own, found = weights[..., self.own], np.zeros(weights.shape)
         slopes = -self.k * self.t * np.exp(-self.t * own) - self.h / self.tau * np.exp(-own / self.tau)
         found[..., self.own] = slopes / len(self.own)
@@ -194,17 +194,18 @@ class Basins:
     convex = False
 
     def __call__(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Losses ``(...) x m``: those of the convex part less the wells; nats per token."""
         return np.asarray(self.base(weights) - self._wells(weights) @ self.depths)
 
     def gradient(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
-        pull = self._wells(weights) * self.depths.mean(axis=1) / self.width**2
-        toward = weights * pull.sum(axis=-1, keepdims=True) - pull @ self.centres
-        return np.asarray(self.base.gradient(weights) + toward)
+        """Slopes ``(...) x d`` of their mean; a well makes them rise away from its centre."""
+        # Each well adds its strength times the way from its centre.
+        strength = self._wells(weights) * self.depths.mean(axis=1) / self.width**2
+        of_wells = weights * strength.sum(axis=-1, keepdims=True) - strength @ self.centres
+        return np.asarray(self.base.gradient(weights) + of_wells)
 
     def _wells(self, weights: Array) -> Array:
-        """``(...) x p``, one at a centre."""
+        """How near each well is, ``(...) x p``: one at its centre, falling to zero."""
         squares = ((weights[..., None, :] - self.centres) ** 2).sum(axis=-1)
         return np.asarray(np.exp(-0.5 * squares / self.width**2))
 
@@ -237,11 +238,11 @@ class TokenExperts:
     convex = True
 
     def __call__(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Cross entropies ``(...) x m`` under the weighted mean of the sources; nats per token."""
         return np.asarray(-np.log(weights @ self.sources) @ self.validation.T)
 
     def gradient(self, weights: Array) -> Array:
-        """See :class:`Losses`."""
+        """Slopes ``(...) x d`` of their mean, never positive: more of any domain only adds probability."""
         return np.asarray(-(self.validation.mean(axis=0) / (weights @ self.sources)) @ self.sources.T)
 
     def scored(self, weights: Array) -> list[ScoredTokens]:
@@ -276,4 +277,4 @@ FAMILIES: Mapping[str, Family] = {
     "basins": basins,
     "token_experts": token_experts,
 }
-"""Name to family."""
+"""Name of a family to what draws it."""

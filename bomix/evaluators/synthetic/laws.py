@@ -26,7 +26,7 @@ class LawLosses:
 
     Attributes:
         formula: Name of a function in :mod:`bomix.laws.formulas`.
-        parameters: Its parameters by name, ``m`` or ``m x d``.
+        parameters: Name of each parameter of the law to its values, ``m`` or ``m x d``.
         own: ``m`` columns where the formula takes own weights, else None.
     """
 

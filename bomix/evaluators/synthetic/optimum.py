@@ -37,7 +37,7 @@ _AWAY = 0.01
 _LOCAL_BARRIER = 1e-4
 """Height of the barrier, over the number of domains, that leaves a start in its valley: it pushes less than losses
 do."""
-_APART = 0.3
+_SPACING = 0.3
 """Sum of the differences of weights between two starts: nearer ones most likely lie in one valley."""
 
 
@@ -68,16 +68,16 @@ def best_of_minima(function: ValueAndGradient, points: Array, *, starts: int) ->
     valley, the other half are the first points, whatever their values.
 
     Args:
-        function: As in :func:`minimum`; it may have several minima.
+        function: Smooth as :func:`minimum` needs it, perhaps with several minima.
         points: ``n x d`` mixtures in random order.
-        starts: How many of them to start from.
+        starts: Number of local minimisations, each from one of the points.
     """
     order = np.argsort(function(points)[0], kind="stable")
     taken: list[Array] = []
     for point in points[order]:
         if len(taken) == starts // 2:
             break
-        if all(np.abs(point - other).sum() > _APART for other in taken):
+        if all(np.abs(point - other).sum() > _SPACING for other in taken):
             taken.append(point)
     taken += list(points[: starts - len(taken)])
     return min((minimum(function, point, local=True) for point in taken), key=lambda found: found[1])

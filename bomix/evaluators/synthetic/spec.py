@@ -54,7 +54,7 @@ class Synthetic:
         family: Key of :data:`FAMILIES`, or ``regmix``: an emulator of RegMix's runs.
         domains: Names, or how many: ``d0``, ``d1``, ...; None for 7, or those that the family has.
         useless: Domains without a metric of their own, which domains is drawn.
-        seed: Of the function; another seed is another function.
+        seed: Seed of the drawn function; another seed is another function.
         noise: Standard deviation of the mean of the metrics at the uniform mixture, nats per token.
         common: Share of that variance that moves all metrics together; the rest is each metric's own.
         vertex_noise: Standard deviation at a vertex, in units of that at the uniform mixture.
@@ -250,7 +250,7 @@ def _drawn(spec: Synthetic) -> _Drawn:
 
 @lru_cache(maxsize=256)
 def _optimum(spec: Synthetic) -> tuple[Array, float]:
-    """The optimum of the target's scale."""
+    """The best mixture, ``d`` weights, and its value, of a function without tilt."""
 
     def function(points: Array) -> tuple[Array, Array]:
         return spec.value(points), spec.gradient(points)

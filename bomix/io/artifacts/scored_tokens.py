@@ -94,10 +94,10 @@ class Index:
     """What an artifact holds, by its index alone; :meth:`read` opens a set.
 
     Attributes:
-        folder: Where it is.
+        folder: The folder that it is stored in.
         tokenizer: Hash of what made the tokens.
         entries: Metric name to what the index says of its set.
-        key: Changes with anything in the artifact.
+        key: Hash that changes with anything in the artifact.
     """
 
     folder: Path
@@ -123,10 +123,10 @@ class Artifact:
     """An artifact that was read.
 
     Attributes:
-        folder: Where it is.
+        folder: The folder that it is stored in.
         tokenizer: Hash of what made the tokens.
         sets: Metric name to its tokens, arrays memory-mapped.
-        key: Changes with anything in it.
+        key: Hash that changes with anything in the artifact.
     """
 
     folder: Path

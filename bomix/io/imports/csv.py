@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from bomix.errors import Fault, did_you_mean, raise_faults
-from bomix.io.imports.scales import row_scale, scale_columns
-from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
+from bomix.errors import Fault, raise_faults
+from bomix.io.imports.columns import ColumnSearch, Reading, listed
+from bomix.io.imports.scales import row_scale
 from bomix.io.tables.reading import (
     EMPTY_CELLS,
     Row,
     Table,
-    missing_columns,
     read_table,
     row_weights,
     to_number,
@@ -33,28 +31,6 @@ TableRun: TypeAlias = tuple[Weights, Result, Scale | None]
 """Mixture, result and, where it is known, scale."""
 
 _WHOLE = re.compile(r"(\d+)\.0+")
-_SHOWN = 5
-"""Names that a message lists before it counts the rest: a line or two of a terminal."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How tables are read.
-
-    Attributes:
-        key: Column that identifies a run in both tables; found by name where None.
-        mapping: Column to domain or metric; ``weights.<name>`` and ``losses.<name>`` tell them apart.
-        ignore_unknown: Leave out columns that stand for nothing in the study.
-        allow_partial: Drop runs that have weights or losses and not both.
-        scale: Parameters and tokens of the runs, as far as columns ``params`` and ``tokens`` do not say; None where
-            they are unknown.
-    """
-
-    key: str | None = None
-    mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    ignore_unknown: bool = False
-    allow_partial: bool = False
-    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +55,7 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
         weights: CSV with a column for each domain.
         losses: CSV with a column for each metric that was measured; None where the first table has them too.
         problem: The study's domains and metrics.
-        reading: How.
+        reading: How the tables are read; by default as :class:`Reading` says.
 
     Returns:
         The runs; a metric without a column, or with an empty cell, is named as not measured.
@@ -121,31 +97,31 @@ def _fingerprint(weights: Weights, result: Result) -> tuple[tuple[str, float], .
 
 
 class _Join:
-    """Two tables, or one twice, on their way to runs.
+    """The runs of two tables, or of one that has both weights and losses.
 
     Args:
-        first: Has the weights.
-        second: Has the losses; the same object where one table has both.
+        first: The table that has the weights.
+        second: The table that has the losses; the same object where one table has both.
         problem: The study's domains and metrics.
-        reading: How.
-        faults: What is wrong is added here.
+        reading: How the tables are read.
+        faults: A list to which whatever is wrong with columns and rows is added.
     """
 
     def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
         self.first, self.second, self.problem, self.reading, self.faults = first, second, problem, reading, faults
         self.single = first is second
+        self.columns = ColumnSearch(first, second, problem, reading, faults)
         # The partner of a row that could not be read is no stray.
         self.whole = not faults
-        self.notes: list[str] = []
         self.dropped: list[str] = []
 
     def read(self) -> Runs:
         """Everything that can be read; of no use where there are faults."""
-        domains, metrics, keys = self._columns()
+        domains, metrics, keys = self.columns.find()
         if len(domains) < self.problem.space.dimension or not metrics or (keys is None and not self.single):
             return Runs((), ())
         places = self.first.positions(domains), self.second.positions(metrics)
-        of_scale = [self._scale_columns(table) for table in (self.first, self.second)]
+        of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
         runs = []
         for key, weights_row, losses_row in self._pairs(keys):
             weights = row_weights(self.first, weights_row, places[0], self.problem.space, self.faults)
@@ -159,91 +135,12 @@ class _Join:
             told = list(zip((self.first, self.second), (weights_row, losses_row), of_scale, strict=True))
             scale = row_scale(told[:1] if self.single else told, self.reading.scale, self.faults)
             runs.append((weights, Result(measured, info=info, unmeasured=gaps), scale))
+        notes = self.columns.notes
         if self.dropped:
-            self.notes.append(f"dropped {len(self.dropped)} without weights or losses: {_listed(self.dropped)}")
+            notes.append(f"dropped {len(self.dropped)} without weights or losses: {listed(self.dropped)}")
         if not (runs or self.faults):
             self.faults.append(Fault(str(self.first.path), "no run is left that has weights and losses"))
-        return Runs(tuple(runs), tuple(metrics), tuple(self.notes))
-
-    def _columns(self) -> tuple[dict[str, str], dict[str, str], tuple[str, str] | None]:
-        """Columns of the domains, of the metrics, and of the keys of both tables."""
-        first, second, mapping = self.first, self.second, self.reading.mapping
-        self._check_mapping()
-        domain_names, metric_names = self.problem.space.domains, self.problem.metric_names
-        domains = find_columns(first.columns, DOMAIN, domain_names, mapping, self.faults, where=str(first.path))
-        metrics = find_columns(second.columns, METRIC, metric_names, mapping, self.faults, where=str(second.path))
-        keys = self._keys()
-        self.faults += missing_columns(first, DOMAIN, domain_names, domains)
-        if self.single:
-            for column in sorted({*domains.values()} & {*metrics.values()}):
-                what = f"column '{column}' may be a weight or a loss; map it to 'weights.<name>' or 'losses.<name>'"
-                self.faults.append(Fault(str(first.path), what))
-            self._unknown(first, [*domains.values(), *metrics.values(), *(keys or ())], (DOMAIN, METRIC))
-        else:
-            self._unknown(first, [*domains.values(), *(keys or ())[:1]], (DOMAIN,))
-            self._unknown(second, [*metrics.values(), *(keys or ())[1:]], (METRIC,))
-        lacking = [name for name in metric_names if name not in metrics]
-        if not metrics:
-            what = f"there is no column for any metric; the study has {_listed(metric_names)}"
-            self.faults.append(Fault(str(second.path), what))
-        elif lacking:
-            self.notes.append(f"no column for {_listed(lacking)}: recorded as not measured")
-        return domains, metrics, keys
-
-    def _check_mapping(self) -> None:
-        """Mappings of columns that are not there, or to what the study does not have."""
-        domains, metrics = self.problem.space.domains, self.problem.metric_names
-        columns = (*self.first.columns, *self.second.columns)
-        for column, name in self.reading.mapping.items():
-            place = f"{column}={name}"
-            if column not in columns:
-                self.faults.append(Fault(place, f"no table has a column '{column}'{did_you_mean(column, columns)}"))
-            as_domain, as_metric = DOMAIN.target(name, domains), METRIC.target(name, metrics)
-            if as_domain is None and as_metric is None:
-                hint = did_you_mean(name, (*domains, *metrics))
-                self.faults.append(Fault(place, f"the study has no domain or metric '{name}'{hint}"))
-            elif self.single and as_domain is not None and as_metric is not None:
-                what = f"'{name}' is a domain and a metric; write 'weights.{name}' or 'losses.{name}'"
-                self.faults.append(Fault(place, what))
-
-    def _keys(self) -> tuple[str, str] | None:
-        """The key columns; None where they are missing, which a single table can do without."""
-        key, tables = self.reading.key, ((self.first,) if self.single else (self.first, self.second))
-        if key is not None:
-            lacking = [table for table in tables if key not in table.columns]
-            for table in lacking:
-                what = f"there is no column '{key}' to join by{did_you_mean(key, table.columns)}"
-                self.faults.append(Fault(str(table.path), what))
-            return None if lacking else (key, key)
-        found = key_columns(self.first.columns, self.second.columns)
-        if found is None and not self.single:
-            known = ", ".join(name for group in KEYS for name in group)
-            what = f"has no key column in common with {self.second.path} (looked for {known}); name it with --id"
-            self.faults.append(Fault(str(self.first.path), what))
-        return found
-
-    def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
-        """Columns that stand for nothing."""
-        known = {*taken, *BOOKKEEPING, *self._scale_columns(table)}
-        strays = [column for column in table.columns if column not in known]
-        if not strays:
-            return
-        if self.reading.ignore_unknown:
-            self.notes.append(f"{table.path}: left out {_listed(strays)}")
-            return
-        names = [name for role in roles for name in self._names(role)]
-        kinds = " or ".join(role.kind for role in roles)
-        listed = ", ".join(f"'{column}'{_hint(column, names)}" for column in strays)
-        what = f"columns that stand for no {kinds} of the study: {listed}; --map COLUMN=NAME or --ignore-unknown"
-        self.faults.append(Fault(str(table.path), what))
-
-    def _scale_columns(self, table: Table) -> list[str]:
-        """Columns of a table that tell of the scale of a run."""
-        names = (*self.problem.space.domains, *self.problem.metric_names)
-        return scale_columns(table, {*names, *self.reading.mapping})
-
-    def _names(self, role: Role) -> Sequence[str]:
-        return self.problem.space.domains if role is DOMAIN else self.problem.metric_names
+        return Runs(tuple(runs), tuple(metrics), tuple(notes))
 
     def _pairs(self, keys: tuple[str, str] | None) -> list[tuple[str, Row, Row]]:
         """Key and both rows of each run; strays are told or dropped."""
@@ -303,13 +200,3 @@ class _Join:
             self.dropped.append(table.where(row))
         else:
             self.faults.append(Fault(table.where(row), f"run {what}; --allow-partial drops it"))
-
-
-def _hint(column: str, names: Sequence[str]) -> str:
-    hint = did_you_mean(column, names)
-    return f" ({hint.removeprefix('; ')})" if hint else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -25,9 +25,9 @@ def row_scale(
     """The scale of a run.
 
     Args:
-        places: Its row in each table, with the columns of the table that tell of scales.
-        default: What the rows leave open, where it is known.
-        faults: What is wrong is added here.
+        places: The row of the run in each table, with the columns of the table that tell of scales.
+        default: Parameters and tokens of a run whose rows do not say; None where they are unknown.
+        faults: A list to which whatever is wrong is added.
 
     Returns:
         The scale; None where nothing is known of it.

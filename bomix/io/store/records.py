@@ -57,8 +57,8 @@ def scale_from_data(data: Mapping[str, Any]) -> Scale | None:
     """The scale that plain data holds under ``scale``, or under the key of earlier versions; None where it has none.
 
     Raises:
-        FaultsError: Its numbers are no scale.
-        TypeError: It is no mapping of ``params`` and ``tokens``.
+        FaultsError: The numbers found there are no scale.
+        TypeError: What is found there is no mapping of ``params`` and ``tokens``.
     """
     found = data.get("scale", data.get(_OLD_SCALE_KEY))
     return None if found is None else Scale(**found)

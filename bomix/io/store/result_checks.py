@@ -26,11 +26,11 @@ Losses: TypeAlias = Mapping[str, float | None] | Result
 ForeignRun: TypeAlias = tuple[Weights, Losses] | tuple[Weights, Losses, Scale | None]
 """A run that was made elsewhere: mixture, losses and, where it is known, its scale."""
 KEYS = tuple(field.name for field in dataclasses.fields(Result))
-"""What a recorded result has."""
+"""Keys of a recorded result."""
 RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
-"""What a user's program may write; it gives null for the loss of a metric that it did not measure."""
+"""Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
 SUM_TOLERANCE = 1e-3
-"""How far realised weights may be from summing to one."""
+"""Largest distance of the sum of realised weights from one."""
 
 
 def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Result:
@@ -162,7 +162,7 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
     """What keeps a result from being recorded.
 
     Args:
-        result: Its numbers are plain and its gaps named, see :func:`cleaned`.
+        result: The result as :func:`cleaned` returns it: numbers are plain, and gaps named.
         metrics: Every one of them must have a finite loss or be named as not measured, and no other name may.
         domains: The names that ``realized`` must have and ``epochs`` may have.
     """

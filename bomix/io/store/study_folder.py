@@ -74,8 +74,8 @@ class FolderStore:
         """Make a trial durable, with its outcome where it has one already.
 
         Args:
-            trial: Its id is the next one as far as the caller knows.
-            outcome: That of a run made elsewhere.
+            trial: The trial, whose id is the next one as far as the caller knows.
+            outcome: The outcome of a run that was made elsewhere; None for a trial that is pending.
 
         Returns:
             The trial.

@@ -65,7 +65,7 @@ def find_columns(
     """Find the column of each name.
 
     Args:
-        columns: Those of the table.
+        columns: Names of the columns of the table.
         role: What is looked for.
         names: The study's domains or metrics.
         mapping: Column to name; such a column stands for nothing else.

@@ -33,7 +33,7 @@ class Row:
     """One row of a table.
 
     Attributes:
-        line: Where it begins in the file, from 1.
+        line: Number of the line in the file where the row begins, from 1.
         cells: Text of each column, without surrounding blanks.
     """
 
@@ -56,7 +56,7 @@ class Table:
     rows: tuple[Row, ...]
 
     def where(self, row: Row) -> str:
-        """``weights.csv:7``."""
+        """The place of a row for messages: ``weights.csv:7``."""
         return f"{self.path}:{row.line}"
 
     def positions(self, columns: Mapping[str, str]) -> dict[str, int]:
@@ -83,7 +83,7 @@ def read_mixtures(path: str | Path, space: MixtureSpace, *, mapping: Mapping[str
 
     Args:
         path: A CSV file with a header.
-        space: Its domains must have a column each; its bounds need not hold.
+        space: The domains, which must have a column each; the bounds of the space need not hold.
         mapping: Column to domain, for columns of other names.
 
     Returns:
@@ -164,11 +164,11 @@ def row_weights(
     """The mixture of a row, its sum set right.
 
     Args:
-        table: Named in faults.
+        table: The table, which faults name.
         row: One of its rows.
         positions: Domain to the position of its cell.
-        space: Its bounds need not hold.
-        faults: What is wrong is added here; the mixture is of no use then.
+        space: The domains; the bounds of the space need not hold.
+        faults: A list to which whatever is wrong is added; the mixture is of no use then.
     """
     shares: dict[str, float] = {}
     before = len(faults)

@@ -118,7 +118,7 @@ class _Assembly:
         return None
 
     def drain(self, readers: Mapping[str, TaskSource | DocumentReader]) -> None:
-        """Read only, for the faults."""
+        """Read as much as a corpus needs and write nothing, so that what is wrong with the documents is told, too."""
         limit = None if self._spec.max_tokens is None else self._spec.max_tokens * _BYTES_PER_TOKEN
         for name, reader in readers.items():
             with self._sound(self._inputs.place(f"train/{name}")) as sound:

@@ -86,9 +86,9 @@ def load(
     """Find the corpus in the cache; no document is read and neither ``datasets`` nor ``tokenizers`` imported.
 
     Args:
-        sources: As for :func:`build`, and so the others.
-        validation: Further validation sets.
-        tokenizer: What makes tokens.
+        sources: Domain name to its text.
+        validation: Name of a further validation set to its text.
+        tokenizer: What made tokens of it.
         spec: The options.
         sequence_length: Inputs per sequence.
 

@@ -8,7 +8,6 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
-import os
 import platform
 import re
 import sysconfig
@@ -123,7 +122,7 @@ def _rank(name: str) -> bytes:
 
 def _stdlib() -> Iterator[_Document]:
     root = Path(sysconfig.get_paths()["stdlib"])
-    for path in _walk(root, (".py",)):
+    for path in _files_below(root, (".py",)):
         if not path.name.startswith("_sysconfigdata"):  # holds the paths of the machine that built Python
             yield path.relative_to(root).as_posix(), partial(_read, path)
 
@@ -132,14 +131,14 @@ def _headers() -> Iterator[_Document]:
     folder = _package_folder("torch")
     if folder is None or not (folder / "include").is_dir():
         raise DataError("the source 'headers' needs the C++ headers in the package torch; pip install torch")
-    for path in _walk(folder / "include", (".h", ".hpp", ".cuh")):
+    for path in _files_below(folder / "include", (".h", ".hpp", ".cuh")):
         yield path.relative_to(folder / "include").as_posix(), partial(_read_header, path)
 
 
 def _docstrings() -> Iterator[_Document]:
     for package in _DOCUMENTED:
         if folder := _package_folder(package):
-            for path in _walk(folder, (".py",)):
+            for path in _files_below(folder, (".py",)):
                 yield f"{package}/{path.relative_to(folder).as_posix()}", partial(_read_docstrings, path)
 
 
@@ -153,10 +152,19 @@ def _readmes() -> Iterator[_Document]:
                 yield f"{package}/{'/'.join(file.parts[1:])}", partial(_read, Path(str(file.locate())))
 
 
-def _walk(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]
-        yield from (Path(folder, name) for name in files if name.endswith(suffixes))
+def _files_below(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """The files of some suffixes below a folder, in no order; links to folders are not followed."""
+    try:
+        inside = list(root.iterdir())
+    except OSError as error:
+        logger.debug("left out %s: %s", root, error)
+        return
+    for path in inside:
+        if not path.is_dir():
+            if path.name.endswith(suffixes):
+                yield path
+        elif path.name not in _SKIPPED_FOLDERS and not path.is_symlink():
+            yield from _files_below(path, suffixes)
 
 
 def _read(path: Path) -> str | None:

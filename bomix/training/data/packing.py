@@ -24,7 +24,7 @@ class Document(NamedTuple):
 
     Attributes:
         text: The text.
-        size: Its UTF-8 bytes.
+        size: UTF-8 bytes of the text.
         digest: A hash of the text alone: the same text has it in every source.
         held_out: Whether it serves validation.
     """
@@ -52,7 +52,7 @@ class DocumentReader:
     """The documents of a source, each text once; blank ones are passed over.
 
     Args:
-        source: Where they come from.
+        source: The source that the documents come from.
         share: Share of the documents that serve validation.
 
     Attributes:
@@ -172,10 +172,10 @@ def write_documents(
     """Encode documents and write each where it belongs.
 
     Args:
-        documents: Read no further than needed, plus one batch.
-        tokenizer: Encodes them.
-        writer_of: Where a document belongs; None drops it. Called once for each document.
-        enough: Asked after each document; ends the work.
+        documents: The documents, read no further than needed, plus one batch.
+        tokenizer: What makes tokens of their text.
+        writer_of: From a document to the writer that it belongs to; None drops it. Called once for each document.
+        enough: Whether no more is needed; asked after each document that was written.
     """
     for batch in _batches(documents):
         routed = [(document, writer) for document in batch if (writer := writer_of(document)) and not writer.full]

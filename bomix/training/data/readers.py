@@ -20,7 +20,7 @@ def read_documents(path: Path, field: str) -> Iterator[str]:
     """Yield the documents of a file in its own order.
 
     Args:
-        path: Its ending says what it is; see :data:`READERS`.
+        path: The file, whose ending says what it is: one of :data:`READERS`.
         field: The field, or column, that holds the text; without meaning for ``.txt``.
 
     Raises:
@@ -152,15 +152,15 @@ def _zstd_chunks(file: BinaryIO) -> Iterator[bytes]:
 
     # Long-range archives, common for large corpora, need a window of up to 2 GiB.
     decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
-    frame = None
+    stream = None
     while chunk := file.read(_CHUNK):
         while chunk:
-            frame = frame or decompressor.decompressobj()
-            yield frame.decompress(chunk)
+            stream = stream or decompressor.decompressobj()
+            yield stream.decompress(chunk)
             chunk = b""
-            if frame.eof:
-                chunk, frame = frame.unused_data, None
-    if frame is not None:
+            if stream.eof:
+                chunk, stream = stream.unused_data, None
+    if stream is not None:
         raise EOFError("the last zstd frame is incomplete")
 
 

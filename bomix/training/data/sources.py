@@ -92,7 +92,7 @@ class Hub:
     Attributes:
         name: ``owner/name`` on the hub; or a folder that exists, or one that begins with ``.``, ``~`` or ``/``.
         config: The dataset's configuration, where it has several.
-        split: Its split.
+        split: Name of the split that is read.
         field: The column that holds the text.
         streaming: Read over the network as needed, rather than download everything first.
         revision: Commit, tag or branch. Without one, a dataset that changes on the hub is not noticed.

@@ -69,8 +69,8 @@ class Corpus:
         vocabulary: Number of token ids.
         tokenizer_hash: Changes with anything that changes how text becomes tokens.
         hashes: ``train/<domain>`` and ``validation/<metric>`` to the hash of the tokens.
-        folder: Where it is stored; None for one that was made in memory. A stored corpus pickles as its folder,
-            so that handing it to a child process copies no token.
+        folder: The folder that it is stored in; None for one that was made in memory. A stored corpus pickles as its
+            folder, so that handing it to a child process copies no token.
         end_of_document: The token id that closes each document.
     """
 

@@ -34,8 +34,8 @@ def causal(
     Args:
         module: Ignored; the interface hands it in, and so further arguments.
         query: ``b x heads x n x size``.
-        key: As ``query``.
-        value: As ``query``.
+        key: ``b x heads x n x size``.
+        value: ``b x heads x n x size``.
         attention_mask: Ignored: sequences are full.
         scaling: Factor of the scores.
 

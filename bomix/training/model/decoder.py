@@ -132,7 +132,7 @@ class Model:
         Args:
             vocabulary: Number of token ids.
             sequence_length: Longest input.
-            seed: Of the initialisation.
+            seed: Seed of the initial parameters.
 
         Raises:
             FaultsError: The numbers make no decoder.

@@ -32,7 +32,7 @@ class Example(NamedTuple):
 
     @property
     def size(self) -> int:
-        """UTF-8 bytes of that."""
+        """UTF-8 bytes of :attr:`text`."""
         return len(self.text.encode())
 
 
@@ -48,17 +48,17 @@ class TaskSource(Protocol):
 
     @property
     def loss(self) -> Literal["whole", "response"]:
-        """See above."""
+        """What of an example the loss is over: ``whole`` or ``response``."""
         ...
 
     @property
     def choices(self) -> bool:
-        """See above."""
+        """Whether options are told apart, which gives an accuracy."""
         ...
 
     @property
     def per_token(self) -> bool:
-        """See above."""
+        """Whether options are compared by their mean log-probability over tokens, not by the sum."""
         ...
 
     def examples(self) -> Iterator[Example]:

@@ -73,7 +73,7 @@ class TaskReading:
         return float(hits.mean()), float(hits.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
 
     def right(self) -> ScoredTokens:
-        """The sequences that the loss is of."""
+        """The sequences of the right options, over which the loss is a mean."""
         lengths = np.diff(self.starts)
         at = np.repeat(self.gold, lengths)
         scored = self.scored[at]
@@ -102,11 +102,11 @@ def read_task(
     """Read some examples, every option of them.
 
     Args:
-        logits: As for :func:`bomix.training.validation.measure`, and so the others.
+        logits: From ``b x n`` token ids to ``b x n x vocabulary`` logits, the model in evaluation mode.
         tasks: The task.
         examples: Numbers of examples, ascending, none longer than ``length``.
         length: Tokens per sequence, at most.
-        hardware: Where.
+        hardware: The device and precision to read them with.
         batch: Sequences of ``length`` at a time; more where they are shorter.
     """
     chosen = np.flatnonzero(np.isin(tasks.examples, examples))
@@ -163,16 +163,16 @@ def _log_probabilities(
 
 
 def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The positions of several stretches, one after the other."""
+    """The positions of all tokens of some sequences, from where each starts and how long it is."""
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.asarray(np.repeat(starts, lengths) + within)
 
 
 def _ends(lengths: np.ndarray) -> np.ndarray:
-    """Where sequences begin that follow each other, and where the last one ends."""
+    """``S + 1`` positions: where sequences of these lengths begin, one after the other, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
 def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Sums over each sequence."""
+    """``S`` sums, of the ``T`` values of each sequence, which begin at ``starts``."""
     return np.asarray(np.add.reduceat(values, starts[:-1]))

@@ -100,7 +100,11 @@ class Task:
             yield example.text
 
     def examples(self) -> Iterator[Example]:
-        """See :class:`bomix.training.tasks.examples.TaskSource`."""
+        """Yield the examples of this part in the order of the files, each after the shots, which are none of them.
+
+        Raises:
+            DataError: Fewer records may be shown than shots are asked for, or a record lacks a field.
+        """
         files = self._files()
         records = self._read(files["paths"])
         supporting = self._read(files["support"]) if "support" in files else records

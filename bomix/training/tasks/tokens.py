@@ -34,15 +34,15 @@ class TaskSet:
         scored: ``T`` booleans: the tokens that the loss is the mean over, in the sequences of right options.
         responses: ``S`` integers: where in ``tokens`` the option itself begins.
         examples: ``S`` integers: the example, counted from 0.
-        options: ``S`` integers: which option of its example, as they stood.
-        gold: ``S`` booleans: whether it is the right one.
+        options: ``S`` integers: number of the option in its example, from 0, in the order of the record.
+        gold: ``S`` booleans: whether the sequence ends in the right option.
         sizes: ``S`` integers: UTF-8 bytes of what is scored.
         choices: Whether there is an accuracy.
         per_token: Whether options are compared by their mean log-probability over tokens, not by the sum.
         end_of_document: The token id that stands before each sequence.
-        documents: Examples.
-        duplicates: Examples dropped because they came before.
-        overlaps: Examples dropped because a domain trains on the same text.
+        documents: Number of examples.
+        duplicates: Number of examples dropped because they came before.
+        overlaps: Number of examples dropped because a domain trains on the same text.
     """
 
     tokens: np.ndarray

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bomix.errors import FaultsError
-from bomix.io.imports.csv import Reading, Runs, not_there, read_runs
+from bomix.io.imports.columns import Reading
+from bomix.io.imports.csv import Runs, not_there, read_runs
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale

@@ -12,7 +12,7 @@ import pytest
 
 from bomix.acquisition.improvement import UCB
 from bomix.config import registry
-from bomix.config.spec import DomainSpec
+from bomix.config.sections import DomainSpec
 from bomix.errors import StudyError
 from bomix.history import History
 from bomix.objectives.robust import Excess

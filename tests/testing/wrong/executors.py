@@ -91,7 +91,7 @@ class TestSilent(ExecutorBattery):
 
 class TestMixedUp(ExecutorBattery):
     spec = Execution("mixed_up")
-    caught_by = ("test_trials_side_by_side_keep_their_outcomes_apart",)
+    caught_by = ("test_trials_side_by_side_keep_their_own_outcomes",)
 
 
 class TestNeverFull(ExecutorBattery):

@@ -1,0 +1,229 @@
+"""The sections of a study file, each a frozen spec of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from bomix.contracts.text import Source
+from bomix.contracts.traits import field_values
+from bomix.errors import Fault, raise_faults
+from bomix.problem import NATS_PER_TOKEN, Metric
+from bomix.trial import Record, Status
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainSpec:
+    """One domain of training data.
+
+    Example:
+        >>> books = bomix.DomainSpec(tokens=1e9, at_least=0.05)  # 1B tokens; weight zero, or at least 5 %
+        >>> study = bomix.Study(
+        ...     {"books": books, "web": bomix.DomainSpec(tokens=100e9)},
+        ...     metrics=["books", "web"],
+        ...     target=bomix.TargetSpec(tokens=20e9, max_epochs=4),
+        ... )
+        >>> study.problem.space.upper  # 4 passes over 1B tokens fill a fifth of 20B
+        (0.2, 1.0)
+
+    Attributes:
+        source: The source of its text; evaluators that train here need it.
+        tokens: Tokens available to the target run; measured from the source where absent.
+        lower: Smallest weight.
+        upper: Largest weight; a token cap may lower it.
+        at_least: Zero, or at least this weight.
+    """
+
+    source: Source | None = None
+    tokens: float | None = None
+    lower: float = 0.0
+    upper: float = 1.0
+    at_least: float = 0.0
+
+    def faults(self) -> list[Fault]:
+        """Counts that cannot be; bounds are the space's to check."""
+        if self.tokens is not None and self.tokens <= 0:
+            return [Fault("tokens", f"expected a positive count, found {self.tokens:g}")]
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """The run that the study decides about.
+
+    Example:
+        >>> target = bomix.TargetSpec(tokens=20e9, max_epochs=2)
+        >>> domains = {"books": bomix.DomainSpec(tokens=1e9), "web": bomix.DomainSpec(tokens=99e9)}
+        >>> problem = bomix.Study(domains, ["loss"], target=target).problem
+        >>> problem.epochs({"books": 0.1, "web": 0.9})["books"]  # 2B of the 20B tokens are books: two passes
+        2.0
+
+    Attributes:
+        tokens: Training tokens of the run.
+        max_epochs: Passes over a domain's tokens that the run may make, at most.
+    """
+
+    tokens: float
+    max_epochs: float = 4.0
+
+    def faults(self) -> list[Fault]:
+        """Tokens or passes that are not positive."""
+        named = {"tokens": self.tokens, "max_epochs": self.max_epochs}
+        return [Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v <= 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricSpec:
+    """Unit and direction of a metric that is no loss in nats per token.
+
+    Example:
+        >>> metrics = {"web": bomix.MetricSpec(), "arc": bomix.MetricSpec(unit="accuracy", direction="max")}
+        >>> study = bomix.Study(["code", "web"], metrics, objective=bomix.Mean(metrics=("arc",)))
+        >>> study.problem.value({"web": 3.0, "arc": 0.4})  # less is better, so an accuracy turns its sign
+        -0.4
+
+    Attributes:
+        unit: ``nats/token``, or a name of your own; it is shown and compared, never converted.
+        direction: ``min`` where lower is better, ``max`` where higher is.
+    """
+
+    unit: str = NATS_PER_TOKEN
+    direction: Literal["min", "max"] = "min"
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetSpec:
+    """When the search ends; the first limit that is reached counts.
+
+    Example:
+        >>> budget = bomix.BudgetSpec(trials=2, device_seconds=3600)
+        >>> result = bomix.Result(losses={"web": 3.0}, cost=4000)
+        >>> study = bomix.Study(["code", "web"], ["web"], budget=budget)
+        >>> record = study.tell(study.ask(), result)
+        >>> budget.spent([record])  # None while some is left
+        '3600 device-seconds'
+
+    Attributes:
+        trials: Completed trials, imported and confirming ones not counted.
+        device_seconds: Device-seconds of the completed trials.
+        flops: Training FLOPs of the completed trials.
+        improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
+            the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
+            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
+        patience: After how many trials in a row it must lie below, the design behind them.
+    """
+
+    trials: int = 20
+    device_seconds: float | None = None
+    flops: float | None = None
+    improvement: float | None = None
+    patience: int = 2
+
+    def faults(self) -> list[Fault]:
+        """Limits that are not positive."""
+        return [
+            Fault(key, f"expected a positive number, found {value:g}")
+            for key, value in field_values(self).items()
+            if value is not None and value <= 0
+        ]
+
+    def spent(self, asked: Sequence[Record]) -> str | None:
+        """Which limit the trials that were asked for have reached, in words; None where there is some left."""
+        done = [record for record in asked if record.status is Status.COMPLETED]
+        seconds = sum(record.result.cost or 0.0 for record in done)
+        flops = sum(record.trial.scale.flops or 0.0 for record in done if record.trial.scale)
+        if len(done) >= self.trials:
+            return f"{self.trials} trials"
+        if self.device_seconds is not None and seconds >= self.device_seconds:
+            return f"{self.device_seconds:g} device-seconds"
+        return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
+
+
+@dataclasses.dataclass(frozen=True)
+class RecommendationSpec:
+    """What becomes of the best mixture before it is recommended, and what is said of it.
+
+    Attributes:
+        shrink: Share of the prior in the recommendation, 0 to 1: the natural mixture, or the uniform one where the
+            tokens are unknown.
+        smooth: Share of the uniform mixture in what comes of that; 0.01 keeps a little of every domain.
+        last: Trials whose results are compared with what was predicted without them; 0 for none.
+    """
+
+    shrink: float = 0.0
+    smooth: float = 0.0
+    last: int = 5
+
+    def faults(self) -> list[Fault]:
+        """Shares that do not lie between zero and one, and a number of trials below zero."""
+        named = {"shrink": self.shrink, "smooth": self.smooth}
+        found = [
+            Fault(key, f"expected a share from 0 to 1, found {share:g}")
+            for key, share in named.items()
+            if not 0.0 <= share <= 1.0
+        ]
+        return found + ([Fault("last", f"expected a number of trials from 0, found {self.last}")] * (self.last < 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpertsSpec:
+    """Trials on one domain each, whose probabilities of every validation token are kept.
+
+    Attributes:
+        train: ``auto`` where the strategy, its surrogate or their means need them; ``always``; ``never``.
+        tokens: Training tokens of an expert where they are not those of a trial; its losses then inform nothing.
+        counted: Whether they count against the budget.
+        params: Non-embedding parameters of an expert where they are not those of a trial; its losses then inform
+            nothing either. ``proxy`` can train the sizes of its ladder, and names their exact counts where it is asked
+            for another.
+    """
+
+    train: Literal["auto", "always", "never"] = "auto"
+    tokens: int | None = None
+    counted: bool = True
+    params: int | None = None
+
+    def faults(self) -> list[Fault]:
+        """Tokens or parameters that are not positive."""
+        named = {"tokens": self.tokens, "params": self.params}
+        return [
+            Fault(key, f"expected a positive number, found {value}")
+            for key, value in named.items()
+            if value is not None and value <= 0
+        ]
+
+
+def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[str, DomainSpec]:
+    """Domains from their names alone, or as they are given.
+
+    Raises:
+        FaultsError: A name that stands twice, or a text where a list is wanted.
+    """
+    if isinstance(domains, Mapping):
+        return domains
+    if isinstance(domains, str):
+        raise_faults([Fault("domains", f"expected a list of names, found the text {domains!r}")])
+    names = list(domains)
+    raise_faults(
+        Fault(f"domains.{name}", "named twice; keep one") for name in sorted({*names}) if names.count(name) > 1
+    )
+    return {name: DomainSpec() for name in names}
+
+
+def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple[Metric, ...]:
+    """Metrics from their names, or from name to unit and direction."""
+    if isinstance(metrics, Mapping):
+        return tuple(Metric(name, spec.unit, spec.direction) for name, spec in metrics.items())
+    return tuple(Metric(name) for name in metrics)
+
+
+def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fault]:
+    """Names of metrics that are no names, or stand twice."""
+    if isinstance(metrics, str):
+        return [Fault("metrics", f"expected a list of names, found the text {metrics!r}")]
+    names = list(metrics)
+    faults = [
+        Fault("metrics", f"expected names, found {name!r}") for name in names if not (isinstance(name, str) and name)
+    ]
+    return faults + [Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1]

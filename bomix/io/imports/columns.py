@@ -1,0 +1,160 @@
+"""Which columns of two tables stand for what: weights, losses, and the key that joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bomix.errors import Fault, did_you_mean
+from bomix.io.imports.scales import scale_columns
+from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
+from bomix.io.tables.reading import Table, missing_columns
+from bomix.scale import Scale
+
+if TYPE_CHECKING:
+    from bomix.problem import Problem
+
+_SHOWN = 5
+"""Names that a message lists before it counts the rest: a line or two of a terminal."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How tables are read.
+
+    Attributes:
+        key: Column that identifies a run in both tables; found by name where None.
+        mapping: Column to domain or metric; ``weights.<name>`` and ``losses.<name>`` tell them apart.
+        ignore_unknown: Leave out columns that stand for nothing in the study.
+        allow_partial: Drop runs that have weights or losses and not both.
+        scale: Parameters and tokens of the runs, as far as columns ``params`` and ``tokens`` do not say; None where
+            they are unknown.
+    """
+
+    key: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ignore_unknown: bool = False
+    allow_partial: bool = False
+    scale: Scale | None = None
+
+
+class ColumnSearch:
+    """The search for the columns of two tables, or of one that has both weights and losses.
+
+    Args:
+        first: The table that has the weights.
+        second: The table that has the losses; the same object where one table has both.
+        problem: The study's domains and metrics.
+        reading: How the tables are read.
+        faults: A list to which whatever is wrong with the columns is added.
+    """
+
+    def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
+        self.first, self.second, self.problem, self.reading, self.faults = first, second, problem, reading, faults
+        self.single = first is second
+        self.notes: list[str] = []
+        """What is left out, a line each."""
+
+    def find(self) -> tuple[dict[str, str], dict[str, str], tuple[str, str] | None]:
+        """Find all columns.
+
+        Returns:
+            Domain to column of the first table, metric to column of the second, and the column of the key in each
+            table; None for the keys where they are missing.
+        """
+        first, second, mapping = self.first, self.second, self.reading.mapping
+        self._check_mapping()
+        domain_names, metric_names = self.problem.space.domains, self.problem.metric_names
+        domains = find_columns(first.columns, DOMAIN, domain_names, mapping, self.faults, where=str(first.path))
+        metrics = find_columns(second.columns, METRIC, metric_names, mapping, self.faults, where=str(second.path))
+        keys = self._keys()
+        self.faults += missing_columns(first, DOMAIN, domain_names, domains)
+        if self.single:
+            for column in sorted({*domains.values()} & {*metrics.values()}):
+                what = f"column '{column}' may be a weight or a loss; map it to 'weights.<name>' or 'losses.<name>'"
+                self.faults.append(Fault(str(first.path), what))
+            self._unknown(first, [*domains.values(), *metrics.values(), *(keys or ())], (DOMAIN, METRIC))
+        else:
+            self._unknown(first, [*domains.values(), *(keys or ())[:1]], (DOMAIN,))
+            self._unknown(second, [*metrics.values(), *(keys or ())[1:]], (METRIC,))
+        lacking = [name for name in metric_names if name not in metrics]
+        if not metrics:
+            what = f"there is no column for any metric; the study has {listed(metric_names)}"
+            self.faults.append(Fault(str(second.path), what))
+        elif lacking:
+            self.notes.append(f"no column for {listed(lacking)}: recorded as not measured")
+        return domains, metrics, keys
+
+    def _check_mapping(self) -> None:
+        """Mappings of columns that are not there, or to what the study does not have."""
+        domains, metrics = self.problem.space.domains, self.problem.metric_names
+        columns = (*self.first.columns, *self.second.columns)
+        for column, name in self.reading.mapping.items():
+            place = f"{column}={name}"
+            if column not in columns:
+                self.faults.append(Fault(place, f"no table has a column '{column}'{did_you_mean(column, columns)}"))
+            as_domain, as_metric = DOMAIN.target(name, domains), METRIC.target(name, metrics)
+            if as_domain is None and as_metric is None:
+                hint = did_you_mean(name, (*domains, *metrics))
+                self.faults.append(Fault(place, f"the study has no domain or metric '{name}'{hint}"))
+            elif self.single and as_domain is not None and as_metric is not None:
+                what = f"'{name}' is a domain and a metric; write 'weights.{name}' or 'losses.{name}'"
+                self.faults.append(Fault(place, what))
+
+    def _keys(self) -> tuple[str, str] | None:
+        """The key columns; None where they are missing, which a single table can do without."""
+        key, tables = self.reading.key, ((self.first,) if self.single else (self.first, self.second))
+        if key is not None:
+            lacking = [table for table in tables if key not in table.columns]
+            for table in lacking:
+                what = f"there is no column '{key}' to join by{did_you_mean(key, table.columns)}"
+                self.faults.append(Fault(str(table.path), what))
+            return None if lacking else (key, key)
+        found = key_columns(self.first.columns, self.second.columns)
+        if found is None and not self.single:
+            known = ", ".join(name for group in KEYS for name in group)
+            what = f"has no key column in common with {self.second.path} (looked for {known}); name it with --id"
+            self.faults.append(Fault(str(self.first.path), what))
+        return found
+
+    def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
+        """Add a fault, or a note where they may be left out, for columns that stand for nothing in the study.
+
+        Args:
+            table: The table that the columns are of.
+            taken: Columns that were found to stand for something.
+            roles: What the other columns might have stood for.
+        """
+        known = {*taken, *BOOKKEEPING, *self.scale_columns(table)}
+        strays = [column for column in table.columns if column not in known]
+        if not strays:
+            return
+        if self.reading.ignore_unknown:
+            self.notes.append(f"{table.path}: left out {listed(strays)}")
+            return
+        names = [name for role in roles for name in self._names(role)]
+        kinds = " or ".join(role.kind for role in roles)
+        shown = ", ".join(f"'{column}'{_hint(column, names)}" for column in strays)
+        what = f"columns that stand for no {kinds} of the study: {shown}; --map COLUMN=NAME or --ignore-unknown"
+        self.faults.append(Fault(str(table.path), what))
+
+    def scale_columns(self, table: Table) -> list[str]:
+        """Columns of a table that tell of the scale of a run."""
+        names = (*self.problem.space.domains, *self.problem.metric_names)
+        return scale_columns(table, {*names, *self.reading.mapping})
+
+    def _names(self, role: Role) -> Sequence[str]:
+        return self.problem.space.domains if role is DOMAIN else self.problem.metric_names
+
+
+def _hint(column: str, names: Sequence[str]) -> str:
+    hint = did_you_mean(column, names)
+    return f" ({hint.removeprefix('; ')})" if hint else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

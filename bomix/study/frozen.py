@@ -1,0 +1,84 @@
+"""What is frozen once a study has losses: whatever makes them comparable with those of later trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bomix.config.components import child
+from bomix.contracts.evaluator import EvaluatorTraits
+from bomix.contracts.traits import traits
+from bomix.errors import StoreError
+
+if TYPE_CHECKING:
+    from bomix.config.spec import StudySpec
+
+FROZEN = ("evaluator", "metrics", "seed", "paired")
+"""Keys of the study file that must stay as they are, domains and their sources aside, which are compared by name."""
+
+
+def may_change(spec: StudySpec) -> frozenset[str]:
+    """Paths below the evaluator that do not change what it measures, as it declares itself."""
+    declared = traits(spec.evaluator, EvaluatorTraits).may_change
+    return frozenset(f"evaluator.{path}" for path in declared)
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset[str]) -> list[str]:
+    """What is frozen and differs between two versions of a study file, one line each.
+
+    Args:
+        before: The plain study file of the first trial.
+        now: The plain study file as it is now.
+        exempt: Paths below which anything may differ, as from :func:`may_change`.
+    """
+    frozen_before = {key: before.get(key) for key in FROZEN}
+    frozen_now = {key: now.get(key) for key in FROZEN}
+    for side, data in ((frozen_before, before), (frozen_now, now)):
+        # A domain without a source is still another study than none: its leaf must not look like an absent one.
+        side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
+    old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
+    return [
+        f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and not any(f"{path}.".startswith(f"{free}.") for free in exempt)
+    ]
+
+
+def provenance_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Hashes of tokenizer and tokens that differ, one line each; name to hash when the study began, and now."""
+    return [
+        f"{name}: {str(before.get(name))[:12]} when the study began, {str(now.get(name))[:12]} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def refuse(changed: list[str], what: str) -> None:
+    """Raise StoreError where anything frozen changed.
+
+    Args:
+        changed: What changed, one line each.
+        what: What it is part of, in words.
+    """
+    if changed:
+        listed = "\n".join(f"  - {change}" for change in changed)
+        raise StoreError(
+            f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
+            f"{listed}\nundo the change, or start a study in a new folder"
+        )
+
+
+def _said(leaves: Mapping[str, Any], path: str) -> str:
+    """The value at a path, or that there is none."""
+    return repr(leaves[path]) if path in leaves else "absent"
+
+
+def _leaves(where: str, data: Any) -> Iterator[tuple[str, Any]]:
+    """Every value of nested mappings with its dotted path; an empty mapping is a value."""
+    if isinstance(data, Mapping):
+        if not data:
+            yield where, {}
+        for key, value in data.items():
+            yield from _leaves(child(where, key), value)
+    else:
+        yield where, list(data) if isinstance(data, tuple) else data
