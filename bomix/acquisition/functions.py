@@ -18,7 +18,7 @@ from botorch.utils.safe_math import log_fatplus, logmeanexp
 from botorch.utils.sampling import draw_sobol_normal_samples
 
 from bomix.acquisition.contenders import optimistic_order
-from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, moments
+from bomix.acquisition.joint_draws import Draws, conditioned, factor, moments, with_fixed
 from bomix.numerics.chunks import in_chunks, rows_within
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Knowledge(_AfterPending):
         return in_chunks(self._values, X, rows=rows_within(joint + runs * size * len(self._nodes)))
 
     def _values(self, X: Tensor) -> Tensor:
-        mean, covariance = self._belief(beside(X, self._support), self._observed)
+        mean, covariance = self._belief(with_fixed(X, self._support), self._observed)
         deviation = (covariance[:, -1, -1] + self._noise(X)).clamp_min(_LEAST_VARIANCE).sqrt()
         change = (covariance[..., -1] / deviation.unsqueeze(-1)).expand(mean.shape)
         first = mean.argmin(dim=-1, keepdim=True)

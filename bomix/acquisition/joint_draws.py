@@ -53,7 +53,7 @@ def factor(covariance: Tensor) -> Tensor:
     return relative_factor(covariance, _JITTERS)
 
 
-def beside(X: Tensor, fixed: Tensor) -> Tensor:
+def with_fixed(X: Tensor, fixed: Tensor) -> Tensor:
     """Each of ``b x 1 x d`` mixtures behind all of ``s x d`` fixed ones, ``b x (s + 1) x d``."""
     return torch.cat([fixed.expand(len(X), *fixed.shape), X], dim=-2)
 
@@ -92,7 +92,7 @@ class Draws:
     def given(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Belief at ``b x 1 x d`` mixtures given each draw: means ``count x b x k``, covariances ``b x k x k``."""
         k, size = len(self.projection), self._factor.shape[-1]
-        mean, covariance = moments(self.model, self.projection, beside(X, self.fixed))
+        mean, covariance = moments(self.model, self.projection, with_fixed(X, self.fixed))
         across = covariance[:, :size, size:].movedim(0, -1).flatten(1)
         # One solve for all mixtures: broadcasting would copy the factor for each of them.
         white = torch.linalg.solve_triangular(self._factor, across, upper=False).reshape(size, k, len(X))

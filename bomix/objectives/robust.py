@@ -56,7 +56,7 @@ def smooth_worst_of(losses: AnyArray, temperature: float) -> AnyArray:
 
 
 @dataclass(frozen=True)
-class _Bent(OfMetrics):
+class _NonLinear(OfMetrics):
     """What objectives share that are no weighted sum of a choice of metrics.
 
     Attributes:
@@ -77,7 +77,7 @@ class _Bent(OfMetrics):
 
 
 @dataclass(frozen=True)
-class Worst(_Bent):
+class Worst(_NonLinear):
     """The metric that fares worst: ``max_j L_j``; lower is better.
 
     Metrics must be comparable: losses of texts of different difficulty are not, their :class:`Excess` is.
@@ -92,7 +92,7 @@ class Worst(_Bent):
 
 
 @dataclass(frozen=True)
-class SmoothMax(_Bent):
+class SmoothMax(_NonLinear):
     """Between the mean and the maximum: ``tau log mean_j exp(L_j / tau)``; lower is better.
 
     Attributes:
@@ -112,7 +112,7 @@ class SmoothMax(_Bent):
 
 
 @dataclass(frozen=True)
-class _OverReference(_Bent):
+class _OverReference(_NonLinear):
     """What objectives that compare with a reference run share.
 
     Attributes:

@@ -157,7 +157,7 @@ def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) ->
     def mapped(z: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         at = mapping(z)
         value, gradient = cost(at.weights.numpy())
-        return torch.as_tensor(value), mapping.pull_back(z, at, torch.as_tensor(gradient))
+        return torch.as_tensor(value), mapping.unconstrained_gradient(z, at, torch.as_tensor(gradient))
 
     found = lbfgs.minimize(
         mapped, mapping.start(starts), max_evaluations=search.iterations, tolerance=1e-5, max_step=_MAX_STEP

@@ -67,7 +67,7 @@ class SimplexMap:
         filled = torch.where(capped, self._room, rate.unsqueeze(-1) * squares)
         return Filled(self._lower + filled, rate, mass, capped)
 
-    def pull_back(self, z: Tensor, at: Filled, gradient: Tensor) -> Tensor:
+    def unconstrained_gradient(self, z: Tensor, at: Filled, gradient: Tensor) -> Tensor:
         """Gradient by the weights to gradient by ``z``, both ``b x d``."""
         free = torch.where(at.capped, 0.0, z)
         mean = (gradient * free.square()).sum(dim=-1) / at.mass.clamp_min(TINY)

@@ -11,6 +11,7 @@ import numpy as np
 from bomix.contracts.surrogate import ModelTraits
 from bomix.contracts.traits import traits
 from bomix.objectives.reference import require_reference, resolved
+from bomix.posterior.seeds import fitting_seed
 from bomix.trial import CONFIRM
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Belief:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better."""
         return self.aggregate.mean(self.model, X)
 
-    def promised(self, X: Tensor) -> Tensor:
+    def negated_mean(self, X: Tensor) -> Tensor:
         """The negated objective of the expected metrics at ``n x 1 x d`` mixtures, ``n``; no variance is computed."""
         from bomix.surrogates.models.joint import mean_at
 
@@ -120,13 +121,3 @@ def busy_mixtures(problem: Problem, history: History) -> Array:
     """``p x d`` mixtures that need no second trial: pending ones and those that failed; confirmations do not count."""
     records = (*history.pending, *history.failed)
     return problem.space.to_arrays([record.trial.weights for record in records if record.trial.origin != CONFIRM])
-
-
-def fitting_seed(history: History, *, seed: int) -> int:
-    """The seed with which the next ask of a study of this seed fits."""
-    return draw_seeds(seed, history.n_asked, 1)[0]
-
-
-def draw_seeds(seed: int, n_asked: int, count: int) -> list[int]:
-    """Independent seeds for one ask, decided by the study's seed and the number of trials asked so far."""
-    return [int(word) for word in np.random.SeedSequence([seed, n_asked]).generate_state(count)]

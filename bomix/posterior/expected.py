@@ -27,7 +27,7 @@ def predicted(belief: Belief) -> Callable[[Tensor], Tensor]:
     return lambda X: belief.aggregate(mean_at(belief.model, X))
 
 
-def in_parts(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
+def on_arrays(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
     """The same of any number of mixtures as arrays, ``n x d`` to ``n``, without filling the memory."""
     import torch
 

@@ -18,9 +18,10 @@ from bomix.acquisition.improvement import posterior_mean
 from bomix.config.spec import RecommendationSpec
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.belief import Belief, believe, draw_seeds
+from bomix.posterior.belief import Belief, believe
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
+from bomix.posterior.seeds import recommendation_seed
 from bomix.space.weights import SAME_MIXTURE
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def decide(
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
     part = explored(problem.space, history)
-    of_space = minimiser(belief, surrogate, part, seed=draw_seeds(seed, history.n_asked, 4)[3])
+    of_space = minimiser(belief, surrogate, part, seed=recommendation_seed(history, seed=seed))
     of_trials = _best_trial(belief, history)
     point, source = of_space, "space"
     if (
@@ -116,8 +117,8 @@ def confirmed_mixture(
         return None
     found = decide(problem, before, surrogate, seed=seed, options=options).point
     tried = problem.space.to_arrays([record.trial.weights for record in history.confirming])
-    apart = np.abs(tried - found).max(axis=1)
-    return np.asarray(tried[apart.argmin()]) if apart.min() <= SAME_IN_PRACTICE else None
+    differences = np.abs(tried - found).max(axis=1)
+    return np.asarray(tried[differences.argmin()]) if differences.min() <= SAME_IN_PRACTICE else None
 
 
 def to_confirm(
@@ -157,11 +158,11 @@ def minimiser(
         search=search or Search(raw=512, starts=12, iterations=100, polished=3),
         gradients=traits(surrogate, SurrogateTraits).differentiable,
     )
-    candidates = [found, *_by_parts(belief, space)]
+    candidates = [found, *_convex_minimum(belief, space)]
     return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
 
 
-def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
+def _convex_minimum(belief: Belief, space: MixtureSpace) -> list[Array]:
     """The ``d`` weights of the global minimum over a space, where a search may miss it and it is known how to find it.
 
     That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be

@@ -79,6 +79,6 @@ def _distances(X: Array, point: Array) -> tuple[float, float]:
     nearest = float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
     if len(roots) < 2:
         return nearest, 0.0
-    apart = np.sqrt(((roots[:, None] - roots) ** 2).sum(axis=-1))
-    np.fill_diagonal(apart, np.inf)
-    return nearest, float(np.quantile(apart.min(axis=1), _TYPICAL))
+    distances = np.sqrt(((roots[:, None] - roots) ** 2).sum(axis=-1))
+    np.fill_diagonal(distances, np.inf)
+    return nearest, float(np.quantile(distances.min(axis=1), _TYPICAL))

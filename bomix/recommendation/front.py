@@ -148,7 +148,7 @@ def _distinct(values: Array, tried: Sequence[bool]) -> list[int]:
     ends = values.argmin(axis=0).tolist()
     kept: list[int] = []
     for row in dict.fromkeys([*ends, *sorted(range(len(values)), key=lambda row: not tried[row])]):
-        apart = np.abs(values[kept] - values[row]) / scale
-        if (apart.max(axis=1) > DISTINCT).all():
+        differences = np.abs(values[kept] - values[row]) / scale
+        if (differences.max(axis=1) > DISTINCT).all():
             kept.append(row)
     return sorted(kept)

@@ -15,8 +15,9 @@ from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import FitError
-from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.belief import believe
 from bomix.posterior.explored import explored
+from bomix.posterior.seeds import AskSeeds
 from bomix.recommendation.decision import as_tensor, minimiser
 from bomix.strategies.bayesian.search import read_pool
 from bomix.strategies.design_first import MIN_COMPLETED, design_size, designed
@@ -132,11 +133,11 @@ def _best_expected(
     from bomix.optimization.multistart import Search, best_of, optimize, value_at
     from bomix.space.weights import is_among
 
-    _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
+    seeds = AskSeeds.of(seed, history.n_asked)
     belief = believe(problem, history, surrogate, seed=seed)
 
     def improvement(known: Tensor) -> AcquisitionFunction:
-        return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=build_seed)
+        return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=seeds.acquisition)
 
     if pool is not None:
         # What is left of the pool, and nothing once it is used up.
@@ -145,12 +146,12 @@ def _best_expected(
         return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     part = explored(problem.space, history)
     # A search that learns what losses look like need not try the mixture that it would recommend.
-    recommended = minimiser(belief, surrogate, part, seed=search_seed, search=Search())
+    recommended = minimiser(belief, surrogate, part, seed=seeds.search, search=Search())
     acquisition = improvement(together(belief.X_inside, as_tensor([recommended])))
     best = optimize(
         acquisition,
         part,
-        seed=search_seed,
+        seed=seeds.search,
         near=np.concatenate([recommended[None], belief.ranked()]),
         avoid=belief.busy,
         gradients=traits(surrogate, SurrogateTraits).differentiable,

@@ -11,7 +11,7 @@ from bomix.config import registry
 from bomix.config.expert_checks import need_experts
 from bomix.numerics import repeats
 from bomix.objectives.reference import require_reference
-from bomix.posterior.belief import fitting_seed
+from bomix.posterior.seeds import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.held_out import FOLDS

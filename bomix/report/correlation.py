@@ -74,8 +74,8 @@ def correlation(first: Array, second: Array) -> Correlation:
     # A perfect order is taken as half a swap of neighbours short of it: few trials are in order by chance.
     most = 1.0 - 6.0 / (n * (n**2 - 1))
     centre = math.atanh(min(max(rho, -most), most))
-    reach = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
-    return Correlation(rho, min(rho, math.tanh(centre - reach)), max(rho, math.tanh(centre + reach)), n)
+    half_width = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
+    return Correlation(rho, min(rho, math.tanh(centre - half_width)), max(rho, math.tanh(centre + half_width)), n)
 
 
 def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, experts: bool = False) -> xr.Dataset:

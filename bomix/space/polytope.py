@@ -147,9 +147,9 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
     def look(at: NDArray[np.bool_]) -> None:
         which = np.flatnonzero(at & (used <= 1.0 + ROUNDING) & ((choice * upper).sum(axis=1) >= 1.0 - ROUNDING))
         reached = project(target[which], choice[which] * floor, choice[which] * upper)
-        apart = np.square(reached - target[which]).sum(axis=1)
-        nearer = apart < nearest[which]
-        nearest[which[nearer]], best[which[nearer]] = apart[nearer], choice[which[nearer]]
+        squared = np.square(reached - target[which]).sum(axis=1)
+        nearer = squared < nearest[which]
+        nearest[which[nearer]], best[which[nearer]] = squared[nearer], choice[which[nearer]]
 
     look(np.ones(len(rows), dtype=bool))
     for column in np.argsort(np.where(wanted, -target, np.inf), axis=1, kind="stable").T:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.trial import Candidate
 
-SEVERAL = 12
+POOLED_FROM = 12
 """Domains and metrics from which on metrics share hyperparameters: what one cannot tell alone, they tell together."""
-CROWD = 16
+QUICK_FROM = 16
 """Metrics from which on, where domains are fewer, asks take the best hyperparameters of each, found now and then."""
-DOUBT = 1.5
+BETA_PER_DOMAIN = 1.5
 """``beta`` for each domain, of the upper confidence bound where metrics share hyperparameters: at its best, a plane of
 which nothing is known gains as many standard deviations as the root of the number of domains."""
-STEADY = 1_000_000
+NEVER_HALVED = 1_000_000
 """Failures in a row until a trust region halves under that bound, which is never: a trial that is made for what it
 tells is no failure. After successes it grows as others do."""
 
@@ -46,7 +46,7 @@ class Auto:
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
     budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
-    :data:`SEVERAL` domains and metrics on, metrics share hyperparameters and a trust region is searched by an upper
+    :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an upper
     confidence bound with much room for doubt: with many domains it pays to learn all slopes before the best is taken,
     and the recommendation is as a rule better than any trial.
 
@@ -84,10 +84,10 @@ class Auto:
         own = _surrogate(d, len(problem.metrics))
         surrogate = self.surrogate or own
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
-        daring = UCB(beta=DOUBT * d)
-        serves = self.acquisition is None and not objective_faults(daring, problem.objective)
+        exploring = UCB(beta=BETA_PER_DOMAIN * d)
+        serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
         if serves and self.surrogate is None and own.pooling is not None:
-            return Turbo(acquisition=daring, failures=STEADY, **parts)
+            return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
         acquisition = self.acquisition or LogEI()
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
@@ -118,6 +118,6 @@ class Auto:
 
 def _surrogate(d: int, m: int) -> GP:
     """The surrogate for ``d`` domains and ``m`` metrics."""
-    if min(d, m) >= SEVERAL:
+    if min(d, m) >= POOLED_FROM:
         return POOLED if d <= MANY else ONE_SET
-    return QUICK if m >= CROWD else GP()
+    return QUICK if m >= QUICK_FROM else GP()

@@ -95,11 +95,11 @@ class Region:
 
     def within(self, space: MixtureSpace, centre: Array) -> MixtureSpace:
         """The part of a space that lies in the box around ``d`` weights."""
-        reach = self.length / math.sqrt(space.dimension)
+        half_side = self.length / math.sqrt(space.dimension)
         root = np.sqrt(np.maximum(centre, 0.0))
         # A trial may lie outside of the bounds, as imported runs do: the box then reaches back to them.
-        lower = np.clip(np.maximum(root - reach, 0.0) ** 2, space.lower_array, space.upper_array)
-        upper = np.clip((root + reach) ** 2, space.lower_array, space.upper_array)
+        lower = np.clip(np.maximum(root - half_side, 0.0) ** 2, space.lower_array, space.upper_array)
+        upper = np.clip((root + half_side) ** 2, space.lower_array, space.upper_array)
         if lower.sum() > 1.0 or upper.sum() < 1.0:
             return space
         names = space.domains

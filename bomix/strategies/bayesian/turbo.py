@@ -20,8 +20,9 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import resolved
-from bomix.posterior.belief import believe, draw_seeds
-from bomix.strategies.bayesian.search import free, most_promising
+from bomix.posterior.belief import believe
+from bomix.posterior.seeds import AskSeeds
+from bomix.strategies.bayesian.search import most_promising, not_pending
 from bomix.strategies.bayesian.trust_region import NEW, Region, Rules, fold
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import design_size, take
@@ -115,14 +116,14 @@ class Turbo:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
                 return Candidate(candidate.weights, f"{ORIGIN}_{anew}{NEW}")
             belief = believe(problem, history, self.surrogate, seed=seed)
-            seeds = draw_seeds(seed, history.n_asked, 3)
+            seeds = AskSeeds.of(seed, history.n_asked)
             offers = [
                 most_promising(belief, self.acquisition, self.surrogate, seeds=seeds, space=_part(region, belief))
                 for region in regions
             ]
             index = int(np.argmax([value_at(function, point) for point, function in offers]))
             # What is snapped onto the bounds of the whole space may be pending already.
-            point = free(problem.space.snap(offers[index][0]), belief, seed=seeds[2])
+            point = not_pending(problem.space.snap(offers[index][0]), belief, seed=seeds.search)
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
         size = design_size(self.n_init, problem)
@@ -151,7 +152,7 @@ def _trials(problem: Problem, history: History) -> Iterator[tuple[str, Array, fl
 def _starting(regions: tuple[Region, ...], history: History) -> int | None:
     """A region whose fresh start wants another trial, those on their way counted."""
     for index, region in enumerate(regions):
-        on_the_way = sum(record.trial.origin == f"{ORIGIN}_{index}{NEW}" for record in history.pending)
-        if region.starting > on_the_way:
+        pending = sum(record.trial.origin == f"{ORIGIN}_{index}{NEW}" for record in history.pending)
+        if region.starting > pending:
             return index
     return None

@@ -15,8 +15,9 @@ import numpy as np
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
-from bomix.posterior.belief import believe, draw_seeds
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds
 from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.weights import normalized
 from bomix.strategies.checks import strategy_faults
@@ -102,9 +103,9 @@ class KLProposer:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "kl")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "kl")
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
@@ -124,7 +125,7 @@ class KLProposer:
             penalty=penalty,
             near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
         )
-        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(penalised(function, penalty)), space)
+        return Found(space.snap(found.point, threshold=NEGLIGIBLE), on_arrays(penalised(function, penalty)), space)
 
 
 def _share_faults(prior: Mapping[str, float]) -> list[Fault]:

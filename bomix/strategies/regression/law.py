@@ -10,8 +10,9 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.laws.own_domain import own_faults
-from bomix.posterior.belief import Belief, believe, draw_seeds
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import Belief, believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Sobol
@@ -68,9 +69,9 @@ class Law:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "law")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "law")
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
@@ -86,7 +87,7 @@ class Law:
             seed=search_seed,
             near=belief.data.X.numpy(),
         )
-        return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), in_parts(function), problem.space)
+        return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), on_arrays(function), problem.space)
 
 
 def shape_of(belief: Belief) -> Shape:

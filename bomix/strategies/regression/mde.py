@@ -22,8 +22,8 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, StudyError, count_faults
 from bomix.objectives.reference import missing_reference, resolved, with_reference
-from bomix.posterior.belief import draw_seeds
-from bomix.posterior.expected import in_parts
+from bomix.posterior.expected import on_arrays
+from bomix.posterior.seeds import draw_seeds
 from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh
 from bomix.surrogates.means.experts import MDE as PerToken
 from bomix.trial import Candidate
@@ -120,8 +120,8 @@ class MDE:
         else:
             gradients = traits(self.mean, MeanTraits).differentiable
             minimum = _searched(quick, problem, starts=self.starts, seed=search_seed, gradients=gradients)
-        found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), in_parts(quick), space)
-        return _Solution(found, in_parts(exact), minimum.value - minimum.gap)
+        found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), on_arrays(quick), space)
+        return _Solution(found, on_arrays(exact), minimum.value - minimum.gap)
 
 
 class _Solution(NamedTuple):

@@ -2,7 +2,7 @@
 
 Each ask fits anew and proposes the minimiser. Where that mixture is in the record already, or as good as pending (a fit
 to the same runs moves by rounding and seeds only), the next best one that differs is proposed: of mixtures that lie
-:data:`APART` from it in all directions, the one predicted lowest among the new ones.
+:data:`NEXT_DISTANCE` from it in all directions, the one predicted lowest among the new ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NEGLIGIBLE = 1e-9
 """Weights below it are no tokens; exact minima are otherwise asked for as they are."""
-APART = 0.02
+NEXT_DISTANCE = 0.02
 """Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
 
 _DIRECTIONS = 256
@@ -68,11 +68,11 @@ def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Arr
     """
     tried = found.space.to_arrays([record.trial.weights for record in history.tried])
     busy = busy_mixtures(problem, history)
-    if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * APART:
+    if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * NEXT_DISTANCE:
         return found.point
     around = _around(found.space, found.point, seed)
     distance = _distance(around, tried)
-    for least in (0.5 * APART, SAME_MIXTURE):
+    for least in (0.5 * NEXT_DISTANCE, SAME_MIXTURE):
         if (new := distance > least).any():
             choice = around[new]
             return np.asarray(choice[np.argmin(found.values(choice))])
@@ -85,8 +85,8 @@ def _distance(points: Array, others: Array) -> Array:
 
 
 def _around(space: MixtureSpace, point: Array, seed: int) -> Array:
-    """Mixtures at :data:`APART` from a point, towards all of the space and towards its corners."""
+    """Mixtures at :data:`NEXT_DISTANCE` from a point, towards all of the space and towards its corners."""
     ends = np.concatenate([space.sobol(_DIRECTIONS, seed=seed), space.project(np.eye(space.dimension))])
     distance = np.abs(ends - point).max(axis=1, keepdims=True)
-    steps = np.minimum(1.0, APART / np.maximum(distance, 1e-12))
+    steps = np.minimum(1.0, NEXT_DISTANCE / np.maximum(distance, 1e-12))
     return space.snap(space.project(point + steps * (ends - point)), threshold=0.0)

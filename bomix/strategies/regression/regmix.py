@@ -16,8 +16,9 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import require_reference, resolved
-from bomix.posterior.belief import believe, draw_seeds, fitting_seed
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds, fitting_seed
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Dirichlet, temperature_faults, tempered
@@ -95,16 +96,16 @@ class RegMix:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "regmix")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "regmix")
 
         size = self.design_trials(problem)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         fit = self._metrics if self.target == "metrics" else self._objective
-        values, space = in_parts(fit(problem, history, seed)), problem.space
+        values, space = on_arrays(fit(problem, history, seed)), problem.space
         best = self.best_simulated(values, problem, np.random.default_rng(search_seed))
         return Found(space.snap(space.project(best.mean(axis=0))), values, space)
 
