@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 VERSION = 1
-"""Of the file's format, and of what is measured."""
+"""Version of the file's format, and of what is measured."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cell:
         case: The case.
         name: Name of the method.
         method: The method.
-        seed: Of function, design, noise and method.
+        seed: Seed of the function, the design, the noise and the method.
     """
 
     problem: str

@@ -28,10 +28,10 @@ def load(
     """Every cell that a folder holds.
 
     Args:
-        folder: That of the benchmark.
+        folder: Folder of the benchmark.
         problems: Only these; all by default.
         methods: Only these; all by default.
-        keep: Which cells count, of those.
+        keep: Which of those cells count, by the content of their file; all by default.
 
     Raises:
         ConfigError: There is none.

@@ -70,10 +70,10 @@ class Method:
     """A strategy of bomix, or an adapter; one of the two.
 
     Attributes:
-        strategy: As in a study file.
+        strategy: A strategy of bomix, written as in a study file.
         adapter: ``module:Class``, see :class:`Adapter`.
         options: Keyword arguments of the adapter.
-        surrogate: With which a strategy recommends that has no surrogate of its own.
+        surrogate: Surrogate that recommends for a strategy without one of its own.
     """
 
     strategy: Strategy | None = None
@@ -176,12 +176,12 @@ class StrategySession:
         self._asked: Candidate | None = None
 
     def ask(self) -> Array:
-        """See :class:`Session`."""
+        """Ask the strategy for one mixture, ``d`` weights, and keep its origin for :meth:`tell`."""
         self._asked = self._strategy.ask(self._problem, self._history, 1, seed=self._seed)[0]
         return self._problem.space.to_array(self._asked.weights)
 
     def tell(self, weights: Array, losses: Array) -> None:
-        """See :class:`Session`."""
+        """Add a trial of the ``d`` weights with its ``m`` losses to the history; a trial not asked for is of the design."""
         origin = self._asked.origin if self._asked is not None else "sobol"
         number = self._history.next_id
         trial = Trial(number, self._problem.space.to_weights(weights), number, origin)

@@ -57,7 +57,7 @@ def smooth_worst_of(losses: AnyArray, temperature: float) -> AnyArray:
 
 @dataclass(frozen=True)
 class _NonLinear(OfMetrics):
-    """What objectives share that are no weighted sum of a choice of metrics.
+    """Base of objectives that are no weighted sum of a choice of metrics.
 
     Attributes:
         metrics: Names of those that count; empty for all.
@@ -113,7 +113,7 @@ class SmoothMax(_NonLinear):
 
 @dataclass(frozen=True)
 class _OverReference(_NonLinear):
-    """What objectives that compare with a reference run share.
+    """Base of objectives that compare with a reference run.
 
     Attributes:
         metrics: Names of those that count; empty for all.
@@ -177,7 +177,7 @@ class Excess(_OverReference):
         reference: The mixture whose runs are the reference, or metric to value as it is reported.
         combine: ``worst`` takes the largest excess, ``smooth`` :class:`SmoothMax` of them, ``mean_of_positive`` the
             mean of ``max(0, L_j - ref_j)``, which is content where nothing is worse than the reference.
-        temperature: Of ``smooth``, nats per token.
+        temperature: ``tau`` of ``smooth``, nats per token: excesses this much below the largest still count.
     """
 
     combine: Literal["worst", "smooth", "mean_of_positive"] = "worst"

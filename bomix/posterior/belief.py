@@ -1,4 +1,4 @@
-"""What the record says before anything is decided: a fitted model of every metric, and the objective on top of it."""
+"""The belief that decisions rest on: a model of every metric, fitted to the record, and the objective on top of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROOM = 1e-3
-"""Realised weights miss a bound by so much."""
+"""How far beyond a bound a realised weight may lie and still count as inside."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Belief:
     """A surrogate's model of the record.
 
     Attributes:
-        problem: What is decided.
-        model: Of all metrics.
-        data: What it learnt from.
+        problem: The space, the metrics and the objective.
+        model: The model of all ``m`` metrics.
+        data: The ``n`` runs that it was fitted to.
         aggregate: The objective as a function of the model's outputs.
         busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed.
         asked: ``r x d`` mixtures that need not be proposed as new.
@@ -75,7 +75,10 @@ class Belief:
         return self.aggregate.mean(self.model, X)
 
     def negated_mean(self, X: Tensor) -> Tensor:
-        """The negated objective of the expected metrics at ``n x 1 x d`` mixtures, ``n``; no variance is computed."""
+        """The negated objective at the posterior means, ``n x 1 x d`` mixtures to ``n``; higher is better.
+
+        No variance is computed, so that it costs far less than an acquisition function.
+        """
         from bomix.surrogates.models.joint import mean_at
 
         return -self.aggregate(mean_at(self.model, X.squeeze(-2)))
@@ -92,10 +95,10 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
     """Fit a surrogate to the record as the next ask would.
 
     Args:
-        problem: What is decided.
-        history: What to learn from.
-        surrogate: How.
-        seed: The study's.
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted; a simpler one steps in where it cannot be.
+        seed: The study's seed.
 
     Raises:
         StudyError: No trial has come back yet.

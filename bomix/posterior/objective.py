@@ -47,7 +47,7 @@ class ModelObjective:
 
     Attributes:
         objective: What is minimised, a function of metrics of which less is better.
-        metrics: Names of the model's outputs.
+        metrics: The ``m`` names of the model's outputs.
         signs: One per metric: -1 for a metric of direction ``max``, which the model predicts as it is reported.
         space: The mixtures that are allowed, where acquisition functions may look for mixtures to compare with.
     """
@@ -71,10 +71,10 @@ class ModelObjective:
         return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
 
     def is_convex(self, flags: Sequence[bool] | None) -> bool:
-        """Whether it is known to be convex in the weights: a sum of metrics that are.
+        """Whether the objective is known to be convex in the weights: a weighted sum of metrics that are.
 
         Args:
-            flags: Which of ``m`` metrics are known to be, as they are reported; None where nothing is known.
+            flags: Which of ``m`` metrics, as they are reported, are known to be convex; None where nothing is known.
         """
         if flags is None or self.coefficients is None:
             return False
@@ -162,8 +162,8 @@ class MomentMatched(PosteriorTransform):
 
     Args:
         aggregate: The objective.
-        sign: Its factor.
-        draws: How many.
+        sign: Factor of the objective: 1 for lower is better, -1 for what BoTorch maximises.
+        draws: Number of draws.
     """
 
     scalarize = True

@@ -1,4 +1,4 @@
-"""The seeds of one ask: independent numbers, each for one purpose, from the study's seed and the trials asked so far."""
+"""The seeds of one ask: independent numbers, one for each purpose, from the study's seed and its trials so far."""
 
 from __future__ import annotations
 

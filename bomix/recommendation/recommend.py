@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """A mixture and what is believed of it.
+    """A mixture and the belief about its objective.
 
     Attributes:
         weights: The mixture.
@@ -64,7 +64,7 @@ class Recommendation:
         warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
             explored; one sentence each.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
-        front: Of an objective with several groups of metrics: mixtures that none of the others beats in every group.
+        front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
     """
 
     weights: Weights
@@ -104,14 +104,14 @@ class Recommendation:
 def recommend(
     problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None = None
 ) -> Recommendation:
-    """Recommend a mixture, and say all that the record knows of it.
+    """Recommend a mixture, and say what is predicted of it and how sure that is.
 
     Args:
-        problem: What is decided.
-        history: What to learn from.
-        surrogate: How.
-        seed: The study's.
-        options: Shrinking, smoothing, and what is looked at.
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted.
+        seed: The study's seed.
+        options: Shrinking, smoothing, and how many of the last trials are checked against their predictions.
 
     Raises:
         StudyError: No trial has come back yet.
@@ -155,7 +155,7 @@ def recommend(
         ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
-            *_guesses(belief),
+            *_unmeasured(belief),
             *(
                 f"outside what was explored: {text}"
                 for text in unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
@@ -171,7 +171,7 @@ def _choice(belief: Belief, point: Array) -> Choice:
     return Choice(belief.problem.space.to_weights(point), estimate)
 
 
-def _guesses(belief: Belief) -> list[str]:
+def _unmeasured(belief: Belief) -> list[str]:
     """A sentence for each metric that the objective needs and no trial has measured."""
     problem = belief.problem
     unseen = belief.data.Y.isnan().all(dim=0).tolist()

@@ -53,16 +53,17 @@ def why_stop(
     ended when its recommendation is confirmed.
 
     Args:
-        problem: What is decided.
+        problem: The space, the metrics and the objective.
         history: The record.
-        strategy: The one that acts is asked: for its ``expected_improvement`` where it has that method, else its
-            surrogate is, once the design is over; see :class:`~bomix.contracts.strategy.StrategyTraits`.
-        budget: Its ``improvement`` and ``patience`` count.
-        seed: The study's.
-        seen: Filled with what was computed.
+        strategy: The study's strategy. Its own ``expected_improvement`` decides where it has that method, else its
+            surrogate does, once the design is over; see :class:`~bomix.contracts.strategy.StrategyTraits`.
+        budget: Its ``improvement``, in the objective's unit, is the least that is worth a trial; its ``patience`` is the
+            number of asks in a row that must expect less.
+        seed: The study's seed.
+        seen: Expectations computed before, which are taken from here; new ones are added.
 
     Returns:
-        The reason in words.
+        The reason in words; None where the search should go on.
     """
     if budget.improvement is None:
         return None
@@ -97,13 +98,13 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
     recommends may differ by the draws of hyperparameters, a shrinking or a smoothing.
 
     Args:
-        problem: What is decided.
+        problem: The space, the metrics and the objective.
         history: The record.
-        strategy: The study's; where it hands its asks on, the strategy that acts is asked.
-        seed: The study's.
+        strategy: The study's strategy; where it hands its asks on, the strategy that acts decides.
+        seed: The study's seed.
 
     Returns:
-        None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
+        Not negative; None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
     """
     own = traits(strategy, StrategyTraits)
     if own.expected_improvement is not None:

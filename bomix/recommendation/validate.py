@@ -31,13 +31,13 @@ SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> xr.Dataset:
     """Predict each trial from the others, and score the predictions; confirmations are runs like others.
 
-    A model with a closed form leaves out one trial at a time, its hyperparameters from all; another is refitted
-    without each of ten parts of the trials in turn, repeats of a mixture in one part.
+    The surrogate is fitted anew without each of :data:`~bomix.surrogates.cross_validation.held_out.FOLDS` parts of the
+    trials in turn; repeats of a mixture are in one part.
 
     Args:
-        problem: Names, directions and objective.
-        history: What to learn from.
-        surrogate: How.
+        problem: The space, the metrics with their directions, and the objective.
+        history: The record, whose trials are predicted.
+        surrogate: The surrogate that is validated.
         seed: The study's; the model is that of :func:`~bomix.posterior.predict.predict`.
 
     Returns:

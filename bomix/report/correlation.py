@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 LEAST = 4
-"""Mixtures below which nothing is said of a correlation."""
+"""Number of mixtures below which a correlation is not defined."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
 """What stands in a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
@@ -44,10 +44,10 @@ class Correlation(NamedTuple):
     """A rank correlation.
 
     Attributes:
-        rho: NaN where it is not defined.
-        lower: Where its 95 % interval begins.
-        upper: Where it ends.
-        n: Mixtures that have both.
+        rho: Spearman's coefficient, -1 to 1; NaN where it is not defined.
+        lower: Lower end of its 95 % interval.
+        upper: Upper end of that interval.
+        n: Number of mixtures that have both values.
     """
 
     rho: float
@@ -61,7 +61,7 @@ def correlation(first: Array, second: Array) -> Correlation:
 
     Args:
         first: ``n`` values, NaN where there is none.
-        second: The same.
+        second: ``n`` values of the same mixtures, NaN where there is none.
 
     Returns:
         All NaN below :data:`LEAST` pairs, and where either side has a single value.
@@ -82,11 +82,11 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
     """Correlate each metric with each score and with each other metric.
 
     Args:
-        dataset: ``loss`` over (trial, metric), as of :attr:`bomix.Study.dataset`; of its coordinates ``status``,
+        dataset: ``loss`` over (trial, metric), as :attr:`bomix.Study.dataset` has it; of its coordinates ``status``,
             ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
             without, every trial is a mixture of its own. Where its attribute ``scale`` says of which parameters and
             tokens the study is, trials of others do not count.
-        scores: More columns over (trial, score), lower is better, as of :func:`scores_of`; with a coordinate ``role``.
+        scores: More columns over (trial, score), lower is better, as :func:`scores_of` returns them; with a coordinate ``role``.
         experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
 
     Returns:
@@ -129,7 +129,7 @@ def scores_of(problem: Problem, dataset: xr.Dataset) -> xr.DataArray:
     """The objective of every trial, and the mean of each group that it names.
 
     Args:
-        problem: What is minimised.
+        problem: The metrics and the objective.
         dataset: ``loss`` over (trial, metric), with the metrics of the problem.
 
     Returns:

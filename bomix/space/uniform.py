@@ -89,7 +89,7 @@ class UniformMap:
         lower: ``d`` array.
         upper: ``d`` array.
         origin: ``d`` array, the corner of the tightened box from which ``y`` is measured.
-        step: Size of a unit of ``y``; negative where the origin is the upper corner.
+        step: Length of a unit of ``y`` in weights; negative where the origin is the upper corner.
         order: The ``k`` coordinates that can move, widest first.
         caps: ``k`` array, upper bounds of ``y``.
         tails: Tables for coordinates ``1 .. k - 1``; empty where no cap can bind.

@@ -56,7 +56,7 @@ def render(validation: xr.Dataset, *, file_format: str = "png") -> bytes:
     """Draw a validation.
 
     Args:
-        validation: As :func:`bomix.recommendation.validate.validate` returns it.
+        validation: Predictions and scores, from :func:`bomix.recommendation.validate.validate`.
         file_format: One of :data:`FORMATS`.
 
     Returns:
@@ -229,5 +229,5 @@ def _summary(validation: xr.Dataset, position: int | None) -> str:
 
 
 def _fade(n: int) -> float:
-    """Bars of many runs lie over each other: the more there are, the fainter."""
+    """Opacity of the bars of ``n`` runs: the more there are, the fainter, as they lie over each other."""
     return float(np.clip(6.0 / math.sqrt(max(n, 1)), 0.15, 0.55))
