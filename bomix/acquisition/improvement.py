@@ -66,8 +66,8 @@ class LogEI:
     ) -> AcquisitionFunction:
         """The log of the expected improvement over the lowest posterior mean at the ``n x d`` observed mixtures.
 
-        Closed form where the objective is a weighted sum and nothing is pending; else ``samples`` joint draws, which ``seed``
-        fixes. Where the objective is a trade-off, :class:`Hypervolume` is built.
+        It has a closed form where the objective is a weighted sum and nothing is pending; else it is taken over
+        ``samples`` joint draws, which ``seed`` fixes. For a trade-off :class:`Hypervolume` is built.
         """
         from botorch.acquisition.analytic import LogExpectedImprovement
         from botorch.acquisition.logei import qLogExpectedImprovement

@@ -76,7 +76,7 @@ def fingerprint(case: Case) -> str:
 
 
 def _non_defaults(spec: object) -> object:
-    """The fields of a spec that differ from their defaults, so that a new field with a default leaves old results valid."""
+    """The fields of a spec that differ from their defaults: a new field with a default leaves old results valid."""
     if not dataclasses.is_dataclass(spec):
         return spec
     pairs = zip(dataclasses.fields(spec), field_values(spec).values(), strict=True)

@@ -181,7 +181,7 @@ class StrategySession:
         return self._problem.space.to_array(self._asked.weights)
 
     def tell(self, weights: Array, losses: Array) -> None:
-        """Add a trial of the ``d`` weights with its ``m`` losses to the history; a trial not asked for is of the design."""
+        """Add a trial of the ``d`` weights with its ``m`` losses to the history; one not asked for is of the design."""
         origin = self._asked.origin if self._asked is not None else "sobol"
         number = self._history.next_id
         trial = Trial(number, self._problem.space.to_weights(weights), number, origin)

@@ -39,7 +39,7 @@ def around(points: Array, space: MixtureSpace, widths: Array, rng: np.random.Gen
 
     Args:
         points: ``n x d`` weights.
-        space: Its bounds are kept.
+        space: The space onto which points are projected.
         widths: ``c`` standard deviations of the noise, in units of the typical change, one a cloud.
         rng: Source of the noise.
 
@@ -56,8 +56,8 @@ def spaced(ranked: Array, count: int, *, min_distance: float = SPACED, others: A
 
     Args:
         ranked: ``n x d`` points, the best first.
-        count: How many to take at most.
-        min_distance: Some number of two points differs by more than this.
+        count: Largest number of points to take.
+        min_distance: Largest difference of a weight between two points must be above this.
         others: ``p x d`` points to keep the same distance from; None for none.
 
     Returns:

@@ -32,8 +32,8 @@ SCALARISATIONS = 10
 """Weightings of the groups whose minimiser is sought, besides the best mixture of each single group."""
 
 _SHARPNESS = 50.0
-"""Sharpness of the smooth maximum, in ranges of a group over the front: it lies above the maximum of two groups by at most
-``ln 2 / 50``, one part in seventy, and its gradients still lead to where groups balance."""
+"""Sharpness of the smooth maximum, per range of a group over the front: it lies above the maximum of two groups by at
+most ``ln 2 / 50``, one part in seventy, and its gradients still lead to where groups balance."""
 _TRADE = 0.01
 """Weight of the sum of the distances, the largest having weight one: enough that no group is given away for nothing,
 too little to draw the mixtures together [Miettinen1999]_."""

@@ -57,8 +57,8 @@ def why_stop(
         history: The record.
         strategy: The study's strategy. Its own ``expected_improvement`` decides where it has that method, else its
             surrogate does, once the design is over; see :class:`~bomix.contracts.strategy.StrategyTraits`.
-        budget: Its ``improvement``, in the objective's unit, is the least that is worth a trial; its ``patience`` is the
-            number of asks in a row that must expect less.
+        budget: Its ``improvement``, in the objective's unit, is the least worth a trial; its ``patience`` is the number
+            of asks in a row that must expect less.
         seed: The study's seed.
         seen: Expectations computed before, which are taken from here; new ones are added.
 
@@ -104,7 +104,8 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
         seed: The study's seed.
 
     Returns:
-        Not negative; None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
+        A number not below zero; None where the strategy cannot tell: it has no surrogate, is still in its design, or
+        nothing could be fitted.
     """
     own = traits(strategy, StrategyTraits)
     if own.expected_improvement is not None:

@@ -86,7 +86,8 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
             ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
             without, every trial is a mixture of its own. Where its attribute ``scale`` says of which parameters and
             tokens the study is, trials of others do not count.
-        scores: More columns over (trial, score), lower is better, as :func:`scores_of` returns them; with a coordinate ``role``.
+        scores: More columns over (trial, score), lower is better, as :func:`scores_of` returns them; with a
+            coordinate ``role``.
         experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
 
     Returns:

@@ -27,15 +27,17 @@ if TYPE_CHECKING:
     from bomix.trial import Candidate
 
 POOLED_FROM = 12
-"""Domains and metrics from which on metrics share hyperparameters: what one cannot tell alone, they tell together."""
+"""Number of domains, and of metrics, from which on metrics share hyperparameters: where one metric has too few trials
+to determine them, many together have enough."""
 QUICK_FROM = 16
-"""Metrics from which on, where domains are fewer, asks take the best hyperparameters of each, found now and then."""
+"""Number of metrics from which on, where domains are fewer, asks take the best hyperparameters of each metric instead
+of draws, and look for them now and then only."""
 BETA_PER_DOMAIN = 1.5
 """``beta`` for each domain, of the upper confidence bound where metrics share hyperparameters: at its best, a plane of
 which nothing is known gains as many standard deviations as the root of the number of domains."""
 NEVER_HALVED = 1_000_000
-"""Failures in a row until a trust region halves under that bound, which is never: a trial that is made for what it
-tells is no failure. After successes it grows as others do."""
+"""Failures in a row until a trust region halves under that bound: more than any study has, since a trial that explores
+is no failure. After successes the region grows as others do."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +48,15 @@ class Auto:
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
     budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
-    :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an upper
-    confidence bound with much room for doubt: with many domains it pays to learn all slopes before the best is taken,
-    and the recommendation is as a rule better than any trial.
+    :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an
+    upper confidence bound that weighs uncertainty heavily: with many domains it pays to learn all slopes before the
+    best is taken, and the recommendation is as a rule better than any trial.
 
     Attributes:
-        surrogate: Model of every metric where it is not to be chosen.
-        acquisition: Acquisition function where it is not to be chosen.
-        design: What proposes the first trials.
-        n_init: Trials of the design where it is not to be chosen.
+        surrogate: Model of every metric; None lets the strategy choose.
+        acquisition: Acquisition function; None lets the strategy choose.
+        design: Strategy that proposes the first trials.
+        n_init: Trials of the design; None lets the strategy choose.
     """
 
     surrogate: Surrogate | None = None

@@ -54,8 +54,9 @@ class Embedded:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
         design: What proposes the first trials.
-        n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
-        corners: Mixtures that are mixed.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        corners: Number of corners of each ask's small simplex.
     """
 
     surrogate: Surrogate = GP()
@@ -104,7 +105,7 @@ class Embedded:
 
 
 def _corners(belief: Belief, count: int, seed: int) -> Array:
-    """``e x d`` mixtures of the space."""
+    """``e x d`` corners: the best trial, the uniform mixture, and random mixtures of few domains."""
     space, rng = belief.problem.space, np.random.default_rng(seed)
     known = np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]])
     known = distinct(known, tolerance=SAME_MIXTURE)

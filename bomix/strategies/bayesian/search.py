@@ -47,13 +47,13 @@ def most_promising(
     """The ``d`` weights that maximise an acquisition function, and that function.
 
     Args:
-        belief: What is known.
+        belief: The model of the record.
         acquisition: Acquisition function.
-        surrogate: What the belief came from: it says whether there are gradients.
+        surrogate: The surrogate of the belief: it says whether there are gradients.
         seeds: Seeds of this ask: ``acquisition`` builds the function, ``search`` draws the starts of its maximisation.
-        space: Where to look; the problem's space by default.
+        space: The part of the space that is searched; all of it by default.
         raw: Points that are scored to find starts; None takes 48 to 128, the fewer the more domains.
-        starts: Starts.
+        starts: Number of starts that are improved.
     """
     from bomix.optimization.multistart import Search, optimize
 
@@ -91,7 +91,7 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
 
 
 def not_pending(point: Array, belief: Belief, *, seed: int) -> Array:
-    """The ``d`` weights, or some of the space that are not pending, where these are."""
+    """The ``d`` weights; other ones of the space where these are pending or failed, and there are others."""
     if not is_among(point, belief.busy):
         return point
     space = belief.problem.space
@@ -129,7 +129,7 @@ def pool_faults(path: str, problem: Problem) -> list[Fault]:
 
 
 def acquisition_function(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:
-    """The function of mixtures that a belief gives an acquisition."""
+    """The function of ``batch x 1 x d`` mixtures that an acquisition builds from a belief; higher is better."""
     return acquisition.build(
         belief.model, belief.aggregate, X_observed=belief.X_inside, X_pending=belief.X_pending, seed=seed
     )

@@ -50,8 +50,9 @@ class Turbo:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
         design: What proposes the first trials; they are dealt out to the regions.
-        n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
-        regions: How many at once.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        regions: Number of regions that are kept at once.
         length: Side of a region at its start; 1 reaches as far from the square root of a weight as the root of the
             average weight.
         shortest: Side below which a region starts anew, with ``restart`` trials spread over the space.
@@ -97,7 +98,7 @@ class Turbo:
         return part_faults(self.acquisition, self.surrogate, self.design, problem)
 
     def state(self, problem: Problem, history: History) -> tuple[Region, ...]:
-        """The regions as the record tells them."""
+        """The regions that follow from the record."""
         trials = list(_trials(resolved(problem, history), history))
         design = [value for origin, _, value in trials if not origin.startswith(ORIGIN) and not math.isnan(value)]
         gain = self.gain * float(np.std(design)) if design else 0.0
@@ -131,7 +132,7 @@ class Turbo:
 
 
 def _part(region: Region, belief: Belief) -> MixtureSpace:
-    """The box around the trial of a region that is believed best, never the luckiest measurement."""
+    """The box around the trial of a region with the lowest posterior mean, never the luckiest measurement."""
     import torch
 
     space = belief.problem.space
@@ -150,7 +151,7 @@ def _trials(problem: Problem, history: History) -> Iterator[tuple[str, Array, fl
 
 
 def _starting(regions: tuple[Region, ...], history: History) -> int | None:
-    """A region whose fresh start wants another trial, those on their way counted."""
+    """The first region that starts anew and needs more trials for it than are pending; None where none does."""
     for index, region in enumerate(regions):
         pending = sum(record.trial.origin == f"{ORIGIN}_{index}{NEW}" for record in history.pending)
         if region.starting > pending:

@@ -35,8 +35,8 @@ class Bayesian:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
         design: What proposes the first trials; designs begin with the uniform and the natural mixture.
-        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are
-            domains, at least 5 and at most 32.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
         pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the
             design.
         repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.

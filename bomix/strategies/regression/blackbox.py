@@ -61,10 +61,10 @@ class BlackBox:
     the prediction does not mind.
 
     Attributes:
-        surrogate: What predicts; it needs no gradients.
-        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
-            and at most 32.
-        design: What proposes them.
+        surrogate: The surrogate that predicts; it needs no gradients.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        design: Strategy that proposes them.
         evaluations: Mixtures predicted by all searches together.
         starts: Searches that run side by side.
         population: Mixtures that each predicts at a time; None takes ``4 + 3 log(k)``, at least 16.
@@ -117,8 +117,8 @@ class BlackBox:
 
         Args:
             values: ``n x d`` mixtures to ``n`` values, lower is better.
-            space: Where to look.
-            seed: Of everything random.
+            space: The mixtures that are allowed.
+            seed: Seed of the points scored for starts and of every search.
             near: ``n x d`` mixtures worth starting at.
         """
 

@@ -45,10 +45,10 @@ class KLProposer:
         strength: What a unit of divergence costs, in the objective's unit; 0 leaves the prediction alone.
         prior: The shares to keep near: ``natural``, those of the tokens (uniform where they are unknown); ``uniform``;
             or domain to share, normalised. A weight whose share is zero stays at its lower bound.
-        surrogate: What predicts; differentiable.
-        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
-            and at most 32.
-        design: What proposes them.
+        surrogate: The surrogate that predicts; it must be differentiable.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        design: Strategy that proposes them.
     """
 
     strength: float = 0.05

@@ -37,9 +37,9 @@ class Law:
 
     Attributes:
         form: The formula; see :mod:`bomix.laws.forms`.
-        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
-            and at most 32.
-        design: What proposes them.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        design: Strategy that proposes them.
         starts: Starts of the law's fit, per metric.
         own: Metric to its own domain, where their names differ.
     """
@@ -52,7 +52,7 @@ class Law:
 
     @property
     def surrogate(self) -> Surrogate:
-        """The laws, with what they do not know."""
+        """The surrogate of the fitted laws, their uncertainty included."""
         return LawRegression(form=self.form, starts=self.starts, own=self.own)
 
     def faults(self) -> list[Fault]:
@@ -91,7 +91,7 @@ class Law:
 
 
 def shape_of(belief: Belief) -> Shape:
-    """What is known of the objective of what is expected of the metrics, as a function of the weights."""
+    """What is known of the shape of the objective at the posterior means, as a function of the weights."""
     from bomix.laws.convexity import is_convex
     from bomix.surrogates.laws.uncertainty import LaplaceLaw
 

@@ -1,4 +1,4 @@
-"""Fit, then minimise: what the strategies share that propose the minimiser of a prediction and ask for no doubt.
+"""Fit, then minimise: the part shared by strategies that propose the minimiser of a prediction, however uncertain.
 
 Each ask fits anew and proposes the minimiser. Where that mixture is in the record already, or as good as pending (a fit
 to the same runs moves by rounding and seeds only), the next best one that differs is proposed: of mixtures that lie
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NEGLIGIBLE = 1e-9
 """Weights below it are no tokens; exact minima are otherwise asked for as they are."""
 NEXT_DISTANCE = 0.02
-"""Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
+"""Largest difference of a weight between the next best mixture and the best one, where the space is that large."""
 
 _DIRECTIONS = 256
 """Directions from the minimiser in which the next best mixture is sought, those towards the corners aside: among dozens
@@ -41,7 +41,7 @@ class Found(NamedTuple):
     Attributes:
         point: ``d`` weights of the space.
         values: What it minimises: ``n x d`` weights to ``n`` values, lower is better.
-        space: Where it is the minimiser.
+        space: The space over which it is the minimiser.
     """
 
     point: Array
@@ -62,9 +62,9 @@ def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Arr
 
     Args:
         found: The minimiser.
-        problem: What is decided.
-        history: What was asked for.
-        seed: Of the directions that are looked into.
+        problem: The space, the metrics and the objective.
+        history: The record, whose trials were asked for before.
+        seed: Seed of the directions in which the next best mixture is sought.
     """
     tried = found.space.to_arrays([record.trial.weights for record in history.tried])
     busy = busy_mixtures(problem, history)

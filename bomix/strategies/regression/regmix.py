@@ -51,11 +51,11 @@ class RegMix:
         surrogate: What predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for hundreds of trials.
         n_init: Trials of the design, imported runs counted; None takes all trials of the study but the last, as
             published, or where their number is unknown two more than there are domains, at least 5 and at most 32.
-        design: What proposes them.
+        design: Strategy that proposes them.
         target: What is regressed: the ``objective``, as published, or every one of the ``metrics``, of whose
             predictions the objective is then taken: more exact, and slower by their number.
-        simulated: Mixtures that are predicted.
-        averaged: Of which the best are averaged.
+        simulated: Number of mixtures that are predicted.
+        averaged: Number of the best of them, whose average is proposed.
         concentration: Smallest and largest ``c``, uniformly drawn.
         temperature: The shares are taken to the power ``1 / temperature`` first.
     """
@@ -114,8 +114,8 @@ class RegMix:
 
         Args:
             values: ``n x d`` mixtures to ``n`` values; lower is better.
-            problem: The space, and the shares of the tokens.
-            rng: Of the simulation.
+            problem: The space, and the shares of the tokens where they are known.
+            rng: Source of the simulated mixtures.
         """
         d = problem.space.dimension
         prior = np.full(d, 1.0 / d) if problem.natural is None else tempered(problem, self.temperature)
