@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bomix.contracts.acquisition import Aggregate
 
 _SHARP = 1e-4
-"""How far a smooth kink reaches, in standard deviations of the objective."""
+"""Width of the smoothed kink, in standard deviations of the objective."""
 _LEAST_VARIANCE = 1e-14
 """Variances are kept above it, in the objective's unit squared: below, the difference of two nearly equal numbers is
 rounding, and may be negative."""
@@ -255,7 +255,7 @@ class JointDraw(AcquisitionFunction):
     Args:
         model: The model of all metrics.
         aggregate: The objective.
-        pool: How many mixtures are drawn jointly: those whose objective may be lowest; the others get ``-inf``.
+        pool: Number of mixtures that are drawn jointly: those whose objective may be lowest; the others get ``-inf``.
         seed: Seed of the draw.
     """
 

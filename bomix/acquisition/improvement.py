@@ -1,8 +1,8 @@
 """Acquisition functions that score a mixture by the improvement to expect of it.
 
 Users, trials and surrogates see metrics as they are reported and objectives of which less is better. BoTorch
-maximises. :class:`~bomix.contracts.acquisition.Aggregate` stands between: it knows the sign of every metric and of the
-whole. Weighted sums have closed forms, other objectives fixed quasi-random samples.
+maximises. :class:`~bomix.contracts.acquisition.Aggregate` translates: it has the sign of every metric, and negates the
+objective. Weighted sums have closed forms, other objectives fixed quasi-random samples.
 
 Where the objective is a trade-off, improvement means growth of the volume that its front dominates.
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DELTA = 0.1
 """Probability that the confidence bounds of the schedule fail."""
 SHRUNK = 0.2
-"""What the schedule's ``beta`` is multiplied by: a fifth, as in the experiments of [Srinivas2010]_."""
+"""Factor of the schedule's ``beta``: a fifth, as in the experiments of [Srinivas2010]_."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def posterior_mean(model: Model, aggregate: Aggregate) -> AcquisitionFunction:
 
 
 def objective_faults(acquisition: Acquisition, objective: Objective) -> list[Fault]:
-    """What keeps an acquisition function from serving an objective: trade-offs want a volume, and only they."""
+    """The fault of an acquisition function that does not serve an objective: some serve trade-offs only, some none."""
     trade_off = traits(objective, ObjectiveTraits).is_trade_off
     serves = traits(acquisition, AcquisitionTraits).serves(trade_off=trade_off)
     return [] if serves else [Fault("acquisition", _refusal(acquisition, objective))]

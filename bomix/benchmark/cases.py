@@ -1,4 +1,4 @@
-"""What methods are compared on: functions with a known optimum, with a budget."""
+"""The cases that methods are compared on: functions with a known optimum, and a budget of trials."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Case:
         function: The function; its own seed gives way to that of the run.
         budget: Trials, those of the design included.
         design: Trials of the shared Sobol design.
-        checks: Trials after which methods recommend a mixture, beside the last.
+        checks: Trials after which methods recommend a mixture, besides the last.
         anchors: Whether the design begins with the uniform mixture.
         redrawn: Whether each seed has a function of its own, or all have that of the spec.
     """

@@ -55,7 +55,7 @@ class Cell:
 
 
 def read(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """What a cell ended in; None where it has not been run, was killed, or was another then."""
+    """The content of a cell's file; None where the cell has not been run, was killed, or its case or method changed."""
     try:
         found = json.loads(cell.path(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):

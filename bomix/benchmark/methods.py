@@ -45,7 +45,7 @@ class Session(Protocol):
     """One method at work on one problem. Mixtures are ``d`` arrays in the order of the space's domains."""
 
     def ask(self) -> Array:
-        """The mixture to try next; called once the design has been told."""
+        """The ``d`` weights to try next; called after every trial of the design was given to :meth:`tell`."""
         ...
 
     def tell(self, weights: Array, losses: Array) -> None:
@@ -58,7 +58,7 @@ class Session(Protocol):
 
 
 class Adapter(Protocol):
-    """What starts sessions; a class or function that is named in a table of methods."""
+    """A callable that starts sessions: a class or function that is named in a table of methods."""
 
     def __call__(self, problem: Problem, *, seed: int, **options: Any) -> Session:
         """Start a session; ``problem.budget`` is the number of trials, the design's included."""
@@ -97,7 +97,7 @@ class Method:
         return found
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
-        """What keeps the method from a problem: what its strategy lacks there, an adapter that cannot be imported."""
+        """Faults of the method on a problem: those of its strategy there, or an adapter that cannot be imported."""
         if self.strategy is None:
             try:
                 self._imported()

@@ -41,7 +41,7 @@ def run_all(wanted: Sequence[Cell], folder: Path, *, processes: int, watch: Watc
 
     Args:
         wanted: Cells in the order in which they are begun.
-        folder: Where their files are.
+        folder: Folder of the benchmark, where their files are.
         processes: Number of cells that run at a time.
         watch: Called after every cell that has ended.
 

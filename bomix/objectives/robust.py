@@ -1,4 +1,4 @@
-"""Objectives that look at the metrics that fare worst, alone or beside a reference run.
+"""Objectives that look at the metrics that fare worst, by themselves or against a reference run.
 
 A mean can fall while most metrics rise: one that falls steeply pays for all. These objectives do not let it.
 
@@ -147,7 +147,7 @@ class _OverReference(_NonLinear):
         ]
 
     def needs_reference(self) -> str | Mapping[str, float] | None:
-        """What :meth:`with_reference` is still to be told: the runs of this mixture, or these values as reported."""
+        """The mixture whose runs, or the values as reported, :meth:`with_reference` still needs; None once given."""
         return self.reference if self.measured is None else None
 
     def with_reference(self: Spec, losses: Mapping[str, float]) -> Spec:
@@ -209,9 +209,9 @@ class Guardrail(_OverReference):
     Attributes:
         metrics: Names of those that are guarded; empty for all.
         reference: The mixture whose runs are the reference, or metric to value as it is reported.
-        base: What is minimised.
-        margin: How much worse than the reference a guarded metric may be, in its own unit.
-        penalty: What each unit beyond it costs.
+        base: The objective that is minimised under the guardrails.
+        margin: Largest excess of a guarded metric over the reference, in its own unit.
+        penalty: Cost of each unit beyond the margin, in units of the base.
     """
 
     base: Objective = Mean()

@@ -1,4 +1,4 @@
-"""What is minimised: weighted sums of named metrics.
+"""Objectives that are weighted sums of named metrics.
 
 Objectives that are no weighted sums stand in :mod:`bomix.objectives.robust`, trade-offs in
 :mod:`bomix.objectives.pareto`.

@@ -37,9 +37,9 @@ class Minimum(NamedTuple):
 
     Attributes:
         point: ``d`` weights, of the polytope, its bounds met to the bit.
-        value: What is minimised there, its penalty included.
-        residual: How far the weights are from their best choice under the loss's slope: zero where the conditions of
-            Karush, Kuhn and Tucker hold.
+        value: The loss there, its penalty included; lower is better.
+        residual: Largest difference of a weight from its best choice under the loss's slope: zero where the
+            conditions of Karush, Kuhn and Tucker hold.
         gap: No point of the polytope has a value lower by more than this, where the loss is convex.
     """
 

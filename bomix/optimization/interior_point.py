@@ -175,7 +175,7 @@ class _BoundMultipliers:
         return height / over - height / under
 
     def error(self, w: Array, gradient: Array, height: float) -> float:
-        """How far the conditions are from being met, bounds held at a distance by the barrier."""
+        """The largest violation of the optimality conditions of the barrier problem of this height."""
         under, over = self.slacks(w)
         slope = gradient - self.below + self.above
         loose = np.concatenate([self.below * under, self.above * over]) - height
@@ -196,7 +196,7 @@ class _BoundMultipliers:
         return step
 
     def longest(self, w: Array, step: Array) -> float:
-        """How far to go at most."""
+        """The longest share of a step, at most one, that keeps the weights inside."""
         under, over = self.slacks(w)
         down = np.where(step < 0.0, under / np.maximum(-step, _TINY), np.inf)
         up = np.where(step > 0.0, over / np.maximum(step, _TINY), np.inf)
@@ -226,7 +226,7 @@ def _cholesky(matrix: Array) -> Array | None:
 def _line_search(
     whole: _FreeWeights, bounds: _BoundMultipliers, x: Array, step: Array, slope: float, height: float
 ) -> float:
-    """How far to go for a sufficient descent of function and barrier; zero where there is none."""
+    """The share of a step for a sufficient descent of function and barrier; zero where there is none."""
 
     def merit(at: Array) -> float:
         return whole.value(at) + bounds.barrier(at, height)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _OFF_ZERO = 1e-3
-"""What a weight above its lower bound is at a start at least, over the number of domains: at zero the derivative of its
+"""Least room above its lower bound of a weight at a start, times the number of domains: at zero the derivative of its
 square is zero, and a weight would stay there."""
 
 

@@ -1,7 +1,7 @@
 """The trade-offs of an objective with several groups of metrics: mixtures that no other beats in every group.
 
-Trials stand beside mixtures that minimise weighted Chebyshev distances to the best of each group [Miettinen1999]_,
-which reach every part of a front, whatever its shape.
+Candidates are the trials, and mixtures that minimise weighted Chebyshev distances to the best of each group
+[Miettinen1999]_, which reach every part of a front, whatever its shape.
 
 References:
     [Miettinen1999] Nonlinear multiobjective optimization, section 3.4.

@@ -22,7 +22,7 @@ MIN_BEFORE = 2
 
 @dataclass(frozen=True)
 class Gap:
-    """Predictions of a model that did not see some trials, beside what they brought.
+    """Predictions of a model that was not fitted to some trials, and the results of these.
 
     Attributes:
         trials: Their ids.

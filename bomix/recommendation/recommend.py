@@ -53,14 +53,16 @@ class Recommendation:
             better, and the correlation of the two predictions is taken into account.
         epochs: Passes over each domain's tokens in the run that is decided about; None where the tokens are unknown.
         completed: Trials that the belief stands on.
-        source: Where the mixture comes from: the ``space``, the ``trials``, or it was ``confirmed``.
+        source: ``space`` for the minimiser over the space, ``trials`` for the best trial, ``confirmed`` for the
+            mixture of the present round of confirmations.
         of_space: The minimiser of the posterior mean over the space, neither shrunk nor smoothed.
         of_trials: The trial with the lowest posterior mean; None where no trial keeps the bounds.
         confirmed: The mixture of the present round of confirmations; None without one.
         change: Belief about the objective at that mixture minus that of the recommendation, where it is another.
         ranges: Smallest and largest weight of each domain among the mixtures whose posterior mean lies within one
             standard deviation (that at the minimiser) of the minimum.
-        gap: What the model without the last trials predicted of them; None where too few trials are left.
+        gap: Predictions for the last trials by the model without them, and their results; None where too few
+            trials are left.
         warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
             explored; one sentence each.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.

@@ -1,4 +1,4 @@
-"""How well a surrogate predicts the runs of the record that it did not see."""
+"""Validation: how well a surrogate predicts the runs of the record that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     objective = [belief.mean.flatten().numpy(), belief.variance.clamp_min(0.0).sqrt().flatten().numpy()]
     observed, target = data.Y.numpy(), aggregate(data.Y).numpy()
     if need_experts(surrogate):
-        # Whoever reads an expert's tokens knows its losses: held out, it proves nothing.
+        # A surrogate that reads an expert's tokens can compute its losses: predicting them held out proves nothing.
         alone = list(context.expert_rows)
         observed, target = observed.copy(), target.copy()
         observed[alone], target[alone] = np.nan, np.nan

@@ -37,7 +37,7 @@ LEAST = 4
 """Number of mixtures below which a correlation is not defined."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
-"""What stands in a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
+"""Roles of a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
 
 
 class Correlation(NamedTuple):
@@ -270,7 +270,7 @@ def markdown(table: xr.Dataset) -> str:
 
 
 def sentence(table: xr.Dataset) -> str:
-    """What is shown, of how many trials and mixtures."""
+    """One line on the numbers of trials and mixtures, the method, and the direction of the coefficients."""
     trials, mixtures = table.attrs["trials"], table.attrs["mixtures"]
     runs = f"{trials} trials" if trials == mixtures else f"{trials} trials of {mixtures} mixtures"
     text = f"{runs}; {table.attrs['method']}; above 0: better by one, better by the other"

@@ -25,7 +25,7 @@ class LinearConstraints:
         bounds: ``2 x d`` array, lower and upper.
         indices: ``d`` integers, the columns that the equality names.
         coefficients: ``d`` array.
-        rhs: What ``coefficients @ weights[indices]`` equals.
+        rhs: Value that ``coefficients @ weights[indices]`` must have.
     """
 
     bounds: Array

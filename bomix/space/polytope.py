@@ -13,7 +13,7 @@ ROUNDING = 5e-13
 """How far sums of weights may miss one where it is decided whether bounds leave room: some thousand times the rounding
 of a sum of a hundred weights, and far below what :data:`bomix.space.bounds.ROUNDING` lets pass in a study file."""
 _COUNTS = np.unique(np.round(np.concatenate([np.arange(1, 9), 8 * 1.25 ** np.arange(1, 24)])).astype(int))
-"""How many weights raised to "at least" are looked at, beside none and as many as fit."""
+"""Numbers of weights raised to "at least" that are tried, besides none and as many as fit."""
 
 
 def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:

@@ -72,7 +72,7 @@ class Auto:
         return count_faults(n_init=self.n_init) + need_faults(self.acquisition or LogEI(), self.surrogate or GP())
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
-        """What does not fit the study, see the strategy that is chosen."""
+        """The faults that the strategy chosen for this problem finds in it."""
         return self.chosen(problem).problem_faults(problem)
 
     def chosen(self, problem: Problem) -> Bayesian | Turbo:
@@ -94,14 +94,14 @@ class Auto:
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:
-        """What a study predicts and recommends with: as asks do, hyperparameters drawn where that is worth it."""
+        """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn unless domains are many."""
         if self.surrogate is not None:
             return self.surrogate
         own = _surrogate(problem.space.dimension, len(problem.metrics))
         return own if own == ONE_SET else replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
-        """What is chosen and why, in a line."""
+        """One line on what is chosen, and the numbers that decide it."""
         chosen, d = self.chosen(problem), problem.space.dimension
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
         how = "a trust region" if isinstance(chosen, Turbo) else "the whole space"

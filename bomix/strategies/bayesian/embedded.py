@@ -53,7 +53,7 @@ class Embedded:
     Attributes:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
-        design: What proposes the first trials.
+        design: Strategy that proposes the first trials.
         n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
             least 5 and at most 32, or 2 where experts of all domains come first.
         corners: Number of corners of each ask's small simplex.

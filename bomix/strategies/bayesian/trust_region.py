@@ -57,7 +57,7 @@ class Region:
         successes: Trials in a row that were better than the best.
         failures: Trials in a row that were not.
         starting: Trials that still have to be spread over the space before the box counts.
-        restarts: How often it has started anew.
+        restarts: Number of times that it has started anew.
     """
 
     length: float

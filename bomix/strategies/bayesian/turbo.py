@@ -49,7 +49,7 @@ class Turbo:
     Attributes:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
-        design: What proposes the first trials; they are dealt out to the regions.
+        design: Strategy that proposes the first trials; they are dealt out to the regions.
         n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
             least 5 and at most 32, or 2 where experts of all domains come first.
         regions: Number of regions that are kept at once.
@@ -61,7 +61,7 @@ class Turbo:
         failures: Trials in a row that must not be for it to halve; None takes as many as there are domains, at least
             4 and at most 20.
         restart: Trials of the design with which a region starts anew.
-        gain: How much better a success must be than the best, as a share of the design's standard deviation.
+        gain: Least improvement of a success over the best, as a share of the design's standard deviation.
     """
 
     surrogate: Surrogate = GP()

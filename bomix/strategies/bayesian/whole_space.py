@@ -34,7 +34,7 @@ class Bayesian:
     Attributes:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
-        design: What proposes the first trials; designs begin with the uniform and the natural mixture.
+        design: Strategy that proposes the first trials; designs begin with the uniform and the natural mixture.
         n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
             least 5 and at most 32, or 2 where experts of all domains come first.
         pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the

@@ -42,7 +42,7 @@ class KLProposer:
     weighted sum, it is the best of many starts, finished to the same precision.
 
     Attributes:
-        strength: What a unit of divergence costs, in the objective's unit; 0 leaves the prediction alone.
+        strength: Cost of one nat of divergence, in the objective's unit; 0 leaves the prediction alone.
         prior: The shares to keep near: ``natural``, those of the tokens (uniform where they are unknown); ``uniform``;
             or domain to share, normalised. A weight whose share is zero stays at its lower bound.
         surrogate: The surrogate that predicts; it must be differentiable.
@@ -129,7 +129,7 @@ class KLProposer:
 
 
 def _share_faults(prior: Mapping[str, float]) -> list[Fault]:
-    """Shares that are none."""
+    """Faults of shares that are not numbers from 0 on."""
     found = [
         Fault(f"prior.{name}", f"the share of domain '{name}' is {share!r}; give 0 or more")
         for name, share in prior.items()

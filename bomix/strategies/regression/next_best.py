@@ -40,7 +40,7 @@ class Found(NamedTuple):
 
     Attributes:
         point: ``d`` weights of the space.
-        values: What it minimises: ``n x d`` weights to ``n`` values, lower is better.
+        values: The function that it minimises: ``n x d`` weights to ``n`` values, lower is better.
         space: The space over which it is the minimiser.
     """
 

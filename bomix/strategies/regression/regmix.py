@@ -48,11 +48,12 @@ class RegMix:
     surrogate's belief.
 
     Attributes:
-        surrogate: What predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for hundreds of trials.
+        surrogate: The surrogate that predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for
+            hundreds of trials.
         n_init: Trials of the design, imported runs counted; None takes all trials of the study but the last, as
             published, or where their number is unknown two more than there are domains, at least 5 and at most 32.
         design: Strategy that proposes them.
-        target: What is regressed: the ``objective``, as published, or every one of the ``metrics``, of whose
+        target: Target of the regression: the ``objective``, as published, or every one of the ``metrics``, of whose
             predictions the objective is then taken: more exact, and slower by their number.
         simulated: Number of mixtures that are predicted.
         averaged: Number of the best of them, whose average is proposed.
