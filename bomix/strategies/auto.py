@@ -94,7 +94,7 @@ class Auto:
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:
-        """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn unless domains are many."""
+        """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn where that pays."""
         if self.surrogate is not None:
             return self.surrogate
         own = _surrogate(problem.space.dimension, len(problem.metrics))
