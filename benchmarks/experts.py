@@ -85,7 +85,8 @@ def asking(study: str) -> None:
     from bomix import Study
     from bomix.acquisition.improvement import LogEI
     from bomix.history import History
-    from bomix.posterior.belief import believe, draw_seeds
+    from bomix.posterior.belief import believe
+    from bomix.posterior.seeds import AskSeeds
     from bomix.strategies.bayesian.search import most_promising
     from bomix.surrogates.gp.spec import GP
     from bomix.surrogates.means.experts import MDE
@@ -97,7 +98,7 @@ def asking(study: str) -> None:
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for name, surrogate in surrogates.items():
-            belief, seeds = believe(opened.problem, history, surrogate, seed=0), draw_seeds(0, 29, 3)
+            belief, seeds = believe(opened.problem, history, surrogate, seed=0), AskSeeds.of(0, 29)
             spent = seconds(lambda b=belief, s=surrogate, d=seeds: most_promising(b, LogEI(), s, seeds=d))
             found.setdefault(name, []).append(spent)
     for name, spent in found.items():

@@ -29,7 +29,8 @@ from bomix.contracts.context import FitContext
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.numerics.determinism import deterministic
-from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.belief import believe
+from bomix.posterior.seeds import AskSeeds
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.search import most_promising
@@ -197,7 +198,7 @@ def asking() -> None:
             started = time.process_time()
             belief = believe(problem, history, strategy.surrogate, seed=0)
             fitted = time.process_time()
-            most_promising(belief, strategy.acquisition, strategy.surrogate, seeds=draw_seeds(0, n, 3))
+            most_promising(belief, strategy.acquisition, strategy.surrogate, seeds=AskSeeds.of(0, n))
             done = time.process_time()
         label = f"ask, {d} domains, {len(problem.metrics)} metrics, {n} trials"
         print(f"{label:<58} {done - started:8.2f} s, {done - fitted:.2f} s of it beyond the fit")
@@ -206,7 +207,7 @@ def asking() -> None:
 def simulating() -> None:
     """A million simulated mixtures of 17 domains: drawn, predicted from 512 runs, the best 100 kept; CPU seconds."""
     from bomix.objectives.weighted import Mean
-    from bomix.posterior.expected import in_parts
+    from bomix.posterior.expected import on_arrays
     from bomix.problem import Metric, Problem
     from bomix.strategies.regression.regmix import RegMix
     from bomix.surrogates.models.joint import mean_at
@@ -228,7 +229,7 @@ def simulating() -> None:
         def values(points: np.ndarray, model: Model = model) -> np.ndarray:
             nonlocal predicting
             began = time.process_time()
-            found = in_parts(lambda X: mean_at(model, X).squeeze(-1))(points)
+            found = on_arrays(lambda X: mean_at(model, X).squeeze(-1))(points)
             predicting += time.process_time() - began
             return found
 

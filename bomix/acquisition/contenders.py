@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from bomix.contracts.acquisition import Aggregate
 
 _WIDE = 512
-"""Mixtures of the whole space that compete, and four times as many as the sparse ones beside them: each costs one
-prediction, at every ask."""
+"""Mixtures of the whole space that compete; a quarter as many sparse ones are added. Each costs one prediction, at
+every ask."""
 _AROUND = 4
-"""Best mixtures tried about which more compete: the lowest objective is most often near one of them."""
+"""Number of the best mixtures tried around which more compete: the lowest objective is most often near one of them."""
 _WIDTHS = (0.01, 0.03, 0.1)
-"""Widths of the clouds about them: from a change that hardly shows to one that leaves the valley."""
+"""Widths of the clouds around them: from a change that hardly shows to one that leaves the valley."""
 _PER_WIDTH = 16
-"""Mixtures of each cloud and width: as many together as there are sparse ones, half again."""
+"""Mixtures of each cloud and width: 192 together, half as many again as the sparse ones."""
 
 
 def optimistic_order(model: Model, aggregate: Aggregate, X: Tensor, *, deviations: float = 1.0) -> Tensor:
-    """The order of ``n x d`` mixtures by what lies some standard deviations below the mean, the lowest first."""
+    """The order of ``n x d`` mixtures by posterior mean minus ``deviations`` standard deviations, the lowest first."""
     with torch.no_grad():
         mean, variance = aggregate.spread(model, X)
     return (mean - deviations * variance.sqrt()).argsort(stable=True)
@@ -41,7 +41,7 @@ def contenders(model: Model, aggregate: Aggregate, X: Tensor, count: int) -> Ten
 
 
 def front(model: Model, groups: Tensor, X: Tensor, count: int) -> Tensor:
-    """Up to ``count`` of ``n x d`` mixtures that may be on the front: first those that none beats, then the next."""
+    """Up to ``count`` of ``n x d`` mixtures that may be on the front: those that none dominates, then the next."""
     with torch.no_grad():
         mean, covariance = moments(model, groups, X.unsqueeze(-2))
     bound = mean.squeeze(-2) - covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt()

@@ -1,7 +1,8 @@
-"""Acquisition functions of one objective that stand on joint beliefs; their specs and references are elsewhere.
+"""Acquisition functions of one objective that need the joint posterior of several mixtures.
 
 All map ``b x 1 x d`` mixtures to ``b`` values, higher is better, each mixture by itself, but for :class:`JointDraw`.
-See :mod:`bomix.acquisition.improvement` and :mod:`bomix.acquisition.lookahead`.
+The specs that build them, with their references, stand in :mod:`bomix.acquisition.improvement` and
+:mod:`bomix.acquisition.lookahead`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from botorch.utils.safe_math import log_fatplus, logmeanexp
 from botorch.utils.sampling import draw_sobol_normal_samples
 
 from bomix.acquisition.contenders import optimistic_order
-from bomix.acquisition.joint_draws import Draws, beside, conditioned, factor, moments
+from bomix.acquisition.joint_draws import Draws, conditioned, factor, moments, with_fixed
 from bomix.numerics.chunks import in_chunks, rows_within
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from bomix.contracts.acquisition import Aggregate
 
 _SHARP = 1e-4
-"""How far a smooth kink reaches, in standard deviations of the objective."""
+"""Width of the smoothed kink, in standard deviations of the objective."""
 _LEAST_VARIANCE = 1e-14
 """Variances are kept above it, in the objective's unit squared: below, the difference of two nearly equal numbers is
 rounding, and may be negative."""
@@ -76,7 +77,13 @@ class NoisyImprovement(AcquisitionFunction):
 
 
 class _AfterPending(AcquisitionFunction):
-    """What knows the pending mixtures as possible observations."""
+    """Base of acquisition functions to which pending mixtures are observations still to come.
+
+    Args:
+        model: The model of all metrics.
+        aggregate: The objective.
+        pending: ``p x d`` mixtures that will be observed before, or None.
+    """
 
     def __init__(self, model: Model, aggregate: Aggregate, pending: Tensor | None) -> None:
         super().__init__(model)
@@ -163,15 +170,15 @@ class Knowledge(_AfterPending):
         return in_chunks(self._values, X, rows=rows_within(joint + runs * size * len(self._nodes)))
 
     def _values(self, X: Tensor) -> Tensor:
-        mean, covariance = self._belief(beside(X, self._support), self._observed)
+        mean, covariance = self._belief(with_fixed(X, self._support), self._observed)
         deviation = (covariance[:, -1, -1] + self._noise(X)).clamp_min(_LEAST_VARIANCE).sqrt()
         change = (covariance[..., -1] / deviation.unsqueeze(-1)).expand(mean.shape)
-        first = mean.argmin(dim=-1, keepdim=True)
-        ahead = mean.gather(-1, first) - mean
-        turn = change.gather(-1, first) - change
-        gains = ahead.unsqueeze(-1) + turn.unsqueeze(-1) * self._nodes
-        itself = torch.zeros_like(mean, dtype=torch.bool).scatter(-1, first, True).unsqueeze(-1)
-        best = gains.masked_fill(itself, -torch.inf).amax(dim=-2)
+        minimiser = mean.argmin(dim=-1, keepdim=True)
+        intercept = mean.gather(-1, minimiser) - mean
+        slope = change.gather(-1, minimiser) - change
+        gains = intercept.unsqueeze(-1) + slope.unsqueeze(-1) * self._nodes
+        is_minimiser = torch.zeros_like(mean, dtype=torch.bool).scatter(-1, minimiser, True).unsqueeze(-1)
+        best = gains.masked_fill(is_minimiser, -torch.inf).amax(dim=-2)
         value = torch.logsumexp(log_fatplus(best, tau=self._sharp) + self._log_weights, dim=-1)
         return logmeanexp(value, dim=0)
 
@@ -248,7 +255,7 @@ class JointDraw(AcquisitionFunction):
     Args:
         model: The model of all metrics.
         aggregate: The objective.
-        pool: Mixtures that are drawn; the rest, of which it is least likely, cannot win.
+        pool: Number of mixtures that are drawn jointly: those whose objective may be lowest; the others get ``-inf``.
         seed: Seed of the draw.
     """
 

@@ -1,4 +1,4 @@
-"""How much a mixture is expected to push out the front of a trade-off."""
+"""The expected hypervolume improvement: how much a mixture is expected to enlarge what the front dominates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BEYOND = 0.1
 """How far beyond the worst of the front the volume ends, in ranges of the front: the customary tenth, with which the
 ends of the front count and do not outweigh its middle."""
 _SHARP = 1e-4
-"""How far a smooth kink reaches, in standard deviations of a group: far below what can be told apart, and wide enough
+"""Width of the smoothed kink, in standard deviations of a group: far below what can be told apart, and wide enough
 that there are gradients where nothing is gained."""
 _UNBOUNDED = 1e10
 """Side of a box that has no end, in standard deviations of a group: further than any draw, and its logarithm finite."""

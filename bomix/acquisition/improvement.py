@@ -1,8 +1,8 @@
-"""What a mixture is worth trying for, by the improvement that it promises; this side of a model is what negates.
+"""Acquisition functions that score a mixture by the improvement to expect of it.
 
 Users, trials and surrogates see metrics as they are reported and objectives of which less is better. BoTorch
-maximises. :class:`~bomix.contracts.acquisition.Aggregate` stands between: it knows the sign of every metric and of the
-whole. Weighted sums have closed forms, other objectives fixed quasi-random samples.
+maximises. :class:`~bomix.contracts.acquisition.Aggregate` translates: it has the sign of every metric, and negates the
+objective. Weighted sums have closed forms, other objectives fixed quasi-random samples.
 
 Where the objective is a trade-off, improvement means growth of the volume that its front dominates.
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DELTA = 0.1
 """Probability that the confidence bounds of the schedule fail."""
 SHRUNK = 0.2
-"""What the schedule's ``beta`` is multiplied by: a fifth, as in the experiments of [Srinivas2010]_."""
+"""Factor of the schedule's ``beta``: a fifth, as in the experiments of [Srinivas2010]_."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class LogEI:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """The log of the expected improvement over the lowest posterior mean at the ``n x d`` observed mixtures.
+
+        It has a closed form where the objective is a weighted sum and nothing is pending; else it is taken over
+        ``samples`` joint draws, which ``seed`` fixes. For a trade-off :class:`Hypervolume` is built.
+        """
         from botorch.acquisition.analytic import LogExpectedImprovement
         from botorch.acquisition.logei import qLogExpectedImprovement
 
@@ -106,7 +110,10 @@ class LogNEI:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """The log of the expected improvement over joint draws at the incumbents and the ``p x d`` pending mixtures.
+
+        Where the objective is a trade-off, :class:`Hypervolume` is built.
+        """
         from bomix.acquisition.contenders import contenders
         from bomix.acquisition.functions import NoisyImprovement
 
@@ -144,7 +151,7 @@ class Hypervolume:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`.
+        """The log of the expected growth of the dominated volume, over joint draws at incumbents and pending mixtures.
 
         Raises:
             ConfigError: The objective is no trade-off.
@@ -164,7 +171,7 @@ class UCB:
     """Upper confidence bound, of the negated objective: ``-mean + sqrt(beta) sd`` [Srinivas2010]_.
 
     Attributes:
-        beta: How much doubt is worth; 4 is two standard deviations. None grows it with the trials, see
+        beta: Weight of the posterior variance; 4 adds two standard deviations. None grows it with the trials, see
             :func:`scheduled_beta`.
         samples: Posterior samples where mixtures are pending.
     """
@@ -185,7 +192,11 @@ class UCB:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """The upper confidence bound; with pending mixtures the joint one over ``samples`` draws, which ``seed`` fixes.
+
+        Raises:
+            ConfigError: The objective is a trade-off.
+        """
         from botorch.acquisition.analytic import UpperConfidenceBound
         from botorch.acquisition.monte_carlo import qUpperConfidenceBound
 
@@ -211,7 +222,7 @@ def scheduled_beta(n: int, d: int) -> float:
 
 @dataclass(frozen=True)
 class Greedy:
-    """The lowest posterior mean: no trial for the sake of knowledge alone.
+    """The lowest posterior mean: no mixture is tried only to learn from it.
 
     A pending mixture does not change what is expected elsewhere; a strategy never asks for it twice.
     """
@@ -223,7 +234,11 @@ class Greedy:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """The negated posterior mean; observed and pending mixtures and the seed make no difference.
+
+        Raises:
+            ConfigError: The objective is a trade-off.
+        """
         refuse_fronts(self, aggregate)
         return posterior_mean(model, aggregate)
 
@@ -236,7 +251,7 @@ def posterior_mean(model: Model, aggregate: Aggregate) -> AcquisitionFunction:
 
 
 def objective_faults(acquisition: Acquisition, objective: Objective) -> list[Fault]:
-    """What keeps an acquisition function from serving an objective: trade-offs want a volume, and only they."""
+    """The fault of an acquisition function that does not serve an objective: some serve trade-offs only, some none."""
     trade_off = traits(objective, ObjectiveTraits).is_trade_off
     serves = traits(acquisition, AcquisitionTraits).serves(trade_off=trade_off)
     return [] if serves else [Fault("acquisition", _refusal(acquisition, objective))]
@@ -249,7 +264,7 @@ def refuse_fronts(acquisition: Acquisition, aggregate: Aggregate) -> None:
 
 
 def together(X: Tensor, X_pending: Tensor | None) -> Tensor:
-    """Tried and pending mixtures, one after the other."""
+    """``n x d`` tried and ``p x d`` pending mixtures, one after the other: ``(n + p) x d``."""
     import torch
 
     return X if X_pending is None else torch.cat([X, X_pending.to(X)])
@@ -267,7 +282,7 @@ def _any(X_pending: Tensor | None) -> bool:
 
 
 def _objective(aggregate: Aggregate) -> dict[str, Any]:
-    """How BoTorch's sampled functions are told of the objective: as a belief, or sample by sample."""
+    """The keyword argument by which BoTorch's sampled functions take the objective: of the posterior, or of samples."""
     if aggregate.coefficients is not None:
         return {"posterior_transform": aggregate.negated()}
     return {"objective": aggregate.negated_objective()}

@@ -22,8 +22,8 @@ def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor
     """Joint belief about linear functions of the metrics.
 
     Args:
-        model: Of all metrics.
-        projection: ``k x m``.
+        model: The model of all ``m`` metrics.
+        projection: ``k x m`` coefficients of the metrics in each function.
         X: ``batch x q x d`` mixtures.
 
     Returns:
@@ -49,11 +49,11 @@ def _of_posterior(model: Model, X: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def factor(covariance: Tensor) -> Tensor:
-    """Cholesky factors of ``batch x n x n`` covariances; a hair of jitter carries those that are nearly singular."""
+    """Cholesky factors of ``batch x n x n`` covariances; jitter is added to those that are nearly singular."""
     return relative_factor(covariance, _JITTERS)
 
 
-def beside(X: Tensor, fixed: Tensor) -> Tensor:
+def with_fixed(X: Tensor, fixed: Tensor) -> Tensor:
     """Each of ``b x 1 x d`` mixtures behind all of ``s x d`` fixed ones, ``b x (s + 1) x d``."""
     return torch.cat([fixed.expand(len(X), *fixed.shape), X], dim=-2)
 
@@ -62,11 +62,11 @@ class Draws:
     """Joint draws of linear functions of the metrics at fixed mixtures, and the belief elsewhere given each of them.
 
     Args:
-        model: Of all metrics.
-        projection: ``k x m``.
+        model: The model of all ``m`` metrics.
+        projection: ``k x m`` coefficients of the metrics in each function.
         fixed: ``s x d`` mixtures.
-        count: Draws.
-        seed: Of the quasi-random numbers.
+        count: Number of draws.
+        seed: Seed of the quasi-random numbers.
 
     Attributes:
         values: ``count x s x k`` draws at the fixed mixtures.
@@ -92,7 +92,7 @@ class Draws:
     def given(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Belief at ``b x 1 x d`` mixtures given each draw: means ``count x b x k``, covariances ``b x k x k``."""
         k, size = len(self.projection), self._factor.shape[-1]
-        mean, covariance = moments(self.model, self.projection, beside(X, self.fixed))
+        mean, covariance = moments(self.model, self.projection, with_fixed(X, self.fixed))
         across = covariance[:, :size, size:].movedim(0, -1).flatten(1)
         # One solve for all mixtures: broadcasting would copy the factor for each of them.
         white = torch.linalg.solve_triangular(self._factor, across, upper=False).reshape(size, k, len(X))
@@ -105,9 +105,9 @@ def conditioned(mean: Tensor, covariance: Tensor, noise: Tensor, observed: Tenso
     """Belief about the last points once the first ``p`` have been observed with noise.
 
     Args:
-        mean: ``b x (p + r)``.
-        covariance: ``b x (p + r) x (p + r)``.
-        noise: ``p`` variances.
+        mean: ``b x (p + r)`` means before.
+        covariance: ``b x (p + r) x (p + r)`` covariances before.
+        noise: ``p`` variances of the observations' noise.
         observed: ``n x p`` possible observations.
 
     Returns:

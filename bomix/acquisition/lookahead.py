@@ -1,4 +1,4 @@
-"""What a mixture is worth trying for, by what it teaches about the best one.
+"""Acquisition functions that score a mixture by what its trial tells about the best mixture.
 
 References:
     [Frazier2009] The knowledge-gradient policy for correlated normal beliefs.
@@ -29,7 +29,7 @@ class Thompson:
     """One draw from the posterior; its minimiser among some mixtures is tried.
 
     Joint: the function is called once, on all mixtures that compete. Asks of one study draw different functions, so
-    that pending trials need no other respect than not to be repeated.
+    that all that pending trials need is not to be repeated.
 
     Attributes:
         pool: Mixtures that are drawn jointly: those whose objective may be lowest.
@@ -49,7 +49,11 @@ class Thompson:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """One draw of the objective, negated, to be called once on all competing mixtures; ``seed`` decides the draw.
+
+        Raises:
+            ConfigError: The objective is a trade-off.
+        """
         from bomix.acquisition.functions import JointDraw
 
         refuse_fronts(self, aggregate)
@@ -84,7 +88,13 @@ class KnowledgeGradient:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """The log of the expected fall of the lowest posterior mean, taken over mixtures that may be the best.
+
+        The ``p x d`` pending mixtures count as observed before, with ``outcomes`` draws of what they show.
+
+        Raises:
+            ConfigError: The objective is a trade-off.
+        """
         from bomix.acquisition.contenders import support
         from bomix.acquisition.functions import Knowledge
 
@@ -119,7 +129,13 @@ class MaxValueEntropy:
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
-        """See :class:`bomix.contracts.acquisition.Acquisition`."""
+        """The log of a lower bound of the information about the minimum, over draws of it that ``seed`` fixes.
+
+        The ``p x d`` pending mixtures count as observed before.
+
+        Raises:
+            ConfigError: The objective is a trade-off.
+        """
         from bomix.acquisition.contenders import support
         from bomix.acquisition.functions import MinimumEntropy
 

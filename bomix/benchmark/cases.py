@@ -1,4 +1,4 @@
-"""What methods are compared on: functions with a known optimum, with a budget."""
+"""The cases that methods are compared on: functions with a known optimum, and a budget of trials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
 from bomix.space.polytope import Array
 
 _DESIGN, _NOISE, _METHOD = range(3)
-"""What a seed decides beside the function; each has random numbers of its own."""
+"""What a seed decides besides the function; each has random numbers of its own."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Case:
         function: The function; its own seed gives way to that of the run.
         budget: Trials, those of the design included.
         design: Trials of the shared Sobol design.
-        checks: Trials after which methods recommend a mixture, beside the last.
+        checks: Trials after which methods recommend a mixture, besides the last.
         anchors: Whether the design begins with the uniform mixture.
         redrawn: Whether each seed has a function of its own, or all have that of the spec.
     """
@@ -46,7 +46,7 @@ class Case:
     def design_points(self, seed: int) -> Array:
         """The shared design, ``design x d``."""
         space = self.drawn(seed).problem().space
-        points = space.snap(space.sobol(self.design, seed=_word(seed, _DESIGN)))
+        points = space.snap(space.sobol(self.design, seed=_seed_for(seed, _DESIGN)))
         if self.anchors:
             points[0] = space.uniform()
         return points
@@ -56,8 +56,8 @@ class Case:
         return self.drawn(seed).observe(weights, entropy=[seed, _NOISE, trial])
 
     def method_seed(self, seed: int) -> int:
-        """What a method is seeded with."""
-        return _word(seed, _METHOD)
+        """The seed that a method starts with."""
+        return _seed_for(seed, _METHOD)
 
     def recommending(self) -> tuple[int, ...]:
         """Numbers of trials after which methods recommend, ascending."""
@@ -65,22 +65,22 @@ class Case:
         return tuple(sorted({*inside, self.budget}))
 
 
-def _word(seed: int, purpose: int) -> int:
+def _seed_for(seed: int, purpose: int) -> int:
     """A seed for one purpose, below 2^32."""
     return int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0])
 
 
 def fingerprint(case: Case) -> str:
-    """What a result belongs to: changes with anything that the case says."""
-    return f"{zlib.crc32(repr(_told(case)).encode()):08x}"
+    """A checksum of a case, which changes with every field that is not at its default."""
+    return f"{zlib.crc32(repr(_non_defaults(case)).encode()):08x}"
 
 
-def _told(spec: object) -> object:
-    """What a spec says beside its defaults, so that a new field with a default leaves old results valid."""
+def _non_defaults(spec: object) -> object:
+    """The fields of a spec that differ from their defaults: a new field with a default leaves old results valid."""
     if not dataclasses.is_dataclass(spec):
         return spec
     pairs = zip(dataclasses.fields(spec), field_values(spec).values(), strict=True)
-    return [(field.name, _told(value)) for field, value in pairs if value != field.default]
+    return [(field.name, _non_defaults(value)) for field, value in pairs if value != field.default]
 
 
 def _skewed(domains: int, budget: int, design: int, *checks: int) -> Case:

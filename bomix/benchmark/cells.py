@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 VERSION = 1
-"""Of the file's format, and of what is measured."""
+"""Version of the file's format, and of what is measured."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cell:
         case: The case.
         name: Name of the method.
         method: The method.
-        seed: Of function, design, noise and method.
+        seed: Seed of the function, the design, the noise and the method.
     """
 
     problem: str
@@ -55,7 +55,7 @@ class Cell:
 
 
 def read(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """What a cell ended in; None where it has not been run, was killed, or was another then."""
+    """The content of a cell's file; None where the cell has not been run, was killed, or its case or method changed."""
     try:
         found = json.loads(cell.path(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -28,10 +28,10 @@ def load(
     """Every cell that a folder holds.
 
     Args:
-        folder: That of the benchmark.
+        folder: Folder of the benchmark.
         problems: Only these; all by default.
         methods: Only these; all by default.
-        keep: Which cells count, of those.
+        keep: Which of those cells count, by the content of their file; all by default.
 
     Raises:
         ConfigError: There is none.
@@ -102,7 +102,7 @@ def to_dataset(
 def best_rule(found: xr.Dataset) -> xr.DataArray:
     """Regret by the rule that serves a method best on a problem at the end; (problem, method, seed, trial).
 
-    Rules without a result are passed over. The choice knows the truth, and does so for every method alike.
+    Rules without a result are passed over. The choice uses the true regret, and does so for every method alike.
     """
     last = found["regret"].isel(trial=found["budget"] - 1).mean("seed").drop_vars("trial").fillna(np.inf)
     return found["regret"].isel(rule=last.argmin("rule")).drop_vars("rule")

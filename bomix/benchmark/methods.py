@@ -45,7 +45,7 @@ class Session(Protocol):
     """One method at work on one problem. Mixtures are ``d`` arrays in the order of the space's domains."""
 
     def ask(self) -> Array:
-        """The mixture to try next; called once the design has been told."""
+        """The ``d`` weights to try next; called after every trial of the design was given to :meth:`tell`."""
         ...
 
     def tell(self, weights: Array, losses: Array) -> None:
@@ -58,7 +58,7 @@ class Session(Protocol):
 
 
 class Adapter(Protocol):
-    """What starts sessions; a class or function that is named in a table of methods."""
+    """A callable that starts sessions: a class or function that is named in a table of methods."""
 
     def __call__(self, problem: Problem, *, seed: int, **options: Any) -> Session:
         """Start a session; ``problem.budget`` is the number of trials, the design's included."""
@@ -70,10 +70,10 @@ class Method:
     """A strategy of bomix, or an adapter; one of the two.
 
     Attributes:
-        strategy: As in a study file.
+        strategy: A strategy of bomix, written as in a study file.
         adapter: ``module:Class``, see :class:`Adapter`.
         options: Keyword arguments of the adapter.
-        surrogate: With which a strategy recommends that has no surrogate of its own.
+        surrogate: Surrogate that recommends for a strategy without one of its own.
     """
 
     strategy: Strategy | None = None
@@ -97,7 +97,7 @@ class Method:
         return found
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
-        """What keeps the method from a problem: what its strategy lacks there, an adapter that cannot be imported."""
+        """Faults of the method on a problem: those of its strategy there, or an adapter that cannot be imported."""
         if self.strategy is None:
             try:
                 self._imported()
@@ -176,12 +176,12 @@ class StrategySession:
         self._asked: Candidate | None = None
 
     def ask(self) -> Array:
-        """See :class:`Session`."""
+        """Ask the strategy for one mixture, ``d`` weights, and keep its origin for :meth:`tell`."""
         self._asked = self._strategy.ask(self._problem, self._history, 1, seed=self._seed)[0]
         return self._problem.space.to_array(self._asked.weights)
 
     def tell(self, weights: Array, losses: Array) -> None:
-        """See :class:`Session`."""
+        """Add a trial of the ``d`` weights with its ``m`` losses to the history; one not asked for is of the design."""
         origin = self._asked.origin if self._asked is not None else "sobol"
         number = self._history.next_id
         trial = Trial(number, self._problem.space.to_weights(weights), number, origin)

@@ -25,7 +25,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 logger = logging.getLogger(__name__)
 
 Watch = Callable[[Cell, int, int], None]
-"""Told of every cell that has ended, with how many have ended and how many there were to run."""
+"""Called with a cell that has ended, the number of cells that have, and the number that there were to run."""
 
 
 def missing(wanted: Sequence[Cell], folder: Path) -> list[Cell]:
@@ -41,9 +41,9 @@ def run_all(wanted: Sequence[Cell], folder: Path, *, processes: int, watch: Watc
 
     Args:
         wanted: Cells in the order in which they are begun.
-        folder: Where their files are.
-        processes: How many at a time.
-        watch: Told of the progress.
+        folder: Folder of the benchmark, where their files are.
+        processes: Number of cells that run at a time.
+        watch: Called after every cell that has ended.
 
     Raises:
         EvaluationError: After all others have ended: cells that failed.

@@ -21,7 +21,7 @@ def markdown(found: xr.Dataset) -> str:
     ``-0.02 after`` is the median over seeds of :func:`~bomix.benchmark.dataset.trials_to_beat`.
 
     Args:
-        found: As :func:`bomix.benchmark.dataset.load` returns it.
+        found: The cells of a benchmark, from :func:`bomix.benchmark.dataset.load`.
     """
     return "\n".join(line for problem in found["problem"].values.tolist() for line in _problem(found, problem))
 
@@ -63,7 +63,7 @@ def _with_error(values: Array) -> str:
 
 
 def _middle(values: Array) -> str:
-    """Mean of what there is."""
+    """Mean of the finite values, two decimals; empty where there is none."""
     known = values[np.isfinite(values)]
     return f"{known.mean():.2f}" if len(known) else ""
 

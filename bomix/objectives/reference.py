@@ -44,8 +44,8 @@ def resolved(problem: Problem, history: History) -> Problem:
     """The problem with the reference of its objective filled in, as far as it has been measured.
 
     Args:
-        problem: Whose objective may have one.
-        history: Where the runs at the anchor are looked for; repeats are averaged, confirmations do not count.
+        problem: The problem whose objective may compare with a reference.
+        history: The record with the runs at the anchor; repeats are averaged, confirmations do not count.
 
     Returns:
         The same problem where there is nothing to fill in, or its runs lack a metric that counts.

@@ -1,4 +1,4 @@
-"""Objectives that look at the metrics that fare worst, alone or beside a reference run.
+"""Objectives that look at the metrics that fare worst, by themselves or against a reference run.
 
 A mean can fall while most metrics rise: one that falls steeply pays for all. These objectives do not let it.
 
@@ -56,8 +56,8 @@ def smooth_worst_of(losses: AnyArray, temperature: float) -> AnyArray:
 
 
 @dataclass(frozen=True)
-class _Bent(OfMetrics):
-    """What objectives share that are no weighted sum of a choice of metrics.
+class _NonLinear(OfMetrics):
+    """Base of objectives that are no weighted sum of a choice of metrics.
 
     Attributes:
         metrics: Names of those that count; empty for all.
@@ -77,7 +77,7 @@ class _Bent(OfMetrics):
 
 
 @dataclass(frozen=True)
-class Worst(_Bent):
+class Worst(_NonLinear):
     """The metric that fares worst: ``max_j L_j``; lower is better.
 
     Metrics must be comparable: losses of texts of different difficulty are not, their :class:`Excess` is.
@@ -92,7 +92,7 @@ class Worst(_Bent):
 
 
 @dataclass(frozen=True)
-class SmoothMax(_Bent):
+class SmoothMax(_NonLinear):
     """Between the mean and the maximum: ``tau log mean_j exp(L_j / tau)``; lower is better.
 
     Attributes:
@@ -112,8 +112,8 @@ class SmoothMax(_Bent):
 
 
 @dataclass(frozen=True)
-class _OverReference(_Bent):
-    """What objectives that compare with a reference run share.
+class _OverReference(_NonLinear):
+    """Base of objectives that compare with a reference run.
 
     Attributes:
         metrics: Names of those that count; empty for all.
@@ -147,7 +147,7 @@ class _OverReference(_Bent):
         ]
 
     def needs_reference(self) -> str | Mapping[str, float] | None:
-        """What :meth:`with_reference` is still to be told: the runs of this mixture, or these values as reported."""
+        """The mixture whose runs, or the values as reported, :meth:`with_reference` still needs; None once given."""
         return self.reference if self.measured is None else None
 
     def with_reference(self: Spec, losses: Mapping[str, float]) -> Spec:
@@ -177,7 +177,7 @@ class Excess(_OverReference):
         reference: The mixture whose runs are the reference, or metric to value as it is reported.
         combine: ``worst`` takes the largest excess, ``smooth`` :class:`SmoothMax` of them, ``mean_of_positive`` the
             mean of ``max(0, L_j - ref_j)``, which is content where nothing is worse than the reference.
-        temperature: Of ``smooth``, nats per token.
+        temperature: ``tau`` of ``smooth``, nats per token: excesses this much below the largest still count.
     """
 
     combine: Literal["worst", "smooth", "mean_of_positive"] = "worst"
@@ -209,9 +209,9 @@ class Guardrail(_OverReference):
     Attributes:
         metrics: Names of those that are guarded; empty for all.
         reference: The mixture whose runs are the reference, or metric to value as it is reported.
-        base: What is minimised.
-        margin: How much worse than the reference a guarded metric may be, in its own unit.
-        penalty: What each unit beyond it costs.
+        base: The objective that is minimised under the guardrails.
+        margin: Largest excess of a guarded metric over the reference, in its own unit.
+        penalty: Cost of each unit beyond the margin, in units of the base.
     """
 
     base: Objective = Mean()

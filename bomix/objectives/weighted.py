@@ -1,4 +1,4 @@
-"""What is minimised: weighted sums of named metrics.
+"""Objectives that are weighted sums of named metrics.
 
 Objectives that are no weighted sums stand in :mod:`bomix.objectives.robust`, trade-offs in
 :mod:`bomix.objectives.pareto`.
@@ -48,7 +48,7 @@ def constants(losses: AnyArray, values: np.ndarray) -> Any:
 
 @dataclass(frozen=True)
 class OfMetrics:
-    """What objectives over a choice of metrics share.
+    """Base of objectives over a choice of metrics.
 
     Attributes:
         metrics: Names of those that count; empty for all.
@@ -146,7 +146,7 @@ class Groups:
 
     Attributes:
         of: Name of a group to its metrics.
-        combine: What becomes of the groups.
+        combine: Whether the groups are added up or averaged.
     """
 
     of: Mapping[str, tuple[str, ...]]

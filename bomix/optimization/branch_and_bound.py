@@ -34,7 +34,7 @@ _PARTS = 200
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of the space: what is settled of the weights that may be zero.
+    """A part of the space, in which some weights that may be zero are settled.
 
     Attributes:
         space: The whole.
@@ -79,8 +79,8 @@ def minimise(
 
     Args:
         function: Convex, with slopes.
-        space: Where to look.
-        like: A convex function near it that is cheaper, for the way and the curvature; None takes the function.
+        space: The mixtures that are allowed.
+        like: A cheaper convex function near it, for the start and the curvature; None takes the function itself.
         threshold: Weights below it count as zero.
 
     Returns:

@@ -28,8 +28,8 @@ squares it where bounds are settled, and needs a few steps to settle them."""
 _DONE = 1e-15
 """Residual at which to stop: weights are then best to the last digit."""
 _WORSE = 1e-9
-"""By how much the value may rise on the way, relative to it: the residual judges steps, and may lead astray only so
-far."""
+"""By how much the value may rise above that of the start, relative to it: a smaller residual is otherwise what makes a
+point better, and elsewhere than at a minimum it may be small too."""
 
 
 class Minimum(NamedTuple):
@@ -37,9 +37,9 @@ class Minimum(NamedTuple):
 
     Attributes:
         point: ``d`` weights, of the polytope, its bounds met to the bit.
-        value: What is minimised there, its penalty included.
-        residual: How far the weights are from their best choice under the loss's slope: zero where the conditions of
-            Karush, Kuhn and Tucker hold.
+        value: The loss there, its penalty included; lower is better.
+        residual: Largest difference of a weight from its best choice under the loss's slope: zero where the
+            conditions of Karush, Kuhn and Tucker hold.
         gap: No point of the polytope has a value lower by more than this, where the loss is convex.
     """
 
@@ -58,7 +58,7 @@ def minimise(
         function: Twice differentiable.
         lower: ``d`` lower bounds, which sum to at most one.
         upper: ``d`` upper bounds, which sum to at least one.
-        penalty: The second term.
+        penalty: The second term; None for none.
         start: ``d`` weights near which to begin; the middle of the polytope by default.
     """
     rough = polytope.project(approach(function, lower, upper, penalty, start), lower, upper)
@@ -68,7 +68,7 @@ def minimise(
 def certify(
     function: Function, point: Array, lower: Array, upper: Array, *, penalty: KLPenalty | None = None
 ) -> Minimum:
-    """How good a point of the polytope is; arguments as of :func:`minimise`."""
+    """The value, the residual and the gap of ``d`` weights of the polytope; other arguments as in :func:`minimise`."""
     value, slope, _ = derivatives(function, point, curvature=False)
     if penalty is None:
         target = polytope.project(point - slope, lower, upper)

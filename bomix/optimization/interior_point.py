@@ -67,15 +67,15 @@ def derivatives(function: Function, point: Array, *, curvature: bool = True) -> 
 
 
 @dataclass(frozen=True)
-class _Free:
-    """The whole as a function of the weights that the bounds leave any choice, in units of its slope.
+class _FreeWeights:
+    """Loss and penalty as a function of the weights that the bounds leave free, in units of its slope.
 
     Attributes:
         function: The loss.
         penalty: The second term.
-        free: Which weights.
-        fixed: ``d`` weights, of which those that are not free stand.
-        unit: What values are divided by.
+        free: ``d`` booleans, which weights the bounds leave free.
+        fixed: ``d`` weights; those that are not free keep these values.
+        unit: Divisor of values, gradients and Hessians.
     """
 
     function: Function
@@ -96,7 +96,7 @@ class _Free:
             loss = float(self.function(torch.as_tensor(point).unsqueeze(0))[0])
         return (loss + (self.penalty.value(point) if self.penalty is not None else 0.0)) / self.unit
 
-    def curved(self, x: Array) -> tuple[Array, Array]:
+    def gradient_and_hessian(self, x: Array) -> tuple[Array, Array]:
         """Gradient and Hessian."""
         _, every_slope, every_hessian = derivatives(self.function, self.point(x))
         slope, hessian = every_slope[self.free], every_hessian[np.ix_(self.free, self.free)]
@@ -125,31 +125,31 @@ def approach(function: Function, lower: Array, upper: Array, penalty: KLPenalty 
         return low
     middle = low + (high - low) * (1.0 - low.sum()) / (high - low).sum()
     x = (middle if start is None else 0.01 * middle + 0.99 * polytope.project(start, lower, upper))[free]
-    whole = _Free(function, penalty, free, low)
-    slope, hessian = whole.curved(x)
+    whole = _FreeWeights(function, penalty, free, low)
+    slope, hessian = whole.gradient_and_hessian(x)
     unit = max(float(np.ptp(slope)), 1e-3 * float(np.abs(hessian).max()), _TINY)
     whole, slope, hessian = replace(whole, unit=unit), slope / unit, hessian / unit
     height = _HEIGHT if start is None else _WARM_HEIGHT
-    walls = _Walls.at(x, low[free], high[free], height)
+    bounds = _BoundMultipliers.at(x, low[free], high[free], height)
     for _ in range(_STEPS):
-        while (near := walls.error(x, slope, height) < 10.0 * height) and height > _LEAST_HEIGHT:
+        while (near := bounds.error(x, slope, height) < 10.0 * height) and height > _LEAST_HEIGHT:
             height = max(_LEAST_HEIGHT, min(0.2 * height, height**1.5))
         if near or not np.isfinite(hessian).all():
             break
-        step = walls.direction(x, slope, hessian, height)
-        length = _line_search(whole, walls, x, step, float((slope + walls.pressure(x, height)) @ step), height)
+        step = bounds.direction(x, slope, hessian, height)
+        length = _line_search(whole, bounds, x, step, float((slope + bounds.pressure(x, height)) @ step), height)
         if length == 0.0 and height <= _LEAST_HEIGHT:
             break
         if length == 0.0:  # rounding, or a kink: a lower barrier asks for another step
             height = max(_LEAST_HEIGHT, 0.1 * height)
             continue
-        walls, x = walls.moved(x, step, length, height), x + length * step
-        slope, hessian = whole.curved(x)
+        bounds, x = bounds.moved(x, step, length, height), x + length * step
+        slope, hessian = whole.gradient_and_hessian(x)
     return whole.point(x)
 
 
 @dataclass(frozen=True)
-class _Walls:
+class _BoundMultipliers:
     """The bounds of the weights that are free, and the multipliers that stand for them."""
 
     lower: Array
@@ -158,7 +158,7 @@ class _Walls:
     above: Array
 
     @classmethod
-    def at(cls, x: Array, lower: Array, upper: Array, height: float) -> _Walls:
+    def at(cls, x: Array, lower: Array, upper: Array, height: float) -> _BoundMultipliers:
         """Multipliers that a barrier of this height has."""
         return cls(lower, upper, height / (x - lower), height / (upper - x))
 
@@ -175,7 +175,7 @@ class _Walls:
         return height / over - height / under
 
     def error(self, w: Array, gradient: Array, height: float) -> float:
-        """How far the conditions are from being met, bounds held at a distance by the barrier."""
+        """The largest violation of the optimality conditions of the barrier problem of this height."""
         under, over = self.slacks(w)
         slope = gradient - self.below + self.above
         loose = np.concatenate([self.below * under, self.above * over]) - height
@@ -196,13 +196,13 @@ class _Walls:
         return step
 
     def longest(self, w: Array, step: Array) -> float:
-        """How far to go at most."""
+        """The longest share of a step, at most one, that keeps the weights inside."""
         under, over = self.slacks(w)
         down = np.where(step < 0.0, under / np.maximum(-step, _TINY), np.inf)
         up = np.where(step > 0.0, over / np.maximum(step, _TINY), np.inf)
         return min(1.0, _TO_THE_WALL * float(min(down.min(), up.min())))
 
-    def moved(self, w: Array, step: Array, length: float, height: float) -> _Walls:
+    def moved(self, w: Array, step: Array, length: float, height: float) -> _BoundMultipliers:
         """Multipliers after a step, kept near those of the barrier."""
         found = []
         under, over = self.slacks(w)
@@ -212,7 +212,7 @@ class _Walls:
             new = old + min(1.0, _TO_THE_WALL * float(most)) * change
             central = height / (slack + sign * length * step)
             found.append(np.clip(new, 1e-10 * central, 1e10 * central))
-        return _Walls(self.lower, self.upper, *found)
+        return _BoundMultipliers(self.lower, self.upper, *found)
 
 
 def _cholesky(matrix: Array) -> Array | None:
@@ -223,13 +223,15 @@ def _cholesky(matrix: Array) -> Array | None:
         return None
 
 
-def _line_search(whole: _Free, walls: _Walls, x: Array, step: Array, slope: float, height: float) -> float:
-    """How far to go for a sufficient descent of function and barrier; zero where there is none."""
+def _line_search(
+    whole: _FreeWeights, bounds: _BoundMultipliers, x: Array, step: Array, slope: float, height: float
+) -> float:
+    """The share of a step for a sufficient descent of function and barrier; zero where there is none."""
 
     def merit(at: Array) -> float:
-        return whole.value(at) + walls.barrier(at, height)
+        return whole.value(at) + bounds.barrier(at, height)
 
-    here, length = merit(x), walls.longest(x, step)
+    here, length = merit(x), bounds.longest(x, step)
     for _ in range(_HALVINGS):
         if merit(x + length * step) <= here + ARMIJO * length * slope + _ROUNDING * max(1.0, abs(here)):
             return length

@@ -55,8 +55,8 @@ class LevelSet:
     """The mixtures of a space whose loss is no more than a level.
 
     Attributes:
-        mean: The loss.
-        space: Where.
+        mean: The loss, ``n x d`` mixtures to ``n``; lower is better.
+        space: The space that the mixtures belong to.
         best: ``d`` array, a mixture of the set.
         level: The largest loss.
         slack: Above zero: how far the level lies above the loss at the best mixture.
@@ -160,14 +160,14 @@ def _lagrangian(set_: LevelSet, extremes: _Extremes) -> None:
     for _ in range(max(2, _ROUNDS - space.dimension // 12)):
         # In units of the way already gone the multiplier is near one half, whatever the shape of the set.
         reached = np.abs(((extremes.points - best) * extremes.signs).sum(axis=1))
-        x, excess = _inner(set_, extremes, x, multiplier, stiffness, 1.0 / np.maximum(reached, 1e-3))
+        x, excess = _descend(set_, extremes, x, multiplier, stiffness, 1.0 / np.maximum(reached, 1e-3))
         multiplier = np.maximum(0.0, multiplier + stiffness * excess)
         stiffness = np.where(excess > 0.1, 2.0 * stiffness, stiffness)
         # The way back from a point outside crosses the edge of the set.
         extremes.see(set_.among((extremes.points + back * (x - extremes.points)).reshape(-1, space.dimension)))
 
 
-def _inner(
+def _descend(
     set_: LevelSet, extremes: _Extremes, x: Array, multiplier: Array, stiffness: Array, scale: Array
 ) -> tuple[Array, Array]:
     """Spectral projected gradient on the augmented Lagrangian, all rows at once.

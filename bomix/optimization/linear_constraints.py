@@ -19,8 +19,8 @@ class Inequalities(NamedTuple):
     """General linear constraints, ``matrix @ w <= bound``.
 
     Attributes:
-        matrix: ``c x d``.
-        bound: ``c``.
+        matrix: ``c x d`` coefficients of the weights.
+        bound: ``c`` upper bounds.
     """
 
     matrix: Array
@@ -32,7 +32,13 @@ class Inequalities(NamedTuple):
 
 
 def meeting(space: MixtureSpace, inequalities: Inequalities, points: Array) -> Array:
-    """The points that meet the inequalities, those that do not replaced by the nearest found on the way to one."""
+    """``n x d`` points of the space moved, where they break an inequality, towards a mixture that meets all.
+
+    Each is moved along a straight line, and only until all inequalities hold.
+
+    Raises:
+        SpaceError: No mixture of the space meets the inequalities.
+    """
     from scipy.optimize import linprog
 
     ok = inequalities.hold(points)

@@ -44,8 +44,8 @@ def minimise(
     allowed mixture, and the others are minimised once more.
 
     Args:
-        function: What it adds to the penalty; twice differentiable, but for kinks.
-        space: Where to look.
+        function: The loss, ``n x d`` weights to ``n``; lower is better. Twice differentiable, but for kinks.
+        space: The mixtures that are allowed.
         shape: ``convex`` has one minimum, which any start leads to; the others are searched from many starts. All are
             finished to the last digits, ``kinked`` as far as no kink stands in the way.
         seed: Seed of the starts.

@@ -55,7 +55,7 @@ these."""
 
 @dataclass(frozen=True)
 class Search:
-    """How hard to look.
+    """Numbers of starts and evaluations of a search.
 
     Attributes:
         raw: Sobol points of the polytope that are scored to find starts; half as many more lie on its faces and near
@@ -90,11 +90,11 @@ def optimize(
 
     Args:
         acquisition: Maps ``batch x 1 x d`` mixtures to ``batch`` values.
-        space: Where to look.
+        space: The mixtures that are allowed.
         seed: Seed of the starts.
         near: ``n x d`` mixtures worth starting at and around, the best first.
         avoid: ``p x d`` mixtures not to be proposed again.
-        search: How hard to look.
+        search: Numbers of starts and evaluations; None takes the defaults.
         gradients: Whether the acquisition is differentiable; without, it is searched by sampling.
         inequalities: Further linear constraints; each start is then improved by SLSQP.
         joint: Whether the acquisition is one draw of a function, to be called once on all mixtures that compete.
@@ -118,7 +118,7 @@ def optimize(
     order = np.argsort(-values, kind="stable")
     starts = start_points.spaced(raw[order], search.starts)
     if not gradients:
-        points = _narrowing(acquisition, space, starts, search.iterations, seed)
+        points = _sampled(acquisition, space, starts, search.iterations, seed)
     elif inequalities is not None:
         points = np.array([slsqp(_cost(acquisition), space, start, inequalities) for start in starts])
     else:
@@ -157,7 +157,7 @@ def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) ->
     def mapped(z: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         at = mapping(z)
         value, gradient = cost(at.weights.numpy())
-        return torch.as_tensor(value), mapping.pull_back(z, at, torch.as_tensor(gradient))
+        return torch.as_tensor(value), mapping.unconstrained_gradient(z, at, torch.as_tensor(gradient))
 
     found = lbfgs.minimize(
         mapped, mapping.start(starts), max_evaluations=search.iterations, tolerance=1e-5, max_step=_MAX_STEP
@@ -168,7 +168,7 @@ def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) ->
     return np.concatenate([finished, ends])
 
 
-def _narrowing(acquisition: AcquisitionValue, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
+def _sampled(acquisition: AcquisitionValue, space: MixtureSpace, starts: Array, rounds: int, seed: int) -> Array:
     """The starts improved by sampling around the best so far, each round nearer; ``b x d``."""
     rng, leaders, d = np.random.default_rng(seed), starts, space.dimension
     for width in np.geomspace(0.3, 0.003, max(rounds // 2, 1)):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _OFF_ZERO = 1e-3
-"""What a weight above its lower bound is at a start at least, over the number of domains: at zero the derivative of its
+"""Least room above its lower bound of a weight at a start, times the number of domains: at zero the derivative of its
 square is zero, and a weight would stay there."""
 
 
@@ -28,10 +28,10 @@ class Filled(NamedTuple):
     """Points of the polytope and what their derivative needs.
 
     Attributes:
-        weights: ``b x d``.
-        rate: ``b``, the ``t`` above.
-        mass: ``b``, the sum of squares over the coordinates below their caps.
-        capped: ``b x d`` booleans.
+        weights: ``b x d`` weights.
+        rate: ``b`` values of ``t``, see the module.
+        mass: ``b`` sums of squares over the coordinates below their caps.
+        capped: ``b x d`` booleans, which weights are at their caps.
     """
 
     weights: Tensor
@@ -44,7 +44,7 @@ class SimplexMap:
     """The map of one space.
 
     Args:
-        space: Bounds.
+        space: The space, whose bounds make the polytope.
     """
 
     def __init__(self, space: MixtureSpace) -> None:
@@ -67,8 +67,8 @@ class SimplexMap:
         filled = torch.where(capped, self._room, rate.unsqueeze(-1) * squares)
         return Filled(self._lower + filled, rate, mass, capped)
 
-    def pull_back(self, z: Tensor, at: Filled, gradient: Tensor) -> Tensor:
-        """Gradient by the weights to gradient by ``z``, both ``b x d``."""
+    def unconstrained_gradient(self, z: Tensor, at: Filled, gradient: Tensor) -> Tensor:
+        """The gradient in ``z`` from the gradient in the weights, both ``b x d``, by the chain rule."""
         free = torch.where(at.capped, 0.0, z)
         mean = (gradient * free.square()).sum(dim=-1) / at.mass.clamp_min(TINY)
         return 2.0 * free * at.rate.unsqueeze(-1) * (gradient - mean.unsqueeze(-1))

@@ -39,7 +39,7 @@ def around(points: Array, space: MixtureSpace, widths: Array, rng: np.random.Gen
 
     Args:
         points: ``n x d`` weights.
-        space: Its bounds are kept.
+        space: The space onto which points are projected.
         widths: ``c`` standard deviations of the noise, in units of the typical change, one a cloud.
         rng: Source of the noise.
 
@@ -51,13 +51,13 @@ def around(points: Array, space: MixtureSpace, widths: Array, rng: np.random.Gen
     return space.project((points + noise).reshape(-1, space.dimension))
 
 
-def spaced(ranked: Array, count: int, *, apart: float = SPACED, others: Array | None = None) -> Array:
+def spaced(ranked: Array, count: int, *, min_distance: float = SPACED, others: Array | None = None) -> Array:
     """The first points that keep a distance from each other.
 
     Args:
         ranked: ``n x d`` points, the best first.
-        count: How many to take at most.
-        apart: Some number of two points differs by more than this.
+        count: Largest number of points to take.
+        min_distance: Largest difference of a weight between two points must be above this.
         others: ``p x d`` points to keep the same distance from; None for none.
 
     Returns:
@@ -68,6 +68,6 @@ def spaced(ranked: Array, count: int, *, apart: float = SPACED, others: Array | 
     for point in ranked:
         if len(taken) - first >= count:
             break
-        if not taken or np.abs(np.array(taken) - point).max(axis=1).min() > apart:
+        if not taken or np.abs(np.array(taken) - point).max(axis=1).min() > min_distance:
             taken.append(point)
     return np.array(taken[first:]).reshape(-1, ranked.shape[1])

@@ -1,4 +1,4 @@
-"""What the record says before anything is decided: a fitted model of every metric, and the objective on top of it."""
+"""The belief that decisions rest on: a model of every metric, fitted to the record, and the objective on top of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from bomix.contracts.surrogate import ModelTraits
 from bomix.contracts.traits import traits
 from bomix.objectives.reference import require_reference, resolved
+from bomix.posterior.seeds import fitting_seed
 from bomix.trial import CONFIRM
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROOM = 1e-3
-"""Realised weights miss a bound by so much."""
+"""How far beyond a bound a realised weight may lie and still count as inside."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Belief:
     """A surrogate's model of the record.
 
     Attributes:
-        problem: What is decided.
-        model: Of all metrics.
-        data: What it learnt from.
+        problem: The space, the metrics and the objective.
+        model: The model of all ``m`` metrics.
+        data: The ``n`` runs that it was fitted to.
         aggregate: The objective as a function of the model's outputs.
         busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed.
         asked: ``r x d`` mixtures that need not be proposed as new.
@@ -73,8 +74,11 @@ class Belief:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better."""
         return self.aggregate.mean(self.model, X)
 
-    def promised(self, X: Tensor) -> Tensor:
-        """The negated objective of the expected metrics at ``n x 1 x d`` mixtures, ``n``; no variance is computed."""
+    def negated_mean(self, X: Tensor) -> Tensor:
+        """The negated objective at the posterior means, ``n x 1 x d`` mixtures to ``n``; higher is better.
+
+        No variance is computed, so that it costs far less than an acquisition function.
+        """
         from bomix.surrogates.models.joint import mean_at
 
         return -self.aggregate(mean_at(self.model, X.squeeze(-2)))
@@ -91,10 +95,10 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
     """Fit a surrogate to the record as the next ask would.
 
     Args:
-        problem: What is decided.
-        history: What to learn from.
-        surrogate: How.
-        seed: The study's.
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted; a simpler one steps in where it cannot be.
+        seed: The study's seed.
 
     Raises:
         StudyError: No trial has come back yet.
@@ -120,13 +124,3 @@ def busy_mixtures(problem: Problem, history: History) -> Array:
     """``p x d`` mixtures that need no second trial: pending ones and those that failed; confirmations do not count."""
     records = (*history.pending, *history.failed)
     return problem.space.to_arrays([record.trial.weights for record in records if record.trial.origin != CONFIRM])
-
-
-def fitting_seed(history: History, *, seed: int) -> int:
-    """The seed with which the next ask of a study of this seed fits."""
-    return draw_seeds(seed, history.n_asked, 1)[0]
-
-
-def draw_seeds(seed: int, n_asked: int, count: int) -> list[int]:
-    """Independent seeds for one ask, decided by the study's seed and the number of trials asked so far."""
-    return [int(word) for word in np.random.SeedSequence([seed, n_asked]).generate_state(count)]

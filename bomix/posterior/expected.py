@@ -1,4 +1,4 @@
-"""The objective of what is expected of the metrics."""
+"""The objective at the posterior means of the metrics, as a function of the weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ _AT_ONCE = 1024
 
 
 def predicted(belief: Belief) -> Callable[[Tensor], Tensor]:
-    """The objective of what is expected of the metrics, ``n x d`` weights to ``n``; differentiable as the model is.
+    """The objective at the posterior means of the metrics, ``n x d`` weights to ``n``; lower is better.
 
-    Of an objective that is no weighted sum this is not the expectation, which doubt would move.
+    It is differentiable where the model is. Where the objective is no weighted sum this is not its posterior mean,
+    which depends on the variances as well.
     """
     from bomix.surrogates.models.joint import mean_at
 
     return lambda X: belief.aggregate(mean_at(belief.model, X))
 
 
-def in_parts(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
-    """The same of any number of mixtures as arrays, ``n x d`` to ``n``, without filling the memory."""
+def on_arrays(function: Callable[[Tensor], Tensor]) -> Callable[[Array], Array]:
+    """A function of tensors as one of arrays, ``n x d`` to ``n``, computed in chunks that fit into memory."""
     import torch
 
     from bomix.numerics.chunks import in_chunks

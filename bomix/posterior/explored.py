@@ -1,4 +1,4 @@
-"""Where a model of the losses may be believed: everywhere, or, of many domains, where trials are."""
+"""The part of the space that trials explored, in which a model of the losses can be trusted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 MANY = 32
-"""Domains above which the default search, what is recommended and what is expected keep to where the trials are."""
+"""Number of domains above which the default search, the recommendation and the expected improvement keep to the part
+of the space that trials explored."""
 
 
 def tried(space: MixtureSpace, history: History) -> Array:
-    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts tell of no mixture."""
+    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts are left out."""
     runs = [record for record in history.observations if record.trial.origin != EXPERT]
     return space.to_arrays([seen_weights(record) for record in runs])
 
@@ -35,7 +36,7 @@ def explored(space: MixtureSpace, history: History) -> MixtureSpace:
         return space
     names, least = space.domains, np.asarray(space.at_least)
     largest = points.max(axis=0)
-    # Where no run had what is the least beside nothing, nothing is what was tried.
+    # Where no run had at least the smallest share other than zero, zero is all that was tried.
     untried = largest < least - ROUNDING
     largest = np.where(untried, 0.0, np.maximum(largest, least))
     upper = np.clip(largest, space.lower_array, space.upper_array)

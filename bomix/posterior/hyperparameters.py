@@ -1,4 +1,4 @@
-"""What a surrogate's model of the record learnt, by name."""
+"""The hyperparameters of a model fitted to the record, by name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def hyperparameters(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> list[Hyperparameter]:
-    """The hyperparameters of the model that predictions are made with; none where it has none to tell.
+    """The hyperparameters of the model that predictions are made with; empty where the model has none.
 
     Args:
-        problem: Names and objective.
-        history: What to learn from.
-        surrogate: How.
-        seed: The study's.
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted.
+        seed: The study's seed.
 
     Raises:
         StudyError: No trial has come back yet.

@@ -46,8 +46,8 @@ class ModelObjective:
     """The objective of a problem as a function of a model's outputs: what acquisitions see as an ``Aggregate``.
 
     Attributes:
-        objective: What is minimised, a function of metrics of which less is better.
-        metrics: Names of the model's outputs.
+        objective: The function of the metrics, all signed so that less is better, that is minimised.
+        metrics: The ``m`` names of the model's outputs.
         signs: One per metric: -1 for a metric of direction ``max``, which the model predicts as it is reported.
         space: The mixtures that are allowed, where acquisition functions may look for mixtures to compare with.
     """
@@ -71,10 +71,10 @@ class ModelObjective:
         return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
 
     def is_convex(self, flags: Sequence[bool] | None) -> bool:
-        """Whether it is known to be convex in the weights: a sum of metrics that are.
+        """Whether the objective is known to be convex in the weights: a weighted sum of metrics that are.
 
         Args:
-            flags: Which of ``m`` metrics are known to be, as they are reported; None where nothing is known.
+            flags: Which of ``m`` metrics, as they are reported, are known to be convex; None where nothing is known.
         """
         if flags is None or self.coefficients is None:
             return False
@@ -82,7 +82,7 @@ class ModelObjective:
 
     @cached_property
     def projection(self) -> Tensor:
-        """What of the metrics decides, ``k x m``: their one weighted sum, or every metric with its sign turned."""
+        """The linear functions of the metrics that decide, ``k x m``: their weighted sum, or each with its sign."""
         if self.coefficients is not None:
             return torch.tensor([self.coefficients], dtype=torch.float64)
         return torch.diag(torch.tensor(self.signs, dtype=torch.float64))
@@ -141,7 +141,7 @@ class ModelObjective:
         return (self.spread(model, X, noise=True)[1] - self.spread(model, X)[1]).clamp_min(_MIN_NOISE)
 
     def holds(self, model: Model, X: Tensor) -> Tensor | None:
-        """Probability that an objective with guardrails keeps within them at ``n x d`` mixtures; None without any."""
+        """Probability that the guardrails of an objective hold at ``n x d`` mixtures, ``n``; None where it has none."""
         within = traits(self.objective, ObjectiveTraits).holds
         if within is None:
             return None
@@ -162,8 +162,8 @@ class MomentMatched(PosteriorTransform):
 
     Args:
         aggregate: The objective.
-        sign: Its factor.
-        draws: How many.
+        sign: Factor of the objective: 1 for lower is better, -1 for what BoTorch maximises.
+        draws: Number of draws.
     """
 
     scalarize = True

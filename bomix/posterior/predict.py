@@ -1,4 +1,4 @@
-"""What the record says of any mixture."""
+"""Predictions of new runs at any mixture, from a model fitted to the record."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ hyperparameters, are large (a hundred runs, forty metrics and twelve draws make 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A Gaussian belief about a number that noise does not blur; nats per token unless the metric says otherwise.
+    """A Gaussian belief about a value without the noise of a run; nats per token unless the metric says otherwise.
 
     Attributes:
-        mean: Its expectation.
-        sd: Its standard deviation.
+        mean: The expectation of the value.
+        sd: The standard deviation of the belief.
     """
 
     mean: float
@@ -67,11 +67,11 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     """Predict what new runs would measure.
 
     Args:
-        problem: Names and objective.
-        history: What to learn from.
-        surrogate: How.
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted.
         points: ``n x d`` mixtures.
-        seed: The study's.
+        seed: The study's seed.
 
     Returns:
         ``mean``, ``sd``, ``lower``, ``upper`` (candidate, metric), and the same with ``objective_`` before it

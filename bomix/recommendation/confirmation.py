@@ -63,7 +63,7 @@ class Comparison:
 def confirming_candidates(
     problem: Problem, history: History, weights: Weights, *, seed: int, seeds: int
 ) -> tuple[tuple[Candidate, int], ...]:
-    """What the present round of confirmations trains: candidates, each with its seed, trained before or not.
+    """The runs of the present round of confirmations: candidates, each with its seed, trained before or not.
 
     Seeds on which a run failed are left out, and fresh ones take their place.
 

@@ -18,9 +18,10 @@ from bomix.acquisition.improvement import posterior_mean
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.belief import Belief, believe, draw_seeds
+from bomix.posterior.belief import Belief, believe
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
+from bomix.posterior.seeds import recommendation_seed
 from bomix.space.weights import SAME_MIXTURE
 
 if TYPE_CHECKING:
@@ -42,15 +43,15 @@ SAME_IN_PRACTICE = 0.01
 
 @dataclass(frozen=True)
 class Decision:
-    """What is recommended, before anything is said of it.
+    """The mixture that is recommended, where it comes from, and the mixtures it was compared with.
 
     Attributes:
-        belief: What it stands on.
-        point: ``d`` weights.
-        source: Where they come from.
+        belief: The model of the record that it rests on.
+        point: ``d`` weights, the recommendation.
+        source: Whether the point is the minimiser over the ``space``, the best of the ``trials``, or was ``confirmed``.
         of_space: ``d`` weights, the minimiser of the posterior mean over the space.
-        of_trials: ``d`` weights, the trial with the lowest posterior mean.
-        confirmed: ``d`` weights, the mixture of the present round of confirmations.
+        of_trials: ``d`` weights, the trial with the lowest posterior mean; None where the space allows no trial.
+        confirmed: ``d`` weights, the mixture of the present round of confirmations; None without one.
     """
 
     belief: Belief
@@ -72,7 +73,7 @@ def decide(
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
     part = explored(problem.space, history)
-    of_space = minimiser(belief, surrogate, part, seed=draw_seeds(seed, history.n_asked, 4)[3])
+    of_space = minimiser(belief, surrogate, part, seed=recommendation_seed(history, seed=seed))
     of_trials = _best_trial(belief, history)
     point, source = of_space, "space"
     if (
@@ -95,7 +96,7 @@ def adjusted(problem: Problem, point: Array, options: RecommendationSpec) -> Arr
     prior, uniform = anchors.get("natural", anchors["uniform"]), anchors["uniform"]
     shrunk = (1.0 - options.shrink) * point + options.shrink * space.to_array(prior)
     smoothed = (1.0 - options.smooth) * shrunk + options.smooth * space.to_array(uniform)
-    # Between two mixtures of the polytope; only "zero or at least" may ask for more.
+    # An average of mixtures of the polytope lies in it; only "zero or at least" may still be broken.
     return space.snap(smoothed, threshold=0.0) if options.shrink or options.smooth else point
 
 
@@ -116,8 +117,8 @@ def confirmed_mixture(
         return None
     found = decide(problem, before, surrogate, seed=seed, options=options).point
     tried = problem.space.to_arrays([record.trial.weights for record in history.confirming])
-    apart = np.abs(tried - found).max(axis=1)
-    return np.asarray(tried[apart.argmin()]) if apart.min() <= SAME_IN_PRACTICE else None
+    differences = np.abs(tried - found).max(axis=1)
+    return np.asarray(tried[differences.argmin()]) if differences.min() <= SAME_IN_PRACTICE else None
 
 
 def to_confirm(
@@ -141,11 +142,11 @@ def minimiser(
     """The ``d`` weights of a space with the lowest posterior mean of the objective.
 
     Args:
-        belief: What is known.
-        surrogate: What it came from: it says whether there are gradients.
-        space: That of the study, or a part of it.
-        seed: Of the search.
-        search: How hard to look; by default as hard as a decision deserves.
+        belief: The model of the record.
+        surrogate: The surrogate of the belief: it says whether there are gradients.
+        space: The study's space, or a part of it.
+        seed: Seed of the starts of the search.
+        search: Numbers of starts and evaluations; None takes more of both than an ask does.
     """
     from bomix.optimization.multistart import Search, optimize
 
@@ -157,15 +158,15 @@ def minimiser(
         search=search or Search(raw=512, starts=12, iterations=100, polished=3),
         gradients=traits(surrogate, SurrogateTraits).differentiable,
     )
-    candidates = [found, *_by_parts(belief, space)]
+    candidates = [found, *_convex_minimum(belief, space)]
     return candidates[int(belief.mean(as_tensor(candidates)).argmin())]
 
 
-def _by_parts(belief: Belief, space: MixtureSpace) -> list[Array]:
-    """The ``d`` weights of the global minimum over a space, where a search may miss it and it is known how to find it.
+def _convex_minimum(belief: Belief, space: MixtureSpace) -> list[Array]:
+    """The ``d`` weights of the global minimum over a space that "zero or at least" takes to pieces, in a list.
 
-    That is where weights are zero or large, which makes many minima of one, and the posterior mean is known to be
-    convex.
+    A search from starts may miss it there; where the posterior mean is known to be convex, branch and bound does not.
+    The list is empty where the space is in one piece, or nothing is known of the shape.
     """
     from bomix.optimization import branch_and_bound
     from bomix.posterior.expected import predicted

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 BEYOND = 0.02
-"""How far a weight may lie beyond those of all trials: what is next to explored is nearly explored."""
+"""How far a weight may lie beyond those of all trials without a warning: predictions that near are nearly as good."""
 
 _EVEN = 256
 """Mixtures of the space of whose standard deviations the median is taken: it is needed to two digits."""
@@ -25,20 +25,20 @@ _TYPICAL = 0.9
 
 
 def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[str]:
-    """What is said where a mixture lies outside what the trials explored.
+    """Warnings where a mixture lies outside what the trials explored, so that its prediction is an extrapolation.
 
-    Three things are looked at: weights beyond those of all trials, by more than :data:`BEYOND`; the distance to the
-    nearest trial in square roots of weights, beside the distances of nine in ten trials to their own nearest ones;
-    the standard deviation of the objective there, beside its median over the space.
+    Three things are compared: its weights with those of all trials, give or take :data:`BEYOND`; its distance to the
+    nearest trial, in square roots of weights, with the distances of nine in ten trials to their own nearest ones; and
+    the standard deviation of the objective there with its median over the space.
 
     Args:
-        belief: What is known.
+        belief: The model of the record.
         tried: ``n x d`` mixtures; see :func:`bomix.posterior.explored.tried`.
         point: ``d`` weights.
-        sd: Of the objective there.
+        sd: Posterior standard deviation of the objective there, in its unit.
 
     Returns:
-        A sentence for each.
+        One sentence for each comparison that fails.
     """
     import torch
 
@@ -53,7 +53,7 @@ def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[st
 
 
 def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
-    """What is said where a mixture lies beyond those tried, or far from them."""
+    """A sentence where weights lie beyond those tried, and one where the mixture is far from all trials."""
     if not len(tried):
         return ["no mixture has been tried, only experts of single domains"]
     found, low, high = [], tried.min(axis=0), tried.max(axis=0)
@@ -74,11 +74,14 @@ def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
 
 
 def _distances(X: Array, point: Array) -> tuple[float, float]:
-    """Distance of a mixture to the nearest trial, and a large one of trials to theirs; 0 for a single mixture."""
+    """Distance of a mixture to the nearest trial, and the distance within which nine in ten trials have theirs.
+
+    The second is 0 where all trials have one mixture.
+    """
     roots = np.sqrt(distinct(X.clip(min=0.0), tolerance=SAME_MIXTURE))
     nearest = float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
     if len(roots) < 2:
         return nearest, 0.0
-    apart = np.sqrt(((roots[:, None] - roots) ** 2).sum(axis=-1))
-    np.fill_diagonal(apart, np.inf)
-    return nearest, float(np.quantile(apart.min(axis=1), _TYPICAL))
+    distances = np.sqrt(((roots[:, None] - roots) ** 2).sum(axis=-1))
+    np.fill_diagonal(distances, np.inf)
+    return nearest, float(np.quantile(distances.min(axis=1), _TYPICAL))

@@ -1,7 +1,7 @@
 """The trade-offs of an objective with several groups of metrics: mixtures that no other beats in every group.
 
-Trials stand beside mixtures that minimise weighted Chebyshev distances to the best of each group [Miettinen1999]_,
-which reach every part of a front, whatever its shape.
+Candidates are the trials, and mixtures that minimise weighted Chebyshev distances to the best of each group
+[Miettinen1999]_, which reach every part of a front, whatever its shape.
 
 References:
     [Miettinen1999] Nonlinear multiobjective optimization, section 3.4.
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from bomix.space.weights import Weights
 
 SCALARISATIONS = 10
-"""Mixtures that are sought beside the trials, the best of each single group not counted."""
+"""Weightings of the groups whose minimiser is sought, besides the best mixture of each single group."""
 
 _SHARPNESS = 50.0
-"""Of the smooth maximum, in ranges of a group over the front: it lies above the maximum of two groups by at most
-``ln 2 / 50``, one part in seventy, and its gradients still lead to where groups balance."""
+"""Sharpness of the smooth maximum, per range of a group over the front: it lies above the maximum of two groups by at
+most ``ln 2 / 50``, one part in seventy, and its gradients still lead to where groups balance."""
 _TRADE = 0.01
-"""Weight of the sum of the distances beside the largest: enough that no group is given away for nothing, too little to
-pull the mixtures together [Miettinen1999]_."""
+"""Weight of the sum of the distances, the largest having weight one: enough that no group is given away for nothing,
+too little to draw the mixtures together [Miettinen1999]_."""
 DISTINCT = 0.01
 """Mixtures are listed once where no group differs by more than this share of its range over the front."""
 
@@ -62,12 +62,12 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     """The front by posterior means, thinned to what differs; empty where the objective has no groups.
 
     Args:
-        belief: What is known.
-        seed: Of the search.
-        gradients: Whether the model has any.
+        belief: The model of the record.
+        seed: Seed of the starts of the searches.
+        gradients: Whether the model is differentiable.
 
     Returns:
-        Ordered by the first group, the best in it first.
+        The mixtures, ordered by their first group, the best in it first.
     """
     import torch
 
@@ -148,7 +148,7 @@ def _distinct(values: Array, tried: Sequence[bool]) -> list[int]:
     ends = values.argmin(axis=0).tolist()
     kept: list[int] = []
     for row in dict.fromkeys([*ends, *sorted(range(len(values)), key=lambda row: not tried[row])]):
-        apart = np.abs(values[kept] - values[row]) / scale
-        if (apart.max(axis=1) > DISTINCT).all():
+        differences = np.abs(values[kept] - values[row]) / scale
+        if (differences.max(axis=1) > DISTINCT).all():
             kept.append(row)
     return sorted(kept)

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 MIN_BEFORE = 2
-"""Trials that the model without the last ones must have."""
+"""Least number of trials for the model without the last ones."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Predictions of a model that did not see some trials, beside what they brought.
+    """Predictions of a model that was not fitted to some trials, and the results of these.
 
     Attributes:
         trials: Their ids.
@@ -49,14 +49,14 @@ def predicted_against_observed(
     decided or measured afterwards tells the model about them.
 
     Args:
-        problem: Whose objective is compared.
+        problem: The problem whose objective is compared.
         history: The record.
-        surrogate: What predicts.
-        seed: The study's.
-        last: How many trials.
+        surrogate: The surrogate that is refitted to the record before them.
+        seed: The study's seed.
+        last: Number of trials to compare.
 
     Returns:
-        None where no trial has come back since, or fewer than :data:`MIN_BEFORE` before.
+        The comparison; None where no trial has come back since, or fewer than :data:`MIN_BEFORE` before.
     """
     import torch
 

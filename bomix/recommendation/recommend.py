@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """A mixture and what is believed of it.
+    """A mixture and the belief about its objective.
 
     Attributes:
         weights: The mixture.
@@ -53,18 +53,20 @@ class Recommendation:
             better, and the correlation of the two predictions is taken into account.
         epochs: Passes over each domain's tokens in the run that is decided about; None where the tokens are unknown.
         completed: Trials that the belief stands on.
-        source: Where the mixture comes from: the ``space``, the ``trials``, or it was ``confirmed``.
+        source: ``space`` for the minimiser over the space, ``trials`` for the best trial, ``confirmed`` for the
+            mixture of the present round of confirmations.
         of_space: The minimiser of the posterior mean over the space, neither shrunk nor smoothed.
         of_trials: The trial with the lowest posterior mean; None where no trial keeps the bounds.
         confirmed: The mixture of the present round of confirmations; None without one.
         change: Belief about the objective at that mixture minus that of the recommendation, where it is another.
         ranges: Smallest and largest weight of each domain among the mixtures whose posterior mean lies within one
             standard deviation (that at the minimiser) of the minimum.
-        gap: What the model without the last trials predicted of them; None where too few trials are left.
+        gap: Predictions for the last trials by the model without them, and their results; None where too few
+            trials are left.
         warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
             explored; one sentence each.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
-        front: Of an objective with several groups of metrics: mixtures that none of the others beats in every group.
+        front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
     """
 
     weights: Weights
@@ -104,14 +106,14 @@ class Recommendation:
 def recommend(
     problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None = None
 ) -> Recommendation:
-    """Recommend a mixture, and say all that the record knows of it.
+    """Recommend a mixture, and say what is predicted of it and how sure that is.
 
     Args:
-        problem: What is decided.
-        history: What to learn from.
-        surrogate: How.
-        seed: The study's.
-        options: Shrinking, smoothing, and what is looked at.
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted.
+        seed: The study's seed.
+        options: Shrinking, smoothing, and how many of the last trials are checked against their predictions.
 
     Raises:
         StudyError: No trial has come back yet.
@@ -155,7 +157,7 @@ def recommend(
         ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
-            *_guesses(belief),
+            *_unmeasured(belief),
             *(
                 f"outside what was explored: {text}"
                 for text in unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
@@ -171,7 +173,7 @@ def _choice(belief: Belief, point: Array) -> Choice:
     return Choice(belief.problem.space.to_weights(point), estimate)
 
 
-def _guesses(belief: Belief) -> list[str]:
+def _unmeasured(belief: Belief) -> list[str]:
     """A sentence for each metric that the objective needs and no trial has measured."""
     problem = belief.problem
     unseen = belief.data.Y.isnan().all(dim=0).tolist()

@@ -15,8 +15,9 @@ from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import FitError
-from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.belief import believe
 from bomix.posterior.explored import explored
+from bomix.posterior.seeds import AskSeeds
 from bomix.recommendation.decision import as_tensor, minimiser
 from bomix.strategies.bayesian.search import read_pool
 from bomix.strategies.design_first import MIN_COMPLETED, design_size, designed
@@ -52,16 +53,17 @@ def why_stop(
     ended when its recommendation is confirmed.
 
     Args:
-        problem: What is decided.
+        problem: The space, the metrics and the objective.
         history: The record.
-        strategy: The one that acts is asked: for its ``expected_improvement`` where it has that method, else its
-            surrogate is, once the design is over; see :class:`~bomix.contracts.strategy.StrategyTraits`.
-        budget: Its ``improvement`` and ``patience`` count.
-        seed: The study's.
-        seen: Filled with what was computed.
+        strategy: The study's strategy. Its own ``expected_improvement`` decides where it has that method, else its
+            surrogate does, once the design is over; see :class:`~bomix.contracts.strategy.StrategyTraits`.
+        budget: Its ``improvement``, in the objective's unit, is the least worth a trial; its ``patience`` is the number
+            of asks in a row that must expect less.
+        seed: The study's seed.
+        seen: Expectations computed before, which are taken from here; new ones are added.
 
     Returns:
-        The reason in words.
+        The reason in words; None where the search should go on.
     """
     if budget.improvement is None:
         return None
@@ -96,13 +98,14 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
     recommends may differ by the draws of hyperparameters, a shrinking or a smoothing.
 
     Args:
-        problem: What is decided.
+        problem: The space, the metrics and the objective.
         history: The record.
-        strategy: The study's; where it hands its asks on, the strategy that acts is asked.
-        seed: The study's.
+        strategy: The study's strategy; where it hands its asks on, the strategy that acts decides.
+        seed: The study's seed.
 
     Returns:
-        None where the strategy cannot tell: it has no surrogate, is still in its design, or nothing could be fitted.
+        A number not below zero; None where the strategy cannot tell: it has no surrogate, is still in its design, or
+        nothing could be fitted.
     """
     own = traits(strategy, StrategyTraits)
     if own.expected_improvement is not None:
@@ -132,11 +135,11 @@ def _best_expected(
     from bomix.optimization.multistart import Search, best_of, optimize, value_at
     from bomix.space.weights import is_among
 
-    _, build_seed, search_seed = draw_seeds(seed, history.n_asked, 3)
+    seeds = AskSeeds.of(seed, history.n_asked)
     belief = believe(problem, history, surrogate, seed=seed)
 
     def improvement(known: Tensor) -> AcquisitionFunction:
-        return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=build_seed)
+        return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=seeds.acquisition)
 
     if pool is not None:
         # What is left of the pool, and nothing once it is used up.
@@ -145,12 +148,12 @@ def _best_expected(
         return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     part = explored(problem.space, history)
     # A search that learns what losses look like need not try the mixture that it would recommend.
-    recommended = minimiser(belief, surrogate, part, seed=search_seed, search=Search())
+    recommended = minimiser(belief, surrogate, part, seed=seeds.search, search=Search())
     acquisition = improvement(together(belief.X_inside, as_tensor([recommended])))
     best = optimize(
         acquisition,
         part,
-        seed=search_seed,
+        seed=seeds.search,
         near=np.concatenate([recommended[None], belief.ranked()]),
         avoid=belief.busy,
         gradients=traits(surrogate, SurrogateTraits).differentiable,

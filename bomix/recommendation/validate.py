@@ -1,4 +1,4 @@
-"""How well a surrogate predicts the runs of the record that it did not see."""
+"""Validation: how well a surrogate predicts the runs of the record that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bomix.config import registry
 from bomix.config.expert_checks import need_experts
 from bomix.numerics import repeats
 from bomix.objectives.reference import require_reference
-from bomix.posterior.belief import fitting_seed
+from bomix.posterior.seeds import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.held_out import FOLDS
@@ -31,13 +31,13 @@ SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> xr.Dataset:
     """Predict each trial from the others, and score the predictions; confirmations are runs like others.
 
-    A model with a closed form leaves out one trial at a time, its hyperparameters from all; another is refitted
-    without each of ten parts of the trials in turn, repeats of a mixture in one part.
+    The surrogate is fitted anew without each of :data:`~bomix.surrogates.cross_validation.held_out.FOLDS` parts of the
+    trials in turn; repeats of a mixture are in one part.
 
     Args:
-        problem: Names, directions and objective.
-        history: What to learn from.
-        surrogate: How.
+        problem: The space, the metrics with their directions, and the objective.
+        history: The record, whose trials are predicted.
+        surrogate: The surrogate that is validated.
         seed: The study's; the model is that of :func:`~bomix.posterior.predict.predict`.
 
     Returns:
@@ -69,7 +69,7 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     objective = [belief.mean.flatten().numpy(), belief.variance.clamp_min(0.0).sqrt().flatten().numpy()]
     observed, target = data.Y.numpy(), aggregate(data.Y).numpy()
     if need_experts(surrogate):
-        # Whoever reads an expert's tokens knows its losses: held out, it proves nothing.
+        # A surrogate that reads an expert's tokens can compute its losses: predicting them held out proves nothing.
         alone = list(context.expert_rows)
         observed, target = observed.copy(), target.copy()
         observed[alone], target[alone] = np.nan, np.nan

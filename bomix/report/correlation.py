@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 LEAST = 4
-"""Mixtures below which nothing is said of a correlation."""
+"""Number of mixtures below which a correlation is not defined."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
-"""What stands in a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
+"""Roles of a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
 
 
 class Correlation(NamedTuple):
     """A rank correlation.
 
     Attributes:
-        rho: NaN where it is not defined.
-        lower: Where its 95 % interval begins.
-        upper: Where it ends.
-        n: Mixtures that have both.
+        rho: Spearman's coefficient, -1 to 1; NaN where it is not defined.
+        lower: Lower end of its 95 % interval.
+        upper: Upper end of that interval.
+        n: Number of mixtures that have both values.
     """
 
     rho: float
@@ -61,7 +61,7 @@ def correlation(first: Array, second: Array) -> Correlation:
 
     Args:
         first: ``n`` values, NaN where there is none.
-        second: The same.
+        second: ``n`` values of the same mixtures, NaN where there is none.
 
     Returns:
         All NaN below :data:`LEAST` pairs, and where either side has a single value.
@@ -74,19 +74,20 @@ def correlation(first: Array, second: Array) -> Correlation:
     # A perfect order is taken as half a swap of neighbours short of it: few trials are in order by chance.
     most = 1.0 - 6.0 / (n * (n**2 - 1))
     centre = math.atanh(min(max(rho, -most), most))
-    reach = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
-    return Correlation(rho, min(rho, math.tanh(centre - reach)), max(rho, math.tanh(centre + reach)), n)
+    half_width = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
+    return Correlation(rho, min(rho, math.tanh(centre - half_width)), max(rho, math.tanh(centre + half_width)), n)
 
 
 def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, experts: bool = False) -> xr.Dataset:
     """Correlate each metric with each score and with each other metric.
 
     Args:
-        dataset: ``loss`` over (trial, metric), as of :attr:`bomix.Study.dataset`; of its coordinates ``status``,
+        dataset: ``loss`` over (trial, metric), as :attr:`bomix.Study.dataset` has it; of its coordinates ``status``,
             ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
             without, every trial is a mixture of its own. Where its attribute ``scale`` says of which parameters and
             tokens the study is, trials of others do not count.
-        scores: More columns over (trial, score), lower is better, as of :func:`scores_of`; with a coordinate ``role``.
+        scores: More columns over (trial, score), lower is better, as :func:`scores_of` returns them; with a
+            coordinate ``role``.
         experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
 
     Returns:
@@ -129,7 +130,7 @@ def scores_of(problem: Problem, dataset: xr.Dataset) -> xr.DataArray:
     """The objective of every trial, and the mean of each group that it names.
 
     Args:
-        problem: What is minimised.
+        problem: The metrics and the objective.
         dataset: ``loss`` over (trial, metric), with the metrics of the problem.
 
     Returns:
@@ -269,7 +270,7 @@ def markdown(table: xr.Dataset) -> str:
 
 
 def sentence(table: xr.Dataset) -> str:
-    """What is shown, of how many trials and mixtures."""
+    """One line on the numbers of trials and mixtures, the method, and the direction of the coefficients."""
     trials, mixtures = table.attrs["trials"], table.attrs["mixtures"]
     runs = f"{trials} trials" if trials == mixtures else f"{trials} trials of {mixtures} mixtures"
     text = f"{runs}; {table.attrs['method']}; above 0: better by one, better by the other"

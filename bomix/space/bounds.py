@@ -33,7 +33,7 @@ def unknown_name(kind: str, name: object, known: Sequence[str]) -> str:
 
     Args:
         kind: ``domain``, ``metric``, ...
-        name: What was given.
+        name: The name that was given.
         known: The names that would do.
     """
     if hint := did_you_mean(name, known):

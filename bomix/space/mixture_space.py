@@ -25,7 +25,7 @@ class LinearConstraints:
         bounds: ``2 x d`` array, lower and upper.
         indices: ``d`` integers, the columns that the equality names.
         coefficients: ``d`` array.
-        rhs: What ``coefficients @ weights[indices]`` equals.
+        rhs: Value that ``coefficients @ weights[indices]`` must have.
     """
 
     bounds: Array
@@ -114,9 +114,9 @@ class MixtureSpace:
             available: Training tokens of each domain; infinity where they are unknown.
             budget: Training tokens of the run that the mixture is for.
             max_epochs: Passes allowed.
-            lower: As in the constructor.
-            upper: As in the constructor; the smaller of this and the cap holds.
-            at_least: As in the constructor.
+            lower: Smallest shares; 0 where a domain is missing.
+            upper: Largest shares; where the cap is smaller, or a domain is missing, the cap holds.
+            at_least: Shares below which only zero is taken; 0 where a domain is missing.
 
         Raises:
             FaultsError: All that is wrong; where the caps leave no mixture it says by how much.
@@ -175,7 +175,7 @@ class MixtureSpace:
 
         Args:
             n: Number of points.
-            seed: Of the scrambling: it decides the whole sequence.
+            seed: Seed of the scrambling: it decides the whole sequence.
             skip: Points passed over.
 
         Returns:
@@ -241,9 +241,9 @@ class MixtureSpace:
         """All that keeps weights from being a mixture of this space.
 
         Args:
-            weights: What to look at.
-            tolerance: Of the bounds.
-            sum_tolerance: Of the sum; ``tolerance`` unless given.
+            weights: The mixture, domain to share.
+            tolerance: How far a share may lie beyond its bounds.
+            sum_tolerance: How far the sum may miss one; ``tolerance`` unless given.
             bounded: Whether the bounds must hold; zero and one must anyway.
         """
         sum_tolerance = tolerance if sum_tolerance is None else sum_tolerance

@@ -13,7 +13,7 @@ ROUNDING = 5e-13
 """How far sums of weights may miss one where it is decided whether bounds leave room: some thousand times the rounding
 of a sum of a hundred weights, and far below what :data:`bomix.space.bounds.ROUNDING` lets pass in a study file."""
 _COUNTS = np.unique(np.round(np.concatenate([np.arange(1, 9), 8 * 1.25 ** np.arange(1, 24)])).astype(int))
-"""How many weights raised to "at least" are looked at, beside none and as many as fit."""
+"""Numbers of weights raised to "at least" that are tried, besides none and as many as fit."""
 
 
 def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
@@ -144,20 +144,21 @@ def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, opti
     used, count = (choice * floor).sum(axis=1), np.zeros(len(rows), dtype=int)
     best, nearest = choice.copy(), np.full(len(rows), np.inf)
 
-    def look(at: NDArray[np.bool_]) -> None:
+    def keep_nearer(at: NDArray[np.bool_]) -> None:
+        """Keep the present choice, at the rows in ``at``, wherever its projection is the nearest so far."""
         which = np.flatnonzero(at & (used <= 1.0 + ROUNDING) & ((choice * upper).sum(axis=1) >= 1.0 - ROUNDING))
         reached = project(target[which], choice[which] * floor, choice[which] * upper)
-        apart = np.square(reached - target[which]).sum(axis=1)
-        nearer = apart < nearest[which]
-        nearest[which[nearer]], best[which[nearer]] = apart[nearer], choice[which[nearer]]
+        squared = np.square(reached - target[which]).sum(axis=1)
+        nearer = squared < nearest[which]
+        nearest[which[nearer]], best[which[nearer]] = squared[nearer], choice[which[nearer]]
 
-    look(np.ones(len(rows), dtype=bool))
+    keep_nearer(np.ones(len(rows), dtype=bool))
     for column in np.argsort(np.where(wanted, -target, np.inf), axis=1, kind="stable").T:
         add = wanted[every, column] & (used + floor[column] <= 1.0 + ROUNDING)
         choice[every[add], column[add]] = True
         used, count = used + add * floor[column], count + add
-        look(add & np.isin(count, _COUNTS))
-    look(~np.isin(count, _COUNTS))
+        keep_nearer(add & np.isin(count, _COUNTS))
+    keep_nearer(~np.isin(count, _COUNTS))
     on[rows[nearest < np.inf]] = best[nearest < np.inf]
 
 
@@ -187,7 +188,7 @@ def nearest_choice(
     nearest = _solve_choice(on, cost, floor, upper, optional)
     if nearest is not None:
         return nearest
-    # The solver met its limits. These do not look at the wish, so that what was found once is found always.
+    # The solver met its limits. These do not keep_nearer at the wish, so that what was found once is found always.
     choice = ~optional | (floor <= 0.0)
     for j in np.lexsort((floor, -upper)):
         choice[j] |= math.fsum(floor[choice]) + floor[j] <= 1.0

@@ -36,13 +36,13 @@ class _Tail:
     Attributes:
         nodes: ``m`` ascending positions.
         density: ``m`` values, at most 1.
-        bend: ``m - 1`` logarithms of the ratio of a cell's ends; 0 where the cell counts as linear.
+        log_ratio: ``m - 1`` logarithms of the ratio of a cell's ends; 0 where the cell counts as linear.
         mass: ``m`` integrals from the first node on.
     """
 
     nodes: Array
     density: Array
-    bend: Array
+    log_ratio: Array
     mass: Array
 
     @classmethod
@@ -51,11 +51,11 @@ class _Tail:
         density = np.where(density < _NO_DENSITY, 0.0, density)
         left, right = density[:-1], density[1:]
         positive = (left > 0.0) & (right > 0.0)
-        bend = np.log(np.where(positive, right, 1.0)) - np.log(np.where(positive, left, 1.0))
-        bend = np.where(np.abs(bend) > 1e-3, bend, 0.0)
-        curved = (right - left) / np.where(bend == 0.0, 1.0, bend)
-        cells = np.diff(nodes) * np.where(bend == 0.0, 0.5 * (left + right), curved)
-        return cls(nodes, density, bend, np.concatenate([[0.0], np.cumsum(cells)]))
+        log_ratio = np.log(np.where(positive, right, 1.0)) - np.log(np.where(positive, left, 1.0))
+        log_ratio = np.where(np.abs(log_ratio) > 1e-3, log_ratio, 0.0)
+        curved = (right - left) / np.where(log_ratio == 0.0, 1.0, log_ratio)
+        cells = np.diff(nodes) * np.where(log_ratio == 0.0, 0.5 * (left + right), curved)
+        return cls(nodes, density, log_ratio, np.concatenate([[0.0], np.cumsum(cells)]))
 
     def mass_below(self, z: Array) -> Array:
         """Integral up to ``z``, any shape."""
@@ -63,21 +63,21 @@ class _Tail:
         cell = np.clip(np.searchsorted(self.nodes, z, side="right") - 1, 0, len(self.nodes) - 2)
         width = self.nodes[cell + 1] - self.nodes[cell]
         t = (z - self.nodes[cell]) / width
-        left, right, bend = self.density[cell], self.density[cell + 1], self.bend[cell]
-        curved = left * np.expm1(bend * t) / np.where(bend == 0.0, 1.0, bend)
+        left, right, log_ratio = self.density[cell], self.density[cell + 1], self.log_ratio[cell]
+        curved = left * np.expm1(log_ratio * t) / np.where(log_ratio == 0.0, 1.0, log_ratio)
         linear = t * (left + 0.5 * t * (right - left))
-        return np.asarray(self.mass[cell] + width * np.where(bend == 0.0, linear, curved))
+        return np.asarray(self.mass[cell] + width * np.where(log_ratio == 0.0, linear, curved))
 
     def at_mass(self, mass: Array) -> Array:
         """Inverse of :meth:`mass_below`."""
         cell = np.clip(np.searchsorted(self.mass, mass, side="right") - 1, 0, len(self.nodes) - 2)
         width = self.nodes[cell + 1] - self.nodes[cell]
         part = np.maximum(mass - self.mass[cell], 0.0) / width
-        left, right, bend = self.density[cell], self.density[cell + 1], self.bend[cell]
+        left, right, log_ratio = self.density[cell], self.density[cell + 1], self.log_ratio[cell]
         root = left + np.sqrt(np.maximum(left**2 + 2.0 * (right - left) * part, 0.0))
         linear = 2.0 * part / np.where(root > 0.0, root, 1.0)
-        curved = np.log1p(np.maximum(bend * part / np.where(left > 0.0, left, 1.0), -1.0 + 1e-16))
-        t = np.where(bend == 0.0, linear, curved / np.where(bend == 0.0, 1.0, bend))
+        curved = np.log1p(np.maximum(log_ratio * part / np.where(left > 0.0, left, 1.0), -1.0 + 1e-16))
+        t = np.where(log_ratio == 0.0, linear, curved / np.where(log_ratio == 0.0, 1.0, log_ratio))
         return np.asarray(self.nodes[cell] + width * np.clip(t, 0.0, 1.0))
 
 
@@ -89,7 +89,7 @@ class UniformMap:
         lower: ``d`` array.
         upper: ``d`` array.
         origin: ``d`` array, the corner of the tightened box from which ``y`` is measured.
-        step: Size of a unit of ``y``; negative where the origin is the upper corner.
+        step: Length of a unit of ``y`` in weights; negative where the origin is the upper corner.
         order: The ``k`` coordinates that can move, widest first.
         caps: ``k`` array, upper bounds of ``y``.
         tails: Tables for coordinates ``1 .. k - 1``; empty where no cap can bind.
@@ -162,13 +162,13 @@ def _tails(caps: Array) -> tuple[_Tail, ...]:
     middle = np.cumsum(means[::-1])[::-1]
     sd = np.sqrt(np.cumsum((sds**2)[::-1])[::-1])
     # Bernstein's bound on a sum of variables with exponential tails; the first of a tail is its widest.
-    reach = np.sqrt(2.0 * _NEGLIGIBLE) * sd + _NEGLIGIBLE * sds
+    half_width = np.sqrt(2.0 * _NEGLIGIBLE) * sd + _NEGLIGIBLE * sds
     tail = _Tail.of(np.array([0.0, caps[-1]]), np.ones(2))
     tails = [tail]
     for k in range(len(caps) - 2, 0, -1):
-        start, end = max(middle[k] - reach[k], 0.0), min(middle[k] + reach[k], rests[k])
+        start, end = max(middle[k] - half_width[k], 0.0), min(middle[k] + half_width[k], rests[k])
         pieces = [np.linspace(start, end, _NODES)]
-        # Near its two ends the density bends on the scale of the narrower coordinates.
+        # Near its two ends the density changes on the scale of the narrower coordinates.
         for left, right in ((0.0, rests[k + 1]), (caps[k], rests[k])):
             if (left := max(left, start)) < (right := min(right, end)):
                 pieces.append(np.linspace(left, right, _NODES // 2))

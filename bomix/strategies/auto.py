@@ -26,16 +26,18 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.trial import Candidate
 
-SEVERAL = 12
-"""Domains and metrics from which on metrics share hyperparameters: what one cannot tell alone, they tell together."""
-CROWD = 16
-"""Metrics from which on, where domains are fewer, asks take the best hyperparameters of each, found now and then."""
-DOUBT = 1.5
+POOLED_FROM = 12
+"""Number of domains, and of metrics, from which on metrics share hyperparameters: where one metric has too few trials
+to determine them, many together have enough."""
+QUICK_FROM = 16
+"""Number of metrics from which on, where domains are fewer, asks take the best hyperparameters of each metric instead
+of draws, and look for them now and then only."""
+BETA_PER_DOMAIN = 1.5
 """``beta`` for each domain, of the upper confidence bound where metrics share hyperparameters: at its best, a plane of
 which nothing is known gains as many standard deviations as the root of the number of domains."""
-STEADY = 1_000_000
-"""Failures in a row until a trust region halves under that bound, which is never: a trial that is made for what it
-tells is no failure. After successes it grows as others do."""
+NEVER_HALVED = 1_000_000
+"""Failures in a row until a trust region halves under that bound: more than any study has, since a trial that explores
+is no failure. After successes the region grows as others do."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +48,15 @@ class Auto:
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
     budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
-    :data:`SEVERAL` domains and metrics on, metrics share hyperparameters and a trust region is searched by an upper
-    confidence bound with much room for doubt: with many domains it pays to learn all slopes before the best is taken,
-    and the recommendation is as a rule better than any trial.
+    :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an
+    upper confidence bound that weighs uncertainty heavily: with many domains it pays to learn all slopes before the
+    best is taken, and the recommendation is as a rule better than any trial.
 
     Attributes:
-        surrogate: Model of every metric where it is not to be chosen.
-        acquisition: Acquisition function where it is not to be chosen.
-        design: What proposes the first trials.
-        n_init: Trials of the design where it is not to be chosen.
+        surrogate: Model of every metric; None lets the strategy choose.
+        acquisition: Acquisition function; None lets the strategy choose.
+        design: Strategy that proposes the first trials.
+        n_init: Trials of the design; None lets the strategy choose.
     """
 
     surrogate: Surrogate | None = None
@@ -70,7 +72,7 @@ class Auto:
         return count_faults(n_init=self.n_init) + need_faults(self.acquisition or LogEI(), self.surrogate or GP())
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
-        """What does not fit the study, see the strategy that is chosen."""
+        """The faults that the strategy chosen for this problem finds in it."""
         return self.chosen(problem).problem_faults(problem)
 
     def chosen(self, problem: Problem) -> Bayesian | Turbo:
@@ -84,22 +86,22 @@ class Auto:
         own = _surrogate(d, len(problem.metrics))
         surrogate = self.surrogate or own
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
-        daring = UCB(beta=DOUBT * d)
-        serves = self.acquisition is None and not objective_faults(daring, problem.objective)
+        exploring = UCB(beta=BETA_PER_DOMAIN * d)
+        serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
         if serves and self.surrogate is None and own.pooling is not None:
-            return Turbo(acquisition=daring, failures=STEADY, **parts)
+            return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
         acquisition = self.acquisition or LogEI()
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:
-        """What a study predicts and recommends with: as asks do, hyperparameters drawn where that is worth it."""
+        """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn where that pays."""
         if self.surrogate is not None:
             return self.surrogate
         own = _surrogate(problem.space.dimension, len(problem.metrics))
         return own if own == ONE_SET else replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
-        """What is chosen and why, in a line."""
+        """One line on what is chosen, and the numbers that decide it."""
         chosen, d = self.chosen(problem), problem.space.dimension
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
         how = "a trust region" if isinstance(chosen, Turbo) else "the whole space"
@@ -118,6 +120,6 @@ class Auto:
 
 def _surrogate(d: int, m: int) -> GP:
     """The surrogate for ``d`` domains and ``m`` metrics."""
-    if min(d, m) >= SEVERAL:
+    if min(d, m) >= POOLED_FROM:
         return POOLED if d <= MANY else ONE_SET
-    return QUICK if m >= CROWD else GP()
+    return QUICK if m >= QUICK_FROM else GP()

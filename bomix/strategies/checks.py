@@ -1,4 +1,4 @@
-"""What the parts of a strategy need of each other, and of the study."""
+"""Checks that the parts of a strategy fit each other, and the study."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
-    """What an acquisition function needs and a surrogate does not declare."""
+    """Faults where an acquisition function needs what a surrogate does not declare."""
     wants, has = traits(acquisition, AcquisitionTraits), traits(surrogate, SurrogateTraits)
     lacking = (
         ("needs gradients", "differentiable", wants.needs_gradients and not has.differentiable),
@@ -32,15 +32,15 @@ def need_faults(acquisition: Acquisition, surrogate: Surrogate) -> list[Fault]:
         Fault(
             "acquisition",
             f"{type(acquisition).__name__} {need}, and surrogate {type(surrogate).__name__} is not "
-            f"declared '{gift}'; change one of them",
+            f"declared '{trait}'; change one of them",
         )
-        for need, gift, lacks in lacking
+        for need, trait, lacks in lacking
         if lacks
     ]
 
 
 def surrogate_of(strategy: Strategy, problem: Problem) -> Surrogate | None:
-    """What a study with this strategy predicts and recommends with; None where the strategy has no surrogate.
+    """The surrogate that predicts and recommends in a study with this strategy; None where it has none.
 
     A strategy that chooses it by the study has a method ``predicting(problem)``.
     """
@@ -51,13 +51,13 @@ def surrogate_of(strategy: Strategy, problem: Problem) -> Surrogate | None:
 def part_faults(
     acquisition: Acquisition, surrogate: Surrogate | None, design: Strategy, problem: Problem
 ) -> list[Fault]:
-    """What a strategy's acquisition, surrogate and design lack in a study."""
+    """Faults of a strategy's acquisition, surrogate and design in a study."""
     found = objective_faults(acquisition, problem.objective)
     return found + surrogate_faults(surrogate, problem) + strategy_faults(design, problem, "design")
 
 
 def strategy_faults(strategy: Strategy, problem: Problem, where: str) -> list[Fault]:
-    """What a strategy that stands somewhere lacks in a study."""
+    """Faults in a study of a strategy that is a field of another part, each placed under ``where``."""
     found = traits(strategy, StrategyTraits).problem_faults(problem)
     return [Fault(f"{where}.{fault.where}" if fault.where else where, fault.what) for fault in found]
 

@@ -1,4 +1,4 @@
-"""A design first, then what the record says: how every strategy that learns takes its turns."""
+"""A design first, then a choice by the record: the order in which every strategy that learns proposes."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def take(
     """Propose ``q`` mixtures, one after the other, the earlier ones pending.
 
     Args:
-        problem: What is decided.
-        history: What was tried.
-        q: How many.
-        design: What proposes the first trials, and goes on where no surrogate can be fitted.
-        size: How many of them, imported runs counted.
-        choose: The next candidate of a record that is long enough.
-        seed: The study's.
+        problem: The space, the metrics and the objective.
+        history: The record.
+        q: Number of mixtures to propose.
+        design: Strategy that proposes the first trials, and goes on where no surrogate can be fitted.
+        size: Trials of the design, imported runs counted.
+        choose: Function that proposes the next candidate once the design is over.
+        seed: The study's seed.
 
     Raises:
         StudyError: The runs of the mixture that the objective compares with keep failing.

@@ -160,7 +160,7 @@ def tempered(problem: Problem, temperature: float) -> Array:
     """Natural shares to the power ``1 / temperature``, normalised, bounds not regarded; ``d`` array.
 
     Args:
-        problem: Its natural shares are known.
+        problem: The problem, whose natural shares must be known.
         temperature: 1 leaves the shares as they are; the higher, the more even.
     """
     assert problem.natural is not None, "callers check"

@@ -23,8 +23,8 @@ class Step:
     """A strategy and how long it proposes.
 
     Attributes:
-        strategy: What proposes.
-        trials: For how many trials; None for the rest of the study, in the last step only.
+        strategy: The strategy that proposes.
+        trials: Number of trials for which it does; None for the rest of the study, in the last step only.
     """
 
     strategy: Strategy
@@ -48,7 +48,7 @@ class Sequence:
     sees the whole record. The last one goes on for as long as trials are asked for.
 
     Attributes:
-        steps: In their order.
+        steps: The steps, the first one first.
     """
 
     steps: tuple[Step, ...]
@@ -109,7 +109,7 @@ class Sequence:
         return self._current(history.n_asked)[0]
 
     def _current(self, n_asked: int) -> tuple[Strategy, int | None]:
-        """Whose turn it is, and for how many trials more; None without end."""
+        """The strategy whose turn it is, and its number of trials left; None where it goes on without end."""
         end = 0
         for step in self.steps[:-1]:
             assert step.trials is not None, "faults() refuses it"

@@ -30,7 +30,7 @@ from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.surrogate import Surrogate
 from bomix.history import History
 from bomix.posterior.belief import believe
-from bomix.strategies.bayesian.search import built
+from bomix.strategies.bayesian.search import acquisition_function
 from bomix.surrogates.combined.prediction import Prediction
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.means.experts import MDE, MDEGated
@@ -98,7 +98,7 @@ def _best(runs: Runs, method: Method, history: History, left: list[Record], seed
     belief = believe(runs.problem, history, method.surrogate, seed=seed)
     points = torch.as_tensor(runs.problem.space.to_arrays(record.trial.weights for record in left))
     with torch.no_grad():
-        return int(built(belief, method.acquisition, seed)(points.unsqueeze(-2)).argmax())
+        return int(acquisition_function(belief, method.acquisition, seed)(points.unsqueeze(-2)).argmax())
 
 
 def truth(runs: Runs) -> np.ndarray:

@@ -116,7 +116,7 @@ def test_the_map_pulls_gradients_back_as_autograd_would():
     at = mapping(z)
     np.testing.assert_allclose(at.weights.sum(-1), 1.0, atol=1e-12)
     assert at.capped[0, 0]
-    pulled = mapping.pull_back(z, at, gradient)
+    pulled = mapping.unconstrained_gradient(z, at, gradient)
     for i in range(5):
         step = torch.zeros_like(z)
         step[:, i] = 1e-6

@@ -56,4 +56,4 @@ def test_the_best_start_is_always_taken_and_the_order_kept():
     np.testing.assert_array_equal(spaced(ranked, 2), ranked[[0, 2]])
     np.testing.assert_array_equal(spaced(ranked, 9), ranked[[0, 2, 3]])
     assert spaced(ranked, 0).shape == (0, 2)
-    np.testing.assert_array_equal(spaced(ranked, 9, apart=0.35), ranked[[0, 3]])
+    np.testing.assert_array_equal(spaced(ranked, 9, min_distance=0.35), ranked[[0, 3]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bomix.posterior.expected import in_parts
+from bomix.posterior.expected import on_arrays
 
 
 def test_many_mixtures_have_the_values_of_one_batch_and_no_gradient():
@@ -17,6 +17,6 @@ def test_many_mixtures_have_the_values_of_one_batch_and_no_gradient():
         assert not torch.is_grad_enabled()
         return points.sum(dim=-1)
 
-    np.testing.assert_allclose(in_parts(function)(X), X.sum(axis=1))
+    np.testing.assert_allclose(on_arrays(function)(X), X.sum(axis=1))
     assert sum(sizes) == 3000
     assert max(sizes) < 3000

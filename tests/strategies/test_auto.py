@@ -50,7 +50,7 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
     together = surrogate in (POOLED, ONE_SET)
-    assert chosen.acquisition == (UCB(beta=auto.DOUBT * domains) if together else LogEI())
+    assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else LogEI())
     assert chosen.acquisition.origin in Auto().description(study)
 
 
@@ -80,7 +80,7 @@ def test_asks_take_the_best_hyperparameters_and_recommendations_draw_them():
 
 def test_many_metrics_of_few_domains_are_predicted_with_draws():
     few = problem(8)
-    study = Problem(few.space, tuple(Metric(f"m{i}") for i in range(auto.CROWD)), Mean())
+    study = Problem(few.space, tuple(Metric(f"m{i}") for i in range(auto.QUICK_FROM)), Mean())
     assert Auto().chosen(study).surrogate.draws == 0
     assert surrogate_of(Auto(), study) == GP()
 

@@ -25,7 +25,7 @@ from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.posterior.belief import believe
 from bomix.problem import Metric
 from bomix.scale import Scale
-from bomix.strategies.bayesian.search import built
+from bomix.strategies.bayesian.search import acquisition_function
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.mde import MDE as MDEStrategy
@@ -262,7 +262,7 @@ def test_an_expert_outside_of_the_bounds_is_nothing_to_improve_on(tmp_path: Path
     for weights in ((0.5, 0.3, 0.2), (0.2, 0.5, 0.3), (0.4, 0.2, 0.4)):
         study.add(dict(zip(TOKENS.domain_names, weights, strict=True)), {"d0": 5.0 - weights[0]})
     belief = believe(study.problem, study.history, GP(draws=0, restarts=1), seed=0)
-    function = built(belief, LogEI(), 0)
+    function = acquisition_function(belief, LogEI(), 0)
     best = min(float(belief.mean(row.unsqueeze(0))) for row in belief.data.X if row.max() <= 0.5)
     assert -float(function.best_f) == pytest.approx(best)
 

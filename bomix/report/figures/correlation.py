@@ -39,7 +39,7 @@ def render(table: xr.Dataset, *, file_format: str = "png") -> bytes:
     """Draw a table of correlations.
 
     Args:
-        table: As :func:`bomix.report.correlation.correlate` returns it.
+        table: ``rho``, ``lower`` and ``upper`` over (metric, other), from :func:`bomix.report.correlation.correlate`.
         file_format: One of :data:`bomix.report.figures.validation.FORMATS`.
 
     Returns:
@@ -133,7 +133,7 @@ def _labels(axes: Axes, rows: list[str], columns: list[str]) -> None:
 
 
 def _scale(drawn: Figure, axes: Axes) -> None:
-    """What a colour stands for."""
+    """The scale of colours, from -1 to 1."""
     ramp: Array = np.linspace(1.0, -1.0, 128)[:, None]
     axes.imshow(ramp, cmap=colours(), vmin=-1.0, vmax=1.0, aspect="auto", extent=(0.0, 1.0, -1.0, 1.0))
     axes.set_xticks([])
@@ -145,7 +145,7 @@ def _scale(drawn: Figure, axes: Axes) -> None:
 
 
 def colours() -> Colormap:
-    """Blue where the two go together, red where against each other, next to nothing where neither."""
+    """The colours of coefficients: blue at 1, red at -1, nearly white at 0."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("correlation", [_AGAINST, _NEITHER, _WITH]).with_extremes(bad="white")

@@ -56,7 +56,7 @@ def render(validation: xr.Dataset, *, file_format: str = "png") -> bytes:
     """Draw a validation.
 
     Args:
-        validation: As :func:`bomix.recommendation.validate.validate` returns it.
+        validation: Predictions and scores, from :func:`bomix.recommendation.validate.validate`.
         file_format: One of :data:`FORMATS`.
 
     Returns:
@@ -114,15 +114,15 @@ def figure(validation: xr.Dataset) -> Figure:
 def _predicted(axes: Axes, validation: xr.Dataset, position: int | None) -> None:
     """Predicted against observed, of one metric or, without a position, of the objective."""
     y, mean, sd = _values(validation, position)
-    reach = Z95 * sd
-    inside = np.abs(y - mean) <= reach
+    half_width = Z95 * sd
+    inside = np.abs(y - mean) <= half_width
     for these, colour in ((inside, _INSIDE), (~inside, _OUTSIDE)):
         if these.any():
             axes.errorbar(
-                y[these], mean[these], reach[these], fmt="none", ecolor=colour, elinewidth=0.8, alpha=_fade(len(y))
+                y[these], mean[these], half_width[these], fmt="none", ecolor=colour, elinewidth=0.8, alpha=_fade(len(y))
             )
             axes.plot(y[these], mean[these], "o", color=colour, markersize=3.2 if len(y) <= 100 else 2.2, mew=0)
-    _square(axes, y, mean, reach)
+    _square(axes, y, mean, half_width)
     _titled(axes, _name(validation, position), _summary(validation, position))
 
 
@@ -159,7 +159,7 @@ def _values(validation: xr.Dataset, position: int | None) -> tuple[Array, Array,
     return y[seen], mean[seen], sd[seen]
 
 
-def _square(axes: Axes, y: Array, mean: Array, reach: Array) -> None:
+def _square(axes: Axes, y: Array, mean: Array, half_width: Array) -> None:
     """Equal limits on both sides, and the diagonal on which a prediction is right.
 
     A few intervals far wider than all that was observed are cut, so that the points keep room.
@@ -172,8 +172,8 @@ def _square(axes: Axes, y: Array, mean: Array, reach: Array) -> None:
         return
     points = np.concatenate([y, mean])
     spread = max(float(np.ptp(points)), 1e-9 * max(1.0, float(np.abs(points).max())))
-    low = max(float((mean - reach).min()), float(points.min()) - spread)
-    high = min(float((mean + reach).max()), float(points.max()) + spread)
+    low = max(float((mean - half_width).min()), float(points.min()) - spread)
+    high = min(float((mean + half_width).max()), float(points.max()) + spread)
     low, high = min(low, float(points.min())), max(high, float(points.max()))
     margin = 0.04 * max(high - low, spread)
     ends = (low - margin, high + margin)
@@ -229,5 +229,5 @@ def _summary(validation: xr.Dataset, position: int | None) -> str:
 
 
 def _fade(n: int) -> float:
-    """Bars of many runs lie over each other: the more there are, the fainter."""
+    """Opacity of the bars of ``n`` runs: the more there are, the fainter, as they lie over each other."""
     return float(np.clip(6.0 / math.sqrt(max(n, 1)), 0.15, 0.55))

@@ -30,7 +30,7 @@ class Mixture:
     """A published mixture.
 
     Attributes:
-        source: Where it was published.
+        source: The publication and the place in it.
         weights: Domain, as it is called there, to share, as printed: the sum may miss one.
     """
 

@@ -21,10 +21,11 @@ from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.numerics.repeats import distinct
-from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.belief import believe
+from bomix.posterior.seeds import AskSeeds
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.weights import SAME_MIXTURE
-from bomix.strategies.bayesian.search import built, free
+from bomix.strategies.bayesian.search import acquisition_function, not_pending
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Sobol
@@ -52,9 +53,10 @@ class Embedded:
     Attributes:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
-        design: What proposes the first trials.
-        n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
-        corners: Mixtures that are mixed.
+        design: Strategy that proposes the first trials.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        corners: Number of corners of each ask's small simplex.
     """
 
     surrogate: Surrogate = GP()
@@ -77,33 +79,33 @@ class Embedded:
 
         def choose(problem: Problem, history: History) -> Candidate:
             belief = believe(problem, history, self.surrogate, seed=seed)
-            seeds = draw_seeds(seed, history.n_asked, 4)
-            point = self._best(belief, _corners(belief, self.corners, seeds[3]), seeds)
+            seeds = AskSeeds.of(seed, history.n_asked)
+            point = self._best(belief, _corners(belief, self.corners, seeds.subspace), seeds)
             return Candidate(problem.space.to_weights(point), "embedded")
 
         size = design_size(self.n_init, problem)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
-    def _best(self, belief: Belief, corners: Array, seeds: list[int]) -> Array:
+    def _best(self, belief: Belief, corners: Array, seeds: AskSeeds) -> Array:
         """The ``d`` weights of the best mixture of ``e x d`` corners that is not pending already."""
         import torch
 
         from bomix.optimization.multistart import optimize
 
-        acquisition, onto = built(belief, self.acquisition, seeds[1]), torch.as_tensor(corners)
+        acquisition, onto = acquisition_function(belief, self.acquisition, seeds.acquisition), torch.as_tensor(corners)
         found = optimize(
             lambda X: acquisition(X @ onto),
             MixtureSpace([f"corner_{index:03d}" for index in range(len(corners))]),
-            seed=seeds[2],
+            seed=seeds.search,
             near=np.eye(len(corners))[:2],
             gradients=traits(self.surrogate, SurrogateTraits).differentiable,
             joint=traits(self.acquisition, AcquisitionTraits).joint,
         )
-        return free(belief.problem.space.snap(found @ corners), belief, seed=seeds[2])
+        return not_pending(belief.problem.space.snap(found @ corners), belief, seed=seeds.search)
 
 
 def _corners(belief: Belief, count: int, seed: int) -> Array:
-    """``e x d`` mixtures of the space."""
+    """``e x d`` corners: the best trial, the uniform mixture, and random mixtures of few domains."""
     space, rng = belief.problem.space, np.random.default_rng(seed)
     known = np.concatenate([space.project(belief.ranked()[:1]), space.uniform()[None]])
     known = distinct(known, tolerance=SAME_MIXTURE)

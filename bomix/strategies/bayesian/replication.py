@@ -35,10 +35,10 @@ def leader_to_repeat(belief: Belief, candidate: Array, *, history: History, lead
     """The leader of which one more run is worth more than a run of a new mixture.
 
     Args:
-        belief: What is known.
+        belief: The model of the record.
         candidate: ``d`` weights, the new mixture.
-        history: What it was learnt from; the mixtures as they were asked for, whose repeats take another seed.
-        leaders: How many mixtures are looked at.
+        history: The record, for the mixtures as they were asked for: their repeats take another seed.
+        leaders: Number of mixtures that are compared.
 
     Returns:
         The ``d`` weights as they were asked for; None where the new mixture is worth more. Leaders that are pending,
@@ -70,7 +70,7 @@ def knowledge_gradients(belief: Belief, points: Array) -> Array:
         run: Any = belief.aggregate.posterior(belief.model, X.unsqueeze(-2), noise=True)
     mean, covariance = latent.mean.flatten().numpy(), latent.distribution.covariance_matrix.numpy()
     variance = np.maximum(run.variance.flatten().numpy(), np.diagonal(covariance))
-    shifts = covariance / np.sqrt(np.maximum(variance, _TINY**2))  # column i: what a run at i does to all means
+    shifts = covariance / np.sqrt(np.maximum(variance, _TINY**2))  # column i: how a run at i shifts all means
     return np.array([expected_fall(mean, shift) for shift in shifts.T])
 
 
@@ -78,8 +78,8 @@ def expected_fall(mean: Array, shift: Array) -> float:
     """``min(mean) - E[min(mean + shift z)]`` for a standard normal ``z``; never negative.
 
     Args:
-        mean: ``n`` array.
-        shift: ``n`` array.
+        mean: ``n`` posterior means.
+        shift: ``n`` changes of these means for each standard deviation of the observation.
     """
     # Lower envelope of the lines mean + shift z, from left to right: the steepest line is lowest on the far left.
     order = np.lexsort((mean, -shift))

@@ -15,7 +15,7 @@ from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.space.weights import is_among
 
 _OTHERS = 64
-"""Mixtures among which one is sought that is not pending: one of a few is free unless the space is tiny."""
+"""Mixtures among which one is sought that is not pending: one of a few is new unless the space is tiny."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bomix.contracts.acquisition import Acquisition
     from bomix.contracts.surrogate import Surrogate
     from bomix.posterior.belief import Belief
+    from bomix.posterior.seeds import AskSeeds
     from bomix.problem import Problem
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
@@ -38,7 +39,7 @@ def most_promising(
     acquisition: Acquisition,
     surrogate: Surrogate,
     *,
-    seeds: list[int],
+    seeds: AskSeeds,
     space: MixtureSpace | None = None,
     raw: int | None = None,
     starts: int = 8,
@@ -46,30 +47,30 @@ def most_promising(
     """The ``d`` weights that maximise an acquisition function, and that function.
 
     Args:
-        belief: What is known.
+        belief: The model of the record.
         acquisition: Acquisition function.
-        surrogate: What the belief came from: it says whether there are gradients.
-        seeds: At least three: the second builds the function, the third starts the search.
-        space: Where to look; the problem's space by default.
+        surrogate: The surrogate of the belief: it says whether there are gradients.
+        seeds: Seeds of this ask: ``acquisition`` builds the function, ``search`` draws the starts of its maximisation.
+        space: The part of the space that is searched; all of it by default.
         raw: Points that are scored to find starts; None takes 48 to 128, the fewer the more domains.
-        starts: Starts.
+        starts: Number of starts that are improved.
     """
     from bomix.optimization.multistart import Search, optimize
 
-    space, function = space or belief.problem.space, built(belief, acquisition, seeds[1])
+    space, function = space or belief.problem.space, acquisition_function(belief, acquisition, seeds.acquisition)
     raw = raw or min(128, max(48, 1024 // space.dimension))
     heavy = len(belief.data.X) ** 2 * len(belief.problem.metrics) > HEAVY
     search = Search(raw, min(4, starts), iterations=12, polished=1, polish=3) if heavy else Search(raw, starts)
     point = optimize(
         function,
         space,
-        seed=seeds[2],
+        seed=seeds.search,
         near=belief.ranked(),
         avoid=belief.busy,
         search=search,
         gradients=traits(surrogate, SurrogateTraits).differentiable,
         joint=traits(acquisition, AcquisitionTraits).joint,
-        screen=belief.promised if heavy else None,
+        screen=belief.negated_mean if heavy else None,
     )
     return point, function
 
@@ -86,11 +87,11 @@ def best_of_pool(belief: Belief, acquisition: Acquisition, pool: Array, *, seed:
         logger.warning("the pool of %d mixtures is used up; the best of them are tried again", len(pool))
         left = np.array([not is_among(point, belief.busy) for point in pool])
     joint = traits(acquisition, AcquisitionTraits).joint
-    return best_of(built(belief, acquisition, seed), pool[left] if left.any() else pool, joint=joint)
+    return best_of(acquisition_function(belief, acquisition, seed), pool[left] if left.any() else pool, joint=joint)
 
 
-def free(point: Array, belief: Belief, *, seed: int) -> Array:
-    """The ``d`` weights, or some of the space that are not pending, where these are."""
+def not_pending(point: Array, belief: Belief, *, seed: int) -> Array:
+    """The ``d`` weights; other ones of the space where these are pending or failed, and there are others."""
     if not is_among(point, belief.busy):
         return point
     space = belief.problem.space
@@ -127,8 +128,8 @@ def pool_faults(path: str, problem: Problem) -> list[Fault]:
     return []
 
 
-def built(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:
-    """The function of mixtures that a belief gives an acquisition."""
+def acquisition_function(belief: Belief, acquisition: Acquisition, seed: int) -> AcquisitionFunction:
+    """The function of ``batch x 1 x d`` mixtures that an acquisition builds from a belief; higher is better."""
     return acquisition.build(
         belief.model, belief.aggregate, X_observed=belief.X_inside, X_pending=belief.X_pending, seed=seed
     )

@@ -20,19 +20,19 @@ from bomix.space.mixture_space import MixtureSpace
 from bomix.space.polytope import Array
 
 NEW = "_start"
-"""What ends the origin of a trial that starts a region anew."""
+"""Ending of the origin of a trial that starts a region anew."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a region moves.
+    """The rules by which a region grows, shrinks and starts anew.
 
     Attributes:
         length: Side at the start: 1 reaches as far from a square root as the root of an average weight.
         shortest: Side below which a region starts anew.
         longest: Side that it does not exceed.
-        successes: In a row, after which it doubles.
-        failures: In a row, after which it halves.
+        successes: Successes in a row after which the side doubles.
+        failures: Failures in a row after which the side halves.
         starts: Trials that start a region anew.
         gain: A success is better than the best by this much, in the unit of the objective.
     """
@@ -48,7 +48,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Region:
-    """A trust region as the record tells it.
+    """A trust region that follows from the record.
 
     Attributes:
         length: Side of the box.
@@ -57,7 +57,7 @@ class Region:
         successes: Trials in a row that were better than the best.
         failures: Trials in a row that were not.
         starting: Trials that still have to be spread over the space before the box counts.
-        restarts: How often it has started anew.
+        restarts: Number of times that it has started anew.
     """
 
     length: float
@@ -72,9 +72,9 @@ class Region:
         """The region after one more of its trials.
 
         Args:
-            weights: Its mixture, ``d``.
-            value: Its objective; NaN counts as no better.
-            rules: How it moves.
+            weights: ``d`` weights of the trial.
+            value: Objective of the trial, lower is better; NaN counts as no better.
+            rules: The rules by which the region grows, shrinks and starts anew.
             judged: Whether the region itself proposed it, so that it counts as success or failure.
         """
         better = value < self.best - rules.gain
@@ -95,11 +95,11 @@ class Region:
 
     def within(self, space: MixtureSpace, centre: Array) -> MixtureSpace:
         """The part of a space that lies in the box around ``d`` weights."""
-        reach = self.length / math.sqrt(space.dimension)
+        half_side = self.length / math.sqrt(space.dimension)
         root = np.sqrt(np.maximum(centre, 0.0))
-        # A trial may lie outside of the bounds, as imported runs do: the box then reaches back to them.
-        lower = np.clip(np.maximum(root - reach, 0.0) ** 2, space.lower_array, space.upper_array)
-        upper = np.clip((root + reach) ** 2, space.lower_array, space.upper_array)
+        # A trial may lie outside of the bounds, as imported runs do: clipping then moves the box to them.
+        lower = np.clip(np.maximum(root - half_side, 0.0) ** 2, space.lower_array, space.upper_array)
+        upper = np.clip((root + half_side) ** 2, space.lower_array, space.upper_array)
         if lower.sum() > 1.0 or upper.sum() < 1.0:
             return space
         names = space.domains
@@ -111,9 +111,10 @@ def fold(trials: Iterable[tuple[str, Array, float]], *, origin: str, count: int,
 
     Args:
         trials: Origin, ``d`` weights and objective of each completed trial, in the order of their ids.
-        origin: Of a region's trials: ``turbo_0``, ``turbo_1``, ..., followed by :data:`NEW` where it starts anew.
+        origin: First part of the origin of a region's trials: ``turbo`` of ``turbo_0``, ``turbo_1``, ..., which end in
+            :data:`NEW` where the region starts anew.
         count: Number of regions.
-        rules: How they move.
+        rules: The rules by which regions grow, shrink and start anew.
 
     Returns:
         ``count`` regions. Trials of no region, as the design and imported runs, are dealt out in turn.
@@ -126,7 +127,7 @@ def fold(trials: Iterable[tuple[str, Array, float]], *, origin: str, count: int,
         if name in owners:
             index, judged = owners[name]
             if judged and regions[index].starting:
-                continue  # asked before the region started anew: it tells of the place that was left
+                continue  # asked before the region started anew: it belongs to the box that was left
         else:
             index, judged, dealt = dealt % count, False, dealt + 1
         regions[index] = regions[index].after(weights, value, rules=rules, judged=judged)

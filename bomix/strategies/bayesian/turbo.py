@@ -20,8 +20,9 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import resolved
-from bomix.posterior.belief import believe, draw_seeds
-from bomix.strategies.bayesian.search import free, most_promising
+from bomix.posterior.belief import believe
+from bomix.posterior.seeds import AskSeeds
+from bomix.strategies.bayesian.search import most_promising, not_pending
 from bomix.strategies.bayesian.trust_region import NEW, Region, Rules, fold
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import design_size, take
@@ -48,9 +49,10 @@ class Turbo:
     Attributes:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
-        design: What proposes the first trials; they are dealt out to the regions.
-        n_init: As of :class:`~bomix.strategies.bayesian.whole_space.Bayesian`.
-        regions: How many at once.
+        design: Strategy that proposes the first trials; they are dealt out to the regions.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        regions: Number of regions that are kept at once.
         length: Side of a region at its start; 1 reaches as far from the square root of a weight as the root of the
             average weight.
         shortest: Side below which a region starts anew, with ``restart`` trials spread over the space.
@@ -59,7 +61,7 @@ class Turbo:
         failures: Trials in a row that must not be for it to halve; None takes as many as there are domains, at least
             4 and at most 20.
         restart: Trials of the design with which a region starts anew.
-        gain: How much better a success must be than the best, as a share of the design's standard deviation.
+        gain: Least improvement of a success over the best, as a share of the design's standard deviation.
     """
 
     surrogate: Surrogate = GP()
@@ -96,7 +98,7 @@ class Turbo:
         return part_faults(self.acquisition, self.surrogate, self.design, problem)
 
     def state(self, problem: Problem, history: History) -> tuple[Region, ...]:
-        """The regions as the record tells them."""
+        """The regions that follow from the record."""
         trials = list(_trials(resolved(problem, history), history))
         design = [value for origin, _, value in trials if not origin.startswith(ORIGIN) and not math.isnan(value)]
         gain = self.gain * float(np.std(design)) if design else 0.0
@@ -115,14 +117,14 @@ class Turbo:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
                 return Candidate(candidate.weights, f"{ORIGIN}_{anew}{NEW}")
             belief = believe(problem, history, self.surrogate, seed=seed)
-            seeds = draw_seeds(seed, history.n_asked, 3)
+            seeds = AskSeeds.of(seed, history.n_asked)
             offers = [
                 most_promising(belief, self.acquisition, self.surrogate, seeds=seeds, space=_part(region, belief))
                 for region in regions
             ]
             index = int(np.argmax([value_at(function, point) for point, function in offers]))
             # What is snapped onto the bounds of the whole space may be pending already.
-            point = free(problem.space.snap(offers[index][0]), belief, seed=seeds[2])
+            point = not_pending(problem.space.snap(offers[index][0]), belief, seed=seeds.search)
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
         size = design_size(self.n_init, problem)
@@ -130,7 +132,7 @@ class Turbo:
 
 
 def _part(region: Region, belief: Belief) -> MixtureSpace:
-    """The box around the trial of a region that is believed best, never the luckiest measurement."""
+    """The box around the trial of a region with the lowest posterior mean, never the luckiest measurement."""
     import torch
 
     space = belief.problem.space
@@ -149,9 +151,9 @@ def _trials(problem: Problem, history: History) -> Iterator[tuple[str, Array, fl
 
 
 def _starting(regions: tuple[Region, ...], history: History) -> int | None:
-    """A region whose fresh start wants another trial, those on their way counted."""
+    """The first region that starts anew and needs more trials for it than are pending; None where none does."""
     for index, region in enumerate(regions):
-        on_the_way = sum(record.trial.origin == f"{ORIGIN}_{index}{NEW}" for record in history.pending)
-        if region.starting > on_the_way:
+        pending = sum(record.trial.origin == f"{ORIGIN}_{index}{NEW}" for record in history.pending)
+        if region.starting > pending:
             return index
     return None

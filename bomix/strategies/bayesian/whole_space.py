@@ -11,7 +11,8 @@ from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
-from bomix.posterior.belief import believe, draw_seeds
+from bomix.posterior.belief import believe
+from bomix.posterior.seeds import AskSeeds
 from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, read_pool
 from bomix.strategies.checks import need_faults, part_faults, relative_strategy
 from bomix.strategies.design_first import design_size, take
@@ -33,9 +34,9 @@ class Bayesian:
     Attributes:
         surrogate: Model of every metric.
         acquisition: Acquisition function.
-        design: What proposes the first trials; designs begin with the uniform and the natural mixture.
-        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are
-            domains, at least 5 and at most 32.
+        design: Strategy that proposes the first trials; designs begin with the uniform and the natural mixture.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
         pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the
             design.
         repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.
@@ -74,7 +75,7 @@ class Bayesian:
 
         def choose(problem: Problem, history: History) -> Candidate:
             belief = believe(problem, history, self.surrogate, seed=seed)
-            point = self._best(belief, draw_seeds(seed, history.n_asked, 3))
+            point = self._best(belief, AskSeeds.of(seed, history.n_asked))
             origin = self.acquisition.origin
             if self.repeats:
                 from bomix.strategies.bayesian.replication import leader_to_repeat
@@ -85,9 +86,11 @@ class Bayesian:
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
-    def _best(self, belief: Belief, seeds: list[int]) -> Array:
+    def _best(self, belief: Belief, seeds: AskSeeds) -> Array:
+        """The ``d`` weights of the highest acquisition value, out of the pool or over the space."""
         if self.pool is not None:
-            return best_of_pool(belief, self.acquisition, read_pool(self.pool, belief.problem.space), seed=seeds[1])
+            pool = read_pool(self.pool, belief.problem.space)
+            return best_of_pool(belief, self.acquisition, pool, seed=seeds.acquisition)
         point, _ = most_promising(
             belief, self.acquisition, self.surrogate, seeds=seeds, raw=self.raw, starts=self.starts
         )

@@ -24,8 +24,9 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
 from bomix.numerics.constants import TINY
 from bomix.optimization import start_points
-from bomix.posterior.belief import believe, draw_seeds
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Sobol
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 _RAW = 512
 """Mixtures of the whole space that are predicted to find starts: a twentieth of the default budget of evaluations."""
-_APART = 0.05
+_START_DISTANCE = 0.05
 """Starts differ by more than this in some weight: searches begin so wide that nearer ones would be the same search."""
 _SIGMA = 0.2
 """Standard deviation of the first steps, parameters being in [0, 1]: a third of that range is customary, and starts
@@ -60,10 +61,10 @@ class BlackBox:
     the prediction does not mind.
 
     Attributes:
-        surrogate: What predicts; it needs no gradients.
-        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
-            and at most 32.
-        design: What proposes them.
+        surrogate: The surrogate that predicts; it needs no gradients.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        design: Strategy that proposes them.
         evaluations: Mixtures predicted by all searches together.
         starts: Searches that run side by side.
         population: Mixtures that each predicts at a time; None takes ``4 + 3 log(k)``, at least 16.
@@ -95,15 +96,17 @@ class BlackBox:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "blackbox")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(
+                problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "blackbox"
+            )
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         belief = believe(problem, history, self.surrogate, seed=seed)
-        values = in_parts(predicted(belief))
+        values = on_arrays(predicted(belief))
         point = self.search(values, problem.space, seed=search_seed, near=belief.data.X.numpy())
         return Found(point, values, problem.space)
 
@@ -114,8 +117,8 @@ class BlackBox:
 
         Args:
             values: ``n x d`` mixtures to ``n`` values, lower is better.
-            space: Where to look.
-            seed: Of everything random.
+            space: The mixtures that are allowed.
+            seed: Seed of the points scored for starts and of every search.
             near: ``n x d`` mixtures worth starting at.
         """
 
@@ -129,7 +132,7 @@ class BlackBox:
         order = np.argsort(scores, kind="stable")
         searches = [
             self._evolution(start, np.random.default_rng([seed, index]))
-            for index, start in enumerate(start_points.spaced(points[order], self.starts, apart=_APART))
+            for index, start in enumerate(start_points.spaced(points[order], self.starts, min_distance=_START_DISTANCE))
         ]
         left = self.evaluations if space.dimension > 1 else 0
         while left > 0 and searches:

@@ -15,8 +15,9 @@ import numpy as np
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
-from bomix.posterior.belief import believe, draw_seeds
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds
 from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.weights import normalized
 from bomix.strategies.checks import strategy_faults
@@ -41,13 +42,13 @@ class KLProposer:
     weighted sum, it is the best of many starts, finished to the same precision.
 
     Attributes:
-        strength: What a unit of divergence costs, in the objective's unit; 0 leaves the prediction alone.
+        strength: Cost of one nat of divergence, in the objective's unit; 0 leaves the prediction alone.
         prior: The shares to keep near: ``natural``, those of the tokens (uniform where they are unknown); ``uniform``;
             or domain to share, normalised. A weight whose share is zero stays at its lower bound.
-        surrogate: What predicts; differentiable.
-        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
-            and at most 32.
-        design: What proposes them.
+        surrogate: The surrogate that predicts; it must be differentiable.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        design: Strategy that proposes them.
     """
 
     strength: float = 0.05
@@ -102,9 +103,9 @@ class KLProposer:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "kl")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "kl")
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
@@ -124,11 +125,11 @@ class KLProposer:
             penalty=penalty,
             near=np.concatenate([problem.space.project(prior)[None], belief.data.X.numpy()]),
         )
-        return Found(space.snap(found.point, threshold=NEGLIGIBLE), in_parts(penalised(function, penalty)), space)
+        return Found(space.snap(found.point, threshold=NEGLIGIBLE), on_arrays(penalised(function, penalty)), space)
 
 
 def _share_faults(prior: Mapping[str, float]) -> list[Fault]:
-    """Shares that are none."""
+    """Faults of shares that are not numbers from 0 on."""
     found = [
         Fault(f"prior.{name}", f"the share of domain '{name}' is {share!r}; give 0 or more")
         for name, share in prior.items()

@@ -10,8 +10,9 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.laws.own_domain import own_faults
-from bomix.posterior.belief import Belief, believe, draw_seeds
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import Belief, believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Sobol
@@ -36,9 +37,9 @@ class Law:
 
     Attributes:
         form: The formula; see :mod:`bomix.laws.forms`.
-        n_init: Trials of the design, imported runs counted; None takes two more than there are domains, at least 5
-            and at most 32.
-        design: What proposes them.
+        n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
+            least 5 and at most 32, or 2 where experts of all domains come first.
+        design: Strategy that proposes them.
         starts: Starts of the law's fit, per metric.
         own: Metric to its own domain, where their names differ.
     """
@@ -51,7 +52,7 @@ class Law:
 
     @property
     def surrogate(self) -> Surrogate:
-        """The laws, with what they do not know."""
+        """The surrogate of the fitted laws, their uncertainty included."""
         return LawRegression(form=self.form, starts=self.starts, own=self.own)
 
     def faults(self) -> list[Fault]:
@@ -68,9 +69,9 @@ class Law:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "law")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "law")
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
@@ -86,11 +87,11 @@ class Law:
             seed=search_seed,
             near=belief.data.X.numpy(),
         )
-        return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), in_parts(function), problem.space)
+        return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), on_arrays(function), problem.space)
 
 
 def shape_of(belief: Belief) -> Shape:
-    """What is known of the objective of what is expected of the metrics, as a function of the weights."""
+    """What is known of the shape of the objective at the posterior means, as a function of the weights."""
     from bomix.laws.convexity import is_convex
     from bomix.surrogates.laws.uncertainty import LaplaceLaw
 

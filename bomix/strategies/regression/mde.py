@@ -22,8 +22,8 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, StudyError, count_faults
 from bomix.objectives.reference import missing_reference, resolved, with_reference
-from bomix.posterior.belief import draw_seeds
-from bomix.posterior.expected import in_parts
+from bomix.posterior.expected import on_arrays
+from bomix.posterior.seeds import draw_seeds
 from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh
 from bomix.surrogates.means.experts import MDE as PerToken
 from bomix.trial import Candidate
@@ -63,7 +63,7 @@ class MDE:
 
     @property
     def surrogate(self) -> Surrogate:
-        """The same losses, with how far they are off the runs."""
+        """A surrogate of the same losses, with an uncertainty from how far they are off the runs."""
         from bomix.config import registry
 
         made: Surrogate = registry.resolve("surrogate", "mde")(mean=self.mean)
@@ -95,7 +95,7 @@ class MDE:
                 (direction,) = draw_seeds(seed, history.n_asked, 1)
                 point = fresh(solution.found, problem, history, seed=direction)
                 candidates.append(Candidate(problem.space.to_weights(point), "mde"))
-                solution.say(problem.space.to_array(candidates[-1].weights))
+                solution.log_proposal(problem.space.to_array(candidates[-1].weights))
                 history = history.with_pending(candidates[-1:])
         return candidates
 
@@ -113,32 +113,34 @@ class MDE:
         if convex:
             from bomix.optimization import branch_and_bound
 
-            if traits(self.mean, MeanTraits).compress is not None:  # few tokens lead the way, all have the last word
+            if (
+                traits(self.mean, MeanTraits).compress is not None
+            ):  # few tokens guide the search, all certify the minimum
                 whole: Any = dataclasses.replace(self.mean, compress=None)  # type: ignore[type-var]
                 exact, _ = _objective(whole, problem, data, context, fit_seed)
             minimum = branch_and_bound.minimise(exact, space, like=quick)
         else:
             gradients = traits(self.mean, MeanTraits).differentiable
             minimum = _searched(quick, problem, starts=self.starts, seed=search_seed, gradients=gradients)
-        found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), in_parts(quick), space)
-        return _Solution(found, in_parts(exact), minimum.value - minimum.gap)
+        found = Found(space.snap(minimum.point, threshold=NEGLIGIBLE), on_arrays(quick), space)
+        return _Solution(found, on_arrays(exact), minimum.value - minimum.gap)
 
 
 class _Solution(NamedTuple):
-    """Where the minimum is, and what is known of it.
+    """The minimiser, the exact objective, and a lower bound of it.
 
     Attributes:
         found: The minimiser.
         values: The objective, all tokens counted: ``n x d`` weights to ``n``.
-        bound: No mixture of the space has a lower value.
+        bound: Lower bound of the objective over the space; minus infinity where none is known.
     """
 
     found: Found
     values: Callable[[Array], Array]
     bound: float
 
-    def say(self, point: Array) -> None:
-        """What is known of ``d`` weights that are proposed, be they the minimiser or the next best."""
+    def log_proposal(self, point: Array) -> None:
+        """Log the objective at ``d`` weights that are proposed, and how much lower the minimum may be."""
         value = float(self.values(point[None])[0])
         if np.isfinite(self.bound):
             text = (
@@ -165,7 +167,7 @@ def _objective(
     """The objective of the losses that are predicted, and whether it is known to be convex.
 
     Where it compares with a run that is not there yet, it compares with what is predicted for that run. A variant whose
-    losses are convex functions of the weights says so, metric by metric, beside its prediction.
+    losses are convex functions of the weights says so, metric by metric, along with its prediction.
 
     Returns:
         ``n x d`` weights to ``n``, lower is better; and whether it is a sum of convex losses.
@@ -188,7 +190,7 @@ def _objective(
 
 
 def _searched(function: Function, problem: Problem, *, starts: int, seed: int, gradients: bool) -> Minimum:
-    """The best of many starts, finished; its gap says nothing."""
+    """The best minimum from many starts; its gap is infinite, as nothing bounds the global minimum."""
     from bomix.optimization import bundle, sequential_quadratic
     from bomix.optimization.convex import Minimum
     from bomix.optimization.faces import face_of

@@ -1,8 +1,8 @@
-"""Fit, then minimise: what the strategies share that propose the minimiser of a prediction and ask for no doubt.
+"""Fit, then minimise: the part shared by strategies that propose the minimiser of a prediction, however uncertain.
 
 Each ask fits anew and proposes the minimiser. Where that mixture is in the record already, or as good as pending (a fit
 to the same runs moves by rounding and seeds only), the next best one that differs is proposed: of mixtures that lie
-:data:`APART` from it in all directions, the one predicted lowest among the new ones.
+:data:`NEXT_DISTANCE` from it in all directions, the one predicted lowest among the new ones.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 NEGLIGIBLE = 1e-9
 """Weights below it are no tokens; exact minima are otherwise asked for as they are."""
-APART = 0.02
-"""Some weight of the next best mixture differs from the best one's by this much, where the space is that large."""
+NEXT_DISTANCE = 0.02
+"""Largest difference of a weight between the next best mixture and the best one, where the space is that large."""
 
 _DIRECTIONS = 256
 """Directions from the minimiser in which the next best mixture is sought, those towards the corners aside: among dozens
@@ -40,8 +40,8 @@ class Found(NamedTuple):
 
     Attributes:
         point: ``d`` weights of the space.
-        values: What it minimises: ``n x d`` weights to ``n`` values, lower is better.
-        space: Where it is the minimiser.
+        values: The function that it minimises: ``n x d`` weights to ``n`` values, lower is better.
+        space: The space over which it is the minimiser.
     """
 
     point: Array
@@ -62,17 +62,17 @@ def fresh(found: Found, problem: Problem, history: History, *, seed: int) -> Arr
 
     Args:
         found: The minimiser.
-        problem: What is decided.
-        history: What was asked for.
-        seed: Of the directions that are looked into.
+        problem: The space, the metrics and the objective.
+        history: The record, whose trials were asked for before.
+        seed: Seed of the directions in which the next best mixture is sought.
     """
     tried = found.space.to_arrays([record.trial.weights for record in history.tried])
     busy = busy_mixtures(problem, history)
-    if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * APART:
+    if not is_among(found.point, tried) and _distance(found.point[None], busy)[0] > 0.5 * NEXT_DISTANCE:
         return found.point
     around = _around(found.space, found.point, seed)
     distance = _distance(around, tried)
-    for least in (0.5 * APART, SAME_MIXTURE):
+    for least in (0.5 * NEXT_DISTANCE, SAME_MIXTURE):
         if (new := distance > least).any():
             choice = around[new]
             return np.asarray(choice[np.argmin(found.values(choice))])
@@ -85,8 +85,8 @@ def _distance(points: Array, others: Array) -> Array:
 
 
 def _around(space: MixtureSpace, point: Array, seed: int) -> Array:
-    """Mixtures at :data:`APART` from a point, towards all of the space and towards its corners."""
+    """Mixtures at :data:`NEXT_DISTANCE` from a point, towards all of the space and towards its corners."""
     ends = np.concatenate([space.sobol(_DIRECTIONS, seed=seed), space.project(np.eye(space.dimension))])
     distance = np.abs(ends - point).max(axis=1, keepdims=True)
-    steps = np.minimum(1.0, APART / np.maximum(distance, 1e-12))
+    steps = np.minimum(1.0, NEXT_DISTANCE / np.maximum(distance, 1e-12))
     return space.snap(space.project(point + steps * (ends - point)), threshold=0.0)

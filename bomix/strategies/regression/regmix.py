@@ -16,8 +16,9 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import require_reference, resolved
-from bomix.posterior.belief import believe, draw_seeds, fitting_seed
-from bomix.posterior.expected import in_parts, predicted
+from bomix.posterior.belief import believe
+from bomix.posterior.expected import on_arrays, predicted
+from bomix.posterior.seeds import RegressionSeeds, fitting_seed
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Dirichlet, temperature_faults, tempered
@@ -47,14 +48,15 @@ class RegMix:
     surrogate's belief.
 
     Attributes:
-        surrogate: What predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for hundreds of trials.
+        surrogate: The surrogate that predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for
+            hundreds of trials.
         n_init: Trials of the design, imported runs counted; None takes all trials of the study but the last, as
             published, or where their number is unknown two more than there are domains, at least 5 and at most 32.
-        design: What proposes them.
-        target: What is regressed: the ``objective``, as published, or every one of the ``metrics``, of whose
+        design: Strategy that proposes them.
+        target: Target of the regression: the ``objective``, as published, or every one of the ``metrics``, of whose
             predictions the objective is then taken: more exact, and slower by their number.
-        simulated: Mixtures that are predicted.
-        averaged: Of which the best are averaged.
+        simulated: Number of mixtures that are predicted.
+        averaged: Number of the best of them, whose average is proposed.
         concentration: Smallest and largest ``c``, uniformly drawn.
         temperature: The shares are taken to the power ``1 / temperature`` first.
     """
@@ -95,16 +97,16 @@ class RegMix:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
 
         def choose(problem: Problem, history: History) -> Candidate:
-            seeds = draw_seeds(seed, history.n_asked, 3)
-            found = self._minimise(problem, history, seed, seeds[1])
-            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds[2])), "regmix")
+            seeds = RegressionSeeds.of(seed, history.n_asked)
+            found = self._minimise(problem, history, seed, seeds.search)
+            return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "regmix")
 
         size = self.design_trials(problem)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         fit = self._metrics if self.target == "metrics" else self._objective
-        values, space = in_parts(fit(problem, history, seed)), problem.space
+        values, space = on_arrays(fit(problem, history, seed)), problem.space
         best = self.best_simulated(values, problem, np.random.default_rng(search_seed))
         return Found(space.snap(space.project(best.mean(axis=0))), values, space)
 
@@ -113,8 +115,8 @@ class RegMix:
 
         Args:
             values: ``n x d`` mixtures to ``n`` values; lower is better.
-            problem: The space, and the shares of the tokens.
-            rng: Of the simulation.
+            problem: The space, and the shares of the tokens where they are known.
+            rng: Source of the simulated mixtures.
         """
         d = problem.space.dimension
         prior = np.full(d, 1.0 / d) if problem.natural is None else tempered(problem, self.temperature)

@@ -13,7 +13,7 @@ from bomix.optimization.minimize import minimise
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.regression.law import Law
-from bomix.strategies.regression.next_best import APART
+from bomix.strategies.regression.next_best import NEXT_DISTANCE
 from bomix.testing.known import SCALES, STEEP
 from bomix.trial import Record, Result, Trial
 from tests.known.world import law as truth
@@ -192,7 +192,7 @@ def test_what_is_pending_is_passed_over_for_the_next_best_mixture(world) -> None
     asked = Law(n_init=4).ask(made.problem, made.history(12), 3, seed=0)
     points = made.problem.space.to_arrays([candidate.weights for candidate in asked])
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert np.abs(points[i] - points[j]).max() >= 0.5 * APART
+        assert np.abs(points[i] - points[j]).max() >= 0.5 * NEXT_DISTANCE
     assert np.abs(points[0] - points[1:]).max() < 0.1
 
 

@@ -23,7 +23,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.recommend import recommend
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.regression.mde import MDE, _objective
-from bomix.strategies.regression.next_best import APART
+from bomix.strategies.regression.next_best import NEXT_DISTANCE
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.means.experts import MDE as PerToken
 from bomix.surrogates.means.experts import MDEGated
@@ -236,7 +236,7 @@ def test_further_asks_take_other_mixtures_that_are_nearly_as_good():
     asked = MDE(mean=Fake(tables)).ask(problem, history, 3, seed=0)
     points = space.to_arrays([candidate.weights for candidate in asked])
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert np.abs(points[i] - points[j]).max() >= 0.5 * APART
+        assert np.abs(points[i] - points[j]).max() >= 0.5 * NEXT_DISTANCE
     assert [candidate.origin for candidate in asked] == ["mde"] * 3
     values = [value(tables, candidate.weights) for candidate in asked]
     assert max(values) - min(values) < 0.01
