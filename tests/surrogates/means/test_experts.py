@@ -197,7 +197,7 @@ def test_a_fit_looks_for_its_tables_once_and_a_second_one_makes_no_form_again(se
     monkeypatch.setattr(expert_losses_module, "expert_tables", lambda *a: pytest.fail("looked for again"))
     first = MDEGated().feature(runs, context=context(("a", "quiz")), seed=0)
     assert looked == [1]
-    monkeypatch.setattr(expert_losses_module, "_whole", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(expert_losses_module, "_of_all_tokens", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(expert_losses_module, "options", lambda *_: pytest.fail("made again"))
     second = MDEGated().feature(runs, context=context(("a", "quiz")), seed=0)
     assert torch.equal(first.predict(X), second.predict(X))
@@ -220,7 +220,7 @@ def test_a_compressed_form_is_read_without_the_whole_one(tmp_path, monkeypatch) 
         assert (few(w) - whole(w)).abs().max() <= 1e-3
         with monkeypatch.context() as patch:
             patch.setattr(expert_losses_module, "_cache", expert_losses_module._FormCache(2**20))
-            patch.setattr(expert_losses_module, "_whole", lambda *_: pytest.fail("made again"))
+            patch.setattr(expert_losses_module, "_of_all_tokens", lambda *_: pytest.fail("made again"))
             assert torch.equal(expert_losses(context, **gate)(w), few(w))
 
 
