@@ -27,7 +27,8 @@ from bomix.contracts.context import FitContext
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.combined.stacking import log_density
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.specs import EffectiveWeight, Linear, Scaled, Stationary, Sum
+from bomix.surrogates.kernels.composition_specs import Scaled, Sum
+from bomix.surrogates.kernels.specs import EffectiveWeight, Linear, Stationary
 from bomix.surrogates.means.law import LawMean
 
 LOG, POWER, SQRT, RAW = (Scaled(Stationary(encoding=name)) for name in ("log", "power", "sqrt", "raw"))

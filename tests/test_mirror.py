@@ -116,6 +116,7 @@ COVERED = {
     "bomix.surrogates.gp.search": "surrogates/gp/test_shared_hyperparameters.py",
     "bomix.surrogates.kernels.columns": "surrogates/features/test_spec.py",
     "bomix.surrogates.kernels.composition": "surrogates/kernels/test_stationary.py",
+    "bomix.surrogates.kernels.composition_specs": "surrogates/kernels/test_specs.py",
     "bomix.surrogates.kernels.encoding": "surrogates/kernels/test_stationary.py",
     "bomix.surrogates.kernels.learned_encoding": "surrogates/kernels/test_stationary.py",
     "bomix.surrogates.kernels.linear": "surrogates/kernels/test_stationary.py",

@@ -85,8 +85,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "additive": "bomix.surrogates.kernels.specs:Additive",
         "isotropic": "bomix.surrogates.kernels.specs:Isotropic",
         "geometric": "bomix.surrogates.kernels.specs:Geometric",
-        "scaled": "bomix.surrogates.kernels.specs:Scaled",
-        "sum": "bomix.surrogates.kernels.specs:Sum",
+        "scaled": "bomix.surrogates.kernels.composition_specs:Scaled",
+        "sum": "bomix.surrogates.kernels.composition_specs:Sum",
     },
     "mean": {
         "law": "bomix.surrogates.means.law:LawMean",

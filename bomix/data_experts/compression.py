@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bomix.data_experts.mixture import LogMixture
 
 _SMALLEST = 1000
-"""Fewer tokens are not worth the trouble."""
+"""Tokens below which all are kept: their loss costs little as it is."""
 _WORTH = 0.6
 """Share of the tokens above which all of them are kept."""
 _FIRST_LEVEL = 1e-3
@@ -48,7 +48,8 @@ from there and tokens that stay are not."""
 _TRIES = 6
 """Finer and finer choices that are tried before all tokens are kept; each measures the error on all mixtures."""
 _CONCENTRATIONS = (1.0, 0.3, 0.1, 0.03)
-"""Of the Dirichlet distributions that mixtures to check are drawn from: from even ones to nearly one domain alone."""
+"""Concentrations of the Dirichlet distributions that mixtures to check are drawn from: from even mixtures to nearly one
+domain alone."""
 _CHECKS = 320
 """Mixtures drawn to measure the error, and pairs of domains at most: each costs a pass over all tokens."""
 _SAFETY = 2.0
@@ -58,7 +59,8 @@ _FRESH = 1_000_003
 """Added to the seed for the mixtures that have the last word: none of them was seen by the choice."""
 _WIDEST = 30.0
 """Logarithms are cut off here, either side, before tokens are compared: a token that is ``e^30`` times likelier under
-one expert than another is no more alike to others for being less extreme, and would alone decide how cells are cut."""
+one expert than another is no more similar to others for being less extreme, and would alone decide how cells are
+cut."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Compression:
     """Which tokens stay.
 
     Attributes:
-        index: ``K`` tokens, ascending.
-        shares: ``K`` shares, which sum to those of all tokens.
+        index: ``K`` positions of tokens, ascending.
+        shares: ``K`` shares of these tokens in the loss, which sum to those of all tokens.
         measured: The largest error over mixtures drawn after the choice, nats.
         proven: Bound of the error over all mixtures, nats; infinite where none is known.
     """
@@ -79,12 +81,12 @@ class Compression:
 
 
 def compress(form: LogMixture, tolerance: float, *, seed: int = 0) -> Compression:
-    """Choose tokens.
+    """Choose tokens, and shares for them, whose loss is nearly that of all tokens.
 
     Args:
         form: The loss with all tokens, of equal shares.
         tolerance: What the measured error may be, nats.
-        seed: Of the mixtures that are tried, and of which tokens of a cell stay.
+        seed: Seed of the mixtures that are tried, and of which tokens of a cell stay.
 
     Returns:
         All tokens, without error, where few would have gone, or where the mixtures drawn last refute the choice.
@@ -94,21 +96,21 @@ def compress(form: LogMixture, tolerance: float, *, seed: int = 0) -> Compressio
     if T < _SMALLEST or k < 2:
         return everything
     checks, last = (check_mixtures(k, seed=each) for each in (seed, seed + _FRESH))
-    expected, vertices = _mean(form, checks), form.tokens(torch.eye(k, dtype=torch.float64)).mT.contiguous()
+    expected, vertices = _less_constant(form, checks), form.tokens(torch.eye(k, dtype=torch.float64)).mT.contiguous()
     features = torch.cat([torch.ones(T, 1, dtype=torch.float64), vertices], dim=-1)
-    apart = _axes(form)
+    coordinates = _coordinates(form)
     level = _FIRST_LEVEL * (1.0 + tolerance / 1e-3)
     for _ in range(_TRIES):
-        cells = _cells(apart, k + 1, level)
+        cells = _cells(coordinates, k + 1, level)
         if sum(min(len(cell), k + 1) for cell in cells) > _WORTH * T:
             break
         index, shares, cell = _recombined(features, form.shares, cells, seed)
         smaller = form.subset(index, shares)
-        error = _SAFETY * float((_mean(smaller, checks) - expected).abs().max())
-        proven = _proven(form, cells, index, shares, cell) if form.log_below is None else float("inf")
+        error = _SAFETY * float((_less_constant(smaller, checks) - expected).abs().max())
+        proven = _proven_bound(form, cells, index, shares, cell) if form.log_below is None else float("inf")
         if min(error, proven) <= tolerance:
             order = index.argsort()
-            measured = float((_mean(smaller, last) - _mean(form, last)).abs().max())
+            measured = float((_less_constant(smaller, last) - _less_constant(form, last)).abs().max())
             if min(measured, proven) > tolerance:
                 break
             return Compression(index[order], shares[order], measured, proven)
@@ -132,14 +134,18 @@ def check_mixtures(k: int, *, seed: int) -> Tensor:
     return torch.as_tensor(found / found.sum(axis=1, keepdims=True))
 
 
-def _mean(form: LogMixture, mixtures: Tensor) -> Tensor:
+def _less_constant(form: LogMixture, mixtures: Tensor) -> Tensor:
+    """Losses of ``L x k`` mixtures less the loss's constant, ``L``: what a choice of tokens changes, nats."""
     with torch.no_grad():
         found: Tensor = form(mixtures) - form.constant
     return found
 
 
-def _axes(form: LogMixture) -> np.ndarray:
-    """``T x a`` coordinates in which tokens are compared; what no mixture can see is left out."""
+def _coordinates(form: LogMixture) -> np.ndarray:
+    """``T x a`` coordinates in which tokens are compared: logarithms less their mean over the experts.
+
+    A factor that all experts share changes no comparison of mixtures.
+    """
     parts = [form.log_rows] if form.log_below is None else [form.log_rows - form.log_below, form.log_below]
     blocks = []
     for logs in parts:
@@ -188,23 +194,27 @@ def _recombined(features: Tensor, shares: Tensor, cells: list[np.ndarray], seed:
             at = torch.as_tensor(index)
             weight = shares[at] * torch.as_tensor(present)
             if size > 0:
-                at, weight = _halved(features, at, weight)
-            of = torch.as_tensor(some).unsqueeze(-1).expand_as(at)
+                at, weight = _reduced(features, at, weight)
+            cell_of_token = torch.as_tensor(some).unsqueeze(-1).expand_as(at)
             kept = weight > 0
-            found.append((at[kept], weight[kept], of[kept]))
+            found.append((at[kept], weight[kept], cell_of_token[kept]))
     index_, shares_, cell_ = (torch.cat(each) for each in zip(*found, strict=True))
     return index_, shares_, cell_
 
 
-def _halved(features: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _reduced(features: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Keep as many tokens of each of ``C`` cells as there are features, and the features' weighted sums.
 
-    Tokens are dealt to twice as many groups, of which half go and the others' weights change; again with what is left.
+    Tokens are dealt to twice as many groups as are kept; half of the groups are dropped, the weights of the others
+    change, and the same is done with what is left.
 
     Args:
-        features: ``T x f``.
-        index: ``C x n`` tokens.
-        weight: ``C x n``, zero for places that hold none.
+        features: ``T x f`` features of all tokens.
+        index: ``C x n`` positions of the tokens of each cell.
+        weight: ``C x n`` shares of these tokens, zero in places that hold no token.
+
+    Returns:
+        ``C x f`` positions of tokens and ``C x f`` shares, as in ``index`` and ``weight``.
     """
     enough = features.shape[-1]
     while (n := index.shape[1]) > enough:
@@ -215,7 +225,7 @@ def _halved(features: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Te
         weight = torch.cat([weight, weight.new_zeros(len(weight), missing)], dim=1).reshape(index.shape)
         total = weight.sum(dim=1)
         moments = (features[index] * weight.unsqueeze(-1)).sum(dim=1) / total.clamp_min(1e-300).unsqueeze(-1)
-        factor = _fewer(moments, total) / total.clamp_min(1e-300)
+        factor = _fewest_nonzero(moments, total) / total.clamp_min(1e-300)
         kept = factor.topk(enough, dim=1).indices
         across = kept.unsqueeze(1).expand(-1, rows, -1)
         weight = (weight.gather(2, across) * factor.gather(1, kept).unsqueeze(1)).flatten(1)
@@ -225,7 +235,7 @@ def _halved(features: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Te
     return index, weight
 
 
-def _fewer(points: Tensor, weight: Tensor) -> Tensor:
+def _fewest_nonzero(points: Tensor, weight: Tensor) -> Tensor:
     """Weights with the same sums of ``C x n x f`` points, all but ``f`` of ``C x n`` zero; none negative.
 
     Along a direction in which the sums do not change, weights move until one is zero; it stays zero in the rest.
@@ -249,25 +259,32 @@ def _fewer(points: Tensor, weight: Tensor) -> Tensor:
     return weight
 
 
-def _proven(form: LogMixture, cells: list[np.ndarray], index: Tensor, shares: Tensor, cell: Tensor) -> float:
-    """Sum over the cells of the larger of the two bounds, of all their tokens and of those that stay.
+def _proven_bound(form: LogMixture, cells: list[np.ndarray], index: Tensor, shares: Tensor, cell: Tensor) -> float:
+    """Bound of the error over all mixtures, nats: over the cells, the sum of the larger of two bounds times the share.
 
-    A cell that keeps all its tokens adds nothing.
+    One is of all tokens of the cell, one of those that stay. A cell that keeps all its tokens adds nothing.
     """
-    before = torch.cat([torch.as_tensor(each) for each in cells])
+    tokens = torch.cat([torch.as_tensor(each) for each in cells])
     lengths = torch.as_tensor([len(each) for each in cells])
-    of = torch.repeat_interleave(torch.arange(len(cells)), lengths)
+    cell_of_token = torch.repeat_interleave(torch.arange(len(cells)), lengths)
     bounds = [
-        _largest(form.log_rows[at], part, number, len(cells))
-        for at, part, number in ((before, form.shares[before], of), (index, shares, cell))
+        _jensen_bounds(form.log_rows[at], part, number, len(cells))
+        for at, part, number in ((tokens, form.shares[tokens], cell_of_token), (index, shares, cell))
     ]
-    total = torch.zeros(len(cells), dtype=torch.float64).index_add(0, of, form.shares[before])
+    total = torch.zeros(len(cells), dtype=torch.float64).index_add(0, cell_of_token, form.shares[tokens])
     total[torch.bincount(cell, minlength=len(cells)) == lengths] = 0.0
     return float((total * torch.maximum(*bounds)).sum())
 
 
-def _largest(logs: Tensor, shares: Tensor, cell: Tensor, count: int) -> Tensor:
-    """``max_i ln mean_t exp(x_ti - y_t)`` of each cell, with ``y_t`` the middle of a token's entries."""
+def _jensen_bounds(logs: Tensor, shares: Tensor, cell: Tensor, count: int) -> Tensor:
+    """``max_i ln mean_t exp(x_ti - y_t)`` of each of ``count`` cells, nats; ``y_t`` is the middle of a token's entries.
+
+    Args:
+        logs: ``T x k`` log-ratios of tokens.
+        shares: ``T`` shares of the tokens in the loss.
+        cell: ``T`` numbers of the cells that the tokens are in.
+        count: Number of cells.
+    """
 
     def mean(values: Tensor) -> Tensor:
         total = values.new_zeros(count).index_add(0, cell, shares).unsqueeze(-1)

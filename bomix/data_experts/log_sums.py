@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 2**20
 """Size of a block of mixtures times tokens; one that stays in the processor's cache is fastest."""
 _MIXTURES = 128
-"""Mixtures of a block: the fewer, the more tokens fit beside them; so many keep a product of matrices efficient."""
+"""Mixtures of a block: the fewer, the more tokens fit next to them; so many keep a product of matrices efficient."""
 _FLOOR = 1e-30
-"""Products below it are taken from logarithms: rows have a largest entry of one, so that a mixture gets there only
-where it leaves out every expert that knows the token."""
+"""Products below it are taken from logarithms: rows have a largest entry of one, so that a mixture falls below
+only where it leaves out every expert that knows the token."""
 _STEEPEST = 1e30
 """Largest derivative that one token contributes, where a mixture leaves out the only expert that knows it."""
 _PAIRS = 2**17
@@ -31,13 +31,13 @@ _PAIRS = 2**17
 
 @dataclass(frozen=True)
 class Part:
-    """Tokens that are multiplied alike.
+    """Tokens of a loss whose sum is computed in one way, ``sum_t shares_t ln(w . rows_t)``.
 
     Attributes:
-        sign: Of their sum.
-        rows: ``T x k``, at most 1, the largest of each row 1.
-        shares: ``T``.
-        logs: ``T x k`` logarithms of rows whose product may be below the floor; None where none may.
+        sign: 1 where the loss falls by the sum, -1 where it rises by it, as by the sum over denominators.
+        rows: ``T x k``, from 0 to 1, the largest entry of each row 1.
+        shares: ``T`` shares of the tokens in the sum, not negative.
+        logs: ``T x k`` logarithms of the rows, where a product of one may be below the floor; None where none may.
     """
 
     sign: float
@@ -47,7 +47,16 @@ class Part:
 
 
 def parts(sign: float, log_rows: Tensor, shares: Tensor) -> tuple[Part, ...]:
-    """Tokens of any mixture's product above the floor, and the others."""
+    """Split tokens into those whose product with every mixture is above :data:`_FLOOR`, and the others.
+
+    Args:
+        sign: 1 where the loss falls by the sum, -1 where it rises by it.
+        log_rows: ``T x k`` logarithms of rows, at most 0, the largest of each row 0.
+        shares: ``T`` shares of the tokens in the sum.
+
+    Returns:
+        One part or two; a part without tokens is left out.
+    """
     wide = log_rows.amin(dim=-1) < math.log(_FLOOR)
     narrow, found = ~wide, []
     if narrow.any():
@@ -58,7 +67,7 @@ def parts(sign: float, log_rows: Tensor, shares: Tensor) -> tuple[Part, ...]:
 
 
 def log_products(weights: Tensor, log_rows: Tensor) -> Tensor:
-    """``L x k`` weights and ``T x k`` logarithms of rows to ``L x T`` logarithms of their products."""
+    """``ln(w . r_t)``, ``L x T``, of ``L x k`` weights ``w`` and ``T x k`` logarithms of rows ``r_t``."""
     found = weights @ log_rows.exp().mT
     pairs = (found < _FLOOR).nonzero()
     found.log_()
@@ -70,7 +79,7 @@ def log_products(weights: Tensor, log_rows: Tensor) -> Tensor:
 class LogSum(torch.autograd.Function):
     """``sum_t shares_t ln(w . rows_t)`` for each of ``L x k`` mixtures, of the tokens of a :class:`Part`.
 
-    The derivative of a mixture's sum is ``k`` numbers, so it is found beside the sum, for one more product, and
+    The derivative of a mixture's sum is ``k`` numbers, so it is computed with the sum, for one more product, and
     nothing of the size of the tokens is kept.
     """
 
@@ -95,13 +104,13 @@ class LogSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        """Of the weights."""
+        """Gradient by the weights, ``L x k``: the derivatives that were stored, times the ``L`` incoming gradients."""
         (jacobian,) = ctx.saved_tensors
         return gradient.to(jacobian).unsqueeze(-1) * jacobian, None, None
 
 
 def _block(weights: Tensor, rows: Tensor, shares: Tensor, logs: Tensor | None, slope: Tensor | None) -> Tensor:
-    """``B`` sums over some tokens; their derivatives, ``B x k``, are added to ``slope``."""
+    """``B`` sums over ``T`` tokens; their derivatives, ``B x k``, are added to ``slope`` in place where it is there."""
     mixed = weights @ rows.mT
     low = None if logs is None else (mixed < _FLOOR).nonzero()
     if slope is not None:
@@ -121,5 +130,5 @@ def _block(weights: Tensor, rows: Tensor, shares: Tensor, logs: Tensor | None, s
 
 
 def _from_logs(weights: Tensor, log_rows: Tensor) -> Tensor:
-    """``P x k`` each to ``P`` logarithms of products."""
+    """``ln(w_p . r_p)`` of ``P`` pairs, from ``P x k`` weights and ``P x k`` logarithms of rows: a log-sum-exp."""
     return (weights.clamp_min(0.0).log() + log_rows).logsumexp(dim=-1)

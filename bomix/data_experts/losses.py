@@ -40,7 +40,12 @@ was dropped is read from the disk again."""
 
 
 class Gate(NamedTuple):
-    """How far the words before decide: the exponent of what experts made of them, and how many of them count."""
+    """How the tokens before a token weigh the experts, ``w_i P_i(prefix)^tau``.
+
+    Attributes:
+        tau: Exponent of the prefix's probability, 0 to 1; 0 is no gate.
+        window: How many tokens of the prefix count; None for all.
+    """
 
     tau: float = 0.0
     window: int | None = None
@@ -54,7 +59,7 @@ class ExpertLosses:
         metrics: ``m`` names.
         forms: ``m`` functions of the weights: losses, or multiple choice, whose accuracy is predicted as the mean
             probability of the right option.
-        log_strengths: ``d``; None for equal ones.
+        log_strengths: ``d`` logarithms of the strengths ``s`` in ``w'_i ~ s_i w_i``; None for equal ones.
     """
 
     metrics: tuple[str, ...]
@@ -75,7 +80,7 @@ class ExpertLosses:
         return torch.stack(values, dim=-1)
 
     def with_strengths(self, log_strengths: Tensor) -> ExpertLosses:
-        """The same with other strengths, ``d`` or what broadcasts with the weights."""
+        """The same predictions with other logarithms of strengths, ``d`` or what broadcasts with the weights."""
         return ExpertLosses(self.metrics, self.forms, log_strengths)
 
 
@@ -95,11 +100,12 @@ def expert_losses(
         context: Names experts and their artifacts.
         variant: ``token`` averages probabilities token by token, ``dataset`` those of whole sets, ``gated`` weighs
             experts by ``w_i P_i(prefix)^tau``. Multiple choice is always averaged token by token.
-        tau: Of ``gated``, 0 to 1: 0 is ``token``, 1 without a window the mixture of sequence models.
-        window: Of ``gated``, how many tokens of the prefix count; None for all.
-        log_strengths: ``d``, ``ln s`` of ``w'_i ~ s_i w_i``; None for equal ones.
+        tau: Exponent of the gate, 0 to 1: 0 is ``token``, 1 without a window the mixture of sequence models. Other
+            variants have none.
+        window: How many tokens of the prefix count in the gate; None for all.
+        log_strengths: ``d`` logarithms of the strengths ``s`` in ``w'_i ~ s_i w_i``; None for equal ones.
         compress: Error in nats that a smaller set of tokens may make; None for every token.
-        tables: Those of the context, where they are at hand; None to find them.
+        tables: A table for each of ``context.metrics``, where they are at hand; None to find them.
 
     Raises:
         FitError: An expert, an artifact or a metric's tokens are missing, or do not belong together.
@@ -112,22 +118,23 @@ def expert_losses(
 
 
 def thin_losses(tables: Sequence[ExpertTable], *, tau: float, window: int | None = None, most: int) -> ExpertLosses:
-    """Gated losses of ``most`` tokens each; differences between mixtures are nearly right, levels are not.
+    """Gated losses from at most ``most`` drawn tokens each; differences of mixtures are nearly right, levels are not.
 
     Args:
-        tables: Of the metrics.
-        tau: As in :func:`expert_losses`.
-        window: As there.
-        most: Tokens of a set.
+        tables: A table for each metric.
+        tau: Exponent of the gate, 0 to 1.
+        window: How many tokens of the prefix count in the gate; None for all.
+        most: Most tokens of a loss. Multiple choice keeps all of its own.
     """
     gate = Gate(tau, window if tau > 0.0 else None)
-    return ExpertLosses(tuple(table.metric for table in tables), tuple(_thin(table, gate, most) for table in tables))
+    return ExpertLosses(tuple(table.metric for table in tables), tuple(_thinned(table, gate, most) for table in tables))
 
 
-class _Kept:
-    """Forms that were asked for last, of so many bytes together: a loop asks for the same ones at every turn.
+class _FormCache:
+    """A cache of losses by key: a loop asks for the same ones at every turn. What was not used for longest goes first.
 
-    None of them takes more than an eighth.
+    Args:
+        most: Bytes of all that is kept; a loss of more than an eighth of them is not kept.
     """
 
     def __init__(self, most: int) -> None:
@@ -135,7 +142,7 @@ class _Kept:
         self._forms: OrderedDict[Any, Form] = OrderedDict()
 
     def get(self, key: Any, make: Callable[[], Form]) -> Form:
-        """What is kept under a key, else what is made."""
+        """The loss under a key; made, and kept unless it is too large, where there is none."""
         with self._lock:
             if key in self._forms:
                 self._forms.move_to_end(key)
@@ -150,33 +157,36 @@ class _Kept:
         return form
 
 
-_kept = _Kept(_KEPT_BYTES)
+_cache = _FormCache(_KEPT_BYTES)
 
 
 def _bytes(form: Form) -> int:
-    """Twice the logarithms: a form keeps its rows beside them."""
+    """Memory of a loss, bytes: twice its logarithms, since it keeps the rows themselves as well."""
     below = form.log_below if isinstance(form, LogMixture) else None
     return 2 * (form.log_rows.nbytes + (0 if below is None else below.nbytes))
 
 
 def _form(table: ExpertTable, variant: Variant, gate: Gate, compress: float | None) -> Form:
-    """A metric's function."""
+    """The prediction of one metric: of all its tokens, or of few where an error of ``compress`` nats is allowed."""
     if table.examples is not None:
-        return _chosen(table)
+        return _multiple_choice(table)
     if compress is None or variant == "dataset":
-        return _kept.get((table.folder, variant, gate), lambda: _whole(table, variant, gate))
-    return _kept.get((table.folder, variant, gate, compress), lambda: _smaller(table, variant, gate, compress))
+        return _cache.get((table.folder, variant, gate), lambda: _of_all_tokens(table, variant, gate))
+    return _cache.get((table.folder, variant, gate, compress), lambda: _of_few_tokens(table, variant, gate, compress))
 
 
-def _thin(table: ExpertTable, gate: Gate, most: int) -> Form:
+def _thinned(table: ExpertTable, gate: Gate, most: int) -> Form:
+    """The gated loss of one metric from at most ``most`` drawn tokens; multiple choice as it is."""
     if table.examples is not None:
-        return _chosen(table)
+        return _multiple_choice(table)
     # Token by token for every exponent: sequences are few and would all stay, an advantage over tokens of which few do.
-    return _kept.get((table.folder, gate, most), lambda: _whole(table, "gated", gate, joined=False).thinned(most))
+    return _cache.get(
+        (table.folder, gate, most), lambda: _of_all_tokens(table, "gated", gate, joined=False).thinned(most)
+    )
 
 
-def _chosen(table: ExpertTable) -> Form:
-    """Multiple choice, which no gate and no compression changes."""
+def _multiple_choice(table: ExpertTable) -> Form:
+    """The accuracy of a multiple-choice metric, which no gate and no compression changes."""
 
     def make() -> Options:
         assert table.examples is not None
@@ -184,11 +194,11 @@ def _chosen(table: ExpertTable) -> Form:
         parts = np.asarray(table.log_probabilities), np.asarray(table.starts), table.examples, table.gold, table.scored
         return options(*parts, per_token=table.per_token)
 
-    return _kept.get((table.folder, "options"), make)
+    return _cache.get((table.folder, "options"), make)
 
 
-def _whole(table: ExpertTable, variant: Variant, gate: Gate, *, joined: bool = True) -> LogMixture:
-    """A loss with every token."""
+def _of_all_tokens(table: ExpertTable, variant: Variant, gate: Gate, *, joined: bool = True) -> LogMixture:
+    """The loss of one metric with every token."""
     log_p, scored = np.asarray(table.log_probabilities), table.scored
     if variant == "dataset":
         return mixture.per_dataset(log_p, scored)
@@ -196,24 +206,27 @@ def _whole(table: ExpertTable, variant: Variant, gate: Gate, *, joined: bool = T
     return mixture.gated(log_p, starts, tau=gate.tau, window=gate.window, scored=scored, joined=joined)
 
 
-def _smaller(table: ExpertTable, variant: Variant, gate: Gate, compress: float) -> Form:
-    """A loss with few tokens, made once; with every token where none can go."""
+def _of_few_tokens(table: ExpertTable, variant: Variant, gate: Gate, compress: float) -> Form:
+    """The loss of one metric with few tokens, chosen once and read from the disk afterwards.
+
+    With every token where no fewer keep the loss to ``compress`` nats.
+    """
     identity = json.dumps([_SCHEMA, table.key, variant, *gate, compress])
     name = hashlib.sha256(identity.encode()).hexdigest()[:32]
     where = table.folder.parent.parent / "experts_compressed" / name
     if not is_whole(where):
-        form = _whole(table, variant, gate)
+        form = _of_all_tokens(table, variant, gate)
         build_once(where, lambda building: _write(building, form, table.metric, compress))
     record = read_record(where)
     if record["all"]:
-        return _kept.get((table.folder, variant, gate), lambda: _whole(table, variant, gate))
+        return _cache.get((table.folder, variant, gate), lambda: _of_all_tokens(table, variant, gate))
     rows, shares = (torch.as_tensor(np.load(where / f"{name}.npy")) for name in ("log_rows", "shares"))
     below = torch.as_tensor(np.load(where / "log_below.npy")) if record["gated"] else None
     return LogMixture(rows, shares, float(record["constant"]), below)
 
 
 def _write(building: Path, form: LogMixture, metric: str, tolerance: float) -> Mapping[str, Any]:
-    """Fill the folder of a compressed form."""
+    """Fill the folder of a compressed loss; what is returned becomes its record."""
     found = compressed(form, tolerance)
     if len(found.index) == len(form.shares):
         text = "metric '%s': all its %d tokens stay, as no fewer are known to keep its loss to %g nats"

@@ -37,9 +37,9 @@ class LogMixture:
 
     Attributes:
         log_rows: ``T x k`` logarithms of ``rows``, at most 0, the largest of each row 0.
-        shares: ``T``, not negative.
-        constant: Nats.
-        log_below: ``T x k``, as ``log_rows``; None for ones.
+        shares: ``T`` shares of the tokens in the sum, not negative.
+        constant: Loss of a mixture for which all logarithms are zero, nats.
+        log_below: ``T x k`` logarithms of ``below``, at most 0, the largest of each row 0; None where ``below`` is one.
     """
 
     log_rows: Tensor
@@ -76,7 +76,7 @@ class LogMixture:
         return terms if self.log_below is None else terms - log_products(weights, self.log_below)
 
     def subset(self, index: Tensor, shares: Tensor) -> LogMixture:
-        """Some of the tokens, with shares of their own."""
+        """The loss of ``K`` of the tokens, given their positions, with ``K`` new shares and the same constant."""
         below = None if self.log_below is None else self.log_below[index]
         return replace(self, log_rows=self.log_rows[index], shares=shares.to(self.shares), log_below=below)
 
@@ -94,7 +94,7 @@ class LogMixture:
 
 
 def per_token(log_p: np.ndarray, scored: np.ndarray | None = None) -> LogMixture:
-    """Probabilities averaged token by token.
+    """The loss of probabilities averaged token by token, ``-mean_t ln sum_i w_i p_i(t)``.
 
     Args:
         log_p: ``T x k``, ``ln p_i(t)``.
@@ -107,7 +107,12 @@ def per_token(log_p: np.ndarray, scored: np.ndarray | None = None) -> LogMixture
 
 
 def per_dataset(log_p: np.ndarray, scored: np.ndarray | None = None) -> LogMixture:
-    """Geometric means of the probabilities averaged over the experts; arguments as those of :func:`per_token`."""
+    """The loss of each expert's geometric mean probability, averaged by the weights: ``-ln sum_i w_i exp(-L_i)``.
+
+    Args:
+        log_p: ``T x k``, ``ln p_i(t)``.
+        scored: ``T`` booleans, the tokens that the loss is the mean over; None for all.
+    """
     values = _tensor(log_p if scored is None else log_p[scored]).mean(dim=0, keepdim=True)
     top = values.amax(dim=-1, keepdim=True)
     return LogMixture(values - top, torch.ones(1, dtype=torch.float64), -float(top))
@@ -122,13 +127,13 @@ def gated(
     scored: np.ndarray | None = None,
     joined: bool = True,
 ) -> LogMixture:
-    """Experts weighed by what they made of the words before, ``w_i(x_<t) ~ w_i P_i(x_<t)^tau``.
+    """The loss of experts weighed by their probability of the tokens before, ``w_i(x_<t) ~ w_i P_i(x_<t)^tau``.
 
     Args:
         log_p: ``T x k``, ``ln p_i(t)``.
         starts: ``S + 1``: sequence ``s`` is ``starts[s]:starts[s + 1]``.
-        tau: 0 to 1.
-        window: How many of the words before count; None for all of the sequence so far.
+        tau: Exponent of the prefix's probability, 0 to 1; 0 averages probabilities token by token.
+        window: How many of the tokens before count; None for all of the sequence so far.
         scored: ``T`` booleans; tokens that are not scored are part of the prefix all the same.
         joined: Whether terms that cancel are left out, so that with ``tau = 1`` a sequence is a single one.
     """
@@ -138,12 +143,12 @@ def gated(
     before = _prefixes(values, begin) if window is None else _windows(values, begin, window)
     kept = torch.ones(len(values), dtype=torch.bool) if scored is None else torch.as_tensor(scored.astype(bool))
     count = int(kept.sum())
-    apart = values - values.amax(dim=-1, keepdim=True)
+    relative = values - values.amax(dim=-1, keepdim=True)
     if joined and tau == 1.0 and window is None:
         first, last = _runs(kept, begin)
-        upper, lower = before[last] + apart[last], before[first]
+        upper, lower = before[last] + relative[last], before[first]
     else:
-        upper, lower = apart[kept] + tau * before[kept], tau * before[kept]
+        upper, lower = relative[kept] + tau * before[kept], tau * before[kept]
     top, bottom = upper.amax(dim=-1, keepdim=True), lower.amax(dim=-1, keepdim=True)
     shares = torch.full((len(upper),), 1.0 / count, dtype=torch.float64)
     constant = -float(values[kept].amax(dim=-1).sum() + (top - bottom).sum()) / count
@@ -154,30 +159,34 @@ def strengthened(weights: Tensor, log_strengths: Tensor) -> Tensor:
     """``w'_i ~ s_i w_i``, summing to one.
 
     Args:
-        weights: ``(...) x k``.
-        log_strengths: ``k``, or what broadcasts with the weights.
+        weights: ``(...) x k`` mixtures.
+        log_strengths: ``ln s``, ``k`` or what broadcasts with the weights.
     """
     stronger = weights * (log_strengths - log_strengths.amax(dim=-1, keepdim=True)).exp()
     return stronger / stronger.sum(dim=-1, keepdim=True)
 
 
 def _prefixes(values: Tensor, starts: Tensor) -> Tensor:
-    """``T x k`` log-probabilities of the prefixes, ``ln P_i(x_<t)`` inside each sequence.
+    """``T x k`` log-probabilities of the prefixes, ``ln P_i(x_<t)`` inside each sequence, nats.
 
-    The experts' common part is left out: it has no effect, and the sums stay short.
+    Each token's largest log-probability is subtracted from all experts': a common factor has no effect on their
+    weights, and the sums stay small.
     """
-    apart = values - values.amax(dim=-1, keepdim=True)
+    relative = values - values.amax(dim=-1, keepdim=True)
     lengths = starts.diff()
-    sums = torch.cat([apart.new_zeros(1, apart.shape[-1]), apart.cumsum(dim=0)])
+    sums = torch.cat([relative.new_zeros(1, relative.shape[-1]), relative.cumsum(dim=0)])
     before = sums[:-1] - sums[starts[:-1]].repeat_interleave(lengths, dim=0)
     before[starts[:-1]] = 0.0
     return before
 
 
 def _windows(values: Tensor, starts: Tensor, window: int) -> Tensor:
-    """As :func:`_prefixes`, of the last ``window`` tokens alone."""
-    apart = values - values.amax(dim=-1, keepdim=True)
-    sums = torch.cat([apart.new_zeros(1, apart.shape[-1]), apart.cumsum(dim=0)])
+    """``T x k`` log-probabilities of the last ``window`` tokens before each token, inside its sequence, nats.
+
+    A factor that all experts share is left out, as by :func:`_prefixes`; zero where a sequence begins.
+    """
+    relative = values - values.amax(dim=-1, keepdim=True)
+    sums = torch.cat([relative.new_zeros(1, relative.shape[-1]), relative.cumsum(dim=0)])
     at = torch.arange(len(values))
     first = torch.maximum(at - window, starts[:-1].repeat_interleave(starts.diff()))
     return torch.where((first == at).unsqueeze(-1), 0.0, sums[:-1] - sums[first])

@@ -20,11 +20,11 @@ class Options:
     """Multiple choice: every example has options, token sequences, of which one is right.
 
     Attributes:
-        log_rows: ``T x k`` of the scored tokens, at most 0, the largest of each row 0.
-        top: ``S`` sums of what the rows were divided by, nats.
+        log_rows: ``T x k`` log-probabilities of the scored tokens less the largest of each token.
+        top: ``S`` sums of these largest log-probabilities over the tokens of each option, nats.
         option: ``T`` numbers of the options that the tokens belong to.
         example: ``S`` numbers of the examples that the options belong to, from 0.
-        gold: ``S`` booleans; one of each example's.
+        gold: ``S`` booleans, which option is right: one of each example.
         sizes: ``S`` numbers that log-probabilities of options are divided by before they are compared.
     """
 
@@ -39,7 +39,7 @@ class Options:
         """Mean probability of the right option, a softmax over the options' log-probabilities.
 
         Args:
-            weights: ``(...) x k``.
+            weights: ``(...) x k`` mixtures.
 
         Returns:
             ``(...)`` in 0 to 1; higher is better.
@@ -84,7 +84,7 @@ class Options:
         return self._shared((scores - self._best(scores.detach())).exp())
 
     def _shared(self, values: Tensor) -> Tensor:
-        """``B x S`` values to ``B`` means of the right option's part in its example's sum."""
+        """``B x S`` values of options to ``B`` means over examples of the right option's share in its sum."""
         total = values.new_zeros(len(values), self._examples).index_add(1, self.example, values)
         return (values[:, self.gold] / total[:, self.example[self.gold]]).mean(dim=-1)
 
@@ -108,8 +108,8 @@ def options(
         log_p: ``T x k``, ``ln p_i(t)``.
         starts: ``S + 1``; a sequence is an option.
         examples: ``S`` numbers, the same for options of one example.
-        gold: ``S`` booleans.
-        scored: ``T`` booleans; None for all.
+        gold: ``S`` booleans, which option is right: one of each example.
+        scored: ``T`` booleans, the tokens whose log-probabilities are summed; None for all.
         per_token: Whether options are compared by their mean over scored tokens rather than by their sum.
     """
     lengths: np.ndarray = np.diff(starts.astype(np.int64)).astype(np.int64)

@@ -34,8 +34,8 @@ _SCHEMA = 2
 """Version of what is kept on disk: raised when the numbers or their form change, so that older ones are computed
 anew."""
 _DRAWN = 8
-"""Mixtures drawn, beside each domain alone and the even one, on which half precision must give the losses of single:
-rounding of so many tokens averages out alike in all, so that a few show it."""
+"""Mixtures drawn, besides each domain alone and the even one, on which half precision must give the losses of single:
+rounding of so many tokens averages out in all of them, so that a few show it."""
 _SHARED = ("starts", "scored", "examples", "gold")
 
 
@@ -44,9 +44,9 @@ class ExpertTable:
     """One validation set as all experts see it.
 
     Attributes:
-        folder: Where it is.
-        metric: The set's name.
-        key: Changes with experts, tokens and the order of the domains.
+        folder: Folder of its files.
+        metric: Name of the validation set.
+        key: A hash of experts, tokens and the order of the domains.
     """
 
     folder: Path
@@ -75,7 +75,7 @@ class ExpertTable:
 
     @cached_property
     def gold(self) -> np.ndarray | None:
-        """``S`` booleans; None as ``examples``."""
+        """``S`` booleans, which option is right; None for a set that is no multiple choice."""
         return self._load_if_there("gold")
 
     @cached_property
@@ -250,8 +250,8 @@ def smallest_float(log_p: np.ndarray, reference: ScoredTokens) -> np.dtype[Any]:
     half precision is seldom enough.
 
     Args:
-        log_p: ``T x k`` in float32.
-        reference: Says what the tokens are.
+        log_p: ``T x k`` log-probabilities in float32.
+        reference: Sequences, scored tokens and options of the set.
     """
     import torch
 

@@ -14,7 +14,8 @@ additive           ``W (w + floor)^a``, ``0 < a < 1``: convex where ``f_j W_ji <
 autoscale          convex for ``f_j >= 0``: falling powers of linear functions
 =================  ====================================================================================
 
-A loss whose coefficient is positive has ``f_j >= 0``, unless its law was found to bend the other way.
+A loss whose coefficient is positive has ``f_j >= 0``, unless its law was fitted to its negative
+(see :attr:`bomix.laws.forms.Law.mirrored`).
 """
 
 from __future__ import annotations
@@ -33,28 +34,32 @@ if TYPE_CHECKING:
 def is_convex(fitted: FittedLaw, coefficients: Sequence[float], d: int) -> bool:
     """Whether a weighted sum of metrics is convex on the simplex, as far as the signs of its terms tell.
 
+    False where a term is not known to be convex, though the sum may be.
+
     Args:
         fitted: A law without leading dimensions.
         coefficients: ``m`` factors of the metrics in their own units.
         d: Number of domains.
     """
     factors = fitted.unit * fitted.unit.new_tensor(coefficients)
-    bend = _BENDS.get(fitted.law.name, _up)(fitted.parameters(d))
-    return bool((factors.reshape(-1, *[1] * (bend.ndim - 1)) * bend >= 0.0).all())
+    curvature = _CURVATURES.get(fitted.law.name, _convex)(fitted.parameters(d))
+    return bool((factors.reshape(-1, *[1] * (curvature.ndim - 1)) * curvature >= 0.0).all())
 
 
-def _up(natural: Mapping[str, Tensor]) -> Tensor:
-    """Convex, whatever the parameters."""
+def _convex(natural: Mapping[str, Tensor]) -> Tensor:
+    """The sign 1: the law is convex, whatever its parameters."""
     return torch.ones(1, dtype=torch.float64)
 
 
 def _bimix(natural: Mapping[str, Tensor]) -> Tensor:
+    """``m`` signs of ``alpha (alpha + 1)``, that of the second derivative of ``(w + floor)^-alpha``."""
     return torch.sign(natural["alpha"] * (natural["alpha"] + 1.0))
 
 
 def _additive(natural: Mapping[str, Tensor]) -> Tensor:
+    """``m x d`` signs of ``-W``, that of the second derivative of ``W (w + floor)^a`` for ``0 < a < 1``."""
     return -torch.sign(natural["W"])
 
 
-_BENDS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = {"bimix": _bimix, "additive": _additive}
-"""Law to the sign of the second derivatives, ``m`` or ``m x d``; a law that is not listed is convex."""
+_CURVATURES: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = {"bimix": _bimix, "additive": _additive}
+"""Name of a law to the signs of its second derivatives, ``m`` or ``m x d``; a law that is not listed is convex."""

@@ -45,9 +45,11 @@ _FINALISTS = 2
 """Starts of each metric that are fitted to the end: the best after the screening, and one in case that was
 premature."""
 _MIRRORED = 2
-"""Starts of a metric that is taken to bend the other way: it is the exception, and these only have to show it."""
+"""Starts of the fit to a metric's negative, for a metric of the opposite curvature: the exception, and a few starts
+show it."""
 _MIRROR_ODDS = 3.0
-"""By how much a mirrored metric's log posterior must be better: losses, which bend the usual way, are the rule."""
+"""Nats by which the log posterior of a metric's negative must be better: losses, which have the law's own curvature,
+are the rule."""
 _ROUNDS = 4
 """Rounds in which parameters and noise are found in turn; each decides the other a little less than the last."""
 _MIN_NOISE = 1e-4
@@ -62,12 +64,12 @@ class FittedLaw:
 
     Attributes:
         law: The formula.
-        own: ``m`` columns of the metrics' own domains.
+        own: ``m`` columns of the metrics' own domains, -1 for a metric that has none.
         origin: ``m``, added to the law.
-        unit: ``m``, which multiplies it: negative for a metric that bends the other way, an accuracy say; zero for a
-            metric that shows no variation, which is then constant.
+        unit: ``m``, which multiplies it: negative for a metric of the opposite curvature, an accuracy say, whose
+            negative was fitted; zero for a metric that shows no variation, which is then constant.
         flat: ``(...) x m x p`` unconstrained parameters; leading dimensions are samples.
-        noise: ``m`` standard deviations of what the law leaves over, in the metrics' own units.
+        noise: ``m`` standard deviations of the residuals, in the metrics' own units.
     """
 
     law: Law
@@ -78,13 +80,13 @@ class FittedLaw:
     noise: Tensor
 
     def __call__(self, X: Tensor) -> Tensor:
-        """Predict.
+        """Predict every metric.
 
         Args:
             X: ``batch x q x d`` weights.
 
         Returns:
-            ``batch x q x m``, behind the leading dimensions of the parameters.
+            ``(...) x batch x q x m`` in the metrics' own units, ``(...)`` the leading dimensions of the parameters.
         """
         d = X.shape[-1]
         values = self.law(X.reshape(-1, d), self.law.unflat(self.flat, d), self.own)
@@ -137,16 +139,19 @@ def fit(
     starts: int = 8,
     own: Mapping[str, str] | None = None,
 ) -> FittedLaw:
-    """Fit every metric.
+    """Fit a law to every metric.
 
     Args:
         law: Key in :data:`~bomix.laws.forms.LAWS`.
         X: ``n x d`` weights; ``n`` may be 0.
         Y: ``n x m`` metrics, NaN where missing.
         context: The names behind the columns.
-        seed: Of the starts.
+        seed: Seed of the starts.
         starts: Starts per metric.
         own: Metric to its own domain, where their names differ.
+
+    Returns:
+        The law with the best parameters of each metric.
     """
     return fit_rows(find(law), X, Y, own_domains(context.domains, context.metrics, own), seed=seed, starts=starts).best
 
@@ -158,7 +163,7 @@ def fit_rows(law: Law, X: Tensor, Y: Tensor, own: Tensor, *, seed: int, starts: 
     if unit.any():
         z, log_noise, sign = _search(rows, _starts(rows, seed, starts), starts)
         rows, unit = replace(rows, y=rows.y * sign), unit * sign
-        z, log_noise = _settled(rows, z, log_noise)
+        z, log_noise = _with_noise(rows, z, log_noise)
     noise = (log_noise.exp() * rows.spread * unit.abs()).where(unit != 0, 1.0)
     return Fit(FittedLaw(law, own, origin, unit, rows.centre + rows.width * z, noise), rows, z, log_noise)
 
@@ -181,12 +186,12 @@ def _starts(rows: Rows, seed: int, starts: int) -> Tensor:
     return torch.cat([z, z.new_zeros(*z.shape[:-1], 1)], dim=-1)
 
 
-def _search(rows: Rows, start: Tensor, upright: int) -> tuple[Tensor, Tensor, Tensor]:
+def _search(rows: Rows, start: Tensor, unmirrored: int) -> tuple[Tensor, Tensor, Tensor]:
     """Best parameters ``m x p``, log noise ``m`` and sign ``m``: all starts briefly, the best of them to the end."""
     count, m, size = start.shape
     metric = torch.arange(m)
     sign = torch.ones(count, m, dtype=start.dtype)
-    sign[upright:] = -1.0
+    sign[unmirrored:] = -1.0
     every = rows.take(metric.repeat(count))
     every = replace(every, y=every.y * sign.flatten())
     end = minimize(criterion(every), start.reshape(-1, size), max_evaluations=_SCREENING, tolerance=TOLERANCE)
@@ -205,7 +210,7 @@ def _rank(value: Tensor, sign: Tensor) -> Tensor:
     return value.argsort(dim=0, stable=True)
 
 
-def _settled(rows: Rows, z: Tensor, log_noise: Tensor) -> tuple[Tensor, Tensor]:
+def _with_noise(rows: Rows, z: Tensor, log_noise: Tensor) -> tuple[Tensor, Tensor]:
     """Noise that counts the determined parameters, and the parameters that are best with it.
 
     The noise is the one whose cut-off residuals are as large as they are expected to be (proposal 2 of [Huber1981]_).

@@ -2,7 +2,7 @@
 
 For each metric, with standardised residuals ``r_i`` and Gaussian priors on the unconstrained parameters ``x``, the
 criterion is ``sum_i rho(r_i / s) + n log s + |(x - centre) / spread|^2 / 2`` with the noise ``s``; ``rho`` is quadratic
-up to :data:`HUBER` and linear beyond, so that a few wild runs do not bend the law.
+up to :data:`HUBER` and linear beyond, so that a few outliers do not decide the law.
 
 References:
     [Huber1981] Robust statistics.
@@ -105,7 +105,7 @@ def standardised(law: Law, X: Tensor, Y: Tensor, own: Tensor) -> tuple[Rows, Ten
 
 
 def huber(residuals: Tensor) -> Tensor:
-    """Half the square up to :data:`HUBER`, linear beyond."""
+    """Huber's loss of residuals of any shape: half the square up to :data:`HUBER`, linear beyond."""
     size = residuals.abs()
     return torch.where(size <= HUBER, 0.5 * size.square(), HUBER * (size - 0.5 * HUBER))
 
@@ -119,10 +119,10 @@ def refit(rows: Rows, z: Tensor, log_noise: Tensor, *, evaluations: int = 40) ->
         rows: The runs.
         z: ``m x p`` where to start, in units of the prior.
         log_noise: ``m`` logarithms of the noise.
-        evaluations: At most so many of the criterion.
+        evaluations: Most evaluations of the criterion.
 
     Returns:
-        ``m x p``.
+        ``m x p`` parameters in units of the prior.
     """
     weight = huber_weights(rows, z, log_noise) * rows.shares
     factor = precision_factor(jacobian_of(rows, z), weight, log_noise)
@@ -138,7 +138,7 @@ def refit(rows: Rows, z: Tensor, log_noise: Tensor, *, evaluations: int = 40) ->
 
 
 def criterion(rows: Rows, log_noise: Tensor | None = None) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """What is minimised, as a function of parameters in units of the prior and of the columns that they are for.
+    """What a fit minimises: values and gradients at parameters in units of the prior, given the columns they are for.
 
     Args:
         rows: The runs.
@@ -159,7 +159,7 @@ def criterion(rows: Rows, log_noise: Tensor | None = None) -> Callable[[Tensor, 
 
 
 def leverages(rows: Rows, z: Tensor, log_noise: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each run pulls its own prediction along, and Huber's weights.
+    """Leverages, how far each run moves its own prediction, and Huber's weights.
 
     Args:
         rows: The runs.
@@ -194,7 +194,7 @@ def chunk(n: int, m: int, d: int) -> int:
 
 
 def huber_weights(rows: Rows, z: Tensor, log_noise: Tensor) -> Tensor:
-    """How much of each residual's square counts, ``n x m`` in (0, 1]."""
+    """Huber's weights of the squared residuals, ``n x m`` in (0, 1]: ``min(1, HUBER / |r / s|)``."""
     ratio = rows.residuals(z).abs() * torch.exp(-log_noise)
     return (HUBER / ratio.clamp_min(1e-12)).clamp_max(1.0)
 
@@ -207,4 +207,5 @@ def precision_factor(jacobian: Tensor, weight: Tensor, log_noise: Tensor) -> Ten
 
 
 def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """``m x p x p`` matrices times ``m x p`` vectors, ``m x p``."""
     return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)

@@ -61,8 +61,8 @@ class Parameter(NamedTuple):
 
     Attributes:
         transform: Natural value of an unconstrained ``x``: ``x`` itself, ``exp(x)``, or ``1 / (1 + exp(-x))``.
-        centre: Where it typically is, mean of a Gaussian prior.
-        spread: How far from there, standard deviation of that prior.
+        centre: Mean of its Gaussian prior.
+        spread: Standard deviation of that prior.
         per_domain: Whether there is one for each domain.
         own_shift: Added to the centre in the column of the metric's own domain.
         slope: How starts follow the metric's linear slope in a weight, in spreads; its sign is that of the relation.
@@ -94,9 +94,9 @@ class Law:
         parameters: The parameters in the order of :meth:`flat`.
         formula: ``(weights, own weights, natural parameters) -> (...) x n x m``.
         level: The parameter that is added to everything else, if there is one. Its unconstrained value is the
-            law's value at the uniform mixture, which data tell about at once; the natural value is far outside.
-        mirrored: Whether the formula bends one way only, so that a metric that bends the other way, an accuracy say,
-            is the law of its negative.
+            law's value at the uniform mixture, of which every run tells; the natural value may lie far outside them.
+        mirrored: Whether the formula has one curvature only, so that a metric of the opposite curvature, an accuracy
+            say, is fitted by the law of its negative.
     """
 
     name: str
@@ -110,11 +110,11 @@ class Law:
         return law_named, (self.name,)
 
     def __call__(self, weights: Tensor, params: Params, own: Tensor) -> Tensor:
-        """Evaluate.
+        """The law's values.
 
         Args:
             weights: ``(...) x n x d``.
-            params: Unconstrained, leading dimensions broadcast with those of the weights.
+            params: Unconstrained parameters; leading dimensions broadcast with those of the weights.
             own: ``m`` columns from :func:`own_domains`.
 
         Returns:
@@ -189,7 +189,7 @@ class Law:
     def init(
         self, d: int, m: int, *, seed: int, starts: int = 1, own: Tensor | None = None, slopes: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Starting points.
+        """Unconstrained parameters at which fits start.
 
         The first is the prior's centre, the others differ from it in scalars drawn with the seed. Domains differ
         only by their slopes and by being a metric's own, so that permuting the domains permutes the starts.
@@ -197,8 +197,8 @@ class Law:
         Args:
             d: Number of domains.
             m: Number of metrics.
-            seed: Of the scalars.
-            starts: How many, ``s``.
+            seed: Seed of the scalars.
+            starts: Number of starts, ``s``.
             own: ``m`` columns from :func:`own_domains`; no own domains by default.
             slopes: ``m x d`` slopes of the metrics in the weights, in any unit.
 
@@ -221,7 +221,7 @@ class Law:
 
 
 def law_named(name: str) -> Law:
-    """The law of a name of :data:`LAWS`."""
+    """The law of a name of :data:`LAWS`, as pickles find it again."""
     return LAWS[name]
 
 

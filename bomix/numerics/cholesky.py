@@ -62,7 +62,7 @@ def relative_factor(covariance: Tensor, jitters: Sequence[float]) -> Tensor:
         jitters: The rungs, as shares of the mean variance.
 
     Raises:
-        LinAlgError: The last jitter is not enough, of torch.
+        torch.linalg.LinAlgError: Not even the last jitter is enough.
     """
     # No gradient goes through the scale: jitter is rounding, not a part of the covariance.
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach().clamp_min(LEAST_SCALE)

@@ -1,7 +1,8 @@
 """Hamiltonian Monte Carlo for many small posteriors at once, each chain with its own step.
 
-What a Gaussian process's hyperparameters have to say below some fifty trials is a spread, not a point; a chain of
-a few hundred leaps per metric, all metrics in one batch, costs about a second where a chain per metric takes minutes.
+Below some fifty trials the posterior of a Gaussian process's hyperparameters is wide, and one point does not stand for
+it; a chain of a few hundred leaps per metric, all metrics in one batch, costs about a second where a chain per metric
+takes minutes.
 
 References:
     [Neal2011] MCMC using Hamiltonian dynamics.
@@ -21,8 +22,8 @@ TARGET = 0.8
 """Acceptance probability that steps are adapted to: the customary value, somewhat above the 0.65 that is best for long
 chains, since a short one that is stuck has no time to come loose."""
 ADAPTATION = 0.15
-"""How fast: a trajectory that is refused shortens the steps by a ninth, one that is accepted lengthens them by 3 %, so
-that a warm-up of some tens of trajectories can double them or cut them to a tenth."""
+"""How fast steps adapt: a trajectory that is refused shortens the steps by a ninth, one that is accepted lengthens them
+by 3 %, so that a warm-up of some tens of trajectories can double them or cut them to a tenth."""
 _STEP = 0.05
 """Step at the start, in typical widths of the density: small enough to be accepted, so that it grows."""
 _STEPS = (1e-3, 0.6)
@@ -31,10 +32,10 @@ loses too much of the energy of a narrow direction."""
 
 
 class Chains(NamedTuple):
-    """What a run of :func:`sample` brought back.
+    """Samples of :func:`sample`, and how well its chains moved.
 
     Attributes:
-        draws: ``s x b x p``.
+        draws: ``s x b x p`` samples.
         acceptance: ``b``, mean acceptance probability after the warm-up.
     """
 
@@ -58,10 +59,10 @@ def sample(
     Args:
         function: Maps ``b x p`` to ``b`` negative log densities and ``b x p`` gradients.
         start: ``b x p``, where the density is high.
-        scale: ``b x p`` typical widths of the densities, such as the prior's.
+        scale: ``b x p`` typical widths of the densities, such as the prior's; steps are in units of them.
         warmup: Trajectories during which the steps adapt.
         draws: Samples that are kept.
-        thinning: Trajectories for each of them.
+        thinning: Trajectories for each sample that is kept.
         leaps: Leapfrog steps of a trajectory.
         seed: Seed of momenta and acceptance.
     """

@@ -53,7 +53,7 @@ def minimize(
         function: Maps ``k x p`` points and the ``k`` positions of their problems to ``k`` values and ``k x p``
             gradients; may be non-finite away from the start. Problems that have ended are not asked for again.
         start: ``b x p``.
-        max_evaluations: Evaluations of the batch.
+        max_evaluations: Most evaluations of the batch.
         tolerance: A problem ends once its gradient's largest entry is below this, or its value moves by less
             than a thousandth of it squared.
         max_step: Largest change of one variable in one step.
@@ -98,6 +98,7 @@ def _interpolated(length: Tensor, slope: Tensor, value: Tensor, trial_value: Ten
 
 
 def _remember(memory: Tensor, new: Tensor, where: Tensor) -> Tensor:
+    """``b x slots x p`` entries with ``b x p`` new ones last and the oldest dropped, in the problems where told."""
     rolled = torch.cat([memory[:, 1:], new.unsqueeze(1)], dim=1)
     return torch.where(where[:, None, None], rolled, memory)
 
@@ -121,5 +122,6 @@ def _two_loop(gradient: Tensor, steps: Tensor, changes: Tensor) -> Tensor:
 
 
 def _limited(direction: Tensor, max_step: float) -> Tensor:
+    """``b x p`` directions, shortened so that a whole step changes no variable by more than ``max_step``."""
     largest = direction.abs().amax(dim=-1, keepdim=True)
     return direction * (max_step / largest.clamp_min(1e-300)).clamp_max(1.0)

@@ -28,8 +28,8 @@ def in_blocks(function: Callable[..., Tensor], rows: Tensor, *others: Tensor, wi
     Args:
         function: Maps ``batch x k x d`` rows and ``others`` to ``batch x k x n'``; rows do not depend on each other.
         rows: ``batch x n x d``.
-        others: What else the gradient goes to.
-        width: Numbers that one row takes on its way.
+        others: Further arguments of the function, to which gradients go as well.
+        width: Numbers that computing one row keeps in memory at once.
 
     Returns:
         ``batch x n x n'``.
@@ -42,7 +42,7 @@ def in_blocks(function: Callable[..., Tensor], rows: Tensor, *others: Tensor, wi
 
 
 def pairs(X: Tensor, Z: Tensor) -> int:
-    """In how many pairs one row of ``batch x n x d`` stands, over all of the batch that it makes with the other."""
+    """Number of pairs that one row of ``batch x n x d`` makes with ``batch x n' x d`` rows, over the whole batch."""
     batch = torch.broadcast_shapes(X.shape[:-2], Z.shape[:-2])  # type: ignore[no-untyped-call]
     return int(math.prod(batch)) * int(Z.shape[-2])
 
@@ -54,7 +54,7 @@ def scaled_profile(X: Tensor, Z: Tensor, inverse: Tensor, profile: Profile) -> T
         X: ``batch x b x n x d``; ``b`` may be 1.
         Z: ``batch x b x n' x d``.
         inverse: ``b x 1 x d`` inverse lengthscales ``a``, or ``b x 1 x 1``.
-        profile: ``rho``.
+        profile: ``rho``, which also gives its derivative.
 
     Returns:
         ``batch x b x n x n'``.
@@ -93,6 +93,7 @@ def rbf(squared: Tensor) -> tuple[Tensor, Tensor]:
 
 
 PROFILES: dict[str, Profile] = {"matern52": matern52, "matern32": matern32, "rbf": rbf}
+"""Name of a kernel's shape to its profile."""
 
 
 class _InBlocks(torch.autograd.Function):
@@ -124,7 +125,7 @@ class _InBlocks(torch.autograd.Function):
 
 
 class _Profiled(torch.autograd.Function):
-    """The profile's own derivative: that of a square root on the way would be infinite at zero."""
+    """The profile's own derivative: that of the square root inside it would be infinite at zero."""
 
     @staticmethod
     def forward(ctx: Any, squared: Tensor, profile: Profile) -> Tensor:

@@ -30,7 +30,7 @@ class Auto:
     nothing by it; closed forms, which hold hyperparameters fixed, would flatter it. Below six trials all count alike.
 
     Attributes:
-        of: The members.
+        of: The surrogates that are fitted, the members.
         how: ``stack``: each metric gets the mixture of members under which its held-out values are most likely
             [Yao2018]_; ``pick``: the member with the highest density over all metrics.
         folds: Folds of the trials.
@@ -54,7 +54,7 @@ class Auto:
 
     @property
     def fantasizes(self) -> bool:
-        """Never: the shares would have to be found again."""
+        """Never: with another trial the shares of the members would have to be found again."""
         return False
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:

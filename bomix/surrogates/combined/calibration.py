@@ -1,4 +1,4 @@
-"""Lines through predictions, and what is predicted beside them.
+"""Predictions corrected by a line for each metric, and models of the residuals about such lines.
 
 A prediction ``f_j`` of metric ``j`` is taken as ``a_j + b_j f_j(w)``. The slope has the prior ``b_j ~ N(1, slope^2)``,
 the constant any value. How far the trials move the slope depends on their noise, which is averaged over: with
@@ -49,13 +49,14 @@ class Line(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """A feature at the trials, and which of them say how far it is off.
+    """A feature, its predictions of the trials, and which trials say how far it is off.
 
     Attributes:
-        function: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units.
-        values: ``n x m`` at the trials, by fits that have not seen them where it learnt from trials.
-        seen: ``n x m`` at the trials by the function; None where that is the same.
-        informative: ``n``, one, or zero for an expert whose own losses the feature repeats.
+        function: The feature, ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units.
+        values: ``n x m`` predictions of the trials, by fits that have not seen them where the feature learnt from
+            trials.
+        seen: ``n x m`` predictions of the trials by the function itself; None where ``values`` are those.
+        informative: ``n`` weights of the trials in a fit: one, or zero for an expert whose losses the feature repeats.
         convex: Which of ``m`` metrics' predictions are known to be convex in the weights; None where nothing is known.
     """
 
@@ -81,16 +82,16 @@ def predicted(mean: Mean, data: SupervisedDataset, *, context: FitContext, seed:
 
 
 def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line:
-    """Lines that lead from predictions to metrics.
+    """Fit the line of each metric, ``y_j = a_j + b_j f_j + noise``, see the head of this module.
 
     Args:
         values: ``n x m`` predictions.
         Y: ``n x m`` metrics, NaN where missing.
         slope: Standard deviation of the prior of the slope; 0 holds it at one.
-        shares: ``(...) x n`` weights of the trials.
+        shares: ``(...) x n`` weights of the trials, one or zero.
 
     Returns:
-        ``(...) x m``; a metric that no trial has is left as predicted.
+        ``(...) x m`` lines; that of a metric which no trial has leaves it as predicted.
     """
     seen = (~Y.isnan()).double()
     residual = (Y - values).nan_to_num(0.0) * seen
@@ -102,18 +103,26 @@ def fit_line(values: Tensor, Y: Tensor, *, slope: float, shares: Tensor) -> Line
     mean_f, mean_r = shares @ f / count.clamp_min(TINY), shares @ r / count.clamp_min(TINY)
     ff = (shares @ f.square() - count * mean_f.square()).clamp_min(0.0)
     rr = (shares @ r.square() - count * mean_r.square()).clamp_min(0.0)
-    change = _change(ff, shares @ (f * r) - count * mean_f * mean_r, rr, count, slope)
+    change = _slope_change(ff, shares @ (f * r) - count * mean_f * mean_r, rr, count, slope)
     intercept = gap + mean_r - change * (level + mean_f)
     return Line(torch.where(count > 0, intercept, 0.0), 1.0 + change)
 
 
 def without_each(X: Tensor) -> Tensor:
-    """For each of ``n x d`` mixtures, one for trials of other mixtures and zero for its own, ``n x n``."""
+    """``n x n`` weights of ``n x d`` mixtures in ``n`` fits, each without one mixture: zero for its trials, else 1."""
     return torch.as_tensor(~repeats.pairs(X.numpy(), tolerance=SAME_MIXTURE)).double()
 
 
-def _change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> Tensor:
-    """``b - 1``, the mean of its posterior under a flat prior of the logarithm of the noise."""
+def _slope_change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> Tensor:
+    """``E[b] - 1``, the slope's posterior mean less one, under a flat prior of the logarithm of the noise.
+
+    Args:
+        ff: ``(...) x m`` sums of squares of the centred predictions ``f``.
+        fr: ``(...) x m`` sums of products of ``f`` and the centred residuals ``r``.
+        rr: ``(...) x m`` sums of squares of ``r``.
+        count: ``(...) x m`` numbers of trials.
+        slope: Standard deviation of the slope's prior.
+    """
     spread = rr / (count - 1.0).clamp_min(1.0)
     known = (count >= _LEAST_TRIALS) & (spread > 0.0) & (ff > 0.0)
     if slope <= 0:
@@ -127,16 +136,18 @@ def _change(ff: Tensor, fr: Tensor, rr: Tensor, count: Tensor, slope: float) -> 
 
 
 class Shifted(FantasizingWrapper, JointModel, FantasizeMixin):  # type: ignore[misc]
-    """A model of what a function of the mixture leaves over, the function added.
+    """A function of the mixture plus a model of its residuals.
 
-    A function that learnt from the trials leaves too little of them, and less than it has not seen: what is left of the
-    trials as they are says how to correct it, and what is left of them unseen how far off it is.
+    The residuals of a function that learnt from the trials are smaller at these trials than elsewhere. Its residuals at
+    the trials say how to correct the function there; the residuals of fits that have not seen the trial say how far
+    off it is.
 
     Args:
-        model: Of what is left.
+        model: The model of the function's residuals.
         function: ``batch x q x d`` weights to ``batch x q x m``.
-        values: ``n x m`` of the function at the trials, by fits that have not seen them where it learnt from them.
-        unseen: Of what is left by such fits, where they differ: the covariance is this model's.
+        values: ``n x m`` predictions of the trials, by fits that have not seen them where the function learnt from
+            them.
+        unseen: A model of the residuals of such fits, where they differ from the function's: the covariance is its.
     """
 
     def __init__(
@@ -156,14 +167,17 @@ class Shifted(FantasizingWrapper, JointModel, FantasizeMixin):  # type: ignore[m
         return self.model.mean(X) + self._function(X)  # type: ignore[no-any-return]
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`."""
+        """Mean and covariance: the function is added to the mean and adds nothing to the covariance.
+
+        The covariance is that of ``unseen`` where there is one. Shapes are those of :meth:`JointModel.moments`.
+        """
         if self.unseen is not None:
             return self.mean(X), self.unseen.moments(X, noise)[1]
         mean, covariance = self.model.moments(X, noise)
         return mean + self._function(X), covariance
 
     def leave_one_out(self) -> HeldOut | None:
-        """What is left of each trial predicted from the others, the function as it is."""
+        """Each trial predicted from the others: its held-out residual plus ``values``, which have not seen it."""
         held = (self.model if self.unseen is None else self.unseen).leave_one_out()
         return None if held is None else HeldOut(held.mean + self._values, held.covariance)
 
@@ -181,11 +195,11 @@ class Shifted(FantasizingWrapper, JointModel, FantasizeMixin):  # type: ignore[m
         return self.condition_on_observations(X.expand(*Y.shape[:-2], *X.shape[-2:]), Y, **options)
 
 
-class Through:
-    """A line through a prediction, as a function of weights.
+class CalibratedFunction:
+    """A prediction corrected by a line, as a function of weights: ``a_j + b_j f_j(w)``.
 
     Args:
-        function: ``batch x n x d`` weights to ``batch x n x m``.
+        function: The prediction ``f``, ``batch x n x d`` weights to ``batch x n x m``.
         line: The line of each of ``m`` metrics.
         convex: Which of ``m`` predictions are known to be convex in the weights; None where nothing is known.
     """
@@ -208,7 +222,7 @@ class Through:
 
 
 class OneSample:
-    """A function as the only one of a sample, ``1 x batch x n x m``.
+    """A function as a sample of one: a leading dimension of size 1 is added to its values.
 
     Args:
         function: ``batch x n x d`` weights to ``batch x n x m``.
@@ -218,5 +232,5 @@ class OneSample:
         self._function = function
 
     def __call__(self, X: Tensor) -> Tensor:
-        """Predict."""
+        """``batch x n x d`` weights to ``1 x batch x n x m``."""
         return self._function(X).unsqueeze(0)

@@ -1,4 +1,4 @@
-"""Any surrogate on what a prediction leaves over."""
+"""A prediction, corrected by any surrogate of its residuals."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
 
 
-_NOTHING = 1e-5
-"""Share of a metric up to which what is left over is rounding."""
+_ROUNDING = 1e-5
+"""Share of a predicted value up to which a residual is rounding."""
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """A prediction of each metric, a line through it, and a surrogate of what the line leaves over.
+    """A prediction of each metric, corrected by a line, and a surrogate of the residuals about the line.
 
     ``L_j(w) = a_j + b_j f_j(w) + g_j(w)``: the line is fitted first, ``b_j ~ N(1, slope^2)``; ``g`` is the surrogate,
     and all uncertainty is its own. A prediction that learns from trials fits them too well: the line and the
-    uncertainty are then found for what it says of trials that it has not seen. The line does not listen to experts
-    whose losses the prediction repeats; the surrogate does where it takes experts as examples, and learns that the
+    uncertainty are then found for what it says of trials that it has not seen. Experts whose losses
+    the prediction repeats have no weight in the line; the surrogate may take them as examples, and then learns that the
     line is off where the prediction is not. Where the surrogate cannot be fitted, a simpler one takes its place, see
     :mod:`bomix.surrogates.combined.fallback`, and the prediction stays.
 
@@ -40,7 +40,7 @@ class Corrected:
 
     Attributes:
         mean: The prediction.
-        surrogate: Of what it leaves over.
+        surrogate: The model of the residuals.
     """
 
     mean: Mean = field(default_factory=by_experts)
@@ -76,24 +76,24 @@ class Corrected:
         models = []
         for values in (found.values, found.seen):
             if values is not None:
-                rest = _less(data, line(values))
+                rest = _residuals(data, line(values))
                 model = fallback.fit(self.surrogate, rest, context=context, seed=seed)
                 if not isinstance(model, JointModel):
                     name = type(self.surrogate).__name__
                     raise FitError(f"{name} returns no JointModel, to which a prediction could be added; take another")
                 models.append(model)
-        function, unseen = calibration.Through(found.function, line), models[0] if len(models) > 1 else None
+        function, unseen = calibration.CalibratedFunction(found.function, line), models[0] if len(models) > 1 else None
         return calibration.Shifted(models[-1], function, line(found.values), unseen=unseen)
 
 
-def _less(data: SupervisedDataset, values: Tensor) -> SupervisedDataset:
-    """Trials less ``n x m`` values."""
+def _residuals(data: SupervisedDataset, values: Tensor) -> SupervisedDataset:
+    """The trials with ``n x m`` predicted values subtracted; residuals of a metric that are all rounding are zero."""
     from botorch.utils.datasets import SupervisedDataset
 
     left = data.Y.double() - values
-    # What rounding leaves over is nothing, not a function to be learnt.
-    nothing = (left.abs() <= _NOTHING * values.abs().clamp_min(1.0)) | left.isnan()
-    left = left.masked_fill(nothing.all(dim=0) & ~left.isnan(), 0.0)
+    # What rounding leaves over is no function to be learnt.
+    rounding = (left.abs() <= _ROUNDING * values.abs().clamp_min(1.0)) | left.isnan()
+    left = left.masked_fill(rounding.all(dim=0) & ~left.isnan(), 0.0)
     return SupervisedDataset(
         data.X, left, Yvar=data.Yvar, feature_names=data.feature_names, outcome_names=data.outcome_names
     )

@@ -1,4 +1,4 @@
-"""A prediction as a surrogate of its own: what experts say of a mixture, and how far that was off."""
+"""A prediction, that of a mixture of experts say, as a surrogate of its own, with the spread of its errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def by_experts() -> Mean:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A prediction of each metric, its level set by the trials, its spread that of what it got wrong.
+    """A prediction of each metric, its level set by the trials, its spread by its errors on them.
 
     Works without any trial but the experts, whose losses a prediction by experts repeats, so that they say nothing of
     its level or its errors. The spread is that of predictions of trials that the level has not seen; noise and what
@@ -57,7 +57,7 @@ class Prediction:
         return [Fault("spread", f"spread is {self.spread}; give a standard deviation above 0, 1 say")]
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
-        """Compare with the trials; see :meth:`bomix.contracts.surrogate.Surrogate.fit`."""
+        """Fit the line and the errors' covariance; see :meth:`bomix.contracts.surrogate.Surrogate.fit`."""
         import torch
 
         from bomix.numerics.determinism import deterministic
@@ -79,7 +79,7 @@ class Prediction:
             residuals = (Y - held)[found.informative > 0]
             wrong = residuals.abs() > EQUAL * held[found.informative > 0].abs().clamp_min(1.0)
             error = covariance_of(residuals, wrong.any(dim=0), default=self.spread**2)
-        function = calibration.Through(found.function, line, convex=found.convex)
+        function = calibration.CalibratedFunction(found.function, line, convex=found.convex)
         return BootstrapModel(
             calibration.OneSample(function),
             error=error,

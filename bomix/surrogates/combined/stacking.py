@@ -34,10 +34,10 @@ MIN_TRIALS = 6
 
 _STEPS = 200
 """Steps of EM, which goes slowly where members are about as good; a step costs next to nothing."""
-_WORST = -1e6
+_LEAST_DENSITY = -1e6
 """Log density of a run under a member that predicts no number: worse than any that predicts one, and finite, so that
 sums and differences stay numbers."""
-_CALM = 1.0
+_PRIOR_TRIALS = 1.0
 """Trials that the flat prior of the shares counts as: with a handful of trials no member goes without a share, with
 many the data decide."""
 
@@ -50,8 +50,8 @@ class Stacked(JointModel):
 
     Args:
         members: The models.
-        shares: ``c x m`` shares, sum to one for each metric.
-        held_out: Of the mixture, where it is known.
+        shares: ``c x m`` shares of the members, which sum to one for each metric.
+        held_out: The mixture's predictions of trials by fits that have not seen them, where they are known.
     """
 
     def __init__(self, members: Sequence[JointModel], shares: Tensor, held_out: HeldOut | None = None) -> None:
@@ -69,7 +69,10 @@ class Stacked(JointModel):
         return torch.Size()
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`."""
+        """Mean and covariance of the mixture; a member whose shares are all zero is not evaluated.
+
+        Shapes are those of :meth:`JointModel.moments`.
+        """
         used = [i for i in range(len(self.members)) if self.shares[i].any()]
         each = [self.members[i].moments(X, noise) for i in used]
         return mixed([mean for mean, _ in each], [covariance for _, covariance in each], self.shares[used])
@@ -93,7 +96,10 @@ def mixed(means: Sequence[Tensor], covariances: Sequence[Tensor], shares: Tensor
     Args:
         means: For each member ``batch x q x m``.
         covariances: For each member ``batch x (m q) x (m q)``, the points of the first metric first.
-        shares: ``c x m``.
+        shares: ``c x m`` shares of the members, which sum to one for each metric.
+
+    Returns:
+        ``batch x q x m`` means and ``batch x (m q) x (m q)`` covariances.
     """
     q = means[0].shape[-2]
     each = torch.stack([mean.mT for mean in means])
@@ -111,7 +117,13 @@ def fit(
     folds: int,
     pick: bool,
 ) -> Model:
-    """Fit every surrogate to all trials, and find its share from refits in folds; see :class:`auto.Auto`."""
+    """Fit every surrogate to all trials, and find the shares from refits in folds; see :class:`auto.Auto`.
+
+    Equal shares below :data:`MIN_TRIALS` trials. A single surrogate is fitted and returned as it is.
+
+    Raises:
+        FitError: One of several surrogates returns no :class:`JointModel`.
+    """
     models: list[Any] = [surrogate.fit(data, context=context, seed=seed) for surrogate in surrogates]
     for surrogate, model in zip(surrogates, models, strict=True):
         if not isinstance(model, JointModel) and len(models) > 1:
@@ -139,7 +151,7 @@ def log_density(held: HeldOut, Y: Tensor) -> Tensor:
     variance = held.covariance.diagonal(dim1=-2, dim2=-1)
     density = -0.5 * ((Y - held.mean).square() / variance + variance.log() + math.log(2.0 * math.pi))
     # A member that predicts no number says nothing of the run; a run without the metric asks nothing.
-    return torch.where(Y.isnan(), 0.0, density.nan_to_num(_WORST, neginf=_WORST))
+    return torch.where(Y.isnan(), 0.0, density.nan_to_num(_LEAST_DENSITY, neginf=_LEAST_DENSITY))
 
 
 def picked(density: Tensor) -> Tensor:
@@ -156,7 +168,7 @@ def picked(density: Tensor) -> Tensor:
 def stacked(density: Tensor) -> Tensor:
     """Shares ``c x m`` under which the held-out values of each metric are most likely [Yao2018]_, by EM.
 
-    A member of no share at all in a handful of trials would be too bold: the shares have a flat Dirichlet prior of
+    A handful of trials does not justify a share of zero: the shares have a flat Dirichlet prior of
     one trial, spread over the members.
 
     Args:
@@ -168,5 +180,5 @@ def stacked(density: Tensor) -> Tensor:
     for _ in range(_STEPS):
         joint = shares.unsqueeze(1) * likelihood
         belief = (joint / joint.sum(dim=0)).sum(dim=1)
-        shares = (belief + _CALM / count) / (n + _CALM)
+        shares = (belief + _PRIOR_TRIALS / count) / (n + _PRIOR_TRIALS)
     return shares

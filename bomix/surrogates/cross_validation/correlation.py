@@ -1,7 +1,7 @@
 """Correlation between the losses of one mixture, from leave-one-out residuals.
 
 Separate models say nothing about how their errors go together, yet the variance of an aggregate of losses is mostly
-that: what one loss is surprised by, its neighbours are as a rule surprised by too. With ``L_i`` the Cholesky factor
+that: where one loss is far from its prediction, related losses are as a rule too. With ``L_i`` the Cholesky factor
 of loss ``i``'s posterior covariance over ``q`` points, and ``R`` a correlation matrix, the joint covariance has the
 blocks ``L_i R_ij L_j^T``: it is positive semi-definite by construction, and ``R_ii = 1`` leaves each marginal alone.
 

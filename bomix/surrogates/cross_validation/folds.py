@@ -1,4 +1,4 @@
-"""Trials in an order of their own, dealt out to folds.
+"""Trials in an order that their values decide, dealt to folds.
 
 The values themselves decide the order of rows and columns, so that neither the order of the trials nor that of the
 domains changes a fold, a tie between two splits of a tree, or the last bits of a sum. Trials of one mixture share a
@@ -56,11 +56,11 @@ class Prepared:
 
 
 def prepare(data: SupervisedDataset, *, folds: int, seed: int) -> Prepared:
-    """Order the trials, standardise their metrics, and deal their mixtures out to folds.
+    """Order the trials, standardise their metrics, and deal their mixtures to folds.
 
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
-        folds: How many; no more than there are distinct mixtures.
+        folds: Number of folds; no more are made than there are distinct mixtures.
         seed: Seed of the dealing.
     """
     X = data.X.double().numpy()

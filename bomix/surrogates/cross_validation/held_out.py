@@ -36,7 +36,7 @@ def held_out(
     """Predict each trial from the others.
 
     Args:
-        surrogate: What predicts.
+        surrogate: The surrogate that is fitted and predicts.
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         context: The names behind the columns.
         seed: Seed of the fits, and of the folds.
@@ -50,7 +50,7 @@ def held_out(
 
 
 def closed_form(model: Model) -> HeldOut | None:
-    """What a fitted model says of its own training mixtures, each left out; None where it has no such form."""
+    """A model's predictions of its training mixtures, each left out, without a second fit; None where it has none."""
     with torch.no_grad():
         found = traits(model, ModelTraits).leave_one_out()
     return None if found is None else HeldOut(*found)
@@ -59,7 +59,7 @@ def closed_form(model: Model) -> HeldOut | None:
 def refitted(
     surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = FOLDS
 ) -> HeldOut:
-    """Predict each fold from a fit to the others. Arguments as those of :func:`held_out`.
+    """Predict each fold from a fit to the others; arguments as those of :func:`held_out`.
 
     Runs of one mixture fall into one fold: a mixture that was seen would flatter its repeats.
     """
@@ -102,7 +102,7 @@ def weighted(held: HeldOut, coefficients: Sequence[float]) -> tuple[Tensor, Tens
 
 
 def new_runs(model: Model, X: Tensor) -> HeldOut:
-    """Predict new runs.
+    """Predict new runs, one at each mixture, the noise of a run included.
 
     Args:
         model: A model of ``m`` metrics, as a surrogate returns it.

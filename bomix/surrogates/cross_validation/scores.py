@@ -11,7 +11,7 @@ width              ``mean 2 * 1.96 s``                                          
 =================  ==================================================================  ==========================
 
 Standard errors take the runs as independent. Held-out predictions share most of what they learnt from, so the errors
-are a guide, not a test. A model that says the same everywhere has a rank correlation of -1 when it is left one out:
+are a guide, not a test. A model that predicts the same everywhere has a rank correlation of -1 when it is left one out:
 the mean of the others is highest where the run is lowest.
 
 References:
@@ -39,7 +39,7 @@ class Scores:
 
     Attributes:
         n: Runs that were observed.
-        spearman: Rank correlation; undefined below two runs, or where all are alike.
+        spearman: Rank correlation; undefined below two runs, or where all are equal.
         spearman_se: Its standard error [Bonett2000]_; from four runs on.
         mse: Mean squared error.
         mse_se: Its standard error; from two runs on, as the others below.
@@ -131,8 +131,8 @@ def empirical_coverage(observed: Array, mean: Array, sd: Array, levels: Array) -
     seen = np.isfinite(observed)
     if not seen.any():
         return np.full(len(levels), np.nan)
-    error, reach = np.abs(observed - mean)[seen], np.asarray(norm.ppf(0.5 * (1.0 + np.asarray(levels))))
-    return np.asarray((error <= reach[:, None] * sd[seen]).mean(axis=1))
+    error, half_width = np.abs(observed - mean)[seen], np.asarray(norm.ppf(0.5 * (1.0 + np.asarray(levels))))
+    return np.asarray((error <= half_width[:, None] * sd[seen]).mean(axis=1))
 
 
 def _mean_and_error(values: Array) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Mixtures and losses as columns: the only module that knows which column is which, and what a kernel sees of them.
 
-A kernel works on encoded weights. Square roots or logarithms stretch the neighbourhood of zero, where losses bend
-most; the offset ``eps`` keeps the gradients finite at zero, an ordinary value of a weight.
+A kernel works on encoded weights. Square roots or logarithms stretch the neighbourhood of zero, where the
+curvature of losses is largest; the offset ``eps`` keeps the gradients finite at zero, an ordinary value of a weight.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _LEAST_RUNS = 5
 _OUTLIER = 25.0
 """How far an outlier lies beyond the median, in spreads of the middle three fifths of the runs: a mixture that is
 merely bad stays (five Gaussian deviations are three such spreads), a run that diverged does not."""
-_SETTLED = 0.1
-"""Growth of the record after which what is usual is told anew; that of the hyperparameters of many metrics."""
+_GROWTH = 0.1
+"""Share by which the record grows before the usual range is computed anew: as for the hyperparameters of many
+metrics."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def seen_weights(record: Record) -> Weights:
 
 
 def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
-    """What a surrogate learns from: every completed trial of the study's scale, or of an unknown one.
+    """The data that a surrogate learns from: every completed trial of the study's scale, or of an unknown one.
 
     Returns:
         ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they
@@ -65,16 +66,16 @@ def winsorised(Y: np.ndarray, problem: Problem) -> np.ndarray:
 
     Args:
         Y: ``n x m``, NaN where missing.
-        problem: Names and directions; only what is bad is looked at.
+        problem: Names and directions of the metrics; only values on the bad side are winsorised.
 
     Returns:
         The same with values out of all proportion (:data:`_OUTLIER` times as far on the bad side of the median as the
-        middle three fifths of the runs spread) set a little beyond the worst of the others. What is usual is told by
-        the first runs, nearly all: it does not move with every run, see :mod:`bomix.surrogates.data.refit_schedule`.
+        middle three fifths of the runs spread) set a little beyond the worst of the others. The usual range is that
+        of the first runs, nearly all: it does not move with every run, see :mod:`bomix.surrogates.data.refit_schedule`.
     """
     if len(Y) < _LEAST_RUNS:
         return Y
-    result, early = Y.copy(), size_of_fit(len(Y), _SETTLED)
+    result, early = Y.copy(), size_of_fit(len(Y), _GROWTH)
     for column, (name, sign) in enumerate(zip(problem.metric_names, problem.signs, strict=True)):
         values = sign * Y[:, column]
         usual = values[:early]

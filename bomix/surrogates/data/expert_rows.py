@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Examples(NamedTuple):
-    """What is learnt from.
+    """The trials that a surrogate learns from, and which of all trials they are.
 
     Attributes:
-        data: Its trials.
-        context: Theirs.
+        data: Mixtures and metrics of the trials that are learnt from.
+        context: The names behind their columns, their numbers and scales, and artifacts.
         X: ``n x d`` mixtures of all trials.
-        kept: ``n``, which of them are examples.
+        kept: ``n`` booleans, which of all trials are learnt from.
     """
 
     data: SupervisedDataset
@@ -39,7 +39,7 @@ class Examples(NamedTuple):
     kept: Tensor
 
     def restored(self, model: Model) -> Model:
-        """The model of all trials: what it says of its own trials is then said of each, in their order."""
+        """The model, with held-out predictions of all ``n`` trials, in their order, instead of those it learnt from."""
         if bool(self.kept.all()) or not isinstance(model, JointModel):
             return model
         return WithoutExperts(model, self.X, self.kept)
@@ -51,7 +51,7 @@ def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> 
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
         context: Says which rows are experts.
-        experts: Whether they are examples.
+        experts: Whether experts are learnt from.
     """
     every = torch.ones(len(data.X), dtype=torch.bool)
     expert = torch.tensor(context.expert_rows, dtype=torch.bool) if context.trials else ~every
@@ -68,12 +68,12 @@ def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> 
 
 
 class WithoutExperts(FantasizingWrapper, JointModel, FantasizeMixin):  # type: ignore[misc]
-    """A model that learnt from some of the trials.
+    """A model that learnt from some of the trials, with held-out predictions of all.
 
     Args:
-        model: Of those.
+        model: The model that was fitted to some of the trials.
         X: ``n x d`` mixtures of all trials.
-        kept: ``n``, which it learnt from.
+        kept: ``n`` booleans, which of them it learnt from.
     """
 
     def __init__(self, model: JointModel, X: Tensor, kept: Tensor) -> None:

@@ -30,7 +30,7 @@ class SideBySide:
     of: tuple[Callable[[Tensor], Tensor], ...]
 
     def __call__(self, X: Tensor) -> Tensor:
-        """Predict."""
+        """``batch x n x d`` weights to ``batch x n x p`` columns."""
         return torch.cat([each(X) for each in self.of], dim=-1)
 
 
@@ -42,10 +42,11 @@ class Columns:
         predict: ``f`` predictions side by side, ``batch x n x d`` weights to ``batch x n x f m``.
         chosen: ``p`` positions among their ``f m`` outputs.
         index: ``m x c`` positions among the ``p``: the columns of each metric.
-        offset: ``p``, taken away.
-        scale: ``p``, divided by.
-        training: ``n x p`` of the trials, by fits that have not seen them where a prediction learnt from trials.
-        learnt: Whether one did.
+        offset: ``p`` numbers that are subtracted from the columns.
+        scale: ``p`` numbers that the differences are divided by.
+        training: ``n x p`` columns of the trials, by fits that have not seen them where a prediction learnt from
+            trials.
+        learnt: Whether a prediction learnt from trials.
     """
 
     predict: SideBySide
@@ -67,10 +68,10 @@ class Columns:
 
 
 def columns_of(features: Features | None, data: SupervisedDataset, *, context: FitContext, seed: int) -> Columns | None:
-    """Predict, choose and standardise.
+    """Make the columns: predict, choose what each metric sees, standardise.
 
     Args:
-        features: What to see; None for nothing.
+        features: What is predicted and which metrics see it; None for no columns.
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
         context: The names behind the columns.
         seed: Seed of predictions that learn.
@@ -97,11 +98,11 @@ def columns_from(
     context: FitContext,
     part: int | None = None,
 ) -> Columns | None:
-    """Choose and standardise.
+    """Make the columns of predictions that are there already: choose what each metric sees, standardise.
 
     Args:
         found: The predictions of the features.
-        features: What to see; None for nothing.
+        features: What is predicted and which metrics see it; None for no columns.
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
         context: The names behind the columns.
         part: How many trials, the first, columns are standardised by; None for all.

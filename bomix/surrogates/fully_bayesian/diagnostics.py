@@ -49,10 +49,10 @@ class Diagnostics:
     def complaints(self) -> tuple[str, ...]:
         """What is wrong, a sentence each with its cure; empty where the draws can be trusted."""
         found = []
-        if apart := {name: value for name, value in self.rhat.items() if not value <= MAX_RHAT}:
-            name, value = _worst(apart, largest=True)
+        if disagreeing := {name: value for name, value in self.rhat.items() if not value <= MAX_RHAT}:
+            name, value = _worst(disagreeing, largest=True)
             found.append(
-                f"the chains disagree about {_listed(apart)} (R-hat {value:.2f} for '{name}', above {MAX_RHAT}); "
+                f"the chains disagree about {_listed(disagreeing)} (R-hat {value:.2f} for '{name}', above {MAX_RHAT}); "
                 "raise warmup, then thinning"
             )
         if few := {name: value for name, value in self.effective.items() if not value >= MIN_EFFECTIVE}:
@@ -78,7 +78,7 @@ def diagnose(samples: Mapping[str, Any], *, divergences: int = 0) -> Diagnostics
 
     Args:
         samples: Name to ``chains x draws x (...)``, anything that NumPy reads.
-        divergences: As the sampler counted them.
+        divergences: Transitions after warm-up that the sampler counted as divergent.
     """
     columns = {name: np.asarray(values, dtype=float) for name, values in samples.items()}
     chains, draws = next(iter(columns.values())).shape[:2] if columns else (0, 0)

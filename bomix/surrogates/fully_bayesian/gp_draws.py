@@ -24,7 +24,7 @@ from gpytorch.priors import HalfCauchyPrior, LogNormalPrior
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from linear_operator.utils.warnings import NumericalWarning
 
-from bomix.surrogates.fully_bayesian.nuts import BROKEN_MATRIX, Walk, sample
+from bomix.surrogates.fully_bayesian.nuts import BROKEN_MATRIX, SamplerSettings, sample
 
 if TYPE_CHECKING:
     from gpytorch.priors import Prior
@@ -53,12 +53,12 @@ class Lengthscales(NamedTuple):
 
     Attributes:
         kind: ``plain`` or ``saas``.
-        reach: Typical distance of two mixtures.
-        median: Of the plain prior, in units of the reach.
+        typical_distance: Root mean square distance of two mixtures of the space.
+        median: Median of the plain prior, in typical distances.
     """
 
     kind: Literal["plain", "saas"]
-    reach: float
+    typical_distance: float
     median: float
 
 
@@ -83,7 +83,7 @@ class Matern52(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, squared_distance: Tensor) -> Tensor:
-        """Evaluate at squared distances of any shape."""
+        """Correlations at squared distances ``r^2 / 5`` of any shape."""
         r = (5.0 * squared_distance.clamp_min(0.0)).sqrt()
         decay = torch.exp(-r)
         ctx.save_for_backward(r, decay)
@@ -91,7 +91,7 @@ class Matern52(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """``-5/6 (1 + r) exp(-r)``."""
+        """The derivative by the squared distance, ``-5/6 (1 + r) exp(-r)``, times the incoming gradient."""
         r, decay = ctx.saved_tensors
         gradient: Tensor = gradients[0] * (-5.0 / 6.0) * (1.0 + r) * decay
         return gradient
@@ -103,34 +103,35 @@ class Draw(gpytorch.Module):  # type: ignore[misc]
     Args:
         shape: ``c x m``.
         d: Number of domains.
-        lengthscales: Their prior.
+        lengthscales: The prior of the lengthscales.
     """
 
     def __init__(self, shape: tuple[int, int], d: int, lengthscales: Lengthscales) -> None:
         super().__init__()
-        self._squared_reach = lengthscales.reach**2
+        self._squared_distance = lengthscales.typical_distance**2
         self._plain = lengthscales.kind == "plain"
         if self._plain:
-            median = math.log(lengthscales.median * lengthscales.reach)
-            self._own("lengthscale", LogNormalPrior(*_doubles(median, LENGTHSCALE_SPREAD)), (*shape, d))
+            median = math.log(lengthscales.median * lengthscales.typical_distance)
+            self._add("lengthscale", LogNormalPrior(*_doubles(median, LENGTHSCALE_SPREAD)), (*shape, d))
         else:
-            self._own("tau", HalfCauchyPrior(*_doubles(GLOBAL_SHRINKAGE)), (*shape, 1))
-            self._own("local", HalfCauchyPrior(*_doubles(1.0)), (*shape, d))
-        self._own("outputscale", LogNormalPrior(*_doubles(*OUTPUTSCALE)), shape)
-        self._own("noise", LogNormalPrior(*_doubles(*NOISE)), shape)
+            self._add("tau", HalfCauchyPrior(*_doubles(GLOBAL_SHRINKAGE)), (*shape, 1))
+            self._add("local", HalfCauchyPrior(*_doubles(1.0)), (*shape, d))
+        self._add("outputscale", LogNormalPrior(*_doubles(*OUTPUTSCALE)), shape)
+        self._add("noise", LogNormalPrior(*_doubles(*NOISE)), shape)
 
     @property
     def inverse_squares(self) -> Tensor:
         """``c x m x d`` inverse squared lengthscales."""
         if self._plain:
             return torch.as_tensor(self.lengthscale) ** -2
-        return sparse_inverse_squares(self.tau, self.local, self._squared_reach)
+        return sparse_inverse_squares(self.tau, self.local, self._squared_distance)
 
     def to_pyro_random_module(self) -> Draw:
         """Itself: every draw overwrites all its values, and GPyTorch's copy of the module costs as much as the rest."""
         return self
 
-    def _own(self, name: str, prior: Prior, shape: tuple[int, ...]) -> None:
+    def _add(self, name: str, prior: Prior, shape: tuple[int, ...]) -> None:
+        """Add a hyperparameter of this shape, under its prior."""
         setattr(self, name, torch.ones(shape, dtype=torch.float64))
         self.register_prior(
             f"{name}_prior",
@@ -142,34 +143,43 @@ class Draw(gpytorch.Module):  # type: ignore[misc]
 
 
 def _doubles(*numbers: float) -> Tensor:
-    """The dtype of a prior's parameters is that of its draws."""
+    """Numbers in double precision: the dtype of a prior's parameters is that of its draws."""
     return torch.tensor(numbers, dtype=torch.float64)
 
 
-def sparse_inverse_squares(tau: Tensor, local: Tensor, squared_reach: float) -> Tensor:
-    """``tau lambda_i``, scaled so that two mixtures differ in a domain as two points of the unit cube do on an axis."""
-    return tau * local * (local.shape[-1] / (6.0 * squared_reach))
+def sparse_inverse_squares(tau: Tensor, local: Tensor, squared_distance: float) -> Tensor:
+    """``tau lambda_i d / (6 D^2)``, with ``D`` the typical distance of two mixtures: inverse squared lengthscales.
+
+    Scaled so that two mixtures differ in a domain as two points of the unit cube do on an axis, for which the published
+    prior is meant: their mean squared difference there is 1/6.
+
+    Args:
+        tau: ``(...) x m x 1`` global scales.
+        local: ``(...) x m x d`` local scales ``lambda``.
+        squared_distance: ``D^2``.
+    """
+    return tau * local * (local.shape[-1] / (6.0 * squared_distance))
 
 
 def median(shape: tuple[int, int], d: int, lengthscales: Lengthscales) -> Hyperparameters:
     """Medians of the priors for ``s x m`` processes of mean zero: what holds where there is nothing to learn."""
     ones = torch.ones(*shape, d, dtype=torch.float64)
     if lengthscales.kind == "plain":
-        inverse = ones / (lengthscales.median * lengthscales.reach) ** 2
+        inverse = ones / (lengthscales.median * lengthscales.typical_distance) ** 2
     else:
-        inverse = sparse_inverse_squares(ones[..., :1] * GLOBAL_SHRINKAGE, ones, lengthscales.reach**2)
+        inverse = sparse_inverse_squares(ones[..., :1] * GLOBAL_SHRINKAGE, ones, lengthscales.typical_distance**2)
     noise = math.exp(NOISE[0]) + MIN_NOISE
     return Hyperparameters(inverse, ones[..., 0], noise * ones[..., 0], torch.zeros(shape[1], dtype=torch.float64))
 
 
 def kernel(squares: Tensor, inverse_squares: Tensor, outputscale: Tensor, mean_variance: Tensor) -> Tensor:
-    """Prior covariance of pairs of mixtures.
+    """Prior covariance of pairs of mixtures: ``s_j matern52(sum_i (e_i - e'_i)^2 / l_ji^2)`` plus the mean's variance.
 
     Args:
         squares: ``k x d`` squared differences in each encoded coordinate.
-        inverse_squares: ``(...) x m x d``.
-        outputscale: ``(...) x m``.
-        mean_variance: ``m``.
+        inverse_squares: ``(...) x m x d`` inverse squared lengthscales.
+        outputscale: ``(...) x m`` prior variances of the processes.
+        mean_variance: ``m`` prior variances of the constant means.
 
     Returns:
         ``(...) x m x k``.
@@ -195,7 +205,9 @@ def cholesky(matrix: Tensor) -> Tensor:
     """Cholesky factors ``(...) x n x n``; jitter up to 1e-4 where that mends a matrix.
 
     Raises:
-        NanError, NotPSDError: It does not, of linear_operator; Pyro's walk counts a divergence.
+        linear_operator.utils.errors.NanError: The matrix has entries that are not numbers.
+        linear_operator.utils.errors.NotPSDError: No jitter is enough. Inside a chain, both end a transition as a
+            divergence.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumericalWarning)
@@ -204,20 +216,20 @@ def cholesky(matrix: Tensor) -> Tensor:
 
 
 def posterior_draws(
-    encoded: Tensor, targets: Tensor, lengthscales: Lengthscales, walk: Walk, *, chains: int, seed: int
+    encoded: Tensor, targets: Tensor, lengthscales: Lengthscales, settings: SamplerSettings, *, chains: int, seed: int
 ) -> tuple[dict[str, Tensor], int]:
-    """Draw hyperparameters with NUTS, all metrics and chains side by side in one walk.
+    """Draw hyperparameters with NUTS, all metrics and chains together as one state of the sampler.
 
-    The joint posterior of independent metrics is their product, so one walk over all is as right as one for each; it
-    needs a smaller step, and far fewer evaluations in all.
+    The joint posterior of independent metrics and chains is their product, so one run of the sampler over all is as
+    right as one for each; it needs smaller steps, and far fewer evaluations in all.
 
     Args:
         encoded: ``n x d`` encoded mixtures.
         targets: ``n x m`` standardised metrics that vary, NaN where missing.
-        lengthscales: Their prior.
-        walk: How long, and how.
-        chains: How many.
-        seed: Of the start and the walk.
+        lengthscales: The prior of the lengthscales.
+        settings: Length of a chain, and how its steps adapt.
+        chains: Number of chains.
+        seed: Seed of the starts and of the chains.
 
     Returns:
         Name to ``chains x draws x m (x d)``, and the number of divergences.
@@ -241,15 +253,15 @@ def posterior_draws(
         module.pyro_sample_from_prior()
         pyro.factor("likelihood", log_likelihood().sum())
 
-    found = sample(model, walk, seed=seed, start=lambda: _likely_start(module, log_likelihood))
+    found = sample(model, settings, seed=seed, start=lambda: _likely_start(module, log_likelihood))
     chainwise = {name.removesuffix("_prior"): value.transpose(0, 1) for name, value in found.values.items()}
     return chainwise, found.divergences
 
 
 def _likely_start(module: Draw, log_likelihood: Callable[[], Tensor]) -> dict[str, Tensor]:
-    """For each chain and metric one of many draws of the prior, drawn with the likelihood as its chance.
+    """For each chain and metric one of many draws of the prior, drawn in proportion to its likelihood.
 
-    That is already a rough draw of the posterior: a walk that starts in a remote mode may not leave it.
+    That is already a rough draw of the posterior: a chain that starts in a remote mode may not leave it.
     """
     best: dict[str, Tensor] = {}
     record = torch.empty(0)
@@ -261,7 +273,7 @@ def _likely_start(module: Draw, log_likelihood: Callable[[], Tensor]) -> dict[st
                 likelihood = log_likelihood()
             except BROKEN_MATRIX:
                 continue
-            # The largest of Gumbel variables about log weights falls on each with a chance in proportion to its weight.
+            # The largest of Gumbel variables about log weights is each with a probability in proportion to its weight.
             score = likelihood.nan_to_num(-torch.inf) - torch.log(-torch.log(torch.rand_like(likelihood)))
             if best:
                 better = score > record
@@ -273,9 +285,9 @@ def _likely_start(module: Draw, log_likelihood: Callable[[], Tensor]) -> dict[st
 
 
 def hyperparameters(draws: dict[str, Tensor], lengthscales: Lengthscales) -> Hyperparameters:
-    """Draws ``s x m (x d)`` as the model takes them."""
+    """The model's hyperparameters from draws by name, ``s x m (x d)`` each; the least noise is added to the noise."""
     if "tau" in draws:
-        inverse = sparse_inverse_squares(draws["tau"], draws["local"], lengthscales.reach**2)
+        inverse = sparse_inverse_squares(draws["tau"], draws["local"], lengthscales.typical_distance**2)
     else:
         inverse = draws["lengthscale"] ** -2
     constant = inverse.new_full((inverse.shape[-2],), MEAN_VARIANCE)

@@ -25,7 +25,7 @@ from bomix.surrogates.fully_bayesian.gp_draws import (
     observed,
 )
 from bomix.surrogates.fully_bayesian.importance import pooled_variables, truncated_shares
-from bomix.surrogates.fully_bayesian.nuts import Walk
+from bomix.surrogates.fully_bayesian.nuts import SamplerSettings
 from bomix.surrogates.kernels.encoding import Encoding, typical_distance
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -52,8 +52,8 @@ class SampledGPs(JointModel):
         train_X: ``n x d`` weights.
         train_Y: ``n x m`` metrics, NaN where missing.
         encoding: What the kernel sees of the weights.
-        offset: ``m``, added to the standardised scale's outputs.
-        scale: ``m``, which multiplies them.
+        offset: ``m`` means of the metrics, added to standardised outputs.
+        scale: ``m`` standard deviations of the metrics, which multiply them.
         hyperparameters: ``s`` draws.
         correlated: Whether the errors of the metrics go together.
 
@@ -100,7 +100,11 @@ class SampledGPs(JointModel):
         return torch.Size()
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`; noise given as a tensor is ``batch x q x m`` variances in the metrics' own units."""
+        """Mean and covariance, those of each metric pooled over the draws.
+
+        Shapes are those of :meth:`JointModel.moments`; noise given as a tensor is ``batch x q x m`` variances in the
+        metrics' own units.
+        """
         means, covariances = self.components(X)
         if noise is True:
             own = self.hyperparameters.noise.reshape(len(means), *[1] * (X.ndim - 2), -1, 1, 1)
@@ -139,7 +143,8 @@ class SampledGPs(JointModel):
     def leave_one_out(self) -> HeldOut:
         """Each training mixture predicted from the others, in closed form for each draw.
 
-        The draws knew the trial that is left out; they are reweighted by how little they owe it.
+        The draws knew the trial that is left out: each counts in inverse proportion to the density that it gives the
+        trial, see :mod:`bomix.surrogates.fully_bayesian.importance`.
         """
         mean, variance = self._leave_one_out()
         sd = (self.scale.unsqueeze(-1) * variance.sqrt()).mT
@@ -186,12 +191,12 @@ def fitted(
         correlated: Whether the errors of the metrics go together.
         chain: How the draws are made.
         context: The names behind the columns, and the space.
-        seed: Decides the chains.
+        seed: Seed of the chains.
     """
     kind, median = prior
     lengthscales = Lengthscales(kind, typical_distance(encoding, context.space), median)
     X, Y = data.X.double(), data.Y.double()
-    # A walk magnifies every rounding, so it sees rows, columns and metrics in an order that is theirs, not the file's.
+    # A chain magnifies every rounding, so it sees rows, columns and metrics in an order that is theirs, not the file's.
     rows = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
     columns = torch.as_tensor(np.lexsort(X[rows].numpy()[::-1]) if len(X) else np.arange(X.shape[1]))
     metrics = torch.tensor(sorted(range(Y.shape[1]), key=lambda column: context.metrics[column]))
@@ -206,7 +211,7 @@ def fitted(
             encoding.transform(X)[rows][:, columns],
             targets[:, active],
             lengthscales,
-            Walk.of(chain),
+            SamplerSettings.of(chain),
             chains=chain.chains,
             seed=seed,
         )

@@ -1,4 +1,4 @@
-"""Predictions without a trial from draws that knew it: each draw counts in inverse proportion to what it gains.
+"""Predictions without a trial from draws that have seen it, reweighted as if they had not.
 
 With draws of ``theta`` from the posterior of all trials, ``p(y_i | others) = 1 / E[1 / p(y_i | others, theta)]``, so
 the posterior without trial ``i`` is that of the draws, weighted by ``1 / p(y_i | others, theta)`` [Gelfand1992]_.

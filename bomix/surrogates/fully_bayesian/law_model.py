@@ -4,7 +4,7 @@ In the units of :meth:`~bomix.laws.forms.Law.units`, ``y_j = law_j(w) + noise``;
 independent Gaussian priors of the law, the logarithm of the noise, in standard deviations of the metric, one about a
 tenth. The best fit and its curvature give coordinates in which the posterior is nearly a standard Gaussian, though a
 law's own parameters trade off against each other (on the simplex, adding to every rate of an exponential is the same
-as stretching it); the samplers walk in these coordinates, the density stays that of the model.
+as stretching it); the samplers move in these coordinates, the density stays that of the model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bomix.surrogates.fully_bayesian.chain import ChainSettings, VariationalSett
 from bomix.surrogates.fully_bayesian.diagnostics import diagnose
 from bomix.surrogates.fully_bayesian.gp_model import thinned
 from bomix.surrogates.fully_bayesian.importance import pooled_variables, truncated_shares
-from bomix.surrogates.fully_bayesian.nuts import Walk, sample, variational
+from bomix.surrogates.fully_bayesian.nuts import SamplerSettings, sample, variational
 from bomix.surrogates.models.joint import HeldOut
 from bomix.surrogates.models.sampled import SampledModel
 
@@ -84,13 +84,17 @@ class BayesianLawModel(SampledModel):
         self.diagnostics: Diagnostics | None = None
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`; a sliver of error of their own carries points that the draws cannot tell apart."""
+        """Mean and covariance of the draws' predictions, with :data:`_SLIVER` of the largest variance added to each.
+
+        Points that the draws cannot tell apart would have a singular covariance otherwise. Shapes are those of
+        :meth:`JointModel.moments`.
+        """
         mean, covariance = super().moments(X, noise)
         sliver = _SLIVER * covariance.diagonal(dim1=-2, dim2=-1).amax(dim=-1).detach()
         return mean, covariance + sliver[..., None, None] * torch.eye(covariance.shape[-1], dtype=X.dtype)
 
     def leave_one_out(self) -> HeldOut:
-        """Each training mixture predicted from the others: the draws, reweighted by how little they owe that trial."""
+        """Each training mixture predicted from the others, by draws that are reweighted as if they had not seen it."""
         mean, variance = self._held
         sd = variance.sqrt()
         return HeldOut(mean, self.correlation * sd.unsqueeze(-1) * sd.unsqueeze(-2))
@@ -113,10 +117,10 @@ def fitted(
         own: Metric to its own domain, where their names differ.
         settings: How the draws are made: by chains, or from the best Gaussian.
         context: The names behind the columns.
-        seed: Decides the starts of the fit and the draws.
+        seed: Seed of the starts of the fit and of the draws.
     """
     X, Y = data.X.double(), data.Y.double()
-    # A walk magnifies every rounding, so it sees the rows in an order that is theirs, not the file's.
+    # A chain magnifies every rounding, so it sees the rows in an order that is theirs, not the file's.
     order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
     columns = own_domains(context.domains, context.metrics, own)
     with torch.no_grad():
@@ -177,7 +181,7 @@ def _drawn(
         steps, samples = settings.steps, settings.samples
         drawn = variational(model, steps=steps, learning_rate=_LEARNING_RATE, samples=samples, seed=seed)
         return unwhitened(drawn["u"].squeeze(1)), {}, 0
-    values, divergences = sample(model, Walk.of(settings), seed=seed)
+    values, divergences = sample(model, SamplerSettings.of(settings), seed=seed)
     by_chain = unwhitened(values["u"].transpose(0, 1))
     kept = thinned({"z": by_chain.z, "log_noise": by_chain.log_noise}, settings.samples)
     named = rows.law.unflat(rows.centre + rows.width * by_chain.z, rows.X.shape[-1])

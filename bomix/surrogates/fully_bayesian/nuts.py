@@ -1,4 +1,4 @@
-"""Pyro's samplers, kept in their place: nothing global moves, and a matrix that breaks is a divergence.
+"""Pyro's samplers without side effects: no global state changes, and a matrix that breaks is a divergence.
 
 References:
     [Hoffman2014] The No-U-Turn sampler: adaptively setting path lengths in Hamiltonian Monte Carlo.
@@ -34,12 +34,12 @@ _INITIAL_DRAWS = 7
 """Draws of the prior whose median is a start, where none is given: it lies in the middle, and an odd number has one."""
 
 
-class Walk(NamedTuple):
-    """How a chain is run.
+class SamplerSettings(NamedTuple):
+    """How long a chain is, and how its steps adapt.
 
     Attributes:
         warmup: Steps that adapt the sampler and are thrown away.
-        draws: Steps after that.
+        draws: Steps after the warm-up, each a draw.
         max_tree_depth: A step evaluates the model at most ``2^max_tree_depth`` times.
         target_accept: Acceptance that the step size aims at; higher means smaller steps.
     """
@@ -50,13 +50,13 @@ class Walk(NamedTuple):
     target_accept: float
 
     @classmethod
-    def of(cls, settings: ChainSettings) -> Walk:
-        """One chain of those that a specification asks for."""
+    def of(cls, settings: ChainSettings) -> SamplerSettings:
+        """The settings of each chain that a specification asks for."""
         return cls(settings.warmup, settings.draws_per_chain, settings.max_tree_depth, settings.target_accept)
 
 
 class Draws(NamedTuple):
-    """What a sampler brought back.
+    """Draws of a sampler, and how many transitions diverged.
 
     Attributes:
         values: Name of a site to ``draws x shape``.
@@ -68,7 +68,11 @@ class Draws(NamedTuple):
 
 
 def sample(
-    model: Callable[[], None], walk: Walk, *, seed: int, start: Callable[[], dict[str, Tensor]] | None = None
+    model: Callable[[], None],
+    settings: SamplerSettings,
+    *,
+    seed: int,
+    start: Callable[[], dict[str, Tensor]] | None = None,
 ) -> Draws:
     """Draw from the posterior of a Pyro model with NUTS [Hoffman2014]_.
 
@@ -76,20 +80,20 @@ def sample(
     posterior themselves, and one evaluation serves them all.
 
     Args:
-        model: Its sample sites are continuous; positive ones are walked in their logarithm.
-        walk: How long, and how.
-        seed: Of the start and of the walk.
-        start: Gives the value of every site where the walk starts; the median of a few draws of the prior by default.
+        model: A Pyro model whose sample sites are continuous; the chain moves in the logarithm of positive ones.
+        settings: Length of the chain, and how its steps adapt.
+        seed: Seed of the start and of the chain.
+        start: Gives the value of every site where the chain starts; the median of a few draws of the prior by default.
     """
     with contained(seed):
         kernel = NUTS(
             model,
             max_plate_nesting=0,  # or Pyro runs the model on a draw of the prior, which may break it, to find out
-            max_tree_depth=walk.max_tree_depth,
-            target_accept_prob=walk.target_accept,
+            max_tree_depth=settings.max_tree_depth,
+            target_accept_prob=settings.target_accept,
             init_strategy=init_to_value(values=start()) if start else init_to_median(num_samples=_INITIAL_DRAWS),
         )
-        chain = MCMC(kernel, num_samples=walk.draws, warmup_steps=walk.warmup, disable_progbar=True)
+        chain = MCMC(kernel, num_samples=settings.draws, warmup_steps=settings.warmup, disable_progbar=True)
         chain.run()
         values = {name: value.detach() for name, value in chain.get_samples().items()}
         return Draws(values, sum(len(steps) for steps in chain.diagnostics()["divergences"].values()))
@@ -101,11 +105,12 @@ def variational(
     """Draw from the best Gaussian of independent components, found by stochastic variational inference.
 
     Args:
-        model: As that of :func:`sample`; components that are nearly independent a posteriori lose nothing.
-        steps: Of the search; the rate falls a hundredfold on the way.
-        learning_rate: At the start.
-        samples: How many draws.
-        seed: Of the search and of the draws.
+        model: A Pyro model whose sample sites are continuous; the nearer its components are to independence a
+            posteriori, the better the Gaussian is.
+        steps: Number of steps of the search; the learning rate falls to a hundredth over them.
+        learning_rate: Learning rate at the start.
+        samples: Number of draws.
+        seed: Seed of the search and of the draws.
 
     Returns:
         Name of a site to ``samples x shape``.
@@ -134,4 +139,5 @@ def contained(seed: int) -> Iterator[None]:
 
 
 def _broken(exception: Exception) -> bool:
+    """Whether Pyro is to take an exception as a divergence."""
     return isinstance(exception, BROKEN_MATRIX)

@@ -34,12 +34,12 @@ class BayesianGP:
     Attributes:
         encoding: What the kernel sees of a weight ``w``: ``sqrt(w + eps)``, ``log(w + eps)``, or ``w``.
         eps: The offset, a share; None takes 1e-4 for ``sqrt`` and 1e-3 for ``log``.
-        prior: Of the lengthscales: ``plain`` log-normal, or ``saas``, under which few domains matter.
+        prior: Prior of the lengthscales: ``plain`` log-normal, or ``saas``, under which few domains matter.
         lengthscale: Median of the plain prior, in units of the typical distance of two mixtures of the space.
         warmup: Steps of each chain that adapt the sampler and are thrown away.
         samples: Draws that are kept, all chains together; predictions cost in proportion.
         thinning: One draw of so many is kept; the diagnostics see all.
-        chains: Side by side in one walk.
+        chains: Number of independent chains, computed together.
         max_tree_depth: A step evaluates the likelihood at most ``2^max_tree_depth`` times.
         target_accept: Acceptance that the step size aims at; higher means smaller steps.
         correlated: Whether the errors of the metrics go together; without, the aggregate is too sure of itself.
@@ -73,7 +73,7 @@ class BayesianGP:
         Args:
             data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
             context: The names behind the columns.
-            seed: Of the chains.
+            seed: Seed of the chains.
 
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.
@@ -112,10 +112,10 @@ class BayesianLaw:
         warmup: Steps of each chain that adapt the sampler and are thrown away.
         samples: Draws that are kept, all chains together; predictions cost in proportion.
         thinning: One draw of so many is kept; the diagnostics see all.
-        chains: Side by side in one walk.
+        chains: Number of independent chains, computed together.
         max_tree_depth: A step evaluates the law at most ``2^max_tree_depth`` times.
         target_accept: Acceptance that the step size aims at; higher means smaller steps.
-        steps: Of the search for the Gaussian, ``svi`` only.
+        steps: Steps of the search for the Gaussian, with ``svi`` only.
         own: Metric to its own domain, where their names differ; None: a metric's own domain has its name.
         experts: Whether experts of single domains are among the examples.
     """
@@ -148,7 +148,7 @@ class BayesianLaw:
         Args:
             data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
             context: The names behind the columns.
-            seed: Of the starts and the draws.
+            seed: Seed of the starts and of the draws.
 
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.

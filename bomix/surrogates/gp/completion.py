@@ -7,8 +7,8 @@ Each metric has a covariance ``C_i`` of its own over the ``n`` trials, noise inc
 
 positive definite for any correlation ``R`` and any covariances whatever, each metric alone as if there were no others.
 It is to the trials what a process convolution [VerHoef1998]_ is to space: metrics that vary along different domains
-still share what surprises them. Nothing is assumed of the covariances, so that every kernel, sum and mixture of kernels
-will do.
+still share what drives them. Nothing is assumed of the covariances, so that every kernel, sum and mixture of kernels
+is allowed.
 
 References:
     [VerHoef1998] Constructing and fitting models for cokriging and multivariable spatial prediction (convolutions of
@@ -53,7 +53,7 @@ class LeftOut(NamedTuple):
     """The completed table without one trial.
 
     Attributes:
-        values: ``m x n``; those of the trial itself are void.
+        values: ``m x n`` observed and expected entries; those of the trial itself mean nothing.
         spread: ``k x k`` covariance of the missing entries.
     """
 
@@ -148,6 +148,7 @@ class Table:
         return means
 
     def _missing_means(self) -> Tensor:
+        """The constant means of the ``k`` missing entries' metrics."""
         return self.means[self.missing // self._n]
 
 

@@ -1,4 +1,4 @@
-"""Gaussian processes that share what they have not seen: independent ones, coupled through their trials.
+"""Gaussian processes of metrics with gaps: independent ones, coupled through what their trials lack.
 
 The gaps of the trials are completed first (:mod:`bomix.surrogates.gp.completion`); every metric then goes from the
 trials to other mixtures by its own covariance. With ``w_i(x) = C_i^{-1} k_i(X, x)``, means ``mu_i``, completed values
@@ -82,7 +82,10 @@ class CoupledGPs(IndependentGPs):
             family.complete(correlation)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """Mean and covariance, as of :class:`JointModel`."""
+        """Mean and covariance by the formulas at the head of the module; without gaps those of independent processes.
+
+        Shapes are those of :meth:`JointModel.moments`.
+        """
         if not self._coupled:
             return super().moments(X, noise)
         inputs = self.transforms.inputs(X)
@@ -100,7 +103,13 @@ class CoupledGPs(IndependentGPs):
     def condition_on_observations(  # type: ignore[override]
         self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any
     ) -> IndependentGPs:
-        """More data, where no metric is missing: see :class:`bomix.surrogates.gp.independent.IndependentGPs`."""
+        """The same hyperparameters with more data, where no trial lacks a metric.
+
+        Arguments are those of :meth:`bomix.surrogates.gp.independent.IndependentGPs.condition_on_observations`.
+
+        Raises:
+            UnsupportedError: A trial lacks a metric.
+        """
         if self._coupled:
             raise UnsupportedError(
                 "CoupledGPs cannot take fantasies where trials lack metrics: every one would complete all trials anew; "
@@ -129,7 +138,7 @@ class CoupledGPs(IndependentGPs):
         return HeldOut(found, spread)
 
     def _pooled(self, parts: Sequence[FamilyMoments]) -> FamilyMoments:
-        """The mixture of families."""
+        """The mixture of families, each metric with its shares."""
         mean, complete = self._mixed([(part.mean, part.complete) for part in parts])
         total = torch.zeros(())
         for part, share in zip(parts, self.shares, strict=True):
@@ -160,7 +169,7 @@ class CoupledFamily:
         else:
             noise = family.known[:, self.kept].repeat(self._shape[0], 1)
         count = len(self._X)
-        self._matrices = _parted(matrices + torch.diag_embed(noise.expand(-1, count)), 0, self._shape)
+        self._matrices = _split(matrices + torch.diag_embed(noise.expand(-1, count)), 0, self._shape)
         self._tables: list[Table] = []
 
     def whitenings(self) -> list[Whitening]:
@@ -182,20 +191,20 @@ class CoupledFamily:
         """Moments at ``batch x q x d`` weights; ``noise`` adds that of a new run."""
         batch, q, m = X.shape[:-2], X.shape[-2], self._shape[1]
         points, family = X.reshape(1, -1, X.shape[-1]), self._family
-        across = _parted(family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points), 0, self._shape)
+        across = _split(family.covariance(self._kernel_theta, self._X.unsqueeze(-3), points), 0, self._shape)
         means = self._means.unsqueeze(-1) + (across * self._alphas.unsqueeze(-1)).sum(dim=-2)
         explained = torch.linalg.solve_triangular(self._factors, across, upper=False)
-        complete = self._left(X, explained)
+        complete = self._complete_covariance(X, explained)
         if noise:
-            levels = _parted(family.noise(self._noise_theta, X).expand(*batch, -1, q), -2, self._shape)
+            levels = _split(family.noise(self._noise_theta, X).expand(*batch, -1, q), -2, self._shape)
             complete = complete + torch.diag_embed(levels)
         weights = torch.linalg.solve_triangular(self._factors.mT, explained, upper=True)
         total = torch.zeros(())
         for weight, root in zip(weights, self._roots, strict=True):
             effect = self._effect(weight.flatten(0, 1)[self._missing], root)
-            effect = _parted(effect, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
+            effect = _split(effect, 1, (*batch, q)).movedim(0, -3).reshape(*batch, m * q, -1)
             total = total + effect @ effect.mT
-        return _pooled(_parted(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), complete, total / len(self._roots))
+        return _pooled(_split(means, -1, (*batch, q)).movedim((0, 1), (-3, -2)), complete, total / len(self._roots))
 
     def leave_one_out(self) -> FamilyMoments:
         """The trials as a batch of single points, each predicted from the completed others, noise included."""
@@ -217,26 +226,26 @@ class CoupledFamily:
         complete = (1.0 / diagonal).permute(2, 0, 1)[..., None, None]
         return _pooled(means.permute(2, 0, 1).unsqueeze(-1), complete, shared)
 
-    def _left(self, X: Tensor, explained: Tensor) -> Tensor:
+    def _complete_covariance(self, X: Tensor, explained: Tensor) -> Tensor:
         """``batch x s x m x q x q`` covariance that complete trials leave, from ``s x m x n x (batch q)``."""
         covariance, points = self._family.covariance, X.unsqueeze(-3)
         if X.shape[-2] == 1:
-            prior = _parted(covariance.diagonal(self._kernel_theta, points), -2, self._shape)
-            taken = _parted(explained.square().sum(dim=-2), -1, (*X.shape[:-2], 1)).movedim((0, 1), (-3, -2))
+            prior = _split(covariance.diagonal(self._kernel_theta, points), -2, self._shape)
+            taken = _split(explained.square().sum(dim=-2), -1, (*X.shape[:-2], 1)).movedim((0, 1), (-3, -2))
             return (prior - taken).clamp_min(_MIN_VARIANCE).unsqueeze(-1)
-        by_point = _parted(explained, -1, X.shape[:-1]).movedim((0, 1, 2), (-4, -3, -2))
-        prior = _parted(covariance(self._kernel_theta, points), -3, self._shape)
+        by_point = _split(explained, -1, X.shape[:-1]).movedim((0, 1, 2), (-4, -3, -2))
+        prior = _split(covariance(self._kernel_theta, points), -3, self._shape)
         return prior - by_point.mT @ by_point
 
     def _effect(self, weight: Tensor, root: Tensor) -> Tensor:
-        """What the gaps do to each metric: ``m x p x k`` from the weights ``k x p`` and the factor ``k x k``."""
+        """The gaps' effect on predictions: ``m x p x k`` from weights ``k x p`` and a factor ``k x k`` of ``V``."""
         metric = self._missing // len(self._X)
         rows = [weight[metric == i].mT @ root[metric == i] for i in range(self._shape[1])]
         return torch.stack(rows)
 
 
-def _parted(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One dimension as several."""
+def _split(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Values with one dimension split into several of the given sizes."""
     parted: Tensor = values.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
     return parted
 

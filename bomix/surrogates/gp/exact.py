@@ -92,7 +92,7 @@ class ExactGPs:
             Means ``batch x m x q`` and covariances ``batch x m x q x q``.
         """
         points, q = X.unsqueeze(-3), X.shape[-2]
-        across, explained = self._against(X)
+        across, explained = self._covariance_with_runs(X)
         mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
         if q == 1:
             prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
@@ -110,9 +110,9 @@ class ExactGPs:
         points = X.reshape(1, -1, X.shape[-1])
         at_once = max(1, _ENTRIES // max(1, self._alpha.numel()))
         weights = self._alpha.unsqueeze(-2)
-        parts = [weights @ self._cut(self._towards(part)) for part in points.split(at_once, dim=1)]  # type: ignore[no-untyped-call]
+        parts = [weights @ self._without_missing(self._towards(part)) for part in points.split(at_once, dim=1)]  # type: ignore[no-untyped-call]
         mean = self._flat_means + torch.cat(parts, dim=-1).squeeze(-2)
-        return self._unflat(mean, 0).mean(dim=0).reshape(-1, *X.shape[:-1]).movedim(0, -2)
+        return self._by_draw(mean, 0).mean(dim=0).reshape(-1, *X.shape[:-1]).movedim(0, -2)
 
     def fitted(self) -> Tensor | None:
         """Means ``batch x m x n`` at the training runs, ``y - noise (K + noise)^-1 (y - mean)``: no kernel is needed.
@@ -121,18 +121,19 @@ class ExactGPs:
         """
         if not self._seen.all():
             return None
-        return self._unflat(self._repeated(self.targets) - self._variances * self._alpha, -2).mean(dim=-3)
+        return self._by_draw(self._repeated(self.targets) - self._variances * self._alpha, -2).mean(dim=-3)
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Predictions of each run from the others, hyperparameters as they are.
 
         Returns:
-            Means and variances ``batch x m x n``, noise included; where the trial lacks the metric, of all runs.
+            Means and variances ``batch x m x n``, noise included; predictions from all runs where a trial lacks the
+            metric.
         """
         diagonal = torch.cholesky_inverse(self._factor).diagonal(dim1=-2, dim2=-1)
         residual, variance = leave_one_out(diagonal, self._alpha)
         if self._profiled:
-            # The mean has seen every run: with it taken out of the precision, the residual is that of a mean without.
+            # The constant mean was fitted to every run: taken out of the precision, it is fitted to the others.
             there = self._seen.to(diagonal)
             solved = torch.cholesky_solve(there.unsqueeze(-1), self._factor).squeeze(-1)
             total = (there * solved).sum(dim=-1, keepdim=True).clamp_min(_TINY)
@@ -143,7 +144,7 @@ class ExactGPs:
         if not self._seen.all():
             free_mean, free = self._predicted_at_training()
             mean, variance = torch.where(self._seen, mean, free_mean), torch.where(self._seen, variance, free)
-        mean, variance = self._unflat(mean, -2), self._unflat(variance, -2)
+        mean, variance = self._by_draw(mean, -2), self._by_draw(variance, -2)
         pooled = mean.mean(dim=-3)
         return pooled, variance.mean(dim=-3) + (mean - pooled.unsqueeze(-3)).square().mean(dim=-3)
 
@@ -157,24 +158,24 @@ class ExactGPs:
         return list(zip(kernel.names + noise.names, values.tolist(), medians.tolist(), strict=True))
 
     def with_theta(self, theta: Tensor) -> ExactGPs:
-        """Other hyperparameters ``s x m x p`` for the same data."""
+        """The posterior of the same data with other hyperparameters, ``s x m x p``."""
         return ExactGPs(self.covariance, self.noise, theta, self.X, self.targets, known=self.known)
 
     def conditioned(self, X: Tensor, targets: Tensor) -> ExactGPs:
-        """The same hyperparameters and means given all of ``batch x n x d`` weights and ``batch x m x n`` targets."""
+        """The posterior given all of ``batch x n x d`` inputs and ``batch x m x n`` targets; theta and means stay."""
         known = self.known
         if known is not None:
             known = torch.cat([known, known.new_full((len(known), X.shape[-2] - known.shape[-1]), torch.nan)], dim=-1)
         return ExactGPs(self.covariance, self.noise, self.theta, X, targets, means=self.means, known=known)
 
-    def _against(self, X: Tensor) -> tuple[Tensor, Tensor]:
+    def _covariance_with_runs(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Covariance with the training runs, ``batch x b x n x q``, as it is and divided by the factor."""
         if self._factor.dim() > 3:
-            across = self._cut(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), X.unsqueeze(-3)))
+            across = self._without_missing(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), X.unsqueeze(-3)))
             return across, torch.linalg.solve_triangular(self._factor, across, upper=False)
         # One solve for all points: broadcasting would copy the factor for each of them.
         points = X.reshape(1, -1, X.shape[-1])
-        across = self._cut(self._towards(points))
+        across = self._without_missing(self._towards(points))
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
         shape = (*across.shape[:-1], *X.shape[:-1])
         return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
@@ -189,13 +190,14 @@ class ExactGPs:
         with torch.no_grad():
             return self.covariance.towards(self._kernel_theta, self.X.unsqueeze(-3))
 
-    def _cut(self, across: Tensor) -> Tensor:
+    def _without_missing(self, across: Tensor) -> Tensor:
+        """Covariances of the runs ``batch x b x n`` with others, zero in the rows of observations that are missing."""
         return across if self._seen.all() else across * self._seen.unsqueeze(-1)
 
     def _predicted_at_training(self) -> tuple[Tensor, Tensor]:
         """Means and variances ``batch x b x n`` at the training mixtures, for metrics that a trial lacks."""
         points = self.X.unsqueeze(-3)
-        across = self._cut(self.covariance(self._kernel_theta, points))
+        across = self._without_missing(self.covariance(self._kernel_theta, points))
         mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False).square().sum(dim=-2)
         variance = self.covariance.diagonal(self._kernel_theta, points) - explained
@@ -205,12 +207,14 @@ class ExactGPs:
         """``batch x m x n`` of the metrics as ``batch x (s m) x n`` of the processes."""
         return values.repeat(*[1] * (values.dim() - 2), self._draws, 1)
 
-    def _unflat(self, values: Tensor, dim: int) -> Tensor:
+    def _by_draw(self, values: Tensor, dim: int) -> Tensor:
+        """A dimension of ``s m`` processes as two, draws and metrics."""
         parted: Tensor = values.unflatten(dim, (self._draws, self._metrics))  # type: ignore[no-untyped-call]
         return parted
 
     def _pooled(self, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and covariance of each metric's mixture of draws, from those of the ``s m`` processes."""
         if self._draws == 1:
             return mean, covariance
-        means, covariances = self._unflat(mean, -2), self._unflat(covariance, -3)
+        means, covariances = self._by_draw(mean, -2), self._by_draw(covariance, -3)
         return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0))

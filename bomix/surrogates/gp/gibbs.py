@@ -1,4 +1,4 @@
-"""Hyperparameters of metrics with gaps, drawn together with what is missing.
+"""Hyperparameters of metrics with gaps, drawn together with the missing values.
 
 A metric that few trials have says little about its own lengthscales; what the other metrics say of its gaps says more.
 A chain alternates between the two: fill the gaps with a draw from what the hyperparameters and the correlation make of
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 _MEMORY = 0.9
 """Share of the second moment that a move keeps: the correlation is that of the last ten fillings, not of one."""
 _WIDEST = 1.5
-"""Longest step in a logarithm, as in :mod:`bomix.surrogates.gp.search`."""
+"""Longest step of a chain in a hyperparameter's logarithm, as in :mod:`bomix.surrogates.gp.search`."""
 _PACES = (0.02, 12.0)
-"""Least and largest factor of a step: beyond, a chain stands still or is rejected whatever follows."""
+"""Least and largest factor of a step: beyond, a chain stands still or has every move rejected."""
 _FEW = 40
 """Trials up to which chains go far: the posterior is wide, and an evaluation is cheap."""
 _FAR, _NEAR = Sampling(0, warmup=40, thinning=3, leaps=8), Sampling(0, warmup=24, thinning=2, leaps=8)

@@ -35,7 +35,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         train_X: ``batch x n x d`` weights.
         train_Y: ``batch' x n x m`` metrics, NaN where missing.
         families: The metrics' posteriors on the standardised scale, one for each family of covariances.
-        transforms: What leads from weights and metrics to what the families see, and back.
+        transforms: From weights and metrics to what the families see, and back.
         shares: ``f x m`` share of each family in each metric's belief, sum to one; equal ones by default.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
     """
@@ -115,9 +115,10 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         return X if input_transform is None else input_transform(X)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """Mean and covariance, as of :class:`JointModel`.
+        """Mean and covariance: a mixture of families for each metric, the errors correlated between metrics.
 
-        ``noise`` may be the variance ``batch x q x m``, standardised, for fantasies.
+        Shapes are those of :meth:`JointModel.moments`; ``noise`` may be the variance ``batch x q x m``, standardised,
+        for fantasies.
         """
         inputs = self.transforms.inputs(X)
         mean, covariance = self._mixed([family.marginals(inputs, noise) for family in self.families])
@@ -235,7 +236,7 @@ what is predicted."""
 
 
 def factors(covariance: Tensor) -> Tensor:
-    """Cholesky factors ``batch x m x q x q``; a hair of jitter carries repeated points."""
+    """Cholesky factors ``batch x m x q x q``; a little jitter where points repeat one another."""
     return covariance.sqrt() if covariance.shape[-1] == 1 else relative_factor(covariance, _JITTERS)
 
 

@@ -101,8 +101,8 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
     predicted: list[Feature] = []
     if spec.features is not None:
         predicted = predictions(spec.features, data, context=context, seed=seed)
-    seldom = _seldom(spec, [*predicted, *([] if mean is None else [mean])])
-    first = size_of_fit(len(data.X), spec.growth if seldom else 0.0)
+    few_searches = _few_searches(spec, [*predicted, *([] if mean is None else [mean])])
+    first = size_of_fit(len(data.X), spec.growth if few_searches else 0.0)
     X, Y = data.X.double(), data.Y.double()
     offset, scale = standardisation(Y[:first])
     columns = None
@@ -140,14 +140,14 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         context=kernels,
         features=None if columns is None else columns.index,
         order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
-        remembered=seldom,
+        remembered=few_searches,
     )
 
 
 def _extra_inputs(
     X: Tensor, columns: Columns | None, mean: Standardised | None
 ) -> tuple[list[Callable[[Tensor], Tensor]], list[Tensor]]:
-    """What gives the extra inputs of any weights, and weights and extra inputs of the runs, those of the mean last."""
+    """Functions that give the extra inputs, and weights and extra inputs of the runs, those of the mean last."""
     functions: list[Callable[[Tensor], Tensor]] = [] if columns is None else [columns]
     parts = [X] if columns is None else [X, columns.training]
     if mean is not None:
@@ -163,8 +163,8 @@ def kernel_context(context: FitContext) -> KernelContext:
     return KernelContext(sample, own_domains(context.domains, context.metrics), context.domains, context.metrics)
 
 
-def _seldom(spec: GPSettings, predicted: list[Feature]) -> bool:
-    """Whether hyperparameters of the first runs serve; not where the extra inputs change with every run."""
+def _few_searches(spec: GPSettings, predicted: list[Feature]) -> bool:
+    """Whether hyperparameters of the first runs serve for more, not where the extra inputs change with every run."""
     if spec.growth <= 0 or spec.draws != 0:
         return False
     if any(part.held_out is not None for part in predicted):
@@ -176,7 +176,7 @@ def _seldom(spec: GPSettings, predicted: list[Feature]) -> bool:
 def _covariances(
     spec: GPSettings, context: KernelContext, columns: Columns | None, mean: Between | None
 ) -> tuple[Covariance, ...]:
-    """A covariance of inputs for each kernel, those added that see what stands behind the weights."""
+    """A covariance of inputs for each kernel: of its weights, plus those of features and of the mean."""
     extra: list[Covariance] = [] if columns is None else [ColumnsCovariance(context, columns.index)]
     if spec.mean is not None and mean is not None and spec.mean.slope > 0:
         extra.append(FeatureCovariance(mean, context, spec.mean.slope))

@@ -1,4 +1,4 @@
-"""What runs say of hyperparameters: the noise of a run, and the marginal likelihood with its priors.
+"""The marginal likelihood of hyperparameters with their priors, and the noise of a run.
 
 The criterion is the log marginal likelihood plus the log density of the priors, which are Gaussian on the scale of
 the search. The constant mean is not searched for: given the rest, its best value is the generalised-least-squares
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MIN_NOISE = 1e-4
 """Least noise variance of a standardised metric: a hundredth of its spread, which no two trainings repeat to."""
 HELD = 1e-3
-"""Standard deviation of what is held in place: no search moves it by more than a rounding of the printed digits."""
+"""Standard deviation of the prior of a fixed hyperparameter: no search moves it by more than a rounding of the printed
+digits."""
 _NOISE = (-4.0, 1.0)
 """Mean and standard deviation of ``ln s^2``: noise is about a seventh of a metric's spread, give or take."""
 _GROWTH = (1.0, 1.5)
@@ -60,7 +61,7 @@ class Noise:
 
     @staticmethod
     def natural(theta: Tensor) -> Tensor:
-        """What ``... x p`` hyperparameters stand for: a variance, and how many times as large that of a vertex is."""
+        """``(...) x p`` hyperparameters on their natural scale: a variance, and the factor at a vertex."""
         least = torch.zeros(theta.shape[-1], dtype=theta.dtype)
         least[0] = MIN_NOISE
         return theta.exp() + least
@@ -76,7 +77,7 @@ class Noise:
 
 
 class Likelihood(NamedTuple):
-    """What hyperparameters are found by.
+    """The data and the model by which hyperparameters are found.
 
     Attributes:
         covariance: Prior covariance of a metric without noise.
@@ -84,7 +85,7 @@ class Likelihood(NamedTuple):
         X: ``n x (d + p)`` inputs.
         targets: ``m x n`` standardised metrics, NaN where missing.
         known: ``m x n`` noise variances of the runs where they are known from elsewhere, else NaN.
-        metrics: Names of the ``m`` metrics, by which it is told what went wrong.
+        metrics: Names of the ``m`` metrics, for messages.
     """
 
     covariance: Covariance

@@ -1,4 +1,4 @@
-"""Gaussian processes that share what they have not seen: for trials that lack some of the metrics."""
+"""Gaussian processes whose metrics fill each other's gaps: for trials that lack some of the metrics."""
 
 from __future__ import annotations
 

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVALUATIONS = 200
-"""Evaluations of a search at most; nearly all end before by their gradient."""
+"""Most evaluations of a search; nearly all end before by their gradient."""
 COARSE = 160
 """Runs that a search begins with where there are many more: an evaluation then costs a quarter, and less."""
 _MANY = 256
-"""Runs beyond which it does."""
+"""Runs beyond which a search begins with :data:`COARSE` of them."""
 _REFINEMENT = 6
 """Evaluations on all runs after such a beginning, which is near the end already."""
 _TOLERANCE = 1e-3
 """Gradient at which a search ends, in nats for each standard deviation of a prior."""
 _MOVED = 1e-3
-"""Way in a hyperparameter's logarithm below which a search has not left its start."""
+"""Distance in a hyperparameter's logarithm below which a search has not left its start."""
 _STEEP = 1e-2
-"""Gradient above which it should have: ten times that at which it ends."""
+"""Gradient above which a search should have left its start: ten times that at which it ends."""
 _DISTINCT = 0.1
 """Difference of logarithms from which on a second start is another one than the first."""
 _WIDEST = 1.5
@@ -48,7 +48,7 @@ class Sampling(NamedTuple):
         warmup: Trajectories before them.
         thinning: Trajectories for each of them.
         leaps: Steps of a trajectory.
-        climb: Evaluations of the search for the place where the chains begin, which need not be the very top.
+        climb: Evaluations of the search for the point where the chains begin, which need not be the very best.
     """
 
     draws: int
@@ -125,7 +125,7 @@ def _drawn(likelihood: Likelihood, prior: Prior, theta: Tensor, seed: int, sampl
 
 
 def _named(likelihood: Likelihood, which: Tensor) -> str:
-    """The names of ``m`` metrics of which some are meant."""
+    """The names of some metrics, told by ``m`` booleans, for a message."""
     chosen = [f"'{name}'" for name, meant in zip(likelihood.names, which.tolist(), strict=True) if meant]
     return f"metric{'s' if len(chosen) > 1 else ''} {', '.join(chosen)}"
 
@@ -141,6 +141,7 @@ def _starts(prior: Prior, restarts: int, rng: np.random.Generator) -> Tensor:
 
 
 def _random_starts(prior: Prior, count: int, rng: np.random.Generator) -> Tensor:
+    """``count x m x p`` starts drawn about the prior's start; those of a metric are shifted together as well."""
     shape = (count, *prior.start.shape)
     common = torch.as_tensor(rng.normal(0.5, 1.0, size=(count, shape[1], 1)))
     return prior.start + (torch.as_tensor(rng.normal(size=shape)) + common) * prior.sd.clamp_max(1.0)

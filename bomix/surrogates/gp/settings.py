@@ -18,8 +18,8 @@ class GPSettings:
     """The fields of a Gaussian process per metric; each is read in the one step where it acts.
 
     Attributes:
-        kernels: What a metric may look like.
-        mean: What the processes are corrections of: a law, say; None for a constant.
+        kernels: Kernels of the processes; several are several models, of which the belief is an equal mixture.
+        mean: The prediction that the processes correct, a law say; None for a constant.
         draws: Posterior draws of the hyperparameters, each a model of its own; 0 takes the best hyperparameters
             alone; None draws 12 up to 40 trials, 8 up to 160, and optimises beyond.
         restarts: Starts of the search for the best hyperparameters, per metric; None takes 1 where draws follow,

@@ -37,7 +37,8 @@ def search_shared(
 ) -> Tensor:
     """Find the hyperparameters.
 
-    Where runs are many, a part of them finds what is shared: it is known well by then.
+    Where runs are many, what is shared is found from :data:`~bomix.surrogates.gp.search.COARSE` of them, which are
+    enough.
 
     Args:
         likelihood: Data and model.
@@ -73,26 +74,28 @@ def _shared(likelihood: Likelihood, prior: Prior) -> Tensor:
         logger.warning("no metric is informative about shared hyperparameters; they stay at the median of their prior")
         return torch.where(prior.tied >= 0, prior.mean, prior.start)
     count = int(prior.tied.max()) + 1
-    mean, sd, start = (_of_each(prior.tied, values, count) for values in prior[:3])
+    mean, sd, start = (_by_group(prior.tied, values, count) for values in prior[:3])
 
-    def spread_out(at: Tensor) -> Tensor:
+    def for_every_metric(at: Tensor) -> Tensor:
+        """``b x groups`` shared numbers as ``b x m x p`` hyperparameters."""
         return torch.where(prior.tied >= 0, at[:, prior.tied.clamp_min(0)], prior.start)
 
     @torch.enable_grad()
     def cost(at: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         at = at.detach().requires_grad_()
-        density = log_marginal(likelihood, spread_out(at)[:, informative].flatten(0, 1), informative.repeat(len(at)))
+        theta = for_every_metric(at)[:, informative].flatten(0, 1)
+        density = log_marginal(likelihood, theta, informative.repeat(len(at)))
         likely = density.reshape(len(at), -1).sum(dim=-1)
         value = (0.5 * ((at - mean) / sd).square().sum(dim=-1) - likely) / len(informative)
         (gradient,) = torch.autograd.grad(value.sum(), at)
         return value.detach(), gradient
 
     end = minimize(cost, start.unsqueeze(0), max_evaluations=_OF_SHARED, tolerance=_TOLERANCE)
-    return spread_out(end.x)[0]
+    return for_every_metric(end.x)[0]
 
 
-def _of_each(tied: Tensor, values: Tensor, count: int) -> Tensor:
-    """``count`` values, one of each group in ``m x p``; one where there is none; those of one group are equal."""
+def _by_group(tied: Tensor, values: Tensor, count: int) -> Tensor:
+    """The values ``m x p`` of hyperparameters by group, ``count`` numbers; equal in a group; 1 without any."""
     result = torch.ones(count, dtype=values.dtype)
     result[tied[tied >= 0]] = values[tied >= 0]
     return result

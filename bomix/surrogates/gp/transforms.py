@@ -1,4 +1,4 @@
-"""What lies between mixtures and losses as people see them and the processes: extra inputs, a mean, a unit scale."""
+"""Between mixtures and losses in their own units and what processes see: extra inputs, a mean, a unit scale."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Transforms:
     A process models ``(L_j(w) - offset_j) / scale_j - mean_j(w)``, and sees the weights with extra inputs behind them.
 
     Attributes:
-        offset: ``m``, in the metrics' own units.
-        scale: ``m``, in the metrics' own units.
+        offset: ``m`` means of the metrics, in their own units.
+        scale: ``m`` standard deviations of the metrics, in their own units.
         extra: ``batch x n x d`` weights to ``batch x n x p`` extra inputs; None where there are none.
         mean: ``batch x n x (d + p)`` inputs to ``batch x n x m`` on the standardised scale; None for zero.
         mean_learnt: Whether the mean learnt from the runs: leaving one out then has no closed form.

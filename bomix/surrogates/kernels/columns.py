@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _RELEVANCE = 1.0
-"""Standard deviation of ``ln r``: a column may matter several times as much as another."""
+"""Standard deviation of ``ln r``: a column may matter several times as much as another one."""
 _CURVATURE = (-1.2, 0.7)
 """Mean and standard deviation of ``ln b``: a curve of lengthscale three, nearly straight over the runs."""
 _VARIANCE = (-2.3, 1.0)
@@ -22,11 +22,11 @@ _VARIANCE = (-2.3, 1.0)
 
 
 class WeightsCovariance(Covariance):
-    """A covariance of the weights alone.
+    """``k((w, x), (v, z)) = k_base(w, v)``: a covariance of weights ``w`` for inputs with columns ``x`` behind them.
 
     Args:
-        base: The covariance.
-        d: How many of the inputs are weights, the first.
+        base: The covariance of weights.
+        d: Number of weights; they are the first of the inputs.
     """
 
     def __init__(self, base: Covariance, d: int) -> None:
@@ -47,11 +47,13 @@ class WeightsCovariance(Covariance):
 
 
 class ColumnsCovariance(Covariance):
-    """A line and a curve in the columns of each metric.
+    """``k(x, z) = sum_i r_i^2 x_i z_i + v rho(sum_i (b r_i)^2 (x_i - z_i)^2)``.
 
-    ``k(x, z) = sum_i r_i^2 x_i z_i + v rho(sum_i (b r_i)^2 (x_i - z_i)^2)``: a column that does not matter for the
-    line does not matter for the curve, so that few hyperparameters do for many columns. Columns and metrics are
-    standardised; the line, which comes first, has a variance of one a priori, all columns together.
+    A linear and a smooth function of the columns ``x_i`` that a metric sees, with relevances ``r_i``, and ``v`` the
+    variance and ``b`` the curvature of the smooth function, ``rho`` Matern-5/2. A column that does not matter for the
+    linear part does not matter for the smooth one, so that few hyperparameters do for many columns. Columns and metrics
+    are standardised; the linear part has a variance of about one a priori, all columns together. Hyperparameters:
+    logarithms of ``r_i``, ``b``, ``v``.
 
     Args:
         context: The space and the metrics.
@@ -78,16 +80,16 @@ class ColumnsCovariance(Covariance):
         return line + variance * scaled_profile(first, second, relevance * curvature, PROFILES["matern52"])
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x (d + p)`` inputs."""
+        """Variances ``sum_i r_i^2 x_i^2 + v``, ``batch x b x n``, at ``batch x 1 x n x (d + p)`` inputs."""
         relevance, _, variance = self._parts(theta)
         return (relevance * self._columns(theta, X, None)).square().sum(dim=-1) + variance.squeeze(-1)
 
     def _parts(self, theta: Tensor) -> Sequence[Tensor]:
-        """``b x 1 x c``, ``b x 1 x 1`` and ``b x 1 x 1``."""
+        """Relevances ``b x 1 x c``, curvature ``b x 1 x 1`` and variance ``b x 1 x 1``."""
         positive = theta.exp().unsqueeze(-2)
         return positive[..., :-2], positive[..., -2:-1], positive[..., -1:]
 
     def _columns(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:
-        """``batch x b x n x c``."""
+        """The columns that the metric of each process sees, ``batch x b x n x c``."""
         metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
         return X.squeeze(-3)[..., self._at[metrics]].movedim(-2, -3)

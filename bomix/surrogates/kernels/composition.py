@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 class ScaledCovariance(Covariance):
-    """A covariance times a variance with a log-normal prior.
+    """``k(w, v) = s k_base(w, v)`` with a variance ``s`` that has a log-normal prior.
+
+    The last hyperparameter is ``ln s``.
 
     Args:
-        base: What is scaled.
+        base: The covariance that is scaled.
         median: Median of the variance, of a metric that is standardised.
         spread: Standard deviation of its logarithm.
     """
@@ -42,9 +44,9 @@ class ScaledCovariance(Covariance):
 
 
 class SumCovariance(Covariance):
-    """The sum of covariances, their hyperparameters side by side.
+    """``k(w, v) = sum_i k_i(w, v)``, the hyperparameters of all parts side by side.
 
-    Their names begin with the label of their part, which is numbered where a label stands twice.
+    Names of hyperparameters begin with the label of their part, which is numbered where a label stands twice.
 
     Args:
         parts: The covariances.
@@ -75,9 +77,11 @@ class SumCovariance(Covariance):
         return lambda Z: sum((part(Z) for part in parts[1:]), start=parts[0](Z))
 
     def _split(self, theta: Tensor) -> Sequence[Tensor]:
+        """The hyperparameters of each part."""
         return theta.split_with_sizes([part.size for part in self.parts], dim=-1)
 
     def _total(self, theta: Tensor, value: Callable[[Covariance, Tensor], Tensor]) -> Tensor:
+        """The sum over the parts of a value of each, given its own hyperparameters."""
         total, *rest = [value(part, each) for part, each in zip(self.parts, self._split(theta), strict=True)]
         for more in rest:
             total = total + more

@@ -1,4 +1,4 @@
-"""What a kernel sees of a mixture."""
+"""Encodings of weights that kernels work on, and the typical distance of two encoded mixtures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def distance(encoded: Tensor) -> float:
-    """Root mean square distance of two points of an ``r x d`` sample: twice its total variance, under the root."""
+    """Root mean square distance of two points of an ``r x d`` sample: ``sqrt(2 sum_i var_i)``, at least 0.01."""
     # A space that is a single point has no distance; any scale will do there.
     return max(float((2.0 * encoded.var(dim=0, unbiased=True).sum()).sqrt()), LEAST_DISTANCE)
 
@@ -57,7 +57,7 @@ class Encoding(InputTransform):
         self.transform_on_fantasize = True
 
     def transform(self, X: Tensor) -> Tensor:
-        """Encode.
+        """Encode weights.
 
         Args:
             X: ``batch x n x d`` weights; rounding below zero is cut off.
@@ -68,7 +68,7 @@ class Encoding(InputTransform):
         return encode(X, self.name, self.eps, self.power)
 
     def untransform(self, X: Tensor) -> Tensor:
-        """The weights behind encoded ones."""
+        """The weights of encoded ones, ``batch x n x d`` each: the inverse of :meth:`transform`."""
         if self.name == "raw":
             return X
         return (X.exp() if self.name == "log" else X ** (1.0 / self.power)) - self.eps
@@ -90,6 +90,9 @@ def encode(X: Tensor, name: EncodingName, eps: float | Tensor, power: float | Te
         name: ``sqrt``, ``log``, ``power`` or ``raw``.
         eps: The offset; a tensor broadcasts with ``X``.
         power: The exponent of every encoding but ``raw`` and ``log``; a tensor broadcasts with ``X``.
+
+    Returns:
+        Encoded weights, of the shape to which offset, power and ``X`` broadcast.
     """
     if name == "raw":
         return X

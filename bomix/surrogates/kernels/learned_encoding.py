@@ -1,4 +1,4 @@
-"""Covariances on encoded weights that go beyond one fixed distance: encodings that are learnt, sums over domains."""
+"""Covariances on encoded weights beyond the stationary one: encodings that are learnt, sums over domains."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ _LEAST_VARIANCE = 1e-12
 
 
 class LearnedEncodingCovariance(Covariance):
-    """A stationary covariance whose encoding has an offset, or a power, of each metric's own.
+    """``k(w, v) = rho(sum_i (e(w_i) - e(v_i))^2 / l_i^2)``, the encoding's offset or power each metric's own.
 
-    Lengthscales are in units that follow the encoding: whatever the offset, a given value of theta is the same
-    number of typical distances of two mixtures, and their prior is that of the encoding's own offset and power.
+    ``e(w) = ln(w + eps)`` or ``(w + eps)^power``, as :class:`~bomix.surrogates.kernels.encoding.Encoding`. Lengthscales
+    are in units that follow the encoding: whatever the offset, a given value of theta is the same number of typical
+    distances of two mixtures, and their prior is that of the encoding's own offset and power.
     Hyperparameters: ``d`` logarithms of lengthscales, then of the offset and of the power, as far as they are learnt.
 
     Args:
-        profile: How correlation falls with distance.
+        profile: ``rho``.
         encoding: Median of the offset's and of the power's log-normal prior; not ``raw``.
         context: The space and the metrics.
         ratio: Median of the lengthscales' log-normal prior, in typical distances of two mixtures.
@@ -77,11 +78,11 @@ class LearnedEncodingCovariance(Covariance):
         return scaled_profile(first, first if Z is None else self._encoded(theta, Z), inverse, self._profile)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``batch x b x n``, all one, at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def _encoded(self, theta: Tensor, X: Tensor) -> Tensor:
-        """``batch x b x n x d`` of ``batch x 1 x n x d``: each process sees weights in its own way."""
+        """Encoded weights ``batch x b x n x d`` of ``batch x 1 x n x d`` mixtures, in the encoding of each process."""
         learnt = theta[:, X.shape[-1] :].exp()[..., None, None].unbind(dim=1)
         eps = learnt[0] if self._offset else self._encoding.eps
         power = learnt[-1] if self._power else self._encoding.power
@@ -138,6 +139,6 @@ class AdditiveCovariance(Covariance):
         return in_blocks(summed, first, second, (-logarithms).exp(), variances.exp(), width=width)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``sum_i s_i``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
         total = theta[:, X.shape[-1] :].exp().sum(dim=-1, keepdim=True)
         return total.expand(*X.shape[:-3], len(theta), X.shape[-2])

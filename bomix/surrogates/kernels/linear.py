@@ -1,4 +1,4 @@
-"""Covariance functions of planes: in the weights, in few of them, in a feature.
+"""Covariances of linear functions: of all weights, of few of them, of a feature.
 
 Shapes as in :mod:`bomix.surrogates.kernels.stationary`.
 
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 
 class _Centred(Covariance):
-    """What sees ``(w - c) / s``: ``c`` is the centre of the space, ``s`` the typical distance of two mixtures."""
+    """A covariance of centred weights ``(w - c) / s``: ``c`` the centre of the space, ``s`` its typical distance."""
 
     def __init__(self, context: KernelContext) -> None:
         self._centre, self._typical = context.sample.mean(dim=0), distance(context.sample)
 
     def _both(self, X: Tensor, Z: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Both sets of mixtures centred; the first twice where there is no second."""
         first = (X - self._centre) / self._typical
         return first, first if Z is None else (Z - self._centre) / self._typical
 
 
 class LinearCovariance(_Centred):
-    """``k(w, v) = (w - c) . (v - c) / s^2``: a plane through the weights, which keeps its slope outside the data.
+    """``k(w, v) = (w - c) . (v - c) / s^2``: a linear function of the weights, which keeps its slope outside the data.
 
     Args:
         context: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
@@ -52,13 +53,13 @@ class LinearCovariance(_Centred):
         return product.expand(*product.shape[:-3], len(theta), *product.shape[-2:])
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``|w - c|^2 / s^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
         squares = self._both(X, None)[0].square().sum(dim=-1)
         return squares.expand(*squares.shape[:-2], len(theta), squares.shape[-1])
 
 
 class SparseLinearCovariance(_Centred):
-    """``k(w, v) = sum_i r_i (w_i - c_i) (v_i - c_i) / s^2``: a plane of whose slopes few matter.
+    """``k(w, v) = sum_i r_i (w_i - c_i) (v_i - c_i) / s^2``: a linear function of whose slopes few matter.
 
     The hyperparameters are ``d`` logarithms of relevances ``r``, each metric's own under a wide prior about a small
     median: the marginal likelihood drives those that are not needed to nothing [Tipping2001]_.
@@ -83,7 +84,7 @@ class SparseLinearCovariance(_Centred):
         return (first * theta.exp().unsqueeze(-2)) @ second.mT
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``sum_i r_i (w_i - c_i)^2 / s^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
         return (self._both(X, None)[0].square() * theta.exp().unsqueeze(-2)).sum(dim=-1)
 
 
@@ -109,10 +110,10 @@ class FeatureCovariance(Covariance):
         return first.unsqueeze(-1) * second.unsqueeze(-2)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``s^2 f_j(w)^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
         return self._values(theta, X, None).square()
 
     def _values(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:
-        """``batch x b x n``."""
+        """``s f_j``, ``batch x b x n``, ``j`` the metric of each process."""
         metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
         return self._slope * self._feature(X.squeeze(-3)).mT[..., metrics, :]

@@ -21,14 +21,15 @@ _OFFSET = (-4.0, 1.0)
 """Mean and standard deviation of ``ln e``: ``e`` is about two in a hundred, below which a weight counts as nothing."""
 _LENGTHSCALE = (1.0, 0.7)
 """Mean and standard deviation of ``ln l`` in logarithms of effective weights, whose range is about ``ln 1/e = 4``: the
-curve bends once or twice in it."""
+curve may turn once or twice in it."""
 
 
 class EffectiveWeightCovariance(Covariance):
-    """A smooth function of the weight that counts for a metric, ``u = ln(e + sum_i t_i w_i)``.
+    """``k(w, v) = exp(-(u(w) - u(v))^2 / 2 l^2)`` with ``u = ln(e + sum_i t_i w_i)``.
 
-    ``k(w, v) = exp(-(u(w) - u(v))^2 / 2 l^2)``: what the power law of an effective weight says, without its shape.
-    A metric's own domain has ``t`` near one; the others count less, how much less is learnt.
+    A smooth function of the effective weight, the weight that counts for a metric; a power law is one such function. A
+    metric's own domain has ``t`` near one; the others count less, how much less is learnt. Hyperparameters: logarithms
+    of ``t_i``, ``e``, ``l``.
 
     Args:
         context: The space and the metrics.
@@ -53,7 +54,7 @@ class EffectiveWeightCovariance(Covariance):
         return self._between(theta, first, first if Z is None else self._effective(theta, Z))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``batch x b x n``, all one, at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
@@ -73,9 +74,10 @@ class EffectiveWeightCovariance(Covariance):
 
 
 class OwnDomainCovariance(Covariance):
-    """A smooth function of the metric's own weight alone, ``k(w, v) = rho((u(w) - u(v))^2 / l^2)``.
+    """``k(w, v) = rho((u(w) - u(v))^2 / l^2)`` with ``u = ln(w_own + e)``.
 
-    ``u = ln(w_own + e)``, zero for a metric without a domain of its own. Hyperparameters: ``ln l`` and ``ln e``.
+    A smooth function of the weight of the metric's own domain. The covariance is zero for a metric without a domain of
+    its own. Hyperparameters: ``ln l`` and ``ln e``.
 
     Args:
         profile: ``rho``.
@@ -93,24 +95,24 @@ class OwnDomainCovariance(Covariance):
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
-        domains = self._of(theta, rows)
+        domains = self._own_domains_of(theta, rows)
         first = self._logarithm(theta, X, domains)
         difference = first.unsqueeze(-1) - (first if Z is None else self._logarithm(theta, Z, domains)).unsqueeze(-2)
         value = profiled((difference * (-theta[:, 0]).exp()[:, None, None]).square(), self._profile)
         return value * (domains >= 0).to(value)[:, None, None]
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
-        has = (self._of(theta, None) >= 0).to(X).unsqueeze(-1)
+        """Variances ``batch x b x n``, one or, for a metric without an own domain, zero."""
+        has = (self._own_domains_of(theta, None) >= 0).to(X).unsqueeze(-1)
         return has.expand(*X.shape[:-3], len(theta), X.shape[-2])
 
-    def _of(self, theta: Tensor, rows: Tensor | None) -> Tensor:
-        """``b`` positions of the own domains."""
+    def _own_domains_of(self, theta: Tensor, rows: Tensor | None) -> Tensor:
+        """``b`` positions of the own domains of the processes' metrics, -1 where there is none."""
         return (
             self._own_domains.repeat(len(theta) // len(self._own_domains)) if rows is None else self._own_domains[rows]
         )
 
     def _logarithm(self, theta: Tensor, X: Tensor, domains: Tensor) -> Tensor:
-        """``batch x b x n``."""
+        """``u``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures; of the first domain where a metric has none."""
         weights = X.squeeze(-3).clamp_min(0.0)[..., domains.clamp_min(0)].mT
         return (weights + theta[:, 1:2].exp()).log()

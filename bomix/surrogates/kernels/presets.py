@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from bomix.contracts.kernel import Kernel
-from bomix.surrogates.kernels.specs import (
-    EffectiveWeight,
-    Isotropic,
-    OwnDomain,
-    Scaled,
-    SparseLinear,
-    Stationary,
-    Sum,
-)
+from bomix.surrogates.kernels.composition_specs import Scaled, Sum
+from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, OwnDomain, SparseLinear, Stationary
 
 _E = 2.718281828459045
 """Median variance of a kernel that stands alone: lengthscales reach beyond the runs, which then see a part of something

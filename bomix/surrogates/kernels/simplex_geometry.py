@@ -82,11 +82,11 @@ class IsotropicCovariance(Covariance):
         return scaled_profile(first, first if Z is None else self._embedded(Z), inverse, self._profile)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``batch x b x n``, all one, at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def _embedded(self, X: Tensor) -> Tensor:
-        """Points of a Euclidean space, ``(...) x d``."""
+        """Points ``(...) x d`` of a Euclidean space in which ``D`` is the distance, for ``(...) x d`` mixtures."""
         shifted = X.clamp_min(0.0) + self._eps
         if self._metric == "hellinger":
             return shifted.sqrt()
@@ -95,16 +95,13 @@ class IsotropicCovariance(Covariance):
 
 
 class GeometricCovariance(Covariance):
-    """A Matern covariance on the sphere that the simplex is a part of [Borovitskiy2020]_, [Pavesi2026]_.
+    """``k(w, v) = sum_n a_n G_n(sqrt(w) . sqrt(v))``, ``a_n ~ M_n (c + n (n + d - 2))^-(nu + (d - 1)/2)``.
 
-    ``u = sqrt(w)`` maps the simplex with its information metric onto the positive orthant of the unit sphere, up to a
-    factor of two in length. With ``t = u . u'`` and the Gegenbauer polynomials ``G_n(t)`` of the sphere, one at
-    ``t = 1``, the covariance is
-
-    ``k = sum_n a_n G_n(t)``, ``a_n ~ M_n (c + n (n + d - 2))^-(nu + (d - 1)/2)``, ``sum_n a_n = 1``,
-
-    ``M_n`` being how many harmonics have degree ``n``. All ``a_n`` are positive, so it is positive definite
-    [Schoenberg1942]_, also where ``n`` ends at :data:`LEVELS`. In 50 dimensions a hair's change of ``c`` turns white
+    A Matern covariance on the sphere that the simplex is a part of [Borovitskiy2020]_, [Pavesi2026]_: ``u = sqrt(w)``
+    maps the simplex with its information metric onto the positive orthant of the unit sphere, up to a factor of two in
+    length. ``G_n(t)`` are the Gegenbauer polynomials of the sphere, one at ``t = 1``; ``M_n`` is how many harmonics
+    have degree ``n``; the ``a_n`` sum to one. All of them are positive, so ``k`` is positive definite
+    [Schoenberg1942]_, also where ``n`` ends at :data:`LEVELS`. In 50 dimensions a tiny change of ``c`` turns white
     noise into a constant. Hence the lengthscale ``l`` is defined by ``a_1 / a_0 = 1 / (l^2 + 1/d)``: where it is as
     large as the sphere, ``k`` falls with the angle much as ``exp(-angle^2 / 2 l^2)`` does, whatever the dimension.
 
@@ -139,7 +136,7 @@ class GeometricCovariance(Covariance):
         return in_blocks(summed, first, second, shares, width=LEVELS * pairs(first, second))
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``batch x b x n``, all one, at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def shares(self, theta: Tensor) -> Tensor:
@@ -154,7 +151,7 @@ class GeometricCovariance(Covariance):
         return (count - self._exponent * torch.log1p(torch.expm1(decay) * levels)).softmax(dim=-1)
 
     def _embedded(self, X: Tensor) -> Tensor:
-        """Points of the sphere, ``(...) x d``."""
+        """Points ``(...) x d`` of the unit sphere, ``sqrt(w)``, for ``(...) x d`` mixtures."""
         shifted = X.clamp_min(0.0) + self._eps
         return (shifted / shifted.sum(dim=-1, keepdim=True)).sqrt()
 
@@ -164,10 +161,10 @@ def jensen_shannon(X: Tensor, Z: Tensor) -> Tensor:
 
     Args:
         X: ``batch x n x d`` positive shares, whose sum need not be one.
-        Z: ``batch x n' x d``.
+        Z: ``batch x n' x d`` positive shares.
 
     Returns:
-        ``batch x n x n'``.
+        ``batch x n x n'`` divergences.
     """
 
     def sums(rows: Tensor, others: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Kernels as they stand in a study file; :mod:`bomix.surrogates.kernels.stationary` computes them.
+"""Kernels as they stand in a study file; the modules of this package compute them.
 
 A kernel is a frozen spec with one method, ``bind(context) -> Covariance``, which fixes what depends on the space and
 the metrics: the scale of its priors. Metrics are standardised, so a variance of one is that of all a metric's losses.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bomix.contracts.kernel import Kernel
 from bomix.contracts.traits import field_values
 from bomix.errors import Fault
 
@@ -23,11 +22,12 @@ Distance = Literal["hellinger", "jensen_shannon", "aitchison"]
 
 @dataclass(frozen=True)
 class Stationary:
-    """A lengthscale per domain on encoded weights, of variance one.
+    """``rho(sum_i (e(w_i) - e(v_i))^2 / l_i^2)``: a lengthscale per domain on encoded weights, of variance one.
 
     Attributes:
-        shape: How correlation falls with distance.
-        encoding: What is seen of a weight: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or ``w``.
+        shape: The function ``rho``, how correlation falls with distance.
+        encoding: The encoding ``e`` of a weight ``w``: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or
+            ``w``.
         eps: The offset, a share; None takes the encoding's default.
         power: Exponent of the encoding ``power``.
         lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two mixtures of the space.
@@ -71,11 +71,14 @@ class Stationary:
 
 @dataclass(frozen=True)
 class Additive:
-    """A function of each domain's weight alone, added up; one part of a :class:`Sum` with a kernel of all of them.
+    """``sum_i s_i rho((e(w_i) - e(v_i))^2 / l_i^2)``: a sum of functions of one domain's weight each.
+
+    Best as one part of a sum with a kernel of all weights.
 
     Attributes:
-        shape: How correlation falls with distance.
-        encoding: What is seen of a weight: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or ``w``.
+        shape: The function ``rho``, how correlation falls with distance.
+        encoding: The encoding ``e`` of a weight ``w``: ``sqrt(w + eps)``, ``log(w + eps)``, ``(w + eps)^power``, or
+            ``w``.
         eps: The offset, a share; None takes the encoding's default.
         power: Exponent of the encoding ``power``.
         lengthscale: Median of the lengthscales' log-normal prior, in typical distances of two weights of a domain.
@@ -111,12 +114,12 @@ class Additive:
 
 @dataclass(frozen=True)
 class Isotropic:
-    """One lengthscale on a distance between mixtures as a whole, of variance one.
+    """``rho(D(w, v)^2 / l^2)``: one lengthscale on a distance ``D`` of whole mixtures, of variance one.
 
     Attributes:
-        distance: ``hellinger``, ``jensen_shannon`` (the root of the divergence) or ``aitchison`` (of centred
-            logarithms); of ``w + eps``.
-        shape: How correlation falls with distance.
+        distance: The distance ``D`` of ``w + eps``: ``hellinger``, ``jensen_shannon`` (the root of the divergence) or
+            ``aitchison`` (of centred logarithms).
+        shape: The function ``rho``, how correlation falls with distance.
         eps: The offset, a share; None takes the distance's default.
         lengthscale: Median of the lengthscale's log-normal prior, in typical distances of two mixtures of the space.
         spread: Standard deviation of its logarithm.
@@ -172,7 +175,9 @@ class Geometric:
 
 @dataclass(frozen=True)
 class EffectiveWeight:
-    """Smooth in ``u = ln(e + sum_i t_i w_i)``, the weight that counts for a metric, of variance one.
+    """``exp(-(u(w) - u(v))^2 / 2 l^2)`` with ``u = ln(e + sum_i t_i w_i)``, of variance one.
+
+    A smooth function of the weight that counts for a metric.
 
     Attributes:
         share: Median of ``t`` of a domain that is not the metric's own; that of its own is one.
@@ -195,11 +200,13 @@ class EffectiveWeight:
 
 @dataclass(frozen=True)
 class OwnDomain:
-    """A curve in the weight of the metric's own domain, of variance one; nothing where it has none.
+    """``rho((u(w) - u(v))^2 / l^2)`` with ``u = ln(w_own + e)``, of variance one.
+
+    A smooth function of the weight of the metric's own domain; zero where it has none.
 
     Attributes:
-        shape: How correlation falls with distance.
-        lengthscale: Median of the lengthscale's log-normal prior, in logarithms of the weight plus an offset, learnt.
+        shape: The function ``rho``, how correlation falls with distance.
+        lengthscale: Median of the log-normal prior of ``l``, in units of ``u``.
         spread: Standard deviation of its logarithm.
     """
 
@@ -223,7 +230,10 @@ class OwnDomain:
 
 @dataclass(frozen=True)
 class Linear:
-    """A plane through the raw weights, which keeps its slope outside the data."""
+    """``(w - c) . (v - c) / s^2``: a linear function of the weights, which keeps its slope outside the data.
+
+    ``c`` is the centre of the space, ``s`` the typical distance of two mixtures.
+    """
 
     def bind(self, context: KernelContext) -> Covariance:
         """The covariance function in a context, with the priors of its hyperparameters."""
@@ -234,7 +244,9 @@ class Linear:
 
 @dataclass(frozen=True)
 class SparseLinear:
-    """A plane through the raw weights of whose slopes few matter, each metric's own few.
+    """``sum_i r_i (w_i - c_i) (v_i - c_i) / s^2``: a linear function of whose slopes few matter, each metric's own few.
+
+    ``c`` is the centre of the space, ``s`` the typical distance of two mixtures.
 
     Attributes:
         relevance: Median of the variance that a domain adds, as a share of what it would if all mattered equally.
@@ -255,61 +267,15 @@ class SparseLinear:
         return linear.SparseLinearCovariance(context, self.relevance, self.spread)
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """A kernel times a variance that is learnt.
-
-    Attributes:
-        of: The kernel.
-        variance: Median of the log-normal prior of its variance.
-        spread: Standard deviation of the variance's logarithm.
-    """
-
-    of: Kernel
-    variance: float = 1.0
-    spread: float = 1.0
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields."""
-        return positive_faults(self, "variance", "spread")
-
-    def bind(self, context: KernelContext) -> Covariance:
-        """The covariance function in a context, with the priors of its hyperparameters."""
-        from bomix.surrogates.kernels.composition import ScaledCovariance
-
-        return ScaledCovariance(self.of.bind(context), self.variance, self.spread)
-
-
-@dataclass(frozen=True)
-class Sum:
-    """The sum of kernels, as a rule each scaled.
-
-    Attributes:
-        of: Two kernels or more.
-    """
-
-    of: tuple[Kernel, ...]
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields."""
-        return [] if self.of else [Fault("of", "no kernel to sum; name at least one")]
-
-    def bind(self, context: KernelContext) -> Covariance:
-        """The covariance function in a context, with the priors of its hyperparameters."""
-        from bomix.surrogates.kernels.composition import SumCovariance
-
-        return SumCovariance([kernel.bind(context) for kernel in self.of])
-
-
 def offset_faults(eps: float | None) -> list[Fault]:
-    """What is wrong with an offset."""
+    """What is wrong with an offset, whose key is ``eps``; None is the default and right."""
     if eps is None or eps > 0:
         return []
     return [Fault("eps", f"eps is {eps}: gradients at zero need an offset above 0, 1e-4 say")]
 
 
 def encoding_faults(encoding: str, eps: float | None, power: float = 1.0) -> list[Fault]:
-    """What is wrong with an encoding."""
+    """What is wrong with an encoding: its offset ``eps``, and the exponent of ``power``."""
     found = [] if encoding == "raw" and eps == 0 else offset_faults(eps)
     if encoding == "power" and not 0 < power <= 1:
         found.append(Fault("power", f"power is {power}; give a number above 0 and up to 1"))
@@ -317,6 +283,6 @@ def encoding_faults(encoding: str, eps: float | None, power: float = 1.0) -> lis
 
 
 def positive_faults(spec: object, *names: str) -> list[Fault]:
-    """Fields that must be above zero and are not."""
+    """The named fields of a specification that are not above zero, a fault each."""
     values = field_values(spec)
     return [Fault(name, f"{name} is {values[name]}; give a positive number") for name in names if not values[name] > 0]

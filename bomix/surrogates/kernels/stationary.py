@@ -1,4 +1,4 @@
-"""Covariance functions of many Gaussian processes at once, as pure functions of their hyperparameters.
+"""The stationary covariance, and the shapes that all covariances of this package share.
 
 A covariance takes ``theta``, ``b x p`` hyperparameters on the scale where their prior is Gaussian (logarithms of what
 must be positive), and mixtures ``batch x 1 x n x d``, and gives ``batch x b x n x n'``. Nothing is stored but what
@@ -50,11 +50,11 @@ class StationaryCovariance(Covariance):
         return scaled_profile(first, second, inverse, self._profile)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``batch x b x n`` at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``batch x b x n``, all one, at ``batch x 1 x n x d`` mixtures."""
         return torch.ones(*X.shape[:-3], len(theta), X.shape[-2], dtype=X.dtype)
 
     def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
-        """Covariance with fixed ``1 x n x d`` mixtures; one product of matrices for all processes."""
+        """Covariance with fixed ``1 x n x d`` mixtures, as a function of others; one matrix product for all."""
         first = self._encoding.transform(X)
         centre = first.mean(dim=-2, keepdim=True)  # distances do not mind, and rounding does
         first, precision = first - centre, (-2.0 * theta).exp()

@@ -29,8 +29,8 @@ class LawRegression:
         form: The formula. The laws of a metric's own domain (``own_exponential``, ``bimix``) are constants for a
             metric that has none.
         starts: Starts of the search per metric.
-        uncertainty: Of the parameters: ``laplace`` takes the law as linear about the best ones; ``bootstrap`` fits
-            reweighted trials.
+        uncertainty: How the parameters' uncertainty is found: ``laplace`` takes the law as linear about the best ones;
+            ``bootstrap`` fits reweighted trials.
         samples: Fits of the bootstrap.
         own: Metric to its own domain, where their names differ; None: a metric's own domain has its name.
         experts: Whether experts of single domains are among the examples.
@@ -61,7 +61,7 @@ class LawRegression:
         Args:
             data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
             context: The names behind the columns.
-            seed: Of the starts, and of the bootstrap's weights.
+            seed: Seed of the starts, of the folds, and of the bootstrap's weights.
 
         Returns:
             A model whose posterior at ``batch x q x d`` weights is ``batch x q x m``.

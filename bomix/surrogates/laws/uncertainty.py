@@ -1,9 +1,10 @@
-"""What a fitted law does not know: the covariance of its predictions, or samples of its parameters.
+"""Uncertainty of a fitted law: the covariance of its predictions, or samples of its parameters.
 
-About the best parameters the law is taken as linear [Immer2021]_: it bends, and far samples of its parameters,
-exponents among them, would predict the absurd. With ``J`` the Jacobian at the runs in standardised units, Huber's
-weights ``W``, the noise ``s``, and parameters in units of their priors, each metric's posterior is Gaussian with
-covariance ``S = (J' W J / s^2 + I)^-1``. The noise of a run correlates across metrics by ``R``, hence so do the
+About the best parameters the law is taken as linear in them [Immer2021]_: at samples of its parameters far from the
+best, exponents among them, the formula itself would predict the absurd. With ``J`` the Jacobian at the runs in
+standardised units, Huber's weights ``W``, the noise ``s``, and parameters in units of their priors, each metric's
+posterior is Gaussian with covariance ``S = (J' W J / s^2 + I)^-1``. The noise of a run correlates across metrics by
+``R``, hence so do the
 errors: ``cov(x_j, x_k) = S_j J_j' sqrt(W_j W_k) R_jk J_k S_k / (s_j s_k) + [j = k] S_j S_j``, which is ``S_j`` for
 ``j = k``.
 
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
 
 _BOOTSTRAP_EVALUATIONS = 60
 """Evaluations of each bootstrap's fit: it starts from the fit to all runs, which is near."""
-_BELIEF = 2.0
-"""Runs that the law's own idea of its errors counts as, beside the errors seen: few residuals tell their scale
+_PRIOR_RUNS = 2.0
+"""Runs that the law's own idea of its errors counts as, next to the errors seen: few residuals tell their scale
 badly."""
 _JITTER = 1e-9
-"""Raises the variances of the error, as a share of them: metrics that always err alike have a covariance of lower rank,
-and a Cholesky factor of it is wanted."""
+"""Raises the variances of the error, as a share of them: metrics whose errors are always proportional have a covariance
+of lower rank, and a Cholesky factor of it is wanted."""
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """What the law gets wrong at runs that it did not see, from fits that leave a fold out.
+    """Errors of the law at runs that it did not see, from fits that leave a fold out.
 
     Attributes:
         predicted: ``n x m`` predictions of the runs, in the metrics' own units.
@@ -88,7 +89,7 @@ class LaplaceLaw(JointModel):
 
     Args:
         found: The fit.
-        seed: Of the folds that tell how far to trust it.
+        seed: Seed of the folds by which the uncertainty is calibrated.
     """
 
     def __init__(self, found: Fit, *, seed: int) -> None:
@@ -112,11 +113,14 @@ class LaplaceLaw(JointModel):
         return torch.Size()
 
     def mean(self, X: Tensor) -> Tensor:
-        """See :class:`JointModel`."""
+        """The means alone, ``batch x q x m``: the law with the best parameters."""
         return self.best(X)
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`; the noise of a run is part of the error already."""
+        """Mean and covariance of the law, its linearised uncertainty and error included; see :class:`JointModel`.
+
+        ``noise`` changes nothing: that of a run is part of the error already.
+        """
         m, q = self.num_outputs, X.shape[-2]
         tangent = _tangent(self.best, X)
         by_run = torch.einsum("...qmp,mpn->...mqn", tangent, self._by_run)
@@ -136,8 +140,8 @@ class BootstrapLaw(SampledModel):
 
     Args:
         found: The fit.
-        samples: Fits.
-        seed: Of their weights, and of the folds that tell how far to trust them.
+        samples: Number of fits.
+        seed: Seed of their weights, and of the folds by which the error is found.
     """
 
     def __init__(self, found: Fit, *, samples: int, seed: int) -> None:
@@ -159,8 +163,8 @@ def held_out_residuals(found: Fit, linear: Linearised, *, seed: int) -> Residual
 
     Args:
         found: The fit.
-        linear: Its posterior.
-        seed: Of the folds.
+        linear: The linearised posterior of its parameters.
+        seed: Seed of the folds.
     """
     rows, best = found.rows, found.best
     standardised = _predicted_by_others(found, seed=seed)
@@ -168,7 +172,7 @@ def held_out_residuals(found: Fit, linear: Linearised, *, seed: int) -> Residual
     expected = solved.square().sum(dim=-2).mT + torch.exp(2.0 * found.log_noise)
     ratio = (rows.y / rows.spread - standardised) / expected.sqrt() * rows.shares
     count = rows.shares.sum(dim=0)
-    inflation = ((ratio.square().sum(dim=0) + _BELIEF) / (count + _BELIEF)).sqrt()
+    inflation = ((ratio.square().sum(dim=0) + _PRIOR_RUNS) / (count + _PRIOR_RUNS)).sqrt()
     correlation = shrunk_correlation((ratio / inflation).where(rows.shares > 0, torch.nan).mT)
     information = linear.scaled.mT @ linear.scaled
     used = torch.cholesky_solve(information, linear.factor).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
@@ -187,8 +191,8 @@ def bootstrap(found: Fit, *, samples: int, seed: int) -> FittedLaw:
 
     Args:
         found: The fit, where the others start.
-        samples: How many, ``s``.
-        seed: Of the weights.
+        samples: Number of fits, ``s``.
+        seed: Seed of the weights.
 
     Returns:
         The law with ``s x m x p`` parameters.
@@ -236,6 +240,7 @@ def _refit_each(found: Fit, shares: Tensor, evaluations: int = 40) -> tuple[Rows
 
 
 def _held_out(model: JointModel, X: Tensor, residuals: Residuals) -> HeldOut:
+    """Predictions of ``n x d`` training mixtures by fits to the other folds, with the covariance of the full model."""
     with torch.no_grad():
         covariance = model.moments(X.unsqueeze(-2), True)[1]
     return HeldOut(residuals.predicted, covariance)

@@ -37,7 +37,7 @@ class AccuracyFromLoss:
     runs that it has not seen. Metrics that are no accuracies keep what the other mean says.
 
     Attributes:
-        of: What predicts the losses.
+        of: The mean that predicts the losses.
         loss: Accuracy to loss, names of metrics; by default ``<name>_accuracy`` to ``<name>``.
         floor: Accuracy to its chance level. One that is not named is that of the options, where some run left their
             probabilities behind, and else learnt.
@@ -53,12 +53,12 @@ class AccuracyFromLoss:
 
     @property
     def needs_experts(self) -> bool:
-        """As the mean that predicts the losses."""
+        """Whether the mean that predicts the losses needs experts."""
         return traits(self.of, MeanTraits).needs_experts
 
     @property
     def differentiable(self) -> bool:
-        """As the mean that predicts the losses."""
+        """Whether the mean that predicts the losses has gradients."""
         return traits(self.of, MeanTraits).differentiable
 
     def faults(self) -> list[Fault]:
@@ -73,7 +73,10 @@ class AccuracyFromLoss:
         ]
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`bomix.contracts.mean.Mean`.
+        """Accuracies by curves of the losses that ``of`` predicts, and its predictions of all other metrics.
+
+        Held-out accuracies are those of curves that were fitted without the run's fold. Arguments are those of
+        :meth:`bomix.contracts.mean.Mean.feature`.
 
         Raises:
             FitError: No metric is an accuracy, or a name is not that of a metric.
@@ -135,14 +138,14 @@ class _Accuracies:
 
     Attributes:
         base: The predictions of another mean; its accuracies are replaced.
-        curves: Of the accuracies. No loss among them is an accuracy.
+        curves: A curve for each accuracy. No metric is an accuracy in one curve and a loss in another.
     """
 
     base: Callable[[Tensor], Tensor]
     curves: tuple[_Curve, ...]
 
     def __call__(self, weights: Tensor) -> Tensor:
-        """Predict."""
+        """``batch x n x d`` weights to ``batch x n x m`` predictions, losses and accuracies."""
         import torch
 
         values = list(self.base(weights).unbind(dim=-1))
@@ -152,7 +155,7 @@ class _Accuracies:
 
 
 def chance_levels(context: FitContext, metrics: list[str]) -> dict[str, float]:
-    """Accuracy of a guess, of those metrics whose options some trial left the probabilities of."""
+    """Accuracy of a guess, for each metric whose options are in the first artifact of a trial that can be read."""
     for trial in sorted(context.artifacts):
         if (folder := context.artifacts[trial].get(SCORED_TOKENS)) is not None:
             try:
@@ -165,6 +168,7 @@ def chance_levels(context: FitContext, metrics: list[str]) -> dict[str, float]:
 
 @lru_cache(maxsize=8)
 def _chance_levels(folder: str) -> Mapping[str, float]:
+    """Mean of one over the number of options, for each multiple-choice set of an artifact."""
     import numpy as np
 
     found = {}

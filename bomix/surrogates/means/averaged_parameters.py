@@ -55,7 +55,9 @@ class MDEAverage:
         return slope_faults(self.slope)
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`bomix.contracts.mean.Mean`.
+        """Losses of the averaged models: a model is run once for every mixture that is asked about, without gradients.
+
+        Arguments are those of :meth:`bomix.contracts.mean.Mean.feature`.
 
         Raises:
             FitError: An expert kept no model or no tokens.
@@ -68,6 +70,7 @@ class MDEAverage:
 
 
 def _artifact(context: FitContext, domain: str, name: str) -> Path:
+    """Folder of an artifact of a domain's expert."""
     trial = context.experts.get(domain)
     if trial is None:
         raise FitError(f"domain '{domain}' has no expert; run `bomix experts`")
@@ -82,7 +85,7 @@ def _artifact(context: FitContext, domain: str, name: str) -> Path:
 
 @lru_cache(maxsize=2)
 def _averaged(folders: tuple[Path, ...], tokens: Path, metrics: tuple[str, ...]) -> _Averaged:
-    """What was loaded before, with the mixtures that it was run for: asks, folds and features ask for the same."""
+    """The averaged models of these files, loaded once: asks, folds and features run the same mixtures."""
     return _Averaged(folders, tokens, metrics)
 
 
@@ -91,7 +94,7 @@ class _Averaged:
 
     Args:
         folders: The experts' models, in the order of the weights.
-        tokens: What is run.
+        tokens: Artifact with the tokens that the models are run on.
         metrics: ``m`` names.
     """
 
@@ -127,6 +130,7 @@ class _Averaged:
         return losses.reshape(*X.shape[:-1], len(self._sets))
 
     def _losses(self, weights: Tensor) -> list[float]:
+        """``m`` losses of the model of one mixture, ``d`` weights; remembered."""
         import torch
 
         key = weights.numpy().tobytes()

@@ -1,4 +1,4 @@
-"""What runs teach about a mixture of experts: strengths of the domains, and how far the words before decide.
+"""What runs teach about a mixture of experts: strengths of the domains, and the exponent of the prefix.
 
 For a run ``n`` and a metric ``j`` the model is ``y_nj = a_j + b_j L_j(w_n; s, tau) + noise``, ``b_j ~ N(1, slope^2)``,
 ``ln s_i ~ N(0, spread^2)``; ``a`` and ``b`` have their best values for every ``s`` and ``tau``, and so has the noise.
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
 
 TAUS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-"""What is tried: prefixes of hundreds of words tell experts apart at small exponents already."""
+"""Exponents that are tried: prefixes of hundreds of tokens tell experts apart at small ones already."""
 _TAU_SPREAD = 0.5
-"""Standard deviation of the prior of the exponent, whose mean is the paper's zero: weak beside a dozen runs, and
+"""Standard deviation of the prior of the exponent, whose mean is the paper's zero: weak against a dozen runs, and
 decisive where runs do not tell exponents apart."""
 _TOKENS = 4096
-"""For each loss while learning: only how it changes from mixture to mixture counts."""
+"""Tokens of each loss while learning: only how it changes from mixture to mixture counts."""
 _FEWEST = 3
 """Different mixtures below which nothing is learnt: through two of them a line goes exactly, whatever the strengths."""
 _LEAST_NOISE = 0.02
-"""In standard deviations of a metric: runs that the model meets exactly are no proof of more."""
+"""Least noise, in standard deviations of a metric: runs that the model meets exactly are no proof of less."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What the runs taught.
+    """Exponent and strengths that were learnt from runs.
 
     Attributes:
-        tau: Exponent of the prefix.
-        log_strengths: ``d``, of mean zero; None where they were not learnt.
+        tau: Exponent of the prefix's probability.
+        log_strengths: ``d`` logarithms of the strengths, of mean zero; None where they were not learnt.
     """
 
     tau: float
@@ -68,18 +68,18 @@ def learnt(
     folds: int,
     seed: int,
 ) -> Feature:
-    """The feature with what the runs teach, and predictions of each run by what the others teach.
+    """The feature with the exponent and strengths that fit the runs, and held-out predictions of each run.
 
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         context: Names experts and their artifacts.
-        taus: To choose from, the first where runs are few.
+        taus: Exponents to choose from; the first is taken where runs are few.
         window: How many tokens of the prefix count; None for all.
-        spread: Of the prior of ``ln s``; None for equal strengths.
-        slope: Of the prior of ``b``.
-        compress: See :func:`~bomix.data_experts.losses.expert_losses`.
-        folds: Into how many parts the runs fall.
-        seed: Of the folds.
+        spread: Standard deviation of the prior of ``ln s``; None for equal strengths.
+        slope: Standard deviation of the prior of ``b``.
+        compress: Error in nats that a smaller set of tokens may make; None for every token.
+        folds: Number of parts of the runs.
+        seed: Seed of the folds.
     """
     X, Y = data.X.double(), data.Y.double()
     with deterministic():
@@ -108,12 +108,13 @@ def _distinct(X: Tensor) -> int:
 
 
 def _informative(context: FitContext, n: int) -> Tensor:
-    """``n`` booleans: experts alone do not tell, since every strength and exponent repeats their losses."""
+    """``n`` booleans, false for experts of single domains: every strength and exponent repeats their losses."""
     experts = context.expert_rows
     return ~torch.tensor(experts if len(experts) == n else [False] * n, dtype=torch.bool)
 
 
 def _thin(thin: Sequence[ExpertLosses], taus: Sequence[float], found: Learnt) -> ExpertLosses:
+    """The losses of few tokens with a learnt exponent and learnt strengths."""
     losses = thin[list(taus).index(found.tau)]
     return losses if found.log_strengths is None else losses.with_strengths(found.log_strengths)
 
@@ -129,7 +130,7 @@ def _fit(
     spread: float | None,
     slope: float,
 ) -> list[Learnt]:
-    """The best of each of ``p x n`` parts of the runs, all parts at once."""
+    """The best exponent and strengths for each of ``p`` parts of the runs, ``p x n`` booleans, all parts at once."""
     p, d = len(parts), X.shape[-1]
     equal = Learnt(taus[0], None if spread is None else torch.zeros(d, dtype=torch.float64))
     used = parts & informative
@@ -161,16 +162,16 @@ def _fit(
 
 
 class _Criterion:
-    """Less the log posterior of ``ln s``, for each part of the runs.
+    """Negative log posterior of ``ln s`` for each part of the runs, ``a``, ``b`` and the noise at their best values.
 
     Args:
-        losses: The mixture of experts.
+        losses: The losses of the mixture of experts at one exponent.
         scale: ``m`` standard deviations of the metrics.
-        X: ``n x d``.
+        X: ``n x d`` weights.
         Z: ``n x m`` standardised metrics, NaN where missing.
-        parts: ``p x n`` booleans.
-        slope: Of the prior of ``b``.
-        spread: Of the prior of ``ln s``; None where that is zero.
+        parts: ``p x n`` booleans, which runs are in which part.
+        slope: Standard deviation of the prior of ``b``.
+        spread: Standard deviation of the prior of ``ln s``; None for equal strengths, which are not searched for.
     """
 
     def __init__(
@@ -209,5 +210,6 @@ class _Criterion:
 
     @staticmethod
     def _centred(values: Tensor, seen: Tensor, count: Tensor) -> Tensor:
+        """``p x n x m`` values less their mean over the ``seen`` runs of a part; zero for all other runs."""
         mean = (values * seen).sum(dim=1, keepdim=True) / count.clamp_min(1.0).unsqueeze(1)
         return (values - mean) * seen

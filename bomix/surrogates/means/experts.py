@@ -1,4 +1,4 @@
-"""Means from experts of the domains: what a mixture of their predictions says of every metric.
+"""Means from experts of the domains: predictions of every metric by a mixture of theirs.
 
 Each is used as ``a_j + b_j f_j(w)`` with ``b_j ~ N(1, slope^2)``, see :mod:`bomix.surrogates.means.law`. Those that
 learn from the runs have held-out predictions of them.
@@ -41,7 +41,13 @@ class MDE:
         return _faults(self.slope, self.compress)
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`bomix.contracts.mean.Mean`; a :class:`~bomix.errors.FitError` names what experts lack."""
+        """The mixture's prediction of every metric, convex where it is a loss; nothing is learnt from runs.
+
+        Arguments are those of :meth:`bomix.contracts.mean.Mean.feature`.
+
+        Raises:
+            FitError: An expert, an artifact or a metric's tokens are missing, or do not belong together.
+        """
         from bomix.contracts.mean import Feature
         from bomix.data_experts.losses import expert_losses
 
@@ -66,7 +72,10 @@ class MDEDataset:
         return _faults(self.slope, None)
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`bomix.contracts.mean.Mean`."""
+        """``-ln sum_i w_i exp(-L_i)`` for every loss, ``L_i`` that of expert ``i``; nothing is learnt from runs.
+
+        Multiple choice is averaged token by token. Arguments are those of :meth:`bomix.contracts.mean.Mean.feature`.
+        """
         from bomix.contracts.mean import Feature
         from bomix.data_experts.losses import expert_losses
 
@@ -84,7 +93,7 @@ class MDEStrengths:
         slope: Standard deviation of the prior of ``b``, whose mean is one.
         spread: Standard deviation of the prior of ``ln s_i``, whose mean is zero.
         compress: Error in nats that fewer tokens may make; None: every token counts.
-        folds: Of the held-out predictions.
+        folds: Number of folds of the held-out predictions.
     """
 
     slope: float = 0.1
@@ -102,7 +111,10 @@ class MDEStrengths:
         return found
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`~bomix.contracts.mean.Mean`; fewer than three mixtures leave all strengths equal."""
+        """Predictions with learnt strengths, and held-out ones; fewer than three mixtures leave all strengths equal.
+
+        Arguments are those of :meth:`bomix.contracts.mean.Mean.feature`.
+        """
         from bomix.surrogates.means.expert_learning import learnt
 
         return learnt(
@@ -120,7 +132,7 @@ class MDEStrengths:
 
 @dataclass(frozen=True)
 class MDEGated:
-    """Experts weighed by what they made of the words before, ``w_i(x_<t) ~ w_i P_i(x_<t)^tau``.
+    """Experts weighed by their probability of the tokens before, ``w_i(x_<t) ~ w_i P_i(x_<t)^tau``.
 
     ``tau = 0`` is the mixture per token, whatever the window; ``tau = 1`` without a window is the mixture of sequence
     models, and with one it is not: every token then has a prefix of its own. Multiple choice has no gate: its options
@@ -128,12 +140,12 @@ class MDEGated:
 
     Attributes:
         slope: Standard deviation of the prior of ``b``, whose mean is one.
-        tau: 0 to 1; None to learn it from the runs.
-        window: How many tokens of the words before count; None for all. What was said just now tells experts apart
+        tau: Exponent of the prefix's probability, 0 to 1; None to learn it from the runs.
+        window: How many of the tokens before count; None for all. What was said just now tells experts apart
             where no expert's domain goes on for long.
         strengths: Whether weights ``w'_i ~ s_i w_i`` are learnt as well.
         compress: Error in nats that fewer tokens may make; None: every token counts.
-        folds: Of the held-out predictions.
+        folds: Number of folds of the held-out predictions.
     """
 
     slope: float = 0.1
@@ -155,7 +167,11 @@ class MDEGated:
         return found
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`~bomix.contracts.mean.Mean`; under three mixtures ``tau = 0`` and all strengths are equal."""
+        """Predictions with the given or learnt ``tau``; held-out ones where anything is learnt.
+
+        With fewer than three mixtures, a ``tau`` to be learnt is 0 and all strengths are equal. Arguments are those of
+        :meth:`bomix.contracts.mean.Mean.feature`.
+        """
         from bomix.contracts.mean import Feature
         from bomix.data_experts.losses import expert_losses
         from bomix.surrogates.means.expert_learning import TAUS, learnt

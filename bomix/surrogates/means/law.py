@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LawMean:
-    """A fitted law.
+    """A law that is fitted to the runs.
 
     Attributes:
-        form: Which; see :data:`bomix.laws.forms.LAWS`.
+        form: Name of the law; see :data:`bomix.laws.forms.LAWS`.
         slope: Standard deviation of the prior of ``b``, whose mean is one.
         starts: Starts of the law's fit.
         own: Metric to its own domain, where the names differ.
@@ -46,7 +46,10 @@ class LawMean:
         )
 
     def feature(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Feature:
-        """See :class:`bomix.contracts.mean.Mean`."""
+        """The law with its best parameters, and predictions of each run by fits to the other folds.
+
+        Arguments are those of :meth:`bomix.contracts.mean.Mean.feature`.
+        """
         spec = LawRegression(form=self.form, starts=self.starts, own=self.own)
         model: Any = spec.fit(data, context=context, seed=seed)
         return Feature(model.best, model.residuals.predicted)
@@ -62,8 +65,8 @@ class Standardised:
 
     Args:
         feature: ``batch x n x d`` weights to ``batch x n x m``, in the metrics' own units.
-        offset: ``m``.
-        scale: ``m``.
+        offset: ``m`` means of the metrics, in their own units.
+        scale: ``m`` standard deviations of the metrics, in their own units.
     """
 
     def __init__(self, feature: Callable[[Tensor], Tensor], offset: Tensor, scale: Tensor) -> None:

@@ -60,7 +60,7 @@ def fit(loss: Tensor, accuracy: Tensor, *, origin: Tensor, floor: float | None, 
     origin = loss.mean() if len(loss) else origin.detach()
 
     def curve(points: Tensor) -> Sigmoid:
-        """Parameters are standardised by their priors, ``b x p``."""
+        """The curves of ``b x p`` parameters, which are standardised by their priors."""
         top = points.new_full((len(points), 1), ceiling)
         low = torch.sigmoid(_LOGIT_FLOOR + _FLOOR_SPREAD * points[:, 2:]) * ceiling
         bottom = low if floor is None else torch.full_like(top, floor)
@@ -81,7 +81,7 @@ def fit(loss: Tensor, accuracy: Tensor, *, origin: Tensor, floor: float | None, 
 
 
 def _starts(accuracy: Tensor, *, floor: float, ceiling: float) -> Tensor:
-    """Curves of several widths through the mean of the runs, ``b x 3``; the third is not moved where it is known."""
+    """Curves of several widths through the mean of the runs, ``b x 3``; the third, the floor's, starts at its prior."""
     if not len(accuracy):
         return torch.zeros(1, 3, dtype=torch.float64)
     share = ((accuracy.mean() - floor) / (ceiling - floor)).clamp(0.02, 0.98)

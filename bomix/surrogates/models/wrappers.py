@@ -1,4 +1,4 @@
-"""Models that say something on top of another: what they hand on is handed on here, once."""
+"""Bases of models that stand on another one and change some of what it says; everything else is passed on."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Wrappable(Protocol):
 
 
 class Wrapper:
-    """The base of a model that stands on another; a subclass changes what it has to.
+    """A model that stands on another and says the same; a subclass changes what is different.
 
     Attributes:
-        model: The other one.
+        model: The other model.
     """
 
     model: Any

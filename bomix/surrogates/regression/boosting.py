@@ -15,7 +15,7 @@ import numpy as np
 from bomix.surrogates.regression.forest import Forest, Tree
 
 LARGEST_LEAF = 20
-"""LightGBM's own default, the published setting."""
+"""Most trials that a leaf must have: LightGBM's own default, the published setting."""
 
 _LEAF = -1
 """What scikit-learn writes as the child of a leaf."""
@@ -27,7 +27,7 @@ class LightGBMSetting(NamedTuple):
     """How LightGBM is run.
 
     Attributes:
-        rounds: Trees.
+        rounds: Number of trees.
         rate: Learning rate.
         leaf: Least number of trials in a leaf; None for :func:`default_leaf`.
     """
@@ -41,9 +41,9 @@ class BoostingSetting(NamedTuple):
     """How scikit-learn's gradient boosting is run.
 
     Attributes:
-        trees: How many.
+        trees: Number of trees.
         rate: Learning rate.
-        depth: Of each tree.
+        depth: Depth of each tree.
     """
 
     trees: int
@@ -52,7 +52,7 @@ class BoostingSetting(NamedTuple):
 
 
 def default_leaf(trials: int) -> int:
-    """Least number of trials in a leaf, ``0.7 sqrt(trials)``: finer leaves follow noise, coarser ones cannot bend."""
+    """Least number of trials in a leaf, ``0.7 sqrt(trials)``: finer leaves follow noise, coarser ones no curve."""
     return min(max(round(0.7 * math.sqrt(trials)), 1), LARGEST_LEAF)
 
 

@@ -30,10 +30,10 @@ class Tree(NamedTuple):
     Splits are numbered from the root, a child after its parent; a leaf ``l`` stands as the child ``-1 - l``.
 
     Attributes:
-        feature: ``s`` columns.
-        threshold: ``s``; a weight goes left where it is not above.
-        left: ``s`` children.
-        right: ``s`` children.
+        feature: ``s`` columns of the weights that splits look at.
+        threshold: ``s`` thresholds; a mixture goes left where its weight is not above.
+        left: ``s`` left children.
+        right: ``s`` right children.
         value: ``s + 1`` values of the leaves.
     """
 
@@ -48,9 +48,9 @@ class Forest:
     """The sum of trees, and a constant.
 
     Args:
-        trees: At most :data:`MAX_LEAVES` leaves each.
+        trees: Trees of at most :data:`MAX_LEAVES` leaves each.
         constant: Added to the sum.
-        dtype: What weights are rounded to before they are compared with thresholds.
+        dtype: Precision to which weights are rounded before they are compared with thresholds.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Forest:
             self._build(grown)
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Predict.
+        """The sums of all trees.
 
         Args:
             X: ``n x d`` weights.
 
         Returns:
-            ``n`` sums.
+            ``n`` sums, the constant included.
         """
         total = np.full(len(X), self._constant)
         X = X.astype(self._dtype)

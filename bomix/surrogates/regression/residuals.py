@@ -1,4 +1,4 @@
-"""How far a regressor is off: cross-validated residuals, which turn point predictions into a Gaussian belief.
+"""Errors of a regressor: cross-validated residuals, which turn point predictions into a Gaussian belief.
 
 A regressor's own spread is that of mixtures it did not see. With ``r_i`` the residual of trial ``i`` under a fit that
 left its fold out, standardised by its metric's scale, the covariance of a new run is ``s_j s_k R_jk``: ``s_j^2`` is
@@ -55,7 +55,7 @@ def held_out(prepared: Prepared, inputs: Sequence[np.ndarray], fit: Fit, setting
         prepared: The trials.
         inputs: What each of the ``m`` metrics is regressed on, a row for each trial.
         fit: The regressor.
-        settings: ``c`` of them.
+        settings: ``c`` settings of the regressor.
 
     Returns:
         ``c x n x m`` standardised predictions of ``c`` settings, NaN where there are fewer than two folds.
@@ -99,7 +99,7 @@ def spread(prepared: Prepared, predictions: Tensor) -> Tensor:
 
 
 def covariance_of(residuals: Tensor, known: Tensor, *, default: float) -> Tensor:
-    """Covariance of new runs whose like were predicted with these residuals.
+    """Covariance of the errors of new runs, from the held-out residuals of others.
 
     Args:
         residuals: ``n x m``, NaN where there is none.
@@ -130,20 +130,20 @@ def point_model(
     seed: int,
     columns: Columns | None = None,
 ) -> PointModel:
-    """Fit a regressor to every metric, under the setting that its folds like best, and its spread from their residuals.
+    """Fit a regressor to every metric, its setting and the covariance of its errors by cross-validation.
 
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         fit: The regressor.
-        settings: To choose from, the simplest first.
+        settings: Settings to choose from, the simplest first.
         folds: Folds of the cross-validation.
-        seed: Of the folds.
-        columns: What else the regressor sees.
+        seed: Seed of the folds.
+        columns: Extra inputs of the regressor behind the weights; None for none.
     """
     with deterministic():
         prepared = prepare(data, folds=folds, seed=seed)
-        beside = None if columns is None else columns.training[torch.as_tensor(prepared.rows)]
-        inputs = _inputs(prepared.X, prepared.Z.shape[-1], columns, beside)
+        extra = None if columns is None else columns.training[torch.as_tensor(prepared.rows)]
+        inputs = _inputs(prepared.X, prepared.Z.shape[-1], columns, extra)
         candidates = held_out(prepared, inputs, fit, settings)
         best, scale = best_setting(prepared, candidates), prepared.scale
         predictions = candidates[best, :, torch.arange(len(best))].mT
@@ -162,11 +162,11 @@ def point_model(
         )
 
 
-def _inputs(X: np.ndarray, m: int, columns: Columns | None, beside: Tensor | None) -> list[np.ndarray]:
+def _inputs(X: np.ndarray, m: int, columns: Columns | None, extra: Tensor | None) -> list[np.ndarray]:
     """What each of ``m`` metrics is regressed on: ``n x d`` weights and its own of the ``n x p`` columns."""
-    if columns is None or beside is None:
+    if columns is None or extra is None:
         return [X] * m
-    return [np.hstack([X, beside[:, seen].numpy()]) for seen in columns.index]
+    return [np.hstack([X, extra[:, seen].numpy()]) for seen in columns.index]
 
 
 def as_held_out(prepared: Prepared, predictions: Tensor, covariance: Tensor) -> HeldOut | None:
@@ -178,7 +178,7 @@ def as_held_out(prepared: Prepared, predictions: Tensor, covariance: Tensor) -> 
 
 
 def constants(X: np.ndarray, y: np.ndarray, settings: Sequence[Any]) -> list[Predictor]:
-    """The mean, whatever the setting."""
+    """For each setting the predictor of a constant, the mean of ``n`` values; a :data:`Fit`."""
     return [Constant(float(y.mean())) for _ in settings]
 
 
@@ -208,10 +208,10 @@ class PointModel(JointModel):
     Args:
         predictors: ``m``, each maps ``n x d`` weights in the order of ``order``, and its columns behind them, to ``n``
             standardised values.
-        order: ``d`` indices.
-        columns: What else the predictors see.
-        offset: ``m``, added to the standardised scale's values.
-        scale: ``m``, which multiplies them.
+        order: ``d`` indices: the domain that each column of the predictors' weights is.
+        columns: Extra inputs of the predictors behind the weights; None for none.
+        offset: ``m`` means of the metrics, added to standardised values.
+        scale: ``m`` standard deviations of the metrics, which multiply them.
         error: ``m x m`` covariance in the metrics' own units.
         held_out: Out-of-fold predictions of the training mixtures.
     """
@@ -246,11 +246,15 @@ class PointModel(JointModel):
         return self._held_out
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
-        """See :class:`JointModel`; the noise of a run is part of the error already."""
+        """Mean and covariance, without gradients: the predictions, and the same error at every mixture.
+
+        ``noise`` changes nothing: that of a run is part of the error already. Shapes are those of
+        :meth:`JointModel.moments`.
+        """
         weights = X.detach().double().reshape(-1, X.shape[-1])
         with torch.no_grad():
-            beside = None if self._columns is None else self._columns(weights)
-        inputs = _inputs(weights.numpy()[:, self._order], self.num_outputs, self._columns, beside)
+            extra = None if self._columns is None else self._columns(weights)
+        inputs = _inputs(weights.numpy()[:, self._order], self.num_outputs, self._columns, extra)
         values = np.stack([predictor(seen) for predictor, seen in zip(self._predictors, inputs, strict=True)], axis=-1)
         mean = self._offset + self._scale * torch.as_tensor(values).reshape(*X.shape[:-1], self.num_outputs)
         covariance = torch.kron(self._error, torch.eye(X.shape[-2], dtype=self._error.dtype))

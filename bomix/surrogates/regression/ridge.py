@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from bomix.surrogates.features.columns import Columns
 
-_LOUD = 10.0
-"""By how much the columns of features, of standard deviation one, are stretched: the penalty of a slope of one is then
+_FEATURE_SCALE = 10.0
+"""Factor that multiplies the columns of features, of standard deviation one: the penalty of a slope of one is then
 a hundredth of what it would be, and a metric may follow its feature under penalties that hold weights down."""
 _LEAST_SHARE = 0.1
-"""Of the held-out variance, this much at least is an error that distinct mixtures do not share: a line has a bias."""
+"""Least share of the held-out variance that is an error which distinct mixtures do not share: a line has a bias."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Inputs:
 
 
 class Coefficients(NamedTuple):
-    """Lines.
+    """Coefficients of linear functions of ``p`` inputs, one for each metric.
 
     Attributes:
-        slope: ``batch x m x p``.
-        intercept: ``batch x m``.
+        slope: ``batch x m x p`` slopes.
+        intercept: ``batch x m`` intercepts.
     """
 
     slope: Tensor
@@ -75,7 +75,14 @@ class Coefficients(NamedTuple):
 
 @dataclass(frozen=True)
 class Lines:
-    """Predictions of ``s`` refits; maps ``batch x q x d`` weights to ``s x batch x q x m``."""
+    """Predictions of ``s`` refits as a function of weights.
+
+    Attributes:
+        inputs: What the regression is linear in.
+        order: ``d`` indices: the domain that each column of the regression's weights is.
+        columns: Features that it is linear in as well; None for none.
+        coefficients: ``s x m`` linear functions, in the metrics' own units.
+    """
 
     inputs: Inputs
     order: Tensor
@@ -83,17 +90,17 @@ class Lines:
     coefficients: Coefficients
 
     def __call__(self, X: Tensor) -> Tensor:
-        """Predict."""
+        """``batch x q x d`` weights to ``s x batch x q x m`` predictions."""
         return self.coefficients(self._seen(X.double()))
 
     def centre(self, X: Tensor) -> Tensor:
-        """The mean of the predictions, ``batch x q x m``: that of lines is a line."""
+        """The mean of the predictions, ``batch x q x m``: linear as well, so that one product is enough."""
         mean = Coefficients(*(part.mean(dim=0, keepdim=True) for part in self.coefficients))
         return mean(self._seen(X.double()))[0]
 
     def _seen(self, X: Tensor) -> Tensor:
         """``batch x q x p`` of ``batch x q x d`` weights."""
-        return _beside(self.inputs(X[..., self.order]), None if self.columns is None else self.columns(X))
+        return _with_features(self.inputs(X[..., self.order]), None if self.columns is None else self.columns(X))
 
 
 def fit(
@@ -111,11 +118,11 @@ def fit(
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric; ``n`` may be 0.
         inputs: What the regression is linear in.
-        penalties: To choose from.
+        penalties: Penalties to choose from.
         folds: Folds of the cross-validation.
-        samples: Refits.
-        seed: Of the folds and of the weights.
-        columns: What else the regression is linear in.
+        samples: Number of refits.
+        seed: Seed of the folds and of the random weights.
+        columns: Features that the regression is linear in as well; None for none.
     """
     with deterministic(), torch.no_grad():
         prepared = prepare(data, folds=folds, seed=seed)
@@ -142,20 +149,20 @@ def fit(
         )
 
 
-def _beside(inputs: Tensor, columns: Tensor | None) -> Tensor:
-    """Columns behind the inputs, stretched."""
-    return inputs if columns is None else torch.cat([inputs, _LOUD * columns], dim=-1)
+def _with_features(inputs: Tensor, columns: Tensor | None) -> Tensor:
+    """``(...) x p`` inputs with the columns of features behind them, multiplied by :data:`_FEATURE_SCALE`."""
+    return inputs if columns is None else torch.cat([inputs, _FEATURE_SCALE * columns], dim=-1)
 
 
 class _Problem(NamedTuple):
-    """The sums' ingredients.
+    """Weighted least squares with a penalty, prepared so that many weights of the trials are solved for quickly.
 
     Attributes:
         inputs: ``n x p``, less their mean over all trials, which saves digits.
         products: ``n x p^2`` products of two inputs.
         targets: ``m x n``, zero where missing.
         seen: ``m x n``, one where a trial has the metric, else zero.
-        centre: ``p``, what was taken off.
+        centre: ``p`` means that were subtracted.
         used: ``m x p``, one for an input that a metric sees, else zero; None where each metric sees all.
     """
 
@@ -168,26 +175,26 @@ class _Problem(NamedTuple):
 
     @staticmethod
     def of(prepared: Prepared, inputs: Inputs, columns: Columns | None) -> _Problem:
-        """From trials in canonical order."""
+        """The problem of trials in canonical order, with one weight each."""
         targets = torch.as_tensor(prepared.Z.T)
         phi, used = inputs(torch.as_tensor(prepared.X)), None
         if columns is not None:
             used = torch.cat([torch.ones(len(targets), phi.shape[-1], dtype=phi.dtype), columns.used], dim=-1)
-            phi = _beside(phi, columns.training[torch.as_tensor(prepared.rows)])
+            phi = _with_features(phi, columns.training[torch.as_tensor(prepared.rows)])
         centre = phi.mean(dim=0) if len(phi) else phi.new_zeros(phi.shape[-1])
         phi = phi - centre
         products = (phi.unsqueeze(-1) * phi.unsqueeze(-2)).flatten(1)
         return _Problem(phi, products, targets.nan_to_num(0.0), (~targets.isnan()).double(), centre, used)
 
     def solve(self, weights: Tensor, penalty: Tensor) -> Coefficients:
-        """Minimise.
+        """The coefficients of least penalised squared error.
 
         Args:
-            weights: ``m x n``.
-            penalty: ``c x m``, or ``c x 1`` for the same of every metric.
+            weights: ``m x n`` weights of the trials.
+            penalty: ``c x m`` penalties, or ``c x 1`` for the same of every metric.
 
         Returns:
-            ``c x m`` lines.
+            ``c x m`` linear functions.
         """
         p = self.inputs.shape[-1]
         total = weights.sum(dim=-1, keepdim=True).clamp_min(1e-300)
@@ -196,7 +203,7 @@ class _Problem(NamedTuple):
         squares = (weights @ self.products).reshape(-1, p, p)
         squares = squares - total.unsqueeze(-1) * mean.unsqueeze(-1) * mean.unsqueeze(-2)
         cross = (weights * (self.targets - level)) @ self.inputs
-        if self.used is not None:  # an input that is not there has no slope
+        if self.used is not None:  # an input that a metric does not see has no slope
             squares, cross = squares * self.used.unsqueeze(-1) * self.used.unsqueeze(-2), cross * self.used
         system = squares + penalty[..., None, None] * torch.eye(p, dtype=squares.dtype)
         slope = torch.linalg.solve(system, cross.expand(system.shape[:-1]).unsqueeze(-1)).squeeze(-1)
@@ -208,9 +215,9 @@ def _chosen(problem: _Problem, prepared: Prepared, penalties: Tensor) -> tuple[T
     """Held-out predictions under each metric's best penalty, and that penalty.
 
     Args:
-        problem: The sums.
-        prepared: The folds.
-        penalties: ``c``, descending.
+        problem: The least squares.
+        prepared: The trials and their folds.
+        penalties: ``c`` penalties, descending.
 
     Returns:
         ``n x m`` standardised predictions, NaN where there are fewer than two folds, and ``m`` penalties.
@@ -229,7 +236,7 @@ def _unexplained(predictions: Tensor, total: Tensor) -> Tensor:
     """Share of each metric's held-out variance that the refits' spread at the trials leaves over.
 
     Args:
-        predictions: ``s x n x m`` of the refits.
+        predictions: ``s x n x m`` standardised predictions of the refits.
         total: ``m x m`` covariance of held-out residuals.
     """
     if predictions.shape[1] == 0:

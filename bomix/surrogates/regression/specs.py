@@ -39,7 +39,7 @@ class EmpiricalMean:
     fantasizes: ClassVar[bool] = False
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
-        """Average; see :meth:`bomix.contracts.surrogate.Surrogate.fit`."""
+        """Average, errors by leaving each mixture out; see :meth:`bomix.contracts.surrogate.Surrogate.fit`."""
         from bomix.surrogates.data.expert_rows import examples
         from bomix.surrogates.regression.residuals import constants, point_model
 
@@ -62,7 +62,7 @@ class Ridge:
         penalties: Those to choose from, for each metric on its own, by the mean square error of held-out trials.
         folds: Folds of the cross-validation.
         samples: Refits to randomly weighted trials, which say how uncertain the coefficients are.
-        features: Predictions that the model is linear in, too; standardised, and hardly penalised.
+        features: Predictions that the model is linear in as well, standardised and hardly penalised.
         experts: Whether experts of single domains are among the examples.
     """
 
@@ -124,10 +124,10 @@ class LightGBM:
     Attributes:
         leaf: Least number of trials in a leaf; None takes ``0.7 sqrt(n)`` of the ``n`` trials that have the metric,
             at most 20.
-        rounds: Trees.
+        rounds: Number of trees.
         rate: Learning rate.
         folds: Folds of the cross-validation that gives the spread.
-        features: Predictions that the trees see, too.
+        features: Predictions that the trees see as well.
         experts: Whether experts of single domains are among the examples.
     """
 
@@ -176,7 +176,7 @@ class Boosting:
         rates: Learning rates.
         depths: Depths of a tree, at most 4.
         folds: Folds of the cross-validation.
-        features: Predictions that the trees see, too.
+        features: Predictions that the trees see as well.
         experts: Whether experts of single domains are among the examples.
     """
 
@@ -217,7 +217,7 @@ def _grown(
     context: FitContext,
     seed: int,
 ) -> Model:
-    """Trees on a spec's examples and features."""
+    """Fit boosted trees to the trials and features that a spec asks for."""
     from bomix.surrogates.data.expert_rows import examples
     from bomix.surrogates.features.columns import columns_of
     from bomix.surrogates.regression.residuals import point_model

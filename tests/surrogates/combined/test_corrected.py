@@ -19,7 +19,8 @@ from bomix.surrogates.combined.prediction import Prediction
 from bomix.surrogates.cross_validation.held_out import new_runs, refitted
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.specs import Scaled, Stationary
+from bomix.surrogates.kernels.composition_specs import Scaled
+from bomix.surrogates.kernels.specs import Stationary
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.surrogates.means.law import LawMean
 from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, Ridge

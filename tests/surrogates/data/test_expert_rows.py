@@ -14,7 +14,8 @@ from bomix.surrogates.data.expert_rows import examples
 from bomix.surrogates.fully_bayesian.specs import BayesianGP, BayesianLaw
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.specs import Scaled, Stationary
+from bomix.surrogates.kernels.composition_specs import Scaled
+from bomix.surrogates.kernels.specs import Stationary
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.surrogates.regression.specs import Boosting, EmpiricalMean, LightGBM, Ridge
 from tests.known.models import ByExperts, Known, with_experts

@@ -25,7 +25,8 @@ from bomix.surrogates.gp.likelihood import Noise
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.columns import ColumnsCovariance
-from bomix.surrogates.kernels.specs import Scaled, Stationary
+from bomix.surrogates.kernels.composition_specs import Scaled
+from bomix.surrogates.kernels.specs import Stationary
 from bomix.surrogates.regression.specs import Boosting, LightGBM, Ridge
 from tests.known.models import Known, curve, wave
 from tests.known.runs import points

@@ -18,7 +18,7 @@ from bomix.surrogates.fully_bayesian import nuts
 from bomix.surrogates.fully_bayesian.diagnostics import diagnose
 from bomix.surrogates.fully_bayesian.gp_draws import Hyperparameters, Lengthscales, posterior_draws
 from bomix.surrogates.fully_bayesian.gp_model import SampledGPs, thinned
-from bomix.surrogates.fully_bayesian.nuts import Walk
+from bomix.surrogates.fully_bayesian.nuts import SamplerSettings
 from bomix.surrogates.fully_bayesian.specs import BayesianGP
 from bomix.surrogates.kernels.encoding import Encoding
 
@@ -74,7 +74,7 @@ def test_nuts_draws_from_a_conjugate_posterior():
         mean = pyro.sample("mean", Normal(torch.zeros(4, dtype=torch.float64), 2.0).to_event(1))
         pyro.sample("y", Normal(mean.unsqueeze(-1), 0.5).to_event(2), obs=y.expand(4, 4))
 
-    found = nuts.sample(model, Walk(60, 120, 4, 0.8), seed=0)
+    found = nuts.sample(model, SamplerSettings(60, 120, 4, 0.8), seed=0)
     values = found.values["mean"].mT.unsqueeze(-1)
     assert values.shape == (4, 120, 1)
     assert diagnose({"mean": values}, divergences=found.divergences).passed
@@ -104,7 +104,12 @@ def test_hyperparameters_have_the_posterior_that_quadrature_gives():
     mass /= mass.sum()
 
     draws, divergences = posterior_draws(
-        torch.as_tensor(x), torch.as_tensor(y).unsqueeze(-1), lengthscales, Walk(70, 60, 4, 0.8), chains=12, seed=1
+        torch.as_tensor(x),
+        torch.as_tensor(y).unsqueeze(-1),
+        lengthscales,
+        SamplerSettings(70, 60, 4, 0.8),
+        chains=12,
+        seed=1,
     )
     diagnostics = diagnose(draws, divergences=divergences)
     assert diagnostics.complaints() == ()
@@ -310,7 +315,7 @@ def test_a_matrix_that_breaks_is_a_divergence(error):
         if x.abs() > 1.5:
             raise error
 
-    found = nuts.sample(model, Walk(40, 60, 4, 0.8), seed=0)
+    found = nuts.sample(model, SamplerSettings(40, 60, 4, 0.8), seed=0)
     assert found.values["x"].abs().max() <= 1.5
     assert found.divergences > 0
     assert "diverged" in " ".join(diagnose({"x": found.values["x"].unsqueeze(0)}, divergences=1).complaints())

@@ -17,6 +17,7 @@ from bomix.surrogates.gp.inputs import inputs
 from bomix.surrogates.gp.likelihood import MIN_NOISE, Noise
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.kernels.composition_specs import Scaled, Sum
 from bomix.surrogates.kernels.specs import (
     Additive,
     EffectiveWeight,
@@ -24,10 +25,8 @@ from bomix.surrogates.kernels.specs import (
     Isotropic,
     Linear,
     OwnDomain,
-    Scaled,
     SparseLinear,
     Stationary,
-    Sum,
 )
 
 DOMAINS, METRICS = ("books", "code", "web"), ("code", "qa")

@@ -15,7 +15,8 @@ from bomix.surrogates.gp.inputs import kernel_context
 from bomix.surrogates.gp.shared_hyperparameters import search_shared
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels import linear, one_dimensional
-from bomix.surrogates.kernels.specs import Isotropic, Linear, OwnDomain, Scaled, SparseLinear, Stationary, Sum
+from bomix.surrogates.kernels.composition_specs import Scaled, Sum
+from bomix.surrogates.kernels.specs import Isotropic, Linear, OwnDomain, SparseLinear, Stationary
 
 D, N = 6, 30
 NAMES = tuple(f"d{i}" for i in range(D))

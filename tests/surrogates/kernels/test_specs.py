@@ -13,7 +13,8 @@ from bomix.config.build import build
 from bomix.contracts.context import FitContext
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.specs import Additive, Geometric, Isotropic, Linear, Scaled, Stationary, Sum
+from bomix.surrogates.kernels.composition_specs import Scaled, Sum
+from bomix.surrogates.kernels.specs import Additive, Geometric, Isotropic, Linear, Stationary
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_fit_looks_for_its_tables_once_and_a_second_one_makes_no_form_again(se
     monkeypatch.setattr(expert_losses_module, "expert_tables", lambda *a: pytest.fail("looked for again"))
     first = MDEGated().feature(runs, context=context(("a", "quiz")), seed=0)
     assert looked == [1]
-    monkeypatch.setattr(expert_losses_module, "_whole", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(expert_losses_module, "_of_all_tokens", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(expert_losses_module, "options", lambda *_: pytest.fail("made again"))
     second = MDEGated().feature(runs, context=context(("a", "quiz")), seed=0)
     assert torch.equal(first.predict(X), second.predict(X))
@@ -219,8 +219,8 @@ def test_a_compressed_form_is_read_without_the_whole_one(tmp_path, monkeypatch) 
         assert len(few.forms[0].log_rows) < 0.5 * len(whole.forms[0].log_rows)
         assert (few(w) - whole(w)).abs().max() <= 1e-3
         with monkeypatch.context() as patch:
-            patch.setattr(expert_losses_module, "_kept", expert_losses_module._Kept(2**20))
-            patch.setattr(expert_losses_module, "_whole", lambda *_: pytest.fail("made again"))
+            patch.setattr(expert_losses_module, "_cache", expert_losses_module._FormCache(2**20))
+            patch.setattr(expert_losses_module, "_of_all_tokens", lambda *_: pytest.fail("made again"))
             assert torch.equal(expert_losses(context, **gate)(w), few(w))
 
 
@@ -228,11 +228,11 @@ def test_what_is_kept_stays_below_its_bytes(setting) -> None:
     _, context = setting
     form = expert_losses(context(), compress=None).forms[0]
     size = 2 * form.log_rows.nbytes
-    kept, made = expert_losses_module._Kept(9 * size), []
+    kept, made = expert_losses_module._FormCache(9 * size), []
     for key in (*range(9), 1, 9, 1, 0):
         kept.get(key, lambda key=key: made.append(key) or form)
     assert made == [*range(9), 9, 0], "the one that was asked for longest ago goes first"
-    small = expert_losses_module._Kept(7 * size)
+    small = expert_losses_module._FormCache(7 * size)
     for _ in range(2):
         small.get("large", lambda: made.append("large") or form)
     assert made[-2:] == ["large", "large"]
