@@ -37,14 +37,14 @@ class LawLosses:
     convex = True
 
     def __call__(self, weights: Array) -> Array:
-        """See :class:`~bomix.evaluators.synthetic.functions.Losses`."""
+        """Losses ``(...) x m`` of mixtures ``(...) x d``, nats per token, by the law's own formula."""
         import torch
 
         with torch.no_grad():
             return np.asarray(self._losses(torch.as_tensor(np.ascontiguousarray(weights))).numpy())
 
     def gradient(self, weights: Array) -> Array:
-        """See :class:`~bomix.evaluators.synthetic.functions.Losses`."""
+        """Slopes ``(...) x d`` of the mean of the losses, found by automatic differentiation."""
         import torch
 
         with torch.enable_grad():
