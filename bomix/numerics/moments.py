@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 def mixture_moments(
-    means: Tensor | Sequence[Tensor], covariances: Tensor | Sequence[Tensor], shares: Tensor | None = None
+    means: Tensor | Sequence[Tensor],
+    covariances: Tensor | Sequence[Tensor],
+    shares: Tensor | None = None,
+    *,
+    axis: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Moments of a mixture whose components stand along the first dimension.
+    """Moments of a mixture whose components stand along the first dimension, or along another where shares are equal.
 
     With shares that differ between coordinates, the covariance of two coordinates is
     ``sum_c sqrt(s_ci s_cj) (cov_c,ij + d_ci d_cj)``, ``d`` the distance of a component's mean from the mixture's:
@@ -25,17 +29,20 @@ def mixture_moments(
         covariances: ``s x (...) x k x k``.
         shares: ``s x (...) x k``, or ``s x (...) x 1`` where all coordinates have the same; they sum to one over the
             components. Equal ones by default.
+        axis: Dimension of ``means``, counted from the end, where equal components do not stand first; that of
+            ``covariances`` is one further from theirs. Moving it to the front would change the order of summation.
 
     Returns:
         ``(...) x k`` and ``(...) x k x k``.
     """
-    if len(means) == 1:
-        return means[0], covariances[0]
     if shares is None:
         means, covariances = _stacked(means), _stacked(covariances)
-        mean = means.mean(dim=0)
-        between = _outer(means - mean).mean(dim=0)
-        return mean, covariances.mean(dim=0) + between
+        of_means, of_covariances = (0, 0) if axis is None else (axis, axis - 1)
+        mean = means.mean(dim=of_means)
+        between = _outer(means - mean.unsqueeze(of_means)).mean(dim=of_covariances)
+        return mean, covariances.mean(dim=of_covariances) + between
+    if len(means) == 1:
+        return means[0], covariances[0]
     # One component after the other: sums over a dimension of few would round differently, and so would gradients.
     mean = sum((share * each for share, each in zip(shares, means, strict=True)), start=torch.zeros(()))
     covariance = torch.zeros(())

@@ -252,4 +252,4 @@ def _split(values: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 def _pooled(means: Tensor, complete: Tensor, shared: Tensor) -> FamilyMoments:
     """Pool draws: means ``batch x s x m x q`` and covariances ``batch x s x m x q x q``."""
-    return FamilyMoments(*mixture_moments(means.movedim(-3, 0), complete.movedim(-4, 0)), shared)
+    return FamilyMoments(*mixture_moments(means, complete, axis=-3), shared)

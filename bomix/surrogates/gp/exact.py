@@ -217,4 +217,4 @@ class ExactGPs:
         if self._draws == 1:
             return mean, covariance
         means, covariances = self._by_draw(mean, -2), self._by_draw(covariance, -3)
-        return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0))
+        return mixture_moments(means, covariances, axis=-3)
