@@ -83,6 +83,10 @@ def _match(pattern: str, root: Path) -> list[Path]:
     return [root / match for match in matches if (root / match).is_file()]
 
 
+_PATTERN = "[]*?"
+"""Signs that `datasets` (5.2.0) reads as a pattern in the path of a local folder, with no way to escape them."""
+
+
 @dataclass(frozen=True)
 class Hub:
     """A dataset that the library ``datasets`` loads: one of the Hugging Face hub, or a local folder.
@@ -146,6 +150,11 @@ class Hub:
         from datasets import load_dataset
 
         name = str(Path(self.name).expanduser()) if is_local(self.name) else self.name
+        if is_local(self.name) and any(sign in name for sign in _PATTERN):
+            raise DataError(
+                f"dataset '{self.name}': the library datasets takes the {' '.join(_PATTERN)} of a folder's path for a "
+                "pattern and finds other files or none; rename the folder, or read its files with kind 'files'"
+            )
         rows = load_dataset(name, self.config, split=self.split, streaming=self.streaming, revision=self.revision)
         columns = rows.column_names  # None where a stream does not tell before its first row
         return rows.select_columns([self.field]) if columns and self.field in columns else rows

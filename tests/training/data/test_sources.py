@@ -192,6 +192,14 @@ def test_the_errors_of_a_dataset_name_it_and_the_cure(tmp_path: Path) -> None:
         Hub("./nowhere").signature()
 
 
+def test_a_local_folder_whose_path_is_a_pattern_is_refused_with_the_cure(tmp_path: Path) -> None:
+    folder = tmp_path / "set [v2]"
+    folder.mkdir()
+    (folder / "part.jsonl").write_text('{"text": "one"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"rename the folder, or read its files with kind 'files'"):
+        list(Hub(str(folder)).documents())
+
+
 def test_a_hub_that_cannot_be_reached_says_what_to_do() -> None:
     with pytest.raises(DataError, match=r"'nobody/nothing' cannot be read.*hub can be reached.*name its folder"):
         list(Hub("nobody/nothing").documents())
