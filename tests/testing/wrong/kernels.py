@@ -58,6 +58,23 @@ class Misspelt(Kernel):
         return []
 
 
+@dataclass(frozen=True)
+class Unchecked:
+    """A prior of no width is divided by in a fit."""
+
+    spread: float = 0.5
+
+    def bind(self, context):
+        found = Squared(context)
+        found.prior = Prior.of(context.m, ["variance"], 0.0, self.spread)
+        return found
+
+
+class TestUnchecked(KernelBattery):
+    spec = Unchecked()
+    caught_by = ("test_zero_and_less_are_faults_or_numbers_that_work",)
+
+
 class TestMisspelt(KernelBattery):
     spec = Misspelt()
     caught_by = ("test_its_traits_are_spelt_and_typed_as_its_contract_says",)
