@@ -20,18 +20,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bomix.contracts.acquisition import AcquisitionTraits
-from bomix.contracts.objective import ObjectiveTraits
-from bomix.contracts.traits import traits
-from bomix.errors import ConfigError, Fault, count_faults
+from bomix.contracts.acquisition import refuse_unserved
+from bomix.errors import Fault, count_faults
 
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
     from botorch.models.model import Model
     from torch import Tensor
 
-    from bomix.contracts.acquisition import Acquisition, Aggregate
-    from bomix.contracts.objective import Objective
+    from bomix.contracts.acquisition import Aggregate
 
 DELTA = 0.1
 """Probability that the confidence bounds of the schedule fail."""
@@ -159,8 +156,9 @@ class Hypervolume:
         from bomix.acquisition.contenders import front
         from bomix.acquisition.hypervolume import NoisyHypervolume, reference_point
 
-        if (groups := aggregate.groups) is None:
-            raise ConfigError(_refusal(self, aggregate.objective))
+        refuse_unserved(self, aggregate)
+        groups = aggregate.groups
+        assert groups is not None
         fixed = together(front(model, groups, X_observed, self.incumbents), X_pending)
         limit = reference_point(model, groups, X_observed)
         return NoisyHypervolume(model, groups, fixed, reference=limit, samples=self.samples, seed=seed)
@@ -200,7 +198,7 @@ class UCB:
         from botorch.acquisition.analytic import UpperConfidenceBound
         from botorch.acquisition.monte_carlo import qUpperConfidenceBound
 
-        refuse_fronts(self, aggregate)
+        refuse_unserved(self, aggregate)
         beta = scheduled_beta(len(X_observed), X_observed.shape[-1]) if self.beta is None else self.beta
         if not _any(X_pending):
             return UpperConfidenceBound(model, beta, posterior_transform=aggregate.negated())
@@ -239,7 +237,7 @@ class Greedy:
         Raises:
             ConfigError: The objective is a trade-off.
         """
-        refuse_fronts(self, aggregate)
+        refuse_unserved(self, aggregate)
         return posterior_mean(model, aggregate)
 
 
@@ -250,31 +248,11 @@ def posterior_mean(model: Model, aggregate: Aggregate) -> AcquisitionFunction:
     return PosteriorMean(model, posterior_transform=aggregate.negated())
 
 
-def objective_faults(acquisition: Acquisition, objective: Objective) -> list[Fault]:
-    """The fault of an acquisition function that does not serve an objective: some serve trade-offs only, some none."""
-    trade_off = traits(objective, ObjectiveTraits).is_trade_off
-    serves = traits(acquisition, AcquisitionTraits).serves(trade_off=trade_off)
-    return [] if serves else [Fault("acquisition", _refusal(acquisition, objective))]
-
-
-def refuse_fronts(acquisition: Acquisition, aggregate: Aggregate) -> None:
-    """Raise ConfigError where the objective is a trade-off."""
-    if aggregate.groups is not None:
-        raise ConfigError(_refusal(acquisition, aggregate.objective))
-
-
 def together(X: Tensor, X_pending: Tensor | None) -> Tensor:
     """``n x d`` tried and ``p x d`` pending mixtures, one after the other: ``(n + p) x d``."""
     import torch
 
     return X if X_pending is None else torch.cat([X, X_pending.to(X)])
-
-
-def _refusal(acquisition: Acquisition, objective: Objective) -> str:
-    name, kind = acquisition.origin, type(objective).__name__
-    if traits(acquisition, AcquisitionTraits).of_fronts:
-        return f"'{name}' is for trade-offs, and {kind} is none; use 'log_ei', or the objective 'pareto'"
-    return f"'{name}' knows one objective, and {kind} is a trade-off of several; use 'hypervolume' or 'log_ei'"
 
 
 def _any(X_pending: Tensor | None) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bomix.acquisition.improvement import refuse_fronts
+from bomix.contracts.acquisition import refuse_unserved
 from bomix.errors import count_faults
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Thompson:
         """
         from bomix.acquisition.functions import JointDraw
 
-        refuse_fronts(self, aggregate)
+        refuse_unserved(self, aggregate)
         return JointDraw(model, aggregate, pool=self.pool, seed=seed)
 
 
@@ -98,7 +98,7 @@ class KnowledgeGradient:
         from bomix.acquisition.contenders import support
         from bomix.acquisition.functions import Knowledge
 
-        refuse_fronts(self, aggregate)
+        refuse_unserved(self, aggregate)
         at = support(model, aggregate, X_observed, self.support, seed=seed)
         return Knowledge(model, aggregate, at, pending=X_pending, nodes=self.nodes, outcomes=self.outcomes, seed=seed)
 
@@ -139,6 +139,6 @@ class MaxValueEntropy:
         from bomix.acquisition.contenders import support
         from bomix.acquisition.functions import MinimumEntropy
 
-        refuse_fronts(self, aggregate)
+        refuse_unserved(self, aggregate)
         at = support(model, aggregate, X_observed, self.support, seed=seed)
         return MinimumEntropy(model, aggregate, at, pending=X_pending, minima=self.minima, seed=seed)

@@ -13,6 +13,7 @@ maximises. What else bomix makes use of stands in :class:`AcquisitionTraits`.
 ...     origin: ClassVar[str] = "improving"
 ...     needs_gradients: ClassVar[bool] = True
 ...     def build(self, model, aggregate, *, X_observed, X_pending, seed):
+...         refuse_unserved(self, aggregate)  # trade-offs, unless a trait says that it serves them
 ...         from botorch.acquisition.analytic import ProbabilityOfImprovement
 ...         best = -aggregate.mean(model, X_observed).min()
 ...         return ProbabilityOfImprovement(model, best, posterior_transform=aggregate.negated())
@@ -25,7 +26,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from bomix.contracts.traits import ComponentTraits
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.traits import ComponentTraits, traits
+from bomix.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
@@ -123,6 +126,9 @@ class Acquisition(Protocol):
 
         Returns:
             A function of ``batch x 1 x d`` mixtures; higher is better.
+
+        Raises:
+            ConfigError: It does not serve the objective, see :func:`refuse_unserved`.
         """
         ...
 
@@ -151,3 +157,31 @@ class AcquisitionTraits(ComponentTraits):
     def serves(self, *, trade_off: bool) -> bool:
         """Whether it serves objectives that are trade-offs, or those that are not."""
         return self.also_fronts or self.of_fronts == trade_off
+
+
+def objective_faults(acquisition: Acquisition, objective: Objective) -> list[Fault]:
+    """The fault of an acquisition function that does not serve an objective: some serve trade-offs only, some none."""
+    trade_off = traits(objective, ObjectiveTraits).is_trade_off
+    serves = traits(acquisition, AcquisitionTraits).serves(trade_off=trade_off)
+    return [] if serves else [Fault("acquisition", _refusal(acquisition, objective))]
+
+
+def refuse_unserved(acquisition: Acquisition, aggregate: Aggregate) -> None:
+    """Refuse an objective that an acquisition does not serve; the first line of :meth:`Acquisition.build`.
+
+    Args:
+        acquisition: The acquisition, whose traits ``of_fronts`` and ``also_fronts`` say what it serves.
+        aggregate: The objective that it is to be built for.
+
+    Raises:
+        ConfigError: The objective is a trade-off and the acquisition serves none, or it is the other way round.
+    """
+    if not traits(acquisition, AcquisitionTraits).serves(trade_off=aggregate.groups is not None):
+        raise ConfigError(_refusal(acquisition, aggregate.objective))
+
+
+def _refusal(acquisition: Acquisition, objective: Objective) -> str:
+    name, kind = acquisition.origin, type(objective).__name__
+    if traits(acquisition, AcquisitionTraits).of_fronts:
+        return f"'{name}' is for trade-offs, and {kind} is none; use 'log_ei', or the objective 'pareto'"
+    return f"'{name}' knows one objective, and {kind} is a trade-off of several; use 'hypervolume' or 'log_ei'"

@@ -14,9 +14,9 @@ bomix makes use of stands in :class:`EvaluatorTraits`. A field with the metadata
 ...     depth: float = 1.0
 ...     may_change: ClassVar[tuple[str, ...]] = ()
 ...     def evaluate(self, trial, workdir):
-...         from bomix.progress import report
+...         from bomix.progress import Progress, report
 ...         even = 1.0 / len(trial.weights)
-...         report(0.5)
+...         report(Progress(step=1, steps=2))
 ...         return Result({"loss": self.depth * sum((w - even) ** 2 for w in trial.weights.values())})
 >>> from bomix.trial import Trial
 >>> Bowl().evaluate(Trial(0, {"code": 0.5, "web": 0.5}, 0, "uniform"), None).losses

@@ -1,4 +1,4 @@
-"""What runs trials: on this machine, on a cluster, in somebody's pool of workers.
+r"""What runs trials: on this machine, on a cluster, in somebody's pool of workers.
 
 An :class:`Execution` is the part of a study file that says how; it starts an :class:`Executor`, the running thing that
 a driver hands trials to and hears from. The driver counts attempts and failures, so an executor runs what it is given
@@ -10,14 +10,30 @@ once and tells how that ended::
     for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial submitted
     executor.close()
 
+What an executor owes to the driver:
+
+* Each trial runs where its end does not end the driver: a process of its own outlives ``sys.exit``, a signal and an
+  endless loop. One that trains in the driver's process says so in its docstring, and to its battery of tests by
+  ``isolated = False``.
+* Whatever an evaluation raises becomes a :class:`~bomix.trial.Failure` with the tail of the log, and so does a return
+  value that is no :class:`~bomix.trial.Result`. The driver guards nothing: an error that leaves :meth:`Executor.events`
+  ends the run of the study.
+* Artifacts come relative to the attempt's folder, and are handed on as absolute paths.
+
 Write a frozen dataclass with :meth:`Execution.start`, and the class of what it starts:
 
->>> from dataclasses import dataclass
+>>> import contextlib, io, time
+>>> from dataclasses import dataclass, replace
+>>> from bomix.errors import count_faults
+>>> from bomix.progress import reporting_to
+>>> from bomix.trial import Failure, Result
 >>> @dataclass(frozen=True)
 ... class Here:
-...     '''Trains in the process of the driver, one trial after the other.'''
+...     '''Trains in the process of the driver, one trial after the other; a trial that ends the process ends both.'''
 ...     attempts: int = 1
 ...     max_failures: int = 3
+...     def faults(self):
+...         return count_faults(1, attempts=self.attempts, max_failures=self.max_failures)
 ...     def start(self, evaluator, *, folder):
 ...         return Running(evaluator)
 >>> class Running:
@@ -31,16 +47,31 @@ Write a frozen dataclass with :meth:`Execution.start`, and the class of what it 
 ...     def submit(self, trial, attempt):
 ...         self.submitted.append((trial, attempt))
 ...     def events(self, timeout):
-...         for trial, attempt in self.submitted:
-...             result = self.evaluator.evaluate(trial, attempt.folder)
-...             self.submitted.remove((trial, attempt))
-...             yield Ended(trial, result)
+...         if not self.submitted:
+...             time.sleep(timeout)
+...         while self.submitted:
+...             trial, attempt = self.submitted[0]
+...             log, reports = io.StringIO(), []
+...             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), reporting_to(reports.append):
+...                 outcome = self.outcome(trial, attempt.folder)
+...             yield from (Reported(trial, progress) for progress in reports)
+...             tail = "\n".join(log.getvalue().splitlines()[-20:])
+...             self.submitted.pop(0)
+...             yield Ended(trial, replace(outcome, log_tail=tail) if isinstance(outcome, Failure) else outcome, tail)
+...     def outcome(self, trial, folder):
+...         try:
+...             result = self.evaluator.evaluate(trial, folder)
+...         except (Exception, SystemExit) as error:
+...             return Failure(f"{type(error).__name__}: {error}")
+...         if not isinstance(result, Result):
+...             return Failure(f"evaluate returned {type(result).__name__}; it must return a bomix.Result")
+...         return replace(result, artifacts={k: str((folder / p).absolute()) for k, p in result.artifacts.items()})
 ...     def cancel(self, trial):
 ...         '''Too late: who could ask for it waits for the trial.'''
 ...     def close(self):
 ...         self.submitted.clear()
 
->>> from bomix.trial import Result, Trial
+>>> from bomix.trial import Trial
 >>> class Bowl:
 ...     def evaluate(self, trial, workdir):
 ...         return Result({"loss": trial.weights["web"] ** 2})
@@ -94,7 +125,7 @@ class Ended:
 
     Attributes:
         trial: Which trial.
-        outcome: What came back, paths of artifacts absolute, or how the attempt failed.
+        outcome: What came back, paths of artifacts made absolute from the attempt's folder, or how the attempt failed.
         log_tail: The last lines of its log.
     """
 
@@ -132,6 +163,9 @@ class Executor(Protocol):
 
     def events(self, timeout: float) -> Iterable[Event]:
         """What happened since the last call, within ``timeout`` seconds from now.
+
+        Where nothing happens it waits that long: the driver asks again at once. Whatever a trial raised is in its
+        :class:`Ended`, as a failure; an error of this method ends the run of the study.
 
         Raises:
             EvaluationError: Nothing can be run any more.

@@ -5,10 +5,13 @@ Write a frozen dataclass with :meth:`Kernel.bind`, which returns a
 hyperparameters. The specification (this page) is read without torch; the covariance is not.
 
 >>> from dataclasses import dataclass
+>>> from bomix.errors import Fault
 >>> @dataclass(frozen=True)
 ... class Dot:
 ...     '''A plane through each metric: ``k(w, v) = exp(theta) w . v``.'''
 ...     spread: float = 1.0
+...     def faults(self):
+...         return [] if self.spread > 0.0 else [Fault("spread", f"spread is {self.spread:g}; give more than 0")]
 ...     def bind(self, context):
 ...         from bomix.contracts.covariance import Covariance, Prior
 ...         class DotCovariance(Covariance):

@@ -4,15 +4,19 @@ Write a frozen dataclass with a field ``slope`` and :meth:`Mean.feature`, which 
 of mixtures, and what is known of it. What else bomix makes use of stands in :class:`MeanTraits`.
 
 >>> from dataclasses import dataclass
+>>> from functools import partial
+>>> from bomix.errors import Fault
+>>> def negative_entropy(X, m):
+...     return (X * X.clamp_min(1e-9).log()).sum(dim=-1, keepdim=True).expand(*X.shape[:-1], m)
 >>> @dataclass(frozen=True)
 ... class Entropy:
 ...     '''More even mixtures are better: the negative entropy of the weights, for every metric.'''
 ...     slope: float = 0.5
+...     def faults(self):
+...         return [] if self.slope >= 0.0 else [Fault("slope", f"slope is {self.slope:g}; give 0 or more")]
 ...     def feature(self, data, *, context, seed):
 ...         m = len(context.metrics)
-...         def predict(X):
-...             return (X * X.clamp_min(1e-9).log()).sum(dim=-1, keepdim=True).expand(*X.shape[:-1], m)
-...         return Feature(predict, convex=(True,) * m)
+...         return Feature(partial(negative_entropy, m=m), convex=(True,) * m)  # pickled, so no function in a function
 >>> isinstance(Entropy(), Mean)
 True
 """

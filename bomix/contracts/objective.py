@@ -6,6 +6,7 @@ better, and less of the objective is better. What else bomix makes use of stands
 >>> from dataclasses import dataclass
 >>> import numpy as np
 >>> from bomix.errors import Fault
+>>> from bomix.objectives.weighted import check_columns
 >>> @dataclass(frozen=True)
 ... class First:
 ...     '''A single metric; the others do not count.'''
@@ -15,6 +16,7 @@ better, and less of the objective is better. What else bomix makes use of stands
 ...     def coefficients(self, metrics):
 ...         return np.array([float(name == self.metric) for name in metrics])
 ...     def __call__(self, losses, metrics):
+...         check_columns(losses, len(metrics))
 ...         return losses[..., list(metrics).index(self.metric)]
 >>> float(First("code")(np.array([1.0, 2.0]), ["web", "code"]))
 2.0
@@ -40,20 +42,21 @@ class Objective(Protocol):
 
     Example:
         >>> import dataclasses
+        >>> import numpy as np
+        >>> from bomix.errors import Fault
+        >>> from bomix.objectives.weighted import weighted_sum
         >>> @dataclasses.dataclass(frozen=True)
         ... class Only:
         ...     metric: str
         ...
         ...     def metric_faults(self, metrics):
-        ...         return []
+        ...         return [] if self.metric in metrics else [Fault("metric", f"there is no metric '{self.metric}'")]
         ...
         ...     def coefficients(self, metrics):
-        ...         import numpy as np
-        ...
         ...         return np.array([float(name == self.metric) for name in metrics])
         ...
         ...     def __call__(self, losses, metrics):
-        ...         return losses @ self.coefficients(metrics)
+        ...         return weighted_sum(losses, self.coefficients(metrics))  # of arrays and of tensors
         >>> isinstance(Only("code"), bomix.Objective)
         True
         >>> study = bomix.Study(["code", "web"], ["code", "web"], objective=Only("code"))

@@ -1,28 +1,33 @@
 """A strategy: what proposes mixtures.
 
-Write a frozen dataclass with :meth:`Strategy.ask`, a pure function of its arguments. What else bomix makes use of
-stands in :class:`StrategyTraits`. A strategy that learns from the trials takes its usual course from
+Write a frozen dataclass with :meth:`Strategy.ask`, a pure function of its arguments. Asking for two mixtures is asking
+for one twice, the first one pending: ``history.with_pending`` counts it. What else bomix makes use of stands in
+:class:`StrategyTraits`. A strategy that learns from the trials takes its usual course from
 :func:`bomix.strategies.design_first.take`: a design first, then what the record says.
 
 >>> from dataclasses import dataclass
 >>> import numpy as np
+>>> from bomix.errors import count_faults
 >>> from bomix.trial import Candidate
 >>> @dataclass(frozen=True)
-... class Corners:
-...     '''Mixtures of two domains, chosen at random.'''
-...     share: float = 0.5
+... class Few:
+...     '''Mixtures of a few domains, drawn at random.'''
+...     domains: int = 2
+...     def faults(self):
+...         return count_faults(1, domains=self.domains)
 ...     def ask(self, problem, history, q, *, seed):
-...         rng = np.random.default_rng([seed, history.n_asked])
-...         found = []
+...         space, found = problem.space, []
 ...         for _ in range(q):
-...             one, other = rng.choice(problem.space.dimension, 2, replace=False)
-...             point = np.zeros(problem.space.dimension)
-...             point[[one, other]] = self.share, 1.0 - self.share
-...             found.append(Candidate(problem.space.to_weights(problem.space.project(point[None])[0]), "corners"))
+...             rng = np.random.default_rng([seed, len(history)])
+...             chosen = rng.choice(space.dimension, min(self.domains, space.dimension), replace=False)
+...             point = np.zeros(space.dimension)
+...             point[chosen] = rng.dirichlet(np.ones(len(chosen)))
+...             found.append(Candidate(space.to_weights(space.snap(space.project(point))), "few"))
+...             history = history.with_pending(found[-1:])
 ...         return found
 ...     def description(self, problem):
-...         return f"pairs of {problem.space.dimension} domains"
->>> isinstance(Corners(), Strategy)
+...         return f"{self.domains} of {problem.space.dimension} domains"
+>>> isinstance(Few(), Strategy)
 True
 """
 
@@ -48,13 +53,17 @@ class Strategy(Protocol):
 
     Example:
         >>> import dataclasses
+        >>> import numpy as np
         >>> @dataclasses.dataclass(frozen=True)
         ... class Random:
         ...     def ask(self, problem, history, q, *, seed):
-        ...         import numpy as np
-        ...
-        ...         points = problem.space.sample(q, np.random.default_rng([seed, history.n_asked]))
-        ...         return [bomix.Candidate(problem.space.to_weights(row), "random") for row in points]
+        ...         found = []
+        ...         for _ in range(q):  # one after the other, the earlier ones pending
+        ...             (point,) = problem.space.sample(1, np.random.default_rng([seed, len(history)]))
+        ...             weights = problem.space.to_weights(problem.space.snap(point))
+        ...             found.append(bomix.Candidate(weights, "random"))
+        ...             history = history.with_pending(found[-1:])
+        ...         return found
         >>> study = bomix.Study(["code", "web"], ["loss"], strategy=Random(), seed=3)
         >>> again = bomix.Study(["code", "web"], ["loss"], strategy=Random(), seed=3)
         >>> study.ask() == again.ask()  # the same record and seed give the same mixture
@@ -68,7 +77,7 @@ class Strategy(Protocol):
             problem: The space, the metrics and what is minimised.
             history: All trials so far; those that are pending need no second proposal.
             q: Number of candidates to propose.
-            seed: The study's; with ``history.n_asked`` it decides everything random.
+            seed: The study's; with ``history.n_asked``, or with the number of records, it decides everything random.
         """
         ...
 

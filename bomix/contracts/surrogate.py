@@ -1,31 +1,61 @@
 """A surrogate: a model of every metric as a function of the mixture.
 
 Write a frozen dataclass with :meth:`Surrogate.fit`; its fields are its keys in the study file, where it is named
-``kind: my_package.my_module:Flat``. What else bomix makes use of stands in :class:`SurrogateTraits`, and what the model
-that is returned may have beyond a BoTorch model in :class:`ModelTraits`. Import torch inside the methods, so that
-reading a study file stays cheap.
+``kind: my_package.my_module:Smooth``. What else bomix makes use of stands in :class:`SurrogateTraits`, and what the
+model that is returned may have beyond a BoTorch model in :class:`ModelTraits`. Any BoTorch model will do that is
+defined whatever the trials: none, one, and trials that lack a metric. Most of BoTorch's own are not, and know metrics
+one by one; a :class:`~bomix.surrogates.models.joint.JointModel` needs its moments alone. It imports torch, so it has a
+module of its own that ``fit`` imports: reading a study file stays cheap.
+
+>>> import torch
+>>> from bomix.surrogates.models.joint import JointModel
+>>> class SmoothModel(JointModel):
+...     '''Each metric a process, ``k(w, v) = exp(-|w - v|^2 / (2 reach^2))`` in standard deviations of the metric.'''
+...     def __init__(self, X, Y, reach, noise):
+...         super().__init__()
+...         self.reach, self.noise, self.learnt = reach, noise, []
+...         for y in Y.mT:
+...             at, y = X[~y.isnan()], y[~y.isnan()]
+...             middle = y.mean() if len(y) else torch.zeros((), dtype=X.dtype)
+...             unit = y.std() if len(y) > 1 and y.std() > 0.0 else torch.ones((), dtype=X.dtype)
+...             inverse = torch.linalg.inv(self.kernel(at, at) + noise**2 * torch.eye(len(at), dtype=X.dtype))
+...             self.learnt.append((at, inverse, (y - middle) / unit, middle, unit))
+...     def kernel(self, X, Z):
+...         distance = (X.unsqueeze(-2) - Z.unsqueeze(-3)) / self.reach
+...         return torch.exp(-0.5 * distance.square().sum(dim=-1))
+...     @property
+...     def num_outputs(self):
+...         return len(self.learnt)
+...     @property
+...     def batch_shape(self):
+...         return torch.Size()
+...     def moments(self, X, noise=False):
+...         m, q, means, blocks = self.num_outputs, X.shape[-2], [], []
+...         own = 1e-6 + (0.0 if noise is False else self.noise**2)  # a Cholesky factor exists where mixtures repeat
+...         for at, inverse, y, middle, unit in self.learnt:
+...             across = self.kernel(X, at)
+...             means.append(middle + unit * (across @ inverse @ y))
+...             covariance = self.kernel(X, X) - across @ inverse @ across.mT + own * torch.eye(q, dtype=X.dtype)
+...             blocks.append(unit**2 * covariance)
+...         # No metric tells of another: zero outside of the blocks.
+...         whole = torch.einsum("...mqr,mn->...mqnr", torch.stack(blocks, -3), torch.eye(m, dtype=X.dtype))
+...         return torch.stack(means, -1), whole.reshape(*X.shape[:-2], m * q, m * q)
 
 >>> from dataclasses import dataclass
 >>> from typing import ClassVar
 >>> from bomix.errors import Fault
 >>> @dataclass(frozen=True)
-... class Matern:
-...     '''BoTorch's own Gaussian process on the raw weights.'''
-...     nu: float = 2.5
+... class Smooth:
+...     '''A smooth function of the weights for each metric; ``reach`` in weights, ``noise`` relative to the metric.'''
+...     reach: float = 0.7
+...     noise: float = 0.1
 ...     differentiable: ClassVar[bool] = True
-...     fantasizes: ClassVar[bool] = True
 ...     def faults(self):
-...         return [] if self.nu in (0.5, 1.5, 2.5) else [Fault("nu", f"nu is {self.nu}; give 0.5, 1.5 or 2.5")]
+...         given = {"reach": self.reach, "noise": self.noise}
+...         return [Fault(k, f"{k} is {v:g}; give more than 0") for k, v in given.items() if v <= 0.0]
 ...     def fit(self, data, *, context, seed):
-...         from botorch.fit import fit_gpytorch_mll
-...         from botorch.models import SingleTaskGP
-...         from gpytorch.kernels import MaternKernel
-...         from gpytorch.mlls import ExactMarginalLogLikelihood
-...         kernel = MaternKernel(self.nu, ard_num_dims=len(context.domains))
-...         model = SingleTaskGP(data.X, data.Y, covar_module=kernel)
-...         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-...         return model
->>> isinstance(Matern(), Surrogate)
+...         return SmoothModel(data.X, data.Y, self.reach, self.noise)
+>>> isinstance(Smooth(), Surrogate)
 True
 """
 

@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bomix.acquisition.improvement import UCB, LogEI, objective_faults
-from bomix.contracts.acquisition import Acquisition
+from bomix.acquisition.improvement import UCB, LogEI
+from bomix.contracts.acquisition import Acquisition, objective_faults
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import count_faults

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.acquisition.improvement import objective_faults
 from bomix.config.components import parts
-from bomix.contracts.acquisition import AcquisitionTraits
+from bomix.contracts.acquisition import AcquisitionTraits, objective_faults
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import PartTraits, traits

@@ -12,8 +12,8 @@ import yaml
 
 from bomix.config import registry
 from bomix.config.build import build, plain, spec_fields
-from bomix.config.components import COMPONENTS
-from bomix.contracts.traits import ComponentTraits, field_values, traits
+from bomix.config.components import COMPONENTS, TRAITS
+from bomix.contracts.traits import ComponentTraits, field_values, trait_faults, traits
 from bomix.errors import Fault
 
 T = TypeVar("T")
@@ -61,6 +61,10 @@ class SpecBattery(Battery):
         contract = next(contract for contract, group in COMPONENTS.items() if group == self.group)
         assert isinstance(self.spec, contract)
 
+    def test_its_traits_are_spelt_and_typed_as_its_contract_says(self) -> None:
+        """One that is misspelt would be taken for absent; a study refuses it."""
+        assert trait_faults(self.spec, TRAITS[self.group]) == []
+
     def test_it_is_a_frozen_dataclass(self) -> None:
         """A spec never changes: what is learnt is returned, so that a study can be resumed from its folder alone."""
         assert dataclasses.is_dataclass(self.spec)
@@ -97,6 +101,6 @@ class CountsBattery(SpecBattery):
         """A count of -1 is a slip in the study file: it is named before anything runs."""
         for field in spec_fields(type(self.spec)):
             if type(field_values(self.spec)[field.name]) is int and field.name not in self.may_be_negative:
-                found = dataclasses.replace(self.spec, **{field.name: -1}).faults()
+                found = traits(dataclasses.replace(self.spec, **{field.name: -1}), ComponentTraits).faults()
                 assert all(isinstance(fault, Fault) for fault in found)
                 assert any(fault.where == field.name for fault in found), f"{field.name} = -1 passes"

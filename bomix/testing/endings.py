@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ LAST_WORDS = "these are the last words"
 """The last line of a verbose trial's log."""
 WIDE = 2_000
 """Losses in each report of a wide trial: far more than a pipe takes in one piece."""
+ENDS_ITS_PROCESS = ("exit", "killed", "littering", "waiting")
+"""Ways that would end the process they happen in, or hold it up: for trials in processes of their own."""
 PID = "pid"
 """The file in which a trial notes its process, and a littering one the process that it leaves behind."""
 
@@ -38,15 +41,20 @@ class Ending:
             ``sys.exit``; by ``exit`` of the process; ``killed`` by a signal; returning ``nothing``; ``verbose``, with a
             log of megabytes; ``wide``, with reports of thousands of losses; ``littering``, with a process left
             behind; ``waiting`` for an hour.
+        driver: The process, as :func:`this_process` names it, that does not end by a trial: there, the ways of
+            :data:`ENDS_ITS_PROCESS` are an error instead.
     """
 
     how: Way = "well"
+    driver: str = ""
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """End."""
         _say(f"evaluating trial {trial.id}")
         sys.stdout.flush()
         (workdir / PID).write_text(str(os.getpid()))
+        if self.how in ENDS_ITS_PROCESS and self.driver == this_process():
+            raise EvaluationError("the trial runs in the process of its driver; give the battery `isolated = False`")
         losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
         for step in range(3):
             report(Progress(step, 3, 100.0, losses))
@@ -76,6 +84,20 @@ class Ending:
             case "waiting":
                 time.sleep(3600.0)
         return Result({"loss": next(iter(trial.weights.values()))}, cost=1.0)
+
+
+def this_process() -> str:
+    """The name of this process, on whichever machine."""
+    return f"{platform.node()}/{os.getpid()}"
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def _say(line: str) -> None:

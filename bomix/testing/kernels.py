@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from bomix.config.build import spec_fields
 from bomix.contracts.covariance import Covariance, KernelContext
+from bomix.contracts.traits import ComponentTraits, field_values, traits
 from bomix.testing.base import SpecBattery
 
 D, M = 4, 3
@@ -64,14 +67,17 @@ class KernelBattery(SpecBattery):
     * Gradients in the hyperparameters are those of finite differences: fits follow them. Those in the weights are
       finite and right on the boundary of the simplex, where most good mixtures lie: the search follows them.
     * A space that is a single point still has priors.
+    * 0 and -1 in a field that is a number are a fault, or a covariance that works: no fit may break on them.
     * It is a frozen dataclass that a study file can say.
 
     Attributes:
         spec: The kernel.
+        untried: Fields that are numbers and in which 0 and -1 are not tried.
         slope_tolerance: Relative error of finite differences in the weights that is let pass.
     """
 
     group = "kernel"
+    untried: ClassVar[tuple[str, ...]] = ()
     slope_tolerance: ClassVar[float] = 2e-5
 
     @pytest.mark.parametrize("d", [1, 2, D, 30])
@@ -185,6 +191,24 @@ class KernelBattery(SpecBattery):
         assert all(part.isfinite().all() for part in covariance.prior[:3])
         assert (covariance.prior.sd > 0).all()
         assert covariance(covariance.prior.start, context.sample[:2].unsqueeze(0)).isfinite().all()
+
+    @pytest.mark.parametrize("value", [0.0, -1.0])
+    def test_zero_and_less_are_faults_or_numbers_that_work(self, value: float) -> None:
+        """A slip in the study file is told before anything is trained, not by a fit that breaks after hours."""
+        for field in spec_fields(type(self.spec)):
+            if type(field_values(self.spec)[field.name]) is not float or field.name in self.untried:
+                continue
+            spec = dataclasses.replace(self.spec, **{field.name: value})
+            if found := traits(spec, ComponentTraits).faults():
+                assert any(fault.where == field.name for fault in found), f"no fault names {field.name} = {value:g}"
+                continue
+            covariance = spec.bind(context_of())
+            assert (covariance.prior.sd > 0.0).all(), f"{field.name} = {value:g} passes"
+            for theta in (covariance.prior.start, drawn(covariance)):
+                matrix = covariance(theta, sparse_mixtures(12, D).unsqueeze(0))
+                assert matrix.isfinite().all(), f"{field.name} = {value:g} passes"
+                scale = matrix.diagonal(dim1=-2, dim2=-1).amax().clamp_min(1.0).item()
+                assert torch.linalg.eigvalsh(matrix).min() >= -1e-8 * scale, f"{field.name} = {value:g} passes"
 
 
 def _counterparts(first: Covariance, second: Covariance, X: Tensor, permuted_X: Tensor) -> Tensor:

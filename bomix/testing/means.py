@@ -131,7 +131,8 @@ class MeanBattery(SpecBattery):
     def test_a_negative_slope_is_a_fault(self) -> None:
         """The slope is the standard deviation of a prior."""
         assert self.spec.slope >= 0.0
-        assert [fault.where for fault in dataclasses.replace(self.spec, slope=-1.0).faults()] == ["slope"]
+        found = traits(dataclasses.replace(self.spec, slope=-1.0), MeanTraits).faults()
+        assert [fault.where for fault in found] == ["slope"]
 
     def test_shapes_are_those_of_the_weights(self) -> None:
         """The search calls it on batches of mixtures, the process on all runs at once."""

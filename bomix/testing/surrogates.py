@@ -98,8 +98,9 @@ class SurrogateBattery(CountsBattery):
 
     def test_it_declares_what_it_can_do(self) -> None:
         """Strategies compare it with what an acquisition needs, before anything is fitted."""
-        assert isinstance(self.spec.differentiable, bool)
-        assert isinstance(self.spec.fantasizes, bool)
+        own = traits(self.spec, SurrogateTraits)
+        assert isinstance(own.differentiable, bool)
+        assert isinstance(own.fantasizes, bool)
 
     @pytest.mark.parametrize("batch", [(2,), (1, 1), (3, 2), (2, 1, 3)])
     def test_the_posterior_has_the_shape_of_the_points(self, batch: tuple[int, ...]) -> None:

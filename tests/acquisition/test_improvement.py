@@ -9,7 +9,8 @@ from botorch.acquisition.logei import qLogExpectedImprovement
 from botorch.acquisition.objective import ScalarizedPosteriorTransform
 from botorch.sampling.normal import SobolQMCNormalSampler
 
-from bomix.acquisition.improvement import UCB, LogEI, objective_faults
+from bomix.acquisition.improvement import UCB, LogEI
+from bomix.contracts.acquisition import objective_faults
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.weighted import Mean, WeightedMean
 from bomix.posterior.objective import ModelObjective

@@ -20,12 +20,12 @@ from bomix.acquisition.improvement import (
     Hypervolume,
     LogEI,
     LogNEI,
-    objective_faults,
     scheduled_beta,
 )
 from bomix.acquisition.joint_draws import Draws, conditioned, moments
 from bomix.acquisition.lookahead import KnowledgeGradient, MaxValueEntropy, Thompson
 from bomix.config import registry
+from bomix.contracts.acquisition import objective_faults
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
 from bomix.objectives.weighted import Mean, WeightedMean

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bomix.contracts.evaluator import Evaluator
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
-from bomix.errors import EvaluationError
+from bomix.errors import BomixError, Fault, count_faults
 from bomix.progress import Progress, reporting_to
-from bomix.trial import Failure, Outcome, Trial
+from bomix.trial import Failure, Outcome, Result, Trial
 
 LEFT_RUNNING: list[tuple[Trial, Attempt]] = []
 """What drivers that were stopped have left running, and nobody has heard the end of."""
@@ -32,6 +34,9 @@ class Inline:
     attempts: int = 1
     max_failures: int = 3
     leaves: bool = False
+
+    def faults(self) -> list[Fault]:
+        return count_faults(1, slots=self.slots, attempts=self.attempts, max_failures=self.max_failures)
 
     def start(self, evaluator: Evaluator, *, folder: Path | None) -> InlineExecutor:
         return InlineExecutor(evaluator, self)
@@ -72,15 +77,26 @@ class InlineExecutor:
             yield Ended(trial, Failure("cancelled"))
             return
         reports: list[Progress] = []
-        outcome: Outcome
-        try:
-            with reporting_to(reports.append):
-                outcome = self._evaluator.evaluate(trial, attempt.folder)
-        except EvaluationError as error:
-            outcome = Failure(str(error))
+        log = io.StringIO()
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), reporting_to(reports.append):
+            outcome = self._outcome(trial, attempt.folder)
+        tail = "\n".join(log.getvalue().splitlines()[-20:])
+        if isinstance(outcome, Failure):
+            outcome = dataclasses.replace(outcome, log_tail=tail)
         yield from (Reported(trial, progress) for progress in reports)
         self._waiting.pop(0)
-        yield Ended(trial, outcome)
+        yield Ended(trial, outcome, tail)
+
+    def _outcome(self, trial: Trial, folder: Path) -> Outcome:
+        """What the evaluator returns or raises; artifacts are made absolute from the attempt's folder."""
+        try:
+            result = self._evaluator.evaluate(trial, folder)
+        except (Exception, SystemExit) as error:
+            return Failure(str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}")
+        if not isinstance(result, Result):
+            return Failure(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result")
+        artifacts = {name: str((folder / path).absolute()) for name, path in result.artifacts.items()}
+        return dataclasses.replace(result, artifacts=artifacts)
 
     def cancel(self, trial: Trial) -> None:
         self._cancelled.add(trial.id)

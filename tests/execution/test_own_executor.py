@@ -17,6 +17,7 @@ from bomix.execution.observer import Observer
 from bomix.strategies.designs import Sobol
 from bomix.study.running import run
 from bomix.study.study import Study
+from bomix.testing import ExecutorBattery
 from bomix.trial import CONFIRM, Trial
 from tests.execution import inline
 from tests.execution.evaluators import Ending
@@ -30,6 +31,14 @@ budget: {trials: 3}
 confirm: 1
 execution: {kind: "tests.execution.inline:Inline", slots: 2}
 """
+
+
+class TestInline(ExecutorBattery):
+    spec = Inline()
+    isolated = False
+
+    def sized(self, workers: int) -> Inline:
+        return Inline(slots=workers)
 
 
 class Seen(Observer):

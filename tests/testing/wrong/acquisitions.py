@@ -47,6 +47,11 @@ class Nameless(Wrong):
     origin: ClassVar[str] = ""
 
 
+@dataclass(frozen=True)
+class Misspelt(Wrong):
+    also_front: ClassVar[bool] = True
+
+
 WHOLE = ("test_each_mixture_by_itself_with_gradients_and_the_same_again",)
 
 
@@ -73,6 +78,11 @@ class TestGradientUpsideDown(AcquisitionBattery):
 class TestServesWhatItDoesNotDeclare(AcquisitionBattery):
     spec = Wrong("all")
     caught_by = WHOLE
+
+
+class TestMisspelt(AcquisitionBattery):
+    spec = Misspelt()
+    caught_by = ("test_its_traits_are_spelt_and_typed_as_its_contract_says",)
 
 
 class TestNameless(AcquisitionBattery):

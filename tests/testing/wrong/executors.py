@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 from bomix.contracts.executor import Ended, Reported
+from bomix.errors import EvaluationError, count_faults
 from bomix.progress import Progress
 from bomix.testing import ExecutorBattery
 from bomix.testing.endings import PID
-from bomix.trial import Result
+from bomix.trial import Failure, Result
 
 
 class MadeUp:
@@ -102,6 +105,66 @@ class TestNeverFull(ExecutorBattery):
 class TestRestless(ExecutorBattery):
     spec = Execution("restless")
     caught_by = ("test_it_waits_for_events_as_long_as_it_is_told",)
+
+
+class TestBusy(ExecutorBattery):
+    """It comes back at once where nothing happens."""
+
+    spec = Execution("well")
+    caught_by = ("test_it_waits_for_events_as_long_as_it_is_told",)
+
+
+@dataclass(frozen=True)
+class Here:
+    """Trials in the process of the driver, which a bug in one of them ends."""
+
+    guarded: bool = False
+    attempts: int = 1
+    max_failures: int = 3
+
+    def faults(self):
+        return count_faults(1, attempts=self.attempts, max_failures=self.max_failures)
+
+    def start(self, evaluator, *, folder):
+        return Running(evaluator, self.guarded)
+
+
+class Running(MadeUp):
+    def __init__(self, evaluator, guarded):
+        super().__init__(evaluator, 1, "well")
+        self.evaluator, self.caught = evaluator, Exception if guarded else EvaluationError
+
+    def events(self, timeout):
+        if not self.waiting:
+            time.sleep(timeout)
+        for trial, workdir in self.waiting:
+            try:
+                outcome = self.evaluator.evaluate(trial, workdir)
+                outcome = outcome and dataclasses.replace(outcome, artifacts={})
+            except self.caught as error:
+                outcome = Failure(str(error))
+            yield Ended(trial, outcome)
+        self.waiting.clear()
+
+
+class TestABugEndsTheDriver(ExecutorBattery):
+    spec = Here()
+    isolated = False
+    caught_by = ("test_however_a_trial_fails_it_is_told_and_the_next_one_runs",)
+
+
+class TestTrialsThatEndTheDriver(ExecutorBattery):
+    """The battery itself lives on: a trial says so instead of taking the process with it."""
+
+    spec = Here(guarded=True)
+    caught_by = (
+        "test_however_a_trial_fails_it_is_told_and_the_next_one_runs",
+        "test_closing_ends_the_trials_that_run",
+        "test_a_trial_that_is_cancelled_ends_and_its_slot_is_free",
+        "test_a_trial_leaves_no_process_behind",
+        "test_an_evaluator_that_cannot_be_sent_is_told_at_once",
+        "test_an_evaluator_that_cannot_be_loaded_there_is_told",
+    )
 
 
 class TestLeavesProcesses(ExecutorBattery):

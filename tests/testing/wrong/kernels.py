@@ -13,9 +13,9 @@ from bomix.testing import KernelBattery
 class Squared(Covariance):
     """``s (1 + (x . z))^2``, right but for what a subclass changes."""
 
-    def __init__(self, frame, **changes):
-        self.prior = Prior.of(frame.m, 1, 0.0, 0.5)
-        self.frame = frame
+    def __init__(self, context, **changes):
+        self.prior = Prior.of(context.m, ["variance"], 0.0, 0.5)
+        self.context = context
         self.changes = changes
 
     def __call__(self, theta, X, Z=None, *, rows=None):
@@ -35,7 +35,7 @@ class Squared(Covariance):
         if self.changes.get("in_turn") and rows is not None:
             scale = scale.flip(0)
         if self.changes.get("relative"):
-            base = base / self.frame.sample.std(dim=0).sum()
+            base = base / self.context.sample.std(dim=0).sum()
         return scale.unsqueeze(-1) * base
 
     def diagonal(self, theta, X):
@@ -48,8 +48,36 @@ class Squared(Covariance):
 class Kernel:
     change: str = ""
 
-    def bind(self, frame):
-        return Squared(frame, **{self.change: True})
+    def bind(self, context):
+        return Squared(context, **{self.change: True})
+
+
+@dataclass(frozen=True)
+class Misspelt(Kernel):
+    def metrics_faults(self, metrics):
+        return []
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A prior of no width is divided by in a fit."""
+
+    spread: float = 0.5
+
+    def bind(self, context):
+        found = Squared(context)
+        found.prior = Prior.of(context.m, ["variance"], 0.0, self.spread)
+        return found
+
+
+class TestUnchecked(KernelBattery):
+    spec = Unchecked()
+    caught_by = ("test_zero_and_less_are_faults_or_numbers_that_work",)
+
+
+class TestMisspelt(KernelBattery):
+    spec = Misspelt()
+    caught_by = ("test_its_traits_are_spelt_and_typed_as_its_contract_says",)
 
 
 class TestAsymmetric(KernelBattery):

@@ -159,6 +159,24 @@ class TestGapsInWhatItSaysOfItsTrials(SurrogateBattery):
     caught_by = ("test_what_it_says_of_its_own_trials_is_finite",)
 
 
+@dataclass(frozen=True)
+class Misspelt:
+    """It says nothing of fantasies, and misspells the other word: no other test breaks on it."""
+
+    differentiabel: ClassVar[Any] = True
+
+    def fit(self, data, *, context, seed):
+        return EmpiricalMean().fit(data, context=context, seed=seed)
+
+
+class TestMisspelt(SurrogateBattery):
+    spec = Misspelt()
+    caught_by = ("test_its_traits_are_spelt_and_typed_as_its_contract_says",)
+
+
 class TestVague(SurrogateBattery):
     spec = Vague()
-    caught_by = ("test_it_declares_what_it_can_do",)
+    caught_by = (
+        "test_it_declares_what_it_can_do",
+        "test_its_traits_are_spelt_and_typed_as_its_contract_says",
+    )
