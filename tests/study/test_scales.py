@@ -6,15 +6,18 @@ import dataclasses
 import json
 import logging
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from bomix.config.sections import BudgetSpec, ExpertsSpec
+from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.errors import Fault, FaultsError, StoreError
 from bomix.history import History
+from bomix.io.store.study_folder import FolderStore
 from bomix.objectives.robust import Excess
 from bomix.problem import Metric
 from bomix.recommendation.stopping import why_stop
@@ -23,6 +26,7 @@ from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study import scales
+from bomix.study.records import Records
 from bomix.study.study import Study
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.dataset import fit_context, to_dataset
@@ -223,12 +227,101 @@ class Grown(AtScale):
     may_change = ("params", "tokens")
 
 
+@dataclasses.dataclass(frozen=True)
+class Told(AtScale):
+    """It tells the scale that it was made with, or none."""
+
+    may_change = ("scale",)
+    scale: Scale | None = None
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation((Metric("loss"),), scale=self.scale)
+
+
 def test_another_scale_is_refused_once_there_are_losses(tmp_path: Path) -> None:
     study = make(path=tmp_path, evaluator=Grown())
     study.tell(study.ask(), {"loss": 2.0})
     grown = make(path=tmp_path, evaluator=Grown(tokens=40_000))
     with pytest.raises(StoreError, match="scale: 1k params x 20k tokens when the study began, 1k params x 40k tokens"):
         grown.records.prepare()
+
+
+@pytest.mark.parametrize(
+    ("began", "accepted", "refused"),
+    [
+        (Scale(10, 100), Scale(10, 100), [Scale(10), Scale(tokens=100), None, Scale(10, 200), Scale(20, 100)]),
+        (Scale(10), Scale(10, 200), [Scale(10), Scale(10, 100), None]),
+        (None, Scale(10, 200), [None, Scale(10), Scale(10, 100)]),
+    ],
+)
+def test_what_was_known_of_the_scale_stays_and_never_becomes_unknown(
+    tmp_path: Path, began: Scale | None, accepted: Scale, refused: list[Scale | None]
+) -> None:
+    study = make(path=tmp_path, evaluator=Told(scale=began))
+    study.tell(study.ask(), {"loss": 2.0})
+    make(path=tmp_path, evaluator=Told(scale=accepted)).records.prepare()
+    for scale in refused:
+        with pytest.raises(StoreError, match="the scale of a trial changed since the first trial"):
+            make(path=tmp_path, evaluator=Told(scale=scale)).records.prepare()
+    assert make(path=tmp_path, evaluator=Told(scale=accepted)).problem.scale == accepted
+
+
+@dataclasses.dataclass(frozen=True)
+class Counting(AtScale):
+    """It counts how often it was prepared."""
+
+    prepared: ClassVar[list[int]] = []
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        self.prepared.append(1)
+        return super().prepare(domains)
+
+
+def reopened(spec: StudySpec, folder: Path) -> Study:
+    """The study of a folder as ``Study.open`` makes it, with a spec that no study file holds."""
+    study = Study.__new__(Study)
+    study._records = Records(spec, FolderStore(folder))
+    return study
+
+
+def test_the_record_is_read_without_preparing_anything(tmp_path: Path) -> None:
+    study = make(path=tmp_path, evaluator=Counting())
+    study.tell(study.ask(), {"loss": 2.0})
+    study.add(HALF, {"loss": 1.0}, scale=OTHER)
+    Counting.prepared.clear()
+    again = reopened(study.spec, tmp_path)
+    assert again.history == study.history
+    assert again.history.scale == OWN
+    as_of_old(tmp_path)
+    assert reopened(study.spec, tmp_path).history == study.history
+    # A study file that no longer fits the record keeps nobody from reading it.
+    changed = reopened(dataclasses.replace(study.spec, seed=5), tmp_path)
+    assert changed.history == study.history
+    with pytest.raises(StoreError, match="seed"):
+        changed.ask()
+    # Where nothing is kept of the scale, none is known before the study is resolved.
+    (tmp_path / "resolved.json").unlink()
+    lost = reopened(study.spec, tmp_path)
+    assert lost.history.scale is None
+    assert not Counting.prepared
+    (tmp_path / "resolved.json").write_text('{"measured": {"scale": {"params": -1}}}')
+    with pytest.raises(StoreError, match=r"resolved\.json is damaged"):
+        assert lost.history
+    (tmp_path / "resolved.json").write_text('{"measured": 3}')
+    with pytest.raises(StoreError, match=r"resolved\.json is damaged"):
+        assert lost.history
+
+
+def test_what_is_learnt_from_is_of_the_scale_that_the_study_turns_out_to_have(tmp_path: Path) -> None:
+    strategy = Bayesian(surrogate=GP(draws=0, restarts=1), n_init=2)
+    study = make(path=tmp_path, strategy=strategy)
+    for share in (0.2, 0.4, 0.6, 0.8):
+        mixture = {"a": share, "b": 1.0 - share}
+        study.add(mixture, loss(mixture), scale=OWN)
+    expected = study.predict([HALF])
+    study.add(HALF, {"loss": 0.0}, scale=OTHER)
+    (tmp_path / "resolved.json").unlink()
+    assert reopened(study.spec, tmp_path).predict([HALF]).equals(expected)
 
 
 def as_of_old(folder: Path) -> None:
