@@ -152,8 +152,10 @@ class Records:
         Raises:
             FaultsError: Everything that is wrong with the mixtures and the losses.
         """
-        checked = checked_runs(runs, self.problem)
-        scales.warn_of_others(self.problem.scale, self.history, [candidate.scale for candidate, _ in checked])
+        problem, evaluator = self.resolution.problem, self.spec.evaluator
+        checked = checked_runs(runs, problem)
+        added = [scales.of(candidate, problem.scale, evaluator) for candidate, _ in checked]
+        scales.warn_of_others(problem.scale, self.history, added)
         return self._enqueue_all(checked, seed=self.spec.seed)
 
     def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
@@ -163,9 +165,11 @@ class Records:
     def _enqueue_all(self, trials: Sequence[tuple[Candidate, Result | None]], *, seed: int) -> list[Record]:
         """Record trials in a row; the record is read once, and again where another process took a number."""
         added: list[Record] = []
+        # What the objective compares with is of no account here, and finding it would read the record for each run.
+        own, evaluator = self.resolution.problem.scale, self.spec.evaluator
         number = self.history.next_id
         for candidate, outcome in trials:
-            scale = scales.of(candidate, self.problem.scale)
+            scale = scales.of(candidate, own, evaluator)
             while True:
                 trial = Trial(number, candidate.weights, seed, candidate.origin, scale)
                 try:
