@@ -131,11 +131,7 @@ class Proxy(TrainingSpec):
     @property
     def steps(self) -> int:
         """Optimizer steps: as many whole ones as the budget holds."""
-        return self._steps(self._budget())
-
-    def _steps(self, tokens: int) -> int:
-        """The whole steps of a number of tokens, at least one."""
-        return max(1, tokens // self.step_tokens)
+        return max(1, self._budget() // self.step_tokens)
 
     @property
     def scale(self) -> Scale:
@@ -143,14 +139,10 @@ class Proxy(TrainingSpec):
         return Scale(self.model.non_embedding_parameters(), self.steps * self.step_tokens)
 
     def trained_scale(self, scale: Scale) -> Scale:
-        """The scale that a trial of ``scale`` really trains: tokens of whole steps; what it leaves open is the proxy's.
-
-        Args:
-            scale: A scale without :meth:`scale_faults`.
-        """
-        tokens = self._budget() if scale.tokens is None else scale.tokens
-        params = self.model.non_embedding_parameters() if scale.params is None else scale.params
-        return Scale(params, self._steps(tokens) * self.step_tokens)
+        """The scale that a trial of ``scale`` really trains: tokens of whole steps; what it leaves open is the proxy's."""
+        own = self.scale
+        steps = self.steps if scale.tokens is None else max(1, scale.tokens // self.step_tokens)
+        return Scale(own.params if scale.params is None else scale.params, steps * self.step_tokens)
 
     def scale_faults(self, scale: Scale) -> list[Fault]:
         """What keeps it from training at a scale: a number of parameters off the ladder, or less than one step."""
@@ -238,7 +230,7 @@ class Proxy(TrainingSpec):
         scale = self.scale if trial.scale is None else trial.scale
         if faults := self.scale_faults(scale):
             raise EvaluationError("; ".join(f"trial {trial.id}: {fault}" for fault in faults))
-        steps = self.steps if scale.tokens is None else self._steps(scale.tokens)
+        steps = self.steps if scale.tokens is None else scale.tokens // self.step_tokens
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),

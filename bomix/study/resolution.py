@@ -114,7 +114,7 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
         refuse(scale_changes(before.scale, preparation.scale), "scale of a trial")
     resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
-        resolved_file.write(store, spec, resolution)
+        resolved_file.write(store, spec, resolution.problem, preparation)
     return resolution
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bomix
 from bomix.config.build import build, plain
@@ -13,11 +13,8 @@ from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.errors import FaultsError, StoreError
 from bomix.io.store.records import NewerVersionError, known_schema, scale_from_data
 from bomix.io.store.study_folder import RESOLVED_FILE, FolderStore, MemoryStore
-from bomix.problem import Metric
+from bomix.problem import Metric, Problem
 from bomix.scale import Scale
-
-if TYPE_CHECKING:
-    from bomix.study.resolution import Resolution
 
 SCHEMA_VERSION = 2
 """Version of the resolved study that a folder holds: raised when a key changes its meaning or goes away.
@@ -88,21 +85,17 @@ def preparation_of(kept: Mapping[str, Any]) -> Preparation:
         raise _damaged(error) from error
 
 
-def write(store: FolderStore, spec: StudySpec, resolution: Resolution) -> None:
+def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Preparation) -> None:
     """Write the file.
 
     Args:
         store: The study folder.
         spec: The study file.
-        resolution: What follows from it.
+        problem: What follows from it.
+        preparation: What the evaluator measured.
     """
-    store.write_resolved(_data(spec, resolution))
-
-
-def _data(spec: StudySpec, resolution: Resolution) -> dict[str, Any]:
-    problem, preparation = resolution.problem, resolution.preparation
     space = problem.space
-    return {
+    data = {
         "schema": SCHEMA_VERSION,
         "bomix_version": bomix.__version__,
         "spec": plain(spec),
@@ -121,6 +114,7 @@ def _data(spec: StudySpec, resolution: Resolution) -> dict[str, Any]:
         },
         "natural": None if problem.natural is None else dict(problem.natural),
     }
+    store.write_resolved(data)
 
 
 def _scale_from(measured: Mapping[str, Any]) -> Scale | None:
