@@ -139,7 +139,7 @@ class Proxy(TrainingSpec):
         return Scale(self.model.non_embedding_parameters(), self.steps * self.step_tokens)
 
     def trained_scale(self, scale: Scale) -> Scale:
-        """The scale that a trial of ``scale`` really trains: tokens of whole steps; what it leaves open is the proxy's."""
+        """The scale that is trained where one is wanted: tokens of whole steps; what is open is the proxy's own."""
         own = self.scale
         steps = self.steps if scale.tokens is None else max(1, scale.tokens // self.step_tokens)
         return Scale(own.params if scale.params is None else scale.params, steps * self.step_tokens)
