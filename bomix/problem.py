@@ -81,11 +81,6 @@ class Problem:
         return {name: weight * self.run_tokens / self.tokens[name] for name, weight in weights.items()}
 
     @property
-    def scales(self) -> tuple[Scale, ...]:
-        """Every scale that trials are asked at, the study's own first; none where it is unknown."""
-        return () if self.scale is None else (self.scale,)
-
-    @property
     def signs(self) -> tuple[float, ...]:
         """One per metric: what makes lower better, -1 for a metric of direction ``max``."""
         return tuple(1.0 if metric.direction == "min" else -1.0 for metric in self.metrics)

@@ -66,7 +66,9 @@ class Scale:
 def comparable(first: Scale | None, second: Scale | None) -> bool:
     """Whether losses of two scales can be compared: the scales are the same as far as both are known.
 
-    What is unknown is taken for the same, so that runs without a scale count as runs of any.
+    What is unknown is taken for the same, so that runs without a scale count as runs of any. It follows that two scales
+    may each be comparable with a third and not with each other. What is known is compared exactly: rounded to what an
+    evaluator really trains it is before it is recorded, see :func:`bomix.study.scales.of`.
     """
     if first is None or second is None:
         return True

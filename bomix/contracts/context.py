@@ -22,7 +22,6 @@ class FitContext:
         experts: Domain to the trial that is its expert: one that was trained on the domain alone.
         alone: All trials that were trained as experts, those included of which nothing can be read.
         scales: Scale of the run behind each row, where the rows are trials; None for one whose scale is unknown.
-        problem_scales: The scales that the study asks for, its own first; none where it is unknown.
     """
 
     space: MixtureSpace
@@ -32,7 +31,6 @@ class FitContext:
     experts: Mapping[str, int] = field(default_factory=dict)
     alone: frozenset[int] = frozenset()
     scales: tuple[Scale | None, ...] = ()
-    problem_scales: tuple[Scale, ...] = ()
 
     @property
     def expert_rows(self) -> tuple[bool, ...]:

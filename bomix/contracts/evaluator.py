@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from bomix.contracts.traits import ComponentTraits
+from bomix.scale import Scale
 
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
     from bomix.errors import Fault
-    from bomix.scale import Scale
     from bomix.trial import Result, Trial
 
 
@@ -99,6 +99,8 @@ class EvaluatorTraits(ComponentTraits):
         process_environment: Environment variables that its processes start with.
         scores_tokens: Whether the trial of an expert leaves behind what the expert makes of every validation token;
             believed of an evaluator that does not say.
+        trained_scale: Takes a scale at which it can train and returns the one that is then really trained, as of whole
+            steps: that one is recorded, and scales of which it is the same are one.
         save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
             of an evaluator that does not say.
     """
@@ -109,6 +111,7 @@ class EvaluatorTraits(ComponentTraits):
     preload: Collection[str] = ()
     process_environment: Callable[[], Mapping[str, str]] = dict
     scores_tokens: bool = True
+    trained_scale: Callable[[Scale], Scale] = lambda scale: scale
     save_model: bool | str = True
 
 

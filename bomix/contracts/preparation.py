@@ -42,8 +42,3 @@ class Preparation:
     scale: Scale | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def scales(self) -> tuple[Scale, ...]:
-        """Every scale that the evaluator was prepared for, that of :attr:`scale` first; none where it knows of none."""
-        return () if self.scale is None else (self.scale,)

@@ -138,6 +138,12 @@ class Proxy(TrainingSpec):
         """Non-embedding parameters, and the tokens that a trial really trains on."""
         return Scale(self.model.non_embedding_parameters(), self.steps * self.step_tokens)
 
+    def trained_scale(self, scale: Scale) -> Scale:
+        """The scale that is trained where one is wanted: tokens of whole steps; what is open is the proxy's own."""
+        own = self.scale
+        steps = self.steps if scale.tokens is None else max(1, scale.tokens // self.step_tokens)
+        return Scale(own.params if scale.params is None else scale.params, steps * self.step_tokens)
+
     def scale_faults(self, scale: Scale) -> list[Fault]:
         """What keeps it from training at a scale: a number of parameters off the ladder, or less than one step."""
         found = []

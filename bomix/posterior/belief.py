@@ -12,7 +12,7 @@ from bomix.contracts.surrogate import ModelTraits
 from bomix.contracts.traits import traits
 from bomix.objectives.reference import require_reference, resolved
 from bomix.posterior.seeds import fitting_seed
-from bomix.trial import CONFIRM
+from bomix.trial import CONFIRM, Status
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -40,7 +40,8 @@ class Belief:
         model: The model of all ``m`` metrics.
         data: The ``n`` runs that it was fitted to.
         aggregate: The objective as a function of the model's outputs.
-        busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed.
+        busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed, see
+            :func:`busy_mixtures`.
         asked: ``r x d`` mixtures that need not be proposed as new.
     """
 
@@ -121,6 +122,11 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
 
 
 def busy_mixtures(problem: Problem, history: History) -> Array:
-    """``p x d`` mixtures that need no second trial: pending ones and those that failed; confirmations do not count."""
-    records = (*history.pending, *history.failed)
-    return problem.space.to_arrays([record.trial.weights for record in records if record.trial.origin != CONFIRM])
+    """``p x d`` mixtures that need no second trial: pending ones, then those that failed.
+
+    Confirmations do not count, nor do trials of another scale than the study's, experts excepted: what became of a
+    mixture at another scale says nothing of it at the study's, see :attr:`bomix.history.History.tried`.
+    """
+    counted = [record for record in history.tried if record.trial.origin != CONFIRM]
+    records = [record for status in (Status.PENDING, Status.FAILED) for record in counted if record.status is status]
+    return problem.space.to_arrays([record.trial.weights for record in records])

@@ -37,8 +37,12 @@ def design_size(n_init: int | None, problem: Problem) -> int:
 
 
 def in_design(history: History, size: int) -> bool:
-    """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not."""
-    pending = sum(record.trial.origin not in {EXPERT, CONFIRM} for record in history.pending)
+    """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not.
+
+    Trials of another scale than the study's count neither while they are pending nor once they have come back.
+    """
+    asked = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
+    pending = sum(origin not in {EXPERT, CONFIRM} for origin in asked)
     return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size
 
 

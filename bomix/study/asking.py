@@ -38,7 +38,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
             candidate.weights,
             search_seed(candidate.weights, history, seed=spec.seed, paired=spec.paired),
             candidate.origin,
-            scales.of(candidate, problem.scale),
+            scales.of(candidate, problem.scale, spec.evaluator),
         )
         try:
             return records.store.create(trial)
@@ -57,7 +57,7 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     """
     if not (wanted or spec.trains_experts):
         return None
-    return experts.next_expert(problem, history, scale=scales.of_experts(spec.experts, problem.scale))
+    return experts.next_expert(problem, history, scale=scales.of_experts(spec.experts, problem.scale, spec.evaluator))
 
 
 def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) -> int:

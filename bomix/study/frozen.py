@@ -12,6 +12,7 @@ from bomix.errors import StoreError
 
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
+    from bomix.scale import Scale
 
 FROZEN = ("evaluator", "metrics", "seed", "paired")
 """Keys of the study file that must stay as they are, domains and their sources aside, which are compared by name."""
@@ -51,6 +52,22 @@ def provenance_changes(before: Mapping[str, str], now: Mapping[str, str]) -> lis
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
+
+
+def scale_changes(before: Scale | None, now: Scale | None) -> list[str]:
+    """The scale of a trial where it differs, in one line; what was known of it must stay, also as known.
+
+    Stricter than :func:`bomix.scale.comparable`, for which an unknown number is any: one after the other, three scales
+    could each be comparable with the one before, and the last not with the first.
+
+    Args:
+        before: The scale when the study began, or as it became known since.
+        now: The scale that the evaluator names.
+    """
+    then, there = ((scale.params, scale.tokens) if scale else (None, None) for scale in (before, now))
+    if all(known in (None, found) for known, found in zip(then, there, strict=True)):
+        return []
+    return [f"scale: {before} when the study began, {now or 'unknown'} now"]
 
 
 def refuse(changed: list[str], what: str) -> None:

@@ -12,7 +12,7 @@ from bomix.io.store.files import FolderTaken
 from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs
 from bomix.io.store.study_folder import FolderStore, MemoryStore
 from bomix.objectives.reference import resolved, wants_reference
-from bomix.study import experts, scales
+from bomix.study import experts, resolved_file, scales
 from bomix.study.resolution import Resolution, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem
+    from bomix.scale import Scale
 
 
 class Records:
@@ -81,17 +82,44 @@ class Records:
 
     @property
     def history(self) -> History:
-        """The record as it is now, other processes' additions included."""
+        """The record as it is now, other processes' additions included; nothing is resolved or prepared.
+
+        Its scale is the study's own: before the study is resolved, that of the last time it was.
+
+        Raises:
+            StoreError: A damaged record.
+        """
         self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
         records = tuple(self._seen.values())
-        # Only a run whose scale is known can be of another one, so that most studies are read without resolving them.
+        # Only a run whose scale is known can be of another one.
         known = any(record.trial.scale is not None for record in records)
-        return History(records, self.resolution.problem.scale if known else None)
+        return History(records, self._own_scale() if known else None)
 
     @property
     def dataset(self) -> xr.Dataset:
         """The record as an xarray dataset, schema v1."""
         return self.history.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
+
+    def to_learn_from(self) -> tuple[Problem, History]:
+        """The problem and the record, which is looked at first: without a result nothing need be resolved.
+
+        It is read again once the study is resolved, as which runs are learnt from depends on the study's scale.
+
+        Raises:
+            StudyError: There is nothing to learn from yet.
+        """
+        self.history.require_observations()
+        problem, history = self.problem, self.history
+        history.require_observations()
+        return problem, history
+
+    def _own_scale(self) -> Scale | None:
+        """The study's own scale, as it was last resolved where it is not yet: reading must neither prepare nor check.
+
+        Raises:
+            StoreError: What the folder keeps of it is damaged.
+        """
+        return resolved_file.own_scale(self._store) if self._resolution is None else self._resolution.problem.scale
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial, see :meth:`bomix.study.study.Study.tell`."""
@@ -124,8 +152,10 @@ class Records:
         Raises:
             FaultsError: Everything that is wrong with the mixtures and the losses.
         """
-        checked = checked_runs(runs, self.problem)
-        scales.warn_of_others(self.problem.scale, self.history, [candidate.scale for candidate, _ in checked])
+        problem, evaluator = self.resolution.problem, self.spec.evaluator
+        checked = checked_runs(runs, problem)
+        added = [scales.of(candidate, problem.scale, evaluator) for candidate, _ in checked]
+        scales.warn_of_others(problem.scale, self.history, added)
         return self._enqueue_all(checked, seed=self.spec.seed)
 
     def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
@@ -135,9 +165,11 @@ class Records:
     def _enqueue_all(self, trials: Sequence[tuple[Candidate, Result | None]], *, seed: int) -> list[Record]:
         """Record trials in a row; the record is read once, and again where another process took a number."""
         added: list[Record] = []
+        # What the objective compares with is of no account here, and finding it would read the record for each run.
+        own, evaluator = self.resolution.problem.scale, self.spec.evaluator
         number = self.history.next_id
         for candidate, outcome in trials:
-            scale = scales.of(candidate, self.problem.scale)
+            scale = scales.of(candidate, own, evaluator)
             while True:
                 trial = Trial(number, candidate.weights, seed, candidate.origin, scale)
                 try:

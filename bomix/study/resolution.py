@@ -15,28 +15,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import bomix
 from bomix.config import sections, study_file
 from bomix.config.build import build, plain
 from bomix.config.components import child
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
-from bomix.contracts.preparation import DomainStats, Preparation
+from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy
-from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
-from bomix.io.store.records import scale_from_data
+from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.objectives.reference import missing_reference
-from bomix.problem import NATS_PER_TOKEN, Metric, Problem
-from bomix.scale import comparable
+from bomix.problem import NATS_PER_TOKEN, Problem
 from bomix.space.mixture_space import MixtureSpace
-from bomix.study import scales
-from bomix.study.frozen import changes, may_change, provenance_changes, refuse
+from bomix.study import resolved_file, scales
+from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
 
 logger = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
-"""Version of the resolved study that a folder holds: raised when a key changes its meaning or goes away."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +67,7 @@ def reopen(path: Path) -> tuple[StudySpec, FolderStore]:
     if file.is_file():
         return study_file.load(file), FolderStore(folder)
     store = FolderStore(folder)
-    if not path.is_dir() or (resolved := store.resolved()) is None:
+    if not path.is_dir() or (resolved := resolved_file.read(store)) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
     spec, faults = build(StudySpec, resolved.get("spec"))
     raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
@@ -102,13 +96,13 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
 
 
 def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
-    earlier = store.resolved() if isinstance(store, FolderStore) else None
+    earlier = resolved_file.read(store)
     before = None
     # A trial that failed or is pending has no loss that anything must be comparable with.
     if store.has_result():
         if earlier is not None:
-            refuse(changes(_spec_of(earlier), plain(spec), may_change(spec)), "study file")
-            before = _preparation_from(earlier.get("measured", {}))
+            refuse(changes(resolved_file.spec_of(earlier), plain(spec), may_change(spec)), "study file")
+            before = resolved_file.preparation_of(earlier)
         elif isinstance(store, FolderStore):
             logger.warning(
                 "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
@@ -117,21 +111,11 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     preparation = _prepare(spec, store) if before is None or measure else before
     if before is not None:
         refuse(provenance_changes(before.provenance, preparation.provenance), "data")
-        if not comparable(before.scale, preparation.scale):
-            refuse([f"scale: {before.scale} when the study began, {preparation.scale} now"], "scale of a trial")
+        refuse(scale_changes(before.scale, preparation.scale), "scale of a trial")
     resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
-        store.write_resolved(_resolved(spec, resolution))
+        resolved_file.write(store, spec, resolution.problem, preparation)
     return resolution
-
-
-def _spec_of(resolved: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = resolved.get("spec")
-    if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
-        raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
-    # What an earlier version did not know yet is as it is by default.
-    built, faults = build(StudySpec, spec)
-    return spec if built is None or faults else plain(built)
 
 
 def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
@@ -242,40 +226,3 @@ def _space(
 
 def _problems(count: int) -> str:
     return f"the study has {count} problems:" if count > 1 else ""
-
-
-def _resolved(spec: StudySpec, resolution: Resolution) -> dict[str, Any]:
-    problem, preparation = resolution.problem, resolution.preparation
-    space = problem.space
-    return {
-        "schema": SCHEMA_VERSION,
-        "bomix_version": bomix.__version__,
-        "spec": plain(spec),
-        "measured": {
-            "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
-            "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
-            "scale": None if preparation.scale is None else dataclasses.asdict(preparation.scale),
-            "provenance": dict(preparation.provenance),
-            "info": dict(preparation.info),
-        },
-        "space": {
-            name: {"lower": lower, "upper": upper}
-            for name, lower, upper in zip(
-                space.domains, space.lower_array.tolist(), space.upper_array.tolist(), strict=True
-            )
-        },
-        "natural": None if problem.natural is None else dict(problem.natural),
-    }
-
-
-def _preparation_from(data: Mapping[str, Any]) -> Preparation:
-    try:
-        return Preparation(
-            metrics=tuple(Metric(**metric) for metric in data["metrics"]),
-            domains={name: DomainStats(**stats) for name, stats in data["domains"].items()},
-            scale=scale_from_data(data),
-            provenance=data["provenance"],
-            info=data["info"],
-        )
-    except (KeyError, TypeError, AttributeError, FaultsError) as error:
-        raise StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again") from error

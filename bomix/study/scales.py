@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bomix.config.components import child
-from bomix.contracts.evaluator import ScaledEvaluator
+from bomix.contracts.evaluator import EvaluatorTraits, ScaledEvaluator
+from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.scale import Scale, comparable
 from bomix.trial import IMPORTED
@@ -21,25 +23,47 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def of(candidate: Candidate, own: Scale | None) -> Scale | None:
-    """The scale of a trial: the study's own unless it has another; nothing is known of an imported run's.
+def of(candidate: Candidate, own: Scale | None, evaluator: Evaluator | None) -> Scale | None:
+    """The scale that is recorded of a trial: what is really trained, the study's own unless another is wanted.
+
+    An imported run has the scale that is told of it, or none. Its tokens are the study's where they miss those by less
+    than a step of the evaluator, or whatever else it rounds to: ``1M`` is then as good as 999,936.
 
     Args:
         candidate: The mixture, with its origin and, where it has one of its own, its scale.
         own: The study's own scale.
+        evaluator: What trains the study's trials.
     """
-    if candidate.scale is not None:
-        return candidate.scale
-    return None if candidate.origin == IMPORTED else own
+    scale = candidate.scale
+    if candidate.origin != IMPORTED:
+        return own if scale is None else _trained(scale, evaluator)
+    if scale is None or own is None or scale.tokens is None or own.tokens is None:
+        return scale
+    beyond = dataclasses.replace(own, tokens=own.tokens + abs(scale.tokens - own.tokens))
+    same = _trained(beyond, evaluator).tokens == own.tokens
+    return dataclasses.replace(scale, tokens=own.tokens) if same else scale
 
 
-def of_experts(experts: ExpertsSpec, own: Scale | None) -> Scale | None:
-    """The scale of experts where it is another than the study's own; None where it is the same.
+def _trained(scale: Scale, evaluator: Evaluator | None) -> Scale:
+    """The scale that an evaluator really trains where ``scale`` is wanted."""
+    return traits(evaluator, EvaluatorTraits).trained_scale(scale)
+
+
+def of_experts(experts: ExpertsSpec, own: Scale | None, evaluator: Evaluator | None) -> Scale | None:
+    """The scale that experts are really trained at where it is another than the study's own; None where it is the same.
 
     Args:
         experts: Parameters and tokens of experts, where those are not the trials'.
         own: The study's own scale.
+        evaluator: What trains them.
     """
+    wanted = _wanted(experts, own)
+    scale = None if wanted is None else _trained(wanted, evaluator)
+    return None if scale == own else scale
+
+
+def _wanted(experts: ExpertsSpec, own: Scale | None) -> Scale | None:
+    """The scale that experts are to have; None where it is the study's own."""
     if own is None or (experts.params is None and experts.tokens is None):
         return None
     scale = Scale(
@@ -64,7 +88,7 @@ def expert_faults(experts: ExpertsSpec, own: Scale | None, evaluator: Evaluator 
     if experts.params is not None and (own is None or own.params is None):
         what = "the evaluator does not say how many parameters it trains, so experts cannot have others; leave it out"
         found.append(Fault("experts.params", what))
-    scale = of_experts(experts, own)
+    scale = _wanted(experts, own)
     if not found and scale is not None and isinstance(evaluator, ScaledEvaluator):
         found += [Fault(child("experts", fault.where), fault.what) for fault in evaluator.scale_faults(scale)]
     return found

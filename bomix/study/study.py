@@ -162,7 +162,7 @@ class Study:
 
     @property
     def history(self) -> History:
-        """The record as it is now, other processes' additions included."""
+        """The record as it is now, other processes' additions included; nothing is built to read it."""
         return self._records.history
 
     @property
@@ -253,12 +253,11 @@ class Study:
         from bomix.numerics.determinism import deterministic
         from bomix.posterior.predict import predict
 
-        history = self.history
-        history.require_observations()
-        space = self.problem.space
+        problem, history = self._records.to_learn_from()
+        space = problem.space
         points = space.to_arrays(checked_mixtures(mixtures, space))
         with deterministic():
-            return predict(self.problem, history, self._surrogate(), points, seed=self.spec.seed)
+            return predict(problem, history, self._surrogate(), points, seed=self.spec.seed)
 
     def validate(self, *, surrogate: Surrogate | None = None) -> xr.Dataset:
         """Predict each trial from the others and score the predictions, per metric and for the objective.
@@ -275,10 +274,9 @@ class Study:
         from bomix.numerics.determinism import deterministic
         from bomix.recommendation.validate import validate
 
-        history = self.history
-        history.require_observations()
+        problem, history = self._records.to_learn_from()
         with deterministic():
-            return validate(self.problem, history, surrogate or self._surrogate(), seed=self.spec.seed)
+            return validate(problem, history, surrogate or self._surrogate(), seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
         """The mixture to train on, with its uncertainty, see :mod:`bomix.recommendation.recommend`.
@@ -289,11 +287,10 @@ class Study:
         from bomix.numerics.determinism import deterministic
         from bomix.recommendation.recommend import recommend
 
-        history = self.history
-        history.require_observations()
+        problem, history = self._records.to_learn_from()
         with deterministic():
             options = self.spec.recommendation
-            return recommend(self.problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+            return recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""

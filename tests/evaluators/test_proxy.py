@@ -134,6 +134,14 @@ def test_a_scale_that_is_the_proxys_own_changes_nothing(proxy, scale):
     assert proxy.run_of(replace(trial, scale=scale)) == proxy.run_of(trial)
 
 
+def test_the_scale_that_is_really_trained_is_of_whole_steps(proxy):
+    assert proxy.trained_scale(Scale(13_408, 3_300)) == proxy.trained_scale(proxy.scale) == proxy.scale
+    assert proxy.trained_scale(Scale(tokens=500)) == Scale(13_408, 480)
+    assert proxy.trained_scale(Scale(332_448)) == Scale(332_448, 103 * 32)
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, 5, "sobol", Scale(332_448, 500))
+    assert proxy.run_of(trial) == proxy.run_of(replace(trial, scale=proxy.trained_scale(trial.scale)))
+
+
 def test_a_scale_that_cannot_be_trained_names_what_is_possible(proxy):
     sizes = "13408, 332448, 907360, 3115264, 10621824, 31631872, 84953856, 301253632, 1008027648"
     told = f"no decoder has 1000000 non-embedding parameters; the nearest has 907360 (possible: {sizes})"

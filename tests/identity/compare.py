@@ -40,6 +40,7 @@ EXCEPTIONS: Mapping[str, Leeway] = {
     "predictions/*/bayesian*": Leeway("one formula for the moments of a mixture of Gaussians: rounding", 1e-9),
     "*: *execution.kind": Leeway("an executor is a component: the default kind is written out"),
     "*: *experts.params": Leeway("experts may have another size: the default is written out"),
+    "files: *json*schema": Leeway("trials and the resolved study have a new schema: 'scale' where 'fidelity' was"),
     "*: *attrs.scale*": Leeway("a dataset names the study's own scale"),
     "record/17: *origin*": Leeway("experts of another scale are told by their scale, not by an origin"),
     "record/17: *params*": Leeway("imported runs are no longer stamped with the study's scale"),

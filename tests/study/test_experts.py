@@ -152,7 +152,6 @@ def test_experts_of_another_scale_inform_nothing_but_their_tokens(tmp_path: Path
     assert len(to_dataset(study.problem, history).X) == 0
     context = fit_context(study.problem, history)
     assert context.trials == context.scales == ()
-    assert context.problem_scales == (Scale(10, 200),)
     assert context.artifacts[0] == {SCORED_TOKENS: folder}
     same = make(evaluator=AtScale(TOKENS.metrics), metrics=(), experts=ExpertsSpec(tokens=200))
     same.tell(same.ask(), Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))

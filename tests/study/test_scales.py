@@ -6,28 +6,34 @@ import dataclasses
 import json
 import logging
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from bomix.config.sections import BudgetSpec, ExpertsSpec
+from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import ScaledEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.errors import Fault, FaultsError, StoreError
 from bomix.history import History
+from bomix.io.store.study_folder import FolderStore
 from bomix.objectives.robust import Excess
+from bomix.posterior.belief import busy_mixtures
 from bomix.problem import Metric
 from bomix.recommendation.stopping import why_stop
 from bomix.scale import Scale
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.design_first import in_design
 from bomix.strategies.designs import Sobol
 from bomix.study import scales
+from bomix.study.records import Records
 from bomix.study.study import Study
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp.spec import GP
-from bomix.trial import CONFIRM, EXPERT, IMPORTED, Candidate, Record, Result, Trial
+from bomix.trial import CONFIRM, EXPERT, IMPORTED, Candidate, Failure, Record, Result, Trial
 
 OWN, OTHER = Scale(1_000, 20_000), Scale(1_000, 5_000)
 DOMAINS = ("a", "b")
@@ -67,7 +73,7 @@ def test_trials_are_of_the_studys_own_scale_unless_they_have_another() -> None:
     assert study.ask().scale == OWN
     assert study.records.enqueue(Candidate(HALF, CONFIRM), seed=0).trial.scale == OWN
     assert study.records.enqueue(Candidate(HALF, "mine", OTHER), seed=0).trial.scale == OTHER
-    assert study.problem.scales == (OWN,)
+    assert study.problem.scale == OWN
 
 
 def test_an_imported_run_keeps_its_own_scale_or_has_none() -> None:
@@ -99,9 +105,8 @@ def test_losses_of_another_scale_are_recorded_and_not_learnt_from(caplog: pytest
     assert data.Y.flatten().tolist() == [1.0, 3.0, 4.0]
     assert context.trials == (0, 2, 3)
     assert context.scales == (Scale(1_000), None, OWN)
-    assert context.problem_scales == (OWN,)
     kept = part(data, context, data.Y.flatten() > 2.0)[1]
-    assert (kept.trials, kept.scales, kept.problem_scales) == ((2, 3), (None, OWN), (OWN,))
+    assert (kept.trials, kept.scales) == ((2, 3), (None, OWN))
 
 
 def test_histories_that_come_of_one_keep_its_scale() -> None:
@@ -200,11 +205,110 @@ def test_the_dataset_tells_every_scale(tmp_path: Path) -> None:
 
 
 def test_the_scale_of_experts_is_the_studys_where_nothing_else_is_said() -> None:
-    assert scales.of_experts(ExpertsSpec(), OWN) is None
-    assert scales.of_experts(ExpertsSpec(tokens=20_000, params=1_000), OWN) is None
-    assert scales.of_experts(ExpertsSpec(tokens=5_000), OWN) == OTHER
-    assert scales.of_experts(ExpertsSpec(params=7), OWN) == Scale(7, 20_000)
-    assert scales.of_experts(ExpertsSpec(params=7), None) is None
+    assert scales.of_experts(ExpertsSpec(), OWN, AtScale()) is None
+    assert scales.of_experts(ExpertsSpec(tokens=20_000, params=1_000), OWN, AtScale()) is None
+    assert scales.of_experts(ExpertsSpec(tokens=5_000), OWN, AtScale()) == OTHER
+    assert scales.of_experts(ExpertsSpec(params=7), OWN, AtScale()) == Scale(7, 20_000)
+    assert scales.of_experts(ExpertsSpec(params=7), None, AtScale()) is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Stepped(AtScale):
+    """It trains whole steps of 64 tokens, 312 of them where 20,000 tokens are wanted."""
+
+    step: int = 64
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation((Metric("loss"),), scale=self.trained_scale(OWN))
+
+    def trained_scale(self, scale: Scale) -> Scale:
+        return Scale(scale.params or self.params, (scale.tokens or 20_000) // self.step * self.step)
+
+
+WHOLE = Scale(1_000, 312 * 64)
+
+
+def test_the_tokens_of_a_trial_are_those_that_are_really_trained() -> None:
+    study = make(evaluator=Stepped())
+    assert study.problem.scale == study.ask().scale == WHOLE
+    wanted = {OWN: WHOLE, Scale(tokens=130): Scale(1_000, 128), Scale(7): Scale(7, 19_968), WHOLE: WHOLE}
+    for scale, trained in wanted.items():
+        assert study.records.enqueue(Candidate(HALF, "mine", scale), seed=0).trial.scale == trained
+
+
+def test_experts_of_the_same_steps_are_of_the_studys_own_scale() -> None:
+    for tokens in (19_968, 20_000, 20_031):
+        assert scales.of_experts(ExpertsSpec(tokens=tokens), WHOLE, Stepped()) is None
+    assert scales.of_experts(ExpertsSpec(tokens=20_032), WHOLE, Stepped()) == Scale(1_000, 20_032)
+    assert scales.of_experts(ExpertsSpec(tokens=5_000), WHOLE, Stepped()) == Scale(1_000, 78 * 64)
+    study = make(evaluator=Stepped(), experts=ExpertsSpec(tokens=20_000))
+    expert = study.ask(expert=True)
+    assert (expert.origin, expert.scale) == (EXPERT, WHOLE)
+    # What is too little for a step is told before it is rounded.
+    with pytest.raises(FaultsError, match=r"experts\.tokens: give at least 100"):
+        make(evaluator=Stepped(), experts=ExpertsSpec(tokens=99))
+
+
+def test_an_imported_run_that_misses_the_studys_tokens_by_less_than_a_step_is_learnt_from(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    study = make(evaluator=Stepped())
+    same = [Scale(1_000, 20_000), Scale(1_000, 19_968 + 63), Scale(1_000, 19_968 - 63), Scale(tokens=20_000)]
+    with caplog.at_level(logging.WARNING):
+        added = study.records.add_all([(HALF, loss(HALF), scale) for scale in same])
+    assert not caplog.messages
+    assert [record.trial.scale for record in added] == [WHOLE, WHOLE, WHOLE, Scale(tokens=19_968)]
+    others = [Scale(1_000, 19_968 + 64), Scale(1_000, 19_968 - 64), Scale(2_000, 20_000), Scale(1_000, 1)]
+    for scale in others:
+        study.add(HALF, loss(HALF), scale=scale)
+    assert len(caplog.messages) == len(others)
+    assert [record.trial.id for record in study.history.observations] == [0, 1, 2, 3]
+    assert study.history.records[4].trial.scale == others[0]
+    # An evaluator that trains exactly what is asked for tells them apart.
+    exact = make()
+    exact.add(HALF, loss(HALF), scale=Scale(1_000, 20_001))
+    assert not exact.history.observations
+
+
+def test_many_runs_are_added_without_reading_the_record_for_each(tmp_path: Path) -> None:
+    study = make(path=tmp_path, objective=Excess())
+    reads = []
+
+    @dataclasses.dataclass(frozen=True)
+    class CountingStore(FolderStore):
+        def read(self, known: object = None) -> tuple[Record, ...]:
+            reads.append(1)
+            return super().read(known)  # type: ignore[arg-type]
+
+    study._records = Records(study.spec, CountingStore(tmp_path), study.records.resolution)
+    counts = []
+    for n in (1, 20):
+        reads.clear()
+        study.records.add_all([(HALF, loss(HALF))] * n)
+        counts.append(len(reads))
+    assert counts[0] == counts[1]
+
+
+def test_trials_of_another_scale_are_no_part_of_the_design_and_keep_no_mixture_busy() -> None:
+    study = make()
+    for n in range(3):
+        weights = {"a": n / 4, "b": 1 - n / 4}
+        study.tell(study.records.enqueue(Candidate(weights, "sobol"), seed=0).trial, loss(weights))
+    other = [study.records.enqueue(Candidate(HALF, "sobol", OTHER), seed=0).trial for _ in range(4)]
+    assert in_design(study.history, 5)
+    assert not len(busy_mixtures(study.problem, study.history))
+    for trial in other[:3]:
+        study.tell(trial, {"loss": 3.0})
+    study.tell(other[3], Failure("it broke"))
+    assert in_design(study.history, 5)
+    assert not len(busy_mixtures(study.problem, study.history))
+    own = [study.records.enqueue(Candidate(HALF, "sobol"), seed=0).trial for _ in range(2)]
+    assert not in_design(study.history, 5)
+    expert = study.records.enqueue(Candidate({"a": 1.0, "b": 0.0}, EXPERT, OTHER), seed=0)
+    assert expert.trial.scale == OTHER
+    study.tell(own[0], Failure("it broke"))
+    # The pending ones come first, whatever their number; an expert keeps its mixture at every scale.
+    assert busy_mixtures(study.problem, study.history).tolist() == [[0.5, 0.5], [1.0, 0.0], [0.5, 0.5]]
 
 
 def test_an_evaluator_says_beforehand_at_which_scale_it_cannot_train() -> None:
@@ -223,12 +327,101 @@ class Grown(AtScale):
     may_change = ("params", "tokens")
 
 
+@dataclasses.dataclass(frozen=True)
+class Told(AtScale):
+    """It tells the scale that it was made with, or none."""
+
+    may_change = ("scale",)
+    scale: Scale | None = None
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation((Metric("loss"),), scale=self.scale)
+
+
 def test_another_scale_is_refused_once_there_are_losses(tmp_path: Path) -> None:
     study = make(path=tmp_path, evaluator=Grown())
     study.tell(study.ask(), {"loss": 2.0})
     grown = make(path=tmp_path, evaluator=Grown(tokens=40_000))
     with pytest.raises(StoreError, match="scale: 1k params x 20k tokens when the study began, 1k params x 40k tokens"):
         grown.records.prepare()
+
+
+@pytest.mark.parametrize(
+    ("began", "accepted", "refused"),
+    [
+        (Scale(10, 100), Scale(10, 100), [Scale(10), Scale(tokens=100), None, Scale(10, 200), Scale(20, 100)]),
+        (Scale(10), Scale(10, 200), [Scale(10), Scale(10, 100), None]),
+        (None, Scale(10, 200), [None, Scale(10), Scale(10, 100)]),
+    ],
+)
+def test_what_was_known_of_the_scale_stays_and_never_becomes_unknown(
+    tmp_path: Path, began: Scale | None, accepted: Scale, refused: list[Scale | None]
+) -> None:
+    study = make(path=tmp_path, evaluator=Told(scale=began))
+    study.tell(study.ask(), {"loss": 2.0})
+    make(path=tmp_path, evaluator=Told(scale=accepted)).records.prepare()
+    for scale in refused:
+        with pytest.raises(StoreError, match="the scale of a trial changed since the first trial"):
+            make(path=tmp_path, evaluator=Told(scale=scale)).records.prepare()
+    assert make(path=tmp_path, evaluator=Told(scale=accepted)).problem.scale == accepted
+
+
+@dataclasses.dataclass(frozen=True)
+class Counting(AtScale):
+    """It counts how often it was prepared."""
+
+    prepared: ClassVar[list[int]] = []
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        self.prepared.append(1)
+        return super().prepare(domains)
+
+
+def reopened(spec: StudySpec, folder: Path) -> Study:
+    """The study of a folder as ``Study.open`` makes it, with a spec that no study file holds."""
+    study = Study.__new__(Study)
+    study._records = Records(spec, FolderStore(folder))
+    return study
+
+
+def test_the_record_is_read_without_preparing_anything(tmp_path: Path) -> None:
+    study = make(path=tmp_path, evaluator=Counting())
+    study.tell(study.ask(), {"loss": 2.0})
+    study.add(HALF, {"loss": 1.0}, scale=OTHER)
+    Counting.prepared.clear()
+    again = reopened(study.spec, tmp_path)
+    assert again.history == study.history
+    assert again.history.scale == OWN
+    as_of_old(tmp_path)
+    assert reopened(study.spec, tmp_path).history == study.history
+    # A study file that no longer fits the record keeps nobody from reading it.
+    changed = reopened(dataclasses.replace(study.spec, seed=5), tmp_path)
+    assert changed.history == study.history
+    with pytest.raises(StoreError, match="seed"):
+        changed.ask()
+    # Where nothing is kept of the scale, none is known before the study is resolved.
+    (tmp_path / "resolved.json").unlink()
+    lost = reopened(study.spec, tmp_path)
+    assert lost.history.scale is None
+    assert not Counting.prepared
+    (tmp_path / "resolved.json").write_text('{"measured": {"scale": {"params": -1}}}')
+    with pytest.raises(StoreError, match=r"resolved\.json is damaged"):
+        assert lost.history
+    (tmp_path / "resolved.json").write_text('{"measured": 3}')
+    with pytest.raises(StoreError, match=r"resolved\.json is damaged"):
+        assert lost.history
+
+
+def test_what_is_learnt_from_is_of_the_scale_that_the_study_turns_out_to_have(tmp_path: Path) -> None:
+    strategy = Bayesian(surrogate=GP(draws=0, restarts=1), n_init=2)
+    study = make(path=tmp_path, strategy=strategy)
+    for share in (0.2, 0.4, 0.6, 0.8):
+        mixture = {"a": share, "b": 1.0 - share}
+        study.add(mixture, loss(mixture), scale=OWN)
+    expected = study.predict([HALF])
+    study.add(HALF, {"loss": 0.0}, scale=OTHER)
+    (tmp_path / "resolved.json").unlink()
+    assert reopened(study.spec, tmp_path).predict([HALF]).equals(expected)
 
 
 def as_of_old(folder: Path) -> None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean
-from bomix.io.imports.scales import scale_columns
+from bomix.io.imports.scales import countless, scale_columns
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
 from bomix.io.tables.reading import Table, missing_columns
 from bomix.scale import Scale
@@ -141,9 +141,14 @@ class ColumnSearch:
         self.faults.append(Fault(str(table.path), what))
 
     def scale_columns(self, table: Table) -> list[str]:
-        """Columns of a table that tell of the scale of a run."""
+        """Columns of a table that tell of the scale of a run.
+
+        Where unknown columns may be left out, one of these that holds no counts is unknown, too: nothing is half read.
+        """
         names = (*self.problem.space.domains, *self.problem.metric_names)
-        return scale_columns(table, {*names, *self.reading.mapping})
+        found = scale_columns(table, {*names, *self.reading.mapping})
+        without = countless(table, found) if self.reading.ignore_unknown else []
+        return [column for column in found if column not in without]
 
     def _names(self, role: Role) -> Sequence[str]:
         return self.problem.space.domains if role is DOMAIN else self.problem.metric_names

@@ -19,6 +19,26 @@ def scale_columns(table: Table, taken: Collection[str]) -> list[str]:
     return [axis for axis in AXES if axis in table.columns and axis not in taken]
 
 
+def countless(table: Table, columns: Sequence[str]) -> list[str]:
+    """Those of the columns that hold something else than counts in any row: they tell of no scale."""
+    positions = table.positions({column: column for column in columns})
+    return [name for name, at in positions.items() if any(_is_wrong(name, row.cells[at]) for row in table.rows)]
+
+
+def _is_wrong(axis: str, cell: str) -> bool:
+    return cell.lower() not in EMPTY_CELLS and _count(axis, cell) is None
+
+
+def _count(axis: str, cell: str) -> float | None:
+    """The count that a cell holds; None where it holds something else."""
+    try:
+        count = number(cell)
+        Scale(**{axis: count})  # type: ignore[arg-type]  # whole or not is what is to be found out
+    except (ValueError, FaultsError):
+        return None
+    return count
+
+
 def row_scale(
     places: Sequence[tuple[Table, Row, Sequence[str]]], default: Scale | None, faults: list[Fault]
 ) -> Scale | None:
@@ -40,12 +60,11 @@ def row_scale(
             cell = row.cells[position]
             if cell.lower() in EMPTY_CELLS:
                 continue
-            try:
-                count = number(cell)
-                Scale(**{axis: count})  # type: ignore[arg-type]  # whole or not is what is to be found out
-            except (ValueError, FaultsError):
+            count = _count(axis, cell)
+            if count is None:
                 what = f"the {axis} of the run are '{cell}', not a positive whole number"
-                faults.append(Fault(table.where(row), what))
+                cure = f"where column '{axis}' means something else, rename it, or leave it out with --ignore-unknown"
+                faults.append(Fault(table.where(row), f"{what}; {cure}"))
                 continue
             earlier, place = told.setdefault(axis, (count, table.where(row)))
             if earlier != count:

@@ -21,27 +21,54 @@ from bomix.io.store.result_checks import KEYS
 from bomix.scale import Scale
 from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Trial
 
-SCHEMA = 1
-"""Version of the files of a trial: raised when an older reader would read them wrong."""
+TRIAL_SCHEMA = 2
+"""Version of ``trial.json``: raised when an older reader would read it wrong.
+
+Version 1 called the scale ``fidelity`` and had an origin of its own for experts of another scale; both are read.
+"""
+OUTCOME_SCHEMA = 1
+"""Version of ``outcome.json``: raised likewise."""
 _OLD_SCALE_KEY = "fidelity"
 """What the scale was called in trials, and among what was measured, before it was called ``scale``."""
 _OLD_ORIGINS = {"other_expert": EXPERT}
 """Origins that trials had earlier to those of today: an expert of another scale is told by its scale."""
 
 
+class NewerVersionError(StoreError):
+    """A file of a later version of bomix than this one."""
+
+
+def known_schema(data: Mapping[str, Any], known: int) -> None:
+    """Check that this version can read what a file holds.
+
+    Args:
+        data: What the file holds; its version is under ``schema``, and 1 where it says none.
+        known: The newest version that can be read; all older ones can.
+
+    Raises:
+        NewerVersionError: The file is of a newer version.
+        TypeError: The version is no number.
+    """
+    schema = data.get("schema", 1)
+    if schema > known:
+        raise NewerVersionError(f"it is of schema {schema}, and this bomix reads up to {known}; take a newer bomix")
+
+
 def trial_to_json(trial: Trial) -> str:
     """One trial, human-readable."""
-    return _dump({"schema": SCHEMA, **dataclasses.asdict(trial)})
+    return _dump({"schema": TRIAL_SCHEMA, **dataclasses.asdict(trial)})
 
 
 def trial_from_json(text: str) -> Trial:
     """Inverse of :func:`trial_to_json`.
 
     Raises:
+        NewerVersionError: A newer bomix wrote it.
         StoreError: The text is no trial.
     """
     try:
         data = json.loads(text)
+        known_schema(data, TRIAL_SCHEMA)
         return Trial(
             id=int(data["id"]),
             weights={str(name): float(weight) for name, weight in data["weights"].items()},
@@ -70,7 +97,7 @@ def outcome_to_json(trial_id: int, outcome: Outcome) -> str:
         body: dict[str, Any] = {"status": "completed", "result": result_to_data(outcome)}
     else:
         body = {"status": "failed", "failure": dataclasses.asdict(outcome)}
-    body = {"schema": SCHEMA, "trial": trial_id, **body}
+    body = {"schema": OUTCOME_SCHEMA, "trial": trial_id, **body}
     return _dump({**body, "checksum": _checksum(body)})
 
 
@@ -78,6 +105,7 @@ def outcome_from_json(text: str) -> tuple[int, Outcome]:
     """Inverse of :func:`outcome_to_json`: the trial's id and its outcome.
 
     Raises:
+        NewerVersionError: A newer bomix wrote it.
         StoreError: The text is damaged.
     """
     try:
@@ -85,6 +113,7 @@ def outcome_from_json(text: str) -> tuple[int, Outcome]:
         checksum = body.pop("checksum")
         if checksum != _checksum(body):
             raise StoreError("checksum does not match: the file was changed or damaged")
+        known_schema(body, OUTCOME_SCHEMA)
         if body["status"] == "completed":
             return int(body["trial"]), result_from_data(body["result"])
         return int(body["trial"]), Failure(**body["failure"])

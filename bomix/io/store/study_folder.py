@@ -187,6 +187,8 @@ class FolderStore:
     def _parse(path: Path, text: str) -> Trial:
         try:
             trial = records.trial_from_json(text)
+        except records.NewerVersionError as error:
+            raise StoreError(f"{path}: {error}") from error
         except StoreError as error:
             raise StoreError(f"{path}: {error}; restore it, or move the folder {path.parent} away") from error
         if trial.id != int(path.parent.name):
@@ -200,6 +202,8 @@ class FolderStore:
             return None
         try:
             named, outcome = records.outcome_from_json(text)
+        except records.NewerVersionError as error:
+            raise StoreError(f"{path}: {error}") from error
         except StoreError as error:
             raise StoreError(f"{path}: {error}; move it away to have the trial run again") from error
         if named != trial_id:

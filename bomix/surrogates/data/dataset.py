@@ -105,5 +105,4 @@ def fit_context(problem: Problem, history: History) -> FitContext:
         history.experts,
         alone,
         scales=tuple(trial.scale for trial in observed),
-        problem_scales=problem.scales,
     )

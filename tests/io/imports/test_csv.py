@@ -218,12 +218,25 @@ def test_columns_tell_the_scale_of_each_run_and_an_option_that_of_the_others(tmp
 
 def test_scales_that_are_none_or_contradict_each_other_are_named(tmp_path: Path) -> None:
     text = "run,web,code,params,tokens\n1,0.25,0.75,0,many\n"
+    cure = "where column '{}' means something else, rename it, or leave it out with --ignore-unknown"
     assert wrong(tmp_path, text, "run,web,code\n1,2,1\n") == [
-        "w.csv:2: the params of the run are '0', not a positive whole number",
-        "w.csv:2: the tokens of the run are 'many', not a positive whole number",
+        f"w.csv:2: the params of the run are '0', not a positive whole number; {cure.format('params')}",
+        f"w.csv:2: the tokens of the run are 'many', not a positive whole number; {cure.format('tokens')}",
     ]
     faults = wrong(tmp_path, "run,web,code,params\n1,0.25,0.75,1M\n", "run,web,code,params\n1,2,1,2M\n")
     assert faults == ["l.csv:2: the params of the run are 2M, and others in w.csv:2"]
+
+
+def test_columns_without_counts_are_left_out_where_unknown_ones_are(tmp_path: Path) -> None:
+    losses = "run,web,code\n1,2,1\n2,3,2\n"
+    text = "run,web,code,params,tokens\n1,0.25,0.75,small,10\n2,0.5,0.5,large,\n"
+    found = read(tmp_path, text, losses, ignore_unknown=True)
+    assert [scale for _, _, scale in found.runs] == [Scale(tokens=10), None]
+    assert found.notes == (f"{tmp_path / 'w.csv'}: left out params",)
+    text = "run,web,code,params,tokens\n1,0.25,0.75,1M,10.5\n2,0.5,0.5,,10\n"
+    found = read(tmp_path, text, losses, ignore_unknown=True, scale=Scale(tokens=9))
+    assert [scale for _, _, scale in found.runs] == [Scale(1_000_000, 9), Scale(tokens=9)]
+    assert found.notes == (f"{tmp_path / 'w.csv'}: left out tokens",)
 
 
 def test_a_column_that_is_a_domain_or_mapped_tells_no_scale(tmp_path: Path) -> None:

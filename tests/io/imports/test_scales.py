@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import Fault
-from bomix.io.imports.scales import row_scale, scale_columns
+from bomix.io.imports.scales import AXES, countless, row_scale, scale_columns
 from bomix.io.tables.reading import Row, Table
 from bomix.scale import Scale
 
@@ -47,5 +47,13 @@ def test_a_cell_that_is_no_count_is_named(cell: str) -> None:
     faults: list[Fault] = []
     row_scale([table((cell, "1"))], None, faults)
     assert [str(fault) for fault in faults] == [
-        f"t.csv:2: the params of the run are '{cell}', not a positive whole number"
+        f"t.csv:2: the params of the run are '{cell}', not a positive whole number; where column 'params' means "
+        "something else, rename it, or leave it out with --ignore-unknown"
     ]
+
+
+def test_a_column_that_holds_anything_else_in_any_row_holds_no_counts() -> None:
+    rows = (Row(2, ("1M", "10")), Row(3, ("", "10.5")), Row(4, ("nan", "")))
+    assert countless(Table(Path("t.csv"), AXES, rows), AXES) == ["tokens"]
+    assert countless(Table(Path("t.csv"), AXES, (Row(2, ("small", "1e6")),)), AXES) == ["params"]
+    assert countless(Table(Path("t.csv"), AXES, rows[:1]), AXES) == []

@@ -75,6 +75,16 @@ def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path, name: str, damage
         store.read()
 
 
+def test_a_trial_of_a_newer_version_is_named_and_not_called_damaged(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(Trial(0, {"a": 1.0}, 0, "sobol"))
+    file = tmp_path / "trials/0000/trial.json"
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "schema": data["schema"] + 1}))
+    with pytest.raises(StoreError, match=r"0000/trial\.json: it is of schema .* take a newer bomix$"):
+        store.read()
+
+
 def test_an_outcome_of_another_trial_is_refused(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.create(trial(0), Result({"code": 2.0}))

@@ -1,0 +1,129 @@
+"""``resolved.json``: a study file with every default written out, and what its evaluator measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import bomix
+from bomix.config.build import build, plain
+from bomix.config.spec import StudySpec
+from bomix.contracts.preparation import DomainStats, Preparation
+from bomix.errors import FaultsError, StoreError
+from bomix.io.store.records import NewerVersionError, known_schema, scale_from_data
+from bomix.io.store.study_folder import RESOLVED_FILE, FolderStore, MemoryStore
+from bomix.problem import Metric, Problem
+from bomix.scale import Scale
+
+SCHEMA_VERSION = 2
+"""Version of the resolved study that a folder holds: raised when a key changes its meaning or goes away.
+
+Version 1 called ``measured.scale`` ``fidelity``; it is read as it was.
+"""
+
+
+def own_scale(store: FolderStore | MemoryStore) -> Scale | None:
+    """The study's own scale as it was last resolved; None where none is kept. Nothing is resolved or prepared.
+
+    Args:
+        store: The folder, or the memory, that keeps the records of the study.
+
+    Raises:
+        StoreError: What the folder keeps is damaged, or of a newer version.
+    """
+    kept = read(store)
+    return None if kept is None else _scale_from(kept.get("measured", {}))
+
+
+def read(store: FolderStore | MemoryStore) -> dict[str, Any] | None:
+    """What ``resolved.json`` holds; None where there is none.
+
+    Raises:
+        StoreError: It is damaged, or of a newer version.
+    """
+    kept = store.resolved() if isinstance(store, FolderStore) else None
+    if kept is not None:
+        try:
+            known_schema(kept, SCHEMA_VERSION)
+        except NewerVersionError as error:
+            raise StoreError(f"{store.base / RESOLVED_FILE}: {error}") from error
+        except TypeError as error:
+            raise _damaged(error) from error
+    return kept
+
+
+def spec_of(kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The plain study file as it was last resolved, with what it did not know yet as it is by default.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    spec = kept.get("spec")
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
+        raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
+    built, faults = build(StudySpec, spec)
+    return spec if built is None or faults else plain(built)
+
+
+def preparation_of(kept: Mapping[str, Any]) -> Preparation:
+    """What the evaluator had measured.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    try:
+        data = kept.get("measured", {})
+        return Preparation(
+            metrics=tuple(Metric(**metric) for metric in data["metrics"]),
+            domains={name: DomainStats(**stats) for name, stats in data["domains"].items()},
+            scale=_scale_from(data),
+            provenance=data["provenance"],
+            info=data["info"],
+        )
+    except (KeyError, TypeError, AttributeError, FaultsError) as error:
+        raise _damaged(error) from error
+
+
+def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Preparation) -> None:
+    """Write the file.
+
+    Args:
+        store: The study folder.
+        spec: The study file.
+        problem: What follows from it.
+        preparation: What the evaluator measured.
+    """
+    space = problem.space
+    data = {
+        "schema": SCHEMA_VERSION,
+        "bomix_version": bomix.__version__,
+        "spec": plain(spec),
+        "measured": {
+            "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
+            "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
+            "scale": None if preparation.scale is None else dataclasses.asdict(preparation.scale),
+            "provenance": dict(preparation.provenance),
+            "info": dict(preparation.info),
+        },
+        "space": {
+            name: {"lower": lower, "upper": upper}
+            for name, lower, upper in zip(
+                space.domains, space.lower_array.tolist(), space.upper_array.tolist(), strict=True
+            )
+        },
+        "natural": None if problem.natural is None else dict(problem.natural),
+    }
+    store.write_resolved(data)
+
+
+def _scale_from(measured: Mapping[str, Any]) -> Scale | None:
+    """The scale that the evaluator named, as ``resolved.json`` holds it."""
+    try:
+        return scale_from_data(measured)
+    except (TypeError, AttributeError, FaultsError) as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> StoreError:
+    return StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again")
