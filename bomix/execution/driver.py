@@ -113,9 +113,9 @@ class _Run:
 
     def _tell_why(self, decision: Decision) -> None:
         """Tell once why the search ends before its budget does; again where it went on meanwhile."""
-        if decision.early and decision.reason is not None and decision.reason != self._stopped:
+        if decision.reason is not None and decision.reason != self._stopped:
             self._observer.stopped(decision.reason)
-        if decision.early or decision.action is Action.ASK:
+        if decision.reason is not None or decision.action is Action.ASK:
             self._stopped = decision.reason
 
     def _start(self) -> None:

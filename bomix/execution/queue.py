@@ -69,14 +69,13 @@ class Decision:
     Attributes:
         action: The kind of the next step.
         trial: What to run, where that is a recorded trial.
-        reason: Why no new trial is asked for, in words; None where one is, or the question did not come up.
-        early: Whether the reason is that no further trial is worth it, though the budget has some left.
+        reason: Why no further trial is worth it though the budget has some left, in words; None where the search
+            goes on, or is over for another reason.
     """
 
     action: Action
     trial: Trial | None = None
     reason: str | None = None
-    early: bool = False
 
 
 def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
@@ -95,10 +94,10 @@ def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decisio
     if search.action is not Action.STOP:
         return search
     if now.confirming:
-        return Decision(Action.RUN, now.confirming[0], search.reason, search.early)
+        return Decision(Action.RUN, now.confirming[0], search.reason)
     if _confirms(now):
-        return Decision(Action.CONFIRM, None, search.reason, search.early)
-    return Decision(Action.WAIT, None, search.reason, search.early) if now.in_flight else search
+        return Decision(Action.CONFIRM, None, search.reason)
+    return Decision(Action.WAIT, None, search.reason) if now.in_flight else search
 
 
 def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
@@ -106,21 +105,21 @@ def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decisi
     if now.experts_only:
         if now.experts.missing:
             return Decision(Action.ASK_EXPERT)
-        return Decision(Action.STOP, reason="every domain has its expert, or it is pending")
+        return Decision(Action.STOP)
     budget, counted = now.plan.budget, now.plan.counted(now.history)
-    if (limit := budget.spent(counted)) is not None:
-        return Decision(Action.STOP, reason=f"the budget of {limit} is spent")
-    if sum(record.status is not Status.FAILED for record in counted) >= budget.trials:
-        return Decision(Action.STOP, reason=f"the last of {budget.trials} trials are pending")
+    # Those that are pending may be the last ones.
+    unfailed = sum(record.status is not Status.FAILED for record in counted)
+    if budget.spent(counted) is not None or unfailed >= budget.trials:
+        return Decision(Action.STOP)
     if now.experts.missing:
         return Decision(Action.ASK_EXPERT)
     if now.experts.pending:
         # What the strategy knows without its experts is no ground to ask it.
-        return Decision(Action.STOP, reason=f"the experts of {', '.join(now.experts.pending)} are pending")
+        return Decision(Action.STOP)
     if budget.improvement is None:
         return Decision(Action.ASK)
     reason = why_stop(now.history)
-    return Decision(Action.ASK) if reason is None else Decision(Action.STOP, reason=reason, early=True)
+    return Decision(Action.ASK) if reason is None else Decision(Action.STOP, reason=reason)
 
 
 def _confirms(now: Situation) -> bool:
