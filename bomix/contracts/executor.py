@@ -5,9 +5,10 @@ a driver hands trials to and hears from. The driver counts attempts and failures
 once and tells how that ended::
 
     executor = execution.start(evaluator, folder=folder)
-    executor.reattach(pending)                     # those of an earlier driver that still run
+    executor.reattach(pending)                     # those of an earlier driver that still run, before all else
     executor.submit(trial, attempt)                # while executor.free
-    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial submitted
+    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial
+    executor.cancel(trial)                         # of those that were taken over, what is no longer wanted
     executor.close()
 
 Write a frozen dataclass with :meth:`Execution.start`, and the class of what it starts:
@@ -117,12 +118,16 @@ class Executor(Protocol):
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> Sequence[Trial]:
         """Take over trials that an earlier driver submitted, before anything new is.
 
+        It is called once, after the start, where there are such trials at all.
+
         Args:
-            pending: Trials without an outcome, each with its latest attempt.
+            pending: All trials of the study without an outcome that were tried, each with its latest attempt; also
+                those that would not be submitted again: confirmations of what is no longer recommended, which are
+                cancelled where they still run, or trials on mixtures in a run for experts alone.
 
         Returns:
-            Those of them that still run, or have ended unseen: each takes a slot, and its events come. The others
-            are submitted again. None where trials end with their driver.
+            Those of them that still run, or have ended unseen: each takes a slot, its events come, and it is not
+            submitted again. The others are, where they are wanted. None where trials end with their driver.
         """
         ...
 
@@ -139,7 +144,11 @@ class Executor(Protocol):
         ...
 
     def cancel(self, trial: Trial) -> None:
-        """End a running trial, with everything that it started; its :class:`Ended` follows, a failure as a rule."""
+        """End a running trial, with everything that it started; its :class:`Ended` follows, a failure as a rule.
+
+        The driver cancels confirmations that it took over and whose result is no longer wanted. One that comes back as
+        a failure does not count as one, and stays pending; a result that came first is recorded.
+        """
         ...
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bomix.contracts.executor import Ended, Executor, Reported
@@ -68,6 +68,8 @@ class _Run:
         self._experts_only = experts_only
         self._executor: Executor | None = None
         self._in_flight: set[int] = set()
+        self._confirmations_taken_over: dict[int, Trial] = {}
+        self._cancelled: set[int] = set()
         self._confirming: list[Trial] | None = None
         self._stopped: str | None = None
         self._failed_attempts: dict[int, int] = {}
@@ -76,6 +78,7 @@ class _Run:
     def run(self) -> None:
         """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
         try:
+            self._take_over()
             self._loop()
         finally:
             if self._executor is not None:
@@ -83,18 +86,23 @@ class _Run:
 
     def _loop(self) -> None:
         while True:
-            decision = decide(self._situation(), self._study.why_stop)
+            now = self._situation()
+            if self._confirmations_taken_over:
+                self._cancel_all_but(record.trial for record in now.history.confirming)
+            decision = decide(now, self._study.why_stop)
             self._tell_why(decision)
             match decision.action:
                 case Action.STOP:
                     return
                 case Action.CONFIRM:
-                    self._confirming = list(self._study.confirmations())
+                    wanted = self._study.confirmations()
+                    self._cancel_all_but(wanted)
+                    self._confirming = [trial for trial in wanted if trial.id not in self._in_flight]
                 case Action.WAIT:
                     assert self._executor is not None, "nothing is in flight before there is an executor"
                     self._hear(self._executor)
                 case _ if self._executor is None:
-                    self._start()  # what still runs there may change the decision
+                    self._start()  # how many slots are free there may change the decision
                 case _:
                     self._submit(self._executor, self._next(decision))
 
@@ -118,19 +126,32 @@ class _Run:
         if decision.reason is not None or decision.action is Action.ASK:
             self._stopped = decision.reason
 
-    def _start(self) -> None:
-        """Start the executor; trials that an earlier driver left running there are in flight."""
+    def _start(self) -> Executor:
         study = self._study
         evaluator = study.ready_evaluator()
         assert evaluator is not None
-        self._executor = executor = study.spec.execution.start(evaluator, folder=study.folder)
-        waiting = [*self._again, *(self._confirming or ())]
-        found = [(trial, attempt) for trial in waiting if (attempt := study.last_attempt(trial)) is not None]
-        running = {trial.id for trial in executor.reattach(found)} if found else set()
-        self._in_flight |= running
+        self._executor = study.spec.execution.start(evaluator, folder=study.folder)
+        return self._executor
+
+    def _take_over(self) -> None:
+        """Count as in flight whatever an earlier driver left running, also what this run would not submit itself."""
+        study = self._study
+        pending = [record.trial for record in study.history.pending]
+        tried = [(trial, attempt) for trial in pending if (attempt := study.last_attempt(trial)) is not None]
+        if not tried:
+            return
+        running = {trial.id: trial for trial in self._start().reattach(tried)}
+        self._in_flight |= running.keys()
         self._again = [trial for trial in self._again if trial.id not in running]
-        if self._confirming is not None:
-            self._confirming = [trial for trial in self._confirming if trial.id not in running]
+        self._confirmations_taken_over = {n: trial for n, trial in running.items() if trial.origin == CONFIRM}
+
+    def _cancel_all_but(self, wanted: Iterable[Trial]) -> None:
+        """Cancel the confirmations that were taken over, and that nobody wants to know the result of any more."""
+        unwanted = self._confirmations_taken_over.keys() - {trial.id for trial in wanted}
+        for number in sorted(unwanted):
+            assert self._executor is not None, "it was started to take them over"
+            self._executor.cancel(self._confirmations_taken_over.pop(number))
+            self._cancelled.add(number)
 
     def _next(self, decision: Decision) -> Trial:
         """The trial that was decided on, recorded as pending."""
@@ -160,13 +181,18 @@ class _Run:
 
     def _end(self, event: Ended) -> None:
         trial, execution = event.trial, self._study.spec.execution
+        self._in_flight.discard(trial.id)
+        self._confirmations_taken_over.pop(trial.id, None)
+        if isinstance(event.outcome, Failure) and trial.id in self._cancelled:
+            # It did not fail: it stays pending, as do confirming trials that were interrupted and not resumed.
+            self._observer.cancelled(trial)
+            return
         tries = self._failed_attempts[trial.id] = self._failed_attempts.get(trial.id, 0) + 1
         if isinstance(event.outcome, Failure) and tries < execution.attempts:
             self._observer.retried(trial, event.outcome.message)
             self._again.insert(0, trial)
             return
         record = _tell(self._study, event, tries)
-        self._in_flight.discard(trial.id)
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
             self._failed.append(record)

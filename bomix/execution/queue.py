@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bomix.contracts.study import Experts
-from bomix.trial import Status
+from bomix.trial import CONFIRM, Status
 
 if TYPE_CHECKING:
     from bomix.contracts.study import Plan
@@ -45,7 +45,7 @@ class Situation:
         plan: Budget, seeds of the confirmation, which trials count.
         history: The record, what is in flight included.
         free: Slots without a trial.
-        in_flight: Ids of the trials that were submitted and have not ended for good.
+        in_flight: Ids of the trials that run: submitted in this run or taken over from an earlier one.
         again: Recorded trials to submit before all others, in this order.
         confirming: Confirming trials still to submit; None until it is known which are wanted.
         experts: Domains whose expert has not come back.
@@ -123,6 +123,7 @@ def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decisi
 
 
 def _confirms(now: Situation) -> bool:
-    """Whether confirmations may begin: only once every searching trial has ended."""
+    """Whether confirmations may begin: only once every searching trial has ended; some may run from an earlier run."""
     wanted = now.plan.confirm > 0 and not now.experts_only and now.confirming is None
-    return wanted and not now.in_flight and bool(now.history.completed)
+    begun = {record.trial.id for record in now.history.records if record.trial.origin == CONFIRM}
+    return wanted and now.in_flight <= begun and bool(now.history.completed)

@@ -75,7 +75,9 @@ class InlineExecutor:
         outcome: Outcome
         try:
             with reporting_to(reports.append):
-                outcome = self._evaluator.evaluate(trial, attempt.folder)
+                result = self._evaluator.evaluate(trial, attempt.folder)
+            paths = {name: str((attempt.folder / path).absolute()) for name, path in result.artifacts.items()}
+            outcome = dataclasses.replace(result, artifacts=paths)
         except EvaluationError as error:
             outcome = Failure(str(error))
         yield from (Reported(trial, progress) for progress in reports)

@@ -36,6 +36,11 @@ def history(*outcomes: Outcome | None, origin: str = "sobol") -> History:
     return History(tuple(Record(trial(number, origin), outcome) for number, outcome in enumerate(outcomes)))
 
 
+def begun(*outcomes: Outcome | None) -> History:
+    """A record after which a confirming trial is pending."""
+    return History((*history(*outcomes).records, Record(trial(len(outcomes), CONFIRM), None)))
+
+
 def never(_: History) -> str | None:
     raise AssertionError("whether a trial is worth it takes a while to find out, and did not matter here")
 
@@ -142,6 +147,11 @@ def not_worth_it(_: History) -> str | None:
             never,
             Decision(Action.WAIT),
         ),
+        # Confirming trials that were taken over from an earlier run hold up neither the search nor their own round.
+        (Situation(SPEC, begun(DONE), in_flight=frozenset({1})), never, Decision(Action.ASK)),
+        (Situation(SPEC, begun(DONE, DONE, DONE), in_flight=frozenset({3})), never, Decision(Action.CONFIRM)),
+        (Situation(SPEC, begun(DONE, DONE, None), in_flight=frozenset({2, 3})), never, Decision(Action.WAIT)),
+        (Situation(spec(confirm=0), begun(DONE, DONE, DONE), in_flight=frozenset({3})), never, Decision(Action.WAIT)),
         (
             Situation(SPEC, history(DONE, DONE, DONE), confirming=(trial(3, CONFIRM), trial(4, CONFIRM))),
             never,
