@@ -128,15 +128,28 @@ class Executor(Protocol):
         Returns:
             Those of them that still run, or have ended unseen: each takes a slot, its events come, and it is not
             submitted again. The others are, where they are wanted. None where trials end with their driver.
+
+        Raises:
+            EvaluationError: It cannot be found out what still runs. The run ends, and nothing is submitted twice.
         """
         ...
 
     def submit(self, trial: Trial, attempt: Attempt) -> None:
-        """Start a trial in a free slot; the attempt's folder is empty."""
+        """Start a trial in a free slot; the attempt's folder is empty.
+
+        Where this trial alone cannot be started, its :class:`Ended` says so, and counts as a failure of the trial.
+
+        Raises:
+            EvaluationError: Nothing can be started. The trial does not run and takes no slot; the run ends, and the
+                trial stays pending: the next run offers it to :meth:`reattach`, and submits it again.
+        """
         ...
 
     def events(self, timeout: float) -> Iterable[Event]:
         """What happened since the last call, within ``timeout`` seconds from now.
+
+        Each trial that was submitted or taken over ends once. What is told of one that does not run, a second end
+        included, is logged and ignored. The driver records everything that a call tells before it gives up.
 
         Raises:
             EvaluationError: Nothing can be run any more.
@@ -148,11 +161,18 @@ class Executor(Protocol):
 
         The driver cancels confirmations that it took over and whose result is no longer wanted. One that comes back as
         a failure does not count as one, and stays pending; a result that came first is recorded.
+
+        Raises:
+            EvaluationError: It cannot be ended. The run ends, and the trial stays pending.
         """
         ...
 
     def close(self) -> None:
-        """End what ends with the driver, and let go of the rest."""
+        """End what ends with the driver, and let go of the rest; it is called once, also after any other error.
+
+        Raises:
+            EvaluationError: Something cannot be ended. It is only logged where another error ended the run.
+        """
         ...
 
 

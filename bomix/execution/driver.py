@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bomix.contracts.study import RunnableStudy
+
+logger = logging.getLogger(__name__)
 
 TICK = 0.5
 """Seconds to wait for an event before looking around."""
@@ -80,9 +83,18 @@ class _Run:
         try:
             self._take_over()
             self._loop()
-        finally:
+        except BaseException:
+            self._close_after_an_error()
+            raise
+        if self._executor is not None:
+            self._executor.close()
+
+    def _close_after_an_error(self) -> None:
+        try:
             if self._executor is not None:
                 self._executor.close()
+        except Exception:  # whatever an executor raises: the error that ended the run is its cause, or weighs more
+            logger.exception("the executor could not be closed after the run had failed")
 
     def _loop(self) -> None:
         while True:
@@ -164,31 +176,42 @@ class _Run:
         return decision.trial
 
     def _submit(self, executor: Executor, trial: Trial) -> None:
-        self._in_flight.add(trial.id)
         executor.submit(trial, self._study.new_attempt(trial))
+        self._in_flight.add(trial.id)
         self._observer.started(trial)
 
     def _hear(self, executor: Executor) -> None:
-        """Record what happens next, and go on listening for as long as every slot is taken."""
+        """Record what happens next, and go on listening for as long as every slot is taken.
+
+        Raises:
+            EvaluationError: Too many trials failed; what ended together with the last of them is recorded as well.
+        """
         while True:
             for event in executor.events(TICK):
-                if isinstance(event, Reported):
+                if event.trial.id not in self._in_flight:
+                    what = type(event).__name__
+                    logger.warning(
+                        "the executor told %s of trial %d, which does not run; ignored", what, event.trial.id
+                    )
+                elif isinstance(event, Reported):
                     self._observer.progressed(event.trial, event.progress)
                 else:
                     self._end(event)
+            if len(self._failed) >= self._study.spec.execution.max_failures:
+                raise self._too_many()
             if executor.free:
                 return
 
     def _end(self, event: Ended) -> None:
-        trial, execution = event.trial, self._study.spec.execution
-        self._in_flight.discard(trial.id)
+        trial = event.trial
+        self._in_flight.remove(trial.id)
         self._confirmations_taken_over.pop(trial.id, None)
         if isinstance(event.outcome, Failure) and trial.id in self._cancelled:
             # It did not fail: it stays pending, as do confirming trials that were interrupted and not resumed.
             self._observer.cancelled(trial)
             return
         tries = self._failed_attempts[trial.id] = self._failed_attempts.get(trial.id, 0) + 1
-        if isinstance(event.outcome, Failure) and tries < execution.attempts:
+        if isinstance(event.outcome, Failure) and tries < self._study.spec.execution.attempts:
             self._observer.retried(trial, event.outcome.message)
             self._again.insert(0, trial)
             return
@@ -196,8 +219,17 @@ class _Run:
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
             self._failed.append(record)
-            if len(self._failed) >= execution.max_failures:
-                raise _too_many(self._failed, self._study.folder)
+
+    def _too_many(self) -> EvaluationError:
+        count, folder = len(self._failed), self._study.folder
+        trial, last = self._failed[-1].trial, self._failed[-1].outcome
+        assert isinstance(last, Failure)
+        where = f" (log below {folder / 'trials'})" if folder else ""
+        return EvaluationError(
+            f"{count} trial{'s' if count > 1 else ''} failed, and execution.max_failures is "
+            f"{self._study.spec.execution.max_failures}; the last one, trial {trial.id}: {last.message}{where}\n"
+            f"{last.log_tail}\nmend the cause and run the same command again"
+        )
 
 
 def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
@@ -214,17 +246,6 @@ def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
         raise
     except FaultsError as error:  # the evaluator came back with something that is no result of this study
         return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries))
-
-
-def _too_many(failed: list[Record], folder: Path | None) -> EvaluationError:
-    last = failed[-1].outcome
-    assert isinstance(last, Failure)
-    where = f" (log below {folder / 'trials'})" if folder else ""
-    return EvaluationError(
-        f"{len(failed)} trials failed, as many as execution.max_failures allows; the last one, trial "
-        f"{failed[-1].trial.id}: {last.message}{where}\n{last.log_tail}\n"
-        "mend the cause and run the same command again"
-    )
 
 
 @contextlib.contextmanager
