@@ -50,9 +50,6 @@ LIGHT = {
 HEAVY_CONTRACTS = {"bomix.contracts.covariance"}
 """Modules of light packages that are only imported where torch is needed anyway."""
 
-TOLERATED: set[tuple[str, str]] = {}
-"""Importer and imported of arrows that go up, or close a ring, imports of types included. It may only shrink."""
-
 HEAVY = {
     "botorch",
     "datasets",
@@ -121,7 +118,7 @@ def climbs(module: str, source: str) -> list[str]:
     found = []
     for name, line in imports(module, source):
         there = place(name)
-        if name.split(".")[0] != "bomix" or name == "bomix.__version__" or (module, file_of(name)) in TOLERATED:
+        if name.split(".")[0] != "bomix" or name == "bomix.__version__":
             continue
         if there not in LAYER:
             found.append(f"line {line}: {name} stands in no layer; import from the module that defines it")
@@ -154,14 +151,7 @@ def rings(arrows: Mapping[str, Collection[str]]) -> list[list[str]]:
 
 
 def test_no_ring_of_files() -> None:
-    found = arrows()
-    left = {here: {there for there in others if (here, there) not in TOLERATED} for here, others in found.items()}
-    assert rings(left) == [], "cut one arrow: move what both need below them"
-
-
-def test_what_is_tolerated_is_there_and_needed() -> None:
-    found = arrows()
-    assert [arrow for arrow in TOLERATED if arrow[1] not in found.get(arrow[0], ())] == [], "strike it off the list"
+    assert rings(arrows()) == [], "cut one arrow: move what both need below them"
 
 
 def test_the_guard_of_rings_finds_one() -> None:

@@ -116,12 +116,11 @@ def notes(found: xr.Dataset) -> list[str]:
 
 def _hyperparameters(opened: Study, surrogate: Surrogate | None) -> list[Hyperparameter]:
     """Those of the model of all trials, by the surrogate that predicts for the study unless another is given."""
-    from bomix.config import registry
     from bomix.numerics.determinism import deterministic
     from bomix.posterior.hyperparameters import hyperparameters
-    from bomix.strategies.checks import surrogate_of
+    from bomix.study.surrogate import study_surrogate
 
-    chosen = surrogate or surrogate_of(opened.spec.strategy, opened.problem) or registry.resolve("surrogate", "gp")()
+    chosen = surrogate or study_surrogate(opened.spec, opened.problem)
     with deterministic():
         return hyperparameters(opened.problem, opened.history, chosen, seed=opened.spec.seed)
 

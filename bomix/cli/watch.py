@@ -20,6 +20,7 @@ from bomix.scale import comparable
 from bomix.trial import CONFIRM, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"
+CANCELLED = "cancelled: what it confirms is no longer recommended, or fewer seeds are wanted"
 
 
 class PlainObserver(Observer):
@@ -55,6 +56,10 @@ class PlainObserver(Observer):
     def retried(self, trial: Trial, message: str) -> None:
         """Say why an attempt failed and that the trial is tried again."""
         self._say(f"{self._tally.name(trial)} failed, trying again: {message}")
+
+    def cancelled(self, trial: Trial) -> None:
+        """Say that a confirming trial of an earlier run was ended."""
+        self._say(f"{self._tally.name(trial)}{_origin(trial)} {CANCELLED}")
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
         """Say what came back of a trial, and how many are done."""
@@ -104,6 +109,12 @@ class LiveObserver(Observer):
     def retried(self, trial: Trial, message: str) -> None:
         """Say why an attempt failed, above the view."""
         self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}")
+
+    def cancelled(self, trial: Trial) -> None:
+        """Remove the row of a confirming trial of an earlier run, and say above the view that it was ended."""
+        self._rows.pop(trial.id, None)
+        self._console.print(f"{self._tally.name(trial)}{_origin(trial)} {CANCELLED}")
+        self._draw()
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
         """Remove the row of a trial and print what came back of it, above the view."""

@@ -5,9 +5,10 @@ a driver hands trials to and hears from. The driver counts attempts and failures
 once and tells how that ended::
 
     executor = execution.start(evaluator, folder=folder)
-    executor.reattach(pending)                     # those of an earlier driver that still run
+    executor.reattach(pending)                     # those of an earlier driver that still run, before all else
     executor.submit(trial, attempt)                # while executor.free
-    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial submitted
+    for event in executor.events(timeout): ...     # Reported, any number; then Ended, once for each trial
+    executor.cancel(trial)                         # of those that were taken over, what is no longer wanted
     executor.close()
 
 What an executor owes to the driver:
@@ -148,17 +149,31 @@ class Executor(Protocol):
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> Sequence[Trial]:
         """Take over trials that an earlier driver submitted, before anything new is.
 
+        It is called once, after the start, where there are such trials at all.
+
         Args:
-            pending: Trials without an outcome, each with its latest attempt.
+            pending: All trials of the study without an outcome that were tried, each with its latest attempt; also
+                those that would not be submitted again: confirmations of what is no longer recommended, which are
+                cancelled where they still run, or trials on mixtures in a run for experts alone.
 
         Returns:
-            Those of them that still run, or have ended unseen: each takes a slot, and its events come. The others
-            are submitted again. None where trials end with their driver.
+            Those of them that still run, or have ended unseen: each takes a slot, its events come, and it is not
+            submitted again. The others are, where they are wanted. None where trials end with their driver.
+
+        Raises:
+            EvaluationError: It cannot be found out what still runs. The run ends, and nothing is submitted twice.
         """
         ...
 
     def submit(self, trial: Trial, attempt: Attempt) -> None:
-        """Start a trial in a free slot; the attempt's folder is empty."""
+        """Start a trial in a free slot; the attempt's folder is empty.
+
+        Where this trial alone cannot be started, its :class:`Ended` says so, and counts as a failure of the trial.
+
+        Raises:
+            EvaluationError: Nothing can be started. The trial does not run and takes no slot; the run ends, and the
+                trial stays pending: the next run offers it to :meth:`reattach`, and submits it again.
+        """
         ...
 
     def events(self, timeout: float) -> Iterable[Event]:
@@ -167,17 +182,31 @@ class Executor(Protocol):
         Where nothing happens it waits that long: the driver asks again at once. Whatever a trial raised is in its
         :class:`Ended`, as a failure; an error of this method ends the run of the study.
 
+        Each trial that was submitted or taken over ends once. What is told of one that does not run, a second end
+        included, is logged and ignored. The driver records everything that a call tells before it gives up.
+
         Raises:
             EvaluationError: Nothing can be run any more.
         """
         ...
 
     def cancel(self, trial: Trial) -> None:
-        """End a running trial, with everything that it started; its :class:`Ended` follows, a failure as a rule."""
+        """End a running trial, with everything that it started; its :class:`Ended` follows, a failure as a rule.
+
+        The driver cancels confirmations that it took over and whose result is no longer wanted. One that comes back as
+        a failure does not count as one, and stays pending; a result that came first is recorded.
+
+        Raises:
+            EvaluationError: It cannot be ended. The run ends, and the trial stays pending.
+        """
         ...
 
     def close(self) -> None:
-        """End what ends with the driver, and let go of the rest."""
+        """End what ends with the driver, and let go of the rest; it is called once, also after any other error.
+
+        Raises:
+            EvaluationError: Something cannot be ended. It is only logged where another error ended the run.
+        """
         ...
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bomix.contracts.executor import Ended, Executor, Reported
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bomix.contracts.study import RunnableStudy
+
+logger = logging.getLogger(__name__)
 
 TICK = 0.5
 """Seconds to wait for an event before looking around."""
@@ -68,6 +71,8 @@ class _Run:
         self._experts_only = experts_only
         self._executor: Executor | None = None
         self._in_flight: set[int] = set()
+        self._confirmations_taken_over: dict[int, Trial] = {}
+        self._cancelled: set[int] = set()
         self._confirming: list[Trial] | None = None
         self._stopped: str | None = None
         self._failed_attempts: dict[int, int] = {}
@@ -76,25 +81,40 @@ class _Run:
     def run(self) -> None:
         """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
         try:
+            self._take_over()
             self._loop()
-        finally:
+        except BaseException:
+            self._close_after_an_error()
+            raise
+        if self._executor is not None:
+            self._executor.close()
+
+    def _close_after_an_error(self) -> None:
+        try:
             if self._executor is not None:
                 self._executor.close()
+        except Exception:  # whatever an executor raises: the error that ended the run is its cause, or weighs more
+            logger.exception("the executor could not be closed after the run had failed")
 
     def _loop(self) -> None:
         while True:
-            decision = decide(self._situation(), self._study.why_stop)
+            now = self._situation()
+            if self._confirmations_taken_over:
+                self._cancel_all_but(record.trial for record in now.history.confirming)
+            decision = decide(now, self._study.why_stop)
             self._tell_why(decision)
             match decision.action:
                 case Action.STOP:
                     return
                 case Action.CONFIRM:
-                    self._confirming = list(self._study.confirmations())
+                    wanted = self._study.confirmations()
+                    self._cancel_all_but(wanted)
+                    self._confirming = [trial for trial in wanted if trial.id not in self._in_flight]
                 case Action.WAIT:
                     assert self._executor is not None, "nothing is in flight before there is an executor"
                     self._hear(self._executor)
                 case _ if self._executor is None:
-                    self._start()  # what still runs there may change the decision
+                    self._start()  # how many slots are free there may change the decision
                 case _:
                     self._submit(self._executor, self._next(decision))
 
@@ -113,24 +133,37 @@ class _Run:
 
     def _tell_why(self, decision: Decision) -> None:
         """Tell once why the search ends before its budget does; again where it went on meanwhile."""
-        if decision.early and decision.reason is not None and decision.reason != self._stopped:
+        if decision.reason is not None and decision.reason != self._stopped:
             self._observer.stopped(decision.reason)
-        if decision.early or decision.action is Action.ASK:
+        if decision.reason is not None or decision.action is Action.ASK:
             self._stopped = decision.reason
 
-    def _start(self) -> None:
-        """Start the executor; trials that an earlier driver left running there are in flight."""
+    def _start(self) -> Executor:
         study = self._study
         evaluator = study.ready_evaluator()
         assert evaluator is not None
-        self._executor = executor = study.spec.execution.start(evaluator, folder=study.folder)
-        waiting = [*self._again, *(self._confirming or ())]
-        found = [(trial, attempt) for trial in waiting if (attempt := study.last_attempt(trial)) is not None]
-        running = {trial.id for trial in executor.reattach(found)} if found else set()
-        self._in_flight |= running
+        self._executor = study.spec.execution.start(evaluator, folder=study.folder)
+        return self._executor
+
+    def _take_over(self) -> None:
+        """Count as in flight whatever an earlier driver left running, also what this run would not submit itself."""
+        study = self._study
+        pending = [record.trial for record in study.history.pending]
+        tried = [(trial, attempt) for trial in pending if (attempt := study.last_attempt(trial)) is not None]
+        if not tried:
+            return
+        running = {trial.id: trial for trial in self._start().reattach(tried)}
+        self._in_flight |= running.keys()
         self._again = [trial for trial in self._again if trial.id not in running]
-        if self._confirming is not None:
-            self._confirming = [trial for trial in self._confirming if trial.id not in running]
+        self._confirmations_taken_over = {n: trial for n, trial in running.items() if trial.origin == CONFIRM}
+
+    def _cancel_all_but(self, wanted: Iterable[Trial]) -> None:
+        """Cancel the confirmations that were taken over, and that nobody wants to know the result of any more."""
+        unwanted = self._confirmations_taken_over.keys() - {trial.id for trial in wanted}
+        for number in sorted(unwanted):
+            assert self._executor is not None, "it was started to take them over"
+            self._executor.cancel(self._confirmations_taken_over.pop(number))
+            self._cancelled.add(number)
 
     def _next(self, decision: Decision) -> Trial:
         """The trial that was decided on, recorded as pending."""
@@ -143,35 +176,60 @@ class _Run:
         return decision.trial
 
     def _submit(self, executor: Executor, trial: Trial) -> None:
-        self._in_flight.add(trial.id)
         executor.submit(trial, self._study.new_attempt(trial))
+        self._in_flight.add(trial.id)
         self._observer.started(trial)
 
     def _hear(self, executor: Executor) -> None:
-        """Record what happens next, and go on listening for as long as every slot is taken."""
+        """Record what happens next, and go on listening for as long as every slot is taken.
+
+        Raises:
+            EvaluationError: Too many trials failed; what ended together with the last of them is recorded as well.
+        """
         while True:
             for event in executor.events(TICK):
-                if isinstance(event, Reported):
+                if event.trial.id not in self._in_flight:
+                    what = type(event).__name__
+                    logger.warning(
+                        "the executor told %s of trial %d, which does not run; ignored", what, event.trial.id
+                    )
+                elif isinstance(event, Reported):
                     self._observer.progressed(event.trial, event.progress)
                 else:
                     self._end(event)
+            if len(self._failed) >= self._study.spec.execution.max_failures:
+                raise self._too_many()
             if executor.free:
                 return
 
     def _end(self, event: Ended) -> None:
-        trial, execution = event.trial, self._study.spec.execution
+        trial = event.trial
+        self._in_flight.remove(trial.id)
+        self._confirmations_taken_over.pop(trial.id, None)
+        if isinstance(event.outcome, Failure) and trial.id in self._cancelled:
+            # It did not fail: it stays pending, as do confirming trials that were interrupted and not resumed.
+            self._observer.cancelled(trial)
+            return
         tries = self._failed_attempts[trial.id] = self._failed_attempts.get(trial.id, 0) + 1
-        if isinstance(event.outcome, Failure) and tries < execution.attempts:
+        if isinstance(event.outcome, Failure) and tries < self._study.spec.execution.attempts:
             self._observer.retried(trial, event.outcome.message)
             self._again.insert(0, trial)
             return
         record = _tell(self._study, event, tries)
-        self._in_flight.discard(trial.id)
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
             self._failed.append(record)
-            if len(self._failed) >= execution.max_failures:
-                raise _too_many(self._failed, self._study.folder)
+
+    def _too_many(self) -> EvaluationError:
+        count, folder = len(self._failed), self._study.folder
+        trial, last = self._failed[-1].trial, self._failed[-1].outcome
+        assert isinstance(last, Failure)
+        where = f" (log below {folder / 'trials'})" if folder else ""
+        return EvaluationError(
+            f"{count} trial{'s' if count > 1 else ''} failed, and execution.max_failures is "
+            f"{self._study.spec.execution.max_failures}; the last one, trial {trial.id}: {last.message}{where}\n"
+            f"{last.log_tail}\nmend the cause and run the same command again"
+        )
 
 
 def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
@@ -188,17 +246,6 @@ def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
         raise
     except FaultsError as error:  # the evaluator came back with something that is no result of this study
         return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries))
-
-
-def _too_many(failed: list[Record], folder: Path | None) -> EvaluationError:
-    last = failed[-1].outcome
-    assert isinstance(last, Failure)
-    where = f" (log below {folder / 'trials'})" if folder else ""
-    return EvaluationError(
-        f"{len(failed)} trials failed, as many as execution.max_failures allows; the last one, trial "
-        f"{failed[-1].trial.id}: {last.message}{where}\n{last.log_tail}\n"
-        "mend the cause and run the same command again"
-    )
 
 
 @contextlib.contextmanager

@@ -30,6 +30,9 @@ class Observer:
     def retried(self, trial: Trial, message: str) -> None:
         """An attempt failed; the trial is tried again."""
 
+    def cancelled(self, trial: Trial) -> None:
+        """A confirming trial of an earlier run was ended, as its result is no longer wanted; it stays pending."""
+
     def ended(self, study: WatchedStudy, record: Record) -> None:
         """A trial's outcome is durable."""
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bomix.contracts.study import Experts
-from bomix.trial import Status
+from bomix.trial import CONFIRM, Status
 
 if TYPE_CHECKING:
     from bomix.contracts.study import Plan
@@ -45,7 +45,7 @@ class Situation:
         plan: Budget, seeds of the confirmation, which trials count.
         history: The record, what is in flight included.
         free: Slots without a trial.
-        in_flight: Ids of the trials that were submitted and have not ended for good.
+        in_flight: Ids of the trials that run: submitted in this run or taken over from an earlier one.
         again: Recorded trials to submit before all others, in this order.
         confirming: Confirming trials still to submit; None until it is known which are wanted.
         experts: Domains whose expert has not come back.
@@ -69,14 +69,13 @@ class Decision:
     Attributes:
         action: The kind of the next step.
         trial: What to run, where that is a recorded trial.
-        reason: Why no new trial is asked for, in words; None where one is, or the question did not come up.
-        early: Whether the reason is that no further trial is worth it, though the budget has some left.
+        reason: Why no further trial is worth it though the budget has some left, in words; None where the search
+            goes on, or is over for another reason.
     """
 
     action: Action
     trial: Trial | None = None
     reason: str | None = None
-    early: bool = False
 
 
 def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
@@ -95,10 +94,10 @@ def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decisio
     if search.action is not Action.STOP:
         return search
     if now.confirming:
-        return Decision(Action.RUN, now.confirming[0], search.reason, search.early)
+        return Decision(Action.RUN, now.confirming[0], search.reason)
     if _confirms(now):
-        return Decision(Action.CONFIRM, None, search.reason, search.early)
-    return Decision(Action.WAIT, None, search.reason, search.early) if now.in_flight else search
+        return Decision(Action.CONFIRM, None, search.reason)
+    return Decision(Action.WAIT, None, search.reason) if now.in_flight else search
 
 
 def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
@@ -106,24 +105,25 @@ def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decisi
     if now.experts_only:
         if now.experts.missing:
             return Decision(Action.ASK_EXPERT)
-        return Decision(Action.STOP, reason="every domain has its expert, or it is pending")
+        return Decision(Action.STOP)
     budget, counted = now.plan.budget, now.plan.counted(now.history)
-    if (limit := budget.spent(counted)) is not None:
-        return Decision(Action.STOP, reason=f"the budget of {limit} is spent")
-    if sum(record.status is not Status.FAILED for record in counted) >= budget.trials:
-        return Decision(Action.STOP, reason=f"the last of {budget.trials} trials are pending")
+    # Those that are pending may be the last ones.
+    unfailed = sum(record.status is not Status.FAILED for record in counted)
+    if budget.spent(counted) is not None or unfailed >= budget.trials:
+        return Decision(Action.STOP)
     if now.experts.missing:
         return Decision(Action.ASK_EXPERT)
     if now.experts.pending:
         # What the strategy knows without its experts is no ground to ask it.
-        return Decision(Action.STOP, reason=f"the experts of {', '.join(now.experts.pending)} are pending")
+        return Decision(Action.STOP)
     if budget.improvement is None:
         return Decision(Action.ASK)
     reason = why_stop(now.history)
-    return Decision(Action.ASK) if reason is None else Decision(Action.STOP, reason=reason, early=True)
+    return Decision(Action.ASK) if reason is None else Decision(Action.STOP, reason=reason)
 
 
 def _confirms(now: Situation) -> bool:
-    """Whether confirmations may begin: only once every searching trial has ended."""
+    """Whether confirmations may begin: only once every searching trial has ended; some may run from an earlier run."""
     wanted = now.plan.confirm > 0 and not now.experts_only and now.confirming is None
-    return wanted and not now.in_flight and bool(now.history.completed)
+    begun = {record.trial.id for record in now.history.records if record.trial.origin == CONFIRM}
+    return wanted and now.in_flight <= begun and bool(now.history.completed)

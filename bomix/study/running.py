@@ -40,13 +40,14 @@ def run(
     from bomix.execution.driver import drive
 
     spec = records.spec
-    records.spec = dataclasses.replace(
+    spec = dataclasses.replace(
         spec,
         budget=spec.budget if trials is None else dataclasses.replace(spec.budget, trials=trials),
         execution=spec.execution if workers is None else with_workers(spec.execution, workers),
         confirm=spec.confirm if confirm is None else confirm,
     )
-    raise_faults([*records.spec.faults(), *nested_faults(records.spec)])
+    raise_faults([*spec.faults(), *nested_faults(spec)])
+    records.spec = spec
     drive(RunningStudy(records), observer=observer, take_over=take_over)
 
 
@@ -64,11 +65,11 @@ def train_experts(records: Records, *, workers: int | None = None, observer: Obs
     """
     from bomix.execution.driver import drive
 
-    if workers is not None:
-        execution = with_workers(records.spec.execution, workers)
-        records.spec = dataclasses.replace(records.spec, execution=execution)
     spec = records.spec
+    if workers is not None:
+        spec = dataclasses.replace(spec, execution=with_workers(spec.execution, workers))
     raise_faults([*spec.faults(), *nested_faults(spec), *evaluator_faults(spec.evaluator)])
+    records.spec = spec
     drive(RunningStudy(records), observer=observer, experts_only=True)
 
 

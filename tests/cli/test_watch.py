@@ -54,3 +54,12 @@ def test_confirming_runs_are_counted_once_they_complete_and_failed_ones_are_name
 def test_a_budget_smaller_than_what_is_done_is_named_beside_it() -> None:
     assert done_of(6, 6) == "6 of 6 trials"
     assert done_of(8, 6, "trials completed") == "8 trials completed (budget 6)"
+
+
+def test_a_confirming_trial_that_is_cancelled_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    study = Study(domains=["a", "b"], metrics=["x"])
+    study.tell(study.ask(), {"x": 1.0})
+    observer = PlainObserver()
+    observer.began(study, [])
+    observer.cancelled(confirming_trials(study.records, 1)[0].trial)
+    assert "cancelled: what it confirms is no longer recommended" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from bomix.errors import EvaluationError, FaultsError
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer
 from bomix.strategies.designs import Sobol
-from bomix.study.running import run
+from bomix.study.running import run, train_experts
 from bomix.study.study import Study
 from bomix.testing import ExecutorBattery
 from bomix.trial import CONFIRM, Trial
@@ -167,5 +167,10 @@ def test_what_cannot_run_trials_is_named() -> None:
 
 
 def test_no_slots_are_an_error_not_a_run_of_nothing(tmp_path: Path) -> None:
+    study = make(tmp_path, LocalExecution())
+    kept = study.spec
     with pytest.raises(FaultsError, match=r"execution\.workers: expected at least 1, found 0"):
-        make(tmp_path, LocalExecution()).run(workers=0)
+        study.run(workers=0)
+    with pytest.raises(FaultsError, match=r"execution\.workers: expected at least 1, found 0"):
+        train_experts(study.records, workers=0)
+    assert study.spec == kept

@@ -36,6 +36,11 @@ def history(*outcomes: Outcome | None, origin: str = "sobol") -> History:
     return History(tuple(Record(trial(number, origin), outcome) for number, outcome in enumerate(outcomes)))
 
 
+def begun(*outcomes: Outcome | None) -> History:
+    """A record after which a confirming trial is pending."""
+    return History((*history(*outcomes).records, Record(trial(len(outcomes), CONFIRM), None)))
+
+
 def never(_: History) -> str | None:
     raise AssertionError("whether a trial is worth it takes a while to find out, and did not matter here")
 
@@ -46,11 +51,6 @@ def worth_it(_: History) -> str | None:
 
 def not_worth_it(_: History) -> str | None:
     return "it expects little"
-
-
-SPENT = "the budget of 3 trials is spent"
-LAST = "the last of 3 trials are pending"
-SETTLED = "every domain has its expert, or it is pending"
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ SETTLED = "every domain has its expert, or it is pending"
         (
             Situation(SPEC, history(DONE, None, None), in_flight=frozenset({1, 2})),
             never,
-            Decision(Action.WAIT, reason=LAST),
+            Decision(Action.WAIT),
         ),
-        (Situation(SPEC, history(DONE, None, None)), never, Decision(Action.CONFIRM, reason=LAST)),
-        (Situation(spec(confirm=0), history(DONE, None, None)), never, Decision(Action.STOP, reason=LAST)),
+        (Situation(SPEC, history(DONE, None, None)), never, Decision(Action.CONFIRM)),
+        (Situation(spec(confirm=0), history(DONE, None, None)), never, Decision(Action.STOP)),
         # The budget may be something else than trials.
         (
             Situation(spec(confirm=0, device_seconds=20), history(DONE, DONE)),
             never,
-            Decision(Action.STOP, reason="the budget of 20 device-seconds is spent"),
+            Decision(Action.STOP),
         ),
         # Imported trials cost nothing.
         (Situation(SPEC, history(DONE, DONE, DONE, DONE, origin=IMPORTED)), never, Decision(Action.ASK)),
@@ -96,37 +96,37 @@ SETTLED = "every domain has its expert, or it is pending"
         (
             Situation(spec(improvement=0.1), history(DONE)),
             not_worth_it,
-            Decision(Action.CONFIRM, reason="it expects little", early=True),
+            Decision(Action.CONFIRM, reason="it expects little"),
         ),
         (
             Situation(spec(improvement=0.1), history(DONE, None), in_flight=frozenset({1})),
             not_worth_it,
-            Decision(Action.WAIT, reason="it expects little", early=True),
+            Decision(Action.WAIT, reason="it expects little"),
         ),
         (
             Situation(spec(improvement=0.1), history(DONE), confirming=(trial(1), trial(2))),
             not_worth_it,
-            Decision(Action.RUN, trial(1), "it expects little", early=True),
+            Decision(Action.RUN, trial(1), "it expects little"),
         ),
         (
             Situation(spec(improvement=0.1), history(DONE), confirming=()),
             not_worth_it,
-            Decision(Action.STOP, reason="it expects little", early=True),
+            Decision(Action.STOP, reason="it expects little"),
         ),
         (Situation(spec(improvement=0.1), history(DONE), confirming=(trial(1),)), worth_it, Decision(Action.ASK)),
-        (Situation(spec(improvement=0.1), history(DONE, DONE, DONE)), never, Decision(Action.CONFIRM, reason=SPENT)),
+        (Situation(spec(improvement=0.1), history(DONE, DONE, DONE)), never, Decision(Action.CONFIRM)),
         # Experts come before trials, and trials wait for them.
         (Situation(SPEC, history(), experts=Experts(["web"])), never, Decision(Action.ASK_EXPERT)),
         (Situation(SPEC, history(), experts=Experts(["web"], ["code"])), never, Decision(Action.ASK_EXPERT)),
         (
             Situation(spec(improvement=0.1), history(None), in_flight=frozenset({0}), experts=Experts([], ["code"])),
             never,
-            Decision(Action.WAIT, reason="the experts of code are pending"),
+            Decision(Action.WAIT),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), experts=Experts(["web"])),
             never,
-            Decision(Action.CONFIRM, reason=SPENT),
+            Decision(Action.CONFIRM),
         ),
         # A run for experts alone knows no budget and confirms nothing.
         (
@@ -134,36 +134,41 @@ SETTLED = "every domain has its expert, or it is pending"
             never,
             Decision(Action.ASK_EXPERT),
         ),
-        (Situation(SPEC, history(DONE), experts_only=True), never, Decision(Action.STOP, reason=SETTLED)),
+        (Situation(SPEC, history(DONE), experts_only=True), never, Decision(Action.STOP)),
         (
             Situation(SPEC, history(None), in_flight=frozenset({0}), experts=Experts([], ["web"]), experts_only=True),
             never,
-            Decision(Action.WAIT, reason=SETTLED),
+            Decision(Action.WAIT),
         ),
         # Confirming trials begin once all has ended, in a row, and side by side.
-        (Situation(SPEC, history(DONE, DONE, DONE)), never, Decision(Action.CONFIRM, reason=SPENT)),
+        (Situation(SPEC, history(DONE, DONE, DONE)), never, Decision(Action.CONFIRM)),
         (
             Situation(SPEC, history(DONE, DONE, DONE, None), in_flight=frozenset({3})),
             never,
-            Decision(Action.WAIT, reason=SPENT),
+            Decision(Action.WAIT),
         ),
+        # Confirming trials that were taken over from an earlier run hold up neither the search nor their own round.
+        (Situation(SPEC, begun(DONE), in_flight=frozenset({1})), never, Decision(Action.ASK)),
+        (Situation(SPEC, begun(DONE, DONE, DONE), in_flight=frozenset({3})), never, Decision(Action.CONFIRM)),
+        (Situation(SPEC, begun(DONE, DONE, None), in_flight=frozenset({2, 3})), never, Decision(Action.WAIT)),
+        (Situation(spec(confirm=0), begun(DONE, DONE, DONE), in_flight=frozenset({3})), never, Decision(Action.WAIT)),
         (
             Situation(SPEC, history(DONE, DONE, DONE), confirming=(trial(3, CONFIRM), trial(4, CONFIRM))),
             never,
-            Decision(Action.RUN, trial(3, CONFIRM), SPENT),
+            Decision(Action.RUN, trial(3, CONFIRM)),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=(trial(4, CONFIRM),)),
             never,
-            Decision(Action.RUN, trial(4, CONFIRM), SPENT),
+            Decision(Action.RUN, trial(4, CONFIRM)),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=()),
             never,
-            Decision(Action.WAIT, reason=SPENT),
+            Decision(Action.WAIT),
         ),
-        (Situation(SPEC, history(DONE, DONE, DONE), confirming=()), never, Decision(Action.STOP, reason=SPENT)),
-        (Situation(spec(confirm=0), history(DONE, DONE, DONE)), never, Decision(Action.STOP, reason=SPENT)),
+        (Situation(SPEC, history(DONE, DONE, DONE), confirming=()), never, Decision(Action.STOP)),
+        (Situation(spec(confirm=0), history(DONE, DONE, DONE)), never, Decision(Action.STOP)),
     ],
 )
 def test_a_run_does_next(now: Situation, why_stop: Callable[[History], str | None], decision: Decision) -> None:
@@ -172,13 +177,13 @@ def test_a_run_does_next(now: Situation, why_stop: Callable[[History], str | Non
 
 def test_without_a_completed_trial_there_is_nothing_to_confirm() -> None:
     only_pending = Situation(spec(trials=1), history(None))
-    assert decide(only_pending, never) == Decision(Action.STOP, reason="the last of 1 trials are pending")
+    assert decide(only_pending, never) == Decision(Action.STOP)
 
 
 def test_experts_cost_budget_where_the_study_needs_them() -> None:
     told = history(DONE, DONE, DONE, origin=EXPERT)
     needed = Situation(spec(experts=ExpertsSpec(train="always")), told)
-    assert decide(needed, never) == Decision(Action.CONFIRM, reason=SPENT)
+    assert decide(needed, never) == Decision(Action.CONFIRM)
     free = Situation(spec(experts=ExpertsSpec(train="always", counted=False)), told)
     assert decide(free, never) == decide(Situation(SPEC, told), never) == Decision(Action.ASK)
 
@@ -212,8 +217,6 @@ def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_
         # It ends only where nothing runs, and waits only for what may end.
         assert not (decision.action is Action.STOP and in_flight)
         assert not (decision.action is Action.WAIT and free and not in_flight)
-        if decision.action in (Action.STOP, Action.CONFIRM):
-            assert decision.reason
         if decision.action is Action.CONFIRM:
             assert confirm
             assert record.completed
@@ -228,6 +231,6 @@ def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_
             assert improvement is None or reason is None
         if decision.action is Action.ASK_EXPERT:
             assert experts.missing
-        if decision.early:
+        if decision.reason is not None:
             assert improvement is not None
             assert decision.reason == reason

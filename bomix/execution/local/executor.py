@@ -70,11 +70,15 @@ class LocalExecutor:
         return ()
 
     def submit(self, trial: Trial, attempt: Attempt) -> None:
-        """Start a trial in a free slot."""
-        slot = self._free.pop()
-        self._running[trial.id] = (trial, attempt.folder, slot)
-        text = records.trial_to_json(trial)
+        """Start a trial in a free slot.
+
+        Raises:
+            EvaluationError: The server is gone, and with it every running trial.
+        """
+        slot, text = self._free[-1], records.trial_to_json(trial)
         self._send({"id": trial.id, "trial": text, "workdir": str(attempt.folder.resolve()), "slot": slot})
+        self._free.remove(slot)
+        self._running[trial.id] = (trial, attempt.folder, slot)
 
     def cancel(self, trial: Trial) -> None:
         """Kill a running trial's process group; nothing happens where the trial has ended."""
