@@ -45,5 +45,9 @@ class Preparation:
 
     @property
     def scales(self) -> tuple[Scale, ...]:
-        """Every scale that the evaluator was prepared for, that of :attr:`scale` first; none where it knows of none."""
+        """The scales that a study asks for of itself: :attr:`scale` alone, or none where the evaluator knows of none.
+
+        At which others an evaluator can train is asked one by one, of
+        :meth:`~bomix.contracts.evaluator.ScaledEvaluator.scale_faults`.
+        """
         return () if self.scale is None else (self.scale,)
