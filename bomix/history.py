@@ -115,7 +115,11 @@ class History:
 
     @cached_property
     def experts(self) -> dict[str, int]:
-        """Domain to the first trial that is its expert and kept what it made of the tokens."""
+        """Domain to the first trial that is its expert and kept what it made of the tokens.
+
+        All of them have one scale: a study asks for nothing while those that are there are of another than its file
+        names, see :func:`bomix.study.experts.refuse_others`.
+        """
         found: dict[str, int] = {}
         for record in self.completed:
             if record.trial.origin == EXPERT and SCORED_TOKENS in record.result.artifacts:

@@ -62,8 +62,8 @@ class Candidate:
     Attributes:
         weights: The mixture, every domain of the space named.
         origin: Who proposed it: ``uniform``, ``natural``, ``sobol``, ``log_ei``, ...
-        scale: Parameters and tokens to train with; None for the study's own scale. Of an imported run, the scale that
-            it had; None where that is unknown.
+        scale: Parameters and tokens to train with; None for the study's own scale. One at which the study's evaluator
+            cannot train is refused. Of an imported run, the scale that it had; None where that is unknown.
     """
 
     weights: Weights

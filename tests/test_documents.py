@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from bomix.config.registry import BUILT_IN
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,19 @@ WIDE = {ROOT / "benchmarks", ROOT / "experiments"}
 """Folders of long tables, where a line may be as long as it must."""
 SECTIONS = ["## Question", "## Chosen", "## Rejected", "## Command", "## Code"]
 WIDEST = 120
+KINDS_ON: Mapping[str, tuple[str, ...]] = {
+    "source": ("proxies",),
+    "tokenizer": ("proxies",),
+    "evaluator": ("study-file",),
+    "objective": ("objectives",),
+    "strategy": ("strategies",),
+    "surrogate": ("surrogates",),
+    "kernel": ("surrogates",),
+    "mean": ("experts", "surrogates"),
+    "acquisition": ("strategies",),
+    "executor": ("study-file",),
+}
+"""Group of the registry to the pages of ``docs/guide`` that name its kinds, in backticks."""
 
 
 def links(page: Path) -> Iterator[str]:
@@ -76,6 +90,13 @@ def test_every_decision_stands_in_the_index() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in DECISIONS if f"]({page.name})" not in index] == []
     assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+@pytest.mark.parametrize("group", BUILT_IN)
+def test_every_kind_stands_on_a_page_of_its_group(group: str) -> None:
+    pages = [ROOT / "docs" / "guide" / f"{name}.md" for name in KINDS_ON[group]]
+    spoken = {word for page in pages for word in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))}
+    assert [kind for kind in BUILT_IN[group] if kind not in spoken] == [], f"a row for each in {KINDS_ON[group]}"
 
 
 def test_the_tree_in_contributing_has_every_package_and_layer() -> None:

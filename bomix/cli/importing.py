@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +11,8 @@ from bomix.cli.options import study_argument
 from bomix.config.build import number
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading
-from bomix.io.imports.csv import not_there, read_runs
+from bomix.io.imports.csv import read_runs
+from bomix.io.imports.runs import Runs, not_there
 from bomix.scale import Scale
 from bomix.study.study import Study
 
@@ -33,7 +34,7 @@ def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int 
 
 @click.command("import")
 @study_argument
-@click.option("--weights", required=True, type=_CSV, help="CSV with a row per run and a column per domain.")
+@click.option("--weights", type=_CSV, help="CSV with a row per run and a column per domain.")
 @click.option("--losses", type=_CSV, help="CSV with a column per metric; left out where --weights has them too.")
 @click.option("--id", "key", help="Column that identifies a run in both; run, run_id, index or id unless given.")
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=NAME", help="What a column is; may be repeated.")
@@ -45,7 +46,7 @@ def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int 
 @click.option("--allow-partial", is_flag=True, help="Drop runs that have weights or losses and not both.")
 def import_tables(
     study: Path,
-    weights: Path,
+    weights: Path | None,
     losses: Path | None,
     key: str | None,
     mapping: tuple[str, ...],
@@ -72,10 +73,14 @@ def import_tables(
     problem = opened.problem
     scale = None if params is None and tokens is None else Scale(params, tokens)
     reading = Reading(key, _parsed(mapping), ignore_unknown, allow_partial, scale)
-    found = read_runs(weights, losses, problem, reading)
+    # Each format has an option of its own, which names its files; those of a format that was not named stay unread.
+    formats: dict[str, Callable[[], Runs] | None] = {
+        "--weights": None if weights is None else lambda: read_runs(weights, losses, problem, reading),
+    }
+    found = the_one_format(formats)()
     for note in found.notes:
         click.echo(note, err=True)
-    new = not_there(found.runs, opened.history.records)
+    new = not_there(found.runs, problem, opened.history.records)
     there = len(found.runs) - len(new)
     if there and any(scale is not None for _, _, scale in found.runs):
         click.echo("runs that are there already keep the scale that they were recorded with", err=True)
@@ -86,6 +91,22 @@ def import_tables(
         f"imported {len(new)} runs ({problem.space.dimension} domains, {len(found.metrics)} metrics), "
         f"{there} already there" + (f"; {gaps} without some metric" if gaps else "")
     )
+
+
+def the_one_format(formats: Mapping[str, Callable[[], Runs] | None]) -> Callable[[], Runs]:
+    """What reads the runs of the one format that was named.
+
+    Args:
+        formats: Option of each format to what reads its files; None where the option was not given.
+
+    Raises:
+        click.UsageError: None was named, or several.
+    """
+    named = {option: read for option, read in formats.items() if read is not None}
+    if len(named) != 1:
+        found = f"found {' and '.join(named)}" if named else "found none"
+        raise click.UsageError(f"say with one of {', '.join(formats)} where the runs are; {found}")
+    return next(iter(named.values()))
 
 
 def _parsed(mapping: Sequence[str]) -> dict[str, str]:

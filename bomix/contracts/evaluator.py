@@ -117,8 +117,20 @@ class EvaluatorTraits(ComponentTraits):
 
 @runtime_checkable
 class ScaledEvaluator(Evaluator, Protocol):
-    """An evaluator that trains at the scale of the trial, and can say beforehand at which it cannot."""
+    """An evaluator that trains at the scale of the trial, and can say beforehand at which it cannot.
+
+    This is the only place where an evaluator says at which scales it trains. One without :meth:`scale_faults` is taken
+    to train at one scale whatever the trial says: candidates and experts of another scale are then refused before they
+    are recorded, since the record would say of a run what is not true of it.
+    """
 
     def scale_faults(self, scale: Scale) -> list[Fault]:
-        """What keeps it from training at a scale, at ``params`` or ``tokens``, and which scales are possible."""
+        """What keeps it from training at a scale, and which scales are possible.
+
+        Args:
+            scale: Parameters and tokens, either None where they are to be the study's own.
+
+        Returns:
+            Faults at ``params`` or ``tokens``; none where a trial of that scale can be trained.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bomix.config import registry
 from bomix.errors import StudyError, raise_faults
 from bomix.io.store.files import FolderTaken
 from bomix.space.weights import Weights, same_mixture
@@ -25,7 +26,9 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         expert: Whether it is to be an expert where one is missing, though no part of the study needs them.
 
     Raises:
-        StudyError: Experts are pending, and the strategy cannot ask without them.
+        StudyError: Experts are pending, and the strategy cannot ask without them; or experts of another scale are
+            there.
+        FaultsError: The strategy proposed what is no mixture of the space, or a scale that the evaluator cannot train.
     """
     spec, problem = records.spec, records.problem
     while True:
@@ -41,9 +44,11 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
             scales.of(candidate, problem.scale, spec.evaluator),
         )
         try:
-            return records.store.create(trial)
+            created = records.store.create(trial)
         except FolderTaken:
             continue  # another process asked meanwhile: its trial is pending now, so ask again
+        scales.warn_of_new(problem.scale, history, created)
+        return created
 
 
 def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: bool = False) -> Candidate | None:
@@ -54,10 +59,15 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
         problem: The domains.
         history: The trials so far.
         wanted: Whether experts are wanted though no part of the study needs them.
+
+    Raises:
+        StudyError: Experts that are there or pending are of another scale than the study file asks for.
     """
     if not (wanted or spec.trains_experts):
         return None
-    return experts.next_expert(problem, history, scale=scales.of_experts(spec.experts, problem.scale, spec.evaluator))
+    scale = scales.of_experts(spec.experts, problem.scale, spec.evaluator)
+    experts.refuse_others(problem, history, scale=scale)
+    return experts.next_expert(problem, history, scale=scale)
 
 
 def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) -> int:
@@ -82,7 +92,7 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
 
     Raises:
         StudyError: Experts are pending, and the strategy cannot ask without them.
-        FaultsError: The strategy proposed what is no mixture of the space.
+        FaultsError: The strategy proposed what is no mixture of the space, or a scale that the evaluator cannot train.
     """
     spec = records.spec
     if spec.trains_experts and (domains := experts.waiting(problem, history)):
@@ -92,4 +102,10 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
         )
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
+    kind = registry.kind_of("strategy", type(spec.strategy))
+    raise_faults(
+        scales.candidate_faults(candidate, problem.scale, spec.evaluator),
+        f"the strategy '{kind}' proposed a trial ('{candidate.origin}') of {candidate.scale}, at which it cannot be "
+        "trained:",
+    )
     return candidate

@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import DataError, Fault
+from bomix.errors import DataError, Fault, StudyError
 from bomix.io.artifacts import scored_tokens
+from bomix.scale import comparable
 from bomix.space.weights import same_mixture
-from bomix.trial import EXPERT, SCORED_TOKENS, Candidate, Result, Trial
+from bomix.trial import EXPERT, SCORED_TOKENS, Candidate, Result, Status, Trial
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -41,6 +42,34 @@ def next_expert(problem: Problem, history: History, *, scale: Scale | None) -> C
     """
     names = missing(problem, history)
     return Candidate(vertex(problem, names[0]), EXPERT, scale) if names else None
+
+
+def refuse_others(problem: Problem, history: History, *, scale: Scale | None) -> None:
+    """Raise StudyError where experts are there, or pending, that are of another scale than the study asks for.
+
+    What experts of two sizes make of the same tokens cannot be put together, and experts that were trained cost as much
+    as trials: neither are old ones taken for new ones nor are they silently trained again.
+
+    Args:
+        problem: The domains and the study's own scale.
+        history: The trials so far.
+        scale: The scale of experts where it is another than the study's own; None for the study's own.
+    """
+    wanted = problem.scale if scale is None else scale
+    serving = set(history.experts.values())
+    found = [
+        record.trial
+        for record in history.records
+        if record.trial.id in serving or (record.trial.origin == EXPERT and record.status is Status.PENDING)
+    ]
+    others = [trial for trial in found if not comparable(trial.scale, wanted)]
+    if others:
+        numbers = ", ".join(str(trial.id) for trial in others)
+        named = "; ".join(sorted({str(trial.scale) for trial in others}))
+        raise StudyError(
+            f"the experts of trials {numbers} are of {named}, and the study file asks for {wanted} ('experts'); set "
+            "experts.params and experts.tokens back, or start a study in a new folder"
+        )
 
 
 def result_faults(trial: Trial, result: Result, problem: Problem, history: History) -> list[Fault]:

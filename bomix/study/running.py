@@ -12,7 +12,7 @@ from bomix.config.expert_checks import evaluator_faults
 from bomix.contracts.executor import Attempt
 from bomix.contracts.study import Experts
 from bomix.errors import Fault, raise_faults
-from bomix.study import asking, experts
+from bomix.study import asking, experts, scales
 from bomix.study.confirmation import confirming_trials
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class RunningStudy:
         """Have the evaluator build and measure its inputs, and clear away what killed writers left."""
         self._records.prepare()
         self._records.store.sweep()
+        scales.warn_of_mixed(self.problem.scale, self.history)
 
     def ready_evaluator(self) -> Evaluator | None:
         """The evaluator with everything filled in that it takes from the study."""
@@ -136,10 +137,16 @@ class RunningStudy:
         return self._records.tell(trial, outcome)
 
     def experts(self, history: History, *, wanted: bool = False) -> Experts:
-        """Which experts have not come back, where any are wanted."""
+        """Which experts have not come back, where any are wanted.
+
+        Raises:
+            StudyError: Experts that are there or pending are of another scale than the study file asks for.
+        """
         if not (wanted or self.spec.trains_experts):
             return Experts()
         problem = self.problem
+        scale = scales.of_experts(self.spec.experts, problem.scale, self.spec.evaluator)
+        experts.refuse_others(problem, history, scale=scale)
         return Experts(experts.missing(problem, history), experts.waiting(problem, history))
 
     def why_stop(self, history: History) -> str | None:

@@ -1,10 +1,10 @@
-"""The scales of a study: that of its experts, and what is said of runs of other scales."""
+"""The scales of a study: that of its experts, which ones can be trained, and what is said of runs of other scales."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.config.components import child
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bomix.config.sections import ExpertsSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.history import History
-    from bomix.trial import Candidate
+    from bomix.trial import Candidate, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -89,9 +89,32 @@ def expert_faults(experts: ExpertsSpec, own: Scale | None, evaluator: Evaluator 
         what = "the evaluator does not say how many parameters it trains, so experts cannot have others; leave it out"
         found.append(Fault("experts.params", what))
     scale = _wanted(experts, own)
-    if not found and scale is not None and isinstance(evaluator, ScaledEvaluator):
-        found += [Fault(child("experts", fault.where), fault.what) for fault in evaluator.scale_faults(scale)]
+    if not found and scale is not None:
+        found += _untrainable("experts", scale, evaluator)
     return found
+
+
+def candidate_faults(candidate: Candidate, own: Scale | None, evaluator: Evaluator | None) -> list[Fault]:
+    """What keeps a candidate from being trained at the scale that it names, so that a trial would say what is not true.
+
+    Args:
+        candidate: What a strategy proposed.
+        own: The study's own scale, at which the evaluator trains whatever it can do beside.
+        evaluator: What would train it; None where results are told from outside, by somebody who read the scale.
+    """
+    if candidate.scale is None or candidate.scale == own:
+        return []
+    return _untrainable("scale", candidate.scale, evaluator)
+
+
+def _untrainable(where: str, scale: Scale, evaluator: Evaluator | None) -> list[Fault]:
+    """Faults, each placed under ``where``, that keep an evaluator from training at a scale that is not the study's."""
+    if evaluator is None:
+        return []
+    if isinstance(evaluator, ScaledEvaluator):
+        return [Fault(child(where, fault.where), fault.what) for fault in evaluator.scale_faults(scale)]
+    what = f"{type(evaluator).__name__} takes no scale from a trial (it has no method 'scale_faults')"
+    return [Fault(where, f"{what}; leave the scale out, or take an evaluator that can, as proxy does")]
 
 
 def warn_of_others(own: Scale | None, history: History, added: Sequence[Scale | None]) -> None:
@@ -114,7 +137,39 @@ def warn_of_others(own: Scale | None, history: History, added: Sequence[Scale | 
                 own,
             )
         return
-    known = {str(scale) for scale in (*added, *(record.trial.scale for record in history.completed)) if scale}
-    if len(known) > 1 and any(added):
-        named = "; ".join(sorted(known))
-        logger.warning("the runs are of several scales (%s), which are learnt from as if they were one", named)
+    if any(added):
+        _warn_of_several((*added, *(record.trial.scale for record in history.completed)))
+
+
+def warn_of_mixed(own: Scale | None, history: History) -> None:
+    """Log where a study without a scale of its own has runs of several, which it learns from as if they were one.
+
+    Args:
+        own: The study's own scale; where it is known, runs of others are not learnt from.
+        history: The record as it is when a run of the study begins.
+    """
+    if own is None:
+        _warn_of_several([record.trial.scale for record in (*history.completed, *history.pending)])
+
+
+def warn_of_new(own: Scale | None, history: History, trial: Trial) -> None:
+    """Log where a trial is the first of its scale in a study without one of its own that has runs of others.
+
+    Args:
+        own: The study's own scale.
+        history: The record before the trial.
+        trial: What was just asked for.
+    """
+    there = {record.trial.scale for record in (*history.completed, *history.pending)}
+    if own is None and trial.scale is not None and trial.scale not in there:
+        _warn_of_several([trial.scale, *there])
+
+
+def _warn_of_several(found: Iterable[Scale | None]) -> None:
+    known = sorted({str(scale) for scale in found if scale is not None})
+    if len(known) > 1:
+        logger.warning(
+            "the runs are of several scales (%s), which are learnt from as if they were one, since the study has no "
+            "scale of its own",
+            "; ".join(known),
+        )

@@ -16,7 +16,7 @@ from bomix.cli.main import cli
 from bomix.config.expert_checks import need_experts
 from bomix.config.sections import BudgetSpec, DomainSpec, ExpertsSpec
 from bomix.contracts.preparation import Preparation
-from bomix.errors import DataError, FaultsError, StudyError
+from bomix.errors import DataError, Fault, FaultsError, StudyError
 from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.execution.local.spec import LocalExecution
@@ -59,6 +59,9 @@ class AtScale:
 
     def prepare(self, domains: tuple[str, ...]) -> Preparation:
         return Preparation(tuple(map(Metric, self.metrics)), scale=Scale(10, 200))
+
+    def scale_faults(self, scale: Scale) -> list[Fault]:
+        return []
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         raise AssertionError("results are told")
@@ -156,6 +159,33 @@ def test_experts_of_another_scale_inform_nothing_but_their_tokens(tmp_path: Path
     same = make(evaluator=AtScale(TOKENS.metrics), metrics=(), experts=ExpertsSpec(tokens=200))
     same.tell(same.ask(), Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))
     assert fit_context(same.problem, same.history).scales == (Scale(10, 200),)
+
+
+def test_experts_of_a_former_size_are_no_experts_of_the_size_that_is_asked_for_now(tmp_path: Path):
+    def opened(**size: int) -> Study:
+        given: dict[str, object] = {"evaluator": AtScale(TOKENS.metrics), "metrics": (), "path": tmp_path / "study"}
+        return make(**given, experts=ExpertsSpec(**size))
+
+    study = opened(tokens=50)
+    folder = scored(tmp_path / "somewhere")
+    study.tell(study.ask(), Result(dict.fromkeys(TOKENS.metrics, 1.0), artifacts={SCORED_TOKENS: folder}))
+    said = r"experts of trials 0 are of 10 params x 50 tokens, and the study file asks for 10 params x 100 tokens"
+    longer = opened(tokens=100)
+    for refused in (longer.ask, longer.run, lambda: train_experts(longer.records)):
+        with pytest.raises(StudyError, match=said):
+            refused()
+    assert len(longer.history) == 1  # nothing was asked for
+    with pytest.raises(StudyError, match="asks for 10 params x 200 tokens"):
+        opened().ask()
+    again = opened(tokens=50)
+    assert again.ask().scale == Scale(10, 50)
+    with pytest.raises(StudyError, match="experts of trials 0, 1 are of"):  # pending ones are as those that came back
+        longer.ask()
+    # Where nothing needs experts, those that are there say nothing and keep nobody from asking.
+    unneeded = make(
+        evaluator=AtScale(TOKENS.metrics), metrics=(), path=tmp_path / "study", strategy=Sobol(), experts=ExpertsSpec()
+    )
+    assert unneeded.ask().origin == "uniform"
 
 
 def test_experts_may_be_of_another_size():

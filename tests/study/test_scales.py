@@ -13,14 +13,15 @@ import pytest
 
 from bomix.config.sections import BudgetSpec, ExpertsSpec
 from bomix.config.spec import StudySpec
-from bomix.contracts.evaluator import ScaledEvaluator
+from bomix.contracts.evaluator import Evaluator, ScaledEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.errors import Fault, FaultsError, StoreError
+from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.io.store.study_folder import FolderStore
 from bomix.objectives.robust import Excess
 from bomix.posterior.belief import busy_mixtures
-from bomix.problem import Metric
+from bomix.problem import Metric, Problem
 from bomix.recommendation.stopping import why_stop
 from bomix.scale import Scale
 from bomix.strategies.bayesian.turbo import Turbo
@@ -318,6 +319,90 @@ def test_an_evaluator_says_beforehand_at_which_scale_it_cannot_train() -> None:
     make(experts=ExpertsSpec(tokens=100))
     with pytest.raises(FaultsError, match=r"experts\.tokens: the evaluator does not say on how many tokens"):
         make(evaluator=AtScale(tokens=None), experts=ExpertsSpec(tokens=1_000))
+
+
+@dataclasses.dataclass(frozen=True)
+class OneScale:
+    """An evaluator that takes no scale from a trial; it may know its own."""
+
+    scale: Scale | None = None
+
+    def prepare(self, domains: tuple[str, ...]) -> Preparation:
+        return Preparation((Metric("loss"),), scale=self.scale)
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        return Result({"loss": 2.0 + trial.weights["a"]})
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking(Sobol):
+    """A design whose trials are of the scales that it is given, in turn; None for the study's own."""
+
+    scales: tuple[Scale | None, ...] = (OTHER,)
+
+    def ask(self, problem: Problem, history: History, n: int, *, seed: int) -> list[Candidate]:
+        asked = super().ask(problem, history, n, seed=seed)
+        wanted = self.scales[len(history.asked) % len(self.scales)]
+        return [dataclasses.replace(candidate, scale=wanted) for candidate in asked]
+
+
+@pytest.mark.parametrize("evaluator", [Synthetic(domains=2), OneScale(), OneScale(OWN)])
+def test_a_scale_that_the_evaluator_cannot_train_is_refused_and_not_recorded(evaluator: Evaluator) -> None:
+    domains = evaluator.domain_names if isinstance(evaluator, Synthetic) else DOMAINS
+    study = make(domains=domains, evaluator=evaluator, strategy=Asking())
+    said = (
+        r"strategy 'tests\.study\.test_scales:Asking' proposed a trial \('uniform'\) of 1k params x 5k tokens, at "
+        rf"which it cannot be trained:[\s\S]*scale: {type(evaluator).__name__} takes no scale from a trial"
+    )
+    with pytest.raises(FaultsError, match=said):
+        study.ask()
+    with pytest.raises(FaultsError, match=said):
+        study.run(trials=1)
+    assert len(study.history) == 0
+    study = make(domains=domains, evaluator=evaluator, strategy=Asking(scales=(None,)))
+    assert study.ask().scale == study.problem.scale
+
+
+def test_a_scale_is_asked_for_where_it_can_be_trained_or_results_are_told() -> None:
+    assert make(strategy=Asking()).ask().scale == OTHER
+    with pytest.raises(FaultsError, match=r"scale\.tokens: give at least 100"):
+        make(strategy=Asking(scales=(Scale(1_000, 99),))).ask()
+    assert make(strategy=Asking(scales=(OWN,)), evaluator=OneScale(OWN)).ask().scale == OWN
+    told = make(strategy=Asking(), evaluator=None, metrics=["loss"])
+    assert told.ask().scale == OTHER
+
+
+def test_experts_of_a_scale_that_the_evaluator_cannot_train_are_refused() -> None:
+    with pytest.raises(FaultsError, match="experts: OneScale takes no scale from a trial"):
+        make(evaluator=OneScale(OWN), experts=ExpertsSpec(tokens=5_000))
+    make(evaluator=OneScale(OWN), experts=ExpertsSpec(tokens=OWN.tokens))
+
+
+@dataclasses.dataclass(frozen=True)
+class AnyScale(OneScale):
+    """It trains at the scale of every trial and has none of its own."""
+
+    def scale_faults(self, scale: Scale) -> list[Fault]:
+        return []
+
+
+def test_scales_that_are_learnt_from_as_one_are_told_when_they_are_asked_for_and_when_a_run_begins(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = "several scales (1k params x 20k tokens; 1k params x 5k tokens), which are learnt from as if they were one"
+    study = make(evaluator=AnyScale(), strategy=Asking(scales=(OWN, OTHER)))
+    with caplog.at_level(logging.WARNING):
+        study.run(trials=1)
+        assert said not in caplog.text
+        study.run(trials=4)
+        assert caplog.text.count(said) == 1  # with the first trial of another scale
+        caplog.clear()
+        study.run(trials=6)
+        assert caplog.text.count(said) == 1  # and once when a later run begins
+        caplog.clear()
+        known = make(strategy=Asking(scales=(OWN, OTHER)))
+        assert [known.ask().scale for _ in range(4)] == [OWN, OTHER, OWN, OTHER]
+        assert not caplog.messages  # where the study's own scale is known, nothing is learnt from others
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, raise_faults
-from bomix.io.imports.columns import ColumnSearch, Reading, listed
+from bomix.io.imports.columns import ColumnSearch, Reading
+from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
 from bomix.io.tables.reading import (
     EMPTY_CELLS,
     Row,
     Table,
     read_table,
-    row_weights,
+    row_shares,
     to_number,
 )
-from bomix.scale import Scale
-from bomix.space.weights import Weights
-from bomix.trial import IMPORTED, Record, Result
+from bomix.trial import Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
 
-TableRun: TypeAlias = tuple[Weights, Result, Scale | None]
-"""Mixture, result and, where it is known, scale."""
-
 _WHOLE = re.compile(r"(\d+)\.0+")
-
-
-@dataclass(frozen=True)
-class Runs:
-    """What tables hold.
-
-    Attributes:
-        runs: Mixture, result and scale, where that is known, in the order of the table of weights.
-        metrics: The metrics that have a column.
-        notes: What was left out, a line each.
-    """
-
-    runs: tuple[TableRun, ...]
-    metrics: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Reading | None = None) -> Runs:
@@ -74,28 +53,6 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
     return found
 
 
-def not_there(runs: Sequence[TableRun], records: Iterable[Record]) -> list[TableRun]:
-    """The runs that were not imported before, as weights and losses tell; equal rows count as often as they stand."""
-    there = Counter(
-        _fingerprint(record.trial.weights, record.outcome)
-        for record in records
-        if record.trial.origin == IMPORTED and isinstance(record.outcome, Result)
-    )
-    new = []
-    for run in runs:
-        mark = _fingerprint(*run[:2])
-        if there[mark]:
-            there[mark] -= 1
-        else:
-            new.append(run)
-    return new
-
-
-def _fingerprint(weights: Weights, result: Result) -> tuple[tuple[str, float], ...]:
-    parts = [sorted((name, round(value, 12)) for name, value in values.items()) for values in (weights, result.losses)]
-    return (*parts[0], *parts[1])
-
-
 class _Join:
     """The runs of two tables, or of one that has both weights and losses.
 
@@ -113,7 +70,7 @@ class _Join:
         self.columns = ColumnSearch(first, second, problem, reading, faults)
         # The partner of a row that could not be read is no stray.
         self.whole = not faults
-        self.dropped: list[str] = []
+        self.collector = RunCollector(problem, faults, allow_partial=reading.allow_partial)
 
     def read(self) -> Runs:
         """Everything that can be read; of no use where there are faults."""
@@ -122,25 +79,23 @@ class _Join:
             return Runs((), ())
         places = self.first.positions(domains), self.second.positions(metrics)
         of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
-        runs = []
         for key, weights_row, losses_row in self._pairs(keys):
-            weights = row_weights(self.first, weights_row, places[0], self.problem.space, self.faults)
-            losses = self._losses(losses_row, places[1])
-            if all(loss is None for loss in losses.values()):
-                self._stray(self.second, losses_row, f"{key or 'the run'} has no loss")
-                continue
             info = {"table": self.first.path.name, **({"run": key} if key else {})}
-            measured = {name: loss for name, loss in losses.items() if loss is not None}
-            gaps = tuple(name for name in losses if name not in measured)
             told = list(zip((self.first, self.second), (weights_row, losses_row), of_scale, strict=True))
-            scale = row_scale(told[:1] if self.single else told, self.reading.scale, self.faults)
-            runs.append((weights, Result(measured, info=info, unmeasured=gaps), scale))
-        notes = self.columns.notes
-        if self.dropped:
-            notes.append(f"dropped {len(self.dropped)} without weights or losses: {listed(self.dropped)}")
-        if not (runs or self.faults):
-            self.faults.append(Fault(str(self.first.path), "no run is left that has weights and losses"))
-        return Runs(tuple(runs), tuple(metrics), tuple(notes))
+            weights = row_shares(self.first, weights_row, places[0], self.faults)
+            losses = self._losses(losses_row, places[1])
+            scale = None
+            if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
+                scale = row_scale(told[:1] if self.single else told, self.reading.scale, self.faults)
+            self.collector.add(
+                weights,
+                Result(losses, info=info),  # type: ignore[arg-type]  # the collector names the gaps
+                scale,
+                where=self.first.where(weights_row),
+                losses_at=self.second.where(losses_row),
+                key=key,
+            )
+        return self.collector.found(metrics, self.columns.notes, where=str(self.first.path))
 
     def _pairs(self, keys: tuple[str, str] | None) -> list[tuple[str, Row, Row]]:
         """Key and both rows of each run; strays are told or dropped."""
@@ -162,7 +117,7 @@ class _Join:
             ):
                 for key, row in rows.items():
                     if key not in others:
-                        self._stray(table, row, f"{key} has {lack}")
+                        self.collector.stray(f"{key} has {lack}", table.where(row))
         return [(key, row, losses[key]) for key, row in weights.items() if key in losses]
 
     def _keyed(self, table: Table, column: str) -> dict[str, Row]:
@@ -194,9 +149,3 @@ class _Join:
                 what = f"the loss of metric '{name}' is '{cell}', not a finite number"
                 self.faults.append(Fault(self.second.where(row), what))
         return losses
-
-    def _stray(self, table: Table, row: Row, what: str) -> None:
-        if self.reading.allow_partial:
-            self.dropped.append(table.where(row))
-        else:
-            self.faults.append(Fault(table.where(row), f"run {what}; --allow-partial drops it"))

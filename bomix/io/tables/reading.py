@@ -158,6 +158,27 @@ def missing_columns(table: Table, role: Role, names: Sequence[str], found: Mappi
     ]
 
 
+def row_shares(table: Table, row: Row, positions: Mapping[str, int], faults: list[Fault]) -> dict[str, float] | None:
+    """The weights of a row as they stand there; None where one of them is no number.
+
+    Args:
+        table: The table, which faults name.
+        row: One of its rows.
+        positions: Domain to the position of its cell.
+        faults: A list to which whatever is wrong with the cells is added; what the weights sum to is not looked at.
+    """
+    shares: dict[str, float] = {}
+    before = len(faults)
+    for name, position in positions.items():
+        cell = row.cells[position]
+        if (share := to_number(cell)) is not None:
+            shares[name] = share
+            continue
+        what = "is empty; write 0 where it has none" if cell.lower() in EMPTY_CELLS else f"is '{cell}', not a number"
+        faults.append(Fault(table.where(row), f"the weight of domain '{name}' {what}"))
+    return shares if len(faults) == before else None
+
+
 def row_weights(
     table: Table, row: Row, positions: Mapping[str, int], space: MixtureSpace, faults: list[Fault]
 ) -> dict[str, float]:
@@ -170,17 +191,9 @@ def row_weights(
         space: The domains; the bounds of the space need not hold.
         faults: A list to which whatever is wrong is added; the mixture is of no use then.
     """
-    shares: dict[str, float] = {}
-    before = len(faults)
-    for name, position in positions.items():
-        cell = row.cells[position]
-        if (share := to_number(cell)) is not None:
-            shares[name] = share
-            continue
-        what = "is empty; write 0 where it has none" if cell.lower() in EMPTY_CELLS else f"is '{cell}', not a number"
-        faults.append(Fault(table.where(row), f"the weight of domain '{name}' {what}"))
-    if len(faults) > before:
-        return shares
+    shares = row_shares(table, row, positions, faults)
+    if shares is None:
+        return {}
     found = space.faults_of(shares, sum_tolerance=SUM_TOLERANCE, bounded=False)
     faults += [Fault(table.where(row), fault.what) for fault in found]
     return shares if found else normalized(shares)

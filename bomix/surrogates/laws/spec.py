@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
 
 LawName = Literal["effective_power", "exponential", "own_exponential", "bimix", "log_linear", "additive", "autoscale"]
+"""Names of :data:`bomix.laws.forms.LAWS`, as study files are checked against them: that table needs torch."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pytest
 
 from bomix.errors import FaultsError
 from bomix.io.imports.columns import Reading
-from bomix.io.imports.csv import Runs, not_there, read_runs
+from bomix.io.imports.csv import read_runs
+from bomix.io.imports.runs import Runs, not_there
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale
@@ -170,11 +171,11 @@ def test_runs_that_are_there_are_counted_as_often_as_they_stand(tmp_path: Path) 
     twice = "run,web,code,metric/web,metric/code\na,0.5,0.5,2,\nb,0.5,0.5,2,\nc,0.5,0.5,3,\n"
     runs = read(tmp_path, twice).runs
     records = [Record(Trial(n, weights, 0, IMPORTED), result) for n, (weights, result, _) in enumerate(runs)]
-    assert not_there(runs, []) == list(runs)
-    assert not_there(runs, records[:1]) == list(runs[1:])
-    assert not_there(runs, records) == []
+    assert not_there(runs, PROBLEM, []) == list(runs)
+    assert not_there(runs, PROBLEM, records[:1]) == list(runs[1:])
+    assert not_there(runs, PROBLEM, records) == []
     asked = [Record(Trial(0, *runs[0][:1], 0, "sobol"), runs[0][1])]
-    assert not_there(runs, asked) == list(runs)
+    assert not_there(runs, PROBLEM, asked) == list(runs)
 
 
 def test_the_published_tables_are_read_as_they_are() -> None:
@@ -249,4 +250,4 @@ def test_a_column_that_is_a_domain_or_mapped_tells_no_scale(tmp_path: Path) -> N
 def test_runs_that_are_there_are_found_whatever_their_scale(tmp_path: Path) -> None:
     runs = read(tmp_path, SCALED, OF_SCALED).runs
     records = [Record(Trial(n, run[0], 0, IMPORTED), run[1]) for n, run in enumerate(runs[:2])]
-    assert not_there(runs, records) == [runs[2]]
+    assert not_there(runs, PROBLEM, records) == [runs[2]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from bomix.laws.fit import fit
 from bomix.laws.forms import LAWS
 from bomix.numerics.determinism import deterministic
 from bomix.space.mixture_space import MixtureSpace
-from bomix.surrogates.laws.spec import LawRegression
+from bomix.surrogates.laws.spec import LawName, LawRegression
 from tests.known.runs import DOMAINS, Runs
 
 VERTICES = torch.eye(len(DOMAINS), dtype=torch.float64)
@@ -25,6 +25,10 @@ VERTICES = torch.eye(len(DOMAINS), dtype=torch.float64)
 def dataset(X: torch.Tensor, Y: torch.Tensor) -> SupervisedDataset:
     names = [f"m{index}" for index in range(Y.shape[-1])]
     return SupervisedDataset(X, Y, feature_names=list(DOMAINS), outcome_names=names)
+
+
+def test_a_study_file_can_name_every_law_and_no_other() -> None:
+    assert set(get_args(LawName)) == set(LAWS)
 
 
 @pytest.mark.parametrize("form", LAWS)
