@@ -22,7 +22,8 @@ from bomix.config.components import child
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.preparation import DomainStats, Preparation
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.strategy import Strategy, StrategyTraits
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, StoreError, raise_faults
 from bomix.io.store.records import scale_from_data
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
@@ -186,9 +187,20 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         spec.trains_experts,
     )
     _warn_of_mixed_units(problem)
-    faults = _unmet(problem, spec.ready_strategy(folder))
+    strategy = spec.ready_strategy(folder)
+    faults = _unmet(problem, strategy)
     raise_faults(faults, _problems(len(faults)))
-    return problem
+    return _pooled(problem, strategy)
+
+
+def _pooled(problem: Problem, strategy: Strategy) -> Problem:
+    """The problem of which only the mixtures of the strategy's pool can be run, where it has one."""
+    pool = traits(strategy, StrategyTraits).pool
+    if pool is None:
+        return problem
+    from bomix.strategies.bayesian.search import with_pool
+
+    return with_pool(problem, pool)
 
 
 def _warn_of_mixed_units(problem: Problem) -> None:
