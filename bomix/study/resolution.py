@@ -222,14 +222,17 @@ def _warn_of_mixed_units(problem: Problem) -> None:
 
 
 def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
-    """What objective and strategy need and the study does not have."""
-    from bomix.strategies.checks import strategy_faults
+    """What objective and strategy need and the study does not have; what they can do without is logged."""
+    from bomix.strategies.checks import own_domain_faults, own_domain_warnings, strategy_faults
+
+    for sentence in own_domain_warnings(strategy, problem):
+        logger.warning(sentence)
 
     faults = []
     if missing_reference(problem) == "natural" and problem.natural is None:
         what = "the natural mixture is unknown; give every domain 'tokens' or a source, or take another reference"
         faults.append(Fault("objective.reference", what))
-    return faults + strategy_faults(strategy, problem, "strategy")
+    return faults + strategy_faults(strategy, problem, "strategy") + own_domain_faults(strategy, problem)
 
 
 def _space(
