@@ -180,8 +180,9 @@ class MomentMatched(PosteriorTransform):
 
     def forward(self, posterior: Posterior, X: Tensor | None = None) -> GPyTorchPosterior:
         """Belief about the metrics to belief about the objective, ``batch x q x 1``; ``batch`` or ``q`` may be zero."""
-        if not posterior.mean.numel():  # of nothing, nothing can be drawn
-            none = posterior.mean.sum(dim=-1)
+        metrics: Any = posterior
+        if not metrics.mean.numel():  # of nothing, nothing can be drawn
+            none = metrics.mean.sum(dim=-1)
             return GPyTorchPosterior(MultivariateNormal(none, none.new_zeros(*none.shape, none.shape[-1])))
         sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=_SEED)
         values = self.sign * self.aggregate(sampler(posterior))

@@ -18,7 +18,6 @@ from bomix.surrogates.gp.spec import GP
 
 FREE = {"books": DomainSpec(), "code": DomainSpec(), "web": DomainSpec()}
 SPACES: Mapping[str, Mapping[str, DomainSpec]] = {
-    "free": FREE,
     "bounds": {**FREE, "books": DomainSpec(lower=0.2), "code": DomainSpec(upper=0.3)},
     "caps": {"books": DomainSpec(tokens=1e8), "code": DomainSpec(tokens=2e8), "web": DomainSpec(tokens=9e8)},
     "at_least": {**FREE, "books": DomainSpec(at_least=0.01)},

@@ -146,7 +146,7 @@ def gaussian(mean: Tensor, covariance: Tensor) -> GPyTorchPosterior:
     return GPyTorchPosterior(MultitaskMultivariateNormal(mean, covariance, interleaved=False))
 
 
-class _NoPoints(MultitaskMultivariateNormal):
+class _NoPoints(MultitaskMultivariateNormal):  # type: ignore[misc]
     """The distribution of several metrics at no mixtures, which GPyTorch's own constructor cannot reshape.
 
     Args:
