@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bomix.scale import Scale
-from bomix.space.weights import Weights, normalized, same_mixture
+from bomix.space.weights import Weights, nearest, normalized, same_mixture
 
 if TYPE_CHECKING:
     from bomix.contracts.objective import Objective
@@ -62,6 +62,8 @@ class Problem:
         run_tokens: Training tokens of the run that is decided about: the target's, or the proxy's without a target.
         budget: Trials of the whole search, where it is known; strategies plan with it.
         experts: Whether experts of all domains come before what a strategy asks for.
+        pool: The mixtures that alone can be run, rows of weights in the order of the space's domains; empty where all
+            of the space can. Designs, anchors and the recommendation keep to it as what a strategy searches does.
     """
 
     space: MixtureSpace
@@ -73,6 +75,12 @@ class Problem:
     run_tokens: float | None = None
     budget: int | None = None
     experts: bool = False
+    pool: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def pool_array(self) -> np.ndarray | None:
+        """The mixtures of the pool, ``p x d``; None where all of the space can be run."""
+        return np.array(self.pool) if self.pool else None
 
     def epochs(self, weights: Mapping[str, float]) -> dict[str, float] | None:
         """Passes over each domain's tokens in that run, ``weight * run_tokens / tokens``; None where unknown."""
@@ -94,19 +102,24 @@ class Problem:
     def anchors(self) -> dict[str, Weights]:
         """The mixtures that every study should hold: ``uniform`` and, where the tokens are known, ``natural``.
 
-        Each is the nearest one that the bounds allow; a natural mixture that equals the uniform one is left out.
+        Each is the nearest one that the bounds allow, of a pool its nearest mixture; a natural mixture that equals the
+        uniform one is left out.
         """
         space = self.space
-        ideals = self._ideals().items()
-        found: dict[str, Weights] = {name: space.to_weights(space.snap(space.project(at))) for name, at in ideals}
+        found: dict[str, Weights] = {name: space.to_weights(self._nearest(at)) for name, at in self._ideals().items()}
         if "natural" in found and same_mixture(found["natural"], found["uniform"]):
             del found["natural"]
         return found
 
     def allows(self, anchor: str) -> bool:
-        """Whether the bounds allow an anchor as it is; where not, :meth:`anchors` has the nearest mixture."""
+        """Whether bounds and pool allow an anchor as it is; where not, :meth:`anchors` has the nearest mixture."""
         ideal = self.space.to_weights(self._ideals()[anchor])
         return same_mixture(self.anchors()[anchor], ideal)
+
+    def _nearest(self, point: np.ndarray) -> np.ndarray:
+        """The mixture that can be run nearest to ``d`` weights."""
+        pool = self.pool_array
+        return self.space.snap(self.space.project(point)) if pool is None else nearest(point, pool)
 
     def _ideals(self) -> dict[str, np.ndarray]:
         """Uniform and natural without regard to the bounds, ``d`` arrays."""

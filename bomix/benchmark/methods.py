@@ -28,6 +28,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, UnknownKindError, raise_faults
 from bomix.history import History
 from bomix.strategies.auto import Auto
+from bomix.strategies.bayesian.search import with_pool
 from bomix.strategies.checks import lends_surrogate, strategy_faults, surrogate_of
 from bomix.strategies.designs import Sobol
 from bomix.trial import Candidate, Record, Result, Trial
@@ -170,7 +171,7 @@ class StrategySession:
     def __init__(self, strategy: Strategy, problem: Problem, seed: int, *, surrogate: Surrogate | None = None) -> None:
         self._strategy = strategy
         self._surrogate: Surrogate | None = surrogate_of(strategy, problem) or surrogate
-        self._problem = problem
+        self._problem = with_pool(problem, traits(strategy, StrategyTraits).pool)
         self._seed = seed
         self._history = History()
         self._asked: Candidate | None = None

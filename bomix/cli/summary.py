@@ -221,7 +221,8 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:
-        lines.append(f"the bounds forbid {' and '.join(moved)}; the nearest allowed mixture stands for it")
+        what = "pool lacks" if problem.pool else "bounds forbid"
+        lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
     if (reason := why_ended(study)) is not None:
         more = "a larger one (--trials N)" if reason.startswith("the budget") else "a smaller budget.improvement"
         lines.append(f"{reason}; {more} goes on from here")

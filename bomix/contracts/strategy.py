@@ -135,7 +135,7 @@ class StrategyTraits(ComponentTraits):
             ``n_init`` does not tell.
         n_init: Trials of its design; None for the usual number, two more than there are domains. 0, the default, is no
             design.
-        pool: A CSV file of mixtures that alone are proposed after the design.
+        pool: A CSV file of mixtures that alone are proposed and recommended.
         repeats: Whether it proposes mixtures again that were tried before: a baseline always does, a search that runs
             its leader once more now and then.
         description: Takes the problem and returns a line on what it will do, for ``bomix check``.

@@ -76,9 +76,12 @@ class PartTraits(ComponentTraits):
         own: Metric to its own domain, where their names differ; both must be names of the study.
         metric_faults: Takes the names of the metrics and returns what does not fit them, a name that is not among
             them, say.
+        own_alone: The field that makes it a function of the weight of a metric's own domain and of nothing else, so
+            that it is a constant for a metric that has none, ``form`` of a law say; None where there is none.
     """
 
     own: Mapping[str, str] | None = None
+    own_alone: str | None = None
     metric_faults: Callable[[tuple[str, ...]], list[Fault]] = lambda _: []
 
 

@@ -69,7 +69,9 @@ class LevelSet:
     slack: float
 
     def among(self, points: Array) -> Array:
-        """Those of ``n x d`` points that lie in the set, once put to what "zero or at least" allows."""
+        """Those of ``n x d`` points that lie in the set, once put to what "zero or at least" allows; ``n`` may be 0."""
+        if not len(points):
+            return points
         if self._in_pieces:
             points = self.space.snap(points, threshold=0.0)
         with torch.no_grad():

@@ -197,6 +197,9 @@ def _cost(acquisition: AcquisitionValue) -> Cost:
 
 
 def _values(acquisition: AcquisitionValue, points: Array, *, at_once: int = _AT_ONCE) -> Array:
+    """Acquisition values of ``n x d`` points, ``n``; NaN counts as the lowest. ``n`` may be zero."""
+    if not len(points):
+        return np.zeros(0)
     with torch.no_grad():
         values = in_chunks(acquisition, torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=at_once)
     return np.asarray(np.nan_to_num(values.numpy(), nan=-np.inf))

@@ -61,14 +61,17 @@ class Belief:
 
     @property
     def X_inside(self) -> Tensor:
-        """The ``n x d`` mixtures that the model learnt from and the space allows; all where it allows none.
+        """The ``n x d`` mixtures that the model learnt from and the space, or the pool, allows; all where it has none.
 
         What lies outside, as experts may and imported runs, is nothing to improve on.
         """
         import torch
 
-        X = self.data.X
-        inside = torch.as_tensor(self.problem.space.contains(X.numpy(), tolerance=_ROOM))
+        X, pool = self.data.X, self.problem.pool_array
+        allowed = self.problem.space.contains(X.numpy(), tolerance=_ROOM)
+        if pool is not None:
+            allowed &= np.array([np.abs(pool - row).max(axis=1).min() <= _ROOM for row in X.numpy()], dtype=bool)
+        inside = torch.as_tensor(allowed)
         return X[inside] if inside.any() else X
 
     def mean(self, X: Tensor) -> Tensor:

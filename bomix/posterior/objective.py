@@ -145,6 +145,8 @@ class ModelObjective:
         within = traits(self.objective, ObjectiveTraits).holds
         if within is None:
             return None
+        if not len(X):
+            return X.new_zeros(0)
         sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=_SEED)
         with torch.no_grad():
             metrics = sampler(model.posterior(X.unsqueeze(-2))).squeeze(-2)
@@ -177,7 +179,11 @@ class MomentMatched(PosteriorTransform):
         return self.sign * self.aggregate(Y).unsqueeze(-1)
 
     def forward(self, posterior: Posterior, X: Tensor | None = None) -> GPyTorchPosterior:
-        """Belief about the metrics to belief about the objective, ``batch x q x 1``."""
+        """Belief about the metrics to belief about the objective, ``batch x q x 1``; ``batch`` or ``q`` may be zero."""
+        metrics: Any = posterior
+        if not metrics.mean.numel():  # of nothing, nothing can be drawn
+            none = metrics.mean.sum(dim=-1)
+            return GPyTorchPosterior(MultivariateNormal(none, none.new_zeros(*none.shape, none.shape[-1])))
         sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=_SEED)
         values = self.sign * self.aggregate(sampler(posterior))
         mean = values.mean(dim=0)

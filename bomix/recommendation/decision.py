@@ -22,7 +22,7 @@ from bomix.posterior.belief import Belief, believe
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
 from bomix.posterior.seeds import recommendation_seed
-from bomix.space.weights import SAME_MIXTURE
+from bomix.space.weights import SAME_MIXTURE, is_among, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ class Decision:
         belief: The model of the record that it rests on.
         point: ``d`` weights, the recommendation.
         source: Whether the point is the minimiser over the ``space``, the best of the ``trials``, or was ``confirmed``.
-        of_space: ``d`` weights, the minimiser of the posterior mean over the space.
+        of_space: ``d`` weights, the minimiser of the posterior mean over the space, or over the pool.
         of_trials: ``d`` weights, the trial with the lowest posterior mean; None where the space allows no trial.
         confirmed: ``d`` weights, the mixture of the present round of confirmations; None without one.
     """
@@ -73,7 +73,10 @@ def decide(
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
     part = explored(problem.space, history)
-    of_space = minimiser(belief, surrogate, part, seed=recommendation_seed(history, seed=seed))
+    if (pool := problem.pool_array) is None:
+        of_space = minimiser(belief, surrogate, part, seed=recommendation_seed(history, seed=seed))
+    else:
+        of_space = _best_of_pool(belief, pool, part)
     of_trials = _best_trial(belief, history)
     point, source = of_space, "space"
     if (
@@ -91,13 +94,17 @@ def decide(
 
 
 def adjusted(problem: Problem, point: Array, options: RecommendationSpec) -> Array:
-    """``d`` weights shrunk towards the prior, then smoothed with the uniform mixture; the bounds hold."""
+    """``d`` weights shrunk towards the prior, then smoothed with the uniform mixture; the bounds hold, or the pool."""
+    if not (options.shrink or options.smooth):
+        return point
     space, anchors = problem.space, problem.anchors()
     prior, uniform = anchors.get("natural", anchors["uniform"]), anchors["uniform"]
     shrunk = (1.0 - options.shrink) * point + options.shrink * space.to_array(prior)
     smoothed = (1.0 - options.smooth) * shrunk + options.smooth * space.to_array(uniform)
+    if (pool := problem.pool_array) is not None:
+        return nearest(smoothed, pool)
     # An average of mixtures of the polytope lies in it; only "zero or at least" may still be broken.
-    return space.snap(smoothed, threshold=0.0) if options.shrink or options.smooth else point
+    return space.snap(smoothed, threshold=0.0)
 
 
 def confirmed_mixture(
@@ -116,9 +123,9 @@ def confirmed_mixture(
     if not history.confirming or not before.observations:
         return None
     found = decide(problem, before, surrogate, seed=seed, options=options).point
-    tried = problem.space.to_arrays([record.trial.weights for record in history.confirming])
+    tried = _runnable(problem, problem.space.to_arrays([record.trial.weights for record in history.confirming]))
     differences = np.abs(tried - found).max(axis=1)
-    return np.asarray(tried[differences.argmin()]) if differences.min() <= SAME_IN_PRACTICE else None
+    return np.asarray(tried[differences.argmin()]) if differences.min(initial=np.inf) <= SAME_IN_PRACTICE else None
 
 
 def to_confirm(
@@ -182,10 +189,23 @@ def _best_trial(belief: Belief, history: History) -> Array | None:
     """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
     space = belief.problem.space
     points = space.to_arrays([record.trial.weights for record in history.observations])
-    points = points[space.contains(points, tolerance=SAME_MIXTURE)]
+    points = _runnable(belief.problem, points[space.contains(points, tolerance=SAME_MIXTURE)])
     if not len(points):
         return None
     return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])
+
+
+def _best_of_pool(belief: Belief, pool: Array, part: MixtureSpace) -> Array:
+    """The ``d`` weights of a ``p x d`` pool with the lowest posterior mean, of a part of the space if it has any."""
+    inside = pool[part.contains(pool, tolerance=SAME_MIXTURE)]
+    points = inside if len(inside) else pool
+    return np.asarray(points[int(belief.mean(as_tensor(points)).argmin())])
+
+
+def _runnable(problem: Problem, points: Array) -> Array:
+    """Those of ``n x d`` mixtures that are of the pool; all where there is none."""
+    pool = problem.pool_array
+    return points if pool is None else points[[is_among(point, pool) for point in points]]
 
 
 def as_tensor(points: Any) -> Tensor:

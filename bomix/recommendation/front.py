@@ -18,7 +18,7 @@ import numpy as np
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
 from bomix.numerics.repeats import distinct
-from bomix.space.weights import SAME_MIXTURE
+from bomix.space.weights import SAME_MIXTURE, is_among
 from bomix.surrogates.models.joint import mean_at
 
 if TYPE_CHECKING:
@@ -74,9 +74,13 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     if belief.aggregate.groups is None:
         return ()
     space = belief.problem.space
-    tried = space.snap(space.project(distinct(belief.data.X.numpy(), tolerance=SAME_MIXTURE)), threshold=0.0)
+    if (pool := belief.problem.pool_array) is None:
+        tried = space.snap(space.project(distinct(belief.data.X.numpy(), tolerance=SAME_MIXTURE)), threshold=0.0)
+    else:
+        known = np.array([is_among(row, belief.asked) and not is_among(row, belief.busy) for row in pool])
+        tried = pool[known]
     means = _groups(belief, torch.as_tensor(tried)).detach().numpy()
-    found = _searched(belief, tried, means, seed=seed, gradients=gradients)
+    found = _searched(belief, tried, means, seed=seed, gradients=gradients) if pool is None else pool[~known]
     points = np.concatenate([tried, found])
     values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
     ordered = np.array([index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)])

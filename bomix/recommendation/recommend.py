@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
@@ -55,12 +57,12 @@ class Recommendation:
         completed: Trials that the belief stands on.
         source: ``space`` for the minimiser over the space, ``trials`` for the best trial, ``confirmed`` for the
             mixture of the present round of confirmations.
-        of_space: The minimiser of the posterior mean over the space, neither shrunk nor smoothed.
+        of_space: The minimiser of the posterior mean over the space or the pool, neither shrunk nor smoothed.
         of_trials: The trial with the lowest posterior mean; None where no trial keeps the bounds.
         confirmed: The mixture of the present round of confirmations; None without one.
         change: Belief about the objective at that mixture minus that of the recommendation, where it is another.
-        ranges: Smallest and largest weight of each domain among the mixtures whose posterior mean lies within one
-            standard deviation (that at the minimiser) of the minimum.
+        ranges: Smallest and largest weight of each domain among the mixtures of the space, or of the pool, whose
+            posterior mean lies within one standard deviation (that at the minimiser) of the minimum.
         gap: Predictions for the last trials by the model without them, and their results; None where too few
             trials are left.
         warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
@@ -191,8 +193,11 @@ def _ranges(
 
     belief, space = decision.belief, decision.belief.problem.space
     level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
-    gradients = traits(surrogate, SurrogateTraits).differentiable
-    lower, upper = near_optimal(level, seed=seed, gradients=gradients)
+    if (pool := belief.problem.pool_array) is not None:
+        members = np.concatenate([decision.of_space[None], level.among(pool)])
+        lower, upper = members.min(axis=0), members.max(axis=0)
+    else:
+        lower, upper = near_optimal(level, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable)
     return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
 
 

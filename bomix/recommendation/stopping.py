@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import MutableMapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +18,7 @@ from bomix.posterior.belief import believe
 from bomix.posterior.explored import explored
 from bomix.posterior.seeds import AskSeeds
 from bomix.recommendation.decision import as_tensor, minimiser
-from bomix.strategies.bayesian.search import read_pool
+from bomix.strategies.bayesian.search import with_pool
 from bomix.strategies.design_first import MIN_COMPLETED, design_size, designed
 from bomix.trial import CONFIRM, Record, Status
 
@@ -119,7 +118,7 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
 
     try:
         with deterministic():
-            return _best_expected(problem, history, own.surrogate, pool=own.pool, seed=seed)
+            return _best_expected(with_pool(problem, own.pool), history, own.surrogate, seed=seed)
     except FitError:
         return None
 
@@ -129,9 +128,7 @@ def _design_trials(own: StrategyTraits, problem: Problem) -> int:
     return design_size(own.n_init, problem) if own.design_trials is None else own.design_trials(problem)
 
 
-def _best_expected(
-    problem: Problem, history: History, surrogate: Surrogate, *, pool: str | Path | None, seed: int
-) -> float:
+def _best_expected(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> float:
     from bomix.optimization.multistart import Search, best_of, optimize, value_at
     from bomix.space.weights import is_among
 
@@ -141,10 +138,10 @@ def _best_expected(
     def improvement(known: Tensor) -> AcquisitionFunction:
         return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=seeds.acquisition)
 
-    if pool is not None:
+    if (pool := problem.pool_array) is not None:
         # What is left of the pool, and nothing once it is used up.
         acquisition = improvement(belief.X_inside)
-        left = [point for point in read_pool(str(pool), problem.space) if not is_among(point, belief.asked)]
+        left = [point for point in pool if not is_among(point, belief.asked)]
         return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     part = explored(problem.space, history)
     # A search that learns what losses look like need not try the mixture that it would recommend.

@@ -39,6 +39,11 @@ def is_among(point: Array, others: Array | None) -> bool:
     return others is not None and bool((np.abs(others - point).max(axis=1, initial=0.0) <= SAME_MIXTURE).any())
 
 
+def nearest(point: Array, others: Array) -> Array:
+    """The row of ``n x d`` mixtures that is nearest to one of ``d`` weights, the first of those that are equally so."""
+    return np.asarray(others[int(((others - point) ** 2).sum(axis=1).argmin())])
+
+
 def normalized(weights: Weights) -> dict[str, float]:
     """A mixture whose rounded shares sum to exactly one."""
     shares = {name: max(0.0, float(weight)) for name, weight in weights.items()}

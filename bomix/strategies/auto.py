@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bomix.acquisition.improvement import UCB, LogEI
@@ -14,7 +15,7 @@ from bomix.errors import count_faults
 from bomix.posterior.explored import MANY
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
-from bomix.strategies.checks import need_faults
+from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
 from bomix.surrogates.gp.presets import ONE_SET, POOLED, QUICK
@@ -57,12 +58,15 @@ class Auto:
         acquisition: Acquisition function; None lets the strategy choose.
         design: Strategy that proposes the first trials.
         n_init: Trials of the design; None lets the strategy choose.
+        pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed and
+            recommended, whatever the number of domains; no trust region is needed then.
     """
 
     surrogate: Surrogate | None = None
     acquisition: Acquisition | None = None
     design: Strategy = Sobol()
     n_init: int | None = None
+    pool: str | None = None
 
     expects: ClassVar[bool] = True
     """Whatever is chosen has a surrogate."""
@@ -74,6 +78,11 @@ class Auto:
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """The faults that the strategy chosen for this problem finds in it."""
         return self.chosen(problem).problem_faults(problem)
+
+    def relative_to(self, folder: Path) -> Auto:
+        """The same with the pool's path, and those of the design, taken from a study's folder."""
+        design = relative_strategy(self.design, folder)
+        return replace(self, design=design, pool=None if self.pool is None else str(folder / self.pool))
 
     def chosen(self, problem: Problem) -> Bayesian | Turbo:
         """The strategy for a problem."""
@@ -88,7 +97,11 @@ class Auto:
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
-        if serves and self.surrogate is None and own.pooling is not None:
+        explores = serves and self.surrogate is None and own.pooling is not None
+        if self.pool is not None:
+            acquisition = exploring if explores else self.acquisition or LogEI()
+            return Bayesian(acquisition=acquisition, pool=self.pool, **parts)
+        if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
         acquisition = self.acquisition or LogEI()
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
@@ -104,7 +117,7 @@ class Auto:
         """One line on what is chosen, and the numbers that decide it."""
         chosen, d = self.chosen(problem), problem.space.dimension
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
-        how = "a trust region" if isinstance(chosen, Turbo) else "the whole space"
+        how = "a trust region" if isinstance(chosen, Turbo) else "the whole space" if self.pool is None else "the pool"
         return f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
 
     def acting(self, problem: Problem, history: History) -> Strategy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ from bomix.config.components import parts
 from bomix.contracts.acquisition import AcquisitionTraits, objective_faults
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits
-from bomix.contracts.traits import PartTraits, traits
+from bomix.contracts.traits import PartTraits, field_values, traits
 from bomix.errors import Fault
-from bomix.laws.own_domain import own_faults
+from bomix.laws.own_domain import own_faults, without_own
 
 if TYPE_CHECKING:
     from bomix.contracts.acquisition import Acquisition
@@ -69,6 +70,44 @@ def surrogate_faults(surrogate: Surrogate | None, problem: Problem) -> list[Faul
         faults = own_faults(own.own, problem.space.domains, problem.metric_names)
         faults += own.metric_faults(problem.metric_names)
         found += [Fault(f"{where}.{fault.where}", fault.what) for fault in faults]
+    return found
+
+
+def own_domain_faults(strategy: Strategy, problem: Problem) -> list[Fault]:
+    """Parts of a strategy that would predict constants, as they see a metric's own domain and no metric has one."""
+    return [
+        Fault(
+            f"{where}.{key}",
+            f"{name} sees the weight of a metric's own domain alone, and no metric has the name of a domain: all that "
+            f"it predicts would be constants; {cure}, or change '{key}'",
+        )
+        for where, key, name, cure, missing in _own_alone(strategy, problem)
+        if len(missing) == len(problem.metrics)
+    ]
+
+
+def own_domain_warnings(strategy: Strategy, problem: Problem) -> list[str]:
+    """A sentence for each part of a strategy that predicts constants for some of the metrics."""
+    return [
+        f"{where}.{key}: {name} sees the weight of a metric's own domain alone, and predicts constants for metrics "
+        f"without one: {', '.join(missing)}; {cure}"
+        for where, key, name, cure, missing in _own_alone(strategy, problem)
+        if 0 < len(missing) < len(problem.metrics)
+    ]
+
+
+def _own_alone(strategy: Strategy, problem: Problem) -> list[tuple[str, str, str, str, tuple[str, ...]]]:
+    """Place, key, name, cure and metrics without a domain of every part that sees a metric's own domain alone."""
+    found, domains = [], problem.space.domains
+    for where, part in parts(strategy, "strategy"):
+        own = traits(part, PartTraits)
+        if own.own_alone is None:
+            continue
+        missing = without_own(own.own, domains, problem.metric_names)
+        mapped = dataclasses.is_dataclass(part) and "own" in field_values(part)
+        example = f"{{{missing[0]}: {domains[0]}}}" if missing else ""
+        cure = f"say whose domain is which (own: {example}, say)" if mapped else "name metrics after their domains"
+        found.append((where, own.own_alone, type(part).__name__, cure, missing))
     return found
 
 

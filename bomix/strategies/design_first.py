@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bomix.errors import FitError, StudyError
 from bomix.objectives.reference import missing_reference, resolved
-from bomix.space.weights import same_mixture
+from bomix.space.weights import is_among, nearest, same_mixture
 from bomix.trial import CONFIRM, EXPERT, Candidate, Status
 
 if TYPE_CHECKING:
@@ -30,10 +33,11 @@ def design_size(n_init: int | None, problem: Problem) -> int:
     """Trials of the design unless given: two more than there are domains, at least 5 and at most 32.
 
     Where experts of all domains come first, two: the uniform and the natural mixture, which experts cannot replace.
+    A pool has no more than its mixtures.
     """
-    if n_init is not None:
-        return n_init
-    return 2 if problem.experts else min(max(5, problem.space.dimension + 2), 32)
+    usual = 2 if problem.experts else min(max(5, problem.space.dimension + 2), 32)
+    size = usual if n_init is None else n_init
+    return min(size, max(MIN_COMPLETED, len(problem.pool))) if problem.pool else size
 
 
 def in_design(history: History, size: int) -> bool:
@@ -80,10 +84,27 @@ def take(
                     candidate = choose(problem, history)
             except FitError as error:
                 logger.warning("%s; going on with the design", error)
-        candidate = candidate or design.ask(problem, history, 1, seed=seed)[0]
+        candidate = candidate or _designed(problem, history, design, seed)
         history = history.with_pending([candidate])
         candidates.append(candidate)
     return candidates
+
+
+def _designed(problem: Problem, history: History, design: Strategy, seed: int) -> Candidate:
+    """What a design proposes next; of a pool, the nearest of its mixtures that was not asked for before.
+
+    Once all of them were, the nearest that is not pending, else the nearest.
+    """
+    candidate = design.ask(problem, history, 1, seed=seed)[0]
+    pool, space = problem.pool_array, problem.space
+    if pool is None:
+        return candidate
+    point = space.to_array(candidate.weights)
+    for records in (history.tried, history.pending):
+        asked = space.to_arrays(record.trial.weights for record in records)
+        if (left := np.array([row for row in pool if not is_among(row, asked)])).size:
+            return replace(candidate, weights=space.to_weights(nearest(point, left)))
+    return replace(candidate, weights=space.to_weights(nearest(point, pool)))
 
 
 def _reference(problem: Problem, history: History) -> Candidate | None:

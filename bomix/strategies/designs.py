@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bomix.errors import Fault
-from bomix.space.weights import Weights, is_among, normalized, same_mixture
+from bomix.space.weights import Weights, is_among, nearest, normalized, same_mixture
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ class Vertices:
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
         space = problem.space
-        corners = space.snap(space.project(np.eye(space.dimension)))
+        corners, pool = space.snap(space.project(np.eye(space.dimension))), problem.pool_array
+        if pool is not None:
+            corners = np.array([nearest(corner, pool) for corner in corners])
         named = [("vertex", space.to_weights(corner)) for corner in corners]
         listed = _missing([*(problem.anchors().items() if self.anchors else []), *named], history)
         candidates = [Candidate(weights, origin) for origin, weights in listed[:q]]

@@ -73,6 +73,12 @@ class Sequence:
         """Whether some strategy proposes mixtures again that were tried before."""
         return any(traits(step.strategy, StrategyTraits).repeats for step in self.steps)
 
+    @property
+    def pool(self) -> str | Path | None:
+        """The pool of the last strategy that has one: what is recommended is a mixture of it."""
+        pools = [traits(step.strategy, StrategyTraits).pool for step in reversed(self.steps)]
+        return next((pool for pool in pools if pool is not None), None)
+
     def faults(self) -> list[Fault]:
         """What is wrong with the order of the steps."""
         if not self.steps:

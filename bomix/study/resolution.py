@@ -21,7 +21,8 @@ from bomix.config.components import child
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.preparation import Preparation
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.strategy import Strategy, StrategyTraits
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.objectives.reference import missing_reference
@@ -170,9 +171,20 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         spec.trains_experts,
     )
     _warn_of_mixed_units(problem)
-    faults = _unmet(problem, spec.ready_strategy(folder))
+    strategy = spec.ready_strategy(folder)
+    faults = _unmet(problem, strategy)
     raise_faults(faults, _problems(len(faults)))
-    return problem
+    return _pooled(problem, strategy)
+
+
+def _pooled(problem: Problem, strategy: Strategy) -> Problem:
+    """The problem of which only the mixtures of the strategy's pool can be run, where it has one."""
+    pool = traits(strategy, StrategyTraits).pool
+    if pool is None:
+        return problem
+    from bomix.strategies.bayesian.search import with_pool
+
+    return with_pool(problem, pool)
 
 
 def _warn_of_mixed_units(problem: Problem) -> None:
@@ -194,14 +206,17 @@ def _warn_of_mixed_units(problem: Problem) -> None:
 
 
 def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
-    """What objective and strategy need and the study does not have."""
-    from bomix.strategies.checks import strategy_faults
+    """What objective and strategy need and the study does not have; what they can do without is logged."""
+    from bomix.strategies.checks import own_domain_faults, own_domain_warnings, strategy_faults
+
+    for sentence in own_domain_warnings(strategy, problem):
+        logger.warning(sentence)
 
     faults = []
     if missing_reference(problem) == "natural" and problem.natural is None:
         what = "the natural mixture is unknown; give every domain 'tokens' or a source, or take another reference"
         faults.append(Fault("objective.reference", what))
-    return faults + strategy_faults(strategy, problem, "strategy")
+    return faults + strategy_faults(strategy, problem, "strategy") + own_domain_faults(strategy, problem)
 
 
 def _space(

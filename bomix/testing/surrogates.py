@@ -16,7 +16,7 @@ from bomix.contracts.context import FitContext
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.space.mixture_space import MixtureSpace
-from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.joint import HeldOut, JointModel, mean_at
 from bomix.testing.base import CountsBattery
 from bomix.testing.known import CROSSED, exponential, mixtures
 from bomix.testing.surrogate_cases import CASES, METRICS, NAMES, ORDER, D, M, base
@@ -115,6 +115,20 @@ class SurrogateBattery(CountsBattery):
         alone_mean, alone_variance = moments(model, X.reshape(-1, 1, D))
         torch.testing.assert_close(mean.reshape(-1, 1, M), alone_mean, rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(variance.reshape(-1, 1, M), alone_variance, rtol=1e-4, atol=1e-6)
+
+    @pytest.mark.parametrize("case", ["base", "none", "incomplete"])
+    def test_no_mixtures_have_no_predictions(self, case: str) -> None:
+        """A search that finds nothing to look at goes on: an empty batch gives empty moments, and gradients."""
+        model = self.fitted(case)
+        for batch in [(0, 1), (0, 3), (2, 0, 3)]:
+            for noise in (False, True):
+                mean, variance = moments(model, points(*batch), observation_noise=noise)
+                assert mean.shape == variance.shape == (*batch, M)
+        with torch.no_grad():
+            assert mean_at(model, points(0)).shape == (0, M)
+        if traits(self.spec, SurrogateTraits).differentiable:
+            X = points(0).requires_grad_()
+            assert torch.autograd.grad(mean_at(model, X).sum(), X)[0].shape == (0, D)
 
     def test_the_joint_covariance_is_one(self) -> None:
         """Acquisition functions draw jointly from it: symmetric, positive semi-definite, with the variances."""

@@ -42,15 +42,15 @@ def leader_to_repeat(belief: Belief, candidate: Array, *, history: History, lead
 
     Returns:
         The ``d`` weights as they were asked for; None where the new mixture is worth more. Leaders that are pending,
-        failed once, or break the bounds are passed over.
+        failed once, break the bounds or are not of the pool are passed over.
     """
     import torch
 
-    space = belief.problem.space
+    space, pool = belief.problem.space, belief.problem.pool_array
     tried = [record.trial.weights for record in history.observations if not space.faults_of(record.trial.weights)]
     passed = np.concatenate([belief.busy, candidate[None]])
     mixtures = distinct(space.to_arrays(tried), tolerance=SAME_MIXTURE)
-    free = [point for point in mixtures if not is_among(point, passed)]
+    free = [point for point in mixtures if not is_among(point, passed) and (pool is None or is_among(point, pool))]
     if not free:
         return None
     order = belief.mean(torch.as_tensor(np.array(free))).argsort(stable=True)[:leaders].tolist()

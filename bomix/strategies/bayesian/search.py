@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,17 @@ def read_pool(path: str, space: MixtureSpace) -> Array:
     raise_faults(faults, "the pool cannot be used:")
     # Equal rows only: of two mixtures that are nearly one, the second is passed over when it would be proposed.
     return np.unique(space.project(space.to_arrays(given.weights)), axis=0)
+
+
+def with_pool(problem: Problem, path: str | Path | None) -> Problem:
+    """The problem of which only the mixtures of a pool can be run; the same without one.
+
+    Raises:
+        FaultsError: Everything that is wrong with the pool.
+    """
+    if path is None:
+        return problem
+    return replace(problem, pool=tuple(map(tuple, read_pool(str(path), problem.space).tolist())))
 
 
 def pool_faults(path: str, problem: Problem) -> list[Fault]:

@@ -13,7 +13,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.posterior.belief import believe
 from bomix.posterior.seeds import AskSeeds
-from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, read_pool
+from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, with_pool
 from bomix.strategies.checks import need_faults, part_faults, relative_strategy
 from bomix.strategies.design_first import design_size, take
 from bomix.strategies.designs import Sobol
@@ -37,8 +37,8 @@ class Bayesian:
         design: Strategy that proposes the first trials; designs begin with the uniform and the natural mixture.
         n_init: Trials of the design, anchors and imported runs counted; None takes two more than there are domains, at
             least 5 and at most 32, or 2 where experts of all domains come first.
-        pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed after the
-            design.
+        pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed, by the design
+            too, and recommended; of the design and the anchors, those that are nearest.
         repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.
         raw: Points of the space that are scored to find starts; None takes fewer where domains are many, as chance
             finds little there and the best trials show the way.
@@ -71,6 +71,7 @@ class Bayesian:
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
+        problem = with_pool(problem, self.pool)
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
@@ -88,8 +89,7 @@ class Bayesian:
 
     def _best(self, belief: Belief, seeds: AskSeeds) -> Array:
         """The ``d`` weights of the highest acquisition value, out of the pool or over the space."""
-        if self.pool is not None:
-            pool = read_pool(self.pool, belief.problem.space)
+        if (pool := belief.problem.pool_array) is not None:
             return best_of_pool(belief, self.acquisition, pool, seed=seeds.acquisition)
         point, _ = most_promising(
             belief, self.acquisition, self.surrogate, seeds=seeds, raw=self.raw, starts=self.starts

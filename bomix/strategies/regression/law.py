@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
-from bomix.laws.own_domain import own_faults
+from bomix.laws.own_domain import own_faults, own_form
 from bomix.posterior.belief import Belief, believe
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
@@ -54,6 +54,11 @@ class Law:
     def surrogate(self) -> Surrogate:
         """The surrogate of the fitted laws, their uncertainty included."""
         return LawRegression(form=self.form, starts=self.starts, own=self.own)
+
+    @property
+    def own_alone(self) -> str | None:
+        """``form`` where the law sees the weight of a metric's own domain alone."""
+        return own_form(self.form)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""

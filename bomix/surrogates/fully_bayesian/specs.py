@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
+from bomix.laws.own_domain import own_form
 from bomix.surrogates.fully_bayesian.chain import ChainSettings, VariationalSettings
 from bomix.surrogates.kernels.specs import encoding_faults, positive_faults
 from bomix.surrogates.laws.spec import LawName
@@ -134,6 +135,11 @@ class BayesianLaw:
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
+
+    @property
+    def own_alone(self) -> str | None:
+        """``form`` where the law sees the weight of a metric's own domain alone."""
+        return own_form(self.form)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""

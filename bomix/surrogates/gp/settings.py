@@ -10,6 +10,7 @@ from bomix.contracts.kernel import Kernel
 from bomix.contracts.mean import Mean
 from bomix.errors import Fault
 from bomix.surrogates.features.spec import Features, have_gradients
+from bomix.surrogates.kernels.composition_specs import sees_own_alone
 from bomix.surrogates.kernels.presets import MIXED_KERNELS
 
 
@@ -52,6 +53,11 @@ class GPSettings:
     def differentiable(self) -> bool:
         """Whether mean and features are."""
         return have_gradients(self.mean, self.features)
+
+    @property
+    def own_alone(self) -> str | None:
+        """``kernels`` where they see the weight of a metric's own domain alone."""
+        return "kernels" if self.kernels and all(map(sees_own_alone, self.kernels)) else None
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bomix.contracts.kernel import Kernel
 from bomix.errors import Fault
-from bomix.surrogates.kernels.specs import positive_faults
+from bomix.surrogates.kernels.specs import OwnDomain, positive_faults
 
 if TYPE_CHECKING:
     from bomix.contracts.covariance import Covariance, KernelContext
@@ -57,3 +57,12 @@ class Sum:
         from bomix.surrogates.kernels.composition import SumCovariance
 
         return SumCovariance([kernel.bind(context) for kernel in self.of])
+
+
+def sees_own_alone(kernel: Kernel) -> bool:
+    """Whether a kernel is one of the weight of a metric's own domain alone, zero for a metric that has none."""
+    if isinstance(kernel, Scaled):
+        return sees_own_alone(kernel.of)
+    if isinstance(kernel, Sum):
+        return all(sees_own_alone(each) for each in kernel.of)
+    return isinstance(kernel, OwnDomain)

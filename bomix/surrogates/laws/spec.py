@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
+from bomix.laws.own_domain import own_form
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -46,6 +47,11 @@ class LawRegression:
 
     differentiable: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
+
+    @property
+    def own_alone(self) -> str | None:
+        """``form`` where the law sees the weight of a metric's own domain alone."""
+        return own_form(self.form)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""

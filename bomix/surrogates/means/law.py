@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bomix.contracts.mean import Feature
 from bomix.errors import Fault
+from bomix.laws.own_domain import own_form
 from bomix.surrogates.laws.spec import LawName, LawRegression
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class LawMean:
     slope: float = 0.1
     starts: int = 8
     own: Mapping[str, str] | None = None
+
+    @property
+    def own_alone(self) -> str | None:
+        """``form`` where the law sees the weight of a metric's own domain alone."""
+        return own_form(self.form)
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""

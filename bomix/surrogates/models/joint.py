@@ -76,8 +76,15 @@ class JointModel(Model, ABC):
         """
         if output_indices is not None:
             return self.subset_output(output_indices).posterior(X, None, observation_noise, posterior_transform)
-        posterior = gaussian(*self.moments(X, observation_noise))
+        moments = self.moments(X, observation_noise) if X.numel() else self._no_moments(X, observation_noise)
+        posterior = gaussian(*moments)
         return posterior if posterior_transform is None else posterior_transform(posterior, X)
+
+    def _no_moments(self, X: Tensor, noise: bool | Tensor) -> tuple[Tensor, Tensor]:
+        """Moments at an empty batch of mixtures, of the shapes that :meth:`moments` describes."""
+        mean, _ = self.moments(_some(X), noise)
+        *batch, q, m = *mean.shape[: mean.dim() - X.dim()], *X.shape[:-1], mean.shape[-1]
+        return _empty(X, (*batch, q, m)), _empty(X, (*batch, m * q, m * q))
 
     def subset_output(self, idcs: Sequence[int]) -> JointModel:
         """The model of some metrics, in the order given."""
@@ -112,7 +119,12 @@ class _Subset(Wrapper, JointModel):
 
 
 def mean_at(model: Model, X: Tensor) -> Tensor:
-    """What a model expects of every metric at ``n x d`` weights, ``n x m``; differentiable where the model is."""
+    """What a model expects of every metric at ``n x d`` weights, ``n x m``; differentiable where the model is.
+
+    ``n`` may be zero.
+    """
+    if not len(X):
+        return _empty(X, (0, model.num_outputs))
     points = X.unsqueeze(-2)
     if isinstance(model, JointModel):
         return model.mean(points).squeeze(-2)
@@ -129,7 +141,33 @@ def gaussian(mean: Tensor, covariance: Tensor) -> GPyTorchPosterior:
     """
     if mean.shape[-1] == 1:
         return GPyTorchPosterior(MultivariateNormal(mean.squeeze(-1), covariance))
+    if not mean.numel():
+        return GPyTorchPosterior(_NoPoints(mean, covariance))
     return GPyTorchPosterior(MultitaskMultivariateNormal(mean, covariance, interleaved=False))
+
+
+class _NoPoints(MultitaskMultivariateNormal):  # type: ignore[misc]
+    """The distribution of several metrics at no mixtures, which GPyTorch's own constructor cannot reshape.
+
+    Args:
+        mean: ``batch x q x m``, empty.
+        covariance: ``batch x (m q) x (m q)``.
+    """
+
+    def __init__(self, mean: Tensor, covariance: Tensor) -> None:
+        self._output_shape, self._interleaved = mean.shape, False
+        MultivariateNormal.__init__(self, mean.mT.flatten(-2), covariance)
+
+
+def _some(X: Tensor) -> Tensor:
+    """A batch of uniform mixtures like an empty ``batch x q x d`` one, but for one mixture where it has none."""
+    d = X.shape[-1]
+    return X.new_full((*(max(1, size) for size in X.shape[:-1]), d), 1.0 / d)
+
+
+def _empty(X: Tensor, shape: Sequence[int]) -> Tensor:
+    """An empty tensor of a shape that depends on an empty batch of mixtures, as gradients ask for."""
+    return X.new_zeros(tuple(shape)) + X.sum()
 
 
 class HeldOut(NamedTuple):
