@@ -82,8 +82,9 @@ def test_an_anchor_that_nobody_tried_is_recommended_where_nothing_else_is_expect
     space = here.problem.space
     corner = space.to_array({"books": 0.0, "code": 0.0, "maths": 0.0, "web": 1.0})
     monkeypatch.setattr(decision, "minimiser", lambda *given, **options: corner)
-    # Every trial keeps to some domains more than the uniform mixture does, which is nearly the best one.
-    points = [np.full(4, 0.1) + 0.6 * row for row in np.eye(4)]
+    # Losses rise from the uniform mixture to all sides; trials have more of one or of two domains.
+    here = dataclasses.replace(here, law=lambda w: 2.0 + ((w - 0.25) ** 2).sum() * np.ones(3))
+    points = [np.full(4, 0.1) + 0.3 * (first + second) for first in np.eye(4) for second in np.eye(4)]
     rng = np.random.default_rng(0)
     records = [
         Record(Trial(i, space.to_weights(w), 0, "sobol"), here.result(w, noise=0.001, rng=rng))
