@@ -41,6 +41,7 @@ def check(study: Path, verbose: int) -> None:
     tables.console().print(tables.domains(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
+    click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
     click.echo("no problems found")
 
 
@@ -104,6 +105,41 @@ def kinds(group: str | None) -> None:
     for name in registry.BUILT_IN:
         click.echo(f"{name}: {', '.join(sorted(registry.kinds(name)))}")
     click.echo("\n`bomix kinds GROUP` shows the keys; a class of your own is 'my_package.my_module:MyClass'")
+
+
+def _surrogate(study: Study) -> str:
+    """The kind of the surrogate that predicts and recommends, and those of its keys that are not at their defaults."""
+    from bomix.config import registry
+    from bomix.config.build import plain, spec_fields
+    from bomix.study.surrogate import study_surrogate
+
+    surrogate = study_surrogate(study.spec, study.problem)
+    values, stated = field_values(surrogate), plain(surrogate)
+    changed = [
+        f"{field.name}: {_in_short(stated[field.name])}"
+        for field in spec_fields(type(surrogate))
+        if values[field.name] != _default(field)
+    ]
+    kind = registry.kind_of("surrogate", type(surrogate))
+    return f"{kind} with {', '.join(changed)}" if changed else f"{kind} with its defaults"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """The value of a field that nobody gave; ``MISSING`` where one must be given."""
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
+def _in_short(value: Any) -> str:
+    """A plain value in which components stand as their kinds, those that combine others as what they combine."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_short, value))}]"
+    if not isinstance(value, Mapping) or "kind" not in value:
+        return json.dumps(value)
+    inner = value.get("of")
+    if isinstance(inner, list):
+        return " + ".join(map(_in_short, inner))
+    return _in_short(inner) if isinstance(inner, Mapping) else str(value["kind"])
 
 
 def _state(study: Study) -> dict[str, Any]:

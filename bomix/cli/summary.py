@@ -15,7 +15,7 @@ from bomix.io.store.study_folder import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
 from bomix.recommendation.confirmation import Comparison, compare
-from bomix.recommendation.recommend import Recommendation
+from bomix.recommendation.recommend import EVEN, Recommendation
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.study import Study
 from bomix.trial import Record, Status
@@ -47,6 +47,8 @@ def show_summary(study: Study, best: Recommendation) -> None:
         mixtures[CONFIRMED] = judged
     comparisons = compare(problem, history, judged)
     tables = [_weights(problem, mixtures, best), _objective(study, best, mixtures, comparisons, subject)]
+    for line in best.against_odds:
+        click.echo(line)
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
     said = (*_verdicts(best, comparisons, subject), *_confirmation(study, best, comparisons))
     for line in (*said, *_beliefs(best), *_caveats(study, best)):
@@ -102,6 +104,7 @@ def _objective(
     if best.of_trials is not None and not same_mixture(best.of_trials.weights, best.weights):
         rows[TRIAL] = best.of_trials.weights
     differences = {each.reference: each for each in comparisons}
+    itself = _references_that_are_it(best)
     fresh = {record.trial.id for record in history.confirming}
     table = titled("objective (lower is better)")
     heads = ("observed", "predicted", "95 % interval", "best beats it", "fresh seeds", f"{subject} minus it, paired")
@@ -114,7 +117,7 @@ def _objective(
             label,
             _mean(problem, [record for record in found if record.trial.id not in fresh]),
             *_belief(estimates.get(label)),
-            "-" if margin is None else _percent(margin.positive),
+            "-" if margin is None or label in itself else _percent(margin.positive),
             _mean(problem, [record for record in found if record.trial.id in fresh]),
             "-" if difference is None else f"{difference.mean:+.4f}",
         )
@@ -165,23 +168,47 @@ def _verdicts(best: Recommendation, comparisons: Sequence[Comparison], subject: 
         low, high = each.interval
         interval = f"[{low:+.4f}, {high:+.4f}]" if math.isfinite(low) else "no interval from a single seed"
         seeds = f"{len(each.differences)} paired seed{'s' if len(each.differences) > 1 else ''}"
-        lines.append(
-            f"{subject} minus {each.reference}: {each.mean:+.4f} {interval}, {seeds}: {VERDICTS[each.verdict]}"
-        )
-    if best.change is not None:
-        gain = f"{best.change.mean:.4f} (sd {best.change.sd:.4f})"
-        lines.append(
-            f"its confirmation counted, the study now recommends another mixture, expected to be {gain} better than "
-            "the confirmed one; it is not confirmed: more trials (--trials N) and --confirm would tell"
-        )
-    return lines
+        lines.append(f"{subject} minus {each.reference}: {each.mean:+.4f} {interval}, {seeds}: {_verdict(best, each)}")
+    return [*lines, *_change(best)]
+
+
+def _verdict(best: Recommendation, comparison: Comparison) -> str:
+    """What fresh seeds say, and beside an open question in which the confirmed mixture is behind, what the model says.
+
+    Args:
+        best: Its margins are those of the recommendation, and of what was confirmed where that is another mixture.
+        comparison: A confirmed mixture against a reference.
+    """
+    said = VERDICTS[comparison.verdict]
+    margin = (best.confirmed_margins or best.margins).get(comparison.reference)
+    if comparison.verdict != "undecided" or comparison.mean <= 0.0 or margin is None:
+        return said
+    behind = "worse on its only seed" if len(comparison.differences) == 1 else "worse so far"
+    agrees = "agrees" if margin.positive < EVEN else "does not agree"
+    return f"{behind}, and the model {agrees} (better with {_percent(margin.positive)}); {said}"
+
+
+def _change(best: Recommendation) -> list[str]:
+    """That another mixture than the confirmed one is recommended, in a list; empty where it is the same."""
+    if best.change is None:
+        return []
+    gain = f"{best.change.mean:.4f} (sd {best.change.sd:.4f})"
+    if best.source == "anchors":
+        which, tested = "one of the references", "it was trained on the same seeds"
+    else:
+        which, tested = "another mixture", "it is not confirmed: more trials (--trials N) and --confirm would tell"
+    said = f"its confirmation counted, the study now recommends {which}, expected to be {gain} better than"
+    return [f"{said} the confirmed one; {tested}"]
 
 
 def _confirmation(study: Study, best: Recommendation, comparisons: Sequence[Comparison]) -> list[str]:
     """What is expected where nothing was confirmed, and which confirming runs failed."""
     failed = [record for record in study.history.confirming if record.status is Status.FAILED]
     lines = []
+    itself = _references_that_are_it(best)
     for name, margin in best.margins.items() if not comparisons else ():
+        if name in itself:
+            continue
         low, high = margin.interval
         hint = "" if failed else "; --confirm N tests it"
         lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]{hint}")
@@ -198,6 +225,9 @@ def _beliefs(best: Recommendation) -> list[str]:
     lines = []
     if best.source == "trials":
         lines.append("best is a mixture that was tried: no other is expected to be better")
+    if best.source == "anchors" and (names := _references_that_are_it(best)):
+        beyond = "" if best.confirmed is None else " by more than the model cannot tell"
+        lines.append(f"best is the {' and '.join(names)} mixture: no other is expected to be better{beyond}")
     if best.feasible is not None:
         lines.append(f"probability that best keeps what the objective guards: {_percent(best.feasible)}")
     if (gap := best.gap) is not None:
@@ -209,6 +239,11 @@ def _beliefs(best: Recommendation) -> list[str]:
     return lines
 
 
+def _references_that_are_it(best: Recommendation) -> list[str]:
+    """The references that the recommendation is: it is neither better nor worse than they are, for certain."""
+    return [name for name, margin in best.margins.items() if margin.mean == margin.sd == 0.0]
+
+
 def _caveats(study: Study, best: Recommendation) -> list[str]:
     problem = study.problem
     space = problem.space
@@ -217,7 +252,7 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         for name, upper in zip(space.domains, space.upper_array, strict=True)
         if upper < 1 and best.weights[name] > upper - 1e-6
     ]
-    lines = list(best.warnings)
+    lines = [warning for warning in best.warnings if warning not in best.against_odds]
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:

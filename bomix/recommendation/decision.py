@@ -1,10 +1,13 @@
 """Which mixture is recommended.
 
-The minimiser of the posterior mean is recommended, never the luckiest trial: over the whole space, of many domains over
-what was explored of it (:mod:`bomix.posterior.explored`). Two mixtures come before it: the best trial, where no
-mixture of the space is expected to be better; and the mixture that the present round of confirmations is
-about, as long as the 95 % interval of what the minimiser gains over it is not all above zero. Any new run moves the
-minimiser a little, and what was confirmed is worth more.
+Of the minimiser of the posterior mean, the best trial and the anchors (uniform, natural), the mixture with the lowest
+posterior mean is recommended, never the luckiest trial. The minimiser is over the whole space, of many domains over
+what was explored of it (:mod:`bomix.posterior.explored`).
+
+A round of confirmations trains one mixture and the anchors on the same seeds. The one of these with the lowest
+posterior mean is recommended, as long as neither the minimiser nor the best trial is better with a probability above
+:data:`CLEARLY_BETTER`: any new run moves the minimiser a little, and what was confirmed is worth more. So the recommendation
+is never expected to be worse than an anchor or the confirmed mixture.
 """
 
 from __future__ import annotations
@@ -35,10 +38,14 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
 
-Source = Literal["space", "trials", "confirmed"]
+Source = Literal["space", "trials", "anchors", "confirmed"]
 
 SAME_IN_PRACTICE = 0.01
 """A mixture that was found again on another machine is the same where no weight differs by more."""
+
+CLEARLY_BETTER = 0.9
+"""Probability of being better than what was confirmed up to which a mixture does not take its place: the model cannot
+tell them apart."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class Decision:
     Attributes:
         belief: The model of the record that it rests on.
         point: ``d`` weights, the recommendation.
-        source: Whether the point is the minimiser over the ``space``, the best of the ``trials``, or was ``confirmed``.
+        source: Whether the point is the minimiser over the ``space``, the best of the ``trials``, one of the
+            ``anchors``, tried or not, or the mixture that was ``confirmed``.
         of_space: ``d`` weights, the minimiser of the posterior mean over the space, or over the pool.
         of_trials: ``d`` weights, the trial with the lowest posterior mean; None where the space allows no trial.
         confirmed: ``d`` weights, the mixture of the present round of confirmations; None without one.
@@ -78,19 +86,21 @@ def decide(
     else:
         of_space = _best_of_pool(belief, pool, part)
     of_trials = _best_trial(belief, history)
-    point, source = of_space, "space"
-    if (
-        of_trials is not None
-        and belief.mean(as_tensor([of_trials])).item() <= belief.mean(as_tensor([of_space])).item()
-    ):
-        point, source = of_trials, "trials"
-    point = adjusted(problem, point, options)
+    fresh = [adjusted(problem, each, options) for each in (of_trials, of_space) if each is not None]
+    anchors = [adjusted(problem, problem.space.to_array(each), options) for each in problem.anchors().values()]
     confirmed = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
-    if confirmed is not None:
-        change = difference(belief.aggregate.posterior(belief.model, as_tensor([confirmed, point])), 0, 1)
-        if change.interval[0] <= 0.0:
-            point, source = confirmed, "confirmed"
-    return Decision(belief, point, source, of_space, of_trials, confirmed)  # type: ignore[arg-type]
+    if confirmed is None:
+        point = _best(belief, [*fresh, *anchors])
+    else:
+        point = _kept(belief, _best(belief, [confirmed, *anchors]), fresh)
+    sources: list[tuple[Source, list[Array]]] = [
+        ("confirmed", [] if confirmed is None else [confirmed]),
+        ("anchors", anchors),
+        ("trials", fresh[:-1]),
+        ("space", fresh[-1:]),
+    ]
+    source = next(name for name, found in sources if found and is_among(point, np.stack(found)))
+    return Decision(belief, point, source, of_space, of_trials, confirmed)
 
 
 def adjusted(problem: Problem, point: Array, options: RecommendationSpec) -> Array:
@@ -206,6 +216,28 @@ def _runnable(problem: Problem, points: Array) -> Array:
     """Those of ``n x d`` mixtures that are of the pool; all where there is none."""
     pool = problem.pool_array
     return points if pool is None else points[[is_among(point, pool) for point in points]]
+
+
+def _best(belief: Belief, points: list[Array]) -> Array:
+    """The one of several mixtures, each ``d`` weights, with the lowest posterior mean; the first one of equals."""
+    return points[int(belief.mean(as_tensor(points)).argmin())]
+
+
+def _kept(belief: Belief, point: Array, others: list[Array]) -> Array:
+    """A mixture, ``d`` weights, or one that is clearly better; none of the others is clearly better than that."""
+    while True:
+        # Each gain by itself: the mixture with the lowest mean may be the one of which least is known.
+        better = [other for other in others if _better(belief, other, point) > CLEARLY_BETTER]
+        if not better:
+            return point
+        point = _best(belief, better)
+
+
+def _better(belief: Belief, first: Array, second: Array) -> float:
+    """Probability that the objective is lower at the first of two mixtures, ``d`` weights each."""
+    if is_among(first, second[None]):
+        return 0.5
+    return difference(belief.aggregate.posterior(belief.model, as_tensor([second, first])), 0, 1).positive
 
 
 def as_tensor(points: Any) -> Tensor:

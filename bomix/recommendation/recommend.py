@@ -17,6 +17,7 @@ from bomix.posterior.predict import AT_ONCE, Estimate, difference, estimates
 from bomix.recommendation.decision import Decision, Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
+from bomix.space.weights import is_among
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
+
+EVEN = 0.5 - 1e-6
+"""Probability of being better below which the odds are said to be less than even; the rest is rounding."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,19 @@ class Recommendation:
             better, and the correlation of the two predictions is taken into account.
         epochs: Passes over each domain's tokens in the run that is decided about; None where the tokens are unknown.
         completed: Trials that the belief stands on.
-        source: ``space`` for the minimiser over the space, ``trials`` for the best trial, ``confirmed`` for the
-            mixture of the present round of confirmations.
+        source: ``space`` for the minimiser over the space, ``trials`` for the best trial, ``anchors`` for the uniform
+            or the natural mixture, ``confirmed`` for the mixture of the present round of confirmations.
         of_space: The minimiser of the posterior mean over the space or the pool, neither shrunk nor smoothed.
         of_trials: The trial with the lowest posterior mean; None where no trial keeps the bounds.
         confirmed: The mixture of the present round of confirmations; None without one.
         change: Belief about the objective at that mixture minus that of the recommendation, where it is another.
+        confirmed_margins: The same as ``margins``, of that mixture; empty without one.
         ranges: Smallest and largest weight of each domain among the mixtures of the space, or of the pool, whose
             posterior mean lies within one standard deviation (that at the minimiser) of the minimum.
         gap: Predictions for the last trials by the model without them, and their results; None where too few
             trials are left.
-        warnings: Metrics that count and that no trial has measured, and where the recommendation lies outside what was
-            explored; one sentence each.
+        warnings: First the references against which the odds are less than even; then metrics that count and that no
+            trial has measured, and where the recommendation lies outside what was explored; one sentence each.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
     """
@@ -83,6 +88,7 @@ class Recommendation:
     of_trials: Choice | None = None
     confirmed: Choice | None = None
     change: Estimate | None = None
+    confirmed_margins: Mapping[str, Estimate] = field(default_factory=lambda: MappingProxyType({}))
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
     gap: Gap | None = None
     warnings: tuple[str, ...] = ()
@@ -103,6 +109,11 @@ class Recommendation:
     def beats(self) -> Mapping[str, float]:
         """Probability that the recommendation is better than each reference."""
         return {name: margin.positive for name, margin in self.margins.items()}
+
+    @property
+    def against_odds(self) -> tuple[str, ...]:
+        """A sentence for each reference that is more probably better than the recommendation than not."""
+        return against_odds(self.margins)
 
 
 def recommend(
@@ -128,27 +139,25 @@ def recommend(
     options = options or RecommendationSpec()
     decision = decide(problem, history, surrogate, seed=seed, options=options)
     belief, space, best = decision.belief, problem.space, decision.point
-    weights, anchors = space.to_weights(best), problem.anchors()
+    weights = space.to_weights(best)
     others = {"space": decision.of_space, "trials": decision.of_trials, "confirmed": decision.confirmed}
     known = {name: point for name, point in others.items() if point is not None}
     with torch.no_grad():
         alone: Any = belief.model.posterior(as_tensor([best]))
         at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}
-        pairs = {
-            name: belief.aggregate.posterior(belief.model, as_tensor([best, space.to_array(anchor)]))
-            for name, anchor in anchors.items()
-        }
+        references, margins = _references(belief, best)
         change = None
         if decision.confirmed is not None and decision.source != "confirmed":
             change = difference(belief.aggregate.posterior(belief.model, as_tensor([best, decision.confirmed])), 1, 0)
+        confirmed_margins = {} if decision.confirmed is None else _references(belief, decision.confirmed)[1]
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     metrics = zip(problem.metric_names, alone.mean[0].tolist(), alone.variance[0].sqrt().tolist(), strict=True)
     return Recommendation(
         weights=weights,
         objective=at["best"].objective,
         per_metric={name: Estimate(mean, sd) for name, mean, sd in metrics},
-        references={name: estimates(pair)[1] for name, pair in pairs.items()},
-        margins={name: difference(pair, 1, 0) for name, pair in pairs.items()},
+        references=references,
+        margins=margins,
         epochs=problem.epochs(weights),
         completed=len(history.observations),
         source=decision.source,
@@ -156,9 +165,11 @@ def recommend(
         of_trials=at.get("trials"),
         confirmed=at.get("confirmed"),
         change=change,
+        confirmed_margins=confirmed_margins,
         ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
+            *against_odds(margins),
             *_unmeasured(belief),
             *(
                 f"outside what was explored: {text}"
@@ -168,6 +179,33 @@ def recommend(
         feasible=None if kept is None else kept.item(),
         front=front(belief, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable),
     )
+
+
+def against_odds(margins: Mapping[str, Estimate]) -> tuple[str, ...]:
+    """A sentence for each reference against which a recommendation has less than even odds.
+
+    Args:
+        margins: Belief about the objective at each reference minus that of the recommendation.
+    """
+    return tuple(
+        f"less than even odds against {name}: the recommendation is expected to be {-margin.mean:.4f} worse, better "
+        f"with a probability of {100 * margin.positive:.0f} %"
+        for name, margin in margins.items()
+        if margin.positive < EVEN
+    )
+
+
+def _references(belief: Belief, point: Array) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Beliefs about the objective at each anchor, and about how much better ``d`` weights are than each."""
+    space, references, margins = belief.problem.space, {}, {}
+    for name, weights in belief.problem.anchors().items():
+        anchor = space.to_array(weights)
+        pair = belief.aggregate.posterior(belief.model, as_tensor([point, anchor]))
+        references[name] = estimates(pair)[1]
+        # Of one mixture and itself, what is left of a difference is rounding.
+        same = is_among(point, anchor[None])
+        margins[name] = Estimate(0.0, 0.0) if same else difference(pair, 1, 0)
+    return references, margins
 
 
 def _choice(belief: Belief, point: Array) -> Choice:

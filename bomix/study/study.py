@@ -43,7 +43,8 @@ class Study:
 
     The strategy ``auto`` (:class:`~bomix.strategies.auto.Auto`), which a study has unless another is given, chooses by
     the number of domains and metrics and by the budget. Predictions and the recommendation come from the surrogate that
-    the strategy uses, or from a Gaussian process of each metric (``gp``) where the strategy has none.
+    the strategy has, or from a Gaussian process of each metric (``gp``) where it has none. ``auto`` chooses ``gp``,
+    from 12 domains and metrics on with other kernels and shared hyperparameters; ``bomix check`` says which.
 
     Example:
         >>> study = bomix.Study(["code", "web"], metrics=["code", "web"], seed=0)
@@ -238,7 +239,7 @@ class Study:
         return self.recommend()
 
     def predict(self, mixtures: Sequence[Weights]) -> xr.Dataset:
-        """Predict every metric and the objective.
+        """Predict every metric and the objective by the surrogate that recommends, see :class:`Study`.
 
         Args:
             mixtures: ``n`` mixtures; bounds need not hold, and sums within 1 % of one are set right.

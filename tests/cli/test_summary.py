@@ -1,0 +1,71 @@
+"""What is printed of a recommendation that fresh seeds, or the odds, speak against."""
+
+from __future__ import annotations
+
+import pytest
+
+from bomix.cli.summary import show_summary
+from bomix.config.sections import DomainSpec, RecommendationSpec
+from bomix.space.weights import Weights, same_mixture
+from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.study.confirmation import confirming_trials
+from bomix.study.study import Study
+from bomix.surrogates.gp.spec import GP
+
+
+def bowl(weights: Weights) -> float:
+    return 3.0 + (weights["books"] - 0.6) ** 2 + (weights["code"] - 0.3) ** 2 + (weights["web"] - 0.1) ** 2
+
+
+def searched(trials: int, *, natural: bool = False, shrink: float = 0.0) -> Study:
+    """A study whose best mixture has little of one domain, of which most tokens are, after some trials."""
+    tokens = {"books": 1e6, "code": 1e6, "web": 8e6}
+    study = Study(
+        {name: DomainSpec(tokens=count if natural else None) for name, count in tokens.items()},
+        ["loss"],
+        strategy=Bayesian(surrogate=GP(draws=0)),
+        recommendation=RecommendationSpec(shrink=shrink),
+    )
+    space = study.problem.space
+    for point in (space.uniform(), *space.sobol(trials - 1, seed=1)):
+        weights = space.to_weights(point)
+        study.add(weights, {"loss": bowl(weights)})
+    return study
+
+
+def test_one_seed_that_is_worse_and_a_model_that_agrees_are_said_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    study = searched(4)
+    judged, other = confirming_trials(study.records, 1)
+    study.tell(judged.trial, {"loss": bowl(judged.trial.weights) + 0.8})
+    study.tell(other.trial, {"loss": bowl(other.trial.weights)})
+    best = study.recommend()
+    assert not same_mixture(best.weights, judged.trial.weights)
+    assert best.change is not None
+    assert best.change.mean > 0
+    assert best.confirmed_margins["uniform"].positive < 0.5
+    assert best.beats["uniform"] >= 0.5
+    show_summary(study, best)
+    printed = capsys.readouterr().out
+    assert "1 paired seed: worse on its only seed, and the model agrees (better with " in printed
+    assert "its confirmation counted, the study now recommends" in printed
+
+
+def test_one_seed_that_is_better_is_only_not_decided(capsys: pytest.CaptureFixture[str]) -> None:
+    study = searched(8)
+    for record in confirming_trials(study.records, 1):
+        study.tell(record.trial, {"loss": bowl(record.trial.weights)})
+    show_summary(study, study.recommend())
+    printed = capsys.readouterr().out
+    assert "1 paired seed: not decided" in printed
+    assert "agree" not in printed
+
+
+def test_odds_against_the_recommendation_stand_at_the_top_and_only_there(capsys: pytest.CaptureFixture[str]) -> None:
+    study = searched(10, natural=True)
+    show_summary(study, study.recommend())
+    assert "less than even odds" not in capsys.readouterr().out
+    study = searched(10, natural=True, shrink=0.9)
+    show_summary(study, study.recommend())
+    printed = capsys.readouterr().out
+    assert printed.startswith("less than even odds against uniform: the recommendation is expected to be ")
+    assert printed.count("less than even odds") == 1
