@@ -6,8 +6,8 @@ what was explored of it (:mod:`bomix.posterior.explored`).
 
 A round of confirmations trains one mixture and the anchors on the same seeds. The one of these with the lowest
 posterior mean is recommended, as long as neither the minimiser nor the best trial is better with a probability above
-:data:`CLEARLY_BETTER`: any new run moves the minimiser a little, and what was confirmed is worth more. So the recommendation
-is never expected to be worse than an anchor or the confirmed mixture.
+:data:`CLEARLY_BETTER`: any new run moves the minimiser a little, and what was confirmed is worth more. So the
+recommendation is never expected to be worse than an anchor or the confirmed mixture.
 """
 
 from __future__ import annotations
