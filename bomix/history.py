@@ -117,8 +117,8 @@ class History:
     def experts(self) -> dict[str, int]:
         """Domain to the first trial that is its expert and kept what it made of the tokens.
 
-        All of them have one scale: a study asks for nothing while those that are there are of another than its file
-        names, see :func:`bomix.study.experts.refuse_others`.
+        A study that needs experts asks for nothing while these are of another scale than its file names, see
+        :func:`bomix.study.experts.refuse_others`.
         """
         found: dict[str, int] = {}
         for record in self.completed:
