@@ -34,17 +34,14 @@ QUICK = Bayesian(surrogate=GP(draws=0, restarts=1), raw=16, starts=2)
 
 
 def filled(domains: Mapping[str, DomainSpec], runs: int, strategy: Strategy | None = None) -> Study:
-    """A study of the losses of its domains, with so many runs of low noise."""
+    """A study of a loss that wants some of every domain, with so many runs of low noise."""
     target = TargetSpec(tokens=1e9, max_epochs=1.0) if all(each.tokens for each in domains.values()) else None
-    study = Study(domains, list(domains), strategy=strategy, target=target, recommendation=RecommendationSpec(last=1))
+    study = Study(domains, ["loss"], strategy=strategy, target=target, recommendation=RecommendationSpec(last=1))
     space, rng = study.problem.space, np.random.default_rng(3)
     points = space.snap(space.sobol(runs, seed=2), threshold=0.0)
-    losses = 2.0 + np.exp(-3.0 * points) + 0.001 * rng.normal(size=points.shape)
+    losses = 2.0 + np.exp(-3.0 * points).mean(axis=1) + 0.001 * rng.normal(size=len(points))
     study.records.add_all(
-        [
-            (space.to_weights(point), dict(zip(space.domains, row.tolist(), strict=True)), None)
-            for point, row in zip(points, losses, strict=True)
-        ]
+        [(space.to_weights(point), {"loss": loss}, None) for point, loss in zip(points, losses.tolist(), strict=True)]
     )
     return study
 
