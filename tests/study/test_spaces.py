@@ -82,6 +82,7 @@ def test_a_smallest_share_goes_through_everything_by_default() -> None:
     for point in space.snap(space.sobol(30, seed=0), threshold=0.0):
         losses = 2.0 + np.exp(-3.0 * point) + 0.001 * rng.normal(size=3)
         study.add(space.to_weights(point), dict(zip(space.domains, losses.tolist(), strict=True)))
+    assert all(0.25 < low < high < 0.4 for low, high in study.recommend().ranges.values())
     check_everything(study)
 
 
