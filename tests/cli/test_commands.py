@@ -304,7 +304,7 @@ def test_confirmations_that_failed_are_said_and_tried_again(study: Path) -> None
     (study / "mended").touch()
     again = shell("optimize", study, "--confirm", "1")
     assert "2 of 2 confirming" in again.stderr
-    assert "1 paired seed: not decided" in again.stdout
+    assert "1 paired seed: worse on its only seed, and the model agrees" in again.stdout
     assert "confirmation: 2 runs failed, the last one trial 5\n" in again.stdout
     state = json.loads(call("status", study, "--json").output)
     assert (state["confirming"], state["confirming_pending"], state["confirming_failed"]) == (2, 0, 2)
