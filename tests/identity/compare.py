@@ -38,6 +38,7 @@ EXCEPTIONS: Mapping[str, Leeway] = {
     "recommend/7/objective-pareto": Leeway("the front holds the trials' weights unrounded", 1e-9),
     "asks/7/bounded-law": Leeway("a zero without 'at least' keeps its bounds on the face, as in mde", 1e-6),
     "predictions/*/bayesian*": Leeway("one formula for the moments of a mixture of Gaussians: rounding", 1e-9),
+    "*: *confirmed_margins*": Leeway("a recommendation says what is believed of the confirmed mixture"),
     "*: *execution.kind": Leeway("an executor is a component: the default kind is written out"),
     "*: *experts.params": Leeway("experts may have another size: the default is written out"),
     "files: *json*schema": Leeway("trials and the resolved study have a new schema: 'scale' where 'fidelity' was"),
