@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ENTRIES = 2_000_000
 """Entries of the largest array that a part makes: 16 MB in double precision, little enough that the several such arrays
-which gradients keep fit beside the other processes of a machine, and enough that calls do not count."""
+which gradients keep fit beside the other processes of a machine, and enough that calls do not count. Larger arrays are
+also handed back by the allocator each time, and clearing their pages costs as much as the rest."""
 
 
 def rows_within(entries: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from bomix.numerics.constants import LEAST_VARIANCE
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import joint_covariance, leave_one_out, shrunk_correlation
 from bomix.surrogates.cross_validation.folds import canonical_rows
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 _JITTER = 1e-9
 """Raises the diagonal of a covariance, as a share of its mean: mixtures that repeat one another have one of lower
 rank."""
-_MIN_VARIANCE = 1e-14
-"""Variances are kept above it, metrics being standardised: what is left at a training mixture is a difference of two
-nearly equal numbers."""
 
 
 class SampledGPs(JointModel):
@@ -134,7 +132,7 @@ class SampledGPs(JointModel):
         means = mean.reshape(s, m, *batch, q).movedim(1, -2)
         if q == 1:
             constant = self.hyperparameters.outputscale + self.hyperparameters.mean_variance
-            variance = (constant.unsqueeze(-1) - explained.square().sum(dim=-2)).clamp_min(_MIN_VARIANCE)
+            variance = (constant.unsqueeze(-1) - explained.square().sum(dim=-2)).clamp_min(LEAST_VARIANCE)
             return means, variance.reshape(s, m, *batch, 1, 1).movedim(1, -3)
         groups = explained.reshape(s, m, -1, *batch, q).movedim(2, -2)
         prior = self._kernel(points.reshape(*batch, q, d), points.reshape(*batch, q, d))
@@ -258,6 +256,6 @@ def _factor(covariance: Tensor) -> Tensor:
     """Cholesky factors ``batch x m x q x q``; jitter in proportion to the variances carries repeated points."""
     if covariance.shape[-1] == 1:
         return covariance.sqrt()
-    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach().clamp_min(_MIN_VARIANCE)
+    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None].detach().clamp_min(LEAST_VARIANCE)
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
     return cholesky(covariance / scale + _JITTER * eye) * scale.sqrt()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from botorch.exceptions.errors import UnsupportedError
 
+from bomix.numerics.constants import LEAST_VARIANCE
 from bomix.numerics.marginal import noisy_factor
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import MIN_TRIALS, joint_covariance
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.surrogates.gp.exact import ExactGPs
-
-_MIN_VARIANCE = 1e-14
-"""Least variance of a prediction, below what rounding leaves of ``1 - 1``: its root is divided by."""
 
 
 class FamilyMoments(NamedTuple):
@@ -232,7 +230,7 @@ class CoupledFamily:
         if X.shape[-2] == 1:
             prior = _split(covariance.diagonal(self._kernel_theta, points), -2, self._shape)
             taken = _split(explained.square().sum(dim=-2), -1, (*X.shape[:-2], 1)).movedim((0, 1), (-3, -2))
-            return (prior - taken).clamp_min(_MIN_VARIANCE).unsqueeze(-1)
+            return (prior - taken).clamp_min(LEAST_VARIANCE).unsqueeze(-1)
         by_point = _split(explained, -1, X.shape[:-1]).movedim((0, 1, 2), (-4, -3, -2))
         prior = _split(covariance(self._kernel_theta, points), -3, self._shape)
         return prior - by_point.mT @ by_point

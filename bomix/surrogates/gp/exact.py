@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bomix.numerics.chunks import rows_within
+from bomix.numerics.constants import LEAST_VARIANCE
 from bomix.numerics.marginal import best_means, noisy_factor
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import leave_one_out
@@ -23,13 +25,8 @@ if TYPE_CHECKING:
     from bomix.contracts.covariance import Covariance
     from bomix.surrogates.gp.likelihood import Noise
 
-_MIN_VARIANCE = 1e-14
-"""Least variance of a prediction, below what rounding leaves of ``1 - 1``: its root is divided by."""
 _TINY = 1e-12
 """Share of a precision below which nothing but rounding is left of it."""
-_ENTRIES = 2_000_000
-"""Entries of a covariance made at once: larger ones the allocator hands back each time, and clearing their pages costs
-as much as the rest."""
 
 
 class ExactGPs:
@@ -96,7 +93,7 @@ class ExactGPs:
         mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
         if q == 1:
             prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
-            covariance = (prior - explained.square().sum(dim=-2, keepdim=True)).clamp_min(_MIN_VARIANCE)
+            covariance = (prior - explained.square().sum(dim=-2, keepdim=True)).clamp_min(LEAST_VARIANCE)
         else:
             covariance = self.covariance(self._kernel_theta, points) - explained.mT @ explained
         if noise is True:
@@ -108,7 +105,7 @@ class ExactGPs:
         if self._factor.dim() > 3:
             return self.marginals(X)[0]
         points = X.reshape(1, -1, X.shape[-1])
-        at_once = max(1, _ENTRIES // max(1, self._alpha.numel()))
+        at_once = rows_within(self._alpha.numel())
         weights = self._alpha.unsqueeze(-2)
         parts = [weights @ self._without_missing(self._towards(part)) for part in points.split(at_once, dim=1)]  # type: ignore[no-untyped-call]
         mean = self._flat_means + torch.cat(parts, dim=-1).squeeze(-2)
@@ -201,7 +198,7 @@ class ExactGPs:
         mean = self._flat_means + (across.mT @ self._alpha.unsqueeze(-1)).squeeze(-1)
         explained = torch.linalg.solve_triangular(self._factor, across, upper=False).square().sum(dim=-2)
         variance = self.covariance.diagonal(self._kernel_theta, points) - explained
-        return mean, variance.clamp_min(_MIN_VARIANCE) + self.noise(self._noise_theta, self.X)
+        return mean, variance.clamp_min(LEAST_VARIANCE) + self.noise(self._noise_theta, self.X)
 
     def _repeated(self, values: Tensor) -> Tensor:
         """``batch x m x n`` of the metrics as ``batch x (s m) x n`` of the processes."""

@@ -21,7 +21,7 @@ from bomix.numerics import hmc
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.gp.completion import Table, Whitening, shrunk
 from bomix.surrogates.gp.likelihood import Likelihood, criterion
-from bomix.surrogates.gp.search import Sampling
+from bomix.surrogates.gp.search import FEW, WIDEST, Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,14 +30,10 @@ if TYPE_CHECKING:
 
 _MEMORY = 0.9
 """Share of the second moment that a move keeps: the correlation is that of the last ten fillings, not of one."""
-_WIDEST = 1.5
-"""Longest step of a chain in a hyperparameter's logarithm, as in :mod:`bomix.surrogates.gp.search`."""
 _PACES = (0.02, 12.0)
 """Least and largest factor of a step: beyond, a chain stands still or has every move rejected."""
-_FEW = 40
-"""Trials up to which chains go far: the posterior is wide, and an evaluation is cheap."""
 _FAR, _NEAR = Sampling(0, warmup=40, thinning=3, leaps=8), Sampling(0, warmup=24, thinning=2, leaps=8)
-"""How far chains go up to :data:`_FEW` trials, and beyond."""
+"""How far chains go up to :data:`FEW` trials, and beyond."""
 
 
 def redrawn(independent: IndependentGPs, correlation: Tensor, *, shrinkage: float, seed: int) -> IndependentGPs:
@@ -54,7 +50,7 @@ def redrawn(independent: IndependentGPs, correlation: Tensor, *, shrinkage: floa
     # Chains carry rounding far: the order of the trials must not enter them.
     order = torch.as_tensor(canonical_rows(independent.train_X.numpy(), independent.train_Y.numpy()))
     order = order[~independent.train_Y[order].isnan().all(dim=-1)]
-    settings = _FAR if len(order) <= _FEW else _NEAR
+    settings = _FAR if len(order) <= FEW else _NEAR
     families = []
     for family in independent.families:
         known = None if family.known is None else family.known[:, order]
@@ -82,7 +78,7 @@ def draw(
         ``s x m x p``.
     """
     generator = torch.Generator().manual_seed(seed)
-    x, scale, pace = start, likelihood.prior.sd.clamp_max(_WIDEST), start.new_ones(len(start))
+    x, scale, pace = start, likelihood.prior.sd.clamp_max(WIDEST), start.new_ones(len(start))
     moment, kept = correlation, []
     for turn in range(sampling.warmup + sampling.draws * sampling.thinning):
         table = Table(Whitening.of(_matrices(likelihood, x)), likelihood.targets, correlation)

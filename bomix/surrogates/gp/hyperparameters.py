@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bomix.surrogates.data.refit_schedule import digest, remembered
-from bomix.surrogates.gp.search import Sampling, search
+from bomix.surrogates.gp.search import FEW, Sampling, search
 from bomix.surrogates.gp.shared_hyperparameters import search_shared
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 DRAWS_UP_TO = 160
 """Trials up to which hyperparameters are drawn unless a spec says otherwise; beyond, the best ones are sharp enough."""
-_FEW = 40
-"""Trials up to which chains go far: the posterior is wide, and an evaluation is cheap."""
 _MANY_DOMAINS = 8
 """Domains from which on a chain moves twice for each draw: one move goes less far in more dimensions."""
 
@@ -73,6 +71,6 @@ def chain_settings(n: int, d: int, *, draws: int | None) -> Sampling:
         d: Domains.
         draws: How many to keep; None for 12 up to 40 trials, 8 beyond.
     """
-    if n > _FEW:
+    if n > FEW:
         return Sampling(draws or 8, warmup=12, thinning=1, leaps=8)
     return Sampling(draws or 12, warmup=min(40, 8 + 2 * d), thinning=1 if d < _MANY_DOMAINS else 2, leaps=8)

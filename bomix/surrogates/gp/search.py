@@ -36,7 +36,9 @@ _STEEP = 1e-2
 """Gradient above which a search should have left its start: ten times that at which it ends."""
 _DISTINCT = 0.1
 """Difference of logarithms from which on a second start is another one than the first."""
-_WIDEST = 1.5
+FEW = 40
+"""Trials up to which chains go far: the posterior is wide, and an evaluation is cheap."""
+WIDEST = 1.5
 """Longest step of a chain in a hyperparameter's logarithm: flat priors are wider than any posterior of runs."""
 
 
@@ -112,7 +114,7 @@ def _drawn(likelihood: Likelihood, prior: Prior, theta: Tensor, seed: int, sampl
     chains = hmc.sample(
         lambda at: criterion(likelihood, prior, at),
         theta,
-        prior.sd.clamp_max(_WIDEST),
+        prior.sd.clamp_max(WIDEST),
         warmup=sampling.warmup,
         draws=sampling.draws,
         thinning=sampling.thinning,
