@@ -52,20 +52,25 @@ class History:
         1
 
     Attributes:
-        records: Any order is accepted; ascending ids are kept.
+        records: Any order is accepted; ascending ids are kept. Those that were withdrawn move to ``withdrawn``.
         scale: The study's own scale: losses of another one are not learnt from. None where it is unknown, so that all
             runs count.
+        withdrawn: Trials that count for nothing; only their numbers stay taken.
     """
 
     records: tuple[Record, ...] = ()
     scale: Scale | None = None
+    withdrawn: tuple[Record, ...] = ()
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.records, key=lambda record: record.trial.id))
-        ids = Counter(record.trial.id for record in ordered)
+        everything = self.all_records
+        ids = Counter(record.trial.id for record in everything)
         if doubled := [trial_id for trial_id, count in ids.items() if count > 1]:
             raise StudyError(f"trial {doubled[0]} stands twice in the record; give every trial its own id")
-        object.__setattr__(self, "records", ordered)
+        gone = tuple(record for record in everything if record.status is Status.WITHDRAWN)
+        kept = tuple(record for record in everything if record.status is not Status.WITHDRAWN)
+        object.__setattr__(self, "records", kept)
+        object.__setattr__(self, "withdrawn", gone)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -141,7 +146,8 @@ class History:
 
     def until(self, trial_id: int) -> History:
         """The record of the trials before one, with what came back of them."""
-        return replace(self, records=tuple(record for record in self.records if record.trial.id < trial_id))
+        kept = tuple(record for record in self.all_records if record.trial.id < trial_id)
+        return replace(self, records=kept, withdrawn=())
 
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""
@@ -156,15 +162,25 @@ class History:
         """Trials that a strategy asked for, whatever became of them; neither imported nor confirming ones."""
         return tuple(record for record in self.records if record.trial.origin not in UNCOUNTED_ORIGINS)
 
+    @cached_property
+    def ever_asked(self) -> tuple[Record, ...]:
+        """The same and those that were withdrawn since: a design goes on behind them, and their seeds stay taken."""
+        return tuple(record for record in self.all_records if record.trial.origin not in UNCOUNTED_ORIGINS)
+
     @property
     def n_asked(self) -> int:
-        """How many trials a strategy asked for."""
-        return len(self.asked)
+        """How many trials a strategy ever asked for."""
+        return len(self.ever_asked)
+
+    @cached_property
+    def all_records(self) -> tuple[Record, ...]:
+        """Every trial, the withdrawn ones at their places: for showing, never for learning."""
+        return tuple(sorted((*self.records, *self.withdrawn), key=lambda record: record.trial.id))
 
     @property
     def next_id(self) -> int:
         """The id of the trial to come."""
-        return self.records[-1].trial.id + 1 if self.records else 0
+        return self.all_records[-1].trial.id + 1 if self.records or self.withdrawn else 0
 
     def with_record(self, record: Record) -> History:
         """This history and one record; a record of the same trial gives way."""
@@ -189,14 +205,15 @@ class History:
         Returns:
             ``weights``, ``weights_realized``, ``epochs`` (trial, domain); ``loss``, ``eval_sem`` (trial, metric);
             ``curve`` (trial, step, metric), its steps being those of all trials; ``params``, ``tokens``, ``cost``
-            (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric.
-            NaN stands for what a trial does not have, as most of it while it is pending.
+            (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric; where
+            some run has one, ``revision`` and ``withdrawn`` (why, empty for the others) on trial as well.
+            NaN stands for what a trial does not have, as most of it while it is pending or withdrawn.
         """
         import numpy as np
         import xarray as xr
 
-        records, metrics = self.records, problem.metrics
-        results = [record.outcome if isinstance(record.outcome, Result) else None for record in records]
+        records, metrics = self.all_records, problem.metrics
+        results = [record.result if record.status is Status.COMPLETED else None for record in records]
         by_domain, by_metric = ("trial", "domain"), ("trial", "metric")
         domains, names = problem.space.domains, problem.metric_names
         scales = [record.trial.scale for record in records]
@@ -229,6 +246,10 @@ class History:
             "unit": ("metric", _text([metric.unit for metric in metrics])),
             "direction": ("metric", _text([metric.direction for metric in metrics])),
         }
+        if any(record.revision for record in records):
+            coords["revision"] = ("trial", np.array([record.revision for record in records], dtype=np.int64))
+        if self.withdrawn:
+            coords["withdrawn"] = ("trial", _text([record.withdrawn or "" for record in records]))
         version = bomix.__version__
         return xr.Dataset(
             variables, coords, {"schema_version": SCHEMA_VERSION, "bomix_version": version, **(attrs or {})}
@@ -247,11 +268,8 @@ def _table(rows: list[Mapping[str, float] | None], names: tuple[str, ...]) -> np
     """Mappings as ``len(rows) x len(names)``, NaN where a name is missing."""
     import numpy as np
 
-    table = np.full((len(rows), len(names)), np.nan)
-    for index, row in enumerate(rows):
-        if row:
-            table[index] = [row.get(name, np.nan) for name in names]
-    return table
+    absent = float("nan")
+    return np.array([[(row or {}).get(name, absent) for name in names] for row in rows]).reshape(len(rows), len(names))
 
 
 def _column(values: list[float | None]) -> np.ndarray:
@@ -264,8 +282,7 @@ def _text(values: Iterable[str]) -> np.ndarray:
     """Text as fixed-width unicode, which survives netCDF even where there is none."""
     import numpy as np
 
-    listed = list(values)
-    return np.array(listed) if listed else np.empty(0, dtype="<U1")
+    return np.array(list(values), dtype=np.str_)
 
 
 def _curves(results: list[Result | None], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,9 @@
                   |
                   +--------> FAILED        every attempt ended in a Failure
 
-An imported run is COMPLETED from the start. There is no way back: ``outcome`` is written once.
+An imported run is COMPLETED from the start. There is no way back: ``outcome`` is written once. What is wrong with a run
+is mended by a revision, which takes the place of what is recorded, or by a withdrawal, after which the run counts for
+nothing; neither removes anything from the record.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class Status(StrEnum):
     PENDING = "pending"
     COMPLETED = "completed"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -180,14 +183,25 @@ Outcome = Result | Failure
 
 @dataclass(frozen=True)
 class Record:
-    """A trial and, once there is one, its outcome."""
+    """A trial and, once there is one, its outcome.
+
+    Attributes:
+        trial: The trial, as its last revision has it.
+        outcome: What became of it, as its last revision has it; None while it is pending.
+        revision: Number of revisions; 0 where everything is as it was recorded first.
+        withdrawn: Why the run counts for nothing; None where it counts.
+    """
 
     trial: Trial
     outcome: Outcome | None = None
+    revision: int = 0
+    withdrawn: str | None = None
 
     @property
     def status(self) -> Status:
-        """Derived from the outcome; nothing else is stored."""
+        """Derived from the outcome, and from whether the run was withdrawn; nothing else is stored."""
+        if self.withdrawn is not None:
+            return Status.WITHDRAWN
         if self.outcome is None:
             return Status.PENDING
         return Status.COMPLETED if isinstance(self.outcome, Result) else Status.FAILED

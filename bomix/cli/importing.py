@@ -12,8 +12,10 @@ from bomix.config.build import number
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
-from bomix.io.imports.runs import Runs, not_there
+from bomix.io.imports.runs import Runs
+from bomix.io.imports.scales import AXES
 from bomix.scale import Scale
+from bomix.study.importing import import_runs
 from bomix.study.study import Study
 
 _CSV = click.Path(path_type=Path, dir_okay=False)
@@ -44,6 +46,16 @@ def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int 
 )
 @click.option("--tokens", callback=_count, help="Training tokens of the runs, where no column 'tokens' says it.")
 @click.option("--allow-partial", is_flag=True, help="Drop runs that have weights or losses and not both.")
+@click.option("--update", is_flag=True, help="Other values of runs that are there become revisions; old ones are kept.")
+@click.option("--step", metavar="last|N|COLUMN", help="Which checkpoint of each run counts; also COLUMN=N.")
+@click.option("--where", "where", multiple=True, metavar="COLUMN=VALUE", help="Rows to read; may be repeated.")
+@click.option("--scale", "scale_from", multiple=True, metavar="COLUMN", help="Column of the parameters; tokens=COLUMN.")
+@click.option(
+    "--prefix", default="", metavar="TEXT", help="Put before every key, where another table has the same keys."
+)
+@click.option(
+    "--as-one", is_flag=True, help="Take several models or scales, or repeats far apart, for runs that compare."
+)
 def import_tables(
     study: Path,
     weights: Path | None,
@@ -54,6 +66,12 @@ def import_tables(
     allow_partial: bool,
     params: int | None,
     tokens: int | None,
+    update: bool,
+    step: str | None,
+    where: tuple[str, ...],
+    scale_from: tuple[str, ...],
+    prefix: str,
+    as_one: bool,
 ) -> None:
     """Record runs made earlier, from tables joined by key.
 
@@ -62,8 +80,15 @@ def import_tables(
     one file has weights and losses, and a domain and a metric share the name, write `--map x=weights.web` and
     `--map y=losses.web`.
 
-    Weights whose sum misses 1 by at most 1 % are divided by it. An empty loss was not measured. Everything is checked
-    before the first run is recorded, and runs that are there already are not recorded again.
+    Weights whose sum misses 1 by at most 1 % are divided by it. An empty loss, or `-`, `#N/A`, `Infinity` and their
+    like, was not measured. Everything is checked before the first run is recorded.
+
+    The key says which run it is, with scale and seed where columns tell them; without a key its mixture and losses do. A
+    run that is there already is not recorded again, and metrics that it lacks are filled in. Other values (not only
+    other digits of the same ones) are refused, or become revisions with `--update`.
+
+    A table of checkpoints (columns `step`, `global_step`, ...) wants `--step`; one of several models `--where` or
+    `--scale`. Rows that repeat a mixture with losses far apart are refused, and the column that tells them apart named.
 
     Columns `params` and `tokens`, or the options for what they leave open, tell the scale of a run; `1M` is a number.
     A run of another scale than the study's is recorded, and nothing is learnt from it; one of which nothing is told
@@ -71,8 +96,18 @@ def import_tables(
     """
     opened = Study.open(study)
     problem = opened.problem
-    scale = None if params is None and tokens is None else Scale(params, tokens)
-    reading = Reading(key, _parsed(mapping), ignore_unknown, allow_partial, scale)
+    reading = Reading(
+        key,
+        _parsed(mapping),
+        ignore_unknown,
+        allow_partial,
+        scale=None if params is None and tokens is None else Scale(params, tokens),
+        where=tuple(_divided(text, "--where", "COLUMN=VALUE") for text in where),
+        step=step,
+        scale_from=_scale_from(scale_from),
+        as_one=as_one,
+        prefix=prefix,
+    )
     # Each format has an option of its own, which names its files; those of a format that was not named stay unread.
     formats: dict[str, Callable[[], Runs] | None] = {
         "--weights": None if weights is None else lambda: read_runs(weights, losses, problem, reading),
@@ -80,16 +115,19 @@ def import_tables(
     found = the_one_format(formats)()
     for note in found.notes:
         click.echo(note, err=True)
-    new = not_there(found.runs, problem, opened.history.records)
-    there = len(found.runs) - len(new)
-    if there and any(scale is not None for _, _, scale in found.runs):
+    done = import_runs(opened.records, found, update=update, as_one=as_one)
+    known = len(found.runs) - len(done.added)
+    if known and not done.revised and any(scale is not None for _, _, scale in found.runs):
         click.echo("runs that are there already keep the scale that they were recorded with", err=True)
-    opened.records.add_all(new)
     opened.records.save_results()
-    gaps = sum(bool(result.unmeasured) for _, result, _ in new)
+    gaps = sum(bool(record.result.unmeasured) for record in done.added)
     click.echo(
-        f"imported {len(new)} runs ({problem.space.dimension} domains, {len(found.metrics)} metrics), "
-        f"{there} already there" + (f"; {gaps} without some metric" if gaps else "")
+        f"imported {len(done.added)} runs ({problem.space.dimension} domains, {len(found.metrics)} metrics), "
+        f"{done.there} already there"
+        + (f", {len(done.completed)} completed" if done.completed else "")
+        + (f", {len(done.revised)} revised" if done.revised else "")
+        + (f", {len(done.withdrawn)} withdrawn, which stay so" if done.withdrawn else "")
+        + (f"; {gaps} without some metric" if gaps else "")
     )
 
 
@@ -110,15 +148,36 @@ def the_one_format(formats: Mapping[str, Callable[[], Runs] | None]) -> Callable
 
 
 def _parsed(mapping: Sequence[str]) -> dict[str, str]:
-    """Column to name; the last ``=`` divides them, as columns of some trackers have it in their names."""
+    """Column to name."""
     parsed: dict[str, str] = {}
     faults = []
     for text in mapping:
-        column, divider, name = text.rpartition("=")
-        if not (divider and name):
-            faults.append(Fault("--map", f"expected COLUMN=NAME, found '{text}'"))
-        elif parsed.get(column, name) != name:
+        column, name = _divided(text, "--map", "COLUMN=NAME")
+        if parsed.get(column, name) != name:
             faults.append(Fault("--map", f"column '{column}' is both '{parsed[column]}' and '{name}'; keep one"))
         parsed[column] = name
     raise_faults(faults)
     return parsed
+
+
+def _divided(text: str, option: str, form: str) -> tuple[str, str]:
+    """Both sides of the last ``=``, as columns of some trackers have it in their names.
+
+    Raises:
+        FaultsError: A side is missing.
+    """
+    column, divider, value = text.rpartition("=")
+    if not (divider and column and value):
+        raise_faults([Fault(option, f"expected {form}, found '{text}'")])
+    return column, value
+
+
+def _scale_from(texts: Sequence[str]) -> dict[str, str]:
+    """``params`` or ``tokens`` to the column that holds them; a column alone holds parameters."""
+    found: dict[str, str] = {}
+    for text in texts:
+        axis, divider, column = text.partition("=")
+        if not divider or axis not in AXES:
+            axis, column = AXES[0], text
+        found[axis] = column
+    return found

@@ -216,6 +216,9 @@ class _Run:
             self._again.insert(0, trial)
             return
         record = _tell(self._study, event, tries)
+        if record.withdrawn is not None:
+            self._observer.cancelled(trial)
+            return
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
             self._failed.append(record)
@@ -239,9 +242,9 @@ def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
     try:
         return study.tell(event.trial, outcome)
     except StoreError:
-        # Somebody told the outcome meanwhile, and the first one counts.
-        told = [record for record in study.history.records if record.trial.id == event.trial.id]
-        if told and told[0].outcome is not None:
+        # Somebody told the outcome meanwhile, and the first one counts; or withdrew the trial, and none does.
+        told = [record for record in study.history.all_records if record.trial.id == event.trial.id]
+        if told and (told[0].outcome is not None or told[0].withdrawn is not None):
             return told[0]
         raise
     except FaultsError as error:  # the evaluator came back with something that is no result of this study

@@ -81,7 +81,7 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) 
         seed: Seed of the study.
         paired: Whether trials share a seed.
     """
-    asked = history.asked
+    asked = history.ever_asked
     if not paired:
         return seed + len(asked)
     return seed + sum(same_mixture(record.trial.weights, weights) for record in asked)

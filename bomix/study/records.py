@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import StudyError, raise_faults
+from bomix.errors import StoreError, StudyError, raise_faults
 from bomix.history import History
+from bomix.io.imports.identity import trained_seed
 from bomix.io.store.files import FolderTaken
 from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs
-from bomix.io.store.study_folder import FolderStore, MemoryStore
+from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.study_folder import FolderStore
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
 from bomix.study.resolution import Resolution, resolve
@@ -123,10 +125,12 @@ class Records:
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial, see :meth:`bomix.study.study.Study.tell`."""
-        trial_id = trial if isinstance(trial, int) else trial.id
-        record = next((record for record in self.history.records if record.trial.id == trial_id), None)
-        if record is None:
-            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
+        record = self.find(trial)
+        trial_id = record.trial.id
+        if record.withdrawn is not None:
+            raise StoreError(
+                f"trial {trial_id} was withdrawn ({record.withdrawn}); what came back of it counts no more"
+            )
         if not isinstance(outcome, Failure):
             problem = self.problem
             outcome = accepted(
@@ -140,6 +144,37 @@ class Records:
         self._store.finish(trial_id, outcome)
         self.save_results()
         return Record(record.trial, outcome)
+
+    def find(self, trial: Trial | int) -> Record:
+        """The record of a trial, withdrawn or not.
+
+        Raises:
+            StudyError: There is no such trial.
+        """
+        trial_id = trial if isinstance(trial, int) else trial.id
+        for record in self.history.all_records:
+            if record.trial.id == trial_id:
+                return record
+        raise StudyError(f"there is no trial {trial_id}; `ask` gives the number, and `bomix status` shows them all")
+
+    def withdraw(self, trial: Trial | int, *, why: str) -> Record:
+        """Have a trial count for nothing, see :meth:`bomix.study.study.Study.withdraw`."""
+        record = self.find(trial)
+        if not why.strip():
+            raise StudyError("say why the run is withdrawn: the record keeps it")
+        self._store.withdraw(record.trial.id, why=why.strip())
+        self.save_results()
+        return self.find(record.trial.id)
+
+    def revise(self, record: Record, *, why: str) -> None:
+        """Record what takes the place of an imported run; ``results.nc`` is left to :meth:`save_results`.
+
+        Args:
+            record: The run with the number of revisions that it has so far, and weights, scale and result as they are
+                to be.
+            why: What changes, in words.
+        """
+        self._store.revise(record, why=why)
 
     def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
         """Record runs that were made elsewhere; nothing is recorded where anything is wrong with one of them.
@@ -171,7 +206,8 @@ class Records:
         for candidate, outcome in trials:
             scale = scales.of(candidate, own, evaluator)
             while True:
-                trial = Trial(number, candidate.weights, seed, candidate.origin, scale)
+                own_seed = seed if outcome is None else trained_seed(outcome, seed)
+                trial = Trial(number, candidate.weights, own_seed, candidate.origin, scale)
                 try:
                     added.append(Record(self._store.create(trial, outcome), outcome))
                     number += 1

@@ -24,7 +24,8 @@ from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
-from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
+from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
 from bomix.objectives.reference import missing_reference
 from bomix.problem import NATS_PER_TOKEN, Problem
 from bomix.space.mixture_space import MixtureSpace

@@ -15,7 +15,8 @@ from bomix.config.components import nested_faults
 from bomix.config.spec import StudySpec
 from bomix.errors import StudyError, raise_faults
 from bomix.io.store.result_checks import checked_mixtures
-from bomix.io.store.study_folder import STUDY_FILE, FolderStore, MemoryStore
+from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.study_folder import STUDY_FILE, FolderStore
 from bomix.space.weights import Weights
 from bomix.study import asking
 from bomix.study.records import Records
@@ -192,6 +193,15 @@ class Study:
             FaultsError: A metric is missing, or is no finite number.
         """
         return self._records.tell(trial, outcome)
+
+    def withdraw(self, trial: Trial | int, *, why: str) -> Record:
+        """Have a trial count for nothing from now on, however it came in; the record keeps it, and ``why``.
+
+        Raises:
+            StudyError: There is no such trial, or no reason.
+            StoreError: It was withdrawn before.
+        """
+        return self._records.withdraw(trial, why=why)
 
     def add(
         self, weights: Weights, losses: Mapping[str, float | None] | Result, *, scale: Scale | None = None

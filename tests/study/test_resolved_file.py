@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import StoreError
-from bomix.io.store.study_folder import FolderStore, MemoryStore
+from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.study_folder import FolderStore
 from bomix.scale import Scale
 from bomix.study import resolved_file
 from bomix.study.study import Study

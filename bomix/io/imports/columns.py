@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean
 from bomix.io.imports.scales import countless, scale_columns
+from bomix.io.imports.selecting import named_step
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
 from bomix.io.tables.reading import Table, missing_columns
 from bomix.scale import Scale
@@ -31,6 +32,12 @@ class Reading:
         allow_partial: Drop runs that have weights or losses and not both.
         scale: Parameters and tokens of the runs, as far as columns ``params`` and ``tokens`` do not say; None where
             they are unknown.
+        where: Column and value of the rows that are read, the others are left out; of several values of one column any.
+        step: Which rows of a run count where a table has its checkpoints: ``last``, a number, a column of which the
+            last counts, or ``column=number``. None refuses such a table.
+        scale_from: ``params`` or ``tokens`` to the column that holds them, where it has another name.
+        as_one: Take runs of several scales or models, and repeats of a mixture that are far apart, for comparable.
+        prefix: Put before every key, where other runs have the same keys in another table.
     """
 
     key: str | None = None
@@ -38,6 +45,11 @@ class Reading:
     ignore_unknown: bool = False
     allow_partial: bool = False
     scale: Scale | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    step: str | None = None
+    scale_from: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    as_one: bool = False
+    prefix: str = ""
 
 
 class ColumnSearch:
@@ -127,7 +139,8 @@ class ColumnSearch:
             taken: Columns that were found to stand for something.
             roles: What the other columns might have stood for.
         """
-        known = {*taken, *BOOKKEEPING, *self.scale_columns(table)}
+        known = {*taken, *BOOKKEEPING, *self.scale_columns(table), *(column for column, _ in self.reading.where)}
+        known |= {*named_step(self.reading.step, table.columns)[:1]}
         strays = [column for column in table.columns if column not in known]
         if not strays:
             return

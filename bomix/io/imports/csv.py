@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import ColumnSearch, Reading
+from bomix.io.imports.comparability import mixed, unnamed_columns
+from bomix.io.imports.identity import DECIMALS, KEY, SEED, STEP
+from bomix.io.imports.joining import Join
+from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
-from bomix.io.tables.reading import (
-    EMPTY_CELLS,
-    Row,
-    Table,
-    read_table,
-    row_shares,
-    to_number,
-)
+from bomix.io.imports.selecting import Pair, kept_rows, with_scale_names
+from bomix.io.tables.reading import EMPTY_CELLS, Table, decimals, read_table, row_shares, to_number
 from bomix.trial import Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
-
-_WHOLE = re.compile(r"(\d+)\.0+")
 
 
 def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Reading | None = None) -> Runs:
@@ -40,20 +36,20 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
         The runs; a metric without a column, or with an empty cell, is named as not measured.
 
     Raises:
-        FaultsError: Everything that is wrong, with file and line.
+        FaultsError: Everything that is wrong, with file and line; also where rows are no runs that compare.
     """
     faults: list[Fault] = []
+    reading = reading or Reading()
     first = read_table(weights, faults)
     single = losses is None or losses.absolute() == weights.absolute()
     second = first if single or losses is None else read_table(losses, faults)
     if first is not None and second is not None:
-        join = _Join(first, second, problem, reading or Reading(), faults)
-        found = join.read()
+        found = _Runs(first, second, problem, reading, faults).read()
     raise_faults(faults, "the tables cannot be imported; nothing was recorded:")
     return found
 
 
-class _Join:
+class _Runs:
     """The runs of two tables, or of one that has both weights and losses.
 
     Args:
@@ -65,87 +61,95 @@ class _Join:
     """
 
     def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
-        self.first, self.second, self.problem, self.reading, self.faults = first, second, problem, reading, faults
-        self.single = first is second
-        self.columns = ColumnSearch(first, second, problem, reading, faults)
+        self.problem, self.reading, self.faults = problem, reading, faults
+        self.notes: list[str] = []
         # The partner of a row that could not be read is no stray.
         self.whole = not faults
+        faults += unnamed_columns(reading, (*first.columns, *second.columns))
+        self.first = self._selected(first)
+        self.second = self.first if first is second else self._selected(second)
+        self.single = first is second
+        self.columns = ColumnSearch(self.first, self.second, problem, reading, faults)
         self.collector = RunCollector(problem, faults, allow_partial=reading.allow_partial)
+        self.gaps: dict[str, Counter[str]] = {}
+
+    def _selected(self, table: Table) -> Table:
+        """The rows that were chosen, the columns of the scale under their own names."""
+        rows = kept_rows(table, self.reading.where, self.faults, self.notes)
+        return with_scale_names(rows, self.reading.scale_from, self.faults)
 
     def read(self) -> Runs:
         """Everything that can be read; of no use where there are faults."""
         domains, metrics, keys = self.columns.find()
         if len(domains) < self.problem.space.dimension or not metrics or (keys is None and not self.single):
             return Runs((), ())
-        places = self.first.positions(domains), self.second.positions(metrics)
+        join = Join(self.columns, self.collector, domains, metrics, keys, whole=self.whole)
+        pairs = join.pairs()
+        at = self.first.positions(domains), self.second.positions(metrics)
+        printed = self._printed(domains, metrics)
         of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
-        for key, weights_row, losses_row in self._pairs(keys):
-            info = {"table": self.first.path.name, **({"run": key} if key else {})}
-            told = list(zip((self.first, self.second), (weights_row, losses_row), of_scale, strict=True))
-            weights = row_shares(self.first, weights_row, places[0], self.faults)
-            losses = self._losses(losses_row, places[1])
+        told_runs: list[tuple[Pair, Run]] = []
+        for pair in pairs:
+            told = list(zip((self.first, self.second), (pair.first, pair.second), of_scale, strict=True))
+            weights = row_shares(self.first, pair.first, at[0], self.faults)
+            losses = self._losses(pair, at[1])
             scale = None
             if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
                 scale = row_scale(told[:1] if self.single else told, self.reading.scale, self.faults)
+            if weights is not None:
+                known = {name: loss for name, loss in losses.items() if loss is not None}
+                told_runs.append((pair, Run(weights, known, scale)))
             self.collector.add(
                 weights,
-                Result(losses, info=info),  # type: ignore[arg-type]  # the collector names the gaps
+                Result(losses, info=self._info(join, pair, printed)),  # type: ignore[arg-type]  # gaps are named there
                 scale,
-                where=self.first.where(weights_row),
-                losses_at=self.second.where(losses_row),
-                key=key,
+                where=self.first.where(pair.first),
+                losses_at=self.second.where(pair.second),
+                key=pair.key,
             )
-        return self.collector.found(metrics, self.columns.notes, where=str(self.first.path))
+        if not self.faults and not self.reading.as_one:
+            self.faults += mixed(join, told_runs, tuple(metrics), own=self.problem.scale)
+        notes = [*self.columns.notes, *self.notes, *self._gap_notes()]
+        return self.collector.found(metrics, notes, where=str(self.first.path))
 
-    def _pairs(self, keys: tuple[str, str] | None) -> list[tuple[str, Row, Row]]:
-        """Key and both rows of each run; strays are told or dropped."""
-        if keys is None:
-            return [("", row, row) for row in self.first.rows]
-        weights = self._keyed(self.first, keys[0])
-        if self.single:
-            return [(key, row, row) for key, row in weights.items()]
-        losses = self._keyed(self.second, keys[1])
-        if weights and losses and not weights.keys() & losses.keys():
-            first, second = next(iter(weights)), next(iter(losses))
-            what = f"no key of column '{keys[0]}' stands in {self.second.path}: '{first}' here, '{second}' there"
-            self.faults.append(Fault(str(self.first.path), f"{what}; another column may be meant (--id)"))
-            return []
-        if self.whole:
-            for rows, others, table, lack in (
-                (weights, losses, self.first, f"no losses in {self.second.path}"),
-                (losses, weights, self.second, f"no weights in {self.first.path}"),
-            ):
-                for key, row in rows.items():
-                    if key not in others:
-                        self.collector.stray(f"{key} has {lack}", table.where(row))
-        return [(key, row, losses[key]) for key, row in weights.items() if key in losses]
+    def _info(self, join: Join, pair: Pair, printed: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of a run beside its losses: the table, and all that says which run it is."""
+        told = {KEY: self.reading.prefix + pair.key if pair.key else "", SEED: join.seed(pair), STEP: join.step(pair)}
+        known = {name: value for name, value in told.items() if value not in ("", None)}
+        return {"table": self.first.path.name, **known, DECIMALS: printed}
 
-    def _keyed(self, table: Table, column: str) -> dict[str, Row]:
-        """Key to row; a key that stands twice is a fault."""
-        (position,) = table.positions({"key": column}).values()
-        rows: dict[str, Row] = {}
-        for row in table.rows:
-            cell = row.cells[position]
-            whole = _WHOLE.fullmatch(cell)
-            key = whole[1] if whole else cell  # a whole number that passed through a column with gaps
-            if not key:
-                self.faults.append(Fault(table.where(row), f"the key '{column}' is empty"))
-            elif key in rows:
-                what = f"the key '{column}' is {key} again, as in line {rows[key].line}; every run needs its own"
-                self.faults.append(Fault(table.where(row), what))
-            else:
-                rows[key] = row
-        return rows
+    def _printed(self, domains: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, Any]:
+        """Digits behind the point that the weights, all together, and each metric are printed with."""
+        weights = self.first.positions(domains).values()
+        losses = self.second.positions(metrics)
+        shares = [decimals(row.cells[at]) or 0 for row in self.first.rows for at in weights]
+        return {
+            "weights": max(shares, default=0),
+            "losses": {
+                name: max((decimals(row.cells[at]) or 0 for row in self.second.rows), default=0)
+                for name, at in losses.items()
+            },
+        }
 
-    def _losses(self, row: Row, positions: Mapping[str, int]) -> dict[str, float | None]:
+    def _losses(self, pair: Pair, positions: Mapping[str, int]) -> dict[str, float | None]:
         """Every metric of the study, None where it was not measured."""
         losses: dict[str, float | None] = dict.fromkeys(self.problem.metric_names)
         for name, position in positions.items():
-            cell = row.cells[position]
+            cell = pair.second.cells[position]
             if cell.lower() in EMPTY_CELLS:
+                self.gaps.setdefault(name, Counter())[cell] += 1
                 continue
             losses[name] = to_number(cell)
             if losses[name] is None:
                 what = f"the loss of metric '{name}' is '{cell}', not a finite number"
-                self.faults.append(Fault(self.second.where(row), what))
+                self.faults.append(Fault(self.second.where(pair.second), what))
         return losses
+
+    def _gap_notes(self) -> list[str]:
+        """How many cells of each metric hold no number, and what they hold."""
+        return [
+            f"{name}: not measured in {sum(cells.values())} runs ("
+            + ", ".join(f"{count} {repr(cell) if cell else 'empty'}" for cell, count in cells.most_common())
+            + ")"
+            for name, cells in self.gaps.items()
+        ]

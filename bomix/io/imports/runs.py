@@ -7,27 +7,27 @@ where it stands. The collector holds the importer to what a record needs:
 * **weights** that are not negative and sum to one, a sum within 1 % of one being set right;
 * **losses** that are finite numbers. None, NaN, and a metric that is not named stand for one that was not measured,
   which the result then names as ``unmeasured``; a run without any loss is a stray;
-* a **key**, by which files were joined and which a user can look up, where the files have one;
+* a **key**, which says which run it is, where the files have one: under ``run`` in ``info`` of its result, where
+  ``seed``, ``step`` and ``decimals`` stand as well, see :mod:`bomix.io.imports.identity`;
 * the **scale** where the files say it, else None: then the run counts as one of the study's;
 * **faults** with file and line, all of them together, before anything is recorded.
 
-``bomix import`` records what :func:`not_there` leaves of :class:`Runs`.
+Which of :class:`Runs` the record has already is decided in :mod:`bomix.io.imports.identity`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from bomix.errors import Fault
 from bomix.io.imports.columns import listed
-from bomix.io.store.result_checks import Losses, checked_runs, cleaned, result_faults
+from bomix.io.store.result_checks import Losses, cleaned, result_faults
 from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
-from bomix.trial import IMPORTED, SUM_TOLERANCE, Record, Result
+from bomix.trial import SUM_TOLERANCE, Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
@@ -44,11 +44,13 @@ class Runs:
         runs: Mixture, result and scale, where that is known, in the order of the files.
         metrics: The metrics of which the files tell.
         notes: What was left out, a line each.
+        places: File and line of each run; empty where nobody told.
     """
 
     runs: tuple[ImportedRun, ...]
     metrics: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class RunCollector:
@@ -64,6 +66,7 @@ class RunCollector:
     def __init__(self, problem: Problem, faults: list[Fault], *, allow_partial: bool = False) -> None:
         self._problem, self._faults, self._allow_partial = problem, faults, allow_partial
         self._runs: list[ImportedRun] = []
+        self._places: list[str] = []
         self._dropped: list[str] = []
 
     def add(
@@ -91,6 +94,7 @@ class RunCollector:
         wrong = result_faults(result, self._problem.metric_names, self._problem.space.domains)
         self._faults += [Fault(losses_at, f"{fault.where}: {fault.what}") for fault in wrong]
         self._runs.append((weights or {}, result, scale))
+        self._places.append(losses_at)
 
     def stray(self, what: str, where: str) -> None:
         """Tell or drop a run that has weights or losses and not both.
@@ -117,7 +121,7 @@ class RunCollector:
             dropped = [f"dropped {len(self._dropped)} without weights or losses: {listed(self._dropped)}"]
         if not (self._runs or self._faults):
             self._faults.append(Fault(where, "no run is left that has weights and losses"))
-        return Runs(tuple(self._runs), tuple(metrics), (*notes, *dropped))
+        return Runs(tuple(self._runs), tuple(metrics), (*notes, *dropped), tuple(self._places))
 
     def _with_gaps(self, losses: Losses) -> Result:
         """The result with plain numbers, every metric of the study without a loss named as not measured."""
@@ -125,43 +129,3 @@ class RunCollector:
         named = {*result.losses, *result.unmeasured}
         absent = [name for name in self._problem.metric_names if name not in named]
         return cleaned(dataclasses.replace(result, unmeasured=(*result.unmeasured, *absent)), nan_is_gap=True)
-
-
-def not_there(runs: Sequence[ImportedRun], problem: Problem, records: Iterable[Record]) -> list[ImportedRun]:
-    """The runs that were not imported before, as weights and losses tell; equal rows count as often as they stand.
-
-    Args:
-        runs: What an importer found.
-        problem: The study's domains and metrics.
-        records: The trials of the study.
-
-    Raises:
-        FaultsError: Runs that cannot be recorded, of an importer that did not check them.
-    """
-    checked_runs(runs, problem)
-    there = Counter(
-        _fingerprint(record.trial.weights, record.outcome.losses)
-        for record in records
-        if record.trial.origin == IMPORTED and isinstance(record.outcome, Result)
-    )
-    new = []
-    for run in runs:
-        mark = _fingerprint(run[0], run[1].losses)
-        if there[mark]:
-            there[mark] -= 1
-        else:
-            new.append(run)
-    return new
-
-
-def _fingerprint(weights: Weights, losses: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """What two runs have in common that are one: this function alone decides whether a run was imported before.
-
-    Weights and losses are the same to twelve decimals. That is what remains of a table that is read a second time:
-    dividing a mixture by its sum, and writing and reading it, move a weight in the sixteenth decimal. It is finer than
-    :data:`bomix.space.weights.SAME_MIXTURE`, since rows of one mixture that differ in their losses, or mixtures that a
-    table holds apart in the seventh decimal, are runs of their own. The price: a table that was saved again with fewer
-    digits holds other runs, and is imported beside the first.
-    """
-    parts = [sorted((name, round(value, 12)) for name, value in values.items()) for values in (weights, losses)]
-    return (*parts[0], *parts[1])

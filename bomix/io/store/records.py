@@ -56,7 +56,7 @@ def known_schema(data: Mapping[str, Any], known: int) -> None:
 
 def trial_to_json(trial: Trial) -> str:
     """One trial, human-readable."""
-    return _dump({"schema": TRIAL_SCHEMA, **dataclasses.asdict(trial)})
+    return dump({"schema": TRIAL_SCHEMA, **dataclasses.asdict(trial)})
 
 
 def trial_from_json(text: str) -> Trial:
@@ -93,12 +93,8 @@ def scale_from_data(data: Mapping[str, Any]) -> Scale | None:
 
 def outcome_to_json(trial_id: int, outcome: Outcome) -> str:
     """One outcome with its checksum."""
-    if isinstance(outcome, Result):
-        body: dict[str, Any] = {"status": "completed", "result": result_to_data(outcome)}
-    else:
-        body = {"status": "failed", "failure": dataclasses.asdict(outcome)}
-    body = {"schema": OUTCOME_SCHEMA, "trial": trial_id, **body}
-    return _dump({**body, "checksum": _checksum(body)})
+    body = {"schema": OUTCOME_SCHEMA, "trial": trial_id, **outcome_to_data(outcome)}
+    return dump({**body, "checksum": checksum(body)})
 
 
 def outcome_from_json(text: str) -> tuple[int, Outcome]:
@@ -110,15 +106,24 @@ def outcome_from_json(text: str) -> tuple[int, Outcome]:
     """
     try:
         body = json.loads(text)
-        checksum = body.pop("checksum")
-        if checksum != _checksum(body):
+        if body.pop("checksum") != checksum(body):
             raise StoreError("checksum does not match: the file was changed or damaged")
         known_schema(body, OUTCOME_SCHEMA)
-        if body["status"] == "completed":
-            return int(body["trial"]), result_from_data(body["result"])
-        return int(body["trial"]), Failure(**body["failure"])
+        return int(body["trial"]), outcome_from_data(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"not an outcome: {error!r}") from error
+
+
+def outcome_to_data(outcome: Outcome) -> dict[str, Any]:
+    """Plain data of an outcome: how it ended, and the result or the failure."""
+    if isinstance(outcome, Result):
+        return {"status": "completed", "result": result_to_data(outcome)}
+    return {"status": "failed", "failure": dataclasses.asdict(outcome)}
+
+
+def outcome_from_data(data: Mapping[str, Any]) -> Outcome:
+    """Inverse of :func:`outcome_to_data`; the data is trusted."""
+    return result_from_data(data["result"]) if data["status"] == "completed" else Failure(**data["failure"])
 
 
 def result_to_data(result: Result) -> dict[str, Any]:
@@ -148,11 +153,13 @@ def result_from_data(data: Mapping[str, Any]) -> Result:
     return Result(**kept)
 
 
-def _dump(data: Mapping[str, Any]) -> str:
+def dump(data: Mapping[str, Any]) -> str:
+    """Plain data as the JSON of a record, human-readable."""
     return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def _checksum(body: Mapping[str, Any]) -> str:
+def checksum(body: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 

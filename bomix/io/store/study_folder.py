@@ -7,6 +7,7 @@
     trials/0007/trial.json   what was asked; written once, before launch
     trials/0007/attempts/1/  work folder and log of each attempt
     trials/0007/outcome.json the end of the trial; written once; carries a checksum
+    trials/0007/revision-1.json, withdrawn.json   what was added since, see :mod:`bomix.io.store.amendments`
     results.nc               derived from the outcomes
     lock                     held by the driver
 """
@@ -18,14 +19,12 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix.errors import StoreError
-from bomix.io.store import files, records
+from bomix.io.store import amendments, files, records
 from bomix.trial import Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ class FolderStore:
         """Every record, ordered by trial id.
 
         Args:
-            known: Records of an earlier call; those that have an outcome are final and not read again.
+            known: Records of an earlier call; those that have an outcome, and no revision or withdrawal since, are not
+                read again.
 
         Raises:
             StoreError: A damaged file, named, with the cure.
@@ -100,6 +100,27 @@ class FolderStore:
             files.write_new(path, records.outcome_to_json(trial_id, self._portable(trial_id, outcome)))
         except FileExistsError:
             raise StoreError(f"trial {trial_id} has an outcome already ({path}); it is written once") from None
+
+    def revise(self, record: Record, *, why: str) -> None:
+        """Make the next revision of a trial durable; what was recorded before is kept, and no longer used.
+
+        Args:
+            record: The trial with the weights, the scale and the outcome that are to hold, and the number of revisions
+                that it has so far.
+            why: What changes, in words.
+
+        Raises:
+            StoreError: Another process revised the trial meanwhile.
+        """
+        trial, outcome = record.trial, record.outcome
+        assert outcome is not None, "only what has ended is revised"
+        folder = self.trial_folder(trial.id)
+        outcome = self._portable(trial.id, outcome)
+        amendments.write_revision(folder, record.revision + 1, trial, outcome, why=why)
+
+    def withdraw(self, trial_id: int, *, why: str) -> None:
+        """Make durable that a trial counts for nothing; StoreError where it was withdrawn before."""
+        amendments.write_withdrawal(self.trial_folder(trial_id), trial_id, why=why)
 
     def _portable(self, trial_id: int, outcome: Outcome) -> Outcome:
         """The same with artifacts in the study's folder relative to the trial's, so that a study can be moved."""
@@ -176,12 +197,14 @@ class FolderStore:
         ):
             record = known.get(int(folder.name))
             if record is not None and record.outcome is not None:
-                yield record
-                continue
+                if amendments.standing(folder) == amendments.Standing.of(record):
+                    yield record
+                    continue
             if (text := _read(folder / TRIAL_FILE)) is None:
                 raise StoreError(f"{folder} has no {TRIAL_FILE}; restore it, or move the folder away")
             trial = self._parse(folder / TRIAL_FILE, text)
-            yield Record(trial, self._outcome(folder, trial.id))
+            record = amendments.amended(folder, Record(trial, self._outcome(folder, trial.id)))
+            yield dataclasses.replace(record, outcome=_absolute(folder, record.outcome))
 
     @staticmethod
     def _parse(path: Path, text: str) -> Trial:
@@ -208,64 +231,15 @@ class FolderStore:
             raise StoreError(f"{path}: {error}; move it away to have the trial run again") from error
         if named != trial_id:
             raise StoreError(f"{path} belongs to trial {named}; move it away to have the trial run again")
-        if isinstance(outcome, Result) and outcome.artifacts:
-            # What lies in the folder is found wherever the study is now.
-            there = {name: os.path.normpath(folder.absolute() / path) for name, path in outcome.artifacts.items()}
-            return dataclasses.replace(outcome, artifacts=there)
         return outcome
 
 
-@dataclasses.dataclass
-class MemoryStore:
-    """Records in memory, for a study without a folder; the same calls as :class:`FolderStore`."""
-
-    _records: dict[int, Record] = dataclasses.field(default_factory=dict)
-    _attempts: dict[int, list[Path]] = dataclasses.field(default_factory=dict)
-    _work: Path | None = None
-
-    def read(self, known: Mapping[int, Record] | None = None) -> tuple[Record, ...]:
-        """Every record, ordered by trial id."""
-        return tuple(self._records[key] for key in sorted(self._records))
-
-    @property
-    def base(self) -> Path:
-        """What the relative paths of the study are relative to."""
-        return Path.cwd()
-
-    def has_result(self) -> bool:
-        """Whether any trial has completed."""
-        return any(record.status is Status.COMPLETED for record in self._records.values())
-
-    def create(self, trial: Trial, outcome: Outcome | None = None) -> Trial:
-        """Keep a trial; FolderTaken where the id is taken."""
-        if trial.id in self._records:
-            raise files.FolderTaken(trial.id)
-        self._records[trial.id] = Record(trial, outcome)
-        return trial
-
-    def finish(self, trial_id: int, outcome: Outcome) -> None:
-        """Keep the end of a trial; StoreError where it has ended already."""
-        record = self._records[trial_id]
-        if record.outcome is not None:
-            raise StoreError(f"trial {trial_id} has an outcome already; it is written once")
-        self._records[trial_id] = Record(record.trial, outcome)
-
-    def new_attempt(self, trial_id: int) -> tuple[int, Path]:
-        """Make the next attempt's folder: its number, from 1, and its path, which is there as long as the store is."""
-        if self._work is None:
-            self._work = Path(tempfile.mkdtemp(prefix="bomix-"))
-            weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
-        attempts = self._attempts.setdefault(trial_id, [])
-        attempts.append(Path(tempfile.mkdtemp(prefix=f"{trial_id:04d}-", dir=self._work)))
-        return len(attempts), attempts[-1]
-
-    def last_attempt(self, trial_id: int) -> tuple[int, Path] | None:
-        """The latest attempt's number and folder; None where there was none."""
-        attempts = self._attempts.get(trial_id, [])
-        return (len(attempts), attempts[-1]) if attempts else None
-
-    def sweep(self) -> None:
-        """Nothing: no writer leaves anything in memory."""
+def _absolute(folder: Path, outcome: Outcome | None) -> Outcome | None:
+    """The same with absolute artifacts: what lies in the study's folder is found wherever the study is now."""
+    if not isinstance(outcome, Result) or not outcome.artifacts:
+        return outcome
+    there = {name: os.path.normpath(folder.absolute() / path) for name, path in outcome.artifacts.items()}
+    return dataclasses.replace(outcome, artifacts=there)
 
 
 def _highest(attempts: Path) -> int:

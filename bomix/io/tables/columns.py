@@ -47,8 +47,15 @@ METRIC = Role(
 KEYS = (("run", "run_id"), ("index",), ("id",))
 """Columns that identify a run, the best first; those in one group mean the same."""
 
+STEPS = ("step", "steps", "global_step", "_step", "train_step", "iteration", "iter", "checkpoint")
+"""Columns that tell how far a run was when a row was measured."""
+SEEDS = ("seed", "random_seed", "train_seed")
+"""Columns that tell the seed of a run."""
+MODELS = ("model", "model_size", "model_name", "proxy", "n_params")
+"""Columns that tell which model a run trained."""
+
 BOOKKEEPING = frozenset(
-    {*(name for group in KEYS for name in group), "name", "", "Unnamed: 0", "trial", "seed", "step"}
+    {*(name for group in KEYS for name in group), "name", "", "Unnamed: 0", "trial", *STEPS, *SEEDS, *MODELS}
 )
 """Columns that are plainly neither weights nor losses."""
 

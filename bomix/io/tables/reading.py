@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ from bomix.trial import SUM_TOLERANCE
 if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
 
-EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "null", "none"})
-"""How tables write that there is no number, in lower case."""
+_NOTHING = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "#n/a", "#na", "<na>", "?")
+_DIVERGED = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
+EMPTY_CELLS = frozenset({*_NOTHING, *_DIVERGED})
+"""How tables write that there is no number, in lower case; a loss that is not finite is none that can be learnt from."""
 
 _LARGEST_CELL = 1_000_000
 """Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
@@ -174,7 +177,8 @@ def row_shares(table: Table, row: Row, positions: Mapping[str, int], faults: lis
         if (share := to_number(cell)) is not None:
             shares[name] = share
             continue
-        what = "is empty; write 0 where it has none" if cell.lower() in EMPTY_CELLS else f"is '{cell}', not a number"
+        what = "is empty; write 0 where it has none" if not cell else f"is '{cell}', not a number"
+        what += "; write 0 where it has none" if cell and cell.lower() in _NOTHING else ""
         faults.append(Fault(table.where(row), f"the weight of domain '{name}' {what}"))
     return shares if len(faults) == before else None
 
@@ -197,6 +201,14 @@ def row_weights(
     found = space.faults_of(shares, sum_tolerance=SUM_TOLERANCE, bounded=False)
     faults += [Fault(table.where(row), fault.what) for fault in found]
     return shares if found else normalized(shares)
+
+
+def decimals(cell: str) -> int | None:
+    """Digits that a cell prints behind the point, ``2.5e-5`` being 0.000025; None where it holds no number."""
+    if to_number(cell) is None:
+        return None
+    exponent = Decimal(cell).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else None
 
 
 def to_number(text: str) -> float | None:

@@ -15,7 +15,8 @@ import pytest
 
 from bomix.errors import StoreError
 from bomix.io.store import files, lock
-from bomix.io.store.study_folder import FolderStore, MemoryStore
+from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.study_folder import FolderStore
 from bomix.trial import Failure, Result, Status, Trial
 
 

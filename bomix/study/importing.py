@@ -1,0 +1,103 @@
+"""Runs that come in from tables: new ones are recorded, known ones completed or revised, none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bomix.errors import Fault, raise_faults
+from bomix.io.imports import identity
+from bomix.io.imports.comparability import several_scales
+from bomix.io.store.result_checks import checked_runs
+from bomix.trial import IMPORTED
+
+if TYPE_CHECKING:
+    from bomix.io.imports.identity import Match
+    from bomix.io.imports.runs import ImportedRun, Runs
+    from bomix.study.records import Records
+    from bomix.trial import Record
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of the runs of a table.
+
+    Attributes:
+        added: Runs that are new.
+        there: How many were there already with the same values.
+        completed: Trials of which metrics were filled in; a revision each.
+        revised: Trials whose values were replaced; a revision each.
+        withdrawn: Trials that were withdrawn, and stay so.
+    """
+
+    added: tuple[Record, ...] = ()
+    there: int = 0
+    completed: tuple[int, ...] = ()
+    revised: tuple[int, ...] = ()
+    withdrawn: tuple[int, ...] = ()
+
+
+def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: bool = False) -> Imported:
+    """Record the runs of a table; nothing is recorded where anything is wrong with one of them.
+
+    A run that the record has is known again by :func:`bomix.io.imports.identity.compare`. Metrics that it lacks are
+    filled in, and other values are refused unless ``update`` is given; either is a revision, which keeps what was
+    recorded before. ``results.nc`` is left to :meth:`~bomix.study.records.Records.save_results`.
+
+    Args:
+        records: The spec and the trials of the study.
+        found: What an importer found.
+        update: Whether other values take the place of those that are recorded.
+        as_one: Whether runs of several scales are taken for comparable in a study without a scale of its own.
+
+    Raises:
+        FaultsError: Runs that cannot be recorded; values that differ from the recorded ones, every one of them;
+            runs of another scale than those of the record, where the study has none of its own.
+    """
+    checked_runs(found.runs, records.resolution.problem)
+    compared = identity.compare(found, records.history.all_records)
+    if not update:
+        raise_faults(map(_changed, compared.changed), _TITLE)
+    if not as_one:
+        raise_faults(_mixed(records, found.runs))
+    # A withdrawn run stays as it was recorded: what the table has instead is another run.
+    revised = [match for match in compared.changed if match.record.withdrawn is None]
+    anew = [match.run for match in compared.changed if match.record.withdrawn is not None]
+    added = records.add_all([*compared.new, *anew])
+    kept = [match for match in compared.completed if match.record.withdrawn is None]
+    for match in kept:
+        records.revise(identity.with_gaps_filled(match), why=f"filled in: {', '.join(match.filled)} ({match.place})")
+    for match in revised:
+        records.revise(identity.with_values_of_table(match), why=f"{'; '.join(match.differences)} ({match.place})")
+    return Imported(tuple(added), len(compared.there), _ids(kept), _ids(revised), _ids(compared.withdrawn))
+
+
+_TITLE = (
+    "runs of these keys, or of these mixtures, are recorded with other values; nothing was recorded. --update records "
+    "the new values as revisions, which keep the old ones; --prefix TEXT tells keys of this table from those of others:"
+)
+
+
+def _changed(match: Match) -> Fault:
+    trial = match.record.trial.id
+    key = match.record.result.info.get(identity.KEY)
+    name = f"trial {trial}" if key is None else f"run {key} (trial {trial})"
+    gone = "" if match.record.withdrawn is None else ", withdrawn"
+    return Fault(match.place, f"{name}{gone}: {'; '.join(match.differences)}")
+
+
+def _mixed(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:
+    """Scales that the study, which has none of its own, would learn from as if they were one."""
+    if records.resolution.problem.scale is not None:
+        return []
+    there = [record.trial.scale for record in records.history.completed if record.trial.origin == IMPORTED]
+    names = several_scales([*there, *(scale for _, _, scale in runs)])
+    if not names or several_scales(there):  # a record that is mixed already was mixed by somebody who said so
+        return []
+    what = f"with these runs the study would hold several scales ({'; '.join(names)}), whose losses do not compare"
+    return [Fault("", f"{what}; keep a study for each, or take them for runs that compare with --as-one")]
+
+
+def _ids(matches: Sequence[Match]) -> tuple[int, ...]:
+    return tuple(match.record.trial.id for match in matches)
