@@ -12,9 +12,9 @@ from bomix.cli.options import study_argument
 from bomix.cli.watch import value
 from bomix.errors import ConfigError, StudyError
 from bomix.io.store import files, lock
-from bomix.io.store.result_checks import read_result
+from bomix.io.store.result_checks import read_outcome
 from bomix.study.study import Study
-from bomix.trial import Record
+from bomix.trial import Failure, Outcome, Record
 
 
 @click.command()
@@ -48,25 +48,51 @@ def ask(study: Path, number: int, out: Path | None) -> None:
 @click.command()
 @study_argument
 @click.argument("trial", type=click.IntRange(min=0))
-@click.argument("result", type=click.Path(path_type=Path, dir_okay=False))
-def tell(study: Path, trial: int, result: Path) -> None:
-    """Record what TRIAL came back with.
+@click.argument("result", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--failed", metavar="WHY", help="The run failed for good; no RESULT is read.")
+@click.option("--partial", is_flag=True, help="Metrics that RESULT does not name were not measured.")
+def tell(study: Path, trial: int, result: Path | None, failed: str | None, partial: bool) -> None:
+    """Record what TRIAL came back with, or that it failed.
 
     RESULT is `{"losses": {metric: x}, "sems": {}, "realized": {}, "cost": s}`, all but the losses optional; null
     stands for the loss of a metric that was not measured. Paths of `artifacts` are relative to RESULT's folder.
+    `{"failure": "diverged at step 800"}` says that the run failed, as `--failed "diverged at step 800"` does.
     """
+    if (result is None) == (failed is None):
+        raise click.UsageError("give RESULT, the file that the training wrote, or --failed WHY, and not both")
     opened = Study.open(study)
-    try:
-        text = result.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {result}: {error}") from error
-    problem = opened.problem
-    outcome = read_result(text, problem.metric_names, problem.space.domains)
-    artifacts = {name: str(result.absolute().parent / path) for name, path in outcome.artifacts.items()}
-    outcome = dataclasses.replace(outcome, artifacts=artifacts)
+    outcome = _failure(failed) if result is None else _read_outcome(opened, result, partial=partial)
     record = opened.tell(trial, outcome)
-    objective = value(problem.value(record.result.losses))
+    if isinstance(record.outcome, Failure):
+        click.echo(f"trial {trial}: failed ({record.outcome.message})")
+        return
+    objective = value(opened.problem.value(record.result.losses))
     click.echo(f"trial {trial}: objective {objective}{_gaps(record)}")
+
+
+def _read_outcome(study: Study, path: Path, *, partial: bool) -> Outcome:
+    """What a training wrote: its result, or why it failed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    problem = study.problem
+    outcome = read_outcome(text, problem.metric_names, problem.space.domains, partial=partial)
+    if isinstance(outcome, Failure):
+        return outcome
+    artifacts = {name: str(path.absolute().parent / at) for name, at in outcome.artifacts.items()}
+    return dataclasses.replace(outcome, artifacts=artifacts)
+
+
+def _failure(why: str | None) -> Failure:
+    """A failure with its reason.
+
+    Raises:
+        click.UsageError: The reason is empty.
+    """
+    if why is None or not why.strip():
+        raise click.UsageError('say how the run failed: --failed "diverged at step 800"')
+    return Failure(why.strip())
 
 
 def _gaps(record: Record) -> str:

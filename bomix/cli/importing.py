@@ -83,8 +83,8 @@ def import_tables(
     Weights whose sum misses 1 by at most 1 % are divided by it. An empty loss, or `-`, `#N/A`, `Infinity` and their
     like, was not measured. Everything is checked before the first run is recorded.
 
-    The key says which run it is, with scale and seed where columns tell them; without a key its mixture and losses do. A
-    run that is there already is not recorded again, and metrics that it lacks are filled in. Other values (not only
+    The key says which run it is, with scale and seed where columns tell them; without a key its mixture and losses do.
+    A run that is there already is not recorded again, and metrics that it lacks are filled in. Other values (not only
     other digits of the same ones) are refused, or become revisions with `--update`.
 
     A table of checkpoints (columns `step`, `global_step`, ...) wants `--step`; one of several models `--where` or

@@ -65,11 +65,12 @@ def status(study: Path, as_json: bool) -> None:
     click.echo(
         f"{done_of(state['completed'], state['budget'], 'trials completed')}, {state['pending']} pending, "
         f"{state['failed']} failed, {state['imported']} imported, {state['confirming']} confirming{unconfirmed}"
+        + (f", {state['withdrawn']} withdrawn" if state["withdrawn"] else "")
     )
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
-    if opened.history.records:
+    if opened.history.all_records:
         tables.console().print(tables.trials(opened))
 
 
@@ -147,13 +148,14 @@ def _state(study: Study) -> dict[str, Any]:
 
     history = study.history
     stands = [record.status for record in study.spec.counted(history)]
-    counts = {str(status): stands.count(status) for status in Status}
+    counts = {str(status): stands.count(status) for status in Status if status is not Status.WITHDRAWN}
     confirming = [record.status for record in history.records if record.trial.origin == CONFIRM]
     holder = lock.read(study.folder) if study.folder is not None else None
     return {
         "budget": study.spec.budget.trials,
         **counts,
         "imported": sum(record.trial.origin == IMPORTED for record in history.records),
+        "withdrawn": len(history.withdrawn),
         "confirming": confirming.count(Status.COMPLETED),
         "confirming_pending": confirming.count(Status.PENDING),
         "confirming_failed": confirming.count(Status.FAILED),
@@ -167,8 +169,10 @@ def _state(study: Study) -> dict[str, Any]:
                 "seed": record.trial.seed,
                 "weights": dict(record.trial.weights),
                 "losses": _losses(record, study.problem.metric_names),
+                "revision": record.revision,
+                "withdrawn": record.withdrawn,
             }
-            for record in history.records
+            for record in history.all_records
         ],
     }
 

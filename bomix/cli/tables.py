@@ -53,12 +53,16 @@ def trials(study: Study) -> Table:
     table = titled("trials")
     for column in ("trial", "status", "origin", "seed", "objective", "mixture"):
         table.add_column(column, justify="right" if column in ("trial", "seed", "objective") else "left")
-    for record in study.history.records:
+    for record in study.history.all_records:
         trial = record.trial
         objective = value(study.problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
         if isinstance(record.outcome, Failure):
             note = f"{note}: {record.outcome.message}"
+        if record.revision:
+            note = f"{note} (revision {record.revision})"
+        if record.withdrawn is not None:
+            note = f"{note}: {record.withdrawn}"
         table.add_row(str(trial.id), str(record.status), trial.origin, str(trial.seed), objective, note)
     return table
 

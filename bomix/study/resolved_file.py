@@ -11,8 +11,8 @@ from bomix.config.build import build, plain
 from bomix.config.spec import StudySpec
 from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.errors import FaultsError, StoreError
-from bomix.io.store.records import NewerVersionError, known_schema, scale_from_data
 from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.records import NewerVersionError, known_schema, scale_from_data
 from bomix.io.store.study_folder import RESOLVED_FILE, FolderStore
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean
-from bomix.io.imports.repeats import Run, far_from_each_other, telling_columns
+from bomix.io.imports.repeats import Run, distinguishing_columns, far_from_each_other
 from bomix.io.imports.selecting import Pair, named_step, shown
 from bomix.io.tables.columns import MODELS
 from bomix.scale import Scale, comparable
@@ -56,7 +56,7 @@ def mixed(join: Join, runs: Sequence[tuple[Pair, Run]], metrics: Sequence[str], 
     if spread is None:
         return []
     cells = {name: [join.cells.of(pair, name) for pair, _ in runs] for name in join.others()}
-    columns = telling_columns(cells, spread.groups)
+    columns = distinguishing_columns(cells, spread.groups)
     if columns:
         first = cells[columns[0]][spread.groups[0][-1]]
         cure = f"column '{columns[0]}' tells them apart: --where {columns[0]}={first}, or --step {columns[0]}"
@@ -76,8 +76,8 @@ def mixed(join: Join, runs: Sequence[tuple[Pair, Run]], metrics: Sequence[str], 
 def several_scales(scales: Iterable[Scale | None]) -> list[str]:
     """Scales of which two cannot be compared, in words; empty where all can."""
     known = sorted({scale for scale in scales if scale is not None}, key=str)
-    apart = any(not comparable(one, other) for one in known for other in known)
-    return [str(scale) for scale in known] if apart else []
+    differ = any(not comparable(one, other) for one in known for other in known)
+    return [str(scale) for scale in known] if differ else []
 
 
 def _of_models(join: Join, pairs: Sequence[Pair]) -> list[Fault]:

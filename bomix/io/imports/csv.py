@@ -134,15 +134,18 @@ class _Runs:
     def _losses(self, pair: Pair, positions: Mapping[str, int]) -> dict[str, float | None]:
         """Every metric of the study, None where it was not measured."""
         losses: dict[str, float | None] = dict.fromkeys(self.problem.metric_names)
+        gaps: dict[str, str] = {}
         for name, position in positions.items():
             cell = pair.second.cells[position]
             if cell.lower() in EMPTY_CELLS:
-                self.gaps.setdefault(name, Counter())[cell] += 1
+                gaps[name] = cell
                 continue
             losses[name] = to_number(cell)
             if losses[name] is None:
                 what = f"the loss of metric '{name}' is '{cell}', not a finite number"
                 self.faults.append(Fault(self.second.where(pair.second), what))
+        for name, cell in gaps.items() if any(loss is not None for loss in losses.values()) else ():
+            self.gaps.setdefault(name, Counter())[cell] += 1
         return losses
 
     def _gap_notes(self) -> list[str]:

@@ -23,8 +23,8 @@ from bomix.space.weights import Weights
 from bomix.trial import IMPORTED, Record, Result
 
 KEY, SEED, STEP, DECIMALS = "run", "seed", "step", "decimals"
-"""What an importer writes into ``info`` of a result: the key of the run in its table, its seed, the step at which it was
-measured, and how many digits behind the point the columns of its weights and of each metric print."""
+"""What an importer writes into ``info`` of a result: the key of the run in its table, its seed, the step at which it
+was measured, and how many digits behind the point the columns of its weights and of each metric print."""
 _FINE = 0.005
 """Share of a loss that a rounding may change: that of a number of three digits."""
 _FINE_WEIGHT = 0.0005
@@ -221,7 +221,7 @@ def _weight_differences(known: Weights, now: Weights, digits: int | None) -> lis
     }
     if not wrong:
         return []
-    worst = sorted(wrong, key=lambda name: (-wrong[name], name))[:_SHOWN]
+    worst = sorted(wrong, key=lambda name: (-round(wrong[name], 9), name))[:_SHOWN]
     each = ", ".join(f"{name} {known.get(name, 0.0):.6g} recorded, {now[name]:.6g} now" for name in worst)
     rest = len(wrong) - len(worst)
     return [f"weight of {each}{f' and {rest} more' if rest else ''}"]

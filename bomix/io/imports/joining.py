@@ -15,6 +15,8 @@ from bomix.io.tables.columns import MODELS, SEEDS, STEPS
 from bomix.io.tables.reading import Row, Table, to_number
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
+_MANY = 3
+"""Keys that stand twice of which each has a message of its own: beyond, a column that tells them apart is the cause."""
 
 
 class Join:
@@ -86,7 +88,8 @@ class Join:
         losses = self._keyed(self.second, self.keys[1], shared)
         if weights and losses and not weights.keys() & losses.keys():
             first, second = next(iter(weights)), next(iter(losses))
-            what = f"no key of column '{self.keys[0]}' stands in {self.second.path}: '{first[0]}' here, '{second[0]}' there"
+            what = f"no key of column '{self.keys[0]}' stands in {self.second.path}"
+            what += f": '{first[0]}' here, '{second[0]}' there"
             self.faults.append(Fault(str(self.first.path), f"{what}; another column may be meant (--id)"))
             return []
         self._tell_strays(weights, losses)
@@ -94,7 +97,8 @@ class Join:
         for key, rows in weights.items():
             others = losses.get(key, [])
             if len(rows) > 1 and len(others) > 1:
-                what = f"the key '{self.keys[0]}' is {key[0]} again, as in line {rows[0].line}, and so in {self.second.path}"
+                what = f"the key '{self.keys[0]}' is {key[0]} again, as in line {rows[0].line}, as it is in"
+                what += f" {self.second.path}"
                 self.faults.append(Fault(self.first.where(rows[1]), f"{what}; every run needs its own"))
                 continue
             found += [Pair(key[0], row, other) for row in rows for other in others]
@@ -123,36 +127,37 @@ class Join:
     def _keyed(self, table: Table, column: str, shared: list[str]) -> dict[tuple[str, ...], list[Row]]:
         """Key, and what both tables tell beside it, to the rows that have it."""
         (position,) = table.positions({"key": column}).values()
-        beside = [table.columns.index(name) for name in shared]
+        extra = [table.columns.index(name) for name in shared]
         rows: dict[tuple[str, ...], list[Row]] = {}
         for row in table.rows:
             key = _whole(row.cells[position])  # a whole number that passed through a column with gaps
             if not key:
                 self.faults.append(Fault(table.where(row), f"the key '{column}' is empty"))
                 continue
-            rows.setdefault((key, *(_whole(row.cells[at]) for at in beside)), []).append(row)
+            rows.setdefault((key, *(_whole(row.cells[at]) for at in extra)), []).append(row)
         return rows
 
     def _run_of(self, pairs: list[Pair]) -> Callable[[Pair], Hashable]:
         """From a row to what all checkpoints of a run have in common: its key where keys repeat, else its mixture."""
         repeated = any(count > 1 for count in Counter(pair.key for pair in pairs).values())
         by_key = self.keys is not None and repeated
-        beside = [name for name in (self.seeds, *MODELS, "params") if name and name in self.others()]
+        extra = [name for name in (self.seeds, *MODELS, "params") if name and name in self.others()]
         weights = [self.first.columns.index(column) for column in self.domains.values()]
 
         def run(pair: Pair) -> Hashable:
             what = pair.key if by_key else tuple(pair.first.cells[at] for at in weights)
-            return what, *(self.cells.of(pair, name) for name in beside)
+            return what, *(self.cells.of(pair, name) for name in extra)
 
         return run
 
     def _each_once(self, pairs: list[Pair]) -> list[Pair]:
         """The rows without copies of others; a key that stands twice with other numbers is a fault."""
-        beside = [name for name in (self.seeds, *self.axes, *MODELS) if name and name in self.others()]
+        extra = [name for name in (self.seeds, *self.axes, *MODELS) if name and name in self.others()]
         kept: dict[Hashable, Pair] = {}
         copies: list[str] = []
+        clashes: list[tuple[Pair, Pair]] = []
         for pair in pairs:
-            told = tuple(self.cells.of(pair, name) for name in beside)
+            told = tuple(self.cells.of(pair, name) for name in extra)
             content = self._numbers(pair)
             identity: Hashable = (pair.key, told) if self.keys is not None else (content, told)
             earlier = kept.setdefault(identity, pair)
@@ -161,22 +166,30 @@ class Join:
             if self._numbers(earlier) == content:
                 copies.append(f"{self._place(pair, earlier)} (as line {self._line(earlier, pair)})")
             else:
-                self._same_key(pair, earlier)
+                clashes.append((pair, earlier))
         if copies:
             self.notes.append(f"left out {len(copies)} rows that are copies of others: {listed(copies)}")
+        self._tell_clashes(clashes)
         self._tell_equal(list(kept.values()))
         return list(kept.values())
 
-    def _same_key(self, pair: Pair, earlier: Pair) -> None:
-        """A fault for a key that stands twice, with the columns that tell the two rows from each other."""
-        assert self.keys is not None, "only rows with a key are of one run for that alone"
-        what = f"the key '{self.keys[0]}' is {pair.key} again, as in line {self._line(earlier, pair)}"
-        told = [name for name in self.others() if self.cells.of(pair, name) != self.cells.of(earlier, name)]
-        hint = "; every run needs its own"
-        if told:
-            hint += f"; where '{told[0]}' tells them apart: --where {told[0]}={self.cells.of(pair, told[0])}"
-            hint += f", or --step {told[0]} for the last of each"
-        self.faults.append(Fault(self._place(pair, earlier), what + hint))
+    def _tell_clashes(self, clashes: list[tuple[Pair, Pair]]) -> None:
+        """Faults for keys that stand twice; a single one where a column tells the rows of many of them apart."""
+        told = [{name for name in self.others() if self._differ(name, *clash)} for clash in clashes]
+        common = [name for name in self.others() if told and all(name in names for names in told)]
+        cure = "; every run needs its own"
+        if common:
+            some = self.cells.of(clashes[0][0], common[0])
+            cure += f"; '{common[0]}' tells them apart: --where {common[0]}={some}, or --step {common[0]} for the last"
+        many = len(clashes) > _MANY and bool(common)
+        for pair, earlier in clashes[:1] if many else clashes:
+            assert self.keys is not None, "only rows with a key are of one run for that alone"
+            what = f"the key '{self.keys[0]}' is {pair.key} again, as in line {self._line(earlier, pair)}"
+            what += f", and so for {len(clashes) - 1} more rows" if many else ""
+            self.faults.append(Fault(self._place(pair, earlier), what + cure))
+
+    def _differ(self, name: str, pair: Pair, earlier: Pair) -> bool:
+        return self.cells.of(pair, name) != self.cells.of(earlier, name)
 
     def _tell_equal(self, pairs: list[Pair]) -> None:
         """Add a note on runs with keys of their own and the same numbers; all of them are kept."""

@@ -82,7 +82,7 @@ def far_from_each_other(runs: Sequence[Run], metrics: Sequence[str]) -> Spread |
     return Spread(metric, groups, (known[0], known[-1]))
 
 
-def telling_columns(cells: Mapping[str, Sequence[str]], groups: Sequence[Sequence[int]]) -> list[str]:
+def distinguishing_columns(cells: Mapping[str, Sequence[str]], groups: Sequence[Sequence[int]]) -> list[str]:
     """Columns that tell the repeats of a mixture from each other, the one with the fewest values first.
 
     Args:
@@ -91,8 +91,8 @@ def telling_columns(cells: Mapping[str, Sequence[str]], groups: Sequence[Sequenc
     """
     found = []
     for place, (column, values) in enumerate(cells.items()):
-        apart = sum(len({values[at] for at in group}) == len(group) for group in groups)
-        if apart == len(groups):
+        separate = sum(len({values[at] for at in group}) == len(group) for group in groups)
+        if separate == len(groups):
             found.append((len(set(values)), place, column))
     return [column for _, _, column in sorted(found)]
 

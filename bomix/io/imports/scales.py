@@ -26,10 +26,10 @@ def countless(table: Table, columns: Sequence[str]) -> list[str]:
 
 
 def _is_wrong(axis: str, cell: str) -> bool:
-    return cell.lower() not in EMPTY_CELLS and _count(axis, cell) is None
+    return cell.lower() not in EMPTY_CELLS and counted(axis, cell) is None
 
 
-def _count(axis: str, cell: str) -> float | None:
+def counted(axis: str, cell: str) -> float | None:
     """The count that a cell holds; None where it holds something else."""
     try:
         count = number(cell)
@@ -60,7 +60,7 @@ def row_scale(
             cell = row.cells[position]
             if cell.lower() in EMPTY_CELLS:
                 continue
-            count = _count(axis, cell)
+            count = counted(axis, cell)
             if count is None:
                 what = f"the {axis} of the run are '{cell}', not a positive whole number"
                 cure = f"where column '{axis}' means something else, rename it, or leave it out with --ignore-unknown"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bomix.config.build import number
 from bomix.errors import Fault
+from bomix.io.imports.scales import counted
 from bomix.io.tables.columns import STEPS
 from bomix.io.tables.reading import EMPTY_CELLS, Row, Table
 
@@ -75,7 +76,12 @@ def with_scale_names(table: Table, scale_from: Mapping[str, str], faults: list[F
             continue
         at = columns.index(name)
         stray = next(
-            (row for row in table.rows if row.cells[at].lower() not in EMPTY_CELLS and _no(row.cells[at])), None
+            (
+                row
+                for row in table.rows
+                if row.cells[at].lower() not in EMPTY_CELLS and counted(axis, row.cells[at]) is None
+            ),
+            None,
         )
         if axis in columns:
             faults.append(Fault(str(table.path), f"has '{name}' and '{axis}' for the {axis} of a run; rename one"))
@@ -229,11 +235,3 @@ def _equal(cell: str, value: str) -> bool:
         return number(cell) == number(value)
     except ValueError:
         return False
-
-
-def _no(cell: str) -> bool:
-    """Whether a cell holds no positive count."""
-    try:
-        return number(cell) <= 0
-    except ValueError:
-        return True

@@ -16,8 +16,7 @@ from bomix.trial import Outcome, Record, Status, Trial
 
 @dataclasses.dataclass
 class MemoryStore:
-    """Records in memory, for a study without a folder; the same calls as
-    :class:`~bomix.io.store.study_folder.FolderStore`."""
+    """Records in memory, for a study without a folder; the same calls as those of a folder's store."""
 
     _records: dict[int, Record] = dataclasses.field(default_factory=dict)
     _attempts: dict[int, list[Path]] = dataclasses.field(default_factory=dict)

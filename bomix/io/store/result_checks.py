@@ -15,7 +15,7 @@ from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
-from bomix.trial import Candidate, Curve, Result
+from bomix.trial import Candidate, Curve, Failure, Outcome, Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
@@ -58,6 +58,35 @@ def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Re
         known["curve"] = _curve(known["curve"], faults)
     result = Result(**known)
     return accepted(result, metrics, domains, title=title, before=faults)
+
+
+def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Outcome:
+    """Read what a user's program wrote of a run, by hand: a result as :func:`read_result` reads it, or a failure.
+
+    Args:
+        text: JSON; ``{"failure": "diverged at step 800"}`` says that the run failed, and nothing else stands there.
+        metrics: Every one of them must have a loss, or null where it was not measured.
+        domains: The only names that ``realized`` and ``epochs`` may have.
+        partial: Whether metrics that are not named were not measured.
+
+    Raises:
+        FaultsError: Everything that is wrong.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return read_result(text, metrics, domains)  # it says what is wrong
+    if isinstance(data, dict) and "failure" in data:
+        message, others = data["failure"], sorted(data.keys() - {"failure"})
+        if others:
+            raise_faults([Fault("failure", f"stands beside {', '.join(others)}; a run failed, or it has a result")])
+        if not isinstance(message, str) or not message.strip():
+            raise_faults([Fault("failure", f"expected the reason as text, found {message!r}")])
+        return Failure(message.strip())
+    if partial and isinstance(data, dict) and isinstance(data.get("losses"), dict):
+        data["losses"] = {**dict.fromkeys(metrics), **data["losses"]}
+        text = json.dumps(data)
+    return read_result(text, metrics, domains)
 
 
 def accepted(
@@ -196,7 +225,7 @@ def _loss_faults(result: Result, metrics: Sequence[str]) -> list[Fault]:
     """Metrics that are neither there nor named as not measured, and a result without any."""
     losses = result.losses if isinstance(result.losses, Mapping) else {}
     named = {*losses, *result.unmeasured}
-    what = "missing; give its loss, or null (None in Python) where it was not measured"
+    what = "missing; give its loss, or null (None in Python) where it was not measured, or `bomix tell --partial`"
     missing = [Fault(f"losses.{name}", what) for name in metrics if name not in named]
     strays = _strangers("losses", result.unmeasured, metrics)
     doubtful = [name for name in result.unmeasured if name in losses]
@@ -220,10 +249,17 @@ def _numbers(where: str, values: Any, names: Sequence[str], *, least: float = -m
     faults = _strangers(where, values, names)
     wanted = "a finite number" if math.isinf(least) else f"a finite number from {least:g}"
     return faults + [
-        Fault(f"{where}.{name}", f"expected {wanted}, found {value!r}")
+        Fault(f"{where}.{name}", f"expected {wanted}, found {value!r}{_cure(where, value)}")
         for name, value in values.items()
         if not _is_finite(value) or value < least
     ]
+
+
+def _cure(where: str, value: Any) -> str:
+    """What a loss that is not finite may have meant."""
+    if where != "losses" or not isinstance(value, float):
+        return ""
+    return "; null says that it was not measured, a failure that the run diverged"
 
 
 def _curve(data: Any, faults: list[Fault]) -> Curve | None:

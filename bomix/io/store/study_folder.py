@@ -196,10 +196,10 @@ class FolderStore:
             (path for path in trials.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
         ):
             record = known.get(int(folder.name))
-            if record is not None and record.outcome is not None:
-                if amendments.standing(folder) == amendments.Standing.of(record):
-                    yield record
-                    continue
+            final = record is not None and record.outcome is not None
+            if record is not None and final and amendments.standing(folder) == amendments.Standing.of(record):
+                yield record
+                continue
             if (text := _read(folder / TRIAL_FILE)) is None:
                 raise StoreError(f"{folder} has no {TRIAL_FILE}; restore it, or move the folder away")
             trial = self._parse(folder / TRIAL_FILE, text)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NOTHING = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "#n/a", "#na", "<na>", "?")
 _DIVERGED = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 EMPTY_CELLS = frozenset({*_NOTHING, *_DIVERGED})
-"""How tables write that there is no number, in lower case; a loss that is not finite is none that can be learnt from."""
+"""How tables write that there is no number, in lower case; from a loss that is not finite nothing can be learnt."""
 
 _LARGEST_CELL = 1_000_000
 """Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
@@ -177,8 +177,7 @@ def row_shares(table: Table, row: Row, positions: Mapping[str, int], faults: lis
         if (share := to_number(cell)) is not None:
             shares[name] = share
             continue
-        what = "is empty; write 0 where it has none" if not cell else f"is '{cell}', not a number"
-        what += "; write 0 where it has none" if cell and cell.lower() in _NOTHING else ""
+        what = "is empty; write 0 where it has none" if cell.lower() in _NOTHING else f"is '{cell}', not a number"
         faults.append(Fault(table.where(row), f"the weight of domain '{name}' {what}"))
     return shares if len(faults) == before else None
 

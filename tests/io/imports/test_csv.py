@@ -11,7 +11,8 @@ import pytest
 from bomix.errors import FaultsError
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
-from bomix.io.imports.runs import Runs, not_there
+from bomix.io.imports.identity import compare
+from bomix.io.imports.runs import Runs
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale
@@ -46,7 +47,8 @@ def test_regmix_tables_are_joined_by_key_not_by_position(tmp_path: Path) -> None
     assert [result.losses for _, result, _ in found.runs] == [{"code": 2.0, "web": 4.0}, {"code": 3.5, "web": 2.5}]
     assert found.runs[0][0] == {"web": 0.25, "code": 0.75}
     assert found.runs[1][0] == pytest.approx({"web": 1 / 1.003, "code": 0.003 / 1.003})
-    assert found.runs[0][1].info == {"table": "w.csv", "run": "1"}
+    printed = {"weights": 3, "losses": {"code": 1, "web": 1}}
+    assert found.runs[0][1].info == {"table": "w.csv", "run": "1", "decimals": printed}
     assert found.notes == ()
 
 
@@ -89,9 +91,11 @@ def test_a_whole_number_that_became_a_float_is_the_same_key(tmp_path: Path) -> N
 
 
 def test_empty_cells_and_absent_columns_were_not_measured(tmp_path: Path) -> None:
-    for cell in ("", "NaN", "null", "NA"):
+    for cell in ("", "NaN", "null", "NA", "None", "-", "#N/A", "<NA>", "Infinity", "-inf"):
         found = read(tmp_path, WEIGHTS, LOSSES.replace("4.0", cell))
-        assert found.runs[0][1] == Result({"code": 2.0}, info={"table": "w.csv", "run": "1"}, unmeasured=("web",))
+        info = found.runs[0][1].info
+        assert found.runs[0][1] == Result({"code": 2.0}, info=info, unmeasured=("web",))
+        assert found.notes == (f"web: not measured in 1 runs (1 {repr(cell) if cell else 'empty'})",)
         assert found.runs[1][1].unmeasured == ()
     found = read(tmp_path, WEIGHTS, "index,code\n1,2.0\n2,3.0\n")
     assert found.metrics == ("code",)
@@ -101,9 +105,9 @@ def test_empty_cells_and_absent_columns_were_not_measured(tmp_path: Path) -> Non
 
 def test_everything_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     weights = "index,web,code\n1,0.5,0.5\n2,0.5,x\n1,1,0\n3,0.8,0.1\n4,1.1,-0.1\n5,1,0\n,1,0\n"
-    losses = "index,web,code\n1,2,inf\n2,2,3\n3,low,3\n4,1,1\n6,1,1\n7,,\n4,1,1\n"
+    losses = "index,web,code\n1,2,high\n2,2,3\n3,low,3\n4,1,1\n6,1,1\n7,,\n4,1,2\n"
     assert sorted(wrong(tmp_path, weights, losses)) == [
-        "l.csv:2: the loss of metric 'code' is 'inf', not a finite number",
+        "l.csv:2: the loss of metric 'code' is 'high', not a finite number",
         "l.csv:4: the loss of metric 'web' is 'low', not a finite number",
         "l.csv:6: run 6 has no weights in w.csv; --allow-partial drops it",
         "l.csv:7: run 7 has no weights in w.csv; --allow-partial drops it",
@@ -168,14 +172,15 @@ def test_both_files_are_named_where_neither_is_there(tmp_path: Path) -> None:
 
 
 def test_runs_that_are_there_are_counted_as_often_as_they_stand(tmp_path: Path) -> None:
-    twice = "run,web,code,metric/web,metric/code\na,0.5,0.5,2,\nb,0.5,0.5,2,\nc,0.5,0.5,3,\n"
-    runs = read(tmp_path, twice).runs
+    twice = "run,web,code,metric/web,metric/code\na,0.5,0.5,2,\nb,0.5,0.5,2,\nc,0.5,0.5,2.01,\n"
+    found = read(tmp_path, twice)
+    runs = found.runs
     records = [Record(Trial(n, weights, 0, IMPORTED), result) for n, (weights, result, _) in enumerate(runs)]
-    assert not_there(runs, PROBLEM, []) == list(runs)
-    assert not_there(runs, PROBLEM, records[:1]) == list(runs[1:])
-    assert not_there(runs, PROBLEM, records) == []
+    assert compare(found, []).new == runs
+    assert compare(found, records[:1]).new == runs[1:]
+    assert compare(found, records).new == ()
     asked = [Record(Trial(0, *runs[0][:1], 0, "sobol"), runs[0][1])]
-    assert not_there(runs, PROBLEM, asked) == list(runs)
+    assert compare(found, asked).new == runs
 
 
 def test_the_published_tables_are_read_as_they_are() -> None:
@@ -204,7 +209,7 @@ OF_SCALED = "run,web,code\n1,2,1\n2,3,2\n3,4,3\n"
 
 def test_columns_tell_the_scale_of_each_run_and_an_option_that_of_the_others(tmp_path: Path) -> None:
     def told(**options: object) -> list[Scale | None]:
-        return [scale for _, _, scale in read(tmp_path, SCALED, OF_SCALED, **options).runs]
+        return [scale for _, _, scale in read(tmp_path, SCALED, OF_SCALED, as_one=True, **options).runs]
 
     assert told() == [Scale(1_000_000, 50_000_000), None, Scale(2_000_000)]
     filled = [Scale(1_000_000, 50_000_000), Scale(tokens=7), Scale(2_000_000, 7)]
@@ -213,7 +218,7 @@ def test_columns_tell_the_scale_of_each_run_and_an_option_that_of_the_others(tmp
     one = "web,code,metric/web,metric/code,params\n0.5,0.5,2,1,3k\n"
     assert [scale for _, _, scale in read(tmp_path, one).runs] == [Scale(3_000)]
     weights = "run,web,code\n1,0.5,0.5\n2,0,1\n3,1,0\n"
-    beside = [scale for _, _, scale in read(tmp_path, weights, SCALED).runs]
+    beside = [scale for _, _, scale in read(tmp_path, weights, SCALED, as_one=True).runs]
     assert beside == told()
 
 
@@ -248,6 +253,6 @@ def test_a_column_that_is_a_domain_or_mapped_tells_no_scale(tmp_path: Path) -> N
 
 
 def test_runs_that_are_there_are_found_whatever_their_scale(tmp_path: Path) -> None:
-    runs = read(tmp_path, SCALED, OF_SCALED).runs
-    records = [Record(Trial(n, run[0], 0, IMPORTED), run[1]) for n, run in enumerate(runs[:2])]
-    assert not_there(runs, PROBLEM, records) == [runs[2]]
+    found = read(tmp_path, SCALED, OF_SCALED, as_one=True)
+    records = [Record(Trial(n, run[0], 0, IMPORTED), run[1]) for n, run in enumerate(found.runs[:2])]
+    assert compare(found, records).new == (found.runs[2],)

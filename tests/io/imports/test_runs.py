@@ -1,4 +1,4 @@
-"""What every importer owes: checked as runs are added, and again before they are compared with those that are there."""
+"""What every importer owes: checked as runs are added."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 import numpy as np
 import pytest
 
-from bomix.errors import Fault, FaultsError
-from bomix.io.imports.runs import ImportedRun, RunCollector, Runs, not_there
+from bomix.errors import Fault
+from bomix.io.imports.runs import RunCollector, Runs
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
-from bomix.trial import IMPORTED, Record, Result, Trial
+from bomix.trial import Result
 
 PROBLEM = Problem(MixtureSpace(("code", "web")), (Metric("code"), Metric("web")), Mean())
 HALF = {"code": 0.5, "web": 0.5}
@@ -74,21 +74,3 @@ def test_strays_are_dropped_with_a_note_where_that_is_wanted() -> None:
     assert faults == []
     assert found.notes == ("a note", "dropped 1 without weights or losses: l:1")
     assert collected((HALF, {}), allow_partial=True)[1] == ["w: no run is left that has weights and losses"]
-
-
-def test_runs_of_an_importer_that_did_not_check_them_are_refused_by_name() -> None:
-    text: list[ImportedRun] = [
-        (HALF, Result({"code": 1.0, "web": 2.0}), None),
-        (HALF, Result({"code": 1.0, "web": "nan"}), None),  # type: ignore[dict-item]
-    ]
-    with pytest.raises(FaultsError, match=r"runs\[1\]\.losses\.web: expected a finite number, found 'nan'"):
-        not_there(text, PROBLEM, [])
-
-
-def test_a_run_is_there_where_weights_and_losses_are_the_same_to_what_arithmetic_leaves() -> None:
-    result = Result({"code": 1.0, "web": 2.0})
-    there = [Record(Trial(0, HALF, 0, IMPORTED), result)]
-    again: list[ImportedRun] = [({"code": 0.5 + 1e-15, "web": 0.5 - 1e-15}, result, None)]
-    assert not_there(again, PROBLEM, there) == []
-    other: list[ImportedRun] = [(HALF, Result({"code": 1.0, "web": 2.1}), None)]
-    assert not_there(other, PROBLEM, there) == other

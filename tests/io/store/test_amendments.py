@@ -1,0 +1,110 @@
+"""Revisions and withdrawals: files of their own, written once, with a checksum; nothing recorded is changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from bomix.errors import StoreError
+from bomix.io.store.amendments import WITHDRAWN_FILE, Standing, standing
+from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.study_folder import FolderStore
+from bomix.scale import Scale
+from bomix.trial import IMPORTED, Record, Result, Status, Trial
+
+HALF = {"code": 0.5, "web": 0.5}
+TRIAL = Trial(0, HALF, 3, IMPORTED)
+RESULT = Result({"a": 2.0}, info={"run": "x"}, unmeasured=("b",))
+CHANGED = Record(
+    dataclasses.replace(TRIAL, weights={"code": 0.4, "web": 0.6}, scale=Scale(7)), Result({"a": 2.0, "b": 3.0})
+)
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> FolderStore | MemoryStore:
+    made = FolderStore(tmp_path) if request.param == "folder" else MemoryStore()
+    made.create(TRIAL, RESULT)
+    return made
+
+
+def test_a_revision_takes_the_place_of_what_was_recorded(store: FolderStore | MemoryStore) -> None:
+    (known,) = store.read()
+    store.revise(CHANGED, why="corrected")
+    (record,) = store.read({0: known})
+    assert record == dataclasses.replace(CHANGED, revision=1)
+    store.revise(dataclasses.replace(record, outcome=RESULT), why="back")
+    (again,) = store.read({0: record})
+    assert (again.revision, again.result, again.trial.scale) == (2, RESULT, Scale(7))
+
+
+def test_a_withdrawal_is_said_once_and_keeps_the_outcome(store: FolderStore | MemoryStore) -> None:
+    (known,) = store.read()
+    store.withdraw(0, why="wrong data")
+    (record,) = store.read({0: known})
+    assert (record.status, record.withdrawn, record.outcome) == (Status.WITHDRAWN, "wrong data", RESULT)
+    with pytest.raises(StoreError, match="trial 0 is withdrawn already"):
+        store.withdraw(0, why="again")
+    assert not store.has_result()
+
+
+def test_what_was_recorded_first_stays_on_the_disk(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(TRIAL, RESULT)
+    folder = store.trial_folder(0)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    store.revise(CHANGED, why="corrected")
+    store.withdraw(0, why="wrong data")
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"revision-1.json", WITHDRAWN_FILE}
+    assert json.loads(after["revision-1.json"])["why"] == "corrected"
+    assert standing(folder) == Standing(1, True)
+
+
+def test_a_revision_of_two_processes_is_refused_to_the_second(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(TRIAL, RESULT)
+    store.revise(CHANGED, why="first")
+    with pytest.raises(StoreError, match="trial 0 was revised by another process meanwhile"):
+        store.revise(CHANGED, why="second")
+
+
+@pytest.mark.parametrize("name", ["revision-1.json", WITHDRAWN_FILE])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'"schema": 1', b'"schema": 9', "checksum does not match"),
+        (b'"trial": 0', b'"trial": 1', "checksum does not match"),
+        (b"{", b"[", "is damaged"),
+        (b'"checksum"', b'"sum"', "is damaged"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path, name: str, old: bytes, new: bytes, said: str) -> None:
+    store = FolderStore(tmp_path)
+    store.create(TRIAL, RESULT)
+    store.revise(CHANGED, why="corrected")
+    store.withdraw(0, why="wrong data")
+    path = store.trial_folder(0) / name
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(StoreError, match=said) as caught:
+        store.read()
+    assert str(path) in str(caught.value)
+    assert "moved away, what was recorded before counts again" in str(caught.value)
+    path.unlink()
+    store.read()
+
+
+def test_every_changed_digit_of_a_revision_is_seen(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(TRIAL, RESULT)
+    store.revise(CHANGED, why="corrected")
+    path = store.trial_folder(0) / "revision-1.json"
+    text = path.read_text()
+    for at, letter in enumerate(text):
+        if letter.isdigit():
+            path.write_text(text[:at] + str((int(letter) + 1) % 10) + text[at + 1 :])
+            with pytest.raises(StoreError):
+                store.read()
