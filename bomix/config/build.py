@@ -14,7 +14,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 from bomix.config import registry
@@ -30,6 +30,10 @@ FILLED = "filled_from"
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 """Suffix of a count to its factor: those of the field's papers, ``g`` and ``b`` both for billions."""
 _NUMBER = re.compile(r"([-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
+_SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+"""What YAML 1.1 reads as true and false besides these words; a study file reads it so where nothing else is meant."""
+_SHOWN = 60
+"""Characters of a value that a message shows: half a line of a terminal."""
 _MISSING: Any = object()
 
 
@@ -193,11 +197,21 @@ def _single(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
         return data
     value = _scalar(hint, data)
     if value is _MISSING:
-        faults.append(Fault(where, f"expected {_named(hint)}, found {_shown(data)}"))
+        faults.append(Fault(where, f"expected {_named(hint)}, found {_shown(data)}{_quoted(hint, data)}"))
     return value
 
 
+def _quoted(hint: Any, data: Any) -> str:
+    """The advice to quote what YAML took for something else than the text that is wanted."""
+    if hint is not str or not (data is None or isinstance(data, (bool, int, float))):
+        return ""
+    written = "null" if data is None else str(data).lower() if isinstance(data, bool) else _shown(data)
+    return f"; quote it where it is a name: '{written}'"
+
+
 def _scalar(hint: Any, data: Any) -> Any:
+    if hint is bool and isinstance(data, str):
+        return _SWITCHES.get(data.lower(), _MISSING)
     if hint in (int, float) and isinstance(data, str):
         try:
             data = number(data)
@@ -246,5 +260,36 @@ def _named(hint: Any) -> str:
 
 
 def _shown(data: Any) -> str:
-    text = repr(data)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    """A value in words, cut before it is made: what an alias repeats may be long."""
+    text = "".join(_pieces(data))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _pieces(data: Any) -> Iterator[str]:
+    """The text of a value, piece by piece, until there is more of it than is shown."""
+    left = _SHOWN + 1
+    for piece in _all_pieces(data):
+        yield piece
+        if (left := left - len(piece)) <= 0:
+            return
+
+
+def _all_pieces(data: Any) -> Iterator[str]:
+    if isinstance(data, Mapping):
+        yield "{"
+        for position, (key, value) in enumerate(data.items()):
+            yield f"{', ' if position else ''}{str(key)[:_SHOWN]!r}: "
+            yield from _all_pieces(value)
+        yield "}"
+    elif isinstance(data, list):
+        yield "["
+        for position, value in enumerate(data):
+            yield ", " if position else ""
+            yield from _all_pieces(value)
+        yield "]"
+    elif isinstance(data, str):
+        yield repr(data[: _SHOWN + 1])
+    elif isinstance(data, int) and abs(data) >= 10**_SHOWN:
+        yield f"a number of more than {_SHOWN} digits"
+    else:
+        yield repr(data)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bomix.config.build import build
-from bomix.config.components import child
 from bomix.config.spec import StudySpec
 from bomix.contracts.traits import field_values
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 
+_MOST_BYTES = 2_000_000
+"""Largest study file: ten thousand domains with a source each have half of that, and are read in ten seconds."""
 _LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$")
 
 
@@ -27,6 +28,8 @@ def load(path: Path) -> StudySpec:
         FaultsError: Everything that is wrong in it, with path and line.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(f"{path} is too large for a study file, which has {_MOST_BYTES:,} bytes at most")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
@@ -65,41 +68,14 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
     """Data, the line of every dotted path, and keys that stand twice.
 
     Raises:
-        ConfigError: The text is not YAML.
+        ConfigError: The text is not YAML, or too large for a study file.
     """
-    import yaml
+    from bomix.config import yaml_reader
 
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    lines: dict[str, int] = {}
-    duplicates: list[Fault] = []
-
-    seen_nodes: set[int] = set()
-
-    def visit(node: Any, where: str) -> None:
-        if id(node) in seen_nodes:  # an alias; one that contains itself would never end
-            return
-        seen_nodes.add(id(node))
-        lines.setdefault(where, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                below = child(where, key.value)
-                if key.value in seen:
-                    duplicates.append(Fault(below, f"key '{key.value}' stands twice; keep one"))
-                seen.add(key.value)
-                lines[below] = key.start_mark.line + 1
-                visit(value, below)
-        elif isinstance(node, yaml.SequenceNode):
-            for position, value in enumerate(node.value):
-                visit(value, f"{where}[{position}]")
-
-    if node is not None:
-        visit(node, "")
-    return data, lines, duplicates
+        return yaml_reader.read(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path} {error}") from error
 
 
 def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:

@@ -31,6 +31,8 @@ REGMIX = "regmix"
 FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES}
 """Name to family, the emulator aside."""
 
+MOST_DOMAINS = 10_000
+"""Domains that a function can have: its tables grow with their square, and a study of so many takes gigabytes."""
 _DOMAINS = 7
 """Domains where their number is not given: as in the tables of published studies with few domains."""
 _OF_SCALE = 2**31
@@ -79,6 +81,8 @@ class Synthetic:
         if self.family not in known:
             text = f"unknown family '{self.family}'{did_you_mean(self.family, known)}"
             return [Fault("family", f"{text} (known: {', '.join(known)})")]
+        if isinstance(self.domains, int) and self.domains > MOST_DOMAINS:
+            return [Fault("domains", f"expected at most {MOST_DOMAINS:,} domains, found {self.domains:,}")]
         fixed = _fixed_domains(self.family)
         count = len(self.domain_names)
         if fixed is not None and (self.useless or self.domain_names != fixed):
