@@ -119,7 +119,8 @@ class Problem:
     def _nearest(self, point: np.ndarray) -> np.ndarray:
         """The mixture that can be run nearest to ``d`` weights."""
         pool = self.pool_array
-        return self.space.snap(self.space.project(point)) if pool is None else nearest(point, pool)
+        # A small domain has its share: only "zero or at least" may take it away.
+        return self.space.snap(self.space.project(point), threshold=0.0) if pool is None else nearest(point, pool)
 
     def _ideals(self) -> dict[str, np.ndarray]:
         """Uniform and natural without regard to the bounds, ``d`` arrays."""

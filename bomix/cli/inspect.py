@@ -32,7 +32,10 @@ def check(study: Path, verbose: int) -> None:
 
     Text is tokenised (and kept in the cache), so that the counts below are those of the study.
     """
+    import numpy as np
+
     from bomix.cli import tables
+    from bomix.space.negligible import left_out
     from bomix.study.study import Study
 
     log_to_stderr(verbose)
@@ -42,6 +45,13 @@ def check(study: Path, verbose: int) -> None:
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
+    space = opened.problem.space
+    for name, largest in left_out(space.domains, space.upper_array, np.array(space.negligible)).items():
+        least = space.negligible[space.domains.index(name)]
+        click.echo(
+            f"domain '{name}' is left out of all mixtures but the natural one: its largest weight {largest:.2g} is as "
+            f"good as zero, below {least:.2g} (one sequence of the run, or the key 'negligible')"
+        )
     click.echo("no problems found")
 
 

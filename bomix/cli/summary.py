@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from bomix.cli.tables import console, titled
-from bomix.cli.watch import mixture, value
+from bomix.cli.watch import mixture, share, value
 from bomix.io.store.study_folder import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
@@ -81,9 +81,10 @@ def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommenda
         cells = []
         for label, weights in mixtures.items():
             passes = epochs[label]
-            cells.append(f"{weights[name]:.3f}" if passes is None else f"{weights[name]:.3f} ({passes[name]:.2f}x)")
+            known = "" if passes is None else f" ({passes[name]:.2f}x)"
+            cells.append(f"{share(weights[name])}{known}")
         low, high = best.ranges.get(name, (math.nan, math.nan))
-        table.add_row(name, *cells, f"{low:.3f} to {high:.3f}")
+        table.add_row(name, *cells, f"{share(low)} to {share(high)}")
     return table
 
 

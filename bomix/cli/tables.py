@@ -9,7 +9,7 @@ import typing
 from rich.console import Console
 from rich.table import Table
 
-from bomix.cli.watch import mixture, value
+from bomix.cli.watch import mixture, share, value
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
@@ -29,12 +29,14 @@ def console() -> Console:
 
 
 def domains(study: Study) -> Table:
-    """What each domain holds, and the bounds of its weight."""
+    """What each domain holds, the bounds of its weight, and the weight below which it is left out."""
     space, stats = study.problem.space, study.records.resolution.preparation.domains
     table = titled("domains")
-    for column in ("domain", "tokens", "documents", "bytes/token", "weight from", "to"):
+    natural = study.problem.natural or {}
+    heads = ("domain", "tokens", "documents", "bytes/token", "natural", "weight from", "to", "zero below")
+    for column in heads:
         table.add_column(column, justify="left" if column == "domain" else "right")
-    for name, lower, upper in zip(space.domains, space.lower_array, space.upper_array, strict=True):
+    for name, lower, upper, small in zip(space.domains, space.lower, space.upper, space.negligible, strict=True):
         measured = stats.get(name)
         tokens = study.problem.tokens.get(name)
         table.add_row(
@@ -42,8 +44,10 @@ def domains(study: Study) -> Table:
             "unknown" if tokens is None else f"{tokens:,.0f}",
             "" if measured is None else f"{measured.documents:,}",
             "" if measured is None else f"{measured.bytes_per_token:.2f}",
-            f"{lower:.3f}",
-            f"{upper:.3f}",
+            share(natural[name]) if name in natural else "",
+            share(lower),
+            share(upper),
+            f"{small:.1g}",
         )
     return table
 

@@ -22,6 +22,9 @@ from bomix.trial import CONFIRM, Failure, Record, Result, Status, Trial
 PREPARING = "preparing the evaluator (the first time takes a while)"
 CANCELLED = "cancelled: what it confirms is no longer recommended, or fewer seeds are wanted"
 
+_SMALL = 0.0005
+"""Weight that three decimals still show."""
+
 
 class PlainObserver(Observer):
     """One line per event, for logs.
@@ -247,10 +250,15 @@ def value(objective: float) -> str:
     return "-" if math.isnan(objective) else f"{objective:.4f}"
 
 
+def share(weight: float) -> str:
+    """A weight with three decimals, or with two digits where those would all be zero."""
+    return f"{weight:.3f}" if weight == 0.0 or weight >= _SMALL else f"{weight:.2g}"
+
+
 def mixture(weights: Mapping[str, float]) -> str:
     """``code 0.25, web 0.75``; zeros left out, the eight largest where there are many."""
     largest = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{name} {weight:.3f}" for name, weight in largest if weight > 0][:8]
+    shown = [f"{name} {share(weight)}" for name, weight in largest if weight > 0][:8]
     rest = sum(weight > 0 for weight in weights.values()) - len(shown)
     return ", ".join(shown) + (f", {rest} more" if rest else "")
 

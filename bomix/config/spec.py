@@ -29,6 +29,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric
+from bomix.space.negligible import NEGLIGIBLE
 from bomix.trial import EXPERT, UNCOUNTED_ORIGINS, Record
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class StudySpec:
         execution: How trials are run.
         recommendation: What becomes of the best mixture before it is recommended.
         experts: Trials on one domain each, which come before all others.
+        negligible: Weight below which a domain is left out of a mixture; a tenth of its cap or of its natural share
+            where that is less, but no less than one sequence of the target.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -80,6 +83,7 @@ class StudySpec:
     execution: Execution = dataclasses.field(default_factory=lambda: registry.resolve("executor", "local")())
     recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
     experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
+    negligible: float = NEGLIGIBLE
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data."""
@@ -99,6 +103,8 @@ class StudySpec:
             faults.append(Fault("metrics", "name the metrics, or give an evaluator that measures them"))
         if not isinstance(self.seed, int) or not 0 <= self.seed < MAX_SEED:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
+        if not 0.0 <= self.negligible < 1.0:
+            faults.append(Fault("negligible", f"expected a weight from 0, below 1, found {self.negligible:g}"))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:

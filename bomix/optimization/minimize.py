@@ -87,8 +87,8 @@ def restricted(space: MixtureSpace, allowed: np.ndarray) -> MixtureSpace:
     upper = np.where(allowed, space.upper_array, space.lower_array)
     at_least = np.where(allowed, np.array(space.at_least), 0.0)
     names = space.domains
-    bounds = [dict(zip(names, values, strict=True)) for values in (space.lower, upper.tolist(), at_least.tolist())]
-    return MixtureSpace(names, *bounds)
+    bounds = (space.lower, upper.tolist(), at_least.tolist(), space.negligible)
+    return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
 
 
 def penalised(function: Function, penalty: KLPenalty | None) -> Function:

@@ -42,6 +42,6 @@ def explored(space: MixtureSpace, history: History) -> MixtureSpace:
     upper = np.clip(largest, space.lower_array, space.upper_array)
     bounds = (space.lower_array, upper, np.where(untried, 0.0, least))
     try:
-        return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
+        return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in (*bounds, space.negligible)))
     except FaultsError:
         return space

@@ -12,26 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from bomix.errors import Fault, SpaceError, raise_faults
 from bomix.space import polytope
 from bomix.space.bounds import TokenCaps, bound_faults, column, name_faults, number, unknown_name
-from bomix.space.polytope import Array
+from bomix.space.negligible import negligible_weights
+from bomix.space.polytope import Array, LinearConstraints
 from bomix.space.uniform import uniform_map
 from bomix.space.weights import Weights
-
-
-@dataclass(frozen=True)
-class LinearConstraints:
-    """The polytope in the form that optimisers take.
-
-    Attributes:
-        bounds: ``2 x d`` array, lower and upper.
-        indices: ``d`` integers, the columns that the equality names.
-        coefficients: ``d`` array.
-        rhs: Value that ``coefficients @ weights[indices]`` must have.
-    """
-
-    bounds: Array
-    indices: np.ndarray
-    coefficients: Array
-    rhs: float
 
 
 @dataclass(frozen=True, init=False)
@@ -60,12 +44,14 @@ class MixtureSpace:
         lower: Smallest share of each domain.
         upper: Largest share of each domain.
         at_least: ``x > 0`` stands for "zero or at least x"; only :meth:`snap` applies it, the polytope stays convex.
+        negligible: Weights below it become zero in :meth:`snap`, see :mod:`bomix.space.negligible`.
     """
 
     domains: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     at_least: tuple[float, ...]
+    negligible: tuple[float, ...]
 
     def __init__(
         self,
@@ -73,6 +59,7 @@ class MixtureSpace:
         lower: Mapping[str, float] | None = None,
         upper: Mapping[str, float] | None = None,
         at_least: Mapping[str, float] | None = None,
+        negligible: Mapping[str, float] | None = None,
     ) -> None:
         """Check the bounds and put them in order.
 
@@ -81,6 +68,7 @@ class MixtureSpace:
             lower: Smallest shares; 0 where a domain is missing.
             upper: Largest shares; 1 where a domain is missing.
             at_least: Shares below which only zero is taken; 0 where a domain is missing.
+            negligible: Shares that are as good as zero; where None, by the upper bounds.
 
         Raises:
             FaultsError: All that is wrong.
@@ -95,7 +83,10 @@ class MixtureSpace:
         object.__setattr__(self, "domains", names)
         object.__setattr__(self, "lower", tuple(low.tolist()))
         object.__setattr__(self, "upper", tuple(high.tolist()))
-        object.__setattr__(self, "at_least", tuple(column(names, at_least, 0.0).tolist()))
+        least = column(names, at_least, 0.0)
+        object.__setattr__(self, "at_least", tuple(least.tolist()))
+        small = negligible_weights(high, least) if negligible is None else column(names, negligible, 0.0)
+        object.__setattr__(self, "negligible", tuple(small.tolist()))
 
     @classmethod
     def from_tokens(
@@ -107,6 +98,7 @@ class MixtureSpace:
         lower: Mapping[str, float] | None = None,
         upper: Mapping[str, float] | None = None,
         at_least: Mapping[str, float] | None = None,
+        negligible: Mapping[str, float] | None = None,
     ) -> MixtureSpace:
         """Cap every domain at ``max_epochs`` passes over its tokens.
 
@@ -117,6 +109,7 @@ class MixtureSpace:
             lower: Smallest shares; 0 where a domain is missing.
             upper: Largest shares; where the cap is smaller, or a domain is missing, the cap holds.
             at_least: Shares below which only zero is taken; 0 where a domain is missing.
+            negligible: Shares that are as good as zero; where None, by the upper bounds.
 
         Raises:
             FaultsError: All that is wrong; where the caps leave no mixture it says by how much.
@@ -126,7 +119,7 @@ class MixtureSpace:
         raise_faults([*name_faults(tuple(available)), *caps.faults()], title)
         raise_faults(bound_faults(tuple(sorted(available)), lower, upper, at_least, caps), title)
         shares = {name: min((upper or {}).get(name, 1.0), caps.share(name)) for name in available}
-        return cls(tuple(available), lower, shares, at_least)
+        return cls(tuple(available), lower, shares, at_least, negligible)
 
     @property
     def dimension(self) -> int:
@@ -197,14 +190,14 @@ class MixtureSpace:
         """Nearest points of the polytope, ``(...) x d`` to ``(...) x d``."""
         return polytope.project(self._points(points), self.lower_array, self.upper_array)
 
-    def snap(self, points: ArrayLike, *, threshold: float = 1e-4) -> Array:
+    def snap(self, points: ArrayLike, *, threshold: float | None = None) -> Array:
         """Clean points for use: negligible weights become zero, "zero or at least" holds, rows sum to one.
 
         Where many weights are too small to stay, the largest of them are raised, of equal ones the first by name.
 
         Args:
             points: ``(...) x d``.
-            threshold: Weights below it become zero where the lower bound allows.
+            threshold: Weights below it become zero where the lower bound allows; ``negligible`` unless given.
 
         Returns:
             ``(...) x d`` points of the polytope.
@@ -212,7 +205,8 @@ class MixtureSpace:
         array = self._points(points)
         rows = array.reshape(-1, self.dimension)
         at_least = np.array(self.at_least)
-        return polytope.snap(rows, self.lower_array, self.upper_array, at_least, threshold).reshape(array.shape)
+        small = np.array(self.negligible) if threshold is None else threshold
+        return polytope.snap(rows, self.lower_array, self.upper_array, at_least, small).reshape(array.shape)
 
     def uniform(self) -> Array:
         """Equal shares, projected onto the polytope; ``d`` array."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,23 @@ ROUNDING = 5e-13
 of a sum of a hundred weights, and far below what :data:`bomix.space.bounds.ROUNDING` lets pass in a study file."""
 _COUNTS = np.unique(np.round(np.concatenate([np.arange(1, 9), 8 * 1.25 ** np.arange(1, 24)])).astype(int))
 """Numbers of weights raised to "at least" that are tried, besides none and as many as fit."""
+
+
+@dataclass(frozen=True)
+class LinearConstraints:
+    """The polytope in the form that optimisers take.
+
+    Attributes:
+        bounds: ``2 x d`` array, lower and upper.
+        indices: ``d`` integers, the columns that the equality names.
+        coefficients: ``d`` array.
+        rhs: Value that ``coefficients @ weights[indices]`` must have.
+    """
+
+    bounds: Array
+    indices: np.ndarray
+    coefficients: Array
+    rhs: float
 
 
 def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
@@ -84,7 +102,7 @@ def tighten(lower: Array, upper: Array) -> tuple[Array, Array]:
     return low, np.maximum(low, high)
 
 
-def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: float) -> Array:
+def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: float | Array) -> Array:
     """Put negligible weights to zero and keep "zero or at least", then project onto the face that is left.
 
     A weight below half of its "at least" becomes zero, unless so many do that raising the largest of them is nearer.
@@ -95,7 +113,7 @@ def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: 
         lower: ``d`` array.
         upper: ``d`` array.
         at_least: ``d`` array; a coordinate with ``lower = 0`` and ``at_least > 0`` is 0 or no less than that.
-        threshold: Weights below it become 0 where the lower bound allows.
+        threshold: Weights below it become 0 where the lower bound allows; one, or ``d`` of them.
 
     Returns:
         ``n x d`` points of the polytope with exact zeros.

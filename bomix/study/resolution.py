@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bomix.config import sections, study_file
 from bomix.config.build import build, plain
 from bomix.config.components import child
@@ -29,6 +31,7 @@ from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
 from bomix.objectives.reference import missing_reference
 from bomix.problem import NATS_PER_TOKEN, Problem
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales
 from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
 
@@ -150,15 +153,15 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
     if target is None and preparation.scale is not None and preparation.scale.tokens is not None:
         # Without a target the proxy itself is the run whose repetitions count.
         target = sections.TargetSpec(preparation.scale.tokens)
-    space, space_faults = _space(spec, target, tokens)
+    natural = None
+    if len(tokens) == len(spec.domains):
+        total = sum(tokens.values())
+        natural = {name: tokens[name] / total for name in sorted(spec.domains)}
+    space, space_faults = _space(spec, target, tokens, natural)
     faults += space_faults
     faults += scales.expert_faults(spec.experts, preparation.scale, spec.evaluator)
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
-    natural = None
-    if len(tokens) == len(spec.domains):
-        total = sum(tokens.values())
-        natural = {name: tokens[name] / total for name in space.domains}
     run_tokens = None if target is None else target.tokens
     problem = Problem(
         space,
@@ -221,7 +224,10 @@ def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
 
 
 def _space(
-    spec: StudySpec, target: sections.TargetSpec | None, tokens: Mapping[str, float]
+    spec: StudySpec,
+    target: sections.TargetSpec | None,
+    tokens: Mapping[str, float],
+    natural: Mapping[str, float] | None = None,
 ) -> tuple[MixtureSpace | None, list[Fault]]:
     """The polytope, or all that is wrong with it."""
     domains = spec.domains
@@ -232,12 +238,22 @@ def _space(
     }
     try:
         if target is None or not tokens:
-            return MixtureSpace(tuple(domains), **bounds), []
-        available = {name: tokens.get(name, math.inf) for name in domains}
-        space = MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
+            space = MixtureSpace(tuple(domains), **bounds)
+        else:
+            available = {name: tokens.get(name, math.inf) for name in domains}
+            space = MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
     except FaultsError as error:
         return None, list(error.faults)
-    return space, []
+    small = negligible_weights(
+        space.upper_array,
+        np.array(space.at_least),
+        natural=None if natural is None else space.to_array(natural),
+        run_tokens=None if target is None else target.tokens,
+        most=spec.negligible,
+    )
+    names = space.domains
+    stated = (space.lower, space.upper, space.at_least, small.tolist())
+    return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in stated)), []
 
 
 def _problems(count: int) -> str:

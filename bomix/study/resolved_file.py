@@ -108,10 +108,8 @@ def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Pr
             "info": dict(preparation.info),
         },
         "space": {
-            name: {"lower": lower, "upper": upper}
-            for name, lower, upper in zip(
-                space.domains, space.lower_array.tolist(), space.upper_array.tolist(), strict=True
-            )
+            name: {"lower": lower, "upper": upper, "negligible": small}
+            for name, lower, upper, small in zip(space.domains, space.lower, space.upper, space.negligible, strict=True)
         },
         "natural": None if problem.natural is None else dict(problem.natural),
     }

@@ -65,7 +65,7 @@ class Constant(ABC):
 
     def nearest(self, problem: Problem) -> Array:
         """The mixture that is proposed, ``d`` array of the space."""
-        return problem.space.snap(problem.space.project(self.ideal(problem)))
+        return problem.space.snap(problem.space.project(self.ideal(problem)), threshold=0.0)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose the mixture ``q`` times; see :class:`bomix.contracts.strategy.Strategy`.
@@ -188,7 +188,7 @@ class UniMax(Constant):
         space = problem.space
         lower, upper = space.lower_array, np.minimum(space.upper_array, self._caps(problem))
         if (lower <= upper).all() and upper.sum() >= 1.0 - ROUNDING:
-            return space.snap(space.project(polytope.project(self._uniform(problem), lower, upper)))
+            return space.snap(space.project(polytope.project(self._uniform(problem), lower, upper)), threshold=0.0)
         return super().nearest(problem)
 
     def _uniform(self, problem: Problem) -> Array:

@@ -102,8 +102,9 @@ class Region:
         upper = np.clip((root + half_side) ** 2, space.lower_array, space.upper_array)
         if lower.sum() > 1.0 or upper.sum() < 1.0:
             return space
-        names = space.domains
-        return MixtureSpace(names, dict(zip(names, lower, strict=True)), dict(zip(names, upper, strict=True)))
+        bounds = (lower, upper, space.negligible)
+        low, high, small = (dict(zip(space.domains, values, strict=True)) for values in bounds)
+        return MixtureSpace(space.domains, low, high, negligible=small)
 
 
 def fold(trials: Iterable[tuple[str, Array, float]], *, origin: str, count: int, rules: Rules) -> tuple[Region, ...]:
