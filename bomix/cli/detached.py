@@ -13,6 +13,7 @@ from bomix.cli.watch import value
 from bomix.errors import ConfigError, StudyError
 from bomix.io.store import files, lock
 from bomix.io.store.result_checks import read_outcome
+from bomix.study.confirmation import over
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Record
 
@@ -26,7 +27,12 @@ from bomix.trial import Failure, Outcome, Record
 def ask(study: Path, number: int, out: Path | None) -> None:
     """Propose mixtures and record them as pending.
 
-    Each is `{"trial": 7, "seed": 0, "origin": "log_ei", "weights": {...}}`.
+    Each is `{"trial": 7, "seed": 0, "origin": "log_ei", "weights": {...}}`. Train with the seed where you can: trials
+    that share it are compared with less noise.
+
+    In a study without an evaluator and with `confirm: N`, the trials that confirm the recommendation on N fresh seeds
+    follow once the budget is spent and every result told; `bomix recommend` compares them. Without `confirm`, trials
+    beyond the budget are proposed, and it is said.
     """
     opened = Study.open(study)
     holder = lock.read(opened.folder) if opened.folder is not None else None
@@ -34,8 +40,16 @@ def ask(study: Path, number: int, out: Path | None) -> None:
         raise StudyError("the study is being optimised, and its driver would train what is asked here; stop it first")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    for _ in range(number):
-        trial = opened.ask()
+    for count in range(number):
+        if not opened.spec.confirm and (limit := over(opened.spec, opened.history)) is not None and not count:
+            click.echo(f"{limit}; what is asked goes beyond it", err=True)
+        try:
+            trial = opened.ask()
+        except StudyError as error:
+            if not count:
+                raise
+            click.echo(f"asked for {count} of {number}: {error}", err=True)
+            return
         data = {"trial": trial.id, "seed": trial.seed, "origin": trial.origin, "weights": dict(trial.weights)}
         if out is None:
             click.echo(json.dumps(data))

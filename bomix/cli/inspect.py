@@ -35,6 +35,7 @@ def check(study: Path, verbose: int) -> None:
     import numpy as np
 
     from bomix.cli import tables
+    from bomix.space.few import few_mixtures
     from bomix.space.negligible import left_out
     from bomix.study.study import Study
 
@@ -52,6 +53,9 @@ def check(study: Path, verbose: int) -> None:
             f"domain '{name}' is left out of all mixtures but the natural one: its largest weight {largest:.2g} is as "
             f"good as zero, below {least:.2g} (one sequence of the run, or the key 'negligible')"
         )
+    if (few := few_mixtures(space)) is not None and not opened.problem.pool:
+        count = "a single mixture, so that there is nothing to search" if len(few) == 1 else f"only {len(few)} mixtures"
+        click.echo(f"bounds and 'at_least' allow {count}: each is asked for once")
     click.echo("no problems found")
 
 

@@ -17,6 +17,7 @@ from bomix.problem import Problem
 from bomix.recommendation.confirmation import Comparison, compare
 from bomix.recommendation.recommend import EVEN, Recommendation
 from bomix.space.weights import Weights, same_mixture
+from bomix.study.asking import exhausted
 from bomix.study.study import Study
 from bomix.trial import Record, Status
 
@@ -62,8 +63,8 @@ def why_ended(study: Study) -> str | None:
     history, budget = study.history, study.spec.budget
     if (limit := budget.spent(study.spec.counted(history))) is not None:
         return f"the budget of {limit} is spent"
-    if budget.improvement is None:
-        return None
+    if (reason := exhausted(study.problem, history, study.spec.strategy)) is not None or budget.improvement is None:
+        return reason
     from bomix.recommendation.stopping import why_stop
 
     return why_stop(study.problem, history, study.spec.strategy, budget, seed=study.spec.seed)
@@ -81,8 +82,7 @@ def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommenda
         cells = []
         for label, weights in mixtures.items():
             passes = epochs[label]
-            known = "" if passes is None else f" ({passes[name]:.2f}x)"
-            cells.append(f"{share(weights[name])}{known}")
+            cells.append(share(weights[name]) + ("" if passes is None else f" ({passes[name]:.2f}x)"))
         low, high = best.ranges.get(name, (math.nan, math.nan))
         table.add_row(name, *cells, f"{share(low)} to {share(high)}")
     return table
@@ -211,7 +211,8 @@ def _confirmation(study: Study, best: Recommendation, comparisons: Sequence[Comp
         if name in itself:
             continue
         low, high = margin.interval
-        hint = "" if failed else "; --confirm N tests it"
+        option = "--confirm N" if study.spec.evaluator is not None else "'confirm: N' and `bomix ask`"
+        hint = "" if failed else f"; {option} tests it"
         lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]{hint}")
     if failed:
         runs = f"{len(failed)} run{'s' if len(failed) > 1 else ''} failed, the last one trial {failed[-1].trial.id}"
@@ -260,8 +261,9 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         what = "pool lacks" if problem.pool else "bounds forbid"
         lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
     if (reason := why_ended(study)) is not None:
-        more = "a larger one (--trials N)" if reason.startswith("the budget") else "a smaller budget.improvement"
-        lines.append(f"{reason}; {more} goes on from here")
+        larger = "a larger one (--trials N)" if study.spec.evaluator is not None else "a larger budget.trials"
+        more = larger if reason.startswith("the budget") else "a smaller budget.improvement"
+        lines.append(reason if reason.startswith("bounds") else f"{reason}; {more} goes on from here")
     return lines
 
 

@@ -7,6 +7,7 @@ text, and of values only ``true``, ``false``, ``null``, whole and decimal number
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -76,7 +77,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Compose a node, and measure it with its aliases written out."""
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it open
         if isinstance(event, yaml.AliasEvent):
             node = super().compose_node(parent, index)
             if id(node) not in self._sizes:
@@ -95,11 +96,11 @@ class _Loader(yaml.SafeLoader):
         self._sizes[id(node)] = size, depth
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping whose keys are the text that stands there."""
         if isinstance(node, yaml.MappingNode):
             self.flatten_mapping(node)
-        found = {}
+        found: dict[Hashable, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise ConfigError(f"is no study: a key must be text{_at(key)}")

@@ -142,6 +142,10 @@ class RunnableStudy(WatchedStudy, Protocol):
         """
         ...
 
+    def exhausted(self, history: History) -> str | None:
+        """Why there is no mixture left to ask for, in a space that holds a handful; None where there is."""
+        ...
+
     def why_stop(self, history: History) -> str | None:
         """Why no further trial is worth it, by the budget's ``improvement``; None where one is."""
         ...

@@ -129,6 +129,7 @@ class _Run:
             confirming=None if self._confirming is None else tuple(self._confirming),
             experts=study.experts(history, wanted=self._experts_only),
             experts_only=self._experts_only,
+            exhausted=study.exhausted(history),
         )
 
     def _tell_why(self, decision: Decision) -> None:

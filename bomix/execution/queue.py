@@ -50,6 +50,7 @@ class Situation:
         confirming: Confirming trials still to submit; None until it is known which are wanted.
         experts: Domains whose expert has not come back.
         experts_only: Whether the run ends when every domain has its expert.
+        exhausted: Why no mixture is left to ask for; None where there is.
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class Situation:
     confirming: tuple[Trial, ...] | None = None
     experts: Experts = Experts()
     experts_only: bool = False
+    exhausted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decisi
     if now.experts.pending:
         # What the strategy knows without its experts is no ground to ask it.
         return Decision(Action.STOP)
+    if now.exhausted is not None:
+        return Decision(Action.STOP, reason=now.exhausted)
     if budget.improvement is None:
         return Decision(Action.ASK)
     reason = why_stop(now.history)

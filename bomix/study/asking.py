@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from bomix.config import registry
 from bomix.errors import StudyError, raise_faults
 from bomix.io.store.files import FolderTaken
-from bomix.space.weights import Weights, same_mixture
-from bomix.study import experts, scales
-from bomix.trial import Candidate, Trial
+from bomix.space.few import few_mixtures
+from bomix.space.weights import Weights, nearest, same_mixture
+from bomix.strategies.baselines.simple import Constant
+from bomix.study import confirmation, experts, scales
+from bomix.trial import EXPERT, Candidate, Trial
 
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
+    from bomix.contracts.strategy import Strategy
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.study.records import Records
 
 
 def ask(records: Records, *, expert: bool = False) -> Trial:
-    """Propose the next mixture and record it as pending.
+    """Propose the next mixture and record it as pending; after the budget of a study by hand, the next to confirm.
 
     Args:
         records: The spec and the trials of the study.
@@ -27,10 +31,12 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
 
     Raises:
         StudyError: Experts are pending, and the strategy cannot ask without them; or experts of another scale are
-            there.
+            there; or nothing is left to ask for.
         FaultsError: The strategy proposed what is no mixture of the space, or a scale that the evaluator cannot train.
     """
     spec, problem = records.spec, records.problem
+    if not expert and (confirming := confirmation.next_by_hand(records)) is not None:
+        return confirming
     while True:
         history = records.history
         candidate = next_expert(spec, problem, history, wanted=expert)
@@ -87,11 +93,47 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) 
     return seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
 
 
+def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | None:
+    """Why there is no mixture left to propose, in words; None where there is.
+
+    Args:
+        problem: The space.
+        history: The trials so far.
+        strategy: The study's strategy; one that proposes the same mixture again and again is asked for repeats.
+    """
+    few = _few(problem, strategy)
+    if few is None or _untried(few, problem, history):
+        return None
+    count = "only one mixture, which has" if len(few) == 1 else f"only {len(few)} mixtures, all of which have"
+    return f"bounds and 'at_least' allow {count} been asked for; loosen them, or withdraw a trial to have it repeated"
+
+
+def _few(problem: Problem, strategy: Strategy) -> list[Weights] | None:
+    """All mixtures of a space that holds a handful, where they are searched; None elsewhere."""
+    if problem.pool or isinstance(strategy, Constant) or (few := few_mixtures(problem.space)) is None:
+        return None
+    return [problem.space.to_weights(row) for row in few]
+
+
+def _untried(few: list[Weights], problem: Problem, history: History) -> list[Weights]:
+    tried = [record.trial.weights for record in history.tried if record.trial.origin != EXPERT]
+    return [weights for weights in few if not any(same_mixture(weights, other) for other in tried)]
+
+
+def _other_than_tried(candidate: Candidate, strategy: Strategy, problem: Problem, history: History) -> Candidate:
+    """A candidate of a space that holds a handful of mixtures, moved to the nearest that was not tried."""
+    if (few := _few(problem, strategy)) is None:
+        return candidate
+    left = _untried(few, problem, history)
+    point = nearest(problem.space.to_array(candidate.weights), problem.space.to_arrays(left))
+    return dataclasses.replace(candidate, weights=problem.space.to_weights(point))
+
+
 def _proposed(records: Records, problem: Problem, history: History) -> Candidate:
     """The candidate that the strategy proposes.
 
     Raises:
-        StudyError: Experts are pending, and the strategy cannot ask without them.
+        StudyError: Experts are pending, and the strategy cannot ask without them; or no mixture is left.
         FaultsError: The strategy proposed what is no mixture of the space, or a scale that the evaluator cannot train.
     """
     spec = records.spec
@@ -100,7 +142,10 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
             f"the experts of {', '.join(domains)} are pending, and the strategy cannot ask without them; tell "
             "their results first"
         )
+    if (reason := exhausted(problem, history, spec.strategy)) is not None:
+        raise StudyError(reason)
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
+    candidate = _other_than_tried(candidate, spec.strategy, problem, history)
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
     kind = registry.kind_of("strategy", type(spec.strategy))
     raise_faults(

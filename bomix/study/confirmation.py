@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bomix.errors import StudyError
 from bomix.recommendation.confirmation import confirming_candidates
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.surrogate import study_surrogate
-from bomix.trial import CONFIRM, Candidate, Record
+from bomix.trial import CONFIRM, Candidate, Record, Status, Trial
 
 if TYPE_CHECKING:
+    from bomix.config.spec import StudySpec
+    from bomix.history import History
     from bomix.study.records import Records
 
 
@@ -36,6 +39,56 @@ def confirming_trial(records: Records, weights: Weights, seed: int) -> Record:
         if (trial.origin, trial.seed) == (CONFIRM, seed) and same_mixture(trial.weights, weights):
             return record
     return records.enqueue(Candidate(weights, CONFIRM), seed=seed)
+
+
+def next_by_hand(records: Records) -> Trial | None:
+    """The next confirming trial of a study whose runs are made by hand, recorded as pending.
+
+    Args:
+        records: The spec and the trials of the study.
+
+    Returns:
+        The trial; None while the search goes on, and where nothing is to be confirmed or an evaluator does it.
+
+    Raises:
+        StudyError: Search trials are pending, without which it is not known what to confirm; or every confirming trial
+            has been asked for.
+    """
+    spec, history = records.spec, records.history
+    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(spec, history)) is None:
+        return None
+    waiting = [str(record.trial.id) for record in history.pending if record.trial.origin != CONFIRM]
+    if waiting:
+        raise StudyError(
+            f"{limit}, and what to confirm follows from all of its trials: tell the results of {', '.join(waiting)} "
+            "first, or withdraw them"
+        )
+    pairs = confirming_candidates(records.problem, history, to_confirm(records), seed=spec.seed, seeds=spec.confirm)
+    known = {record.trial.id for record in history.records}
+    for candidate, seed in pairs:
+        trial = confirming_trial(records, candidate.weights, seed).trial
+        if trial.id not in known:
+            return trial
+    pending = [str(record.trial.id) for record in history.confirming if record.outcome is None]
+    more = "a larger budget.trials goes on with the search, a larger 'confirm' with the confirmation"
+    if pending:
+        raise StudyError(f"{limit}, and every confirming trial is asked for: tell the results of {', '.join(pending)}")
+    raise StudyError(f"{limit}, and the recommendation is confirmed: `bomix recommend` shows it; {more}")
+
+
+def over(spec: StudySpec, history: History) -> str | None:
+    """Why the search asks for no more by its budget, in words; trials that are pending may be the last ones.
+
+    Args:
+        spec: The study file.
+        history: The record.
+    """
+    counted = spec.counted(history)
+    if (limit := spec.budget.spent(counted)) is not None:
+        return f"the budget of {limit} is spent"
+    if sum(record.status is not Status.FAILED for record in counted) >= spec.budget.trials:
+        return f"the budget of {spec.budget.trials} trials is asked for"
+    return None
 
 
 def to_confirm(records: Records) -> Weights:

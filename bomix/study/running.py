@@ -149,6 +149,10 @@ class RunningStudy:
         experts.refuse_others(problem, history, scale=scale)
         return Experts(experts.missing(problem, history), experts.waiting(problem, history))
 
+    def exhausted(self, history: History) -> str | None:
+        """Why there is no mixture left to ask for; None where there is."""
+        return asking.exhausted(self.problem, history, self.spec.strategy)
+
     def why_stop(self, history: History) -> str | None:
         """Why no further trial is worth it; what was computed once in a run is not computed again."""
         from bomix.recommendation.stopping import why_stop

@@ -70,7 +70,8 @@ def test_a_small_domain_keeps_its_share_and_natural_is_natural() -> None:
 
 @pytest.mark.parametrize("share", [1e-7, 1e-6, 3e-5, 9e-5, 2e-4])
 def test_natural_is_natural_whatever_the_share(share: float) -> None:
-    domains = {"web": DomainSpec(tokens=1e12 * (1 - share)), "small": DomainSpec(tokens=1e12 * share)}
+    tokens = {"web": 7e11, "code": 3e11 - 1e12 * share, "small": 1e12 * share}
+    domains = {name: DomainSpec(tokens=count) for name, count in tokens.items()}
     problem = Study(domains, ["loss"], target=TargetSpec(8e11, 1.0)).problem
     assert problem.anchors()["natural"]["small"] == pytest.approx(share, rel=1e-9)
 

@@ -1,12 +1,17 @@
-"""The seed of a trial that was asked for."""
+"""The seed of a trial that was asked for, and what is asked for after the budget of a study by hand."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bomix.errors import StudyError
 from bomix.history import History
+from bomix.recommendation.confirmation import compare
 from bomix.study.asking import search_seed
-from bomix.trial import IMPORTED, Record, Trial
+from bomix.study.study import Study
+from bomix.trial import IMPORTED, Failure, Record, Trial
 
 HERE, THERE = {"code": 0.25, "web": 0.75}, {"code": 0.5, "web": 0.5}
 
@@ -19,3 +24,63 @@ def test_paired_trials_share_a_seed_but_repeats_take_the_next(paired: bool, expe
         seeds.append(search_seed(weights, History(tuple(records)), seed=7, paired=paired))
         records.append(Record(Trial(len(records), weights, seeds[-1], "sobol")))
     assert seeds == expected
+
+
+def by_hand(folder: Path, *, trials: int = 4, confirm: int = 2) -> Study:
+    text = "domains: {code: {}, web: {}}\nmetrics: [a]\nstrategy: sobol\n"
+    text += f"budget: {{trials: {trials}}}\nconfirm: {confirm}\n"
+    (folder / "study.yaml").write_text(text)
+    return Study.open(folder)
+
+
+def told(study: Study, trial: Trial) -> None:
+    study.tell(trial, {"a": 2 + (trial.weights["web"] - 0.7) ** 2 + 0.001 * (trial.seed % 5)})
+
+
+def test_the_budget_is_followed_by_the_confirming_trials(tmp_path: Path) -> None:
+    study = by_hand(tmp_path)
+    search = [study.ask() for _ in range(4)]
+    with pytest.raises(StudyError, match="tell the results of 0, 1, 2, 3 first"):
+        study.ask()
+    for trial in search:
+        told(study, trial)
+    fresh = [study.ask() for _ in range(4)]
+    assert {trial.origin for trial in fresh} == {"confirm"}
+    assert sorted(trial.seed - fresh[0].seed for trial in fresh) == [0, 0, 1, 1]
+    uniform = [trial for trial in fresh if trial.weights == {"code": 0.5, "web": 0.5}]
+    assert len(uniform) == 2
+    with pytest.raises(StudyError, match="every confirming trial is asked for: tell the results of 4, 5, 6, 7"):
+        study.ask()
+    for trial in fresh:
+        told(study, trial)
+    with pytest.raises(StudyError, match="the recommendation is confirmed: `bomix recommend` shows it"):
+        study.ask()
+    best = study.recommend()
+    assert best.confirmed is not None
+    (comparison,) = compare(study.problem, study.history, best.confirmed.weights)
+    assert len(comparison.differences) == 2
+
+
+def test_a_confirming_seed_that_failed_or_was_withdrawn_is_replaced(tmp_path: Path) -> None:
+    study = by_hand(tmp_path, confirm=1)
+    for _ in range(4):
+        told(study, study.ask())
+    first, second = study.ask(), study.ask()
+    study.tell(first, Failure("diverged"))
+    told(study, second)
+    again = study.ask()
+    assert (again.weights, again.seed) == (first.weights, first.seed + 1)
+    study.withdraw(again, why="wrong node")
+    assert (study.ask().weights, study.history.pending[0].trial.seed) == (first.weights, first.seed + 1)
+
+
+def test_without_confirmations_asks_go_on(tmp_path: Path) -> None:
+    study = by_hand(tmp_path, confirm=0)
+    assert [study.ask().origin for _ in range(6)].count("confirm") == 0
+
+
+def test_a_failed_trial_leaves_room_in_the_budget(tmp_path: Path) -> None:
+    study = by_hand(tmp_path)
+    search = [study.ask() for _ in range(4)]
+    study.tell(search[0], Failure("diverged"))
+    assert study.ask().origin == "sobol"

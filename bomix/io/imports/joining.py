@@ -50,7 +50,8 @@ class Join:
         self.axes = [name for name in AXES if name in self.cells.columns and name not in self.taken]
         named = named_step(self.reading.step, self.cells.columns)
         found = self.cells.first_of(STEPS, lambda name: name not in self.taken)
-        self.steps, self.which = named if named else (found, None)
+        self.steps: str | None = named[0] if named else found
+        self.which: str | None = named[1] if named else None
 
     def pairs(self) -> list[Pair]:
         """The rows of each run, one pair each; strays are told or dropped."""
