@@ -207,7 +207,7 @@ class History:
             ``curve`` (trial, step, metric), its steps being those of all trials; ``params``, ``tokens``, ``cost``
             (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric; where
             some run has one, ``revision`` and ``withdrawn`` (why, empty for the others) on trial as well.
-            NaN stands for what a trial does not have, as most of it while it is pending or withdrawn.
+            NaN stands for what a trial does not have, most of it while it is pending or withdrawn.
         """
         import numpy as np
         import xarray as xr
@@ -250,10 +250,8 @@ class History:
             coords["revision"] = ("trial", np.array([record.revision for record in records], dtype=np.int64))
         if self.withdrawn:
             coords["withdrawn"] = ("trial", _text([record.withdrawn or "" for record in records]))
-        version = bomix.__version__
-        return xr.Dataset(
-            variables, coords, {"schema_version": SCHEMA_VERSION, "bomix_version": version, **(attrs or {})}
-        )
+        known = {"schema_version": SCHEMA_VERSION, "bomix_version": bomix.__version__}
+        return xr.Dataset(variables, coords, {**known, **(attrs or {})})
 
     def _with_status(self, status: Status) -> tuple[Record, ...]:
         return tuple(record for record in self.records if record.status is status)
@@ -268,8 +266,8 @@ def _table(rows: list[Mapping[str, float] | None], names: tuple[str, ...]) -> np
     """Mappings as ``len(rows) x len(names)``, NaN where a name is missing."""
     import numpy as np
 
-    absent = float("nan")
-    return np.array([[(row or {}).get(name, absent) for name in names] for row in rows]).reshape(len(rows), len(names))
+    table = [[(row or {}).get(name, np.nan) for name in names] for row in rows]
+    return np.array(table, dtype=float).reshape(len(rows), len(names))
 
 
 def _column(values: list[float | None]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports import identity
 from bomix.io.imports.comparability import several_scales
+from bomix.io.imports.repeats import Run, far_from_each_other
 from bomix.io.store.result_checks import checked_runs
 from bomix.trial import IMPORTED
 
@@ -60,7 +61,7 @@ def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: 
     if not update:
         raise_faults(map(_changed, compared.changed), _TITLE)
     if not as_one:
-        raise_faults(_mixed(records, found.runs))
+        raise_faults(_mixed(records, found.runs) or _far_from_recorded(records, compared.new))
     # A withdrawn run stays as it was recorded: what the table has instead is another run.
     revised = [match for match in compared.changed if match.record.withdrawn is None]
     anew = [match.run for match in compared.changed if match.record.withdrawn is not None]
@@ -97,6 +98,21 @@ def _mixed(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:
         return []
     what = f"with these runs the study would hold several scales ({'; '.join(names)}), whose losses do not compare"
     return [Fault("", f"{what}; keep a study for each, or take them for runs that compare with --as-one")]
+
+
+def _far_from_recorded(records: Records, new: Sequence[ImportedRun]) -> list[Fault]:
+    """Mixtures of which new runs lie far from those that are recorded, as those of another checkpoint do."""
+    imported = [record for record in records.history.completed if record.trial.origin == IMPORTED]
+    there = [Run(record.trial.weights, record.result.losses, record.trial.scale) for record in imported]
+    both = [*there, *(Run(weights, result.losses, scale) for weights, result, scale in new)]
+    metrics = records.resolution.problem.metric_names
+    spread = far_from_each_other(both, metrics)
+    if spread is None or far_from_each_other(there, metrics) is not None or len(there) == len(both):
+        return []
+    first, second = (both[at].losses[spread.metric] for at in spread.widest)
+    what = f"runs repeat mixtures that are recorded with losses that no seed explains, as {spread.metric} {first:g} and"
+    cure = "a key would tell other runs from newer values of the same; --as-one takes all of them for runs that compare"
+    return [Fault("", f"{what} {second:g}: another checkpoint, another model? {cure}")]
 
 
 def _ids(matches: Sequence[Match]) -> tuple[int, ...]:

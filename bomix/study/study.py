@@ -58,8 +58,6 @@ class Study:
         'imported'
         >>> study.dataset.loss.sel(metric="web").values.tolist()  # the record, an xarray dataset
         [3.1, 2.9]
-        >>> sorted(study.recommend().weights)
-        ['code', 'web']
 
     Args:
         domains: Names, or name to :class:`~bomix.config.sections.DomainSpec`.
@@ -195,12 +193,7 @@ class Study:
         return self._records.tell(trial, outcome)
 
     def withdraw(self, trial: Trial | int, *, why: str) -> Record:
-        """Have a trial count for nothing from now on, however it came in; the record keeps it, and ``why``.
-
-        Raises:
-            StudyError: There is no such trial, or no reason.
-            StoreError: It was withdrawn before.
-        """
+        """Have a trial count for nothing from now on; the record keeps it, and ``why``. Errors as of :meth:`tell`."""
         return self._records.withdraw(trial, why=why)
 
     def add(

@@ -174,3 +174,18 @@ def test_recommendations_do_not_see_a_withdrawn_run() -> None:
     without.records.add_all(runs)
     with_it.withdraw(5, why="another tokenizer")
     assert with_it.recommend() == without.recommend()
+
+
+def test_a_checkpoint_without_keys_is_not_mixed_with_the_recorded_ones(study: Study, tmp_path: Path) -> None:
+    def checkpoint(offset: float) -> Path:
+        rows = [
+            f"{code},{math},{web},{2 + code + offset:.4f},{3 - math + offset:.4f}"
+            for code, math, web in SHARES.tolist()
+        ]
+        (tmp_path / "t.csv").write_text("\n".join(["code,math,web,a,b", *rows]) + "\n")
+        return tmp_path / "t.csv"
+
+    assert len(take(study, checkpoint(0.0)).added) == 8
+    with pytest.raises(FaultsError, match="losses that no seed explains, as"):
+        take(study, checkpoint(1.0))
+    assert len(take(study, checkpoint(0.002)).added) == 8  # another seed
