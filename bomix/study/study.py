@@ -97,10 +97,8 @@ class Study:
         experts: sections.ExpertsSpec | None = None,
         paired: bool = True,
     ) -> None:
-        defaults = {
-            **{"objective": objective, "strategy": strategy, "budget": budget, "execution": execution},
-            **{"recommendation": recommendation, "experts": experts},
-        }
+        given = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
+        defaults = {**given, "recommendation": recommendation, "experts": experts}
         spec = StudySpec(
             domains=sections.domain_specs(domains),
             metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
@@ -113,10 +111,10 @@ class Study:
         raise_faults([*spec.faults(), *nested_faults(spec)])
         store: FolderStore | MemoryStore = MemoryStore()
         if path is not None:
-            if (file := Path(path) / STUDY_FILE).exists():
-                raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
-            Path(path).mkdir(parents=True, exist_ok=True)
             store = FolderStore(Path(path))
+            if (file := store.folder / STUDY_FILE).exists():
+                raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
+            store.folder.mkdir(parents=True, exist_ok=True)
         self._records = Records(spec, store, resolve(spec, store))
 
     @classmethod
