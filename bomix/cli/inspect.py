@@ -149,7 +149,6 @@ def _state(study: Study) -> dict[str, Any]:
     stands = [record.status for record in study.spec.counted(history)]
     counts = {str(status): stands.count(status) for status in Status}
     confirming = [record.status for record in history.records if record.trial.origin == CONFIRM]
-    holder = lock.read(study.folder) if study.folder is not None else None
     return {
         "budget": study.spec.budget.trials,
         **counts,
@@ -158,7 +157,7 @@ def _state(study: Study) -> dict[str, Any]:
         "confirming_pending": confirming.count(Status.PENDING),
         "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
-        "driver": _driver(holder),
+        "driver": "none" if study.folder is None else _driver(study.folder),
         "trials": [
             {
                 "id": record.trial.id,
@@ -180,13 +179,16 @@ def _losses(record: Record, metrics: Sequence[str]) -> dict[str, float | None] |
     return {name: record.result.losses.get(name) for name in metrics}
 
 
-def _driver(holder: dict[str, Any] | None) -> str:
-    if holder is None:
-        return "none"
-    where = f"process {holder.get('pid')} on {holder.get('host')}"
-    return {True: f"running, {where}", False: f"dead, {where}", None: f"{where}, which cannot be seen from here"}[
-        lock.is_alive(holder)
-    ]
+def _driver(folder: Path) -> str:
+    holder = lock.read(folder)
+    where = lock.named(holder)
+    match lock.is_held(folder):
+        case True:
+            return f"running, {where}"
+        case None:
+            return f"{where}, which cannot be seen from here"
+        case _:
+            return "none" if holder is None else f"dead, {where}"
 
 
 def _plain_recommendation(study: Study) -> dict[str, Any]:

@@ -137,36 +137,114 @@ def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: P
 
 
 def test_a_second_driver_is_refused_and_the_first_keeps_its_lock(tmp_path: Path) -> None:
+    assert lock.is_held(tmp_path) is False
     with lock.holding(tmp_path):
-        with pytest.raises(StoreError, match=f"process {os.getpid()}"), lock.holding(tmp_path):
+        with pytest.raises(StoreError, match=f"process {os.getpid()} on this host"), lock.holding(tmp_path):
             pass
-        assert lock.is_alive(lock.read(tmp_path) or {}) is True
+        assert lock.is_held(tmp_path) is True
+    assert lock.is_held(tmp_path) is False
     assert lock.read(tmp_path) is None
 
 
-def test_the_lock_of_a_dead_driver_is_replaced(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from bomix.io.store import lock; import os\n"
-    code += "context = lock.holding(Path(sys.argv[1])); context.__enter__(); os._exit(0)"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    assert lock.is_alive(lock.read(tmp_path) or {}) is False
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from bomix.io.store import lock
+with lock.holding(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def other_driver(folder: Path) -> subprocess.Popen[str]:
+    """Another process that holds the lock of a folder."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    process.stdout.close()
+    return process
+
+
+def test_the_lock_of_a_driver_that_was_killed_is_free(tmp_path: Path) -> None:
+    process = other_driver(tmp_path)
+    process.kill()
+    process.wait()
+    assert lock.is_held(tmp_path) is False
+    assert (lock.read(tmp_path) or {})["pid"] == process.pid
     with lock.holding(tmp_path):
         assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
 
 
-def test_a_used_again_process_id_is_not_the_holder(tmp_path: Path) -> None:
-    with lock.holding(tmp_path):
-        holder = lock.read(tmp_path) or {}
-    (tmp_path / lock.NAME).write_text(json.dumps({**holder, "started": holder["started"] - 100}))
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param({"pid": 999_999_999}, id="a pid of another namespace"),
+        pytest.param({"host": "another-name"}, id="renamed or in a container"),
+        pytest.param({"boot": "elsewhere", "machine": "elsewhere", "host": "elsewhere"}, id="another host's words"),
+        pytest.param(None, id="no words at all"),
+    ],
+)
+@pytest.mark.parametrize("take_over", [False, True])
+def test_nothing_that_is_written_takes_the_lock_of_a_live_driver(
+    tmp_path: Path, written: dict[str, object] | None, take_over: bool
+) -> None:
+    process = other_driver(tmp_path)
+    try:
+        file = tmp_path / lock.HOLDER
+        if written is None:
+            file.unlink()
+        else:
+            file.write_text(json.dumps({**json.loads(file.read_text()), **written}))
+        assert lock.is_held(tmp_path) is True
+        with pytest.raises(StoreError, match="already optimising"), lock.holding(tmp_path, take_over=take_over):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+
+
+def as_written(folder: Path, **changed: object) -> None:
+    """Leave the words of a driver that is gone, some of them changed."""
+    with lock.holding(folder):
+        holder = lock.read(folder) or {}
+    (folder / lock.HOLDER).write_text(json.dumps({**holder, **changed}))
+
+
+@pytest.mark.parametrize("changed", [{"boot": "x"}, {"machine": None, "host": "x"}, {"pid": 1}])
+def test_a_driver_of_this_kernel_or_of_this_machine_before_its_restart_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object]
+) -> None:
+    for number, name in enumerate(("_BOOT_FILE", "_MACHINE_FILE")):
+        (tmp_path / name).write_text(f"{number}\n")
+        monkeypatch.setattr(lock, name, tmp_path / name)
+    as_written(tmp_path, **changed)
+    assert lock.is_held(tmp_path) is False
     with lock.holding(tmp_path):
         pass
 
 
-def test_a_driver_on_another_host_is_replaced_only_on_request(tmp_path: Path) -> None:
-    (tmp_path / lock.NAME).write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0}))
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"host": "elsewhere", "boot": "x", "machine": "x"}, id="another host"),
+        pytest.param({"boot": "x", "machine": "x"}, id="another host that is called alike"),
+        pytest.param({"boot": "x", "machine": None}, id="nobody can tell"),
+        pytest.param({"host": "elsewhere", "boot": None, "machine": None}, id="a host that knows no boot"),
+    ],
+)
+def test_a_driver_on_another_host_is_replaced_only_on_request(tmp_path: Path, changed: dict[str, object]) -> None:
+    as_written(tmp_path, **changed)
+    assert lock.is_held(tmp_path) is None
     with pytest.raises(StoreError, match="--take-over"), lock.holding(tmp_path):
         pass
     with lock.holding(tmp_path, take_over=True):
         assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
+
+
+def test_who_took_a_study_over_keeps_it(tmp_path: Path) -> None:
+    with lock.holding(tmp_path):
+        (tmp_path / lock.HOLDER).write_text(json.dumps({"host": "elsewhere", "boot": "x", "pid": 1}))
+    assert (lock.read(tmp_path) or {})["host"] == "elsewhere"
 
 
 def test_the_last_attempt_is_the_one_of_the_highest_number(store: FolderStore | MemoryStore) -> None:
