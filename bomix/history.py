@@ -55,10 +55,13 @@ class History:
         records: Any order is accepted; ascending ids are kept.
         scale: The study's own scale: losses of another one are not learnt from. None where it is unknown, so that all
             runs count.
+        damaged: Ids of trials that are left out since their files cannot be read. Their numbers are taken, and they
+            count as asked, so that designs and seeds go on after them.
     """
 
     records: tuple[Record, ...] = ()
     scale: Scale | None = None
+    damaged: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.records, key=lambda record: record.trial.id))
@@ -141,7 +144,8 @@ class History:
 
     def until(self, trial_id: int) -> History:
         """The record of the trials before one, with what came back of them."""
-        return replace(self, records=tuple(record for record in self.records if record.trial.id < trial_id))
+        kept = tuple(record for record in self.records if record.trial.id < trial_id)
+        return replace(self, records=kept, damaged=tuple(number for number in self.damaged if number < trial_id))
 
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""
@@ -158,13 +162,14 @@ class History:
 
     @property
     def n_asked(self) -> int:
-        """How many trials a strategy asked for."""
-        return len(self.asked)
+        """How many trials a strategy asked for, those that cannot be read included."""
+        return len(self.asked) + len(self.damaged)
 
     @property
     def next_id(self) -> int:
         """The id of the trial to come."""
-        return self.records[-1].trial.id + 1 if self.records else 0
+        last = self.records[-1].trial.id if self.records else -1
+        return 1 + max([last, *self.damaged])
 
     def with_record(self, record: Record) -> History:
         """This history and one record; a record of the same trial gives way."""

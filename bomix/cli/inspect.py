@@ -1,4 +1,4 @@
-"""Commands that look at a study; none of them adds to its record."""
+"""Commands that look at a study; none of them adds to its record, and only ``check --repair`` changes anything."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from bomix.cli.options import log_to_stderr, study_argument
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
+from bomix.errors import Fault, raise_faults
 from bomix.io.store import lock
 from bomix.trial import CONFIRM, IMPORTED, Status
 
@@ -27,21 +28,33 @@ if TYPE_CHECKING:
 @click.command()
 @study_argument
 @click.option("-v", "--verbose", count=True, help="Say what is being built; twice for everything.")
-def check(study: Path, verbose: int) -> None:
+@click.option("--repair", is_flag=True, help="Set damaged files of the record aside, and say what is lost with them.")
+def check(study: Path, verbose: int, repair: bool) -> None:
     """Report every problem of a study at once; nothing is trained.
 
     Text is tokenised (and kept in the cache), so that the counts below are those of the study.
     """
     from bomix.cli import tables
+    from bomix.study import repair as repairing
     from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
+    assert opened.folder is not None
+    for done in repairing.repair(opened.folder) if repair else ():
+        click.echo(str(done))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
+    raise_faults(
+        [
+            Fault(str(damage.path), f"{damage.reason}: {damage.lost} is lost")
+            for damage in repairing.damages(opened.folder)
+        ],
+        "files of the record are damaged; restore them, or let `bomix check --repair` set them aside:",
+    )
     click.echo("no problems found")
 
 

@@ -17,6 +17,7 @@ from bomix.errors import BomixError, EvaluationError
 COMMANDS = {
     "init": "bomix.cli.write:init",
     "check": "bomix.cli.inspect:check",
+    "restart": "bomix.cli.write:restart",
     "optimize": "bomix.cli.optimize:optimize",
     "experts": "bomix.cli.experts:experts",
     "ask": "bomix.cli.detached:ask",
@@ -35,6 +36,7 @@ COMMANDS = {
 SUMMARIES = {
     "init": "Write a commented study file.",
     "check": "Report every problem of a study at once; nothing is trained.",
+    "restart": "Begin a study anew that has no result yet.",
     "optimize": "Run a study, or resume it.",
     "experts": "Train one model per domain, for mixtures of data experts.",
     "ask": "Propose mixtures, to be trained elsewhere.",

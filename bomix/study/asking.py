@@ -81,10 +81,9 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) 
         seed: Seed of the study.
         paired: Whether trials share a seed.
     """
-    asked = history.asked
     if not paired:
-        return seed + len(asked)
-    return seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
+        return seed + history.n_asked
+    return seed + sum(same_mixture(record.trial.weights, weights) for record in history.asked)
 
 
 def _proposed(records: Records, problem: Problem, history: History) -> Candidate:

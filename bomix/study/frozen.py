@@ -1,4 +1,4 @@
-"""What is frozen once a study has losses: whatever makes them comparable with those of later trials."""
+"""What is frozen once a study has asked for a trial: whatever makes its losses comparable with those of later ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bomix.config.components import child
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.errors import StoreError
+from bomix.trial import Status
 
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
@@ -24,19 +25,27 @@ def may_change(spec: StudySpec) -> frozenset[str]:
     return frozenset(f"evaluator.{path}" for path in declared)
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset[str]) -> list[str]:
+def changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset[str], *, all_failed: bool = False
+) -> list[str]:
     """What is frozen and differs between two versions of a study file, one line each.
 
     Args:
         before: The plain study file of the first trial.
         now: The plain study file as it is now.
         exempt: Paths below which anything may differ, as from :func:`may_change`.
+        all_failed: Whether every trial failed, so that there is no loss to be compared with: the names of the domains
+            alone stay, which the record knows the mixtures by.
     """
-    frozen_before = {key: before.get(key) for key in FROZEN}
-    frozen_now = {key: now.get(key) for key in FROZEN}
+    keys = () if all_failed else FROZEN
+    frozen_before = {key: before.get(key) for key in keys}
+    frozen_now = {key: now.get(key) for key in keys}
     for side, data in ((frozen_before, before), (frozen_now, now)):
         # A domain without a source is still another study than none: its leaf must not look like an absent one.
-        side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
+        side["domains"] = {
+            name: {"source": "any" if all_failed else domain["source"] or "none"}
+            for name, domain in data["domains"].items()
+        }
     old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
     return [
         f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
@@ -70,18 +79,21 @@ def scale_changes(before: Scale | None, now: Scale | None) -> list[str]:
     return [f"scale: {before} when the study began, {now or 'unknown'} now"]
 
 
-def refuse(changed: list[str], what: str) -> None:
+def refuse(changed: list[str], what: str, furthest: Status) -> None:
     """Raise StoreError where anything frozen changed.
 
     Args:
         changed: What changed, one line each.
         what: What it is part of, in words.
+        furthest: How far the furthest trial is.
     """
     if changed:
         listed = "\n".join(f"  - {change}" for change in changed)
+        told = furthest is Status.COMPLETED
+        cure = "start a study in a new folder" if told else "begin anew with `bomix restart`: no trial has a result yet"
         raise StoreError(
-            f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
-            f"{listed}\nundo the change, or start a study in a new folder"
+            f"the {what} changed since the first trial was asked for, so that losses could not be compared:\n"
+            f"{listed}\nundo the change, or {cure}"
         )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from bomix.errors import StudyError, raise_faults
 from bomix.history import History
 from bomix.io.store.files import FolderTaken
-from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs
-from bomix.io.store.study_folder import FolderStore, MemoryStore
+from bomix.io.store.plain import short
+from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs, failure_faults
+from bomix.io.store.study_folder import Damage, FolderStore, MemoryStore
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
 from bomix.study.resolution import Resolution, resolve
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem
     from bomix.scale import Scale
+
+logger = logging.getLogger(__name__)
+
+_ROUNDING = 1e-9
+"""Largest difference of weights of one trial: who sent it through another format may have rounded its last digits."""
 
 
 class Records:
@@ -41,6 +49,7 @@ class Records:
         self._store = store
         self._resolution = resolution
         self._seen: Mapping[int, Record] = {}
+        self._named: set[Damage] = set()
 
     @property
     def store(self) -> FolderStore | MemoryStore:
@@ -84,16 +93,25 @@ class Records:
     def history(self) -> History:
         """The record as it is now, other processes' additions included; nothing is resolved or prepared.
 
-        Its scale is the study's own: before the study is resolved, that of the last time it was.
+        Its scale is the study's own: before the study is resolved, that of the last time it was. A trial of which a
+        file cannot be read is left out, and named once.
 
         Raises:
-            StoreError: A damaged record.
+            StoreError: A record of a newer version.
         """
-        self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
-        records = tuple(self._seen.values())
+        records, damages = self._store.read(self._seen)
+        self._seen = {record.trial.id: record for record in records}
+        self._name(damages)
         # Only a run whose scale is known can be of another one.
         known = any(record.trial.scale is not None for record in records)
-        return History(records, self._own_scale() if known else None)
+        damaged = tuple(damage.trial for damage in damages)
+        return History(records, self._own_scale() if known else None, damaged)
+
+    def _name(self, damages: Sequence[Damage]) -> None:
+        for damage in damages:
+            if damage not in self._named:
+                self._named.add(damage)
+                logger.warning("%s; the study goes on without the trial; `bomix check --repair` sets it aside", damage)
 
     @property
     def dataset(self) -> xr.Dataset:
@@ -123,11 +141,11 @@ class Records:
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial, see :meth:`bomix.study.study.Study.tell`."""
-        trial_id = trial if isinstance(trial, int) else trial.id
-        record = next((record for record in self.history.records if record.trial.id == trial_id), None)
-        if record is None:
-            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
-        if not isinstance(outcome, Failure):
+        record = self._told(trial)
+        trial_id = record.trial.id
+        if isinstance(outcome, Failure):
+            raise_faults(failure_faults(outcome), f"trial {trial_id}: the failure cannot be recorded:")
+        else:
             problem = self.problem
             outcome = accepted(
                 outcome,
@@ -140,6 +158,28 @@ class Records:
         self._store.finish(trial_id, outcome)
         self.save_results()
         return Record(record.trial, outcome)
+
+    def _told(self, trial: Trial | SupportsIndex) -> Record:
+        """The record of a trial that is told of.
+
+        Raises:
+            StudyError: There is no such trial, or it is one of another study.
+        """
+        if isinstance(trial, Trial):
+            trial_id = trial.id
+        elif isinstance(trial, SupportsIndex) and not isinstance(trial, bool):
+            trial_id = index(trial)
+        else:
+            raise StudyError(f"expected a trial or its number, found {short(trial)}")
+        found = next((record for record in self.history.records if record.trial.id == trial_id), None)
+        if found is None:
+            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
+        if isinstance(trial, Trial) and not _is_same(trial, found.trial):
+            raise StudyError(
+                f"trial {trial_id} of this study is another one (other weights, seed or origin), so that the result "
+                "would be recorded for a mixture that it is not of; tell it to the study that asked"
+            )
+        return found
 
     def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
         """Record runs that were made elsewhere; nothing is recorded where anything is wrong with one of them.
@@ -184,3 +224,10 @@ class Records:
         """Write the derived ``results.nc``; nothing in memory."""
         if isinstance(self._store, FolderStore):
             self._store.write_results(self.dataset)
+
+
+def _is_same(told: Trial, known: Trial) -> bool:
+    """Whether a trial is the one that was recorded, a rounding of its weights aside."""
+    if (told.seed, told.origin) != (known.seed, known.origin) or told.weights.keys() != known.weights.keys():
+        return False
+    return all(abs(told.weights[name] - weight) <= _ROUNDING for name, weight in known.weights.items())

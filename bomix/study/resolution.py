@@ -1,8 +1,8 @@
 """From a study spec to a problem: what the evaluator measures, the caps that follow, what is frozen.
 
-``resolved.json`` keeps all of it. Once there are trials, whatever makes their losses comparable is frozen: the
+``resolved.json`` keeps all of it. Once a trial is asked for, whatever makes losses comparable is frozen: the
 domains and their sources, the evaluator, the seed, the hashes of tokenizer and tokens. Strategy, objective,
-target, budget and execution may change.
+target, budget and execution may change. Where all trials failed only the names of the domains are frozen.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from bomix.problem import NATS_PER_TOKEN, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.study import resolved_file, scales
 from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
+from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +100,14 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
 def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
     earlier = resolved_file.read(store)
     before = None
-    # A trial that failed or is pending has no loss that anything must be comparable with.
-    if store.has_result():
+    # A trial that is pending is being trained as the study was when it was asked for.
+    if (furthest := store.furthest()) is not None:
+        failed = furthest is Status.FAILED
         if earlier is not None:
-            refuse(changes(resolved_file.spec_of(earlier), plain(spec), may_change(spec)), "study file")
-            before = resolved_file.preparation_of(earlier)
+            exempt = may_change(spec)
+            changed = changes(resolved_file.spec_of(earlier), plain(spec), exempt, all_failed=failed)
+            refuse(changed, "study file", furthest)
+            before = None if failed else resolved_file.preparation_of(earlier)
         elif isinstance(store, FolderStore):
             logger.warning(
                 "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
@@ -111,8 +115,9 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
             )
     preparation = _prepare(spec, store) if before is None or measure else before
     if before is not None:
-        refuse(provenance_changes(before.provenance, preparation.provenance), "data")
-        refuse(scale_changes(before.scale, preparation.scale), "scale of a trial")
+        assert furthest is not None, "something was measured before"
+        refuse(provenance_changes(before.provenance, preparation.provenance), "data", furthest)
+        refuse(scale_changes(before.scale, preparation.scale), "scale of a trial", furthest)
     resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
         resolved_file.write(store, spec, resolution.problem, preparation)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix import progress
-from bomix.errors import BomixError, EvaluationError
+from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.io.store import files, records
-from bomix.io.store.result_checks import cleaned
+from bomix.io.store.result_checks import cleaned, form_faults
 from bomix.trial import Result
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def run(
     try:
         with progress.reporting_to(report):
             result = evaluator.evaluate(trial, workdir)
-        data = records.result_to_data(cleaned(_checked(result)))
-        files.write_new(workdir / RESULT_FILE, json.dumps(data))
+        files.write_new(workdir / RESULT_FILE, json.dumps(records.result_to_data(_checked(result))))
     except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
         traceback.print_exc()
         message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
@@ -80,7 +79,9 @@ def run(
 def _checked(result: Any) -> Result:
     if not isinstance(result, Result):
         raise EvaluationError(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result")
-    return result
+    plain = cleaned(result)
+    raise_faults(form_faults(plain), "what the evaluator returned cannot be recorded:")
+    return plain
 
 
 def _as_message(update: progress.Progress) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from bomix.io.store import records
 from bomix.progress import Progress
 from bomix.trial import Failure, Outcome, Trial
 
+_MESSAGE = 500
+"""Characters of an error that a failure keeps of a file that anything may stand in."""
 LOG_TAIL_LINES = 20
 """Last lines of a log that an outcome keeps: a traceback fits, and the record stays small."""
 
@@ -157,11 +159,13 @@ def _outcome(workdir: Path, code: int, log_tail: str) -> Outcome:
     """What an attempt left behind."""
     path = workdir / RESULT_FILE
     if code == 0 and path.exists():
-        result = records.result_from_data(json.loads(path.read_text(encoding="utf-8")))
-        return dataclasses.replace(
-            result,
-            artifacts={name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()},
-        )
+        try:
+            result = records.result_from_data(json.loads(path.read_text(encoding="utf-8")))
+            artifacts = {name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()}
+            return dataclasses.replace(result, artifacts=artifacts)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as found:
+            # The attempt's folder is the trainer's as well, which may have written there since.
+            return Failure(message=f"{path} is not what bomix wrote there: {found!r}"[:_MESSAGE], log_tail=log_tail)
     error = workdir / ERROR_FILE
     if error.exists():
         message = error.read_text(encoding="utf-8", errors="replace")

@@ -55,9 +55,7 @@ def holding(folder: Path, *, take_over: bool = False) -> Iterator[None]:
     try:
         holder, mine = read(folder), _identity()
         if holder is not None and not take_over and _out_of_sight(holder):
-            raise StoreError(
-                f"{named(holder)} holds this study ({folder / HOLDER}); if it is gone, pass --take-over"
-            )
+            raise StoreError(f"{named(holder)} holds this study ({folder / HOLDER}); if it is gone, pass --take-over")
         files.replace(folder / HOLDER, json.dumps(mine) + "\n")
         try:
             yield
@@ -70,7 +68,10 @@ def holding(folder: Path, *, take_over: bool = False) -> Iterator[None]:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The holder as it wrote itself down: ``host``, ``boot``, ``machine``, ``pid``; empty where that is damaged, None without one."""
+    """The holder as it wrote itself down: ``host``, ``boot``, ``machine``, ``pid``.
+
+    Empty where the file is damaged, None without one.
+    """
     try:
         data = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         return data if isinstance(data, dict) else {}
@@ -81,7 +82,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def is_held(folder: Path) -> bool | None:
-    """Whether a driver holds the lock of a study folder; None where it may on another host, and nobody here can know."""
+    """Whether a driver holds the lock of a study folder; None where one on another host may, which nobody here sees."""
     try:
         descriptor = os.open(folder / NAME, os.O_RDONLY)
     except FileNotFoundError:

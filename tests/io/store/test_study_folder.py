@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import StoreError
+from bomix.history import History
 from bomix.io.store import files, lock
 from bomix.io.store.study_folder import FolderStore, MemoryStore
 from bomix.trial import Failure, Result, Status, Trial
@@ -33,10 +34,10 @@ def test_records_come_back_in_the_order_of_their_ids(store: FolderStore | Memory
         store.create(trial(number))
     store.finish(1, Result({"code": 2.0}))
     store.finish(0, Failure("no"))
-    found = store.read()
+    found = store.read().records
     assert [record.trial.id for record in found] == [0, 1, 2, 10001]
     assert [record.status for record in found] == [Status.FAILED, Status.COMPLETED, Status.PENDING, Status.PENDING]
-    assert store.read({record.trial.id: record for record in found}) == found
+    assert store.read({record.trial.id: record for record in found}).records == found
 
 
 def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | MemoryStore) -> None:
@@ -46,12 +47,12 @@ def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | Me
     store.finish(0, Result({"code": 2.0}))
     with pytest.raises(StoreError, match="written once"):
         store.finish(0, Result({"code": 3.0}))
-    assert store.read()[0].result.losses == {"code": 2.0}
+    assert store.read().records[0].result.losses == {"code": 2.0}
 
 
 def test_an_imported_run_is_there_whole_or_not_at_all(store: FolderStore | MemoryStore) -> None:
     store.create(trial(0), Result({"code": 2.0}))
-    assert store.read()[0].status is Status.COMPLETED
+    assert store.read().records[0].status is Status.COMPLETED
 
 
 def test_nothing_temporary_is_left(tmp_path: Path) -> None:
@@ -65,14 +66,58 @@ def test_nothing_temporary_is_left(tmp_path: Path) -> None:
     assert names == {"trials", "0000", "trial.json", "outcome.json", "a"}
 
 
+def damage(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+
 @pytest.mark.parametrize("name", ["trial.json", "outcome.json"])
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe"])
-def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path, name: str, damage: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"{}", b"[]", b"null"])
+def test_a_damaged_trial_is_named_and_the_others_are_read(tmp_path: Path, name: str, content: bytes) -> None:
     store = FolderStore(tmp_path)
-    store.create(trial(0), Result({"code": 2.0}))
-    (tmp_path / "trials" / "0000" / name).write_bytes(damage)
-    with pytest.raises(StoreError, match=r"0000.*move"):
-        store.read()
+    for number in range(3):
+        store.create(trial(number), Result({"code": 2.0}))
+    file = tmp_path / "trials" / "0001" / name
+    damage(file, content)
+    kept = store.read()
+    assert [record.trial.id for record in kept.records] == [0, 2]
+    (found,) = kept.damages
+    assert (found.trial, found.path) == (1, file)
+    assert found.reason
+    assert History(kept.records, damaged=(1,)).next_id == 3
+
+
+def test_a_trial_without_its_file_is_damaged_and_its_number_stays_taken(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0))
+    store.create(trial(1))
+    damage(tmp_path / "trials" / "0001" / "trial.json", None)
+    kept = store.read()
+    assert [found.trial for found in kept.damages] == [1]
+    history = History(kept.records, damaged=(1,))
+    assert (history.next_id, history.n_asked) == (2, 2)
+
+
+def test_what_is_set_aside_is_kept_and_the_trial_is_pending_again(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    for round_ in range(2):
+        if round_ == 0:
+            store.create(trial(0), Result({"code": 2.0}))
+        else:
+            store.finish(0, Result({"code": 2.0}))
+        damage(tmp_path / "trials/0000/outcome.json", b"{")
+        (found,) = store.read().damages
+        moved = store.set_aside(found)
+        assert moved.read_bytes() == b"{"
+        (record,) = store.read().records
+        assert record.status is Status.PENDING
+    damage(tmp_path / "trials/0000/trial.json", b"{")
+    moved = store.set_aside(store.read().damages[0])
+    assert (moved / "trial.json").read_bytes() == b"{"
+    assert store.read() == ((), ())
+    assert len(list((tmp_path / "damaged").iterdir())) == 3
 
 
 def test_a_trial_of_a_newer_version_is_named_and_not_called_damaged(tmp_path: Path) -> None:
@@ -85,14 +130,28 @@ def test_a_trial_of_a_newer_version_is_named_and_not_called_damaged(tmp_path: Pa
         store.read()
 
 
-def test_an_outcome_of_another_trial_is_refused(tmp_path: Path) -> None:
+def test_an_outcome_of_another_trial_is_damage(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.create(trial(0), Result({"code": 2.0}))
     store.create(trial(1))
     outcome = tmp_path / "trials" / "0000" / "outcome.json"
     (tmp_path / "trials" / "0001" / "outcome.json").write_bytes(outcome.read_bytes())
-    with pytest.raises(StoreError, match="belongs to trial 0"):
-        store.read()
+    (found,) = store.read().damages
+    assert (found.trial, found.reason) == (1, "it belongs to trial 0")
+
+
+def test_unfinished_files_are_swept_wherever_a_writer_left_them_and_nothing_else_is(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0), Result({"code": 2.0}))
+    _, attempt = store.new_attempt(0)
+    kept = attempt / "work" / ".mine.tmp"
+    kept.parent.mkdir()
+    left = [tmp_path, tmp_path / "trials", tmp_path / "trials/0000", attempt.parent, attempt]
+    for path in [*(folder / ".outcome.json.0a1b.tmp" for folder in left), kept]:
+        path.write_text("half")
+    (tmp_path / "trials/.0001.0a1b.tmp.tmp").mkdir()
+    store.sweep()
+    assert list(tmp_path.rglob("*.tmp")) == [kept]
 
 
 def test_attempts_are_numbered(tmp_path: Path) -> None:
@@ -120,7 +179,7 @@ def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: P
     store = FolderStore(tmp_path)
     acknowledged: list[int] = []
     for kill in range(12):
-        start = len(store.read())
+        start = len(store.read().records)
         # A trial whose writer died before its outcome is pending, which is what a driver resumes.
         command = [sys.executable, "-c", WRITER, str(tmp_path), str(start)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -131,7 +190,7 @@ def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: P
         acknowledged += [int(line) for line in process.stdout.read().split("\n")[:-1]]
         process.wait()
         process.stdout.close()
-        found = {record.trial.id: record for record in store.read()}
+        found = {record.trial.id: record for record in store.read().records}
         assert all(found[number].result.losses == {"code": float(number)} for number in acknowledged)
     assert len(acknowledged) >= 12
 
