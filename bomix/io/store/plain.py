@@ -23,13 +23,17 @@ def number(value: Any) -> Any:
 
     Booleans and complex numbers are left as well, whose ``float`` NumPy and torch would give.
     """
-    if isinstance(value, (bool, int, float)) or not isinstance(value, SupportsFloat):
+    if isinstance(value, float):
+        return float(value)  # of NumPy's subclass as well
+    if isinstance(value, (bool, int)) or not isinstance(value, SupportsFloat):
         return value
     if isinstance(value, (np.ndarray, np.generic)):
         return float(value.item()) if value.dtype.kind in "fiu" and value.size == 1 else value
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor) and value.dtype == torch.bool:
-        return value
+    if torch is not None and isinstance(value, torch.Tensor):
+        if value.dtype == torch.bool:
+            return value
+        value = value.detach()
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # what a tensor of several numbers raises, say
