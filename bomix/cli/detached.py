@@ -12,7 +12,7 @@ from bomix.cli.options import study_argument
 from bomix.cli.watch import value
 from bomix.errors import ConfigError, StudyError
 from bomix.io.store import files, lock
-from bomix.io.store.result_checks import read_result
+from bomix.io.store.result_checks import RESULT_LIMIT, read_result
 from bomix.study.study import Study
 from bomix.trial import Record
 
@@ -56,7 +56,7 @@ def tell(study: Path, trial: int, result: Path) -> None:
     """
     opened = Study.open(study)
     try:
-        text = result.read_text(encoding="utf-8")
+        text = files.read_bounded(result, RESULT_LIMIT)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {result}: {error}") from error
     problem = opened.problem

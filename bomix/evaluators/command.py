@@ -20,7 +20,7 @@ from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
 from bomix.io.store import files
-from bomix.io.store.result_checks import read_result
+from bomix.io.store.result_checks import RESULT_LIMIT, read_result
 from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
@@ -111,7 +111,7 @@ class Command:
         self._run(argv, values)
         elapsed = time.monotonic() - started
         try:
-            text = paths["result"].read_text(encoding="utf-8")
+            text = files.read_bounded(paths["result"], RESULT_LIMIT)
         except (OSError, UnicodeDecodeError) as error:
             raise EvaluationError(
                 f"{argv[0]} ended well but its result cannot be read ({error}); it must write JSON to {{result}}"

@@ -30,12 +30,11 @@ def number(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return float(value.item()) if value.dtype.kind in "fiu" and value.size == 1 else value
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        if value.dtype == torch.bool:
-            return value
-        value = value.detach()
+    is_tensor = torch is not None and isinstance(value, torch.Tensor)
+    if is_tensor and value.dtype == torch.bool:
+        return value
     try:
-        return float(value)
+        return float(value.detach() if is_tensor else value)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # what a tensor of several numbers raises, say
         return value
 

@@ -31,6 +31,8 @@ KEYS = tuple(field.name for field in dataclasses.fields(Result))
 """Keys of a recorded result."""
 RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
 """Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
+RESULT_LIMIT = 64 * 2**20
+"""Most bytes of a result in a file: the curves of a hundred metrics over ten thousand steps are half of it."""
 SUM_TOLERANCE = 1e-3
 """Largest distance of the sum of realised weights from one."""
 
