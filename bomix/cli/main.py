@@ -82,8 +82,6 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; exits with 0, 2 for what the user can mend, 130 after Ctrl-C, 1 else."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # classes of the user's own, `kind: my_module:MyClass`, beside where they work
     try:
         # Outside its standalone mode click returns the code of `ctx.exit`, and what a command returns: None here.
         code = cli.main(standalone_mode=False) or 0

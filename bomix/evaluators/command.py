@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import psutil
 
+from bomix.config.build import NOT_KEPT, SECRET
 from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
@@ -45,7 +46,8 @@ class Command:
         metrics: Names of the losses it writes, or name to unit and direction.
         cwd: The folder that the command runs in, relative to the study folder.
         timeout_s: Seconds after which it is killed and the attempt counts as failed.
-        environment: Variables to set.
+        environment: Variables to set. Their values are kept out of ``resolved.json`` and ``results.nc``, and those of
+            six characters or more out of logs.
     """
 
     may_change: ClassVar[tuple[str, ...]] = ("argv", "cwd", "timeout_s", "environment")
@@ -55,7 +57,7 @@ class Command:
     metrics: tuple[str, ...] | Mapping[str, MetricSpec]
     cwd: str = "."
     timeout_s: float | None = None
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={SECRET: True})
 
     def faults(self) -> list[Fault]:
         """An empty command, no metrics, a placeholder that does not exist."""
@@ -92,6 +94,11 @@ class Command:
             faults.append(
                 Fault("evaluator.argv[0]", f"there is no program '{self.argv[0]}'; give its path or install it")
             )
+        faults += [
+            Fault(f"evaluator.environment.{name}", "its value is not kept in a study's folder; give it again")
+            for name, value in self.environment.items()
+            if value == NOT_KEPT
+        ]
         raise_faults(faults)
         return Preparation(metrics=declared_metrics(self.metrics))
 

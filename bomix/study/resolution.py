@@ -18,6 +18,7 @@ from typing import Any
 from bomix.config import sections, study_file
 from bomix.config.build import build, plain
 from bomix.config.components import child
+from bomix.config.registry import modules_of
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.preparation import Preparation
@@ -71,7 +72,8 @@ def reopen(path: Path) -> tuple[StudySpec, FolderStore]:
     store = FolderStore(folder)
     if not path.is_dir() or (resolved := resolved_file.read(store)) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
-    spec, faults = build(StudySpec, resolved.get("spec"))
+    with modules_of(folder):
+        spec, faults = build(StudySpec, resolved.get("spec"))
     raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
     assert spec is not None
     return spec, store

@@ -17,11 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from bomix.config.build import secrets
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.local.child import ERROR_FILE, LOG_FILE, MESSAGE_LIMIT, RESULT_FILE
+from bomix.execution.local.redaction import redact_file, redacted
 from bomix.io.store import files, records
 from bomix.io.store.result_checks import RESULT_LIMIT
 from bomix.progress import Progress
@@ -48,7 +50,7 @@ class _Running:
         folder: The attempt's folder.
         slot: The slot that it takes.
         started: When it began, by the monotonic clock.
-        heard: When it last gave a sign of life, by the same clock.
+        alive: When it last gave a sign of life, by the same clock.
         logged: Bytes of its log at the last look.
         overdue: Why it was ended, in words; None while it is within its limits.
     """
@@ -57,7 +59,7 @@ class _Running:
     folder: Path
     slot: int
     started: float
-    heard: float
+    alive: float
     logged: int = 0
     overdue: str | None = None
 
@@ -86,6 +88,7 @@ class LocalExecutor:
         silence_s: float | None = None,
     ) -> None:
         self._limits = (timeout_s, silence_s)
+        self._secrets = secrets(evaluator)
         header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
         self._free = list(range(workers))[::-1]
         self._running: dict[int, _Running] = {}
@@ -93,7 +96,8 @@ class LocalExecutor:
         self._rest = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bomix.execution.local.server"],
+            # -P: the folder that bomix was called in is no place to import from, see `bomix.cli.main`.
+            [sys.executable, "-P", "-m", "bomix.execution.local.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -122,7 +126,7 @@ class LocalExecutor:
         self._send({"id": trial.id, "trial": text, "workdir": str(attempt.folder.resolve()), "slot": slot})
         self._free.remove(slot)
         now = time.monotonic()
-        self._running[trial.id] = _Running(trial, attempt.folder, slot, started=now, heard=now)
+        self._running[trial.id] = _Running(trial, attempt.folder, slot, started=now, alive=now)
 
     def cancel(self, trial: Trial) -> None:
         """Kill a running trial's process group; nothing happens where the trial has ended."""
@@ -175,13 +179,16 @@ class LocalExecutor:
             return None
         if kind == "progress":
             running = self._running[message.pop("trial")]
-            running.heard = time.monotonic()
+            running.alive = time.monotonic()
             return Reported(running.trial, Progress(**message))
         ended = self._running.pop(message["trial"])
         trial = ended.trial
         self._free.append(ended.slot)
+        redact_file(ended.folder / LOG_FILE, self._secrets)
         tail = _log_tail(ended.folder)
         outcome = _outcome(ended.folder, message["code"], tail)
+        if isinstance(outcome, Failure):
+            outcome = dataclasses.replace(outcome, message=redacted(outcome.message, self._secrets))
         if ended.overdue is not None and isinstance(outcome, Failure):
             outcome = Failure(ended.overdue, tail)
         if trial.id in self._cancelled:
@@ -196,14 +203,14 @@ class LocalExecutor:
         for running in self._running.values():
             size = _size(running.folder / LOG_FILE)
             if size != running.logged:
-                running.logged, running.heard = size, now
+                running.logged, running.alive = size, now
             if size > LOG_LIMIT:
                 running.logged = _cut(running.folder / LOG_FILE)
             if running.overdue is not None:
                 continue
             if timeout_s is not None and now - running.started > timeout_s:
                 running.overdue = f"took longer than {timeout_s:g} s (execution.timeout_s)"
-            elif silence_s is not None and now - running.heard > silence_s:
+            elif silence_s is not None and now - running.alive > silence_s:
                 running.overdue = (
                     f"no progress and nothing new in its log for {silence_s:g} s (execution.silence_s); print "
                     "something, report progress (bomix.progress.report), or raise the limit"

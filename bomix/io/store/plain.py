@@ -29,12 +29,13 @@ def number(value: Any) -> Any:
         return value
     if isinstance(value, (np.ndarray, np.generic)):
         return float(value.item()) if value.dtype.kind in "fiu" and value.size == 1 else value
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
+    given: Any = value
     is_tensor = torch is not None and isinstance(value, torch.Tensor)
-    if is_tensor and value.dtype == torch.bool:
+    if is_tensor and given.dtype == torch.bool:
         return value
     try:
-        return float(value.detach() if is_tensor else value)
+        return float(given.detach() if is_tensor else given)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # what a tensor of several numbers raises, say
         return value
 

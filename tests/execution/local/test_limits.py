@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import tracemalloc
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bomix.contracts.executor import Attempt, Ended
@@ -18,7 +16,6 @@ from bomix.execution.local.executor import LOG_TAIL_BYTES, LocalExecutor
 from bomix.execution.local.spec import LocalExecution
 from bomix.trial import Failure, Result, Trial
 from tests.execution.evaluators import Ending
-from tests.execution.local.test_executor import gone, wait
 
 TRIAL = Trial(0, {"web": 1.0}, 0, "sobol")
 
@@ -28,12 +25,12 @@ def ended(how: str, folder: Path, **limits: float) -> Ended:
     executor = LocalExecution(**limits).start(Ending(how))  # type: ignore[arg-type]
     try:
         executor.submit(TRIAL, Attempt(1, folder))
-        return _end(executor)
+        return end(executor)
     finally:
         executor.close()
 
 
-def _end(executor: LocalExecutor) -> Ended:
+def end(executor: LocalExecutor) -> Ended:
     deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline:
         for event in executor.events(0.1):
@@ -94,32 +91,6 @@ def test_a_log_that_grows_for_ever_is_cut_and_keeps_its_end(tmp_path: Path, monk
     assert log.startswith("[bomix cut this log")
     assert event.log_tail.endswith("still here")
     assert len(log) < 1500  # what is written between two looks comes on top
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process adopts orphans")
-@pytest.mark.parametrize("how", ["escaping", "escaping and killed"])
-def test_what_left_the_process_group_ends_with_the_trial(tmp_path: Path, how: str) -> None:
-    executor = LocalExecution().start(Ending(how))
-    try:
-        executor.submit(TRIAL, Attempt(1, tmp_path))
-        outcome = _end(executor).outcome
-        assert isinstance(outcome, Result if how == "escaping" else Failure)
-        left = int((tmp_path / "left").read_text())
-        assert not psutil.pid_exists(left) or gone(psutil.Process(left))
-    finally:
-        executor.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process adopts orphans")
-def test_what_left_the_process_group_ends_with_the_driver(tmp_path: Path) -> None:
-    executor = LocalExecution().start(Ending("escaping and waiting"))
-    try:
-        executor.submit(TRIAL, Attempt(1, tmp_path))
-        wait(lambda: (tmp_path / "left").exists() and (tmp_path / "left").read_text() != "")
-        left = psutil.Process(int((tmp_path / "left").read_text()))
-    finally:
-        executor.close()
-    wait(lambda: gone(left))
 
 
 def test_a_result_file_that_is_no_file_is_a_failure_and_nobody_waits_for_it(tmp_path: Path) -> None:
