@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from bomix.config.build import plain
 from bomix.config.components import child
+from bomix.config.sections import MetricSpec
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.errors import StoreError
@@ -32,11 +35,12 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset
         now: The plain study file as it is now.
         exempt: Paths below which anything may differ, as from :func:`may_change`.
     """
-    frozen_before = {key: before.get(key) for key in FROZEN}
-    frozen_now = {key: now.get(key) for key in FROZEN}
+    frozen_before, frozen_now = ({key: copy(data.get(key)) for key in FROZEN} for data in (before, now))
     for side, data in ((frozen_before, before), (frozen_now, now)):
         # A domain without a source is still another study than none: its leaf must not look like an absent one.
         side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
+    for pair in ((frozen_before, frozen_now), (frozen_before["evaluator"], frozen_now["evaluator"])):
+        _leave_out_ranges(*pair)
     old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
     return [
         f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
@@ -83,6 +87,26 @@ def refuse(changed: list[str], what: str) -> None:
             f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
             f"{listed}\nundo the change, or start a study in a new folder"
         )
+
+
+def _leave_out_ranges(before: Any, now: Any) -> None:
+    """Leave out the ranges of metrics, which say what is possible and change no loss; a name alone is a loss.
+
+    Args:
+        before: A mapping that may have ``metrics``, which is changed; anything else stays as it is.
+        now: The same of the other version.
+    """
+    versions = [side for side in (before, now) if isinstance(side, dict) and side.get("metrics")]
+    if not any(isinstance(side["metrics"], Mapping) for side in versions):
+        return
+    losses = plain(MetricSpec())
+    for side in versions:
+        metrics = side["metrics"]
+        named = metrics if isinstance(metrics, Mapping) else dict.fromkeys(metrics, losses)
+        if all(isinstance(keys, Mapping) for keys in named.values()):
+            side["metrics"] = {
+                name: {key: value for key, value in keys.items() if key != "range"} for name, keys in named.items()
+            }
 
 
 def _said(leaves: Mapping[str, Any], path: str) -> str:

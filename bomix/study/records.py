@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bomix.errors import StudyError, raise_faults
 from bomix.history import History
 from bomix.io.store.files import FolderTaken
-from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs
+from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs, range_faults
 from bomix.io.store.study_folder import FolderStore, MemoryStore
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
@@ -135,6 +135,7 @@ class Records:
                 problem.space.domains,
                 title=f"trial {trial_id}: the result cannot be used:",
             )
+            raise_faults(range_faults(outcome, problem.metrics), f"trial {trial_id}: the result cannot be used:")
             wrong = experts.result_faults(record.trial, outcome, problem, self.history)
             raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
         self._store.finish(trial_id, outcome)
