@@ -23,13 +23,15 @@ Range: TypeAlias = tuple[float, float]
 ANY: Range = (-math.inf, math.inf)
 """The range of what may have every value."""
 
+PERPLEXITY: Range = (1.0, math.inf)
+"""The range of ``exp`` of a loss."""
 _FROM_ZERO: Range = (0.0, math.inf)
 _RANGES: Mapping[str, Range] = {
     **dict.fromkeys((NATS_PER_TOKEN, "nats", "nats per token", "nats/byte", "nats per byte"), _FROM_ZERO),
     **dict.fromkeys(("bits", "bits/token", "bits per token", "bits/byte", "bits per byte", "bpb"), _FROM_ZERO),
-    **dict.fromkeys(("accuracy", "share", "fraction", "probability"), (0.0, 1.0)),
+    **dict.fromkeys(("accuracy", "fraction", "probability"), (0.0, 1.0)),
     **dict.fromkeys(("%", "percent", "percentage"), (0.0, 100.0)),
-    **dict.fromkeys(("perplexity", "ppl"), (1.0, math.inf)),
+    **dict.fromkeys(("perplexity", "ppl"), PERPLEXITY),
 }
 """Unit to what a metric of that unit can be; one of another unit may have every value."""
 
@@ -128,11 +130,10 @@ class Problem:
     @property
     def objective_range(self) -> Range:
         """Smallest and largest value of the objective within the ranges of its metrics; it rises with each of them."""
-        limits = [metric.limits for metric in self.metrics]
-        signed = [(low, high) if sign > 0.0 else (-high, -low) for (low, high), sign in zip(limits, self.signs, strict=True)]
+        limits = [sorted(sign * end for end in m.limits) for m, sign in zip(self.metrics, self.signs, strict=True)]
         ends = [math.nan, math.nan]
         with np.errstate(invalid="ignore"):  # what is infinite in several metrics may be no number in their objective
-            for end, metrics in enumerate(zip(*signed, strict=True)):
+            for end, metrics in enumerate(zip(*limits, strict=True)):
                 ends[end] = float(self.objective(np.array(metrics), self.metric_names))
         return (-math.inf if math.isnan(ends[0]) else ends[0], math.inf if math.isnan(ends[1]) else ends[1])
 

@@ -42,7 +42,10 @@ def check(study: Path, verbose: int) -> None:
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
-    click.echo("no problems found")
+    set_apart = opened.records.quarantined()
+    for each in set_apart:
+        click.echo(f"warning: {each}")
+    click.echo("no other problems found" if set_apart else "no problems found")
 
 
 @click.command()
@@ -69,6 +72,8 @@ def status(study: Path, as_json: bool) -> None:
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
+    for sentence in state["quarantined"]:
+        click.echo(f"warning: {sentence}")
     if opened.history.records:
         tables.console().print(tables.trials(opened))
 
@@ -159,6 +164,7 @@ def _state(study: Study) -> dict[str, Any]:
         "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
         "driver": _driver(holder),
+        "quarantined": [str(each) for each in study.records.quarantined()],
         "trials": [
             {
                 "id": record.trial.id,

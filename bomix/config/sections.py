@@ -87,7 +87,7 @@ class MetricSpec:
         unit: ``nats/token``, or a name of your own; it is shown and compared, never converted.
         direction: ``min`` where lower is better, ``max`` where higher is.
         range: Smallest and largest value that it can have, ``[0, 1]`` say; null for an end that has no bound. Known of
-            losses, bits per byte, perplexities, accuracies, shares and percentages by their units. No value outside is
+            losses, bits per byte, perplexities, accuracies and percentages by their units. No value outside is
             recorded, and none is predicted.
     """
 

@@ -111,7 +111,9 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
     from bomix.posterior.objective import ModelObjective
     from bomix.surrogates.combined import fallback
     from bomix.surrogates.data.dataset import fit_context, to_dataset
+    from bomix.surrogates.data.quarantine import learnt
 
+    history = learnt(problem, history)
     history.require_observations()
     problem = resolved(problem, history)
     require_reference(problem)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DRAWS = 256
 """Quasi-random draws behind the moments of an objective that is no weighted sum."""
 
-_SEED = 0
+DRAWS_SEED = 0
 """Seed of these draws: always the same, so that the objective is one function, which a search can follow."""
 _JITTER = 1e-10
 """Added to the variances of such an objective, in its unit squared: the draws of many mixtures have a covariance of
@@ -147,7 +147,7 @@ class ModelObjective:
             return None
         if not len(X):
             return X.new_zeros(0)
-        sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=_SEED)
+        sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=DRAWS_SEED)
         with torch.no_grad():
             metrics = sampler(model.posterior(X.unsqueeze(-2))).squeeze(-2)
             kept: Tensor = within(metrics * metrics.new_tensor(self.signs), self.metrics)
@@ -184,7 +184,7 @@ class MomentMatched(PosteriorTransform):
         if not metrics.mean.numel():  # of nothing, nothing can be drawn
             none = metrics.mean.sum(dim=-1)
             return GPyTorchPosterior(MultivariateNormal(none, none.new_zeros(*none.shape, none.shape[-1])))
-        sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=_SEED)
+        sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=DRAWS_SEED)
         values = self.sign * self.aggregate(sampler(posterior))
         mean = values.mean(dim=0)
         centred = (values - mean).movedim(0, -1)

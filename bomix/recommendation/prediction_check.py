@@ -60,6 +60,7 @@ def predicted_against_observed(
     """
     import torch
 
+    from bomix.posterior.ranges import objective_inside
     from bomix.surrogates.data.dataset import seen_weights
 
     ended = [record for record in history.asked if record.status is Status.COMPLETED]
@@ -73,7 +74,7 @@ def predicted_against_observed(
     belief = believe(problem, before, surrogate, seed=seed)
     X = torch.as_tensor(problem.space.to_arrays(seen_weights(record) for record, _ in known), dtype=torch.float64)
     with torch.no_grad():
-        posterior = belief.aggregate.posterior(belief.model, X, noise=True)
+        posterior = objective_inside(belief, X, noise=True)
         predicted = posterior.mean.flatten().numpy()
         variance = float(posterior.distribution.covariance_matrix.mean())
     observed = np.array([value for _, value in known])

@@ -134,6 +134,7 @@ def recommend(
     import torch
 
     from bomix.posterior.explored import tried
+    from bomix.posterior.ranges import objective_inside
     from bomix.recommendation.extrapolation import unexplored
 
     options = options or RecommendationSpec()
@@ -143,19 +144,19 @@ def recommend(
     others = {"space": decision.of_space, "trials": decision.of_trials, "confirmed": decision.confirmed}
     known = {name: point for name, point in others.items() if point is not None}
     with torch.no_grad():
-        alone: Any = belief.model.posterior(as_tensor([best]))
+        per_metric = _per_metric(belief, best)
         at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}
         references, margins = _references(belief, best)
         change = None
         if decision.confirmed is not None and decision.source != "confirmed":
-            change = difference(belief.aggregate.posterior(belief.model, as_tensor([best, decision.confirmed])), 1, 0)
+            pair = objective_inside(belief, as_tensor([best, decision.confirmed]))
+            change = difference(pair, 1, 0, problem.objective_range)
         confirmed_margins = {} if decision.confirmed is None else _references(belief, decision.confirmed)[1]
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
-    metrics = zip(problem.metric_names, alone.mean[0].tolist(), alone.variance[0].sqrt().tolist(), strict=True)
     return Recommendation(
         weights=weights,
         objective=at["best"].objective,
-        per_metric={name: Estimate(mean, sd) for name, mean, sd in metrics},
+        per_metric=per_metric,
         references=references,
         margins=margins,
         epochs=problem.epochs(weights),
@@ -197,20 +198,38 @@ def against_odds(margins: Mapping[str, Estimate]) -> tuple[str, ...]:
 
 def _references(belief: Belief, point: Array) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     """Beliefs about the objective at each anchor, and about how much better ``d`` weights are than each."""
-    space, references, margins = belief.problem.space, {}, {}
+    from bomix.posterior.ranges import objective_inside
+
+    space, limits, references, margins = belief.problem.space, belief.problem.objective_range, {}, {}
     for name, weights in belief.problem.anchors().items():
         anchor = space.to_array(weights)
-        pair = belief.aggregate.posterior(belief.model, as_tensor([point, anchor]))
-        references[name] = estimates(pair)[1]
+        pair = objective_inside(belief, as_tensor([point, anchor]))
+        references[name] = estimates(pair, limits)[1]
         # Of one mixture and itself, what is left of a difference is rounding.
         same = is_among(point, anchor[None])
-        margins[name] = Estimate(0.0, 0.0) if same else difference(pair, 1, 0)
+        margins[name] = Estimate(0.0, 0.0) if same else difference(pair, 1, 0, limits)
     return references, margins
 
 
 def _choice(belief: Belief, point: Array) -> Choice:
-    (estimate,) = estimates(belief.aggregate.posterior(belief.model, as_tensor([point])))
+    from bomix.posterior.ranges import objective_inside
+
+    (estimate,) = estimates(objective_inside(belief, as_tensor([point])), belief.problem.objective_range)
     return Choice(belief.problem.space.to_weights(point), estimate)
+
+
+def _per_metric(belief: Belief, point: Array) -> dict[str, Estimate]:
+    """Belief about each metric at ``d`` weights, inside its range."""
+    from bomix.posterior.ranges import limits, moved
+
+    metrics = belief.problem.metrics
+    alone: Any = belief.model.posterior(as_tensor([point]))
+    by = moved(alone.mean, limits(metrics))
+    mean, sd = (alone.mean + by)[0].tolist(), (alone.variance + by.square()).sqrt()[0].tolist()
+    return {
+        metric.name: Estimate(centre, spread, metric.limits)
+        for metric, centre, spread in zip(metrics, mean, sd, strict=True)
+    }
 
 
 def _unmeasured(belief: Belief) -> list[str]:

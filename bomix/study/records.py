@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem
     from bomix.scale import Scale
+    from bomix.surrogates.data.quarantine import Quarantined
+
+logger = logging.getLogger(__name__)
 
 
 class Records:
@@ -61,7 +66,7 @@ class Records:
             StoreError: The study file no longer fits the records.
         """
         if self._resolution is None:
-            self._resolution = resolve(self.spec, self._store)
+            self._resolution = self._believed(resolve(self.spec, self._store))
         return self._resolution
 
     def prepare(self) -> Resolution:
@@ -71,14 +76,14 @@ class Records:
             FaultsError: Everything that is wrong with the inputs.
             StoreError: The inputs changed since the first trial.
         """
-        self._resolution = resolve(self.spec, self._store, measure=True)
+        self._resolution = self._believed(resolve(self.spec, self._store, measure=True))
         return self._resolution
 
     @property
     def problem(self) -> Problem:
         """Space, metrics, objective; what the objective compares with is that of the record as it is now."""
         problem = self.resolution.problem
-        return resolved(problem, self.history) if wants_reference(problem) else problem
+        return resolved(problem, self._learnt(problem)) if wants_reference(problem) else problem
 
     @property
     def history(self) -> History:
@@ -109,9 +114,49 @@ class Records:
             StudyError: There is nothing to learn from yet.
         """
         self.history.require_observations()
-        problem, history = self.problem, self.history
+        for each in self.quarantined():
+            logger.warning("%s", each)
+        problem = self.problem
+        history = self._learnt(problem)
         history.require_observations()
         return problem, history
+
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """Values of the record that nobody can have measured, and that are not learnt from."""
+        from bomix.surrogates.data.quarantine import quarantined
+
+        return quarantined(self.resolution.problem, self.history)
+
+    def _learnt(self, problem: Problem) -> History:
+        """The record without what is quarantined."""
+        from bomix.surrogates.data.quarantine import learnt
+
+        return learnt(problem, self.history)
+
+    def _believed(self, resolution: Resolution) -> Resolution:
+        """The same, where metrics whose record goes beyond the range of their unit may have every value.
+
+        A range that is stated holds; what a unit says is a guess, and records that were made before it stay valid.
+        """
+        problem = resolution.problem
+        beyond = [
+            metric.name
+            for metric in problem.metrics
+            if metric.range is None
+            and any(
+                not metric.limits[0] <= record.result.losses.get(metric.name, metric.limits[0]) <= metric.limits[1]
+                for record in self._learnt(problem).completed
+            )
+        ]
+        if not beyond:
+            return resolution
+        logger.warning(
+            "the record holds values of %s beyond the range of the unit, so that no range is assumed; state it "
+            "(metrics: {NAME: {range: [smallest, largest]}})",
+            ", ".join(beyond),
+        )
+        metrics = [replace(each, range=(None, None)) if each.name in beyond else each for each in problem.metrics]
+        return replace(resolution, problem=replace(problem, metrics=tuple(metrics)))
 
     def _own_scale(self) -> Scale | None:
         """The study's own scale, as it was last resolved where it is not yet: reading must neither prepare nor check.

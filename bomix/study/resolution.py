@@ -186,7 +186,8 @@ def _stated(spec: StudySpec, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
             if isinstance(given, sections.MetricSpec):
                 ranges[name] = given.range or ranges.get(name)
     return tuple(
-        dataclasses.replace(metric, range=ranges[metric.name]) if metric.name in ranges else metric for metric in metrics
+        dataclasses.replace(metric, range=ranges[metric.name]) if metric.name in ranges else metric
+        for metric in metrics
     )
 
 
