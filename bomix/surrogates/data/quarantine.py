@@ -66,7 +66,7 @@ class Quarantined:
         """What may be done about it other than to withdraw the trial."""
         if abs(self.value) > _TOO_LARGE:
             return "report the metric in another unit"
-        return f"state a range that holds it if it is right (metrics: {{{self.metric}: {{range: [smallest, largest]}}}})"
+        return f"state a range that holds it (metrics: {{{self.metric}: {{range: [smallest, largest]}}}}), if it is right"
 
     def __str__(self) -> str:
         return (
