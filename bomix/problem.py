@@ -26,6 +26,7 @@ ANY: Range = (-math.inf, math.inf)
 PERPLEXITY: Range = (1.0, math.inf)
 """The range of ``exp`` of a loss."""
 _FROM_ZERO: Range = (0.0, math.inf)
+"""The range of an entropy: no text is encoded in less than nothing."""
 _RANGES: Mapping[str, Range] = {
     **dict.fromkeys((NATS_PER_TOKEN, "nats", "nats per token", "nats/byte", "nats per byte"), _FROM_ZERO),
     **dict.fromkeys(("bits", "bits/token", "bits per token", "bits/byte", "bits per byte", "bpb"), _FROM_ZERO),

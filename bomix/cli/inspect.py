@@ -42,10 +42,10 @@ def check(study: Path, verbose: int) -> None:
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
-    set_apart = opened.records.quarantined()
-    for each in set_apart:
+    quarantined = opened.records.quarantined()
+    for each in quarantined:
         click.echo(f"warning: {each}")
-    click.echo("no other problems found" if set_apart else "no problems found")
+    click.echo("no other problems found" if quarantined else "no problems found")
 
 
 @click.command()

@@ -115,7 +115,7 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
             metrics = (posterior.mean[:, 0], posterior.variance[:, 0], moved(posterior.mean, within)[:, 0])
             parts.append((*metrics, *(each.flatten() for each in (objective.mean, objective.variance, by))))
     found = [torch.cat(each) for each in zip(*parts, strict=True)]
-    of_objective = torch.tensor(problem.objective_range)
+    of_objective = torch.tensor(problem.objective_range, dtype=torch.float64)
     return xr.Dataset(
         {
             **_predicted("", ("candidate", "metric"), *found[:3], within=within),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 EVEN = 0.5 - 1e-6
 """Probability of being better below which the odds are said to be less than even; the rest is rounding."""
+OUTSIDE = "outside what was explored"
+"""What warnings of an extrapolated recommendation begin with."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Recommendation:
             trials are left.
         warnings: First the references against which the odds are less than even; then metrics that count and that no
             trial has measured, and where the recommendation lies outside what was explored; one sentence each.
+        extrapolated: Where the recommendation lies outside what was explored, in words; empty where it does not. What
+            is said of the objective, the margins and the odds then rests on the shape that the model assumes, and no
+            run tells how far that is right.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
     """
@@ -92,6 +97,7 @@ class Recommendation:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
     gap: Gap | None = None
     warnings: tuple[str, ...] = ()
+    extrapolated: tuple[str, ...] = ()
     feasible: float | None = None
     front: tuple[FrontPoint, ...] = ()
 
@@ -107,7 +113,7 @@ class Recommendation:
 
     @property
     def beats(self) -> Mapping[str, float]:
-        """Probability that the recommendation is better than each reference."""
+        """Probability that the recommendation is better than each reference; look at :attr:`extrapolated` beside it."""
         return {name: margin.positive for name, margin in self.margins.items()}
 
     @property
@@ -152,6 +158,7 @@ def recommend(
             pair = objective_inside(belief, as_tensor([best, decision.confirmed]))
             change = difference(pair, 1, 0, problem.objective_range)
         confirmed_margins = {} if decision.confirmed is None else _references(belief, decision.confirmed)[1]
+    outside = unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     return Recommendation(
         weights=weights,
@@ -172,11 +179,9 @@ def recommend(
         warnings=(
             *against_odds(margins),
             *_unmeasured(belief),
-            *(
-                f"outside what was explored: {text}"
-                for text in unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
-            ),
+            *(f"{OUTSIDE}: {text}" for text in outside),
         ),
+        extrapolated=tuple(outside),
         feasible=None if kept is None else kept.item(),
         front=front(belief, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable),
     )

@@ -293,8 +293,7 @@ class Study:
         with deterministic():
             options = self.spec.recommendation
             best = recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
-        kept_apart = map(str, self._records.quarantined())
-        return replace(best, warnings=(*best.warnings, *kept_apart))
+        return replace(best, warnings=(*best.warnings, *map(str, self._records.quarantined())))
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""

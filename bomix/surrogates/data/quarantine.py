@@ -65,13 +65,15 @@ class Quarantined:
     def cure(self) -> str:
         """What may be done about it other than to withdraw the trial."""
         if abs(self.value) > _TOO_LARGE:
-            return "report the metric in another unit"
-        return f"state a range that holds it (metrics: {{{self.metric}: {{range: [smallest, largest]}}}}), if it is right"
+            return "if it is right, report the metric in another unit"
+        return (
+            f"state a range that holds it (metrics: {{{self.metric}: {{range: [smallest, largest]}}}}), if it is right"
+        )
 
     def __str__(self) -> str:
         return (
             f"trial {self.trial}: metric '{self.metric}' is {self.value:g}, {self.why}; it stays in the record and is "
-            f"not learnt from; withdraw the trial, or {self.cure}"
+            f"not learnt from; withdraw the trial, or, {self.cure}"
         )
 
 
