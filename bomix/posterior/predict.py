@@ -53,18 +53,22 @@ class Estimate:
         return 0.5 * (1.0 + math.copysign(1.0, self.mean)) if self.mean else 0.5
 
 
-def estimates(posterior: GPyTorchPosterior, limits: Range = ANY) -> list[Estimate]:
+def estimates(posterior: GPyTorchPosterior, limits: Range = ANY, *, unit: float = 1.0) -> list[Estimate]:
     """The belief at each of the ``q`` mixtures of a ``q x 1`` posterior; a variance below zero is rounding.
 
     Args:
         posterior: The belief, its means inside the limits but for rounding.
         limits: Smallest and largest value that there can be.
+        unit: The unit of the posterior, see :mod:`bomix.surrogates.data.units`.
     """
-    means, variances = posterior.mean.flatten().clamp(*limits), posterior.variance.clamp_min(0.0).flatten()
-    return [Estimate(mean, sd, limits) for mean, sd in zip(means.tolist(), variances.sqrt().tolist(), strict=True)]
+    means = (unit * posterior.mean.flatten()).clamp(*limits)
+    spreads = unit * posterior.variance.clamp_min(0.0).flatten().sqrt()
+    return [Estimate(mean, sd, limits) for mean, sd in zip(means.tolist(), spreads.tolist(), strict=True)]
 
 
-def difference(posterior: GPyTorchPosterior, first: int, second: int, limits: Range = ANY) -> Estimate:
+def difference(
+    posterior: GPyTorchPosterior, first: int, second: int, limits: Range = ANY, *, unit: float = 1.0
+) -> Estimate:
     """Belief about the value at one mixture minus that at another, from their joint ``q x 1`` posterior.
 
     Args:
@@ -72,11 +76,13 @@ def difference(posterior: GPyTorchPosterior, first: int, second: int, limits: Ra
         first: Position of the one mixture.
         second: Position of the other.
         limits: Smallest and largest value that there can be at each.
+        unit: The unit of the posterior, see :mod:`bomix.surrogates.data.units`.
     """
     width = limits[1] - limits[0]
     mean, covariance = posterior.mean.flatten(), posterior.distribution.covariance_matrix
     variance = covariance[first, first] + covariance[second, second] - 2.0 * covariance[first, second]
-    return Estimate((mean[first] - mean[second]).item(), variance.clamp_min(0.0).sqrt().item(), (-width, width))
+    spread = unit * variance.clamp_min(0.0).sqrt()
+    return Estimate((unit * (mean[first] - mean[second])).item(), spread.item(), (-width, width))
 
 
 def predict(problem: Problem, history: History, surrogate: Surrogate, points: Array, *, seed: int) -> xr.Dataset:
@@ -106,20 +112,21 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     from bomix.posterior.ranges import limits, moved, objective_moved
 
     belief = believe(problem, history, surrogate, seed=seed)
-    transform, within, parts = belief.aggregate.transform(), limits(problem.metrics), []
+    aggregate = belief.aggregate
+    transform, within, parts = aggregate.transform(), limits(problem.metrics, aggregate), []
     with torch.no_grad():
         for X in chunks(torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=AT_ONCE):
             posterior: Any = belief.model.posterior(X, observation_noise=True)
             objective = transform(posterior)
-            by = objective_moved(belief.aggregate, posterior, within)
+            by = objective_moved(aggregate, posterior, within)
             metrics = (posterior.mean[:, 0], posterior.variance[:, 0], moved(posterior.mean, within)[:, 0])
             parts.append((*metrics, *(each.flatten() for each in (objective.mean, objective.variance, by))))
     found = [torch.cat(each) for each in zip(*parts, strict=True)]
-    of_objective = torch.tensor(problem.objective_range, dtype=torch.float64)
+    of_objective = torch.tensor(problem.objective_range, dtype=torch.float64) / aggregate.unit
     return xr.Dataset(
         {
-            **_predicted("", ("candidate", "metric"), *found[:3], within=within),
-            **_predicted("objective_", ("candidate",), *found[3:], within=of_objective),
+            **_predicted("", ("candidate", "metric"), *found[:3], within=within, unit=aggregate.units_of_metrics),
+            **_predicted("objective_", ("candidate",), *found[3:], within=of_objective, unit=aggregate.unit),
         },
         {
             "candidate": np.arange(len(points)),
@@ -134,7 +141,14 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
 
 
 def _predicted(
-    prefix: str, dims: tuple[str, ...], mean: Tensor, variance: Tensor, by: Tensor, *, within: Tensor
+    prefix: str,
+    dims: tuple[str, ...],
+    mean: Tensor,
+    variance: Tensor,
+    by: Tensor,
+    *,
+    within: Tensor,
+    unit: Tensor | float,
 ) -> dict[str, Any]:
     """Variables of a belief kept inside its range: mean, standard deviation, ends of the central 95 % interval.
 
@@ -145,8 +159,9 @@ def _predicted(
         variance: Its variance; below zero it is rounding.
         by: What the mean is moved by to be inside, see :mod:`bomix.posterior.ranges`.
         within: Smallest and largest value that there can be, the first dimension.
+        unit: The unit of all of these, in which the variables are not.
     """
     centre, sd = (mean + by).clamp(*within), (variance.clamp_min(0.0) + by.square()).sqrt()
     lower, upper = (centre - Z95 * sd).clamp_min(within[0]), (centre + Z95 * sd).clamp_max(within[1])
     found = {"mean": centre, "sd": sd, "lower": lower, "upper": upper}
-    return {f"{prefix}{name}": (dims, values.numpy()) for name, values in found.items()}
+    return {f"{prefix}{name}": (dims, (unit * values).numpy()) for name, values in found.items()}

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from bomix.problem import Metric
 
 
-def limits(metrics: Sequence[Metric]) -> Tensor:
-    """Smallest and largest value of ``m`` metrics as they are reported, ``2 x m``."""
-    return torch.tensor([metric.limits for metric in metrics], dtype=torch.float64).mT
+def limits(metrics: Sequence[Metric], aggregate: ModelObjective) -> Tensor:
+    """Smallest and largest value of ``m`` metrics in the units that their model computes in, ``2 x m``."""
+    return torch.tensor([metric.limits for metric in metrics], dtype=torch.float64).mT / aggregate.units_of_metrics
 
 
 def moved(mean: Tensor, within: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def objective_inside(belief: Belief, X: Tensor, *, noise: bool = False) -> GPyTo
 
 def mean_moved(belief: Belief, X: Tensor) -> Tensor:
     """What the posterior mean of the objective moves by at ``q x d`` mixtures, ``q``, see :func:`objective_moved`."""
-    within = limits(belief.problem.metrics)
+    within = limits(belief.problem.metrics, belief.aggregate)
     if not within.isfinite().any():
         return X.new_zeros(len(X))
     with torch.no_grad():

@@ -109,12 +109,14 @@ def _groups(belief: Belief, X: Tensor, *, inside: bool = False) -> Tensor:
     Args:
         belief: The model of the record.
         X: The mixtures.
-        inside: Whether the means are kept inside the ranges of the metrics, as they are reported.
+        inside: Whether they are as reported: the means inside the ranges of the metrics, in the objective's own unit.
     """
     groups = belief.aggregate.groups
     assert groups is not None, "front() returns where there is none"
     mean = mean_at(belief.model, X)
-    return (mean.clamp(*limits(belief.problem.metrics)) if inside else mean) @ groups.mT
+    if not inside:
+        return mean @ groups.mT
+    return belief.aggregate.unit * (mean.clamp(*limits(belief.problem.metrics, belief.aggregate)) @ groups.mT)
 
 
 def _searched(belief: Belief, tried: Array, means: Array, *, seed: int, gradients: bool) -> Array:

@@ -75,8 +75,9 @@ def predicted_against_observed(
     X = torch.as_tensor(problem.space.to_arrays(seen_weights(record) for record, _ in known), dtype=torch.float64)
     with torch.no_grad():
         posterior = objective_inside(belief, X, noise=True)
-        predicted = posterior.mean.flatten().numpy()
-        variance = float(posterior.distribution.covariance_matrix.mean())
+        unit = belief.aggregate.unit
+        predicted = unit * posterior.mean.flatten().numpy()
+        sd = unit * math.sqrt(max(float(posterior.distribution.covariance_matrix.mean()), 1e-24))
     observed = np.array([value for _, value in known])
     mean = float((observed - predicted).mean())
     return Gap(
@@ -84,5 +85,5 @@ def predicted_against_observed(
         tuple(predicted.tolist()),
         tuple(observed.tolist()),
         mean,
-        mean / math.sqrt(max(variance, 1e-24)),
+        mean / sd,
     )

@@ -156,7 +156,7 @@ def recommend(
         change = None
         if decision.confirmed is not None and decision.source != "confirmed":
             pair = objective_inside(belief, as_tensor([best, decision.confirmed]))
-            change = difference(pair, 1, 0, problem.objective_range)
+            change = difference(pair, 1, 0, problem.objective_range, unit=belief.aggregate.unit)
         confirmed_margins = {} if decision.confirmed is None else _references(belief, decision.confirmed)[1]
     outside = unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
@@ -205,21 +205,23 @@ def _references(belief: Belief, point: Array) -> tuple[dict[str, Estimate], dict
     """Beliefs about the objective at each anchor, and about how much better ``d`` weights are than each."""
     from bomix.posterior.ranges import objective_inside
 
-    space, limits, references, margins = belief.problem.space, belief.problem.objective_range, {}, {}
+    space, limits, unit = belief.problem.space, belief.problem.objective_range, belief.aggregate.unit
+    references, margins = {}, {}
     for name, weights in belief.problem.anchors().items():
         anchor = space.to_array(weights)
         pair = objective_inside(belief, as_tensor([point, anchor]))
-        references[name] = estimates(pair, limits)[1]
+        references[name] = estimates(pair, limits, unit=unit)[1]
         # Of one mixture and itself, what is left of a difference is rounding.
         same = is_among(point, anchor[None])
-        margins[name] = Estimate(0.0, 0.0) if same else difference(pair, 1, 0, limits)
+        margins[name] = Estimate(0.0, 0.0) if same else difference(pair, 1, 0, limits, unit=unit)
     return references, margins
 
 
 def _choice(belief: Belief, point: Array) -> Choice:
     from bomix.posterior.ranges import objective_inside
 
-    (estimate,) = estimates(objective_inside(belief, as_tensor([point])), belief.problem.objective_range)
+    inside, limits = objective_inside(belief, as_tensor([point])), belief.problem.objective_range
+    (estimate,) = estimates(inside, limits, unit=belief.aggregate.unit)
     return Choice(belief.problem.space.to_weights(point), estimate)
 
 
@@ -229,11 +231,11 @@ def _per_metric(belief: Belief, point: Array) -> dict[str, Estimate]:
 
     metrics = belief.problem.metrics
     alone: Any = belief.model.posterior(as_tensor([point]))
-    by = moved(alone.mean, limits(metrics))
-    mean, sd = (alone.mean + by)[0].tolist(), (alone.variance + by.square()).sqrt()[0].tolist()
+    by, units = moved(alone.mean, limits(metrics, belief.aggregate)), belief.aggregate.units_of_metrics
+    mean, sd = units * (alone.mean + by)[0], units * (alone.variance + by.square()).sqrt()[0]
     return {
         metric.name: Estimate(centre, spread, metric.limits)
-        for metric, centre, spread in zip(metrics, mean, sd, strict=True)
+        for metric, centre, spread in zip(metrics, mean.tolist(), sd.tolist(), strict=True)
     }
 
 
@@ -254,7 +256,8 @@ def _ranges(
     from bomix.optimization.level_set import LevelSet, near_optimal
 
     belief, space = decision.belief, decision.belief.problem.space
-    level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, minimum.mean + minimum.sd, minimum.sd)
+    mean, sd = minimum.mean / belief.aggregate.unit, minimum.sd / belief.aggregate.unit
+    level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, mean + sd, sd)
     if (pool := belief.problem.pool_array) is not None:
         members = np.concatenate([decision.of_space[None], level.among(pool)])
         lower, upper = members.min(axis=0), members.max(axis=0)

@@ -12,6 +12,7 @@ import torch
 import bomix
 from bomix.config import registry
 from bomix.posterior.belief import believe
+from bomix.posterior.objective import ModelObjective
 from bomix.posterior.predict import Estimate, difference, estimates, predict
 from bomix.posterior.ranges import limits, moved, objective_inside, widened
 from bomix.problem import ANY, Metric, Problem
@@ -135,7 +136,9 @@ def test_every_objective_stays_inside_what_its_metrics_allow(objective: str) -> 
 def test_a_difference_knows_of_what_its_two_means_were_moved_by() -> None:
     mean, covariance = torch.tensor([[1.2], [1.1]]), torch.diag(torch.tensor([0.01, 0.04]))
     posterior = gaussian(mean.double(), covariance.double())
-    by = moved(posterior.mean, limits([Metric("acc", "accuracy", "max")])).flatten()
+    by = moved(
+        posterior.mean, limits([Metric("acc", "accuracy", "max")], ModelObjective(bomix.Mean(), ("acc",), (-1.0,)))
+    ).flatten()
     torch.testing.assert_close(by, torch.tensor([-0.2, -0.1], dtype=torch.float64), rtol=1e-6, atol=1e-6)
     inside = widened(posterior, by)
     found = difference(inside, 0, 1, (0.0, 1.0))
