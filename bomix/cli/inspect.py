@@ -55,7 +55,10 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         ],
         "files of the record are damaged; restore them, or let `bomix check --repair` set them aside:",
     )
-    click.echo("no problems found")
+    quarantined = opened.records.quarantined()
+    for each in quarantined:
+        click.echo(f"warning: {each}")
+    click.echo("no other problems found" if quarantined else "no problems found")
 
 
 @click.command()
@@ -82,6 +85,8 @@ def status(study: Path, as_json: bool) -> None:
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
+    for sentence in state["quarantined"]:
+        click.echo(f"warning: {sentence}")
     if opened.history.records:
         tables.console().print(tables.trials(opened))
 
@@ -171,6 +176,7 @@ def _state(study: Study) -> dict[str, Any]:
         "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
         "driver": "none" if study.folder is None else _driver(study.folder),
+        "quarantined": [str(each) for each in study.records.quarantined()],
         "trials": [
             {
                 "id": record.trial.id,

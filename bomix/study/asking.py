@@ -99,6 +99,9 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
             f"the experts of {', '.join(domains)} are pending, and the strategy cannot ask without them; tell "
             "their results first"
         )
+    from bomix.surrogates.data.quarantine import learnt
+
+    history = learnt(problem, history)
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
     kind = registry.kind_of("strategy", type(spec.strategy))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from bomix.config.build import plain
 from bomix.config.components import child
+from bomix.config.sections import MetricSpec
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.errors import StoreError
@@ -38,14 +41,15 @@ def changes(
             alone stay, which the record knows the mixtures by.
     """
     keys = () if all_failed else FROZEN
-    frozen_before = {key: before.get(key) for key in keys}
-    frozen_now = {key: now.get(key) for key in keys}
+    frozen_before, frozen_now = ({key: copy(data.get(key)) for key in keys} for data in (before, now))
     for side, data in ((frozen_before, before), (frozen_now, now)):
         # A domain without a source is still another study than none: its leaf must not look like an absent one.
         side["domains"] = {
             name: {"source": "any" if all_failed else domain["source"] or "none"}
             for name, domain in data["domains"].items()
         }
+    for pair in ((frozen_before, frozen_now), (frozen_before.get("evaluator"), frozen_now.get("evaluator"))):
+        _leave_out_ranges(*pair)
     old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
     return [
         f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
@@ -95,6 +99,26 @@ def refuse(changed: list[str], what: str, furthest: Status) -> None:
             f"the {what} changed since the first trial was asked for, so that losses could not be compared:\n"
             f"{listed}\nundo the change, or {cure}"
         )
+
+
+def _leave_out_ranges(before: Any, now: Any) -> None:
+    """Leave out the ranges of metrics, which say what is possible and change no loss; a name alone is a loss.
+
+    Args:
+        before: A mapping that may have ``metrics``, which is changed; anything else stays as it is.
+        now: The same of the other version.
+    """
+    versions = [side for side in (before, now) if isinstance(side, dict) and side.get("metrics")]
+    if not any(isinstance(side["metrics"], Mapping) for side in versions):
+        return
+    losses = plain(MetricSpec())
+    for side in versions:
+        metrics = side["metrics"]
+        named = metrics if isinstance(metrics, Mapping) else dict.fromkeys(metrics, losses)
+        if all(isinstance(keys, Mapping) for keys in named.values()):
+            side["metrics"] = {
+                name: {key: value for key, value in keys.items() if key != "range"} for name, keys in named.items()
+            }
 
 
 def _said(leaves: Mapping[str, Any], path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
@@ -12,7 +13,7 @@ from bomix.errors import StudyError, raise_faults
 from bomix.history import History
 from bomix.io.store.files import FolderTaken
 from bomix.io.store.plain import short
-from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs, failure_faults
+from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs, failure_faults, range_faults
 from bomix.io.store.study_folder import Damage, FolderStore, MemoryStore
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem
     from bomix.scale import Scale
+    from bomix.surrogates.data.quarantine import Quarantined
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class Records:
             StoreError: The study file no longer fits the records.
         """
         if self._resolution is None:
-            self._resolution = resolve(self.spec, self._store)
+            self._resolution = self._believed(resolve(self.spec, self._store))
         return self._resolution
 
     def prepare(self) -> Resolution:
@@ -80,14 +82,14 @@ class Records:
             FaultsError: Everything that is wrong with the inputs.
             StoreError: The inputs changed since the first trial.
         """
-        self._resolution = resolve(self.spec, self._store, measure=True)
+        self._resolution = self._believed(resolve(self.spec, self._store, measure=True))
         return self._resolution
 
     @property
     def problem(self) -> Problem:
         """Space, metrics, objective; what the objective compares with is that of the record as it is now."""
         problem = self.resolution.problem
-        return resolved(problem, self.history) if wants_reference(problem) else problem
+        return resolved(problem, self._learnt(problem)) if wants_reference(problem) else problem
 
     @property
     def history(self) -> History:
@@ -127,9 +129,49 @@ class Records:
             StudyError: There is nothing to learn from yet.
         """
         self.history.require_observations()
-        problem, history = self.problem, self.history
+        for each in self.quarantined():
+            logger.warning("%s", each)
+        problem = self.problem
+        history = self._learnt(problem)
         history.require_observations()
         return problem, history
+
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """Values of the record that nobody can have measured, and that are not learnt from."""
+        from bomix.surrogates.data.quarantine import quarantined
+
+        return quarantined(self.resolution.problem, self.history)
+
+    def _learnt(self, problem: Problem) -> History:
+        """The record without what is quarantined."""
+        from bomix.surrogates.data.quarantine import learnt
+
+        return learnt(problem, self.history)
+
+    def _believed(self, resolution: Resolution) -> Resolution:
+        """The same, where metrics whose record goes beyond the range of their unit may have every value.
+
+        A range that is stated holds; what a unit says is a guess, and records that were made before it stay valid.
+        """
+        problem = resolution.problem
+        beyond = [
+            metric.name
+            for metric in problem.metrics
+            if metric.range is None
+            and any(
+                not metric.limits[0] <= record.result.losses.get(metric.name, metric.limits[0]) <= metric.limits[1]
+                for record in self._learnt(problem).completed
+            )
+        ]
+        if not beyond:
+            return resolution
+        logger.warning(
+            "the record holds values of %s beyond the range of the unit, so that no range is assumed; state it "
+            "(metrics: {NAME: {range: [smallest, largest]}})",
+            ", ".join(beyond),
+        )
+        metrics = [replace(each, range=(None, None)) if each.name in beyond else each for each in problem.metrics]
+        return replace(resolution, problem=replace(problem, metrics=tuple(metrics)))
 
     def _own_scale(self) -> Scale | None:
         """The study's own scale, as it was last resolved where it is not yet: reading must neither prepare nor check.
@@ -153,6 +195,7 @@ class Records:
                 problem.space.domains,
                 title=f"trial {trial_id}: the result cannot be used:",
             )
+            raise_faults(range_faults(outcome, problem.metrics), f"trial {trial_id}: the result cannot be used:")
             wrong = experts.result_faults(record.trial, outcome, problem, self.history)
             raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
         self._store.finish(trial_id, outcome)

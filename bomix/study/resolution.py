@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
-from bomix.contracts.traits import traits
+from bomix.contracts.traits import field_values, traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
 from bomix.objectives.reference import missing_reference
-from bomix.problem import NATS_PER_TOKEN, Problem
+from bomix.problem import NATS_PER_TOKEN, Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.study import resolved_file, scales
 from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
@@ -144,7 +144,7 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
 
 
 def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem:
-    metrics = preparation.metrics
+    metrics = _stated(spec, preparation.metrics)
     names = tuple(metric.name for metric in metrics)
     faults = [Fault(child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)]
     tokens = {
@@ -182,6 +182,20 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
     faults = _unmet(problem, strategy)
     raise_faults(faults, _problems(len(faults)))
     return _pooled(problem, strategy)
+
+
+def _stated(spec: StudySpec, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Metrics as they were measured, with their ranges as the study file has them now."""
+    own = field_values(spec.evaluator).get("metrics") if dataclasses.is_dataclass(spec.evaluator) else None
+    ranges: dict[str, tuple[float | None, ...] | None] = {}
+    for named in (own, spec.metrics):
+        for name, given in named.items() if isinstance(named, Mapping) else ():
+            if isinstance(given, sections.MetricSpec):
+                ranges[name] = given.range or ranges.get(name)
+    return tuple(
+        dataclasses.replace(metric, range=ranges[metric.name]) if metric.name in ranges else metric
+        for metric in metrics
+    )
 
 
 def _pooled(problem: Problem, strategy: Strategy) -> Problem:

@@ -7,6 +7,7 @@ one; everything else is derived. Opening the folder again is all that resuming t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,7 +292,8 @@ class Study:
         problem, history = self._records.to_learn_from()
         with deterministic():
             options = self.spec.recommendation
-            return recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+            best = recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+        return replace(best, warnings=(*best.warnings, *map(str, self._records.quarantined())))
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""

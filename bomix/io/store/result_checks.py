@@ -20,7 +20,7 @@ from bomix.space.weights import Weights, normalized
 from bomix.trial import Candidate, Curve, Failure, Result
 
 if TYPE_CHECKING:
-    from bomix.problem import Problem
+    from bomix.problem import Metric, Problem
     from bomix.space.mixture_space import MixtureSpace
 
 Losses: TypeAlias = Mapping[str, float | None] | Result
@@ -108,6 +108,7 @@ def checked_runs(runs: Iterable[ForeignRun], problem: Problem) -> list[tuple[Can
         wrong = space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
         result = cleaned(_as_result(losses), nan_is_gap=True)
         wrong += result_faults(result, problem.metric_names, space.domains)
+        wrong += range_faults(result, problem.metrics)
         if scale is not None and not isinstance(scale, Scale):
             wrong.append(Fault("scale", f"expected a bomix.Scale or None, found {short(scale)}"))
         place = f"runs[{position}]." if len(listed) > 1 else ""
@@ -189,6 +190,26 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
     if isinstance(result.curve, Curve):
         faults += _strangers("curve.losses", result.curve.losses, metrics)
     return faults + form_faults(result)
+
+
+def range_faults(result: Result, metrics: Sequence[Metric]) -> list[Fault]:
+    """Values that their metrics cannot have.
+
+    Args:
+        result: Its losses are finite numbers where they can be recorded; others are left to :func:`result_faults`.
+        metrics: The metrics with their ranges.
+    """
+    faults: list[Fault] = []
+    for metric in metrics if isinstance(result.losses, Mapping) else ():
+        value, (low, high) = result.losses.get(metric.name), metric.limits
+        if _is_finite(value) and not low <= value <= high:
+            whence = f"of its unit '{metric.unit}'" if metric.range is None else "that is stated"
+            what = (
+                f"{value:g} lies outside the range {whence}, [{low:g}, {high:g}]; correct it, or state the right one "
+                f"(metrics: {{{metric.name}: {{unit: ..., range: [null, null]}}}} allows every number)"
+            )
+            faults.append(Fault(f"losses.{metric.name}", what))
+    return faults
 
 
 def _as_result(losses: Mapping[str, float | None] | Result) -> Result:
