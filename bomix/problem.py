@@ -99,6 +99,7 @@ class Problem:
         experts: Whether experts of all domains come before what a strategy asks for.
         pool: The mixtures that alone can be run, rows of weights in the order of the space's domains; empty where all
             of the space can. Designs, anchors and the recommendation keep to it as what a strategy searches does.
+        own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
     """
 
     space: MixtureSpace
@@ -111,6 +112,7 @@ class Problem:
     budget: int | None = None
     experts: bool = False
     pool: tuple[tuple[float, ...], ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pool_array(self) -> np.ndarray | None:

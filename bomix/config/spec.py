@@ -65,6 +65,7 @@ class StudySpec:
         execution: How trials are run.
         recommendation: What becomes of the best mixture before it is recommended.
         experts: Trials on one domain each, which come before all others.
+        own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -80,12 +81,15 @@ class StudySpec:
     execution: Execution = dataclasses.field(default_factory=lambda: registry.resolve("executor", "local")())
     recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
     experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
+    own: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data."""
         if strangers := _strangers(self.domains):
             return strangers
         faults = metric_faults(self.metrics)
+        if not isinstance(self.own, Mapping):
+            faults.append(Fault("own", f"expected a mapping from metrics to domains, found {self.own!r}"))
         components = {"evaluator": self.evaluator, "objective": self.objective, "strategy": self.strategy}
         for key, part in {**components, "execution": self.execution}.items():
             if part is not None and not dataclasses.is_dataclass(part):

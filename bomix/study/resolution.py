@@ -26,6 +26,7 @@ from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore, MemoryStore
+from bomix.laws.own_domain import own_faults
 from bomix.objectives.reference import missing_reference
 from bomix.problem import NATS_PER_TOKEN, Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
@@ -147,6 +148,7 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
     metrics = _stated(spec, preparation.metrics)
     names = tuple(metric.name for metric in metrics)
     faults = [Fault(child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)]
+    faults += own_faults(spec.own, tuple(spec.domains), names)
     tokens = {
         name: float(preparation.domains[name].tokens) if domain.tokens is None else domain.tokens
         for name, domain in spec.domains.items()
@@ -176,6 +178,7 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         run_tokens,
         spec.trials_to_search,
         spec.trains_experts,
+        own=spec.own,
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)

@@ -75,6 +75,7 @@ class Study:
         recommendation: What becomes of the best mixture before it is recommended.
         experts: Trials on one domain each, which come before all others.
         paired: Whether all trials share one seed.
+        own: Metric to its own domain, where their names differ.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -98,10 +99,11 @@ class Study:
         recommendation: sections.RecommendationSpec | None = None,
         experts: sections.ExpertsSpec | None = None,
         paired: bool = True,
+        own: Mapping[str, str] | None = None,
     ) -> None:
         defaults = {
             **{"objective": objective, "strategy": strategy, "budget": budget, "execution": execution},
-            **{"recommendation": recommendation, "experts": experts},
+            **{"recommendation": recommendation, "experts": experts, "own": own},
         }
         spec = StudySpec(
             domains=sections.domain_specs(domains),
