@@ -14,7 +14,7 @@ from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.posterior.predict import AT_ONCE, Estimate, difference, estimates
-from bomix.recommendation.decision import Decision, Source, as_tensor, decide
+from bomix.recommendation.decision import MANY_LOSSES, Decision, Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
 from bomix.space.weights import is_among
@@ -33,6 +33,10 @@ EVEN = 0.5 - 1e-6
 """Probability of being better below which the odds are said to be less than even; the rest is rounding."""
 OUTSIDE = "outside what was explored"
 """What warnings of an extrapolated recommendation begin with."""
+
+_FEW_ROUNDS = 2
+"""Rounds of the search for near-optimal ranges where losses are many: on RegMix's runs they are 2 % narrower than by
+five rounds, which take twice as long."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,9 @@ def _ranges(
         members = np.concatenate([decision.of_space[None], level.among(pool)])
         lower, upper = members.min(axis=0), members.max(axis=0)
     else:
-        lower, upper = near_optimal(level, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable)
+        gradients = traits(surrogate, SurrogateTraits).differentiable
+        rounds = _FEW_ROUNDS if belief.data.Y.numel() > MANY_LOSSES else None
+        lower, upper = near_optimal(level, seed=seed, gradients=gradients, rounds=rounds)
     return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
 
 
