@@ -55,11 +55,14 @@ class History:
         records: Any order is accepted; ascending ids are kept. Those that were withdrawn move to ``withdrawn``.
         scale: The study's own scale: losses of another one are not learnt from. None where it is unknown, so that all
             runs count.
+        damaged: Ids of trials that are left out since their files cannot be read. Their numbers are taken, and they
+            count as asked, so that designs and seeds go on after them.
         withdrawn: Trials that count for nothing; only their numbers stay taken.
     """
 
     records: tuple[Record, ...] = ()
     scale: Scale | None = None
+    damaged: tuple[int, ...] = ()
     withdrawn: tuple[Record, ...] = ()
 
     def __post_init__(self) -> None:
@@ -147,7 +150,8 @@ class History:
     def until(self, trial_id: int) -> History:
         """The record of the trials before one, with what came back of them."""
         kept = tuple(record for record in self.all_records if record.trial.id < trial_id)
-        return replace(self, records=kept, withdrawn=())
+        damaged = tuple(number for number in self.damaged if number < trial_id)
+        return replace(self, records=kept, withdrawn=(), damaged=damaged)
 
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""
@@ -169,8 +173,8 @@ class History:
 
     @property
     def n_asked(self) -> int:
-        """How many trials a strategy ever asked for."""
-        return len(self.ever_asked)
+        """How many trials a strategy ever asked for, those that cannot be read included."""
+        return len(self.ever_asked) + len(self.damaged)
 
     @cached_property
     def all_records(self) -> tuple[Record, ...]:
@@ -180,7 +184,7 @@ class History:
     @property
     def next_id(self) -> int:
         """The id of the trial to come."""
-        return self.all_records[-1].trial.id + 1 if self.records or self.withdrawn else 0
+        return 1 + max([-1, *(record.trial.id for record in self.all_records), *self.damaged])
 
     def with_record(self, record: Record) -> History:
         """This history and one record; a record of the same trial gives way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,24 @@ if TYPE_CHECKING:
 
 NATS_PER_TOKEN = "nats/token"
 
+Range: TypeAlias = tuple[float, float]
+"""Smallest and largest value that something can have, infinite where there is none."""
+ANY: Range = (-math.inf, math.inf)
+"""The range of what may have every value."""
+
+PERPLEXITY: Range = (1.0, math.inf)
+"""The range of ``exp`` of a loss."""
+_FROM_ZERO: Range = (0.0, math.inf)
+"""The range of an entropy: no text is encoded in less than nothing."""
+_RANGES: Mapping[str, Range] = {
+    **dict.fromkeys((NATS_PER_TOKEN, "nats", "nats per token", "nats/byte", "nats per byte"), _FROM_ZERO),
+    **dict.fromkeys(("bits", "bits/token", "bits per token", "bits/byte", "bits per byte", "bpb"), _FROM_ZERO),
+    **dict.fromkeys(("accuracy", "fraction", "probability"), (0.0, 1.0)),
+    **dict.fromkeys(("%", "percent", "percentage"), (0.0, 100.0)),
+    **dict.fromkeys(("perplexity", "ppl"), PERPLEXITY),
+}
+"""Unit to what a metric of that unit can be; one of another unit may have every value."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -27,16 +45,33 @@ class Metric:
         >>> study = bomix.Study(["code", "web"], metrics=["code"])  # a name stands for a loss
         >>> study.problem.metrics
         (Metric(name='code', unit='nats/token', direction='min'),)
+        >>> study.problem.metrics[0].limits  # a loss is not below zero
+        (0.0, inf)
 
     Attributes:
         name: Its name in study files, results, tables and figures.
         unit: ``nats/token``, or another for metrics that are no losses.
         direction: ``min`` where lower is better.
+        range: Smallest and largest value that it can have, None for an end where there is none; None for both takes
+            those of the unit, see :attr:`limits`.
     """
 
     name: str
     unit: str = NATS_PER_TOKEN
     direction: Literal["min", "max"] = "min"
+    range: tuple[float | None, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.range is not None:  # a list, where it was read from JSON
+            object.__setattr__(self, "range", tuple(self.range))
+
+    @property
+    def limits(self) -> Range:
+        """Smallest and largest value that it can have: as stated, else those of its unit."""
+        if self.range is None:
+            return _RANGES.get(self.unit.strip().lower(), ANY)
+        low, high = self.range
+        return (-math.inf if low is None else low, math.inf if high is None else high)
 
 
 @dataclass(frozen=True)
@@ -64,6 +99,7 @@ class Problem:
         experts: Whether experts of all domains come before what a strategy asks for.
         pool: The mixtures that alone can be run, rows of weights in the order of the space's domains; empty where all
             of the space can. Designs, anchors and the recommendation keep to it as what a strategy searches does.
+        own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
     """
 
     space: MixtureSpace
@@ -76,6 +112,7 @@ class Problem:
     budget: int | None = None
     experts: bool = False
     pool: tuple[tuple[float, ...], ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pool_array(self) -> np.ndarray | None:
@@ -92,6 +129,16 @@ class Problem:
     def signs(self) -> tuple[float, ...]:
         """One per metric: what makes lower better, -1 for a metric of direction ``max``."""
         return tuple(1.0 if metric.direction == "min" else -1.0 for metric in self.metrics)
+
+    @property
+    def objective_range(self) -> Range:
+        """Smallest and largest value of the objective within the ranges of its metrics; it rises with each of them."""
+        limits = [sorted(sign * end for end in m.limits) for m, sign in zip(self.metrics, self.signs, strict=True)]
+        ends = [math.nan, math.nan]
+        with np.errstate(invalid="ignore"):  # what is infinite in several metrics may be no number in their objective
+            for end, metrics in enumerate(zip(*limits, strict=True)):
+                ends[end] = float(self.objective(np.array(metrics), self.metric_names))
+        return (-math.inf if math.isnan(ends[0]) else ends[0], math.inf if math.isnan(ends[1]) else ends[1])
 
     def value(self, losses: Mapping[str, float]) -> float:
         """The objective of one trial's metrics; lower is better, NaN where it needs one that was not measured."""

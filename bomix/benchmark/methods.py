@@ -155,7 +155,7 @@ def read_methods(path: Path) -> Mapping[str, Method]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the table of methods cannot be read ({error})") from error
     if (folder := str(path.resolve().parent)) not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.append(folder)  # last: what lies there must not stand in for an installed package
     table, faults = build(_Table, {"methods": data})
     faults = [*duplicates, *(Fault(fault.where.removeprefix("methods."), fault.what) for fault in faults)]
     if isinstance(data, dict) and "" in data:

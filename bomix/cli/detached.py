@@ -35,8 +35,7 @@ def ask(study: Path, number: int, out: Path | None) -> None:
     beyond the budget are proposed, and it is said.
     """
     opened = Study.open(study)
-    holder = lock.read(opened.folder) if opened.folder is not None else None
-    if holder is not None and lock.is_alive(holder) is not False:
+    if opened.folder is not None and lock.is_held(opened.folder) is not False:
         raise StudyError("the study is being optimised, and its driver would train what is asked here; stop it first")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Commands that look at a study; none of them adds to its record."""
+"""Commands that look at a study; none of them adds to its record, and only ``check --repair`` changes anything."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from bomix.cli.options import log_to_stderr, study_argument
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
+from bomix.errors import Fault, raise_faults
 from bomix.io.store import lock
 from bomix.trial import CONFIRM, IMPORTED, Status
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 @click.command()
 @study_argument
 @click.option("-v", "--verbose", count=True, help="Say what is being built; twice for everything.")
-def check(study: Path, verbose: int) -> None:
+@click.option("--repair", is_flag=True, help="Set damaged files of the record aside, and say what is lost with them.")
+def check(study: Path, verbose: int, repair: bool) -> None:
     """Report every problem of a study at once; nothing is trained.
 
     Text is tokenised (and kept in the cache), so that the counts below are those of the study.
@@ -37,10 +39,14 @@ def check(study: Path, verbose: int) -> None:
     from bomix.cli import tables
     from bomix.space.few import few_mixtures
     from bomix.space.negligible import left_out
+    from bomix.study import repair as repairing
     from bomix.study.study import Study
 
     log_to_stderr(verbose)
     opened = Study.open(study)
+    assert opened.folder is not None
+    for done in repairing.repair(opened.folder) if repair else ():
+        click.echo(str(done))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
@@ -56,7 +62,17 @@ def check(study: Path, verbose: int) -> None:
     if (few := few_mixtures(space)) is not None and not opened.problem.pool:
         count = "a single mixture, so that there is nothing to search" if len(few) == 1 else f"only {len(few)} mixtures"
         click.echo(f"bounds and 'at_least' allow {count}: each is asked for once")
-    click.echo("no problems found")
+    raise_faults(
+        [
+            Fault(str(damage.path), f"{damage.reason}: {damage.lost} is lost")
+            for damage in repairing.damages(opened.folder)
+        ],
+        "files of the record are damaged; restore them, or let `bomix check --repair` set them aside:",
+    )
+    quarantined = opened.records.quarantined()
+    for each in quarantined:
+        click.echo(f"warning: {each}")
+    click.echo("no other problems found" if quarantined else "no problems found")
 
 
 @click.command()
@@ -84,6 +100,8 @@ def status(study: Path, as_json: bool) -> None:
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
+    for sentence in state["quarantined"]:
+        click.echo(f"warning: {sentence}")
     if opened.history.all_records:
         tables.console().print(tables.trials(opened))
 
@@ -164,7 +182,6 @@ def _state(study: Study) -> dict[str, Any]:
     stands = [record.status for record in study.spec.counted(history)]
     counts = {str(status): stands.count(status) for status in Status if status is not Status.WITHDRAWN}
     confirming = [record.status for record in history.records if record.trial.origin == CONFIRM]
-    holder = lock.read(study.folder) if study.folder is not None else None
     return {
         "budget": study.spec.budget.trials,
         **counts,
@@ -174,7 +191,8 @@ def _state(study: Study) -> dict[str, Any]:
         "confirming_pending": confirming.count(Status.PENDING),
         "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
-        "driver": _driver(holder),
+        "driver": "none" if study.folder is None else _driver(study.folder),
+        "quarantined": [str(each) for each in study.records.quarantined()],
         "trials": [
             {
                 "id": record.trial.id,
@@ -198,13 +216,16 @@ def _losses(record: Record, metrics: Sequence[str]) -> dict[str, float | None] |
     return {name: record.result.losses.get(name) for name in metrics}
 
 
-def _driver(holder: dict[str, Any] | None) -> str:
-    if holder is None:
-        return "none"
-    where = f"process {holder.get('pid')} on {holder.get('host')}"
-    return {True: f"running, {where}", False: f"dead, {where}", None: f"{where}, which cannot be seen from here"}[
-        lock.is_alive(holder)
-    ]
+def _driver(folder: Path) -> str:
+    holder = lock.read(folder)
+    where = lock.named(holder)
+    match lock.is_held(folder):
+        case True:
+            return f"running, {where}"
+        case None:
+            return f"{where}, which cannot be seen from here"
+        case _:
+            return "none" if holder is None else f"dead, {where}"
 
 
 def _plain_recommendation(study: Study) -> dict[str, Any]:

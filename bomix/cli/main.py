@@ -17,6 +17,7 @@ from bomix.errors import BomixError, EvaluationError
 COMMANDS = {
     "init": "bomix.cli.write:init",
     "check": "bomix.cli.inspect:check",
+    "restart": "bomix.cli.write:restart",
     "optimize": "bomix.cli.optimize:optimize",
     "experts": "bomix.cli.experts:experts",
     "ask": "bomix.cli.detached:ask",
@@ -36,6 +37,7 @@ COMMANDS = {
 SUMMARIES = {
     "init": "Write a commented study file.",
     "check": "Report every problem of a study at once; nothing is trained.",
+    "restart": "Begin a study anew that has no result yet.",
     "optimize": "Run a study, or resume it.",
     "experts": "Train one model per domain, for mixtures of data experts.",
     "ask": "Propose mixtures, to be trained elsewhere.",
@@ -82,8 +84,6 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; exits with 0, 2 for what the user can mend, 130 after Ctrl-C, 1 else."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # classes of the user's own, `kind: my_module:MyClass`, beside where they work
     try:
         # Outside its standalone mode click returns the code of `ctx.exit`, and what a command returns: None here.
         code = cli.main(standalone_mode=False) or 0

@@ -15,7 +15,7 @@ from bomix.io.store.study_folder import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
 from bomix.recommendation.confirmation import Comparison, compare
-from bomix.recommendation.recommend import EVEN, Recommendation
+from bomix.recommendation.recommend import EVEN, OUTSIDE, Recommendation
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.asking import exhausted
 from bomix.study.study import Study
@@ -29,6 +29,8 @@ VERDICTS = {
     "undecided": "not decided; more seeds (--confirm) would",
     "does not hold": "THE RECOMMENDATION DOES NOT HOLD",
 }
+GUESS = "extrapolated"
+"""What stands beside odds that rest on the shape which the model assumes beyond all runs."""
 SURPRISING = 2.0
 """Standard deviations beyond which predicted and observed are said not to agree."""
 
@@ -107,6 +109,7 @@ def _objective(
     differences = {each.reference: each for each in comparisons}
     itself = _references_that_are_it(best)
     fresh = {record.trial.id for record in history.confirming}
+    guess = f" ({GUESS})" if best.extrapolated else ""
     table = titled("objective (lower is better)")
     heads = ("observed", "predicted", "95 % interval", "best beats it", "fresh seeds", f"{subject} minus it, paired")
     for column in ("mixture", *heads):
@@ -118,7 +121,7 @@ def _objective(
             label,
             _mean(problem, [record for record in found if record.trial.id not in fresh]),
             *_belief(estimates.get(label)),
-            "-" if margin is None or label in itself else _percent(margin.positive),
+            "-" if margin is None or label in itself else f"{_percent(margin.positive)}{guess}",
             _mean(problem, [record for record in found if record.trial.id in fresh]),
             "-" if difference is None else f"{difference.mean:+.4f}",
         )
@@ -186,7 +189,8 @@ def _verdict(best: Recommendation, comparison: Comparison) -> str:
         return said
     behind = "worse on its only seed" if len(comparison.differences) == 1 else "worse so far"
     agrees = "agrees" if margin.positive < EVEN else "does not agree"
-    return f"{behind}, and the model {agrees} (better with {_percent(margin.positive)}); {said}"
+    guess = f", {GUESS}" if best.extrapolated and best.change is None else ""
+    return f"{behind}, and the model {agrees} (better with {_percent(margin.positive)}{guess}); {said}"
 
 
 def _change(best: Recommendation) -> list[str]:
@@ -213,7 +217,8 @@ def _confirmation(study: Study, best: Recommendation, comparisons: Sequence[Comp
         low, high = margin.interval
         option = "--confirm N" if study.spec.evaluator is not None else "'confirm: N' and `bomix ask`"
         hint = "" if failed else f"; {option} tests it"
-        lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]{hint}")
+        odds = f"; better with {_percent(margin.positive)}, {GUESS}: {OUTSIDE}" if best.extrapolated else ""
+        lines.append(f"predicted gain over {name}: {margin.mean:.4f} [{low:.4f}, {high:.4f}]{odds}{hint}")
     if failed:
         runs = f"{len(failed)} run{'s' if len(failed) > 1 else ''} failed, the last one trial {failed[-1].trial.id}"
         paired = min((len(each.differences) for each in comparisons), default=0)

@@ -1,4 +1,4 @@
-"""``bomix init``."""
+"""``bomix init`` and ``bomix restart``: how a study begins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bomix.cli.options import study_argument
 from bomix.errors import ConfigError
 from bomix.io.store import files
 from bomix.io.store.study_folder import STUDY_FILE
@@ -36,3 +37,16 @@ def init(directory: Path | None, schema: bool) -> None:
     click.echo(
         f"wrote {path}\n\n  bomix check {directory}       every problem at once\n  bomix optimize {directory}    run it"
     )
+
+
+@click.command()
+@study_argument
+def restart(study: Path) -> None:
+    """Begin anew a study whose trials have no result yet, as its file is now; what was asked is kept aside."""
+    from bomix.study import repair
+    from bomix.study.study import Study
+
+    opened = Study.open(study)
+    assert opened.folder is not None
+    kept = repair.restart(opened.folder)
+    click.echo("nothing was asked for yet" if kept is None else f"begun anew; the trials asked for are kept in {kept}")

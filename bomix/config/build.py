@@ -26,6 +26,10 @@ T = TypeVar("T")
 
 FILLED = "filled_from"
 """Key of a field's metadata: the part of the study that the field is filled from."""
+SECRET = "secret"
+"""Key of a field's metadata: a mapping whose values are for the process alone, environment variables say."""
+NOT_KEPT = "(not kept)"
+"""What stands for a secret value in ``resolved.json`` and ``results.nc``."""
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 """Suffix of a count to its factor: those of the field's papers, ``g`` and ``b`` both for billions."""
@@ -54,15 +58,36 @@ def build(spec: type[T], data: Any, *, where: str = "") -> tuple[T | None, list[
 
 
 def plain(value: Any) -> Any:
-    """The plain data behind a spec, every default written out; :func:`build` reads it back."""
+    """The plain data behind a spec, every default written out; :func:`build` reads it back.
+
+    Of a field that is marked :data:`SECRET` the names are kept and no values.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints, values = _hints(type(value)), field_values(value)
-        return {field.name: _plain_field(hints[field.name], values[field.name]) for field in spec_fields(type(value))}
+        return {
+            field.name: _names_alone(values[field.name])
+            if SECRET in field.metadata
+            else _plain_field(hints[field.name], values[field.name])
+            for field in spec_fields(type(value))
+        }
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def secrets(spec: Any) -> frozenset[str]:
+    """The values of a spec's fields that are marked :data:`SECRET`."""
+    if not dataclasses.is_dataclass(spec):
+        return frozenset()
+    values = field_values(spec)
+    marked = [values[field.name] for field in dataclasses.fields(spec) if SECRET in field.metadata]
+    return frozenset(str(value) for mapping in marked for value in mapping.values())
+
+
+def _names_alone(mapping: Mapping[str, str]) -> dict[str, str]:
+    return dict.fromkeys(mapping, NOT_KEPT)
 
 
 def spec_fields(spec: type[Any]) -> tuple[dataclasses.Field[Any], ...]:

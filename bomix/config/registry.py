@@ -2,14 +2,21 @@
 
 A kind is a name of the table below, a name that an installed package registers under the entry-point group
 ``bomix.<group>``, or an import path ``my_package.my_module:MyClass``. Nothing is imported before it is asked for.
+
+The folder that a command is called in is no place to import from: a ``yaml.py`` there would be run. Only for an import
+path, and after all other places, modules are looked for in the folder of the study.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from bomix.errors import UnknownKindError, did_you_mean
@@ -117,6 +124,23 @@ DEFAULT_KINDS: Mapping[str, str] = {"executor": "local"}
 """Group to the kind that is meant where a study file names none: ``execution: {workers: 2}``."""
 
 
+_STUDY_FOLDER: ContextVar[Path | None] = ContextVar("folder of the study that is read", default=None)
+
+
+@contextmanager
+def modules_of(folder: Path) -> Iterator[None]:
+    """Have import paths find modules in a study's folder too, which is looked at last.
+
+    Args:
+        folder: The folder; it stays on the module search path once a module of the user's is looked for.
+    """
+    token = _STUDY_FOLDER.set(folder.absolute())
+    try:
+        yield
+    finally:
+        _STUDY_FOLDER.reset(token)
+
+
 @cache
 def kinds(group: str) -> Mapping[str, str]:
     """Every kind of a group, the built-in ones and those of installed packages: kind to ``module:Class``."""
@@ -141,12 +165,14 @@ def resolve(group: str, kind: str) -> type[Any]:
             f"unknown {group} kind '{kind}'{did_you_mean(kind, known)} (known: {', '.join(sorted(known))}; "
             "a class of your own is 'my_package.my_module:MyClass')"
         )
+    if ":" in kind and (folder := _STUDY_FOLDER.get()) is not None and str(folder) not in sys.path:
+        sys.path.append(str(folder))
     try:
         cls = load(address)
     except Exception as error:  # a module of the user's may fail in any way while it is imported
         raise UnknownKindError(
-            f"{group} kind '{kind}': cannot import {address} ({type(error).__name__}: {error}); check the "
-            "spelling, and that the package is installed or its folder is on PYTHONPATH"
+            f"{group} kind '{kind}': cannot import {address} ({type(error).__name__}: {error}); check the spelling, "
+            "and that the package is installed, or that its module lies in the study's folder or on PYTHONPATH"
         ) from error
     if not isinstance(cls, type):
         raise UnknownKindError(f"{group} kind '{kind}': {address} is not a class")

@@ -75,7 +75,7 @@ class TargetSpec:
 
 @dataclasses.dataclass(frozen=True)
 class MetricSpec:
-    """Unit and direction of a metric that is no loss in nats per token.
+    """Unit, direction and range of a metric that is no loss in nats per token.
 
     Example:
         >>> metrics = {"web": bomix.MetricSpec(), "arc": bomix.MetricSpec(unit="accuracy", direction="max")}
@@ -86,10 +86,22 @@ class MetricSpec:
     Attributes:
         unit: ``nats/token``, or a name of your own; it is shown and compared, never converted.
         direction: ``min`` where lower is better, ``max`` where higher is.
+        range: Smallest and largest value that it can have, ``[0, 1]`` say; null for an end that has no bound. Known of
+            losses, bits per byte, perplexities, accuracies and percentages by their units. No value outside is
+            recorded, and none is predicted.
     """
 
     unit: str = NATS_PER_TOKEN
     direction: Literal["min", "max"] = "min"
+    range: tuple[float | None, ...] | None = None
+
+    def faults(self) -> list[Fault]:
+        """A range that has not two ends in their order."""
+        ends = () if self.range is None else self.range
+        low, high = ends if len(ends) == 2 else (None, None)
+        if self.range is None or (len(ends) == 2 and (low is None or high is None or low < high)):
+            return []
+        return [Fault("range", f"expected [smallest, largest], either of them null for none, found {list(ends)}")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,9 +224,9 @@ def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[s
 
 
 def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple[Metric, ...]:
-    """Metrics from their names, or from name to unit and direction."""
+    """Metrics from their names, or from name to unit, direction and range."""
     if isinstance(metrics, Mapping):
-        return tuple(Metric(name, spec.unit, spec.direction) for name, spec in metrics.items())
+        return tuple(Metric(name, spec.unit, spec.direction, spec.range) for name, spec in metrics.items())
     return tuple(Metric(name) for name in metrics)
 
 

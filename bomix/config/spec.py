@@ -66,6 +66,7 @@ class StudySpec:
         execution: How trials are run.
         recommendation: What becomes of the best mixture before it is recommended.
         experts: Trials on one domain each, which come before all others.
+        own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
         negligible: Weight below which a domain is left out of a mixture; a tenth of its cap or of its natural share
             where that is less, but no less than one sequence of the target.
     """
@@ -83,6 +84,7 @@ class StudySpec:
     execution: Execution = dataclasses.field(default_factory=lambda: registry.resolve("executor", "local")())
     recommendation: RecommendationSpec = dataclasses.field(default_factory=RecommendationSpec)
     experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
+    own: Mapping[str, str] = dataclasses.field(default_factory=dict)
     negligible: float = NEGLIGIBLE
 
     def faults(self) -> list[Fault]:
@@ -90,6 +92,8 @@ class StudySpec:
         if strangers := _strangers(self.domains):
             return strangers
         faults = metric_faults(self.metrics)
+        if not isinstance(self.own, Mapping):
+            faults.append(Fault("own", f"expected a mapping from metrics to domains, found {self.own!r}"))
         components = {"evaluator": self.evaluator, "objective": self.objective, "strategy": self.strategy}
         for key, part in {**components, "execution": self.execution}.items():
             if part is not None and not dataclasses.is_dataclass(part):

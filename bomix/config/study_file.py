@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bomix.config.build import build
+from bomix.config.registry import modules_of
 from bomix.config.spec import StudySpec
 from bomix.contracts.traits import field_values
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
@@ -34,7 +35,8 @@ def load(path: Path) -> StudySpec:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     data, lines, duplicates = parse(text, path)
-    spec, faults = build(StudySpec, data)
+    with modules_of(path.parent):
+        spec, faults = build(StudySpec, data)
     faults = [*duplicates, *faults]
     raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
     assert spec is not None

@@ -22,6 +22,7 @@ class FitContext:
         experts: Domain to the trial that is its expert: one that was trained on the domain alone.
         alone: All trials that were trained as experts, those included of which nothing can be read.
         scales: Scale of the run behind each row, where the rows are trials; None for one whose scale is unknown.
+        own: Metric to its own domain, as the study states it; a metric that is not in it has the domain of its name.
     """
 
     space: MixtureSpace
@@ -31,6 +32,16 @@ class FitContext:
     experts: Mapping[str, int] = field(default_factory=dict)
     alone: frozenset[int] = frozenset()
     scales: tuple[Scale | None, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Metric to its own domain, where the names differ.
+
+        Args:
+            stated: What a component states for itself, which goes before what the study states.
+        """
+        known = {metric: domain for metric, domain in self.own.items() if metric in self.metrics}
+        return {**known, **(stated or {})}
 
     @property
     def expert_rows(self) -> tuple[bool, ...]:

@@ -16,11 +16,12 @@ from typing import ClassVar
 
 import psutil
 
+from bomix.config.build import NOT_KEPT, SECRET
 from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
 from bomix.io.store import files
-from bomix.io.store.result_checks import read_result
+from bomix.io.store.result_checks import RESULT_LIMIT, read_result
 from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
@@ -45,7 +46,8 @@ class Command:
         metrics: Names of the losses it writes, or name to unit and direction.
         cwd: The folder that the command runs in, relative to the study folder.
         timeout_s: Seconds after which it is killed and the attempt counts as failed.
-        environment: Variables to set.
+        environment: Variables to set. Their values are kept out of ``resolved.json`` and ``results.nc``, and those of
+            six characters or more out of logs.
     """
 
     may_change: ClassVar[tuple[str, ...]] = ("argv", "cwd", "timeout_s", "environment")
@@ -55,7 +57,7 @@ class Command:
     metrics: tuple[str, ...] | Mapping[str, MetricSpec]
     cwd: str = "."
     timeout_s: float | None = None
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={SECRET: True})
 
     def faults(self) -> list[Fault]:
         """An empty command, no metrics, a placeholder that does not exist."""
@@ -92,6 +94,11 @@ class Command:
             faults.append(
                 Fault("evaluator.argv[0]", f"there is no program '{self.argv[0]}'; give its path or install it")
             )
+        faults += [
+            Fault(f"evaluator.environment.{name}", "its value is not kept in a study's folder; give it again")
+            for name, value in self.environment.items()
+            if value == NOT_KEPT
+        ]
         raise_faults(faults)
         return Preparation(metrics=declared_metrics(self.metrics))
 
@@ -111,7 +118,7 @@ class Command:
         self._run(argv, values)
         elapsed = time.monotonic() - started
         try:
-            text = paths["result"].read_text(encoding="utf-8")
+            text = files.read_bounded(paths["result"], RESULT_LIMIT)
         except (OSError, UnicodeDecodeError) as error:
             raise EvaluationError(
                 f"{argv[0]} ended well but its result cannot be read ({error}); it must write JSON to {{result}}"

@@ -77,6 +77,7 @@ class _Run:
         self._stopped: str | None = None
         self._failed_attempts: dict[int, int] = {}
         self._failed: list[Record] = []
+        self._useless = False
 
     def run(self) -> None:
         """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
@@ -185,7 +186,8 @@ class _Run:
         """Record what happens next, and go on listening for as long as every slot is taken.
 
         Raises:
-            EvaluationError: Too many trials failed; what ended together with the last of them is recorded as well.
+            EvaluationError: Too many trials failed, or an expert came back without what experts are for; what ended
+                together with the last of them is recorded as well.
         """
         while True:
             for event in executor.events(TICK):
@@ -198,7 +200,7 @@ class _Run:
                     self._observer.progressed(event.trial, event.progress)
                 else:
                     self._end(event)
-            if len(self._failed) >= self._study.spec.execution.max_failures:
+            if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
                 raise self._too_many()
             if executor.free:
                 return
@@ -216,40 +218,46 @@ class _Run:
             self._observer.retried(trial, event.outcome.message)
             self._again.insert(0, trial)
             return
-        record = _tell(self._study, event, tries)
+        record, refused = _tell(self._study, event, tries)
         if record.withdrawn is not None:
             self._observer.cancelled(trial)
             return
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
             self._failed.append(record)
+            self._useless |= refused and trial.origin == EXPERT
 
     def _too_many(self) -> EvaluationError:
         count, folder = len(self._failed), self._study.folder
         trial, last = self._failed[-1].trial, self._failed[-1].outcome
         assert isinstance(last, Failure)
         where = f" (log below {folder / 'trials'})" if folder else ""
+        why = (
+            "an expert came back without what experts are for, and so would the others"
+            if self._useless
+            else f"execution.max_failures is {self._study.spec.execution.max_failures}"
+        )
         return EvaluationError(
-            f"{count} trial{'s' if count > 1 else ''} failed, and execution.max_failures is "
-            f"{self._study.spec.execution.max_failures}; the last one, trial {trial.id}: {last.message}{where}\n"
-            f"{last.log_tail}\nmend the cause and run the same command again"
+            f"{count} trial{'s' if count > 1 else ''} failed, and {why}; the last one, trial {trial.id}: "
+            f"{last.message}{where}\n{last.log_tail}\nmend the cause and run the same command again"
         )
 
 
-def _tell(study: RunnableStudy, event: Ended, tries: int) -> Record:
+def _tell(study: RunnableStudy, event: Ended, tries: int) -> tuple[Record, bool]:
+    """Record how an attempt ended; whether it came back with what is no result of this study."""
     outcome: Outcome = event.outcome
     if isinstance(outcome, Failure):
         outcome = dataclasses.replace(outcome, attempts=tries)
     try:
-        return study.tell(event.trial, outcome)
+        return study.tell(event.trial, outcome), False
     except StoreError:
         # Somebody told the outcome meanwhile, and the first one counts; or withdrew the trial, and none does.
         told = [record for record in study.history.all_records if record.trial.id == event.trial.id]
         if told and (told[0].outcome is not None or told[0].withdrawn is not None):
-            return told[0]
+            return told[0], False
         raise
-    except FaultsError as error:  # the evaluator came back with something that is no result of this study
-        return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries))
+    except FaultsError as error:
+        return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries)), True
 
 
 @contextlib.contextmanager

@@ -153,7 +153,8 @@ def fit(
     Returns:
         The law with the best parameters of each metric.
     """
-    return fit_rows(find(law), X, Y, own_domains(context.domains, context.metrics, own), seed=seed, starts=starts).best
+    columns = own_domains(context.domains, context.metrics, context.own_mapping(own))
+    return fit_rows(find(law), X, Y, columns, seed=seed, starts=starts).best
 
 
 def fit_rows(law: Law, X: Tensor, Y: Tensor, own: Tensor, *, seed: int, starts: int = 8) -> Fit:

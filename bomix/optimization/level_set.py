@@ -113,13 +113,16 @@ class _Extremes:
             self.points[further] = members[reached.argmax(axis=1)[further]]
 
 
-def near_optimal(set_: LevelSet, *, seed: int, gradients: bool = True) -> tuple[Array, Array]:
+def near_optimal(
+    set_: LevelSet, *, seed: int, gradients: bool = True, rounds: int | None = None
+) -> tuple[Array, Array]:
     """Smallest and largest weight of every domain among the mixtures of a set.
 
     Args:
         set_: It holds its best mixture.
         seed: Seed of the points.
         gradients: Whether the loss has any.
+        rounds: Rounds of the augmented Lagrangian; None takes as many as the domains allow.
 
     Returns:
         Two ``d`` arrays; ``lower <= best <= upper``.
@@ -133,7 +136,7 @@ def near_optimal(set_: LevelSet, *, seed: int, gradients: bool = True) -> tuple[
         extremes.see(set_.among(_around(best[None], space, rng)))
         extremes.see(set_.among(_rays(best, space)))
         if gradients:
-            _lagrangian(set_, extremes)
+            _lagrangian(set_, extremes, rounds or max(2, _ROUNDS - space.dimension // 12))
         else:
             for _ in range(_REDRAWS):
                 extremes.see(set_.among(_around(extremes.points, space, rng)))
@@ -153,13 +156,13 @@ def _rays(best: Array, space: MixtureSpace) -> Array:
     return space.project((best + lengths * towards).reshape(-1, len(best)))
 
 
-def _lagrangian(set_: LevelSet, extremes: _Extremes) -> None:
+def _lagrangian(set_: LevelSet, extremes: _Extremes, rounds: int) -> None:
     """Move every extreme outwards until the level holds it."""
     space, best = set_.space, set_.best
     x = extremes.points.copy()
     multiplier, stiffness = np.full(len(x), 0.5), np.full(len(x), _STIFF)
     back = np.linspace(0.0, 1.0, 8)[:, None, None]
-    for _ in range(max(2, _ROUNDS - space.dimension // 12)):
+    for _ in range(rounds):
         # In units of the way already gone the multiplier is near one half, whatever the shape of the set.
         reached = np.abs(((extremes.points - best) * extremes.signs).sum(axis=1))
         x, excess = _descend(set_, extremes, x, multiplier, stiffness, 1.0 / np.maximum(reached, 1e-3))

@@ -37,8 +37,8 @@ class Belief:
 
     Attributes:
         problem: The space, the metrics and the objective.
-        model: The model of all ``m`` metrics.
-        data: The ``n`` runs that it was fitted to.
+        model: The model of all ``m`` metrics, in the units of the aggregate.
+        data: The ``n`` runs that it was fitted to, in the same units.
         aggregate: The objective as a function of the model's outputs.
         busy: ``p x d`` mixtures that need no second trial: pending ones and those that failed, see
             :func:`busy_mixtures`.
@@ -111,17 +111,22 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
     from bomix.posterior.objective import ModelObjective
     from bomix.surrogates.combined import fallback
     from bomix.surrogates.data.dataset import fit_context, to_dataset
+    from bomix.surrogates.data.quarantine import learnt
+    from bomix.surrogates.data.units import in_units
 
+    history = learnt(problem, history)
     history.require_observations()
     problem = resolved(problem, history)
     require_reference(problem)
-    data = to_dataset(problem, history)
+    reported = to_dataset(problem, history)
+    aggregate = ModelObjective.of(problem, reported)
+    data = in_units(reported, aggregate.units_of_metrics)
     for name, unseen in zip(problem.metric_names, data.Y.isnan().all(dim=0).tolist(), strict=True):
         if unseen:
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
     asked = problem.space.to_arrays(record.trial.weights for record in history.tried)
-    return Belief(problem, model, data, ModelObjective.of(problem), busy_mixtures(problem, history), asked)
+    return Belief(problem, model, data, aggregate, busy_mixtures(problem, history), asked)
 
 
 def busy_mixtures(problem: Problem, history: History) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ from gpytorch.distributions import MultivariateNormal
 
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
+from bomix.surrogates.data.units import units
 from bomix.surrogates.models.joint import mean_at
 
 if TYPE_CHECKING:
     from botorch.acquisition.objective import MCAcquisitionObjective
     from botorch.models.model import Model
     from botorch.posteriors.posterior import Posterior
+    from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
     from bomix.contracts.objective import Objective
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 DRAWS = 256
 """Quasi-random draws behind the moments of an objective that is no weighted sum."""
 
-_SEED = 0
+DRAWS_SEED = 0
 """Seed of these draws: always the same, so that the objective is one function, which a search can follow."""
 _JITTER = 1e-10
 """Added to the variances of such an objective, in its unit squared: the draws of many mixtures have a covariance of
@@ -50,17 +52,40 @@ class ModelObjective:
         metrics: The ``m`` names of the model's outputs.
         signs: One per metric: -1 for a metric of direction ``max``, which the model predicts as it is reported.
         space: The mixtures that are allowed, where acquisition functions may look for mixtures to compare with.
+        units: One per metric: the unit that the model computes in, see :mod:`bomix.surrogates.data.units`; empty where
+            all are those of the metrics themselves.
+        unit: The unit that the objective is computed in, in its own.
     """
 
     objective: Objective
     metrics: tuple[str, ...]
     signs: tuple[float, ...]
     space: MixtureSpace | None = None
+    units: tuple[float, ...] = ()
+    unit: float = 1.0
 
     @classmethod
-    def of(cls, problem: Problem) -> ModelObjective:
-        """The objective of a problem."""
-        return cls(problem.objective, problem.metric_names, problem.signs, problem.space)
+    def of(cls, problem: Problem, data: SupervisedDataset | None = None) -> ModelObjective:
+        """The objective of a problem.
+
+        Args:
+            problem: The metrics and the objective.
+            data: Runs, as reported: the model and the objective are computed in units of their order.
+        """
+        found = cls(problem.objective, problem.metric_names, problem.signs, problem.space)
+        if data is None or bool(((own := units(data.Y)) == 1.0).all()):
+            return found
+        return replace(found, units=tuple(own.tolist()), unit=units(found(data.Y).unsqueeze(-1)).item())
+
+    @property
+    def units_of_metrics(self) -> Tensor:
+        """The unit that the model computes each of ``m`` metrics in."""
+        return torch.tensor(self.units or (1.0,) * len(self.signs), dtype=torch.float64)
+
+    @cached_property
+    def factors(self) -> tuple[float, ...]:
+        """One per metric: what an output of the model is multiplied by to be the metric, less is better."""
+        return tuple(sign * unit for sign, unit in zip(self.signs, self.units or (1.0,) * len(self.signs), strict=True))
 
     @cached_property
     def coefficients(self) -> tuple[float, ...] | None:
@@ -68,7 +93,7 @@ class ModelObjective:
         coefficients = self.objective.coefficients(self.metrics)
         if coefficients is None:
             return None
-        return tuple((np.asarray(coefficients, dtype=float) * self.signs).tolist())
+        return tuple((np.asarray(coefficients, dtype=float) * self.factors / self.unit).tolist())
 
     def is_convex(self, flags: Sequence[bool] | None) -> bool:
         """Whether the objective is known to be convex in the weights: a weighted sum of metrics that are.
@@ -91,8 +116,8 @@ class ModelObjective:
         """The objective of projected metrics, ``(...) x k`` to ``(...)``; lower is better."""
         if self.coefficients is not None:
             return projected[..., 0]
-        value: Tensor = self.objective(projected, self.metrics)
-        return value
+        value: Tensor = self.objective(projected * projected.new_tensor(self.units or (1.0,)), self.metrics)
+        return value / self.unit
 
     @cached_property
     def groups(self) -> Tensor | None:
@@ -100,11 +125,11 @@ class ModelObjective:
         of_groups = traits(self.objective, ObjectiveTraits).group_coefficients
         if of_groups is None:
             return None
-        return torch.as_tensor(of_groups(self.metrics) * np.asarray(self.signs), dtype=torch.float64)
+        return torch.as_tensor(of_groups(self.metrics) * np.asarray(self.factors) / self.unit, dtype=torch.float64)
 
     def __call__(self, Y: Tensor) -> Tensor:
-        """The objective of metrics as they are reported, ``(...) x m`` to ``(...)``; lower is better."""
-        return self.objective(Y * Y.new_tensor(self.signs), self.metrics)
+        """The objective of a model's outputs, metrics as reported, ``(...) x m`` to ``(...)``; lower is better."""
+        return self.objective(Y * Y.new_tensor(self.factors), self.metrics) / self.unit
 
     def transform(self) -> PosteriorTransform:
         """Posterior of the metrics to posterior of the objective; less is better."""
@@ -147,10 +172,10 @@ class ModelObjective:
             return None
         if not len(X):
             return X.new_zeros(0)
-        sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=_SEED)
+        sampler = SobolQMCNormalSampler(torch.Size([4 * DRAWS]), seed=DRAWS_SEED)
         with torch.no_grad():
             metrics = sampler(model.posterior(X.unsqueeze(-2))).squeeze(-2)
-            kept: Tensor = within(metrics * metrics.new_tensor(self.signs), self.metrics)
+            kept: Tensor = within(metrics * metrics.new_tensor(self.factors), self.metrics)
         return kept.double().mean(dim=0)
 
     def _transform(self, sign: float) -> PosteriorTransform:
@@ -184,7 +209,7 @@ class MomentMatched(PosteriorTransform):
         if not metrics.mean.numel():  # of nothing, nothing can be drawn
             none = metrics.mean.sum(dim=-1)
             return GPyTorchPosterior(MultivariateNormal(none, none.new_zeros(*none.shape, none.shape[-1])))
-        sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=_SEED)
+        sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=DRAWS_SEED)
         values = self.sign * self.aggregate(sampler(posterior))
         mean = values.mean(dim=0)
         centred = (values - mean).movedim(0, -1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bomix.posterior.belief import believe
-from bomix.problem import NATS_PER_TOKEN
+from bomix.problem import ANY, NATS_PER_TOKEN, Range
 from bomix.surrogates.cross_validation.scores import Z95
 
 if TYPE_CHECKING:
@@ -30,17 +30,20 @@ class Estimate:
     """A Gaussian belief about a value without the noise of a run; nats per token unless the metric says otherwise.
 
     Attributes:
-        mean: The expectation of the value.
+        mean: The expectation of the value; where that lay beyond what the value can be, the bound.
         sd: The standard deviation of the belief.
+        limits: Smallest and largest value that there can be.
     """
 
     mean: float
     sd: float
+    limits: Range = ANY
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Central 95 % interval."""
-        return self.mean - Z95 * self.sd, self.mean + Z95 * self.sd
+        """Central 95 % interval, cut where the value cannot be."""
+        low, high = self.limits
+        return max(low, self.mean - Z95 * self.sd), min(high, self.mean + Z95 * self.sd)
 
     @property
     def positive(self) -> float:
@@ -50,17 +53,36 @@ class Estimate:
         return 0.5 * (1.0 + math.copysign(1.0, self.mean)) if self.mean else 0.5
 
 
-def estimates(posterior: GPyTorchPosterior) -> list[Estimate]:
-    """The belief at each of the ``q`` mixtures of a ``q x 1`` posterior; a variance below zero is rounding."""
-    means, variances = posterior.mean.flatten(), posterior.variance.clamp_min(0.0).flatten()
-    return [Estimate(mean, sd) for mean, sd in zip(means.tolist(), variances.sqrt().tolist(), strict=True)]
+def estimates(posterior: GPyTorchPosterior, limits: Range = ANY, *, unit: float = 1.0) -> list[Estimate]:
+    """The belief at each of the ``q`` mixtures of a ``q x 1`` posterior; a variance below zero is rounding.
+
+    Args:
+        posterior: The belief, its means inside the limits but for rounding.
+        limits: Smallest and largest value that there can be.
+        unit: The unit of the posterior, see :mod:`bomix.surrogates.data.units`.
+    """
+    means = (unit * posterior.mean.flatten()).clamp(*limits)
+    spreads = unit * posterior.variance.clamp_min(0.0).flatten().sqrt()
+    return [Estimate(mean, sd, limits) for mean, sd in zip(means.tolist(), spreads.tolist(), strict=True)]
 
 
-def difference(posterior: GPyTorchPosterior, first: int, second: int) -> Estimate:
-    """Belief about the value at one mixture minus that at another, from their joint ``q x 1`` posterior."""
+def difference(
+    posterior: GPyTorchPosterior, first: int, second: int, limits: Range = ANY, *, unit: float = 1.0
+) -> Estimate:
+    """Belief about the value at one mixture minus that at another, from their joint ``q x 1`` posterior.
+
+    Args:
+        posterior: The belief.
+        first: Position of the one mixture.
+        second: Position of the other.
+        limits: Smallest and largest value that there can be at each.
+        unit: The unit of the posterior, see :mod:`bomix.surrogates.data.units`.
+    """
+    width = limits[1] - limits[0]
     mean, covariance = posterior.mean.flatten(), posterior.distribution.covariance_matrix
     variance = covariance[first, first] + covariance[second, second] - 2.0 * covariance[first, second]
-    return Estimate((mean[first] - mean[second]).item(), variance.clamp_min(0.0).sqrt().item())
+    spread = unit * variance.clamp_min(0.0).sqrt()
+    return Estimate((unit * (mean[first] - mean[second])).item(), spread.item(), (-width, width))
 
 
 def predict(problem: Problem, history: History, surrogate: Surrogate, points: Array, *, seed: int) -> xr.Dataset:
@@ -76,7 +98,8 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     Returns:
         ``mean``, ``sd``, ``lower``, ``upper`` (candidate, metric), and the same with ``objective_`` before it
         (candidate). ``sd`` is that of a new run, its noise included; ``lower`` and ``upper`` are the ends of the
-        central 95 % interval of such a run. Coordinate ``weights`` (candidate, domain).
+        central 95 % interval of such a run. All stay inside the ranges of the metrics. Coordinate ``weights``
+        (candidate, domain).
 
     Raises:
         StudyError: No trial has come back yet.
@@ -86,19 +109,24 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     import xarray as xr
 
     from bomix.numerics.chunks import chunks
+    from bomix.posterior.ranges import limits, moved, objective_moved
 
     belief = believe(problem, history, surrogate, seed=seed)
-    transform, parts = belief.aggregate.transform(), []
+    aggregate = belief.aggregate
+    transform, within, parts = aggregate.transform(), limits(problem.metrics, aggregate), []
     with torch.no_grad():
         for X in chunks(torch.as_tensor(points, dtype=torch.float64).unsqueeze(-2), rows=AT_ONCE):
             posterior: Any = belief.model.posterior(X, observation_noise=True)
             objective = transform(posterior)
-            parts.append((posterior.mean[:, 0], posterior.variance[:, 0], objective.mean, objective.variance))
-    mean, variance, objective_mean, objective_variance = (torch.cat(each) for each in zip(*parts, strict=True))
+            by = objective_moved(aggregate, posterior, within)
+            metrics = (posterior.mean[:, 0], posterior.variance[:, 0], moved(posterior.mean, within)[:, 0])
+            parts.append((*metrics, *(each.flatten() for each in (objective.mean, objective.variance, by))))
+    found = [torch.cat(each) for each in zip(*parts, strict=True)]
+    of_objective = torch.tensor(problem.objective_range, dtype=torch.float64) / aggregate.unit
     return xr.Dataset(
         {
-            **_predicted("", ("candidate", "metric"), mean, variance),
-            **_predicted("objective_", ("candidate",), objective_mean.flatten(), objective_variance.flatten()),
+            **_predicted("", ("candidate", "metric"), *found[:3], within=within, unit=aggregate.units_of_metrics),
+            **_predicted("objective_", ("candidate",), *found[3:], within=of_objective, unit=aggregate.unit),
         },
         {
             "candidate": np.arange(len(points)),
@@ -112,8 +140,28 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     )
 
 
-def _predicted(prefix: str, dims: tuple[str, ...], mean: Tensor, variance: Tensor) -> dict[str, Any]:
-    """Variables of a Gaussian belief: mean, standard deviation, and the ends of the central 95 % interval."""
-    sd = variance.clamp_min(0.0).sqrt()
-    found = {"mean": mean, "sd": sd, "lower": mean - Z95 * sd, "upper": mean + Z95 * sd}
-    return {f"{prefix}{name}": (dims, values.numpy()) for name, values in found.items()}
+def _predicted(
+    prefix: str,
+    dims: tuple[str, ...],
+    mean: Tensor,
+    variance: Tensor,
+    by: Tensor,
+    *,
+    within: Tensor,
+    unit: Tensor | float,
+) -> dict[str, Any]:
+    """Variables of a belief kept inside its range: mean, standard deviation, ends of the central 95 % interval.
+
+    Args:
+        prefix: What stands before the names.
+        dims: Dimensions of the variables.
+        mean: Mean of the Gaussian.
+        variance: Its variance; below zero it is rounding.
+        by: What the mean is moved by to be inside, see :mod:`bomix.posterior.ranges`.
+        within: Smallest and largest value that there can be, the first dimension.
+        unit: The unit of all of these, in which the variables are not.
+    """
+    centre, sd = (mean + by).clamp(*within), (variance.clamp_min(0.0) + by.square()).sqrt()
+    lower, upper = (centre - Z95 * sd).clamp_min(within[0]), (centre + Z95 * sd).clamp_max(within[1])
+    found = {"mean": centre, "sd": sd, "lower": lower, "upper": upper}
+    return {f"{prefix}{name}": (dims, (unit * values).numpy()) for name, values in found.items()}

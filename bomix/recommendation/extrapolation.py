@@ -46,7 +46,7 @@ def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[st
     even = torch.as_tensor(space.sobol(_EVEN, seed=0)).unsqueeze(-2)
     with torch.no_grad():
         variance = belief.aggregate.posterior(belief.model, even).variance
-    middle = float(variance.clamp_min(0.0).sqrt().median())
+    middle = belief.aggregate.unit * float(variance.clamp_min(0.0).sqrt().median())
     if sd > middle:
         found.append(f"less is known there (sd {sd:.4f}) than at half of all mixtures (sd {middle:.4f})")
     return found

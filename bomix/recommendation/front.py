@@ -18,6 +18,7 @@ import numpy as np
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
 from bomix.numerics.repeats import distinct
+from bomix.posterior.ranges import limits
 from bomix.space.weights import SAME_MIXTURE, is_among
 from bomix.surrogates.models.joint import mean_at
 
@@ -85,6 +86,7 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     values = np.concatenate([means, _groups(belief, torch.as_tensor(found)).detach().numpy()])
     ordered = np.array([index for index in np.lexsort(values.T[::-1]) if _undominated(values, index)])
     kept = ordered[_distinct(values[ordered], (ordered < len(tried)).tolist())]
+    values[kept] = _groups(belief, torch.as_tensor(points[kept]), inside=True).detach().numpy()
     groups = traits(belief.problem.objective, ObjectiveTraits).groups
     names = tuple(groups or map(str, range(values.shape[1])))
     turned = (belief.aggregate.groups <= 0.0).all(dim=1).numpy()
@@ -101,11 +103,20 @@ def front(belief: Belief, *, seed: int, gradients: bool = True) -> tuple[FrontPo
     )
 
 
-def _groups(belief: Belief, X: Tensor) -> Tensor:
-    """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``; lower is better."""
+def _groups(belief: Belief, X: Tensor, *, inside: bool = False) -> Tensor:
+    """Groups at the posterior mean of the metrics, ``n x d`` to ``n x g``; lower is better.
+
+    Args:
+        belief: The model of the record.
+        X: The mixtures.
+        inside: Whether they are as reported: the means inside the ranges of the metrics, in the objective's own unit.
+    """
     groups = belief.aggregate.groups
     assert groups is not None, "front() returns where there is none"
-    return mean_at(belief.model, X) @ groups.mT
+    mean = mean_at(belief.model, X)
+    if not inside:
+        return mean @ groups.mT
+    return belief.aggregate.unit * (mean.clamp(*limits(belief.problem.metrics, belief.aggregate)) @ groups.mT)
 
 
 def _searched(belief: Belief, tried: Array, means: Array, *, seed: int, gradients: bool) -> Array:

@@ -60,6 +60,7 @@ def predicted_against_observed(
     """
     import torch
 
+    from bomix.posterior.ranges import objective_inside
     from bomix.surrogates.data.dataset import seen_weights
 
     ended = [record for record in history.asked if record.status is Status.COMPLETED]
@@ -73,9 +74,10 @@ def predicted_against_observed(
     belief = believe(problem, before, surrogate, seed=seed)
     X = torch.as_tensor(problem.space.to_arrays(seen_weights(record) for record, _ in known), dtype=torch.float64)
     with torch.no_grad():
-        posterior = belief.aggregate.posterior(belief.model, X, noise=True)
-        predicted = posterior.mean.flatten().numpy()
-        variance = float(posterior.distribution.covariance_matrix.mean())
+        posterior = objective_inside(belief, X, noise=True)
+        unit = belief.aggregate.unit
+        predicted = unit * posterior.mean.flatten().numpy()
+        sd = unit * math.sqrt(max(float(posterior.distribution.covariance_matrix.mean()), 1e-24))
     observed = np.array([value for _, value in known])
     mean = float((observed - predicted).mean())
     return Gap(
@@ -83,5 +85,5 @@ def predicted_against_observed(
         tuple(predicted.tolist()),
         tuple(observed.tolist()),
         mean,
-        mean / math.sqrt(max(variance, 1e-24)),
+        mean / sd,
     )

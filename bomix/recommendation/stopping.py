@@ -134,6 +134,7 @@ def _best_expected(problem: Problem, history: History, surrogate: Surrogate, *, 
 
     seeds = AskSeeds.of(seed, history.n_asked)
     belief = believe(problem, history, surrogate, seed=seed)
+    unit = belief.aggregate.unit
 
     def improvement(known: Tensor) -> AcquisitionFunction:
         return LogEI().build(belief.model, belief.aggregate, X_observed=known, X_pending=None, seed=seeds.acquisition)
@@ -142,7 +143,7 @@ def _best_expected(problem: Problem, history: History, surrogate: Surrogate, *, 
         # What is left of the pool, and nothing once it is used up.
         acquisition = improvement(belief.X_inside)
         left = [point for point in pool if not is_among(point, belief.asked)]
-        return math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
+        return unit * math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
     part = explored(problem.space, history)
     # A search that learns what losses look like need not try the mixture that it would recommend.
     recommended = minimiser(belief, surrogate, part, seed=seeds.search, search=Search())
@@ -155,7 +156,7 @@ def _best_expected(problem: Problem, history: History, surrogate: Surrogate, *, 
         avoid=belief.busy,
         gradients=traits(surrogate, SurrogateTraits).differentiable,
     )
-    return math.exp(value_at(acquisition, best))
+    return unit * math.exp(value_at(acquisition, best))
 
 
 def _counts(record: Record) -> bool:

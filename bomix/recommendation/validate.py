@@ -19,10 +19,12 @@ from bomix.surrogates.cross_validation.scores import Scores, score
 
 if TYPE_CHECKING:
     import xarray as xr
+    from torch import Tensor
 
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.space.polytope import Array
 
 SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 """Names of the scores, each a variable over ``metric`` and, with ``objective_`` before it, a number."""
@@ -52,22 +54,28 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         StudyError: No trial has come back yet.
     """
     from bomix.posterior.objective import ModelObjective
+    from bomix.posterior.ranges import limits, moved, objective_moved
     from bomix.surrogates.cross_validation import held_out
     from bomix.surrogates.data.dataset import fit_context, to_dataset
+    from bomix.surrogates.data.units import in_units
     from bomix.surrogates.models.joint import gaussian
 
-    aggregate = ModelObjective.of(problem)
     history.require_observations()
     require_reference(problem)
-    data, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
+    reported, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
+    aggregate = ModelObjective.of(problem, reported)
+    data = in_units(reported, aggregate.units_of_metrics)
     folds = int(held_out.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
     # Refitted, not in closed form: hyperparameters that have seen a trial flatter what is said of it.
     context = fit_context(problem, history)
     held = held_out.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS)
-    mean, sd = held.mean.numpy(), held.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt().numpy()
-    belief = aggregate.transform()(gaussian(held.mean.unsqueeze(-2), held.covariance))
-    objective = [belief.mean.flatten().numpy(), belief.variance.clamp_min(0.0).sqrt().flatten().numpy()]
-    observed, target = data.Y.numpy(), aggregate(data.Y).numpy()
+    within, metrics = limits(problem.metrics, aggregate), gaussian(held.mean.unsqueeze(-2), held.covariance)
+    belief, variance = aggregate.transform()(metrics), held.covariance.diagonal(dim1=-2, dim2=-1)
+    units, unit = aggregate.units_of_metrics, aggregate.unit
+    mean, sd = _inside(held.mean, variance, moved(held.mean, within), units)
+    by = objective_moved(aggregate, metrics, within)
+    objective = _inside(belief.mean.flatten(), belief.variance.flatten(), by, unit)
+    observed, target = reported.Y.numpy(), unit * aggregate(data.Y).numpy()
     if need_experts(surrogate):
         # A surrogate that reads an expert's tokens can compute its losses: predicting them held out proves nothing.
         alone = list(context.expert_rows)
@@ -102,6 +110,12 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
             "units": NATS_PER_TOKEN,
         },
     )
+
+
+def _inside(mean: Tensor, variance: Tensor, by: Tensor, unit: Tensor | float) -> tuple[Array, Array]:
+    """Means that are moved into their ranges and standard deviations that know of it, :mod:`bomix.posterior.ranges`."""
+    by = by.reshape(mean.shape)
+    return (unit * (mean + by)).numpy(), (unit * (variance.clamp_min(0.0) + by.square()).sqrt()).numpy()
 
 
 def _labelled(problem: Problem, history: History, variables: dict[str, Any], attrs: dict[str, str | int]) -> xr.Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from bomix.config.components import parts
 from bomix.contracts.acquisition import AcquisitionTraits, objective_faults
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits
-from bomix.contracts.traits import PartTraits, field_values, traits
+from bomix.contracts.traits import PartTraits, traits
 from bomix.errors import Fault
 from bomix.laws.own_domain import own_faults, without_own
 
@@ -103,10 +102,9 @@ def _own_alone(strategy: Strategy, problem: Problem) -> list[tuple[str, str, str
         own = traits(part, PartTraits)
         if own.own_alone is None:
             continue
-        missing = without_own(own.own, domains, problem.metric_names)
-        mapped = dataclasses.is_dataclass(part) and "own" in field_values(part)
+        missing = without_own({**problem.own, **(own.own or {})}, domains, problem.metric_names)
         example = f"{{{missing[0]}: {domains[0]}}}" if missing else ""
-        cure = f"say whose domain is which (own: {example}, say)" if mapped else "name metrics after their domains"
+        cure = f"say which domain is whose, as a key of the study (own: {example}, say)"
         found.append((where, own.own_alone, type(part).__name__, cure, missing))
     return found
 

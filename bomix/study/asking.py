@@ -87,10 +87,9 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) 
         seed: Seed of the study.
         paired: Whether trials share a seed.
     """
-    asked = history.ever_asked
     if not paired:
-        return seed + len(asked)
-    return seed + sum(same_mixture(record.trial.weights, weights) for record in asked)
+        return seed + history.n_asked
+    return seed + sum(same_mixture(record.trial.weights, weights) for record in history.ever_asked)
 
 
 def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | None:
@@ -144,6 +143,9 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
         )
     if (reason := exhausted(problem, history, spec.strategy)) is not None:
         raise StudyError(reason)
+    from bomix.surrogates.data.quarantine import learnt
+
+    history = learnt(problem, history)
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
     candidate = _other_than_tried(candidate, spec.strategy, problem, history)
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")

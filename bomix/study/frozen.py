@@ -1,14 +1,18 @@
-"""What is frozen once a study has losses: whatever makes them comparable with those of later trials."""
+"""What is frozen once a study has asked for a trial: whatever makes its losses comparable with those of later ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from bomix.config.build import plain
 from bomix.config.components import child
+from bomix.config.sections import MetricSpec
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.errors import StoreError
+from bomix.trial import Status
 
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
@@ -24,19 +28,28 @@ def may_change(spec: StudySpec) -> frozenset[str]:
     return frozenset(f"evaluator.{path}" for path in declared)
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset[str]) -> list[str]:
+def changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset[str], *, all_failed: bool = False
+) -> list[str]:
     """What is frozen and differs between two versions of a study file, one line each.
 
     Args:
         before: The plain study file of the first trial.
         now: The plain study file as it is now.
         exempt: Paths below which anything may differ, as from :func:`may_change`.
+        all_failed: Whether every trial failed, so that there is no loss to be compared with: the names of the domains
+            alone stay, which the record knows the mixtures by.
     """
-    frozen_before = {key: before.get(key) for key in FROZEN}
-    frozen_now = {key: now.get(key) for key in FROZEN}
+    keys = () if all_failed else FROZEN
+    frozen_before, frozen_now = ({key: copy(data.get(key)) for key in keys} for data in (before, now))
     for side, data in ((frozen_before, before), (frozen_now, now)):
         # A domain without a source is still another study than none: its leaf must not look like an absent one.
-        side["domains"] = {name: {"source": domain["source"] or "none"} for name, domain in data["domains"].items()}
+        side["domains"] = {
+            name: {"source": "any" if all_failed else domain["source"] or "none"}
+            for name, domain in data["domains"].items()
+        }
+    for pair in ((frozen_before, frozen_now), (frozen_before.get("evaluator"), frozen_now.get("evaluator"))):
+        _leave_out_ranges(*pair)
     old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
     return [
         f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
@@ -70,19 +83,42 @@ def scale_changes(before: Scale | None, now: Scale | None) -> list[str]:
     return [f"scale: {before} when the study began, {now or 'unknown'} now"]
 
 
-def refuse(changed: list[str], what: str) -> None:
+def refuse(changed: list[str], what: str, furthest: Status) -> None:
     """Raise StoreError where anything frozen changed.
 
     Args:
         changed: What changed, one line each.
         what: What it is part of, in words.
+        furthest: How far the furthest trial is.
     """
     if changed:
         listed = "\n".join(f"  - {change}" for change in changed)
+        told = furthest is Status.COMPLETED
+        cure = "start a study in a new folder" if told else "begin anew with `bomix restart`: no trial has a result yet"
         raise StoreError(
-            f"the {what} changed since the first trial, so that new losses could not be compared with the old ones:\n"
-            f"{listed}\nundo the change, or start a study in a new folder"
+            f"the {what} changed since the first trial was asked for, so that losses could not be compared:\n"
+            f"{listed}\nundo the change, or {cure}"
         )
+
+
+def _leave_out_ranges(before: Any, now: Any) -> None:
+    """Leave out the ranges of metrics, which say what is possible and change no loss; a name alone is a loss.
+
+    Args:
+        before: A mapping that may have ``metrics``, which is changed; anything else stays as it is.
+        now: The same of the other version.
+    """
+    versions = [side for side in (before, now) if isinstance(side, dict) and side.get("metrics")]
+    if not any(isinstance(side["metrics"], Mapping) for side in versions):
+        return
+    losses = plain(MetricSpec())
+    for side in versions:
+        metrics = side["metrics"]
+        named = metrics if isinstance(metrics, Mapping) else dict.fromkeys(metrics, losses)
+        if all(isinstance(keys, Mapping) for keys in named.values()):
+            side["metrics"] = {
+                name: {key: value for key, value in keys.items() if key != "range"} for name, keys in named.items()
+            }
 
 
 def _said(leaves: Mapping[str, Any], path: str) -> str:

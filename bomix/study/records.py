@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from bomix.errors import StoreError, StudyError, raise_faults
 from bomix.history import History
 from bomix.io.imports.identity import trained_seed
 from bomix.io.store.files import FolderTaken
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs
-from bomix.io.store.study_folder import FolderStore
+from bomix.io.store.plain import short
+from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs, failure_faults, range_faults
+from bomix.io.store.study_folder import Damage, FolderStore
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
 from bomix.study.resolution import Resolution, resolve
@@ -24,6 +28,12 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem
     from bomix.scale import Scale
+    from bomix.surrogates.data.quarantine import Quarantined
+
+logger = logging.getLogger(__name__)
+
+_ROUNDING = 1e-9
+"""Largest difference of weights of one trial: who sent it through another format may have rounded its last digits."""
 
 
 class Records:
@@ -43,6 +53,7 @@ class Records:
         self._store = store
         self._resolution = resolution
         self._seen: Mapping[int, Record] = {}
+        self._named: set[Damage] = set()
 
     @property
     def store(self) -> FolderStore | MemoryStore:
@@ -63,7 +74,7 @@ class Records:
             StoreError: The study file no longer fits the records.
         """
         if self._resolution is None:
-            self._resolution = resolve(self.spec, self._store)
+            self._resolution = self._believed(resolve(self.spec, self._store))
         return self._resolution
 
     def prepare(self) -> Resolution:
@@ -73,29 +84,38 @@ class Records:
             FaultsError: Everything that is wrong with the inputs.
             StoreError: The inputs changed since the first trial.
         """
-        self._resolution = resolve(self.spec, self._store, measure=True)
+        self._resolution = self._believed(resolve(self.spec, self._store, measure=True))
         return self._resolution
 
     @property
     def problem(self) -> Problem:
         """Space, metrics, objective; what the objective compares with is that of the record as it is now."""
         problem = self.resolution.problem
-        return resolved(problem, self.history) if wants_reference(problem) else problem
+        return resolved(problem, self._learnt(problem)) if wants_reference(problem) else problem
 
     @property
     def history(self) -> History:
         """The record as it is now, other processes' additions included; nothing is resolved or prepared.
 
-        Its scale is the study's own: before the study is resolved, that of the last time it was.
+        Its scale is the study's own: before the study is resolved, that of the last time it was. A trial of which a
+        file cannot be read is left out, and named once.
 
         Raises:
-            StoreError: A damaged record.
+            StoreError: A record of a newer version.
         """
-        self._seen = {record.trial.id: record for record in self._store.read(self._seen)}
-        records = tuple(self._seen.values())
+        records, damages = self._store.read(self._seen)
+        self._seen = {record.trial.id: record for record in records}
+        self._name(damages)
         # Only a run whose scale is known can be of another one.
         known = any(record.trial.scale is not None for record in records)
-        return History(records, self._own_scale() if known else None)
+        damaged = tuple(damage.trial for damage in damages)
+        return History(records, self._own_scale() if known else None, damaged)
+
+    def _name(self, damages: Sequence[Damage]) -> None:
+        for damage in damages:
+            if damage not in self._named:
+                self._named.add(damage)
+                logger.warning("%s; the study goes on without the trial; `bomix check --repair` sets it aside", damage)
 
     @property
     def dataset(self) -> xr.Dataset:
@@ -111,9 +131,49 @@ class Records:
             StudyError: There is nothing to learn from yet.
         """
         self.history.require_observations()
-        problem, history = self.problem, self.history
+        for each in self.quarantined():
+            logger.warning("%s", each)
+        problem = self.problem
+        history = self._learnt(problem)
         history.require_observations()
         return problem, history
+
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """Values of the record that nobody can have measured, and that are not learnt from."""
+        from bomix.surrogates.data.quarantine import quarantined
+
+        return quarantined(self.resolution.problem, self.history)
+
+    def _learnt(self, problem: Problem) -> History:
+        """The record without what is quarantined."""
+        from bomix.surrogates.data.quarantine import learnt
+
+        return learnt(problem, self.history)
+
+    def _believed(self, resolution: Resolution) -> Resolution:
+        """The same, where metrics whose record goes beyond the range of their unit may have every value.
+
+        A range that is stated holds; what a unit says is a guess, and records that were made before it stay valid.
+        """
+        problem = resolution.problem
+        beyond = [
+            metric.name
+            for metric in problem.metrics
+            if metric.range is None
+            and any(
+                not metric.limits[0] <= record.result.losses.get(metric.name, metric.limits[0]) <= metric.limits[1]
+                for record in self._learnt(problem).completed
+            )
+        ]
+        if not beyond:
+            return resolution
+        logger.warning(
+            "the record holds values of %s beyond the range of the unit, so that no range is assumed; state it "
+            "(metrics: {NAME: {range: [smallest, largest]}})",
+            ", ".join(beyond),
+        )
+        metrics = [replace(each, range=(None, None)) if each.name in beyond else each for each in problem.metrics]
+        return replace(resolution, problem=replace(problem, metrics=tuple(metrics)))
 
     def _own_scale(self) -> Scale | None:
         """The study's own scale, as it was last resolved where it is not yet: reading must neither prepare nor check.
@@ -131,7 +191,9 @@ class Records:
             raise StoreError(
                 f"trial {trial_id} was withdrawn ({record.withdrawn}); what came back of it counts no more"
             )
-        if not isinstance(outcome, Failure):
+        if isinstance(outcome, Failure):
+            raise_faults(failure_faults(outcome), f"trial {trial_id}: the failure cannot be recorded:")
+        else:
             problem = self.problem
             outcome = accepted(
                 outcome,
@@ -139,25 +201,14 @@ class Records:
                 problem.space.domains,
                 title=f"trial {trial_id}: the result cannot be used:",
             )
+            raise_faults(range_faults(outcome, problem.metrics), f"trial {trial_id}: the result cannot be used:")
             wrong = experts.result_faults(record.trial, outcome, problem, self.history)
             raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
         self._store.finish(trial_id, outcome)
         self.save_results()
         return Record(record.trial, outcome)
 
-    def find(self, trial: Trial | int) -> Record:
-        """The record of a trial, withdrawn or not.
-
-        Raises:
-            StudyError: There is no such trial.
-        """
-        trial_id = trial if isinstance(trial, int) else trial.id
-        for record in self.history.all_records:
-            if record.trial.id == trial_id:
-                return record
-        raise StudyError(f"there is no trial {trial_id}; `ask` gives the number, and `bomix status` shows them all")
-
-    def withdraw(self, trial: Trial | int, *, why: str) -> Record:
+    def withdraw(self, trial: Trial | SupportsIndex, *, why: str) -> Record:
         """Have a trial count for nothing, see :meth:`bomix.study.study.Study.withdraw`."""
         record = self.find(trial)
         if not why.strip():
@@ -175,6 +226,28 @@ class Records:
             why: What changes, in words.
         """
         self._store.revise(record, why=why)
+
+    def find(self, trial: Trial | SupportsIndex) -> Record:
+        """The record of a trial that is told of, withdrawn or not.
+
+        Raises:
+            StudyError: There is no such trial, or it is one of another study.
+        """
+        if isinstance(trial, Trial):
+            trial_id = trial.id
+        elif isinstance(trial, SupportsIndex) and not isinstance(trial, bool):
+            trial_id = index(trial)
+        else:
+            raise StudyError(f"expected a trial or its number, found {short(trial)}")
+        found = next((record for record in self.history.all_records if record.trial.id == trial_id), None)
+        if found is None:
+            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
+        if isinstance(trial, Trial) and not _is_same(trial, found.trial):
+            raise StudyError(
+                f"trial {trial_id} of this study is another one (other weights, seed or origin), so that the result "
+                "would be recorded for a mixture that it is not of; tell it to the study that asked"
+            )
+        return found
 
     def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
         """Record runs that were made elsewhere; nothing is recorded where anything is wrong with one of them.
@@ -220,3 +293,10 @@ class Records:
         """Write the derived ``results.nc``; nothing in memory."""
         if isinstance(self._store, FolderStore):
             self._store.write_results(self.dataset)
+
+
+def _is_same(told: Trial, known: Trial) -> bool:
+    """Whether a trial is the one that was recorded, a rounding of its weights aside."""
+    if (told.seed, told.origin) != (known.seed, known.origin) or told.weights.keys() != known.weights.keys():
+        return False
+    return all(abs(told.weights[name] - weight) <= _ROUNDING for name, weight in known.weights.items())

@@ -1,8 +1,8 @@
 """From a study spec to a problem: what the evaluator measures, the caps that follow, what is frozen.
 
-``resolved.json`` keeps all of it. Once there are trials, whatever makes their losses comparable is frozen: the
+``resolved.json`` keeps all of it. Once a trial is asked for, whatever makes losses comparable is frozen: the
 domains and their sources, the evaluator, the seed, the hashes of tokenizer and tokens. Strategy, objective,
-target, budget and execution may change.
+target, budget and execution may change. Where all trials failed only the names of the domains are frozen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,23 @@ import numpy as np
 from bomix.config import sections, study_file
 from bomix.config.build import build, plain
 from bomix.config.components import child
+from bomix.config.registry import modules_of
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
-from bomix.contracts.traits import traits
+from bomix.contracts.traits import field_values, traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
+from bomix.laws.own_domain import own_faults
 from bomix.objectives.reference import missing_reference
-from bomix.problem import NATS_PER_TOKEN, Problem
+from bomix.problem import NATS_PER_TOKEN, Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales
 from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
+from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,8 @@ def reopen(path: Path) -> tuple[StudySpec, FolderStore]:
     store = FolderStore(folder)
     if not path.is_dir() or (resolved := resolved_file.read(store)) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
-    spec, faults = build(StudySpec, resolved.get("spec"))
+    with modules_of(folder):
+        spec, faults = build(StudySpec, resolved.get("spec"))
     raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
     assert spec is not None
     return spec, store
@@ -103,11 +107,14 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
 def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
     earlier = resolved_file.read(store)
     before = None
-    # A trial that failed or is pending has no loss that anything must be comparable with.
-    if store.has_result():
+    # A trial that is pending is being trained as the study was when it was asked for.
+    if (furthest := store.furthest()) is not None:
+        failed = furthest is Status.FAILED
         if earlier is not None:
-            refuse(changes(resolved_file.spec_of(earlier), plain(spec), may_change(spec)), "study file")
-            before = resolved_file.preparation_of(earlier)
+            exempt = may_change(spec)
+            changed = changes(resolved_file.spec_of(earlier), plain(spec), exempt, all_failed=failed)
+            refuse(changed, "study file", furthest)
+            before = None if failed else resolved_file.preparation_of(earlier)
         elif isinstance(store, FolderStore):
             logger.warning(
                 "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
@@ -115,8 +122,9 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
             )
     preparation = _prepare(spec, store) if before is None or measure else before
     if before is not None:
-        refuse(provenance_changes(before.provenance, preparation.provenance), "data")
-        refuse(scale_changes(before.scale, preparation.scale), "scale of a trial")
+        assert furthest is not None, "something was measured before"
+        refuse(provenance_changes(before.provenance, preparation.provenance), "data", furthest)
+        refuse(scale_changes(before.scale, preparation.scale), "scale of a trial", furthest)
     resolution = Resolution(_problem(spec, preparation, store.base), preparation)
     if isinstance(store, FolderStore) and preparation is not before:
         resolved_file.write(store, spec, resolution.problem, preparation)
@@ -141,9 +149,10 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
 
 
 def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem:
-    metrics = preparation.metrics
+    metrics = _stated(spec, preparation.metrics)
     names = tuple(metric.name for metric in metrics)
     faults = [Fault(child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)]
+    faults += own_faults(spec.own, tuple(spec.domains), names)
     tokens = {
         name: float(preparation.domains[name].tokens) if domain.tokens is None else domain.tokens
         for name, domain in spec.domains.items()
@@ -173,12 +182,27 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         run_tokens,
         spec.trials_to_search,
         spec.trains_experts,
+        own=spec.own,
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)
     faults = _unmet(problem, strategy)
     raise_faults(faults, _problems(len(faults)))
     return _pooled(problem, strategy)
+
+
+def _stated(spec: StudySpec, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Metrics as they were measured, with their ranges as the study file has them now."""
+    own = field_values(spec.evaluator).get("metrics") if dataclasses.is_dataclass(spec.evaluator) else None
+    ranges: dict[str, tuple[float | None, ...] | None] = {}
+    for named in (own, spec.metrics):
+        for name, given in named.items() if isinstance(named, Mapping) else ():
+            if isinstance(given, sections.MetricSpec):
+                ranges[name] = given.range or ranges.get(name)
+    return tuple(
+        dataclasses.replace(metric, range=ranges[metric.name]) if metric.name in ranges else metric
+        for metric in metrics
+    )
 
 
 def _pooled(problem: Problem, strategy: Strategy) -> Problem:

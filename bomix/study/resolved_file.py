@@ -10,18 +10,20 @@ import bomix
 from bomix.config.build import build, plain
 from bomix.config.spec import StudySpec
 from bomix.contracts.preparation import DomainStats, Preparation
-from bomix.errors import FaultsError, StoreError
+from bomix.errors import FaultsError
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.records import NewerVersionError, known_schema, scale_from_data
-from bomix.io.store.study_folder import RESOLVED_FILE, FolderStore
+from bomix.io.store.records import scale_from_data
+from bomix.io.store.study_folder import RESOLVED_FILE, DamagedError, FolderStore
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the resolved study that a folder holds: raised when a key changes its meaning or goes away.
 
-Version 1 called ``measured.scale`` ``fidelity``; it is read as it was.
+Version 1 called ``measured.scale`` ``fidelity``; it is read as it was. Versions 1 and 2 had no checksum.
 """
+_SEALED_FROM = 3
+"""First version with a checksum."""
 
 
 def own_scale(store: FolderStore | MemoryStore) -> Scale | None:
@@ -43,15 +45,7 @@ def read(store: FolderStore | MemoryStore) -> dict[str, Any] | None:
     Raises:
         StoreError: It is damaged, or of a newer version.
     """
-    kept = store.resolved() if isinstance(store, FolderStore) else None
-    if kept is not None:
-        try:
-            known_schema(kept, SCHEMA_VERSION)
-        except NewerVersionError as error:
-            raise StoreError(f"{store.base / RESOLVED_FILE}: {error}") from error
-        except TypeError as error:
-            raise _damaged(error) from error
-    return kept
+    return store.resolved(SCHEMA_VERSION, sealed_from=_SEALED_FROM) if isinstance(store, FolderStore) else None
 
 
 def spec_of(kept: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -62,7 +56,7 @@ def spec_of(kept: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     spec = kept.get("spec")
     if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
-        raise StoreError(f"{RESOLVED_FILE} is damaged; move it away to have it written again")
+        raise DamagedError(RESOLVED_FILE, "it holds no study")
     built, faults = build(StudySpec, spec)
     return spec if built is None or faults else plain(built)
 
@@ -124,5 +118,5 @@ def _scale_from(measured: Mapping[str, Any]) -> Scale | None:
         raise _damaged(error) from error
 
 
-def _damaged(error: Exception) -> StoreError:
-    return StoreError(f"{RESOLVED_FILE} is damaged ({error!r}); move it away to have it written again")
+def _damaged(error: Exception) -> DamagedError:
+    return DamagedError(RESOLVED_FILE, repr(error))

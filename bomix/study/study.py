@@ -7,6 +7,7 @@ one; everything else is derived. Opening the folder again is all that resuming t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ class Study:
         recommendation: What becomes of the best mixture before it is recommended.
         experts: Trials on one domain each, which come before all others.
         paired: Whether all trials share one seed.
+        own: Metric to its own domain, where their names differ.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -96,9 +98,10 @@ class Study:
         recommendation: sections.RecommendationSpec | None = None,
         experts: sections.ExpertsSpec | None = None,
         paired: bool = True,
+        own: Mapping[str, str] | None = None,
     ) -> None:
         given = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
-        defaults = {**given, "recommendation": recommendation, "experts": experts}
+        defaults = {**given, "recommendation": recommendation, "experts": experts, "own": own}
         spec = StudySpec(
             domains=sections.domain_specs(domains),
             metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
@@ -292,7 +295,8 @@ class Study:
         problem, history = self._records.to_learn_from()
         with deterministic():
             options = self.spec.recommendation
-            return recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+            best = recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+        return replace(best, warnings=(*best.warnings, *map(str, self._records.quarantined())))
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""

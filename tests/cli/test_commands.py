@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
 from bomix.errors import BomixError, FaultsError
+from bomix.io.store import lock
 from bomix.objectives.robust import Excess
 from bomix.study.study import Study
 
@@ -189,7 +190,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: sig
     _, said = driver.communicate(timeout=20)
     assert driver.returncode == 130
     assert "same command" in said
-    assert not (study / "lock").exists()
+    assert lock.is_held(study) is False
     (study / "train.py").write_text(TRAINER)
     assert shell("optimize", study).returncode == 0
     assert [record.status for record in Study.open(study).history.records] == ["completed"] * 4
@@ -263,13 +264,13 @@ def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["{}", "[1]", "{"])
-@pytest.mark.parametrize("name", ["resolved.json", "lock"])
+@pytest.mark.parametrize("name", ["resolved.json", "driver.json"])
 def test_damaged_files_of_a_study_are_named(study: Path, name: str, damage: str) -> None:
     call("ask", study)
     Study.open(study).tell(0, {"books": 1, "code": 1, "web": 1})
     (study / name).write_text(damage)
     ended = shell("optimize", study, "-q", "--trials", "1")
-    if name == "lock":  # a lock that names nobody holds nothing
+    if name == "driver.json":  # words that name nobody hold nothing
         assert ended.returncode == 0, ended.stderr
     else:
         assert ended.returncode == 2

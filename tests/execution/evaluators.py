@@ -47,6 +47,27 @@ class Ending:
             case "littering":
                 left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
                 (workdir / "left").write_text(str(left.pid))
+            case "escaping":
+                # Out of the process group and away from its parent, as daemons go.
+                code = (
+                    "import os, sys, time\n"
+                    "os.setsid()\n"
+                    "if os.fork(): os._exit(0)\n"
+                    "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+                    "time.sleep(60)\n"
+                )
+                subprocess.run([sys.executable, "-c", code, str(workdir / "left")], check=True)
+                while not (workdir / "left").exists() or not (workdir / "left").read_text():
+                    time.sleep(0.01)
+            case "chatty":
+                print("x" * 30_000_000)
+                raise EvaluationError("y" * 30_000_000)
+            case "silent":
+                time.sleep(60)
+            case "talking":
+                while True:
+                    print("still here", flush=True)
+                    time.sleep(0.05)
             case "keeping":
                 (workdir / "note.txt").write_text("kept")
                 return Result({"loss": 1.0}, artifacts={"note": "note.txt"})
@@ -56,6 +77,12 @@ class Ending:
                 return None  # type: ignore[return-value]
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "escaping and killed":
+                dataclasses.replace(self, how="escaping", seconds=0.0).evaluate(trial, workdir)
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "escaping and waiting":
+                dataclasses.replace(self, how="escaping", seconds=0.0).evaluate(trial, workdir)
+                time.sleep(60)
             case "flaky":
                 marker = workdir.parent / "tried"
                 if not marker.exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import StoreError
+from bomix.io.store import records
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import FolderStore
 from bomix.scale import Scale
@@ -18,7 +19,8 @@ from bomix.study.study import Study
 def kept(folder: Path, **changed: object) -> FolderStore:
     file = folder / "resolved.json"
     data = json.loads(file.read_text()) if file.exists() else {}
-    file.write_text(json.dumps({**data, **changed}))
+    data.pop("checksum", None)
+    file.write_text(records.sealed({**data, **changed}))
     return FolderStore(folder)
 
 
@@ -33,7 +35,7 @@ def test_the_scale_is_read_under_both_of_its_names_and_none_where_none_is_kept(t
 
 @pytest.mark.parametrize("measured", [3, {"scale": 3}, {"scale": {"params": -1}}, {"scale": {"size": 1}}])
 def test_a_damaged_scale_is_an_error_that_says_how_to_go_on(tmp_path: Path, measured: object) -> None:
-    with pytest.raises(StoreError, match=r"resolved\.json is damaged .*; move it away to have it written again"):
+    with pytest.raises(StoreError, match=r"resolved\.json is damaged .*; `bomix check --repair` moves it away"):
         resolved_file.own_scale(kept(tmp_path, measured=measured))
 
 

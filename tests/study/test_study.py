@@ -7,6 +7,7 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from bomix.config.sections import DomainSpec, TargetSpec
 from bomix.contracts.preparation import Preparation
 from bomix.errors import FaultsError, StoreError, StudyError
 from bomix.evaluators.command import Command
+from bomix.io.store import records
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric
 from bomix.recommendation.confirmation import SEED_OFFSET
@@ -245,6 +247,36 @@ def test_domains_that_come_or_go_are_refused_once_a_trial_has_completed(tmp_path
             Study(domains=domains, metrics=DOMAINS, path=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"seed": 3}, "seed: 0 when the study began, 3 now"),
+        ({"paired": False}, "paired"),
+        ({"metrics": ["web"]}, "metrics"),
+        ({"domains": [*DOMAINS, "wiki"]}, "domains.wiki"),
+    ],
+)
+def test_what_makes_losses_comparable_is_frozen_from_the_first_trial_that_is_asked_for(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    study = make(tmp_path)
+    study.ask()
+    arguments: dict[str, Any] = {"domains": DOMAINS, "metrics": DOMAINS, "path": tmp_path, **changed}
+    with pytest.raises(StoreError, match=rf"{said}.*\n.*`bomix restart`"):
+        Study(**arguments)
+    study.tell(0, dict.fromkeys(DOMAINS, 2.0))
+    with pytest.raises(StoreError, match=rf"{said}.*\n.*in a new folder"):
+        Study(**arguments)
+
+
+def test_domains_of_failed_trials_keep_their_names(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.tell(study.ask(), Failure("a typing error in the trainer"))
+    with pytest.raises(StoreError, match=r"domains\.wiki"):
+        Study(["web", "wiki"], ["web"], path=tmp_path)
+    assert Study(DOMAINS, ["web"], path=tmp_path).ask().id == 1
+
+
 def test_a_study_whose_trials_all_failed_may_still_be_mended(tmp_path: Path) -> None:
     study = make(tmp_path)
     study.tell(study.ask(), Failure("a typing error in the trainer"))
@@ -299,6 +331,11 @@ def test_a_folder_with_a_study_file_is_opened_not_made(tmp_path: Path) -> None:
         make(tmp_path)
 
 
+def resealed(data: dict[str, object]) -> str:
+    """A file of a study with other content."""
+    return records.sealed({key: value for key, value in data.items() if key != "checksum"})
+
+
 def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("domains: {d0: {}, d1: {}}\nevaluator: {kind: synthetic, domains: 2}\n")
     study = Study.open(tmp_path)
@@ -306,10 +343,10 @@ def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> No
     path = tmp_path / "resolved.json"
     resolved = json.loads(path.read_text())
     del resolved["spec"]["evaluator"]["tilt"]
-    path.write_text(json.dumps(resolved))
+    path.write_text(resealed(resolved))
     assert Study.open(tmp_path).ask().id == 1
     resolved["spec"]["evaluator"]["tilt"] = 0.5
-    path.write_text(json.dumps(resolved))
+    path.write_text(resealed(resolved))
     with pytest.raises(StoreError, match=r"evaluator\.tilt: 0\.5 when the study began, 0\.0 now"):
         Study.open(tmp_path).ask()
 
@@ -325,7 +362,7 @@ def test_a_folder_whose_execution_has_no_kind_yet_opens(tmp_path: Path) -> None:
     resolved = json.loads(path.read_text())
     assert resolved["spec"]["execution"].pop("kind") == "local"
     resolved["spec"]["execution"]["workers"] = 3
-    path.write_text(json.dumps(resolved))
+    path.write_text(resealed(resolved))
     study = Study.open(tmp_path)
     assert study.spec.execution == bomix.LocalExecution(workers=3)
     study.tell(study.ask(), dict.fromkeys(DOMAINS, 2.0))

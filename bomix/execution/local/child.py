@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix import progress
-from bomix.errors import BomixError, EvaluationError
+from bomix.errors import BomixError, EvaluationError, raise_faults
+from bomix.execution.local.descendants import adopt_orphans, end_descendants
 from bomix.io.store import files, records
-from bomix.io.store.result_checks import cleaned
+from bomix.io.store.result_checks import cleaned, form_faults
 from bomix.trial import Result
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
 ERROR_FILE = "error.txt"
+MESSAGE_LIMIT = 10_000
+"""Characters of an error that are kept: it becomes a line of the record, and the log has all of it."""
 
 
 def run(
@@ -53,6 +56,7 @@ def run(
     """
     os.setsid()  # Ctrl-C on the terminal is the driver's to handle, and programs we start die with our group
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    adopt_orphans()
     _log_to(workdir / LOG_FILE)
     threading.Thread(target=_end_with, args=(driver, os.getppid()), daemon=True).start()
     os.environ["BOMIX_SLOT"] = str(slot)
@@ -64,14 +68,14 @@ def run(
     try:
         with progress.reporting_to(report):
             result = evaluator.evaluate(trial, workdir)
-        data = records.result_to_data(cleaned(_checked(result)))
-        files.write_new(workdir / RESULT_FILE, json.dumps(data))
+        files.write_new(workdir / RESULT_FILE, json.dumps(records.result_to_data(_checked(result))))
     except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
         traceback.print_exc()
         message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
-        files.write_new(workdir / ERROR_FILE, message)
+        files.write_new(workdir / ERROR_FILE, message[:MESSAGE_LIMIT])
         return 1
     finally:
+        end_descendants()
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
@@ -80,7 +84,9 @@ def run(
 def _checked(result: Any) -> Result:
     if not isinstance(result, Result):
         raise EvaluationError(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result")
-    return result
+    plain = cleaned(result)
+    raise_faults(form_faults(plain), "what the evaluator returned cannot be recorded:")
+    return plain
 
 
 def _as_message(update: progress.Progress) -> dict[str, Any]:
@@ -108,4 +114,5 @@ def _end_with(driver: int, server: int) -> None:
     while not poll.poll(500):
         if os.getppid() != server:
             break
+    end_descendants()
     os.killpg(0, signal.SIGKILL)

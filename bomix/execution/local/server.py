@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 from collections import deque
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from typing import Any
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.execution.local import child
+from bomix.execution.local.descendants import adopt_orphans, end_descendants
 from bomix.io.store import records
 
 TICK = 0.02
@@ -34,6 +36,7 @@ TICK = 0.02
 def main() -> None:
     """Serve until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
     inbox, outbox = os.dup(0), os.dup(1)
     os.set_inheritable(inbox, False)
     os.set_inheritable(outbox, False)
@@ -66,6 +69,7 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
             if message is None:
                 for pid in children:
                     _kill_group(pid)
+                end_descendants()
                 return
             if "cancel" in message:
                 for pid in [pid for pid, trial in children.items() if trial == message["cancel"]]:
@@ -73,13 +77,20 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
                     os.kill(pid, signal.SIGKILL)  # it may not lead its group yet, and is not reaped before it is below
             else:
                 children[_fork(evaluator, message, inbox, outbox)] = message["id"]
-        while children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                break
-            code = os.waitstatus_to_exitcode(status)
-            _kill_group(pid)  # what the trial started and left behind
-            _send(outbox, {"event": "ended", "trial": children.pop(pid), "code": code})
+        for pid, code in _ended():
+            trial = children.pop(pid, None)
+            if trial is None:  # an orphan that was adopted
+                continue
+            _kill_group(pid)
+            end_descendants(but=children)  # what the trial started and left behind
+            _send(outbox, {"event": "ended", "trial": trial, "code": code})
+
+
+def _ended() -> Iterator[tuple[int, int]]:
+    """Id and exit code of each child that has ended."""
+    with contextlib.suppress(ChildProcessError):  # there is none
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            yield found[0], os.waitstatus_to_exitcode(found[1])
 
 
 def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> int:

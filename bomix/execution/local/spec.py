@@ -28,16 +28,29 @@ class LocalExecution:
         workers: Trials at a time.
         attempts: How often a trial is tried before it counts as failed.
         max_failures: Failed trials after which a run of the study gives up.
+        timeout_s: Seconds after which an attempt is ended and counts as failed; null for no limit. A week by default.
+        silence_s: Seconds without a report of progress or anything new in the attempt's log after which it is ended
+            and counts as failed; null for no limit. A day by default.
     """
 
     workers: int = 1
     attempts: int = 1
     max_failures: int = 3
+    timeout_s: float | None = 604_800.0
+    silence_s: float | None = 86_400.0
 
     def faults(self) -> list[Fault]:
-        """Counts must be positive."""
+        """Counts and limits must be positive."""
         named = {"workers": self.workers, "attempts": self.attempts, "max_failures": self.max_failures}
-        return [Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1]
+        limits = {"timeout_s": self.timeout_s, "silence_s": self.silence_s}
+        return [
+            *(Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1),
+            *(
+                Fault(k, f"expected a positive number of seconds, or null for no limit, found {v:g}")
+                for k, v in limits.items()
+                if v is not None and not v > 0
+            ),
+        ]
 
     def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> LocalExecutor:
         """Start the process that trials are forked from.
@@ -51,4 +64,4 @@ class LocalExecution:
         """
         from bomix.execution.local.executor import LocalExecutor
 
-        return LocalExecutor(evaluator, workers=self.workers)
+        return LocalExecutor(evaluator, workers=self.workers, timeout_s=self.timeout_s, silence_s=self.silence_s)

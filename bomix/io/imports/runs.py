@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bomix.errors import Fault
 from bomix.io.imports.columns import listed
-from bomix.io.store.result_checks import Losses, cleaned, result_faults
+from bomix.io.store.result_checks import Losses, cleaned, range_faults, result_faults
 from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE, Result
@@ -92,6 +92,7 @@ class RunCollector:
             self.stray(f"{key or 'the run'} has no loss", losses_at)
             return
         wrong = result_faults(result, self._problem.metric_names, self._problem.space.domains)
+        wrong += range_faults(result, self._problem.metrics)
         self._faults += [Fault(losses_at, f"{fault.where}: {fault.what}") for fault in wrong]
         self._runs.append((weights or {}, result, scale))
         self._places.append(losses_at)

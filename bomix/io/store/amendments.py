@@ -12,7 +12,6 @@ revision of the highest number is the one that counts.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -27,6 +26,19 @@ WITHDRAWN_FILE = "withdrawn.json"
 AMENDMENT_SCHEMA = 1
 """Version of both files: raised when an older reader would read them wrong."""
 _REVISION = re.compile(r"revision-(\d+)\.json")
+
+
+class AmendmentError(StoreError):
+    """A revision or a withdrawal that cannot be read.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +74,8 @@ def amended(folder: Path, record: Record) -> Record:
         record: What was recorded first.
 
     Raises:
-        StoreError: A damaged file, named, with the cure.
+        AmendmentError: A damaged file.
+        StoreError: A file of a newer version.
     """
     found = standing(folder)
     if found.revision:
@@ -117,26 +130,28 @@ def write_withdrawal(folder: Path, trial_id: int, *, why: str) -> None:
 
 def _write(path: Path, body: Mapping[str, Any], taken: str) -> None:
     try:
-        files.write_new(path, records.dump({**body, "checksum": records.checksum(body)}))
+        text = records.sealed(body)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"{path} cannot be written: {error}") from error
+    try:
+        files.write_new(path, text)
     except FileExistsError:
         raise StoreError(f"{taken} ({path}); it is written once") from None
 
 
 def _read(path: Path, trial_id: int) -> dict[str, Any]:
     """The content of a file whose checksum holds."""
-    cure = "restore it; moved away, what was recorded before counts again"
     try:
-        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if body.pop("checksum") != records.checksum(body):
-            raise StoreError(f"{path}: checksum does not match: the file was changed or damaged; {cure}")
-        records.known_schema(body, AMENDMENT_SCHEMA)
+        body = records.unsealed(path.read_text(encoding="utf-8"), AMENDMENT_SCHEMA)
         named = int(body["trial"])
     except records.NewerVersionError as error:
         raise StoreError(f"{path}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path} is damaged: {error!r}; {cure}") from error
+    except StoreError as error:
+        raise AmendmentError(path, str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise AmendmentError(path, repr(error)) from error
     if named != trial_id:
-        raise StoreError(f"{path} belongs to trial {named}; {cure}")
+        raise AmendmentError(path, f"it belongs to trial {named}")
     return body
 
 
@@ -150,4 +165,4 @@ def _revised(record: Record, body: Mapping[str, Any], revision: int, path: Path)
         )
         return dataclasses.replace(record, trial=trial, outcome=records.outcome_from_data(body), revision=revision)
     except (ValueError, KeyError, TypeError, AttributeError, FaultsError) as error:
-        raise StoreError(f"{path} is no revision: {error!r}; restore it, or move it away") from error
+        raise AmendmentError(path, f"it is no revision: {error!r}") from error

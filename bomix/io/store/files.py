@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,28 @@ def replace(path: Path, content: str | bytes) -> None:
         _write(temporary, content)
         temporary.replace(path)
     sync(path.parent)
+
+
+def read_bounded(path: Path, limit: int) -> str:
+    """The text of a regular file that others wrote.
+
+    Args:
+        path: The file.
+        limit: Most bytes that are read.
+
+    Raises:
+        OSError: It cannot be read; or it is no regular file, which might never end; or it is longer than that.
+        UnicodeDecodeError: It is no UTF-8.
+    """
+    # Opening a pipe would wait for somebody to write to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is longer than {limit:,} bytes", str(path))
+    return content.decode("utf-8")
 
 
 def sync(path: Path) -> None:

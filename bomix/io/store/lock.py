@@ -1,11 +1,14 @@
 """The lock of a study folder: one driver at a time.
 
-The file holds host, process id and start time. A holder that is dead on this host is replaced; one on another
-host only where the user says so, never because a clock says that it is old.
+On one host the operating system decides: the driver holds a lock on the file ``lock``, which goes when the process
+does, however it ends, and whatever clocks and process ids say. The file ``driver.json`` beside it only explains: host,
+boot and process of the holder. Where it names another host whose lock cannot be seen from here, the user decides
+(``--take-over``), never a clock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -15,12 +18,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
+from filelock import FileLock, Timeout
 
 from bomix.errors import StoreError
 from bomix.io.store import files
 
 NAME = "lock"
+"""The file that is locked; it stays when nobody holds it."""
+HOLDER = "driver.json"
+"""The file that says who holds the lock."""
+
+_PATIENCE_S = 1.0
+"""Seconds to wait for the lock: longer than another command looks at it, shorter than any driver holds it."""
+_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
+"""Names the running kernel, on Linux: two processes that read the same share it, containers or not."""
+_MACHINE_FILE = Path("/etc/machine-id")
+"""Names the installation, on Linux: it outlives a restart; containers may lack it."""
 
 
 @contextmanager
@@ -32,30 +45,35 @@ def holding(folder: Path, *, take_over: bool = False) -> Iterator[None]:
         take_over: Replace a holder on another host.
 
     Raises:
-        StoreError: Another driver holds it; the message says which.
+        StoreError: Another driver holds it, or may; the message says which.
     """
-    path = folder / NAME
-    mine = _identity()
-    with _guard(folder):
-        if (holder := read(folder)) is not None:
-            _refuse_if_alive(holder, path, take_over)
-            path.unlink(missing_ok=True)
-        try:
-            files.write_new(path, json.dumps(mine) + "\n")
-        except FileExistsError:  # the guard is this host's; another host was faster
-            raise StoreError(f"another host has just begun to optimise this study ({path})") from None
+    lock = FileLock(folder / NAME)
     try:
-        yield
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout:
+        raise StoreError(f"{named(read(folder))} is already optimising this study ({folder}); stop it first") from None
+    try:
+        holder, mine = read(folder), _identity()
+        if holder is not None and not take_over and _out_of_sight(holder):
+            raise StoreError(f"{named(holder)} holds this study ({folder / HOLDER}); if it is gone, pass --take-over")
+        files.replace(folder / HOLDER, json.dumps(mine) + "\n")
+        try:
+            yield
+        finally:
+            # Somebody on another host may have taken the study over meanwhile; what they wrote is theirs.
+            if read(folder) == mine:
+                (folder / HOLDER).unlink(missing_ok=True)
     finally:
-        # Somebody may have taken the study over meanwhile; their lock is theirs.
-        if read(folder) == mine:
-            path.unlink(missing_ok=True)
+        lock.release()
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The holder that the lock file names: ``host``, ``pid``, ``started``; None without a lock."""
+    """The holder as it wrote itself down: ``host``, ``boot``, ``machine``, ``pid``.
+
+    Empty where the file is damaged, None without one.
+    """
     try:
-        data = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        data = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         return data if isinstance(data, dict) else {}
     except FileNotFoundError:
         return None
@@ -63,42 +81,57 @@ def read(folder: Path) -> dict[str, Any] | None:
         return {}
 
 
-def is_alive(holder: dict[str, Any]) -> bool | None:
-    """Whether the holder still runs; None where it is on another host and nobody here can know."""
-    if holder.get("host") != socket.gethostname():
-        return None if holder.get("host") else False
+def is_held(folder: Path) -> bool | None:
+    """Whether a driver holds the lock of a study folder; None where one on another host may, which nobody here sees."""
     try:
-        started = psutil.Process(int(holder["pid"])).create_time()
-        # A process id is used again; the pair with the start time is not.
-        return abs(started - float(holder["started"])) < 1.0
-    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
-        return False
+        descriptor = os.open(folder / NAME, os.O_RDONLY)
+    except FileNotFoundError:
+        return _seen_as_free(folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks: the holder's word is all there is
+        return None if read(folder) is not None else False
+    finally:
+        os.close(descriptor)
+    return _seen_as_free(folder)
 
 
-def _refuse_if_alive(holder: dict[str, Any], path: Path, take_over: bool) -> None:
-    alive = is_alive(holder)
-    if alive:
-        raise StoreError(
-            f"process {holder['pid']} on this host is already optimising this study ({path}); stop it first"
-        )
-    if alive is None and not take_over:
-        raise StoreError(
-            f"process {holder.get('pid')} on host {holder.get('host')} holds this study ({path}); "
-            "if it is gone, pass --take-over"
-        )
+def _seen_as_free(folder: Path) -> bool | None:
+    """False where no lock is seen, and whoever is written down would be seen here; None where they would not."""
+    holder = read(folder)
+    return None if holder is not None and _out_of_sight(holder) else False
+
+
+def _out_of_sight(holder: dict[str, Any]) -> bool:
+    """Whether a lock of this holder could not be seen here: it is on another host, or nobody can tell that it is not.
+
+    The same host name is not enough: machines and containers that are called alike share file systems.
+    """
+    mine = _identity()
+    if any(mine[name] is not None and holder.get(name) == mine[name] for name in ("boot", "machine")):
+        return False  # the same kernel, which would know of its lock, or the same machine, restarted since
+    if holder.get("boot") is None or mine["boot"] is None:
+        return bool(holder.get("host")) and holder["host"] != mine["host"]
+    return True
+
+
+def named(holder: dict[str, Any] | None) -> str:
+    """A holder, as :func:`read` gives it, in words."""
+    if not holder or "pid" not in holder:
+        return "another process"
+    host = "this host" if holder.get("host") == socket.gethostname() else f"host {holder.get('host')}"
+    return f"process {holder['pid']} on {host}"
 
 
 def _identity() -> dict[str, Any]:
-    process = psutil.Process()
-    return {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
+    names = {"boot": _content(_BOOT_FILE), "machine": _content(_MACHINE_FILE)}
+    return {"host": socket.gethostname(), **names, "pid": os.getpid()}
 
 
-@contextmanager
-def _guard(folder: Path) -> Iterator[None]:
-    """Make look-and-replace one step among the processes of this host."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _content(path: Path) -> str | None:
+    """What a file of one line holds; None where there is none, or it is empty."""
+    with contextlib.suppress(OSError):
+        return path.read_text(encoding="ascii").strip() or None
+    return None

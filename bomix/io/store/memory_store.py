@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bomix.errors import StoreError
 from bomix.io.store import files
+from bomix.io.store.study_folder import Kept
 from bomix.trial import Outcome, Record, Status, Trial
 
 
@@ -22,18 +23,19 @@ class MemoryStore:
     _attempts: dict[int, list[Path]] = dataclasses.field(default_factory=dict)
     _work: Path | None = None
 
-    def read(self, known: Mapping[int, Record] | None = None) -> tuple[Record, ...]:
+    def read(self, known: Mapping[int, Record] | None = None) -> Kept:
         """Every record, ordered by trial id."""
-        return tuple(self._records[key] for key in sorted(self._records))
+        return Kept(tuple(self._records[key] for key in sorted(self._records)))
 
     @property
     def base(self) -> Path:
         """What the relative paths of the study are relative to."""
         return Path.cwd()
 
-    def has_result(self) -> bool:
-        """Whether any trial has completed."""
-        return any(record.status is Status.COMPLETED for record in self._records.values())
+    def furthest(self) -> Status | None:
+        """How far the furthest trial is: completed or pending if any is, failed where all did; None without trials."""
+        found = [record.status for record in self._records.values() if record.withdrawn is None]
+        return next((status for status in found if status is not Status.FAILED), found[0] if found else None)
 
     def create(self, trial: Trial, outcome: Outcome | None = None) -> Trial:
         """Keep a trial; FolderTaken where the id is taken."""

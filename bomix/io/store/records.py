@@ -1,7 +1,7 @@
 """Trials and outcomes as JSON.
 
-An outcome carries the SHA-256 of its own content, so that a damaged file is told from a whole one. Curves are
-base64 of little-endian float64: a tenth of the size of decimal text, and exact.
+Each carries the SHA-256 of its own content, so that a damaged file is told from a whole one: a digit that changed would
+still be a number. Curves are base64 of little-endian float64: a tenth of the size of decimal text, and exact.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,15 +22,20 @@ from bomix.io.store.result_checks import KEYS
 from bomix.scale import Scale
 from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Trial
 
-TRIAL_SCHEMA = 2
+TRIAL_SCHEMA = 3
 """Version of ``trial.json``: raised when an older reader would read it wrong.
 
 Version 1 called the scale ``fidelity`` and had an origin of its own for experts of another scale; both are read.
+Versions 1 and 2 had no checksum.
 """
+_TRIAL_SEALED_FROM = 3
+"""First version of ``trial.json`` with a checksum."""
 OUTCOME_SCHEMA = 1
 """Version of ``outcome.json``: raised likewise."""
 _OLD_SCALE_KEY = "fidelity"
 """What the scale was called in trials, and among what was measured, before it was called ``scale``."""
+_WEIGHT_TOLERANCE = 1e-6
+"""Largest distance of the sum of a recorded trial's weights from one: they were recorded as a mixture, to rounding."""
 _OLD_ORIGINS = {"other_expert": EXPERT}
 """Origins that trials had earlier to those of today: an expert of another scale is told by its scale."""
 
@@ -56,7 +62,7 @@ def known_schema(data: Mapping[str, Any], known: int) -> None:
 
 def trial_to_json(trial: Trial) -> str:
     """One trial, human-readable."""
-    return dump({"schema": TRIAL_SCHEMA, **dataclasses.asdict(trial)})
+    return sealed({"schema": TRIAL_SCHEMA, **dataclasses.asdict(trial)})
 
 
 def trial_from_json(text: str) -> Trial:
@@ -67,17 +73,26 @@ def trial_from_json(text: str) -> Trial:
         StoreError: The text is no trial.
     """
     try:
-        data = json.loads(text)
-        known_schema(data, TRIAL_SCHEMA)
+        data = unsealed(text, TRIAL_SCHEMA, sealed_from=_TRIAL_SEALED_FROM)
         return Trial(
             id=int(data["id"]),
-            weights={str(name): float(weight) for name, weight in data["weights"].items()},
+            weights=_mixture(data["weights"]),
             seed=int(data["seed"]),
             origin=_OLD_ORIGINS.get(data["origin"], str(data["origin"])),
             scale=scale_from_data(data),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, FaultsError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FaultsError) as error:
         raise StoreError(f"not a trial: {error!r}") from error
+
+
+def _mixture(data: Mapping[str, Any]) -> dict[str, float]:
+    """Recorded weights; ValueError where they are no mixture."""
+    weights = {str(name): float(weight) for name, weight in data.items()}
+    if not all(0.0 <= weight <= 1.0 + _WEIGHT_TOLERANCE for weight in weights.values()):
+        raise ValueError("a weight is no share")
+    if abs(math.fsum(weights.values()) - 1.0) > _WEIGHT_TOLERANCE:
+        raise ValueError(f"the weights sum to {math.fsum(weights.values()):.9g}, not to 1")
+    return weights
 
 
 def scale_from_data(data: Mapping[str, Any]) -> Scale | None:
@@ -93,8 +108,7 @@ def scale_from_data(data: Mapping[str, Any]) -> Scale | None:
 
 def outcome_to_json(trial_id: int, outcome: Outcome) -> str:
     """One outcome with its checksum."""
-    body = {"schema": OUTCOME_SCHEMA, "trial": trial_id, **outcome_to_data(outcome)}
-    return dump({**body, "checksum": checksum(body)})
+    return sealed({"schema": OUTCOME_SCHEMA, "trial": trial_id, **outcome_to_data(outcome)})
 
 
 def outcome_from_json(text: str) -> tuple[int, Outcome]:
@@ -105,12 +119,9 @@ def outcome_from_json(text: str) -> tuple[int, Outcome]:
         StoreError: The text is damaged.
     """
     try:
-        body = json.loads(text)
-        if body.pop("checksum") != checksum(body):
-            raise StoreError("checksum does not match: the file was changed or damaged")
-        known_schema(body, OUTCOME_SCHEMA)
+        body = unsealed(text, OUTCOME_SCHEMA)
         return int(body["trial"]), outcome_from_data(body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"not an outcome: {error!r}") from error
 
 
@@ -124,6 +135,41 @@ def outcome_to_data(outcome: Outcome) -> dict[str, Any]:
 def outcome_from_data(data: Mapping[str, Any]) -> Outcome:
     """Inverse of :func:`outcome_to_data`; the data is trusted."""
     return result_from_data(data["result"]) if data["status"] == "completed" else Failure(**data["failure"])
+
+
+def sealed(body: Mapping[str, Any]) -> str:
+    """JSON of plain data with the checksum of what a reader finds in it under ``checksum``.
+
+    Raises:
+        ValueError: A number in it is not finite.
+        TypeError: Something in it is no JSON.
+    """
+    read = json.loads(json.dumps(body, allow_nan=False))
+    return json.dumps({**read, "checksum": _checksum(read)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def unsealed(text: str, known: int, *, sealed_from: int = 1) -> dict[str, Any]:
+    """Inverse of :func:`sealed`.
+
+    Args:
+        text: What the file holds.
+        known: The newest version that can be read, see :func:`known_schema`.
+        sealed_from: First version that has a checksum.
+
+    Raises:
+        NewerVersionError: A newer bomix wrote it.
+        StoreError: The text is not what was written.
+        ValueError: It is no JSON.
+        TypeError: It is no mapping, or its version is no number.
+    """
+    body = json.loads(text)
+    if not isinstance(body, dict):
+        raise TypeError(f"expected a mapping, found {type(body).__name__}")
+    known_schema(body, known)
+    checksum = body.pop("checksum", None)
+    if (checksum is not None or body.get("schema", 1) >= sealed_from) and checksum != _checksum(body):
+        raise StoreError("checksum does not match: the file was changed or damaged")
+    return body
 
 
 def result_to_data(result: Result) -> dict[str, Any]:
@@ -153,13 +199,7 @@ def result_from_data(data: Mapping[str, Any]) -> Result:
     return Result(**kept)
 
 
-def dump(data: Mapping[str, Any]) -> str:
-    """Plain data as the JSON of a record, human-readable."""
-    return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def checksum(body: Mapping[str, Any]) -> str:
-    """SHA-256 of plain data, whatever the order of its keys."""
+def _checksum(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.io.store.plain import as_json, json_faults, number, short
 from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
 from bomix.trial import Candidate, Curve, Failure, Outcome, Result
 
 if TYPE_CHECKING:
-    from bomix.problem import Problem
+    from bomix.problem import Metric, Problem
     from bomix.space.mixture_space import MixtureSpace
 
 Losses: TypeAlias = Mapping[str, float | None] | Result
@@ -29,6 +31,8 @@ KEYS = tuple(field.name for field in dataclasses.fields(Result))
 """Keys of a recorded result."""
 RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
 """Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
+RESULT_LIMIT = 64 * 2**20
+"""Most bytes of a result in a file: the curves of a hundred metrics over ten thousand steps are half of it."""
 SUM_TOLERANCE = 1e-3
 """Largest distance of the sum of realised weights from one."""
 
@@ -47,8 +51,8 @@ def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Re
     title = "the result cannot be used:"
     try:
         data = json.loads(text)
-    except ValueError as error:
-        raise FaultsError([Fault("", f"the result is not JSON: {error}")]) from error
+    except (ValueError, RecursionError) as error:
+        raise FaultsError([Fault("", f"the result is not JSON that can be read: {error}")]) from error
     if not isinstance(data, dict) or not isinstance(data.get("losses"), dict):
         raise FaultsError([Fault("", 'the result must look like {"losses": {"<metric>": 2.5, ...}}')])
     known_keys = ", ".join(RESULT_KEYS)
@@ -133,8 +137,9 @@ def checked_runs(runs: Iterable[ForeignRun], problem: Problem) -> list[tuple[Can
         wrong = space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
         result = cleaned(_as_result(losses), nan_is_gap=True)
         wrong += result_faults(result, problem.metric_names, space.domains)
+        wrong += range_faults(result, problem.metrics)
         if scale is not None and not isinstance(scale, Scale):
-            wrong.append(Fault("scale", f"expected a bomix.Scale or None, found {scale!r}"))
+            wrong.append(Fault("scale", f"expected a bomix.Scale or None, found {short(scale)}"))
         place = f"runs[{position}]." if len(listed) > 1 else ""
         faults += [Fault(f"{place}{fault.where}", fault.what) for fault in wrong]
         if not faults:
@@ -154,7 +159,7 @@ def checked_mixtures(mixtures: Sequence[Weights], space: MixtureSpace) -> list[W
         FaultsError: Everything that is wrong with any of them.
     """
     if isinstance(mixtures, Mapping) or not len(mixtures):
-        raise_faults([Fault("mixtures", f"expected a list of mixtures, found {mixtures!r}")])
+        raise_faults([Fault("mixtures", f"expected a list of mixtures, found {short(mixtures)}")])
     faults = [
         Fault(f"mixtures[{row}].{fault.where}", fault.what)
         for row, weights in enumerate(mixtures)
@@ -173,18 +178,21 @@ def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
     """
 
     def floats(values: Any) -> Any:
-        return {name: _plain(value) for name, value in values.items()} if isinstance(values, Mapping) else values
+        return {name: number(value) for name, value in values.items()} if isinstance(values, Mapping) else values
 
     mappings = {"losses": result.losses, "sems": result.sems, "realized": result.realized, "epochs": result.epochs}
     parts = {name: floats(values) for name, values in mappings.items()}
-    unmeasured = list(result.unmeasured)
+    given = result.unmeasured
+    unmeasured: list[Any] = list(given) if isinstance(given, (list, tuple, set, frozenset)) else [given]
     if isinstance(losses := parts["losses"], dict):
         gaps = [name for name, loss in losses.items() if loss is None or (nan_is_gap and loss != loss)]
         parts["losses"] = {name: loss for name, loss in losses.items() if name not in gaps}
         unmeasured += [name for name in gaps if name not in unmeasured]
     if isinstance(sems := parts["sems"], dict):
         parts["sems"] = {name: sem for name, sem in sems.items() if sem is not None}
-    return dataclasses.replace(result, **parts, cost=_plain(result.cost), unmeasured=tuple(unmeasured))
+    parts["artifacts"] = _paths(result.artifacts)
+    parts["info"] = as_json(result.info)
+    return dataclasses.replace(result, **parts, cost=number(result.cost), unmeasured=tuple(unmeasured))
 
 
 def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]) -> list[Fault]:
@@ -207,14 +215,30 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
             realized.append(Fault("realized", what))
     faults += realized
     if result.cost is not None and not (_is_finite(result.cost) and result.cost >= 0):
-        faults.append(Fault("cost", f"expected device-seconds, found {result.cost!r}"))
-    if result.curve is not None:
-        faults += [
-            Fault(f"curve.losses.{name}", f"unknown name '{name}'")
-            for name in result.curve.losses
-            if name not in metrics
-        ]
-    return faults + _json_faults("artifacts", result.artifacts) + _json_faults("info", result.info)
+        faults.append(Fault("cost", f"expected device-seconds, found {short(result.cost)}"))
+    if isinstance(result.curve, Curve):
+        faults += _strangers("curve.losses", result.curve.losses, metrics)
+    return faults + form_faults(result)
+
+
+def range_faults(result: Result, metrics: Sequence[Metric]) -> list[Fault]:
+    """Values that their metrics cannot have.
+
+    Args:
+        result: Its losses are finite numbers where they can be recorded; others are left to :func:`result_faults`.
+        metrics: The metrics with their ranges.
+    """
+    faults: list[Fault] = []
+    for metric in metrics if isinstance(result.losses, Mapping) else ():
+        value, (low, high) = result.losses.get(metric.name), metric.limits
+        if _is_finite(value) and not low <= value <= high:
+            whence = f"of its unit '{metric.unit}'" if metric.range is None else "that is stated"
+            what = (
+                f"{value:g} lies outside the range {whence}, [{low:g}, {high:g}]; correct it, or state the right one "
+                f"(metrics: {{{metric.name}: {{unit: ..., range: [null, null]}}}} allows every number)"
+            )
+            faults.append(Fault(f"losses.{metric.name}", what))
+    return faults
 
 
 def _as_result(losses: Mapping[str, float | None] | Result) -> Result:
@@ -245,11 +269,11 @@ def _numbers(where: str, values: Any, names: Sequence[str], *, least: float = -m
     if values is None:
         return []
     if not isinstance(values, Mapping):
-        return [Fault(where, f"expected a mapping from names to numbers, found {values!r}")]
+        return [Fault(where, f"expected a mapping from names to numbers, found {short(values)}")]
     faults = _strangers(where, values, names)
     wanted = "a finite number" if math.isinf(least) else f"a finite number from {least:g}"
     return faults + [
-        Fault(f"{where}.{name}", f"expected {wanted}, found {value!r}{_cure(where, value)}")
+        Fault(f"{where}.{name}", f"expected {wanted}, found {short(value)}{_cure(where, value)}")
         for name, value in values.items()
         if not _is_finite(value) or value < least
     ]
@@ -260,6 +284,16 @@ def _cure(where: str, value: Any) -> str:
     if where != "losses" or not isinstance(value, float):
         return ""
     return "; null says that it was not measured, a failure that the run diverged"
+
+
+def failure_faults(failure: Failure) -> list[Fault]:
+    """What keeps a failure from being recorded."""
+    texts = {"message": failure.message, "log_tail": failure.log_tail}
+    faults = [Fault(k, f"expected text, found {short(v)}") for k, v in texts.items() if not isinstance(v, str)]
+    attempts = failure.attempts
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        faults.append(Fault("attempts", f"expected a whole number from 1, found {short(attempts)}"))
+    return faults
 
 
 def _curve(data: Any, faults: list[Fault]) -> Curve | None:
@@ -276,19 +310,35 @@ def _curve(data: Any, faults: list[Fault]) -> Curve | None:
         return None
 
 
-def _json_faults(key: str, value: Any) -> list[Fault]:
-    if not isinstance(value, Mapping):
-        return [Fault(key, f"expected a mapping, found {value!r}")]
-    try:
-        json.dumps(dict(value), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return [Fault(key, f"must be plain JSON: {error}")]
-    return []
+def form_faults(result: Result) -> list[Fault]:
+    """What in curve, artifacts and ``info`` cannot be recorded, whatever the metrics and domains of the study are.
+
+    Args:
+        result: The result as :func:`cleaned` returns it.
+    """
+    curve, faults = result.curve, list[Fault]()
+    if isinstance(curve, Curve):
+        _curve({"steps": curve.steps, "losses": curve.losses}, faults)
+    elif curve is not None:
+        faults.append(Fault("curve", f"expected a bomix.trial.Curve, found {short(curve)}"))
+    return faults + _path_faults(result.artifacts) + json_faults("info", result.info)
 
 
-def _plain(value: Any) -> Any:
-    """A float where the value is a number of any library; anything else is left to the checks."""
-    return float(value) if isinstance(value, SupportsFloat) and not isinstance(value, (bool, int)) else value
+def _paths(artifacts: Any) -> Any:
+    """Artifacts with their paths as text."""
+    if not isinstance(artifacts, Mapping):
+        return artifacts
+    return {name: os.fsdecode(path) if isinstance(path, os.PathLike) else path for name, path in artifacts.items()}
+
+
+def _path_faults(artifacts: Any) -> list[Fault]:
+    if not isinstance(artifacts, Mapping):
+        return [Fault("artifacts", f"expected a mapping from names to paths, found {short(artifacts)}")]
+    return [
+        Fault(f"artifacts.{short(name)}", f"expected a path as text under a name that is text, found {short(path)}")
+        for name, path in artifacts.items()
+        if not (isinstance(name, str) and isinstance(path, str) and "\0" not in path)
+    ]
 
 
 def _is_finite(value: Any) -> bool:

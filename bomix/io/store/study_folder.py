@@ -6,22 +6,27 @@
     resolved.json            every default written out, and what the evaluator measured
     trials/0007/trial.json   what was asked; written once, before launch
     trials/0007/attempts/1/  work folder and log of each attempt
-    trials/0007/outcome.json the end of the trial; written once; carries a checksum
+    trials/0007/outcome.json the end of the trial; written once
     trials/0007/revision-1.json, withdrawn.json   what was added since, see :mod:`bomix.io.store.amendments`
     results.nc               derived from the outcomes
-    lock                     held by the driver
+    lock, driver.json        the driver holds the one; the other says who it is
+    damaged/                 what could not be read and was moved away by ``bomix check --repair``
+    restarted/1/             trials that had no result when ``bomix restart`` began anew
+
+All JSON files carry a checksum. A trial of which a file cannot be read is left out of the record and named; the others
+are the study.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import itertools
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bomix.errors import StoreError
 from bomix.io.store import amendments, files, records
@@ -37,6 +42,67 @@ TRIAL_FILE = "trial.json"
 OUTCOME_FILE = "outcome.json"
 RESOLVED_FILE = "resolved.json"
 RESULTS_FILE = "results.nc"
+TRIALS = "trials"
+DAMAGED = "damaged"
+RESTARTED = "restarted"
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """A file of a trial that cannot be read, and what of the record is not there for it.
+
+    Attributes:
+        trial: The trial's number, which its folder says.
+        path: The file; the trial's folder where ``trial.json`` is missing.
+        reason: What is wrong with it.
+    """
+
+    trial: int
+    path: Path
+    reason: str
+
+    @property
+    def lost(self) -> str:
+        """What cannot be known any more, in words."""
+        if self.is_amendment:
+            what = "withdrawal" if self.path.name == amendments.WITHDRAWN_FILE else "last revision"
+            return f"the {what} of trial {self.trial}"
+        kind = "outcome" if self.path.name == OUTCOME_FILE else "mixture, and with it the trial"
+        return f"the {kind} of trial {self.trial}"
+
+    @property
+    def is_amendment(self) -> bool:
+        """Whether it is a revision or a withdrawal: without it, what was recorded before counts again."""
+        return self.path.name not in (OUTCOME_FILE, TRIAL_FILE)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class DamagedError(StoreError):
+    """``resolved.json`` is not what was written.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: Path | str, reason: object) -> None:
+        self.reason = str(reason)
+        cure = "`bomix check --repair` moves it away, and it is written again from the study file"
+        super().__init__(f"{path} is damaged ({reason}); {cure}")
+
+
+class Kept(NamedTuple):
+    """What a store holds.
+
+    Attributes:
+        records: Every record that can be read, ordered by trial id.
+        damages: The files that cannot, and whose trials are left out, in the same order.
+    """
+
+    records: tuple[Record, ...]
+    damages: tuple[Damage, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,26 +115,37 @@ class FolderStore:
 
     folder: Path
 
-    def read(self, known: Mapping[int, Record] | None = None) -> tuple[Record, ...]:
-        """Every record, ordered by trial id.
+    def read(self, known: Mapping[int, Record] | None = None) -> Kept:
+        """Every record that can be read, and the damaged files of the others.
 
         Args:
             known: Records of an earlier call; those that have an outcome, and no revision or withdrawal since, are not
                 read again.
 
         Raises:
-            StoreError: A damaged file, named, with the cure.
+            StoreError: A file of a newer version.
         """
-        return tuple(self._records(known or {}))
+        found = list(self._found(known or {}))
+        records = tuple(each for each in found if isinstance(each, Record))
+        return Kept(records, tuple(each for each in found if isinstance(each, Damage)))
 
     @property
     def base(self) -> Path:
         """What the relative paths of the study are relative to."""
         return self.folder
 
-    def has_result(self) -> bool:
-        """Whether any trial has completed; reads no further than the first that has."""
-        return any(record.status is Status.COMPLETED for record in self._records({}))
+    def furthest(self) -> Status | None:
+        """How far the furthest trial is: completed or pending if any is, failed where all did; None without trials.
+
+        Reads no further than it must; withdrawn trials count for nothing. A trial that cannot be read counts as pending: nobody knows what became of it.
+        """
+        found: Status | None = None
+        for each in self._found({}):
+            status = each.status if isinstance(each, Record) else Status.PENDING
+            found = found if status is Status.WITHDRAWN else status
+            if found in (Status.COMPLETED, Status.PENDING):
+                break
+        return found
 
     def create(self, trial: Trial, outcome: Outcome | None = None) -> Trial:
         """Make a trial durable, with its outcome where it has one already.
@@ -85,7 +162,7 @@ class FolderStore:
         """
         texts = {TRIAL_FILE: records.trial_to_json(trial)}
         if outcome is not None:
-            texts[OUTCOME_FILE] = records.outcome_to_json(trial.id, self._portable(trial.id, outcome))
+            texts[OUTCOME_FILE] = self._written(trial.id, outcome)
         files.create_folder(self.trial_folder(trial.id), texts)
         return trial
 
@@ -93,11 +170,11 @@ class FolderStore:
         """Make the end of a trial durable.
 
         Raises:
-            StoreError: The trial has an outcome already.
+            StoreError: The trial has an outcome already; or this one could not be read again, and is not recorded.
         """
         path = self.trial_folder(trial_id) / OUTCOME_FILE
         try:
-            files.write_new(path, records.outcome_to_json(trial_id, self._portable(trial_id, outcome)))
+            files.write_new(path, self._written(trial_id, outcome))
         except FileExistsError:
             raise StoreError(f"trial {trial_id} has an outcome already ({path}); it is written once") from None
 
@@ -122,6 +199,19 @@ class FolderStore:
         """Make durable that a trial counts for nothing; StoreError where it was withdrawn before."""
         amendments.write_withdrawal(self.trial_folder(trial_id), trial_id, why=why)
 
+    def _written(self, trial_id: int, outcome: Outcome) -> str:
+        """An outcome as its file holds it; what could not be read again is not written.
+
+        Raises:
+            StoreError: It could not be read again.
+        """
+        try:
+            text = records.outcome_to_json(trial_id, self._portable(trial_id, outcome))
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"the outcome of trial {trial_id} cannot be written: {error}") from error
+        records.outcome_from_json(text)
+        return text
+
     def _portable(self, trial_id: int, outcome: Outcome) -> Outcome:
         """The same with artifacts in the study's folder relative to the trial's, so that a study can be moved."""
         if not isinstance(outcome, Result) or not outcome.artifacts:
@@ -135,7 +225,7 @@ class FolderStore:
 
     def trial_folder(self, trial_id: int) -> Path:
         """The folder of a trial."""
-        return self.folder / "trials" / f"{trial_id:04d}"
+        return self.folder / TRIALS / f"{trial_id:04d}"
 
     def new_attempt(self, trial_id: int) -> tuple[int, Path]:
         """Make the next attempt's folder: its number, from 1, and its path."""
@@ -152,30 +242,38 @@ class FolderStore:
         return (number, attempts / str(number)) if number else None
 
     def sweep(self) -> None:
-        """Remove what writers left that were killed half-way; only under the lock."""
-        for path in (*self.folder.glob(files.TEMPORARY), *self.folder.glob(f"trials/{files.TEMPORARY}")):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """Remove what writers left that were killed half-way, wherever in the study; only under the lock.
 
-    def resolved(self) -> dict[str, Any] | None:
+        What evaluators keep in folders of their own is theirs: only what bomix writes is looked at.
+        """
+        attempts = f"{TRIALS}/*/attempts"
+        for place in (".", TRIALS, f"{TRIALS}/*", attempts, f"{attempts}/*"):
+            for path in self.folder.glob(f"{place}/{files.TEMPORARY}"):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def resolved(self, known: int, *, sealed_from: int) -> dict[str, Any] | None:
         """What ``resolved.json`` holds, or None before the first trial.
 
+        Args:
+            known: The newest version of it that can be read.
+            sealed_from: First version of it that has a checksum.
+
         Raises:
-            StoreError: It is damaged.
+            DamagedError: It is damaged.
+            StoreError: A newer bomix wrote it.
         """
         path = self.folder / RESOLVED_FILE
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise StoreError(f"{path} is damaged ({error}); move it away to have it written again") from error
-        if not isinstance(data, dict):
-            raise StoreError(f"{path} is damaged (no mapping); move it away to have it written again")
-        return data
+            text = _read(path)
+            return None if text is None else records.unsealed(text, known, sealed_from=sealed_from)
+        except records.NewerVersionError as error:
+            raise StoreError(f"{path}: {error}") from error
+        except (StoreError, ValueError, TypeError, RecursionError) as error:
+            raise DamagedError(path, error) from error
 
     def write_resolved(self, data: dict[str, Any]) -> None:
-        """Write ``resolved.json``."""
-        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+        """Write ``resolved.json``, with a checksum."""
+        text = records.sealed(data)
         path = self.folder / RESOLVED_FILE
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             files.replace(path, text)
@@ -188,50 +286,95 @@ class FolderStore:
         except OSError as error:
             logger.warning("%s could not be written: %s", self.folder / RESULTS_FILE, error)
 
-    def _records(self, known: Mapping[int, Record]) -> Iterator[Record]:
-        trials = self.folder / "trials"
+    def set_aside(self, damage: Damage) -> Path:
+        """Move what cannot be read out of the record, into a folder that keeps it; only under the lock.
+
+        A trial whose outcome is moved is pending again; one whose own file is, is no trial of the study any more.
+
+        Returns:
+            Where it is now.
+        """
+        moved = self.trial_folder(damage.trial) if damage.path.name == TRIAL_FILE else damage.path
+        return self._moved(moved, f"{damage.trial:04d}-{damage.path.name}")
+
+    def set_trials_aside(self) -> Path:
+        """Move all trials and ``resolved.json`` into a folder that keeps them; only under the lock.
+
+        Returns:
+            That folder.
+        """
+        kept = self.folder / RESTARTED
+        numbers = (kept / str(number) for number in itertools.count(1))
+        target = next(free for free in numbers if not free.exists())
+        target.mkdir(parents=True)
+        # The file last: while it is there, nothing but the study as it was can go on.
+        for name in (TRIALS, RESOLVED_FILE):
+            if (path := self.folder / name).exists():
+                path.rename(target / name)
+        for folder in (target, kept, self.folder):
+            files.sync(folder)
+        return target
+
+    def set_resolved_aside(self) -> Path:
+        """Move ``resolved.json`` out of the study; it is written again from the study file. Only under the lock."""
+        return self._moved(self.folder / RESOLVED_FILE, RESOLVED_FILE)
+
+    def _moved(self, path: Path, name: str) -> Path:
+        """Move a file or folder to ``damaged``, under a name of its own there."""
+        kept = self.folder / DAMAGED
+        kept.mkdir(exist_ok=True)
+        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        target = next(kept / free for free in names if not (kept / free).exists())
+        path.rename(target)
+        files.sync(path.parent)
+        files.sync(kept)
+        return target
+
+    def _found(self, known: Mapping[int, Record]) -> Iterator[Record | Damage]:
+        trials = self.folder / TRIALS
         if not trials.is_dir():
             return
-        for folder in sorted(
-            (path for path in trials.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
-        ):
-            record = known.get(int(folder.name))
+        numbered = sorted((int(path.name), path) for path in trials.iterdir() if path.name.isdigit())
+        for number, folder in numbered:
+            record = known.get(number)
             final = record is not None and record.outcome is not None
             if record is not None and final and amendments.standing(folder) == amendments.Standing.of(record):
                 yield record
                 continue
-            if (text := _read(folder / TRIAL_FILE)) is None:
-                raise StoreError(f"{folder} has no {TRIAL_FILE}; restore it, or move the folder away")
-            trial = self._parse(folder / TRIAL_FILE, text)
-            record = amendments.amended(folder, Record(trial, self._outcome(folder, trial.id)))
-            yield dataclasses.replace(record, outcome=_absolute(folder, record.outcome))
+            path = folder / TRIAL_FILE
+            try:
+                trial = _trial(path, number)
+                path = folder / OUTCOME_FILE
+                record = Record(trial, _outcome(path, number))
+                path = folder
+                record = amendments.amended(folder, record)
+                yield dataclasses.replace(record, outcome=_absolute(folder, record.outcome))
+            except records.NewerVersionError as error:
+                raise StoreError(f"{path}: {error}") from error
+            except amendments.AmendmentError as error:
+                yield Damage(number, error.path, error.reason)
+            except StoreError as error:
+                yield Damage(number, path, str(error))
 
-    @staticmethod
-    def _parse(path: Path, text: str) -> Trial:
-        try:
-            trial = records.trial_from_json(text)
-        except records.NewerVersionError as error:
-            raise StoreError(f"{path}: {error}") from error
-        except StoreError as error:
-            raise StoreError(f"{path}: {error}; restore it, or move the folder {path.parent} away") from error
-        if trial.id != int(path.parent.name):
-            raise StoreError(f"{path} says it is trial {trial.id}; a trial's folder cannot be renamed")
-        return trial
 
-    @staticmethod
-    def _outcome(folder: Path, trial_id: int) -> Outcome | None:
-        path = folder / OUTCOME_FILE
-        if (text := _read(path)) is None:
-            return None
-        try:
-            named, outcome = records.outcome_from_json(text)
-        except records.NewerVersionError as error:
-            raise StoreError(f"{path}: {error}") from error
-        except StoreError as error:
-            raise StoreError(f"{path}: {error}; move it away to have the trial run again") from error
-        if named != trial_id:
-            raise StoreError(f"{path} belongs to trial {named}; move it away to have the trial run again")
-        return outcome
+def _trial(path: Path, number: int) -> Trial:
+    """The trial of a file; StoreError where it cannot be read."""
+    if (text := _read(path)) is None:
+        raise StoreError("it is missing")
+    trial = records.trial_from_json(text)
+    if trial.id != number:
+        raise StoreError(f"it says it is trial {trial.id}; a trial's folder cannot be renamed")
+    return trial
+
+
+def _outcome(path: Path, number: int) -> Outcome | None:
+    """The outcome of a file, None without one; StoreError where it cannot be read."""
+    if (text := _read(path)) is None:
+        return None
+    named, outcome = records.outcome_from_json(text)
+    if named != number:
+        raise StoreError(f"it belongs to trial {named}")
+    return outcome
 
 
 def _absolute(folder: Path, outcome: Outcome | None) -> Outcome | None:
@@ -253,4 +396,4 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise StoreError(f"{path} is damaged: {error}; restore it or move it away") from error
+        raise StoreError(f"it is no text: {error}") from error

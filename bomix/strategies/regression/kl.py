@@ -115,7 +115,7 @@ class KLProposer:
 
         belief, prior = believe(problem, history, self.surrogate, seed=seed), self.shares(problem)
         function = predicted(belief)
-        penalty = KLPenalty(prior, self.strength) if self.strength > 0.0 else None
+        penalty = KLPenalty(prior, self.strength / belief.aggregate.unit) if self.strength > 0.0 else None
         space = restricted(problem.space, prior > 0.0)
         found = minimise(
             function,

@@ -140,6 +140,7 @@ class RegMix:
         from bomix.posterior.objective import ModelObjective
         from bomix.surrogates.combined import fallback
         from bomix.surrogates.data.dataset import fit_context, to_dataset
+        from bomix.surrogates.data.units import in_units, units
         from bomix.surrogates.models.joint import mean_at
 
         problem = resolved(problem, history)
@@ -148,6 +149,7 @@ class RegMix:
         target = ModelObjective.of(problem)(data.Y).unsqueeze(-1)
         whole = SupervisedDataset(data.X, target, feature_names=list(problem.space.domains), outcome_names=[name])
         context = replace(fit_context(problem, history), metrics=(name,))
+        whole = in_units(whole, units(whole.Y))
         model = fallback.fit(self.surrogate, whole, context=context, seed=fitting_seed(history, seed=seed))
         return lambda X: mean_at(model, X).squeeze(-1)
 

@@ -105,4 +105,5 @@ def fit_context(problem: Problem, history: History) -> FitContext:
         history.experts,
         alone,
         scales=tuple(trial.scale for trial in observed),
+        own=problem.own,
     )

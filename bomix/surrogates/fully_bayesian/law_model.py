@@ -122,7 +122,7 @@ def fitted(
     X, Y = data.X.double(), data.Y.double()
     # A chain magnifies every rounding, so it sees the rows in an order that is theirs, not the file's.
     order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
-    columns = own_domains(context.domains, context.metrics, own)
+    columns = own_domains(context.domains, context.metrics, context.own_mapping(own))
     with torch.no_grad():
         found = fit_rows(LAWS[form], X[order], Y[order], columns, seed=seed)
     active = torch.nonzero(found.best.unit != 0).squeeze(-1)

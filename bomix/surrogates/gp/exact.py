@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bomix.numerics.chunks import rows_within
+from bomix.numerics.chunks import chunks, rows_within
 from bomix.numerics.constants import LEAST_VARIANCE
-from bomix.numerics.marginal import best_means, noisy_factor
+from bomix.numerics.marginal import MANY, best_means, inverse_diagonal, noisy_factor
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import leave_one_out
 
@@ -61,22 +61,36 @@ class ExactGPs:
         )
         repeated = self._repeated(targets)
         self._seen = ~repeated.isnan()
-        matrix = covariance(self._kernel_theta, X.unsqueeze(-3))
-        matrix = matrix.expand(*self._seen.shape, X.shape[-2])
         variances = noise(self._noise_theta, X)
         if known is not None:
             given = self._repeated(known)
             variances = torch.where(given.isnan(), variances, given)
         self._variances = variances.expand(self._seen.shape)
-        self._factor = noisy_factor(matrix, self._variances, self._seen)
         self._profiled = means is None
+        self.means = self._solved(repeated, means)
+
+    def _solved(self, targets: Tensor, means: Tensor | None) -> Tensor:
+        """Work out what predictions need, from ``batch x b x n`` targets; the ``s x m`` means, the best where None."""
+        self._factor = self._factors()
         if means is None:
-            best, _ = best_means(self._factor, repeated.nan_to_num(0.0), self._seen.to(X))
+            best, _ = best_means(self._factor, targets.nan_to_num(0.0), self._seen.to(self.X))
             means = best.reshape(self._draws, self._metrics)
-        self.means = means
         self._flat_means = means.flatten().unsqueeze(-1)
-        residual = torch.where(self._seen, repeated - self._flat_means, 0.0)
+        residual = torch.where(self._seen, targets - self._flat_means, 0.0)
         self._alpha = torch.cholesky_solve(residual.unsqueeze(-1), self._factor).squeeze(-1)
+        return means
+
+    def _factors(self) -> Tensor:
+        """Cholesky factors of the runs' covariances, noise included; some processes at a time where runs are many."""
+        X, n = self.X.unsqueeze(-3), self.X.shape[-2]
+        if self.X.dim() > 2 or n <= MANY:
+            matrix = self.covariance(self._kernel_theta, X).expand(*self._seen.shape, n)
+            return noisy_factor(matrix, self._variances, self._seen)
+        factors = self.X.new_empty(len(self._seen), n, n)
+        for rows in chunks(torch.arange(len(factors)), rows=rows_within(n * n)):
+            matrix = self.covariance(self._kernel_theta[rows], X, rows=rows % self._metrics).expand(len(rows), n, n)
+            factors[rows] = noisy_factor(matrix, self._variances[rows], self._seen[rows])
+        return factors
 
     def marginals(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         """Moments of every metric by itself.
@@ -93,9 +107,9 @@ class ExactGPs:
         mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
         if q == 1:
             prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
-            covariance = (prior - explained.square().sum(dim=-2, keepdim=True)).clamp_min(LEAST_VARIANCE)
+            covariance = (prior - self._taken(explained)).clamp_min(LEAST_VARIANCE)
         else:
-            covariance = self.covariance(self._kernel_theta, points) - explained.mT @ explained
+            covariance = self.covariance(self._kernel_theta, points) - self._taken(explained)
         if noise is True:
             covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
         return self._pooled(mean, covariance)
@@ -127,7 +141,7 @@ class ExactGPs:
             Means and variances ``batch x m x n``, noise included; predictions from all runs where a trial lacks the
             metric.
         """
-        diagonal = torch.cholesky_inverse(self._factor).diagonal(dim1=-2, dim2=-1)
+        diagonal = inverse_diagonal(self._factor)
         residual, variance = leave_one_out(diagonal, self._alpha)
         if self._profiled:
             # The constant mean was fitted to every run: taken out of the precision, it is fitted to the others.
@@ -169,13 +183,23 @@ class ExactGPs:
         """Covariance with the training runs, ``batch x b x n x q``, as it is and divided by the factor."""
         if self._factor.dim() > 3:
             across = self._without_missing(self.covariance(self._kernel_theta, self.X.unsqueeze(-3), X.unsqueeze(-3)))
-            return across, torch.linalg.solve_triangular(self._factor, across, upper=False)
+            return across, self._explained(across)
         # One solve for all points: broadcasting would copy the factor for each of them.
         points = X.reshape(1, -1, X.shape[-1])
         across = self._without_missing(self._towards(points))
-        explained = torch.linalg.solve_triangular(self._factor, across, upper=False)
-        shape = (*across.shape[:-1], *X.shape[:-1])
-        return across.reshape(shape).movedim((0, 1), (-3, -2)), explained.reshape(shape).movedim((0, 1), (-3, -2))
+        across, explained = (
+            each.reshape(*each.shape[:-1], *X.shape[:-1]).movedim((0, 1), (-3, -2))
+            for each in (across, self._explained(across))
+        )
+        return across, explained
+
+    def _explained(self, across: Tensor) -> Tensor:
+        """Covariances with the runs, ``(...) x n x q``, divided by the factor: what :meth:`_taken` squares."""
+        return torch.linalg.solve_triangular(self._factor, across, upper=False)
+
+    def _taken(self, explained: Tensor) -> Tensor:
+        """The covariance ``(...) x q x q`` of ``q`` points that the runs explain."""
+        return squares(explained)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is worked out once is a function, which no pickle takes: the copy works it out anew.
@@ -185,7 +209,11 @@ class ExactGPs:
     def _towards(self) -> Callable[[Tensor], Tensor]:
         """Covariance of the training runs with ``1 x n' x d`` weights, ``(s m) x n x n'``."""
         with torch.no_grad():
-            return self.covariance.towards(self._kernel_theta, self.X.unsqueeze(-3))
+            return self._towards_runs()
+
+    def _towards_runs(self) -> Callable[[Tensor], Tensor]:
+        """Covariance of the runs that predictions rest on with others, a new function at each call."""
+        return self.covariance.towards(self._kernel_theta, self.X.unsqueeze(-3))
 
     def _without_missing(self, across: Tensor) -> Tensor:
         """Covariances of the runs ``batch x b x n`` with others, zero in the rows of observations that are missing."""
@@ -215,3 +243,8 @@ class ExactGPs:
             return mean, covariance
         means, covariances = self._by_draw(mean, -2), self._by_draw(covariance, -3)
         return mixture_moments(means, covariances, axis=-3)
+
+
+def squares(factors: Tensor) -> Tensor:
+    """``A^T A`` of ``(...) x n x q`` matrices ``A``."""
+    return factors.square().sum(dim=-2, keepdim=True) if factors.shape[-1] == 1 else factors.mT @ factors

@@ -16,7 +16,9 @@ from botorch.models.model import FantasizeMixin
 from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
+from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.gp.exact import ExactGPs
+from bomix.surrogates.gp.inducing import InducingGPs, inducing
 from bomix.surrogates.models.hyperparameter import Hyperparameter
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
     from torch import Tensor
 
+    from bomix.contracts.covariance import Covariance
     from bomix.surrogates.gp.inputs import GPInputs
     from bomix.surrogates.gp.transforms import Transforms
 
@@ -223,11 +226,23 @@ def posterior(inputs: GPInputs, theta: Sequence[Tensor], *, correlated: bool = T
     """
     with torch.no_grad():
         families = [
-            ExactGPs(covariance, inputs.noise, draws, inputs.X, inputs.targets, known=inputs.known_noise)
+            _family(inputs, covariance, draws, sum(each.shape[0] for each in theta))
             for covariance, draws in zip(inputs.covariances, theta, strict=True)
         ]
         correlation = None if correlated else torch.eye(inputs.context.m, dtype=torch.float64)
         return IndependentGPs(inputs.train_X, inputs.train_Y, families, inputs.transforms, correlation=correlation)
+
+
+def _family(inputs: GPInputs, covariance: Covariance, theta: Tensor, draws: int) -> ExactGPs:
+    """The posterior under one family, ``draws`` in all families together; through some of the runs where many."""
+    count = inducing(len(inputs.X), draws * inputs.context.m)
+    if count is None:
+        return ExactGPs(covariance, inputs.noise, theta, inputs.X, inputs.targets, known=inputs.known_noise)
+    # Evenly spaced in an order that the order of the record does not enter.
+    order = torch.as_tensor(canonical_rows(inputs.train_X.numpy(), inputs.train_Y.numpy()))
+    rows = order[torch.linspace(0, len(order) - 1, count).round().long()]
+    known = inputs.known_noise
+    return InducingGPs(covariance, inputs.noise, theta, inputs.X, inputs.targets, rows=rows, known=known)
 
 
 _JITTERS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)

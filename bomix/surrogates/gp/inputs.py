@@ -160,7 +160,8 @@ def _extra_inputs(
 def kernel_context(context: FitContext) -> KernelContext:
     """The space and the metrics as kernels see them."""
     sample = torch.as_tensor(context.space.sobol(_SPREAD_SAMPLES, seed=0), dtype=torch.float64)
-    return KernelContext(sample, own_domains(context.domains, context.metrics), context.domains, context.metrics)
+    own = own_domains(context.domains, context.metrics, context.own_mapping())
+    return KernelContext(sample, own, context.domains, context.metrics)
 
 
 def _few_searches(spec: GPSettings, predicted: list[Feature]) -> bool:

@@ -23,11 +23,17 @@ logger = logging.getLogger(__name__)
 EVALUATIONS = 200
 """Most evaluations of a search; nearly all end before by their gradient."""
 COARSE = 160
-"""Runs that a search begins with where there are many more: an evaluation then costs a quarter, and less."""
-_MANY = 256
-"""Runs beyond which a search begins with :data:`COARSE` of them."""
-_REFINEMENT = 6
-"""Evaluations on all runs after such a beginning, which is near the end already."""
+"""Runs that what metrics share is found from where there are more: they are enough for few numbers."""
+_FIRST = 64
+"""Runs that a search begins with where there are many more: an evaluation then costs a tenth."""
+_MOST = 256
+"""Runs that hyperparameters are found from where there are more: an evaluation of a thousand costs twenty times as much,
+and predictions from 384 of RegMix's runs were the same whether 160, 256 or all of them had decided (log density per
+metric 0.78, 0.74 and 0.76, Spearman x 100 of the mean 98.1)."""
+_REFINEMENT = 8
+"""Evaluations on these after such a beginning, which is near the end already."""
+_ROUGH = 0.1
+"""Gradient at which a search on a part of the runs ends: the rest moves its end further than that."""
 _TOLERANCE = 1e-3
 """Gradient at which a search ends, in nats for each standard deviation of a prior."""
 _MOVED = 1e-3
@@ -71,8 +77,8 @@ def search(
 ) -> Tensor:
     """Find the hyperparameters.
 
-    Where runs are many, the search begins with a part of them and ends with a few steps on all: an evaluation costs
-    the cube of their number, and the part knows nearly as much.
+    Where runs are many, a part of them decides, and the search begins with a part of that: an evaluation costs the cube
+    of their number, and the part knows nearly as much.
 
     Args:
         likelihood: Data and model.
@@ -88,9 +94,10 @@ def search(
     """
     prior, rng = likelihood.prior if prior is None else prior, np.random.default_rng(seed)
     starts = _starts(prior, restarts, rng)
-    if len(likelihood.X) > _MANY:
-        starts = search(likelihood.thinned(COARSE), restarts=1, seed=seed, prior=prior, evaluations=evaluations)
-        evaluations = _REFINEMENT
+    if len(likelihood.X) > _MOST:
+        part = likelihood.thinned(_FIRST)
+        starts = _best_of(part, prior, starts[:1], evaluations, tolerance=_ROUGH)[0].unsqueeze(0)
+        likelihood, evaluations = likelihood.thinned(_MOST), _REFINEMENT
     elif sampling is not None:
         evaluations = min(evaluations, sampling.climb)
     theta, value, stuck = _best_of(likelihood, prior, starts, evaluations)
@@ -149,7 +156,9 @@ def _random_starts(prior: Prior, count: int, rng: np.random.Generator) -> Tensor
     return prior.start + (torch.as_tensor(rng.normal(size=shape)) + common) * prior.sd.clamp_max(1.0)
 
 
-def _best_of(likelihood: Likelihood, prior: Prior, starts: Tensor, evaluations: int) -> tuple[Tensor, Tensor, Tensor]:
+def _best_of(
+    likelihood: Likelihood, prior: Prior, starts: Tensor, evaluations: int, *, tolerance: float = _TOLERANCE
+) -> tuple[Tensor, Tensor, Tensor]:
     """Best hyperparameters ``m x p`` over the starts, their ``m`` values, and which never moved though they should."""
     count, m, p = starts.shape
     metric = torch.arange(m).repeat(count)
@@ -162,7 +171,7 @@ def _best_of(likelihood: Likelihood, prior: Prior, starts: Tensor, evaluations: 
         value, gradient = criterion(likelihood, prior, at * scale, metric[rows])
         return value, gradient * scale
 
-    end = minimize(cost, flat / unit.repeat(count, 1), max_evaluations=evaluations, tolerance=_TOLERANCE)
+    end = minimize(cost, flat / unit.repeat(count, 1), max_evaluations=evaluations, tolerance=tolerance)
     end = end._replace(x=end.x * unit.repeat(count, 1))
     moved = (end.x - flat).abs().amax(dim=-1) > _MOVED
     stuck = (~moved & (end.gradient.abs().amax(dim=-1) > _STEEP)).reshape(count, m)

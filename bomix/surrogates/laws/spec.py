@@ -85,7 +85,7 @@ class LawRegression:
 
         chosen = examples(data, context, experts=self.experts)
         X, Y = chosen.data.X.double(), chosen.data.Y.double()
-        own = own_domains(context.domains, context.metrics, self.own)
+        own = own_domains(context.domains, context.metrics, context.own_mapping(self.own))
         with torch.no_grad():
             found = fit_rows(LAWS[self.form], X, Y, own, seed=seed, starts=self.starts)
             if self.uncertainty == "laplace":

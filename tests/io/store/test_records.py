@@ -21,12 +21,42 @@ METRICS = ("code", "web")
 DOMAINS = ("code", "web")
 
 
-@given(
-    weights=st.dictionaries(st.text(min_size=1), finite, min_size=1), seed=st.integers(0, 2**62), tokens=st.integers(1)
-)
-def test_a_trial_survives_exactly(weights: dict[str, float], seed: int, tokens: int) -> None:
-    trial = Trial(7, weights, seed, "log_ei", Scale(10, tokens))
+shares = st.dictionaries(st.text(min_size=1), st.floats(0.01, 1.0), min_size=1)
+
+
+@given(shares=shares, seed=st.integers(0, 2**62), tokens=st.integers(1))
+def test_a_trial_survives_exactly(shares: dict[str, float], seed: int, tokens: int) -> None:
+    total = math.fsum(shares.values())
+    trial = Trial(7, {name: share / total for name, share in shares.items()}, seed, "log_ei", Scale(10, tokens))
     assert records.trial_from_json(records.trial_to_json(trial)) == trial
+
+
+@given(data=st.data())
+def test_every_change_of_a_digit_of_a_trial_is_noticed(data: st.DataObject) -> None:
+    text = records.trial_to_json(Trial(7, {"code": 0.25, "web": 0.75}, 0, "log_ei", Scale(10, 200)))
+    digits = [position for position, letter in enumerate(text) if letter.isdigit()]
+    position = data.draw(st.sampled_from(digits))
+    other = data.draw(st.sampled_from([digit for digit in "0123456789" if digit != text[position]]))
+    with pytest.raises(StoreError):
+        records.trial_from_json(text[:position] + other + text[position + 1 :])
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"code": 0.25, "web": 0.7}, {"code": -0.25, "web": 1.25}, {"code": math.nan, "web": 1.0}, {}, {"a": 1e9}],
+)
+def test_weights_that_are_no_mixture_are_no_trial(weights: dict[str, float]) -> None:
+    earlier = {"schema": 2, "id": 0, "seed": 0, "origin": "sobol", "weights": weights}
+    with pytest.raises(StoreError, match="not a trial"):
+        records.trial_from_json(json.dumps(earlier))
+    assert records.trial_from_json(json.dumps({**earlier, "weights": {"code": 0.25, "web": 0.75}})).id == 0
+
+
+def test_a_checksum_that_was_taken_away_is_missed() -> None:
+    trial = json.loads(records.trial_to_json(Trial(0, {"code": 1.0}, 0, "sobol")))
+    del trial["checksum"]
+    with pytest.raises(StoreError, match="checksum"):
+        records.trial_from_json(json.dumps(trial))
 
 
 @given(loss=finite, curve=st.lists(finite, max_size=9))
@@ -157,4 +187,5 @@ def test_a_file_of_a_newer_version_is_no_damaged_one() -> None:
     told = f"it is of schema {trial['schema'] + 1}, and this bomix reads up to {trial['schema']}; take a newer bomix"
     with pytest.raises(records.NewerVersionError, match=told):
         records.trial_from_json(json.dumps({**trial, "schema": trial["schema"] + 1}))
+    del trial["checksum"]
     assert records.trial_from_json(json.dumps({**trial, "schema": 1})).id == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import StoreError
+from bomix.history import History
 from bomix.io.store import files, lock
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import FolderStore
@@ -34,10 +35,10 @@ def test_records_come_back_in_the_order_of_their_ids(store: FolderStore | Memory
         store.create(trial(number))
     store.finish(1, Result({"code": 2.0}))
     store.finish(0, Failure("no"))
-    found = store.read()
+    found = store.read().records
     assert [record.trial.id for record in found] == [0, 1, 2, 10001]
     assert [record.status for record in found] == [Status.FAILED, Status.COMPLETED, Status.PENDING, Status.PENDING]
-    assert store.read({record.trial.id: record for record in found}) == found
+    assert store.read({record.trial.id: record for record in found}).records == found
 
 
 def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | MemoryStore) -> None:
@@ -47,12 +48,12 @@ def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | Me
     store.finish(0, Result({"code": 2.0}))
     with pytest.raises(StoreError, match="written once"):
         store.finish(0, Result({"code": 3.0}))
-    assert store.read()[0].result.losses == {"code": 2.0}
+    assert store.read().records[0].result.losses == {"code": 2.0}
 
 
 def test_an_imported_run_is_there_whole_or_not_at_all(store: FolderStore | MemoryStore) -> None:
     store.create(trial(0), Result({"code": 2.0}))
-    assert store.read()[0].status is Status.COMPLETED
+    assert store.read().records[0].status is Status.COMPLETED
 
 
 def test_nothing_temporary_is_left(tmp_path: Path) -> None:
@@ -66,14 +67,58 @@ def test_nothing_temporary_is_left(tmp_path: Path) -> None:
     assert names == {"trials", "0000", "trial.json", "outcome.json", "a"}
 
 
+def damage(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+
 @pytest.mark.parametrize("name", ["trial.json", "outcome.json"])
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe"])
-def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path, name: str, damage: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"{}", b"[]", b"null"])
+def test_a_damaged_trial_is_named_and_the_others_are_read(tmp_path: Path, name: str, content: bytes) -> None:
     store = FolderStore(tmp_path)
-    store.create(trial(0), Result({"code": 2.0}))
-    (tmp_path / "trials" / "0000" / name).write_bytes(damage)
-    with pytest.raises(StoreError, match=r"0000.*move"):
-        store.read()
+    for number in range(3):
+        store.create(trial(number), Result({"code": 2.0}))
+    file = tmp_path / "trials" / "0001" / name
+    damage(file, content)
+    kept = store.read()
+    assert [record.trial.id for record in kept.records] == [0, 2]
+    (found,) = kept.damages
+    assert (found.trial, found.path) == (1, file)
+    assert found.reason
+    assert History(kept.records, damaged=(1,)).next_id == 3
+
+
+def test_a_trial_without_its_file_is_damaged_and_its_number_stays_taken(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0))
+    store.create(trial(1))
+    damage(tmp_path / "trials" / "0001" / "trial.json", None)
+    kept = store.read()
+    assert [found.trial for found in kept.damages] == [1]
+    history = History(kept.records, damaged=(1,))
+    assert (history.next_id, history.n_asked) == (2, 2)
+
+
+def test_what_is_set_aside_is_kept_and_the_trial_is_pending_again(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    for round_ in range(2):
+        if round_ == 0:
+            store.create(trial(0), Result({"code": 2.0}))
+        else:
+            store.finish(0, Result({"code": 2.0}))
+        damage(tmp_path / "trials/0000/outcome.json", b"{")
+        (found,) = store.read().damages
+        moved = store.set_aside(found)
+        assert moved.read_bytes() == b"{"
+        (record,) = store.read().records
+        assert record.status is Status.PENDING
+    damage(tmp_path / "trials/0000/trial.json", b"{")
+    moved = store.set_aside(store.read().damages[0])
+    assert (moved / "trial.json").read_bytes() == b"{"
+    assert store.read() == ((), ())
+    assert len(list((tmp_path / "damaged").iterdir())) == 3
 
 
 def test_a_trial_of_a_newer_version_is_named_and_not_called_damaged(tmp_path: Path) -> None:
@@ -86,14 +131,28 @@ def test_a_trial_of_a_newer_version_is_named_and_not_called_damaged(tmp_path: Pa
         store.read()
 
 
-def test_an_outcome_of_another_trial_is_refused(tmp_path: Path) -> None:
+def test_an_outcome_of_another_trial_is_damage(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.create(trial(0), Result({"code": 2.0}))
     store.create(trial(1))
     outcome = tmp_path / "trials" / "0000" / "outcome.json"
     (tmp_path / "trials" / "0001" / "outcome.json").write_bytes(outcome.read_bytes())
-    with pytest.raises(StoreError, match="belongs to trial 0"):
-        store.read()
+    (found,) = store.read().damages
+    assert (found.trial, found.reason) == (1, "it belongs to trial 0")
+
+
+def test_unfinished_files_are_swept_wherever_a_writer_left_them_and_nothing_else_is(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(trial(0), Result({"code": 2.0}))
+    _, attempt = store.new_attempt(0)
+    kept = attempt / "work" / ".mine.tmp"
+    kept.parent.mkdir()
+    left = [tmp_path, tmp_path / "trials", tmp_path / "trials/0000", attempt.parent, attempt]
+    for path in [*(folder / ".outcome.json.0a1b.tmp" for folder in left), kept]:
+        path.write_text("half")
+    (tmp_path / "trials/.0001.0a1b.tmp.tmp").mkdir()
+    store.sweep()
+    assert list(tmp_path.rglob("*.tmp")) == [kept]
 
 
 def test_attempts_are_numbered(tmp_path: Path) -> None:
@@ -121,7 +180,7 @@ def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: P
     store = FolderStore(tmp_path)
     acknowledged: list[int] = []
     for kill in range(12):
-        start = len(store.read())
+        start = len(store.read().records)
         # A trial whose writer died before its outcome is pending, which is what a driver resumes.
         command = [sys.executable, "-c", WRITER, str(tmp_path), str(start)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -132,42 +191,120 @@ def test_a_writer_killed_anywhere_loses_nothing_that_it_acknowledged(tmp_path: P
         acknowledged += [int(line) for line in process.stdout.read().split("\n")[:-1]]
         process.wait()
         process.stdout.close()
-        found = {record.trial.id: record for record in store.read()}
+        found = {record.trial.id: record for record in store.read().records}
         assert all(found[number].result.losses == {"code": float(number)} for number in acknowledged)
     assert len(acknowledged) >= 12
 
 
 def test_a_second_driver_is_refused_and_the_first_keeps_its_lock(tmp_path: Path) -> None:
+    assert lock.is_held(tmp_path) is False
     with lock.holding(tmp_path):
-        with pytest.raises(StoreError, match=f"process {os.getpid()}"), lock.holding(tmp_path):
+        with pytest.raises(StoreError, match=f"process {os.getpid()} on this host"), lock.holding(tmp_path):
             pass
-        assert lock.is_alive(lock.read(tmp_path) or {}) is True
+        assert lock.is_held(tmp_path) is True
+    assert lock.is_held(tmp_path) is False
     assert lock.read(tmp_path) is None
 
 
-def test_the_lock_of_a_dead_driver_is_replaced(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from bomix.io.store import lock; import os\n"
-    code += "context = lock.holding(Path(sys.argv[1])); context.__enter__(); os._exit(0)"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    assert lock.is_alive(lock.read(tmp_path) or {}) is False
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from bomix.io.store import lock
+with lock.holding(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def other_driver(folder: Path) -> subprocess.Popen[str]:
+    """Another process that holds the lock of a folder."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    process.stdout.close()
+    return process
+
+
+def test_the_lock_of_a_driver_that_was_killed_is_free(tmp_path: Path) -> None:
+    process = other_driver(tmp_path)
+    process.kill()
+    process.wait()
+    assert lock.is_held(tmp_path) is False
+    assert (lock.read(tmp_path) or {})["pid"] == process.pid
     with lock.holding(tmp_path):
         assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
 
 
-def test_a_used_again_process_id_is_not_the_holder(tmp_path: Path) -> None:
-    with lock.holding(tmp_path):
-        holder = lock.read(tmp_path) or {}
-    (tmp_path / lock.NAME).write_text(json.dumps({**holder, "started": holder["started"] - 100}))
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param({"pid": 999_999_999}, id="a pid of another namespace"),
+        pytest.param({"host": "another-name"}, id="renamed or in a container"),
+        pytest.param({"boot": "elsewhere", "machine": "elsewhere", "host": "elsewhere"}, id="another host's words"),
+        pytest.param(None, id="no words at all"),
+    ],
+)
+@pytest.mark.parametrize("take_over", [False, True])
+def test_nothing_that_is_written_takes_the_lock_of_a_live_driver(
+    tmp_path: Path, written: dict[str, object] | None, take_over: bool
+) -> None:
+    process = other_driver(tmp_path)
+    try:
+        file = tmp_path / lock.HOLDER
+        if written is None:
+            file.unlink()
+        else:
+            file.write_text(json.dumps({**json.loads(file.read_text()), **written}))
+        assert lock.is_held(tmp_path) is True
+        with pytest.raises(StoreError, match="already optimising"), lock.holding(tmp_path, take_over=take_over):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+
+
+def as_written(folder: Path, **changed: object) -> None:
+    """Leave the words of a driver that is gone, some of them changed."""
+    with lock.holding(folder):
+        holder = lock.read(folder) or {}
+    (folder / lock.HOLDER).write_text(json.dumps({**holder, **changed}))
+
+
+@pytest.mark.parametrize("changed", [{"boot": "x"}, {"machine": None, "host": "x"}, {"pid": 1}])
+def test_a_driver_of_this_kernel_or_of_this_machine_before_its_restart_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object]
+) -> None:
+    for number, name in enumerate(("_BOOT_FILE", "_MACHINE_FILE")):
+        (tmp_path / name).write_text(f"{number}\n")
+        monkeypatch.setattr(lock, name, tmp_path / name)
+    as_written(tmp_path, **changed)
+    assert lock.is_held(tmp_path) is False
     with lock.holding(tmp_path):
         pass
 
 
-def test_a_driver_on_another_host_is_replaced_only_on_request(tmp_path: Path) -> None:
-    (tmp_path / lock.NAME).write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0}))
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"host": "elsewhere", "boot": "x", "machine": "x"}, id="another host"),
+        pytest.param({"boot": "x", "machine": "x"}, id="another host that is called alike"),
+        pytest.param({"boot": "x", "machine": None}, id="nobody can tell"),
+        pytest.param({"host": "elsewhere", "boot": None, "machine": None}, id="a host that knows no boot"),
+    ],
+)
+def test_a_driver_on_another_host_is_replaced_only_on_request(tmp_path: Path, changed: dict[str, object]) -> None:
+    as_written(tmp_path, **changed)
+    assert lock.is_held(tmp_path) is None
     with pytest.raises(StoreError, match="--take-over"), lock.holding(tmp_path):
         pass
     with lock.holding(tmp_path, take_over=True):
         assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
+
+
+def test_who_took_a_study_over_keeps_it(tmp_path: Path) -> None:
+    with lock.holding(tmp_path):
+        (tmp_path / lock.HOLDER).write_text(json.dumps({"host": "elsewhere", "boot": "x", "pid": 1}))
+    assert (lock.read(tmp_path) or {})["host"] == "elsewhere"
 
 
 def test_the_last_attempt_is_the_one_of_the_highest_number(store: FolderStore | MemoryStore) -> None:
