@@ -43,7 +43,10 @@ def few_mixtures(space: MixtureSpace) -> tuple[tuple[float, ...], ...] | None:
 
 
 def _faces(space: MixtureSpace) -> Iterator[tuple[Array, Array] | None]:
-    """Lower and upper bounds for each choice of which "at least" hold, those that hold more first; None on the way."""
+    """Lower and upper bounds for each choice of which "at least" hold, those that hold more first.
+
+    Between them None, so that whoever reads them can stop.
+    """
     lower, upper, least = space.lower_array, space.upper_array, np.array(space.at_least)
     choices = np.flatnonzero((least > lower) & (lower <= 0.0))
     base = np.where(np.isin(np.arange(len(lower)), choices), 0.0, np.maximum(lower, least))

@@ -137,7 +137,8 @@ class FolderStore:
     def furthest(self) -> Status | None:
         """How far the furthest trial is: completed or pending if any is, failed where all did; None without trials.
 
-        Reads no further than it must; withdrawn trials count for nothing. A trial that cannot be read counts as pending: nobody knows what became of it.
+        Reads no further than it must; withdrawn trials count for nothing. A trial that cannot be read counts as
+        pending: nobody knows what became of it.
         """
         found: Status | None = None
         for each in self._found({}):
