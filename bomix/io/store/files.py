@@ -108,7 +108,12 @@ def _temporary(path: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, content: str | bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Create a file with some content; durable when this returns, though its name may not be."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        left = memoryview(content.encode() if isinstance(content, str) else content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

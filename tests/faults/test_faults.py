@@ -1,0 +1,87 @@
+"""A fault at every file operation of a small study: nothing acknowledged is lost, nothing goes wrong in silence.
+
+By default the detached loop is killed, and its writes torn, at every operation. ``make test-faults`` meets every
+operation of every scenario with every kind of fault, and prints the table of ``docs/reliability.md``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bomix.io.store.study_folder import FolderStore
+from tests.faults.layer import KINDS
+from tests.faults.runs import KILLED, Tally, record, run, sum_of, under_fault, undisturbed
+from tests.faults.scenarios import SCENARIOS
+
+# Forked processes end by os._exit: they leave nothing that Python would warn of here.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def everywhere(scenario: str, kind: str, folder: Path) -> Tally:
+    """A fault of one kind at each operation of a scenario, one study each."""
+    expected, operations = undisturbed(scenario, folder / "undisturbed")
+    tallies = []
+    for at in range(len(operations)):
+        tallies.append(under_fault(scenario, kind, at, folder / str(at), expected))
+        shutil.rmtree(folder / str(at))
+    return sum_of(tallies)
+
+
+def holds(tally: Tally) -> None:
+    """What is promised: no loss, no silence, no traceback, and the same command again ends as if undisturbed."""
+    assert (tally.lost, tally.silent, tally.tracebacks) == (0, 0, 0), tally
+    assert tally.recovered == tally.tried, tally
+
+
+@pytest.mark.parametrize("kind", ["killed", "torn"])
+def test_a_loop_that_is_killed_at_any_operation_goes_on_as_if_undisturbed(tmp_path: Path, kind: str) -> None:
+    tally = everywhere("ask and tell", kind, tmp_path)
+    holds(tally)
+    assert tally.codes[KILLED] == tally.tried > 50
+    assert tally.acknowledged > 50
+
+
+def test_the_layer_counts_what_a_study_does_and_lets_it_be(tmp_path: Path) -> None:
+    first, operations = undisturbed("ask and tell", tmp_path / "a")
+    assert len(first) == 4
+    assert {"create", "write", "fsync", "link", "rename", "read"} <= set(operations)
+    ended = run("ask and tell", tmp_path / "a")
+    assert ended.code == 0
+    assert not {"write", "link", "rename"} & set(ended.operations), "nothing is left to do"
+
+
+@pytest.mark.parametrize("name", ["trial.json", "outcome.json"])
+def test_every_changed_byte_and_every_cut_of_a_record_is_noticed(tmp_path: Path, name: str) -> None:
+    undisturbed("ask and tell", tmp_path / "study")
+    before = record(tmp_path / "study")
+    path = tmp_path / "study/trials/0002" / name
+    whole = path.read_bytes()
+    changed = [whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (1, 16)]
+    silent = []
+    for content in [*changed, *(whole[:length] for length in range(len(whole) - 1))]:
+        path.write_bytes(content)
+        kept = FolderStore(tmp_path / "study").read()
+        if not kept.damages:
+            silent.append(content)
+            continue
+        assert [damage.trial for damage in kept.damages] == [2]
+        assert len(kept.records) == 3
+    path.write_bytes(whole)
+    assert record(tmp_path / "study") == before
+    # What reads as it was written has lost nothing: blanks between the parts of JSON.
+    assert all(b"".join(content.split()) == b"".join(whole.split()) for content in silent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_operation_of_every_scenario_meets_every_fault(tmp_path: Path, scenario: str, kind: str) -> None:
+    tally = everywhere(scenario, kind, tmp_path)
+    print(
+        f"\n| {scenario} | {kind} | {tally.tried} | {tally.acknowledged} | {tally.lost} | {tally.silent} "
+        f"| {tally.tracebacks} | {tally.recovered} |"
+    )
+    holds(tally)
