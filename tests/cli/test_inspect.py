@@ -7,7 +7,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from bomix.cli.inspect import check, status
+from bomix.cli.inspect import check, recommend, status
+from bomix.study.study import Study
 
 
 def test_looking_at_a_new_study_adds_nothing_to_it(tmp_path):
@@ -40,3 +41,20 @@ def test_check_says_which_surrogate_predicts(tmp_path, count, strategy, expected
     (tmp_path / "study.yaml").write_text(f"domains: {domains}\nmetrics: {metrics}\nstrategy: {strategy}\n")
     found = CliRunner().invoke(check, [str(tmp_path)])
     assert f"surrogate of predictions and the recommendation: {expected}\n" in found.output, found.output
+
+
+def test_check_status_and_recommend_name_what_is_not_learnt_from(tmp_path):
+    (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: {score: {unit: points}}\n")
+    study = Study.open(tmp_path)
+    for number in range(6):
+        share = 0.1 + 0.1 * number
+        study.add({"code": share, "web": 1.0 - share}, {"score": -1e308 if number == 2 else 3.0 + share**2})
+    sentence = "trial 2: metric 'score' is -1e+308, too large to be computed with; it stays in the record"
+    for command in (check, status, recommend):
+        found = CliRunner().invoke(command, [str(tmp_path)])
+        assert found.exit_code == 0, found.output
+        assert sentence in found.output
+    for command, key in ((status, "quarantined"), (recommend, "warnings")):
+        found = json.loads(CliRunner().invoke(command, [str(tmp_path), "--json"]).stdout)
+        assert any(sentence in said for said in found[key])
+    assert "no other problems found" in CliRunner().invoke(check, [str(tmp_path)]).output

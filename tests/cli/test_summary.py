@@ -6,6 +6,7 @@ import pytest
 
 from bomix.cli.summary import show_summary
 from bomix.config.sections import DomainSpec, RecommendationSpec
+from bomix.recommendation.recommend import OUTSIDE
 from bomix.space.weights import Weights, same_mixture
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.study.confirmation import confirming_trials
@@ -69,3 +70,29 @@ def test_odds_against_the_recommendation_stand_at_the_top_and_only_there(capsys:
     printed = capsys.readouterr().out
     assert printed.startswith("less than even odds against uniform: the recommendation is expected to be ")
     assert printed.count("less than even odds") == 1
+
+
+def test_odds_of_an_extrapolation_say_so_wherever_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    study = Study(["books", "code", "web"], ["loss"], strategy=Bayesian(surrogate=GP(draws=0)))
+    for books in (0.2, 0.25, 0.3, 0.35, 0.4):  # the loss falls with books, of which no run had more
+        for code in (0.3, 0.4):
+            weights = {"books": books, "code": code, "web": 1.0 - books - code}
+            study.add(weights, {"loss": 4.0 - books + 0.1 * code})
+    best = study.recommend()
+    assert best.weights["books"] > 0.5
+    assert best.extrapolated
+    assert set(best.extrapolated) == {said.removeprefix(f"{OUTSIDE}: ") for said in best.warnings if OUTSIDE in said}
+    show_summary(study, best)
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if "uniform" in line and "%" in line)
+    assert "% (extrapolated)" in row
+    gain = next(line for line in printed.splitlines() if line.startswith("predicted gain over uniform"))
+    assert "extrapolated: outside what was explored" in gain
+
+
+def test_odds_inside_what_was_explored_stand_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    study = searched(20)
+    best = study.recommend()
+    show_summary(study, best)
+    assert bool(best.extrapolated) == ("(extrapolated)" in capsys.readouterr().out)
+    assert not best.extrapolated
