@@ -64,9 +64,11 @@ def objective_moved(aggregate: ModelObjective, posterior: Posterior, within: Ten
     """
     metrics: Any = posterior
     if aggregate.coefficients is not None:
-        return moved(metrics.mean, within) @ metrics.mean.new_tensor(aggregate.coefficients)
+        by: Tensor = moved(metrics.mean, within) @ metrics.mean.new_tensor(aggregate.coefficients)
+        return by
     if not metrics.mean.numel():
-        return metrics.mean.sum(dim=-1)
+        nothing: Tensor = metrics.mean.sum(dim=-1)
+        return nothing
     draws = SobolQMCNormalSampler(torch.Size([DRAWS]), seed=DRAWS_SEED)(metrics)
     return (aggregate(draws.clamp(*within)) - aggregate(draws)).mean(dim=0)
 

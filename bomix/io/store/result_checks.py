@@ -231,7 +231,7 @@ def range_faults(result: Result, metrics: Sequence[Metric]) -> list[Fault]:
     faults: list[Fault] = []
     for metric in metrics if isinstance(result.losses, Mapping) else ():
         value, (low, high) = result.losses.get(metric.name), metric.limits
-        if _is_finite(value) and not low <= value <= high:
+        if value is not None and _is_finite(value) and not low <= value <= high:
             whence = f"of its unit '{metric.unit}'" if metric.range is None else "that is stated"
             what = (
                 f"{value:g} lies outside the range {whence}, [{low:g}, {high:g}]; correct it, or state the right one "

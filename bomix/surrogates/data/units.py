@@ -56,5 +56,4 @@ def in_units(data: SupervisedDataset, unit: Tensor) -> SupervisedDataset:
     """
     if bool((unit == 1.0).all()):
         return data
-    names = {"feature_names": data.feature_names, "outcome_names": data.outcome_names}
-    return SupervisedDataset(data.X, data.Y / unit, **names)
+    return SupervisedDataset(data.X, data.Y / unit, feature_names=data.feature_names, outcome_names=data.outcome_names)
