@@ -81,7 +81,6 @@ COVERED = {
     "bomix.posterior.explored": "recommendation/test_stopping.py",
     "bomix.posterior.objective": "acquisition/test_improvement.py",
     "bomix.problem": "test_history.py",
-    "bomix.recommendation.extrapolation": "recommendation/test_recommend.py",
     "bomix.recommendation.front": "acquisition/test_hypervolume.py",
     "bomix.recommendation.prediction_check": "recommendation/test_recommend.py",
     "bomix.report.figures.correlation": "report/test_correlation.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bomix.posterior.belief import believe
@@ -44,6 +44,10 @@ class Estimate:
         """Central 95 % interval, cut where the value cannot be."""
         low, high = self.limits
         return max(low, self.mean - Z95 * self.sd), min(high, self.mean + Z95 * self.sd)
+
+    def stretched(self, factor: float) -> Estimate:
+        """The same belief with another standard deviation, a multiple of it."""
+        return self if factor == 1.0 else replace(self, sd=factor * self.sd)
 
     @property
     def positive(self) -> float:

@@ -52,6 +52,23 @@ def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[st
     return found
 
 
+def stretch(tried: Array, point: Array) -> float:
+    """What standard deviations are multiplied by where a mixture is far from all trials; 1 where it is not.
+
+    A model cannot know how its metrics go on beyond the runs, and of all mixtures a recommendation is the one of which
+    it hopes most. How many typical distances of trials the nearest trial is away is what its standard deviation must
+    grow by for 95 % intervals to hold.
+
+    Args:
+        tried: ``n x d`` mixtures.
+        point: ``d`` weights.
+    """
+    if not len(tried):
+        return 1.0
+    nearest, typical = _distances(tried, point)
+    return nearest / typical if nearest > typical > 0.0 else 1.0
+
+
 def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
     """A sentence where weights lie beyond those tried, and one where the mixture is far from all trials."""
     if not len(tried):
@@ -68,7 +85,7 @@ def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
     if nearest > typical > 0.0:
         found.append(
             f"the nearest trial is {nearest:.2f} away, while trials are within {typical:.2f} of each other "
-            "(distance of the square roots of weights)"
+            f"(distance of the square roots of weights); what is said is {nearest / typical:.1f} times less sure for it"
         )
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,8 @@ class Recommendation:
             trial has measured, and where the recommendation lies outside what was explored; one sentence each.
         extrapolated: Where the recommendation lies outside what was explored, in words; empty where it does not. What
             is said of the objective, the margins and the odds then rests on the shape that the model assumes, and no
-            run tells how far that is right.
+            run tells how far that is right. Far from all trials their standard deviations are stretched, see
+            :func:`bomix.recommendation.extrapolation.stretch`.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
     """
@@ -145,7 +146,7 @@ def recommend(
 
     from bomix.posterior.explored import tried
     from bomix.posterior.ranges import objective_inside
-    from bomix.recommendation.extrapolation import unexplored
+    from bomix.recommendation.extrapolation import stretch, unexplored
 
     options = options or RecommendationSpec()
     decision = decide(problem, history, surrogate, seed=seed, options=options)
@@ -153,21 +154,24 @@ def recommend(
     weights = space.to_weights(best)
     others = {"space": decision.of_space, "trials": decision.of_trials, "confirmed": decision.confirmed}
     known = {name: point for name, point in others.items() if point is not None}
+    runs = tried(space, history)
     with torch.no_grad():
-        per_metric = _per_metric(belief, best)
+        per_metric, far = _per_metric(belief, best), stretch(runs, best)
         at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}
-        references, margins = _references(belief, best)
+        references, margins = _references(belief, best, runs)
         change = None
         if decision.confirmed is not None and decision.source != "confirmed":
             pair = objective_inside(belief, as_tensor([best, decision.confirmed]))
-            change = difference(pair, 1, 0, problem.objective_range, unit=belief.aggregate.unit)
-        confirmed_margins = {} if decision.confirmed is None else _references(belief, decision.confirmed)[1]
-    outside = unexplored(belief, tried(problem.space, history), best, at["best"].objective.sd)
+            change = difference(pair, 1, 0, problem.objective_range, unit=belief.aggregate.unit).stretched(far)
+        confirmed_margins = {} if decision.confirmed is None else _references(belief, decision.confirmed, runs)[1]
+    outside, minimum = unexplored(belief, runs, best, at["best"].objective.sd), at["space"].objective
+    for name, point in {"best": best, **known}.items():
+        at[name] = replace(at[name], objective=at[name].objective.stretched(stretch(runs, point)))
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     return Recommendation(
         weights=weights,
         objective=at["best"].objective,
-        per_metric=per_metric,
+        per_metric={name: each.stretched(far) for name, each in per_metric.items()},
         references=references,
         margins=margins,
         epochs=problem.epochs(weights),
@@ -178,7 +182,7 @@ def recommend(
         confirmed=at.get("confirmed"),
         change=change,
         confirmed_margins=confirmed_margins,
-        ranges=_ranges(decision, at["space"].objective, surrogate, seed=seed),
+        ranges=_ranges(decision, minimum, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
             *against_odds(margins),
@@ -205,19 +209,25 @@ def against_odds(margins: Mapping[str, Estimate]) -> tuple[str, ...]:
     )
 
 
-def _references(belief: Belief, point: Array) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """Beliefs about the objective at each anchor, and about how much better ``d`` weights are than each."""
+def _references(belief: Belief, point: Array, runs: Array) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Beliefs about the objective at each anchor, and about how much better ``d`` weights are than each.
+
+    Both are less sure of a mixture that is far from all ``n x d`` runs.
+    """
     from bomix.posterior.ranges import objective_inside
+    from bomix.recommendation.extrapolation import stretch
 
     space, limits, unit = belief.problem.space, belief.problem.objective_range, belief.aggregate.unit
     references, margins = {}, {}
     for name, weights in belief.problem.anchors().items():
         anchor = space.to_array(weights)
         pair = objective_inside(belief, as_tensor([point, anchor]))
-        references[name] = estimates(pair, limits, unit=unit)[1]
+        far = stretch(runs, anchor)
+        references[name] = estimates(pair, limits, unit=unit)[1].stretched(far)
         # Of one mixture and itself, what is left of a difference is rounding.
         same = is_among(point, anchor[None])
-        margins[name] = Estimate(0.0, 0.0) if same else difference(pair, 1, 0, limits, unit=unit)
+        margin = Estimate(0.0, 0.0) if same else difference(pair, 1, 0, limits, unit=unit)
+        margins[name] = margin.stretched(max(far, stretch(runs, point)))
     return references, margins
 
 
