@@ -169,7 +169,7 @@ def test_coverage_near_a_bound(bound: str, runs: int) -> None:
     found = [coverage(seed, bound=bound, runs=runs, surrogate=GP()) for seed in range(100, 130)]
     error = np.std(found) / np.sqrt(len(found))
     print(f"{bound}, {runs} runs: {100 * np.mean(found):.1f} +- {100 * error:.1f} % of new runs inside 95 % intervals")
-    assert np.mean(found) >= {10: 0.86, 25: 0.92}[runs]
+    assert np.mean(found) >= {10: 0.86, 25: 0.9}[runs]
 
 
 def coverage(seed: int, *, bound: str, runs: int, surrogate: GP) -> float:
