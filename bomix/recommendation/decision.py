@@ -50,8 +50,8 @@ CLEARLY_BETTER = 0.9
 tell them apart."""
 
 MANY_LOSSES = 4096
-"""Losses of a record beyond which the minimiser of a weighted sum is sought by means alone: the variances that come with
-them are then four fifths of the time. Both ways give the same but for rounding."""
+"""Losses of a record beyond which the minimiser of a weighted sum is sought by means alone: the variances that come
+with them are then four fifths of the time. Both ways give the same but for rounding."""
 
 
 @dataclass(frozen=True)

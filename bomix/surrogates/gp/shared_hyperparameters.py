@@ -15,7 +15,7 @@ import torch
 
 from bomix.numerics.lbfgs import minimize
 from bomix.surrogates.gp.likelihood import HELD, Likelihood, log_marginal
-from bomix.surrogates.gp.search import COARSE, Sampling, search
+from bomix.surrogates.gp.search import COARSE, FIRST, MOST, Sampling, search
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ def search_shared(
     """Find the hyperparameters.
 
     Where runs are many, what is shared is found from :data:`~bomix.surrogates.gp.search.COARSE` of them, which are
-    enough.
+    enough, or from :data:`~bomix.surrogates.gp.search.FIRST`, since a search of each metric's own follows.
 
     Args:
         likelihood: Data and model.
@@ -52,7 +52,9 @@ def search_shared(
         ``s x m x p`` draws, one where they are the best ones.
     """
     prior = likelihood.prior
-    theta = _shared(likelihood if len(likelihood.X) <= COARSE else likelihood.thinned(COARSE), prior)
+    n = len(likelihood.X)
+    part = n if n <= COARSE else COARSE if n <= MOST else FIRST
+    theta = _shared(likelihood if part == n else likelihood.thinned(part), prior)
     separate = prior.tied < 0
     if spread <= 0 and not separate.any():
         return theta.unsqueeze(0)
