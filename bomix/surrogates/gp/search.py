@@ -31,7 +31,7 @@ MOST = 256
 much, and predictions from 384 of RegMix's runs were the same whether 160, 256 or all of them had decided (log density
 per metric 0.75, 0.74 and 0.74, Spearman x 100 of the mean 98.4 each), but for intervals of single losses, which 160
 make too narrow (coverage of Pile-CC 90, 93 and 94 %)."""
-_REFINEMENT = 8
+_REFINEMENT = 5
 """Evaluations on these after such a beginning, which is near the end already."""
 _ROUGH = 0.1
 """Gradient at which a search on a part of the runs ends: the rest moves its end further than that."""
