@@ -26,6 +26,8 @@ COARSE = 160
 """Runs that what metrics share is found from where there are more: they are enough for few numbers."""
 FIRST = 64
 """Runs that a search begins with where there are many more: an evaluation then costs a tenth."""
+_AT_FIRST = 40
+"""Evaluations on these: enough for all but some metrics, which the later ones bring on."""
 MOST = 256
 """Runs that hyperparameters are found from where there are more: an evaluation of a thousand costs twenty times as
 much, and predictions from 384 of RegMix's runs were the same whether 160, 256 or all of them had decided (log density
@@ -97,7 +99,7 @@ def search(
     starts = _starts(prior, restarts, rng)
     if len(likelihood.X) > MOST:
         part = likelihood.thinned(FIRST)
-        starts = _best_of(part, prior, starts[:1], evaluations, tolerance=_ROUGH)[0].unsqueeze(0)
+        starts = _best_of(part, prior, starts[:1], _AT_FIRST, tolerance=_ROUGH)[0].unsqueeze(0)
         likelihood, evaluations = likelihood.thinned(MOST), _REFINEMENT
     elif sampling is not None:
         evaluations = min(evaluations, sampling.climb)
