@@ -26,15 +26,14 @@ COARSE = 160
 """Runs that what metrics share is found from where there are more: they are enough for few numbers."""
 FIRST = 64
 """Runs that a search begins with where there are many more: an evaluation then costs a tenth."""
-_AT_FIRST = 40
-"""Evaluations on these: enough for all but some metrics, which the later ones bring on."""
 MOST = 256
 """Runs that hyperparameters are found from where there are more: an evaluation of a thousand costs twenty times as
 much, and predictions from 384 of RegMix's runs were the same whether 160, 256 or all of them had decided (log density
 per metric 0.75, 0.74 and 0.74, Spearman x 100 of the mean 98.4 each), but for intervals of single losses, which 160
 make too narrow (coverage of Pile-CC 90, 93 and 94 %)."""
-_REFINEMENT = 5
-"""Evaluations on these after such a beginning, which is near the end already."""
+_AT_FIRST, _REFINEMENT = 2 / 3, 1 / 10
+"""Shares of a search's evaluations that are made on the first part and on all that decide: the beginning is nearly at
+the end, and where metrics share hyperparameters a search about these asks for few."""
 _ROUGH = 0.1
 """Gradient at which a search on a part of the runs ends: the rest moves its end further than that."""
 _TOLERANCE = 1e-3
@@ -99,8 +98,8 @@ def search(
     starts = _starts(prior, restarts, rng)
     if len(likelihood.X) > MOST:
         part = likelihood.thinned(FIRST)
-        starts = _best_of(part, prior, starts[:1], _AT_FIRST, tolerance=_ROUGH)[0].unsqueeze(0)
-        likelihood, evaluations = likelihood.thinned(MOST), _REFINEMENT
+        starts = _best_of(part, prior, starts[:1], round(_AT_FIRST * evaluations), tolerance=_ROUGH)[0].unsqueeze(0)
+        likelihood, evaluations = likelihood.thinned(MOST), round(_REFINEMENT * evaluations)
     elif sampling is not None:
         evaluations = min(evaluations, sampling.climb)
     theta, value, stuck = _best_of(likelihood, prior, starts, evaluations)
