@@ -2,9 +2,10 @@
 
     python benchmarks/large.py [CASE ...] [--data FOLDER] [--against CHECKOUT]
 
-Each case runs in a process of its own, one thread: CPU-seconds of the call by ``getrusage``, the record built before,
-and the largest memory of the whole process, imports of 0.4 GB included. ``--against`` runs each case with the package
-of another checkout right after, so that both are measured under the same load.
+Each case runs in a process of its own, one thread: CPU-seconds of the call by ``getrusage``, the record built before
+and everything imported by a recommendation from three runs, and the largest memory of the whole process, imports of
+0.4 GiB included. ``--against`` runs each case with the package of another checkout right after, so that both are
+measured under the same load.
 
 ``512x13`` are RegMix's published training runs (17 domains, FOLDER as in ``regression.py``), brought in as a user
 would; the others are curves in the weights with noise, drawn by :func:`speed.runs`.
@@ -104,6 +105,7 @@ def measure(case: str, folder: Path) -> None:
 
     torch.set_num_threads(1)
     call = CASES[case](folder)
+    recommending(*table(3, 2, 2))()
     began = seconds()
     found = call()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

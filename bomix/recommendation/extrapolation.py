@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.numerics.repeats import distinct
+from bomix.recommendation.decision import MANY_LOSSES
 from bomix.space.weights import SAME_MIXTURE
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ BEYOND = 0.02
 
 _EVEN = 256
 """Mixtures of the space of whose standard deviations the median is taken: it is needed to two digits."""
+_FEW = 64
+"""The same where losses are many and each standard deviation is dear."""
 _TYPICAL = 0.9
 """Share of the trials that are within a typical distance of their nearest one: a few loners do not make it larger."""
 
@@ -43,7 +46,8 @@ def unexplored(belief: Belief, tried: Array, point: Array, sd: float) -> list[st
     import torch
 
     space, found = belief.problem.space, _outside(belief.problem.space.domains, tried, point)
-    even = torch.as_tensor(space.sobol(_EVEN, seed=0)).unsqueeze(-2)
+    count = _EVEN if belief.data.Y.numel() <= MANY_LOSSES else _FEW
+    even = torch.as_tensor(space.sobol(count, seed=0)).unsqueeze(-2)
     with torch.no_grad():
         variance = belief.aggregate.posterior(belief.model, even).variance
     middle = belief.aggregate.unit * float(variance.clamp_min(0.0).sqrt().median())
@@ -95,10 +99,12 @@ def _distances(X: Array, point: Array) -> tuple[float, float]:
 
     The second is 0 where all trials have one mixture.
     """
+    from scipy.spatial import cKDTree
+
     roots = np.sqrt(distinct(X.clip(min=0.0), tolerance=SAME_MIXTURE))
     nearest = float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
     if len(roots) < 2:
         return nearest, 0.0
-    distances = np.sqrt(((roots[:, None] - roots) ** 2).sum(axis=-1))
-    np.fill_diagonal(distances, np.inf)
-    return nearest, float(np.quantile(distances.min(axis=1), _TYPICAL))
+    # A tree, not all pairs: those of three thousand runs take a gigabyte. The nearest of all is a mixture itself.
+    to_others = cKDTree(roots).query(roots, k=2)[0][:, 1]
+    return nearest, float(np.quantile(to_others, _TYPICAL))

@@ -33,6 +33,11 @@ to determine them, many together have enough."""
 QUICK_FROM = 16
 """Number of metrics from which on, where domains are fewer, asks take the best hyperparameters of each metric instead
 of draws, and look for them now and then only."""
+DRAWN_UP_TO = 48
+"""Number of metrics that share hyperparameters up to which predictions draw these: the average over more takes the
+place of draws. From forty runs of a hundred metrics (17 domains), twelve draws ranked the mean of others at 92.9
+(Spearman x 100; error 0.0116, log density per metric 0.99), the best hyperparameters at 95.1 (0.0096, 1.03), in a sixth
+of the time and with intervals that cover as much (97 %)."""
 BETA_PER_DOMAIN = 1.5
 """``beta`` for each domain, of the upper confidence bound where metrics share hyperparameters: at its best, a plane of
 which nothing is known gains as many standard deviations as the root of the number of domains."""
@@ -110,8 +115,11 @@ class Auto:
         """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn where that pays."""
         if self.surrogate is not None:
             return self.surrogate
-        own = _surrogate(problem.space.dimension, len(problem.metrics))
-        return own if own == ONE_SET else replace(own, draws=None, restarts=None, growth=0.0)
+        d, m = problem.space.dimension, len(problem.metrics)
+        own = _surrogate(d, m)
+        if own == ONE_SET or (own == POOLED and m > DRAWN_UP_TO):
+            return own
+        return replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bomix.config import registry
-
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.contracts.surrogate import Surrogate
@@ -13,12 +11,13 @@ if TYPE_CHECKING:
 
 
 def study_surrogate(spec: StudySpec, problem: Problem) -> Surrogate:
-    """The strategy's surrogate, or a Gaussian process where the strategy has none.
+    """The strategy's surrogate, or that of the strategy ``auto`` where it has none.
 
     Args:
         spec: It names the strategy.
         problem: What strategies that choose their surrogate look at.
     """
+    from bomix.strategies.auto import Auto
     from bomix.strategies.checks import surrogate_of
 
-    return surrogate_of(spec.strategy, problem) or registry.resolve("surrogate", "gp")()
+    return surrogate_of(spec.strategy, problem) or Auto().predicting(problem)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
+from bomix.numerics import marginal
 from bomix.numerics.marginal import LogMarginal, best_means, noisy_factor
 
 N = 6
@@ -49,3 +50,13 @@ def test_a_matrix_that_no_jitter_mends_is_nan_and_spoils_no_other():
     assert factor[1].isnan().all()
     means, _ = best_means(factor[:1], torch.tensor([[1.0, 2.0, 6.0]]).double(), torch.ones(1, 3).double())
     assert means.item() == pytest.approx(3.0)
+
+
+def test_the_diagonal_of_an_inverse_is_the_same_in_parts(monkeypatch):
+    root = torch.randn(5, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    matrices = root @ root.mT + torch.eye(7, dtype=torch.float64)
+    factor = torch.linalg.cholesky(matrices)
+    monkeypatch.setattr(marginal, "MANY", 3)
+    monkeypatch.setattr(marginal, "rows_within", lambda entries: 2)
+    wanted = torch.linalg.inv(matrices).diagonal(dim1=-2, dim2=-1)
+    torch.testing.assert_close(marginal.inverse_diagonal(factor), wanted)

@@ -109,3 +109,11 @@ def test_less_than_even_odds_against_an_anchor_are_said_first(world):
     entirely = recommend(here.problem, history, FAST, seed=0, options=RecommendationSpec(shrink=1.0))
     assert (entirely.source, entirely.beats["natural"]) == ("anchors", 0.5)
     assert entirely.against_odds[0].startswith("less than even odds against uniform")
+
+
+def test_the_minimiser_sought_by_means_alone_is_the_same(world, monkeypatch):
+    here = world()
+    history = here.history(16, noise=0.02, seed=0)
+    whole = decide(here.problem, history, FAST, seed=0).of_space
+    monkeypatch.setattr(decision, "MANY_LOSSES", 0)
+    np.testing.assert_allclose(decide(here.problem, history, FAST, seed=0).of_space, whole, atol=1e-4)

@@ -32,8 +32,8 @@ SIMPLER: tuple[Surrogate, ...] = (GP(kernels=(Stationary(),), draws=0), Ridge(in
 NUMERICAL = (ModelFittingError, NanError, NotPSDError, torch.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
 
 _LOOKED_AT = 64
-"""Training mixtures at which predictions are looked at: where a factor or a mean is no number, no prediction is one, and
-covariances of thousands of runs with themselves would take gigabytes."""
+"""Training mixtures at which predictions are looked at: where a factor or a mean is no number, no prediction is one,
+and covariances of thousands of runs with themselves would take gigabytes."""
 
 
 def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:

@@ -15,7 +15,7 @@ import torch
 
 from bomix.numerics.lbfgs import minimize
 from bomix.surrogates.gp.likelihood import HELD, Likelihood, log_marginal
-from bomix.surrogates.gp.search import COARSE, Sampling, search
+from bomix.surrogates.gp.search import COARSE, FIRST, MOST, Sampling, search
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ def search_shared(
     """Find the hyperparameters.
 
     Where runs are many, what is shared is found from :data:`~bomix.surrogates.gp.search.COARSE` of them, which are
-    enough.
+    enough, or roughly from :data:`~bomix.surrogates.gp.search.FIRST`: a search of each metric's own follows.
 
     Args:
         likelihood: Data and model.
@@ -52,7 +52,10 @@ def search_shared(
         ``s x m x p`` draws, one where they are the best ones.
     """
     prior = likelihood.prior
-    theta = _shared(likelihood if len(likelihood.X) <= COARSE else likelihood.thinned(COARSE), prior)
+    n = len(likelihood.X)
+    part = n if n <= COARSE else COARSE if n <= MOST else FIRST
+    most = _OF_SHARED if n <= MOST else _OF_SHARED // 2
+    theta = _shared(likelihood if part == n else likelihood.thinned(part), prior, most)
     separate = prior.tied < 0
     if spread <= 0 and not separate.any():
         return theta.unsqueeze(0)
@@ -64,7 +67,7 @@ def search_shared(
     return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH)
 
 
-def _shared(likelihood: Likelihood, prior: Prior) -> Tensor:
+def _shared(likelihood: Likelihood, prior: Prior, evaluations: int) -> Tensor:
     """``m x p`` hyperparameters, the same for all metrics; those that are never shared where a search starts.
 
     A metric of which no likelihood can be computed counts for nothing in what is shared.
@@ -90,7 +93,7 @@ def _shared(likelihood: Likelihood, prior: Prior) -> Tensor:
         (gradient,) = torch.autograd.grad(value.sum(), at)
         return value.detach(), gradient
 
-    end = minimize(cost, start.unsqueeze(0), max_evaluations=_OF_SHARED, tolerance=_TOLERANCE)
+    end = minimize(cost, start.unsqueeze(0), max_evaluations=evaluations, tolerance=_TOLERANCE)
     return for_every_metric(end.x)[0]
 
 

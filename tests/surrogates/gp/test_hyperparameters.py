@@ -11,10 +11,11 @@ from botorch.utils.datasets import SupervisedDataset
 from bomix.contracts.context import FitContext
 from bomix.contracts.covariance import KernelContext
 from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.gp import search
 from bomix.surrogates.gp.hyperparameters import hyperparameters
 from bomix.surrogates.gp.independent import posterior
 from bomix.surrogates.gp.inputs import inputs
-from bomix.surrogates.gp.likelihood import MIN_NOISE, Noise
+from bomix.surrogates.gp.likelihood import MIN_NOISE, Noise, criterion
 from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
@@ -158,3 +159,34 @@ def test_multitask_has_every_field_of_gp_and_pools():
     X = data.X[:2].unsqueeze(-2)
     _, covariance = alone.moments(X)
     assert float(covariance[..., 0, 1].abs().max()) == 0.0
+
+
+def test_many_runs_are_searched_by_parts_and_end_near_where_all_of_them_lead(monkeypatch):
+    data, context = curves(60)
+    seen = inputs(data, context, ONE, seed=0)
+    (whole,) = hyperparameters(seen, ONE, seed=0)
+    sizes = set()
+
+    def counting(likelihood, *arguments):
+        sizes.add(len(likelihood.X))
+        return criterion(likelihood, *arguments)
+
+    monkeypatch.setattr(search, "MOST", 40)
+    monkeypatch.setattr(search, "FIRST", 20)
+    monkeypatch.setattr(search, "criterion", counting)
+    (parts,) = hyperparameters(seen, ONE, seed=0)
+    assert sizes == {20, 40}
+    X = torch.as_tensor(context.space.sobol(32, seed=1)).unsqueeze(-2)
+    first, second = (posterior(seen, (theta,)).mean(X) for theta in (whole, parts))
+    assert (first - second).abs().max() < 0.1 * data.Y.std()
+
+
+def curves(n, metrics=2):
+    """``n`` runs, each metric a curve in one weight with a little noise."""
+    space = MixtureSpace(DOMAINS)
+    X = torch.as_tensor(space.sobol(n, seed=0))
+    noise = torch.randn(n, metrics, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    Y = -(X[:, torch.arange(metrics) % 3] + 0.05).log() + 0.02 * noise
+    names = [f"m{j}" for j in range(metrics)]
+    data = SupervisedDataset(X, Y, feature_names=list(DOMAINS), outcome_names=names)
+    return data, FitContext(space, tuple(names))

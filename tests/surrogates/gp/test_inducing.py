@@ -54,7 +54,8 @@ def test_all_runs_inducing_is_the_exact_process(monkeypatch: pytest.MonkeyPatch,
                 torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-3)
         torch.testing.assert_close(other.mean(X), exact.mean(X), atol=2e-5, rtol=1e-4)
     held, closed = other.leave_one_out(), exact.leave_one_out()
-    assert held is not None and closed is not None
+    assert held is not None
+    assert closed is not None
     torch.testing.assert_close(held.mean, closed.mean, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(held.covariance, closed.covariance, atol=1e-6, rtol=1e-3)
 
