@@ -1,7 +1,7 @@
 """The belief that decisions rest on: a model of every metric, fitted to the record, and the objective on top of it.
 
-An objective that compares with the uniform or the natural mixture takes what the model expects of that mixture, not what
-its few runs measured: all runs tell of it, and a noisy reference makes the wrong metric the worst one.
+An objective that compares with the uniform or the natural mixture takes what the model expects of that mixture, not
+what its few runs measured: all runs tell of it, and a noisy reference makes the wrong metric the worst one.
 """
 
 from __future__ import annotations

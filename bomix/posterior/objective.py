@@ -225,7 +225,7 @@ class MomentMatched(PosteriorTransform):
         return GPyTorchPosterior(MultivariateNormal(mean, covariance + _JITTER * eye))
 
     def _one_by_one(self, metrics: GPyTorchPosterior) -> GPyTorchPosterior:
-        """The same of single mixtures, ``batch x 1 x m``, as searches want them: the same draws at a third of the time."""
+        """The same of single mixtures, ``batch x 1 x m``, as searches want them: the same draws, sooner."""
         covariance = metrics.distribution.covariance_matrix
         root = relative_factor(covariance, _JITTERS)
         drawn = metrics.mean.squeeze(-2) + torch.einsum("...kl,sl->s...k", root, _normal(root.shape[-1], self.draws))

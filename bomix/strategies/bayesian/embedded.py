@@ -79,9 +79,9 @@ class Embedded:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
 
         def choose(problem: Problem, history: History) -> Candidate:
-            belief = believe(problem, history, self.surrogate, seed=seed)
-            if (reference := reference_again(belief, history)) is not None:
+            if (reference := reference_again(problem, history)) is not None:
                 return reference
+            belief = believe(problem, history, self.surrogate, seed=seed)
             seeds = AskSeeds.of(seed, history.n_asked)
             point = self._best(belief, _corners(belief, self.corners, seeds.subspace), seeds)
             return Candidate(problem.space.to_weights(point), "embedded")

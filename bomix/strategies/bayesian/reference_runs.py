@@ -1,7 +1,7 @@
 """The mixture that an objective compares with, run again: its noise is in the comparison with every other mixture.
 
 Of ``n`` runs about ``sqrt(n)`` go to the reference, as a control that many treatments are compared with gets that many
-times the runs of each [Dunnett1955]_. Where runs have hardly any noise, none is repeated.
+times the runs of each [Dunnett1955]_. Where the first two agree, runs have hardly any noise, and two are enough.
 
 References:
     [Dunnett1955] A multiple comparison procedure for comparing several treatments with a control.
@@ -10,7 +10,7 @@ References:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,43 +20,47 @@ from bomix.trial import EXPERT, Candidate
 
 if TYPE_CHECKING:
     from bomix.history import History
-    from bomix.posterior.belief import Belief
+    from bomix.problem import Problem
 
 _FAINT = 0.01
-"""Standard deviation of what is believed of the reference, as a share of how much a metric varies over the runs, up to
-which another run of it is not worth a trial: mixtures then differ by a hundred times as much."""
+"""Standard deviation between runs of the reference, as a share of that between all runs, up to which another one is
+not worth a trial: mixtures then differ by a hundred times as much."""
 
 
-def reference_again(belief: Belief, history: History) -> Candidate | None:
+def reference_again(problem: Problem, history: History) -> Candidate | None:
     """The mixture that the objective compares with, where one more run of it is due.
 
     Args:
-        belief: The model of the record.
+        problem: The space, the metrics and the objective.
         history: The record; runs of the reference that are pending or failed count, so that none is asked for twice.
 
     Returns:
         The candidate, named after the anchor; None where the objective has no such reference, where it has had its
-        share of the runs, or where what is unknown of it is negligible.
+        share of the runs, or where its runs agree.
     """
-    problem = belief.problem
     if (weights := compared_with(problem)) is None:
         return None
-    runs = [record.trial for record in history.tried if record.trial.origin != EXPERT]
-    if sum(same_mixture(trial.weights, weights) for trial in runs) >= math.isqrt(len(runs)):
+    runs = [record for record in history.tried if record.trial.origin != EXPERT]
+    of_reference = [record for record in runs if same_mixture(record.trial.weights, weights)]
+    if len(of_reference) >= math.isqrt(len(runs)):
         return None
-    if _unknown_share(belief, problem.space.to_array(weights)) <= _FAINT:
+    completed = [record for record in history.observations if record.trial.origin != EXPERT]
+    names = problem.metric_names
+    losses = np.array([[record.result.losses.get(name, math.nan) for name in names] for record in completed])
+    repeats = [same_mixture(record.trial.weights, weights) for record in completed]
+    if _noise_share(losses[repeats], losses) <= _FAINT:
         return None
     origin = next((name for name, each in problem.anchors().items() if same_mixture(each, weights)), "uniform")
     return Candidate(weights, origin)
 
 
-def _unknown_share(belief: Belief, point: np.ndarray) -> float:
-    """Standard deviation of the belief at ``d`` weights over that of the runs, root mean square over the metrics."""
-    import torch
+def _noise_share(repeats: np.ndarray, losses: np.ndarray) -> float:
+    """Standard deviation between ``k x m`` losses of one mixture over that between ``n x m`` losses, root mean square.
 
-    with torch.no_grad():
-        posterior: Any = belief.model.posterior(torch.as_tensor(point, dtype=torch.float64).unsqueeze(0))
-    spread = np.nanvar(belief.data.Y.numpy(), axis=0)
-    known = spread > 0.0
-    shares = posterior.variance.clamp_min(0.0).numpy()[0][known] / spread[known]
-    return math.sqrt(float(shares.mean())) if known.any() else 0.0
+    NaN is a metric that a run lacks. Infinite where no metric has two of the first, or none varies among the others.
+    """
+    measured = (~np.isnan(repeats)).sum(axis=0) > 1
+    spread = np.nanvar(losses[:, measured], axis=0)
+    within = np.nanvar(repeats[:, measured], axis=0, ddof=1)
+    varied = spread > 0.0
+    return math.sqrt(float((within[varied] / spread[varied]).mean())) if varied.any() else math.inf

@@ -117,9 +117,9 @@ class Turbo:
             if (anew := _starting(regions, history)) is not None:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
                 return Candidate(candidate.weights, f"{ORIGIN}_{anew}{NEW}")
-            belief = believe(problem, history, self.surrogate, seed=seed)
-            if (reference := reference_again(belief, history)) is not None:
+            if (reference := reference_again(problem, history)) is not None:
                 return reference
+            belief = believe(problem, history, self.surrogate, seed=seed)
             seeds = AskSeeds.of(seed, history.n_asked)
             offers = [
                 most_promising(belief, self.acquisition, self.surrogate, seeds=seeds, space=_part(region, belief))

@@ -76,9 +76,9 @@ class Bayesian:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
-            belief = believe(problem, history, self.surrogate, seed=seed)
-            if (reference := reference_again(belief, history)) is not None:
+            if (reference := reference_again(problem, history)) is not None:
                 return reference
+            belief = believe(problem, history, self.surrogate, seed=seed)
             point = self._best(belief, AskSeeds.of(seed, history.n_asked))
             origin = self.acquisition.origin
             if self.repeats:
