@@ -48,7 +48,8 @@ def reference_again(problem: Problem, history: History) -> Candidate | None:
     names = problem.metric_names
     losses = np.array([[record.result.losses.get(name, math.nan) for name in names] for record in completed])
     repeats = [same_mixture(record.trial.weights, weights) for record in completed]
-    if _noise_share(losses[repeats], losses) <= _FAINT:
+    # What was never measured is the design's matter: until then nothing can be fitted.
+    if not any(repeats) or _noise_share(losses[repeats], losses) <= _FAINT:
         return None
     origin = next((name for name, each in problem.anchors().items() if same_mixture(each, weights)), "uniform")
     return Candidate(weights, origin)
