@@ -16,6 +16,7 @@ import numpy as np
 
 from bomix.objectives.reference import compared_with
 from bomix.space.weights import same_mixture
+from bomix.surrogates.data.quarantine import learnt
 from bomix.trial import EXPERT, Candidate
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def reference_again(problem: Problem, history: History) -> Candidate | None:
     of_reference = [record for record in runs if same_mixture(record.trial.weights, weights)]
     if len(of_reference) >= math.isqrt(len(runs)):
         return None
-    completed = [record for record in history.observations if record.trial.origin != EXPERT]
+    completed = [record for record in learnt(problem, history).observations if record.trial.origin != EXPERT]
     names = problem.metric_names
     losses = np.array([[record.result.losses.get(name, math.nan) for name in names] for record in completed])
     repeats = [same_mixture(record.trial.weights, weights) for record in completed]
