@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from bomix.contracts.traits import field_values
+from bomix.evaluators.synthetic import worst
 from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
+from bomix.objectives.robust import Excess
+from bomix.problem import Problem
 from bomix.space.polytope import Array
 
 _DESIGN, _NOISE, _METHOD = range(3)
 """What a seed decides besides the function; each has random numbers of its own."""
+_SAME = 1e-6
+"""Largest difference of a weight from that of the uniform mixture in a run of it: rounding, no other mixture."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Case:
         checks: Trials after which methods recommend a mixture, besides the last.
         anchors: Whether the design begins with the uniform mixture.
         redrawn: Whether each seed has a function of its own, or all have that of the spec.
+        judged: What is minimised: the ``mean`` of the metrics, or ``excess``, the largest one of a metric over the
+            uniform mixture, which methods know only from noisy runs; the design has to begin with it (``anchors``).
     """
 
     function: Synthetic
@@ -38,10 +46,32 @@ class Case:
     checks: tuple[int, ...] = ()
     anchors: bool = False
     redrawn: bool = True
+    judged: Literal["mean", "excess"] = "mean"
 
     def drawn(self, seed: int) -> Synthetic:
         """The function of a seed."""
         return replace(self.function, seed=seed) if self.redrawn else self.function
+
+    def problem(self, seed: int) -> Problem:
+        """What a method may know of the function of a seed: space, metrics, objective, budget."""
+        problem = self.drawn(seed).problem(budget=self.budget)
+        return problem if self.judged == "mean" else replace(problem, objective=Excess())
+
+    def regret(self, seed: int, weights: Array) -> float:
+        """By how much ``d`` weights are worse than the optimum of the function of a seed; true values."""
+        function = self.drawn(seed)
+        return float(function.regret(weights) if self.judged == "mean" else worst.regret(function, weights))
+
+    def observed(self, tried: Sequence[Array], losses: Sequence[Array]) -> list[float]:
+        """The objective of trials as they came out: of ``n`` mixtures their ``n`` rows of ``m`` losses, with noise.
+
+        An excess is that over the mean of the runs of the uniform mixture among them.
+        """
+        if self.judged == "mean":
+            return [float(row.mean()) for row in losses]
+        uniform = 1.0 / len(tried[0])
+        reference = [row for point, row in zip(tried, losses, strict=True) if np.abs(point - uniform).max() < _SAME]
+        return [float((row - np.mean(reference, axis=0)).max()) for row in losses]
 
     def design_points(self, seed: int) -> Array:
         """The shared design, ``design x d``."""
@@ -87,6 +117,11 @@ def _skewed(domains: int, budget: int, design: int, *checks: int) -> Case:
     return Case(Synthetic(domains=domains, useless=round(SKEWED * domains)), budget, design, checks)
 
 
+def _worst(domains: int, budget: int, design: int, *checks: int) -> Case:
+    """A skewed case of which the largest excess over the uniform mixture is judged."""
+    return replace(_skewed(domains, budget, design, *checks), anchors=True, judged="excess")
+
+
 GOALS: Mapping[str, Case] = {
     "7-useless": _skewed(7, 40, 14, 14, 20, 26, 32),
     "17-regmix": Case(Synthetic(family="regmix"), 64, 32, (32, 40, 48, 56), redrawn=False),
@@ -117,6 +152,8 @@ CASES: Mapping[str, Case] = {
     **{f"{domains}-tokens": _plain("token_experts", domains) for domains in (7, 20)},
     **{f"{domains}-vertex-noise": _plain("exponential_power", domains, vertex_noise=5.0) for domains in (7, 20)},
     "7-tilted": _plain("exponential_power", 7, tilt=0.5),
+    "7-worst": _worst(7, 40, 14, 14, 20, 26, 32),
+    "20-worst": _worst(20, 56, 32, 32, 40, 48),
 }
 """Name to case: the main ones, every law of the core, and what else mixtures are known for."""
 

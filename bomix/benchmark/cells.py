@@ -81,9 +81,9 @@ def measure(cell: Cell) -> dict[str, Any]:
     """
     case, seed = cell.case, cell.seed
     function = case.drawn(seed)
-    session = cell.method.start(function.problem(budget=case.budget), seed=case.method_seed(seed))
+    session = cell.method.start(case.problem(seed), seed=case.method_seed(seed))
     design, checks = case.design_points(seed), case.recommending()
-    tried, observed, ask_s = [], [], []
+    tried, measured, ask_s = [], [], []
     regret: dict[str, dict[str, float]] = {rule: {} for rule in RULES}
     recommend_s: dict[str, float] = {}
     for trial in range(case.budget):
@@ -93,14 +93,14 @@ def measure(cell: Cell) -> dict[str, Any]:
         losses = case.observe(seed, trial, weights)
         session.tell(weights, losses)
         tried.append(weights)
-        observed.append(float(losses.mean()))
+        measured.append(losses)
         if (count := trial + 1) in checks:
             started = time.process_time()
             recommended = session.recommend()
             recommend_s[str(count)] = time.process_time() - started
-            best = {OBSERVED: tried[int(np.argmin(observed))], **recommended}
+            best = {OBSERVED: tried[int(np.argmin(case.observed(tried, measured)))], **recommended}
             for rule, mixture in best.items():
-                regret[rule][str(count)] = float(function.regret(_asked(mixture)))
+                regret[rule][str(count)] = case.regret(seed, _asked(mixture))
     return {
         "fingerprint": cell.fingerprint,
         "problem": cell.problem,
@@ -109,8 +109,8 @@ def measure(cell: Cell) -> dict[str, Any]:
         "domains": len(function.domain_names),
         "case": plain(dataclasses.replace(case, function=function)),
         "spec": plain(cell.method),
-        "regret_tried": [float(function.regret(weights)) for weights in tried],
-        "observed": observed,
+        "regret_tried": [case.regret(seed, weights) for weights in tried],
+        "observed": case.observed(tried, measured),
         "ask_s": ask_s,
         "regret": regret,
         "recommend_s": recommend_s,

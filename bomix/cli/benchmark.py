@@ -130,7 +130,7 @@ def _unfit(cells: Sequence[Cell]) -> list[Fault]:
     found: dict[tuple[str, str], Fault] = {}
     for (name, problem), cell in sorted(first.items()):
         case = cell.case
-        for fault in cell.method.problem_faults(case.drawn(cell.seed).problem(budget=case.budget)):
+        for fault in cell.method.problem_faults(case.problem(cell.seed)):
             where = f"{name}.{fault.where}"
             found.setdefault((where, fault.what), Fault(f"{where} ({problem})", fault.what))
     return list(found.values())

@@ -86,6 +86,8 @@ class ObjectiveTraits(ComponentTraits):
             ``uniform`` or ``natural`` for the runs of that mixture, a mapping from metrics to values as they are
             reported, or None. Until it is there the objective is NaN. See
             :func:`bomix.objectives.reference.resolved`.
+        compares_with: ``uniform`` or ``natural`` where that mixture is the reference run, also once it is filled in,
+            else None. What a model believes of its metrics then takes the place of what its few noisy runs measured.
         with_reference: Takes metric to value of the reference run, turned so that less is better, and returns the same
             objective that compares with them; it belongs to ``needs_reference``.
         holds: Takes losses ``(...) x m`` and the metrics and returns whether its guardrails are kept, ``(...)`` of
@@ -98,6 +100,7 @@ class ObjectiveTraits(ComponentTraits):
     contract: ClassVar[type | None] = Objective
 
     needs_reference: Callable[[], str | Mapping[str, float] | None] | None = None
+    compares_with: str | None = None
     with_reference: Callable[[Mapping[str, float]], Objective] | None = None
     holds: Callable[[Any, Sequence[str]], Any] | None = None
     group_coefficients: Callable[[Sequence[str]], np.ndarray] | None = None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bomix.contracts.objective import Objective
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.space.weights import Weights
 
 
 def missing_reference(problem: Problem) -> str | None:
@@ -73,13 +74,7 @@ def with_reference(objective: Objective, losses: Mapping[str, float]) -> Objecti
 
 def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, float]:
     """Mean of each metric over the runs at an anchor, as reported; metrics that none of them has are left out."""
-    if anchor == "natural" and problem.natural is None:
-        raise ConfigError(
-            "objective.reference: the natural mixture is unknown, since not every domain has 'tokens' or a source; "
-            "give them, or use 'uniform' or a mapping from metrics to losses"
-        )
-    anchors = problem.anchors()
-    weights = anchors.get(anchor, anchors["uniform"])  # a natural mixture that is uniform is listed once
+    weights = anchor_weights(problem, anchor)
     found = [record.result.losses for record in history.searched if same_mixture(record.trial.weights, weights)]
     means = {}
     for name in problem.metric_names:
@@ -87,6 +82,31 @@ def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, fl
         if values:
             means[name] = float(np.mean(values))
     return means
+
+
+def anchor_weights(problem: Problem, anchor: str) -> Weights:
+    """The mixture that an anchor is in this problem.
+
+    Raises:
+        ConfigError: It is the natural mixture, which is not known.
+    """
+    if anchor == "natural" and problem.natural is None:
+        raise ConfigError(
+            "objective.reference: the natural mixture is unknown, since not every domain has 'tokens' or a source; "
+            "give them, or use 'uniform' or a mapping from metrics to losses"
+        )
+    anchors = problem.anchors()
+    return anchors.get(anchor, anchors["uniform"])  # a natural mixture that is uniform is listed once
+
+
+def compared_with(problem: Problem) -> Weights | None:
+    """The mixture whose runs the objective compares with, whether or not they were measured; None where there is none.
+
+    Raises:
+        ConfigError: It is the natural mixture, which is not known.
+    """
+    anchor = traits(problem.objective, ObjectiveTraits).compares_with
+    return None if anchor is None else anchor_weights(problem, anchor)
 
 
 def _needed(problem: Problem) -> str | Mapping[str, float] | None:

@@ -3,8 +3,9 @@
 A mean can fall while most metrics rise: one that falls steeply pays for all. These objectives do not let it.
 
 What compares with a reference takes it from the record: the mean of the runs at the uniform or the natural mixture,
-see :func:`bomix.objectives.reference.resolved`. Until those are measured the objective is NaN. A mapping gives the
-reference by hand, as its metrics are reported, also those of which more is better.
+see :func:`bomix.objectives.reference.resolved`. Until those are measured the objective is NaN. Asks and
+recommendations compare with what the model believes of that mixture, see :mod:`bomix.posterior.belief`. A mapping gives
+the reference by hand, as its metrics are reported, also those of which more is better.
 
 References:
     [Xie2023] DoReMi: optimizing data mixtures speeds up language model pretraining (the excess over a reference).
@@ -150,6 +151,11 @@ class _OverReference(_NonLinear):
         """The mixture whose runs, or the values as reported, :meth:`with_reference` still needs; None once given."""
         return self.reference if self.measured is None else None
 
+    @property
+    def compares_with(self) -> str | None:
+        """The mixture whose runs are the reference, filled in or not; None where its values are given by hand."""
+        return None if isinstance(self.reference, Mapping) else self.reference
+
     def with_reference(self: Spec, losses: Mapping[str, float]) -> Spec:
         """The same with a reference: metric to value, turned so that less is better."""
         filled = copy.copy(self)
@@ -170,7 +176,9 @@ class Excess(_OverReference):
     """How much worse than a reference run the metrics are, ``L_j - ref_j`` [Xie2023]_; lower is better.
 
     Below zero, ``worst`` says that every metric is better than in the reference run, the worst one by that much.
-    A reference from the record is the mean of a few noisy runs; what they miss moves the whole objective.
+    A reference from the record is the mean of a few noisy runs; what they miss of one metric makes another the worst,
+    and the optimum another mixture. Bayesian strategies therefore run it again, see
+    :mod:`bomix.strategies.bayesian.reference_runs`.
 
     Attributes:
         metrics: Names of those that count; empty for all.

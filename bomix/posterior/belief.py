@@ -1,16 +1,20 @@
-"""The belief that decisions rest on: a model of every metric, fitted to the record, and the objective on top of it."""
+"""The belief that decisions rest on: a model of every metric, fitted to the record, and the objective on top of it.
+
+An objective that compares with the uniform or the natural mixture takes what the model expects of that mixture, not
+what its few runs measured: all runs tell of it, and a noisy reference makes the wrong metric the worst one.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bomix.contracts.surrogate import ModelTraits
 from bomix.contracts.traits import traits
-from bomix.objectives.reference import require_reference, resolved
+from bomix.objectives.reference import compared_with, require_reference, resolved, with_reference
 from bomix.posterior.seeds import fitting_seed
 from bomix.trial import CONFIRM, Status
 
@@ -36,7 +40,7 @@ class Belief:
     """A surrogate's model of the record.
 
     Attributes:
-        problem: The space, the metrics and the objective.
+        problem: The space, the metrics and the objective, compared with what the model expects of the reference.
         model: The model of all ``m`` metrics, in the units of the aggregate.
         data: The ``n`` runs that it was fitted to, in the same units.
         aggregate: The objective as a function of the model's outputs.
@@ -125,8 +129,25 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
         if unseen:
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
+    problem = _with_believed_reference(problem, model, aggregate)
+    aggregate = replace(aggregate, objective=problem.objective)
     asked = problem.space.to_arrays(record.trial.weights for record in history.tried)
     return Belief(problem, model, data, aggregate, busy_mixtures(problem, history), asked)
+
+
+def _with_believed_reference(problem: Problem, model: Model, aggregate: ModelObjective) -> Problem:
+    """The problem whose objective compares with the model's means at the reference; the same where it has none."""
+    import torch
+
+    from bomix.surrogates.models.joint import mean_at
+
+    if (weights := compared_with(problem)) is None:
+        return problem
+    X = torch.as_tensor(problem.space.to_array(weights), dtype=torch.float64)
+    with torch.no_grad():
+        means = (mean_at(model, X.unsqueeze(0))[0].numpy() * aggregate.factors).tolist()
+    losses = dict(zip(problem.metric_names, means, strict=True))
+    return replace(problem, objective=with_reference(problem.objective, losses))
 
 
 def busy_mixtures(problem: Problem, history: History) -> Array:

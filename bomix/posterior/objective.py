@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import torch
 from botorch.acquisition.objective import GenericMCObjective, PosteriorTransform, ScalarizedPosteriorTransform
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.normal import SobolQMCNormalSampler
+from botorch.utils.sampling import draw_sobol_normal_samples
 from gpytorch.distributions import MultivariateNormal
 
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
+from bomix.numerics.cholesky import relative_factor
 from bomix.surrogates.data.units import units
 from bomix.surrogates.models.joint import mean_at
 
@@ -38,6 +40,9 @@ DRAWS_SEED = 0
 _JITTER = 1e-10
 """Added to the variances of such an objective, in its unit squared: the draws of many mixtures have a covariance of
 lower rank than there are mixtures, and a Cholesky factor of it is wanted."""
+_JITTERS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
+"""Shares of the mean variance of a mixture's metrics, whose errors may be all but one: the least that rounding asks
+for, and more where it is not enough."""
 _MIN_NOISE = 1e-12
 """Least variance of a run's noise, in the objective's unit squared: it is the difference of two variances, which
 rounding may make negative."""
@@ -209,6 +214,8 @@ class MomentMatched(PosteriorTransform):
         if not metrics.mean.numel():  # of nothing, nothing can be drawn
             none = metrics.mean.sum(dim=-1)
             return GPyTorchPosterior(MultivariateNormal(none, none.new_zeros(*none.shape, none.shape[-1])))
+        if metrics.mean.shape[-2] == 1 and isinstance(posterior, GPyTorchPosterior):
+            return self._one_by_one(posterior)
         sampler = SobolQMCNormalSampler(torch.Size([self.draws]), seed=DRAWS_SEED)
         values = self.sign * self.aggregate(sampler(posterior))
         mean = values.mean(dim=0)
@@ -216,3 +223,18 @@ class MomentMatched(PosteriorTransform):
         covariance = centred @ centred.mT / (self.draws - 1)
         eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
         return GPyTorchPosterior(MultivariateNormal(mean, covariance + _JITTER * eye))
+
+    def _one_by_one(self, metrics: GPyTorchPosterior) -> GPyTorchPosterior:
+        """The same of single mixtures, ``batch x 1 x m``, as searches want them: the same draws, sooner."""
+        covariance = metrics.distribution.covariance_matrix
+        root = relative_factor(covariance, _JITTERS)
+        drawn = metrics.mean.squeeze(-2) + torch.einsum("...kl,sl->s...k", root, _normal(root.shape[-1], self.draws))
+        values = self.sign * self.aggregate(drawn)
+        variance, mean = torch.var_mean(values, dim=0)
+        return GPyTorchPosterior(MultivariateNormal(mean.unsqueeze(-1), (variance + _JITTER)[..., None, None]))
+
+
+@lru_cache(maxsize=16)
+def _normal(m: int, draws: int) -> Tensor:
+    """Fixed quasi-random standard normal numbers, ``draws x m``; not to be changed."""
+    return draw_sobol_normal_samples(m, draws, dtype=torch.float64, seed=DRAWS_SEED)

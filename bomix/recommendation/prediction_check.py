@@ -78,7 +78,8 @@ def predicted_against_observed(
         unit = belief.aggregate.unit
         predicted = unit * posterior.mean.flatten().numpy()
         sd = unit * math.sqrt(max(float(posterior.distribution.covariance_matrix.mean()), 1e-24))
-    observed = np.array([value for _, value in known])
+    # Both compared with the same reference, where the objective has one.
+    observed = np.array([belief.problem.value(record.result.losses) for record, _ in known])
     mean = float((observed - predicted).mean())
     return Gap(
         tuple(record.trial.id for record, _ in known),

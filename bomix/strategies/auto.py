@@ -56,7 +56,8 @@ class Auto:
     budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
     :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an
     upper confidence bound that weighs uncertainty heavily: with many domains it pays to learn all slopes before the
-    best is taken, and the recommendation is as a rule better than any trial.
+    best is taken, and the recommendation is as a rule better than any trial. Not so where the objective is no weighted
+    sum, the worst metric say: it turns on few slopes, and the whole space is searched by log-EI.
 
     Attributes:
         surrogate: Model of every metric; None lets the strategy choose.
@@ -103,6 +104,7 @@ class Auto:
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
         explores = serves and self.surrogate is None and own.pooling is not None
+        explores &= d > MANY or _is_weighted_sum(problem)
         if self.pool is not None:
             acquisition = exploring if explores else self.acquisition or LogEI()
             return Bayesian(acquisition=acquisition, pool=self.pool, **parts)
@@ -137,6 +139,12 @@ class Auto:
         if not history.asked:
             logger.info("auto: %s", self.description(problem))
         return self.chosen(problem).ask(problem, history, q, seed=seed)
+
+
+def _is_weighted_sum(problem: Problem) -> bool:
+    """Whether the objective is a weighted sum of metrics; one that does not fit the metrics is refused elsewhere."""
+    objective, names = problem.objective, problem.metric_names
+    return bool(objective.metric_faults(names)) or objective.coefficients(names) is not None
 
 
 def _surrogate(d: int, m: int) -> GP:

@@ -18,6 +18,8 @@ from bomix.benchmark.runner import missing, run_all
 from bomix.cli.benchmark import benchmark, parsed_seeds
 from bomix.errors import BomixError, ConfigError, EvaluationError, FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
+from bomix.evaluators.synthetic.worst import worst_optimum
+from bomix.objectives.robust import Excess
 
 pytestmark = pytest.mark.usefixtures("short_chains")
 
@@ -277,3 +279,18 @@ def test_a_surrogate_that_would_not_be_used_is_refused(tmp_path, strategy):
     with pytest.raises(FaultsError) as caught:
         read_methods(table)
     assert [fault.where for fault in caught.value.faults] == ["mine.surrogate"]
+
+
+def test_a_worst_case_is_judged_by_the_largest_excess_over_uniform() -> None:
+    case = dataclasses.replace(CASE, function=Synthetic(domains=3, useless=1), anchors=True, judged="excess")
+    assert fingerprint(case) != fingerprint(dataclasses.replace(case, judged="mean"))
+    best, value = worst_optimum(case.drawn(1))
+    uniform = np.full(3, 1.0 / 3.0)
+    assert case.regret(1, best) == pytest.approx(0.0, abs=1e-12)
+    assert case.regret(1, uniform) == pytest.approx(-value)
+    assert isinstance(case.problem(1).objective, Excess)
+    losses = [np.array([3.0, 2.0]), np.array([2.9, 2.05]), np.array([3.2, 2.0])]
+    assert case.observed([uniform, best, uniform], losses) == pytest.approx([0.0, 0.05, 0.1])
+    found = measure(cell(case=case))
+    assert found["regret_tried"][0] == pytest.approx(-value)
+    assert found["observed"][0] == pytest.approx(0.0)

@@ -6,10 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from scipy.optimize import brentq
 
 from bomix.config.sections import RecommendationSpec
 from bomix.history import History
+from bomix.objectives.robust import Excess, Worst
 from bomix.objectives.weighted import Mean, WeightedMean
+from bomix.posterior.belief import believe
 from bomix.posterior.predict import Estimate, difference
 from bomix.recommendation import decision
 from bomix.recommendation.confirmation import SEED_OFFSET
@@ -17,6 +21,7 @@ from bomix.recommendation.decision import CLEARLY_BETTER, Decision, as_tensor, d
 from bomix.recommendation.recommend import recommend
 from bomix.space.weights import same_mixture
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.models.joint import JointModel
 from bomix.trial import CONFIRM, Record, Trial
 
 FAST = GP(draws=0)
@@ -117,3 +122,37 @@ def test_the_minimiser_sought_by_means_alone_is_the_same(world, monkeypatch):
     whole = decide(here.problem, history, FAST, seed=0).of_space
     monkeypatch.setattr(decision, "MANY_LOSSES", 0)
     np.testing.assert_allclose(decide(here.problem, history, FAST, seed=0).of_space, whole, atol=1e-4)
+
+
+class Exponentials(JointModel):
+    """Three losses ``c_j + exp(-t_j w_j)``, known but for rounding."""
+
+    num_outputs = 3
+    floors = torch.tensor([2.0, 2.2, 1.9], dtype=torch.float64)
+    rates = torch.tensor([4.0, 3.0, 8.0], dtype=torch.float64)
+
+    def moments(self, X, noise=False):
+        size = 3 * X.shape[-2]
+        covariance = 1e-12 * torch.eye(size, dtype=torch.float64)
+        return self.floors + torch.exp(-self.rates * X[..., :3]), covariance.expand(*X.shape[:-2], size, size)
+
+
+@pytest.mark.parametrize("excess", [False, True], ids=["worst", "excess"])
+def test_the_lowest_maximum_of_known_losses_is_found_at_its_kink(world, excess):
+    floors, rates = Exponentials.floors.numpy(), Exponentials.rates.numpy()
+    references = np.full(3, 0.0) if not excess else floors + np.exp(-rates / 4.0)
+    names = ("m0", "m1", "m2")
+    objective = Excess(reference=dict(zip(names, references, strict=True))) if excess else Worst()
+    here = world(objective=objective)
+    model = Exponentials()
+    belief = dataclasses.replace(believe(here.problem, here.history(8), FAST, seed=0), model=model)
+    found = decision.minimiser(belief, FAST, here.problem.space, seed=0)
+
+    # All losses are equal there, and the domain without a metric has no weight: w_j = -log(t + ref_j - c_j) / t_j.
+    def shares(height):
+        return np.clip(-np.log(np.clip(height + references - floors, 1e-12, 1.0)) / rates, 0.0, 1.0)
+
+    height = brentq(lambda t: shares(t).sum() - 1.0, (floors - references).max() + 1e-9, 5.0)
+    value = float((floors + np.exp(-rates * found[:3]) - references).max())
+    assert value == pytest.approx(height, abs=5e-4)
+    assert found == pytest.approx(np.append(shares(height), 0.0), abs=0.01)

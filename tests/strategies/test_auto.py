@@ -11,6 +11,7 @@ from bomix.acquisition.improvement import UCB, LogEI
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.objectives.pareto import Pareto
+from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
 from bomix.objectives.weighted import Mean
 from bomix.posterior.explored import MANY, explored
 from bomix.problem import Metric, Problem
@@ -70,6 +71,16 @@ def test_a_trade_off_is_searched_by_its_volume():
     assert isinstance(chosen, Bayesian)
     assert chosen.acquisition == LogEI()
     assert not Auto().problem_faults(fronts)
+
+
+def test_what_is_no_weighted_sum_is_searched_by_log_ei_up_to_many_domains():
+    for objective in (Excess(), Worst(), SmoothMax(), Guardrail()):
+        chosen = Auto().chosen(replace(problem(20), objective=objective))
+        assert isinstance(chosen, Bayesian)
+        assert (chosen.acquisition, chosen.surrogate) == (LogEI(), POOLED)
+        many = Auto().chosen(replace(problem(MANY + 1), objective=objective))
+        assert isinstance(many, Turbo)
+        assert isinstance(many.acquisition, UCB)
 
 
 def test_asks_take_the_best_hyperparameters_and_recommendations_draw_them():

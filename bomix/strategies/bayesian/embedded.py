@@ -25,6 +25,7 @@ from bomix.posterior.belief import believe
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.weights import SAME_MIXTURE
+from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import acquisition_function, not_pending
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import design_size, take
@@ -78,6 +79,8 @@ class Embedded:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
 
         def choose(problem: Problem, history: History) -> Candidate:
+            if (reference := reference_again(problem, history)) is not None:
+                return reference
             belief = believe(problem, history, self.surrogate, seed=seed)
             seeds = AskSeeds.of(seed, history.n_asked)
             point = self._best(belief, _corners(belief, self.corners, seeds.subspace), seeds)

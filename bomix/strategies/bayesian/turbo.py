@@ -22,6 +22,7 @@ from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import resolved
 from bomix.posterior.belief import believe
 from bomix.posterior.seeds import AskSeeds
+from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import most_promising, not_pending
 from bomix.strategies.bayesian.trust_region import NEW, Region, Rules, fold
 from bomix.strategies.checks import need_faults, part_faults
@@ -116,6 +117,8 @@ class Turbo:
             if (anew := _starting(regions, history)) is not None:
                 (candidate,) = Sobol(anchors=False).ask(problem, history, 1, seed=seed)
                 return Candidate(candidate.weights, f"{ORIGIN}_{anew}{NEW}")
+            if (reference := reference_again(problem, history)) is not None:
+                return reference
             belief = believe(problem, history, self.surrogate, seed=seed)
             seeds = AskSeeds.of(seed, history.n_asked)
             offers = [

@@ -13,6 +13,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.posterior.belief import believe
 from bomix.posterior.seeds import AskSeeds
+from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, with_pool
 from bomix.strategies.checks import need_faults, part_faults, relative_strategy
 from bomix.strategies.design_first import design_size, take
@@ -75,6 +76,8 @@ class Bayesian:
         size = design_size(self.n_init, problem)
 
         def choose(problem: Problem, history: History) -> Candidate:
+            if (reference := reference_again(problem, history)) is not None:
+                return reference
             belief = believe(problem, history, self.surrogate, seed=seed)
             point = self._best(belief, AskSeeds.of(seed, history.n_asked))
             origin = self.acquisition.origin
