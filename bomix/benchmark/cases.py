@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bomix.benchmark.pools import Pool
 from bomix.contracts.traits import field_values
-from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
+from bomix.evaluators.synthetic.emulator_families import EMULATORS
+from bomix.evaluators.synthetic.spec import SCORES, SKEWED, Synthetic
+from bomix.problem import Problem
 from bomix.space.polytope import Array
 
-_DESIGN, _NOISE, _METHOD = range(3)
+_DESIGN, _NOISE, _METHOD, _POOL = range(4)
 """What a seed decides besides the function; each has random numbers of its own."""
 
 
@@ -30,6 +33,8 @@ class Case:
         checks: Trials after which methods recommend a mixture, besides the last.
         anchors: Whether the design begins with the uniform mixture.
         redrawn: Whether each seed has a function of its own, or all have that of the spec.
+        pool: Mixtures that alone can be run, drawn with the seed, uniform on the simplex; 0 for all of the space.
+            There is no shared design then: which of them come first is the method's choice.
     """
 
     function: Synthetic
@@ -38,10 +43,29 @@ class Case:
     checks: tuple[int, ...] = ()
     anchors: bool = False
     redrawn: bool = True
+    pool: int = 0
 
     def drawn(self, seed: int) -> Synthetic:
         """The function of a seed."""
         return replace(self.function, seed=seed) if self.redrawn else self.function
+
+    def problem(self, seed: int) -> Problem:
+        """What a method may know of the function of a seed."""
+        found = self.drawn(seed).problem(budget=self.budget)
+        return replace(found, pool=tuple(map(tuple, self._mixtures(seed).tolist()))) if self.pool else found
+
+    def table(self, seed: int) -> Pool | None:
+        """The pool of a seed with the one result of each of its mixtures; None where all of the space can be run."""
+        if not self.pool:
+            return None
+        mixtures = self._mixtures(seed)
+        losses = np.array([self.observe(seed, row, mixture) for row, mixture in enumerate(mixtures)])
+        return Pool(mixtures, losses, self.drawn(seed).value(mixtures))
+
+    def _mixtures(self, seed: int) -> Array:
+        """The mixtures of the pool, ``pool x d``."""
+        d = len(self.function.domain_names)
+        return np.random.default_rng(_seed_for(seed, _POOL)).dirichlet(np.ones(d), self.pool)
 
     def design_points(self, seed: int) -> Array:
         """The shared design, ``design x d``."""
@@ -60,9 +84,9 @@ class Case:
         return _seed_for(seed, _METHOD)
 
     def recommending(self) -> tuple[int, ...]:
-        """Numbers of trials after which methods recommend, ascending."""
+        """Numbers of trials after which methods recommend, ascending; not that at which all of a pool is known."""
         inside = {check for check in self.checks if self.design <= check <= self.budget}
-        return tuple(sorted({*inside, self.budget}))
+        return tuple(sorted(inside if self.pool else {*inside, self.budget}))
 
 
 def _seed_for(seed: int, purpose: int) -> int:
@@ -107,8 +131,22 @@ def _plain(family: str, domains: int, *, useless: int = 0, vertex_noise: float =
     return Case(function, design + max(20, design), design, (design, design + 10))
 
 
+POOLS: Mapping[str, Case] = {
+    "19-noisy-pool": Case(
+        Synthetic(family=SCORES, domains=19, useless=2, noise_share=0.85), 76, 0, (10, 20, 30), pool=76
+    ),
+    "20-quiet-pool": Case(Synthetic(domains=20, useless=8), 60, 0, (10, 20), pool=60),
+    "7-quiet-pool": Case(Synthetic(domains=7, useless=3), 60, 0, (10, 20), pool=60),
+}
+"""Tables of runs of which one is revealed with each trial: single scores are mostly noise in the first."""
+
 CASES: Mapping[str, Case] = {
     **GOALS,
+    **{
+        f"17-{family.replace('_', '-')}": replace(GOALS["17-regmix"], function=Synthetic(family=family))
+        for family in EMULATORS
+    },
+    **POOLS,
     "100-useless": _skewed(100, 150, 60, 60, 90, 120),
     **{f"{domains}-{law}": _plain(law, domains) for law in _LAWS for domains in (2, 3, 5, 7, 20, 50, 100)},
     **{f"{domains}-steep": _plain("steep", domains) for domains in (2, 7, 20)},

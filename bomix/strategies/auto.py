@@ -98,9 +98,8 @@ class Auto:
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
         explores = serves and self.surrogate is None and own.pooling is not None
-        if self.pool is not None:
-            acquisition = exploring if explores else self.acquisition or LogEI()
-            return Bayesian(acquisition=acquisition, pool=self.pool, **parts)
+        if self.pool is not None or problem.pool:
+            return Bayesian(acquisition=self.acquisition or LogEI(), pool=self.pool, **parts)
         if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
         acquisition = self.acquisition or LogEI()
