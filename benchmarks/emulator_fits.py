@@ -70,7 +70,9 @@ def exponentials(weights: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarra
     for _ in range(STEPS):
         rates = FASTEST - torch.nn.functional.softplus(raw)
         terms = torch.einsum("nd,kmd->nkm", X, rates).exp() * heights
-        loss = (constant + terms.sum(dim=1) - Y).square().mean() + DECAY * (rates.square().mean() + heights.square().mean())
+        loss = (constant + terms.sum(dim=1) - Y).square().mean() + DECAY * (
+            rates.square().mean() + heights.square().mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
