@@ -1,7 +1,7 @@
 """Fit an emulator of RegMix's runs, and say how good it is.
 
-    python benchmarks/emulator.py fit [--family NAME] [--data FOLDER]       # writes a file of bomix/evaluators/synthetic
-    python benchmarks/emulator.py quality [--family NAME] [--data FOLDER]   # on the 256 test mixtures, kept from the fit
+    python benchmarks/emulator.py fit [--family NAME] [--data FOLDER]      # writes into bomix/evaluators/synthetic
+    python benchmarks/emulator.py quality [--family NAME] [--data FOLDER]  # on the 256 test mixtures, kept from the fit
 
 FOLDER holds RegMix's tables (github.com/sail-sg/regmix, folder ``data``, MIT licence); by default
 ``$BOMIX_DATA/regmix``, and ``../shared/data/regmix`` where that is not set. The 13 losses of 17 domains are learnt from
@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import spearmanr
-
 from emulator_fits import exponentials, interactions, trees
+from scipy.stats import spearmanr
 
 from bomix.evaluators.synthetic.emulator import curves
 from bomix.evaluators.synthetic.emulator_families import EMULATORS, REGMIX, AnyEmulator, file_of, load

@@ -12,11 +12,12 @@ import torch
 from bomix.evaluators.synthetic.emulator import curves
 from bomix.evaluators.synthetic.emulator_families import FLOOR, SHARP, leaf_shares, log_shares
 
+# Penalties of ridge regressions on standardised losses, of which held-out parts of the runs choose one.
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 FOLDS = 8
-
+# Exponentials of each loss, their largest rate, bells and their width, steps and rates of the descent.
 TERMS, FASTEST, CENTRES, WIDTH, STEPS, RATE, DECAY = 3, 1.0, 128, 0.35, 2000, 0.02, 1e-5
-
+# Trees, what is left of each, random ones among which it is chosen, width of splits, runs that shrink a leaf by half.
 TREES, LEARNING, TRIED, SPLIT_WIDTH, LEAST = 250, 0.15, 200, 0.5, 4.0
 
 
@@ -43,11 +44,12 @@ def best_ridge(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, n
 
 
 def interactions(weights: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
-    """Curves of each weight and products of every two logarithms, one ridge regression."""
-    mean, sd, d = losses.mean(axis=0), losses.std(axis=0), weights.shape[1]
+    """Logarithms of losses by curves of each weight and products of every two logarithms, one ridge regression."""
+    targets = np.log(losses)
+    mean, sd, d = targets.mean(axis=0), targets.std(axis=0), weights.shape[1]
     rows, columns = np.triu_indices(d, 1)
     logs, singles = log_shares(weights), curves(weights)
-    found, constant = best_ridge(np.hstack([singles, logs[:, rows] * logs[:, columns]]), (losses - mean) / sd)
+    found, constant = best_ridge(np.hstack([singles, logs[:, rows] * logs[:, columns]]), (targets - mean) / sd)
     products = np.zeros((d, d, losses.shape[1]))
     products[rows, columns] = products[columns, rows] = 0.5 * found[singles.shape[1] :] * sd
     return {"constant": mean + sd * constant, "linear": found[: singles.shape[1]] * sd, "products": products}

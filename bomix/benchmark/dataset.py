@@ -61,7 +61,8 @@ def to_dataset(
         CPU-seconds of its suggestion, ``recommend_s``; with (rule) also ``regret``, that of the mixture recommended
         when so many trials were done. Coordinate ``trial`` counts from 1. NaN where there is nothing: another
         budget, no recommendation then, a method without the rule. By (problem, method, seed, best): ``found_after``,
-        trials until the mixture of a pool that is truly best, and that of the best result, were found. By (problem): ``domains``, ``design``, ``budget``.
+        trials until the mixture of a pool that is truly best, and that of the best result, were found. By (problem):
+        ``domains``, ``design``, ``budget``.
     """
     import xarray as xr
 

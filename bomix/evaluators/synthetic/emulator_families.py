@@ -22,7 +22,7 @@ from bomix.evaluators.synthetic.emulator import SCALES, Emulator, curves
 from bomix.space.polytope import Array
 
 FLOOR = 0.02
-"""Weight at which logarithms bend, so that they are finite at zero: about half of the weights of the runs lie below."""
+"""Weight that is added before logarithms are taken, so that they are finite at zero: about half of the weights of the runs lie below."""
 SHARP = 0.005
 """The same for the logarithms that trees split: RegMix's weights are rounded to thousandths, many are zero."""
 
@@ -39,14 +39,14 @@ def log_share_slopes(weights: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Saturating curves of each weight, and products of the logarithms of every two.
+    """The logarithm of a loss: saturating curves of each weight, and products of the logarithms of every two weights.
 
     Attributes:
         domains: ``d`` names, sorted: the columns of the weights.
         metrics: ``m`` names, sorted.
         best: ``d`` weights, the best mixture known.
-        constant: ``m`` losses where all curves and products are zero; nats per token.
-        linear: ``3 d x m`` coefficients of the curves; nats per token.
+        constant: ``m`` logarithms of the losses where all curves and products are zero.
+        linear: ``3 d x m`` coefficients of the curves.
         products: ``d x d x m`` coefficients of products of :func:`log_shares`, symmetric, zero on the diagonal.
     """
 
@@ -63,12 +63,13 @@ class Interactions:
         """Losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
         logs = log_shares(weights)
         pairs = np.einsum("...i,...k,ikm->...m", logs, logs, self.products, optimize=True)
-        return np.asarray(self.constant + curves(weights) @ self.linear + pairs)
+        return np.asarray(np.exp(self.constant + curves(weights) @ self.linear + pairs))
 
     def gradient(self, weights: Array) -> Array:
         """Slopes ``(...) x d`` of the mean of the losses."""
-        each = (curves(weights) * self.linear.mean(axis=-1)).reshape(*weights.shape, len(SCALES))
-        of_logs = 2.0 * log_shares(weights) @ self.products.mean(axis=-1)
+        losses = self(weights) / len(self.metrics)
+        each = (curves(weights) * (losses @ self.linear.T)).reshape(*weights.shape, len(SCALES))
+        of_logs = 2.0 * np.einsum("...m,...k,ikm->...i", losses, log_shares(weights), self.products, optimize=True)
         return np.asarray(-(each / SCALES).sum(axis=-1) + of_logs * log_share_slopes(weights))
 
 
@@ -110,8 +111,8 @@ class Exponentials:
         terms = np.exp(np.einsum("...d,kmd->...km", weights, self.rates)) * self.heights
         of_terms = np.einsum("...km,kmd->...d", terms, self.rates) / len(self.metrics)
         roots = np.sqrt(weights + FLOOR)
-        pull = self.near(weights) * self.bells.mean(axis=-1) / self.width**2
-        of_bells = pull @ self.centres - pull.sum(axis=-1, keepdims=True) * roots
+        strength = self.near(weights) * self.bells.mean(axis=-1) / self.width**2
+        of_bells = strength @ self.centres - strength.sum(axis=-1, keepdims=True) * roots
         return np.asarray(of_terms + of_bells / (2.0 * roots))
 
     def near(self, weights: Array) -> Array:

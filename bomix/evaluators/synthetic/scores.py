@@ -16,7 +16,7 @@ from bomix.space.polytope import Array
 Integers = np.ndarray
 
 FLOOR = 0.02
-"""Weight at which the logarithms bend, so that slopes at zero weight are finite."""
+"""Weight that is added before logarithms are taken, so that slopes at zero weight are finite."""
 SHARED = 0.25
 """Share of the domains that all scores depend on."""
 OWN = 3

@@ -66,8 +66,8 @@ class Synthetic:
         tilt: How far from the target's scale this one is. At 0 it is the target's; at another a token of domain
             ``i`` does the work of ``exp(tilt z_i)`` tokens, ``z_i`` in N(0, 1), and losses are higher, so that the
             optimum is another mixture with the same domains, and known.
-        noise_share: Share of the noise in the variance of the metrics over mixtures that are uniform on the simplex, all
-            metrics taken together, which have the same noise: from 0, below 1. It takes the place of ``noise``.
+        noise_share: Share of the noise in the variance of the metrics over the simplex, all of them taken together,
+            which have the same noise: from 0, below 1. It takes the place of ``noise``.
     """
 
     family: str = "exponential_power"

@@ -15,6 +15,7 @@ from bomix.evaluators.synthetic.emulator_families import EMULATORS
 from bomix.evaluators.synthetic.functions import ExponentialPower
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.optimum import gap, minimum
+from bomix.evaluators.synthetic.scores import scores
 from bomix.evaluators.synthetic.spec import FAMILIES, SKEWED, Synthetic
 from bomix.laws import formulas
 from bomix.trial import Trial
@@ -196,6 +197,14 @@ def test_noise_is_the_share_of_the_variance_that_it_says(share: float, common: f
     assert Synthetic(seed=1, noise_share=0.0).observe(np.full(7, 1 / 7), entropy=[3]) == pytest.approx(
         Synthetic(seed=1).losses(np.full(7, 1 / 7))
     )
+
+
+def test_a_score_depends_on_domains_that_all_share_and_on_few_of_its_own() -> None:
+    found = scores(np.random.default_rng(0), 20, np.arange(17))
+    depends = found.a != 0.0
+    assert depends.all(axis=0).sum() == 5  # a quarter of the domains
+    assert 1 <= (depends.sum(axis=1) - 5).max() <= 3
+    assert found(np.full(20, 0.05)) == pytest.approx(found.top - found.span / (1.0 + np.exp(-found.b)))
 
 
 def test_scores_are_shares_that_no_domain_gives_its_name() -> None:
