@@ -181,7 +181,7 @@ def leaf_shares(weights: Array, columns: Array, thresholds: Array, width: float)
     """How much of mixtures ``(...) x d`` is in each leaf, ``(...) x 8 n``; the eight of a tree sum to one."""
     first, second, third = np.moveaxis(split_shares(weights, columns, thresholds, width), -2, 0)
     parts = first[..., :, None, None] * second[..., None, :, None] * third[..., None, None, :]
-    return parts.reshape(*weights.shape[:-1], -1)
+    return np.asarray(parts.reshape(*weights.shape[:-1], -1))
 
 
 AnyEmulator = Emulator | Interactions | Exponentials | SmoothTrees
