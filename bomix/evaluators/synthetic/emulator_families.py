@@ -22,7 +22,8 @@ from bomix.evaluators.synthetic.emulator import SCALES, Emulator, curves
 from bomix.space.polytope import Array
 
 FLOOR = 0.02
-"""Weight that is added before logarithms are taken, so that they are finite at zero: about half of the weights of the runs lie below."""
+"""Weight that is added before logarithms are taken, so that they are finite at zero: about half of the weights of the
+runs lie below."""
 SHARP = 0.005
 """The same for the logarithms that trees split: RegMix's weights are rounded to thousandths, many are zero."""
 
