@@ -13,7 +13,7 @@ import numpy as np
 from bomix.contracts.preparation import Preparation
 from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
 from bomix.evaluators.synthetic.emulator_families import EMULATORS, load
-from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts
+from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts, tilted
 from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
@@ -148,7 +148,7 @@ class Synthetic:
     def losses(self, weights: Array) -> Array:
         """True losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
         drawn = _drawn(self)
-        return np.asarray(drawn.losses(_tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
+        return np.asarray(drawn.losses(tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
 
     def value(self, weights: Array) -> Array:
         """True objective ``(...)`` of mixtures ``(...) x d``: the mean of the losses."""
@@ -171,7 +171,7 @@ class Synthetic:
         """
         drawn = _drawn(self)
         weights, value = _optimum(replace(self, tilt=0.0, noise=0.0, noise_share=None))
-        return _tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
+        return tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
 
     def regret(self, weights: Array) -> Array:
         """How much worse than the optimum mixtures ``(...) x d`` are, ``(...)``; true values."""
@@ -289,12 +289,6 @@ def _noise_of_share(spec: Synthetic) -> float:
     assert spec.noise_share is not None
     of_each = varied * spec.noise_share / (1.0 - spec.noise_share)
     return math.sqrt(of_each / (spec.common + (1.0 - spec.common) * m))
-
-
-def _tilted(weights: Array, tilts: Array) -> Array:
-    """Mixtures ``(...) x d`` whose weights count ``tilts`` times, as mixtures."""
-    scaled = weights * tilts
-    return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True)) if (tilts != 1.0).any() else weights
 
 
 def _fixed_domains(family: str) -> tuple[str, ...] | None:
