@@ -1,14 +1,14 @@
-"""Fit the emulator of RegMix's runs, and say how good it is.
+"""Fit an emulator of RegMix's runs, and say how good it is.
 
-    python benchmarks/emulator.py fit [--data FOLDER]       # writes bomix/evaluators/synthetic/regmix_emulator.npz
-    python benchmarks/emulator.py quality [--data FOLDER]   # on the 256 test mixtures, never seen by the fit
+    python benchmarks/emulator.py fit [--family NAME] [--data FOLDER]      # writes into bomix/evaluators/synthetic
+    python benchmarks/emulator.py quality [--family NAME] [--data FOLDER]  # on the 256 test mixtures, kept from the fit
 
 FOLDER holds RegMix's tables (github.com/sail-sg/regmix, folder ``data``, MIT licence); by default
 ``$BOMIX_DATA/regmix``, and ``../shared/data/regmix`` where that is not set. The 13 losses of 17 domains are learnt from
-the 512 training runs at 1M parameters: saturating curves of each weight by ridge regression, and what they leave by an
-ensemble of small networks with smooth units, each from a bootstrap sample. It is no Gaussian process, shares neither
-kernel nor encoding nor law with bomix's surrogates, and is smooth and tame far from the runs, so that its mean has a
-proper optimum. That optimum is the best known, from 2,000 starts.
+the 512 training runs at 1M parameters. The family ``regmix``: saturating curves of each weight by ridge regression, and
+what they leave by an ensemble of small networks with smooth units, each from a bootstrap sample. The others are in
+``emulator_fits.py``. None is a Gaussian process, and all are smooth and tame far from the runs, so that their means
+have a proper optimum. That optimum is the best known, from 2,000 starts.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from emulator_fits import exponentials, interactions, trees
 from scipy.stats import spearmanr
 
-from bomix.evaluators.synthetic.emulator import FILE, Emulator, curves, load
+from bomix.evaluators.synthetic.emulator import curves
+from bomix.evaluators.synthetic.emulator_families import EMULATORS, REGMIX, AnyEmulator, file_of, load
 from bomix.evaluators.synthetic.optimum import minimum
 from bomix.space.polytope import project
 
@@ -42,24 +44,23 @@ def read(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, list[str], l
     return weights / weights.sum(axis=1, keepdims=True), losses.to_numpy(), [*mixtures.columns], [*losses.columns]
 
 
-def fit(weights: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
-    """The coefficients of an :class:`Emulator`, rounded to single precision."""
+def networks(weights: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
+    """The coefficients of the family ``regmix``."""
     mean, sd, features = losses.mean(axis=0), losses.std(axis=0), curves(weights)
     targets = (losses - mean) / sd
     centre = features.mean(axis=0)
     gram = (features - centre).T @ (features - centre) + RIDGE * np.eye(len(centre))
     linear = np.linalg.solve(gram, (features - centre).T @ targets)
     left = targets - (features - centre) @ linear
-    networks = [network(features, left, seed=seed) for seed in range(MEMBERS)]
-    inner, inner_bias, outer, outer_bias = (np.stack(parts) for parts in zip(*networks, strict=True))
-    found = {
+    members = [network(features, left, seed=seed) for seed in range(MEMBERS)]
+    inner, inner_bias, outer, outer_bias = (np.stack(parts) for parts in zip(*members, strict=True))
+    return {
         "linear": linear * sd,
         "constant": mean + sd * (outer_bias.mean(axis=0) - centre @ linear),
         "inner": inner,
         "inner_bias": inner_bias,
         "outer": outer * sd,
     }
-    return {name: array.astype(np.float32) for name, array in found.items()}
 
 
 def network(features: np.ndarray, targets: np.ndarray, *, seed: int) -> list[np.ndarray]:
@@ -87,7 +88,7 @@ def network(features: np.ndarray, targets: np.ndarray, *, seed: int) -> list[np.
     return [layer.detach().numpy() for layer in layers]
 
 
-def best_known(emulator: Emulator) -> np.ndarray:
+def best_known(emulator: AnyEmulator) -> np.ndarray:
     """The best mixture that a heavy search finds, ``d`` weights."""
     from scipy.optimize import minimize
 
@@ -118,29 +119,39 @@ def best_known(emulator: Emulator) -> np.ndarray:
     return weights
 
 
+FITS = {
+    REGMIX: networks,
+    "regmix_interactions": interactions,
+    "regmix_exponentials": exponentials,
+    "regmix_trees": trees,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("fit", "quality"))
+    parser.add_argument("--family", choices=tuple(FITS), default=REGMIX)
     data = Path(os.environ.get("BOMIX_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=data / "regmix")
     arguments = parser.parse_args()
     if not (arguments.data / "train_mixture_1m.csv").exists():
         parser.error(f"{arguments.data} holds no tables of RegMix; get them from github.com/sail-sg/regmix")
     torch.set_num_threads(1)
+    family, file = arguments.family, file_of(arguments.family)
     weights, losses, domains, metrics = read(arguments.data, "train")
     if arguments.what == "fit":
-        coefficients = fit(weights, losses)
+        coefficients = {name: array.astype(np.float32) for name, array in FITS[family](weights, losses).items()}
         arrays = {name: array.astype(float) for name, array in coefficients.items()}
-        best = best_known(Emulator(tuple(domains), tuple(metrics), np.empty(0), **arrays))
-        np.savez_compressed(FILE, domains=np.array(domains), metrics=np.array(metrics), best=best, **coefficients)
+        best = best_known(EMULATORS[family](tuple(domains), tuple(metrics), np.empty(0), **arrays))
+        np.savez_compressed(file, domains=np.array(domains), metrics=np.array(metrics), best=best, **coefficients)
         load.cache_clear()
-        print(f"{FILE}: {FILE.stat().st_size / 1024:.0f} kB")
-    quality(arguments.data)
+        print(f"{file}: {file.stat().st_size / 1024:.0f} kB")
+    quality(arguments.data, family)
 
 
-def quality(folder: Path) -> None:
-    """Errors and rank correlations on the test mixtures."""
-    emulator = load()
+def quality(folder: Path, family: str) -> None:
+    """Errors and rank correlations on the runs of the fit and on the test mixtures."""
+    emulator = load(family)
     for split in ("train", "test"):
         weights, losses, _, _ = read(folder, split)
         predicted = emulator(weights)

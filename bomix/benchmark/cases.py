@@ -10,14 +10,16 @@ from typing import Literal
 
 import numpy as np
 
+from bomix.benchmark.pools import Pool
 from bomix.contracts.traits import field_values
 from bomix.evaluators.synthetic import worst
-from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
+from bomix.evaluators.synthetic.emulator_families import EMULATORS, REGMIX
+from bomix.evaluators.synthetic.spec import SCORES, SKEWED, Synthetic
 from bomix.objectives.robust import Excess
 from bomix.problem import Problem
 from bomix.space.polytope import Array
 
-_DESIGN, _NOISE, _METHOD = range(3)
+_DESIGN, _NOISE, _METHOD, _POOL = range(4)
 """What a seed decides besides the function; each has random numbers of its own."""
 _SAME = 1e-6
 """Largest difference of a weight from that of the uniform mixture in a run of it: rounding, no other mixture."""
@@ -38,6 +40,8 @@ class Case:
         redrawn: Whether each seed has a function of its own, or all have that of the spec.
         judged: What is minimised: the ``mean`` of the metrics, or ``excess``, the largest one of a metric over the
             uniform mixture, which methods know only from noisy runs; the design has to begin with it (``anchors``).
+        pool: Mixtures that alone can be run, drawn with the seed, uniform on the simplex; 0 for all of the space.
+            There is no shared design then: which of them come first is the method's choice.
     """
 
     function: Synthetic
@@ -47,14 +51,17 @@ class Case:
     anchors: bool = False
     redrawn: bool = True
     judged: Literal["mean", "excess"] = "mean"
+    pool: int = 0
 
     def drawn(self, seed: int) -> Synthetic:
         """The function of a seed."""
         return replace(self.function, seed=seed) if self.redrawn else self.function
 
     def problem(self, seed: int) -> Problem:
-        """What a method may know of the function of a seed: space, metrics, objective, budget."""
+        """What a method may know of the function of a seed: space, metrics, objective, budget, pool."""
         problem = self.drawn(seed).problem(budget=self.budget)
+        if self.pool:
+            problem = replace(problem, pool=tuple(map(tuple, self._mixtures(seed).tolist())))
         return problem if self.judged == "mean" else replace(problem, objective=Excess())
 
     def regret(self, seed: int, weights: Array) -> float:
@@ -73,6 +80,19 @@ class Case:
         reference = [row for point, row in zip(tried, losses, strict=True) if np.abs(point - uniform).max() < _SAME]
         return [float((row - np.mean(reference, axis=0)).max()) for row in losses]
 
+    def table(self, seed: int) -> Pool | None:
+        """The pool of a seed with the one result of each of its mixtures; None where all of the space can be run."""
+        if not self.pool:
+            return None
+        mixtures = self._mixtures(seed)
+        losses = np.array([self.observe(seed, row, mixture) for row, mixture in enumerate(mixtures)])
+        return Pool(mixtures, losses, self.drawn(seed).value(mixtures))
+
+    def _mixtures(self, seed: int) -> Array:
+        """The mixtures of the pool, ``pool x d``."""
+        d = len(self.function.domain_names)
+        return np.random.default_rng(_seed_for(seed, _POOL)).dirichlet(np.ones(d), self.pool)
+
     def design_points(self, seed: int) -> Array:
         """The shared design, ``design x d``."""
         space = self.drawn(seed).problem().space
@@ -90,9 +110,9 @@ class Case:
         return _seed_for(seed, _METHOD)
 
     def recommending(self) -> tuple[int, ...]:
-        """Numbers of trials after which methods recommend, ascending."""
+        """Numbers of trials after which methods recommend, ascending; not that at which all of a pool is known."""
         inside = {check for check in self.checks if self.design <= check <= self.budget}
-        return tuple(sorted({*inside, self.budget}))
+        return tuple(sorted(inside if self.pool else {*inside, self.budget}))
 
 
 def _seed_for(seed: int, purpose: int) -> int:
@@ -142,8 +162,28 @@ def _plain(family: str, domains: int, *, useless: int = 0, vertex_noise: float =
     return Case(function, design + max(20, design), design, (design, design + 10))
 
 
+def _scores(noise_share: float) -> Case:
+    """A pool of the shape of a published table: 76 mixtures of 19 domains, 17 scores."""
+    function = Synthetic(family=SCORES, domains=19, useless=2, noise_share=noise_share)
+    return Case(function, 76, 0, (20,), pool=76)
+
+
+POOLS: Mapping[str, Case] = {
+    "19-noisy-pool": _scores(0.7),
+    "19-noisier-pool": _scores(0.85),
+    "20-quiet-pool": Case(Synthetic(domains=20, useless=8), 60, 0, (10,), pool=60),
+    "7-quiet-pool": Case(Synthetic(domains=7, useless=3), 60, 0, (10,), pool=60),
+}
+"""Tables of runs of which one is revealed with each trial; in the first two single metrics are mostly noise."""
+
 CASES: Mapping[str, Case] = {
     **GOALS,
+    **{
+        f"17-{family.replace('_', '-')}": Case(Synthetic(family=family), 64, 32, redrawn=False)
+        for family in EMULATORS
+        if family != REGMIX
+    },
+    **POOLS,
     "100-useless": _skewed(100, 150, 60, 60, 90, 120),
     **{f"{domains}-{law}": _plain(law, domains) for law in _LAWS for domains in (2, 3, 5, 7, 20, 50, 100)},
     **{f"{domains}-steep": _plain("steep", domains) for domains in (2, 7, 20)},

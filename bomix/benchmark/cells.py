@@ -7,6 +7,7 @@ import json
 import time
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from bomix.benchmark import cases
 from bomix.benchmark.cases import Case
 from bomix.benchmark.methods import OBSERVED, RULES, Method
+from bomix.benchmark.pools import found_after
 from bomix.config.build import plain
 from bomix.io.store import files
 
@@ -77,20 +79,26 @@ def measure(cell: Cell) -> dict[str, Any]:
     Returns:
         Plain data: ``regret_tried`` (true regret of the mixture tried), ``observed`` (objective, with noise) and
         ``ask_s`` (CPU-seconds, NaN in the design) by trial; ``regret`` by rule, and ``recommend_s``, each a mapping
-        from number of trials.
+        from number of trials. Of a pool, whose search ends once there is no more to find, also ``found``, the trials
+        after which its best mixtures were.
     """
     case, seed = cell.case, cell.seed
-    function = case.drawn(seed)
+    function, pool = case.drawn(seed), case.table(seed)
+    regret_of = partial(case.regret, seed) if pool is None else pool.regret
     session = cell.method.start(case.problem(seed), seed=case.method_seed(seed))
     design, checks = case.design_points(seed), case.recommending()
-    tried, measured, ask_s = [], [], []
+    tried, rows, measured, ask_s = [], list[int](), [], []
     regret: dict[str, dict[str, float]] = {rule: {} for rule in RULES}
     recommend_s: dict[str, float] = {}
     for trial in range(case.budget):
         started = time.process_time()
         weights = design[trial] if trial < case.design else _asked(session.ask())
         ask_s.append(time.process_time() - started if trial >= case.design else float("nan"))
-        losses = case.observe(seed, trial, weights)
+        if pool is None:
+            losses = case.observe(seed, trial, weights)
+        else:
+            rows.append(pool.revealed(weights, rows))
+            weights, losses = pool.mixtures[rows[-1]], pool.losses[rows[-1]]
         session.tell(weights, losses)
         tried.append(weights)
         measured.append(losses)
@@ -100,7 +108,9 @@ def measure(cell: Cell) -> dict[str, Any]:
             recommend_s[str(count)] = time.process_time() - started
             best = {OBSERVED: tried[int(np.argmin(case.observed(tried, measured)))], **recommended}
             for rule, mixture in best.items():
-                regret[rule][str(count)] = case.regret(seed, _asked(mixture))
+                regret[rule][str(count)] = float(regret_of(_asked(mixture)))
+        if pool is not None and count >= max(checks) and len(found_after(pool, rows)) == len(pool.best):
+            break
     return {
         "fingerprint": cell.fingerprint,
         "problem": cell.problem,
@@ -109,11 +119,12 @@ def measure(cell: Cell) -> dict[str, Any]:
         "domains": len(function.domain_names),
         "case": plain(dataclasses.replace(case, function=function)),
         "spec": plain(cell.method),
-        "regret_tried": [case.regret(seed, weights) for weights in tried],
+        "regret_tried": [float(regret_of(weights)) for weights in tried],
         "observed": case.observed(tried, measured),
         "ask_s": ask_s,
         "regret": regret,
         "recommend_s": recommend_s,
+        **({} if pool is None else {"found": found_after(pool, rows)}),
     }
 
 

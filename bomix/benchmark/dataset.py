@@ -11,6 +11,7 @@ import numpy as np
 
 import bomix
 from bomix.benchmark.methods import RULES
+from bomix.benchmark.pools import BEST
 from bomix.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def to_dataset(
         By (problem, method, seed, trial): ``regret_tried`` and ``observed`` of the mixture of a trial, ``ask_s``
         CPU-seconds of its suggestion, ``recommend_s``; with (rule) also ``regret``, that of the mixture recommended
         when so many trials were done. Coordinate ``trial`` counts from 1. NaN where there is nothing: another
-        budget, no recommendation then, a method without the rule. By (problem): ``domains``, ``design``, ``budget``.
+        budget, no recommendation then, a method without the rule. By (problem, method, seed, best): ``found_after``,
+        trials until the mixture of a pool that is truly best, and that of the best result, were found. By (problem):
+        ``domains``, ``design``, ``budget``.
     """
     import xarray as xr
 
@@ -68,11 +71,12 @@ def to_dataset(
         return [name for name in order if name in there] + sorted(there.difference(order))
 
     coords = {"problem": names("problem", problems), "method": names("method", methods), "seed": names("seed", ())}
-    length = max(len(cell["observed"]) for cell in found)
+    length = max(cell["case"]["budget"] for cell in found)
     shape = tuple(len(coords[dim]) for dim in DIMS)
     by_trial = {name: np.full((*shape, length), np.nan) for name in ("regret_tried", "observed", "ask_s")}
     regret = np.full((*shape, length, len(RULES)), np.nan)
     recommend_s = np.full((*shape, length), np.nan)
+    found_after = np.full((*shape, len(BEST)), np.nan)
     sizes = {name: np.zeros(shape[0], dtype=int) for name in ("domains", "design", "budget")}
     places = {dim: {name: place for place, name in enumerate(coords[dim])} for dim in DIMS}
     for cell in found:
@@ -84,6 +88,8 @@ def to_dataset(
                 regret[at][int(count) - 1, rank] = value
         for count, seconds in cell["recommend_s"].items():
             recommend_s[at][int(count) - 1] = seconds
+        for name, count in cell.get("found", {}).items():
+            found_after[at][BEST.index(name)] = count
         for name, table in sizes.items():
             table[at[0]] = cell[name] if name == "domains" else cell["case"][name]
     dims = (*DIMS, "trial")
@@ -92,9 +98,10 @@ def to_dataset(
             **{name: (dims, table) for name, table in by_trial.items()},
             "regret": ((*dims, "rule"), regret),
             "recommend_s": (dims, recommend_s),
+            "found_after": ((*DIMS, "best"), found_after),
             **{name: ("problem", table) for name, table in sizes.items()},
         },
-        {**coords, "trial": np.arange(1, length + 1), "rule": list(RULES)},
+        {**coords, "trial": np.arange(1, length + 1), "rule": list(RULES), "best": list(BEST)},
         {"bomix_version": bomix.__version__, "units": "regret: nats per token; ask_s, recommend_s: CPU-seconds"},
     )
 

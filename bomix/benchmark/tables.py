@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def markdown(found: xr.Dataset) -> str:
     """Regret of the recommended mixture, and seconds per suggestion, one table for each problem.
 
-    ``-0.02 after`` is the median over seeds of :func:`~bomix.benchmark.dataset.trials_to_beat`.
+    ``-0.02 after`` is the median over seeds of :func:`~bomix.benchmark.dataset.trials_to_beat`. Of a pool stand the
+    trials until its best mixture was found instead, mean over seeds and standard error.
 
     Args:
         found: The cells of a benchmark, from :func:`bomix.benchmark.dataset.load`.
@@ -33,13 +34,18 @@ def _problem(found: xr.Dataset, problem: str) -> Iterator[str]:
     counts = [int(trial) for trial in found["trial"].values if np.isfinite(regret[..., int(trial) - 1]).any()]
     yield f"### {problem}: {int(here['domains'])} domains, {int(here['budget'])} trials ({int(here['design'])})"
     yield ""
-    heads = ["method", "rule", "seeds", *(f"at {count}" for count in counts), "-0.02 after", "ask, CPU-s", "recommend"]
+    pool = bool(here["found_after"].notnull().any())
+    goals = [f"{best} best after" for best in found["best"].values.tolist()] if pool else ["-0.02 after"]
+    heads = ["method", "rule", "seeds", *(f"at {count}" for count in counts), *goals, "ask, CPU-s", "recommend"]
     yield _row(heads)
     yield _row(["---", "---", *["---:"] * (len(heads) - 2)])
     for name in found["method"].values.tolist():
         mine = here.sel({"method": name})
-        beaten = dataset.trials_to_beat(found).sel({"problem": problem, "method": name}).values
-        times = [_median(beaten), _middle(mine["ask_s"].values), _middle(mine["recommend_s"].values)]
+        if pool:
+            after = [_with_error(values, 1) for values in mine["found_after"].transpose("best", "seed").values]
+        else:
+            after = [_median(dataset.trials_to_beat(found).sel({"problem": problem, "method": name}).values)]
+        times = [*after, _middle(mine["ask_s"].values), _middle(mine["recommend_s"].values)]
         for rule in found["rule"].values.tolist():
             values = mine["regret"].sel(rule=rule).transpose("seed", "trial").values
             seeds = int(np.isfinite(values).any(axis=1).sum())
@@ -53,13 +59,13 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _with_error(values: Array) -> str:
+def _with_error(values: Array, decimals: int = 4) -> str:
     """Mean over seeds and its standard error."""
     known = values[np.isfinite(values)]
     if not len(known):
         return ""
     error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else float("nan")
-    return f"{known.mean():.4f}" + (f" ± {error:.4f}" if np.isfinite(error) else "")
+    return f"{known.mean():.{decimals}f}" + (f" ± {error:.{decimals}f}" if np.isfinite(error) else "")
 
 
 def _middle(values: Array) -> str:

@@ -121,7 +121,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 
 
 def test_the_dataset_has_labels_and_gaps(found: xr.Dataset) -> None:
-    assert dict(found.sizes) == {"problem": 1, "method": 2, "seed": 2, "trial": 7, "rule": 3}
+    assert dict(found.sizes) == {"problem": 1, "method": 2, "seed": 2, "trial": 7, "rule": 3, "best": 2}
     own = found["regret"].sel({"method": "grid", "rule": "own", "problem": "three"})
     assert np.flatnonzero(own.notnull().all("seed").values).tolist() == [3, 4, 6]
     assert found["regret"].sel({"method": "sobol", "rule": "own"}).isnull().all()

@@ -73,7 +73,9 @@ def drive(folder: Path, acknowledge: Acknowledge, *, bayesian: bool = False) -> 
 
     strategy = BAYESIAN if bayesian else Sobol()
     budget, execution = BudgetSpec(trials=3), Inline()
-    study = Study(DOMAINS, ["loss"], path=folder, evaluator=Trainer(), strategy=strategy, budget=budget, execution=execution)
+    study = Study(
+        DOMAINS, ["loss"], path=folder, evaluator=Trainer(), strategy=strategy, budget=budget, execution=execution
+    )
     study.run(observer=Told())
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bomix.acquisition.improvement import UCB, LogEI
+from bomix.acquisition.improvement import UCB, Greedy, LogEI
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.objectives.pareto import Pareto
@@ -18,7 +18,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import ONE_SET, POOLED, Auto
+from bomix.strategies.auto import ONE_SET, POOLED, QUICK, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
@@ -61,6 +61,24 @@ def test_what_is_named_is_taken():
     assert isinstance(Auto(acquisition=LogEI()).chosen(study), Bayesian)
     named = Auto(surrogate=LawRegression())
     assert surrogate_of(named, study) == named.chosen(study).surrogate == LawRegression()
+
+
+def test_of_a_pool_the_best_expected_is_asked_for_after_three_trials():
+    study = problem(20)
+    pool = replace(study, pool=tuple(map(tuple, np.random.default_rng(0).dirichlet(np.ones(20), 30).tolist())))
+    chosen = Auto().chosen(pool)
+    assert isinstance(chosen, Bayesian)
+    assert (chosen.acquisition, chosen.n_init, chosen.alone) == (Greedy(), auto.POOL_DESIGN, QUICK)
+    assert chosen.surrogate == Auto().chosen(study).surrogate
+    assert "3 trials of design, then posterior_mean over the pool" in Auto().description(pool)
+    assert Auto(n_init=9).chosen(pool).n_init == 9
+    assert Auto(acquisition=LogEI()).chosen(pool).acquisition == LogEI()
+    assert Auto(surrogate=GP()).chosen(pool).alone is None
+    assert Auto().chosen(replace(pool, experts=True)).n_init == 2
+    names = study.metric_names
+    fronts = replace(pool, objective=Pareto({"a": names[:9], "b": names[9:]}))
+    assert Auto().chosen(fronts).acquisition == LogEI()
+    assert not Auto().problem_faults(fronts)
 
 
 def test_a_trade_off_is_searched_by_its_volume():

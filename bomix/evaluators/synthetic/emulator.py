@@ -11,14 +11,10 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from bomix.space.polytope import Array
-
-FILE = Path(__file__).with_name("regmix_emulator.npz")
 
 SCALES = np.array([0.01, 0.06, 0.4])
 """Weights over which the curves fade."""
@@ -72,12 +68,3 @@ class Emulator:
     def _hidden(self, found: Array) -> Array:
         """Hidden units of each network, ``(...) x e x h``."""
         return np.asarray(np.tanh(np.einsum("...f,efh->...eh", found, self.inner) + self.inner_bias))
-
-
-@cache
-def load() -> Emulator:
-    """The emulator that comes with bomix."""
-    with np.load(FILE) as file:
-        domains, metrics = (tuple(file[name].tolist()) for name in ("domains", "metrics"))
-        arrays = {name: file[name].astype(float) for name in file.files if name not in ("domains", "metrics")}
-    return Emulator(domains, metrics, **arrays)

@@ -270,6 +270,12 @@ def token_experts(rng: np.random.Generator, d: int, own: Integers) -> TokenExper
     return TokenExperts(sources, 0.8 * sources[own] + 0.2 * general)
 
 
+def tilted(weights: Array, tilts: Array) -> Array:
+    """Mixtures ``(...) x d`` whose weights count ``tilts`` times, as mixtures."""
+    scaled = weights * tilts
+    return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True)) if (tilts != 1.0).any() else weights
+
+
 FAMILIES: Mapping[str, Family] = {
     "exponential_power": exponential_power,
     "steep": steep,

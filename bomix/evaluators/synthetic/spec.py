@@ -12,11 +12,12 @@ import numpy as np
 
 from bomix.contracts.preparation import Preparation
 from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
-from bomix.evaluators.synthetic import emulator
-from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts
+from bomix.evaluators.synthetic.emulator_families import EMULATORS, load
+from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts, tilted
 from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
+from bomix.evaluators.synthetic.scores import scores
 from bomix.io.artifacts import scored_tokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
@@ -27,9 +28,9 @@ from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
 SKEWED = 0.4
 """Share of the domains that is useless in the skewed form of a family: 3 of 7, 8 of 20, 20 of 50."""
 
-REGMIX = "regmix"
-FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES}
-"""Name to family, the emulator aside."""
+SCORES = "scores"
+FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES, SCORES: scores}
+"""Name to family, the emulators aside."""
 
 MOST_DOMAINS = 10_000
 """Domains that a function can have: its tables grow with their square, and a study of so many takes gigabytes."""
@@ -42,18 +43,20 @@ _POINTS = 20_000
 function."""
 _STARTS = 64
 """Local minimisations from the best of them: what a user compares regrets with must not be missed."""
+_VARIED = 4096
+"""Mixtures, even over the simplex, from which the variance of the losses is taken: it is known to some per cent."""
 _GRID = 1e9
 """Mixtures that agree to this many parts are one for the noise."""
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Losses from a formula, with noise; one metric for each useful domain, of the same name.
+    """Losses from a formula, with noise; one metric for each useful domain, of the same name (not of ``scores``).
 
     The objective that :meth:`optimum` minimises is the mean of the metrics.
 
     Attributes:
-        family: Key of :data:`FAMILIES`, or ``regmix``: an emulator of RegMix's runs.
+        family: Key of :data:`FAMILIES`, or of :data:`EMULATORS`: an emulator of RegMix's runs.
         domains: Names, or how many: ``d0``, ``d1``, ...; None for 7, or those that the family has.
         useless: Domains without a metric of their own, which domains is drawn.
         seed: Seed of the drawn function; another seed is another function.
@@ -63,6 +66,8 @@ class Synthetic:
         tilt: How far from the target's scale this one is. At 0 it is the target's; at another a token of domain
             ``i`` does the work of ``exp(tilt z_i)`` tokens, ``z_i`` in N(0, 1), and losses are higher, so that the
             optimum is another mixture with the same domains, and known.
+        noise_share: Share of the noise in the variance of the metrics over the simplex, all of them taken together,
+            which have the same noise: from 0, below 1. It takes the place of ``noise``.
     """
 
     family: str = "exponential_power"
@@ -73,11 +78,12 @@ class Synthetic:
     common: float = 0.5
     vertex_noise: float = 1.0
     tilt: float = 0.0
+    noise_share: float | None = None
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         found = []
-        known = (*FAMILIES, REGMIX)
+        known = (*FAMILIES, *EMULATORS)
         if self.family not in known:
             text = f"unknown family '{self.family}'{did_you_mean(self.family, known)}"
             return [Fault("family", f"{text} (known: {', '.join(known)})")]
@@ -98,6 +104,8 @@ class Synthetic:
             found.append(Fault("seed", f"seed is {self.seed}; give 0 or more"))
         if self.noise < 0.0:
             found.append(Fault("noise", f"noise is {self.noise:g}; a standard deviation is not negative"))
+        if self.noise_share is not None and not 0.0 <= self.noise_share < 1.0:
+            found.append(Fault("noise_share", f"noise_share is {self.noise_share:g}; give a share from 0, below 1"))
         if not 0.0 <= self.common <= 1.0:
             found.append(Fault("common", f"common is {self.common:g}; it is a share of the variance, from 0 to 1"))
         if self.vertex_noise < 0.0:
@@ -140,7 +148,7 @@ class Synthetic:
     def losses(self, weights: Array) -> Array:
         """True losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
         drawn = _drawn(self)
-        return np.asarray(drawn.losses(_tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
+        return np.asarray(drawn.losses(tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
 
     def value(self, weights: Array) -> Array:
         """True objective ``(...)`` of mixtures ``(...) x d``: the mean of the losses."""
@@ -162,8 +170,8 @@ class Synthetic:
         Within 1e-8 of the minimum for convex families; the best known for the others.
         """
         drawn = _drawn(self)
-        weights, value = _optimum(replace(self, tilt=0.0, noise=0.0))
-        return _tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
+        weights, value = _optimum(replace(self, tilt=0.0, noise=0.0, noise_share=None))
+        return tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
 
     def regret(self, weights: Array) -> Array:
         """How much worse than the optimum mixtures ``(...) x d`` are, ``(...)``; true values."""
@@ -178,7 +186,8 @@ class Synthetic:
         array = np.asarray(weights, dtype=float)
         d, m = array.shape[-1], len(self.metrics)
         concentration = ((array**2).sum(axis=-1) - 1.0 / d) / max(1.0 - 1.0 / d, 1e-12)
-        sd = self.noise * (1.0 + (self.vertex_noise - 1.0) * concentration)
+        noise = self.noise if self.noise_share is None else _noise_of_share(self)
+        sd = noise * (1.0 + (self.vertex_noise - 1.0) * concentration)
         return np.asarray(math.sqrt(self.common) * sd), np.asarray(math.sqrt((1.0 - self.common) * m) * sd)
 
     def observe(self, weights: Array, *, entropy: Sequence[int]) -> Array:
@@ -242,13 +251,15 @@ def _drawn(spec: Synthetic) -> _Drawn:
     d = len(spec.domain_names)
     of_scale = np.random.default_rng(np.random.SeedSequence([spec.seed, d, _OF_SCALE])).standard_normal(d)
     tilts, offset = np.exp(spec.tilt * of_scale), 0.5 * abs(spec.tilt)
-    if spec.family == REGMIX:
-        found = emulator.load()
+    if spec.family in EMULATORS:
+        found = load(spec.family)
         return _Drawn(found, found.metrics, tilts, offset)
     place = list(FAMILIES).index(spec.family)  # new families are appended: what was drawn stays what it was
     rng = np.random.default_rng(np.random.SeedSequence([spec.seed, d, spec.useless, place]))
     own = np.sort(rng.permutation(d)[: d - spec.useless])
     names = tuple(spec.domain_names[column] for column in own)
+    if spec.family == SCORES:
+        names = tuple(f"score_{number:02d}" for number in range(len(own)))
     return _Drawn(FAMILIES[spec.family](rng, d, own), names, tilts, offset)
 
 
@@ -262,22 +273,26 @@ def _optimum(spec: Synthetic) -> tuple[Array, float]:
     d = len(spec.domain_names)
     if spec.convex:
         return minimum(function, np.full(d, 1.0 / d))
-    if spec.family == REGMIX:
-        return minimum(function, emulator.load().best, local=True)
+    if spec.family in EMULATORS:
+        return minimum(function, load(spec.family).best, local=True)
     rng = np.random.default_rng(0)
     spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
     points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
     return best_of_minima(function, rng.permutation(points), starts=_STARTS)
 
 
-def _tilted(weights: Array, tilts: Array) -> Array:
-    """Mixtures ``(...) x d`` whose weights count ``tilts`` times, as mixtures."""
-    scaled = weights * tilts
-    return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True)) if (tilts != 1.0).any() else weights
+@lru_cache(maxsize=256)
+def _noise_of_share(spec: Synthetic) -> float:
+    """The standard deviation of the mean's noise of which each metric's is the stated share of the variance."""
+    d, m = len(spec.domain_names), len(spec.metrics)
+    varied = spec.losses(np.random.default_rng(0).dirichlet(np.ones(d), _VARIED)).var(axis=0).mean()
+    assert spec.noise_share is not None
+    of_each = varied * spec.noise_share / (1.0 - spec.noise_share)
+    return math.sqrt(of_each / (spec.common + (1.0 - spec.common) * m))
 
 
 def _fixed_domains(family: str) -> tuple[str, ...] | None:
     """The domains of a family that has its own."""
-    if family == REGMIX:
-        return emulator.load().domains
+    if family in EMULATORS:
+        return load(family).domains
     return DOLMA if family == "dolma" else None

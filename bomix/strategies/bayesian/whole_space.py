@@ -41,6 +41,9 @@ class Bayesian:
         pool: A CSV file with a column per domain, relative to the study: only its mixtures are proposed, by the design
             too, and recommended; of the design and the anchors, those that are nearest.
         repeats: Whether a leader is tried once more, on another seed, where that is worth more than a new mixture.
+        alone: Surrogate of the objective as if it were the only metric, which takes the place of that of the metrics
+            at an ask where it predicts the objective of the runs better, each from the others; None never asks it.
+            Worth it where single metrics are mostly noise and their mean is not.
         raw: Points of the space that are scored to find starts; None takes fewer where domains are many, as chance
             finds little there and the best trials show the way.
         starts: Starts of the search for the best mixture.
@@ -52,13 +55,15 @@ class Bayesian:
     n_init: int | None = None
     pool: str | None = None
     repeats: bool = False
+    alone: Surrogate | None = None
     raw: int | None = None
     starts: int = 8
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
         counts = [*count_faults(n_init=self.n_init), *count_faults(1, raw=self.raw, starts=self.starts)]
-        return counts + need_faults(self.acquisition, self.surrogate)
+        needs = need_faults(self.acquisition, self.surrogate)
+        return counts + needs + ([] if self.alone is None else need_faults(self.acquisition, self.alone))
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs, the pool."""
@@ -78,7 +83,7 @@ class Bayesian:
         def choose(problem: Problem, history: History) -> Candidate:
             if (reference := reference_again(problem, history)) is not None:
                 return reference
-            belief = believe(problem, history, self.surrogate, seed=seed)
+            belief = self._belief(problem, history, seed)
             point = self._best(belief, AskSeeds.of(seed, history.n_asked))
             origin = self.acquisition.origin
             if self.repeats:
@@ -89,6 +94,14 @@ class Bayesian:
             return Candidate(problem.space.to_weights(point), origin)
 
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+
+    def _belief(self, problem: Problem, history: History, seed: int) -> Belief:
+        """What the ask rests on: the belief about every metric, or that about the objective alone."""
+        if self.alone is None:
+            return believe(problem, history, self.surrogate, seed=seed)
+        from bomix.posterior.objective_alone import surer_belief
+
+        return surer_belief(problem, history, self.surrogate, self.alone, seed=seed)
 
     def _best(self, belief: Belief, seeds: AskSeeds) -> Array:
         """The ``d`` weights of the highest acquisition value, out of the pool or over the space."""

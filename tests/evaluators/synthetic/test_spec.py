@@ -11,17 +11,19 @@ import pytest
 
 from bomix.config.build import build, plain
 from bomix.errors import ConfigError, FaultsError
+from bomix.evaluators.synthetic.emulator_families import EMULATORS
 from bomix.evaluators.synthetic.functions import ExponentialPower
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.optimum import gap, minimum
-from bomix.evaluators.synthetic.spec import FAMILIES, REGMIX, SKEWED, Synthetic
+from bomix.evaluators.synthetic.scores import scores
+from bomix.evaluators.synthetic.spec import FAMILIES, SKEWED, Synthetic
 from bomix.laws import formulas
 from bomix.trial import Trial
 
-CONVEX = [family for family in FAMILIES if family != "basins"]
+CONVEX = [family for family in FAMILIES if family not in ("basins", "scores")]
 SPECS = [
     *(Synthetic(family=family, useless=0 if family == "dolma" else 3, seed=1) for family in FAMILIES),
-    Synthetic(family=REGMIX),
+    *(Synthetic(family=family) for family in EMULATORS),
     Synthetic(domains=20, useless=8, seed=5),
     Synthetic(domains=5, tilt=0.6, seed=2),
 ]
@@ -180,6 +182,47 @@ def test_noise_has_the_variance_it_says(common: float) -> None:
     assert np.diag(covariance) == pytest.approx(common * 1e-4 + (1.0 - common) * 4e-4, rel=0.1)
 
 
+@pytest.mark.parametrize(("share", "common"), [(0.3, 0.5), (0.85, 0.2)])
+def test_noise_is_the_share_of_the_variance_that_it_says(share: float, common: float) -> None:
+    spec = Synthetic(family="scores", domains=19, useless=2, seed=4, noise_share=share, common=common)
+    mixtures = np.random.default_rng(5).dirichlet(np.ones(19), 3000)
+    true = spec.losses(mixtures)
+    seen = np.array([spec.observe(mixture, entropy=[9, row]) for row, mixture in enumerate(mixtures)])
+    noise = seen - true
+    assert noise.var(axis=0).sum() / seen.var(axis=0).sum() == pytest.approx(share, abs=0.02)
+    assert noise.var(axis=0) == pytest.approx(noise.var(axis=0).mean(), rel=0.15)
+    of_mean = noise.mean(axis=1).var()
+    together = np.cov(noise.T)[np.triu_indices(17, 1)].mean()
+    assert together / of_mean == pytest.approx(common, abs=0.05)
+    assert Synthetic(seed=1, noise_share=0.0).observe(np.full(7, 1 / 7), entropy=[3]) == pytest.approx(
+        Synthetic(seed=1).losses(np.full(7, 1 / 7))
+    )
+
+
+def test_a_score_depends_on_domains_that_all_share_and_on_few_of_its_own() -> None:
+    found = scores(np.random.default_rng(0), 20, np.arange(17))
+    depends = found.a != 0.0
+    assert depends.all(axis=0).sum() == 5  # a quarter of the domains
+    assert 1 <= (depends.sum(axis=1) - 5).max() <= 3
+    assert found(np.full(20, 0.05)) == pytest.approx(found.top - found.span / (1.0 + np.exp(-found.b)))
+
+
+def test_scores_are_shares_that_no_domain_gives_its_name() -> None:
+    spec = Synthetic(family="scores", domains=19, useless=2, seed=2, noise_share=0.85)
+    assert not set(spec.metrics) & set(spec.domain_names)
+    assert len(spec.metrics) == 17
+    mixtures = np.concatenate([np.eye(19), inside(19, 500)])
+    assert 0.0 <= spec.losses(mixtures).min() <= spec.losses(mixtures).max() <= 1.0
+    explained = []
+    for seed in range(8):
+        other = replace(spec, seed=seed)
+        true = other.losses(np.random.default_rng(1).dirichlet(np.ones(19), 2000)).var(axis=0)
+        explained += (true / (true + true.mean() * 0.85 / 0.15)).tolist()
+    assert np.mean(explained) == pytest.approx(0.15, abs=0.02)
+    assert np.quantile(explained, 0.1) < 0.03
+    assert np.quantile(explained, 0.9) > 0.25
+
+
 def test_noise_grows_to_the_vertices() -> None:
     spec = Synthetic(domains=5, vertex_noise=4.0)
     for weights, factor in ((np.full(5, 0.2), 1.0), (np.eye(5)[0], 4.0)):
@@ -227,10 +270,11 @@ def test_a_study_runs_on_it_and_learns_its_metrics_from_it(tmp_path: Path) -> No
         spec.prepare(("code", "web"))
 
 
-def test_the_best_known_mixture_of_the_emulator_is_found_by_no_other_solver_to_be_less() -> None:
+@pytest.mark.parametrize("family", EMULATORS)
+def test_the_best_known_mixture_of_an_emulator_is_found_by_no_other_solver_to_be_less(family: str) -> None:
     from scipy.optimize import minimize
 
-    spec = Synthetic(family=REGMIX)
+    spec = Synthetic(family=family)
     ends = [
         minimize(
             lambda x: (float(spec.value(x)), spec.gradient(x)),
@@ -243,14 +287,16 @@ def test_the_best_known_mixture_of_the_emulator_is_found_by_no_other_solver_to_b
         ).fun
         for start in np.random.default_rng(8).dirichlet(np.full(17, 0.5), 24)
     ]
-    assert min(ends) == pytest.approx(spec.optimum()[1], abs=1e-6)
+    assert min(ends) >= spec.optimum()[1] - 1e-6
+    assert min(ends) == pytest.approx(spec.optimum()[1], abs=1e-4)
 
 
 def test_every_fault_is_told_at_once() -> None:
-    spec = Synthetic(domains=3, useless=3, seed=-1, noise=-1.0, common=2.0, vertex_noise=-1.0)
-    assert {fault.where for fault in spec.faults()} == {"useless", "seed", "noise", "common", "vertex_noise"}
+    spec = Synthetic(domains=3, useless=3, seed=-1, noise=-1.0, common=2.0, vertex_noise=-1.0, noise_share=1.0)
+    wrong = {"useless", "seed", "noise", "noise_share", "common", "vertex_noise"}
+    assert {fault.where for fault in spec.faults()} == wrong
     assert "did you mean 'steep'" in str(Synthetic(family="steeep").faults()[0])
-    assert Synthetic(family=REGMIX, domains=3).faults()[0].where == "domains"
+    assert Synthetic(family="regmix_trees", domains=3).faults()[0].where == "domains"
     with pytest.raises(FaultsError, match="steeep"):
         Synthetic(family="steeep").losses(np.ones(7) / 7)
 
@@ -262,7 +308,11 @@ def test_a_study_file_holds_it() -> None:
     assert build(Synthetic, plain(spec)) == (spec, [])
 
 
-def test_the_emulator_predicts_runs_that_it_was_not_fitted_to() -> None:
+@pytest.mark.parametrize(
+    ("family", "least"),
+    [("regmix", 0.97), ("regmix_interactions", 0.96), ("regmix_exponentials", 0.97), ("regmix_trees", 0.975)],
+)
+def test_an_emulator_predicts_runs_that_it_was_not_fitted_to(family: str, least: float) -> None:
     data = os.environ.get("BOMIX_DATA")
     if not data or not (Path(data) / "regmix").is_dir():
         pytest.skip("set BOMIX_DATA to the folder that holds regmix, github.com/sail-sg/regmix's folder data")
@@ -274,11 +324,11 @@ def test_the_emulator_predicts_runs_that_it_was_not_fitted_to() -> None:
         names = sorted(key for key in rows[0] if key.startswith(prefix))
         return names, np.array([[float(row[key]) for key in names] for row in rows])
 
-    spec = Synthetic(family=REGMIX)
+    spec = Synthetic(family=family)
     names, weights = table("test_mixture_1m.csv", "train_the_pile_")
     metrics, losses = table("test_pile_loss_1m.csv", "metric/the_pile_")
     assert [name.removeprefix("train_the_pile_") for name in names] == [*spec.domain_names]
     assert [name.removeprefix("metric/the_pile_").removesuffix("_val_loss") for name in metrics] == [*spec.metrics]
     predicted = spec.value(weights / weights.sum(axis=1, keepdims=True))
     ranks = [np.argsort(np.argsort(values)) for values in (predicted, losses.mean(axis=1))]
-    assert np.corrcoef(*ranks)[0, 1] > 0.97
+    assert np.corrcoef(*ranks)[0, 1] > least
