@@ -12,13 +12,14 @@ from bomix.contracts.acquisition import Acquisition, objective_faults
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import count_faults
+from bomix.laws.own_domain import without_own
 from bomix.posterior.explored import MANY
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import ONE_SET, POOLED, QUICK
+from bomix.surrogates.gp.presets import LEARNT, ONE_SET, POOLED, QUICK
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ which nothing is known gains as many standard deviations as the root of the numb
 NEVER_HALVED = 1_000_000
 """Failures in a row until a trust region halves under that bound: more than any study has, since a trial that explores
 is no failure. After successes the region grows as others do."""
+
+_SEARCHED_WIDELY = (POOLED, ONE_SET, LEARNT)
+"""Surrogates of many metrics in many domains, which are searched by an upper confidence bound."""
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +96,12 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
-        own = _surrogate(d, len(problem.metrics))
+        own = _surrogate(problem)
         surrogate = self.surrogate or own
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
-        explores = serves and self.surrogate is None and own.pooling is not None
+        explores = serves and self.surrogate is None and own in _SEARCHED_WIDELY
         if self.pool is not None:
             acquisition = exploring if explores else self.acquisition or LogEI()
             return Bayesian(acquisition=acquisition, pool=self.pool, **parts)
@@ -110,8 +114,8 @@ class Auto:
         """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn where that pays."""
         if self.surrogate is not None:
             return self.surrogate
-        own = _surrogate(problem.space.dimension, len(problem.metrics))
-        return own if own == ONE_SET else replace(own, draws=None, restarts=None, growth=0.0)
+        own = _surrogate(problem)
+        return own if own in (ONE_SET, LEARNT) else replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""
@@ -131,8 +135,11 @@ class Auto:
         return self.chosen(problem).ask(problem, history, q, seed=seed)
 
 
-def _surrogate(d: int, m: int) -> GP:
-    """The surrogate for ``d`` domains and ``m`` metrics."""
-    if min(d, m) >= POOLED_FROM:
-        return POOLED if d <= MANY else ONE_SET
-    return QUICK if m >= QUICK_FROM else GP()
+def _surrogate(problem: Problem) -> GP:
+    """The surrogate for as many domains and metrics, and for what is known of which belong together."""
+    d, m = problem.space.dimension, len(problem.metrics)
+    if min(d, m) < POOLED_FROM:
+        return QUICK if m >= QUICK_FROM else GP()
+    if d <= MANY:
+        return POOLED
+    return LEARNT if without_own(problem.own, problem.space.domains, problem.metric_names) else ONE_SET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bomix.contracts.kernel import Kernel
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
+from bomix.surrogates.kernels.curve_specs import SparseCurves
 from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, OwnDomain, SparseLinear, Stationary
 
 _E = 2.718281828459045
@@ -39,4 +40,10 @@ ONE_SET_KERNELS: tuple[Kernel, ...] = (
 An isotropic rest, since lengthscales of a hundred domains are more than runs can tell; effective weights were far
 behind there (regret 0.16 instead of 0.072 after the design of 60 trials of 100 domains). ``bomix benchmark run
 benchmarks/bomix.yaml`` runs the cases.
+"""
+
+LEARNT_KERNELS: tuple[Kernel, ...] = (Sum((Scaled(OwnDomain()), SparseCurves(), Scaled(Isotropic(), variance=0.01))),)
+"""Where domains are many and names do not say which of them a metric falls with: curves of few domains, learnt.
+
+docs/decisions/0037-which-domain-a-metric-falls-with.md says what was rejected.
 """
