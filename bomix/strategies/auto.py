@@ -19,7 +19,7 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import LEARNT, ONE_SET, POOLED, QUICK
+from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, SUMMED
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ NEVER_HALVED = 1_000_000
 """Failures in a row until a trust region halves under that bound: more than any study has, since a trial that explores
 is no failure. After successes the region grows as others do."""
 
-_SEARCHED_WIDELY = (POOLED, ONE_SET, LEARNT)
-"""Surrogates of many metrics in many domains, which are searched by an upper confidence bound."""
+SUMMED_UP_TO = 2
+"""Number of metrics up to which, beyond :data:`MANY` domains, each is taken to fall with most of the domains."""
+_LEARNT = (LEARNT, GROUPED, SUMMED)
+"""Surrogates that learn which domains a metric falls with."""
+_SEARCHED_WIDELY = (POOLED, ONE_SET, *_LEARNT)
+"""Surrogates of many domains, which are searched by an upper confidence bound."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +56,11 @@ class Auto:
     """Bayesian optimisation as the number of domains and the budget ask for.
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
-    budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
-    :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an
-    upper confidence bound that weighs uncertainty heavily: with many domains it pays to learn all slopes before the
-    best is taken, and the recommendation is as a rule better than any trial.
+    budget. Up to :data:`MANY` domains the whole space is searched by log-EI. Beyond them, and from
+    :data:`POOLED_FROM` domains and metrics on, a trust region is searched by an upper confidence bound that weighs
+    uncertainty heavily: with many domains it pays to learn all slopes before the best is taken, and the recommendation
+    is as a rule better than any trial. From as many on, metrics share hyperparameters; beyond :data:`MANY` domains it
+    is learnt which domains each metric falls with, unless names or the study's mapping say it for all.
 
     Attributes:
         surrogate: Model of every metric; None lets the strategy choose.
@@ -115,7 +120,7 @@ class Auto:
         if self.surrogate is not None:
             return self.surrogate
         own = _surrogate(problem)
-        return own if own in (ONE_SET, LEARNT) else replace(own, draws=None, restarts=None, growth=0.0)
+        return own if own in (ONE_SET, *_LEARNT) else replace(own, draws=None, restarts=None, growth=0.0)
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""
@@ -138,8 +143,10 @@ class Auto:
 def _surrogate(problem: Problem) -> GP:
     """The surrogate for as many domains and metrics, and for what is known of which belong together."""
     d, m = problem.space.dimension, len(problem.metrics)
-    if min(d, m) < POOLED_FROM:
-        return QUICK if m >= QUICK_FROM else GP()
     if d <= MANY:
-        return POOLED
+        if min(d, m) >= POOLED_FROM:
+            return POOLED
+        return QUICK if m >= QUICK_FROM else GP()
+    if m < POOLED_FROM:
+        return SUMMED if m <= SUMMED_UP_TO else GROUPED
     return LEARNT if without_own(problem.own, problem.space.domains, problem.metric_names) else ONE_SET

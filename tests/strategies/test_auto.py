@@ -17,7 +17,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import LEARNT, ONE_SET, POOLED, Auto
+from bomix.strategies.auto import GROUPED, LEARNT, ONE_SET, POOLED, SUMMED, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
@@ -41,7 +41,8 @@ def problem(domains: int, useless: int = 0) -> Problem:
         (12, 0, Turbo, POOLED),
         (MANY, 0, Turbo, POOLED),
         (MANY + 1, 0, Turbo, ONE_SET),
-        (MANY + 1, MANY - 4, Turbo, GP()),
+        (MANY + 1, MANY - 4, Turbo, GROUPED),
+        (MANY + 1, MANY, Turbo, SUMMED),
     ],
 )
 def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
@@ -49,7 +50,7 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     chosen = Auto().chosen(study)
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
-    together = surrogate in (POOLED, ONE_SET)
+    together = surrogate in (POOLED, ONE_SET, GROUPED, SUMMED)
     assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else LogEI())
     assert chosen.acquisition.origin in Auto().description(study)
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.presets import LEARNT_KERNELS, ONE_SET_KERNELS, POOLED_KERNELS
+from bomix.surrogates.kernels.presets import (
+    GROUPED_KERNELS,
+    LEARNT_KERNELS,
+    ONE_SET_KERNELS,
+    POOLED_KERNELS,
+    SUMMED_KERNELS,
+)
 
 QUICK = GP(draws=0, restarts=1, growth=0.1)
 """For a crowd of metrics: the best hyperparameters of each, from one start, found anew as the record grows by a tenth.
@@ -37,6 +43,12 @@ predicts worse than a set for each metric (Spearman x 100 of the mean at 64 of R
 LEARNT = replace(QUICK, kernels=LEARNT_KERNELS)
 """For many domains whose names the metrics do not have: which domains each falls with is learnt, metric by metric.
 
-docs/decisions/0037-which-domain-a-metric-falls-with.md has the figures, and ``bomix benchmark run
-benchmarks/bomix.yaml`` runs the cases.
+docs/decisions/0037-which-domain-a-metric-falls-with.md has the figures, and ``bomix benchmark 50-tasks --methods
+benchmarks/names.yaml`` runs the case.
+"""
+
+GROUPED, SUMMED = replace(QUICK, kernels=GROUPED_KERNELS), replace(QUICK, kernels=SUMMED_KERNELS)
+"""The same for few metrics, and for one or two: each falls with more domains.
+
+``bomix benchmark 50-groups 50-mean`` runs the cases.
 """
