@@ -62,8 +62,7 @@ class Tasks:
         for share, source in zip(self.shares.T, self.sources.T, strict=True):
             at = np.where(self.replaceable, sums, weights[..., source]) + self.floor
             slopes = -share * self.a * self.b * at ** (-self.b - 1.0)
-            # Several metrics fall with one domain: what stands twice among the columns is added up.
-            np.add.at(found, (..., source), slopes)
+            found = found + slopes @ np.eye(weights.shape[-1])[source]
         return np.asarray(found / len(self.c))
 
 

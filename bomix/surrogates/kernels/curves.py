@@ -137,4 +137,5 @@ class CommonCurveCovariance(Covariance):
 
 def _logarithms(X: Tensor, eps: float) -> Tensor:
     """``u(w_i) = ln(w_i + e)`` of weights."""
-    return (X.clamp_min(0.0) + eps).log()
+    found: Tensor = (X.clamp_min(0.0) + eps).log()
+    return found
