@@ -132,7 +132,8 @@ class CommonCurveCovariance(Covariance):
         """``(...) x n x knots`` features of ``(...) x n x d`` mixtures."""
         points = _logarithms(X, self._eps).unsqueeze(-1)
         values = profiled(((points - self._knots) / self._lengthscale).square(), self._profile)
-        return (values.sum(dim=-2) @ self._whitening - self._centre) / self._scale
+        found: Tensor = (values.sum(dim=-2) @ self._whitening - self._centre) / self._scale
+        return found
 
 
 def _logarithms(X: Tensor, eps: float) -> Tensor:
