@@ -176,8 +176,31 @@ POOLS: Mapping[str, Case] = {
 }
 """Tables of runs of which one is revealed with each trial; in the first two single metrics are mostly noise."""
 
+
+def _seen_otherwise(name: str, **changes: object) -> Case:
+    """A main case of which less is known: its metrics are not named after domains, or only means of them are seen."""
+    return replace(GOALS[name], function=replace(GOALS[name].function, **changes))  # type: ignore[arg-type]
+
+
+UNNAMED: Mapping[str, Case] = {
+    "50-useless-unnamed": _seen_otherwise("50-useless", named=False),
+    "50-tasks-named": _seen_otherwise("50-useless", family="tasks"),
+    "50-tasks": _seen_otherwise("50-useless", family="tasks", named=False),
+    "50-groups": _seen_otherwise("50-useless", groups=5),
+    "50-mean": _seen_otherwise("50-useless", groups=1),
+    "100-unnamed": _seen_otherwise("100", named=False),
+    "100-tasks-named": _seen_otherwise("100", family="tasks"),
+    "100-tasks": _seen_otherwise("100", family="tasks", named=False),
+    "7-useless-unnamed": _seen_otherwise("7-useless", named=False),
+    "20-useless-unnamed": _seen_otherwise("20-useless", named=False),
+    "20-groups": _seen_otherwise("20-useless", groups=4),
+    "20-mean": _seen_otherwise("20-useless", groups=1),
+}
+"""The main cases once more, to be read beside them: the same functions, budgets and noise, and less to go by."""
+
 CASES: Mapping[str, Case] = {
     **GOALS,
+    **UNNAMED,
     **{
         f"17-{family.replace('_', '-')}": Case(Synthetic(family=family), 64, 32, redrawn=False)
         for family in EMULATORS

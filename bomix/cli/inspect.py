@@ -39,6 +39,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.cli import tables
     from bomix.space.few import few_mixtures
     from bomix.space.negligible import left_out
+    from bomix.strategies.checks import own_domain_note
     from bomix.study import repair as repairing
     from bomix.study.study import Study
 
@@ -62,6 +63,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     if (few := few_mixtures(space)) is not None and not opened.problem.pool:
         count = "a single mixture, so that there is nothing to search" if len(few) == 1 else f"only {len(few)} mixtures"
         click.echo(f"bounds and 'at_least' allow {count}: each is asked for once")
+    if (note := own_domain_note(opened.problem)) is not None:
+        click.echo(f"metrics: {note}")
     raise_faults(
         [
             Fault(str(damage.path), f"{damage.reason}: {damage.lost} is lost")

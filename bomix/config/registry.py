@@ -89,6 +89,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "own": "bomix.surrogates.kernels.specs:OwnDomain",
         "linear": "bomix.surrogates.kernels.specs:Linear",
         "sparse_linear": "bomix.surrogates.kernels.specs:SparseLinear",
+        "sparse_curves": "bomix.surrogates.kernels.curve_specs:SparseCurves",
+        "common_curve": "bomix.surrogates.kernels.curve_specs:CommonCurve",
         "additive": "bomix.surrogates.kernels.specs:Additive",
         "isotropic": "bomix.surrogates.kernels.specs:Isotropic",
         "geometric": "bomix.surrogates.kernels.specs:Geometric",

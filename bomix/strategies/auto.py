@@ -12,13 +12,14 @@ from bomix.contracts.acquisition import Acquisition, objective_faults
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import count_faults
+from bomix.laws.own_domain import without_own
 from bomix.posterior.explored import MANY
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import ONE_SET, POOLED, QUICK
+from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, SUMMED
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ NEVER_HALVED = 1_000_000
 """Failures in a row until a trust region halves under that bound: more than any study has, since a trial that explores
 is no failure. After successes the region grows as others do."""
 
+SUMMED_UP_TO = 2
+"""Number of metrics up to which, beyond :data:`MANY` domains, each is taken to fall with most of the domains."""
+_LEARNT = (LEARNT, GROUPED, SUMMED)
+"""Surrogates that learn which domains a metric falls with."""
+_SEARCHED_WIDELY = (POOLED, ONE_SET, *_LEARNT)
+"""Surrogates of many domains, which are searched by an upper confidence bound."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -56,11 +64,13 @@ class Auto:
     """Bayesian optimisation as the number of domains and the budget ask for.
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
-    budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
-    :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an
-    upper confidence bound that weighs uncertainty heavily: with many domains it pays to learn all slopes before the
-    best is taken, and the recommendation is as a rule better than any trial. Not so where the objective is no weighted
-    sum, the worst metric say: it turns on few slopes, and the whole space is searched by log-EI.
+    budget. Up to :data:`MANY` domains the whole space is searched by log-EI. Beyond them, and from
+    :data:`POOLED_FROM` domains and metrics on, a trust region is searched by an upper confidence bound that weighs
+    uncertainty heavily: with many domains it pays to learn all slopes before the best is taken, and the recommendation
+    is as a rule better than any trial. From as many on, metrics share hyperparameters; beyond :data:`MANY` domains it
+    is learnt which domains each metric falls with, unless names or the study's mapping say it for all. Not so up to
+    :data:`MANY` domains where the objective is no weighted sum, the worst metric say: it turns on few slopes, and the
+    whole space is searched by log-EI.
 
     Of a pool, :data:`POOL_DESIGN` trials of design are followed by the mixture of the lowest posterior mean, as none is
     asked for twice; a model of the objective alone proposes where it predicts the runs better than those of the
@@ -105,12 +115,12 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
-        own = _surrogate(d, len(problem.metrics))
+        own = _surrogate(problem)
         surrogate = self.surrogate or own
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
-        explores = serves and self.surrogate is None and own.pooling is not None
+        explores = serves and self.surrogate is None and own in _SEARCHED_WIDELY
         explores &= d > MANY or _is_weighted_sum(problem)
         if pooled:
             greedy = Greedy() if serves else self.acquisition or LogEI()
@@ -124,9 +134,8 @@ class Auto:
         """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn where that pays."""
         if self.surrogate is not None:
             return self.surrogate
-        d, m = problem.space.dimension, len(problem.metrics)
-        own = _surrogate(d, m)
-        if own == ONE_SET or (own == POOLED and m > DRAWN_UP_TO):
+        own = _surrogate(problem)
+        if own in (ONE_SET, *_LEARNT) or (own == POOLED and len(problem.metrics) > DRAWN_UP_TO):
             return own
         return replace(own, draws=None, restarts=None, growth=0.0)
 
@@ -155,8 +164,13 @@ def _is_weighted_sum(problem: Problem) -> bool:
     return bool(objective.metric_faults(names)) or objective.coefficients(names) is not None
 
 
-def _surrogate(d: int, m: int) -> GP:
-    """The surrogate for ``d`` domains and ``m`` metrics."""
-    if min(d, m) >= POOLED_FROM:
-        return POOLED if d <= MANY else ONE_SET
-    return QUICK if m >= QUICK_FROM else GP()
+def _surrogate(problem: Problem) -> GP:
+    """The surrogate for as many domains and metrics, and for what is known of which belong together."""
+    d, m = problem.space.dimension, len(problem.metrics)
+    if d <= MANY:
+        if min(d, m) >= POOLED_FROM:
+            return POOLED
+        return QUICK if m >= QUICK_FROM else GP()
+    if m < POOLED_FROM:
+        return SUMMED if m <= SUMMED_UP_TO else GROUPED
+    return LEARNT if without_own(problem.own, problem.space.domains, problem.metric_names) else ONE_SET

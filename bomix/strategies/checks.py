@@ -12,6 +12,7 @@ from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import PartTraits, traits
 from bomix.errors import Fault
 from bomix.laws.own_domain import own_faults, without_own
+from bomix.posterior.explored import MANY
 
 if TYPE_CHECKING:
     from bomix.contracts.acquisition import Acquisition
@@ -93,6 +94,19 @@ def own_domain_warnings(strategy: Strategy, problem: Problem) -> list[str]:
         for where, key, name, cure, missing in _own_alone(strategy, problem)
         if 0 < len(missing) < len(problem.metrics)
     ]
+
+
+def own_domain_note(problem: Problem) -> str | None:
+    """What it means beyond :data:`MANY` domains that metrics have no domain of their own; None where all have."""
+    domains, names = problem.space.domains, problem.metric_names
+    missing = without_own(problem.own, domains, names)
+    if len(domains) <= MANY or not missing:
+        return None
+    count = "no metric shares" if len(missing) == len(names) else f"{len(missing)} of {len(names)} metrics do not share"
+    return (
+        f"{count} a domain's name: which of the {len(domains)} domains each of them falls with is learnt from the "
+        f"trials; where you know it, say it (own: {{{missing[0]}: {domains[0]}}}, say)"
+    )
 
 
 def _own_alone(strategy: Strategy, problem: Problem) -> list[tuple[str, str, str, str, tuple[str, ...]]]:

@@ -58,3 +58,24 @@ def test_check_status_and_recommend_name_what_is_not_learnt_from(tmp_path):
         found = json.loads(CliRunner().invoke(command, [str(tmp_path), "--json"]).stdout)
         assert any(sentence in said for said in found[key])
     assert "no other problems found" in CliRunner().invoke(check, [str(tmp_path)]).output
+
+
+@pytest.mark.parametrize(
+    ("count", "metrics", "own", "expected"),
+    [
+        (33, "[m, n]", "{}", "metrics: no metric shares a domain's name"),
+        (33, "[m, d1]", "{}", "metrics: 1 of 2 metrics do not share a domain's name"),
+        (33, "[m, d1]", "{m: d7}", None),
+        (32, "[m, n]", "{}", None),
+    ],
+)
+def test_check_says_beyond_many_domains_that_no_name_tells_what_a_metric_falls_with(
+    tmp_path, count, metrics, own, expected
+):
+    domains = ", ".join(f"d{index}: {{}}" for index in range(count))
+    (tmp_path / "study.yaml").write_text(f"domains: {{{domains}}}\nmetrics: {metrics}\nown: {own}\n")
+    found = CliRunner().invoke(check, [str(tmp_path)])
+    assert found.exit_code == 0, found.output
+    assert ("metrics: " in found.output) == (expected is not None)
+    assert (expected or "") in found.output
+    assert expected is None or "own: {m: d0}" in found.output

@@ -18,7 +18,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import ONE_SET, POOLED, QUICK, Auto
+from bomix.strategies.auto import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, SUMMED, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
@@ -42,7 +42,8 @@ def problem(domains: int, useless: int = 0) -> Problem:
         (12, 0, Turbo, POOLED),
         (MANY, 0, Turbo, POOLED),
         (MANY + 1, 0, Turbo, ONE_SET),
-        (MANY + 1, MANY - 4, Turbo, GP()),
+        (MANY + 1, MANY - 4, Turbo, GROUPED),
+        (MANY + 1, MANY, Turbo, SUMMED),
     ],
 )
 def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
@@ -50,9 +51,19 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     chosen = Auto().chosen(study)
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
-    together = surrogate in (POOLED, ONE_SET)
+    together = surrogate in (POOLED, ONE_SET, GROUPED, SUMMED)
     assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else LogEI())
     assert chosen.acquisition.origin in Auto().description(study)
+
+
+def test_beyond_many_domains_it_is_learnt_which_one_a_metric_falls_with_unless_all_say_it():
+    named = problem(MANY + 1)
+    renamed = replace(named, metrics=tuple(Metric(f"loss_{name}") for name in named.metric_names))
+    mapped = replace(renamed, own=dict(zip(renamed.metric_names, named.metric_names, strict=True)))
+    partly = replace(renamed, own={renamed.metric_names[0]: named.metric_names[0]})
+    for study, surrogate in ((named, ONE_SET), (mapped, ONE_SET), (renamed, LEARNT), (partly, LEARNT)):
+        assert Auto().chosen(study).surrogate == surrogate_of(Auto(), study) == surrogate
+        assert Auto().chosen(study).acquisition == UCB(beta=auto.BETA_PER_DOMAIN * (MANY + 1))
 
 
 def test_what_is_named_is_taken():

@@ -16,8 +16,10 @@ from bomix.evaluators.synthetic.emulator_families import EMULATORS, load
 from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts, tilted
 from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
+from bomix.evaluators.synthetic.observed import group_means, numbered
 from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
 from bomix.evaluators.synthetic.scores import scores
+from bomix.evaluators.synthetic.tasks import tasks
 from bomix.io.artifacts import scored_tokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
@@ -29,8 +31,8 @@ SKEWED = 0.4
 """Share of the domains that is useless in the skewed form of a family: 3 of 7, 8 of 20, 20 of 50."""
 
 SCORES = "scores"
-FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES, SCORES: scores}
-"""Name to family, the emulators aside."""
+FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES, SCORES: scores, "tasks": tasks}
+"""Name to family, the emulators aside; new ones come last, as the place enters what a seed draws."""
 
 MOST_DOMAINS = 10_000
 """Domains that a function can have: its tables grow with their square, and a study of so many takes gigabytes."""
@@ -68,6 +70,9 @@ class Synthetic:
             optimum is another mixture with the same domains, and known.
         noise_share: Share of the noise in the variance of the metrics over the simplex, all of them taken together,
             which have the same noise: from 0, below 1. It takes the place of ``noise``.
+        named: Whether metrics have the names of their domains; else they are ``m0``, ``m1``, ... of the same function.
+        groups: Where above 0, all that is observed are the means of so many groups of metrics of equal size, ``g0``,
+            ``g1``, ...; 1 for the mean alone.
     """
 
     family: str = "exponential_power"
@@ -79,6 +84,8 @@ class Synthetic:
     vertex_noise: float = 1.0
     tilt: float = 0.0
     noise_share: float | None = None
+    named: bool = True
+    groups: int = 0
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -110,6 +117,11 @@ class Synthetic:
             found.append(Fault("common", f"common is {self.common:g}; it is a share of the variance, from 0 to 1"))
         if self.vertex_noise < 0.0:
             found.append(Fault("vertex_noise", f"vertex_noise is {self.vertex_noise:g}; give 0 or more"))
+        metrics = count - self.useless if self.family != REGMIX else len(emulator.load().metrics)
+        if self.groups < 0 or (self.groups and metrics % self.groups):
+            found.append(Fault("groups", f"groups is {self.groups}; give a divisor of the {metrics} metrics, or 0"))
+        if self.groups and self.scores_tokens:
+            found.append(Fault("groups", "experts score the tokens of single metrics; take another family, or 0"))
         return found
 
     @property
@@ -119,14 +131,15 @@ class Synthetic:
             return tuple(sorted(self.domains))
         if self.domains is None and (fixed := _fixed_domains(self.family)) is not None:
             return fixed
-        count = _DOMAINS if self.domains is None else self.domains
-        width = len(str(count - 1))
-        return tuple(f"d{index:0{width}d}" for index in range(count))
+        return numbered("d", _DOMAINS if self.domains is None else self.domains)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """``m`` names: those of the useful domains, or the emulator's."""
-        return _drawn(self).metrics
+        """``m`` names: those of the useful domains, the emulator's, or names that are no domain's."""
+        names = _drawn(self).metrics
+        if self.groups:
+            return numbered("g", self.groups)
+        return names if self.named else numbered("m", len(names))
 
     @property
     def convex(self) -> bool:
@@ -146,13 +159,12 @@ class Synthetic:
         return losses.sources, losses.validation
 
     def losses(self, weights: Array) -> Array:
-        """True losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
-        drawn = _drawn(self)
-        return np.asarray(drawn.losses(tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
+        """True losses ``(...) x m`` of mixtures ``(...) x d``, those that are observed; nats per token."""
+        return group_means(self._every_loss(weights), self.groups)
 
     def value(self, weights: Array) -> Array:
         """True objective ``(...)`` of mixtures ``(...) x d``: the mean of the losses."""
-        return np.asarray(self.losses(weights).mean(axis=-1))
+        return np.asarray(self._every_loss(weights).mean(axis=-1))
 
     def gradient(self, weights: Array) -> Array:
         """Slopes ``(...) x d`` of :meth:`value`."""
@@ -170,7 +182,7 @@ class Synthetic:
         Within 1e-8 of the minimum for convex families; the best known for the others.
         """
         drawn = _drawn(self)
-        weights, value = _optimum(replace(self, tilt=0.0, noise=0.0, noise_share=None))
+        weights, value = _optimum(replace(self, tilt=0.0, noise=0.0, noise_share=None, named=True, groups=0))
         return tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
 
     def regret(self, weights: Array) -> Array:
@@ -184,7 +196,7 @@ class Synthetic:
         average, ``(1 - common) * noise^2`` from ``m`` times that variance in each.
         """
         array = np.asarray(weights, dtype=float)
-        d, m = array.shape[-1], len(self.metrics)
+        d, m = array.shape[-1], len(_drawn(self).metrics)
         concentration = ((array**2).sum(axis=-1) - 1.0 / d) / max(1.0 - 1.0 / d, 1e-12)
         noise = self.noise if self.noise_share is None else _noise_of_share(self)
         sd = noise * (1.0 + (self.vertex_noise - 1.0) * concentration)
@@ -192,9 +204,10 @@ class Synthetic:
 
     def observe(self, weights: Array, *, entropy: Sequence[int]) -> Array:
         """Losses ``m`` of one mixture ``d`` with noise that ``entropy``, integers from 0, decides."""
-        draws = np.random.default_rng(np.random.SeedSequence([*entropy])).standard_normal(1 + len(self.metrics))
+        count = len(_drawn(self).metrics)
+        draws = np.random.default_rng(np.random.SeedSequence([*entropy])).standard_normal(1 + count)
         common, own = self.noise_sds(weights)
-        return np.asarray(self.losses(weights) + common * draws[0] + own * draws[1:])
+        return group_means(self._every_loss(weights) + common * draws[0] + own * draws[1:], self.groups)
 
     def problem(self, *, budget: int | None = None) -> Problem:
         """What a strategy may know: the simplex, the metrics, their mean."""
@@ -228,6 +241,11 @@ class Synthetic:
             sets = dict(zip(self.metrics, losses.scored(weights), strict=True))
             scored_tokens.write(workdir / SCORED_TOKENS, sets, tokenizer=f"{self.family} {self.seed}")
         return Result(dict(zip(self.metrics, observed.tolist(), strict=True)), artifacts=artifacts)
+
+    def _every_loss(self, weights: Array) -> Array:
+        """True losses of all metrics, those that are observed only in their groups' means included."""
+        drawn = _drawn(self)
+        return np.asarray(drawn.losses(tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
 
     @property
     def scores_tokens(self) -> bool:

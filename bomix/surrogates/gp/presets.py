@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.presets import ONE_SET_KERNELS, POOLED_KERNELS
+from bomix.surrogates.kernels.presets import (
+    GROUPED_KERNELS,
+    LEARNT_KERNELS,
+    ONE_SET_KERNELS,
+    POOLED_KERNELS,
+    SUMMED_KERNELS,
+)
 
 QUICK = GP(draws=0, restarts=1, growth=0.1)
 """For a crowd of metrics: the best hyperparameters of each, from one start, found anew as the record grows by a tenth.
@@ -32,4 +38,17 @@ At 100 domains and 60 trials the regret of the posterior mean's minimiser was 0.
 where each metric has its own hyperparameters, the fit at 0.6 CPU-seconds instead of some 60. Below 32 domains it
 predicts worse than a set for each metric (Spearman x 100 of the mean at 64 of RegMix's runs: 96.0 against 97.3).
 ``bomix benchmark run benchmarks/bomix.yaml`` runs the case.
+"""
+
+LEARNT = replace(QUICK, kernels=LEARNT_KERNELS)
+"""For many domains whose names the metrics do not have: which domains each falls with is learnt, metric by metric.
+
+docs/decisions/0037-which-domain-a-metric-falls-with.md has the figures, and ``bomix benchmark 50-tasks --methods
+benchmarks/names.yaml`` runs the case.
+"""
+
+GROUPED, SUMMED = replace(QUICK, kernels=GROUPED_KERNELS), replace(QUICK, kernels=SUMMED_KERNELS)
+"""The same for few metrics, and for one or two: each falls with more domains.
+
+``bomix benchmark 50-groups 50-mean`` runs the cases.
 """

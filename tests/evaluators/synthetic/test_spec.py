@@ -14,9 +14,11 @@ from bomix.errors import ConfigError, FaultsError
 from bomix.evaluators.synthetic.emulator_families import EMULATORS
 from bomix.evaluators.synthetic.functions import ExponentialPower
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
+from bomix.evaluators.synthetic.observed import group_means, numbered
 from bomix.evaluators.synthetic.optimum import gap, minimum
 from bomix.evaluators.synthetic.scores import scores
 from bomix.evaluators.synthetic.spec import FAMILIES, SKEWED, Synthetic
+from bomix.evaluators.synthetic.tasks import Tasks, tasks
 from bomix.laws import formulas
 from bomix.trial import Trial
 
@@ -332,3 +334,32 @@ def test_an_emulator_predicts_runs_that_it_was_not_fitted_to(family: str, least:
     predicted = spec.value(weights / weights.sum(axis=1, keepdims=True))
     ranks = [np.argsort(np.argsort(values)) for values in (predicted, losses.mean(axis=1))]
     assert np.corrcoef(*ranks)[0, 1] > least
+
+
+def test_other_names_and_means_of_groups_are_views_of_the_same_function():
+    named = Synthetic(domains=10, useless=4, seed=3)
+    unnamed, groups, mean = (replace(named, **view) for view in ({"named": False}, {"groups": 3}, {"groups": 1}))
+    points = inside(10)
+    assert unnamed.metrics == numbered("m", 6) == ("m0", "m1", "m2", "m3", "m4", "m5")
+    assert group_means(np.arange(6.0), 3).tolist() == [1.5, 2.5, 3.5]
+    assert not {*unnamed.metrics} & {*unnamed.domain_names}
+    assert np.array_equal(unnamed.losses(points), named.losses(points))
+    assert groups.metrics == ("g0", "g1", "g2")
+    assert np.allclose(groups.losses(points)[:, 1], named.losses(points)[:, [1, 4]].mean(axis=1))
+    observed = named.observe(points[0], entropy=[7])
+    assert np.allclose(mean.observe(points[0], entropy=[7]), observed.mean())
+    for view in (unnamed, groups, mean):
+        assert view.optimum()[1] == named.optimum()[1]
+        assert np.allclose(view.regret(points), named.regret(points))
+    assert [fault.where for fault in replace(named, groups=4).faults()] == ["groups"]
+    assert [fault.where for fault in Synthetic(family="token_experts", groups=7).faults()] == ["groups"]
+
+
+def test_half_of_the_tasks_fall_with_more_than_one_domain():
+    function = Synthetic(family="tasks", domains=12, useless=2, seed=4)
+    uniform = np.full(12, 1.0 / 12)
+    assert isinstance(tasks(np.random.default_rng(0), 12, np.arange(12)), Tasks)
+    slopes = np.array([(function.losses(uniform + step) - function.losses(uniform)) for step in 1e-6 * np.eye(12)])
+    steep = (slopes < 0.2 * slopes.min(axis=0)).sum(axis=0)
+    assert (steep > 1).sum() >= 3
+    assert (steep == 1).sum() >= 3
