@@ -18,7 +18,7 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import ONE_SET, POOLED, QUICK
+from bomix.surrogates.gp.presets import ONE_SET, POOLED, QUICK, STEEP
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -135,4 +135,6 @@ def _surrogate(d: int, m: int) -> GP:
     """The surrogate for ``d`` domains and ``m`` metrics."""
     if min(d, m) >= POOLED_FROM:
         return POOLED if d <= MANY else ONE_SET
-    return QUICK if m >= QUICK_FROM else GP()
+    if m >= QUICK_FROM:
+        return QUICK
+    return STEEP if d < POOLED_FROM else GP()

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.kernels.presets import ONE_SET_KERNELS, POOLED_KERNELS
+from bomix.surrogates.kernels.presets import ONE_SET_KERNELS, POOLED_KERNELS, STEEP_KERNELS
+
+STEEP = GP(kernels=STEEP_KERNELS)
+"""For few domains: what no trial of a small design has seen, little weight of a domain, is expected to be bad.
+
+``python benchmarks/first_asks.py`` compares it with ``gp``.
+"""
 
 QUICK = GP(draws=0, restarts=1, growth=0.1)
 """For a crowd of metrics: the best hyperparameters of each, from one start, found anew as the record grows by a tenth.

@@ -17,11 +17,26 @@ from bomix.numerics.pairwise import Profile, profiled
 if TYPE_CHECKING:
     from torch import Tensor
 
-_OFFSET = (-4.0, 1.0)
+OFFSET = (-4.0, 1.0)
 """Mean and standard deviation of ``ln e``: ``e`` is about two in a hundred, below which a weight counts as nothing."""
 _LENGTHSCALE = (1.0, 0.7)
 """Mean and standard deviation of ``ln l`` in logarithms of effective weights, whose range is about ``ln 1/e = 4``: the
 curve may turn once or twice in it."""
+
+
+def effective_shares(context: KernelContext, share: float, spread: float) -> Prior:
+    """Prior of how much each domain counts for a metric: about one for its own domain, less for the others.
+
+    Args:
+        context: The space and the metrics.
+        share: Median for a domain that is not the metric's own.
+        spread: Standard deviation of the logarithm, of the own domain's too.
+    """
+    has = context.own_domains >= 0
+    shares = Prior.of_domains(context, "share", math.log(share), spread)
+    rows, columns = torch.arange(context.m)[has], context.own_domains[has]
+    shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
+    return shares
 
 
 class EffectiveWeightCovariance(Covariance):
@@ -40,12 +55,9 @@ class EffectiveWeightCovariance(Covariance):
     label = "effective_weight"
 
     def __init__(self, context: KernelContext, share: float, spread: float) -> None:
-        m, has = context.m, context.own_domains >= 0
-        shares = Prior.of_domains(context, "share", math.log(share), spread)
-        rows, columns = torch.arange(m)[has], context.own_domains[has]
-        shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
+        m, shares = context.m, effective_shares(context, share, spread)
         self.prior = Prior.joined(
-            [shares, Prior.of(m, ["offset"], *_OFFSET), Prior.of(m, ["lengthscale"], *_LENGTHSCALE)]
+            [shares, Prior.of(m, ["offset"], *OFFSET), Prior.of(m, ["lengthscale"], *_LENGTHSCALE)]
         )
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
@@ -91,7 +103,7 @@ class OwnDomainCovariance(Covariance):
     def __init__(self, profile: Profile, context: KernelContext, lengthscale: float, spread: float) -> None:
         self._profile, self._own_domains = profile, context.own_domains
         prior = Prior.of(context.m, ["lengthscale"], math.log(lengthscale), spread)
-        self.prior = Prior.joined([prior, Prior.of(context.m, ["offset"], *_OFFSET)])
+        self.prior = Prior.joined([prior, Prior.of(context.m, ["offset"], *OFFSET)])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
