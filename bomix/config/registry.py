@@ -88,7 +88,6 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "effective_weight": "bomix.surrogates.kernels.specs:EffectiveWeight",
         "own": "bomix.surrogates.kernels.specs:OwnDomain",
         "logarithmic": "bomix.surrogates.kernels.logarithmic_specs:Logarithmic",
-        "effective_logarithm": "bomix.surrogates.kernels.logarithmic_specs:EffectiveLogarithm",
         "linear": "bomix.surrogates.kernels.specs:Linear",
         "sparse_linear": "bomix.surrogates.kernels.specs:SparseLinear",
         "additive": "bomix.surrogates.kernels.specs:Additive",

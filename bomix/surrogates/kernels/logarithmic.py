@@ -1,4 +1,4 @@
-"""Covariance functions of straight lines in logarithms of weights: losses that rise steeply towards zero weight.
+"""The covariance function of straight lines in logarithms of weights: losses that rise steeply towards zero weight.
 
 ``u(x) = ln((x + e) / (c + e))`` of a weight ``x`` is zero at its centre ``c`` of the space and falls by
 ``ln(1 + c / e)`` down to zero weight, some three times its standard deviation over the space; runs of a small design
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.contracts.covariance import Covariance, KernelContext, Prior
-from bomix.surrogates.kernels.one_dimensional import OFFSET, effective_shares
+from bomix.surrogates.kernels.one_dimensional import OFFSET
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,43 +73,3 @@ class LogarithmicCovariance(Covariance):
         """``u_i``, ``batch x b x n x d``, at ``batch x 1 x n x d`` mixtures."""
         offset = theta[:, -1:].exp().unsqueeze(-2)
         return ((X.clamp_min(0.0) + offset) / (self._centre + offset)).log()
-
-
-class EffectiveLogarithmCovariance(Covariance):
-    """``k(w, v) = u(w) u(v)``, ``u = ln((t . w + e) / (t . c + e))``: a line in the logarithm of the effective weight.
-
-    A metric's own domain has ``t`` near one; the others count less, how much less is learnt. Hyperparameters:
-    logarithms of ``t_i`` and ``e``.
-
-    Args:
-        context: The space and the metrics; ``c`` is its centre.
-        share: Median of ``t`` of a domain that is not the metric's own.
-        spread: Standard deviation of ``ln t``, also for the metric's own domain, whose median is one.
-    """
-
-    label = "effective_logarithm"
-
-    def __init__(self, context: KernelContext, share: float, spread: float) -> None:
-        self._centre = context.sample.mean(dim=0)
-        self.prior = Prior.joined([effective_shares(context, share, spread), Prior.of(context.m, ["offset"], *OFFSET)])
-
-    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
-        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
-        first = self._line(theta, X)
-        second = first if Z is None else self._line(theta, Z)
-        return first.unsqueeze(-1) * second.unsqueeze(-2)
-
-    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``u^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
-        return self._line(theta, X).square()
-
-    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
-        """Covariance with fixed ``1 x n x d`` mixtures, as a function of others."""
-        first = self._line(theta, X).unsqueeze(-1)
-        return lambda Z: first * self._line(theta, Z).unsqueeze(-2)
-
-    def _line(self, theta: Tensor, X: Tensor) -> Tensor:
-        """``u``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
-        shares, offset = theta[:, :-1].exp(), theta[:, -1:].exp()
-        counted = (X.clamp_min(0.0) @ shares.unsqueeze(-1)).squeeze(-1)
-        return ((counted + offset) / ((shares @ self._centre).unsqueeze(-1) + offset)).log()

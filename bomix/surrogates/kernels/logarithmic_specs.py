@@ -43,26 +43,3 @@ class Logarithmic:
         return LogarithmicCovariance(
             context, known=self.known, other=self.other, unknown=self.unknown, spread=self.spread
         )
-
-
-@dataclass(frozen=True)
-class EffectiveLogarithm:
-    """``u(w) u(v)``, ``u = ln((t . w + e) / (t . c + e))``: a line in the logarithm of the effective weight.
-
-    Attributes:
-        share: Median of ``t`` of a domain that is not the metric's own; that of its own is one.
-        spread: Standard deviation of its logarithm.
-    """
-
-    share: float = 0.135
-    spread: float = 1.5
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields."""
-        return positive_faults(self, "share", "spread")
-
-    def bind(self, context: KernelContext) -> Covariance:
-        """The covariance function in a context, with the priors of its hyperparameters."""
-        from bomix.surrogates.kernels.logarithmic import EffectiveLogarithmCovariance
-
-        return EffectiveLogarithmCovariance(context, self.share, self.spread)

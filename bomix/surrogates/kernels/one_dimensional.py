@@ -24,21 +24,6 @@ _LENGTHSCALE = (1.0, 0.7)
 curve may turn once or twice in it."""
 
 
-def effective_shares(context: KernelContext, share: float, spread: float) -> Prior:
-    """Prior of how much each domain counts for a metric: about one for its own domain, less for the others.
-
-    Args:
-        context: The space and the metrics.
-        share: Median for a domain that is not the metric's own.
-        spread: Standard deviation of the logarithm, of the own domain's too.
-    """
-    has = context.own_domains >= 0
-    shares = Prior.of_domains(context, "share", math.log(share), spread)
-    rows, columns = torch.arange(context.m)[has], context.own_domains[has]
-    shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
-    return shares
-
-
 class EffectiveWeightCovariance(Covariance):
     """``k(w, v) = exp(-(u(w) - u(v))^2 / 2 l^2)`` with ``u = ln(e + sum_i t_i w_i)``.
 
@@ -55,7 +40,10 @@ class EffectiveWeightCovariance(Covariance):
     label = "effective_weight"
 
     def __init__(self, context: KernelContext, share: float, spread: float) -> None:
-        m, shares = context.m, effective_shares(context, share, spread)
+        m, has = context.m, context.own_domains >= 0
+        shares = Prior.of_domains(context, "share", math.log(share), spread)
+        rows, columns = torch.arange(m)[has], context.own_domains[has]
+        shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
         self.prior = Prior.joined(
             [shares, Prior.of(m, ["offset"], *OFFSET), Prior.of(m, ["lengthscale"], *_LENGTHSCALE)]
         )

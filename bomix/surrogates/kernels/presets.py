@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bomix.contracts.kernel import Kernel
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
-from bomix.surrogates.kernels.logarithmic_specs import EffectiveLogarithm, Logarithmic
+from bomix.surrogates.kernels.logarithmic_specs import Logarithmic
 from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, OwnDomain, SparseLinear, Stationary
 
 _E = 2.718281828459045
@@ -26,7 +26,7 @@ _REST = Scaled(Stationary(encoding="log"), variance=0.3)
 
 STEEP_KERNELS: tuple[Kernel, ...] = (
     Sum((_REST, Logarithmic())),
-    Sum((_REST, Scaled(EffectiveLogarithm(), variance=0.6))),
+    Sum((_REST, Logarithmic(), Scaled(EffectiveWeight(), variance=0.3))),
 )
 """For few domains, where a search soon looks at vertices: losses rise steeply towards zero weight.
 

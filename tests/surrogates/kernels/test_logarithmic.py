@@ -12,7 +12,7 @@ from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.gp.presets import STEEP
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels import logarithmic
-from bomix.surrogates.kernels.logarithmic_specs import EffectiveLogarithm, Logarithmic
+from bomix.surrogates.kernels.logarithmic_specs import Logarithmic
 from tests.surrogates.kernels.test_stationary import D, drawn, frame_of, mixtures
 
 
@@ -29,21 +29,9 @@ def test_lines_in_logarithms_of_weights_by_their_formula():
     assert lines.prior.mean[1, :D].exp().tolist() == pytest.approx([0.1] * D)
 
 
-def test_a_line_in_the_effective_weight_by_its_formula():
-    frame, X = frame_of(), mixtures(6)
-    effective = logarithmic.EffectiveLogarithmCovariance(frame, 0.135, 1.5)
-    theta = drawn(effective)
-    for row, values in enumerate(effective(theta, X.unsqueeze(0))):
-        shares, offset = theta[row, :D].exp(), theta[row, D].exp()
-        u = ((X @ shares + offset) / (frame.sample.mean(dim=0) @ shares + offset)).log()
-        torch.testing.assert_close(values, torch.outer(u, u))
-    assert effective.prior.mean[0, :D].exp().tolist() == pytest.approx([0.135, 1.0, 0.135, 0.135])
-
-
-@pytest.mark.parametrize("kernel", [Logarithmic(), EffectiveLogarithm()])
-def test_nothing_is_uncertain_at_the_centre_of_the_space_and_most_at_a_vertex(kernel):
+def test_nothing_is_uncertain_at_the_centre_of_the_space_and_most_at_a_vertex():
     frame = frame_of()
-    covariance, centre = kernel.bind(frame), frame.sample.mean(dim=0)
+    covariance, centre = Logarithmic().bind(frame), frame.sample.mean(dim=0)
     vertex, half = torch.eye(D, dtype=torch.float64)[0], 0.5 * (centre + torch.eye(D, dtype=torch.float64)[0])
     at = covariance.diagonal(drawn(covariance), torch.stack([centre, half, vertex]).unsqueeze(0))
     assert at[:, 0].abs().max() < 1e-24
