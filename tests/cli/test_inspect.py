@@ -23,7 +23,11 @@ def test_looking_at_a_new_study_adds_nothing_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("count", "strategy", "expected"),
     [
-        (3, "auto", "gp with its defaults"),
+        (
+            3,
+            "auto",
+            "gp with kernels: [stationary + logarithmic, stationary + logarithmic + effective_weight]",
+        ),
         (
             12,
             "auto",

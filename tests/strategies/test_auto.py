@@ -17,7 +17,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import ONE_SET, POOLED, Auto
+from bomix.strategies.auto import ONE_SET, POOLED, STEEP, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
@@ -36,7 +36,8 @@ def problem(domains: int, useless: int = 0) -> Problem:
 @pytest.mark.parametrize(
     ("domains", "useless", "kind", "surrogate"),
     [
-        (7, 0, Bayesian, GP()),
+        (7, 0, Bayesian, STEEP),
+        (11, 0, Bayesian, STEEP),
         (20, 10, Bayesian, GP()),
         (12, 0, Turbo, POOLED),
         (MANY, 0, Turbo, POOLED),
@@ -75,7 +76,7 @@ def test_a_trade_off_is_searched_by_its_volume():
 def test_asks_take_the_best_hyperparameters_and_recommendations_draw_them():
     assert Auto().chosen(problem(20)).surrogate.draws == 0
     assert surrogate_of(Auto(), problem(20)).draws is None
-    assert surrogate_of(Auto(), problem(7)) == GP()
+    assert surrogate_of(Auto(), problem(7)) == STEEP
 
 
 def test_many_metrics_of_few_domains_are_predicted_with_draws():
