@@ -27,7 +27,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 
-from bomix.acquisition.improvement import LogEI
 from bomix.benchmark.cases import Case
 from bomix.contracts.surrogate import Surrogate
 from bomix.evaluators.synthetic.spec import Synthetic
@@ -80,7 +79,8 @@ def trace(name: str, surrogate: Surrogate | None, seed: int) -> dict[str, Any]:
     function = case.drawn(seed)
     problem = problem_of(name, function, case.budget)
     auto = Auto(surrogate=surrogate)
-    asking, predicting = auto.chosen(problem).surrogate, auto.predicting(problem)
+    chosen, predicting = auto.chosen(problem), auto.predicting(problem)
+    asking, acquisition = chosen.surrogate, chosen.acquisition
     method_seed, records, points = case.method_seed(seed), (), list(case.design_points(seed))
     found: dict[str, list[float]] = {"regret": [], "z": [], "error": [], "sd": [], "recommended": []}
     began = time.process_time()
@@ -95,7 +95,7 @@ def trace(name: str, surrogate: Surrogate | None, seed: int) -> dict[str, Any]:
         if trial >= case.design:
             belief = believe(problem, history, asking, seed=method_seed)
             seeds = AskSeeds.of(method_seed, history.n_asked)
-            point, _ = most_promising(belief, LogEI(), asking, seeds=seeds)
+            point, _ = most_promising(belief, acquisition, asking, seeds=seeds)
             points.append(point)
         losses = case.observe(seed, trial, points[trial])
         if belief is not None:

@@ -48,7 +48,9 @@ class Auto:
     """Bayesian optimisation as the number of domains and the budget ask for.
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
-    budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region. From
+    budget. Up to :data:`MANY` domains the whole space is searched by log-EI, beyond them a trust region; below
+    :data:`POOLED_FROM` losses are expected to rise steeply towards zero weight, and standard deviations count for less
+    while trials are few. From
     :data:`POOLED_FROM` domains and metrics on, metrics share hyperparameters and a trust region is searched by an
     upper confidence bound that weighs uncertainty heavily: with many domains it pays to learn all slopes before the
     best is taken, and the recommendation is as a rule better than any trial.
@@ -103,7 +105,7 @@ class Auto:
             return Bayesian(acquisition=acquisition, pool=self.pool, **parts)
         if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
-        acquisition = self.acquisition or LogEI()
+        acquisition = self.acquisition or LogEI(careful=surrogate == STEEP)
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:

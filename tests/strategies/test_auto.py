@@ -51,7 +51,8 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
     together = surrogate in (POOLED, ONE_SET)
-    assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else LogEI())
+    log_ei = LogEI(careful=surrogate == STEEP)
+    assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else log_ei)
     assert chosen.acquisition.origin in Auto().description(study)
 
 

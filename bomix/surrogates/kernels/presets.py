@@ -21,17 +21,15 @@ With the effective weight in half of the belief held-out density is 0.24 at 64 o
 comparison; docs/decisions/0007-gaussian-process.md says what was rejected.
 """
 
-_REST = Scaled(Stationary(encoding="log"), variance=0.3)
-"""What lines in logarithms of weights leave over: a third of a metric's variance."""
-
 STEEP_KERNELS: tuple[Kernel, ...] = (
-    Sum((_REST, Logarithmic())),
-    Sum((_REST, Logarithmic(), Scaled(EffectiveWeight(), variance=0.3))),
+    Sum((Scaled(Stationary(), variance=0.3), Logarithmic())),
+    Sum((_JOINT, Logarithmic(), _EFFECTIVE)),
 )
 """For few domains, where a search soon looks at vertices: losses rise steeply towards zero weight.
 
-A slope has a variance of 0.6, or a standard deviation of 0.8 for each factor of 2.7 in a weight: over a design of five
-to eight trials the laws of mixtures have slopes of 0.7 to 1.8, RegMix's runs of 0.6 to 1.2. ``python
+What the lines leave over is a third of a metric's variance in one family, all of it in the other. A slope has a
+variance of 0.6 a priori, or a standard deviation of 0.8 for each factor of 2.7 in a weight: over a design of five to
+eight trials the laws of mixtures have slopes of 0.7 to 1.8, RegMix's runs of 0.6 to 1.2. ``python
 benchmarks/first_asks.py`` prints the comparison; docs/decisions/0041-steep-towards-zero-weight.md says what was
 rejected.
 """
