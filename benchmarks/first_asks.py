@@ -4,9 +4,9 @@
     python benchmarks/first_asks.py table [--seeds 100-109] [--out FILE]
 
 Functions of three to seven domains of several families, with noise 0.01. After a design of five to eight trials, which
-begins with the uniform mixture, a surrogate asks for ten more by log-EI over the whole space, as the default does for
-few domains. Before each ask the run is predicted, noise included: ``z`` is how far what it measured lies above that
-prediction, in standard deviations. ``m07`` instead of ``d07`` names the metrics of a case that ends in ``unnamed``.
+begins with the uniform mixture, ``auto`` asks for ten more, as it is (``default``) or with the surrogate ``gp``, which
+is how it asked before it expected losses to rise towards zero weight. Before each ask the run is predicted, noise included: ``z`` is how far what it measured lies above that
+prediction, in standard deviations. ``m0`` instead of ``d0`` names the metrics of a case that ends in ``unnamed``.
 Each line of FILE is a case, a seed and a choice; what is there already is not run again, so that the lines of an
 earlier commit can stand beside those of today's under another name (``--label``). One thread.
 """
@@ -79,9 +79,9 @@ def trace(name: str, surrogate: Surrogate | None, seed: int) -> dict[str, Any]:
     function = case.drawn(seed)
     problem = problem_of(name, function, case.budget)
     auto = Auto(surrogate=surrogate)
-    chosen, predicting = auto.chosen(problem), auto.predicting(problem)
-    asking, acquisition = chosen.surrogate, chosen.acquisition
-    method_seed, records, points = case.method_seed(seed), (), list(case.design_points(seed))
+    predicting = auto.predicting(problem)
+    method_seed, points = case.method_seed(seed), list(case.design_points(seed))
+    records: tuple[Record, ...] = ()
     found: dict[str, list[float]] = {"regret": [], "z": [], "error": [], "sd": [], "recommended": []}
     began = time.process_time()
     for trial in range(case.budget + 1):
@@ -93,9 +93,10 @@ def trace(name: str, surrogate: Surrogate | None, seed: int) -> dict[str, Any]:
             break
         belief = None
         if trial >= case.design:
-            belief = believe(problem, history, asking, seed=method_seed)
+            acting: Any = auto.acting(problem, history)
+            belief = believe(problem, history, acting.surrogate, seed=method_seed)
             seeds = AskSeeds.of(method_seed, history.n_asked)
-            point, _ = most_promising(belief, acquisition, asking, seeds=seeds)
+            point, _ = most_promising(belief, acting.acquisition, acting.surrogate, seeds=seeds)
             points.append(point)
         losses = case.observe(seed, trial, points[trial])
         if belief is not None:

@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bomix.acquisition.caution import trust
 from bomix.contracts.acquisition import refuse_unserved
 from bomix.errors import Fault, count_faults
 
@@ -72,7 +73,7 @@ class LogEI:
         from botorch.acquisition.analytic import LogExpectedImprovement
         from botorch.acquisition.logei import qLogExpectedImprovement
 
-        from bomix.acquisition.caution import Narrowed, trust
+        from bomix.acquisition.narrowed import Narrowed
 
         if aggregate.groups is not None:
             build = Hypervolume(samples=self.samples).build

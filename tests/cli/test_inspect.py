@@ -23,11 +23,7 @@ def test_looking_at_a_new_study_adds_nothing_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("count", "strategy", "expected"),
     [
-        (
-            3,
-            "auto",
-            "gp with kernels: [stationary + logarithmic, stationary + logarithmic + effective_weight]",
-        ),
+        (3, "auto", "gp with its defaults"),
         (
             12,
             "auto",

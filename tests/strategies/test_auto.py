@@ -17,12 +17,13 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import ONE_SET, POOLED, STEEP, Auto
+from bomix.strategies.auto import ONE_SET, POOLED, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
 from bomix.strategies.designs import Sobol
 from bomix.strategies.sequence import Sequence, Step
+from bomix.surrogates.gp.presets import STEEP
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
@@ -36,8 +37,7 @@ def problem(domains: int, useless: int = 0) -> Problem:
 @pytest.mark.parametrize(
     ("domains", "useless", "kind", "surrogate"),
     [
-        (7, 0, Bayesian, STEEP),
-        (11, 0, Bayesian, STEEP),
+        (7, 0, Bayesian, GP()),
         (20, 10, Bayesian, GP()),
         (12, 0, Turbo, POOLED),
         (MANY, 0, Turbo, POOLED),
@@ -51,8 +51,7 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
     together = surrogate in (POOLED, ONE_SET)
-    log_ei = LogEI(careful=surrogate == STEEP)
-    assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else log_ei)
+    assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else LogEI())
     assert chosen.acquisition.origin in Auto().description(study)
 
 
@@ -77,7 +76,7 @@ def test_a_trade_off_is_searched_by_its_volume():
 def test_asks_take_the_best_hyperparameters_and_recommendations_draw_them():
     assert Auto().chosen(problem(20)).surrogate.draws == 0
     assert surrogate_of(Auto(), problem(20)).draws is None
-    assert surrogate_of(Auto(), problem(7)) == STEEP
+    assert surrogate_of(Auto(), problem(7)) == GP()
 
 
 def test_many_metrics_of_few_domains_are_predicted_with_draws():
@@ -175,3 +174,23 @@ def test_domains_that_no_trial_had_are_not_recommended_where_little_is_not_allow
     found = decide(study, History(tuple(points)), ONE_SET, seed=0)
     assert not space.faults_of(space.to_weights(found.of_space))
     assert (found.of_space[7:] == 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("domains", "trials", "strategy", "first"),
+    [
+        (4, 6, Auto(), True),
+        (4, 11, Auto(), True),
+        (4, 12, Auto(), False),
+        (11, 13, Auto(), True),
+        (12, 14, Auto(), False),
+        (4, 6, Auto(surrogate=GP()), False),
+        (4, 6, Auto(acquisition=LogEI()), False),
+    ],
+)
+def test_the_first_asks_of_few_domains_expect_steep_losses_and_trust_deviations_less(domains, trials, strategy, first):
+    function = Synthetic(domains=domains)
+    study = function.problem(budget=60)
+    acting = strategy.acting(study, told(function, study.space.sobol(trials, seed=0)))
+    steep = replace(strategy.chosen(study), surrogate=STEEP, acquisition=LogEI(careful=True))
+    assert acting == (steep if first else strategy.chosen(study))

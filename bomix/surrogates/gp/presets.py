@@ -11,9 +11,10 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.presets import ONE_SET_KERNELS, POOLED_KERNELS, STEEP_KERNELS
 
 STEEP = GP(kernels=STEEP_KERNELS)
-"""For few domains: what no trial of a small design has seen, little weight of a domain, is expected to be bad.
+"""For the first asks of few domains: little weight of a domain, which no trial of a small design has, is expected to be
+bad. Recommendations keep ``gp``, which was as good or better on the same trials.
 
-``python benchmarks/first_asks.py`` compares it with ``gp``.
+``python benchmarks/first_asks.py`` compares the two.
 """
 
 QUICK = GP(draws=0, restarts=1, growth=0.1)
