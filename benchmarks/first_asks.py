@@ -5,8 +5,9 @@
 
 Functions of three to seven domains of several families, with noise 0.01. After a design of five to eight trials, which
 begins with the uniform mixture, ``auto`` asks for ten more, as it is (``default``) or with the surrogate ``gp``, which
-is how it asked before it expected losses to rise towards zero weight. Before each ask the run is predicted, noise included: ``z`` is how far what it measured lies above that
-prediction, in standard deviations. ``m0`` instead of ``d0`` names the metrics of a case that ends in ``unnamed``.
+is how it asked before it expected losses to rise towards zero weight. Before each ask the run is predicted, noise
+included: ``z`` is how far what it measured lies above that prediction, in standard deviations. ``m0`` instead of ``d0``
+names the metrics of a case that ends in ``unnamed``.
 Each line of FILE is a case, a seed and a choice; what is there already is not run again, so that the lines of an
 earlier commit can stand beside those of today's under another name (``--label``). One thread.
 """
