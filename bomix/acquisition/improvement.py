@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bomix.acquisition.caution import trust
 from bomix.contracts.acquisition import refuse_unserved
 from bomix.errors import Fault, count_faults
 
@@ -45,9 +46,12 @@ class LogEI:
 
     Attributes:
         samples: Posterior samples where mixtures are pending.
+        careful: Whether standard deviations count for less while trials are few, see
+            :func:`bomix.acquisition.caution.trust`, where the objective is a weighted sum.
     """
 
     samples: int = 128
+    careful: bool = False
 
     origin: ClassVar[str] = "log_ei"
     needs_gradients: ClassVar[bool] = True
@@ -69,14 +73,23 @@ class LogEI:
         from botorch.acquisition.analytic import LogExpectedImprovement
         from botorch.acquisition.logei import qLogExpectedImprovement
 
+        from bomix.acquisition.narrowed import Narrowed
+
         if aggregate.groups is not None:
             build = Hypervolume(samples=self.samples).build
             return build(model, aggregate, X_observed=X_observed, X_pending=X_pending, seed=seed)
         best_f = -aggregate.mean(model, X_observed).min()
-        if aggregate.coefficients is not None and not _any(X_pending):
-            return LogExpectedImprovement(model, best_f, posterior_transform=aggregate.negated())
+        if aggregate.coefficients is None:
+            return qLogExpectedImprovement(
+                model, best_f, _sampler(self.samples, seed), X_pending=X_pending, **_objective(aggregate)
+            )
+        transform = aggregate.negated()
+        if self.careful and (factor := trust(*X_observed.shape)) < 1.0:
+            transform = Narrowed(transform, factor)
+        if not _any(X_pending):
+            return LogExpectedImprovement(model, best_f, posterior_transform=transform)
         return qLogExpectedImprovement(
-            model, best_f, _sampler(self.samples, seed), X_pending=X_pending, **_objective(aggregate)
+            model, best_f, _sampler(self.samples, seed), X_pending=X_pending, posterior_transform=transform
         )
 
 

@@ -87,6 +87,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "stationary": "bomix.surrogates.kernels.specs:Stationary",
         "effective_weight": "bomix.surrogates.kernels.specs:EffectiveWeight",
         "own": "bomix.surrogates.kernels.specs:OwnDomain",
+        "logarithmic": "bomix.surrogates.kernels.logarithmic_specs:Logarithmic",
         "linear": "bomix.surrogates.kernels.specs:Linear",
         "sparse_linear": "bomix.surrogates.kernels.specs:SparseLinear",
         "sparse_curves": "bomix.surrogates.kernels.curve_specs:SparseCurves",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bomix.acquisition.caution import trust
 from bomix.acquisition.improvement import UCB, Greedy, LogEI
 from bomix.contracts.acquisition import Acquisition, objective_faults
 from bomix.contracts.strategy import Strategy
@@ -17,9 +18,9 @@ from bomix.posterior.explored import MANY
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
-from bomix.strategies.design_first import design_size
+from bomix.strategies.design_first import design_size, designed
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, SUMMED
+from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Auto:
     """Bayesian optimisation as the number of domains and the budget ask for.
 
     The design takes two trials more than there are domains, at least 5, at most 32, and no more than half of the
-    budget. Up to :data:`MANY` domains the whole space is searched by log-EI. Beyond them, and from
+    budget. Up to :data:`MANY` domains the whole space is searched by log-EI; below :data:`POOLED_FROM` the first asks
+    expect losses to rise steeply towards zero weight and trust standard deviations less. Beyond :data:`MANY`, and from
     :data:`POOLED_FROM` domains and metrics on, a trust region is searched by an upper confidence bound that weighs
     uncertainty heavily: with many domains it pays to learn all slopes before the best is taken, and the recommendation
     is as a rule better than any trial. From as many on, metrics share hyperparameters; beyond :data:`MANY` domains it
@@ -148,14 +150,26 @@ class Auto:
         return f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
 
     def acting(self, problem: Problem, history: History) -> Strategy:
-        """The strategy that is chosen, whatever the record says."""
-        return self.chosen(problem)
+        """The strategy that is chosen; with few domains, another model and less trust in it for the first asks."""
+        chosen = self.chosen(problem)
+        if not (isinstance(chosen, Bayesian) and self._first_asks(problem, history, chosen)):
+            return chosen
+        return replace(chosen, surrogate=STEEP, acquisition=LogEI(careful=True))
+
+    def _first_asks(self, problem: Problem, history: History, chosen: Bayesian) -> bool:
+        """Whether trials are so few that what lies beyond them has to be known from elsewhere."""
+        d, plain = problem.space.dimension, (chosen.surrogate, chosen.acquisition) == (GP(), LogEI())
+        named = self.surrogate is not None or self.acquisition is not None or self.pool is not None
+        if named or not plain or d >= POOLED_FROM:
+            return False
+        weighted = problem.objective.coefficients(problem.metric_names) is not None
+        return weighted and trust(designed(history), d) < 1.0
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
         if not history.asked:
             logger.info("auto: %s", self.description(problem))
-        return self.chosen(problem).ask(problem, history, q, seed=seed)
+        return self.acting(problem, history).ask(problem, history, q, seed=seed)
 
 
 def _is_weighted_sum(problem: Problem) -> bool:

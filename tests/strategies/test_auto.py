@@ -24,6 +24,7 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
 from bomix.strategies.designs import Sobol
 from bomix.strategies.sequence import Sequence, Step
+from bomix.surrogates.gp.presets import STEEP
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
@@ -213,3 +214,23 @@ def test_domains_that_no_trial_had_are_not_recommended_where_little_is_not_allow
     found = decide(study, History(tuple(points)), ONE_SET, seed=0)
     assert not space.faults_of(space.to_weights(found.of_space))
     assert (found.of_space[7:] == 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("domains", "trials", "strategy", "first"),
+    [
+        (4, 6, Auto(), True),
+        (4, 11, Auto(), True),
+        (4, 12, Auto(), False),
+        (11, 13, Auto(), True),
+        (12, 14, Auto(), False),
+        (4, 6, Auto(surrogate=GP()), False),
+        (4, 6, Auto(acquisition=LogEI()), False),
+    ],
+)
+def test_the_first_asks_of_few_domains_expect_steep_losses_and_trust_deviations_less(domains, trials, strategy, first):
+    function = Synthetic(domains=domains)
+    study = function.problem(budget=60)
+    acting = strategy.acting(study, told(function, study.space.sobol(trials, seed=0)))
+    steep = replace(strategy.chosen(study), surrogate=STEEP, acquisition=LogEI(careful=True))
+    assert acting == (steep if first else strategy.chosen(study))

@@ -117,7 +117,7 @@ class Synthetic:
             found.append(Fault("common", f"common is {self.common:g}; it is a share of the variance, from 0 to 1"))
         if self.vertex_noise < 0.0:
             found.append(Fault("vertex_noise", f"vertex_noise is {self.vertex_noise:g}; give 0 or more"))
-        metrics = count - self.useless if self.family != REGMIX else len(emulator.load().metrics)
+        metrics = len(load(self.family).metrics) if self.family in EMULATORS else count - self.useless
         if self.groups < 0 or (self.groups and metrics % self.groups):
             found.append(Fault("groups", f"groups is {self.groups}; give a divisor of the {metrics} metrics, or 0"))
         if self.groups and self.scores_tokens:

@@ -13,8 +13,16 @@ from bomix.surrogates.kernels.presets import (
     LEARNT_KERNELS,
     ONE_SET_KERNELS,
     POOLED_KERNELS,
+    STEEP_KERNELS,
     SUMMED_KERNELS,
 )
+
+STEEP = GP(kernels=STEEP_KERNELS)
+"""For the first asks of few domains: little weight of a domain, which no trial of a small design has, is expected to be
+bad. Recommendations keep ``gp``, which was as good or better on the same trials.
+
+``python benchmarks/first_asks.py`` compares the two.
+"""
 
 QUICK = GP(draws=0, restarts=1, growth=0.1)
 """For a crowd of metrics: the best hyperparameters of each, from one start, found anew as the record grows by a tenth.

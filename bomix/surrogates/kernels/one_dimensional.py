@@ -17,7 +17,7 @@ from bomix.numerics.pairwise import Profile, profiled
 if TYPE_CHECKING:
     from torch import Tensor
 
-_OFFSET = (-4.0, 1.0)
+OFFSET = (-4.0, 1.0)
 """Mean and standard deviation of ``ln e``: ``e`` is about two in a hundred, below which a weight counts as nothing."""
 _LENGTHSCALE = (1.0, 0.7)
 """Mean and standard deviation of ``ln l`` in logarithms of effective weights, whose range is about ``ln 1/e = 4``: the
@@ -45,7 +45,7 @@ class EffectiveWeightCovariance(Covariance):
         rows, columns = torch.arange(m)[has], context.own_domains[has]
         shares.mean[rows, columns] = shares.start[rows, columns] = 0.0
         self.prior = Prior.joined(
-            [shares, Prior.of(m, ["offset"], *_OFFSET), Prior.of(m, ["lengthscale"], *_LENGTHSCALE)]
+            [shares, Prior.of(m, ["offset"], *OFFSET), Prior.of(m, ["lengthscale"], *_LENGTHSCALE)]
         )
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
@@ -91,7 +91,7 @@ class OwnDomainCovariance(Covariance):
     def __init__(self, profile: Profile, context: KernelContext, lengthscale: float, spread: float) -> None:
         self._profile, self._own_domains = profile, context.own_domains
         prior = Prior.of(context.m, ["lengthscale"], math.log(lengthscale), spread)
-        self.prior = Prior.joined([prior, Prior.of(context.m, ["offset"], *_OFFSET)])
+        self.prior = Prior.joined([prior, Prior.of(context.m, ["offset"], *OFFSET)])
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bomix.contracts.kernel import Kernel
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
 from bomix.surrogates.kernels.curve_specs import CommonCurve, SparseCurves
+from bomix.surrogates.kernels.logarithmic_specs import Logarithmic
 from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, OwnDomain, SparseLinear, Stationary
 
 _E = 2.718281828459045
@@ -19,6 +20,19 @@ MIXED_KERNELS: tuple[Kernel, ...] = (_WIDE_JOINT, Sum((_WIDE_JOINT, Scaled(Effec
 With the effective weight in half of the belief held-out density is 0.24 at 64 of RegMix's training runs, without it
 0.11; alone it is too sure of itself (coverage of 95 % intervals 90 %). ``python benchmarks/gp_choices.py`` prints the
 comparison; docs/decisions/0007-gaussian-process.md says what was rejected.
+"""
+
+STEEP_KERNELS: tuple[Kernel, ...] = (
+    Sum((Scaled(Stationary(), variance=0.3), Logarithmic())),
+    Sum((_JOINT, Logarithmic(), _EFFECTIVE)),
+)
+"""For few domains, where a search soon looks at vertices: losses rise steeply towards zero weight.
+
+What the lines leave over is a third of a metric's variance in one family, all of it in the other. A slope has a
+variance of 0.6 a priori, or a standard deviation of 0.8 for each factor of 2.7 in a weight: over a design of five to
+eight trials the laws of mixtures have slopes of 0.7 to 1.8, RegMix's runs of 0.6 to 1.2. ``python
+benchmarks/first_asks.py`` prints the comparison; docs/decisions/0041-steep-towards-zero-weight.md says what was
+rejected.
 """
 
 POOLED_KERNELS: tuple[Kernel, ...] = (
