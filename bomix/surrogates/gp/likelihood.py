@@ -23,7 +23,7 @@ MIN_NOISE = 1e-4
 HELD = 1e-3
 """Standard deviation of the prior of a fixed hyperparameter: no search moves it by more than a rounding of the printed
 digits."""
-_NOISE = (-4.0, 1.0)
+_NOISE = (-2.0, 2.0)
 """Mean and standard deviation of ``ln s^2``: noise is about a seventh of a metric's spread, give or take."""
 _GROWTH = (1.0, 1.5)
 """Mean and standard deviation of ``g``: a vertex has 2.7 times the noise variance, or 0.6 to 12 times."""
