@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bomix.contracts.kernel import Kernel
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
-from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, OwnDomain, SparseLinear, Stationary
+from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, Linear, OwnDomain, SparseLinear, Stationary
 
 _E = 2.718281828459045
 """Median variance of a kernel that stands alone: lengthscales reach beyond the runs, which then see a part of something
@@ -19,6 +19,11 @@ With the effective weight in half of the belief held-out density is 0.24 at 64 o
 0.11; alone it is too sure of itself (coverage of 95 % intervals 90 %). ``python benchmarks/gp_choices.py`` prints the
 comparison; docs/decisions/0007-gaussian-process.md says what was rejected.
 """
+
+LINE = Scaled(Linear(encoding="log"), spread=1.5)
+"""A line in the logarithms of the weights, for scores that are mostly noise: little is then all that can be known. Its
+variance may be a twentieth of a metric's, two standard deviations from its median. ``python benchmarks/noisy.py`` has
+the shapes where it serves, docs/decisions/0035-noisy-scores.md the figures."""
 
 POOLED_KERNELS: tuple[Kernel, ...] = (
     Sum((Scaled(OwnDomain()), Scaled(SparseLinear(), variance=0.3), _JOINT)),
