@@ -48,10 +48,11 @@ def shrunk_correlation(residuals: Tensor) -> Tensor:
 
     What is drawn to the identity alone loses a part of each correlation, and the variance of a mean of many metrics is
     hardly anything but correlations: with 22 metrics that correlate by 0.3 and 16 trials a third of it went missing.
-    So the mean correlation is kept apart [Ledoit2004]_: its own sampling variance is that of an intraclass correlation
+    So pairs are drawn to their mean correlation [Ledoit2004]_: its own sampling variance is that of an intraclass correlation
     [Fisher1925]_, a hundredth of a pair's where metrics are many. Each of both steps shrinks by the rule of
-    [Schaefer2005]_, as far as sampling explains what is seen. Two metrics have one correlation: the second step does
-    nothing, and the first is that rule.
+    [Schaefer2005]_, as far as sampling explains what is seen. Few trials know the variance of what is common badly: the
+    mean correlation is multiplied as that of Student's t is. Two metrics have one correlation, and the second step does
+    nothing.
 
     Args:
         residuals: ``m x n`` residuals of expectation zero and variance one, NaN where a metric is missing.
@@ -68,11 +69,14 @@ def shrunk_correlation(residuals: Tensor) -> Tensor:
     if not pairs.any():
         return identity
     mean = correlation[pairs].mean()
-    common = _shrunk(mean, _uncertainty_of_mean(mean, len(residuals), both[pairs].mean()))
-    apart = torch.where(pairs, correlation - mean, 0.0)
+    n = both[pairs].mean()
+    common = _shrunk(mean, _uncertainty_of_mean(mean, len(residuals), n))
+    freedom = (n - 1.0).clamp_min(MIN_FREEDOM)
+    common = (common * freedom / (freedom - 2.0)).clamp_max(1.0)
+    difference = torch.where(pairs, correlation - mean, 0.0)
     uncertain = (1.0 - correlation.square()).square() / (both - 1.0).clamp_min(1.0)
-    apart = _shrunk(apart, torch.where(pairs, uncertain, 0.0))
-    return _nearest_correlation(torch.where(pairs, common + apart, 0.0) + identity)
+    difference = _shrunk(difference, torch.where(pairs, uncertain, 0.0))
+    return _nearest_correlation(torch.where(pairs, common + difference, 0.0) + identity)
 
 
 def _uncertainty_of_mean(mean: Tensor, m: int, n: Tensor) -> Tensor:
