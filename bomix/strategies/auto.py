@@ -20,7 +20,7 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size, designed
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, STEEP, SUMMED
+from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -133,13 +133,16 @@ class Auto:
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:
-        """The surrogate of predictions and recommendations: that of asks, hyperparameters drawn where that pays."""
+        """The surrogate of predictions and recommendations.
+
+        Up to :data:`MANY` domains its hyperparameters are drawn and each metric's own; beyond, it is that of asks.
+        """
         if self.surrogate is not None:
             return self.surrogate
         own = _surrogate(problem)
-        if own in (ONE_SET, *_LEARNT) or (own == POOLED and len(problem.metrics) > DRAWN_UP_TO):
+        if own == POOLED and len(problem.metrics) > DRAWN_UP_TO:
             return own
-        return replace(own, draws=None, restarts=None, growth=0.0)
+        return PREDICTING if own in (QUICK, POOLED) else own
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""

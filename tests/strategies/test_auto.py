@@ -18,7 +18,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import GROUPED, LEARNT, ONE_SET, POOLED, QUICK, SUMMED, Auto
+from bomix.strategies.auto import GROUPED, LEARNT, ONE_SET, POOLED, PREDICTING, QUICK, SUMMED, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
@@ -123,7 +123,9 @@ def test_many_metrics_of_few_domains_are_predicted_with_draws():
     few = problem(8)
     study = Problem(few.space, tuple(Metric(f"m{i}") for i in range(auto.QUICK_FROM)), Mean())
     assert Auto().chosen(study).surrogate.draws == 0
-    assert surrogate_of(Auto(), study) == GP()
+    assert surrogate_of(Auto(), study) == PREDICTING
+    assert surrogate_of(Auto(), problem(auto.POOLED_FROM)) == PREDICTING
+    assert surrogate_of(Auto(), few) == GP()
 
 
 def test_a_surrogate_that_is_named_is_kept_as_it_is_even_if_auto_would_choose_it():

@@ -199,7 +199,8 @@ class ExactGPs:
 
     def _explained(self, across: Tensor) -> Tensor:
         """Covariances with the runs, ``(...) x n x q``, divided by the factor: what :meth:`_taken` squares."""
-        return torch.linalg.solve_triangular(self._factor, across, upper=False)
+        explained: Tensor = torch.linalg.solve_triangular(self._factor, across, upper=False)
+        return explained
 
     def _taken(self, explained: Tensor) -> Tensor:
         """The covariance ``(...) x q x q`` of ``q`` points that the runs explain."""

@@ -19,6 +19,7 @@ from bomix.surrogates.cross_validation.correlation import joint_covariance, shru
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
+from bomix.surrogates.gp.shares import stacked_shares
 from bomix.surrogates.models.hyperparameter import Hyperparameter
 from bomix.surrogates.models.joint import HeldOut, JointModel
 
@@ -216,13 +217,16 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         return mixture_moments(means, covariances, shares)
 
 
-def posterior(inputs: GPInputs, theta: Sequence[Tensor], *, correlated: bool = True) -> IndependentGPs:
+def posterior(
+    inputs: GPInputs, theta: Sequence[Tensor], *, correlated: bool = True, stacked: bool = False
+) -> IndependentGPs:
     """The model that hyperparameters make of runs.
 
     Args:
         inputs: Runs and families of covariances.
         theta: For each family ``s x m x p`` draws of its hyperparameters.
         correlated: Whether the errors of the metrics go together.
+        stacked: Whether left-out runs weigh the families; else all have equal shares.
     """
     with torch.no_grad():
         families = [
@@ -230,7 +234,10 @@ def posterior(inputs: GPInputs, theta: Sequence[Tensor], *, correlated: bool = T
             for covariance, draws in zip(inputs.covariances, theta, strict=True)
         ]
         correlation = None if correlated else torch.eye(inputs.context.m, dtype=torch.float64)
-        return IndependentGPs(inputs.train_X, inputs.train_Y, families, inputs.transforms, correlation=correlation)
+        shares = stacked_shares(families) if stacked and len(families) > 1 else None
+        return IndependentGPs(
+            inputs.train_X, inputs.train_Y, families, inputs.transforms, shares=shares, correlation=correlation
+        )
 
 
 def _family(inputs: GPInputs, covariance: Covariance, theta: Tensor, draws: int) -> ExactGPs:

@@ -33,6 +33,8 @@ class GPSettings:
             and so are those with a mean or features that learn from the trials.
         pooling: How far a metric's hyperparameters may lie from those that all metrics share, a standard deviation of
             their logarithms; 0 for one set of them, None for each metric's own without a look at the others.
+        shares: Shares of several kernels in the belief: ``equal``, or ``stacked``, where the last kernel gets what runs
+            that are left out give it beside an equal mixture of the others, the same for all metrics.
         features: Predictions that the processes see as extra inputs, standardised: a line and a curve in them are added
             to each kernel.
         experts: Whether experts of single domains are among the examples.
@@ -46,6 +48,7 @@ class GPSettings:
     correlated: bool = True
     growth: float = 0.0
     pooling: float | None = None
+    shares: Literal["equal", "stacked"] = "equal"
     features: Features | None = None
     experts: bool = True
 

@@ -15,35 +15,45 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.contracts.covariance import Covariance, KernelContext, Prior
-from bomix.surrogates.kernels.encoding import distance
+from bomix.surrogates.kernels.encoding import Encoding, distance
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class _Centred(Covariance):
-    """A covariance of centred weights ``(w - c) / s``: ``c`` the centre of the space, ``s`` its typical distance."""
+    """A covariance of centred weights ``(w - c) / s``: ``c`` the centre of the space, ``s`` its typical distance.
 
-    def __init__(self, context: KernelContext) -> None:
-        self._centre, self._typical = context.sample.mean(dim=0), distance(context.sample)
+    Args:
+        context: The space and the metrics.
+        encoding: What ``w`` stands for: the weights themselves, or what it makes of them.
+    """
+
+    def __init__(self, context: KernelContext, encoding: Encoding | None = None) -> None:
+        self._encoding = Encoding("raw") if encoding is None else encoding
+        sample = self._encoding.transform(context.sample)
+        self._centre, self._typical = sample.mean(dim=0), distance(sample)
 
     def _both(self, X: Tensor, Z: Tensor | None) -> tuple[Tensor, Tensor]:
         """Both sets of mixtures centred; the first twice where there is no second."""
-        first = (X - self._centre) / self._typical
-        return first, first if Z is None else (Z - self._centre) / self._typical
+        first = (self._encoding.transform(X) - self._centre) / self._typical
+        return first, first if Z is None else (self._encoding.transform(Z) - self._centre) / self._typical
 
 
 class LinearCovariance(_Centred):
-    """``k(w, v) = (w - c) . (v - c) / s^2``: a linear function of the weights, which keeps its slope outside the data.
+    """``k(w, v) = (e(w) - c) . (e(v) - c) / s^2``: a linear function of encoded weights.
+
+    One of the weights themselves keeps its slope outside the data.
 
     Args:
-        context: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures.
+        context: The space and the metrics; ``c`` is its centre, ``s`` the typical distance of two mixtures, encoded.
+        encoding: The encoding ``e``; None for the weights themselves.
     """
 
     label = "linear"
 
-    def __init__(self, context: KernelContext) -> None:
-        super().__init__(context)
+    def __init__(self, context: KernelContext, encoding: Encoding | None = None) -> None:
+        super().__init__(context, encoding)
         self.prior = Prior.of(context.m, [], 0.0, 1.0)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
@@ -53,7 +63,7 @@ class LinearCovariance(_Centred):
         return product.expand(*product.shape[:-3], len(theta), *product.shape[-2:])
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
-        """Variances ``|w - c|^2 / s^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
+        """Variances ``|e(w) - c|^2 / s^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
         squares = self._both(X, None)[0].square().sum(dim=-1)
         return squares.expand(*squares.shape[:-2], len(theta), squares.shape[-1])
 

@@ -6,7 +6,7 @@ from bomix.contracts.kernel import Kernel
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
 from bomix.surrogates.kernels.curve_specs import CommonCurve, SparseCurves
 from bomix.surrogates.kernels.logarithmic_specs import Logarithmic
-from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, OwnDomain, SparseLinear, Stationary
+from bomix.surrogates.kernels.specs import EffectiveWeight, Isotropic, Linear, OwnDomain, SparseLinear, Stationary
 
 _E = 2.718281828459045
 """Median variance of a kernel that stands alone: lengthscales reach beyond the runs, which then see a part of something
@@ -34,6 +34,11 @@ eight trials the laws of mixtures have slopes of 0.7 to 1.8, RegMix's runs of 0.
 benchmarks/first_asks.py`` prints the comparison; docs/decisions/0041-steep-towards-zero-weight.md says what was
 rejected.
 """
+
+LINE = Scaled(Linear(encoding="log"), spread=1.5)
+"""A line in the logarithms of the weights, for scores that are mostly noise: little is then all that can be known. Its
+variance may be a twentieth of a metric's, two standard deviations from its median. ``python benchmarks/noisy.py`` has
+the shapes where it serves, docs/decisions/0035-noisy-scores.md the figures."""
 
 POOLED_KERNELS: tuple[Kernel, ...] = (
     Sum((Scaled(OwnDomain()), Scaled(SparseLinear(), variance=0.3), _JOINT)),

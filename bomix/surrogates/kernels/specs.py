@@ -230,16 +230,29 @@ class OwnDomain:
 
 @dataclass(frozen=True)
 class Linear:
-    """``(w - c) . (v - c) / s^2``: a linear function of the weights, which keeps its slope outside the data.
+    """``(e(w) - c) . (e(v) - c) / s^2``: a linear function of encoded weights.
 
-    ``c`` is the centre of the space, ``s`` the typical distance of two mixtures.
+    ``c`` is the centre of the space, ``s`` the typical distance of two mixtures, both encoded. A function that is
+    linear in the weights keeps its slope outside the data.
+
+    Attributes:
+        encoding: The encoding ``e`` of a weight ``w``: ``sqrt(w + eps)``, ``log(w + eps)``, or ``w``.
+        eps: The offset, a share; None takes the encoding's default.
     """
+
+    encoding: Literal["sqrt", "log", "raw"] = "raw"
+    eps: float | None = None
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return encoding_faults(self.encoding, self.eps)
 
     def bind(self, context: KernelContext) -> Covariance:
         """The covariance function in a context, with the priors of its hyperparameters."""
         from bomix.surrogates.kernels import linear
+        from bomix.surrogates.kernels.encoding import Encoding
 
-        return linear.LinearCovariance(context)
+        return linear.LinearCovariance(context, Encoding(self.encoding, self.eps))
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,32 @@ def test_it_finds_a_planted_correlation_and_ignores_chance():
     assert independent[~torch.eye(5, dtype=torch.bool)].abs().mean() < 0.2
 
 
+def test_a_sample_in_which_all_pairs_correlate_alike_keeps_that_correlation():
+    m, n, rho = 6, 50, 0.4
+    white = torch.linalg.qr(correlated(m, n, 0.0).mT).Q.mT * n**0.5
+    wanted = torch.full((m, m), rho, dtype=torch.float64).fill_diagonal_(1.0)
+    found = shrunk_correlation(torch.linalg.cholesky(wanted) @ white)
+    off = found[~torch.eye(m, dtype=torch.bool)]
+    torch.testing.assert_close(off, off[:1].expand(len(off)))
+    uncertain = 2.0 * ((1.0 - rho) * (1.0 + (m - 1) * rho)) ** 2 / (m * (m - 1) * (n - 1))
+    torch.testing.assert_close(off[0], torch.tensor(rho * (1.0 - uncertain / rho**2) * 49 / 47, dtype=torch.float64))
+
+
+def test_two_metrics_are_shrunk_by_the_uncertainty_of_their_one_correlation():
+    residuals = correlated(2, 30, 0.6)
+    r = torch.corrcoef(torch.cat([residuals, -residuals], dim=1))[0, 1]
+    torch.testing.assert_close(
+        shrunk_correlation(residuals)[0, 1], r * (1.0 - ((1.0 - r**2) / r) ** 2 / 29.0) * 29.0 / 27.0
+    )
+
+
+def test_the_mean_of_many_metrics_at_few_trials_keeps_its_variance():
+    m, rho = 22, 0.3
+    found = torch.stack([shrunk_correlation(correlated(m, 16, rho, seed)).mean() for seed in range(200)])
+    truth = (1.0 + (m - 1) * rho) / m
+    assert 0.97 * truth < found.mean() < 1.1 * truth
+
+
 def test_few_trials_give_the_identity():
     torch.testing.assert_close(shrunk_correlation(correlated(4, 3, 0.9)), torch.eye(4, dtype=torch.float64))
 
