@@ -48,8 +48,8 @@ def shrunk_correlation(residuals: Tensor) -> Tensor:
 
     What is drawn to the identity alone loses a part of each correlation, and the variance of a mean of many metrics is
     hardly anything but correlations: with 22 metrics that correlate by 0.3 and 16 trials a third of it went missing.
-    So pairs are drawn to their mean correlation [Ledoit2004]_: its own sampling variance is that of an intraclass correlation
-    [Fisher1925]_, a hundredth of a pair's where metrics are many. Each of both steps shrinks by the rule of
+    So pairs are drawn to their mean correlation [Ledoit2004]_: its own sampling variance is that of an intraclass
+    correlation [Fisher1925]_, a hundredth of a pair's where metrics are many. Each of both steps shrinks by the rule of
     [Schaefer2005]_, as far as sampling explains what is seen. Few trials know the variance of what is common badly: the
     mean correlation is multiplied as that of Student's t is. Two metrics have one correlation, and the second step does
     nothing.
