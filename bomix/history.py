@@ -254,8 +254,8 @@ class History:
             coords["revision"] = ("trial", np.array([record.revision for record in records], dtype=np.int64))
         if self.withdrawn:
             coords["withdrawn"] = ("trial", _text([record.withdrawn or "" for record in records]))
-        known = {"schema_version": SCHEMA_VERSION, "bomix_version": bomix.__version__}
-        return xr.Dataset(variables, coords, {**known, **(attrs or {})})
+        known = {"schema_version": SCHEMA_VERSION, "bomix_version": bomix.__version__, **(attrs or {})}
+        return xr.Dataset(variables, coords, known)
 
     def _with_status(self, status: Status) -> tuple[Record, ...]:
         return tuple(record for record in self.records if record.status is status)

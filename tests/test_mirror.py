@@ -68,6 +68,8 @@ COVERED = {
     "bomix.io.imports.columns": "io/imports/test_csv.py",
     "bomix.io.imports.comparability": "io/imports/test_selecting.py",
     "bomix.io.store.cache": "training/data/test_corpus.py",
+    "bomix.io.store.aside": "io/store/test_study_folder.py",
+    "bomix.io.store.incoming": "io/store/test_records.py",
     "bomix.io.store.lock": "io/store/test_study_folder.py",
     "bomix.io.store.memory_store": "io/store/test_study_folder.py",
     "bomix.laws.convexity": "strategies/regression/test_law.py",

@@ -12,7 +12,7 @@ from bomix.cli.options import study_argument
 from bomix.cli.watch import value
 from bomix.errors import ConfigError, StudyError
 from bomix.io.store import files, lock
-from bomix.io.store.result_checks import read_outcome
+from bomix.io.store.incoming import read_outcome
 from bomix.study.confirmation import over
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Record

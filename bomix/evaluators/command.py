@@ -21,7 +21,7 @@ from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
 from bomix.io.store import files
-from bomix.io.store.result_checks import RESULT_LIMIT, read_result
+from bomix.io.store.incoming import RESULT_LIMIT, read_result
 from bomix.trial import Result, Trial
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")

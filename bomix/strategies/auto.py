@@ -135,13 +135,17 @@ class Auto:
     def predicting(self, problem: Problem) -> Surrogate:
         """The surrogate of predictions and recommendations.
 
-        Up to :data:`MANY` domains its hyperparameters are drawn and each metric's own; beyond, it is that of asks.
+        Up to :data:`MANY` domains hyperparameters are drawn. Those that asks share are shared here too where most
+        metrics are named after domains, or mapped to them; others, which may be mostly noise, have each their own.
         """
         if self.surrogate is not None:
             return self.surrogate
-        own = _surrogate(problem)
-        if own == POOLED and len(problem.metrics) > DRAWN_UP_TO:
+        own, metrics = _surrogate(problem), problem.metric_names
+        if own == POOLED and len(metrics) > DRAWN_UP_TO:
             return own
+        lacking = len(without_own(problem.own, problem.space.domains, metrics))
+        if own == POOLED and 2 * lacking <= len(metrics):
+            return replace(own, draws=None, restarts=None, growth=0.0)
         return PREDICTING if own in (QUICK, POOLED) else own
 
     def description(self, problem: Problem) -> str:

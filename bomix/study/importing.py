@@ -10,7 +10,7 @@ from bomix.errors import Fault, raise_faults
 from bomix.io.imports import identity
 from bomix.io.imports.comparability import several_scales
 from bomix.io.imports.repeats import Run, far_from_each_other
-from bomix.io.store.result_checks import checked_runs
+from bomix.io.store.incoming import checked_runs
 from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:

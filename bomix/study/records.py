@@ -13,10 +13,12 @@ from bomix.errors import StoreError, StudyError, raise_faults
 from bomix.history import History
 from bomix.io.imports.identity import trained_seed
 from bomix.io.store.files import FolderTaken
+from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.plain import short
-from bomix.io.store.result_checks import ForeignRun, accepted, checked_runs, failure_faults, range_faults
-from bomix.io.store.study_folder import Damage, FolderStore
+from bomix.io.store.result_checks import failure_faults, range_faults
+from bomix.io.store.study_folder import FolderStore
+from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
 from bomix.study.resolution import Resolution, resolve

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bomix.errors import StudyError
-from bomix.io.store import lock
-from bomix.io.store.study_folder import OUTCOME_FILE, STUDY_FILE, Damage, DamagedError, FolderStore
+from bomix.io.store import aside, lock
+from bomix.io.store.study_folder import STUDY_FILE, DamagedError, FolderStore
+from bomix.io.store.trial_files import OUTCOME_FILE, Damage
 from bomix.study import resolved_file
 from bomix.trial import Status
 
@@ -56,13 +57,13 @@ def repair(folder: Path) -> list[Repaired]:
         store.sweep()
         done = []
         for damage in store.read().damages:
-            moved = store.set_aside(damage)
+            moved = aside.move_damage(store, damage)
             pending = damage.path.name == OUTCOME_FILE
             now = "the trial is pending again" if pending else "the trial counts no longer"
             now = "what was recorded before it counts again" if damage.is_amendment else now
             done.append(Repaired(damage.lost, moved, damage.reason, now))
         if (reason := _resolved_damage(store)) is not None:
-            moved = store.set_resolved_aside()
+            moved = aside.move_resolved(store)
             lost = "what the study was when its first trial was asked for"
             done.append(Repaired(lost, moved, reason, "it is taken from the study file as it is now"))
     return done
@@ -91,7 +92,7 @@ def restart(folder: Path) -> Path | None:
                 f"trial{'s' if len(told) > 1 else ''} {listed} of {folder} came back with a result; a study that has "
                 "results is not begun anew: undo the change, or start a study in a new folder"
             )
-        return store.set_trials_aside() if kept.records or kept.damages else None
+        return aside.move_trials(store) if kept.records or kept.damages else None
 
 
 def _resolved_damage(store: FolderStore) -> str | None:

@@ -15,8 +15,8 @@ from bomix.config import sections
 from bomix.config.components import nested_faults
 from bomix.config.spec import StudySpec
 from bomix.errors import StudyError, raise_faults
+from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.result_checks import checked_mixtures
 from bomix.io.store.study_folder import STUDY_FILE, FolderStore
 from bomix.space.weights import Weights
 from bomix.study import asking

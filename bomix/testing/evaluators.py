@@ -17,7 +17,7 @@ from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.traits import field_values, traits
 from bomix.io.store import records
-from bomix.io.store.result_checks import accepted
+from bomix.io.store.incoming import accepted
 from bomix.progress import Progress, reporting_to
 from bomix.testing.base import SpecBattery
 from bomix.trial import Result, Trial

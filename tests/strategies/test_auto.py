@@ -124,7 +124,13 @@ def test_many_metrics_of_few_domains_are_predicted_with_draws():
     study = Problem(few.space, tuple(Metric(f"m{i}") for i in range(auto.QUICK_FROM)), Mean())
     assert Auto().chosen(study).surrogate.draws == 0
     assert surrogate_of(Auto(), study) == PREDICTING
-    assert surrogate_of(Auto(), problem(auto.POOLED_FROM)) == PREDICTING
+    named = problem(auto.POOLED_FROM)
+    assert surrogate_of(Auto(), named) == replace(POOLED, draws=None, restarts=None, growth=0.0)
+    scores = tuple(Metric(f"m{i}") for i in range(auto.POOLED_FROM))
+    unnamed = Problem(named.space, scores, Mean())
+    assert surrogate_of(Auto(), unnamed) == PREDICTING
+    mapped = {f"m{i}": f"d{i}" for i in range(auto.POOLED_FROM)}
+    assert surrogate_of(Auto(), replace(unnamed, own=mapped)).kernels == POOLED.kernels
     assert surrogate_of(Auto(), few) == GP()
 
 

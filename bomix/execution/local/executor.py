@@ -25,7 +25,7 @@ from bomix.errors import EvaluationError
 from bomix.execution.local.child import ERROR_FILE, LOG_FILE, MESSAGE_LIMIT, RESULT_FILE
 from bomix.execution.local.redaction import redact_file, redacted
 from bomix.io.store import files, records
-from bomix.io.store.result_checks import RESULT_LIMIT
+from bomix.io.store.incoming import RESULT_LIMIT
 from bomix.progress import Progress
 from bomix.trial import Failure, Outcome, Trial
 

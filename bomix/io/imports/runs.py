@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bomix.errors import Fault
 from bomix.io.imports.columns import listed
-from bomix.io.store.result_checks import Losses, cleaned, range_faults, result_faults
+from bomix.io.store.incoming import Losses
+from bomix.io.store.result_checks import cleaned, range_faults, result_faults
 from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE, Result

@@ -20,7 +20,6 @@ are the study.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
 import os
 import shutil
@@ -29,7 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bomix.errors import StoreError
-from bomix.io.store import amendments, files, records
+from bomix.io.store import amendments, files, records, trial_files
+from bomix.io.store.trial_files import OUTCOME_FILE, TRIAL_FILE, Damage
 from bomix.trial import Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
@@ -38,45 +38,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STUDY_FILE = "study.yaml"
-TRIAL_FILE = "trial.json"
-OUTCOME_FILE = "outcome.json"
 RESOLVED_FILE = "resolved.json"
 RESULTS_FILE = "results.nc"
 TRIALS = "trials"
-DAMAGED = "damaged"
-RESTARTED = "restarted"
-
-
-@dataclasses.dataclass(frozen=True)
-class Damage:
-    """A file of a trial that cannot be read, and what of the record is not there for it.
-
-    Attributes:
-        trial: The trial's number, which its folder says.
-        path: The file; the trial's folder where ``trial.json`` is missing.
-        reason: What is wrong with it.
-    """
-
-    trial: int
-    path: Path
-    reason: str
-
-    @property
-    def lost(self) -> str:
-        """What cannot be known any more, in words."""
-        if self.is_amendment:
-            what = "withdrawal" if self.path.name == amendments.WITHDRAWN_FILE else "last revision"
-            return f"the {what} of trial {self.trial}"
-        kind = "outcome" if self.path.name == OUTCOME_FILE else "mixture, and with it the trial"
-        return f"the {kind} of trial {self.trial}"
-
-    @property
-    def is_amendment(self) -> bool:
-        """Whether it is a revision or a withdrawal: without it, what was recorded before counts again."""
-        return self.path.name not in (OUTCOME_FILE, TRIAL_FILE)
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
 
 
 class DamagedError(StoreError):
@@ -265,7 +229,7 @@ class FolderStore:
         """
         path = self.folder / RESOLVED_FILE
         try:
-            text = _read(path)
+            text = trial_files.text_of(path)
             return None if text is None else records.unsealed(text, known, sealed_from=sealed_from)
         except records.NewerVersionError as error:
             raise StoreError(f"{path}: {error}") from error
@@ -287,50 +251,6 @@ class FolderStore:
         except OSError as error:
             logger.warning("%s could not be written: %s", self.folder / RESULTS_FILE, error)
 
-    def set_aside(self, damage: Damage) -> Path:
-        """Move what cannot be read out of the record, into a folder that keeps it; only under the lock.
-
-        A trial whose outcome is moved is pending again; one whose own file is, is no trial of the study any more.
-
-        Returns:
-            Where it is now.
-        """
-        moved = self.trial_folder(damage.trial) if damage.path.name == TRIAL_FILE else damage.path
-        return self._moved(moved, f"{damage.trial:04d}-{damage.path.name}")
-
-    def set_trials_aside(self) -> Path:
-        """Move all trials and ``resolved.json`` into a folder that keeps them; only under the lock.
-
-        Returns:
-            That folder.
-        """
-        kept = self.folder / RESTARTED
-        numbers = (kept / str(number) for number in itertools.count(1))
-        target = next(free for free in numbers if not free.exists())
-        target.mkdir(parents=True)
-        # The file last: while it is there, nothing but the study as it was can go on.
-        for name in (TRIALS, RESOLVED_FILE):
-            if (path := self.folder / name).exists():
-                path.rename(target / name)
-        for folder in (target, kept, self.folder):
-            files.sync(folder)
-        return target
-
-    def set_resolved_aside(self) -> Path:
-        """Move ``resolved.json`` out of the study; it is written again from the study file. Only under the lock."""
-        return self._moved(self.folder / RESOLVED_FILE, RESOLVED_FILE)
-
-    def _moved(self, path: Path, name: str) -> Path:
-        """Move a file or folder to ``damaged``, under a name of its own there."""
-        kept = self.folder / DAMAGED
-        kept.mkdir(exist_ok=True)
-        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-        target = next(kept / free for free in names if not (kept / free).exists())
-        path.rename(target)
-        files.sync(path.parent)
-        files.sync(kept)
-        return target
-
     def _found(self, known: Mapping[int, Record]) -> Iterator[Record | Damage]:
         trials = self.folder / TRIALS
         if not trials.is_dir():
@@ -341,60 +261,10 @@ class FolderStore:
             final = record is not None and record.outcome is not None
             if record is not None and final and amendments.standing(folder) == amendments.Standing.of(record):
                 yield record
-                continue
-            path = folder / TRIAL_FILE
-            try:
-                trial = _trial(path, number)
-                path = folder / OUTCOME_FILE
-                record = Record(trial, _outcome(path, number))
-                path = folder
-                record = amendments.amended(folder, record)
-                yield dataclasses.replace(record, outcome=_absolute(folder, record.outcome))
-            except records.NewerVersionError as error:
-                raise StoreError(f"{path}: {error}") from error
-            except amendments.AmendmentError as error:
-                yield Damage(number, error.path, error.reason)
-            except StoreError as error:
-                yield Damage(number, path, str(error))
-
-
-def _trial(path: Path, number: int) -> Trial:
-    """The trial of a file; StoreError where it cannot be read."""
-    if (text := _read(path)) is None:
-        raise StoreError("it is missing")
-    trial = records.trial_from_json(text)
-    if trial.id != number:
-        raise StoreError(f"it says it is trial {trial.id}; a trial's folder cannot be renamed")
-    return trial
-
-
-def _outcome(path: Path, number: int) -> Outcome | None:
-    """The outcome of a file, None without one; StoreError where it cannot be read."""
-    if (text := _read(path)) is None:
-        return None
-    named, outcome = records.outcome_from_json(text)
-    if named != number:
-        raise StoreError(f"it belongs to trial {named}")
-    return outcome
-
-
-def _absolute(folder: Path, outcome: Outcome | None) -> Outcome | None:
-    """The same with absolute artifacts: what lies in the study's folder is found wherever the study is now."""
-    if not isinstance(outcome, Result) or not outcome.artifacts:
-        return outcome
-    there = {name: os.path.normpath(folder.absolute() / path) for name, path in outcome.artifacts.items()}
-    return dataclasses.replace(outcome, artifacts=there)
+            else:
+                yield trial_files.read(folder, number)
 
 
 def _highest(attempts: Path) -> int:
     """The highest number of a trial's attempts; 0 where there is none."""
     return max((int(path.name) for path in attempts.iterdir() if path.name.isdigit()), default=0)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise StoreError(f"it is no text: {error}") from error

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bomix.errors import BomixError, FaultsError, StoreError
 from bomix.io.store import records
-from bomix.io.store.result_checks import accepted, cleaned, read_result
+from bomix.io.store.incoming import accepted, read_result
+from bomix.io.store.result_checks import cleaned
 from bomix.scale import Scale
 from bomix.trial import Curve, Failure, Result, Trial
 

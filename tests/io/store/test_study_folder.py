@@ -15,7 +15,7 @@ import pytest
 
 from bomix.errors import StoreError
 from bomix.history import History
-from bomix.io.store import files, lock
+from bomix.io.store import aside, files, lock
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import FolderStore
 from bomix.trial import Failure, Result, Status, Trial
@@ -110,7 +110,7 @@ def test_what_is_set_aside_is_kept_and_the_trial_is_pending_again(tmp_path: Path
             store.finish(0, Result({"code": 2.0}))
         damage(tmp_path / "trials/0000/outcome.json", b"{")
         (found,) = store.read().damages
-        moved = store.set_aside(found)
+        moved = aside.move_damage(store, found)
         assert moved.read_bytes() == b"{"
         (record,) = store.read().records
         assert record.status is Status.PENDING

@@ -1,0 +1,110 @@
+"""The files of one trial: its record, or which of them is damaged."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from bomix.errors import StoreError
+from bomix.io.store import amendments, records
+from bomix.trial import Outcome, Record, Result, Trial
+
+TRIAL_FILE = "trial.json"
+OUTCOME_FILE = "outcome.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """A file of a trial that cannot be read, and what of the record is not there for it.
+
+    Attributes:
+        trial: The trial's number, which its folder says.
+        path: The file; the trial's folder where ``trial.json`` is missing.
+        reason: What is wrong with it.
+    """
+
+    trial: int
+    path: Path
+    reason: str
+
+    @property
+    def lost(self) -> str:
+        """What cannot be known any more, in words."""
+        if self.is_amendment:
+            what = "withdrawal" if self.path.name == amendments.WITHDRAWN_FILE else "last revision"
+            return f"the {what} of trial {self.trial}"
+        kind = "outcome" if self.path.name == OUTCOME_FILE else "mixture, and with it the trial"
+        return f"the {kind} of trial {self.trial}"
+
+    @property
+    def is_amendment(self) -> bool:
+        """Whether it is a revision or a withdrawal: without it, what was recorded before counts again."""
+        return self.path.name not in (OUTCOME_FILE, TRIAL_FILE)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def read(folder: Path, number: int) -> Record | Damage:
+    """The record that a trial's folder holds, or which file keeps it from being read.
+
+    Args:
+        folder: The trial's folder.
+        number: The trial's number, which its files must bear.
+
+    Raises:
+        StoreError: A file of a newer version.
+    """
+    path = folder / TRIAL_FILE
+    try:
+        trial = _trial(path, number)
+        path = folder / OUTCOME_FILE
+        record = Record(trial, _outcome(path, number))
+        path = folder
+        record = amendments.amended(folder, record)
+        return dataclasses.replace(record, outcome=_absolute(folder, record.outcome))
+    except records.NewerVersionError as error:
+        raise StoreError(f"{path}: {error}") from error
+    except amendments.AmendmentError as error:
+        return Damage(number, error.path, error.reason)
+    except StoreError as error:
+        return Damage(number, path, str(error))
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file; None without it, StoreError where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise StoreError(f"it is no text: {error}") from error
+
+
+def _trial(path: Path, number: int) -> Trial:
+    """The trial of a file; StoreError where it cannot be read."""
+    if (text := text_of(path)) is None:
+        raise StoreError("it is missing")
+    trial = records.trial_from_json(text)
+    if trial.id != number:
+        raise StoreError(f"it says it is trial {trial.id}; a trial's folder cannot be renamed")
+    return trial
+
+
+def _outcome(path: Path, number: int) -> Outcome | None:
+    """The outcome of a file, None without one; StoreError where it cannot be read."""
+    if (text := text_of(path)) is None:
+        return None
+    named, outcome = records.outcome_from_json(text)
+    if named != number:
+        raise StoreError(f"it belongs to trial {named}")
+    return outcome
+
+
+def _absolute(folder: Path, outcome: Outcome | None) -> Outcome | None:
+    """The same with absolute artifacts: what lies in the study's folder is found wherever the study is now."""
+    if not isinstance(outcome, Result) or not outcome.artifacts:
+        return outcome
+    there = {name: os.path.normpath(folder.absolute() / path) for name, path in outcome.artifacts.items()}
+    return dataclasses.replace(outcome, artifacts=there)
