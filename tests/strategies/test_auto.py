@@ -129,7 +129,7 @@ def test_many_metrics_of_few_domains_are_predicted_with_draws():
     scores = tuple(Metric(f"m{i}") for i in range(auto.POOLED_FROM))
     unnamed = Problem(named.space, scores, Mean())
     assert surrogate_of(Auto(), unnamed) == PREDICTING
-    mapped = {f"m{i}": f"d{i}" for i in range(auto.POOLED_FROM)}
+    mapped = {metric.name: domain for metric, domain in zip(scores, named.space.domains, strict=True)}
     assert surrogate_of(Auto(), replace(unnamed, own=mapped)).kernels == POOLED.kernels
     assert surrogate_of(Auto(), few) == GP()
 
