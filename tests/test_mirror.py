@@ -24,7 +24,7 @@ COVERED = {
     "bomix.acquisition.contenders": "acquisition/test_joint_draws.py",
     "bomix.acquisition.functions": "acquisition/test_joint_draws.py",
     "bomix.acquisition.lookahead": "acquisition/test_joint_draws.py",
-    "bomix.acquisition.narrowed": "acquisition/test_caution.py",
+    "bomix.acquisition.narrowed": "acquisition/test_trust.py",
     "bomix.benchmark.cases": "benchmark/test_benchmark.py",
     "bomix.benchmark.cells": "benchmark/test_benchmark.py",
     "bomix.benchmark.dataset": "benchmark/test_benchmark.py",

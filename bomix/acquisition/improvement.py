@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bomix.acquisition.caution import trust
+from bomix.acquisition.trust import trust
 from bomix.contracts.acquisition import refuse_unserved
 from bomix.errors import Fault, count_faults
 
@@ -47,7 +47,7 @@ class LogEI:
     Attributes:
         samples: Posterior samples where mixtures are pending.
         careful: Whether standard deviations count for less while trials are few, see
-            :func:`bomix.acquisition.caution.trust`, where the objective is a weighted sum.
+            :func:`bomix.acquisition.trust.trust`, where the objective is a weighted sum.
     """
 
     samples: int = 128

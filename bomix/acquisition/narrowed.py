@@ -1,4 +1,4 @@
-"""A belief about the objective with smaller standard deviations; :mod:`.caution` says when it serves."""
+"""A belief about the objective with smaller standard deviations; :mod:`.trust` says when it serves."""
 
 from __future__ import annotations
 

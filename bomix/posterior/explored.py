@@ -9,7 +9,6 @@ import numpy as np
 from bomix.errors import FaultsError
 from bomix.space.bounds import ROUNDING
 from bomix.space.mixture_space import MixtureSpace
-from bomix.surrogates.data.dataset import seen_weights
 from bomix.trial import EXPERT
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ of the space that trials explored."""
 
 def tried(space: MixtureSpace, history: History) -> Array:
     """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts are left out."""
+    from bomix.surrogates.data.dataset import seen_weights
+
     runs = [record for record in history.observations if record.trial.origin != EXPERT]
     return space.to_arrays([seen_weights(record) for record in runs])
 

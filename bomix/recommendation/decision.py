@@ -1,8 +1,9 @@
 """Which mixture is recommended.
 
-Of the minimiser of the posterior mean, the best trial and the anchors (uniform, natural), the mixture with the lowest
-posterior mean is recommended, never the luckiest trial. The minimiser is over the whole space, of many domains over
-what was explored of it (:mod:`bomix.posterior.explored`).
+Of the best trial and the anchors (uniform, natural) the mixture with the lowest posterior mean is recommended, never
+the luckiest trial; or the minimiser of the posterior mean, where it is lower even with a standard deviation on top of
+each (:data:`CAUTIOUS`). The minimiser is over the whole space, of many domains over what was explored of it
+(:mod:`bomix.posterior.explored`).
 
 A round of confirmations trains one mixture and the anchors on the same seeds. The one of these with the lowest
 posterior mean is recommended, as long as neither the minimiser nor the best trial is better with a probability above
@@ -45,6 +46,12 @@ Source = Literal["space", "trials", "anchors", "confirmed"]
 SAME_IN_PRACTICE = 0.01
 """A mixture that was found again on another machine is the same where no weight differs by more."""
 
+CAUTIOUS = 1.0
+"""Standard deviations on top of each mean when the minimiser is compared with what it would replace: where few trials
+leave a corner of the space unknown, a model's lowest mean is often there, and often wrong. Of recommendations
+after five asks with 3 to 7 domains (18, seeds 10 and 11 of ``python benchmarks/first_asks.py``) the mean regret is
+0.0415 by the mean alone, 0.0102 by half a standard deviation, 0.0050 by one, 0.0054 by two; after ten 0.0020, 0.0020,
+0.0022 and 0.0044."""
 CLEARLY_BETTER = 0.9
 """Probability of being better than what was confirmed up to which a mixture does not take its place: the model cannot
 tell them apart."""
@@ -96,7 +103,7 @@ def decide(
     anchors = [adjusted(problem, problem.space.to_array(each), options) for each in problem.anchors().values()]
     confirmed = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
     if confirmed is None:
-        point = _best(belief, [*fresh, *anchors])
+        point = _ventured(belief, fresh[-1], _best(belief, [*fresh[:-1], *anchors]))
     else:
         point = _kept(belief, _best(belief, [confirmed, *anchors]), fresh)
     sources: list[tuple[Source, list[Array]]] = [
@@ -239,6 +246,16 @@ def _best(belief: Belief, points: list[Array]) -> Array:
     inside = mean + by
     best = inside <= inside.min() + ROUNDING * inside.abs().max() if by.any() else inside == inside.min()
     return points[int(mean.masked_fill(~best, math.inf).argmin())]
+
+
+def _ventured(belief: Belief, new: Array, known: Array) -> Array:
+    """A mixture that may never have been tried, where a cautious guess of it is lower; else the one that is known.
+
+    Both are ``d`` weights; a guess is the mean and :data:`CAUTIOUS` standard deviations of the objective.
+    """
+    mean, variance = belief.aggregate.spread(belief.model, as_tensor([known, new]))
+    guess = mean + CAUTIOUS * variance.sqrt()
+    return new if guess[1] < guess[0] and mean[1] <= mean[0] else known
 
 
 def _kept(belief: Belief, point: Array, others: list[Array]) -> Array:

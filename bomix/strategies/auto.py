@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bomix.acquisition.caution import trust
 from bomix.acquisition.improvement import UCB, Greedy, LogEI
+from bomix.acquisition.trust import trust
 from bomix.contracts.acquisition import Acquisition, objective_faults
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate

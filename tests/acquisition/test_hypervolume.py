@@ -80,7 +80,7 @@ def test_a_group_of_which_more_is_better_is_shown_as_reported(history):
         dataclasses.replace(r, outcome=Result({name: signs[name] * loss for name, loss in r.result.losses.items()}))
         for r in history.records
     ]
-    turned = dataclasses.replace(PROBLEM, metrics=(Metric("on_code", direction="max"), Metric("on_text")))
+    turned = dataclasses.replace(PROBLEM, metrics=(Metric("on_code", "points", direction="max"), Metric("on_text")))
     found = front(believe(turned, History(tuple(records)), GP(draws=0), seed=0), seed=0)
     assert found[0].higher == ("code",)
     assert found[0].groups["code"] == max(point.groups["code"] for point in found)

@@ -80,7 +80,7 @@ def test_many_scores_are_shown_without_their_intervals(tmp_path: Path) -> None:
     opened = Study(["a", "b"], {name: MetricSpec(direction="max") for name in names}, path=tmp_path / "study")
     rng = np.random.default_rng(1)
     for share in rng.uniform(size=10):
-        opened.add({"a": share, "b": 1 - share}, dict(zip(names, rng.normal(size=5).tolist(), strict=True)))
+        opened.add({"a": share, "b": 1 - share}, dict(zip(names, rng.normal(9.0, size=5).tolist(), strict=True)))
     from bomix.cli.correlate import notes, table
     from bomix.report.correlation import correlate, scores_of
 

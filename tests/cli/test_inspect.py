@@ -30,7 +30,11 @@ def test_looking_at_a_new_study_adds_nothing_to_it(tmp_path):
             "auto",
             "gp with kernels: [own + sparse_linear + stationary, stationary + effective_weight], pooling: 1.0",
         ),
-        (12, "sobol", "gp with its defaults"),
+        (
+            12,
+            "sobol",
+            "gp with kernels: [own + sparse_linear + stationary, stationary + effective_weight], pooling: 1.0",
+        ),
         (12, "{kind: auto, surrogate: {kind: gp, draws: 0}}", "gp with draws: 0"),
         (3, "{kind: bayesian, surrogate: {kind: law, form: log_linear}}", 'law with form: "log_linear"'),
     ],

@@ -111,7 +111,9 @@ class Layer:
         if self.kind == "error":
             raise OSError(errno.EIO, f"input/output error in {operation}")
         if self.kind == "torn":
-            torn()
-            os._exit(KILLED)
+            try:
+                torn()
+            finally:  # a system call that fails is torn no less
+                os._exit(KILLED)
         if self.kind == "killed":
             os._exit(KILLED)

@@ -125,6 +125,12 @@ def under_fault(scenario: str, kind: str, at: int, folder: Path, expected: dict[
     return Tally(1, len(told), len(lost), int(silent), tracebacks, int(same), Counter({first.code: 1}))
 
 
+def warm(scenario: str, folder: Path) -> None:
+    """Run a scenario here: what it imports is there in every process that is forked."""
+    folder.mkdir()
+    SCENARIOS[scenario](folder, lambda text: None)
+
+
 def undisturbed(scenario: str, folder: Path) -> tuple[dict[int, tuple[object, ...]], tuple[str, ...]]:
     """The record of a scenario without any fault, and its file operations."""
     folder.mkdir()
@@ -142,4 +148,4 @@ def sum_of(tallies: list[Tally]) -> Tally:
     return total
 
 
-__all__ = ["KILLED", "SAID", "Ended", "Tally", "record", "run", "sum_of", "under_fault", "undisturbed"]
+__all__ = ["KILLED", "SAID", "Ended", "Tally", "record", "run", "sum_of", "under_fault", "undisturbed", "warm"]

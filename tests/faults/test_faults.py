@@ -1,6 +1,6 @@
 """A fault at every file operation of a small study: nothing acknowledged is lost, nothing goes wrong in silence.
 
-By default the detached loop is killed, and its writes torn, at every operation. ``make test-faults`` meets every
+By default the detached loop is killed, and its writes torn, at some operations. ``make test-faults`` meets every
 operation of every scenario with every kind of fault, and prints the table of ``docs/reliability.md``.
 """
 
@@ -13,18 +13,19 @@ import pytest
 
 from bomix.io.store.study_folder import FolderStore
 from tests.faults.layer import KINDS
-from tests.faults.runs import KILLED, Tally, record, run, sum_of, under_fault, undisturbed
+from tests.faults.runs import KILLED, Tally, record, run, sum_of, under_fault, undisturbed, warm
 from tests.faults.scenarios import SCENARIOS
 
 # Forked processes end by os._exit: they leave nothing that Python would warn of here.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
-def everywhere(scenario: str, kind: str, folder: Path) -> Tally:
-    """A fault of one kind at each operation of a scenario, one study each."""
+def everywhere(scenario: str, kind: str, folder: Path, *, every: int = 1) -> Tally:
+    """A fault of one kind at each operation of a scenario, or at every so many, one study each."""
+    warm(scenario, folder / "warm")
     expected, operations = undisturbed(scenario, folder / "undisturbed")
     tallies = []
-    for at in range(len(operations)):
+    for at in range(0, len(operations), every):
         tallies.append(under_fault(scenario, kind, at, folder / str(at), expected))
         shutil.rmtree(folder / str(at))
     return sum_of(tallies)
@@ -37,11 +38,11 @@ def holds(tally: Tally) -> None:
 
 
 @pytest.mark.parametrize("kind", ["killed", "torn"])
-def test_a_loop_that_is_killed_at_any_operation_goes_on_as_if_undisturbed(tmp_path: Path, kind: str) -> None:
-    tally = everywhere("ask and tell", kind, tmp_path)
+def test_a_loop_that_is_killed_anywhere_goes_on_as_if_undisturbed(tmp_path: Path, kind: str) -> None:
+    tally = everywhere("ask and tell", kind, tmp_path, every=11)
     holds(tally)
-    assert tally.codes[KILLED] == tally.tried > 50
-    assert tally.acknowledged > 50
+    assert tally.codes[KILLED] == tally.tried >= 10
+    assert tally.acknowledged >= 10
 
 
 def test_the_layer_counts_what_a_study_does_and_lets_it_be(tmp_path: Path) -> None:
@@ -60,19 +61,14 @@ def test_every_changed_byte_and_every_cut_of_a_record_is_noticed(tmp_path: Path,
     path = tmp_path / "study/trials/0002" / name
     whole = path.read_bytes()
     changed = [whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (1, 16)]
-    silent = []
     for content in [*changed, *(whole[:length] for length in range(len(whole) - 1))]:
         path.write_bytes(content)
         kept = FolderStore(tmp_path / "study").read()
-        if not kept.damages:
-            silent.append(content)
+        if not kept.damages:  # a blank between parts, or a digit beyond what a number holds
+            assert record(tmp_path / "study") == before
             continue
         assert [damage.trial for damage in kept.damages] == [2]
         assert len(kept.records) == 3
-    path.write_bytes(whole)
-    assert record(tmp_path / "study") == before
-    # What reads as it was written has lost nothing: blanks between the parts of JSON.
-    assert all(b"".join(content.split()) == b"".join(whole.split()) for content in silent)
 
 
 @pytest.mark.slow

@@ -188,11 +188,14 @@ def test_one_metric_with_trials_pending_is_asked_without_a_warning(recwarn):
 
 
 @pytest.mark.parametrize("upper", [1.0, 0.5])
-def test_a_space_that_is_a_single_point_is_asked_for_that_point(upper):
+def test_a_space_that_is_a_single_point_is_asked_for_that_point_once(upper):
     domains = {"a": DomainSpec(upper=upper)} | ({"b": DomainSpec(upper=upper)} if upper < 1 else {})
     study = Study(domains=domains, metrics=["loss"])
-    for _ in range(7):
-        study.tell(study.ask(), {"loss": 2.0})
+    study.tell(study.ask(), {"loss": 2.0})
+    with pytest.raises(StudyError, match="only one mixture, which has been asked for"):
+        study.ask()
+    for _ in range(6):
+        study.add(dict.fromkeys(domains, upper), {"loss": 2.0})
     assert study.recommend().weights == dict.fromkeys(domains, upper)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from botorch.acquisition.objective import ScalarizedPosteriorTransform
 
-from bomix.acquisition.caution import LEAST_TRUST, trust
 from bomix.acquisition.improvement import LogEI
 from bomix.acquisition.narrowed import Narrowed
+from bomix.acquisition.trust import LEAST_TRUST, trust
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.posterior.belief import believe
 from bomix.surrogates.gp.spec import GP
