@@ -63,7 +63,7 @@ def test_a_study_goes_on_without_a_damaged_trial_and_names_it_once(
 
 @pytest.mark.parametrize(
     ("name", "lost", "left"),
-    [("outcome.json", "the outcome of trial 2", [0, 1, 2, 3]), ("trial.json", "the mixture", [0, 1, 3])],
+    [("outcome.json", "the outcome of trial 2", [0, 1, 2, 3]), ("trial.json", "trial 2, mixture and all", [0, 1, 3])],
 )
 def test_check_reports_damage_and_repair_says_what_is_lost(folder: Path, name: str, lost: str, left: list[int]) -> None:
     told(folder, 3)

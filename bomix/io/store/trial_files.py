@@ -34,8 +34,11 @@ class Damage:
         if self.is_amendment:
             what = "withdrawal" if self.path.name == amendments.WITHDRAWN_FILE else "last revision"
             return f"the {what} of trial {self.trial}"
-        kind = "outcome" if self.path.name == OUTCOME_FILE else "mixture, and with it the trial"
-        return f"the {kind} of trial {self.trial}"
+        return (
+            f"the outcome of trial {self.trial}"
+            if self.path.name == OUTCOME_FILE
+            else f"trial {self.trial}, mixture and all"
+        )
 
     @property
     def is_amendment(self) -> bool:

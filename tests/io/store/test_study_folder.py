@@ -115,7 +115,7 @@ def test_what_is_set_aside_is_kept_and_the_trial_is_pending_again(tmp_path: Path
         (record,) = store.read().records
         assert record.status is Status.PENDING
     damage(tmp_path / "trials/0000/trial.json", b"{")
-    moved = store.set_aside(store.read().damages[0])
+    moved = aside.move_damage(store, store.read().damages[0])
     assert (moved / "trial.json").read_bytes() == b"{"
     assert store.read() == ((), ())
     assert len(list((tmp_path / "damaged").iterdir())) == 3
