@@ -235,6 +235,21 @@ def test_the_lock_of_a_driver_that_was_killed_is_free(tmp_path: Path) -> None:
         assert (lock.read(tmp_path) or {})["pid"] == os.getpid()
 
 
+@pytest.mark.parametrize(("how", "held"), [(signal.SIGSTOP, True), (signal.SIGHUP, False), (signal.SIGTERM, False)])
+def test_a_driver_that_is_stopped_holds_its_study_and_one_that_ended_does_not(
+    tmp_path: Path, how: signal.Signals, held: bool
+) -> None:
+    process = other_driver(tmp_path)
+    try:
+        process.send_signal(how)
+        if not held:
+            process.wait()
+        assert lock.is_held(tmp_path) is held
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize(
     "written",
     [
