@@ -27,6 +27,7 @@ from bomix.contracts.objective import Objective, ObjectiveTraits
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault
+from bomix.io.store.plain import short
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric
 from bomix.space.negligible import NEGLIGIBLE
@@ -42,7 +43,7 @@ MAX_SEED = 2**62
 def _strangers(domains: Mapping[str, object]) -> list[Fault]:
     """Domains that are no specs, as a program may hand them over."""
     return [
-        Fault(f"domains.{name}", f"expected a DomainSpec, found {domain!r}; write bomix.DomainSpec(...)")
+        Fault(f"domains.{name}", f"expected a DomainSpec, found {short(domain)}; write bomix.DomainSpec(...)")
         for name, domain in domains.items()
         if not isinstance(domain, DomainSpec)
     ]
@@ -105,8 +106,8 @@ class StudySpec:
             faults.append(Fault("domains", "a study needs at least one domain"))
         if self.evaluator is None and not self.metrics:
             faults.append(Fault("metrics", "name the metrics, or give an evaluator that measures them"))
-        if not isinstance(self.seed, int) or not 0 <= self.seed < MAX_SEED:
-            faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {self.seed!r}"))
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < MAX_SEED:
+            faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {short(self.seed)}"))
         if not 0.0 <= self.negligible < 1.0:
             faults.append(Fault("negligible", f"expected a weight from 0, below 1, found {self.negligible:g}"))
         if self.confirm < 0:

@@ -15,7 +15,7 @@ from bomix.io.imports.identity import trained_seed
 from bomix.io.store.files import FolderTaken
 from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.plain import short
+from bomix.io.store.plain import as_mapping, number, short
 from bomix.io.store.result_checks import failure_faults, range_faults
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
@@ -213,7 +213,7 @@ class Records:
     def withdraw(self, trial: Trial | SupportsIndex, *, why: str) -> Record:
         """Have a trial count for nothing, see :meth:`bomix.study.study.Study.withdraw`."""
         record = self.find(trial)
-        if not why.strip():
+        if not isinstance(why, str) or not why.strip():
             raise StudyError("say why the run is withdrawn: the record keeps it")
         self._store.withdraw(record.trial.id, why=why.strip())
         self.save_results()
@@ -235,15 +235,10 @@ class Records:
         Raises:
             StudyError: There is no such trial, or it is one of another study.
         """
-        if isinstance(trial, Trial):
-            trial_id = trial.id
-        elif isinstance(trial, SupportsIndex) and not isinstance(trial, bool):
-            trial_id = index(trial)
-        else:
-            raise StudyError(f"expected a trial or its number, found {short(trial)}")
+        trial_id = _number_of(trial)
         found = next((record for record in self.history.all_records if record.trial.id == trial_id), None)
         if found is None:
-            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
+            raise StudyError(f"there is no trial {short(trial_id)}; `ask` gives the number")
         if isinstance(trial, Trial) and not _is_same(trial, found.trial):
             raise StudyError(
                 f"trial {trial_id} of this study is another one (other weights, seed or origin), so that the result "
@@ -297,8 +292,30 @@ class Records:
             self._store.write_results(self.dataset)
 
 
+def _number_of(trial: Trial | SupportsIndex) -> int:
+    """The number of a trial, or a whole number of any library.
+
+    Raises:
+        StudyError: It is neither.
+    """
+    given = trial.id if isinstance(trial, Trial) else trial
+    # What says that it is an index may still be an array of two, or True: `number` leaves those.
+    plain = number(given) if isinstance(given, SupportsIndex) else given
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not isinstance(given, SupportsIndex):
+        raise StudyError(f"expected a trial or its number, found {short(trial)}")
+    try:
+        return index(given)
+    except TypeError:  # a tensor of a fraction
+        raise StudyError(f"expected a trial or its number, found {short(trial)}") from None
+
+
 def _is_same(told: Trial, known: Trial) -> bool:
     """Whether a trial is the one that was recorded, a rounding of its weights aside."""
-    if (told.seed, told.origin) != (known.seed, known.origin) or told.weights.keys() != known.weights.keys():
+    weights = as_mapping(told.weights)
+    if (told.seed, told.origin) != (known.seed, known.origin) or not isinstance(weights, Mapping):
         return False
-    return all(abs(told.weights[name] - weight) <= _ROUNDING for name, weight in known.weights.items())
+    shares = {name: number(weight) for name, weight in weights.items()}
+    return shares.keys() == known.weights.keys() and all(
+        isinstance(shares[name], (int, float)) and abs(shares[name] - weight) <= _ROUNDING
+        for name, weight in known.weights.items()
+    )

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import sections
-from bomix.config.components import nested_faults
+from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
-from bomix.errors import StudyError, raise_faults
+from bomix.errors import StudyError
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.study_folder import STUDY_FILE, FolderStore
+from bomix.io.store.plain import short
 from bomix.space.weights import Weights
 from bomix.study import asking
+from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of
 from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
 from bomix.study.surrogate import study_surrogate
@@ -104,20 +105,15 @@ class Study:
         defaults = {**given, "recommendation": recommendation, "experts": experts, "own": own}
         spec = StudySpec(
             domains=sections.domain_specs(domains),
-            metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
+            metrics=sections.listed("metrics", metrics, sections.MetricSpec),
             evaluator=evaluator,
             target=target,
             seed=seed,
             paired=paired,
             **{name: value for name, value in defaults.items() if value is not None},  # type: ignore[arg-type]
         )
-        raise_faults([*spec.faults(), *nested_faults(spec)])
-        store: FolderStore | MemoryStore = MemoryStore()
-        if path is not None:
-            store = FolderStore(Path(path))
-            if (file := store.folder / STUDY_FILE).exists():
-                raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
-            store.folder.mkdir(parents=True, exist_ok=True)
+        spec = sound(spec)
+        store = MemoryStore() if path is None else new_folder(path)
         self._records = Records(spec, store, resolve(spec, store))
 
     @classmethod
@@ -132,7 +128,7 @@ class Study:
             FaultsError: Everything that is wrong in the study file.
             StoreError: A damaged record, or a study file that no longer fits the records.
         """
-        spec, store = reopen(Path(path))
+        spec, store = reopen(folder_path(path))
         study = cls.__new__(cls)
         study._records = Records(spec, store)
         return study
@@ -144,6 +140,8 @@ class Study:
 
     @spec.setter
     def spec(self, spec: StudySpec) -> None:
+        if not isinstance(spec, StudySpec):
+            raise StudyError(f"expected the spec of a study, found {short(spec)}; dataclasses.replace changes one")
         self._records.spec = spec
 
     @property
@@ -177,7 +175,7 @@ class Study:
         Args:
             expert: Whether it is to be an expert, though no part of the study needs one.
         """
-        return asking.ask(self._records, expert=expert)
+        return asking.ask(self._records, expert=argument("expert", bool, expert))
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial.
@@ -259,8 +257,7 @@ class Study:
         from bomix.posterior.predict import predict
 
         problem, history = self._records.to_learn_from()
-        space = problem.space
-        points = space.to_arrays(checked_mixtures(mixtures, space))
+        points = problem.space.to_arrays(checked_mixtures(mixtures, problem.space))
         with deterministic():
             return predict(problem, history, self._surrogate(), points, seed=self.spec.seed)
 
@@ -279,9 +276,10 @@ class Study:
         from bomix.numerics.determinism import deterministic
         from bomix.recommendation.validate import validate
 
+        given = None if surrogate is None else surrogate_of(surrogate)
         problem, history = self._records.to_learn_from()
         with deterministic():
-            return validate(problem, history, surrogate or self._surrogate(), seed=self.spec.seed)
+            return validate(problem, history, given or self._surrogate(), seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
         """The mixture to train on, with its uncertainty, see :mod:`bomix.recommendation.recommend`.
