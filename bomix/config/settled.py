@@ -32,7 +32,6 @@ _WORDS: Mapping[Any, str] = {
     int: "a whole number",
     float: "a finite number",
     str: "text",
-    type(None): "None",
 }
 _MOST = 2**63
 """Numbers from here on do not fit into 64 bits; none of them counts anything."""
@@ -100,6 +99,7 @@ def _value(hint: Any, value: Any, where: str, faults: list[Fault]) -> Any:
     if (group := component_group(hint)) is not None:
         return _component(group, allowed, value, where, faults)
     attempts: list[list[Fault]] = []
+    allowed = tuple(option for option in allowed if option is not type(None))
     for option in allowed:
         attempts.append([])
         plain = _single(option, value, where, attempts[-1])
@@ -166,7 +166,8 @@ def _section(hint: type[Any], value: Any, where: str, faults: list[Fault]) -> An
     if isinstance(value, hint):
         return _dataclass(value, where, faults)
     home = "bomix" if hint.__name__ in _PUBLIC else hint.__module__
-    what = f"expected a {hint.__name__}, found {short(value)}; write {home}.{hint.__name__}(...)"
+    article = "an" if hint.__name__[0] in "AEIOU" else "a"
+    what = f"expected {article} {hint.__name__}, found {short(value)}; write {home}.{hint.__name__}(...)"
     faults.append(Fault(where, what))
     return value
 
@@ -182,17 +183,15 @@ def _mapping(inner: Any, value: Any, where: str, faults: list[Fault]) -> Any:
         return value
     for key in given:
         if not isinstance(key, str):
-            faults.append(Fault(where, f"a name must be text, found {short(key)}"))
+            faults.append(Fault(child(where, short(key)), f"a name must be text, found {short(key)}"))
     plain = {key: _value(inner, item, child(where, key), faults) for key, item in given.items()}
     same = given is value and all(plain[key] is item for key, item in given.items())
     return value if same else plain
 
 
 def _tuple(inner: Any, value: Any, where: str, faults: list[Fault]) -> Any:
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Collection, np.ndarray)):
-        faults.append(Fault(where, f"expected a list, found {short(value)}"))
-        return value
-    if isinstance(value, np.ndarray) and value.ndim == 0:
+    is_list = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
+    if not is_list or (isinstance(value, np.ndarray) and value.ndim == 0):
         faults.append(Fault(where, f"expected a list, found {short(value)}"))
         return value
     items = list(value)
@@ -232,4 +231,4 @@ def _named(hint: Any) -> str:
         return _WORDS[hint]
     if dataclasses.is_dataclass(hint):
         return f"a {typing.cast(type[Any], hint).__name__}"
-    return "a mapping from names" if typing.get_origin(hint) in (Mapping, dict) else "a list of them"
+    return "a mapping from names" if typing.get_origin(hint) in (Mapping, dict) else "a list"

@@ -52,7 +52,7 @@ WRONG_STUDIES = [
     case("domains-no-specs", {"domains": {"a": 0.5, "b": 0.5}}, "domains.a: expected a DomainSpec, found 0.5"),
     case("domains-spec-none", {"domains": {"a": None}}, "domains.a: expected a DomainSpec, found None"),
     case("domains-spec-class", {"domains": {"a": bomix.DomainSpec}}, "domains.a: DomainSpec is a class"),
-    case("domains-number-keys", {"domains": {1: bomix.DomainSpec()}}, "domains: a name must be text, found 1"),
+    case("domains-number-keys", {"domains": {1: bomix.DomainSpec()}}, "a name must be text, found 1"),
     case("domains-array", {"domains": np.eye(2)}, "domains: expected names"),
     case("metrics-none", {"metrics": None}, "metrics: expected a list of names"),
     case("metrics-number", {"metrics": 3}, "metrics: expected a list of names"),
@@ -64,7 +64,7 @@ WRONG_STUDIES = [
     case("metrics-twice", {"metrics": ["a", "a"]}, "metrics: 'a' stands twice"),
     case("metrics-units", {"metrics": {"a": "accuracy"}}, "metrics.a: expected a MetricSpec, found 'accuracy'"),
     case("metrics-spec-none", {"metrics": {"a": None}}, "metrics.a: expected a MetricSpec"),
-    case("metrics-number-keys", {"metrics": {1: bomix.MetricSpec()}}, "metrics: a name must be text"),
+    case("metrics-number-keys", {"metrics": {1: bomix.MetricSpec()}}, "metrics.1: a name must be text"),
     case("direction", {"metrics": {"a": bomix.MetricSpec(direction="up")}}, "metrics.a.direction: expected 'max' or"),
     case("direction-none", {"metrics": {"a": bomix.MetricSpec(direction=None)}}, "metrics.a.direction: expected"),
     case("direction-list", {"metrics": {"a": bomix.MetricSpec(direction=["min"])}}, "metrics.a.direction: expected"),
@@ -110,7 +110,7 @@ WRONG_STUDIES = [
     case("weights-text", {"objective": bomix.WeightedMean(of={"loss": "1"})}, "objective.of.loss: expected a finite"),
     case("weights-true", {"objective": bomix.WeightedMean(of={"loss": True})}, "objective.of.loss: expected a finite"),
     case("weights-complex", {"objective": bomix.WeightedMean(of={"loss": 1j})}, "objective.of.loss: expected"),
-    case("weights-keys", {"objective": bomix.WeightedMean(of={1: 1.0})}, "objective.of: a name must be text"),
+    case("weights-keys", {"objective": bomix.WeightedMean(of={1: 1.0})}, "objective.of.1: a name must be text"),
     case("normalise", {"objective": bomix.WeightedMean(of={"loss": 1.0}, normalise="yes")}, "normalise: expected True"),
     case("groups", {"objective": Groups(of={"all": 3})}, "objective.of.all: expected a list, found 3"),
     case("groups-combine", {"objective": Groups(of={"all": ("loss",)}, combine="max")}, "objective.combine: expected"),
@@ -122,7 +122,11 @@ WRONG_STUDIES = [
     case("strategy-bare", {"strategy": Bare()}, "strategy: expected a strategy, found"),
     case("surrogate-text", {"strategy": Bayesian(surrogate="gp")}, "strategy.surrogate: expected a surrogate"),
     case("surrogate-class", {"strategy": Bayesian(surrogate=GP)}, "strategy.surrogate: GP is a class"),
-    case("kernel-text", {"strategy": Bayesian(surrogate=GP(kernels=("matern",)))}, "strategy.surrogate.kernels[0]: expected"),
+    case(
+        "kernel-text",
+        {"strategy": Bayesian(surrogate=GP(kernels=("matern",)))},
+        "surrogate.kernels[0]: expected",
+    ),
     case("evaluator-text", {"evaluator": "proxy"}, "evaluator: expected an evaluator, found 'proxy'"),
     case("evaluator-function", {"evaluator": lambda trial: {}}, "evaluator: expected an evaluator"),
     case("evaluator-number", {"evaluator": 1.5}, "evaluator: expected an evaluator, found 1.5"),
@@ -153,7 +157,7 @@ WRONG_STUDIES = [
     case("shrink", {"recommendation": RecommendationSpec(shrink="a")}, "recommendation.shrink: expected a finite"),
     case("smooth", {"recommendation": RecommendationSpec(smooth=None)}, "recommendation.smooth: expected a finite"),
     case("last", {"recommendation": RecommendationSpec(last=1.5)}, "recommendation.last: expected a whole number"),
-    case("experts", {"experts": True}, "experts: expected a ExpertsSpec, found True"),
+    case("experts", {"experts": True}, "experts: expected an ExpertsSpec, found True"),
     case("experts-train", {"experts": ExpertsSpec(train="yes")}, "experts.train: expected 'always' or 'auto'"),
     case("experts-train-true", {"experts": ExpertsSpec(train=True)}, "experts.train: expected"),
     case("experts-tokens", {"experts": ExpertsSpec(tokens="1M")}, "experts.tokens: expected a whole number"),
@@ -161,7 +165,7 @@ WRONG_STUDIES = [
     case("own-list", {"own": ["loss"]}, "own: expected a mapping"),
     case("own-text", {"own": "loss"}, "own: expected a mapping"),
     case("own-number", {"own": {"loss": 1}}, "own.loss: expected text, found 1"),
-    case("own-keys", {"own": {1: "web"}}, "own: a name must be text"),
+    case("own-keys", {"own": {1: "web"}}, "own.1: a name must be text"),
     case("own-unknown", {"own": {"loss": "wb"}}, "did you mean 'web'"),
     case("tokens-text", {"domains": {"a": bomix.DomainSpec(tokens="1B")}}, "domains.a.tokens: expected a finite"),
     case("tokens-complex", {"domains": {"a": bomix.DomainSpec(tokens=1j)}}, "domains.a.tokens: expected a finite"),
@@ -342,7 +346,11 @@ WRONG_CALLS = [
     case("validate-text", lambda s: s.validate(surrogate="gp"), "surrogate: expected a surrogate, found 'gp'"),
     case("validate-number", lambda s: s.validate(surrogate=0), "surrogate: expected a surrogate, found 0"),
     case("validate-class", lambda s: s.validate(surrogate=GP), "surrogate: GP is a class"),
-    case("validate-kernel", lambda s: s.validate(surrogate=GP(kernels=("rbf",))), "surrogate.kernels[0]: expected a kernel"),
+    case(
+        "validate-kernel",
+        lambda s: s.validate(surrogate=GP(kernels=("rbf",))),
+        "surrogate.kernels[0]: expected a kernel",
+    ),
     case("run-no-evaluator", lambda s: s.run(), "the study has no evaluator", StudyError),
     case("run-text", lambda s: s.run(trials="10"), "budget.trials: expected a whole number, found '10'"),
     case("run-true", lambda s: s.run(trials=True), "budget.trials: expected a whole number"),
@@ -428,13 +436,13 @@ def test_what_is_meant_is_recorded(call: Call) -> None:
 
 def test_mixtures_come_in_any_form() -> None:
     study = told()
-    plain = study.predict([HALF, {"code": 1.0, "web": 0.0}]).mean
+    plain = study.predict([HALF, {"code": 1.0, "web": 0.0}])["mean"]
     for given in (
         frame(web=[0.5, 0.0], code=[0.5, 1.0]),
         (pd.Series(each) for each in (HALF, {"web": 0, "code": 1})),
         (HALF, {"code": torch.tensor(1.0), "web": np.float64(0.0)}),
     ):
-        assert study.predict(given).mean.equals(plain)
+        assert study.predict(given)["mean"].equals(plain)
 
 
 def test_a_run_told_in_numpy_numbers_is_a_run() -> None:

@@ -18,6 +18,7 @@ from bomix.io.store.result_checks import (
     result_faults,
 )
 from bomix.scale import Scale
+from bomix.space.bounds import number as finite
 from bomix.space.weights import Weights, normalized
 from bomix.trial import Candidate, Failure, Outcome, Result
 
@@ -218,6 +219,6 @@ def _mixture(weights: Any, space: MixtureSpace) -> tuple[dict[str, float], list[
     wrong = [
         Fault(f"weights.{name}", f"the weight of domain '{name}' is {short(share)}, not a finite number")
         for name, share in shares.items()
-        if name in space.domains and (isinstance(share, bool) or not isinstance(share, (int, float)))
+        if name in space.domains and (not isinstance(share, (int, float)) or finite(share) is None)
     ]
     return shares, wrong or space.faults_of(shares, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)

@@ -77,7 +77,7 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
     faults += realized
     if result.cost is not None and not (_is_finite(result.cost) and result.cost >= 0):
         faults.append(Fault("cost", f"expected device-seconds, found {short(result.cost)}"))
-    if isinstance(result.curve, Curve):
+    if isinstance(result.curve, Curve) and isinstance(result.curve.losses, Mapping):
         faults += _strangers("curve.losses", result.curve.losses, metrics)
     return faults + form_faults(result)
 
@@ -114,7 +114,7 @@ def _loss_faults(result: Result, metrics: Sequence[str]) -> list[Fault]:
     what = "missing; give its loss, or null (None in Python) where it was not measured, or `bomix tell --partial`"
     missing = [Fault(f"losses.{name}", what) for name in metrics if name not in named]
     strays = _strangers("losses", result.unmeasured, metrics)
-    doubtful = [name for name in result.unmeasured if name in losses]
+    doubtful = [name for name in result.unmeasured if name in [*losses]]
     both = [Fault(f"losses.{name}", "has a loss and is named as not measured; keep one") for name in doubtful]
     faults = [*missing, *_numbers("losses", result.losses, metrics), *strays, *both]
     if not faults and not losses:
