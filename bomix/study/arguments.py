@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, SupportsIndex
 
 from bomix.config.components import nested_faults
 from bomix.config.settled import argument, settled
+from bomix.config.spec import StudySpec
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, FaultsError, StudyError, raise_faults
-from bomix.io.store.plain import short
+from bomix.io.store.plain import as_mapping, number, short
 from bomix.io.store.study_folder import STUDY_FILE, FolderStore
+from bomix.trial import Trial
 
-if TYPE_CHECKING:
-    from bomix.config.spec import StudySpec
+_ROUNDING = 1e-9
+"""Largest difference of weights of one trial: who sent it through another format may have rounded its last digits."""
 
 
 def sound(spec: StudySpec) -> StudySpec:
-    """A spec with plain values, without faults.
+    """The same study with plain values, in which nothing is wrong.
 
     Args:
-        spec: As a program made it.
+        spec: A study file, or what a program made of it.
 
     Raises:
         FaultsError: What is of the wrong type; else everything that is wrong otherwise.
     """
-    spec, wrong = settled(spec)
-    # Nothing is compared or counted before every value is of its type.
-    raise_faults(wrong)
+    spec = typed(spec)  # nothing is compared or counted before every value is of its type
     raise_faults([*spec.faults(), *nested_faults(spec)])
     return spec
+
+
+def typed(spec: Any) -> StudySpec:
+    """The same study with plain values, each of its type.
+
+    Raises:
+        FaultsError: What is of the wrong type.
+    """
+    if not isinstance(spec, StudySpec):
+        what = f"expected the spec of a study, found {short(spec)}; dataclasses.replace(study.spec, ...) changes one"
+        raise FaultsError([Fault("spec", what)])
+    plain, wrong = settled(spec)
+    raise_faults(wrong)
+    return plain
 
 
 def surrogate_of(given: Any) -> Surrogate:
@@ -69,3 +85,32 @@ def new_folder(path: Any) -> FolderStore:
     if (file := folder / STUDY_FILE).exists():
         raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
     return FolderStore(folder)
+
+
+def trial_number(trial: Trial | SupportsIndex) -> int:
+    """The number of a trial, or a whole number of any library.
+
+    Raises:
+        StudyError: It is neither.
+    """
+    given = trial.id if isinstance(trial, Trial) else trial
+    # What says that it is an index may still be an array of two, or True: `number` leaves those.
+    plain = number(given) if isinstance(given, SupportsIndex) else given
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not isinstance(given, SupportsIndex):
+        raise StudyError(f"expected a trial or its number, found {short(trial)}")
+    try:
+        return index(given)
+    except TypeError:  # a tensor of a fraction
+        raise StudyError(f"expected a trial or its number, found {short(trial)}") from None
+
+
+def is_same(told: Trial, known: Trial) -> bool:
+    """Whether a trial is the one that was recorded, a rounding of its weights aside."""
+    weights = as_mapping(told.weights)
+    if (told.seed, told.origin) != (known.seed, known.origin) or not isinstance(weights, Mapping):
+        return False
+    shares = {name: number(weight) for name, weight in weights.items()}
+    return shares.keys() == known.weights.keys() and all(
+        isinstance(shares[name], (int, float)) and abs(shares[name] - weight) <= _ROUNDING
+        for name, weight in known.weights.items()
+    )

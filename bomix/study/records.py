@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -15,12 +14,13 @@ from bomix.io.imports.identity import trained_seed
 from bomix.io.store.files import FolderTaken
 from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.plain import as_mapping, number, short
+from bomix.io.store.plain import short
 from bomix.io.store.result_checks import failure_faults, range_faults
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
+from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from bomix.surrogates.data.quarantine import Quarantined
 
 logger = logging.getLogger(__name__)
-
-_ROUNDING = 1e-9
-"""Largest difference of weights of one trial: who sent it through another format may have rounded its last digits."""
 
 
 class Records:
@@ -235,11 +232,11 @@ class Records:
         Raises:
             StudyError: There is no such trial, or it is one of another study.
         """
-        trial_id = _number_of(trial)
+        trial_id = trial_number(trial)
         found = next((record for record in self.history.all_records if record.trial.id == trial_id), None)
         if found is None:
             raise StudyError(f"there is no trial {short(trial_id)}; `ask` gives the number")
-        if isinstance(trial, Trial) and not _is_same(trial, found.trial):
+        if isinstance(trial, Trial) and not is_same(trial, found.trial):
             raise StudyError(
                 f"trial {trial_id} of this study is another one (other weights, seed or origin), so that the result "
                 "would be recorded for a mixture that it is not of; tell it to the study that asked"
@@ -290,32 +287,3 @@ class Records:
         """Write the derived ``results.nc``; nothing in memory."""
         if isinstance(self._store, FolderStore):
             self._store.write_results(self.dataset)
-
-
-def _number_of(trial: Trial | SupportsIndex) -> int:
-    """The number of a trial, or a whole number of any library.
-
-    Raises:
-        StudyError: It is neither.
-    """
-    given = trial.id if isinstance(trial, Trial) else trial
-    # What says that it is an index may still be an array of two, or True: `number` leaves those.
-    plain = number(given) if isinstance(given, SupportsIndex) else given
-    if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not isinstance(given, SupportsIndex):
-        raise StudyError(f"expected a trial or its number, found {short(trial)}")
-    try:
-        return index(given)
-    except TypeError:  # a tensor of a fraction
-        raise StudyError(f"expected a trial or its number, found {short(trial)}") from None
-
-
-def _is_same(told: Trial, known: Trial) -> bool:
-    """Whether a trial is the one that was recorded, a rounding of its weights aside."""
-    weights = as_mapping(told.weights)
-    if (told.seed, told.origin) != (known.seed, known.origin) or not isinstance(weights, Mapping):
-        return False
-    shares = {name: number(weight) for name, weight in weights.items()}
-    return shares.keys() == known.weights.keys() and all(
-        isinstance(shares[name], (int, float)) and abs(shares[name] - weight) <= _ROUNDING
-        for name, weight in known.weights.items()
-    )

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 from bomix.config import sections
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
-from bomix.errors import StudyError
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.plain import short
 from bomix.space.weights import Weights
 from bomix.study import asking
-from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of
+from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
 from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
 from bomix.study.surrogate import study_surrogate
@@ -140,9 +138,7 @@ class Study:
 
     @spec.setter
     def spec(self, spec: StudySpec) -> None:
-        if not isinstance(spec, StudySpec):
-            raise StudyError(f"expected the spec of a study, found {short(spec)}; dataclasses.replace changes one")
-        self._records.spec = spec
+        self._records.spec = typed(spec)
 
     @property
     def records(self) -> Records:
@@ -182,7 +178,8 @@ class Study:
 
         Args:
             trial: The trial, or its id.
-            outcome: Metric name to loss, None where it was not measured, or a result, or a failure.
+            outcome: Metric name to loss (of a study of one metric the number alone will do), None where it was not
+                measured; or a result, or a failure.
 
         Raises:
             StudyError: There is no such trial.
@@ -203,7 +200,8 @@ class Study:
         ``results.nc`` is left to the next ``tell``: tables of runs are long. ``records.add_all`` takes many at once.
 
         Args:
-            weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
+            weights: Its mixture, a row of a pandas table say; bounds need not hold, and a sum within 1 % of one is set
+                right. An array without names is refused: domains have no order that all agree on.
             losses: Metric name to loss, None or NaN where it was not measured, or a result.
             scale: Parameters and tokens of the run, where they are known. A run of another scale than the study's is
                 recorded and not learnt from; one without a scale counts as one of the study's.
@@ -244,7 +242,7 @@ class Study:
         """Predict every metric and the objective by the surrogate that recommends, see :class:`Study`.
 
         Args:
-            mixtures: ``n`` mixtures; bounds need not hold, and sums within 1 % of one are set right.
+            mixtures: ``n`` mixtures, or a pandas table of them; bounds need not hold, and sums within 1 % of one are set right.
 
         Returns:
             ``mean``, ``sd``, ``lower``, ``upper`` over (candidate, metric), and the same with ``objective_`` before

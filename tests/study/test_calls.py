@@ -15,11 +15,13 @@ import torch
 
 import bomix
 from bomix.config.sections import ExpertsSpec, RecommendationSpec
+from bomix.config.settled import argument, settled
 from bomix.errors import BomixError, ConfigError, FaultsError, StoreError, StudyError
 from bomix.objectives.robust import Worst
 from bomix.objectives.weighted import Groups
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study.arguments import sound
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import Curve
 
@@ -378,7 +380,8 @@ WRONG_CALLS = [
     case("scale-complex", lambda s: bomix.Scale(tokens=np.complex128(5)), "tokens: expected a positive whole number"),
     case("scale-array", lambda s: bomix.Scale(tokens=np.ones(2)), "tokens: expected a positive whole number"),
     case("scale-tensor", lambda s: bomix.Scale(tokens=torch.ones(2)), "tokens: expected a positive whole number"),
-    case("spec", lambda s: setattr(s, "spec", 3), "expected the spec of a study, found 3", StudyError),
+    case("spec-seed", lambda s: setattr(s, "spec", dataclasses.replace(s.spec, seed=True)), "seed: expected a whole"),
+    case("spec", lambda s: setattr(s, "spec", 3), "spec: expected the spec of a study, found 3"),
 ]
 
 
@@ -447,3 +450,23 @@ def test_mixtures_come_in_any_form() -> None:
 
 def test_a_run_told_in_numpy_numbers_is_a_run() -> None:
     assert bomix.Scale(np.int64(10), torch.tensor(20)) == bomix.Scale(10, 20)
+
+
+def test_what_is_plain_already_is_the_same_object() -> None:
+    spec = bomix.Study(NAMES, ["loss"], strategy=Bayesian(surrogate=GP())).spec
+    assert settled(spec) == (spec, [])
+    assert settled(spec)[0] is sound(spec) is spec
+
+
+def test_a_user_s_own_class_checks_its_own_fields() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Own(bomix.Mean):
+        share: int = 0
+
+    own = Own(share="a tenth")  # type: ignore[arg-type]
+    assert bomix.Study(NAMES, ["loss"], objective=own).spec.objective is own
+
+
+def test_whole_numbers_of_any_library_stay_exact() -> None:
+    assert argument("seed", int, np.uint64(2**60 + 1)) == 2**60 + 1
+    assert argument("seed", int, 1e6) == 10**6
