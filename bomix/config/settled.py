@@ -76,10 +76,11 @@ def _hints(spec: type[Any]) -> Mapping[str, Any]:
 
 
 def _dataclass(spec: Any, where: str, faults: list[Fault]) -> Any:
-    hints, changed = _hints(type(spec)), {}
+    kind: Any = type(spec)
+    hints, changed = _hints(kind), {}
     values = field_values(spec)
     before = len(faults)
-    for field in spec_fields(type(spec)):
+    for field in spec_fields(kind):
         value = values[field.name]
         if value is not field.default:
             plain = _value(hints.get(field.name, Any), value, child(where, field.name), faults)

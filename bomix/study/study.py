@@ -242,7 +242,8 @@ class Study:
         """Predict every metric and the objective by the surrogate that recommends, see :class:`Study`.
 
         Args:
-            mixtures: ``n`` mixtures, or a pandas table of them; bounds need not hold, and sums within 1 % of one are set right.
+            mixtures: ``n`` mixtures, or a pandas table of them; bounds need not hold, and sums within 1 % of one are
+                set right.
 
         Returns:
             ``mean``, ``sd``, ``lower``, ``upper`` over (candidate, metric), and the same with ``objective_`` before
