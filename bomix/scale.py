@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
+import numpy as np
+
 from bomix.errors import Fault, raise_faults
 
 _SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
@@ -78,9 +80,12 @@ def comparable(first: Scale | None, second: Scale | None) -> bool:
 
 def _is_count(value: Any) -> bool:
     """Whether a value of any library is a positive whole number; booleans and text are none."""
-    if isinstance(value, (bool, str)) or not isinstance(value, SupportsFloat):
+    if isinstance(value, (bool, str, np.bool_, np.complexfloating)) or not isinstance(value, SupportsFloat):
         return False
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # an array of several numbers, say
+        return False
     return math.isfinite(number) and number > 0 and number == int(number)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from bomix.contracts.text import Source
 from bomix.contracts.traits import field_values
-from bomix.errors import Fault, raise_faults
+from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.io.store.plain import as_mapping, short
 from bomix.problem import NATS_PER_TOKEN, Metric
 from bomix.trial import Record, Status
 
@@ -210,17 +211,47 @@ def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[s
     """Domains from their names alone, or as they are given.
 
     Raises:
-        FaultsError: A name that stands twice, or a text where a list is wanted.
+        FaultsError: What is no name, a name that stands twice, or a text where a list is wanted.
     """
-    if isinstance(domains, Mapping):
-        return domains
-    if isinstance(domains, str):
-        raise_faults([Fault("domains", f"expected a list of names, found the text {domains!r}")])
-    names = list(domains)
+    given = listed("domains", domains, DomainSpec)
+    if isinstance(given, Mapping):
+        return given
+    names = list(given)
+    raise_faults(
+        Fault("domains", f"expected names, found {short(name)}")
+        for name in names
+        if not (isinstance(name, str) and name)
+    )
     raise_faults(
         Fault(f"domains.{name}", "named twice; keep one") for name in sorted({*names}) if names.count(name) > 1
     )
-    return {name: DomainSpec() for name in names}
+    return {str(name): DomainSpec() for name in names}
+
+
+def listed(where: str, given: Any, section: type[Any]) -> Any:
+    """Names as a tuple, or a mapping from names to what is said of them, of whatever a program hands over.
+
+    Args:
+        where: What it is called in a message.
+        given: Names in a list, an array or a pandas Series; or name to section in a mapping or a pandas Series.
+        section: What may be said of a name.
+
+    Raises:
+        FaultsError: It is neither.
+    """
+    if isinstance(given, Mapping):
+        return given
+    if isinstance(given, (str, bytes)):
+        raise_faults([Fault(where, f"expected a list of names, found the text {short(given)}")])
+    try:
+        found = tuple(given)
+    except TypeError:
+        what = f"expected a list of names, or a mapping from names to {section.__name__}, found {short(given)}"
+        raise FaultsError([Fault(where, what)]) from None
+    named = as_mapping(given)
+    if isinstance(named, Mapping) and any(isinstance(item, section) for item in found):
+        return named
+    return tuple(str(name) if isinstance(name, str) else name for name in found)
 
 
 def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple[Metric, ...]:
@@ -233,9 +264,13 @@ def declared_metrics(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> tuple
 def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fault]:
     """Names of metrics that are no names, or stand twice."""
     if isinstance(metrics, str):
-        return [Fault("metrics", f"expected a list of names, found the text {metrics!r}")]
+        return [Fault("metrics", f"expected a list of names, found the text {short(metrics)}")]
     names = list(metrics)
     faults = [
-        Fault("metrics", f"expected names, found {name!r}") for name in names if not (isinstance(name, str) and name)
+        Fault("metrics", f"expected names, found {short(name)}")
+        for name in names
+        if not (isinstance(name, str) and name)
     ]
-    return faults + [Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1]
+    return faults or [
+        Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1
+    ]

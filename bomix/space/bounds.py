@@ -19,11 +19,11 @@ _SHOWN = 6  # Names listed in a message about a sum.
 
 def number(value: object) -> float | None:
     """The value as a float, or None where it is not a finite number."""
-    if isinstance(value, bool | str | bytes) or value is None:
+    if isinstance(value, bool | str | bytes | np.bool_ | np.complexfloating) or value is None:
         return None
     try:
         result = float(value)  # type: ignore[arg-type]  # whatever converts is a number
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last of a tensor of several numbers
         return None
     return result if math.isfinite(result) else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -21,6 +20,7 @@ from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import experts, resolved_file, scales
+from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from bomix.surrogates.data.quarantine import Quarantined
 
 logger = logging.getLogger(__name__)
-
-_ROUNDING = 1e-9
-"""Largest difference of weights of one trial: who sent it through another format may have rounded its last digits."""
 
 
 class Records:
@@ -213,7 +210,7 @@ class Records:
     def withdraw(self, trial: Trial | SupportsIndex, *, why: str) -> Record:
         """Have a trial count for nothing, see :meth:`bomix.study.study.Study.withdraw`."""
         record = self.find(trial)
-        if not why.strip():
+        if not isinstance(why, str) or not why.strip():
             raise StudyError("say why the run is withdrawn: the record keeps it")
         self._store.withdraw(record.trial.id, why=why.strip())
         self.save_results()
@@ -235,16 +232,11 @@ class Records:
         Raises:
             StudyError: There is no such trial, or it is one of another study.
         """
-        if isinstance(trial, Trial):
-            trial_id = trial.id
-        elif isinstance(trial, SupportsIndex) and not isinstance(trial, bool):
-            trial_id = index(trial)
-        else:
-            raise StudyError(f"expected a trial or its number, found {short(trial)}")
+        trial_id = trial_number(trial)
         found = next((record for record in self.history.all_records if record.trial.id == trial_id), None)
         if found is None:
-            raise StudyError(f"there is no trial {trial_id}; `ask` gives the number")
-        if isinstance(trial, Trial) and not _is_same(trial, found.trial):
+            raise StudyError(f"there is no trial {short(trial_id)}; `ask` gives the number")
+        if isinstance(trial, Trial) and not is_same(trial, found.trial):
             raise StudyError(
                 f"trial {trial_id} of this study is another one (other weights, seed or origin), so that the result "
                 "would be recorded for a mixture that it is not of; tell it to the study that asked"
@@ -295,10 +287,3 @@ class Records:
         """Write the derived ``results.nc``; nothing in memory."""
         if isinstance(self._store, FolderStore):
             self._store.write_results(self.dataset)
-
-
-def _is_same(told: Trial, known: Trial) -> bool:
-    """Whether a trial is the one that was recorded, a rounding of its weights aside."""
-    if (told.seed, told.origin) != (known.seed, known.origin) or told.weights.keys() != known.weights.keys():
-        return False
-    return all(abs(told.weights[name] - weight) <= _ROUNDING for name, weight in known.weights.items())

@@ -90,6 +90,7 @@ def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Pr
         preparation: What the evaluator measured.
     """
     space = problem.space
+    store.folder.mkdir(parents=True, exist_ok=True)
     data = {
         "schema": SCHEMA_VERSION,
         "bomix_version": bomix.__version__,

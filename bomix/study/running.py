@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import registry
-from bomix.config.components import nested_faults
 from bomix.config.expert_checks import evaluator_faults
+from bomix.config.settled import argument
 from bomix.contracts.executor import Attempt
 from bomix.contracts.study import Experts
 from bomix.errors import Fault, raise_faults
+from bomix.io.store.plain import short
 from bomix.study import asking, experts, scales
+from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def run(
 ) -> None:
     """Train until the budget is spent; arguments and errors as those of :meth:`bomix.study.study.Study.run`."""
     from bomix.execution.driver import drive
+    from bomix.execution.observer import Observer
 
     spec = records.spec
     spec = dataclasses.replace(
@@ -46,7 +49,10 @@ def run(
         execution=spec.execution if workers is None else with_workers(spec.execution, workers),
         confirm=spec.confirm if confirm is None else confirm,
     )
-    raise_faults([*spec.faults(), *nested_faults(spec)])
+    spec = sound(spec)
+    take_over = argument("take_over", bool, take_over)
+    if observer is not None and not isinstance(observer, Observer):
+        raise_faults([Fault("observer", f"expected an Observer, found {short(observer)}; derive its class from it")])
     records.spec = spec
     drive(RunningStudy(records), observer=observer, take_over=take_over)
 
@@ -68,7 +74,8 @@ def train_experts(records: Records, *, workers: int | None = None, observer: Obs
     spec = records.spec
     if workers is not None:
         spec = dataclasses.replace(spec, execution=with_workers(spec.execution, workers))
-    raise_faults([*spec.faults(), *nested_faults(spec), *evaluator_faults(spec.evaluator)])
+    spec = sound(spec)
+    raise_faults(evaluator_faults(spec.evaluator))
     records.spec = spec
     drive(RunningStudy(records), observer=observer, experts_only=True)
 

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import sections
-from bomix.config.components import nested_faults
+from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
-from bomix.errors import StudyError, raise_faults
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
-from bomix.io.store.study_folder import STUDY_FILE, FolderStore
 from bomix.space.weights import Weights
 from bomix.study import asking
+from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
 from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
 from bomix.study.surrogate import study_surrogate
@@ -104,20 +103,15 @@ class Study:
         defaults = {**given, "recommendation": recommendation, "experts": experts, "own": own}
         spec = StudySpec(
             domains=sections.domain_specs(domains),
-            metrics=metrics if isinstance(metrics, (Mapping, str)) else tuple(metrics),  # type: ignore[arg-type]
+            metrics=sections.listed("metrics", metrics, sections.MetricSpec),
             evaluator=evaluator,
             target=target,
             seed=seed,
             paired=paired,
             **{name: value for name, value in defaults.items() if value is not None},  # type: ignore[arg-type]
         )
-        raise_faults([*spec.faults(), *nested_faults(spec)])
-        store: FolderStore | MemoryStore = MemoryStore()
-        if path is not None:
-            store = FolderStore(Path(path))
-            if (file := store.folder / STUDY_FILE).exists():
-                raise StudyError(f"{file} says what this study is; use Study.open, or another folder")
-            store.folder.mkdir(parents=True, exist_ok=True)
+        spec = sound(spec)
+        store = MemoryStore() if path is None else new_folder(path)
         self._records = Records(spec, store, resolve(spec, store))
 
     @classmethod
@@ -132,7 +126,7 @@ class Study:
             FaultsError: Everything that is wrong in the study file.
             StoreError: A damaged record, or a study file that no longer fits the records.
         """
-        spec, store = reopen(Path(path))
+        spec, store = reopen(folder_path(path))
         study = cls.__new__(cls)
         study._records = Records(spec, store)
         return study
@@ -144,7 +138,7 @@ class Study:
 
     @spec.setter
     def spec(self, spec: StudySpec) -> None:
-        self._records.spec = spec
+        self._records.spec = typed(spec)
 
     @property
     def records(self) -> Records:
@@ -177,14 +171,15 @@ class Study:
         Args:
             expert: Whether it is to be an expert, though no part of the study needs one.
         """
-        return asking.ask(self._records, expert=expert)
+        return asking.ask(self._records, expert=argument("expert", bool, expert))
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial.
 
         Args:
             trial: The trial, or its id.
-            outcome: Metric name to loss, None where it was not measured, or a result, or a failure.
+            outcome: Metric name to loss (of a study of one metric the number alone will do), None where it was not
+                measured; or a result, or a failure.
 
         Raises:
             StudyError: There is no such trial.
@@ -205,7 +200,8 @@ class Study:
         ``results.nc`` is left to the next ``tell``: tables of runs are long. ``records.add_all`` takes many at once.
 
         Args:
-            weights: Its mixture; bounds need not hold, and a sum within 1 % of one is set right.
+            weights: Its mixture, a row of a pandas table say; bounds need not hold, and a sum within 1 % of one is set
+                right. An array without names is refused: domains have no order that all agree on.
             losses: Metric name to loss, None or NaN where it was not measured, or a result.
             scale: Parameters and tokens of the run, where they are known. A run of another scale than the study's is
                 recorded and not learnt from; one without a scale counts as one of the study's.
@@ -246,7 +242,8 @@ class Study:
         """Predict every metric and the objective by the surrogate that recommends, see :class:`Study`.
 
         Args:
-            mixtures: ``n`` mixtures; bounds need not hold, and sums within 1 % of one are set right.
+            mixtures: ``n`` mixtures, or a pandas table of them; bounds need not hold, and sums within 1 % of one are
+                set right.
 
         Returns:
             ``mean``, ``sd``, ``lower``, ``upper`` over (candidate, metric), and the same with ``objective_`` before
@@ -259,8 +256,7 @@ class Study:
         from bomix.posterior.predict import predict
 
         problem, history = self._records.to_learn_from()
-        space = problem.space
-        points = space.to_arrays(checked_mixtures(mixtures, space))
+        points = problem.space.to_arrays(checked_mixtures(mixtures, problem.space))
         with deterministic():
             return predict(problem, history, self._surrogate(), points, seed=self.spec.seed)
 
@@ -279,9 +275,10 @@ class Study:
         from bomix.numerics.determinism import deterministic
         from bomix.recommendation.validate import validate
 
+        given = None if surrogate is None else surrogate_of(surrogate)
         problem, history = self._records.to_learn_from()
         with deterministic():
-            return validate(problem, history, surrogate or self._surrogate(), seed=self.spec.seed)
+            return validate(problem, history, given or self._surrogate(), seed=self.spec.seed)
 
     def recommend(self) -> Recommendation:
         """The mixture to train on, with its uncertainty, see :mod:`bomix.recommendation.recommend`.

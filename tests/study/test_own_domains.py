@@ -142,7 +142,7 @@ def test_the_mapping_is_kept_and_may_change_while_other_keys_may_not(tmp_path):
 
 
 def test_what_is_no_mapping_is_a_fault():
-    with pytest.raises(FaultsError, match="mapping from metrics to domains"):
+    with pytest.raises(FaultsError, match="own: expected a mapping from names"):
         Study(["code"], ["loss"], own="code")
 
 

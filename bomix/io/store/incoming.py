@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
-from bomix.io.store.plain import short
+from bomix.io.store.plain import as_mapping, number, short
 from bomix.io.store.result_checks import (
     KEYS,
     as_result,
@@ -18,6 +18,7 @@ from bomix.io.store.result_checks import (
     result_faults,
 )
 from bomix.scale import Scale
+from bomix.space.bounds import number as finite
 from bomix.space.weights import Weights, normalized
 from bomix.trial import Candidate, Failure, Outcome, Result
 
@@ -29,6 +30,16 @@ Losses: TypeAlias = Mapping[str, float | None] | Result
 """Metric name to loss, None or NaN where it was not measured, or a whole result."""
 ForeignRun: TypeAlias = tuple[Weights, Losses] | tuple[Weights, Losses, Scale | None]
 """A run that was made elsewhere: mixture, losses and, where it is known, its scale."""
+
+
+@runtime_checkable
+class Table(Protocol):
+    """A pandas table: its rows are gone through, not its columns."""
+
+    def iterrows(self) -> Iterable[tuple[Any, Any]]:
+        """Label and row, one after the other."""
+
+
 RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
 """Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
 RESULT_LIMIT = 64 * 2**20
@@ -111,7 +122,7 @@ def accepted(
     Raises:
         FaultsError: Everything that is wrong.
     """
-    result = cleaned(as_result(losses))
+    result = cleaned(as_result(of_the_only(losses, metrics)))
     raise_faults([*before, *result_faults(result, metrics, domains)], title)
     return result
 
@@ -127,13 +138,18 @@ def checked_runs(runs: Iterable[ForeignRun], problem: Problem) -> list[tuple[Can
     Raises:
         FaultsError: Everything that is wrong with any of them.
     """
-    listed = list(runs)
+    listed = _rows(runs, "runs", "(weights, losses) or (weights, losses, scale)")
     space = problem.space
     found, faults = [], []
-    for position, (weights, losses, *rest) in enumerate(listed):
+    for position, run in enumerate(listed):
+        if not isinstance(run, (tuple, list)) or len(run) not in (2, 3):
+            what = f"expected (weights, losses) or (weights, losses, scale), found {short(run)}"
+            faults.append(Fault(f"runs[{position}]", what))
+            continue
+        weights, losses, *rest = run
         scale = rest[0] if rest else None
-        wrong = space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
-        result = cleaned(as_result(losses), nan_is_gap=True)
+        weights, wrong = _mixture(weights, space)
+        result = cleaned(as_result(of_the_only(losses, problem.metric_names)), nan_is_gap=True)
         wrong += result_faults(result, problem.metric_names, space.domains)
         wrong += range_faults(result, problem.metrics)
         if scale is not None and not isinstance(scale, Scale):
@@ -156,12 +172,53 @@ def checked_mixtures(mixtures: Sequence[Weights], space: MixtureSpace) -> list[W
     Raises:
         FaultsError: Everything that is wrong with any of them.
     """
-    if isinstance(mixtures, Mapping) or not len(mixtures):
+    rows = _rows(mixtures, "mixtures", "mixtures, each a mapping from domains to weights")
+    if not rows:
         raise_faults([Fault("mixtures", f"expected a list of mixtures, found {short(mixtures)}")])
+    checked = [_mixture(weights, space) for weights in rows]
     faults = [
-        Fault(f"mixtures[{row}].{fault.where}", fault.what)
-        for row, weights in enumerate(mixtures)
-        for fault in space.faults_of(weights, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
+        Fault(f"mixtures[{row}].{fault.where}", fault.what) for row, (_, found) in enumerate(checked) for fault in found
     ]
     raise_faults(faults, "these are no mixtures of the study's domains")
-    return [normalized(weights) for weights in mixtures]
+    return [normalized(weights) for weights, _ in checked]
+
+
+def of_the_only(losses: Any, metrics: Sequence[str]) -> Any:
+    """Losses as they are; a number alone, of any library, is the loss of the study's only metric.
+
+    Several numbers without names stay as they are, for the checks to refuse: a list has no order that all agree on.
+    """
+    alone = not isinstance(losses, (Mapping, bool, Result)) and len(metrics) == 1
+    return {metrics[0]: number(losses)} if alone and isinstance(number(losses), (int, float)) else losses
+
+
+def _rows(given: Any, where: str, what: str) -> list[Any]:
+    """The items of a list or of anything else that can be gone through; of a pandas table its rows.
+
+    Raises:
+        FaultsError: There are none: one mapping where several are wanted, a number.
+    """
+    if isinstance(given, Table):
+        return [row for _, row in given.iterrows()]
+    if not isinstance(as_mapping(given), (Mapping, str, bytes)):
+        try:
+            return list(given)
+        except TypeError:
+            pass  # the fault below says what was wanted
+    raise FaultsError([Fault(where, f"expected a list of {what}, found {short(given)}")])
+
+
+def _mixture(weights: Any, space: MixtureSpace) -> tuple[dict[str, float], list[Fault]]:
+    """Weights with plain numbers, and what keeps them from being a mixture, bounds aside."""
+    named = as_mapping(weights)
+    if not isinstance(named, Mapping):
+        names = ", ".join(map(repr, space.domains[:3])) + (", ..." if len(space.domains) > 3 else "")
+        what = f"expected a mapping from domains to weights, {{{names}}}, found {short(weights)}; name each weight"
+        return {}, [Fault("weights", what)]
+    shares = {name: number(weight) for name, weight in named.items()}
+    wrong = [
+        Fault(f"weights.{name}", f"the weight of domain '{name}' is {short(share)}, not a finite number")
+        for name, share in shares.items()
+        if name in space.domains and (not isinstance(share, (int, float)) or finite(share) is None)
+    ]
+    return shares, wrong or space.faults_of(shares, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)

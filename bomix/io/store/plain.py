@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, SupportsFloat
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, SupportsFloat, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,32 @@ DEEPEST = 32
 """Most levels of lists and mappings in each other: more is no note on a run, and some readers give up at a hundred."""
 _SHOWN = 80
 """Characters of a value that a message shows: enough to know it again."""
+
+
+@runtime_checkable
+class _Keyed(Protocol):
+    """What ``dict`` can be made of: a row of a pandas table, an xarray dataset."""
+
+    def keys(self) -> Iterable[Any]:
+        """The names."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """The value of a name."""
+
+
+def as_mapping(value: Any) -> Any:
+    """A mapping where the value is one or has its ``keys`` and items, as a pandas Series has; anything else as it is.
+
+    A name that stands twice is not made one: such a value stays as it is, for the checks to name.
+    """
+    if isinstance(value, (Mapping, type)) or not isinstance(value, _Keyed):
+        return value
+    keys = list(value.keys())
+    try:
+        found = {key: value[key] for key in keys}
+    except (KeyError, TypeError, ValueError):  # the keys of what only looks like a mapping
+        return value
+    return found if len(found) == len(keys) else value
 
 
 def number(value: Any) -> Any:
@@ -80,8 +106,10 @@ def short(value: Any) -> str:
     """A value in a message, cut where it is long; one that cannot be printed is named by its type."""
     try:
         text = repr(value)
-    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python prints
+    except (RecursionError, ValueError, TypeError):  # ValueError: a number of more digits than Python prints
         return f"a {type(value).__name__}"
+    if "\n" in text:  # a table, or an array
+        text = " ".join(text.split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bomix.errors import Fault
-from bomix.io.store.plain import as_json, json_faults, number, short
+from bomix.io.store.plain import as_json, as_mapping, json_faults, number, short
 from bomix.trial import Curve, Failure, Result
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
     """
 
     def floats(values: Any) -> Any:
+        values = as_mapping(values)
         return {name: number(value) for name, value in values.items()} if isinstance(values, Mapping) else values
 
     mappings = {"losses": result.losses, "sems": result.sems, "realized": result.realized, "epochs": result.epochs}
@@ -40,7 +41,7 @@ def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
     given = result.unmeasured
     unmeasured: list[Any] = list(given) if isinstance(given, (list, tuple, set, frozenset)) else [given]
     if isinstance(losses := parts["losses"], dict):
-        gaps = [name for name, loss in losses.items() if loss is None or (nan_is_gap and loss != loss)]
+        gaps = [name for name, loss in losses.items() if loss is None or (nan_is_gap and is_nan(loss))]
         parts["losses"] = {name: loss for name, loss in losses.items() if name not in gaps}
         unmeasured += [name for name in gaps if name not in unmeasured]
     if isinstance(sems := parts["sems"], dict):
@@ -48,6 +49,11 @@ def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
     parts["artifacts"] = _paths(result.artifacts)
     parts["info"] = as_json(result.info)
     return dataclasses.replace(result, **parts, cost=number(result.cost), unmeasured=tuple(unmeasured))
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a value is a float that is no number."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]) -> list[Fault]:
@@ -71,7 +77,7 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
     faults += realized
     if result.cost is not None and not (_is_finite(result.cost) and result.cost >= 0):
         faults.append(Fault("cost", f"expected device-seconds, found {short(result.cost)}"))
-    if isinstance(result.curve, Curve):
+    if isinstance(result.curve, Curve) and isinstance(result.curve.losses, Mapping):
         faults += _strangers("curve.losses", result.curve.losses, metrics)
     return faults + form_faults(result)
 
@@ -104,11 +110,11 @@ def as_result(losses: Mapping[str, float | None] | Result) -> Result:
 def _loss_faults(result: Result, metrics: Sequence[str]) -> list[Fault]:
     """Metrics that are neither there nor named as not measured, and a result without any."""
     losses = result.losses if isinstance(result.losses, Mapping) else {}
-    named = {*losses, *result.unmeasured}
+    named = [*losses, *result.unmeasured]
     what = "missing; give its loss, or null (None in Python) where it was not measured, or `bomix tell --partial`"
     missing = [Fault(f"losses.{name}", what) for name in metrics if name not in named]
     strays = _strangers("losses", result.unmeasured, metrics)
-    doubtful = [name for name in result.unmeasured if name in losses]
+    doubtful = [name for name in result.unmeasured if name in [*losses]]
     both = [Fault(f"losses.{name}", "has a loss and is named as not measured; keep one") for name in doubtful]
     faults = [*missing, *_numbers("losses", result.losses, metrics), *strays, *both]
     if not faults and not losses:
