@@ -126,7 +126,11 @@ class Auto:
         explores &= d > MANY or _is_weighted_sum(problem)
         if pooled:
             greedy = Greedy() if serves else self.acquisition or LogEI()
-            return Bayesian(acquisition=greedy, pool=self.pool, alone=None if self.surrogate else QUICK, **parts)
+            if self.surrogate is not None:
+                return Bayesian(acquisition=greedy, pool=self.pool, **parts)
+            parts["surrogate"] = replace(own, scores=_mostly_without_own(problem))
+            alone = replace(QUICK, scores=_mostly_without_own(problem))
+            return Bayesian(acquisition=greedy, pool=self.pool, alone=alone, **parts)
         if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
         acquisition = self.acquisition or LogEI()
@@ -143,8 +147,7 @@ class Auto:
         own, metrics = _surrogate(problem), problem.metric_names
         if own == POOLED and len(metrics) > DRAWN_UP_TO:
             return own
-        lacking = len(without_own(problem.own, problem.space.domains, metrics))
-        if own == POOLED and 2 * lacking <= len(metrics):
+        if own == POOLED and not _mostly_without_own(problem):
             return replace(own, draws=None, restarts=None, growth=0.0)
         return PREDICTING if own in (QUICK, POOLED) else own
 
@@ -183,6 +186,12 @@ def _is_weighted_sum(problem: Problem) -> bool:
     """Whether the objective is a weighted sum of metrics; one that does not fit the metrics is refused elsewhere."""
     objective, names = problem.objective, problem.metric_names
     return bool(objective.metric_faults(names)) or objective.coefficients(names) is not None
+
+
+def _mostly_without_own(problem: Problem) -> bool:
+    """Whether most metrics have no domain of their own, by name or mapping: scores of tasks, as a rule, and noisy."""
+    lacking = without_own(problem.own, problem.space.domains, problem.metric_names)
+    return 2 * len(lacking) > len(problem.metrics)
 
 
 def _surrogate(problem: Problem) -> GP:

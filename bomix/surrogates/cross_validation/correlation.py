@@ -43,7 +43,7 @@ def leave_one_out(inverse_diagonal: Tensor, alpha: Tensor) -> tuple[Tensor, Tens
     return alpha / inverse_diagonal, 1.0 / inverse_diagonal
 
 
-def shrunk_correlation(residuals: Tensor) -> Tensor:
+def shrunk_correlation(residuals: Tensor, *, common: bool = True) -> Tensor:
     """Correlation of standardised residuals: each pair's drawn to what pairs have in common, and that to zero.
 
     What is drawn to the identity alone loses a part of each correlation, and the variance of a mean of many metrics is
@@ -56,6 +56,7 @@ def shrunk_correlation(residuals: Tensor) -> Tensor:
 
     Args:
         residuals: ``m x n`` residuals of expectation zero and variance one, NaN where a metric is missing.
+        common: Whether pairs are drawn to their mean; else each is drawn to zero by itself.
 
     Returns:
         ``m x m``, positive semi-definite, ones on the diagonal; zero for a pair of which fewer than
@@ -68,15 +69,18 @@ def shrunk_correlation(residuals: Tensor) -> Tensor:
     pairs = (both >= MIN_TRIALS) & (identity == 0)
     if not pairs.any():
         return identity
-    mean = correlation[pairs].mean()
-    n = both[pairs].mean()
-    common = _shrunk(mean, _uncertainty_of_mean(mean, len(residuals), n))
-    freedom = (n - 1.0).clamp_min(MIN_FREEDOM)
-    common = (common * freedom / (freedom - 2.0)).clamp_max(1.0)
+    mean = correlation[pairs].mean() if common else correlation.new_zeros(())
+    shared = _mean_correlation(mean, len(residuals), both[pairs].mean()) if common else mean
     difference = torch.where(pairs, correlation - mean, 0.0)
     uncertain = (1.0 - correlation.square()).square() / (both - 1.0).clamp_min(1.0)
     difference = _shrunk(difference, torch.where(pairs, uncertain, 0.0))
-    return _nearest_correlation(torch.where(pairs, common + difference, 0.0) + identity)
+    return _nearest_correlation(torch.where(pairs, shared + difference, 0.0) + identity)
+
+
+def _mean_correlation(mean: Tensor, m: int, n: Tensor) -> Tensor:
+    """The mean correlation of ``m`` metrics over ``n`` trials, shrunk towards zero and then as that of Student's t."""
+    freedom = (n - 1.0).clamp_min(MIN_FREEDOM)
+    return (_shrunk(mean, _uncertainty_of_mean(mean, m, n)) * freedom / (freedom - 2.0)).clamp_max(1.0)
 
 
 def _uncertainty_of_mean(mean: Tensor, m: int, n: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         transforms: From weights and metrics to what the families see, and back.
         shares: ``f x m`` share of each family in each metric's belief, sum to one; equal ones by default.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
+        common: Whether that estimate draws pairs to their mean, see
+            :func:`~bomix.surrogates.cross_validation.correlation.shrunk_correlation`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         *,
         shares: Tensor | None = None,
         correlation: Tensor | None = None,
+        common: bool = False,
     ) -> None:
         super().__init__()
         self.train_X, self.train_Y = train_X, train_Y
@@ -62,7 +65,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         if correlation is None:
             targets = transforms.targets(self.train_inputs, train_Y)
             predicted, variance = self._held_out()
-            correlation = shrunk_correlation((targets - predicted) / variance.sqrt())
+            correlation = shrunk_correlation((targets - predicted) / variance.sqrt(), common=common)
         self.correlation = correlation
 
     @property
@@ -218,7 +221,12 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
 
 
 def posterior(
-    inputs: GPInputs, theta: Sequence[Tensor], *, correlated: bool = True, stacked: bool = False
+    inputs: GPInputs,
+    theta: Sequence[Tensor],
+    *,
+    correlated: bool = True,
+    stacked: bool = False,
+    common: bool = False,
 ) -> IndependentGPs:
     """The model that hyperparameters make of runs.
 
@@ -227,6 +235,7 @@ def posterior(
         theta: For each family ``s x m x p`` draws of its hyperparameters.
         correlated: Whether the errors of the metrics go together.
         stacked: Whether left-out runs weigh the families; else all have equal shares.
+        common: Whether correlations between metrics are drawn to their mean, see :class:`IndependentGPs`.
     """
     with torch.no_grad():
         families = [
@@ -236,7 +245,13 @@ def posterior(
         correlation = None if correlated else torch.eye(inputs.context.m, dtype=torch.float64)
         shares = stacked_shares(families) if stacked and len(families) > 1 else None
         return IndependentGPs(
-            inputs.train_X, inputs.train_Y, families, inputs.transforms, shares=shares, correlation=correlation
+            inputs.train_X,
+            inputs.train_Y,
+            families,
+            inputs.transforms,
+            shares=shares,
+            correlation=correlation,
+            common=common,
         )
 
 

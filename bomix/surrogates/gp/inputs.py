@@ -200,7 +200,7 @@ def _noise_of(spec: GPSettings, X: Tensor, targets: Tensor, known: Tensor | None
     if known is not None:
         return Noise(context, level=torch.nanmean(known, dim=-1))
     level = _repeat_variance(X, targets) if spec.noise == "repeats" else None
-    return Noise(context, growing=spec.noise == "growing", level=level)
+    return Noise(context, growing=spec.noise == "growing", scores=spec.scores, level=level)
 
 
 def _repeat_variance(X: Tensor, targets: Tensor) -> Tensor:

@@ -23,10 +23,12 @@ MIN_NOISE = 1e-4
 HELD = 1e-3
 """Standard deviation of the prior of a fixed hyperparameter: no search moves it by more than a rounding of the printed
 digits."""
-_NOISE = (-2.0, 2.0)
-"""Mean and standard deviation of ``ln s^2``: noise is about a third of a metric's spread, a loss that repeats to a
-hundredth is as likely as a score of which the mixture says nothing. With a seventh, and the latter four deviations away
-(-4, 1), processes followed the noise of scores: 87 % of runs were in their 95 % intervals, and a line ranked better."""
+_NOISE = (-4.0, 1.0)
+"""Mean and standard deviation of ``ln s^2``: noise is about a seventh of a loss's spread."""
+_NOISE_OF_SCORES = (-2.0, 2.0)
+"""The same of scores: noise is about a third of a metric's spread, a loss that repeats to a hundredth is as likely as a
+score of which the mixture says nothing. That is four deviations away for a loss, and processes followed the noise of
+scores: 87 % of runs were in their 95 % intervals, and a line ranked better."""
 _GROWTH = (1.0, 1.5)
 """Mean and standard deviation of ``g``: a vertex has 2.7 times the noise variance, or 0.6 to 12 times."""
 _START_NOISE = 0.01
@@ -44,12 +46,15 @@ class Noise:
     Args:
         context: The space and the metrics.
         growing: Whether the noise may grow towards the vertices.
+        scores: Whether metrics may be scores that are mostly noise.
         level: ``m`` variances to hold ``s^2 + 1e-4`` at, NaN where it is inferred.
     """
 
-    def __init__(self, context: KernelContext, *, growing: bool = False, level: Tensor | None = None) -> None:
+    def __init__(
+        self, context: KernelContext, *, growing: bool = False, scores: bool = False, level: Tensor | None = None
+    ) -> None:
         self.growing, self._d = growing, context.d
-        prior = Prior.of(context.m, ["noise"], *_NOISE, math.log(_START_NOISE))
+        prior = Prior.of(context.m, ["noise"], *(_NOISE_OF_SCORES if scores else _NOISE), math.log(_START_NOISE))
         if level is not None and (fixed := ~level.isnan()).any():
             at = (level[fixed] - MIN_NOISE).clamp_min(MIN_NOISE / 10.0).log().unsqueeze(-1)
             prior.mean[fixed], prior.start[fixed], prior.sd[fixed] = at, at, HELD

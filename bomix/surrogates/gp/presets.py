@@ -34,7 +34,7 @@ The mean over many metrics forgives what one gets wrong: at 50 domains (one seed
 benchmark run benchmarks/bomix.yaml`` runs the cases; ``python benchmarks/speed.py`` times asks.
 """
 
-PREDICTING = GP(kernels=(*MIXED_KERNELS, LINE), shares="stacked")
+PREDICTING = GP(kernels=(*MIXED_KERNELS, LINE), shares="stacked", scores=True)
 """For predictions of a crowd of metrics, whatever asks take: hyperparameters are drawn, each metric has its own, and a
 line in the logarithms of the weights has the share that left-out runs of all metrics give it.
 

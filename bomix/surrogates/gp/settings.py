@@ -38,6 +38,8 @@ class GPSettings:
         features: Predictions that the processes see as extra inputs, standardised: a line and a curve in them are added
             to each kernel.
         experts: Whether experts of single domains are among the examples.
+        scores: Whether metrics may be scores that are mostly noise: more of it is then expected a priori, and what
+            metrics have in common counts in their correlation. Searches of losses did worse with it.
     """
 
     kernels: tuple[Kernel, ...] = MIXED_KERNELS
@@ -51,6 +53,7 @@ class GPSettings:
     shares: Literal["equal", "stacked"] = "equal"
     features: Features | None = None
     experts: bool = True
+    scores: bool = False
 
     @property
     def differentiable(self) -> bool:

@@ -55,4 +55,4 @@ class GP(GPSettings):
 
         seen = inputs(data, context, self, seed=seed)
         theta = hyperparameters(seen, self, seed=seed)
-        return posterior(seen, theta, correlated=self.correlated, stacked=self.shares == "stacked")
+        return posterior(seen, theta, correlated=self.correlated, stacked=self.shares == "stacked", common=self.scores)

@@ -122,7 +122,7 @@ def test_a_model_tells_what_it_was_given():
     assert len(found) == len(table) == 10
     medians = {row.name: row.prior_median for row in table}
     assert medians["variance"] == pytest.approx(1.0)
-    assert medians["noise"] == pytest.approx(math.exp(-2.0) + MIN_NOISE)
+    assert medians["noise"] == pytest.approx(math.exp(-4.0) + MIN_NOISE)
 
 
 def test_a_model_of_some_metrics_tells_of_these_and_families_are_told_apart():
