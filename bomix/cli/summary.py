@@ -231,7 +231,11 @@ def _beliefs(best: Recommendation) -> list[str]:
     """Where the recommendation comes from, and how the last trials agreed with what was expected of them."""
     lines = []
     if best.source == "trials":
-        lines.append("best is a mixture that was tried: no other is expected to be better")
+        elsewhere = best.of_space.objective.mean < best.objective.mean
+        why = (
+            "the lowest prediction lies where too little is known" if elsewhere else "no other is expected to be better"
+        )
+        lines.append(f"best is a mixture that was tried: {why}")
     if best.source == "anchors" and (names := _references_that_are_it(best)):
         beyond = "" if best.confirmed is None else " by more than the model cannot tell"
         lines.append(f"best is the {' and '.join(names)} mixture: no other is expected to be better{beyond}")

@@ -95,8 +95,8 @@ class StudySpec:
             faults.append(Fault("metrics", "name the metrics, or give an evaluator that measures them"))
         if not 0 <= self.seed < MAX_SEED:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {short(self.seed)}"))
-        if not 0.0 <= self.negligible < 1.0:
-            faults.append(Fault("negligible", f"expected a weight from 0, below 1, found {self.negligible:g}"))
+        if not 0.0 <= self.negligible <= 0.1:
+            faults.append(Fault("negligible", f"expected a weight from 0 to 0.1, found {self.negligible:g}"))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:

@@ -269,11 +269,15 @@ def _ranges(
 ) -> Mapping[str, tuple[float, float]]:
     from bomix.optimization.level_set import LevelSet, near_optimal
 
-    belief, space = decision.belief, decision.belief.problem.space
+    belief, space, about = decision.belief, decision.belief.problem.space, decision.of_space
     mean, sd = minimum.mean / belief.aggregate.unit, minimum.sd / belief.aggregate.unit
-    level = LevelSet(lambda X: _mean(belief, X), space, decision.of_space, mean + sd, sd)
+    at, variance = (float(each) for each in belief.aggregate.spread(belief.model, as_tensor([decision.point])))
+    if at > mean + sd:
+        # The minimum is too vague to be recommended: what is nearly as good as what is recommended counts.
+        about, mean, sd = decision.point, at, math.sqrt(variance)
+    level = LevelSet(lambda X: _mean(belief, X), space, about, mean + sd, sd)
     if (pool := belief.problem.pool_array) is not None:
-        members = np.concatenate([decision.of_space[None], level.among(pool)])
+        members = np.concatenate([about[None], level.among(pool)])
         lower, upper = members.min(axis=0), members.max(axis=0)
     else:
         gradients = traits(surrogate, SurrogateTraits).differentiable

@@ -58,8 +58,9 @@ def repair(folder: Path) -> list[Repaired]:
         done = []
         for damage in store.read().damages:
             moved = aside.move_damage(store, damage)
-            pending = damage.path.name == OUTCOME_FILE
+            pending = damage.path.name == OUTCOME_FILE and not damage.imported
             now = "the trial is pending again" if pending else "the trial counts no longer"
+            now = "import its table again" if damage.imported else now
             now = "what was recorded before it counts again" if damage.is_amendment else now
             done.append(Repaired(damage.lost, moved, damage.reason, now))
         if (reason := _resolved_damage(store)) is not None:

@@ -84,6 +84,19 @@ def test_check_reports_damage_and_repair_says_what_is_lost(folder: Path, name: s
         assert len(study.history.completed) == 3
 
 
+def test_a_damaged_import_is_set_aside_whole_and_can_be_imported_again(folder: Path) -> None:
+    study = Study.open(folder)
+    for share in (0.2, 0.4):
+        study.add({"code": share, "web": 1.0 - share}, {"loss": 1.0 + share})
+    (folder / "trials/0000/outcome.json").write_text("{")
+    (done,) = repair.repair(folder)
+    assert (done.lost, done.now) == ("the imported run 0", "import its table again")
+    assert (done.moved / "trial.json").is_file()
+    found = Study.open(folder)
+    assert [record.trial.id for record in found.history.records] == [1]
+    assert found.add({"code": 0.2, "web": 0.8}, {"loss": 1.2}).trial.id == 2
+
+
 def test_a_damaged_resolved_file_is_taken_from_the_study_file_again(folder: Path) -> None:
     told(folder, 1)
     (folder / "resolved.json").write_text((folder / "resolved.json").read_text().replace('"seed": 0', '"seed": 1'))

@@ -16,12 +16,14 @@ RESTARTED = "restarted"
 def move_damage(store: FolderStore, damage: Damage) -> Path:
     """Move what cannot be read out of the record, into a folder that keeps it.
 
-    A trial whose outcome is moved is pending again; one whose own file is, is no trial of the study any more.
+    A trial whose outcome is moved is pending again, but for an imported run; that, and one whose own file is moved, is
+    no trial of the study any more.
 
     Returns:
         Where it is now.
     """
-    moved = store.trial_folder(damage.trial) if damage.path.name == TRIAL_FILE else damage.path
+    whole = damage.path.name == TRIAL_FILE or (damage.imported and not damage.is_amendment)
+    moved = store.trial_folder(damage.trial) if whole else damage.path
     return _moved(store.folder, moved, f"{damage.trial:04d}-{damage.path.name}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bomix.errors import StoreError
 from bomix.io.store import amendments, records
-from bomix.trial import Outcome, Record, Result, Trial
+from bomix.trial import IMPORTED, Outcome, Record, Result, Trial
 
 TRIAL_FILE = "trial.json"
 OUTCOME_FILE = "outcome.json"
@@ -22,11 +22,13 @@ class Damage:
         trial: The trial's number, which its folder says.
         path: The file; the trial's folder where ``trial.json`` is missing.
         reason: What is wrong with it.
+        imported: Whether the trial is known to be an imported run, which nobody can run again.
     """
 
     trial: int
     path: Path
     reason: str
+    imported: bool = False
 
     @property
     def lost(self) -> str:
@@ -34,11 +36,9 @@ class Damage:
         if self.is_amendment:
             what = "withdrawal" if self.path.name == amendments.WITHDRAWN_FILE else "last revision"
             return f"the {what} of trial {self.trial}"
-        return (
-            f"the outcome of trial {self.trial}"
-            if self.path.name == OUTCOME_FILE
-            else f"trial {self.trial}, mixture and all"
-        )
+        if self.path.name != OUTCOME_FILE:
+            return f"trial {self.trial}, mixture and all"
+        return f"the imported run {self.trial}" if self.imported else f"the outcome of trial {self.trial}"
 
     @property
     def is_amendment(self) -> bool:
@@ -59,10 +59,10 @@ def read(folder: Path, number: int) -> Record | Damage:
     Raises:
         StoreError: A file of a newer version.
     """
-    path = folder / TRIAL_FILE
+    path, imported = folder / TRIAL_FILE, False
     try:
         trial = _trial(path, number)
-        path = folder / OUTCOME_FILE
+        path, imported = folder / OUTCOME_FILE, trial.origin == IMPORTED
         record = Record(trial, _outcome(path, number))
         path = folder
         record = amendments.amended(folder, record)
@@ -72,7 +72,7 @@ def read(folder: Path, number: int) -> Record | Damage:
     except amendments.AmendmentError as error:
         return Damage(number, error.path, error.reason)
     except StoreError as error:
-        return Damage(number, path, str(error))
+        return Damage(number, path, str(error), imported)
 
 
 def text_of(path: Path) -> str | None:
