@@ -34,19 +34,7 @@ class Leeway:
     tolerance: float = math.inf
 
 
-EXCEPTIONS: Mapping[str, Leeway] = {
-    "recommend/7/objective-pareto": Leeway("the front holds the trials' weights unrounded", 1e-9),
-    "asks/7/bounded-law": Leeway("a zero without 'at least' keeps its bounds on the face, as in mde", 1e-6),
-    "predictions/*/bayesian*": Leeway("one formula for the moments of a mixture of Gaussians: rounding", 1e-9),
-    "*: *confirmed_margins*": Leeway("a recommendation says what is believed of the confirmed mixture"),
-    "*: *execution.kind": Leeway("an executor is a component: the default kind is written out"),
-    "*: *experts.params": Leeway("experts may have another size: the default is written out"),
-    "files: *json*schema": Leeway("trials and the resolved study have a new schema: 'scale' where 'fidelity' was"),
-    "*: *attrs.scale*": Leeway("a dataset names the study's own scale"),
-    "record/17: *origin*": Leeway("experts of another scale are told by their scale, not by an origin"),
-    "record/17: *params*": Leeway("imported runs are no longer stamped with the study's scale"),
-    "record/17: *tokens*": Leeway("imported runs are no longer stamped with the study's scale"),
-}
+EXCEPTIONS: Mapping[str, Leeway] = {}
 """Pattern of entries, as ``asks/7/turbo*``, or of leaves, as ``files: *.kind``, to why they may differ."""
 
 _HEX = re.compile(r"-?0x[0-9a-f]\.[0-9a-f]*p[+-]\d+|-?inf|nan")
