@@ -231,7 +231,7 @@ def _beliefs(best: Recommendation) -> list[str]:
     """Where the recommendation comes from, and how the last trials agreed with what was expected of them."""
     lines = []
     if best.source == "trials":
-        elsewhere = best.of_space.objective.mean < best.objective.mean
+        elsewhere = best.of_space is not None and best.of_space.objective.mean < best.objective.mean
         why = (
             "the lowest prediction lies where too little is known" if elsewhere else "no other is expected to be better"
         )
