@@ -187,7 +187,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: sig
         assert driver.poll() is None
         time.sleep(0.05)
     driver.send_signal(how)
-    _, said = driver.communicate(timeout=20)
+    _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "same command" in said
     assert lock.is_held(study) is False
