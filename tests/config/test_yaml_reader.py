@@ -125,10 +125,10 @@ def test_nothing_is_read_from_an_empty_file() -> None:
     ids=str,
 )
 def test_what_is_no_study_file_is_said_at_once_and_in_few_words(tmp_path: Path, text: str, said: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ConfigError, match=said) as caught:
         parse(text, tmp_path / "study.yaml")
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0
     assert len(str(caught.value)) < 1000
     assert "study.yaml" in str(caught.value)
 
