@@ -128,8 +128,8 @@ class Auto:
             greedy = Greedy() if serves else self.acquisition or LogEI()
             if self.surrogate is not None:
                 return Bayesian(acquisition=greedy, pool=self.pool, **parts)
-            parts["surrogate"] = replace(own, scores=_mostly_without_own(problem))
-            alone = replace(QUICK, scores=_mostly_without_own(problem))
+            scores = _mostly_without_own(problem)
+            parts["surrogate"], alone = (replace(each, scores=scores) for each in (own, QUICK))
             return Bayesian(acquisition=greedy, pool=self.pool, alone=alone, **parts)
         if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
@@ -172,8 +172,7 @@ class Auto:
         named = self.surrogate is not None or self.acquisition is not None or self.pool is not None
         if named or not plain or d >= POOLED_FROM:
             return False
-        weighted = problem.objective.coefficients(problem.metric_names) is not None
-        return weighted and trust(designed(history), d) < 1.0
+        return _is_weighted_sum(problem) and trust(designed(history), d) < 1.0
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""

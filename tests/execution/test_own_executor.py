@@ -14,7 +14,6 @@ from bomix.contracts.executor import Execution
 from bomix.errors import EvaluationError, FaultsError
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer
-from bomix.recommendation import decision
 from bomix.strategies.designs import Sobol
 from bomix.study.running import run, train_experts
 from bomix.study.study import Study
@@ -24,6 +23,8 @@ from tests.execution import inline
 from tests.execution.evaluators import Ending
 from tests.execution.inline import Inline
 
+pytestmark = pytest.mark.usefixtures("recommended_by_the_mean_alone")
+
 STUDY = """
 domains: {code: {}, web: {}}
 evaluator: {kind: "tests.execution.evaluators:Ending"}
@@ -32,12 +33,6 @@ budget: {trials: 3}
 confirm: 1
 execution: {kind: "tests.execution.inline:Inline", slots: 2}
 """
-
-
-@pytest.fixture(autouse=True)
-def recommended_by_the_mean_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So few trials leave the minimum vague, and these tests are about what confirms it."""
-    monkeypatch.setattr(decision, "CAUTIOUS", 0.0)
 
 
 class TestInline(ExecutorBattery):

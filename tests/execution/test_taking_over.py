@@ -12,7 +12,6 @@ from bomix.config.sections import BudgetSpec
 from bomix.contracts.executor import Execution
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.execution.observer import Observer
-from bomix.recommendation import decision
 from bomix.recommendation.confirmation import SEED_OFFSET
 from bomix.strategies.designs import Sobol
 from bomix.study.confirmation import confirming_trial
@@ -23,13 +22,7 @@ from tests.execution import inline
 from tests.execution.evaluators import Ending
 from tests.execution.inline import Inline
 
-pytestmark = pytest.mark.usefixtures("short_chains")
-
-
-@pytest.fixture(autouse=True)
-def recommended_by_the_mean_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So few trials leave the minimum vague, and these tests are about what confirms it."""
-    monkeypatch.setattr(decision, "CAUTIOUS", 0.0)
+pytestmark = pytest.mark.usefixtures("short_chains", "recommended_by_the_mean_alone")
 
 
 TOKENS = Synthetic(family="token_experts", domains=2, noise=0.0)
