@@ -117,6 +117,12 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "knowledge_gradient": "bomix.acquisition.lookahead:KnowledgeGradient",
         "max_value_entropy": "bomix.acquisition.lookahead:MaxValueEntropy",
     },
+    "reweighter": {
+        "doremi": "bomix.training.reweighting.doremi:DoReMi",
+        "doge": "bomix.training.reweighting.doge:DoGE",
+        "odm": "bomix.training.reweighting.odm:ODM",
+        "fastmix": "bomix.training.reweighting.fastmix:FastMix",
+    },
     "executor": {
         "local": "bomix.execution.local.spec:LocalExecution",
     },
