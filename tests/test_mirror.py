@@ -47,6 +47,7 @@ COVERED = {
     "bomix.contracts.mean": "contracts/test_protocols.py",
     "bomix.contracts.objective": "contracts/test_protocols.py",
     "bomix.contracts.preparation": "study/test_study.py",
+    "bomix.contracts.reweighter": "contracts/test_protocols.py",
     "bomix.contracts.strategy": "contracts/test_protocols.py",
     "bomix.contracts.study": "execution/test_queue.py",
     "bomix.contracts.surrogate": "contracts/test_protocols.py",

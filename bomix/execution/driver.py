@@ -178,7 +178,7 @@ class _Run:
         return decision.trial
 
     def _submit(self, executor: Executor, trial: Trial) -> None:
-        executor.submit(trial, self._study.new_attempt(trial))
+        executor.submit(self._study.handed(trial), self._study.new_attempt(trial))
         self._in_flight.add(trial.id)
         self._observer.started(trial)
 

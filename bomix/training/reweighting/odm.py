@@ -90,7 +90,7 @@ class ODM:
         exploration = min(1.0 / k, math.sqrt(math.log(k) / (k * t)))
         weights = state.start
         if t > state.warmup:
-            shares = self._shares(state.exploration, rewards, part)
+            shares = self._shares(state.exploration, rewards, state.start)
             weights = (1.0 - k * exploration) * shares + exploration * part
         return replace(state, course=state.course.then(weights), rewards=rewards, exploration=exploration)
 
@@ -105,8 +105,9 @@ class ODM:
         news = present(news, signal.shares, "the perplexity")
         return np.where(there, self.decay * state.rewards + (1.0 - self.decay) * news, state.rewards)
 
-    def _shares(self, exploration: float, rewards: Array, part: Array) -> Array:
-        """``K`` shares of what is left above the least weight; ``part`` are the domains that take part."""
+    def _shares(self, exploration: float, rewards: Array, start: Array) -> Array:
+        """``K`` shares of what is left above the least weight; zero for a domain that has no weight at the start."""
+        part = start > 0.0
         if self.form == "exp3":
             return softmax(np.where(part, exploration * rewards, -np.inf))
         total = rewards[part].sum()
