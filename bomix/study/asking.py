@@ -46,7 +46,13 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         trial = Trial(
             history.next_id,
             candidate.weights,
-            search_seed(candidate, history, seed=spec.seed, paired=spec.paired),
+            search_seed(
+                candidate.weights,
+                history,
+                seed=spec.seed,
+                paired=spec.paired,
+                reweighted=candidate.reweighting is not None,
+            ),
             candidate.origin,
             scales.of(candidate, problem.scale, spec.evaluator),
             candidate.reweighting,
@@ -78,23 +84,23 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     return experts.next_expert(problem, history, scale=scale)
 
 
-def search_seed(candidate: Candidate, history: History, *, seed: int, paired: bool) -> int:
+def search_seed(weights: Weights, history: History, *, seed: int, paired: bool, reweighted: bool = False) -> int:
     """The seed of a trial that was asked for.
 
     Paired trials share the study's seed and repeats of a mixture take the next; unpaired ones have one each. A run that
     reweights is no repeat of the mixture that it starts with.
 
     Args:
-        candidate: What was proposed.
+        weights: The trial's mixture.
         history: The trials before it.
         seed: Seed of the study.
         paired: Whether trials share a seed.
+        reweighted: Whether the trial reweights, its mixture being that of the start.
     """
     if not paired:
         return seed + history.n_asked
-    reweighted = candidate.reweighting is not None
     return seed + sum(
-        same_mixture(record.trial.weights, candidate.weights) and (record.trial.reweighting is not None) == reweighted
+        (record.trial.reweighting is not None) == reweighted and same_mixture(record.trial.weights, weights)
         for record in history.ever_asked
     )
 
