@@ -62,6 +62,7 @@ COVERED = {
     "bomix.evaluators.synthetic.optimum": "evaluators/synthetic/test_spec.py",
     "bomix.evaluators.synthetic.scores": "evaluators/synthetic/test_spec.py",
     "bomix.evaluators.synthetic.tasks": "evaluators/synthetic/test_spec.py",
+    "bomix.execution.local.left_behind": "execution/local/test_limits.py",
     "bomix.execution.local.redaction": "cli/test_security.py",
     "bomix.execution.local.spec": "execution/local/test_executor.py",
     "bomix.execution.observer": "execution/test_driver.py",
