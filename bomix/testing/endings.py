@@ -52,14 +52,22 @@ class Ending:
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """End."""
+        self.begin(trial, workdir)
+        losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
+        for step in range(3):
+            report(Progress(step, 3, 100.0, losses))
+        return self.end(trial, workdir)
+
+    def begin(self, trial: Trial, workdir: Path) -> None:
+        """Say which trial it is, and note the process."""
         _say(f"evaluating trial {trial.id}")
         sys.stdout.flush()
         (workdir / PID).write_text(str(os.getpid()))
         if self.how in ENDS_ITS_PROCESS and self.driver == this_process():
             raise EvaluationError("the trial runs in the process of its driver; give the battery `isolated = False`")
-        losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
-        for step in range(3):
-            report(Progress(step, 3, 100.0, losses))
+
+    def end(self, trial: Trial, workdir: Path) -> Result:
+        """End as ``how`` says."""
         match self.how:
             case "keeping":
                 (workdir / "note.txt").write_text("kept")
@@ -103,8 +111,7 @@ class GroupEnding(Ending):
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """End alone."""
-        how: Way = self.how if trial.id in self.trials else "well"
-        return Ending(how, self.driver).evaluate(trial, workdir)
+        return self._alone(trial).evaluate(trial, workdir)
 
     def groups(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
         """All alike, spread over the slots."""
@@ -117,10 +124,15 @@ class GroupEnding(Ending):
             report(Progress(step, 3, 100.0 * len(attempts)))
         for trial, workdir in attempts:
             report(Progress(3, 3, 100.0, {"loss": 1.0}, trial.id))
+            ending = self._alone(trial)
             try:
-                yield trial, self.evaluate(trial, workdir)
+                ending.begin(trial, workdir)
+                yield trial, ending.end(trial, workdir)
             except EvaluationError as error:
                 yield trial, Failure(str(error))
+
+    def _alone(self, trial: Trial) -> Ending:
+        return Ending(self.how if trial.id in self.trials else "well", self.driver)
 
 
 def this_process() -> str:

@@ -26,43 +26,11 @@ from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.local import left_behind
 from bomix.execution.local.child import LOG_FILE
+from bomix.execution.local.job import Job
 from bomix.execution.local.redaction import redact_file, redacted
 from bomix.io.store import records
 from bomix.progress import Progress
 from bomix.trial import Failure, Trial
-
-
-@dataclasses.dataclass
-class _Job:
-    """A process that runs, of a trial or of several that are trained as one.
-
-    Attributes:
-        attempts: Trials to the folders of their attempts; the log is in the first.
-        left: Ids of those that have not ended.
-        slot: The slot that it takes.
-        started: When it began, by the monotonic clock.
-        alive: When it last gave a sign of life, by the same clock.
-        logged: Bytes of its log at the last look.
-        overdue: Why it was ended, in words; None while it is within its limits.
-    """
-
-    attempts: dict[int, tuple[Trial, Path]]
-    left: list[int]
-    slot: int
-    started: float
-    alive: float
-    logged: int = 0
-    overdue: str | None = None
-
-    @property
-    def folder(self) -> Path:
-        """The folder with the log."""
-        return next(iter(self.attempts.values()))[1]
-
-    @property
-    def grouped(self) -> bool:
-        """Whether several trials are trained as one."""
-        return len(self.attempts) > 1
 
 
 class LocalExecutor:
@@ -94,7 +62,7 @@ class LocalExecutor:
         header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
         self._free = list(range(workers))[::-1]
         self._numbers = itertools.count()
-        self._running: dict[int, _Job] = {}
+        self._running: dict[int, Job] = {}
         self._cancelled: set[int] = set()
         self._lines: deque[bytes] = deque()
         self._rest = b""
@@ -141,7 +109,7 @@ class LocalExecutor:
         self._free.remove(slot)
         now = time.monotonic()
         folders = {trial.id: (trial, attempt.folder) for trial, attempt in group}
-        self._running[number] = _Job(folders, list(folders), slot, started=now, alive=now)
+        self._running[number] = Job(folders, list(folders), slot, started=now, alive=now)
 
     def cancel(self, trial: Trial) -> None:
         """Kill a running trial's process group; nothing happens where the trial has ended.
@@ -190,6 +158,10 @@ class LocalExecutor:
             update = Progress(**{name: value for name, value in message.items() if name != "job"})
             told = job.left if update.trial is None else [number for number in job.left if number == update.trial]
             yield from (Reported(job.attempts[number][0], update) for number in told)
+        elif kind == "finished" and len(job.left) == 1:
+            job.finished = (
+                True  # it is told of when the process has ended: its slot is free then, its device's memory too
+            )
         elif kind == "finished":
             tail = redacted(left_behind.log_tail(job.folder), self._secrets)
             yield self._ended(job, message["trial"], None, tail)
@@ -198,15 +170,16 @@ class LocalExecutor:
             self._free.append(job.slot)
             redact_file(job.folder / LOG_FILE, self._secrets)
             tail = left_behind.log_tail(job.folder)
-            yield from [self._ended(job, number, message["code"], tail) for number in list(job.left)]
+            code = None if job.finished else message["code"]
+            yield from [self._ended(job, number, code, tail) for number in list(job.left)]
 
-    def _ended(self, job: _Job, number: int, code: int | None, tail: str) -> Ended:
+    def _ended(self, job: Job, number: int, code: int | None, tail: str) -> Ended:
         """How a trial of a process ended, which does not run any more.
 
         Args:
             job: The process.
             number: The trial.
-            code: Exit status of the process; None where it goes on with the other trials.
+            code: Exit status of the process; None where it ended, or goes on, after the trial was finished.
             tail: The last lines of the log.
         """
         trial, folder = job.attempts[number]
@@ -227,20 +200,7 @@ class LocalExecutor:
         """Kill the processes that are beyond their limits, and cut logs that are; the end of one is an event."""
         now, (timeout_s, silence_s) = time.monotonic(), self._limits
         for number, job in self._running.items():
-            if left_behind.log_size(job.folder) != job.logged:
-                job.logged, job.alive = left_behind.cut_log(job.folder), now
-            if job.overdue is not None:
-                continue
-            count = len(job.attempts)
-            if timeout_s is not None and now - job.started > timeout_s * count:
-                together = f" for each of {count} trials that are trained as one" if job.grouped else ""
-                job.overdue = f"took longer than {timeout_s:g} s{together} (execution.timeout_s)"
-            elif silence_s is not None and now - job.alive > silence_s:
-                job.overdue = (
-                    f"no progress and nothing new in its log for {silence_s:g} s (execution.silence_s); print "
-                    "something, report progress (bomix.progress.report), or raise the limit"
-                )
-            if job.overdue is not None:
+            if job.ends(now, timeout_s=timeout_s, silence_s=silence_s):
                 self._send({"cancel": number})
 
     def _send(self, message: dict[str, Any]) -> None:
