@@ -53,6 +53,10 @@ def not_worth_it(_: History) -> str | None:
     return "it expects little"
 
 
+def unsettled(_: History) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
     ("now", "why_stop", "decision"),
     [
@@ -62,16 +66,20 @@ def not_worth_it(_: History) -> str | None:
         (Situation(SPEC, history(None), free=0, again=(trial(0),)), never, Decision(Action.WAIT)),
         (Situation(SPEC, history(DONE, DONE, DONE), free=0, confirming=(trial(3),)), never, Decision(Action.WAIT)),
         # What was begun comes first, whatever else is wanted, and in its order.
-        (Situation(SPEC, history(None, None), again=(trial(1), trial(0))), never, Decision(Action.RUN, trial(1))),
+        (
+            Situation(SPEC, history(None, None), again=(trial(1), trial(0))),
+            never,
+            Decision(Action.RUN, (trial(1), trial(0))),
+        ),
         (
             Situation(SPEC, history(DONE, DONE, DONE, None), again=(trial(3),), confirming=(trial(4),)),
             never,
-            Decision(Action.RUN, trial(3)),
+            Decision(Action.RUN, (trial(3),)),
         ),
         (
             Situation(SPEC, history(None), again=(trial(0),), experts=Experts(["web"]), experts_only=True),
             never,
-            Decision(Action.RUN, trial(0)),
+            Decision(Action.RUN, (trial(0),)),
         ),
         # Trials are asked for as long as those that may still complete are fewer than the budget.
         (Situation(SPEC, history(DONE, None), in_flight=frozenset({1})), never, Decision(Action.ASK)),
@@ -106,7 +114,7 @@ def not_worth_it(_: History) -> str | None:
         (
             Situation(spec(improvement=0.1), history(DONE), confirming=(trial(1), trial(2))),
             not_worth_it,
-            Decision(Action.RUN, trial(1), "it expects little"),
+            Decision(Action.RUN, (trial(1), trial(2)), "it expects little"),
         ),
         (
             Situation(spec(improvement=0.1), history(DONE), confirming=()),
@@ -155,12 +163,12 @@ def not_worth_it(_: History) -> str | None:
         (
             Situation(SPEC, history(DONE, DONE, DONE), confirming=(trial(3, CONFIRM), trial(4, CONFIRM))),
             never,
-            Decision(Action.RUN, trial(3, CONFIRM)),
+            Decision(Action.RUN, (trial(3, CONFIRM), trial(4, CONFIRM))),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=(trial(4, CONFIRM),)),
             never,
-            Decision(Action.RUN, trial(4, CONFIRM)),
+            Decision(Action.RUN, (trial(4, CONFIRM),)),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=()),
@@ -172,20 +180,20 @@ def not_worth_it(_: History) -> str | None:
     ],
 )
 def test_a_run_does_next(now: Situation, why_stop: Callable[[History], str | None], decision: Decision) -> None:
-    assert decide(now, why_stop) == decision
+    assert decide(now, why_stop, unsettled) == decision
 
 
 def test_without_a_completed_trial_there_is_nothing_to_confirm() -> None:
     only_pending = Situation(spec(trials=1), history(None))
-    assert decide(only_pending, never) == Decision(Action.STOP)
+    assert decide(only_pending, never, unsettled) == Decision(Action.STOP)
 
 
 def test_experts_cost_budget_where_the_study_needs_them() -> None:
     told = history(DONE, DONE, DONE, origin=EXPERT)
     needed = Situation(spec(experts=ExpertsSpec(train="always")), told)
-    assert decide(needed, never) == Decision(Action.CONFIRM)
+    assert decide(needed, never, unsettled) == Decision(Action.CONFIRM)
     free = Situation(spec(experts=ExpertsSpec(train="always", counted=False)), told)
-    assert decide(free, never) == decide(Situation(SPEC, told), never) == Decision(Action.ASK)
+    assert decide(free, never, unsettled) == decide(Situation(SPEC, told), never, unsettled) == Decision(Action.ASK)
 
 
 RECORDS = [history(), history(DONE, None), history(DONE, LOST), history(DONE, DONE, None), history(DONE, DONE, DONE)]
@@ -206,14 +214,14 @@ def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_
         (None, "it expects little"),
     )
     for record, free, in_flight, again, confirming, experts, reason in stands:
-        now = Situation(plan, record, free, in_flight, again, confirming, experts, experts_only)
-        decision = decide(now, lambda _, reason=reason: reason)  # type: ignore[misc]
-        assert decision == decide(now, lambda _, reason=reason: reason)  # type: ignore[misc]
+        now = Situation(plan, record, free, in_flight, again, True, confirming, experts, experts_only)
+        decision = decide(now, lambda _, reason=reason: reason, unsettled)  # type: ignore[misc]
+        assert decision == decide(now, lambda _, reason=reason: reason, unsettled)  # type: ignore[misc]
         submits = decision.action in (Action.RUN, Action.ASK, Action.ASK_EXPERT)
         assert not (submits and free == 0)
-        assert (decision.trial is not None) == (decision.action is Action.RUN)
-        assert decision.trial in (None, *again, *(confirming or ()))
-        assert not (again and free) or decision == Decision(Action.RUN, trial(8))
+        assert bool(decision.trials) == (decision.action is Action.RUN)
+        assert decision.trials in ((), again, confirming)
+        assert not (again and free) or decision == Decision(Action.RUN, (trial(8),))
         # It ends only where nothing runs, and waits only for what may end.
         assert not (decision.action is Action.STOP and in_flight)
         assert not (decision.action is Action.WAIT and free and not in_flight)
