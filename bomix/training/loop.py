@@ -178,7 +178,7 @@ class _Lockstep:
         self._scored: dict[int, dict[str, Measured]] = {}
 
     def run(self) -> list[Trained | EvaluationError]:
-        """Every step, and what is measured on the way."""
+        """Every step, and what is measured between them."""
         settings = [run.spec.optimization.settings() for run in self._runs]
         optimizer = StackOptimizer(settings, self._stack, steps=self._steps)
         feed = Feed(self._corpus, self._plans, length=self._spec.sequence_length, hardware=self._hardware)

@@ -82,7 +82,7 @@ def rms_norm(x: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype) -> T
         x: ``k x p x h``, 32 bits.
         weight: ``k x 1 x h``, 32 bits.
         epsilon: Keeps the root from zero.
-        dtype: Of the result, for the products that follow.
+        dtype: The type of the result, that of the products that follow.
     """
     return _call(_RMSNorm, x, weight, epsilon, dtype)
 
@@ -254,7 +254,7 @@ def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 @torch.no_grad()
 def loss_of_tokens(x: Tensor, weight: Tensor, targets: Tensor, shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-entropy of tokens under ``softmax(weight x)``, with its derivative found on the way [Hsu2024]_.
+    """Cross-entropy of tokens under ``softmax(weight x)``, with its derivative found at once [Hsu2024]_.
 
     All logits never exist at once: blocks of positions are turned into losses and derivatives one after the other.
 
