@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +30,7 @@ from bomix.strategies.sequence import Sequence as Steps
 from bomix.strategies.sequence import Step
 from bomix.study.running import run, train_experts
 from bomix.study.study import Study
+from bomix.testing.endings import lives
 from bomix.trial import CONFIRM, EXPERT, Failure, Record, Status, Trial
 from tests.execution.evaluators import Ending, SeveralAtOnce, Together
 from tests.execution.inline import Inline
@@ -36,6 +39,7 @@ from tests.execution.test_driver import Content
 pytestmark = pytest.mark.usefixtures("short_chains", "recommended_by_the_mean_alone")
 
 DOMAINS = ["code", "web"]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Seen(Observer):
@@ -90,6 +94,13 @@ def make(
 def attempts(path: Path) -> list[int]:
     """How many attempts each trial had."""
     return [len(list(folder.iterdir())) for folder in sorted(path.glob("trials/*/attempts"))]
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60.0
+    while not path.exists():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
 
 
 def losses(study: Study) -> dict[int, float]:
@@ -267,6 +278,37 @@ def test_a_run_that_is_stopped_in_mid_group_goes_on_with_the_rest(tmp_path: Path
     assert losses(study) == losses(undisturbed)
 
 
+STUDY = """
+domains: {code: {}, web: {}}
+evaluator: {kind: "tests.execution.evaluators:Together", how: waiting, trials: [2]}
+strategy: sobol
+budget: {trials: 4}
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_mid_group_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    command = [sys.executable, "-m", "bomix.cli.main", "optimize", str(tmp_path)]
+    settings = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "stderr": subprocess.PIPE, "text": True}
+    driver = subprocess.Popen(command, **settings)  # type: ignore[call-overload]
+    wait_for(tmp_path / "trials/0001/outcome.json")
+    pid = int((tmp_path / "trials/0001/attempts/1/pid").read_text())
+    driver.send_signal(how)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "trials 0-3 (4 as one)" in said
+    assert not lives(pid)
+    assert [record.status for record in Study.open(tmp_path).history.records] == [
+        *[Status.COMPLETED] * 2,
+        *[Status.PENDING] * 2,
+    ]
+    (tmp_path / "study.yaml").write_text(STUDY.replace("waiting", "well"))
+    subprocess.run(command, check=True, timeout=60, **settings)  # type: ignore[call-overload]
+    assert attempts(tmp_path) == [1, 1, 2, 2]
+    assert len(Study.open(tmp_path).history.completed) == 4
+
+
 DRIVER = """
 import sys
 from pathlib import Path
@@ -278,11 +320,7 @@ make(Path(sys.argv[1]), Together("waiting", trials=(3,))).run()
 
 def test_of_a_driver_that_is_killed_in_mid_group_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60.0
-    while not (tmp_path / "trials/0002/outcome.json").exists():
-        assert time.monotonic() < deadline
-        assert driver.poll() is None
-        time.sleep(0.02)
+    wait_for(tmp_path / "trials/0002/outcome.json")
     driver.kill()
     driver.wait()
     study = Study.open(tmp_path)
