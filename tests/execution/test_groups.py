@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,14 +30,21 @@ from bomix.strategies.sequence import Sequence as Steps
 from bomix.strategies.sequence import Step
 from bomix.study.running import run, train_experts
 from bomix.study.study import Study
+from bomix.testing.endings import lives
 from bomix.trial import CONFIRM, EXPERT, Failure, Record, Status, Trial
 from tests.execution.evaluators import Ending, SeveralAtOnce, Together
-from tests.execution.inline import Inline
+from tests.execution.inline import Inline, InlineGroups
 from tests.execution.test_driver import Content
 
 pytestmark = pytest.mark.usefixtures("short_chains", "recommended_by_the_mean_alone")
 
 DOMAINS = ["code", "web"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOMIX_SLOT", "none")  # the evaluator says which it had
 
 
 class Seen(Observer):
@@ -74,15 +83,18 @@ def make(
     *,
     strategy: Strategy | None = None,
     budget: BudgetSpec | None = None,
+    here: bool = True,
     **execution: int,
 ) -> Study:
+    """A study whose trials run in this process, or, not ``here``, in processes of their own."""
+    kind = InlineGroups if here else LocalExecution
     return Study(
         DOMAINS,
         path=path,
         evaluator=evaluator or Together(),
         strategy=strategy or Sobol(),
         budget=budget or BudgetSpec(6),
-        execution=LocalExecution(**execution),
+        execution=kind(**execution),
         seed=3,
     )
 
@@ -92,12 +104,19 @@ def attempts(path: Path) -> list[int]:
     return [len(list(folder.iterdir())) for folder in sorted(path.glob("trials/*/attempts"))]
 
 
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60.0
+    while not path.exists():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
 def losses(study: Study) -> dict[int, float]:
     return {record.trial.id: record.result.losses["loss"] for record in study.history.completed}
 
 
 def test_a_design_is_trained_as_one(tmp_path: Path) -> None:
-    study, seen = make(tmp_path), Seen()
+    study, seen = make(tmp_path, here=False), Seen()
     study.run(observer=seen)
     assert seen.groups == [[0, 1, 2, 3, 4, 5]]
     assert seen.started_ids == [0, 1, 2, 3, 4, 5]
@@ -106,7 +125,7 @@ def test_a_design_is_trained_as_one(tmp_path: Path) -> None:
 
 
 def test_groups_are_spread_over_the_slots() -> None:
-    study, seen = make(None, budget=BudgetSpec(16), workers=2), Seen()
+    study, seen = make(None, budget=BudgetSpec(16), slots=2), Seen()
     study.run(observer=seen)
     assert [len(group) for group in seen.groups] == [8, 8]
     assert len(study.history.completed) == 16
@@ -149,8 +168,9 @@ def test_an_executor_that_knows_no_groups_is_given_one_trial_at_a_time(monkeypat
 def test_asks_are_those_of_trials_that_are_run_one_by_one(strategy: Strategy, groups: list[int]) -> None:
     one_by_one = make(None, Ending(), strategy=strategy)
     together = make(None, strategy=strategy)
-    one_by_one.run(confirm=2)
-    together.run(confirm=2, observer=(seen := Seen()))
+    confirm = 2 if isinstance(strategy, Auto) else 0  # it takes a model to know what to confirm
+    one_by_one.run(confirm=confirm)
+    together.run(confirm=confirm, observer=(seen := Seen()))
     assert [record.trial for record in together.history.records] == [
         record.trial for record in one_by_one.history.records
     ]
@@ -158,8 +178,8 @@ def test_asks_are_those_of_trials_that_are_run_one_by_one(strategy: Strategy, gr
         record.result.losses for record in one_by_one.history.records
     ]
     confirming = [record.trial.id for record in together.history.records if record.trial.origin == CONFIRM]
-    assert seen.groups[-1] == confirming
-    assert [len(group) for group in seen.groups[:-1]] == groups
+    assert [group for group in seen.groups if group == confirming] == [confirming] * bool(confirm)
+    assert [len(group) for group in seen.groups if group != confirming] == groups
 
 
 TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
@@ -167,7 +187,14 @@ TOKENS = Synthetic(family="token_experts", domains=3, noise=0.0)
 
 def of_tokens(evaluator: Evaluator) -> Study:
     names = list(TOKENS.domain_names)
-    return Study(names, list(TOKENS.metrics), evaluator=evaluator, strategy=Sobol(), budget=BudgetSpec(3))
+    return Study(
+        names,
+        list(TOKENS.metrics),
+        evaluator=evaluator,
+        strategy=Sobol(),
+        budget=BudgetSpec(3),
+        execution=InlineGroups(),
+    )
 
 
 def test_experts_are_trained_as_one() -> None:
@@ -223,7 +250,7 @@ def test_too_many_failures_end_a_run_and_what_came_back_beside_them_is_recorded(
 
 @pytest.mark.parametrize(("how", "said"), [("killed", "killed by signal 9"), ("bug", "KeyError: 'weights'")])
 def test_a_trial_that_ends_its_group_is_found_and_fails_alone(tmp_path: Path, how: Any, said: str) -> None:
-    study = make(tmp_path, Together(how, trials=(5,)), budget=BudgetSpec(8), attempts=1)
+    study = make(tmp_path, Together(how, trials=(5,)), budget=BudgetSpec(8), attempts=1, here=how == "bug")
     study.run(observer=(seen := Seen()))
     assert seen.groups[0] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert seen.parted_ids == [("5-7", 4), ("5-7", 1)]
@@ -258,7 +285,7 @@ def test_a_run_that_is_stopped_in_mid_group_goes_on_with_the_rest(tmp_path: Path
     undisturbed = make(None)
     undisturbed.run()
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path, Together("waiting", trials=(3,))).run(observer=Seen(stop_after=2))
+        make(tmp_path, Together("waiting", trials=(3,)), here=False).run(observer=Seen(stop_after=2))
     study = Study.open(tmp_path)
     assert [record.status for record in study.history.records] == [Status.COMPLETED] * 2 + [Status.PENDING] * 4
     make(tmp_path).run(observer=(seen := Seen()))
@@ -267,22 +294,48 @@ def test_a_run_that_is_stopped_in_mid_group_goes_on_with_the_rest(tmp_path: Path
     assert losses(study) == losses(undisturbed)
 
 
+STUDY = """
+domains: {code: {}, web: {}}
+evaluator: {kind: "tests.execution.evaluators:Together", how: waiting, trials: [2]}
+strategy: sobol
+budget: {trials: 4}
+"""
+
+
+def test_a_signal_in_mid_group_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    command = [sys.executable, "-m", "bomix.cli.main", "optimize", str(tmp_path)]
+    settings = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "stderr": subprocess.PIPE, "text": True}
+    driver = subprocess.Popen(command, **settings)  # type: ignore[call-overload]
+    wait_for(tmp_path / "trials/0001/outcome.json")
+    pid = int((tmp_path / "trials/0001/attempts/1/pid").read_text())
+    driver.send_signal(signal.SIGTERM)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "trials 0-3 (4 as one)" in said
+    assert not lives(pid)
+    assert [record.status for record in Study.open(tmp_path).history.records] == [
+        *[Status.COMPLETED] * 2,
+        *[Status.PENDING] * 2,
+    ]
+    (tmp_path / "study.yaml").write_text(STUDY.replace("waiting", "well"))
+    Study.open(tmp_path).run()
+    assert attempts(tmp_path) == [1, 1, 2, 2]
+    assert len(Study.open(tmp_path).history.completed) == 4
+
+
 DRIVER = """
 import sys
 from pathlib import Path
 from tests.execution.evaluators import Together
 from tests.execution.test_groups import make
-make(Path(sys.argv[1]), Together("waiting", trials=(3,))).run()
+make(Path(sys.argv[1]), Together("waiting", trials=(3,)), here=False).run()
 """
 
 
 def test_of_a_driver_that_is_killed_in_mid_group_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60.0
-    while not (tmp_path / "trials/0002/outcome.json").exists():
-        assert time.monotonic() < deadline
-        assert driver.poll() is None
-        time.sleep(0.02)
+    wait_for(tmp_path / "trials/0002/outcome.json")
     driver.kill()
     driver.wait()
     study = Study.open(tmp_path)

@@ -13,6 +13,7 @@ from bomix.config.spec import StudySpec
 from bomix.contracts.study import Experts
 from bomix.execution.queue import Action, Decision, Situation, decide
 from bomix.history import History
+from bomix.scale import Scale
 from bomix.trial import CONFIRM, EXPERT, IMPORTED, Failure, Outcome, Record, Result, Trial
 
 SPEC = StudySpec(domains={}, metrics=("loss",), budget=BudgetSpec(trials=3), confirm=2)
@@ -242,3 +243,49 @@ def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_
         if decision.reason is not None:
             assert improvement is not None
             assert decision.reason == reason
+
+
+def gathers(now: Situation, *, settled: bool = True) -> bool:
+    """Whether another trial is asked for before those that wait are submitted."""
+    decision = decide(dataclasses.replace(now, again=(trial(0),), full=False), worth_it, lambda _: settled)
+    assert decision.action in (Action.ASK, Action.ASK_EXPERT) or decision == Decision(Action.RUN, (trial(0),))
+    return decision.action is not Action.RUN
+
+
+def test_what_is_settled_is_gathered_until_the_slots_are_full() -> None:
+    now = Situation(SPEC, history(None))
+    assert gathers(now)
+    assert not gathers(now, settled=False)
+    full = dataclasses.replace(now, again=(trial(0),))
+    assert decide(full, never, unsettled) == Decision(Action.RUN, (trial(0),))
+    assert decide(dataclasses.replace(full, free=0), never, unsettled) == Decision(Action.WAIT)
+
+
+def test_no_more_is_gathered_than_the_budget_holds() -> None:
+    assert not gathers(Situation(spec(trials=2), history(None, None)))
+    assert not gathers(Situation(spec(improvement=0.1, trials=2), history(None, None)))
+    # What a trial costs is not known before the first; then each cost ten seconds so far.
+    assert not gathers(Situation(spec(trials=9, device_seconds=35), history(None, None)))
+    assert gathers(Situation(spec(trials=9, device_seconds=35), history(None, DONE, DONE)))
+    assert not gathers(Situation(spec(trials=9, device_seconds=35), history(None, None, DONE, DONE)))
+
+
+def test_experts_are_gathered_and_trials_wait_for_them() -> None:
+    assert gathers(Situation(SPEC, history(None), experts=Experts(["web"], ["code"])), settled=False)
+    assert not gathers(Situation(SPEC, history(None), experts=Experts([], ["code", "web"])))
+    assert gathers(Situation(spec(trials=1), history(None), experts=Experts(["web"]), experts_only=True))
+    assert not gathers(Situation(SPEC, history(None), experts_only=True))
+
+
+def test_a_search_that_is_not_worth_it_gathers_nothing() -> None:
+    now = Situation(spec(improvement=0.1), history(None), again=(trial(0),), full=False)
+    assert decide(now, not_worth_it, lambda _: True) == Decision(Action.RUN, (trial(0),))
+
+
+def test_a_budget_of_flops_knows_what_is_pending_costs() -> None:
+    scale = Scale(params=10, tokens=10)
+    assert scale.flops == 600.0
+    records = [Record(dataclasses.replace(trial(number), scale=scale), None) for number in range(3)]
+    budget = BudgetSpec(trials=9, flops=1300.0)
+    assert [budget.holds(records[:count]) for count in (0, 1, 2, 3)] == [True, True, True, False]
+    assert not BudgetSpec(trials=9, device_seconds=10.0).holds(())
