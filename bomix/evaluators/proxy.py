@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WIDEST = 64
+"""Trials that are given to one process at a time, at most: a GPU is busy with as many of the smallest models."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -202,9 +204,8 @@ class Proxy(TrainingSpec):
             trials: All that could be trained now.
             slots: How many stacks can be trained at a time.
         """
-        widest = math.ceil(len(trials) / max(slots, 1))
-        if self.stack != "auto":
-            widest = min(widest, self.stack)
+        limit = WIDEST if self.stack == "auto" else self.stack
+        widest = min(math.ceil(len(trials) / max(slots, 1)), limit)
         by_scale: dict[Scale, list[Trial]] = {}
         for trial in trials:
             by_scale.setdefault(self.scale if trial.scale is None else self.trained_scale(trial.scale), []).append(

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from bomix.training.spec import TrainingSpec
 
 
+WIDEST_ON_CPU = 16
+"""Models that a CPU trains side by side, at most: more are no faster, and their results come later."""
+
+
 @dataclass(frozen=True)
 class Hardware:
     """What was chosen.
@@ -79,9 +83,9 @@ def choose(
 
 
 def models_that_fit(spec: TrainingSpec, vocabulary: int) -> int:
-    """How many models can be trained side by side in the memory that is free now; at least one.
+    """How many models are best trained side by side in the memory that is free now; at least one.
 
-    Half of what is free on a CPU, where other slots train as well, and nine tenths on a GPU, counted as
+    Half of what is free serves on a CPU, where other slots train as well, and nine tenths on a GPU, counted as
     :meth:`bomix.training.spec.TrainingSpec.bytes_per_model` does.
 
     Raises:
@@ -96,7 +100,8 @@ def models_that_fit(spec: TrainingSpec, vocabulary: int) -> int:
         import psutil
 
         free = 0.5 * psutil.virtual_memory().available
-    return max(1, int(free // spec.bytes_per_model(vocabulary, hardware.dtype)))
+    fitting = max(1, int(free // spec.bytes_per_model(vocabulary, hardware.dtype)))
+    return fitting if hardware.is_cuda else min(fitting, WIDEST_ON_CPU)
 
 
 @contextmanager

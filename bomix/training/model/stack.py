@@ -125,9 +125,10 @@ class Stack:
     def clip(self, limit: float) -> None:
         """Scale the gradient of each model whose norm is above a limit down to it."""
         parts = list(self._gradients.values())
-        squares = [torch.linalg.vector_norm(part.view(self.k, -1), dim=1).square_() for part in parts]
-        norms = torch.stack(squares).sum(dim=0).sqrt_()
-        shares = (limit / (norms + CLIP_EPSILON)).clamp_(max=1.0)
+        squares = torch.zeros(self.k, device=parts[0].device)
+        for part in parts:  # one after the other: a sum of torch's groups its terms by how many models there are
+            squares += torch.linalg.vector_norm(part.view(self.k, -1), dim=1).square_()
+        shares = (limit / (squares.sqrt_() + CLIP_EPSILON)).clamp_(max=1.0)
         if shares.is_cuda or not bool((shares >= 1.0).all()):  # asking a GPU would wait for it
             torch._foreach_mul_(parts, [shares.view(-1, *(1,) * (part.dim() - 1)) for part in parts])
 
