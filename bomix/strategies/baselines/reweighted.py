@@ -105,6 +105,13 @@ class Reweighted:
             history = history.with_pending(candidates[-1:])
         return candidates
 
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the mixture is found, which is then asked for whatever comes back."""
+        try:
+            return isinstance(self._last_run(problem, history), Record)
+        except StudyError:  # the ask tells it, once the trials that are there have been run
+            return False
+
     @property
     def _compares(self) -> bool:
         """Whether the rule compares losses with those of a reference model."""
@@ -117,21 +124,33 @@ class Reweighted:
 
     def _next(self, problem: Problem, history: History) -> Candidate:
         """The next run: what the last round found, or the first run of those before it that is missing."""
+        run = self._last_run(problem, history)
+        if isinstance(run, Candidate):
+            return run
+        return Candidate(self._mixture(problem, run, first=not self._proposed(history)), self.origin)
+
+    def _last_run(self, problem: Problem, history: History) -> Record | Candidate:
+        """The run of the last round, or what to ask for before there is one.
+
+        Raises:
+            StudyError: A run keeps failing.
+        """
         anchors = problem.anchors()
-        start, found = anchors["uniform"], anchors.get(self.reference, anchors["uniform"])
-        for _ in range(self.rounds):
-            reference: int | None = None
+        start, reference = anchors["uniform"], anchors.get(self.reference, anchors["uniform"])
+        run: Record | Candidate
+        for at in range(self.rounds):
+            number: int | None = None
             if self._compares:
-                run = _served(history, Candidate(found, REFERENCE), else_wait=start)
+                run = _served(history, Candidate(reference, REFERENCE), else_wait=start)
                 if isinstance(run, Candidate):
                     return run
-                reference = run.trial.id
-            how = Reweighting(self._plain(), reference, self._target(problem), self.batch_sequences)
+                number = run.trial.id
+            how = Reweighting(self._plain(), number, self._target(problem), self.batch_sequences)
             run = _served(history, Candidate(start, REWEIGHTING, reweighting=how), else_wait=start)
-            if isinstance(run, Candidate):
-                return run
-            found = self._mixture(problem, run, first=not self._proposed(history))
-        return Candidate(found, self.origin)
+            if isinstance(run, Candidate) or at == self.rounds - 1:
+                break
+            reference = self._mixture(problem, run, first=False)
+        return run
 
     def _plain(self) -> dict[str, Any]:
         """The rule as plain data."""

@@ -131,6 +131,15 @@ def test_another_rule_is_another_run():
     assert origins(run(DoReMi(), 1, history=after))[-1] == "doremi"
 
 
+def test_asks_are_settled_once_the_mixture_is_found_and_not_before():
+    history = History()
+    for expected in (False, False, True, True):
+        assert DoReMi().settled(problem(), history) is expected
+        history = run(DoReMi(), 1, history=history)
+    failed = run(ODM(), 3, outcome=lambda _: Failure("diverged"))
+    assert not ODM().settled(problem(), failed)
+
+
 def test_losses_of_a_run_that_reweights_are_not_learnt_from_and_its_start_may_be_proposed():
     history = run(ODM(), 1)
     assert history.observations == ()
