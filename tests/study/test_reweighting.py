@@ -43,7 +43,8 @@ class Fake:
         if trial.reweighting is None:
             return Result(losses)
         if trial.reweighting.reference is not None:
-            assert Path(trial.reweighting.model or "").is_dir()
+            assert trial.reweighting.model is not None
+            assert Path(trial.reweighting.model).is_dir()
         mixture = None if self.forgets else {"code": 0.6, "maths": 0.2, "web": 0.2}
         return Result({"loss": 9.0}, mixture=mixture)
 
@@ -177,6 +178,7 @@ def test_a_trial_that_reweights_is_read_back_as_it_was_and_others_are_written_as
     assert trial_from_json(text) == trial
     assert "/models/0" not in text
     assert json.loads(text)["schema"] == 4
+    assert trial_from_json(trial_to_json(handed, handed=True)).reweighting.model == "/models/0"
     plain = json.loads(trial_to_json(Trial(3, {"code": 0.5, "web": 0.5}, 7, "sobol")))
     assert plain["schema"] == 3
     assert "reweighting" not in plain

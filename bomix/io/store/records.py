@@ -63,13 +63,20 @@ def known_schema(data: Mapping[str, Any], known: int) -> None:
         raise NewerVersionError(f"it is of schema {schema}, and this bomix reads up to {known}; take a newer bomix")
 
 
-def trial_to_json(trial: Trial) -> str:
-    """One trial, human-readable."""
+def trial_to_json(trial: Trial, *, handed: bool = False) -> str:
+    """One trial, human-readable.
+
+    Args:
+        trial: The trial.
+        handed: Whether it is written for its evaluator, with the path of the model that it compares losses with, which
+            is no part of the record.
+    """
     data = dataclasses.asdict(trial)
     if trial.reweighting is None:
         del data["reweighting"]
         return sealed({"schema": _PLAIN_SCHEMA, **data})
-    del data["reweighting"]["model"]
+    if not handed:
+        del data["reweighting"]["model"]
     return sealed({"schema": TRIAL_SCHEMA, **data})
 
 
