@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -77,8 +77,6 @@ def proxy() -> Proxy:
 
 def opened(folder: Path, strategy: Strategy, *, seed: int, trials: int) -> Study:
     """A study of a method, kept in a folder."""
-    if (folder / "study.yaml").exists():
-        return Study.open(folder)
     domains, budget = given().spec.domains, BudgetSpec(trials=trials)
     return Study(domains, path=folder, evaluator=proxy(), strategy=strategy, budget=budget, seed=seed)
 
@@ -109,12 +107,12 @@ def found(method: str, seed: int, weights: Weights, records: list[Any]) -> dict[
     return row | ({"course": courses[0], "alone": [round(r.cost, 1) for r in results]} if courses else {})
 
 
-def search(work: Path, until: float) -> None:
+def search(work: Path, seeds: Sequence[int], methods: Sequence[str], until: float) -> None:
     """Run the studies that are missing."""
     known = {(row["method"], row["seed"]) for row in rows() if "fresh" not in row}
-    for seed in SEEDS:
+    for seed in seeds:
         for method, strategy in REWEIGHTING.items():
-            if (method, seed) in known or time.monotonic() > until:
+            if (method, seed) in known or method not in methods or time.monotonic() > until:
                 continue
             trials = 2 if isinstance(strategy, DoReMi) else 1
             study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=trials)
@@ -122,9 +120,9 @@ def search(work: Path, until: float) -> None:
                 study.run()
             records = list(study.history.completed)
             add(found(method, seed, cast(Weights, records[-1].result.mixture), records))
-    for seed in SEEDS:
+    for seed in seeds:
         for method, strategy in SEARCHES.items():
-            if (f"{method}, {TRIALS} runs", seed) in known or time.monotonic() > until:
+            if (f"{method}, {TRIALS} runs", seed) in known or method not in methods or time.monotonic() > until:
                 continue
             study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=TRIALS)
             advice = study.run()
@@ -141,16 +139,14 @@ def search(work: Path, until: float) -> None:
 
 def wanted(study: Study) -> Iterator[tuple[str, int, Weights, int]]:
     """Method, seed of the search, mixture and fresh seed of every run that tells what a mixture is worth."""
-    for name, weights in study.problem.anchors().items():
-        yield from ((name, 0, weights, fresh) for fresh in FRESH)
-    for row in rows():
-        if "fresh" not in row:
-            yield from ((row["method"], row["seed"], row["weights"], fresh) for fresh in FRESH)
+    for fresh in FRESH:
+        yield from ((name, 0, weights, fresh) for name, weights in study.problem.anchors().items())
+        yield from ((row["method"], row["seed"], row["weights"], fresh) for row in rows() if "fresh" not in row)
 
 
 def fresh_runs(work: Path, until: float) -> None:
     """Train what was found on seeds that no search has seen."""
-    study = Study.open(next(work.glob("*-0")))
+    study = opened(work / "DoReMi-0", DoReMi(), seed=0, trials=2)
     evaluator = cast(Proxy, study.spec.ready_evaluator(Path()))
     known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
     todo = [run for run in wanted(study) if (run[0], run[1], run[3]) not in known]
@@ -163,9 +159,7 @@ def fresh_runs(work: Path, until: float) -> None:
             attempts = [
                 (Trial(at, dict(weights), seed, "fresh"), Path(folder)) for at, (_, _, weights, seed) in enumerate(some)
             ]
-            for (method, number, _, seed), (_, result) in zip(
-                some, evaluator.evaluate_together(attempts), strict=True
-            ):
+            for (method, number, _, seed), (_, result) in zip(some, evaluator.evaluate_together(attempts), strict=True):
                 assert not isinstance(result, Failure), result.message
                 losses = {name: round(loss, 5) for name, loss in result.losses.items()}
                 add({"method": method, "seed": number, "fresh": seed, "losses": losses})
@@ -177,11 +171,18 @@ def main() -> None:
     parser.add_argument("what", choices=("search", "fresh", "table", "figure"))
     parser.add_argument("--work", type=Path, help="folder of the studies")
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which nothing is begun")
+    every = [*REWEIGHTING, *SEARCHES]
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="seeds of the searches")
+    parser.add_argument("--methods", nargs="+", default=every, choices=every, help="what searches")
     args = parser.parse_args()
     if args.what in ("search", "fresh"):
         if args.work is None:
             parser.error("give --work, a folder for the studies")
-        (search if args.what == "search" else fresh_runs)(args.work, time.monotonic() + args.limit)
+        until = time.monotonic() + args.limit
+        if args.what == "search":
+            search(args.work, args.seeds, args.methods, until)
+        else:
+            fresh_runs(args.work, until)
     else:
         import show
 
