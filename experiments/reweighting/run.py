@@ -22,8 +22,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-import numpy as np
-
 from bomix import Study
 from bomix.config.sections import BudgetSpec
 from bomix.contracts.strategy import Strategy
