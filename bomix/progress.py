@@ -21,12 +21,15 @@ class Progress:
         steps: Optimizer steps in all.
         tokens_per_second: Training speed since the last report.
         losses: Metric name to the newest validation loss, nats per token; may be empty.
+        trial: Id of the trial that the report is of, where several are trained as one; None for all of them together,
+            whose speed then is that of all.
     """
 
     step: int
     steps: int
     tokens_per_second: float = 0.0
     losses: Mapping[str, float] = field(default_factory=dict)
+    trial: int | None = None
 
 
 Sink = Callable[[Progress], None]

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bomix.cli.running import RunningTrials, name_of, parting
 from bomix.contracts.study import WatchedStudy
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
@@ -26,16 +27,12 @@ _SMALL = 0.0005
 """Weight that three decimals still show."""
 
 
-class PlainObserver(Observer):
-    """One line per event, for logs.
+class _Teller(Observer):
+    """What both say of a run alike."""
 
-    Args:
-        verbose: Also one line per report of a running trial.
-    """
-
-    def __init__(self, *, verbose: bool = False) -> None:
-        self._verbose = verbose
+    def __init__(self) -> None:
         self._tally = _Tally()
+        self._running = RunningTrials()
 
     def preparing(self) -> None:
         """Say that text becomes tokens: the first time takes a while."""
@@ -47,104 +44,122 @@ class PlainObserver(Observer):
         if pending:
             self._say(f"resuming: {_plural(len(pending), 'interrupted trial')} will be trained again")
 
-    def started(self, trial: Trial) -> None:
-        """Say which mixture is trained now."""
-        self._say(f"{self._tally.name(trial)}{_origin(trial)} {mixture(trial.weights)}")
-
-    def progressed(self, trial: Trial, progress: Progress) -> None:
-        """Say how far a trial is, where the user wants to know everything."""
-        if self._verbose:
-            self._say(f"{self._tally.name(trial)} {_position(progress)}")
-
     def retried(self, trial: Trial, message: str) -> None:
         """Say why an attempt failed and that the trial is tried again."""
-        self._say(f"{self._tally.name(trial)} failed, trying again: {message}")
+        self._running.end(trial)
+        self._say(f"{name_of(trial)} failed, trying again: {message}")
+
+    def parted(self, trials: Sequence[Trial], message: str, width: int) -> None:
+        """Say that trials ended with their group and are tried again in smaller ones."""
+        for trial in trials:
+            self._running.end(trial)
+        self._say(parting(trials, message, width))
 
     def cancelled(self, trial: Trial) -> None:
         """Say that a confirming trial of an earlier run was ended."""
-        self._say(f"{self._tally.name(trial)}{_origin(trial)} {CANCELLED}")
-
-    def ended(self, study: WatchedStudy, record: Record) -> None:
-        """Say what came back of a trial, and how many are done."""
-        self._tally.end(study, record)
-        self._say(f"{self._tally.name(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
+        self._running.end(trial)
+        self._say(f"{name_of(trial)}{_origin(trial)} {CANCELLED}")
 
     def stopped(self, reason: str) -> None:
         """Say why nothing more is tried."""
         self._tally.stop()
         self._say(f"the search ends: {reason}")
 
-    @staticmethod
-    def _say(text: str) -> None:
+    def _say(self, text: str) -> None:
+        raise NotImplementedError
+
+
+class PlainObserver(_Teller):
+    """One line per event, for logs.
+
+    Args:
+        verbose: Also one line per report of a running trial, or group of trials.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        super().__init__()
+        self._verbose = verbose
+
+    def grouped(self, trials: Sequence[Trial]) -> None:
+        """Say which trials are trained as one."""
+        self._running.group(trials)
+        self._say(name_of(*trials))
+
+    def started(self, trial: Trial) -> None:
+        """Say which mixture is trained now."""
+        self._running.start(trial)
+        self._say(f"{name_of(trial)}{_origin(trial)} {mixture(trial.weights)}")
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        """Say how far a trial, or a group, is, where the user wants to know everything."""
+        together = self._running.report(trial, progress)
+        if self._verbose and together is not None:
+            self._say(f"{together.name} {_position(progress, losses=len(together.trials) == 1)}")
+
+    def ended(self, study: WatchedStudy, record: Record) -> None:
+        """Say what came back of a trial, and how many are done."""
+        self._running.end(record.trial)
+        self._tally.end(study, record)
+        self._say(f"{name_of(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
+
+    def _say(self, text: str) -> None:
         click.echo(text, err=True)
 
 
-class LiveObserver(Observer):
-    """A table of the running trials, rewritten in place, above it a line per ended trial."""
+class LiveObserver(_Teller):
+    """A table of what runs, a row for each trial or group, rewritten in place; above it a line per ended trial."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._console = Console(stderr=True, markup=False, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._tally = _Tally()
-        self._rows: dict[int, tuple[Trial, Progress | None]] = {}
-
-    def preparing(self) -> None:
-        """Say that text becomes tokens: the first time takes a while."""
-        self._console.print(PREPARING)
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Open the view."""
-        self._tally.begin(study)
-        if pending:
-            self._console.print(f"resuming: {_plural(len(pending), 'interrupted trial')} will be trained again")
+        super().began(study, pending)
         self._live.start()
 
+    def grouped(self, trials: Sequence[Trial]) -> None:
+        """Add a row for some trials."""
+        self._running.group(trials)
+
     def started(self, trial: Trial) -> None:
-        """Add a row for a trial."""
-        self._rows[trial.id] = (trial, None)
+        """Add a row for a trial, unless its group has one."""
+        self._running.start(trial)
         self._draw()
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        """Show the progress of a trial in its row."""
-        self._rows[trial.id] = (trial, progress)
-        self._draw()
-
-    def retried(self, trial: Trial, message: str) -> None:
-        """Say why an attempt failed, above the view."""
-        self._console.print(f"{self._tally.name(trial)} failed, trying again: {message}")
+        """Show the progress of a trial, or of its group, in the row."""
+        if self._running.report(trial, progress) is not None:
+            self._draw()
 
     def cancelled(self, trial: Trial) -> None:
         """Remove the row of a confirming trial of an earlier run, and say above the view that it was ended."""
-        self._rows.pop(trial.id, None)
-        self._console.print(f"{self._tally.name(trial)}{_origin(trial)} {CANCELLED}")
+        super().cancelled(trial)
         self._draw()
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
-        """Remove the row of a trial and print what came back of it, above the view."""
-        self._rows.pop(record.trial.id, None)
-        self._tally.end(study, record)
+        """Remove a trial from its row and print what came back of it, above the view."""
         trial = record.trial
-        text = (
-            f"{self._tally.name(trial)}{_origin(trial)} {self._tally.outcome(study, record)}  {mixture(trial.weights)}"
-        )
-        self._console.print(text)
+        self._running.end(trial)
+        self._tally.end(study, record)
+        self._say(f"{name_of(trial)}{_origin(trial)} {self._tally.outcome(study, record)}  {mixture(trial.weights)}")
         self._draw()
-
-    def stopped(self, reason: str) -> None:
-        """Say why nothing more is tried, above the view."""
-        self._tally.stop()
-        self._console.print(f"the search ends: {reason}")
 
     def closed(self) -> None:
         """Close the view."""
         self._live.stop()
 
+    def _say(self, text: str) -> None:
+        self._console.print(text)
+
     def _draw(self) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        for trial, progress in self._rows.values():
-            losses = "" if progress is None else _losses(progress.losses)
-            position = "starting" if progress is None else _position(progress, losses=False)
-            table.add_row(self._tally.name(trial), trial.origin, position, losses)
+        for each in self._running:
+            known = each.progress
+            losses = "" if known is None or len(each.trials) > 1 else _losses(known.losses)
+            position = "starting" if known is None else _position(known, losses=False)
+            table.add_row(each.name, each.origins, position, losses)
         table.add_row("", "", self._tally.line(), "")
         self._live.update(table, refresh=True)
 
@@ -194,10 +209,6 @@ class _Tally:
             self._count(study, record)
         elif record.trial.origin == CONFIRM:
             self._unconfirmed += 1
-
-    def name(self, trial: Trial) -> str:
-        what = "confirming trial" if trial.origin == CONFIRM else "trial"
-        return f"{what} {trial.id}"
 
     def outcome(self, study: WatchedStudy, record: Record) -> str:
         if isinstance(record.outcome, Failure):

@@ -152,6 +152,25 @@ class BudgetSpec:
             return f"{self.device_seconds:g} device-seconds"
         return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
 
+    def holds(self, asked: Sequence[Record]) -> bool:
+        """Whether some is left once the pending trials have come back, none dearer than the dearest before them.
+
+        As many as are asked for one after the other may so be asked for at once, and no more. Before a first cost is
+        known, a budget of device-seconds holds none.
+        """
+        pending = [record for record in asked if record.status is Status.PENDING]
+        costs = [record.result.cost or 0.0 for record in asked if record.status is Status.COMPLETED]
+        flops = sum(
+            record.trial.scale.flops or 0.0
+            for record in asked
+            if record.trial.scale and record.status is not Status.FAILED
+        )
+        if self.device_seconds is not None and not (
+            costs and sum(costs) + len(pending) * max(costs) < self.device_seconds
+        ):
+            return False
+        return self.flops is None or flops < self.flops
+
 
 @dataclasses.dataclass(frozen=True)
 class RecommendationSpec:

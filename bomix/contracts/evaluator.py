@@ -4,6 +4,8 @@ Write a frozen dataclass with :meth:`Evaluator.evaluate`; it must survive pickli
 own. One that builds or checks something before the first trial also has :meth:`PreparingEvaluator.prepare`. What else
 bomix makes use of stands in :class:`EvaluatorTraits`. A field with the metadata ``{FILLED: "domains"}``
 (:data:`bomix.config.build.FILLED`) is filled with the domains' sources, name to source, and is no key of a study file.
+One that can train several trials as one, many small models in one process say, has the two methods of
+:class:`GroupEvaluator`.
 
 >>> from dataclasses import dataclass
 >>> from typing import ClassVar
@@ -25,7 +27,7 @@ bomix makes use of stands in :class:`EvaluatorTraits`. A field with the metadata
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -36,7 +38,7 @@ from bomix.scale import Scale
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
     from bomix.errors import Fault
-    from bomix.trial import Result, Trial
+    from bomix.trial import Outcome, Result, Trial
 
 
 @runtime_checkable
@@ -132,5 +134,68 @@ class ScaledEvaluator(Evaluator, Protocol):
 
         Returns:
             Faults at ``params`` or ``tokens``; none where a trial of that scale can be trained.
+        """
+        ...
+
+
+@runtime_checkable
+class GroupEvaluator(Evaluator, Protocol):
+    """An evaluator that can train several trials as one; one without these methods trains each by itself.
+
+    A trial's result must not depend on which others share its group, beyond rounding: groups change from one run of a
+    study to the next. A group of one is given to :meth:`evaluate`.
+
+    Example:
+        >>> import dataclasses, pathlib
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Formula:
+        ...     widest: int = 8
+        ...
+        ...     def evaluate(self, trial, workdir):
+        ...         return bomix.Result(losses={"loss": (trial.weights["code"] - 0.3) ** 2})
+        ...
+        ...     def groups(self, trials, slots):
+        ...         width = min(self.widest, -(-len(trials) // slots))  # all alike, spread over the slots
+        ...         return [list(trials[first : first + width]) for first in range(0, len(trials), width)]
+        ...
+        ...     def evaluate_together(self, attempts):
+        ...         for trial, workdir in attempts:
+        ...             yield trial, self.evaluate(trial, workdir)
+        >>> study = bomix.Study(["code", "web"], ["loss"], evaluator=Formula())
+        >>> trials = [study.ask() for _ in range(5)]
+        >>> [[trial.id for trial in group] for group in Formula().groups(trials, slots=2)]
+        [[0, 1, 2], [3, 4]]
+        >>> attempts = [(trial, pathlib.Path(".")) for trial in trials]
+        >>> [trial.id for trial, result in Formula().evaluate_together(attempts)]
+        [0, 1, 2, 3, 4]
+    """
+
+    def groups(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
+        """How trials that could all be started now are best grouped: a pure function, called often, so cheap.
+
+        Args:
+            trials: At least one, as they are to be started; of any scales.
+            slots: Groups that could run side by side, at least one.
+
+        Returns:
+            Every trial once. Those of a group can be trained as one: of one shape and scale, no more than memory
+            holds. A group takes a slot; more groups than slots wait, the first ones first. Trials of a group, and as
+            far as shapes allow groups, keep the order of ``trials``.
+        """
+        ...
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        """Train and measure several trials as one.
+
+        Inside, :func:`bomix.progress.report` tells how far all of them are, or one where the report names its
+        ``trial``. An exception ends the group: what came before counts, and the others are tried again in smaller
+        groups.
+
+        Args:
+            attempts: A group, or a part of one, of at least two trials, each with an empty folder of the attempt's own.
+
+        Yields:
+            Each trial once, as soon as it is finished, with its result, or with a failure where that one failed and
+            the others go on. It is durable when the next one is asked for.
         """
         ...

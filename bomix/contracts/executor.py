@@ -21,6 +21,9 @@ What an executor owes to the driver:
   ends the run of the study.
 * Artifacts come relative to the attempt's folder, and are handed on as absolute paths.
 
+One that can have an evaluator train several trials as one (:class:`~bomix.contracts.evaluator.GroupEvaluator`) is a
+:class:`GroupExecutor`; others are given one trial at a time.
+
 Write a frozen dataclass with :meth:`Execution.start`, and the class of what it starts:
 
 >>> import contextlib, io, time
@@ -122,17 +125,20 @@ class Reported:
 
 @dataclass(frozen=True)
 class Ended:
-    """An attempt is over and its slot is free again.
+    """An attempt is over, and its slot is free again once all trials that share it have ended.
 
     Attributes:
         trial: Which trial.
         outcome: What came back, paths of artifacts made absolute from the attempt's folder, or how the attempt failed.
         log_tail: The last lines of its log.
+        by_group: Whether it failed since the group that it was trained with ended before it did, which says little of
+            the trial itself: it is tried again in a smaller group, and at last alone, before that counts as a failure.
     """
 
     trial: Trial
     outcome: Outcome
     log_tail: str = ""
+    by_group: bool = False
 
 
 Event = Reported | Ended
@@ -143,7 +149,7 @@ class Executor(Protocol):
 
     @property
     def free(self) -> int:
-        """Slots without a trial: how many more may be submitted now."""
+        """Slots without a trial: how many more trials, or groups of them, may be submitted now."""
         ...
 
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> Sequence[Trial]:
@@ -206,6 +212,30 @@ class Executor(Protocol):
 
         Raises:
             EvaluationError: Something cannot be ended. It is only logged where another error ended the run.
+        """
+        ...
+
+
+@runtime_checkable
+class GroupExecutor(Executor, Protocol):
+    """An executor that can have several trials trained as one.
+
+    A group takes one slot, which is free again when all of it has ended. What its evaluator yields is an
+    :class:`Ended` at once, while the others go on; of a group that dies, what it had yielded is kept.
+
+    To cancel one trial of a group is to no longer wait for it: the others need the process, so that it goes on with
+    them, and its end comes as theirs do, a result where it had one. The process ends once all trials in it that have
+    not ended are cancelled.
+    """
+
+    def submit_together(self, group: Sequence[tuple[Trial, Attempt]]) -> None:
+        """Start trials that are trained as one in a free slot; the folders of the attempts are empty.
+
+        Args:
+            group: At least two trials, each with its attempt.
+
+        Raises:
+            EvaluationError: Nothing can be started, as in :meth:`Executor.submit`.
         """
         ...
 

@@ -133,6 +133,9 @@ class StrategyTraits(ComponentTraits):
             ``expected_improvement`` and ``surrogate`` tell.
         design_trials: Takes the problem and returns how many trials it proposes without looking at results, where
             ``n_init`` does not tell.
+        settled: Takes the problem and the history and returns whether the next ask is the same whatever comes back of
+            the trials that are pending, as long as none of them fails: in a design, of a baseline. Such trials may be
+            trained as one, see :class:`bomix.contracts.evaluator.GroupEvaluator`.
         n_init: Trials of its design; None for the usual number, two more than there are domains. 0, the default, is no
             design.
         pool: A CSV file of mixtures that alone are proposed and recommended.
@@ -152,6 +155,7 @@ class StrategyTraits(ComponentTraits):
     expected_improvement: Expecting | None = None
     expects: bool | None = None
     design_trials: Callable[[Problem], int] | None = None
+    settled: Callable[[Problem, History], bool] = lambda problem, history: False
     n_init: int | None = 0
     pool: str | Path | None = None
     repeats: bool = False

@@ -31,6 +31,10 @@ class Budget(Protocol):
         """Which limit the trials that count have reached, in words; None where there is some left."""
         ...
 
+    def holds(self, asked: Sequence[Record]) -> bool:
+        """Whether some is left once the pending trials have come back, none dearer than the dearest before them."""
+        ...
+
 
 class Plan(Protocol):
     """What a study file says of a run."""
@@ -148,6 +152,10 @@ class RunnableStudy(WatchedStudy, Protocol):
 
     def why_stop(self, history: History) -> str | None:
         """Why no further trial is worth it, by the budget's ``improvement``; None where one is."""
+        ...
+
+    def settled(self, history: History) -> bool:
+        """Whether the next ask is the same whatever comes back of the pending trials, and worth it in any case."""
         ...
 
     def confirmations(self) -> Sequence[Trial]:

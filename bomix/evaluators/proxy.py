@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from bomix.config.build import FILLED
 from bomix.contracts.preparation import DomainStats, Preparation
@@ -19,12 +22,16 @@ from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
 from bomix.training.device import process_environment
 from bomix.training.spec import TrainingSpec
-from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
+from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Result, Trial
 
 if TYPE_CHECKING:
     from bomix.training.data.tokens import Corpus
     from bomix.training.loop import Run, Trained
 
+logger = logging.getLogger(__name__)
+
+WIDEST = 64
+"""Trials that are given to one process at a time, at most: a GPU is busy with as many of the smallest models."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -49,6 +56,8 @@ class Proxy(TrainingSpec):
         save_model: Keep the trained model, in the format of ``transformers``, as the artifact ``model``: ``true``,
             ``false``, or ``experts`` for theirs alone.
         score_tokens: Whose probabilities of every validation token are kept, as the artifact ``scored_tokens``.
+        stack: How many trials of one scale are trained as one, at most; ``auto`` for as many as there are and fit into
+            memory. 1 trains each by itself.
         score_at: Share of the run after which they are taken; below 1 an expert is a checkpoint of its run.
 
     The other keys, from ``model`` to ``threads``, are those of :class:`bomix.training.spec.TrainingSpec`.
@@ -58,7 +67,7 @@ class Proxy(TrainingSpec):
     """What a process that forks trials should import first. None of it touches a GPU."""
 
     may_change: ClassVar[tuple[str, ...]] = (
-        *("corpus.cache", "device", "compile", "threads", "save_model", "score_tokens"),
+        *("corpus.cache", "device", "compile", "threads", "stack", "save_model", "score_tokens"),
     )
     """What may change in the midst of a study: it moves the last digits of a loss, if anything."""
 
@@ -73,6 +82,7 @@ class Proxy(TrainingSpec):
     save_model: bool | Literal["experts"] = False
     score_tokens: Literal["experts", "all", "none"] = "experts"
     score_at: float = 1.0
+    stack: int | Literal["auto"] = "auto"
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields of its own; each part looks after its own."""
@@ -85,6 +95,7 @@ class Proxy(TrainingSpec):
             "threads": self.threads,
             "tokens": self.tokens,
             "tokens_per_parameter": self.tokens_per_parameter,
+            "stack": None if self.stack == "auto" else self.stack,
         }
         found = [
             Fault(name, f"expected a positive number, found {value}")
@@ -186,6 +197,22 @@ class Proxy(TrainingSpec):
             },
         )
 
+    def groups(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
+        """Trials of one scale together, in as many stacks as keep the slots busy, none wider than ``stack``.
+
+        Args:
+            trials: All that could be trained now.
+            slots: How many stacks can be trained at a time.
+        """
+        limit = WIDEST if self.stack == "auto" else self.stack
+        widest = min(math.ceil(len(trials) / max(slots, 1)), limit)
+        by_scale: dict[Scale, list[Trial]] = {}
+        for trial in trials:
+            by_scale.setdefault(self.scale if trial.scale is None else self.trained_scale(trial.scale), []).append(
+                trial
+            )
+        return [part for equals in by_scale.values() for part in _parts(equals, widest)]
+
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Train on the mixture and measure.
 
@@ -193,14 +220,43 @@ class Proxy(TrainingSpec):
             EvaluationError: The training failed.
             DataError: The corpus is gone or damaged.
         """
-        from bomix.training import loop
+        ((_, found),) = self.evaluate_together([(trial, workdir)])
+        if isinstance(found, Failure):
+            raise EvaluationError(found.message)
+        return found
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Result | Failure]]:
+        """Train on several mixtures side by side, in as few stacks as memory allows, and measure.
+
+        Args:
+            attempts: Trials of one scale, each with its own folder.
+
+        Yields:
+            Each trial with its result, or with the reason why its loss left the numbers.
+
+        Raises:
+            EvaluationError: The device is not there, or the trials are of several scales.
+            DataError: The corpus is gone or damaged.
+        """
+        from bomix.training import device, loop
         from bomix.training.data import corpus
 
         loaded = corpus.load(
             self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
         )
-        run = self.run_of(trial)
-        trained = loop.train(loaded, run)
+        runs = [self.run_of(trial) for trial, _ in attempts]
+        fitting = device.models_that_fit(runs[0].spec, loaded.vocabulary)
+        if fitting < len(attempts):
+            logger.info("%d models do not fit into the memory that is free; %d at a time do", len(attempts), fitting)
+        for some in _parts(list(zip(attempts, runs, strict=True)), fitting):
+            found = loop.train_together(loaded, [run for _, run in some])
+            for ((trial, workdir), run), trained in zip(some, found, strict=True):
+                if isinstance(trained, EvaluationError):
+                    yield trial, Failure(str(trained))
+                else:
+                    yield trial, self._result(trial, workdir, run, trained, loaded)
+
+    def _result(self, trial: Trial, workdir: Path, run: Run, trained: Trained, loaded: Corpus) -> Result:
         artifacts = {}
         if self.save_model is True or (self.save_model == "experts" and trial.origin == EXPERT):
             trained.model.save_pretrained(workdir / "model")
@@ -281,12 +337,14 @@ class Proxy(TrainingSpec):
 
 def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
     """What a result says of its run beside the losses: the scale that was really trained, speed, bits per byte."""
-    model = run.spec.model
+    model, speed = run.spec.model, trained.tokens_per_second
     return {
         "device": trained.hardware.device,
         "dtype": trained.hardware.dtype,
         "compiled": trained.hardware.compile,
+        "stack": trained.width,
         "tokens_per_second": round(trained.tokens_per_second, 1),
+        "model_flops_per_second": round(speed * model.flops_per_token(loaded.vocabulary, run.spec.sequence_length)),
         "steps": run.steps,
         "tokens": run.tokens,
         "non_embedding_parameters": model.non_embedding_parameters(),
@@ -295,3 +353,13 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "bits_per_byte": {name: found.bits_per_byte for name, found in trained.evaluations.items()},
         "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
     }
+
+
+_Item = TypeVar("_Item")
+
+
+def _parts(items: Sequence[_Item], widest: int) -> Iterator[list[_Item]]:
+    """In order, as few parts of at most ``widest`` as there can be, of about one size."""
+    count = math.ceil(len(items) / widest)
+    bounds = [round(len(items) * at / count) for at in range(count + 1)]
+    yield from (list(items[start:end]) for start, end in itertools.pairwise(bounds))

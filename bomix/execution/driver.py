@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bomix.contracts.executor import Ended, Executor, Reported
+from bomix.contracts.executor import Ended, Executor, GroupExecutor, Reported
 from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
+from bomix.execution.groups import Groups, named
 from bomix.execution.observer import Observer
 from bomix.execution.queue import Action, Decision, Situation, decide
 from bomix.io.store import lock
 from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Trial
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bomix.contracts.study import RunnableStudy
 
 logger = logging.getLogger(__name__)
@@ -47,7 +46,8 @@ def drive(
     observer = observer or Observer()
     if study.spec.evaluator is None:
         raise StudyError("the study has no evaluator, so nothing can be trained here; use `ask` and `tell`")
-    with _locked(study.folder, take_over):
+    folder = study.folder
+    with contextlib.nullcontext() if folder is None else lock.holding(folder, take_over=take_over):
         observer.preparing()
         study.prepare()
         # A confirming trial is resumed only where it still confirms what is recommended: the queue finds it then.
@@ -70,6 +70,7 @@ class _Run:
         self._observer = observer
         self._experts_only = experts_only
         self._executor: Executor | None = None
+        self._groups: Groups | None = None
         self._in_flight: set[int] = set()
         self._confirmations_taken_over: dict[int, Trial] = {}
         self._cancelled: set[int] = set()
@@ -102,7 +103,7 @@ class _Run:
             now = self._situation()
             if self._confirmations_taken_over:
                 self._cancel_all_but(record.trial for record in now.history.confirming)
-            decision = decide(now, self._study.why_stop)
+            decision = decide(now, self._study.why_stop, self._study.settled)
             self._tell_why(decision)
             match decision.action:
                 case Action.STOP:
@@ -116,17 +117,21 @@ class _Run:
                     self._hear(self._executor)
                 case _ if self._executor is None:
                     self._start()  # how many slots are free there may change the decision
-                case _:
-                    self._submit(self._executor, self._next(decision))
+                case Action.RUN:
+                    self._submit(self._executor, decision.trials)
+                case Action.ASK | Action.ASK_EXPERT:
+                    self._again.append(self._study.ask(expert=decision.action is Action.ASK_EXPERT))
 
     def _situation(self) -> Situation:
         study, history = self._study, self._study.history
+        free = 1 if self._executor is None else self._executor.free
         return Situation(
             plan=study.spec,
             history=history,
-            free=1 if self._executor is None else self._executor.free,
+            free=free,
             in_flight=frozenset(self._in_flight),
             again=tuple(self._again),
+            full=free < 1 or self._groups is None or self._groups.full(self._again, free),
             confirming=None if self._confirming is None else tuple(self._confirming),
             experts=study.experts(history, wanted=self._experts_only),
             experts_only=self._experts_only,
@@ -145,6 +150,7 @@ class _Run:
         evaluator = study.ready_evaluator()
         assert evaluator is not None
         self._executor = study.spec.execution.start(evaluator, folder=study.folder)
+        self._groups = Groups(evaluator, self._executor)
         return self._executor
 
     def _take_over(self) -> None:
@@ -167,20 +173,26 @@ class _Run:
             self._executor.cancel(self._confirmations_taken_over.pop(number))
             self._cancelled.add(number)
 
-    def _next(self, decision: Decision) -> Trial:
-        """The trial that was decided on, recorded as pending."""
-        if decision.trial is None:
-            return self._study.ask(expert=decision.action is Action.ASK_EXPERT)
-        for waiting in (self._again, self._confirming or []):
-            if decision.trial in waiting:
-                waiting.remove(decision.trial)
-                break
-        return decision.trial
-
-    def _submit(self, executor: Executor, trial: Trial) -> None:
-        executor.submit(trial, self._study.new_attempt(trial))
-        self._in_flight.add(trial.id)
-        self._observer.started(trial)
+    def _submit(self, executor: Executor, trials: Sequence[Trial]) -> None:
+        """Start the first of the groups that trials are trained in; the others are decided on anew."""
+        assert self._groups is not None, "it is there with the executor"
+        group = self._groups.of(trials, executor.free)[0]
+        attempts = [(trial, self._study.new_attempt(trial)) for trial in group]
+        if len(attempts) == 1:
+            executor.submit(*attempts[0])
+        else:
+            assert isinstance(executor, GroupExecutor), "others are given one trial at a time"
+            executor.submit_together(attempts)
+        self._groups.submitted(group)
+        self._in_flight |= {trial.id for trial in group}
+        started = {trial.id for trial in group}
+        self._again = [trial for trial in self._again if trial.id not in started]
+        if self._confirming is not None:
+            self._confirming = [trial for trial in self._confirming if trial.id not in started]
+        if len(group) > 1:
+            self._observer.grouped(group)
+        for trial in group:
+            self._observer.started(trial)
 
     def _hear(self, executor: Executor) -> None:
         """Record what happens next, and go on listening for as long as every slot is taken.
@@ -190,6 +202,7 @@ class _Run:
                 together with the last of them is recorded as well.
         """
         while True:
+            parted: list[tuple[Ended, int]] = []
             for event in executor.events(TICK):
                 if event.trial.id not in self._in_flight:
                     what = type(event).__name__
@@ -198,12 +211,33 @@ class _Run:
                     )
                 elif isinstance(event, Reported):
                     self._observer.progressed(event.trial, event.progress)
+                elif (width := self._narrower(event)) is not None:
+                    self._in_flight.remove(event.trial.id)
+                    parted.append((event, width))
                 else:
                     self._end(event)
+            self._try_in_parts(parted)
             if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
                 raise self._too_many()
             if executor.free:
                 return
+
+    def _narrower(self, event: Ended) -> int | None:
+        """The width in which a trial is tried again, whose group ended before it did; None where the end is its own."""
+        if self._groups is None or not event.by_group or event.trial.id in self._cancelled:
+            return None
+        return self._groups.died(event.trial) if isinstance(event.outcome, Failure) else None
+
+    def _try_in_parts(self, parted: Sequence[tuple[Ended, int]]) -> None:
+        """Have trials tried again in smaller groups, before all others; it is no attempt of their own."""
+        self._again[:0] = [event.trial for event, _ in parted]
+        causes: dict[tuple[str, int], list[Trial]] = {}
+        for event, width in parted:
+            assert isinstance(event.outcome, Failure), "what came back needs no second try"
+            causes.setdefault((event.outcome.message, width), []).append(event.trial)
+        for (message, width), trials in causes.items():
+            logger.info("trials %s ended with their group: %s; at most %d as one now", named(trials), message, width)
+            self._observer.parted(trials, message, width)
 
     def _end(self, event: Ended) -> None:
         trial = event.trial
@@ -258,12 +292,3 @@ def _tell(study: RunnableStudy, event: Ended, tries: int) -> tuple[Record, bool]
         raise
     except FaultsError as error:
         return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries)), True
-
-
-@contextlib.contextmanager
-def _locked(folder: Path | None, take_over: bool) -> Iterator[None]:
-    if folder is None:
-        yield
-        return
-    with lock.holding(folder, take_over=take_over):
-        yield

@@ -24,11 +24,17 @@ class Observer:
     def started(self, trial: Trial) -> None:
         """A trial's process was asked for."""
 
+    def grouped(self, trials: Sequence[Trial]) -> None:
+        """Several trials are trained as one from now on; :meth:`started` follows for each."""
+
     def progressed(self, trial: Trial, progress: Progress) -> None:
         """A trial reported how far it is."""
 
     def retried(self, trial: Trial, message: str) -> None:
         """An attempt failed; the trial is tried again."""
+
+    def parted(self, trials: Sequence[Trial], message: str, width: int) -> None:
+        """The group of some trials ended before they did; they are tried again, at most ``width`` as one."""
 
     def cancelled(self, trial: Trial) -> None:
         """A confirming trial of an earlier run was ended, as its result is no longer wanted; it stays pending."""

@@ -1,7 +1,8 @@
 """What a run of a study does next: a pure function of where the study stands.
 
 Trials that were begun come first, then experts, then new trials while they are within the budget and worth it, then
-confirming ones, once everything else has ended.
+confirming ones, once everything else has ended. Where trials can be trained as one, those whose asks do not depend on
+what is still to come back are gathered until the free slots are full.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ class Action(StrEnum):
     """What a driver can do."""
 
     RUN = "run"
-    """Submit a trial that is recorded already: interrupted, to be tried again, or confirming."""
+    """Submit trials that are recorded already: just asked for, interrupted, to be tried again, or confirming."""
     ASK = "ask"
-    """Ask the strategy for a trial, and submit it."""
+    """Ask the strategy for a trial, which then waits to be submitted."""
     ASK_EXPERT = "ask for an expert"
-    """Record the next expert, and submit it."""
+    """Record the next expert, which then waits to be submitted."""
     CONFIRM = "confirm"
     """Find out which confirming trials are wanted, and record them."""
     WAIT = "wait"
@@ -47,6 +48,7 @@ class Situation:
         free: Slots without a trial.
         in_flight: Ids of the trials that run: submitted in this run or taken over from an earlier one.
         again: Recorded trials to submit before all others, in this order.
+        full: Whether these take all free slots, so that one more would have to wait.
         confirming: Confirming trials still to submit; None until it is known which are wanted.
         experts: Domains whose expert has not come back.
         experts_only: Whether the run ends when every domain has its expert.
@@ -58,6 +60,7 @@ class Situation:
     free: int = 1
     in_flight: frozenset[int] = frozenset()
     again: tuple[Trial, ...] = ()
+    full: bool = True
     confirming: tuple[Trial, ...] | None = None
     experts: Experts = Experts()
     experts_only: bool = False
@@ -70,36 +73,48 @@ class Decision:
 
     Attributes:
         action: The kind of the next step.
-        trial: What to run, where that is a recorded trial.
+        trials: What to run, in this order, as far as there are slots.
         reason: Why no further trial is worth it though the budget has some left, in words; None where the search
             goes on, or is over for another reason.
     """
 
     action: Action
-    trial: Trial | None = None
+    trials: tuple[Trial, ...] = ()
     reason: str | None = None
 
 
-def decide(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
+def decide(now: Situation, why_stop: Callable[[History], str | None], settled: Callable[[History], bool]) -> Decision:
     """What to do next.
 
     Args:
         now: The record, the free slots, and what is in flight.
         why_stop: From a record to the reason why no further trial is worth it, None where one is. It may take a
             while, so it is only called where everything else says that a trial may be asked for.
+        settled: From a record to whether the next ask is the same whatever comes back of the pending trials.
     """
     if now.free < 1:
         return Decision(Action.WAIT)
-    if now.again:
-        return Decision(Action.RUN, now.again[0])
+    if now.again and now.full:
+        return Decision(Action.RUN, now.again)
     search = _search(now, why_stop)
+    if now.again:
+        return search if _gathers(now, search, settled) else Decision(Action.RUN, now.again)
     if search.action is not Action.STOP:
         return search
     if now.confirming:
-        return Decision(Action.RUN, now.confirming[0], search.reason)
+        return Decision(Action.RUN, now.confirming, search.reason)
     if _confirms(now):
-        return Decision(Action.CONFIRM, None, search.reason)
-    return Decision(Action.WAIT, None, search.reason) if now.in_flight else search
+        return Decision(Action.CONFIRM, reason=search.reason)
+    return Decision(Action.WAIT, reason=search.reason) if now.in_flight else search
+
+
+def _gathers(now: Situation, search: Decision, settled: Callable[[History], bool]) -> bool:
+    """Whether another trial is asked for before those that wait are submitted."""
+    if search.action is Action.ASK_EXPERT and now.experts_only:
+        return True
+    if search.action not in (Action.ASK, Action.ASK_EXPERT) or not now.plan.budget.holds(now.plan.counted(now.history)):
+        return False
+    return search.action is Action.ASK_EXPERT or settled(now.history)
 
 
 def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:

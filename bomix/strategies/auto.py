@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bomix.acquisition.improvement import UCB, Greedy, LogEI
 from bomix.acquisition.trust import trust
 from bomix.contracts.acquisition import Acquisition, objective_faults
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.traits import traits
 from bomix.errors import count_faults
 from bomix.laws.own_domain import without_own
 from bomix.posterior.explored import MANY
@@ -165,6 +166,10 @@ class Auto:
         if not (isinstance(chosen, Bayesian) and self._first_asks(problem, history, chosen)):
             return chosen
         return replace(chosen, surrogate=STEEP, acquisition=LogEI(careful=True))
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        return traits(self.acting(problem, history), StrategyTraits).settled(problem, history)
 
     def _first_asks(self, problem: Problem, history: History, chosen: Bayesian) -> bool:
         """Whether trials are so few that what lies beyond them has to be known from elsewhere."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.contracts.strategy import StrategyTraits
+from bomix.contracts.traits import traits
 from bomix.errors import FitError, StudyError
 from bomix.objectives.reference import missing_reference, resolved
 from bomix.space.weights import is_among, nearest, same_mixture
@@ -48,6 +50,22 @@ def in_design(history: History, size: int) -> bool:
     asked = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
     pending = sum(origin not in {EXPERT, CONFIRM} for origin in asked)
     return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size
+
+
+def design_goes_on(problem: Problem, history: History, *, design: Strategy, size: int) -> bool:
+    """Whether the next trial is one of the design even if all that are pending come back, so that its ask is settled.
+
+    Args:
+        problem: The space, the metrics and the objective.
+        history: The record.
+        design: Strategy that proposes the first trials.
+        size: Trials of the design, imported runs counted.
+    """
+    back = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
+    searched = len(history.searched) + sum(origin != CONFIRM for origin in back)
+    trials = designed(history) + sum(origin not in {EXPERT, CONFIRM} for origin in back)
+    more = searched < MIN_COMPLETED or trials < size
+    return more and traits(design, StrategyTraits).settled(problem, history)
 
 
 def designed(history: History) -> int:

@@ -41,6 +41,10 @@ class Sobol:
 
     anchors: bool = True
 
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Always: no result is looked at."""
+        return True
+
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
         space = problem.space
@@ -91,6 +95,10 @@ class Dirichlet:
             shown = list(self.concentration)
             found.append(Fault("concentration", f"expected [smallest, largest], both above 0, found {shown}"))
         return found
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Always: no result is looked at."""
+        return True
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
@@ -144,6 +152,10 @@ class Vertices:
     """
 
     anchors: bool = True
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Always: no result is looked at."""
+        return True
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""

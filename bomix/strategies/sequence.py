@@ -114,6 +114,10 @@ class Sequence:
         """The strategy whose turn it is."""
         return self._current(history.n_asked)[0]
 
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether that of the strategy whose turn it is does not depend on what comes back."""
+        return traits(self.acting(problem, history), StrategyTraits).settled(problem, history)
+
     def _current(self, n_asked: int) -> tuple[Strategy, int | None]:
         """The strategy whose turn it is, and its number of trials left; None where it goes on without end."""
         end = 0

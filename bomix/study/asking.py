@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from bomix.config import registry
+from bomix.contracts.strategy import StrategyTraits
+from bomix.contracts.traits import traits
 from bomix.errors import StudyError, raise_faults
 from bomix.io.store.files import FolderTaken
 from bomix.space.few import few_mixtures
@@ -105,6 +107,27 @@ def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | N
         return None
     count = "only one mixture, which has" if len(few) == 1 else f"only {len(few)} mixtures, all of which have"
     return f"bounds and 'at_least' allow {count} been asked for; loosen them, or withdraw a trial to have it repeated"
+
+
+def settled(records: Records, history: History) -> bool:
+    """Whether the next ask is the same whatever comes back of the pending trials, and worth it in any case.
+
+    Args:
+        records: The spec of the study.
+        history: The trials so far.
+    """
+    from bomix.surrogates.data.quarantine import learnt
+
+    spec, problem = records.spec, records.problem
+    strategy = spec.ready_strategy(records.store.base)
+    history = learnt(problem, history)
+    acting = traits(strategy, StrategyTraits)
+    while acting.acting is not None and acting.expected_improvement is None:
+        acting = traits(acting.acting(problem, history), StrategyTraits)
+    # One that says itself what it expects may find that a trial is not worth it as soon as others have come back.
+    if spec.budget.improvement is not None and acting.expected_improvement is not None:
+        return False
+    return traits(strategy, StrategyTraits).settled(problem, history)
 
 
 def _few(problem: Problem, strategy: Strategy) -> list[Weights] | None:

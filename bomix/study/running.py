@@ -167,6 +167,10 @@ class RunningStudy:
         spec = self.spec
         return why_stop(self.problem, history, spec.strategy, spec.budget, seed=spec.seed, seen=self._expected)
 
+    def settled(self, history: History) -> bool:
+        """Whether the next ask is the same whatever comes back of the pending trials, and worth it in any case."""
+        return asking.settled(self._records, history)
+
     def confirmations(self) -> list[Trial]:
         """The confirming trials still to run, recorded as pending."""
         found = confirming_trials(self._records, self.spec.confirm)

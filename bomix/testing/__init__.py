@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bomix.testing.acquisitions import AcquisitionBattery
     from bomix.testing.evaluators import EvaluatorBattery
     from bomix.testing.executors import ExecutorBattery
+    from bomix.testing.group_evaluators import GroupEvaluatorBattery
+    from bomix.testing.group_executors import GroupExecutorBattery
     from bomix.testing.kernels import KernelBattery
     from bomix.testing.means import MeanBattery
     from bomix.testing.objectives import ObjectiveBattery
@@ -36,6 +38,8 @@ __all__ = [
     "AcquisitionBattery",
     "EvaluatorBattery",
     "ExecutorBattery",
+    "GroupEvaluatorBattery",
+    "GroupExecutorBattery",
     "KernelBattery",
     "MeanBattery",
     "ObjectiveBattery",
@@ -49,6 +53,8 @@ _HOMES = {
     "AcquisitionBattery": "bomix.testing.acquisitions",
     "EvaluatorBattery": "bomix.testing.evaluators",
     "ExecutorBattery": "bomix.testing.executors",
+    "GroupEvaluatorBattery": "bomix.testing.group_evaluators",
+    "GroupExecutorBattery": "bomix.testing.group_executors",
     "KernelBattery": "bomix.testing.kernels",
     "MeanBattery": "bomix.testing.means",
     "ObjectiveBattery": "bomix.testing.objectives",

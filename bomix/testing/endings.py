@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import platform
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from bomix.errors import EvaluationError
 from bomix.progress import Progress, report
-from bomix.trial import Result, Trial
+from bomix.trial import Failure, Outcome, Result, Trial
 
 Way = Literal[
     "well", "keeping", "error", "bug", "leaving", "exit", "killed", "nothing", "verbose", "wide", "littering", "waiting"
@@ -50,14 +52,22 @@ class Ending:
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """End."""
+        self.begin(trial, workdir)
+        losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
+        for step in range(3):
+            report(Progress(step, 3, 100.0, losses))
+        return self.end(trial, workdir)
+
+    def begin(self, trial: Trial, workdir: Path) -> None:
+        """Say which trial it is, and note the process."""
         _say(f"evaluating trial {trial.id}")
         sys.stdout.flush()
         (workdir / PID).write_text(str(os.getpid()))
         if self.how in ENDS_ITS_PROCESS and self.driver == this_process():
             raise EvaluationError("the trial runs in the process of its driver; give the battery `isolated = False`")
-        losses = {f"loss{number}": float(number) for number in range(WIDE)} if self.how == "wide" else {"loss": 1.0}
-        for step in range(3):
-            report(Progress(step, 3, 100.0, losses))
+
+    def end(self, trial: Trial, workdir: Path) -> Result:
+        """End as ``how`` says."""
         match self.how:
             case "keeping":
                 (workdir / "note.txt").write_text("kept")
@@ -84,6 +94,45 @@ class Ending:
             case "waiting":
                 time.sleep(3600.0)
         return Result({"loss": next(iter(trial.weights.values()))}, cost=1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupEnding(Ending):
+    """Trains several trials as one; some of them end as ``how`` says, in a group and alone, the others well.
+
+    Attributes:
+        trials: Ids of those that end as ``how`` says. In a group an ``error`` is that trial's own, as is ``nothing``;
+            the others are the end of the group.
+        widest: The most trials of a group.
+    """
+
+    trials: tuple[int, ...] = ()
+    widest: int = 16
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """End alone."""
+        return self._alone(trial).evaluate(trial, workdir)
+
+    def groups(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
+        """All alike, spread over the slots."""
+        width = min(self.widest, math.ceil(len(trials) / slots))
+        return [list(trials[first : first + width]) for first in range(0, len(trials), width)]
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        """End one after the other, after reports of all and of each."""
+        for step in range(3):
+            report(Progress(step, 3, 100.0 * len(attempts)))
+        for trial, workdir in attempts:
+            report(Progress(3, 3, 100.0, {"loss": 1.0}, trial.id))
+            ending = self._alone(trial)
+            try:
+                ending.begin(trial, workdir)
+                yield trial, ending.end(trial, workdir)
+            except EvaluationError as error:
+                yield trial, Failure(str(error))
+
+    def _alone(self, trial: Trial) -> Ending:
+        return Ending(self.how if trial.id in self.trials else "well", self.driver)
 
 
 def this_process() -> str:

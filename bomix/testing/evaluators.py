@@ -47,6 +47,8 @@ class EvaluatorBattery(SpecBattery):
     * What it declares (``preload``, ``may_change``, ``process_environment``, the preparation) has its form.
     * It is a frozen dataclass that a study file can say.
 
+    One that trains several trials as one is put through :class:`bomix.testing.GroupEvaluatorBattery`.
+
     Attributes:
         spec: The evaluator, cheap: a dozen trials are trained. Override :meth:`evaluator` where it needs files.
         domains: Names of at least two domains that it trains on.

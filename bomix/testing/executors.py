@@ -53,6 +53,9 @@ class ExecutorBattery(CountsBattery):
     * An evaluator that cannot be sent, or not be loaded there, is told as such.
     * It is a frozen dataclass that a study file can say, and whole numbers below zero are faults.
 
+    One that is a :class:`bomix.contracts.executor.GroupExecutor` is put through
+    :class:`bomix.testing.GroupExecutorBattery`.
+
     Attributes:
         spec: How trials run. A field ``workers`` says how many at a time; override :meth:`sized` where it has another.
         isolated: Whether each trial runs where its end does not end the driver, in a process of its own say. False

@@ -6,9 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bomix.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from bomix.training.spec import TrainingSpec
+
+
+WIDEST_ON_CPU = 16
+"""Models that a CPU trains side by side, at most: more are no faster, and their results come later."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,9 @@ def choose(
     """Choose a device and a precision.
 
     ``auto`` is CUDA where there is a device, each slot of the driver with its own in turn, in bfloat16 where the
-    device has it and with ``torch.compile``; else the CPU, in bfloat16 where it multiplies in it, and without
-    compiling, which takes minutes and gains nothing at the sizes that a CPU trains.
+    device has it; else the CPU, in bfloat16 where it multiplies in it. Neither compiles: on a GPU a step is recorded
+    and replayed, which takes a second, and on a CPU compiling takes minutes and gains little at the sizes that it
+    trains.
 
     Raises:
         EvaluationError: A device that is not there.
@@ -71,7 +79,29 @@ def choose(
         # Emulated bfloat16, which older GPUs "support", is slower than 32 bits.
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if is_cuda else _cpu_has_bf16()
         dtype = "bf16" if has_bf16 else "fp32"
-    return Hardware(name, dtype, is_cuda if compile == "auto" else compile)
+    return Hardware(name, dtype, False if compile == "auto" else compile)
+
+
+def models_that_fit(spec: TrainingSpec, vocabulary: int) -> int:
+    """How many models are best trained side by side in the memory that is free now; at least one.
+
+    Half of what is free serves on a CPU, where other slots train as well, and nine tenths on a GPU, counted as
+    :meth:`bomix.training.spec.TrainingSpec.bytes_per_model` does.
+
+    Raises:
+        EvaluationError: A device that is not there.
+    """
+    hardware = choose(spec.device, spec.dtype, spec.compile)
+    if hardware.is_cuda:
+        import torch
+
+        free = 0.9 * torch.cuda.mem_get_info(hardware.device)[0]
+    else:
+        import psutil
+
+        free = 0.5 * psutil.virtual_memory().available
+    fitting = max(1, int(free // spec.bytes_per_model(vocabulary, hardware.dtype)))
+    return fitting if hardware.is_cuda else min(fitting, WIDEST_ON_CPU)
 
 
 @contextmanager

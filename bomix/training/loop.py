@@ -1,32 +1,41 @@
-"""One training run: a mixture in, validation losses out."""
+"""Training runs in lockstep: mixtures in, validation losses out.
+
+Runs of one shape and length are one stack of models, each with its own mixture, its own parameters and its own order of
+sequences; what one of them becomes does not depend on the others. A single run is a stack of one.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bomix import progress
+from bomix.contracts.traits import field_values
 from bomix.errors import EvaluationError
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.training import device, validation
 from bomix.training.data.tokens import Corpus
 from bomix.training.data_order import Plan, plan
 from bomix.training.device import Hardware
-from bomix.training.optim import build_optimizer, rate_at
+from bomix.training.feed import Feed
+from bomix.training.optim import StackOptimizer
 from bomix.training.spec import TrainingSpec
+from bomix.training.step import Step
 from bomix.training.validation import Evaluation, Measured
 from bomix.trial import Curve
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
     from transformers import PreTrainedModel
+
+    from bomix.training.model.stack import Stack
 
 REPORT_SECONDS = 1.0
 """Seconds between two reports of progress: as often as people look, and far too seldom to slow a step."""
@@ -64,18 +73,19 @@ class Trained:
     """What a run brings back.
 
     Attributes:
-        model: With its final parameters.
         evaluations: Validation set to the final validation.
         curve: Validation losses over the run; the last point is the final validation.
         training_losses: ``steps`` losses of the batches, nats per token.
         plan: What was read.
         hardware: The device and precision of the run.
-        seconds: Seconds that the whole run took on its device, validations included.
-        tokens_per_second: Training tokens per second of the training alone, validations left out.
+        seconds: The run's share of the seconds that its stack took on its device, validations included.
+        tokens_per_second: Training tokens per second of the whole stack, validations left out.
+        width: Models in the stack.
+        stack: The models of the stack.
+        place: Which of them is the run's.
         scored: Metric name to every token that the final validation reads; None where it was not asked for.
     """
 
-    model: PreTrainedModel
     evaluations: Mapping[str, Evaluation]
     curve: Curve
     training_losses: np.ndarray
@@ -83,7 +93,15 @@ class Trained:
     hardware: Hardware
     seconds: float
     tokens_per_second: float
+    width: int
+    stack: Stack
+    place: int
     scored: Mapping[str, ScoredTokens] | None = None
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The model with its final parameters, in ``transformers``' form."""
+        return self.stack.export(self.place)
 
 
 def train(corpus: Corpus, run: Run) -> Trained:
@@ -94,71 +112,153 @@ def train(corpus: Corpus, run: Run) -> Trained:
     Raises:
         EvaluationError: The loss left the numbers, or the device is not there.
     """
-    spec = run.spec
+    (found,) = train_together(corpus, [run])
+    if isinstance(found, EvaluationError):
+        raise found
+    return found
+
+
+def can_share(one: Run, other: Run) -> bool:
+    """Whether two runs can be trained in one stack: all but mixture, seeds and learning rate is the same."""
+    plain = [
+        replace(run.spec, optimization=replace(run.spec.optimization, preset=None, **_settings_but_rate(run)))
+        for run in (one, other)
+    ]
+    return one.steps == other.steps and plain[0] == plain[1]
+
+
+def train_together(corpus: Corpus, runs: Sequence[Run]) -> list[Trained | EvaluationError]:
+    """Train decoders side by side, each on its own mixture.
+
+    Args:
+        corpus: The tokens.
+        runs: At least one; any two of them can share a stack, see :func:`can_share`.
+
+    Returns:
+        For each run what it brought back, or why its loss left the numbers; the others go on.
+
+    Raises:
+        EvaluationError: The device is not there, or the runs cannot share a stack.
+    """
+    spec = runs[0].spec
+    if not all(can_share(runs[0], run) for run in runs):
+        raise EvaluationError("runs of several shapes, lengths or optimizers cannot be trained in one stack; part them")
     hardware = device.choose(spec.device, spec.dtype, spec.compile)
     with device.threads(spec.threads):
-        return _train(corpus, run, hardware)
+        return _Lockstep(corpus, runs, hardware).run()
 
 
-def _train(corpus: Corpus, run: Run, hardware: Hardware) -> Trained:
-    import torch
+class _Lockstep:
+    """The one loop: read, step, measure."""
 
-    started = time.perf_counter()
-    spec = run.spec
-    length, settings = spec.sequence_length, spec.optimization.settings()
-    available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
-    schedule = plan(run.weights, available, steps=run.steps, batch=spec.batch_sequences, seed=run.data_seed)
-    model = spec.model.build(vocabulary=corpus.vocabulary, sequence_length=length, seed=run.init_seed)
-    model.to(hardware.device)
-    forward = torch.compile(model, dynamic=False) if hardware.compile else model
-    optimizer = build_optimizer(settings, model)
-    parameters = list(model.parameters())
-    losses = torch.empty(run.steps, device=hardware.device)
-    marks = curve_steps(run.steps, spec.curve_points)
-    measured: list[dict[str, Measured]] = []
-    scored: dict[str, Measured] | None = None
-    monitor = _Monitor(run, losses)
+    def __init__(self, corpus: Corpus, runs: Sequence[Run], hardware: Hardware) -> None:
+        import torch
 
-    model.train()
-    for step in range(run.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(settings, step, run.steps)
-        tokens = _batch(corpus, schedule, step, length, hardware)
-        with hardware.autocast():
-            logits = forward(input_ids=tokens[:, :-1]).logits
-        loss = _cross_entropy(logits, tokens[:, 1:])
-        loss.backward()  # type: ignore[no-untyped-call]
-        if settings.clip:
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses[step] = loss.detach()
-        if step + 1 == run.score_step and step + 1 < run.steps:
-            with monitor.pause(hardware):
-                scored = _validate(model, corpus, length, spec.validation_sequences, hardware, keep=True)
-        if step + 1 in marks:
-            monitor.check(step + 1)
-            with monitor.pause(hardware):
-                is_last = step + 1 == run.steps
-                count = spec.validation_sequences if is_last else spec.curve_sequences
-                keep = is_last and run.score_step == run.steps
-                measured.append(_validate(model, corpus, length, count, hardware, keep=keep))
-            monitor.newest = _values(measured[-1])
-        monitor.tick(step + 1)
+        from bomix.training.model.stack import Stack
 
-    hardware.synchronize()
-    scored = measured[-1] if run.score_step == run.steps else scored
-    return Trained(
-        model=model,
-        evaluations={name: found.evaluation for name, found in measured[-1].items()},
-        curve=_curve(marks, measured),
-        training_losses=losses.cpu().numpy(),
-        plan=schedule,
-        hardware=hardware,
-        seconds=time.perf_counter() - started,
-        tokens_per_second=monitor.tokens_per_second(),
-        scored=None if scored is None else {key: x for found in scored.values() for key, x in found.scored.items()},
-    )
+        self._started = time.perf_counter()
+        self._corpus, self._runs, self._hardware = corpus, runs, hardware
+        self._spec, self._steps = runs[0].spec, runs[0].steps
+        length, batch = self._spec.sequence_length, self._spec.batch_sequences
+        available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
+        self._plans = [plan(run.weights, available, steps=run.steps, batch=batch, seed=run.data_seed) for run in runs]
+        self._stack = Stack(
+            self._spec.model,
+            vocabulary=corpus.vocabulary,
+            sequence_length=length,
+            seeds=[run.init_seed for run in runs],
+            device=hardware.device,
+            dtype=torch.bfloat16 if hardware.dtype == "bf16" else torch.float32,
+        )
+        if hardware.compile:
+            self._stack.compile()
+        self._losses = torch.empty(self._steps, len(runs), device=hardware.device)
+        self._failed: dict[int, EvaluationError] = {}
+        self._measured: list[list[dict[str, Measured]]] = []
+        self._scored: dict[int, dict[str, Measured]] = {}
+
+    def run(self) -> list[Trained | EvaluationError]:
+        """Every step, and what is measured between them."""
+        settings = [run.spec.optimization.settings() for run in self._runs]
+        optimizer = StackOptimizer(settings, self._stack, steps=self._steps)
+        feed = Feed(self._corpus, self._plans, length=self._spec.sequence_length, hardware=self._hardware)
+        marks = curve_steps(self._steps, self._spec.curve_points)
+        scoring = {run.score_step for run in self._runs} - {None, self._steps}
+        monitor = _Monitor(self._runs, self._losses)
+        take = Step(self._stack, optimizer, self._hardware)
+        for step in range(self._steps):
+            optimizer.set_rates(step)
+            self._losses[step] = take(feed.tokens(step))
+            done = step + 1
+            if done in scoring:
+                with monitor.pause(self._hardware):
+                    self._keep_scores(self._validate(self._spec.validation_sequences, keep=True), done)
+            if done in marks:
+                self._failed = monitor.check(done) | self._failed
+                with monitor.pause(self._hardware):
+                    monitor.newest = self._measure(done)
+            self._failed = monitor.tick(done) | self._failed
+            if len(self._failed) == len(self._runs):
+                break
+        self._hardware.synchronize()
+        seconds = (time.perf_counter() - self._started) / len(self._runs)
+        return [
+            self._failed.get(at) or self._trained(at, marks, seconds, monitor.tokens_per_second())
+            for at in range(len(self._runs))
+        ]
+
+    def _measure(self, done: int) -> Mapping[str, float]:
+        """A point of the curves; the newest losses of a single run."""
+        is_last = done == self._steps
+        keep = is_last and any(run.score_step == done for run in self._runs)
+        count = self._spec.validation_sequences if is_last else self._spec.curve_sequences
+        found = self._validate(count, keep=keep)
+        self._measured.append(found)
+        if keep:
+            self._keep_scores(found, done)
+        return _values(found[0]) if len(self._runs) == 1 and not self._failed else {}
+
+    def _keep_scores(self, found: Sequence[dict[str, Measured]], done: int) -> None:
+        self._scored |= {at: found[at] for at, run in enumerate(self._runs) if run.score_step == done}
+
+    def _validate(self, sequences: int, *, keep: bool) -> list[dict[str, Measured]]:
+        """For each model every validation set; with ``keep``, every token as well."""
+        found: list[dict[str, Measured]] = [{} for _ in self._runs]
+        for name, tokens in self._corpus.validation.items():
+            readings = validation.measure(
+                self._stack.losses,
+                tokens,
+                length=self._spec.sequence_length,
+                sequences=sequences,
+                hardware=self._hardware,
+                score_as=name if keep else None,
+            )
+            for at, measured in enumerate(readings):
+                found[at][name] = measured
+                if not math.isfinite(loss := measured.evaluation.loss) and at not in self._failed:
+                    self._failed[at] = EvaluationError(f"validation loss of '{name}' is {loss}; {_CURE}")
+        return found
+
+    def _trained(self, at: int, marks: list[int], seconds: float, tokens_per_second: float) -> Trained:
+        last, scored = self._measured[-1][at], self._scored.get(at)
+        return Trained(
+            evaluations={name: found.evaluation for name, found in last.items()},
+            curve=_curve(marks, [found[at] for found in self._measured]),
+            training_losses=self._losses[:, at].cpu().numpy(),
+            plan=self._plans[at],
+            hardware=self._hardware,
+            seconds=seconds,
+            tokens_per_second=tokens_per_second,
+            width=len(self._runs),
+            stack=self._stack,
+            place=at,
+            scored=None if scored is None else {key: x for one in scored.values() for key, x in one.scored.items()},
+        )
+
+
+def _settings_but_rate(run: Run) -> dict[str, Any]:
+    """Every number of the optimisation, presets filled in; the rate left out."""
+    return {**field_values(run.spec.optimization.settings()), "rate": None}
 
 
 def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
@@ -182,89 +282,44 @@ def seeds(trial_seed: int, *, init_seed: int | None = None, data_seed: int | Non
     return (drawn[0] if init_seed is None else init_seed, drawn[1] if data_seed is None else data_seed)
 
 
-def _batch(corpus: Corpus, schedule: Plan, step: int, length: int, hardware: Hardware) -> Tensor:
-    """The ``batch x (length + 1)`` tokens of a step."""
-    import torch
-
-    rows = [
-        corpus.train[schedule.domains[domain]].windows(np.array([sequence]), length)[0]
-        for domain, sequence in zip(schedule.domain[step], schedule.sequence[step], strict=True)
-    ]
-    tokens = torch.from_numpy(np.stack(rows))
-    return tokens.pin_memory().to(hardware.device, non_blocking=True) if hardware.is_cuda else tokens
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    from torch.nn import functional
-
-    return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-
-
-def _validate(
-    model: PreTrainedModel, corpus: Corpus, length: int, sequences: int, hardware: Hardware, *, keep: bool
-) -> dict[str, Measured]:
-    """Every validation set; with ``keep``, every token as well.
-
-    The model itself is called, never its compiled form: other batch sizes would compile anew.
-    """
-    model.eval()
-    found = {
-        name: validation.measure(
-            lambda x: model(input_ids=x).logits,
-            tokens,
-            length=length,
-            sequences=sequences,
-            hardware=hardware,
-            score_as=name if keep else None,
-        )
-        for name, tokens in corpus.validation.items()
-    }
-    model.train()
-    for name, measured in found.items():
-        if not math.isfinite(loss := measured.evaluation.loss):
-            raise EvaluationError(f"validation loss of '{name}' is {loss}; {_CURE}")
-    return found
-
-
 _CURE = "lower evaluator.optimization.rate, raise its warmup, or clip the gradient"
 
 
 class _Monitor:
-    """Speed, reports and the watch over the loss, apart from the loop.
+    """Speed, reports and the watch over the losses, apart from the loop.
 
     Reading a loss waits for the device, so that is done about once a second and not at every step.
     """
 
-    def __init__(self, run: Run, losses: torch.Tensor) -> None:
+    def __init__(self, runs: Sequence[Run], losses: torch.Tensor) -> None:
         self.newest: Mapping[str, float] = {}
-        self._run = run
-        self._losses = losses
-        self._tokens_per_step = run.spec.step_tokens
+        self._steps, self._losses = runs[0].steps, losses
+        self._tokens_per_step = len(runs) * runs[0].spec.step_tokens
         self._training = 0.0
         self._since = self._reported_at = time.perf_counter()
         self._checked = self._reported = 0
 
-    def tick(self, done: int) -> None:
-        """After every step; reports when it is time."""
+    def tick(self, done: int) -> dict[int, EvaluationError]:
+        """After every step; reports when it is time, and looks at the losses then."""
         now = time.perf_counter()
-        if now - self._reported_at < REPORT_SECONDS and done < self._run.steps:
-            return
-        self.check(done)
+        if now - self._reported_at < REPORT_SECONDS and done < self._steps:
+            return {}
+        failed = self.check(done)
         speed = (done - self._reported) * self._tokens_per_step / max(now - self._reported_at, 1e-9)
-        progress.report(progress.Progress(done, self._run.steps, speed, dict(self.newest)))
+        progress.report(progress.Progress(done, self._steps, speed, dict(self.newest)))
         self._reported_at, self._reported = now, done
+        return failed
 
-    def check(self, done: int) -> None:
-        """Look at the losses that came since the last look.
-
-        Raises:
-            EvaluationError: One of them is not a number.
-        """
+    def check(self, done: int) -> dict[int, EvaluationError]:
+        """Look at the losses that came since the last look; the runs that left the numbers, and where."""
         recent = self._losses[self._checked : done].cpu().numpy()
-        if (bad := np.flatnonzero(~np.isfinite(recent))).size:
-            step = self._checked + int(bad[0]) + 1
-            raise EvaluationError(f"training loss is {recent[bad[0]]} at step {step} of {self._run.steps}; {_CURE}")
+        first, failed = self._checked + 1, {}
         self._checked = done
+        for at in np.flatnonzero(~np.isfinite(recent).all(axis=0)):
+            row = int(np.flatnonzero(~np.isfinite(recent[:, at]))[0])
+            what = f"training loss is {recent[row, at]} at step {first + row} of {self._steps}"
+            failed[int(at)] = EvaluationError(f"{what}; {_CURE}")
+        return failed
 
     @contextmanager
     def pause(self, hardware: Hardware) -> Iterator[None]:
@@ -278,4 +333,4 @@ class _Monitor:
 
     def tokens_per_second(self) -> float:
         """Training tokens per second, validations left out; the last validation closes the clock."""
-        return self._run.steps * self._tokens_per_step / max(self._training, 1e-9)
+        return self._steps * self._tokens_per_step / max(self._training, 1e-9)

@@ -12,17 +12,19 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bomix.contracts.traits import field_values
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim import Optimizer
+
+    from bomix.training.model.stack import Stack
 
 OptimizerName = Literal["adamw", "adafactor"]
 ScheduleName = Literal["linear", "cosine", "exponential", "constant"]
@@ -167,20 +169,86 @@ def rate_at(settings: Settings, step: int, steps: int) -> float:
     return settings.rate * share
 
 
-def build_optimizer(settings: Settings, model: nn.Module) -> Optimizer:
-    """The optimizer over a model's parameters; norms and biases are not decayed."""
-    import torch
+class StackOptimizer:
+    """Steps all models of a stack at once, each with its own clipping and its own learning rate.
 
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    if settings.optimizer == "adafactor":
-        from transformers import Adafactor
+    Norms and biases are not decayed. Models that share a rate are one tensor to AdamW; Adafactor, which looks at whole
+    matrices, and models of several rates are stepped piece by piece.
 
-        found: Optimizer = Adafactor(
-            groups, lr=settings.rate, scale_parameter=False, relative_step=False, warmup_init=False
-        )
-        return found
-    return torch.optim.AdamW(groups, lr=settings.rate, betas=(settings.beta1, settings.beta2), fused=True)
+    Args:
+        settings: Those of each model; they may differ in the rate alone.
+        stack: The models.
+        steps: Steps of the whole run.
+    """
+
+    def __init__(self, settings: Sequence[Settings], stack: Stack, *, steps: int) -> None:
+        self._settings, self._stack, self._steps = settings, stack, steps
+        self._is_cuda = stack.parameters[0].is_cuda
+        is_joint = settings[0].optimizer == "adamw" and len({each.rate for each in settings}) == 1
+        groups = self._joint() if is_joint else self._separate()
+        self._optimizer = self._built(groups)
+
+    def _joint(self) -> list[dict[str, Any]]:
+        decays = (self._settings[0].weight_decay, 0.0)
+        both = zip(self._stack.parameters, self._stack.gradients, decays, strict=True)
+        return [
+            {"params": [_parameter(values, gradient)], "weight_decay": decay, "model": 0}
+            for values, gradient, decay in both
+            if len(values)
+        ]
+
+    def _separate(self) -> list[dict[str, Any]]:
+        groups = []
+        for at, settings in enumerate(self._settings):
+            gradients = self._stack.piece_gradients(at)
+            pieces = [_parameter(values, gradients[name]) for name, values in self._stack.pieces(at).items()]
+            for is_matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
+                chosen = [piece for piece in pieces if (piece.dim() >= 2) == is_matrix]
+                groups.append({"params": chosen, "weight_decay": decay, "model": at})
+        return groups
+
+    def _built(self, groups: list[dict[str, Any]]) -> Optimizer:
+        import torch
+
+        settings = self._settings[0]
+        if settings.optimizer == "adafactor":
+            from transformers import Adafactor
+
+            found: Optimizer = Adafactor(
+                groups, lr=settings.rate, scale_parameter=False, relative_step=False, warmup_init=False
+            )
+            return found
+        if self._is_cuda:  # a rate that lies on the device can change between replays of a recorded step
+            for group in groups:
+                group["lr"] = torch.tensor(settings.rate, device=self._stack.parameters[0].device)
+        betas = (settings.beta1, settings.beta2)
+        return torch.optim.AdamW(groups, lr=settings.rate, betas=betas, fused=True, capturable=self._is_cuda)
+
+    @property
+    def can_be_recorded(self) -> bool:
+        """Whether a recorded step of it can be replayed: Adafactor computes its rate on the host."""
+        return self._settings[0].optimizer == "adamw"
+
+    def set_rates(self, step: int) -> None:
+        """Set the learning rates of a step, counted from 0."""
+        for group in self._optimizer.param_groups:
+            rate = rate_at(self._settings[group["model"]], step, self._steps)
+            if isinstance(group["lr"], float):
+                group["lr"] = rate
+            else:
+                group["lr"].fill_(rate)
+
+    def step(self) -> None:
+        """Clip the gradients that the stack holds, and step on them at the rates that are set."""
+        if limit := self._settings[0].clip:
+            self._stack.clip(limit)
+        self._optimizer.step()
+        self._stack.refresh()
+
+
+def _parameter(values: Tensor, gradient: Tensor) -> nn.Parameter:
+    from torch import nn
+
+    parameter = nn.Parameter(values)
+    parameter.grad = gradient
+    return parameter

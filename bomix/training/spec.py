@@ -24,7 +24,7 @@ class TrainingSpec:
         curve_sequences: Sequences per validation set for the points before the end, at most.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:0``.
         dtype: ``auto`` (bfloat16 where the device multiplies in it), ``bf16`` or ``fp32``.
-        compile: Whether to use ``torch.compile``; ``auto`` does on CUDA.
+        compile: Whether to use ``torch.compile``, which takes minutes once for each shape; ``auto`` does not.
         threads: CPU threads of a run; two runs of one thread each are faster than one of two.
     """
 
@@ -44,3 +44,17 @@ class TrainingSpec:
     def step_tokens(self) -> int:
         """Training tokens of an optimizer step."""
         return self.batch_sequences * self.sequence_length
+
+    def bytes_per_model(self, vocabulary: int, dtype: Literal["bf16", "fp32"]) -> int:
+        """Memory that one model of a stack takes while it trains, from above.
+
+        Parameters, gradients and two moments in 32 bits, what products are made of, and what a backward pass needs:
+        for each position and layer some states of the stream in 32 bits, and queries, keys, values, scores and the
+        feed-forward part in the type of the products.
+        """
+        size, shape = (2 if dtype == "bf16" else 4), self.model.shape()
+        positions = self.batch_sequences * (self.sequence_length + 1)
+        scores = 2 * shape.heads * self.sequence_length
+        by_layer = 4 * 4 * shape.hidden + size * (10 * shape.hidden + 5 * shape.intermediate + scores)
+        activations = positions * ((shape.layers + 1) * by_layer + 2 * size * vocabulary)
+        return self.model.parameters(vocabulary) * (4 * 4 + 2 * size) + activations

@@ -1,4 +1,4 @@
-"""What a model makes of a validation set: its loss, its accuracy where there is a choice, and every token."""
+"""What models make of a validation set: their loss, their accuracy where there is a choice, and every token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from bomix.io.artifacts.scored_tokens import ScoredTokens, hash_of_tokens
 from bomix.training.data.tokens import accuracy_of
-from bomix.training.tasks.scores import read_task
+from bomix.training.tasks.scores import LossesOf, read_task
 from bomix.training.tasks.tokens import TaskSet
 
 if TYPE_CHECKING:
@@ -78,38 +78,22 @@ def windows(available: int, wanted: int) -> np.ndarray:
     return np.arange(count, dtype=np.int64) * available // max(count, 1)
 
 
-def evaluate(
-    logits: Callable[[Tensor], Tensor],
-    tokens: TokenSet | TaskSet,
-    *,
-    length: int,
-    sequences: int,
-    hardware: Hardware,
-    batch: int = 8,
-) -> Evaluation:
-    """Measure a loss, and an accuracy where the set is a choice. Arguments as those of :func:`measure`."""
-    return measure(logits, tokens, length=length, sequences=sequences, hardware=hardware, batch=batch).evaluation
+def losses_from(logits: Callable[[Tensor], Tensor]) -> LossesOf:
+    """A single model, given by what it makes of token ids, as :func:`measure` takes it.
 
+    Args:
+        logits: From ``b x n`` token ids to ``b x n x vocabulary`` logits, causally; in evaluation mode.
+    """
+    from torch.nn import functional
 
-def score(
-    logits: Callable[[Tensor], Tensor],
-    tokens: TokenSet | TaskSet,
-    *,
-    metric: str,
-    length: int,
-    sequences: int,
-    hardware: Hardware,
-    batch: int = 8,
-) -> Mapping[str, ScoredTokens]:
-    """Every token that :func:`evaluate` reads. Arguments, and what comes back, as those of :func:`measure`."""
-    measured = measure(
-        logits, tokens, length=length, sequences=sequences, hardware=hardware, batch=batch, score_as=metric
-    )
-    return measured.scored
+    def losses_of(inputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(logits(inputs).float().mT, targets, reduction="none").unsqueeze(0)
+
+    return losses_of
 
 
 def measure(
-    logits: Callable[[Tensor], Tensor],
+    losses_of: LossesOf,
     tokens: TokenSet | TaskSet,
     *,
     length: int,
@@ -117,12 +101,12 @@ def measure(
     hardware: Hardware,
     batch: int = 8,
     score_as: str | None = None,
-) -> Measured:
-    """Read a validation set once.
+) -> list[Measured]:
+    """Read a validation set once, with all models of a stack.
 
     Args:
-        logits: Maps ``b x n`` token ids to ``b x n x vocabulary`` logits, causally; ``n`` is ``length``, and less
-            for the sequences of a task.
+        losses_of: Maps ``b x n`` token ids and the ``b x n`` ids that follow them to the ``k x b x n`` losses of
+            ``k`` models, nats; ``n`` is ``length``, and less for the sequences of a task.
         tokens: The validation set.
         length: Inputs per sequence, at most. Examples of a task that are longer are not read.
         sequences: Number of sequences to read, at most; of a task, of examples.
@@ -130,64 +114,73 @@ def measure(
         batch: Sequences of ``length`` at a time.
         score_as: The set's metric, to have every token's log-probability as well. A choice gives two entries: under
             this name the right options, and under its accuracy's name all options, of which the response is scored.
+
+    Returns:
+        One reading for each of the ``k`` models.
     """
     import torch
 
-    with torch.inference_mode(), hardware.autocast():
+    with torch.inference_mode():
         if isinstance(tokens, TaskSet):
-            return _measure_task(logits, tokens, length, sequences, hardware, batch, score_as)
-        return _measure_windows(logits, tokens, length, sequences, hardware, batch, score_as)
+            return _measure_task(losses_of, tokens, length, sequences, hardware, batch, score_as)
+        return _measure_windows(losses_of, tokens, length, sequences, hardware, batch, score_as)
 
 
 def _measure_windows(
-    logits: Callable[[Tensor], Tensor],
+    losses_of: LossesOf,
     tokens: TokenSet,
     length: int,
     sequences: int,
     hardware: Hardware,
     batch: int,
     score_as: str | None,
-) -> Measured:
+) -> list[Measured]:
     import torch
-    from torch.nn import functional
 
     index = windows(tokens.sequences(length), sequences)
-    means, parts = [], []
+    read = tokens.windows(index, length)
+    parts = []
     for start in range(0, len(index), batch):
-        block = torch.from_numpy(tokens.windows(index[start : start + batch], length)).to(hardware.device)
-        scores = logits(block[:, :-1]).float()
-        losses = functional.cross_entropy(scores.flatten(0, 1), block[:, 1:].flatten(), reduction="none")
-        means.append(losses.view(len(block), length).mean(dim=1))
-        if score_as is not None:
-            parts.append(losses)
-    by_sequence = torch.cat(means).double().cpu().numpy()
-    loss = float(by_sequence.mean())
-    sem = float(by_sequence.std(ddof=1)) / math.sqrt(len(by_sequence)) if len(by_sequence) > 1 else math.nan
-    evaluation = Evaluation(loss, sem, loss / math.log(2.0) / tokens.bytes_per_token, len(by_sequence))
-    if score_as is None:
-        return Measured(evaluation)
-    read, starts = tokens.windows(index, length), np.arange(len(index) + 1) * length
+        block = torch.from_numpy(read[start : start + batch]).to(hardware.device)
+        parts.append(losses_of(block[:, :-1], block[:, 1:]))
+    losses = torch.cat(parts, dim=1)  # k x sequences x length
+    means = losses.mean(dim=2).double().cpu().numpy()
+    by_token = None if score_as is None else losses.flatten(1).cpu().numpy()
+    found = []
+    for at, by_sequence in enumerate(means):
+        loss = float(by_sequence.mean())
+        sem = float(by_sequence.std(ddof=1)) / math.sqrt(len(by_sequence)) if len(by_sequence) > 1 else math.nan
+        evaluation = Evaluation(loss, sem, loss / math.log(2.0) / tokens.bytes_per_token, len(by_sequence))
+        scored = {} if by_token is None or score_as is None else {score_as: _scored(by_token[at], read, tokens)}
+        found.append(Measured(evaluation, scored))
+    return found
+
+
+def _scored(losses: np.ndarray, read: np.ndarray, tokens: TokenSet) -> ScoredTokens:
+    """Every token of the sequences ``read``, ``sequences x (length + 1)``."""
+    starts = np.arange(len(read) + 1) * (read.shape[1] - 1)
     targets, first = read[:, 1:].ravel().astype(tokens.tokens.dtype), read[:, 0].astype(tokens.tokens.dtype)
-    log_probabilities = np.minimum(-torch.cat(parts).cpu().numpy(), 0.0)
-    scored = ScoredTokens(log_probabilities, starts, hash_of_tokens(targets, starts), ids=targets, first=first)
-    return Measured(evaluation, {score_as: scored})
+    return ScoredTokens(np.minimum(-losses, 0.0), starts, hash_of_tokens(targets, starts), ids=targets, first=first)
 
 
 def _measure_task(
-    logits: Callable[[Tensor], Tensor],
+    losses_of: LossesOf,
     tasks: TaskSet,
     length: int,
     sequences: int,
     hardware: Hardware,
     batch: int,
     score_as: str | None,
-) -> Measured:
+) -> list[Measured]:
     kept = tasks.fitting(length)
     examples = kept[windows(len(kept), sequences)]
-    read = read_task(logits, tasks, examples, length=length, hardware=hardware, batch=batch)
-    loss, sem, per_byte = read.loss()
-    accuracy, accuracy_sem = read.accuracy(per_token=tasks.per_token) if tasks.choices else (None, math.nan)
-    scored = {} if score_as is None else {score_as: read.right()}
-    if score_as is not None and tasks.choices:
-        scored[accuracy_of(score_as)] = read.options(per_token=tasks.per_token)
-    return Measured(Evaluation(loss, sem, per_byte, len(examples), accuracy, accuracy_sem), scored)
+    readings = read_task(losses_of, tasks, examples, length=length, hardware=hardware, batch=batch)
+    found = []
+    for read in readings:
+        loss, sem, per_byte = read.loss()
+        accuracy, accuracy_sem = read.accuracy(per_token=tasks.per_token) if tasks.choices else (None, math.nan)
+        scored = {} if score_as is None else {score_as: read.right()}
+        if score_as is not None and tasks.choices:
+            scored[accuracy_of(score_as)] = read.options(per_token=tasks.per_token)
+        found.append(Measured(Evaluation(loss, sem, per_byte, len(examples), accuracy, accuracy_sem), scored))
+    return found

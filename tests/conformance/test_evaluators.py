@@ -9,7 +9,9 @@ import numpy as np
 
 from bomix.config import registry
 from bomix.evaluators.proxy import Proxy
+from bomix.testing.endings import GroupEnding
 from bomix.testing.evaluators import EvaluatorBattery
+from bomix.testing.group_evaluators import GroupEvaluatorBattery
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
@@ -72,6 +74,12 @@ class TestProxy(EvaluatorBattery):
 
         sources = {name: Files(paths=(f"{name}/*.txt",)) for name in WORDS}
         return dataclasses.replace(self.spec, sources=sources).relative_to(folder)
+
+
+class TestAnyThatTrainsGroups(GroupEvaluatorBattery):
+    spec = GroupEnding()
+    metrics = ("loss",)
+    checks_weights = False
 
 
 def test_every_kind_has_a_battery():

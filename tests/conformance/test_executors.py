@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bomix.testing.executors import ExecutorBattery
+from bomix.testing.group_executors import GroupExecutorBattery
 from tests.conformance.every import batteries
 
-globals().update(batteries(ExecutorBattery, options={}))
+globals().update(batteries(GroupExecutorBattery, options={}))

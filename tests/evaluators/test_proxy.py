@@ -15,13 +15,15 @@ from bomix.contracts.evaluator import PreparingEvaluator, ScaledEvaluator
 from bomix.errors import DataError, EvaluationError, FaultsError
 from bomix.evaluators.proxy import Proxy
 from bomix.scale import Scale
+from bomix.training import device
 from bomix.training.data.corpus import load
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
+from bomix.training.device import Hardware
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
-from bomix.trial import EXPERT, Trial
+from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Trial
 
 WORDS = {"code": "def return import class self lambda", "prose": "the of and moon river quietly"}
 
@@ -157,8 +159,7 @@ def test_the_saved_model_has_the_losses(proxy, outcome):
     import torch
     from transformers import AutoModelForCausalLM
 
-    from bomix.training.device import Hardware
-    from bomix.training.validation import evaluate
+    from tests.training.reading import evaluate
 
     result, workdir = outcome
     model = AutoModelForCausalLM.from_pretrained(workdir / result.artifacts["model"], dtype=torch.float32)
@@ -171,6 +172,95 @@ def test_the_saved_model_has_the_losses(proxy, outcome):
         hardware=Hardware("cpu", "fp32", False),
     )
     assert found.loss == pytest.approx(result.losses["extra"], rel=1e-4)
+
+
+MIXTURES = ({"code": 0.7, "prose": 0.3}, {"code": 0.0, "prose": 1.0}, {"code": 0.5, "prose": 0.5})
+
+
+@pytest.fixture(scope="module")
+def together(proxy, prepared, tmp_path_factory):
+    """What comes back of three trials in one stack, the first of which is also trained alone."""
+    attempts = [
+        (Trial(3 + at, weights, seed=5, origin=EXPERT if at == 1 else "sobol"), tmp_path_factory.mktemp(f"attempt{at}"))
+        for at, weights in enumerate(MIXTURES)
+    ]
+    return attempts, list(proxy.evaluate_together(attempts))
+
+
+def test_trials_together_are_what_each_is_alone(outcome, together):
+    alone, _ = outcome
+    _, found = together
+    assert [trial.id for trial, _ in found] == [3, 4, 5]
+    result = found[0][1]
+    for name, loss in alone.losses.items():
+        assert result.losses[name] == pytest.approx(loss, rel=1e-5)
+    assert (result.realized, result.epochs, result.sems.keys()) == (alone.realized, alone.epochs, alone.sems.keys())
+    assert (result.info["stack"], alone.info["stack"]) == (3, 1)
+    assert result.info["model_flops_per_second"] > 0
+
+
+def test_each_model_of_a_stack_is_saved_and_an_expert_is_scored(proxy, together):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tests.training.reading import evaluate
+
+    corpus = load(proxy.sources, proxy.validation, proxy.tokenizer, proxy.corpus, sequence_length=16)
+    options = {"length": 16, "sequences": proxy.validation_sequences, "hardware": Hardware("cpu", "fp32", False)}
+    for (trial, workdir), (_, result) in zip(*together, strict=True):
+        model = AutoModelForCausalLM.from_pretrained(workdir / result.artifacts["model"], dtype=torch.float32).eval()
+        read = evaluate(lambda x, model=model: model(input_ids=x).logits, corpus.validation["extra"], **options)
+        assert read.loss == pytest.approx(result.losses["extra"], rel=1e-5)
+        assert (SCORED_TOKENS in result.artifacts) == (trial.origin == EXPERT)
+
+
+def test_a_trial_whose_loss_leaves_the_numbers_fails_and_the_others_do_not(proxy, prepared, monkeypatch, tmp_path):
+    real = Proxy.run_of
+
+    def run_of(self, trial):
+        run = real(self, trial)
+        wild = replace(run.spec, optimization=Optimization(rate=1e35))
+        return replace(run, spec=wild) if trial.id == 1 else run
+
+    monkeypatch.setattr(Proxy, "run_of", run_of)
+    attempts = [(Trial(at, MIXTURES[0], seed=at, origin="sobol"), tmp_path / str(at)) for at in range(3)]
+    for _, workdir in attempts:
+        workdir.mkdir()
+    found = dict(enumerate(outcome for _, outcome in proxy.evaluate_together(attempts)))
+    assert isinstance(found[1], Failure)
+    assert "loss is" in found[1].message
+    assert all(np.isfinite(list(found[at].losses.values())).all() for at in (0, 2))
+
+
+def test_a_stack_that_memory_does_not_hold_becomes_smaller_ones(proxy, prepared, monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr(device, "models_that_fit", lambda spec, vocabulary: 2)
+    attempts = [(Trial(at, weights, seed=5, origin="sobol"), tmp_path / str(at)) for at, weights in enumerate(MIXTURES)]
+    for _, workdir in attempts:
+        workdir.mkdir()
+    with caplog.at_level("INFO"):
+        found = list(proxy.evaluate_together(attempts))
+    assert sorted(outcome.info["stack"] for _, outcome in found) == [1, 2, 2]
+    assert "3 models do not fit into the memory that is free; 2 at a time do" in caplog.text
+
+
+def test_memory_is_counted_from_above(proxy):
+    few, many = (proxy.bytes_per_model(vocabulary, "bf16") for vocabulary in (300, 50_000))
+    assert few > proxy.model.parameters(300) * 20
+    assert many > proxy.model.parameters(50_000) * 20
+    assert device.models_that_fit(proxy, 300) == device.WIDEST_ON_CPU
+
+
+@pytest.mark.parametrize(
+    ("stack", "slots", "sizes"), [("auto", 1, [5, 2]), ("auto", 2, [3, 2, 2]), (2, 1, [2, 1, 2, 2]), (1, 2, [1] * 7)]
+)
+def test_groups_are_of_one_scale_and_keep_the_slots_busy(proxy, stack, slots, sizes):
+    trials = [Trial(at, MIXTURES[0], at, "sobol", Scale(tokens=500) if at in (2, 4) else None) for at in range(7)]
+    groups = replace(proxy, stack=stack).groups(trials, slots)
+    assert sorted(trial.id for group in groups for trial in group) == list(range(7))
+    assert sorted(map(len, groups)) == sorted(sizes)
+    for group in groups:
+        assert len({trial.scale for trial in group}) == 1
+        assert [trial.id for trial in group] == sorted(trial.id for trial in group)
 
 
 def test_a_corpus_that_was_never_built_is_an_error(proxy, tmp_path):

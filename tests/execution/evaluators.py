@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError
+from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.problem import Metric
 from bomix.progress import Progress, report
-from bomix.trial import Result, Trial
+from bomix.testing.endings import GroupEnding
+from bomix.trial import Outcome, Result, Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,3 +92,47 @@ class Ending:
                     marker.touch()
                     raise EvaluationError("the first attempt fails")
         return Result({"loss": next(iter(trial.weights.values()))}, cost=1.0, info={"slot": os.environ["BOMIX_SLOT"]})
+
+
+@dataclasses.dataclass(frozen=True)
+class Together(GroupEnding):
+    """Trains several trials as one; the loss is the weight of the first domain.
+
+    Attributes:
+        holds: Trials that memory holds; a group of more is an error.
+        unlike: Trial whose result names another metric.
+    """
+
+    may_change: ClassVar[tuple[str, ...]] = ("how", "driver", "trials", "widest", "holds", "unlike")
+
+    holds: int = 1000
+    unlike: int | None = None
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        return Preparation(metrics=(Metric("loss"),))
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        if len(attempts) > self.holds:
+            raise MemoryError(f"{len(attempts)} models do not fit")
+        for trial, outcome in super().evaluate_together(attempts):
+            yield trial, Result({"another": 1.0}) if trial.id == self.unlike else outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class SeveralAtOnce:
+    """Another evaluator, for several trials as one: each by itself, one after the other."""
+
+    inner: Synthetic
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        return self.inner.prepare(domains)
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        return self.inner.evaluate(trial, workdir)
+
+    def groups(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
+        return GroupEnding().groups(trials, slots)
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        for trial, workdir in attempts:
+            yield trial, self.evaluate(trial, workdir)

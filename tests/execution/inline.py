@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bomix.contracts.evaluator import Evaluator
+from bomix.contracts.evaluator import Evaluator, GroupEvaluator
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.errors import BomixError, Fault, count_faults
 from bomix.progress import Progress, reporting_to
@@ -104,3 +104,68 @@ class InlineExecutor:
     def close(self) -> None:
         if self._spec.leaves:
             LEFT_RUNNING.extend(self._waiting)
+
+
+@dataclasses.dataclass(frozen=True)
+class InlineGroups(Inline):
+    """The same, which can have several trials trained as one."""
+
+    def start(self, evaluator: Evaluator, *, folder: Path | None) -> InlineGroupExecutor:
+        return InlineGroupExecutor(evaluator, self)
+
+
+class InlineGroupExecutor(InlineExecutor):
+    """Trials, or groups of them, in the order in which they came."""
+
+    def __init__(self, evaluator: Evaluator, spec: Inline) -> None:
+        super().__init__(evaluator, spec)
+        self._groups: list[list[tuple[Trial, Attempt]]] = []
+
+    @property
+    def free(self) -> int:
+        return super().free - len(self._groups)
+
+    def submit_together(self, group: Sequence[tuple[Trial, Attempt]]) -> None:
+        assert self.free > 0
+        assert len(group) > 1
+        assert [list(attempt.folder.iterdir()) for _, attempt in group] == [[]] * len(group)
+        self._groups.append(list(group))
+
+    def events(self, timeout: float) -> Iterator[Event]:
+        if self._waiting or not self._groups:
+            yield from super().events(timeout)
+            return
+        assert isinstance(self._evaluator, GroupEvaluator)
+        group = {trial.id: (trial, attempt.folder) for trial, attempt in self._groups[0]}
+        left, reports, log = list(group), list[Progress](), io.StringIO()
+        failure = Failure("it came to its end without the trial")
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), reporting_to(reports.append):
+            ends: list[Ended] = []
+            try:
+                for trial, outcome in self._evaluator.evaluate_together(list(group.values())):
+                    left.remove(trial.id)
+                    ends.append(Ended(trial, self._kept(outcome, group[trial.id][1], log), _tail(log)))
+            except (Exception, SystemExit) as error:
+                failure = Failure(str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}")
+        for progress in reports:
+            told = group if progress.trial is None else [progress.trial]
+            yield from (Reported(group[number][0], progress) for number in told)
+        self._groups.pop(0)
+        yield from ends
+        for number in left:
+            outcome = dataclasses.replace(failure, log_tail=_tail(log))
+            yield Ended(group[number][0], outcome, _tail(log), by_group=True)
+
+    @staticmethod
+    def _kept(outcome: Outcome, folder: Path, log: io.StringIO) -> Outcome:
+        if isinstance(outcome, Failure):
+            return dataclasses.replace(outcome, log_tail=_tail(log))
+        if not isinstance(outcome, Result):
+            what = f"the evaluator returned {type(outcome).__name__}; it must return a bomix.Result"
+            return Failure(what, log_tail=_tail(log))
+        artifacts = {name: str((folder / path).absolute()) for name, path in outcome.artifacts.items()}
+        return dataclasses.replace(outcome, artifacts=artifacts)
+
+
+def _tail(log: io.StringIO) -> str:
+    return "\n".join(log.getvalue().splitlines()[-20:])

@@ -17,11 +17,12 @@ from bomix.execution.observer import Observer
 from bomix.strategies.designs import Sobol
 from bomix.study.running import run, train_experts
 from bomix.study.study import Study
-from bomix.testing import ExecutorBattery
+from bomix.testing.executors import ExecutorBattery
+from bomix.testing.group_executors import GroupExecutorBattery
 from bomix.trial import CONFIRM, Trial
 from tests.execution import inline
 from tests.execution.evaluators import Ending
-from tests.execution.inline import Inline
+from tests.execution.inline import Inline, InlineGroups
 
 pytestmark = pytest.mark.usefixtures("recommended_by_the_mean_alone")
 
@@ -41,6 +42,14 @@ class TestInline(ExecutorBattery):
 
     def sized(self, workers: int) -> Inline:
         return Inline(slots=workers)
+
+
+class TestInlineGroups(GroupExecutorBattery):
+    spec = InlineGroups()
+    isolated = False
+
+    def sized(self, workers: int) -> InlineGroups:
+        return InlineGroups(slots=workers)
 
 
 class Seen(Observer):

@@ -13,6 +13,7 @@ from bomix.config.spec import StudySpec
 from bomix.contracts.study import Experts
 from bomix.execution.queue import Action, Decision, Situation, decide
 from bomix.history import History
+from bomix.scale import Scale
 from bomix.trial import CONFIRM, EXPERT, IMPORTED, Failure, Outcome, Record, Result, Trial
 
 SPEC = StudySpec(domains={}, metrics=("loss",), budget=BudgetSpec(trials=3), confirm=2)
@@ -53,6 +54,10 @@ def not_worth_it(_: History) -> str | None:
     return "it expects little"
 
 
+def unsettled(_: History) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
     ("now", "why_stop", "decision"),
     [
@@ -62,16 +67,20 @@ def not_worth_it(_: History) -> str | None:
         (Situation(SPEC, history(None), free=0, again=(trial(0),)), never, Decision(Action.WAIT)),
         (Situation(SPEC, history(DONE, DONE, DONE), free=0, confirming=(trial(3),)), never, Decision(Action.WAIT)),
         # What was begun comes first, whatever else is wanted, and in its order.
-        (Situation(SPEC, history(None, None), again=(trial(1), trial(0))), never, Decision(Action.RUN, trial(1))),
+        (
+            Situation(SPEC, history(None, None), again=(trial(1), trial(0))),
+            never,
+            Decision(Action.RUN, (trial(1), trial(0))),
+        ),
         (
             Situation(SPEC, history(DONE, DONE, DONE, None), again=(trial(3),), confirming=(trial(4),)),
             never,
-            Decision(Action.RUN, trial(3)),
+            Decision(Action.RUN, (trial(3),)),
         ),
         (
             Situation(SPEC, history(None), again=(trial(0),), experts=Experts(["web"]), experts_only=True),
             never,
-            Decision(Action.RUN, trial(0)),
+            Decision(Action.RUN, (trial(0),)),
         ),
         # Trials are asked for as long as those that may still complete are fewer than the budget.
         (Situation(SPEC, history(DONE, None), in_flight=frozenset({1})), never, Decision(Action.ASK)),
@@ -106,7 +115,7 @@ def not_worth_it(_: History) -> str | None:
         (
             Situation(spec(improvement=0.1), history(DONE), confirming=(trial(1), trial(2))),
             not_worth_it,
-            Decision(Action.RUN, trial(1), "it expects little"),
+            Decision(Action.RUN, (trial(1), trial(2)), "it expects little"),
         ),
         (
             Situation(spec(improvement=0.1), history(DONE), confirming=()),
@@ -155,12 +164,12 @@ def not_worth_it(_: History) -> str | None:
         (
             Situation(SPEC, history(DONE, DONE, DONE), confirming=(trial(3, CONFIRM), trial(4, CONFIRM))),
             never,
-            Decision(Action.RUN, trial(3, CONFIRM)),
+            Decision(Action.RUN, (trial(3, CONFIRM), trial(4, CONFIRM))),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=(trial(4, CONFIRM),)),
             never,
-            Decision(Action.RUN, trial(4, CONFIRM)),
+            Decision(Action.RUN, (trial(4, CONFIRM),)),
         ),
         (
             Situation(SPEC, history(DONE, DONE, DONE), in_flight=frozenset({3}), confirming=()),
@@ -172,20 +181,20 @@ def not_worth_it(_: History) -> str | None:
     ],
 )
 def test_a_run_does_next(now: Situation, why_stop: Callable[[History], str | None], decision: Decision) -> None:
-    assert decide(now, why_stop) == decision
+    assert decide(now, why_stop, unsettled) == decision
 
 
 def test_without_a_completed_trial_there_is_nothing_to_confirm() -> None:
     only_pending = Situation(spec(trials=1), history(None))
-    assert decide(only_pending, never) == Decision(Action.STOP)
+    assert decide(only_pending, never, unsettled) == Decision(Action.STOP)
 
 
 def test_experts_cost_budget_where_the_study_needs_them() -> None:
     told = history(DONE, DONE, DONE, origin=EXPERT)
     needed = Situation(spec(experts=ExpertsSpec(train="always")), told)
-    assert decide(needed, never) == Decision(Action.CONFIRM)
+    assert decide(needed, never, unsettled) == Decision(Action.CONFIRM)
     free = Situation(spec(experts=ExpertsSpec(train="always", counted=False)), told)
-    assert decide(free, never) == decide(Situation(SPEC, told), never) == Decision(Action.ASK)
+    assert decide(free, never, unsettled) == decide(Situation(SPEC, told), never, unsettled) == Decision(Action.ASK)
 
 
 RECORDS = [history(), history(DONE, None), history(DONE, LOST), history(DONE, DONE, None), history(DONE, DONE, DONE)]
@@ -206,14 +215,14 @@ def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_
         (None, "it expects little"),
     )
     for record, free, in_flight, again, confirming, experts, reason in stands:
-        now = Situation(plan, record, free, in_flight, again, confirming, experts, experts_only)
-        decision = decide(now, lambda _, reason=reason: reason)  # type: ignore[misc]
-        assert decision == decide(now, lambda _, reason=reason: reason)  # type: ignore[misc]
+        now = Situation(plan, record, free, in_flight, again, True, confirming, experts, experts_only)
+        decision = decide(now, lambda _, reason=reason: reason, unsettled)  # type: ignore[misc]
+        assert decision == decide(now, lambda _, reason=reason: reason, unsettled)  # type: ignore[misc]
         submits = decision.action in (Action.RUN, Action.ASK, Action.ASK_EXPERT)
         assert not (submits and free == 0)
-        assert (decision.trial is not None) == (decision.action is Action.RUN)
-        assert decision.trial in (None, *again, *(confirming or ()))
-        assert not (again and free) or decision == Decision(Action.RUN, trial(8))
+        assert bool(decision.trials) == (decision.action is Action.RUN)
+        assert decision.trials in ((), again, confirming)
+        assert not (again and free) or decision == Decision(Action.RUN, (trial(8),))
         # It ends only where nothing runs, and waits only for what may end.
         assert not (decision.action is Action.STOP and in_flight)
         assert not (decision.action is Action.WAIT and free and not in_flight)
@@ -234,3 +243,49 @@ def test_wherever_a_run_stands(improvement: float | None, confirm: int, experts_
         if decision.reason is not None:
             assert improvement is not None
             assert decision.reason == reason
+
+
+def gathers(now: Situation, *, settled: bool = True) -> bool:
+    """Whether another trial is asked for before those that wait are submitted."""
+    decision = decide(dataclasses.replace(now, again=(trial(0),), full=False), worth_it, lambda _: settled)
+    assert decision.action in (Action.ASK, Action.ASK_EXPERT) or decision == Decision(Action.RUN, (trial(0),))
+    return decision.action is not Action.RUN
+
+
+def test_what_is_settled_is_gathered_until_the_slots_are_full() -> None:
+    now = Situation(SPEC, history(None))
+    assert gathers(now)
+    assert not gathers(now, settled=False)
+    full = dataclasses.replace(now, again=(trial(0),))
+    assert decide(full, never, unsettled) == Decision(Action.RUN, (trial(0),))
+    assert decide(dataclasses.replace(full, free=0), never, unsettled) == Decision(Action.WAIT)
+
+
+def test_no_more_is_gathered_than_the_budget_holds() -> None:
+    assert not gathers(Situation(spec(trials=2), history(None, None)))
+    assert not gathers(Situation(spec(improvement=0.1, trials=2), history(None, None)))
+    # What a trial costs is not known before the first; then each cost ten seconds so far.
+    assert not gathers(Situation(spec(trials=9, device_seconds=35), history(None, None)))
+    assert gathers(Situation(spec(trials=9, device_seconds=35), history(None, DONE, DONE)))
+    assert not gathers(Situation(spec(trials=9, device_seconds=35), history(None, None, DONE, DONE)))
+
+
+def test_experts_are_gathered_and_trials_wait_for_them() -> None:
+    assert gathers(Situation(SPEC, history(None), experts=Experts(["web"], ["code"])), settled=False)
+    assert not gathers(Situation(SPEC, history(None), experts=Experts([], ["code", "web"])))
+    assert gathers(Situation(spec(trials=1), history(None), experts=Experts(["web"]), experts_only=True))
+    assert not gathers(Situation(SPEC, history(None), experts_only=True))
+
+
+def test_a_search_that_is_not_worth_it_gathers_nothing() -> None:
+    now = Situation(spec(improvement=0.1), history(None), again=(trial(0),), full=False)
+    assert decide(now, not_worth_it, lambda _: True) == Decision(Action.RUN, (trial(0),))
+
+
+def test_a_budget_of_flops_knows_what_is_pending_costs() -> None:
+    scale = Scale(params=10, tokens=10)
+    assert scale.flops == 600.0
+    records = [Record(dataclasses.replace(trial(number), scale=scale), None) for number in range(3)]
+    budget = BudgetSpec(trials=9, flops=1300.0)
+    assert [budget.holds(records[:count]) for count in (0, 1, 2, 3)] == [True, True, True, False]
+    assert not BudgetSpec(trials=9, device_seconds=10.0).holds(())

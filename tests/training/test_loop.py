@@ -12,11 +12,11 @@ from bomix.errors import EvaluationError
 from bomix.training import loop
 from bomix.training.data.tokens import Corpus, TokenSet
 from bomix.training.device import Hardware, choose
-from bomix.training.loop import Run, curve_steps, seeds, train
+from bomix.training.loop import Run, can_share, curve_steps, seeds, train, train_together
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
 from bomix.training.spec import TrainingSpec
-from bomix.training.validation import evaluate
+from tests.training.reading import evaluate
 
 VOCABULARY = 64
 LENGTH = 16
@@ -136,6 +136,54 @@ def test_every_preset_trains_every_architecture(corpus, architecture, preset):
 def test_a_loss_that_leaves_the_numbers_stops_with_step_and_cure(corpus):
     with pytest.raises(EvaluationError, match=r"training loss is .* at step \d+ of 40; lower .*rate"):
         train(corpus, make_run(optimization=Optimization(rate=1e30, clip=0.0, warmup=0.0)))
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_stack_trains_each_run_as_it_is_trained_alone(corpus, dtype):
+    """To the last bit: no sum depends on how many models there are."""
+    runs = [
+        make_run(dtype=dtype, weights={"even": w, "odd": 1 - w}, init_seed=at, data_seed=9 * at)
+        for at, w in enumerate((0, 0.4, 1))
+    ]
+    together = train_together(corpus, runs)
+    for run, found in zip(runs, together, strict=True):
+        alone = train(corpus, run)
+        np.testing.assert_array_equal(found.training_losses, alone.training_losses)
+        assert found.evaluations == alone.evaluations
+        for one, other in zip(found.model.parameters(), alone.model.parameters(), strict=True):
+            np.testing.assert_array_equal(one.detach(), other.detach())
+        np.testing.assert_array_equal(found.plan.sequence, alone.plan.sequence)
+        assert (found.width, alone.width) == (3, 1)
+
+
+def test_a_run_that_diverges_stops_alone(corpus):
+    wild = make_run(optimization=Optimization(rate=1e30, clip=0.0, warmup=0.0))
+    calm = make_run(optimization=Optimization(rate=1e-2, clip=0.0, warmup=0.0))
+    assert can_share(wild, calm)
+    first, failed, last = train_together(corpus, [calm, wild, replace(calm, init_seed=7)])
+    assert isinstance(failed, EvaluationError)
+    assert "training loss is" in str(failed)
+    alone = train(corpus, calm)
+    np.testing.assert_allclose(first.training_losses, alone.training_losses, rtol=1e-5)
+    assert np.isfinite(last.training_losses).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"steps": 41}, {"sequence_length": 8}, {"model": Model(hidden=48, layers=1, heads=2)}, {"dtype": "bf16"}],
+)
+def test_what_shares_a_stack_is_of_one_shape(corpus, changes):
+    assert not can_share(make_run(), make_run(**changes))
+    with pytest.raises(EvaluationError, match="cannot be trained in one stack"):
+        train_together(corpus, [make_run(), make_run(**changes)])
+
+
+def test_an_experts_checkpoint_is_scored_beside_a_run_that_keeps_no_scores(corpus):
+    halfway, none = train_together(corpus, [make_run(score_step=20), make_run()])
+    alone = train(corpus, make_run(score_step=20))
+    assert none.scored is None
+    for name, scored in alone.scored.items():
+        np.testing.assert_allclose(halfway.scored[name].log_probabilities, scored.log_probabilities, atol=1e-5)
 
 
 def test_progress_is_reported_about_every_second_and_at_the_end(corpus, monkeypatch):

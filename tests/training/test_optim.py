@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
-from bomix.training.optim import PRESETS, Optimization, Settings, build_optimizer, rate_at
+from bomix.training.model.decoder import Model
+from bomix.training.model.stack import Stack
+from bomix.training.optim import PRESETS, Optimization, Settings, StackOptimizer, rate_at
 
 STEPS = 200
 
@@ -81,17 +84,73 @@ def test_numbers_out_of_range_are_faults(spec, where):
     assert [fault.where for fault in spec.faults()] == [where]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
-def test_only_matrices_decay(optimizer):
-    import torch
+def stack_of(k, architecture="llama", **options):
+    model = Model(architecture=architecture, hidden=16, layers=1, heads=2, intermediate=32)
+    return Stack(model, vocabulary=20, sequence_length=8, seeds=range(k), **options)
 
-    module = torch.nn.Linear(3, 3)
-    torch.nn.init.ones_(module.weight)
-    torch.nn.init.ones_(module.bias)
-    settings = Settings(optimizer=optimizer, rate=0.1, weight_decay=0.5)
-    built = build_optimizer(settings, module)
-    for p in module.parameters():
-        p.grad = torch.zeros_like(p)
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+def test_norms_and_biases_are_not_decayed(optimizer):
+    stack = stack_of(2, "gpt_neox")
+    before = [part.clone() for part in stack.parameters]
+    built = StackOptimizer([Settings(optimizer=optimizer, rate=0.1, weight_decay=0.5, warmup=0.0)] * 2, stack, steps=1)
+    built.set_rates(0)
+    built.step()  # on gradients of zero
+    torch.testing.assert_close(stack.parameters[0], before[0] * (1 - 0.1 * 0.5))
+    torch.testing.assert_close(stack.parameters[1], before[1])
+
+
+def filled(stack, scale=1.0):
+    generator = torch.Generator().manual_seed(0)
+    for part in stack.gradients:
+        part.copy_(scale * torch.randn(part.shape, generator=generator))
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0])
+def test_every_model_is_clipped_by_its_own_norm_as_torch_does(scale):
+    stack = stack_of(3)
+    filled(stack, scale)
+    for at, factor in enumerate((1.0, 1e-3, 5.0)):
+        for gradient in stack.piece_gradients(at).values():
+            gradient.mul_(factor)
+    expected = []
+    for at in range(3):
+        pieces = [torch.nn.Parameter(x.clone()) for x in stack.pieces(at).values()]
+        for piece, gradient in zip(pieces, stack.piece_gradients(at).values(), strict=True):
+            piece.grad = gradient.clone()
+        torch.nn.utils.clip_grad_norm_(pieces, 0.5)
+        expected.append([piece.grad for piece in pieces])
+    stack.clip(0.5)
+    for at in range(3):
+        for found, wanted in zip(stack.piece_gradients(at).values(), expected[at], strict=True):
+            torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+def test_a_stack_steps_as_each_model_by_itself_at_its_own_rate(optimizer):
+    settings = [Settings(optimizer=optimizer, rate=rate, warmup=0.0, beta1=0.9) for rate in (1e-2, 1e-3)]
+    stack = stack_of(2)
+    built = StackOptimizer(settings, stack, steps=3)
+    alone = []
+    for at, own in enumerate(settings):
+        one = stack_of(2)
+        alone.append((one, StackOptimizer([own, own], one, steps=3), at))
+    for step in range(3):
+        for one, steps, _ in [(stack, built, None), *alone]:
+            filled(one, scale=1.0 + step)
+            steps.set_rates(step)
+            steps.step()
+    for one, _, at in alone:
+        for found, wanted in zip(stack.pieces(at).values(), one.pieces(at).values(), strict=True):
+            torch.testing.assert_close(found, wanted)
+
+
+def test_what_products_are_made_of_follows_the_step():
+    stack = stack_of(1, dtype=torch.bfloat16)
+    tokens = torch.arange(9).view(1, 1, 9)
+    before = stack.losses(tokens[0, :, :-1], tokens[0, :, 1:])
+    built = StackOptimizer([Settings(rate=0.1, warmup=0.0)], stack, steps=1)
+    stack.step_losses(tokens)
+    built.set_rates(0)
     built.step()
-    torch.testing.assert_close(module.weight, torch.full((3, 3), 1 - 0.1 * 0.5))
-    torch.testing.assert_close(module.bias, torch.ones(3))
+    assert stack.losses(tokens[0, :, :-1], tokens[0, :, 1:]).mean() < before.mean()

@@ -10,7 +10,8 @@ import pytest
 from bomix.training.data.tokens import TokenSet
 from bomix.training.device import Hardware
 from bomix.training.model.decoder import Model
-from bomix.training.validation import evaluate, windows
+from bomix.training.validation import windows
+from tests.training.reading import evaluate
 
 CPU = Hardware("cpu", "fp32", False)
 

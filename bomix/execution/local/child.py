@@ -1,7 +1,8 @@
-"""What runs in a trial's own process: evaluate, write the result, end with the driver."""
+"""What runs in the process of a trial, or of several that are trained as one: evaluate, write, end with the driver."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -10,16 +11,17 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix import progress
+from bomix.contracts.evaluator import GroupEvaluator
 from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.execution.local.descendants import adopt_orphans, end_descendants
 from bomix.io.store import files, records
 from bomix.io.store.result_checks import cleaned, form_faults
-from bomix.trial import Result
+from bomix.trial import Failure, Result
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -34,19 +36,18 @@ MESSAGE_LIMIT = 10_000
 
 def run(
     evaluator: Evaluator,
-    trial: Trial,
-    workdir: Path,
+    attempts: Sequence[tuple[Trial, Path]],
     *,
     slot: int,
     driver: int,
     send: Callable[[dict[str, Any]], None],
 ) -> int:
-    """Evaluate a trial in this process.
+    """Evaluate a trial, or several as one, in this process.
 
     Args:
-        evaluator: What trains.
-        trial: What to train.
-        workdir: The attempt's folder; the log, the result or the error is written there.
+        evaluator: What trains; a :class:`~bomix.contracts.evaluator.GroupEvaluator` for more than one trial.
+        attempts: Each trial with the folder of its attempt, where its result or error is written. The log is in that of
+            the first, and the others have a link to it.
         slot: Which of the driver's slots this is, for evaluators that choose a device by it.
         driver: Read end of a pipe whose write end only the driver holds: when it hangs up, this process ends.
         send: Sends a message to the driver.
@@ -57,28 +58,72 @@ def run(
     os.setsid()  # Ctrl-C on the terminal is the driver's to handle, and programs we start die with our group
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     adopt_orphans()
-    _log_to(workdir / LOG_FILE)
+    _log_to([workdir / LOG_FILE for _, workdir in attempts])
     threading.Thread(target=_end_with, args=(driver, os.getppid()), daemon=True).start()
     os.environ["BOMIX_SLOT"] = str(slot)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 
-    def report(update: progress.Progress) -> None:
-        send({"event": "progress", "trial": trial.id, **_as_message(update)})
-
+    left = {trial.id: workdir for trial, workdir in attempts}
     try:
-        with progress.reporting_to(report):
-            result = evaluator.evaluate(trial, workdir)
-        files.write_new(workdir / RESULT_FILE, json.dumps(records.result_to_data(_checked(result))))
+        with progress.reporting_to(lambda update: send({"event": "progress", **_as_message(update)})):
+            if len(attempts) == 1:
+                ((trial, workdir),) = attempts
+                _write_result(workdir, evaluator.evaluate(trial, workdir))
+            else:
+                _evaluate_together(evaluator, attempts, left, send)
     except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
         traceback.print_exc()
-        message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
-        files.write_new(workdir / ERROR_FILE, message[:MESSAGE_LIMIT])
+        for workdir in left.values():
+            _write_error(workdir, error)
         return 1
     finally:
         end_descendants()
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def _evaluate_together(
+    evaluator: Evaluator,
+    attempts: Sequence[tuple[Trial, Path]],
+    left: dict[int, Path],
+    send: Callable[[dict[str, Any]], None],
+) -> None:
+    """Evaluate several trials as one; each is struck off ``left``, and told of, as soon as its end is durable.
+
+    Raises:
+        EvaluationError: The evaluator yields what is none of its trials, or too few.
+    """
+    assert isinstance(evaluator, GroupEvaluator), "others are given one trial at a time"
+    for trial, outcome in evaluator.evaluate_together(attempts):
+        if (workdir := left.pop(trial.id, None)) is None:
+            raise EvaluationError(f"evaluate_together yielded trial {trial.id}, which is not of the group, or twice")
+        try:
+            if isinstance(outcome, Failure):
+                raise EvaluationError(outcome.message)
+            _write_result(workdir, outcome)
+        except BomixError as error:  # the others go on
+            _say(f"trial {trial.id}: {error}")
+            _write_error(workdir, error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        send({"event": "finished", "trial": trial.id})
+    if left:
+        raise EvaluationError(f"evaluate_together came to its end without trials {', '.join(map(str, left))}")
+
+
+def _write_result(workdir: Path, result: Any) -> None:
+    files.write_new(workdir / RESULT_FILE, json.dumps(records.result_to_data(_checked(result))))
+
+
+def _write_error(workdir: Path, error: BaseException) -> None:
+    message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
+    files.write_new(workdir / ERROR_FILE, message[:MESSAGE_LIMIT])
+
+
+def _say(line: str) -> None:
+    """Write a line to the log."""
+    sys.stderr.write(f"{line[:MESSAGE_LIMIT]}\n")
 
 
 def _checked(result: Any) -> Result:
@@ -93,6 +138,7 @@ def _as_message(update: progress.Progress) -> dict[str, Any]:
     # A line longer than PIPE_BUF would not be written in one piece; the driver shows the first metrics anyway.
     losses = dict(list(update.losses.items())[:16])
     return {
+        "trial": update.trial,
         "step": update.step,
         "steps": update.steps,
         "tokens_per_second": update.tokens_per_second,
@@ -100,11 +146,15 @@ def _as_message(update: progress.Progress) -> dict[str, Any]:
     }
 
 
-def _log_to(path: Path) -> None:
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+def _log_to(paths: Sequence[Path]) -> None:
+    """Have what this process and those that it starts print go to the first of some files; the others link to it."""
+    log = os.open(paths[0], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    for path in paths[1:]:
+        with contextlib.suppress(OSError):  # some file systems have no links; an outcome has the end of the log anyway
+            path.symlink_to(os.path.relpath(paths[0], path.parent))
 
 
 def _end_with(driver: int, server: int) -> None:

@@ -1,20 +1,21 @@
-"""Trials on this machine: slots of child processes, forked from a warm server."""
+"""Trials on this machine: slots of child processes, forked from a warm server, one for each trial or group."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import pickle
-import selectors
+import select
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from bomix.config.build import secrets
@@ -22,57 +23,25 @@ from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
-from bomix.execution.local.child import ERROR_FILE, LOG_FILE, MESSAGE_LIMIT, RESULT_FILE
+from bomix.execution.local import left_behind
+from bomix.execution.local.child import LOG_FILE
+from bomix.execution.local.job import Job
 from bomix.execution.local.redaction import redact_file, redacted
-from bomix.io.store import files, records
-from bomix.io.store.incoming import RESULT_LIMIT
+from bomix.io.store import records
 from bomix.progress import Progress
-from bomix.trial import Failure, Outcome, Trial
-
-_MESSAGE = 500
-"""Characters of an error that a failure keeps of a file that anything may stand in."""
-LOG_TAIL_LINES = 20
-"""Last lines of a log that an outcome keeps: a traceback fits, and the record stays small."""
-LOG_TAIL_BYTES = 16_384
-"""Most bytes of them, however long a line is."""
-LOG_LIMIT = 256 * 2**20
-"""Bytes of a log from which on only its end is kept: a trainer that repeats a warning must not fill the disk."""
-LOG_KEPT = 2**20
-"""Bytes of a log that are kept when it is cut."""
-
-
-@dataclasses.dataclass
-class _Running:
-    """A trial that runs.
-
-    Attributes:
-        trial: The trial.
-        folder: The attempt's folder.
-        slot: The slot that it takes.
-        started: When it began, by the monotonic clock.
-        alive: When it last gave a sign of life, by the same clock.
-        logged: Bytes of its log at the last look.
-        overdue: Why it was ended, in words; None while it is within its limits.
-    """
-
-    trial: Trial
-    folder: Path
-    slot: int
-    started: float
-    alive: float
-    logged: int = 0
-    overdue: str | None = None
+from bomix.trial import Failure, Trial
 
 
 class LocalExecutor:
-    """Runs trials, each in a process of its own that ends with this one.
+    """Runs trials, each in a process of its own that ends with this one, or several that are trained as one in one.
 
     The slot of a trial, from 0, is in the environment of its process as ``BOMIX_SLOT``.
 
     Args:
         evaluator: What trains; it is pickled, so its class lives in an importable module.
-        workers: Trials at a time.
-        timeout_s: Seconds after which an attempt is ended; None for no limit.
+        workers: Trials, or groups of them, at a time.
+        timeout_s: Seconds after which an attempt is ended; None for no limit. The trials of a group have together as
+            many as they would have one after the other.
         silence_s: Seconds without a report of progress or anything new in its log after which it is; None for none.
 
     Raises:
@@ -91,8 +60,10 @@ class LocalExecutor:
         self._secrets = secrets(evaluator)
         header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
         self._free = list(range(workers))[::-1]
-        self._running: dict[int, _Running] = {}
+        self._numbers = itertools.count()
+        self._running: dict[int, Job] = {}
         self._cancelled: set[int] = set()
+        self._lines: deque[bytes] = deque()
         self._rest = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._server = subprocess.Popen(
@@ -103,8 +74,9 @@ class LocalExecutor:
             stderr=self._log,
             env={**os.environ, **traits(evaluator, EvaluatorTraits).process_environment()},
         )
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._stdout, selectors.EVENT_READ)
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._stdin, self._stdout = self._server.stdin, self._server.stdout
         self._send(header)
 
     @property
@@ -122,17 +94,32 @@ class LocalExecutor:
         Raises:
             EvaluationError: The server is gone, and with it every running trial.
         """
-        slot, text = self._free[-1], records.trial_to_json(trial)
-        self._send({"id": trial.id, "trial": text, "workdir": str(attempt.folder.resolve()), "slot": slot})
+        self.submit_together([(trial, attempt)])
+
+    def submit_together(self, group: Sequence[tuple[Trial, Attempt]]) -> None:
+        """Start trials in one process, in a free slot; several are trained as one.
+
+        Raises:
+            EvaluationError: The server is gone, and with it every running trial.
+        """
+        slot, number = self._free[-1], next(self._numbers)
+        attempts = [[records.trial_to_json(trial), str(attempt.folder.resolve())] for trial, attempt in group]
+        self._send({"job": number, "attempts": attempts, "slot": slot})
         self._free.remove(slot)
         now = time.monotonic()
-        self._running[trial.id] = _Running(trial, attempt.folder, slot, started=now, alive=now)
+        folders = {trial.id: (trial, attempt.folder) for trial, attempt in group}
+        self._running[number] = Job(folders, list(folders), slot, started=now, alive=now)
 
     def cancel(self, trial: Trial) -> None:
-        """Kill a running trial's process group; nothing happens where the trial has ended."""
-        if trial.id in self._running:
-            self._cancelled.add(trial.id)
-            self._send({"cancel": trial.id})
+        """Kill a running trial's process group; nothing happens where the trial has ended.
+
+        One that is trained with others goes on with them, until all of them are cancelled.
+        """
+        for number, job in self._running.items():
+            if trial.id in job.left:
+                self._cancelled.add(trial.id)
+                if self._cancelled.issuperset(job.left):
+                    self._send({"cancel": number})
 
     def events(self, timeout: float) -> Iterator[Event]:
         """What happened within ``timeout`` seconds.
@@ -140,147 +127,120 @@ class LocalExecutor:
         Raises:
             EvaluationError: The server is gone, and with it every running trial.
         """
-        if not self._selector.select(timeout):
-            self._end_overdue()
-            return
-        chunk = os.read(self._stdout.fileno(), 1 << 16)
-        if not chunk:
-            raise EvaluationError(f"the process that starts the trials ended: {self._server_log()}")
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            if (event := self._event(json.loads(line))) is not None:
-                yield event
+        if not self._lines and select.select([self._stdout], [], [], timeout)[0]:
+            self._receive()
+        while self._lines:
+            yield from self._events(json.loads(self._lines.popleft()))
         self._end_overdue()
 
     def close(self) -> None:
         """End every running trial and the server."""
-        assert self._server.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._server.stdin.close()
+            self._stdin.close()
         try:
             self._server.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self._server.kill()
             self._server.wait()
-        self._selector.close()
         self._stdout.close()
         self._log.close()
 
-    @property
-    def _stdout(self) -> IO[bytes]:
-        assert self._server.stdout is not None
-        return self._server.stdout
-
-    def _event(self, message: dict[str, Any]) -> Event | None:
+    def _events(self, message: dict[str, Any]) -> Iterator[Event]:
         kind = message.pop("event")
         if kind == "broken":
-            raise EvaluationError(f"the evaluator cannot be loaded in a training process: {message['message']}")
+            raise _broken(message)
         if kind == "ready":
-            return None
+            return
+        job = self._running[message["job"]]
+        job.alive = time.monotonic()
         if kind == "progress":
-            running = self._running[message.pop("trial")]
-            running.alive = time.monotonic()
-            return Reported(running.trial, Progress(**message))
-        ended = self._running.pop(message["trial"])
-        trial = ended.trial
-        self._free.append(ended.slot)
-        redact_file(ended.folder / LOG_FILE, self._secrets)
-        tail = _log_tail(ended.folder)
-        outcome = _outcome(ended.folder, message["code"], tail)
+            update = Progress(**{name: value for name, value in message.items() if name != "job"})
+            told = job.left if update.trial is None else [number for number in job.left if number == update.trial]
+            yield from (Reported(job.attempts[number][0], update) for number in told)
+        elif kind == "finished" and len(job.left) == 1:
+            job.finished = (
+                True  # it is told of when the process has ended: its slot is free then, its device's memory too
+            )
+        elif kind == "finished":
+            tail = redacted(left_behind.log_tail(job.folder), self._secrets)
+            yield self._ended(job, message["trial"], None, tail)
+        else:
+            del self._running[message["job"]]
+            self._free.append(job.slot)
+            redact_file(job.folder / LOG_FILE, self._secrets)
+            tail = left_behind.log_tail(job.folder)
+            code = None if job.finished else message["code"]
+            yield from [self._ended(job, number, code, tail) for number in list(job.left)]
+
+    def _ended(self, job: Job, number: int, code: int | None, tail: str) -> Ended:
+        """How a trial of a process ended, which does not run any more.
+
+        Args:
+            job: The process.
+            number: The trial.
+            code: Exit status of the process; None where it ended, or goes on, after the trial was finished.
+            tail: The last lines of the log.
+        """
+        trial, folder = job.attempts[number]
+        job.left.remove(number)
+        outcome = left_behind.outcome(folder, code or 0, tail, grouped=job.grouped)
         if isinstance(outcome, Failure):
             outcome = dataclasses.replace(outcome, message=redacted(outcome.message, self._secrets))
-        if ended.overdue is not None and isinstance(outcome, Failure):
-            outcome = Failure(ended.overdue, tail)
-        if trial.id in self._cancelled:
-            self._cancelled.remove(trial.id)
+            if code is not None and job.overdue is not None:
+                outcome = Failure(job.overdue, tail)
             # A trial may have come back in the moment before it was to be killed.
-            outcome = Failure("cancelled", tail) if isinstance(outcome, Failure) else outcome
-        return Ended(trial, outcome, tail)
+            if number in self._cancelled:
+                outcome = Failure("cancelled", tail)
+        self._cancelled.discard(number)
+        by_group = job.grouped and code is not None and isinstance(outcome, Failure)
+        return Ended(trial, outcome, tail, by_group)
 
     def _end_overdue(self) -> None:
-        """Kill the attempts that are beyond their limits, and cut logs that are; an attempt's end is an event."""
+        """Kill the processes that are beyond their limits, and cut logs that are; the end of one is an event."""
         now, (timeout_s, silence_s) = time.monotonic(), self._limits
-        for running in self._running.values():
-            size = _size(running.folder / LOG_FILE)
-            if size != running.logged:
-                running.logged, running.alive = size, now
-            if size > LOG_LIMIT:
-                running.logged = _cut(running.folder / LOG_FILE)
-            if running.overdue is not None:
-                continue
-            if timeout_s is not None and now - running.started > timeout_s:
-                running.overdue = f"took longer than {timeout_s:g} s (execution.timeout_s)"
-            elif silence_s is not None and now - running.alive > silence_s:
-                running.overdue = (
-                    f"no progress and nothing new in its log for {silence_s:g} s (execution.silence_s); print "
-                    "something, report progress (bomix.progress.report), or raise the limit"
-                )
-            if running.overdue is not None:
-                self._send({"cancel": running.trial.id})
+        for number, job in self._running.items():
+            if job.ends(now, timeout_s=timeout_s, silence_s=silence_s):
+                self._send({"cancel": number})
 
     def _send(self, message: dict[str, Any]) -> None:
-        assert self._server.stdin is not None
-        try:
-            self._server.stdin.write((json.dumps(message) + "\n").encode())
-            self._server.stdin.flush()
-        except BrokenPipeError:
-            raise EvaluationError(f"the process that starts the trials ended: {self._server_log()}") from None
+        """Write a message, and keep what the server says meanwhile: neither may have to wait for the other.
 
-    def _server_log(self) -> str:
+        Raises:
+            EvaluationError: The server is gone.
+        """
+        left = (json.dumps(message) + "\n").encode()
+        while left:
+            readable, writable, _ = select.select([self._stdout], [self._stdin], [])
+            if readable:
+                self._receive()
+            if writable:
+                try:
+                    left = left[os.write(self._stdin.fileno(), left[: select.PIPE_BUF]) :]
+                except BrokenPipeError:
+                    raise self._gone() from None
+
+    def _receive(self) -> None:
+        """Take what the server has said.
+
+        Raises:
+            EvaluationError: It has ended.
+        """
+        if not (chunk := os.read(self._stdout.fileno(), 1 << 16)):
+            raise self._gone()
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._lines.extend(lines)
+
+    def _gone(self) -> EvaluationError:
+        for message in map(json.loads, self._lines):
+            if message["event"] == "broken":
+                return _broken(message)
         self._log.seek(0)
-        return self._log.read().decode(errors="replace")[-2000:] or "it left no message"
+        said = self._log.read().decode(errors="replace")[-2000:] or "it left no message"
+        return EvaluationError(f"the process that starts the trials ended: {said}")
 
 
-def _outcome(workdir: Path, code: int, log_tail: str) -> Outcome:
-    """What an attempt left behind."""
-    path = workdir / RESULT_FILE
-    if code == 0 and path.exists():
-        try:
-            result = records.result_from_data(json.loads(files.read_bounded(path, RESULT_LIMIT)))
-            artifacts = {name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()}
-            return dataclasses.replace(result, artifacts=artifacts)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as found:
-            # The attempt's folder is the trainer's as well, which may have written there since.
-            return Failure(message=f"{path} is not what bomix wrote there: {found!r}"[:_MESSAGE], log_tail=log_tail)
-    error = workdir / ERROR_FILE
-    if error.exists():
-        message = _tail(error, MESSAGE_LIMIT)
-    elif code < 0:
-        message = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
-    else:
-        message = f"the training process exited with {code}"
-    return Failure(message=message, log_tail=log_tail)
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file; 0 without it."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _cut(log: Path) -> int:
-    """Keep the end of a log; returns its new size. Whoever writes appends to it, and goes on after what is kept."""
-    kept = _tail(log, LOG_KEPT)
-    os.truncate(log, 0)
-    with log.open("ab") as file:
-        file.write(f"[bomix cut this log, which was longer than {LOG_LIMIT:,} bytes]\n{kept}".encode())
-    return _size(log)
-
-
-def _log_tail(workdir: Path) -> str:
-    """The last lines of an attempt's log, at most :data:`LOG_TAIL_BYTES`."""
-    return "\n".join(_tail(workdir / LOG_FILE, LOG_TAIL_BYTES).splitlines()[-LOG_TAIL_LINES:])
-
-
-def _tail(path: Path, limit: int) -> str:
-    """The last bytes of a file as text; empty without the file, or where it is no regular one."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
-        return file.read(limit).decode("utf-8", errors="replace")
+def _broken(message: Mapping[str, Any]) -> EvaluationError:
+    return EvaluationError(f"the evaluator cannot be loaded in a training process: {message['message']}")
 
 
 def _pickled(evaluator: Evaluator) -> str:

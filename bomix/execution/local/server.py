@@ -1,9 +1,10 @@
-"""The warm server: imports once, forks a process per trial.
+"""The warm server: imports once, forks a process per trial, or per group of trials that are trained as one.
 
 Run as ``python -m bomix.execution.local.server``. The driver writes one JSON message a line to its standard input and
-reads one a line from its standard output. After the first, ``{"cancel": id}`` kills a trial, any other message starts
-one. It stays single-threaded and never touches a GPU, so that forking is sound; a child may then initialise CUDA for
-itself. When standard input ends, the driver is gone: the children are killed and the server ends.
+reads one a line from its standard output. After the first, ``{"cancel": job}`` kills a process, any other message
+starts one: ``{"job": number, "attempts": [[trial, folder], ...], "slot": number}``. It stays single-threaded and never
+touches a GPU, so that forking is sound; a child may then initialise CUDA for itself. When standard input ends, the
+driver is gone: the children are killed and the server ends.
 """
 
 from __future__ import annotations
@@ -72,18 +73,18 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
                 end_descendants()
                 return
             if "cancel" in message:
-                for pid in [pid for pid, trial in children.items() if trial == message["cancel"]]:
+                for pid in [pid for pid, job in children.items() if job == message["cancel"]]:
                     _kill_group(pid)
                     os.kill(pid, signal.SIGKILL)  # it may not lead its group yet, and is not reaped before it is below
             else:
-                children[_fork(evaluator, message, inbox, outbox)] = message["id"]
+                children[_fork(evaluator, message, inbox, outbox)] = message["job"]
         for pid, code in _ended():
-            trial = children.pop(pid, None)
-            if trial is None:  # an orphan that was adopted
+            job = children.pop(pid, None)
+            if job is None:  # an orphan that was adopted
                 continue
             _kill_group(pid)
-            end_descendants(but=children)  # what the trial started and left behind
-            _send(outbox, {"event": "ended", "trial": trial, "code": code})
+            end_descendants(but=children)  # what the process started and left behind
+            _send(outbox, {"event": "ended", "job": job, "code": code})
 
 
 def _ended() -> Iterator[tuple[int, int]]:
@@ -101,11 +102,10 @@ def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> i
     try:
         code = child.run(
             evaluator,
-            records.trial_from_json(message["trial"]),
-            Path(message["workdir"]),
+            [(records.trial_from_json(trial), Path(workdir)) for trial, workdir in message["attempts"]],
             slot=message["slot"],
             driver=inbox,
-            send=lambda update: _send(outbox, update),
+            send=lambda update: _send(outbox, {"job": message["job"], **update}),
         )
     finally:
         os._exit(code)

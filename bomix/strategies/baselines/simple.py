@@ -67,6 +67,10 @@ class Constant(ABC):
         """The mixture that is proposed, ``d`` array of the space."""
         return problem.space.snap(problem.space.project(self.ideal(problem)), threshold=0.0)
 
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Always: no result is looked at."""
+        return True
+
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose the mixture ``q`` times; see :class:`bomix.contracts.strategy.Strategy`.
 

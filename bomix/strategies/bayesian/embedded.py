@@ -28,7 +28,7 @@ from bomix.space.weights import SAME_MIXTURE
 from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import acquisition_function, not_pending
 from bomix.strategies.checks import need_faults, part_faults
-from bomix.strategies.design_first import design_size, take
+from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import Candidate
@@ -74,6 +74,10 @@ class Embedded:
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
         return part_faults(self.acquisition, self.surrogate, self.design, problem)
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""

@@ -26,7 +26,7 @@ from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import most_promising, not_pending
 from bomix.strategies.bayesian.trust_region import NEW, Region, Rules, fold
 from bomix.strategies.checks import need_faults, part_faults
-from bomix.strategies.design_first import design_size, take
+from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import CONFIRM, Candidate, Status
@@ -106,6 +106,10 @@ class Turbo:
         failures = self.failures or min(max(4, problem.space.dimension), 20)
         rules = Rules(self.length, self.shortest, self.longest, self.successes, failures, self.restart, gain)
         return fold(trials, origin=ORIGIN, count=self.regions, rules=rules)
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""

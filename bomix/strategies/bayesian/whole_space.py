@@ -16,7 +16,7 @@ from bomix.posterior.seeds import AskSeeds
 from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, with_pool
 from bomix.strategies.checks import need_faults, part_faults, relative_strategy
-from bomix.strategies.design_first import design_size, take
+from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import Candidate
@@ -74,6 +74,11 @@ class Bayesian:
         """The same with the pool's path, and those of the design, taken from a study's folder."""
         design = relative_strategy(self.design, folder)
         return dataclasses.replace(self, design=design, pool=None if self.pool is None else str(folder / self.pool))
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        problem = with_pool(problem, self.pool)
+        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""

@@ -21,7 +21,7 @@ from bomix.posterior.seeds import RegressionSeeds
 from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.weights import normalized
 from bomix.strategies.checks import strategy_faults
-from bomix.strategies.design_first import design_size, take
+from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.law import shape_of
 from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh, gradient_faults
@@ -92,6 +92,10 @@ class KLProposer:
         if self.prior == "natural" and problem.natural is not None:
             return space.to_array(normalized(problem.natural))
         return np.full(space.dimension, 1.0 / space.dimension)
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`.

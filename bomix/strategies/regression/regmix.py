@@ -20,7 +20,7 @@ from bomix.posterior.belief import believe
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds, fitting_seed
 from bomix.strategies.checks import strategy_faults
-from bomix.strategies.design_first import design_size, take
+from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Dirichlet, temperature_faults, tempered
 from bomix.strategies.regression.next_best import Found, fresh
 from bomix.surrogates.regression.specs import LightGBM
@@ -92,6 +92,10 @@ class RegMix:
         if self.n_init is None and problem.budget is not None:
             return problem.budget - 1
         return design_size(self.n_init, problem)
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        return design_goes_on(problem, history, design=self.design, size=self.design_trials(problem))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""

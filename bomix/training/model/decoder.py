@@ -124,6 +124,16 @@ class Model:
         matrices = 1 if self.tie_embeddings else 2
         return self.non_embedding_parameters() + matrices * vocabulary * self.shape().hidden
 
+    def flops_per_token(self, vocabulary: int, sequence_length: int) -> int:
+        """Floating-point operations of a training step for each token, forward and backward.
+
+        Six for each parameter that multiplies, the matrix that writes tokens included and the one that reads them not,
+        and six for each feature of each position that attention looks back at, of which there are half the length.
+        """
+        shape = self.shape()
+        attention = 6 * shape.layers * shape.hidden * sequence_length
+        return 6 * (self.non_embedding_parameters() + vocabulary * shape.hidden) + attention
+
     def build(self, *, vocabulary: int, sequence_length: int, seed: int) -> PreTrainedModel:
         """Build it with fresh parameters, on the CPU, in 32 bits.
 
@@ -140,8 +150,6 @@ class Model:
         import torch
         from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
-        from bomix.training.model import attention
-
         raise_faults(self.faults())
         shape = self.shape()
         options: dict[str, Any] = {
@@ -157,7 +165,6 @@ class Model:
             "eos_token_id": None,
             # The library's 0.02 suits widths of a thousand and more; this is the same at 1000 and grows below.
             "initializer_range": (2.0 / (5.0 * shape.hidden)) ** 0.5,
-            "attn_implementation": attention.register(),
         }
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

@@ -1,11 +1,11 @@
-"""What a model makes of the tokens of a task."""
+"""What models make of the tokens of a task."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from bomix.training.device import Hardware
 
-# Padded lengths are multiples of this: each length has a causal mask of its own that is kept.
+LossesOf: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+"""From ``b x n`` token ids and the ids that follow them to the ``k x b x n`` losses of ``k`` models, nats."""
 _STEP = 32
+"""Padded lengths are multiples of this: each length has a causal mask of its own that is kept."""
 
 
 @dataclass(frozen=True)
@@ -91,29 +93,33 @@ class TaskReading:
 
 
 def read_task(
-    logits: Callable[[Tensor], Tensor],
+    losses_of: LossesOf,
     tasks: TaskSet,
     examples: np.ndarray,
     *,
     length: int,
     hardware: Hardware,
     batch: int,
-) -> TaskReading:
+) -> list[TaskReading]:
     """Read some examples, every option of them.
 
     Args:
-        logits: From ``b x n`` token ids to ``b x n x vocabulary`` logits, the model in evaluation mode.
+        losses_of: The models.
         tasks: The task.
         examples: Numbers of examples, ascending, none longer than ``length``.
         length: Tokens per sequence, at most.
         hardware: The device and precision to read them with.
         batch: Sequences of ``length`` at a time; more where they are shorter.
+
+    Returns:
+        One reading for each of the ``k`` models.
     """
     chosen = np.flatnonzero(np.isin(tasks.examples, examples))
     lengths = tasks.lengths[chosen]
     at = _spans(tasks.starts[chosen], lengths)
-    return TaskReading(
-        log_probabilities=_log_probabilities(logits, tasks, chosen, length, hardware, batch),
+    found = _log_probabilities(losses_of, tasks, chosen, length, hardware, batch)
+    reading = TaskReading(
+        log_probabilities=found[0],
         ids=tasks.tokens[at],
         starts=_ends(lengths),
         scored=tasks.scored[at],
@@ -123,26 +129,26 @@ def read_task(
         sizes=tasks.sizes[chosen],
         end_of_document=tasks.end_of_document,
     )
+    return [replace(reading, log_probabilities=of_model) for of_model in found]
 
 
 def _log_probabilities(
-    logits: Callable[[Tensor], Tensor],
+    losses_of: LossesOf,
     tasks: TaskSet,
     chosen: np.ndarray,
     length: int,
     hardware: Hardware,
     batch: int,
 ) -> np.ndarray:
-    """``T`` float32 log-probabilities of the tokens of the chosen sequences, in their order.
+    """``k x T`` float32 log-probabilities of the tokens of the chosen sequences, in their order.
 
     Sequences of about one length are padded to a batch; what stands behind a token does not change its probability.
     """
     import torch
-    from torch.nn import functional
 
     lengths = tasks.lengths[chosen]
     starts = _ends(lengths)
-    found = np.empty(starts[-1], dtype=np.float32)
+    parts, places = [], []
     order = np.argsort(-lengths, kind="stable")
     done = 0
     while done < len(order):
@@ -154,11 +160,12 @@ def _log_probabilities(
         targets[valid] = tasks.tokens[_spans(tasks.starts[chosen[group]], lengths[group])]
         first = np.full((len(group), 1), tasks.end_of_document, dtype=np.int64)
         inputs = torch.from_numpy(np.concatenate([first, targets[:, :-1]], axis=1)).to(hardware.device)
-        scores = logits(inputs)[torch.from_numpy(valid).to(hardware.device)].float()
-        losses = functional.cross_entropy(
-            scores, torch.from_numpy(targets[valid]).to(hardware.device), reduction="none"
-        )
-        found[_spans(starts[group], lengths[group])] = np.minimum(-losses.cpu().numpy(), 0.0)
+        losses = losses_of(inputs, torch.from_numpy(targets).to(hardware.device))
+        parts.append(losses[:, torch.from_numpy(valid).to(hardware.device)].cpu().numpy())
+        places.append(_spans(starts[group], lengths[group]))
+    read = np.concatenate(parts, axis=1)
+    found = np.empty(read.shape, dtype=np.float32)
+    found[:, np.concatenate(places)] = np.minimum(-read, 0.0)
     return found
 
 

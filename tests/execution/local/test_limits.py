@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bomix.contracts.executor import Attempt, Ended
-from bomix.execution.local import executor as executing
+from bomix.execution.local import left_behind
 from bomix.execution.local.child import MESSAGE_LIMIT
-from bomix.execution.local.executor import LOG_TAIL_BYTES, LocalExecutor
+from bomix.execution.local.executor import LocalExecutor
+from bomix.execution.local.left_behind import LOG_TAIL_BYTES
 from bomix.execution.local.spec import LocalExecution
 from bomix.trial import Failure, Result, Trial
 from tests.execution.evaluators import Ending
@@ -84,8 +85,8 @@ def test_a_long_line_and_a_long_error_become_a_small_outcome_in_little_memory(tm
 
 
 def test_a_log_that_grows_for_ever_is_cut_and_keeps_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executing, "LOG_LIMIT", 400)
-    monkeypatch.setattr(executing, "LOG_KEPT", 100)
+    monkeypatch.setattr(left_behind, "LOG_LIMIT", 400)
+    monkeypatch.setattr(left_behind, "LOG_KEPT", 100)
     event = ended("talking", tmp_path, timeout_s=3.0)
     log = (tmp_path / "log.txt").read_text()
     assert log.startswith("[bomix cut this log")

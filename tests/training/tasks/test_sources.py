@@ -27,7 +27,8 @@ from bomix.training.spec import TrainingSpec
 from bomix.training.tasks.examples import TaskSource
 from bomix.training.tasks.sources import Choices, Questions, Task
 from bomix.training.tasks.tokens import TaskSet
-from bomix.training.validation import evaluate, measure, score
+from bomix.training.validation import losses_from, measure
+from tests.training.reading import evaluate, score
 
 CPU = Hardware("cpu", "fp32", False)
 TOKENIZER = BytePair(vocabulary=280, sample_bytes=20_000)
@@ -248,7 +249,7 @@ def test_scores_are_what_the_measured_values_are_made_of(
     arguments: Any = {"length": LENGTH, "sequences": wanted, "hardware": CPU}
     alone = evaluate(counted, tokens, **arguments)
     count, passes = len(passes), []
-    found = measure(counted, tokens, **arguments, score_as=name)
+    (found,) = measure(losses_from(counted), tokens, **arguments, score_as=name)
     assert len(passes) == count, "one forward pass serves both"
     assert found.evaluation == alone or math.isnan(alone.sem)
     scored_tokens.write(tmp_path / "artifact", found.scored, tokenizer="t")

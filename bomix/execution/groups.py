@@ -1,0 +1,107 @@
+"""Which trials are trained as one: those that their evaluator puts together, fewer at a time once a group has died."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from bomix.contracts.evaluator import Evaluator, GroupEvaluator
+from bomix.contracts.executor import GroupExecutor
+from bomix.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from bomix.contracts.executor import Executor
+    from bomix.trial import Trial
+
+
+class Groups:
+    """The groups of one run of a study.
+
+    A group whose process ended before its trials did says little of them: one may have ended it, or all together were
+    too many. They are tried again in groups of at most half as many, and at last alone. Trials that had no part in it
+    are not put into wider groups either, unless the halves of a group die, too: then it was one of its trials.
+
+    Args:
+        evaluator: What trains; one that knows no groups trains each trial by itself.
+        executor: What runs the trials; the same holds of it.
+    """
+
+    def __init__(self, evaluator: Evaluator, executor: Executor) -> None:
+        groups = isinstance(evaluator, GroupEvaluator) and isinstance(executor, GroupExecutor)
+        self._evaluator = evaluator if groups and isinstance(evaluator, GroupEvaluator) else None
+        self._widest: float = math.inf
+        self._widths: dict[int, int] = {}
+        self._submitted: dict[int, tuple[int, bool]] = {}
+
+    def of(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
+        """Trials in the groups that are to be trained as one, the first ones first.
+
+        Args:
+            trials: At least one.
+            slots: Groups that can run side by side.
+
+        Raises:
+            EvaluationError: The evaluator left trials out, or named some twice or others.
+        """
+        if self._evaluator is None:
+            return [[trial] for trial in trials]
+        found = self._evaluator.groups(trials, slots)
+        if sorted(trial.id for group in found for trial in group) != sorted(trial.id for trial in trials):
+            name = type(self._evaluator).__name__
+            raise EvaluationError(f"{name}.groups must return each of the trials that it is given once")
+        return [part for group in found for part in self._parts(group)]
+
+    def full(self, trials: Sequence[Trial], slots: int) -> bool:
+        """Whether one more trial like the last would have to wait for a slot, so that it need not be asked for yet.
+
+        Args:
+            trials: Those that are to be submitted.
+            slots: Free slots.
+        """
+        if self._evaluator is None or not trials:
+            return bool(trials)
+        another = dataclasses.replace(trials[-1], id=1 + max(trial.id for trial in trials))
+        return len(self.of([*trials, another], slots)) > slots
+
+    def submitted(self, group: Sequence[Trial]) -> None:
+        """Keep that some trials are trained as one from now on."""
+        first = not any(trial.id in self._widths for trial in group)
+        self._submitted |= {trial.id: (len(group), first) for trial in group}
+
+    def died(self, trial: Trial) -> int | None:
+        """Have a trial whose group ended before it did tried in a smaller one.
+
+        Returns:
+            The most trials of its next group; None where it was alone, so that it has failed.
+        """
+        width, first = self._submitted.get(trial.id, (1, True))
+        if width == 1:
+            return None
+        self._widths[trial.id] = width // 2
+        if first:
+            self._widest = min(self._widest, width // 2)
+        return width // 2
+
+    def _parts(self, group: Sequence[Trial]) -> list[list[Trial]]:
+        """A group in parts, each as wide as every one of its trials may be."""
+        parts: list[list[Trial]] = []
+        for trial in group:
+            joined = [*parts[-1], trial] if parts else [trial]
+            if parts and len(joined) <= min(self._widths.get(each.id, self._widest) for each in joined):
+                parts[-1] = joined
+            else:
+                parts.append([trial])
+        return parts
+
+
+def named(trials: Iterable[Trial]) -> str:
+    """The numbers of trials in short: ``0-7, 9``."""
+    runs: list[list[int]] = []
+    for number in sorted(trial.id for trial in trials):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)

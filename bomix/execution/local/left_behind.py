@@ -1,0 +1,90 @@
+"""What an attempt leaves behind in its folder: a result or an error, and a log, all read within bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from bomix.execution.local.child import ERROR_FILE, LOG_FILE, MESSAGE_LIMIT, RESULT_FILE
+from bomix.io.store import files, records
+from bomix.io.store.incoming import RESULT_LIMIT
+from bomix.trial import Failure, Outcome
+
+_MESSAGE = 500
+"""Characters of an error that a failure keeps of a file that anything may stand in."""
+LOG_TAIL_LINES = 20
+"""Last lines of a log that an outcome keeps: a traceback fits, and the record stays small."""
+LOG_TAIL_BYTES = 16_384
+"""Most bytes of them, however long a line is."""
+LOG_LIMIT = 256 * 2**20
+"""Bytes of a log from which on only its end is kept: a trainer that repeats a warning must not fill the disk."""
+LOG_KEPT = 2**20
+"""Bytes of a log that are kept when it is cut."""
+
+
+def outcome(workdir: Path, code: int, tail: str, *, grouped: bool = False) -> Outcome:
+    """What became of an attempt.
+
+    Args:
+        workdir: The attempt's folder.
+        code: Exit status of its process; negative for a signal; 0 where it goes on with others.
+        tail: The last lines of its log.
+        grouped: Whether others were trained in the process. A result that is there then counts however the process
+            ended: it was written whole before the others went on.
+    """
+    path = workdir / RESULT_FILE
+    if (code == 0 or grouped) and path.exists():
+        try:
+            result = records.result_from_data(json.loads(files.read_bounded(path, RESULT_LIMIT)))
+            artifacts = {name: str((workdir / artifact).absolute()) for name, artifact in result.artifacts.items()}
+            return dataclasses.replace(result, artifacts=artifacts)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as found:
+            # The attempt's folder is the trainer's as well, which may have written there since.
+            return Failure(message=f"{path} is not what bomix wrote there: {found!r}"[:_MESSAGE], log_tail=tail)
+    error = workdir / ERROR_FILE
+    if error.exists():
+        message = _end_of(error, MESSAGE_LIMIT)
+    elif code < 0:
+        message = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+    else:
+        message = f"the training process exited with {code}"
+    return Failure(message=message, log_tail=tail)
+
+
+def log_tail(workdir: Path) -> str:
+    """The last lines of an attempt's log, at most :data:`LOG_TAIL_BYTES`."""
+    return "\n".join(_end_of(workdir / LOG_FILE, LOG_TAIL_BYTES).splitlines()[-LOG_TAIL_LINES:])
+
+
+def log_size(workdir: Path) -> int:
+    """Bytes of an attempt's log; 0 without one."""
+    try:
+        return (workdir / LOG_FILE).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def cut_log(workdir: Path) -> int:
+    """Keep the end of a log that is beyond its limit; returns its new size.
+
+    Whoever writes appends to it, and goes on after what is kept.
+    """
+    if (size := log_size(workdir)) <= LOG_LIMIT:
+        return size
+    log = workdir / LOG_FILE
+    kept = _end_of(log, LOG_KEPT)
+    os.truncate(log, 0)
+    with log.open("ab") as file:
+        file.write(f"[bomix cut this log, which was longer than {LOG_LIMIT:,} bytes]\n{kept}".encode())
+    return log_size(workdir)
+
+
+def _end_of(path: Path, limit: int) -> str:
+    """The last bytes of a file as text; empty without the file, or where it is no regular one."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
+        return file.read(limit).decode("utf-8", errors="replace")

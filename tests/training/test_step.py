@@ -1,0 +1,43 @@
+"""A step is losses, gradients and the optimizer's; on a GPU a recorded one is the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bomix.training.device import Hardware
+from bomix.training.model.decoder import Model
+from bomix.training.model.stack import Stack
+from bomix.training.optim import Settings, StackOptimizer
+from bomix.training.step import WARM_UP, Step
+
+STEPS = WARM_UP + 4
+
+
+def losses_of_steps(hardware, k=2):
+    model = Model(hidden=32, layers=1, heads=2)
+    stack = Stack(model, vocabulary=30, sequence_length=8, seeds=range(k), device=hardware.device)
+    optimizer = StackOptimizer([Settings(rate=1e-2)] * k, stack, steps=STEPS)
+    take = Step(stack, optimizer, hardware)
+    tokens = torch.randint(0, 30, (STEPS, k, 2, 9), generator=torch.Generator().manual_seed(0)).to(hardware.device)
+    found = []
+    for step in range(STEPS):
+        optimizer.set_rates(step)
+        found.append(take(tokens[step]).clone())
+    return torch.stack(found).cpu(), stack
+
+
+def test_each_step_moves_the_parameters_and_gives_the_losses_before_it():
+    losses, stack = losses_of_steps(Hardware("cpu", "fp32", False))
+    assert losses.shape == (STEPS, 2)
+    fresh = Stack(stack.model, vocabulary=30, sequence_length=8, seeds=range(2))
+    tokens = torch.randint(0, 30, (STEPS, 2, 2, 9), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(fresh.step_losses(tokens[0]).mean(dim=1), losses[0])
+    assert not torch.equal(fresh.parameters[0], stack.parameters[0])
+
+
+@pytest.mark.gpu
+def test_a_recorded_step_is_the_step():
+    on_gpu, _ = losses_of_steps(Hardware("cuda:0", "fp32", False))
+    on_cpu, _ = losses_of_steps(Hardware("cpu", "fp32", False))
+    torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-3, atol=1e-3)
