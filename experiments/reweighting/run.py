@@ -53,7 +53,9 @@ REWEIGHTING: dict[str, Strategy] = {
     "ODM, average": ODM(rule=odm.ODM(form="average")),
     "FastMix": FastMix(),
 }
-SEARCHES: dict[str, Strategy] = {"Sobol": Sobol(), "bomix": Auto()}
+BOMIX = f"bomix, {TRIALS} runs"
+DESIGNED = ("uniform", "natural", "sobol")
+"""Origins of the trials of a design."""
 
 
 def given() -> Study:
@@ -119,35 +121,44 @@ def search(work: Path, seeds: Sequence[int], methods: Sequence[str], until: floa
             records = list(study.history.completed)
             add(found(method, seed, cast(Weights, records[-1].result.mixture), records))
     for seed in seeds:
-        for method, strategy in SEARCHES.items():
-            if (f"{method}, {TRIALS} runs", seed) in known or method not in methods or time.monotonic() > until:
-                continue
-            study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=TRIALS)
-            advice = study.run()
-            records = list(study.history.completed)
-            if method == "Sobol":
-                for count in (EQUAL, TRIALS):
-                    best = min(records[:count], key=lambda record: study.problem.value(record.result.losses))
-                    add(found(f"Sobol, {count} runs", seed, best.trial.weights, records[:count]))
-                asked = RegMix(n_init=TRIALS).ask(study.problem, study.history, 1, seed=seed)
-                add(found(f"RegMix, {TRIALS} runs", seed, asked[0].weights, records))
-            else:
-                add(found(f"{method}, {TRIALS} runs", seed, advice.weights, records))
+        if (BOMIX, seed) not in known and "searches" in methods and time.monotonic() <= until:
+            searches(work, seed)
 
 
-def wanted(study: Study) -> Iterator[tuple[str, int, Weights, int]]:
+def searches(work: Path, seed: int) -> None:
+    """The default strategy, and a Sobol design from which RegMix learns; the trials that both begin with run once."""
+    ours = opened(work / f"bomix-{seed}", Auto(), seed=seed, trials=TRIALS)
+    advice = ours.run()
+    design = opened(work / f"Sobol-{seed}", Sobol(), seed=seed, trials=TRIALS)
+    for record in ours.history.completed[len(design.history.completed) :]:
+        if record.trial.origin not in DESIGNED:
+            break
+        trial = design.ask()
+        assert (trial.weights, trial.seed) == (record.trial.weights, record.trial.seed), "both begin with one design"
+        design.tell(trial, record.result)
+    design.run()
+    records = list(design.history.completed)
+    for count in (EQUAL, TRIALS):
+        best = min(records[:count], key=lambda record: design.problem.value(record.result.losses))
+        add(found(f"Sobol, {count} runs", seed, best.trial.weights, records[:count]))
+    (asked,) = RegMix(n_init=TRIALS).ask(design.problem, design.history, 1, seed=seed)
+    add(found(f"RegMix, {TRIALS} runs", seed, asked.weights, records))
+    add(found(BOMIX, seed, advice.weights, list(ours.history.completed)))
+
+
+def wanted(study: Study, seeds: Sequence[int]) -> Iterator[tuple[str, int, Weights, int]]:
     """Method, seed of the search, mixture and fresh seed of every run that tells what a mixture is worth."""
-    for fresh in FRESH:
+    for fresh in seeds:
         yield from ((name, 0, weights, fresh) for name, weights in study.problem.anchors().items())
         yield from ((row["method"], row["seed"], row["weights"], fresh) for row in rows() if "fresh" not in row)
 
 
-def fresh_runs(work: Path, until: float) -> None:
+def fresh_runs(work: Path, seeds: Sequence[int], until: float) -> None:
     """Train what was found on seeds that no search has seen."""
     study = opened(work / "DoReMi-0", DoReMi(), seed=0, trials=2)
     evaluator = cast(Proxy, study.spec.ready_evaluator(Path()))
     known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
-    todo = [run for run in wanted(study) if (run[0], run[1], run[3]) not in known]
+    todo = [run for run in wanted(study, seeds) if (run[0], run[1], run[3]) not in known]
     for first in range(0, len(todo), AT_ONCE):
         if time.monotonic() > until:
             print(f"{len(todo) - first} runs are left", file=sys.stderr)
@@ -169,9 +180,10 @@ def main() -> None:
     parser.add_argument("what", choices=("search", "fresh", "table", "figure"))
     parser.add_argument("--work", type=Path, help="folder of the studies")
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which nothing is begun")
-    every = [*REWEIGHTING, *SEARCHES]
+    every = [*REWEIGHTING, "searches"]
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="seeds of the searches")
     parser.add_argument("--methods", nargs="+", default=every, choices=every, help="what searches")
+    parser.add_argument("--fresh", type=int, nargs="+", default=FRESH, help="fresh seeds to train on")
     args = parser.parse_args()
     if args.what in ("search", "fresh"):
         if args.work is None:
@@ -180,7 +192,7 @@ def main() -> None:
         if args.what == "search":
             search(args.work, args.seeds, args.methods, until)
         else:
-            fresh_runs(args.work, until)
+            fresh_runs(args.work, args.fresh, until)
     else:
         import show
 
