@@ -31,6 +31,7 @@ from bomix.strategies.auto import Auto
 from bomix.strategies.baselines.reweighted import ODM, DoGE, DoReMi, FastMix
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.regmix import RegMix
+from bomix.study import running
 from bomix.training.device import process_environment
 from bomix.training.reweighting import doge, odm
 from bomix.trial import Failure, Trial
@@ -116,8 +117,7 @@ def search(work: Path, seeds: Sequence[int], methods: Sequence[str], until: floa
                 continue
             trials = 2 if isinstance(strategy, DoReMi) else 1
             study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=trials)
-            while len(study.history.completed) < trials:
-                study.run()
+            running.run(study.records)  # as `study.run`, which also recommends: there is nothing to learn from yet
             records = list(study.history.completed)
             add(found(method, seed, cast(Weights, records[-1].result.mixture), records))
     for seed in seeds:

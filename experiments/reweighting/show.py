@@ -66,12 +66,10 @@ def table(rows: list[dict[str, Any]]) -> None:
         columns = np.array([each.mean(axis=0) for each in gains]) if len(gains) > 1 else gains[0]
         better = sum(int((each[:, 0] < 0.0).sum()) for each in gains)
         own = [found.searches[method, seed] for seed in found.seeds(method) if (method, seed) in found.searches]
-        cost = (
-            f"{np.mean([r['runs'] for r in own]):.2f} | {np.mean([r['seconds'] for r in own]):.0f}" if own else "0 | 0"
-        )
+        runs, seconds = (np.mean([row[key] for row in own]) if own else 0.0 for key in ("runs", "seconds"))
         if method != UNIFORM:
             values = " | ".join(spread(column) for column in columns.T)
-            print(f"| {method} | {values} | {better} of {sum(map(len, gains))} | {cost} |")
+            print(f"| {method} | {values} | {better} of {sum(map(len, gains))} | {runs:.2f} | {seconds:.0f} |")
     print(f"\n| method | {' | '.join(DOMAINS)} |\n|---|{'---|' * len(DOMAINS)}")
     for method in dict.fromkeys(method for method, _ in found.searches):
         mixtures = np.array(
