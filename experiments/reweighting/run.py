@@ -157,13 +157,11 @@ def fresh_runs(work: Path, seeds: Sequence[int], until: float) -> None:
     """Train what was found on seeds that no search has seen."""
     study = opened(work / "DoReMi-0", DoReMi(), seed=0, trials=2)
     evaluator = cast(Proxy, study.spec.ready_evaluator(Path()))
-    known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
-    todo = [run for run in wanted(study, seeds) if (run[0], run[1], run[3]) not in known]
-    for first in range(0, len(todo), AT_ONCE):
-        if time.monotonic() > until:
-            print(f"{len(todo) - first} runs are left", file=sys.stderr)
+    while time.monotonic() <= until:
+        known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
+        some = [run for run in wanted(study, seeds) if (run[0], run[1], run[3]) not in known][:AT_ONCE]
+        if not some:
             return
-        some = todo[first : first + AT_ONCE]
         with TemporaryDirectory() as folder:
             attempts = [
                 (Trial(at, dict(weights), seed, "fresh"), Path(folder)) for at, (_, _, weights, seed) in enumerate(some)

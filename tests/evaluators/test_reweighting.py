@@ -18,6 +18,7 @@ from bomix.errors import FaultsError
 from bomix.evaluators.proxy import Proxy
 from bomix.execution.local.spec import LocalExecution
 from bomix.strategies.baselines.reweighted import DoReMi
+from bomix.study import running
 from bomix.study.study import Study
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
@@ -182,8 +183,8 @@ def made(proxy, folder: Path) -> Study:
 @pytest.mark.slow
 def test_killed_while_it_reweights_it_ends_as_if_undisturbed(proxy, tmp_path):
     undisturbed = made(proxy, tmp_path / "undisturbed")
-    undisturbed.run()
-    made(proxy, tmp_path / "killed").run(trials=1)
+    running.run(undisturbed.records)
+    running.run(made(proxy, tmp_path / "killed").records, trials=1)
     program = f"from bomix import Study; Study.open({str(tmp_path / 'killed')!r}).run(trials=3)"
     driver = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     attempts = tmp_path / "killed" / "trials" / "0001"
@@ -194,7 +195,7 @@ def test_killed_while_it_reweights_it_ends_as_if_undisturbed(proxy, tmp_path):
     driver.wait()
     again = Study.open(tmp_path / "killed")
     assert again.history.records[1].status == "pending"
-    again.run(trials=3)
+    running.run(again.records, trials=3)
     expected, found = undisturbed.history, again.history
     assert [record.trial for record in found.records] == [record.trial for record in expected.records]
     assert [record.trial.origin for record in found.records] == ["reference", "reweighting", "doremi"]
