@@ -49,10 +49,10 @@ AT_ONCE = 16
 REWEIGHTING: dict[str, Strategy] = {
     "DoReMi": DoReMi(),
     "DoGE": DoGE(),
-    "DoGE, target": DoGE(rule=doge.DoGE(target=True)),
-    "ODM": ODM(),
-    "ODM, average": ODM(rule=odm.ODM(form="average")),
     "FastMix": FastMix(),
+    "ODM": ODM(),
+    "DoGE, target": DoGE(rule=doge.DoGE(target=True)),
+    "ODM, average": ODM(rule=odm.ODM(form="average")),
 }
 BOMIX = f"bomix, {TRIALS} runs"
 DESIGNED = ("uniform", "natural", "sobol")
@@ -111,8 +111,8 @@ def found(method: str, seed: int, weights: Weights, records: list[Any]) -> dict[
 def search(work: Path, seeds: Sequence[int], methods: Sequence[str], until: float) -> None:
     """Run the studies that are missing."""
     known = {(row["method"], row["seed"]) for row in rows() if "fresh" not in row}
-    for seed in seeds:
-        for method, strategy in REWEIGHTING.items():
+    for method, strategy in REWEIGHTING.items():
+        for seed in seeds:
             if (method, seed) in known or method not in methods or time.monotonic() > until:
                 continue
             trials = 2 if isinstance(strategy, DoReMi) else 1
