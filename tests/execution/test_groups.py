@@ -324,6 +324,17 @@ def test_a_signal_in_mid_group_stops_cleanly_and_the_same_command_goes_on(tmp_pa
     assert len(Study.open(tmp_path).history.completed) == 4
 
 
+def test_what_was_finished_as_the_driver_was_killed_is_not_trained_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, Together("waiting", trials=(3,)), here=False).run(observer=Seen(stop_after=1))
+    finished = [number for number in range(6) if (tmp_path / f"trials/000{number}/attempts/1/result.json").exists()]
+    assert finished[:1] == [0]
+    assert finished[-1] < 3
+    make(tmp_path, here=False).run(observer=(seen := Seen()))
+    assert seen.started_ids == [number for number in range(6) if number not in finished]
+    assert len(Study.open(tmp_path).history.completed) == 6
+
+
 DRIVER = """
 import sys
 from pathlib import Path
