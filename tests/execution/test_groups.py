@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from bomix.strategies.sequence import Step
 from bomix.study.running import run, train_experts
 from bomix.study.study import Study
 from bomix.testing.endings import lives
-from bomix.trial import CONFIRM, EXPERT, Failure, Record, Status, Trial
+from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Status, Trial
 from tests.execution.evaluators import Ending, SeveralAtOnce, Together
 from tests.execution.inline import Inline, InlineGroups
 from tests.execution.test_driver import Content
@@ -371,6 +371,19 @@ class Forgetful(Together):
 def test_groups_that_lack_a_trial_are_an_error_that_names_the_evaluator() -> None:
     with pytest.raises(EvaluationError, match=r"Forgetful\.groups must return each of the trials"):
         make(None, Forgetful()).run()
+
+
+@dataclasses.dataclass(frozen=True)
+class Half(Ending):
+    """Trains several trials as one, and does not say which."""
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        raise AssertionError
+
+
+def test_one_of_the_two_methods_is_an_error_that_names_the_other() -> None:
+    with pytest.raises(EvaluationError, match=r"Half has evaluate_together and lacks groups\(trials, slots\)"):
+        make(None, Half()).run()
 
 
 def trials(*numbers: int) -> list[Trial]:
