@@ -94,7 +94,7 @@ class PlainObserver(_Teller):
         """Say how far a trial, or a group, is, where the user wants to know everything."""
         together = self._running.report(trial, progress)
         if self._verbose and together is not None:
-            self._say(f"{together.name} {_position(progress, losses=len(together.trials) == 1)}")
+            self._say(f"{together.name} {_position(progress, losses=not together.grouped)}")
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
         """Say what came back of a trial, and how many are done."""
@@ -157,7 +157,7 @@ class LiveObserver(_Teller):
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for each in self._running:
             known = each.progress
-            losses = "" if known is None or len(each.trials) > 1 else _losses(known.losses)
+            losses = "" if known is None or each.grouped else _losses(known.losses)
             position = "starting" if known is None else _position(known, losses=False)
             table.add_row(each.name, each.origins, position, losses)
         table.add_row("", "", self._tally.line(), "")
