@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import psutil
 
-from bomix.config.build import NOT_KEPT, SECRET
+from bomix.config.secret import NOT_KEPT, SECRET
 from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults

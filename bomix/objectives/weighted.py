@@ -126,6 +126,10 @@ class WeightedMean:
         """Names that are not among ``metrics``."""
         return unknown_metrics(self.of, metrics, "of")
 
+    def counted_together(self, metrics: Sequence[str]) -> tuple[str, ...]:
+        """None: whoever gives each metric its coefficient has said what a unit of one is worth in those of another."""
+        return ()
+
     def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
         """Weight of each metric in the sum, ``m`` array."""
         raise_faults([*self.faults(), *self.metric_faults(metrics)])

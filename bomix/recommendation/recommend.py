@@ -167,6 +167,11 @@ def recommend(
     outside, minimum = unexplored(belief, runs, best, at["best"].objective.sd), at["space"].objective
     for name, point in {"best": best, **known}.items():
         at[name] = replace(at[name], objective=at[name].objective.stretched(stretch(runs, point)))
+    objectives = {name: choice.objective for name, choice in at.items()} | references
+    anchors = {name: space.to_array(anchor) for name, anchor in problem.anchors().items()}
+    objectives = _one_of_each({"best": best, **known, **anchors}, objectives)
+    at = {name: replace(choice, objective=objectives[name]) for name, choice in at.items()}
+    references = {name: objectives[name] for name in references}
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     return Recommendation(
         weights=weights,
@@ -229,6 +234,20 @@ def _references(belief: Belief, point: Array, runs: Array) -> tuple[dict[str, Es
         margin = Estimate(0.0, 0.0) if same else difference(pair, 1, 0, limits, unit=unit)
         margins[name] = margin.stretched(max(far, stretch(runs, point)))
     return references, margins
+
+
+def _one_of_each(points: Mapping[str, Array], objectives: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The same beliefs, but of one mixture one: beside other mixtures its rounding and its draws are others.
+
+    Args:
+        points: Name to ``d`` weights.
+        objectives: Name to the belief about the objective there; of one mixture that of the first name is taken.
+    """
+    found: dict[str, Estimate] = {}
+    for name, point in points.items():
+        same = next((other for other in found if is_among(point, points[other][None])), name)
+        found[name] = found.get(same, objectives[name])
+    return found
 
 
 def _choice(belief: Belief, point: Array) -> Choice:

@@ -130,10 +130,17 @@ class Records:
             StudyError: There is nothing to learn from yet.
         """
         self.history.require_observations()
-        for each in self.quarantined():
+        left_out = self.quarantined()
+        for each in left_out:
             logger.warning("%s", each)
         problem = self.problem
-        history = self._learnt(problem)
+        whole, history = self.history, self._learnt(problem)
+        if whole.observations and not history.observations:
+            first = f"trial {left_out[0].trial}, whose {left_out[0].metric} is {left_out[0].value:g}"
+            raise StudyError(
+                f"{len(whole.observations)} trials came back, and no value of them can be learnt from (as {first}, "
+                f"{left_out[0].why}), so there is nothing to predict from; {left_out[0].cure}"
+            )
         history.require_observations()
         return problem, history
 

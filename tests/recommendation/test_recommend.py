@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bomix.config.sections import BudgetSpec, RecommendationSpec
+from bomix.config.sections import BudgetSpec, DomainSpec, RecommendationSpec
 from bomix.errors import FaultsError
 from bomix.history import History
 from bomix.objectives.pareto import Pareto
-from bomix.objectives.robust import Guardrail
+from bomix.objectives.robust import Guardrail, Worst
 from bomix.objectives.weighted import Mean
 from bomix.optimization.level_set import LevelSet, near_optimal
 from bomix.posterior.belief import believe
@@ -24,6 +24,8 @@ from bomix.recommendation.extrapolation import unexplored
 from bomix.recommendation.prediction_check import predicted_against_observed
 from bomix.recommendation.recommend import recommend
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import same_mixture
+from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
@@ -265,3 +267,20 @@ def test_a_metric_that_counts_and_was_never_measured_is_warned_of(world):
 
     assert "no trial has measured metric 'm1'" in warnings()[0]
     assert not any("m1" in warning for warning in warnings(objective=Mean(("m0", "m2"))))
+
+
+def test_of_one_mixture_one_thing_is_said():
+    rng = np.random.default_rng(1)
+    study = Study(
+        {"code": DomainSpec(tokens=1e6), "web": DomainSpec(tokens=3e6)},
+        ["a", "b"],
+        objective=Worst(),
+        strategy=Bayesian(surrogate=GP(draws=0, restarts=1)),
+    )
+    for code in (0.5, 0.25, 0.1, 0.9, 0.7):
+        losses = 2.0 + (code - 0.25) ** 2 + 0.01 * rng.normal(size=2)
+        study.add({"code": code, "web": 1.0 - code}, dict(zip("ab", losses.tolist(), strict=True)))
+    best = study.recommend()
+    assert same_mixture(best.of_trials.weights, study.problem.natural)
+    assert best.of_trials.objective == best.references["natural"]
+    assert best.of_space.objective == best.objective or best.weights != best.of_space.weights

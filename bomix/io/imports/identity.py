@@ -9,6 +9,7 @@ and mixtures are compared after their sums were set right, which moves a weight 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ class Match:
         record: The run as it is recorded.
         run: The run as the table has it.
         place: File and line.
-        filled: Metrics that the table has and the record has not.
+        filled: Metrics, and ``seed``, that the table has and the record has not.
         differences: What both have and is not the same, a line each.
     """
 
@@ -61,7 +62,7 @@ class Compared:
     Attributes:
         new: Runs that the record does not have.
         there: Those that it has with the same values.
-        completed: Those that it has, without some metric that the table has.
+        completed: Those that it has, without some metric, or the seed, that the table has.
         changed: Those that it has with other values.
         withdrawn: Those that were withdrawn; they stay so.
     """
@@ -78,13 +79,14 @@ def compare(found: Runs, records: Iterable[Record]) -> Compared:
 
     A key says which run it is, together with scale and seed as far as both are known. A run without a key, or whose key
     the record does not have, is one of the record's without that key where mixture, scale, seed and all losses that
-    both have are the same, at least one of them.
+    both have are the same, at least one of them. Where a key stands once in the record and once in the table, with the
+    same mixture and losses, the run is the same one, whatever its seed: a seed that was corrected is a difference.
 
     Args:
         found: What an importer found.
         records: The trials of the study, withdrawn ones included.
     """
-    search = _Search(records)
+    search = _Search(records, Counter(_key(run) for run in found.runs))
     matches: dict[str, list[Match]] = {name: [] for name in ("there", "completed", "changed", "withdrawn")}
     new: list[ImportedRun] = []
     places = found.places or ("",) * len(found.runs)
@@ -101,9 +103,11 @@ def compare(found: Runs, records: Iterable[Record]) -> Compared:
 def with_gaps_filled(match: Match) -> Record:
     """The run of the record with what only the table has."""
     result = match.run[1]
-    known = match.record.result
-    losses = {**{name: result.losses[name] for name in match.filled}, **known.losses}
-    return dataclasses.replace(match.record, outcome=_updated(known, losses, result))
+    known, trial = match.record.result, match.record.trial
+    losses = {**{name: result.losses[name] for name in match.filled if name in result.losses}, **known.losses}
+    if SEED in match.filled:
+        trial = dataclasses.replace(trial, seed=trained_seed(result, trial.seed))
+    return dataclasses.replace(match.record, trial=trial, outcome=_updated(known, losses, result))
 
 
 def with_values_of_table(match: Match) -> Record:
@@ -135,9 +139,15 @@ def same_number(first: float, second: float, digits: int, *, most: float) -> boo
 
 
 class _Search:
-    """The imported runs of a record; each is found once."""
+    """The imported runs of a record; each is found once.
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    Args:
+        records: The trials of the study.
+        rows: How often each key stands in the table.
+    """
+
+    def __init__(self, records: Iterable[Record], rows: Mapping[str, int]) -> None:
+        self._rows_of = rows
         runs = [record for record in records if record.trial.origin == IMPORTED and isinstance(record.outcome, Result)]
         # Withdrawn ones come last: where a run was withdrawn and imported anew, the new one is meant.
         self._runs = sorted(runs, key=lambda record: record.withdrawn is not None)
@@ -150,15 +160,28 @@ class _Search:
                 self._keyed.setdefault(key, []).append(record)
 
     def find(self, run: ImportedRun) -> Record | None:
-        key = str(run[1].info.get(KEY) or "")
+        key = _key(run)
         named = [record for record in self._keyed.get(key, []) if self._may_be(record, run)]
         if named:
             equal = [record for record in named if not _differences(record, run)]
             return self._take((equal or named)[0])
+        if (
+            (alone := self._alone(key)) is not None
+            and comparable(alone.trial.scale, run[2])
+            and _is_same_run(alone, run)
+        ):
+            return self._take(alone)
         for record in self._near(run[0]):
             if (not key or not _info(record, KEY)) and self._may_be(record, run) and _is_same_run(record, run):
                 return self._take(record)
         return None
+
+    def _alone(self, key: str) -> Record | None:
+        """The one run of a key that stands once in the record and once in the table; None where there is no such."""
+        named = self._keyed.get(key, [])
+        return (
+            named[0] if len(named) == 1 and self._rows_of[key] == 1 and named[0].trial.id not in self._taken else None
+        )
 
     def _near(self, weights: Weights) -> list[Record]:
         """The runs whose mixtures are near enough for a closer look."""
@@ -172,8 +195,7 @@ class _Search:
 
     def _may_be(self, record: Record, run: ImportedRun) -> bool:
         """Whether a record is free and neither scale nor seed speak against its being the run."""
-        seeds = _info(record, SEED), str(run[1].info.get(SEED, ""))
-        known = comparable(record.trial.scale, run[2]) and (not all(seeds) or seeds[0] == seeds[1])
+        known = comparable(record.trial.scale, run[2]) and not _seed_difference(record, run)
         return known and record.trial.id not in self._taken
 
     def _take(self, record: Record) -> Record:
@@ -182,8 +204,10 @@ class _Search:
 
 
 def _match(record: Record, run: ImportedRun, place: str) -> Match:
-    filled = tuple(name for name in run[1].losses if name not in record.result.losses)
-    return Match(record, run, place, filled, tuple(_differences(record, run)))
+    filled = [name for name in run[1].losses if name not in record.result.losses]
+    if SEED in run[1].info and not _info(record, SEED):
+        filled.append(SEED)
+    return Match(record, run, place, tuple(filled), (*_differences(record, run), *_seed_difference(record, run)))
 
 
 def _kind(match: Match) -> str:
@@ -198,8 +222,14 @@ def _is_same_run(record: Record, run: ImportedRun) -> bool:
     return bool(record.result.losses.keys() & run[1].losses.keys()) and not _differences(record, run)
 
 
+def _seed_difference(record: Record, run: ImportedRun) -> list[str]:
+    """In words that a record and a run tell different seeds; empty where they do not."""
+    known, now = _info(record, SEED), str(run[1].info.get(SEED, ""))
+    return [f"seed {known} recorded, {now} now"] if known and now and known != now else []
+
+
 def _differences(record: Record, run: ImportedRun) -> list[str]:
-    """What a record and a run both have and is not the same, a line each; the mixture is one line."""
+    """What a record and a run both have and is not the same but for seeds, a line each; the mixture is one line."""
     weights, result, _ = run
     before, now = (_decimals(part) for part in (record.result, result))
     listed = _weight_differences(record.trial.weights, weights, _coarser(before, now, "weights"))
@@ -259,6 +289,11 @@ def _updated(known: Result, losses: Mapping[str, float], now: Result) -> Result:
 def _loss_digits(result: Result) -> dict[str, int]:
     losses = _decimals(result).get("losses")
     return dict(losses) if isinstance(losses, Mapping) else {}
+
+
+def _key(run: ImportedRun) -> str:
+    """The key that a table gives a run; empty where it gives none."""
+    return str(run[1].info.get(KEY) or "")
 
 
 def _info(record: Record, name: str) -> str:
