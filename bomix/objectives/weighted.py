@@ -6,6 +6,7 @@ Objectives that are no weighted sums stand in :mod:`bomix.objectives.robust`, tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -120,6 +121,8 @@ class WeightedMean:
                 faults.append(Fault(f"of.{name}", text))
         if not faults and not any(self.of.values()):
             faults.append(Fault("of", "all coefficients are zero; give one metric a positive one"))
+        if not faults and not math.isfinite(sum(self.of.values())):
+            faults.append(Fault("of", "the coefficients are too large to be added up; divide them by the largest"))
         return faults
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:

@@ -15,7 +15,7 @@ from bomix.io.store.files import FolderTaken
 from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.plain import short
-from bomix.io.store.result_checks import failure_faults, range_faults
+from bomix.io.store.result_checks import bounded, failure_faults, range_faults
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
@@ -199,6 +199,7 @@ class Records:
             )
         if isinstance(outcome, Failure):
             raise_faults(failure_faults(outcome), f"trial {trial_id}: the failure cannot be recorded:")
+            outcome = bounded(outcome)
         else:
             problem = self.problem
             outcome = accepted(

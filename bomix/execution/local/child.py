@@ -21,7 +21,7 @@ from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.execution.local.descendants import adopt_orphans, end_descendants
 from bomix.io.store import files, records
 from bomix.io.store.result_checks import cleaned, form_faults
-from bomix.trial import Failure, Result
+from bomix.trial import MESSAGE_LIMIT, Failure, Result
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
 ERROR_FILE = "error.txt"
-MESSAGE_LIMIT = 10_000
-"""Characters of an error that are kept: it becomes a line of the record, and the log has all of it."""
 
 
 def run(
@@ -117,8 +115,16 @@ def _write_result(workdir: Path, result: Any) -> None:
 
 
 def _write_error(workdir: Path, error: BaseException) -> None:
-    message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
-    files.write_new(workdir / ERROR_FILE, message[:MESSAGE_LIMIT])
+    files.write_new(workdir / ERROR_FILE, _message(error)[:MESSAGE_LIMIT])
+
+
+def _message(error: BaseException) -> str:
+    """What is recorded of an error: text that can be written."""
+    if isinstance(error, MemoryError):
+        message = f"out of memory: the training process was given no more ({error})".replace(" ()", "")
+    else:
+        message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
+    return message.encode("utf-8", "backslashreplace").decode()
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -123,7 +123,12 @@ def with_values_of_table(match: Match) -> Record:
 def trained_seed(result: Result, seed: int) -> int:
     """The seed of a run as its table tells it; ``seed`` where it tells none that a record can hold."""
     told = result.info.get(SEED)
-    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 2**63 else seed
+    return told if is_seed(told) else seed
+
+
+def is_seed(told: object) -> TypeGuard[int]:
+    """Whether a value is a seed that a record can hold."""
+    return isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 2**63
 
 
 def same_number(first: float, second: float, digits: int, *, most: float) -> bool:

@@ -27,6 +27,8 @@ _DIVERGED = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 EMPTY_CELLS = frozenset({*_NOTHING, *_DIVERGED})
 """How tables write that there is no number, in lower case; from a loss that is not finite nothing can be learnt."""
 
+_DIVIDERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What stands between the columns of tables that are no CSV, and its name."""
 _LARGEST_CELL = 1_000_000
 """Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
 
@@ -147,6 +149,10 @@ def read_table(path: Path, faults: list[Fault]) -> Table | None:
             faults.append(Fault(table.where(row), what))
     if not body:
         faults.append(Fault(str(path), "has a header and no rows"))
+    if len(header.cells) == 1 and (divider := next((each for each in _DIVIDERS if each in header.cells[0]), None)):
+        what = f"has columns that are divided by {_DIVIDERS[divider]}; save the table with commas"
+        faults.append(Fault(f"{path}:{header.line}", what))
+        return None
     return table
 
 

@@ -11,11 +11,9 @@ import pytest
 
 from bomix.contracts.executor import Attempt, Ended
 from bomix.execution.local import left_behind
-from bomix.execution.local.child import MESSAGE_LIMIT
 from bomix.execution.local.executor import LocalExecutor
-from bomix.execution.local.left_behind import LOG_TAIL_BYTES
 from bomix.execution.local.spec import LocalExecution
-from bomix.trial import Failure, Result, Trial
+from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Result, Trial
 from tests.execution.evaluators import Ending
 
 TRIAL = Trial(0, {"web": 1.0}, 0, "sobol")
@@ -80,7 +78,7 @@ def test_a_long_line_and_a_long_error_become_a_small_outcome_in_little_memory(tm
     assert (tmp_path / "log.txt").stat().st_size > 60_000_000
     assert isinstance(event.outcome, Failure)
     assert len(event.outcome.message) <= MESSAGE_LIMIT
-    assert 0 < len(event.outcome.log_tail) <= LOG_TAIL_BYTES
+    assert 0 < len(event.outcome.log_tail) <= LOG_TAIL_LIMIT
     assert peak < 5_000_000
 
 
