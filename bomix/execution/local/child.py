@@ -61,15 +61,18 @@ def run(
     os.environ["BOMIX_SLOT"] = str(slot)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 
-    left = {trial.id: workdir for trial, workdir in attempts}
+    left, itself = {trial.id: workdir for trial, workdir in attempts}, os.getpid()
     try:
         with progress.reporting_to(lambda update: send({"event": "progress", **_as_message(update)})):
             if len(attempts) == 1:
                 ((trial, workdir),) = attempts
-                _write_result(workdir, evaluator.evaluate(trial, workdir))
+                result = evaluator.evaluate(trial, workdir)
+                _end_copy(itself)
+                _write_result(workdir, result)
             else:
                 _evaluate_together(evaluator, attempts, left, send)
     except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
+        _end_copy(itself)
         traceback.print_exc()
         for workdir in left.values():
             _write_error(workdir, error)
@@ -93,7 +96,9 @@ def _evaluate_together(
         EvaluationError: The evaluator yields what is none of its trials, or too few.
     """
     assert isinstance(evaluator, GroupEvaluator), "others are given one trial at a time"
+    itself = os.getpid()
     for trial, outcome in evaluator.evaluate_together(attempts):
+        _end_copy(itself)
         if (workdir := left.pop(trial.id, None)) is None:
             raise EvaluationError(f"evaluate_together yielded trial {trial.id}, which is not of the group, or twice")
         try:
@@ -106,6 +111,7 @@ def _evaluate_together(
         sys.stdout.flush()
         sys.stderr.flush()
         send({"event": "finished", "trial": trial.id})
+    _end_copy(itself)
     if left:
         raise EvaluationError(f"evaluate_together came to its end without trials {', '.join(map(str, left))}")
 
@@ -116,6 +122,16 @@ def _write_result(workdir: Path, result: Any) -> None:
 
 def _write_error(workdir: Path, error: BaseException) -> None:
     files.write_new(workdir / ERROR_FILE, _message(error)[:MESSAGE_LIMIT])
+
+
+def _end_copy(itself: int) -> None:
+    """End this process where it is a copy that the evaluator forked and that came back here: it has no result to give.
+
+    Args:
+        itself: The id of the trial's own process.
+    """
+    if os.getpid() != itself:
+        os._exit(0)
 
 
 def _message(error: BaseException) -> str:

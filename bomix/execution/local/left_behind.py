@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from bomix.errors import killed_by
 from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RESULT_FILE
 from bomix.io.store import files, records
 from bomix.io.store.incoming import RESULT_LIMIT
@@ -45,7 +46,7 @@ def outcome(workdir: Path, code: int, tail: str, *, grouped: bool = False) -> Ou
     if error.exists():
         message = _end_of(error, MESSAGE_LIMIT)
     elif code < 0:
-        message = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+        message = killed_by(-code)
     else:
         message = f"the training process exited with {code}"
     return Failure(message=message, log_tail=tail)

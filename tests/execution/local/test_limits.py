@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bomix.contracts.executor import Attempt, Ended
@@ -15,6 +16,7 @@ from bomix.execution.local.executor import LocalExecutor
 from bomix.execution.local.spec import LocalExecution
 from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Result, Trial
 from tests.execution.evaluators import Ending
+from tests.execution.local.test_executor import gone
 
 TRIAL = Trial(0, {"web": 1.0}, 0, "sobol")
 
@@ -62,6 +64,26 @@ def test_an_attempt_beyond_its_limits_is_ended_and_says_which(
     assert event.outcome.message.startswith(said)
     assert event.log_tail == event.outcome.log_tail
     assert event.log_tail.splitlines()[-1] == ("still here" if how == "talking" else "evaluating trial 0")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("hungry", "out of memory: the training process was given no more"),
+        ("killed", "killed by signal 9 (SIGKILL), as the system does to a process where memory runs out"),
+        ("terminated", "killed by signal 15 (SIGTERM)"),
+        ("hung up", "killed by signal 1 (SIGHUP)"),
+        ("stopped", "no progress and nothing new in its log for 2 s (execution.silence_s)"),
+    ],
+)
+def test_an_attempt_that_the_system_ends_or_stops_is_a_failure_that_says_so(
+    tmp_path: Path, how: str, said: str
+) -> None:
+    event = ended(how, tmp_path, silence_s=2.0)
+    assert isinstance(event.outcome, Failure)
+    assert event.outcome.message.startswith(said)
+    assert "evaluating trial 0" in event.outcome.log_tail
+    assert not psutil.pid_exists(pid := int((tmp_path / "pid").read_text())) or gone(psutil.Process(pid))
 
 
 def test_an_attempt_within_its_limits_ends_well(tmp_path: Path) -> None:
