@@ -101,10 +101,10 @@ def _column(values: list[float | None]) -> np.ndarray:
 
 
 def _text(values: Iterable[str]) -> np.ndarray:
-    """Text as fixed-width unicode, which survives netCDF even where there is none."""
+    """Text as fixed-width unicode, which survives netCDF even where there is none; what is no UTF-8 is spelt out."""
     import numpy as np
 
-    return np.array(list(values), dtype=np.str_)
+    return np.array([value.encode("utf-8", "backslashreplace").decode() for value in values], dtype=np.str_)
 
 
 def _curves(results: list[Result | None], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -86,7 +86,7 @@ def tell(study: Path, trial: int, result: Path | None, failed: str | None, parti
 def _read_outcome(study: Study, path: Path, *, partial: bool) -> Outcome:
     """What a training wrote: its result, or why it failed."""
     try:
-        text = files.read_bounded(path, RESULT_LIMIT).removeprefix("\ufeff")
+        text = files.bytes_of(path, RESULT_LIMIT, pipes=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {path}: it is not UTF-8 ({error.reason}); write it in that encoding") from error
     except OSError as error:

@@ -16,8 +16,8 @@ ROUNDING = 1e-9
 """Bounds whose sum misses one by no more than this are meant to meet it."""
 
 _SHOWN = 6  # Names listed in a message about a sum.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""Control characters, line breaks and tabs among them."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, line breaks and tabs among them, and halves of characters, which no file can hold."""
 
 
 def number(value: object) -> float | None:

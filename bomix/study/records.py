@@ -15,7 +15,7 @@ from bomix.io.store.files import FolderTaken
 from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.plain import short
-from bomix.io.store.result_checks import bounded, failure_faults, range_faults
+from bomix.io.store.result_checks import bounded, failure_faults, kept_text, range_faults
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
@@ -220,7 +220,7 @@ class Records:
         record = self.find(trial)
         if not isinstance(why, str) or not why.strip():
             raise StudyError("say why the run is withdrawn: the record keeps it")
-        self._store.withdraw(record.trial.id, why=why.strip())
+        self._store.withdraw(record.trial.id, why=kept_text(why.strip()))
         self.save_results()
         return self.find(record.trial.id)
 

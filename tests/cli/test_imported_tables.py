@@ -5,6 +5,7 @@ Nothing is recorded of a table in which anything is wrong.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,9 @@ TABLES: list[tuple[object, ...]] = [
         0,
         "t.csv:2: 20005 cells, where the header names 5",
     ),
+    ("prefix", G, 0, 2, "imported 2 runs", "--prefix", "other/"),
+    ("prefix-escape", G, 2, 0, "--prefix: expected at most 500 characters", "--prefix", "\x1b[31m"),
+    ("prefix-long", G, 2, 0, "--prefix: expected at most 500 characters", "--prefix", "x" * 501),
 ]
 """Name, content, exit code, runs that are recorded, what is said, and options."""
 
@@ -180,3 +184,34 @@ def test_what_is_said_of_a_table(tmp_path: Path, row: tuple[object, ...]) -> Non
     assert found == code, printed
     assert len(printed) < 2000
     assert len(Study.open(tmp_path).history.records) == runs
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pipe", "t.csv: is empty"),
+        ("device", "t.csv: cannot be read: it is no regular file"),
+        ("nothing", "t.csv: cannot be read: No such file"),
+        ("loop", "t.csv: cannot be read: Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_table_is_refused_at_once(tmp_path: Path, kind: str, said: str) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    table = tmp_path / "t.csv"
+    if kind == "pipe":
+        os.mkfifo(table)
+    if kind in ("device", "loop"):
+        table.symlink_to("/dev/zero" if kind == "device" else table)
+    found, printed = called("import", tmp_path, "--weights", table, "--losses", table)
+    assert found == 2, printed
+    assert said in printed
+
+
+def test_a_pipe_that_somebody_writes_to_is_a_table(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    reader, writer = os.pipe()
+    os.write(writer, G.encode())
+    os.close(writer)
+    found, printed = called("import", tmp_path, "--weights", f"/dev/fd/{reader}")
+    os.close(reader)
+    assert (found, printed.splitlines()[-1]) == (0, "imported 2 runs (2 domains, 2 metrics), 0 already there")

@@ -21,6 +21,7 @@ from bomix.posterior.explored import tried
 from bomix.posterior.predict import Estimate
 from bomix.recommendation.decision import decide
 from bomix.recommendation.extrapolation import unexplored
+from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import predicted_against_observed
 from bomix.recommendation.recommend import recommend
 from bomix.space.mixture_space import MixtureSpace
@@ -122,6 +123,18 @@ def test_the_best_of_the_space_stands_beside_the_best_trial(world):
         assert low <= best.weights[name] <= high
     assert best.confirmed is best.change is best.feasible is None
     assert best.front == ()
+
+
+def test_the_less_is_known_of_the_minimum_the_farther_a_weight_may_move(world):
+    here = world()
+    history = here.history(14)
+    decision = decide(here.problem, history, FAST, seed=0)
+    minimum = recommend(here.problem, history, FAST, seed=0).of_space.objective
+    sure, vague = (near_optimal_ranges(decision, minimum.stretched(by), FAST, seed=0) for by in (1.0, 3.0))
+    for name in here.problem.space.domains:
+        assert vague[name][0] <= sure[name][0] + 1e-6
+        assert sure[name][1] <= vague[name][1] + 1e-6
+    assert sum(high - low for low, high in sure.values()) < sum(high - low for low, high in vague.values())
 
 
 def test_a_surrogate_without_gradients_recommends_too(world):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import ColumnSearch, Reading, listed
 from bomix.io.imports.comparability import mixed, unnamed_columns
-from bomix.io.imports.identity import DECIMALS, KEY, SEED, STEP, is_seed
+from bomix.io.imports.differences import DECIMALS, KEY, SEED, STEP
+from bomix.io.imports.identity import is_seed
 from bomix.io.imports.joining import Join
 from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs

@@ -160,11 +160,13 @@ def failure_faults(failure: Failure) -> list[Fault]:
 
 def bounded(failure: Failure) -> Failure:
     """The same with texts that can be written and printed: no more than an error or the end of a log has."""
-    message, log_tail = (
-        text.encode("utf-8", "backslashreplace").decode()[:limit]
-        for text, limit in ((failure.message, MESSAGE_LIMIT), (failure.log_tail, LOG_TAIL_LIMIT))
-    )
+    message, log_tail = kept_text(failure.message), kept_text(failure.log_tail, limit=LOG_TAIL_LIMIT)
     return dataclasses.replace(failure, message=message, log_tail=log_tail)
+
+
+def kept_text(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
+    """A text that can be written and printed, of so many characters at most."""
+    return text.encode("utf-8", "backslashreplace").decode()[:limit]
 
 
 def read_curve(data: Any, faults: list[Fault]) -> Curve | None:

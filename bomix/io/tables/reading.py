@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean, raise_faults
+from bomix.io.store import files
 from bomix.io.tables.columns import DOMAIN, Role, find_columns
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE
@@ -29,6 +30,8 @@ EMPTY_CELLS = frozenset({*_NOTHING, *_DIVERGED})
 
 _DIVIDERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 """What stands between the columns of tables that are no CSV, and its name."""
+_LARGEST_TABLE = 512 * 2**20
+"""Bytes of a table: a hundred thousand runs of a hundred domains and metrics have a third of it."""
 _LARGEST_CELL = 1_000_000
 """Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
 
@@ -125,7 +128,7 @@ def read_table(path: Path, faults: list[Fault]) -> Table | None:
         The table without the rows that cannot be read; None where there is nothing to look at.
     """
     try:
-        raw = path.read_bytes()
+        raw = files.bytes_of(path, _LARGEST_TABLE, pipes=True)
     except OSError as error:
         faults.append(Fault(str(path), f"cannot be read: {error.strerror or error}"))
         return None
