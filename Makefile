@@ -36,7 +36,7 @@ test: environment  ## run the tests, the slow ones left out
 test-slow: environment  ## run the slow tests
 	$(RUN) pytest -m slow $(ARGS)
 
-test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; half an hour
+test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; twenty minutes
 	$(RUN) pytest -m slow -s tests/faults $(ARGS)
 
 smoke: environment  ## run every default method through tiny problems: about a minute
