@@ -129,11 +129,15 @@ class Records:
         Raises:
             StudyError: There is nothing to learn from yet.
         """
+        from bomix.surrogates.data.quarantine import quarantined, without
+
         self.history.require_observations()
-        for each in self.quarantined():
-            logger.warning("%s", each)
         problem = self.problem
-        history = self._learnt(problem)
+        history = self.history
+        found = quarantined(problem, history)
+        for each in found:
+            logger.warning("%s", each)
+        history = without(history, found)
         history.require_observations()
         return problem, history
 
