@@ -129,12 +129,14 @@ class Records:
         Raises:
             StudyError: There is nothing to learn from yet.
         """
+        from bomix.surrogates.data.quarantine import quarantined, without
+
         self.history.require_observations()
-        left_out = self.quarantined()
+        problem, whole = self.problem, self.history
+        left_out = quarantined(problem, whole)
         for each in left_out:
             logger.warning("%s", each)
-        problem = self.problem
-        whole, history = self.history, self._learnt(problem)
+        history = without(whole, left_out)
         if whole.observations and not history.observations:
             first = f"trial {left_out[0].trial}, whose {left_out[0].metric} is {left_out[0].value:g}"
             raise StudyError(
