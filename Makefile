@@ -21,7 +21,7 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-faults smoke lint types format clean environment
+.PHONY: help demo test test-slow test-gpu test-faults smoke lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,7 +36,11 @@ test: environment  ## run the tests, the slow ones left out
 test-slow: environment  ## run the slow tests
 	$(RUN) pytest -m slow $(ARGS)
 
-test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; half an hour
+test-gpu: environment  ## on a machine with a CUDA device: its tests, and the table of benchmarks/gpu.py
+	$(RUN) pytest -m gpu $(ARGS)
+	$(VENV)/bin/python benchmarks/gpu.py --out runs/gpu.json
+
+test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; twenty minutes
 	$(RUN) pytest -m slow -s tests/faults $(ARGS)
 
 smoke: environment  ## run every default method through tiny problems: about a minute

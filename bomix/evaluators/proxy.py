@@ -361,14 +361,17 @@ class Proxy(TrainingSpec):
 
 def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
     """What a result says of its run beside the losses: the scale that was really trained, speed, bits per byte."""
-    model, speed = run.spec.model, trained.tokens_per_second
+    model = run.spec.model
+    flops = trained.tokens_per_second * model.flops_per_token(loaded.vocabulary, run.spec.sequence_length)
+    peak = trained.hardware.peak()
     return {
         "device": trained.hardware.device,
         "dtype": trained.hardware.dtype,
         "compiled": trained.hardware.compile,
         "stack": trained.width,
         "tokens_per_second": round(trained.tokens_per_second, 1),
-        "model_flops_per_second": round(speed * model.flops_per_token(loaded.vocabulary, run.spec.sequence_length)),
+        "model_flops_per_second": round(flops),
+        **({} if peak is None else {"mfu": round(flops / peak, 4)}),
         "steps": run.steps,
         "tokens": run.tokens,
         "non_embedding_parameters": model.non_embedding_parameters(),

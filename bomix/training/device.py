@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from bomix.errors import EvaluationError
 
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
 
 WIDEST_ON_CPU = 16
 """Models that a CPU trains side by side, at most: more are no faster, and their results come later."""
+
+
+PEAKS: Mapping[str, float] = MappingProxyType(
+    {
+        "B200": 2.25e15,
+        "H200": 9.89e14,
+        "H100 PCIe": 7.56e14,
+        "H100": 9.89e14,
+        "A100": 3.12e14,
+        "L40S": 3.62e14,
+        "L4": 1.21e14,
+        "A10": 1.25e14,
+        "RTX 4090": 1.65e14,
+    }
+)
+"""Part of a GPU's name to the operations a second of its dense products in bfloat16, as its maker states them."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +54,14 @@ class Hardware:
         """Whether it is a CUDA device."""
         return self.device.startswith("cuda")
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        """The context in which the forward pass runs."""
+    def peak(self) -> float | None:
+        """Operations a second of dense products in bfloat16; None on a CPU and on a GPU that is not in the table."""
+        if not self.is_cuda or self.dtype != "bf16":
+            return None
         import torch
 
-        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.dtype == "bf16")
+        name = torch.cuda.get_device_name(self.device)
+        return next((peak for part, peak in PEAKS.items() if part in name), None)
 
     def synchronize(self) -> None:
         """Wait until the device is done, so that a clock can be read."""

@@ -23,11 +23,12 @@ class Step:
         stack: The models.
         optimizer: Theirs; its rates are set before each step.
         hardware: Where they are.
+        record: Whether to record the step, where that is possible.
     """
 
-    def __init__(self, stack: Stack, optimizer: StackOptimizer, hardware: Hardware) -> None:
+    def __init__(self, stack: Stack, optimizer: StackOptimizer, hardware: Hardware, *, record: bool = True) -> None:
         self._stack, self._optimizer = stack, optimizer
-        self._is_recorded = hardware.is_cuda and optimizer.can_be_recorded
+        self._is_recorded = record and hardware.is_cuda and optimizer.can_be_recorded
         self._taken = 0
         self._recorded: tuple[torch.cuda.CUDAGraph, Tensor, Tensor] | None = None
 

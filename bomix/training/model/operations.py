@@ -15,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -31,8 +31,6 @@ has a few hundred tokens.
 """
 LOGITS_AT_ONCE = 1 << 25
 """Logits that exist at a time, over all models of a stack: a large vocabulary would otherwise fill the memory."""
-_TABLES = 16
-"""Tables of rotations and masks that are kept: lengths of sequences times types, of which a run has few."""
 
 
 class _Embed(Function):
@@ -307,20 +305,21 @@ def _call(function: type[Function], *arguments: Any) -> Tensor:
     return found
 
 
-@lru_cache(_TABLES)
+# What follows is kept for good: a step that was recorded on a GPU reads it where it lay.
+@cache
 def _offsets(k: int, size: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # it outlives the block that asks for it first
         return torch.arange(k, device=device)[:, None] * size
 
 
-@lru_cache(_TABLES)
+@cache
 def _future(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """``n x n``: minus infinity where the key comes after the query."""
     with torch.inference_mode(False):
         return torch.full((n, n), -torch.inf, dtype=dtype, device=device).triu_(1)
 
 
-@lru_cache(_TABLES)
+@cache
 def _tables(n: int, rotated: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and sines, ``rotated / 2 x n``, of angle ``position / 10000^(2 i / rotated)``."""
     with torch.inference_mode(False):
@@ -329,7 +328,7 @@ def _tables(n: int, rotated: int, dtype: torch.dtype, device: torch.device) -> t
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-@lru_cache(_TABLES)
+@cache
 def _dense_tables(n: int, size: int, rotated: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """The tables for queries, which carry the scale of the scores, and for keys."""
     with torch.inference_mode(False):

@@ -1,0 +1,229 @@
+"""Stacks of proxies: how fast they train, beside another checkout of bomix, and where the time goes.
+
+    python benchmarks/swarm.py [--against CHECKOUT] [--tokens 128k] [design] [single] [step] [memory] [profile]
+
+The setting is that of the demo. Everything runs on one thread, each measurement in a process of its own, this checkout
+and the other in turn; CPU-seconds are counted, since other work on the machine moves them less than the clock.
+
+* design: sixteen mixtures, start to validated losses: in one stack here, one after the other there.
+* single: one mixture.
+* step: the bare step on one batch, no data, no reports: the limit of the loop, for stacks of 1, 4, 16.
+* memory: peak of a stack of 16 above that of one model, in models.
+* profile: share of a stack's step inside matrix products, and what the rest is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parents[1]
+PARTS = ("design", "single", "step", "memory", "profile")
+WIDTH = 16
+"""Mixtures of the design."""
+ROUNDS = 3
+"""Bare steps are timed this often, and the best counts: everything else that ran can only slow it."""
+
+
+def demo_proxy(tokens: int) -> Any:
+    """The evaluator of the demo's study file."""
+    from bomix.config import study_file
+
+    loaded: Any = study_file.load(Path(str(files("bomix.cli") / "template.yaml"))).ready_evaluator(Path())
+    return replace(loaded, tokens=tokens)
+
+
+def trials(proxy: Any, count: int) -> list[Any]:
+    """Uniform draws of the simplex, always the same."""
+    import numpy as np
+
+    from bomix.trial import Trial
+
+    names = sorted(proxy.sources)
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(names)), size=count)
+    return [Trial(n, dict(zip(names, map(float, row), strict=True)), n, "draw") for n, row in enumerate(shares)]
+
+
+def loaded(proxy: Any) -> Any:
+    from bomix.training.data import corpus
+
+    proxy.prepare(sorted(proxy.sources))
+    options = {"sequence_length": proxy.sequence_length}
+    return corpus.load(proxy.sources, proxy.validation, proxy.tokenizer, proxy.corpus, **options)
+
+
+def measure_training(tokens: int, count: int) -> dict[str, Any]:
+    """Train ``count`` mixtures the way this checkout does."""
+    from bomix.training import loop
+
+    proxy = demo_proxy(tokens)
+    for module in proxy.preload:
+        importlib.import_module(module)
+    corpus, runs = loaded(proxy), [proxy.run_of(trial) for trial in trials(proxy, count)]
+    started = time.process_time()
+    together = getattr(loop, "train_together", None)
+    found = together(corpus, runs) if together else [loop.train(corpus, run) for run in runs]
+    cpu = time.process_time() - started
+    losses = [{name: each.loss for name, each in one.evaluations.items()} for one in found]
+    mean = statistics.fmean(loss for one in losses for loss in one.values())
+    return {"cpu_s": cpu, "rate": count * runs[0].tokens / cpu, "mean_loss": mean}
+
+
+def bare_step(width: int) -> Callable[[], object]:
+    """One step on one batch, as this checkout takes it."""
+    import torch
+
+    from bomix.training import optim
+    from bomix.training.device import choose
+
+    proxy = demo_proxy(384_000)
+    batch, length, vocabulary = proxy.batch_sequences, proxy.sequence_length, 1024
+    settings, hardware = proxy.optimization.settings(), choose(proxy.device, proxy.dtype)
+    shape = {"vocabulary": vocabulary, "sequence_length": length}
+    tokens = torch.randint(0, vocabulary, (width, batch, length + 1), generator=torch.Generator().manual_seed(0))
+    if hasattr(optim, "StackOptimizer"):
+        from bomix.training.model.stack import Stack
+        from bomix.training.step import Step
+
+        dtype = torch.bfloat16 if hardware.dtype == "bf16" else torch.float32
+        stack = Stack(proxy.model, seeds=range(width), dtype=dtype, **shape)
+        optimizer = optim.StackOptimizer([settings] * width, stack, steps=1000)
+        optimizer.set_rates(0)
+        take = Step(stack, optimizer, hardware)
+        return lambda: take(tokens)
+    from bomix.training.loop import _cross_entropy
+
+    assert width == 1, "the other checkout trains one model at a time"
+    model = proxy.model.build(seed=0, **shape)
+    single = optim.build_optimizer(settings, model)
+
+    def step() -> None:
+        with hardware.autocast():
+            logits = model(input_ids=tokens[0, :, :-1]).logits
+        _cross_entropy(logits, tokens[0, :, 1:]).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip, foreach=True)
+        single.step()
+        single.zero_grad(set_to_none=True)
+
+    return step
+
+
+def measure_step(width: int) -> dict[str, Any]:
+    """Tokens per CPU-second of the bare step."""
+    step, tokens = bare_step(width), width * 256
+    for _ in range(3):
+        step()
+    count, best = max(4, 96 // width), float("inf")
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        for _ in range(count):
+            step()
+        best = min(best, (time.process_time() - started) / count)
+    return {"rate": tokens / best}
+
+
+def measure_memory(width: int) -> dict[str, Any]:
+    """Megabytes that ``width`` models add to a process that has trained none."""
+    import torch
+
+    proxy = demo_proxy(384_000)
+    proxy.model.build(vocabulary=1024, sequence_length=proxy.sequence_length, seed=0)
+    torch.ones(8, 8) @ torch.ones(8, 8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = bare_step(width)
+    for _ in range(3):
+        step()
+    return {"mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+
+
+def measure_profile(width: int) -> dict[str, Any]:
+    """Share of each kind of operation in the time of a step."""
+    from torch.profiler import ProfilerActivity, profile
+
+    step = bare_step(width)
+    for _ in range(3):
+        step()
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        for _ in range(3):
+            step()
+    kinds = {"products": ("mm", "bmm", "baddbmm"), "softmax": ("softmax",), "copies and casts": ("copy_",)}
+    kinds |= {"gate": ("silu",), "optimizer": ("adam",), "sums, products of elements": ("mul", "add", "sum", "sub")}
+    shares = dict.fromkeys([*kinds, "the rest"], 0.0)
+    for event in recorded.key_averages():
+        name = event.key.removeprefix("aten::")
+        kind = next((kind for kind, parts in kinds.items() if any(part in name for part in parts)), "the rest")
+        shares[kind] += event.self_cpu_time_total
+    total = sum(shares.values())
+    return {kind: time / total for kind, time in shares.items()}
+
+
+MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
+    "training": measure_training,
+    "step": measure_step,
+    "memory": measure_memory,
+    "profile": measure_profile,
+}
+
+
+def run(checkout: Path, what: str, *arguments: int) -> dict[str, Any]:
+    """One measurement of a checkout, in a process with the environment of a trial."""
+    sys.path.insert(0, str(HERE))
+    from bomix.training.device import process_environment
+
+    environment = {**os.environ, **process_environment(), "PYTHONPATH": str(checkout), "MKL_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", __file__, "--measure", what, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print a line for each comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("--against", type=Path, help="another checkout, such as a worktree of an older commit")
+    parser.add_argument("--tokens", type=int, default=128_000, help="of each proxy; the demo's own have 384,000")
+    parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.measure:
+        what, *arguments = chosen.measure
+        print(json.dumps(MEASURES[what](*map(int, arguments))))
+        return
+    parts = chosen.parts or PARTS
+    for name, count in (("design", WIDTH), ("single", 1)):
+        if name in parts:
+            ours = run(HERE, "training", chosen.tokens, count)
+            line = f"{name:8s} {ours['rate']:7.0f} tokens per CPU-second, mean loss {ours['mean_loss']:.4f}"
+            if chosen.against:
+                theirs = run(chosen.against, "training", chosen.tokens, count)
+                ratio = ours["rate"] / theirs["rate"]
+                line += f"; there {theirs['rate']:7.0f}, {theirs['mean_loss']:.4f}: {ratio:.2f} times"
+            print(line, flush=True)
+    if "step" in parts:
+        theirs = run(chosen.against, "step", 1) if chosen.against else None
+        for width in (1, 4, WIDTH):
+            rate = run(HERE, "step", width)["rate"]
+            times = f", {rate / theirs['rate']:.2f} times {theirs['rate']:.0f}" if theirs else ""
+            print(f"step     stack of {width:2d}: {rate:7.0f} tokens per CPU-second{times}", flush=True)
+    if "memory" in parts:
+        one, many = (run(HERE, "memory", width)["mb"] for width in (1, WIDTH))
+        print(f"memory   one model {one:.0f} MB, {WIDTH} in a stack {many:.0f} MB: {many / one:.1f} models", flush=True)
+    if "profile" in parts:
+        shares = run(HERE, "profile", WIDTH)
+        print("profile  " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
