@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from bomix.config.build import secrets
+from bomix.config.secret import secrets
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
