@@ -107,7 +107,7 @@ def _without_negative(covariance: Tensor) -> Tensor:
     At a mixture that is all but known they are small differences of large numbers, of which rounding may leave less
     than nothing: jitter in proportion to what is left is not enough then.
     """
-    lowest = torch.linalg.eigvalsh(covariance.detach())[..., 0]
+    lowest: Tensor = torch.linalg.eigvalsh(covariance.detach())[..., 0]
     if not (lowest < 0.0).any():
         return covariance
     lift = -2.0 * lowest.clamp_max(0.0)
