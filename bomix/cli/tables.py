@@ -15,7 +15,7 @@ from bomix.config.build import spec_fields
 from bomix.config.components import component_group
 from bomix.errors import UnknownKindError
 from bomix.study.study import Study
-from bomix.trial import Failure, Status
+from bomix.trial import Failure, Result, Status
 
 _LARGE = 1e15
 """Tokens from which a count is shown with an exponent: a hundred times all text that there is."""
@@ -64,6 +64,10 @@ def trials(study: Study) -> Table:
         trial = record.trial
         objective = value(study.problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
+        if trial.reweighting is not None:
+            objective, note = "", f"from {note}"
+            if isinstance(record.outcome, Result) and record.outcome.mixture is not None:
+                note = f"{note} to {mixture(record.outcome.mixture)}"
         if isinstance(record.outcome, Failure):
             note = f"{note}: {record.outcome.message}"
         if record.revision:
