@@ -99,21 +99,26 @@ class History:
 
         What a confirmation judges was chosen without it, see :attr:`unconfirmed`; afterwards it is a run like others.
         Runs of another scale than the study's are left out; a run whose scale is unknown counts as one of the
-        study's.
+        study's. So are runs that reweighted the domains while they trained: their losses are those of no mixture.
         """
-        return tuple(record for record in self.completed if comparable(record.trial.scale, self.scale))
+        return tuple(
+            record
+            for record in self.completed
+            if record.trial.reweighting is None and comparable(record.trial.scale, self.scale)
+        )
 
     @cached_property
     def tried(self) -> tuple[Record, ...]:
         """What need not be proposed as new: trials of the study's scale or of an unknown one, whatever became of them.
 
-        A mixture that was run at another scale may still be proposed. Experts of every scale are included: a domain
-        alone is known by what they make of the tokens.
+        A mixture that was run at another scale may still be proposed, and one that a run only started with. Experts of
+        every scale are included: a domain alone is known by what they make of the tokens.
         """
         return tuple(
             record
             for record in self.records
-            if record.trial.origin == EXPERT or comparable(record.trial.scale, self.scale)
+            if record.trial.reweighting is None
+            and (record.trial.origin == EXPERT or comparable(record.trial.scale, self.scale))
         )
 
     @cached_property
@@ -194,8 +199,8 @@ class History:
     def with_pending(self, candidates: Iterable[Candidate], *, seed: int = 0) -> History:
         """This history with candidates that were proposed and have no outcome yet."""
         added = tuple(
-            Record(Trial(self.next_id + offset, candidate.weights, seed, candidate.origin, candidate.scale))
-            for offset, candidate in enumerate(candidates)
+            Record(Trial(self.next_id + offset, each.weights, seed, each.origin, each.scale, each.reweighting))
+            for offset, each in enumerate(candidates)
         )
         return replace(self, records=(*self.records, *added))
 

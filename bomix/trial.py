@@ -31,11 +31,17 @@ IMPORTED = "imported"
 CONFIRM = "confirm"
 EXPERT = "expert"
 """Origin of trials on one domain alone, exempt from its bounds: what they make of every token is kept."""
+REFERENCE = "reference"
+"""Origin of ordinary runs whose model is kept, for a run that reweights to compare its losses with."""
+REWEIGHTING = "reweighting"
+"""Origin of runs that reweight the domains while they train, see :class:`Reweighting`."""
 UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, EXPERT})
 """Origins of trials that no strategy asked for: they do not move a design. Experts may still cost budget."""
 
 SCORED_TOKENS = "scored_tokens"
 """Name of the artifact that an expert leaves: its probabilities of every validation token."""
+MODEL = "model"
+"""Name of the artifact that a reference run leaves: its model, a folder in the format of ``transformers``."""
 
 SUM_TOLERANCE = 0.01 + 1e-9
 """How far a mixture from outside may be from summing to one: published tables round their weights. The last digits
@@ -49,6 +55,30 @@ class Status(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class Reweighting:
+    """How the weights of the domains move while a trial trains; its own weights are those that it starts with.
+
+    Losses of such a run are those of no mixture: nothing is learnt from them. What it is for is the mixture that it
+    finds, :attr:`Result.mixture`.
+
+    Attributes:
+        rule: The rule as plain data, its kind and its keys: a :class:`bomix.contracts.reweighter.Reweighter`.
+        reference: Trial whose model the losses are compared with; None where the rule asks for none.
+        target: Metric to its coefficient in the validation loss that the rule is to lower; empty where it asks for
+            none.
+        batch_sequences: Sequences per step; None for one of each domain, or as many as other trials have where those
+            are more.
+        model: Path of the reference's model. It follows from ``reference``, and is no part of the record.
+    """
+
+    rule: Mapping[str, Any]
+    reference: int | None = None
+    target: Mapping[str, float] = field(default_factory=dict)
+    batch_sequences: int | None = None
+    model: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,11 +97,14 @@ class Candidate:
         origin: Who proposed it: ``uniform``, ``natural``, ``sobol``, ``log_ei``, ...
         scale: Parameters and tokens to train with; None for the study's own scale. One at which the study's evaluator
             cannot train is refused. Of an imported run, the scale that it had; None where that is unknown.
+        reweighting: How the domains are to be reweighted while it trains; None for a run of one mixture. An evaluator
+            that cannot is not asked to.
     """
 
     weights: Weights
     origin: str
     scale: Scale | None = None
+    reweighting: Reweighting | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +126,8 @@ class Trial:
         origin: Who proposed it, or ``imported`` or ``confirm``.
         scale: Parameters and tokens of the run; None where they are unknown. Losses are learnt from where it is the
             study's own or unknown, see :attr:`bomix.history.History.observations`.
+        reweighting: How the domains are reweighted while it trains, the weights being those of the start; None for a
+            run of one mixture, which nearly all are.
     """
 
     id: int
@@ -100,6 +135,7 @@ class Trial:
     seed: int
     origin: str
     scale: Scale | None = None
+    reweighting: Reweighting | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +179,7 @@ class Result:
         info: Anything else worth keeping, plain JSON: device, dtype, tokens per second, bits per byte.
         unmeasured: Metrics that were left out on purpose. Every other one must have a loss; an evaluator may as well
             give None for its loss.
+        mixture: The mixture that a run found which reweighted the domains while it trained; None of all others.
     """
 
     losses: Mapping[str, float]
@@ -154,6 +191,7 @@ class Result:
     artifacts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     unmeasured: tuple[str, ...] = ()
+    mixture: Weights | None = None
 
 
 @dataclass(frozen=True)

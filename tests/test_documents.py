@@ -32,6 +32,7 @@ KINDS_ON: Mapping[str, tuple[str, ...]] = {
     "kernel": ("surrogates",),
     "mean": ("experts", "surrogates"),
     "acquisition": ("strategies",),
+    "reweighter": ("strategies",),
     "executor": ("study-file",),
 }
 """Group of the registry to the pages of ``docs/guide`` that name its kinds, in backticks."""

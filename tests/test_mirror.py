@@ -47,6 +47,7 @@ COVERED = {
     "bomix.contracts.mean": "contracts/test_protocols.py",
     "bomix.contracts.objective": "contracts/test_protocols.py",
     "bomix.contracts.preparation": "study/test_study.py",
+    "bomix.contracts.reweighter": "contracts/test_protocols.py",
     "bomix.contracts.strategy": "contracts/test_protocols.py",
     "bomix.contracts.study": "execution/test_queue.py",
     "bomix.contracts.surrogate": "contracts/test_protocols.py",
@@ -146,6 +147,7 @@ COVERED = {
     "bomix.testing.kernels": "conformance/test_kernels.py",
     "bomix.testing.means": "conformance/test_means.py",
     "bomix.testing.objectives": "conformance/test_objectives.py",
+    "bomix.testing.reweighters": "conformance/test_reweighters.py",
     "bomix.testing.sources": "conformance/test_sources.py",
     "bomix.testing.strategies": "conformance/test_strategies.py",
     "bomix.testing.surrogates": "conformance/test_surrogates.py",
@@ -156,6 +158,7 @@ COVERED = {
     "bomix.training.data.tokenizer": "training/data/test_corpus.py",
     "bomix.training.data.tokens": "training/data/test_corpus.py",
     "bomix.training.device": "training/test_loop.py",
+    "bomix.training.reweighting.simplex": "training/reweighting/test_doremi.py",
     "bomix.training.tasks.examples": "training/tasks/test_sources.py",
     "bomix.training.tasks.tokens": "training/tasks/test_sources.py",
 }

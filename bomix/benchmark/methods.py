@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bomix.config import registry
 from bomix.config.build import build
+from bomix.config.reweighting_checks import need_reweighting
 from bomix.config.study_file import parse
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate
@@ -95,6 +96,9 @@ class Method:
             found.append(Fault("surrogate", "an adapter recommends by itself; leave it out"))
         if self.surrogate is not None and self.strategy is not None and lends_surrogate(self.strategy):
             found.append(Fault("surrogate", "the strategy recommends with a surrogate of its own; leave this one out"))
+        if need_reweighting(self.strategy):
+            what = "it reweights while a model is trained, and here none is; take 'published', or another strategy"
+            found.append(Fault("strategy", what))
         return found
 
     def problem_faults(self, problem: Problem) -> list[Fault]:

@@ -50,6 +50,8 @@ def ask(study: Path, number: int, out: Path | None) -> None:
             click.echo(f"asked for {count} of {number}: {error}", err=True)
             return
         data = {"trial": trial.id, "seed": trial.seed, "origin": trial.origin, "weights": dict(trial.weights)}
+        if trial.reweighting is not None:
+            data["reweighting"] = dataclasses.asdict(trial.reweighting)
         if out is None:
             click.echo(json.dumps(data))
         else:

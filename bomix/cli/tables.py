@@ -15,7 +15,7 @@ from bomix.config.build import spec_fields
 from bomix.config.components import component_group
 from bomix.errors import UnknownKindError
 from bomix.study.study import Study
-from bomix.trial import Failure, Status
+from bomix.trial import Failure, Result, Status
 
 PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows: a pipe has no width of its own."""
@@ -61,6 +61,10 @@ def trials(study: Study) -> Table:
         trial = record.trial
         objective = value(study.problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
+        if trial.reweighting is not None:
+            objective, note = "", f"from {note}"
+            if isinstance(record.outcome, Result) and record.outcome.mixture is not None:
+                note = f"{note} to {mixture(record.outcome.mixture)}"
         if isinstance(record.outcome, Failure):
             note = f"{note}: {record.outcome.message}"
         if record.revision:

@@ -14,6 +14,7 @@ from bomix.contracts.executor import Execution, ExecutionTraits
 from bomix.contracts.kernel import Kernel, KernelTraits
 from bomix.contracts.mean import Mean, MeanTraits
 from bomix.contracts.objective import Objective, ObjectiveTraits
+from bomix.contracts.reweighter import Reweighter, ReweighterTraits
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.text import Source, SourceTraits, TokenizerSpec, TokenizerTraits
@@ -30,6 +31,7 @@ COMPONENTS: Mapping[Any, str] = {
     Acquisition: "acquisition",
     Kernel: "kernel",
     Mean: "mean",
+    Reweighter: "reweighter",
     Execution: "executor",
 }
 """Protocol to registry group."""
@@ -44,6 +46,7 @@ TRAITS: Mapping[str, type[ComponentTraits]] = {
     "acquisition": AcquisitionTraits,
     "kernel": KernelTraits,
     "mean": MeanTraits,
+    "reweighter": ReweighterTraits,
     "executor": ExecutionTraits,
 }
 """Registry group to what its components may have beyond their contract."""
@@ -55,6 +58,7 @@ METHODS = {
     "kernel": "bind",
     "mean": "feature",
     "acquisition": "build",
+    "reweighter": "update",
     "executor": "start",
 }
 """Registry group to the method that a class must have to be of it."""

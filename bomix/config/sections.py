@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -120,7 +121,8 @@ class BudgetSpec:
     Attributes:
         trials: Completed trials, imported and confirming ones not counted.
         device_seconds: Device-seconds of the completed trials.
-        flops: Training FLOPs of the completed trials.
+        flops: Training FLOPs of the completed trials, ``6 * params * tokens`` each; of a run that reweights its
+            domains, what its evaluator says that it took (``info.flops``).
         improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
             the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
             recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
@@ -145,7 +147,7 @@ class BudgetSpec:
         """Which limit the trials that were asked for have reached, in words; None where there is some left."""
         done = [record for record in asked if record.status is Status.COMPLETED]
         seconds = sum(record.result.cost or 0.0 for record in done)
-        flops = sum(record.trial.scale.flops or 0.0 for record in done if record.trial.scale)
+        flops = sum(map(_flops, done))
         if len(done) >= self.trials:
             return f"{self.trials} trials"
         if self.device_seconds is not None and seconds >= self.device_seconds:
@@ -160,16 +162,21 @@ class BudgetSpec:
         """
         pending = [record for record in asked if record.status is Status.PENDING]
         costs = [record.result.cost or 0.0 for record in asked if record.status is Status.COMPLETED]
-        flops = sum(
-            record.trial.scale.flops or 0.0
-            for record in asked
-            if record.trial.scale and record.status is not Status.FAILED
-        )
+        flops = sum(_flops(record) for record in asked if record.status is not Status.FAILED)
         if self.device_seconds is not None and not (
             costs and sum(costs) + len(pending) * max(costs) < self.device_seconds
         ):
             return False
         return self.flops is None or flops < self.flops
+
+
+def _flops(record: Record) -> float:
+    """Training FLOPs of a trial, zero where they are unknown."""
+    if record.trial.reweighting is not None and record.status is Status.COMPLETED:
+        told = record.result.info.get("flops")
+        if isinstance(told, (int, float)) and math.isfinite(told):
+            return max(0.0, float(told))
+    return 0.0 if record.trial.scale is None else record.trial.scale.flops or 0.0
 
 
 @dataclasses.dataclass(frozen=True)

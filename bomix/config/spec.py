@@ -11,6 +11,7 @@ from bomix.config import registry
 from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
+from bomix.config.reweighting_checks import reweighting_faults
 from bomix.config.sections import (
     BudgetSpec,
     DomainSpec,
@@ -114,6 +115,7 @@ class StudySpec:
             domains=len(self.domains),
             trials=self.budget.trials if self.experts.counted else None,
         )
+        faults += reweighting_faults(self.strategy, self.evaluator)
         if self.trains_on_sources:
             faults += [
                 Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")

@@ -13,6 +13,7 @@ page                 a component of it
 ``strategy``         what proposes mixtures
 ``objective``        what is minimised, a function of the metrics
 ``evaluator``        what turns a mixture into losses
+``reweighter``       a rule that moves the weights of the domains while a model is trained
 ``text``             where text comes from (a source), and what makes tokens of it (a tokenizer)
 ===================  ==========================================================================================
 

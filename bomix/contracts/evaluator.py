@@ -38,7 +38,7 @@ from bomix.scale import Scale
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
     from bomix.errors import Fault
-    from bomix.trial import Outcome, Result, Trial
+    from bomix.trial import Outcome, Result, Reweighting, Trial
 
 
 @runtime_checkable
@@ -134,6 +134,24 @@ class ScaledEvaluator(Evaluator, Protocol):
 
         Returns:
             Faults at ``params`` or ``tokens``; none where a trial of that scale can be trained.
+        """
+        ...
+
+
+@runtime_checkable
+class ReweightingEvaluator(Evaluator, Protocol):
+    """An evaluator that can reweight the domains while it trains, as ``Trial.reweighting`` says.
+
+    Its result then names the mixture that was found, ``Result.mixture``. Of a trial of the origin ``reference`` it
+    keeps the model, as the artifact ``model``. An evaluator without :meth:`reweighting_faults` is not asked for either:
+    it would train on the weights of the start, and the record would say of the run what is not true of it.
+    """
+
+    def reweighting_faults(self, reweighting: Reweighting) -> list[Fault]:
+        """What keeps it from reweighting in this way; none where it can.
+
+        Args:
+            reweighting: The rule, and what it is to lower.
         """
         ...
 

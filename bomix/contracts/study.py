@@ -162,6 +162,14 @@ class RunnableStudy(WatchedStudy, Protocol):
         """The confirming trials still to run, recorded as pending; at least one trial has completed."""
         ...
 
+    def handed(self, trial: Trial) -> Trial:
+        """A recorded trial as its evaluator gets it, with what it reads of earlier trials.
+
+        Raises:
+            StudyError: That is not there any more.
+        """
+        ...
+
     def new_attempt(self, trial: Trial) -> Attempt:
         """Make the folder of a trial's next attempt."""
         ...

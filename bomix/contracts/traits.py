@@ -57,6 +57,8 @@ class ComponentTraits:
         needs_experts: Whether it reads what experts of every domain make of the validation sets, see
             :class:`bomix.contracts.context.FitContext`; a study then trains one expert per domain before anything else.
         needs_models: Whether it also reads the experts' parameters, which an evaluator keeps only where it is told to.
+        needs_reweighting: Whether it asks for runs that reweight the domains while they train, which few evaluators
+            can, see :class:`bomix.contracts.evaluator.ReweightingEvaluator`.
     """
 
     contract: ClassVar[type | None] = None
@@ -66,6 +68,7 @@ class ComponentTraits:
     relative_to: Callable[[Path], Any] | None = None
     needs_experts: bool = False
     needs_models: bool = False
+    needs_reweighting: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,17 +16,19 @@ from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.contracts.text import Source, TokenizerSpec
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import EvaluationError, Fault, raise_faults
+from bomix.evaluators import reweighting as of_reweighting
 from bomix.io.artifacts import scored_tokens
 from bomix.scale import Scale
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
 from bomix.training.device import process_environment
 from bomix.training.spec import TrainingSpec
-from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Result, Trial
+from bomix.trial import EXPERT, MODEL, REFERENCE, SCORED_TOKENS, Failure, Result, Trial
 
 if TYPE_CHECKING:
     from bomix.training.data.tokens import Corpus
     from bomix.training.loop import Run, Trained
+    from bomix.trial import Reweighting
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class Proxy(TrainingSpec):
 
     The seed of a trial decides the initial parameters and the order of the sequences, by two separate streams, so
     that trials of the same seed differ in the mixture alone. A trial of another scale than the study's is trained with
-    its own tokens, and with the decoder of its own parameters where that is a size of the ladder.
+    its own tokens, and with the decoder of its own parameters where that is a size of the ladder. A trial that
+    reweights its domains is trained by its rule, on as many tokens, and by itself.
 
     Attributes:
         sources: Domain name to its text; a study fills it from its domains.
@@ -54,7 +57,7 @@ class Proxy(TrainingSpec):
         init_seed: Fixes the initial parameters over all trials, replicates included.
         data_seed: Fixes the order of the sequences likewise.
         save_model: Keep the trained model, in the format of ``transformers``, as the artifact ``model``: ``true``,
-            ``false``, or ``experts`` for theirs alone.
+            ``false``, or ``experts`` for theirs alone. That of a reference run is kept in any case.
         score_tokens: Whose probabilities of every validation token are kept, as the artifact ``scored_tokens``.
         stack: How many trials of one scale are trained as one, at most; ``auto`` for as many as there are and fit into
             memory. 1 trains each by itself.
@@ -200,18 +203,19 @@ class Proxy(TrainingSpec):
     def groups(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
         """Trials of one scale together, in as many stacks as keep the slots busy, none wider than ``stack``.
 
+        Those that reweight their domains are trained by themselves.
+
         Args:
             trials: All that could be trained now.
             slots: How many stacks can be trained at a time.
         """
         limit = WIDEST if self.stack == "auto" else self.stack
         widest = min(math.ceil(len(trials) / max(slots, 1)), limit)
-        by_scale: dict[Scale, list[Trial]] = {}
+        alike: dict[tuple[Scale, int | None], list[Trial]] = {}
         for trial in trials:
-            by_scale.setdefault(self.scale if trial.scale is None else self.trained_scale(trial.scale), []).append(
-                trial
-            )
-        return [part for equals in by_scale.values() for part in _parts(equals, widest)]
+            scale = self.scale if trial.scale is None else self.trained_scale(trial.scale)
+            alike.setdefault((scale, None if trial.reweighting is None else trial.id), []).append(trial)
+        return [part for equals in alike.values() for part in _parts(equals, widest)]
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Train on the mixture and measure.
@@ -258,9 +262,10 @@ class Proxy(TrainingSpec):
 
     def _result(self, trial: Trial, workdir: Path, run: Run, trained: Trained, loaded: Corpus) -> Result:
         artifacts = {}
-        if self.save_model is True or (self.save_model == "experts" and trial.origin == EXPERT):
-            trained.model.save_pretrained(workdir / "model")
-            artifacts["model"] = "model"
+        kept = {EXPERT, REFERENCE} if self.save_model == "experts" else {REFERENCE}
+        if self.save_model is True or trial.origin in kept:
+            trained.model.save_pretrained(workdir / MODEL)
+            artifacts[MODEL] = MODEL
         if trained.scored is not None:
             scored_tokens.write(workdir / SCORED_TOKENS, trained.scored, tokenizer=loaded.tokenizer_hash)
             artifacts[SCORED_TOKENS] = SCORED_TOKENS
@@ -273,6 +278,7 @@ class Proxy(TrainingSpec):
             curve=trained.curve,
             artifacts=artifacts,
             info=_info(run, trained, loaded),
+            mixture=None if trained.found is None else trained.found.mixture,
         )
 
     def run_of(self, trial: Trial) -> Run:
@@ -287,15 +293,33 @@ class Proxy(TrainingSpec):
         if faults := self.scale_faults(scale):
             raise EvaluationError("; ".join(f"trial {trial.id}: {fault}" for fault in faults))
         steps = self.steps if scale.tokens is None else scale.tokens // self.step_tokens
+        spec: TrainingSpec = self if scale.params is None else replace(self, model=self.model.sizes()[scale.params])
+        guide = None
+        if trial.reweighting is not None:  # a batch of one domain leaves nothing to reweight
+            batch = trial.reweighting.batch_sequences
+            if batch is None:
+                batch = max(self.batch_sequences, sum(weight > 0.0 for weight in trial.weights.values()))
+            steps = max(1, steps * self.batch_sequences // batch)
+            spec, guide = replace(spec, batch_sequences=batch), of_reweighting.guide(trial.reweighting)
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),
             steps=steps,
             init_seed=init_seed,
             data_seed=data_seed,
-            spec=self if scale.params is None else replace(self, model=self.model.sizes()[scale.params]),
+            spec=spec,
             score_step=self._score_step(trial, steps),
+            guide=guide,
         )
+
+    def reweighting_faults(self, reweighting: Reweighting) -> list[Fault]:
+        """What keeps it from reweighting in this way: an unknown rule, no text to follow, a step beyond the budget."""
+        found = of_reweighting.faults(reweighting, {**self.sources, **self.validation})
+        batch = reweighting.batch_sequences or max(self.batch_sequences, len(self.sources))
+        if batch * self.sequence_length > self._budget():
+            what = f"{self._budget()} tokens are less than one step of {batch} sequences of {self.sequence_length}"
+            found.append(Fault("batch_sequences", f"{what}; raise evaluator.tokens"))
+        return found
 
     @property
     def scores_tokens(self) -> bool:
@@ -355,6 +379,7 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "training_loss": float(trained.training_losses[-max(1, run.steps // 20) :].mean()),
         "bits_per_byte": {name: found.bits_per_byte for name, found in trained.evaluations.items()},
         "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
+        **({} if trained.found is None else of_reweighting.told(run, trained.found, loaded.vocabulary)),
     }
 
 

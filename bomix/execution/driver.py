@@ -177,7 +177,7 @@ class _Run:
         """Start the first of the groups that trials are trained in; the others are decided on anew."""
         assert self._groups is not None, "it is there with the executor"
         group = self._groups.of(trials, executor.free)[0]
-        attempts = [(trial, self._study.new_attempt(trial)) for trial in group]
+        attempts = [(self._study.handed(trial), self._study.new_attempt(trial)) for trial in group]
         if len(attempts) == 1:
             executor.submit(*attempts[0])
         else:

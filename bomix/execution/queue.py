@@ -145,4 +145,4 @@ def _confirms(now: Situation) -> bool:
     """Whether confirmations may begin: only once every searching trial has ended; some may run from an earlier run."""
     wanted = now.plan.confirm > 0 and not now.experts_only and now.confirming is None
     begun = {record.trial.id for record in now.history.records if record.trial.origin == CONFIRM}
-    return wanted and now.in_flight <= begun and bool(now.history.completed)
+    return wanted and now.in_flight <= begun and bool(now.history.observations)

@@ -63,7 +63,7 @@ def predicted_against_observed(
     from bomix.posterior.ranges import objective_inside
     from bomix.surrogates.data.dataset import seen_weights
 
-    ended = [record for record in history.asked if record.status is Status.COMPLETED]
+    ended = [r for r in history.asked if r.status is Status.COMPLETED and r.trial.reweighting is None]
     values = [(record, problem.value(record.result.losses)) for record in ended]
     known = [(record, value) for record, value in values if not math.isnan(value)][-last:] if last else []
     if not known:

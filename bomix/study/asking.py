@@ -12,8 +12,9 @@ from bomix.errors import StudyError, raise_faults
 from bomix.io.store.files import FolderTaken
 from bomix.space.few import few_mixtures
 from bomix.space.weights import Weights, nearest, same_mixture
+from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
-from bomix.study import confirmation, experts, scales
+from bomix.study import confirmation, experts, reweighting, scales
 from bomix.trial import EXPERT, Candidate, Trial
 
 if TYPE_CHECKING:
@@ -47,16 +48,23 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         trial = Trial(
             history.next_id,
             candidate.weights,
-            search_seed(candidate.weights, history, seed=spec.seed, paired=spec.paired),
+            search_seed(
+                candidate.weights,
+                history,
+                seed=spec.seed,
+                paired=spec.paired,
+                reweighted=candidate.reweighting is not None,
+            ),
             candidate.origin,
             scales.of(candidate, problem.scale, spec.evaluator),
+            candidate.reweighting,
         )
         try:
             created = records.store.create(trial)
         except FolderTaken:
             continue  # another process asked meanwhile: its trial is pending now, so ask again
         scales.warn_of_new(problem.scale, history, created)
-        return created
+        return reweighting.with_model(created, history)  # its reference, if any, was there before
 
 
 def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: bool = False) -> Candidate | None:
@@ -78,20 +86,25 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     return experts.next_expert(problem, history, scale=scale)
 
 
-def search_seed(weights: Weights, history: History, *, seed: int, paired: bool) -> int:
+def search_seed(weights: Weights, history: History, *, seed: int, paired: bool, reweighted: bool = False) -> int:
     """The seed of a trial that was asked for.
 
-    Paired trials share the study's seed and repeats of a mixture take the next; unpaired ones have one each.
+    Paired trials share the study's seed and repeats of a mixture take the next; unpaired ones have one each. A run that
+    reweights is no repeat of the mixture that it starts with.
 
     Args:
         weights: The trial's mixture.
         history: The trials before it.
         seed: Seed of the study.
         paired: Whether trials share a seed.
+        reweighted: Whether the trial reweights, its mixture being that of the start.
     """
     if not paired:
         return seed + history.n_asked
-    return seed + sum(same_mixture(record.trial.weights, weights) for record in history.ever_asked)
+    return seed + sum(
+        (record.trial.reweighting is not None) == reweighted and same_mixture(record.trial.weights, weights)
+        for record in history.ever_asked
+    )
 
 
 def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | None:
@@ -132,7 +145,7 @@ def settled(records: Records, history: History) -> bool:
 
 def _few(problem: Problem, strategy: Strategy) -> list[Weights] | None:
     """All mixtures of a space that holds a handful, where they are searched; None elsewhere."""
-    if problem.pool or isinstance(strategy, Constant) or (few := few_mixtures(problem.space)) is None:
+    if problem.pool or isinstance(strategy, (Constant, Reweighted)) or (few := few_mixtures(problem.space)) is None:
         return None
     return [problem.space.to_weights(row) for row in few]
 
@@ -170,12 +183,17 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
 
     history = learnt(problem, history)
     (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
-    candidate = _other_than_tried(candidate, spec.strategy, problem, history)
+    if candidate.reweighting is None:
+        candidate = _other_than_tried(candidate, spec.strategy, problem, history)
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
     kind = registry.kind_of("strategy", type(spec.strategy))
     raise_faults(
         scales.candidate_faults(candidate, problem.scale, spec.evaluator),
         f"the strategy '{kind}' proposed a trial ('{candidate.origin}') of {candidate.scale}, at which it cannot be "
         "trained:",
+    )
+    raise_faults(
+        reweighting.candidate_faults(candidate, spec.evaluator),
+        f"the strategy '{kind}' proposed a trial ('{candidate.origin}') that cannot be trained:",
     )
     return candidate

@@ -19,7 +19,7 @@ from bomix.io.store.result_checks import failure_faults, range_faults
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
-from bomix.study import experts, resolved_file, scales
+from bomix.study import experts, resolved_file, reweighting, scales
 from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
@@ -203,6 +203,8 @@ class Records:
             raise_faults(range_faults(outcome, problem.metrics), f"trial {trial_id}: the result cannot be used:")
             wrong = experts.result_faults(record.trial, outcome, problem, self.history)
             raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
+            wrong = reweighting.result_faults(record.trial, outcome)
+            raise_faults(wrong, f"trial {trial_id}: the result cannot be used:")
         self._store.finish(trial_id, outcome)
         self.save_results()
         return Record(record.trial, outcome)

@@ -13,7 +13,7 @@ from bomix.contracts.executor import Attempt
 from bomix.contracts.study import Experts
 from bomix.errors import Fault, raise_faults
 from bomix.io.store.plain import short
-from bomix.study import asking, experts, scales
+from bomix.study import asking, experts, reweighting, scales
 from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
 
@@ -175,6 +175,10 @@ class RunningStudy:
         """The confirming trials still to run, recorded as pending."""
         found = confirming_trials(self._records, self.spec.confirm)
         return [record.trial for record in found if record.outcome is None]
+
+    def handed(self, trial: Trial) -> Trial:
+        """A recorded trial as its evaluator gets it, with what it reads of earlier trials."""
+        return trial if trial.reweighting is None else reweighting.with_model(trial, self.history)
 
     def new_attempt(self, trial: Trial) -> Attempt:
         """Make the folder of a trial's next attempt."""

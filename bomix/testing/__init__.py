@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bomix.testing.kernels import KernelBattery
     from bomix.testing.means import MeanBattery
     from bomix.testing.objectives import ObjectiveBattery
+    from bomix.testing.reweighters import ReweighterBattery
     from bomix.testing.sources import SourceBattery
     from bomix.testing.strategies import StrategyBattery
     from bomix.testing.surrogates import SurrogateBattery
@@ -43,6 +44,7 @@ __all__ = [
     "KernelBattery",
     "MeanBattery",
     "ObjectiveBattery",
+    "ReweighterBattery",
     "SourceBattery",
     "StrategyBattery",
     "SurrogateBattery",
@@ -58,6 +60,7 @@ _HOMES = {
     "KernelBattery": "bomix.testing.kernels",
     "MeanBattery": "bomix.testing.means",
     "ObjectiveBattery": "bomix.testing.objectives",
+    "ReweighterBattery": "bomix.testing.reweighters",
     "SourceBattery": "bomix.testing.sources",
     "StrategyBattery": "bomix.testing.strategies",
     "SurrogateBattery": "bomix.testing.surrogates",

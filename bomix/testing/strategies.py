@@ -32,7 +32,18 @@ from bomix.space.weights import Weights, same_mixture
 from bomix.study.study import Study
 from bomix.testing.base import CountsBattery
 from bomix.testing.known import CROSSED, exponential
-from bomix.trial import EXPERT, SCORED_TOKENS, UNCOUNTED_ORIGINS, Candidate, Failure, Record, Result, Trial
+from bomix.trial import (
+    EXPERT,
+    MODEL,
+    REFERENCE,
+    SCORED_TOKENS,
+    UNCOUNTED_ORIGINS,
+    Candidate,
+    Failure,
+    Record,
+    Result,
+    Trial,
+)
 
 V = TypeVar("V")
 Case = tuple[Problem, History]
@@ -127,6 +138,13 @@ def expert_result(weights: Weights) -> Result:
     """The result of the expert of the domain that has all the weight."""
     domain = max(weights, key=lambda name: weights[name])
     return Result(losses(weights), artifacts={SCORED_TOKENS: scored_by(domain)})
+
+
+def trained_result(trial: Trial, folder: Path) -> Result:
+    """The result of a trial that is no expert's: a reference run names a model, one that reweights a mixture."""
+    artifacts = {MODEL: str(folder)} if trial.origin == REFERENCE else {}
+    mixture = None if trial.reweighting is None else {name: float(name == "c4") for name in trial.weights}
+    return Result(losses(trial.weights), artifacts=artifacts, mixture=mixture)
 
 
 def backwards(mapping: Mapping[str, V]) -> dict[str, V]:
@@ -288,7 +306,7 @@ class StrategyBattery(CountsBattery):
         opened.records.add_all([(record.trial.weights, record.result.losses) for record in history.records])
         while (trial := opened.ask()).origin == EXPERT:
             opened.tell(trial, expert_result(trial.weights))
-        opened.tell(trial, losses(trial.weights))
+        opened.tell(trial, trained_result(trial, tmp_path))
         expected = self.spec.ask(opened.problem, opened.history, 1, seed=SEED)[0]
         again = Study.open(tmp_path).ask()
         assert (again.weights, again.origin) == (expected.weights, expected.origin)

@@ -26,6 +26,7 @@ from bomix.training.data_order import Plan, plan
 from bomix.training.device import Hardware
 from bomix.training.feed import Feed
 from bomix.training.optim import StackOptimizer
+from bomix.training.reweighting.steps import Found, Guide, GuidedSteps
 from bomix.training.spec import TrainingSpec
 from bomix.training.step import Step
 from bomix.training.validation import Evaluation, Measured
@@ -53,6 +54,8 @@ class Run:
         spec: The model, and how it is trained and measured.
         score_step: After which step to keep the log-probability of every validation token; None for never. After the
             last one, that is what the final losses are made of.
+        guide: What moves the weights while the model trains, the mixture being that of the start; None for a run of one
+            mixture.
     """
 
     weights: Mapping[str, float]
@@ -61,6 +64,7 @@ class Run:
     data_seed: int
     spec: TrainingSpec = TrainingSpec()
     score_step: int | None = None
+    guide: Guide | None = None
 
     @property
     def tokens(self) -> int:
@@ -84,6 +88,7 @@ class Trained:
         stack: The models of the stack.
         place: Which of them is the run's.
         scored: Metric name to every token that the final validation reads; None where it was not asked for.
+        found: What a run found that reweights the domains; None for a run of one mixture.
     """
 
     evaluations: Mapping[str, Evaluation]
@@ -97,6 +102,7 @@ class Trained:
     stack: Stack
     place: int
     scored: Mapping[str, ScoredTokens] | None = None
+    found: Found | None = None
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -119,7 +125,12 @@ def train(corpus: Corpus, run: Run) -> Trained:
 
 
 def can_share(one: Run, other: Run) -> bool:
-    """Whether two runs can be trained in one stack: all but mixture, seeds and learning rate is the same."""
+    """Whether two runs can be trained in one stack: all but mixture, seeds and learning rate is the same.
+
+    A run that reweights has a stack of its own: what it reads and steps on follows from its own losses.
+    """
+    if one.guide is not None or other.guide is not None:
+        return one is other
     plain = [
         replace(run.spec, optimization=replace(run.spec.optimization, preset=None, **_settings_but_rate(run)))
         for run in (one, other)
@@ -161,7 +172,11 @@ class _Lockstep:
         self._spec, self._steps = runs[0].spec, runs[0].steps
         length, batch = self._spec.sequence_length, self._spec.batch_sequences
         available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
-        self._plans = [plan(run.weights, available, steps=run.steps, batch=batch, seed=run.data_seed) for run in runs]
+        self._plans = [
+            plan(run.weights, available, steps=run.steps, batch=batch, seed=run.data_seed)
+            for run in runs
+            if run.guide is None
+        ]
         self._stack = Stack(
             self._spec.model,
             vocabulary=corpus.vocabulary,
@@ -176,16 +191,16 @@ class _Lockstep:
         self._failed: dict[int, EvaluationError] = {}
         self._measured: list[list[dict[str, Measured]]] = []
         self._scored: dict[int, dict[str, Measured]] = {}
+        self._guided: GuidedSteps | None = None
 
     def run(self) -> list[Trained | EvaluationError]:
         """Every step, and what is measured between them."""
         settings = [run.spec.optimization.settings() for run in self._runs]
         optimizer = StackOptimizer(settings, self._stack, steps=self._steps)
-        feed = Feed(self._corpus, self._plans, length=self._spec.sequence_length, hardware=self._hardware)
+        feed, take = self._steps_of(optimizer)
         marks = curve_steps(self._steps, self._spec.curve_points)
         scoring = {run.score_step for run in self._runs} - {None, self._steps}
         monitor = _Monitor(self._runs, self._losses)
-        take = Step(self._stack, optimizer, self._hardware)
         for step in range(self._steps):
             optimizer.set_rates(step)
             self._losses[step] = take(feed.tokens(step))
@@ -202,10 +217,30 @@ class _Lockstep:
                 break
         self._hardware.synchronize()
         seconds = (time.perf_counter() - self._started) / len(self._runs)
+        if self._guided is not None:
+            self._plans = [self._guided.plan()]
         return [
             self._failed.get(at) or self._trained(at, marks, seconds, monitor.tokens_per_second())
             for at in range(len(self._runs))
         ]
+
+    def _steps_of(self, optimizer: StackOptimizer) -> tuple[Feed, Step] | tuple[GuidedSteps, GuidedSteps]:
+        """Where the tokens of each step come from, and what steps on them."""
+        run = self._runs[0]
+        if run.guide is None:
+            feed = Feed(self._corpus, self._plans, length=self._spec.sequence_length, hardware=self._hardware)
+            return feed, Step(self._stack, optimizer, self._hardware)
+        self._guided = GuidedSteps(
+            run.guide,
+            self._corpus,
+            weights=run.weights,
+            spec=self._spec,
+            steps=self._steps,
+            seed=run.data_seed,
+            stack=self._stack,
+            optimizer=optimizer,
+        )
+        return self._guided, self._guided
 
     def _measure(self, done: int) -> Mapping[str, float]:
         """A point of the curves; the newest losses of a single run."""
@@ -253,6 +288,7 @@ class _Lockstep:
             stack=self._stack,
             place=at,
             scored=None if scored is None else {key: x for one in scored.values() for key, x in one.scored.items()},
+            found=None if self._guided is None else self._guided.found(),
         )
 
 

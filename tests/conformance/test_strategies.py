@@ -13,6 +13,7 @@ CHEAP_GP = {"kind": "gp", "draws": 0, "restarts": 1}
 OPTIONS = {
     "fixed": {"weights": dict.fromkeys(DOMAINS, 1.0 / len(DOMAINS))},
     "published": {"name": "llama"},
+    "reweighted": {"rule": {"kind": "odm", "form": "average"}, "batch_sequences": 8},
     "regmix": {"n_init": 4, "simulated": 2000, "averaged": 20, "surrogate": "ridge"},
     "blackbox": {"n_init": 4, "surrogate": "ridge", "evaluations": 200, "starts": 1},
     "sequence": {

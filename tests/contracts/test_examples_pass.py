@@ -23,6 +23,7 @@ from bomix.testing import (
     KernelBattery,
     MeanBattery,
     ObjectiveBattery,
+    ReweighterBattery,
     SourceBattery,
     StrategyBattery,
     SurrogateBattery,
@@ -112,6 +113,10 @@ class TestStrategyOfTheGuide(StrategyBattery):
 
 class TestSurrogate(SurrogateBattery):
     spec = page("surrogate").Smooth()
+
+
+class TestReweighter(ReweighterBattery):
+    spec = page("reweighter").Hardest()
 
 
 TEXT = page("text")

@@ -12,6 +12,7 @@ from bomix.contracts.executor import Execution
 from bomix.contracts.kernel import Kernel
 from bomix.contracts.mean import Mean
 from bomix.contracts.objective import Objective
+from bomix.contracts.reweighter import Reweighter
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.text import Source, TokenizerSpec
@@ -23,6 +24,7 @@ CONTRACTS = {
     "kernel": (Kernel, "bind"),
     "mean": (Mean, "feature"),
     "objective": (Objective, "coefficients"),
+    "reweighter": (Reweighter, "update"),
     "source": (Source, "documents"),
     "strategy": (Strategy, "ask"),
     "surrogate": (Surrogate, "fit"),

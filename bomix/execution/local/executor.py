@@ -103,7 +103,9 @@ class LocalExecutor:
             EvaluationError: The server is gone, and with it every running trial.
         """
         slot, number = self._free[-1], next(self._numbers)
-        attempts = [[records.trial_to_json(trial), str(attempt.folder.resolve())] for trial, attempt in group]
+        attempts = [
+            [records.trial_to_json(trial, handed=True), str(attempt.folder.resolve())] for trial, attempt in group
+        ]
         self._send({"job": number, "attempts": attempts, "slot": slot})
         self._free.remove(slot)
         now = time.monotonic()

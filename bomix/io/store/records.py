@@ -20,14 +20,17 @@ from bomix.contracts.traits import field_values
 from bomix.errors import FaultsError, StoreError
 from bomix.io.store.result_checks import KEYS
 from bomix.scale import Scale
-from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Trial
+from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Reweighting, Trial
 
-TRIAL_SCHEMA = 3
+TRIAL_SCHEMA = 4
 """Version of ``trial.json``: raised when an older reader would read it wrong.
 
 Version 1 called the scale ``fidelity`` and had an origin of its own for experts of another scale; both are read.
-Versions 1 and 2 had no checksum.
+Versions 1 and 2 had no checksum. Only a trial that reweights while it trains is of version 4, which an older reader
+would take for a run of one mixture; all others are of version 3 still.
 """
+_PLAIN_SCHEMA = 3
+"""Version of a trial of one mixture."""
 _TRIAL_SEALED_FROM = 3
 """First version of ``trial.json`` with a checksum."""
 OUTCOME_SCHEMA = 1
@@ -60,9 +63,21 @@ def known_schema(data: Mapping[str, Any], known: int) -> None:
         raise NewerVersionError(f"it is of schema {schema}, and this bomix reads up to {known}; take a newer bomix")
 
 
-def trial_to_json(trial: Trial) -> str:
-    """One trial, human-readable."""
-    return sealed({"schema": TRIAL_SCHEMA, **dataclasses.asdict(trial)})
+def trial_to_json(trial: Trial, *, handed: bool = False) -> str:
+    """One trial, human-readable.
+
+    Args:
+        trial: The trial.
+        handed: Whether it is written for its evaluator, with the path of the model that it compares losses with, which
+            is no part of the record.
+    """
+    data = dataclasses.asdict(trial)
+    if trial.reweighting is None:
+        del data["reweighting"]
+        return sealed({"schema": _PLAIN_SCHEMA, **data})
+    if not handed:
+        del data["reweighting"]["model"]
+    return sealed({"schema": TRIAL_SCHEMA, **data})
 
 
 def trial_from_json(text: str) -> Trial:
@@ -80,6 +95,7 @@ def trial_from_json(text: str) -> Trial:
             seed=int(data["seed"]),
             origin=_OLD_ORIGINS.get(data["origin"], str(data["origin"])),
             scale=scale_from_data(data),
+            reweighting=None if (found := data.get("reweighting")) is None else Reweighting(**found),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FaultsError) as error:
         raise StoreError(f"not a trial: {error!r}") from error

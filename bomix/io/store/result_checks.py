@@ -37,7 +37,7 @@ def cleaned(result: Result, *, nan_is_gap: bool = False) -> Result:
         return {name: number(value) for name, value in values.items()} if isinstance(values, Mapping) else values
 
     mappings = {"losses": result.losses, "sems": result.sems, "realized": result.realized, "epochs": result.epochs}
-    parts = {name: floats(values) for name, values in mappings.items()}
+    parts = {name: floats(values) for name, values in {**mappings, "mixture": result.mixture}.items()}
     given = result.unmeasured
     unmeasured: list[Any] = list(given) if isinstance(given, (list, tuple, set, frozenset)) else [given]
     if isinstance(losses := parts["losses"], dict):
@@ -62,24 +62,30 @@ def result_faults(result: Result, metrics: Sequence[str], domains: Sequence[str]
     Args:
         result: The result as :func:`cleaned` returns it: numbers are plain, and gaps named.
         metrics: Every one of them must have a finite loss or be named as not measured, and no other name may.
-        domains: The names that ``realized`` must have and ``epochs`` may have.
+        domains: The names that ``realized`` and ``mixture`` must have and ``epochs`` may have.
     """
     faults = _loss_faults(result, metrics)
     faults += _numbers("sems", result.sems, metrics, least=0.0)
     faults += _numbers("epochs", result.epochs, domains, least=0.0)
-    realized = _numbers("realized", result.realized, domains, least=0.0)
-    if result.realized is not None and not realized:
-        missing = [name for name in domains if name not in result.realized]
-        total = math.fsum(result.realized.values())
-        if missing or abs(total - 1.0) > SUM_TOLERANCE:
-            what = f"must name every domain and sum to 1 (sum {total:g}, missing: {', '.join(missing) or 'none'})"
-            realized.append(Fault("realized", what))
-    faults += realized
+    faults += _mixture_faults("realized", result.realized, domains)
+    faults += _mixture_faults("mixture", result.mixture, domains)
     if result.cost is not None and not (_is_finite(result.cost) and result.cost >= 0):
         faults.append(Fault("cost", f"expected device-seconds, found {short(result.cost)}"))
     if isinstance(result.curve, Curve) and isinstance(result.curve.losses, Mapping):
         faults += _strangers("curve.losses", result.curve.losses, metrics)
     return faults + form_faults(result)
+
+
+def _mixture_faults(where: str, weights: Mapping[str, float] | None, domains: Sequence[str]) -> list[Fault]:
+    """What keeps weights from being a mixture of all domains; None is left out."""
+    faults = _numbers(where, weights, domains, least=0.0)
+    if weights is not None and not faults:
+        missing = [name for name in domains if name not in weights]
+        total = math.fsum(weights.values())
+        if missing or abs(total - 1.0) > SUM_TOLERANCE:
+            what = f"must name every domain and sum to 1 (sum {total:g}, missing: {', '.join(missing) or 'none'})"
+            faults.append(Fault(where, what))
+    return faults
 
 
 def range_faults(result: Result, metrics: Sequence[Metric]) -> list[Fault]:

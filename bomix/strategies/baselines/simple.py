@@ -82,7 +82,7 @@ class Constant(ABC):
         weights = problem.space.to_weights(nearest)
         # Said once, before the first trial: the record alone decides, so nothing is remembered.
         if not any(same_mixture(weights, record.trial.weights) for record in history.records):
-            moved = _moved(problem.space.domains, self.ideal(problem), nearest)
+            moved = moved_notes(problem.space.domains, self.ideal(problem), nearest)
             for note in (*self.notes(problem), *moved):
                 logger.warning("%s: %s", self.origin, note)
         return [Candidate(weights, self.origin)] * q
@@ -258,7 +258,7 @@ def _token_faults(problem: Problem) -> list[Fault]:
     return [Fault("", f"the tokens of domain '{name}' are unknown; give domains.{name}.tokens") for name in missing]
 
 
-def _moved(domains: Sequence[str], ideal: Array, nearest: Array) -> list[str]:
+def moved_notes(domains: Sequence[str], ideal: Array, nearest: Array) -> list[str]:
     """A note on the weights that the bounds changed, the most changed first."""
     changes = np.abs(nearest - ideal)
     order = [j for j in np.argsort(-changes, kind="stable") if changes[j] > SAME_MIXTURE]

@@ -55,6 +55,10 @@ class Stack:
         dtype: The type of the products' factors; parameters and gradients have 32 bits.
 
     Attributes:
+        model: Their shape.
+        k: Their number.
+        device: Where they are.
+        dtype: The type of the products' factors.
         parameters: Matrices, then norms and biases: two flat tensors of 32 bits.
         gradients: The same for the gradients, once :meth:`step_losses` has filled them.
     """
@@ -70,9 +74,8 @@ class Stack:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.model, self._vocabulary, self._length = model, vocabulary, sequence_length
-        self.k = len(seeds)
+        self.k, self.device, self.dtype = len(seeds), device, dtype
         self._blocks = blocks(model, vocabulary)
-        self._dtype = dtype
         self._compiled: Callable[..., Tensor] | None = None
         sizes = [self.k * math.prod(block.shape) for block in self._blocks]
         self._flat, gradient = (torch.zeros(sum(sizes), device=device) for _ in range(2))
@@ -85,8 +88,7 @@ class Stack:
             tuple(torch.split(x, [matrices, len(x) - matrices])) for x in (self._flat, gradient)
         )
         for at, seed in enumerate(seeds):
-            self._load(at, model.build(vocabulary=vocabulary, sequence_length=sequence_length, seed=seed))
-        self.refresh()
+            self.load(at, model.build(vocabulary=vocabulary, sequence_length=sequence_length, seed=seed))
 
     def _views(self, parts: Sequence[Tensor]) -> dict[str, Tensor]:
         return {block.name: part.view(self.k, *block.shape) for block, part in zip(self._blocks, parts, strict=True)}
@@ -106,12 +108,14 @@ class Stack:
             found.update(zip((name for name, _ in block.pieces), rows, strict=True))
         return found
 
-    def _load(self, at: int, source: PreTrainedModel) -> None:
+    def load(self, at: int, source: PreTrainedModel) -> None:
+        """Take over the parameters of a model in ``transformers``' form, of this shape."""
         state = source.state_dict()
         pieces = self.pieces(at)
         for block in self._blocks:
             for name, _ in block.pieces:
                 pieces[name].copy_(_by_kind(state[name], block))
+        self.refresh()
 
     def export(self, at: int) -> PreTrainedModel:
         """One model in ``transformers``' form, on the CPU in 32 bits."""
@@ -141,12 +145,13 @@ class Stack:
         if self._flat_factors is not self._flat:
             self._flat_factors.copy_(self._flat)
 
-    def step_losses(self, tokens: Tensor, shares: Tensor | None = None) -> Tensor:
+    def step_losses(self, tokens: Tensor, shares: Tensor | Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Losses of all tokens; :attr:`gradients` become those of their weighted total, for each model its own.
 
         Args:
             tokens: ``k x b x (n + 1)`` ids.
-            shares: ``k x b n``: what each token's loss counts for; by default all the same, in a mean.
+            shares: ``k x b n``: what each token's loss counts for; by default all the same, in a mean. Where they
+                follow from the losses, a function of these, which are then found first.
 
         Returns:
             ``k x b n`` losses, nats per token.
@@ -155,11 +160,13 @@ class Stack:
         leaves = {name: x.detach().requires_grad_() for name, x in self._used().items()}
         states = (self._compiled or self._states)(leaves, tokens[..., :-1].reshape(k, b * n), b)
         head = leaves["embedding" if self.model.tie_embeddings else "head"]
+        fixed, weight, targets = states.detach(), self._head(head.detach()), tokens[..., 1:].reshape(k, b * n)
         if shares is None:
             shares = torch.full((k, b * n), 1.0 / (b * n), device=tokens.device)
-        losses, by_states, by_head = loss_of_tokens(
-            states.detach(), self._head(head.detach()), tokens[..., 1:].reshape(k, b * n), shares
-        )
+        elif callable(shares):
+            with torch.no_grad():
+                shares = shares(exact_losses(fixed, weight, targets))
+        losses, by_states, by_head = loss_of_tokens(fixed, weight, targets, shares)
         inner = {name: leaf for name, leaf in leaves.items() if name != "head"}
         found = dict(zip(inner, torch.autograd.grad(states, list(inner.values()), by_states), strict=True))
         if self.model.tie_embeddings:
@@ -168,6 +175,25 @@ class Stack:
             found["head"] = by_head
         torch._foreach_copy_([self._gradients[name].view_as(x) for name, x in found.items()], list(found.values()))
         return losses
+
+    @torch.no_grad()
+    def head_gradient(self, tokens: Tensor, shares: Tensor | None = None) -> Tensor:
+        """The gradient by the matrix that writes tokens alone, which costs little more than the losses.
+
+        Args:
+            tokens: ``k x b x (n + 1)`` ids.
+            shares: ``k x b n``: what each token's loss counts for; by default all the same, in a mean.
+
+        Returns:
+            ``k x vocabulary x h``, in the type of the products; :attr:`gradients` stay as they are.
+        """
+        k, b, n = tokens.shape[0], tokens.shape[1], tokens.shape[2] - 1
+        used = self._used()
+        states = self._states(used, tokens[..., :-1].reshape(k, b * n), b)
+        head = self._head(used["embedding" if self.model.tie_embeddings else "head"])
+        if shares is None:
+            shares = torch.full((k, b * n), 1.0 / (b * n), device=tokens.device)
+        return loss_of_tokens(states, head, tokens[..., 1:].reshape(k, b * n), shares)[2]
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """What every model makes of the same tokens, without a derivative.
@@ -195,7 +221,7 @@ class Stack:
         }
 
     def _head(self, weight: Tensor) -> Tensor:
-        return weight.to(self._dtype)
+        return weight.to(self.dtype)
 
     def _states(self, p: Mapping[str, Tensor], ids: Tensor, sequences: int) -> Tensor:
         """``k x p x h`` states that the head reads, from ``k x p`` ids."""
@@ -208,8 +234,8 @@ class Stack:
     def _norm(self, p: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
         weight = p[name].unsqueeze(1)
         if self.model.architecture == "llama":
-            return rms_norm(x, weight, RMS_EPSILON, self._dtype)
-        return layer_norm(x, weight, p[f"{name}_bias"].unsqueeze(1), LAYER_EPSILON, self._dtype)
+            return rms_norm(x, weight, RMS_EPSILON, self.dtype)
+        return layer_norm(x, weight, p[f"{name}_bias"].unsqueeze(1), LAYER_EPSILON, self.dtype)
 
     def _attention(self, x: Tensor, sequences: int) -> Tensor:
         shape = self.model.shape()
@@ -226,7 +252,7 @@ class Stack:
         """Attention and feed-forward part read the same stream, side by side."""
 
         def bias(name: str, axis: int) -> Tensor:
-            return p[f"{at}{name}_bias"].to(self._dtype).unsqueeze(axis)
+            return p[f"{at}{name}_bias"].to(self.dtype).unsqueeze(axis)
 
         qkv = project_up(self._norm(p, f"{at}norm_1", x), p[f"{at}qkv"], bias("qkv", 2))
         mixed = project_down(self._attention(qkv, sequences), p[f"{at}mixed"], bias("mixed", 1))

@@ -17,6 +17,7 @@ from bomix.errors import StoreError
 from bomix.history import History
 from bomix.io.store import aside, files, lock
 from bomix.io.store.memory_store import MemoryStore
+from bomix.io.store.records import TRIAL_SCHEMA
 from bomix.io.store.study_folder import FolderStore
 from bomix.trial import Failure, Result, Status, Trial
 
@@ -126,7 +127,7 @@ def test_a_trial_of_a_newer_version_is_named_and_not_called_damaged(tmp_path: Pa
     store.create(Trial(0, {"a": 1.0}, 0, "sobol"))
     file = tmp_path / "trials/0000/trial.json"
     data = json.loads(file.read_text())
-    file.write_text(json.dumps({**data, "schema": data["schema"] + 1}))
+    file.write_text(json.dumps({**data, "schema": TRIAL_SCHEMA + 1}))
     with pytest.raises(StoreError, match=r"0000/trial\.json: it is of schema .* take a newer bomix$"):
         store.read()
 
