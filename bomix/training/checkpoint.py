@@ -220,7 +220,8 @@ def _packed(saved: Saved) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "measured": [{name: dataclasses.asdict(each) for name, each in point.items()} for point in saved.measured],
         "scored": scored,
     }
-    return {name: np.ascontiguousarray(values) for name, values in tensors.items()}, header
+    # Not `ascontiguousarray`, which makes a row of a number.
+    return {name: np.asarray(values, order="C") for name, values in tensors.items()}, header
 
 
 def _unpacked(tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Saved:
