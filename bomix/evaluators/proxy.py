@@ -260,6 +260,7 @@ class Proxy(TrainingSpec):
             EvaluationError: The device is not there, or the trials are of several scales.
             DataError: The corpus is gone or damaged.
         """
+        from bomix.evaluators import devices
         from bomix.training import checkpoint, loop
         from bomix.training.data import corpus
 
@@ -273,7 +274,10 @@ class Proxy(TrainingSpec):
             behind.setdefault(0 if item[2] is None else item[2].step, []).append(item)
         for some in (part for alike in behind.values() for part in _parts(alike, fitting)):
             kept = [place for _, _, place in some if place is not None]
-            found = loop.train_together(loaded, [run for _, run, _ in some], places=kept)
+            if self.devices > 1 and some[0][1].guide is None:
+                found = [devices.train(loaded, run, place) for _, run, place in some if place is not None]
+            else:
+                found = loop.train_together(loaded, [run for _, run, _ in some], places=kept)
             for ((trial, workdir), run, place), trained in zip(some, found, strict=True):
                 if isinstance(trained, EvaluationError):
                     yield trial, Failure(str(trained))
@@ -289,7 +293,7 @@ class Proxy(TrainingSpec):
         """
         from bomix.training import checkpoint, device
 
-        if self.checkpoint_s is None or run.guide is not None:
+        if run.guide is not None or (self.checkpoint_s is None and self.devices == 1):
             return None
         dtype = device.choose(run.spec.device, run.spec.dtype, run.spec.compile).dtype
         return checkpoint.locate(workdir, checkpoint.identity_of(run, loaded, dtype))
@@ -403,6 +407,7 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "dtype": trained.hardware.dtype,
         "compiled": trained.hardware.compile,
         "stack": trained.width,
+        **({"devices": run.spec.devices} if run.spec.devices > 1 else {}),
         **({"resumed_after_steps": trained.resumed} if trained.resumed else {}),
         "tokens_per_second": round(trained.tokens_per_second, 1),
         "model_flops_per_second": round(flops),

@@ -34,7 +34,9 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize(("takes", "pause"), [(0.1, 60.0), (30.0, 30.0 / SHARE_OF_TIME)])
-def test_the_next_is_due_after_the_interval_or_later_where_writing_takes_long(clock, monkeypatch, tmp_path, takes, pause):
+def test_the_next_is_due_after_the_interval_or_later_where_writing_takes_long(
+    clock, monkeypatch, tmp_path, takes, pause
+):
     def write(place, saved):
         clock.now += takes
 

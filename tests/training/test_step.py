@@ -36,6 +36,26 @@ def test_each_step_moves_the_parameters_and_gives_the_losses_before_it():
     assert not torch.equal(fresh.parameters[0], stack.parameters[0])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("architecture", ["llama", "gpt_neox"])
+def test_parts_of_a_batch_add_up_to_it(architecture, dtype):
+    """Within rounding: 32 bits where sums are, and in the products the type of their factors."""
+    model = Model(architecture=architecture, hidden=32, layers=2, heads=2)
+    tokens = torch.randint(0, 30, (2, 6, 9), generator=torch.Generator().manual_seed(0))
+    found = {}
+    for part in (None, 6, 3, 1):
+        stack = Stack(model, vocabulary=30, sequence_length=8, seeds=range(2), dtype=dtype)
+        optimizer = StackOptimizer([Settings(rate=1e-2, clip=0.0)] * 2, stack, steps=1)
+        losses = Step(stack, optimizer, Hardware("cpu", "fp32", False), part=part)(tokens)
+        found[part] = (losses, torch.cat(stack.gradients))
+    assert all(torch.equal(one, other) for one, other in zip(found[None], found[6], strict=True))
+    scale = found[None][1].abs().max()
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-2
+    for part in (3, 1):
+        torch.testing.assert_close(found[part][0], found[None][0], rtol=tolerance, atol=0.0)
+        assert (found[part][1] - found[None][1]).abs().max() < tolerance * scale
+
+
 @pytest.mark.gpu
 def test_a_recorded_step_is_the_step():
     on_gpu, _ = losses_of_steps(Hardware("cuda:0", "fp32", False))

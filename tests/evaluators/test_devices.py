@@ -1,0 +1,72 @@
+"""A model that two processes train together has the losses that one gives it; one that ends takes the other along."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+
+from bomix import progress
+from bomix.errors import EvaluationError
+from bomix.training.checkpoint import FILE
+from bomix.training.optim import Optimization
+from bomix.trial import EXPERT, SCORED_TOKENS, Trial
+from tests.evaluators import test_proxy
+
+folder, proxy, prepared = test_proxy.folder, test_proxy.proxy, test_proxy.prepared
+TRIAL = Trial(0, {"code": 0.7, "prose": 0.3}, 5, EXPERT)
+
+
+def processes():
+    """The processes that this one's launchers started."""
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        try:
+            if "bomix.training.rank_process" in each.cmdline() and "torch.distributed.run" not in each.cmdline():
+                found.append(each)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_two_processes_give_the_losses_of_one(proxy, prepared, tmp_path):
+    alone = proxy.evaluate(TRIAL, tmp_path / "alone")
+    reports = []
+    with progress.reporting_to(reports.append):
+        shared = replace(proxy, devices=2, micro_sequences=1).evaluate(TRIAL, tmp_path / "shared")
+    for name, loss in alone.losses.items():
+        assert shared.losses[name] == pytest.approx(loss, rel=1e-5)
+        np.testing.assert_allclose(shared.curve.losses[name], alone.curve.losses[name], rtol=1e-5)
+    assert shared.info["training_loss"] == pytest.approx(alone.info["training_loss"], rel=1e-5)
+    assert shared.realized == alone.realized
+    assert shared.info["devices"] == 2
+    assert shared.info["tokens_per_second"] > 0
+    assert SCORED_TOKENS in shared.artifacts
+    assert (tmp_path / "shared" / "model" / "config.json").exists()
+    assert reports
+    assert not list(tmp_path.rglob(FILE))
+
+
+def test_a_process_that_ends_takes_the_others_and_the_trial_along(proxy, prepared, tmp_path):
+    long = replace(proxy, devices=2, tokens=10_000_000)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(long.evaluate, TRIAL, tmp_path / "1")
+        patience = time.monotonic() + 100
+        while len(started := processes()) < 2 and time.monotonic() < patience:
+            time.sleep(0.05)
+        started[-1].kill()
+        with pytest.raises(EvaluationError, match="one of the 2 processes .* ended"):
+            ended.result(100)
+    assert not processes()
+
+
+def test_a_loss_that_leaves_the_numbers_is_told_as_ever(proxy, prepared, tmp_path):
+    wild = replace(proxy, devices=2, optimization=Optimization(rate=1e30, clip=0.0, warmup=0.0))
+    with pytest.raises(EvaluationError, match=r"training loss is .*; lower .*rate"):
+        wild.evaluate(TRIAL, tmp_path / "1")
+    assert not processes()
+    assert not list(tmp_path.rglob(FILE))
