@@ -1,4 +1,4 @@
-"""A model that several devices train together: torch's launcher starts a process for each, and all end with the trial."""
+"""A model that several devices train together: torch's launcher starts a process for each; they end with the trial."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ def train(corpus: Corpus, run: Run, place: Place) -> Trained | EvaluationError:
     from bomix.training import loop
     from bomix.training.rank_process import FAILURE_FILE, request
 
+    place.folder.mkdir(parents=True, exist_ok=True)
     if place.step < run.steps:
         _check(run)
-        with tempfile.TemporaryDirectory(prefix="bomix-devices-") as name:
+        with tempfile.TemporaryDirectory(dir=place.folder, prefix="devices-") as name:
             folder = Path(name)
             slot = int(os.environ.get("BOMIX_SLOT", "0"))
             (folder / "request.json").write_text(request(corpus, run, place, slot=slot), encoding="utf-8")
@@ -61,11 +62,9 @@ def train(corpus: Corpus, run: Run, place: Place) -> Trained | EvaluationError:
                 f"one of the {run.spec.devices} processes that train the model together ended, and with it the others; "
                 "the log says why"
             )
-    last = checkpoint.locate(place.folder, place.identity)
-    if last.step != run.steps:
-        raise EvaluationError(f"the processes ended without the checkpoint of their last step in {place.folder}")
-    (found,) = loop.train_together(corpus, [run], places=[last])
-    return found if isinstance(found, EvaluationError) else replace(found, resumed=place.step)
+        place = replace(place, found=place.folder / checkpoint.FILE, step=run.steps)
+    (found,) = loop.train_together(corpus, [run], places=[place])
+    return found
 
 
 def _check(run: Run) -> None:

@@ -55,6 +55,7 @@ class Saved:
         moments: What the optimizer remembers.
         measured: For each point of the curve so far, validation set to what was measured.
         scored: Metric name to every token, once that was kept; empty before.
+        resumed: After how many steps the attempt that wrote this went on; 0 where it began.
     """
 
     step: int
@@ -65,6 +66,7 @@ class Saved:
     moments: Moments
     measured: Sequence[Mapping[str, Evaluation]]
     scored: Mapping[str, ScoredTokens]
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,21 @@ def locate(folder: Path, identity: str) -> Place:
     if best.found is not None:
         logger.info("going on after step %d, from %s", best.step, best.found)
     return best
+
+
+def found_at(place: Place) -> Saved | None:
+    """What a run goes on from; None where it begins.
+
+    Raises:
+        DataError: It is not any more what it was when it was found.
+        OSError: It cannot be read.
+    """
+    if place.found is None:
+        return None
+    saved = read(place.found, place.identity)
+    if saved.step != place.step:
+        raise DataError(f"{place.found} is of step {saved.step}, and not of step {place.step}")
+    return saved
 
 
 def write(place: Place, saved: Saved) -> None:
@@ -214,6 +231,7 @@ def _packed(saved: Saved) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         scored.append({"metric": metric, **{key: held[key] for key in held.keys() - arrays.keys()}})
     header = {
         "step": saved.step,
+        "resumed": saved.resumed,
         "seconds": saved.seconds,
         "tokens_per_second": saved.tokens_per_second,
         "numbers": numbers,
@@ -234,6 +252,7 @@ def _unpacked(tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> S
         scored[entry["metric"]] = ScoredTokens(**plain, **below(f"scored/{number}/"))
     return Saved(
         step=int(header["step"]),
+        resumed=int(header["resumed"]),
         seconds=float(header["seconds"]),
         tokens_per_second=float(header["tokens_per_second"]),
         losses=tensors["losses"],

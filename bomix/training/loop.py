@@ -183,7 +183,7 @@ class _Lockstep:
         self._started = time.perf_counter()
         self._corpus, self._runs, self._hardware = corpus, runs, hardware
         self._places, self._ranks = places, ranks
-        self._saved = [checkpoint.read(place.found, place.identity) for place in places if place.found is not None]
+        self._saved = [saved for place in places if (saved := checkpoint.found_at(place)) is not None]
         self._first = self._saved[0].step if self._saved else 0
         self._spec, self._steps = runs[0].spec, runs[0].steps
         length, batch = self._spec.sequence_length, self._spec.batch_sequences
@@ -278,6 +278,7 @@ class _Lockstep:
                     moments=moments,
                     measured=[{name: each.evaluation for name, each in found[at].items()} for found in self._measured],
                     scored=self._scored.get(at, {}),
+                    resumed=self._first,
                 ),
             )
 
@@ -355,7 +356,7 @@ class _Lockstep:
             place=at,
             scored=self._scored.get(at),
             found=None if self._guided is None else self._guided.found(),
-            resumed=self._first if self._first < steps else 0,
+            resumed=self._saved[at].resumed if self._saved and self._first == steps else self._first,
         )
 
 

@@ -30,7 +30,7 @@ from bomix.training.spec import TrainingSpec
 
 PROGRESS_FILE, FAILURE_FILE = "progress.json", "failure.json"
 LONGEST_WAIT = timedelta(days=7)
-"""How long a process waits for the others: they do while the first one measures, and the trial has limits of its own."""
+"""How long a process waits for the others, as while the first one measures; the trial has limits of its own."""
 
 
 def request(corpus: Corpus, run: Run, place: Place, *, slot: int) -> str:

@@ -53,13 +53,21 @@ def test_two_processes_give_the_losses_of_one(proxy, prepared, tmp_path):
 
 def test_a_process_that_ends_takes_the_others_and_the_trial_along(proxy, prepared, tmp_path):
     long = replace(proxy, devices=2, tokens=10_000_000)
+    reports = []
+
+    def evaluate():
+        with progress.reporting_to(reports.append):
+            long.evaluate(TRIAL, tmp_path / "1")
+
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(long.evaluate, TRIAL, tmp_path / "1")
+        ended = pool.submit(evaluate)
         patience = time.monotonic() + 100
-        while len(started := processes()) < 2 and time.monotonic() < patience:
+        while not reports and time.monotonic() < patience:
             time.sleep(0.05)
+        started = processes()
+        assert len(started) == 2
         started[-1].kill()
-        with pytest.raises(EvaluationError, match="one of the 2 processes .* ended"):
+        with pytest.raises(EvaluationError, match=r"one of the 2 processes .* ended"):
             ended.result(100)
     assert not processes()
 

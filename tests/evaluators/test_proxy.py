@@ -15,7 +15,7 @@ from bomix.contracts.evaluator import PreparingEvaluator, ScaledEvaluator
 from bomix.errors import DataError, EvaluationError, FaultsError
 from bomix.evaluators.proxy import Proxy
 from bomix.scale import Scale
-from bomix.training import device
+from bomix.training import checkpoint, device, keeping
 from bomix.training.data.corpus import load
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
@@ -241,6 +241,66 @@ def test_a_stack_that_memory_does_not_hold_becomes_smaller_ones(proxy, prepared,
         found = list(proxy.evaluate_together(attempts))
     assert sorted(outcome.info["stack"] for _, outcome in found) == [1, 2, 2]
     assert "3 models do not fit into the memory that is free; 2 at a time do" in caplog.text
+
+
+def test_a_batch_that_memory_does_not_hold_is_read_in_parts(proxy, prepared, outcome, monkeypatch, caplog, tmp_path):
+    six = replace(proxy, batch_sequences=6, tokens=3_200)
+    whole, part = (replace(six, micro_sequences=n).bytes_per_model(300, "fp32") for n in (6, 2))
+    monkeypatch.setattr(device, "_free", lambda hardware: (part + whole) // 2)
+    assert device.part_that_fits(six, 300) == 3
+    monkeypatch.setattr(device, "_free", lambda hardware: part)
+    assert device.part_that_fits(six, 300) == 2
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, seed=5, origin="sobol")
+    with caplog.at_level("INFO"):
+        found = six.evaluate(trial, tmp_path / "1")
+    assert "a batch of 6 sequences does not fit into the memory that is free; it is read 2 at a time" in caplog.text
+    monkeypatch.undo()
+    for name, loss in six.evaluate(trial, tmp_path / "2").losses.items():
+        assert found.losses[name] == pytest.approx(loss, rel=1e-5)
+    monkeypatch.setattr(device, "_free", lambda hardware: 0)
+    assert device.part_that_fits(six, 300) == 1
+
+
+def test_trials_that_were_ended_go_on_each_from_its_own_step(proxy, together, tmp_path, monkeypatch, caplog):
+    """The first is at another step than the others, and of the last one there is no file that can be read."""
+    wrote, every = checkpoint.write, replace(proxy, checkpoint_s=1e-9)
+    attempts = [(trial, tmp_path / f"{trial.id}" / "1") for trial, _ in together[0]]
+
+    def end_at(step):
+        def write(place, saved):
+            wrote(place, saved)
+            if saved.step >= step and place.folder.parent.name == last:
+                raise KeyboardInterrupt
+
+        return write
+
+    for some, step in ((attempts[:1], 9), (attempts[1:], 20)):
+        last = str(some[-1][0].id)
+        monkeypatch.setattr(keeping, "SHARE_OF_TIME", 1e9)
+        monkeypatch.setattr(checkpoint, "write", end_at(step))
+        with pytest.raises(KeyboardInterrupt):
+            list(every.evaluate_together(some))
+    monkeypatch.undo()
+    damaged = tmp_path / "5" / "1" / checkpoint.FILE
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    again = [(trial, tmp_path / f"{trial.id}" / "2") for trial, _ in attempts]
+    found = dict(zip([3, 4, 5], [result for _, result in proxy.evaluate_together(again)], strict=True))
+    for (trial, _), (_, undisturbed) in zip(*together, strict=True):
+        assert found[trial.id].losses == undisturbed.losses
+    assert [found[at].info.get("resumed_after_steps") for at in (3, 4, 5)] == [9, 20, None]
+    assert f"{damaged} is not gone on from" in caplog.text
+    assert [path.parent.parent.name for path in tmp_path.rglob(checkpoint.FILE)] == ["5"]
+
+
+def test_a_proxy_without_checkpoints_looks_for_none(proxy, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "locate", lambda *_: pytest.fail("it looked for one"))
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, seed=5, origin="sobol")
+    replace(proxy, checkpoint_s=None, tokens=64).evaluate(trial, tmp_path / "1")
+
+
+def test_a_model_that_takes_several_devices_is_no_part_of_a_stack(proxy):
+    trials = [Trial(at, MIXTURES[0], at, "sobol") for at in range(3)]
+    assert [len(group) for group in replace(proxy, devices=2).groups(trials, 1)] == [1, 1, 1]
 
 
 def test_memory_is_counted_from_above(proxy):

@@ -200,7 +200,10 @@ def test_what_moves_the_last_digits_alone_makes_no_other_run(corpus, tmp_path, w
     assert place.step == 9
 
 
-def test_a_file_that_went_meanwhile_is_an_error(tmp_path):
+def test_a_file_that_changed_meanwhile_is_an_error(corpus, tmp_path, written):
+    (place,) = located(corpus, [written], [tmp_path / "3"])
+    with pytest.raises(DataError, match="of step 9, and not of step 8"):
+        checkpoint.found_at(replace(place, step=8))
     (tmp_path / FILE).write_bytes(b"nothing")
     with pytest.raises(DataError, match="damaged"):
         checkpoint.read(tmp_path / FILE, "")
