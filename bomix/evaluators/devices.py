@@ -22,7 +22,8 @@ from bomix.training import checkpoint, device
 if TYPE_CHECKING:
     from bomix.training.checkpoint import Place
     from bomix.training.data.tokens import Corpus
-    from bomix.training.loop import Run, Trained
+    from bomix.training.loop import Trained
+    from bomix.training.run import Run
 
 LOOK_S = 0.2
 """Seconds between looks at the processes: progress is reported once a second."""

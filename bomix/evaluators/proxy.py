@@ -28,7 +28,8 @@ from bomix.trial import EXPERT, MODEL, REFERENCE, SCORED_TOKENS, Failure, Result
 if TYPE_CHECKING:
     from bomix.training.checkpoint import Place
     from bomix.training.data.tokens import Corpus
-    from bomix.training.loop import Run, Trained
+    from bomix.training.loop import Trained
+    from bomix.training.run import Run
     from bomix.trial import Reweighting
 
 logger = logging.getLogger(__name__)
@@ -325,7 +326,7 @@ class Proxy(TrainingSpec):
         Raises:
             EvaluationError: It cannot be trained at that scale.
         """
-        from bomix.training.loop import Run, seeds
+        from bomix.training.run import Run, seeds
 
         scale = self.scale if trial.scale is None else trial.scale
         if faults := self.scale_faults(scale):

@@ -25,7 +25,7 @@ from bomix.training.validation import Evaluation
 
 if TYPE_CHECKING:
     from bomix.training.data.tokens import Corpus
-    from bomix.training.loop import Run
+    from bomix.training.run import Run
 
 logger = logging.getLogger(__name__)
 

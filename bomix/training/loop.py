@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.contracts.traits import field_values
 from bomix.errors import EvaluationError
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.training import checkpoint, device, keeping, validation
@@ -28,8 +27,8 @@ from bomix.training.keeping import Keeper
 from bomix.training.monitor import CURE, Monitor
 from bomix.training.optim import StackOptimizer
 from bomix.training.ranks import ALONE, Ranks
-from bomix.training.reweighting.steps import Found, Guide, GuidedSteps
-from bomix.training.spec import TrainingSpec
+from bomix.training.reweighting.steps import Found, GuidedSteps
+from bomix.training.run import Run, can_share, curve_steps
 from bomix.training.step import Step
 from bomix.training.validation import Evaluation, Measured
 from bomix.trial import Curve
@@ -38,36 +37,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from bomix.training.model.stack import Stack
-
-
-@dataclass(frozen=True)
-class Run:
-    """All that decides a training run, beside the corpus.
-
-    Attributes:
-        weights: The mixture.
-        steps: Optimizer steps.
-        init_seed: Seed of the parameters.
-        data_seed: Seed of the order of the sequences.
-        spec: The model, and how it is trained and measured.
-        score_step: After which step to keep the log-probability of every validation token; None for never. After the
-            last one, that is what the final losses are made of.
-        guide: What moves the weights while the model trains, the mixture being that of the start; None for a run of one
-            mixture.
-    """
-
-    weights: Mapping[str, float]
-    steps: int
-    init_seed: int
-    data_seed: int
-    spec: TrainingSpec = TrainingSpec()
-    score_step: int | None = None
-    guide: Guide | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Training tokens of the run."""
-        return self.steps * self.spec.step_tokens
 
 
 @dataclass(frozen=True)
@@ -124,20 +93,6 @@ def train(corpus: Corpus, run: Run) -> Trained:
     if isinstance(found, EvaluationError):
         raise found
     return found
-
-
-def can_share(one: Run, other: Run) -> bool:
-    """Whether two runs can be trained in one stack: all but mixture, seeds and learning rate is the same.
-
-    A run that reweights has a stack of its own: what it reads and steps on follows from its own losses.
-    """
-    if one.guide is not None or other.guide is not None:
-        return one is other
-    plain = [
-        replace(run.spec, optimization=replace(run.spec.optimization, preset=None, **_settings_but_rate(run)))
-        for run in (one, other)
-    ]
-    return one.steps == other.steps and plain[0] == plain[1]
 
 
 def train_together(
@@ -360,11 +315,6 @@ class _Lockstep:
         )
 
 
-def _settings_but_rate(run: Run) -> dict[str, Any]:
-    """Every number of the optimisation, presets filled in; the rate left out."""
-    return {**field_values(run.spec.optimization.settings()), "rate": None}
-
-
 def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
     points = [_values(each) for each in measured]
     return Curve(np.array(marks), {name: np.array([point[name] for point in points]) for name in points[-1]})
@@ -373,14 +323,3 @@ def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
 def _values(measured: Mapping[str, Measured]) -> dict[str, float]:
     """Every metric of every validation set to its value."""
     return {key: value for name, found in measured.items() for key, value in found.evaluation.values(name).items()}
-
-
-def curve_steps(steps: int, points: int) -> list[int]:
-    """After how many steps to validate: evenly spaced, the end always among them."""
-    return sorted({math.ceil(steps * k / points) for k in range(1, points + 1)} | {steps})
-
-
-def seeds(trial_seed: int, *, init_seed: int | None = None, data_seed: int | None = None) -> tuple[int, int]:
-    """The seeds of the parameters and of the data order that follow from a trial's seed, unless one is fixed."""
-    drawn = [int(np.random.SeedSequence([trial_seed, stream]).generate_state(1)[0]) for stream in (0, 1)]
-    return (drawn[0] if init_seed is None else init_seed, drawn[1] if data_seed is None else data_seed)

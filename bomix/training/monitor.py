@@ -16,7 +16,7 @@ from bomix.training.device import Hardware
 if TYPE_CHECKING:
     import torch
 
-    from bomix.training.loop import Run
+    from bomix.training.run import Run
 
 REPORT_SECONDS = 1.0
 """Seconds between two reports of progress: as often as people look, and far too seldom to slow a step."""

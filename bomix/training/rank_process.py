@@ -24,8 +24,9 @@ from bomix.io.store import files
 from bomix.training import device
 from bomix.training.checkpoint import Place
 from bomix.training.data.tokens import Corpus, open_corpus
-from bomix.training.loop import Run, train_together
+from bomix.training.loop import train_together
 from bomix.training.ranks import Ranks
+from bomix.training.run import Run
 from bomix.training.spec import TrainingSpec
 
 PROGRESS_FILE, FAILURE_FILE = "progress.json", "failure.json"

@@ -346,6 +346,12 @@ def test_everything_wrong_is_told_at_once():
         ({"tokens": 100_000, "device": "gpu"}, "device"),
         ({"tokens": 100_000, "init_seed": -1}, "init_seed"),
         ({"tokens": 100_000, "threads": 0}, "threads"),
+        ({"tokens": 100_000, "checkpoint_s": 0.0}, "checkpoint_s"),
+        ({"tokens": 100_000, "micro_sequences": 0}, "micro_sequences"),
+        ({"tokens": 100_000, "batch_sequences": 6, "micro_sequences": 4}, "micro_sequences"),
+        ({"tokens": 100_000, "batch_sequences": 6, "micro_sequences": 3, "devices": 3}, "micro_sequences"),
+        ({"tokens": 100_000, "batch_sequences": 6, "devices": 4}, "devices"),
+        ({"tokens": 100_000, "batch_sequences": 2, "device": "cuda:0", "devices": 2}, "devices"),
     ],
 )
 def test_each_field_is_checked(changes, where):

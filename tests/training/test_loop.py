@@ -12,9 +12,10 @@ from bomix.errors import EvaluationError
 from bomix.training import monitor
 from bomix.training.data.tokens import Corpus, TokenSet
 from bomix.training.device import Hardware, choose
-from bomix.training.loop import Run, can_share, curve_steps, seeds, train, train_together
+from bomix.training.loop import train, train_together
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
+from bomix.training.run import Run, can_share, curve_steps, seeds
 from bomix.training.spec import TrainingSpec
 from tests.training.reading import evaluate
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from bomix.training.data_order import plan
 from bomix.training.device import Hardware
 from bomix.training.model.decoder import Model
 from bomix.training.model.stack import Stack
 from bomix.training.optim import Settings, StackOptimizer
+from bomix.training.ranks import ALONE, Ranks
 from bomix.training.step import WARM_UP, Step
 
 STEPS = WARM_UP + 4
@@ -54,6 +57,15 @@ def test_parts_of_a_batch_add_up_to_it(architecture, dtype):
     for part in (3, 1):
         torch.testing.assert_close(found[part][0], found[None][0], rtol=tolerance, atol=0.0)
         assert (found[part][1] - found[None][1]).abs().max() < tolerance * scale
+
+
+def test_ranks_read_each_row_of_a_batch_once():
+    whole = plan({"a": 0.5, "b": 0.5}, {"a": 40, "b": 40}, steps=3, batch=6, seed=0)
+    parts = [Ranks(at, 3).own(whole) for at in range(3)]
+    assert all(part.domain.shape == part.sequence.shape == (3, 2) for part in parts)
+    np.testing.assert_array_equal(np.hstack([part.sequence for part in parts]), whole.sequence)
+    assert ALONE.own(whole) is whole
+    assert [Ranks(at, 3).leads for at in range(3)] == [True, False, False]
 
 
 @pytest.mark.gpu
