@@ -161,8 +161,8 @@ COVERED = {
     "bomix.training.monitor": "training/test_loop.py",
     "bomix.training.rank_process": "evaluators/test_devices.py",
     "bomix.training.ranks": "training/test_step.py",
-    "bomix.training.run": "training/test_loop.py",
     "bomix.training.reweighting.simplex": "training/reweighting/test_doremi.py",
+    "bomix.training.run": "training/test_loop.py",
     "bomix.training.tasks.examples": "training/tasks/test_sources.py",
     "bomix.training.tasks.tokens": "training/tasks/test_sources.py",
 }

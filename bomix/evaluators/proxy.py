@@ -273,7 +273,7 @@ class Proxy(TrainingSpec):
         behind: dict[int, list[tuple[tuple[Trial, Path], Run, Place | None]]] = {}
         for item in zip(attempts, runs, places, strict=True):
             behind.setdefault(0 if item[2] is None else item[2].step, []).append(item)
-        for some in (part for alike in behind.values() for part in _parts(alike, fitting)):
+        for some in (part for abreast in behind.values() for part in _parts(abreast, fitting)):
             kept = [place for _, _, place in some if place is not None]
             if self.devices > 1 and some[0][1].guide is None:
                 found = [devices.train(loaded, run, place) for _, run, place in some if place is not None]

@@ -51,6 +51,7 @@ def test_two_processes_give_the_losses_of_one(proxy, prepared, tmp_path):
     assert not list(tmp_path.rglob(FILE))
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_takes_the_others_and_the_trial_along(proxy, prepared, tmp_path):
     long = replace(proxy, devices=2, tokens=10_000_000)
     reports = []
@@ -72,6 +73,7 @@ def test_a_process_that_ends_takes_the_others_and_the_trial_along(proxy, prepare
     assert not processes()
 
 
+@pytest.mark.slow
 def test_a_loss_that_leaves_the_numbers_is_told_as_ever(proxy, prepared, tmp_path):
     wild = replace(proxy, devices=2, optimization=Optimization(rate=1e30, clip=0.0, warmup=0.0))
     with pytest.raises(EvaluationError, match=r"training loss is .*; lower .*rate"):

@@ -44,9 +44,10 @@ def test_killed_in_mid_run_it_ends_with_the_same_losses(tmp_path: Path, trials: 
 
     opened = Study.open(study)
     assert len(opened.history.completed) == trials
+    evaluator = opened.spec.ready_evaluator(study)
     for record in opened.history.completed:
         found = record.result
-        undisturbed = opened.spec.evaluator.evaluate(record.trial, tmp_path / "undisturbed" / str(record.trial.id))
+        undisturbed = evaluator.evaluate(record.trial, tmp_path / "undisturbed" / str(record.trial.id))
         assert found.losses == undisturbed.losses
         assert found.info["training_loss"] == undisturbed.info["training_loss"]
         for name, losses in undisturbed.curve.losses.items():
