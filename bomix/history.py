@@ -161,9 +161,11 @@ class History:
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""
         if not self.observations:
+            reweighted = sum(record.trial.reweighting is not None for record in self.completed)
+            others = f", {reweighted} of no mixture, which reweighted while they trained" if reweighted else ""
             raise StudyError(
-                f"no trial has come back yet ({len(self.pending)} pending, {len(self.failed)} failed), so there is "
-                "nothing to predict from; run the study, tell it a result, or add runs made earlier"
+                f"no trial has come back yet ({len(self.pending)} pending, {len(self.failed)} failed{others}), so "
+                "there is nothing to predict from; run the study, tell it a result, or add runs made earlier"
             )
 
     @cached_property

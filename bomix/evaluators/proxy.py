@@ -230,11 +230,11 @@ class Proxy(TrainingSpec):
         """
         limit = 1 if self.devices > 1 else WIDEST if self.stack == "auto" else self.stack
         widest = min(math.ceil(len(trials) / max(slots, 1)), limit)
-        alike: dict[tuple[Scale, int | None], list[Trial]] = {}
+        together: dict[tuple[Scale, int | None], list[Trial]] = {}
         for trial in trials:
             scale = self.scale if trial.scale is None else self.trained_scale(trial.scale)
-            alike.setdefault((scale, None if trial.reweighting is None else trial.id), []).append(trial)
-        return [part for equals in alike.values() for part in _parts(equals, widest)]
+            together.setdefault((scale, None if trial.reweighting is None else trial.id), []).append(trial)
+        return [part for equals in together.values() for part in _parts(equals, widest)]
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Train on the mixture and measure.

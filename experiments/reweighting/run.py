@@ -17,12 +17,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
-
-import numpy as np
 
 from bomix import Study
 from bomix.config.sections import BudgetSpec
@@ -33,6 +31,7 @@ from bomix.strategies.auto import Auto
 from bomix.strategies.baselines.reweighted import ODM, DoGE, DoReMi, FastMix
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.regmix import RegMix
+from bomix.study import running
 from bomix.training.device import process_environment
 from bomix.training.reweighting import doge, odm
 from bomix.trial import Failure, Trial
@@ -50,12 +49,14 @@ AT_ONCE = 16
 REWEIGHTING: dict[str, Strategy] = {
     "DoReMi": DoReMi(),
     "DoGE": DoGE(),
-    "DoGE, target": DoGE(rule=doge.DoGE(target=True)),
-    "ODM": ODM(),
-    "ODM, average": ODM(rule=odm.ODM(form="average")),
     "FastMix": FastMix(),
+    "ODM": ODM(),
+    "DoGE, target": DoGE(rule=doge.DoGE(target=True)),
+    "ODM, average": ODM(rule=odm.ODM(form="average")),
 }
-SEARCHES: dict[str, Strategy] = {"Sobol": Sobol(), "bomix": Auto()}
+BOMIX = f"bomix, {TRIALS} runs"
+DESIGNED = ("uniform", "natural", "sobol")
+"""Origins of the trials of a design."""
 
 
 def given() -> Study:
@@ -77,8 +78,6 @@ def proxy() -> Proxy:
 
 def opened(folder: Path, strategy: Strategy, *, seed: int, trials: int) -> Study:
     """A study of a method, kept in a folder."""
-    if (folder / "study.yaml").exists():
-        return Study.open(folder)
     domains, budget = given().spec.domains, BudgetSpec(trials=trials)
     return Study(domains, path=folder, evaluator=proxy(), strategy=strategy, budget=budget, seed=seed)
 
@@ -109,63 +108,65 @@ def found(method: str, seed: int, weights: Weights, records: list[Any]) -> dict[
     return row | ({"course": courses[0], "alone": [round(r.cost, 1) for r in results]} if courses else {})
 
 
-def search(work: Path, until: float) -> None:
+def search(work: Path, seeds: Sequence[int], methods: Sequence[str], until: float) -> None:
     """Run the studies that are missing."""
     known = {(row["method"], row["seed"]) for row in rows() if "fresh" not in row}
-    for seed in SEEDS:
-        for method, strategy in REWEIGHTING.items():
-            if (method, seed) in known or time.monotonic() > until:
+    for method, strategy in REWEIGHTING.items():
+        for seed in seeds:
+            if (method, seed) in known or method not in methods or time.monotonic() > until:
                 continue
             trials = 2 if isinstance(strategy, DoReMi) else 1
             study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=trials)
-            while len(study.history.completed) < trials:
-                study.run()
+            running.run(study.records)  # as `study.run`, which also recommends: there is nothing to learn from yet
             records = list(study.history.completed)
             add(found(method, seed, cast(Weights, records[-1].result.mixture), records))
-    for seed in SEEDS:
-        for method, strategy in SEARCHES.items():
-            if (f"{method}, {TRIALS} runs", seed) in known or time.monotonic() > until:
-                continue
-            study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=TRIALS)
-            advice = study.run()
-            records = list(study.history.completed)
-            if method == "Sobol":
-                for count in (EQUAL, TRIALS):
-                    best = min(records[:count], key=lambda record: study.problem.value(record.result.losses))
-                    add(found(f"Sobol, {count} runs", seed, best.trial.weights, records[:count]))
-                asked = RegMix(n_init=TRIALS).ask(study.problem, study.history, 1, seed=seed)
-                add(found(f"RegMix, {TRIALS} runs", seed, asked[0].weights, records))
-            else:
-                add(found(f"{method}, {TRIALS} runs", seed, advice.weights, records))
+    for seed in seeds:
+        if (BOMIX, seed) not in known and "searches" in methods and time.monotonic() <= until:
+            searches(work, seed)
 
 
-def wanted(study: Study) -> Iterator[tuple[str, int, Weights, int]]:
+def searches(work: Path, seed: int) -> None:
+    """The default strategy, and a Sobol design from which RegMix learns; the trials that both begin with run once."""
+    ours = opened(work / f"bomix-{seed}", Auto(), seed=seed, trials=TRIALS)
+    advice = ours.run()
+    design = opened(work / f"Sobol-{seed}", Sobol(), seed=seed, trials=TRIALS)
+    for record in ours.history.completed[len(design.history.completed) :]:
+        if record.trial.origin not in DESIGNED:
+            break
+        trial = design.ask()
+        assert (trial.weights, trial.seed) == (record.trial.weights, record.trial.seed), "both begin with one design"
+        design.tell(trial, record.result)
+    design.run()
+    records = list(design.history.completed)
+    for count in (EQUAL, TRIALS):
+        best = min(records[:count], key=lambda record: design.problem.value(record.result.losses))
+        add(found(f"Sobol, {count} runs", seed, best.trial.weights, records[:count]))
+    (asked,) = RegMix(n_init=TRIALS).ask(design.problem, design.history, 1, seed=seed)
+    add(found(f"RegMix, {TRIALS} runs", seed, asked.weights, records))
+    add(found(BOMIX, seed, advice.weights, list(ours.history.completed)))
+
+
+def wanted(study: Study, seeds: Sequence[int]) -> Iterator[tuple[str, int, Weights, int]]:
     """Method, seed of the search, mixture and fresh seed of every run that tells what a mixture is worth."""
-    for name, weights in study.problem.anchors().items():
-        yield from ((name, 0, weights, fresh) for fresh in FRESH)
-    for row in rows():
-        if "fresh" not in row:
-            yield from ((row["method"], row["seed"], row["weights"], fresh) for fresh in FRESH)
+    for fresh in seeds:
+        yield from ((name, 0, weights, fresh) for name, weights in study.problem.anchors().items())
+        yield from ((row["method"], row["seed"], row["weights"], fresh) for row in rows() if "fresh" not in row)
 
 
-def fresh_runs(work: Path, until: float) -> None:
+def fresh_runs(work: Path, seeds: Sequence[int], until: float) -> None:
     """Train what was found on seeds that no search has seen."""
-    study = Study.open(next(work.glob("*-0")))
+    study = opened(work / "DoReMi-0", DoReMi(), seed=0, trials=2)
     evaluator = cast(Proxy, study.spec.ready_evaluator(Path()))
-    known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
-    todo = [run for run in wanted(study) if (run[0], run[1], run[3]) not in known]
-    for first in range(0, len(todo), AT_ONCE):
-        if time.monotonic() > until:
-            print(f"{len(todo) - first} runs are left", file=sys.stderr)
+    while time.monotonic() <= until:
+        known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
+        some = [run for run in wanted(study, seeds) if (run[0], run[1], run[3]) not in known][:AT_ONCE]
+        if not some:
             return
-        some = todo[first : first + AT_ONCE]
         with TemporaryDirectory() as folder:
             attempts = [
                 (Trial(at, dict(weights), seed, "fresh"), Path(folder)) for at, (_, _, weights, seed) in enumerate(some)
             ]
-            for (method, number, _, seed), (_, result) in zip(
-                some, evaluator.evaluate_together(attempts), strict=True
-            ):
+            for (method, number, _, seed), (_, result) in zip(some, evaluator.evaluate_together(attempts), strict=True):
                 assert not isinstance(result, Failure), result.message
                 losses = {name: round(loss, 5) for name, loss in result.losses.items()}
                 add({"method": method, "seed": number, "fresh": seed, "losses": losses})
@@ -177,11 +178,19 @@ def main() -> None:
     parser.add_argument("what", choices=("search", "fresh", "table", "figure"))
     parser.add_argument("--work", type=Path, help="folder of the studies")
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which nothing is begun")
+    every = [*REWEIGHTING, "searches"]
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="seeds of the searches")
+    parser.add_argument("--methods", nargs="+", default=every, choices=every, help="what searches")
+    parser.add_argument("--fresh", type=int, nargs="+", default=FRESH, help="fresh seeds to train on")
     args = parser.parse_args()
     if args.what in ("search", "fresh"):
         if args.work is None:
             parser.error("give --work, a folder for the studies")
-        (search if args.what == "search" else fresh_runs)(args.work, time.monotonic() + args.limit)
+        until = time.monotonic() + args.limit
+        if args.what == "search":
+            search(args.work, args.seeds, args.methods, until)
+        else:
+            fresh_runs(args.work, args.fresh, until)
     else:
         import show
 

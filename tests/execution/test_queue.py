@@ -14,7 +14,7 @@ from bomix.contracts.study import Experts
 from bomix.execution.queue import Action, Decision, Situation, decide
 from bomix.history import History
 from bomix.scale import Scale
-from bomix.trial import CONFIRM, EXPERT, IMPORTED, Failure, Outcome, Record, Result, Trial
+from bomix.trial import CONFIRM, EXPERT, IMPORTED, Failure, Outcome, Record, Result, Reweighting, Trial
 
 SPEC = StudySpec(domains={}, metrics=("loss",), budget=BudgetSpec(trials=3), confirm=2)
 DONE, LOST = Result({"loss": 1.0}, cost=10.0), Failure("the disk is full")
@@ -289,3 +289,19 @@ def test_a_budget_of_flops_knows_what_is_pending_costs() -> None:
     budget = BudgetSpec(trials=9, flops=1300.0)
     assert [budget.holds(records[:count]) for count in (0, 1, 2, 3)] == [True, True, True, False]
     assert not BudgetSpec(trials=9, device_seconds=10.0).holds(())
+
+
+def test_a_run_that_reweights_costs_what_it_says_it_took() -> None:
+    scale = Scale(params=10, tokens=10)
+
+    def record(flops: object, *, reweights: bool = True) -> Record:
+        how = Reweighting({"kind": "odm"}) if reweights else None
+        own = dataclasses.replace(trial(0), scale=scale, reweighting=how)
+        return Record(own, Result({"loss": 1.0}, info={"flops": flops}))
+
+    budget = BudgetSpec(trials=9, flops=1000.0)
+    for told, spent in ((1500.0, True), (999.0, False), (float("nan"), False), ("1e9", False)):
+        assert (budget.spent([record(told)]) == "1000 FLOPs") is spent
+        assert budget.holds([record(told)]) is not spent
+    # Of a run of one mixture the usual estimate holds: trainers count in many ways.
+    assert budget.spent([record(1e9, reweights=False)]) is None

@@ -135,6 +135,13 @@ def test_a_trainer_that_forgets_what_the_run_is_for_fails_the_trial():
         made.run()
 
 
+def test_a_study_of_nothing_but_the_run_has_nothing_to_learn_from_and_says_why():
+    made = study(strategy=ODM(), trials=1)
+    with pytest.raises(StudyError, match=r"0 failed, 1 of no mixture, which reweighted while they trained\)"):
+        made.run()
+    assert len(made.history.completed) == 1
+
+
 def test_failures_are_recorded_and_end_the_study():
     made = study(Fake(fails="reweighting"))
     with pytest.raises((EvaluationError, StudyError), match=r"failed 3 times|trials failed"):

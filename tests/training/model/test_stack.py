@@ -88,6 +88,58 @@ def test_shares_weigh_the_gradient():
         torch.testing.assert_close(first + second, total, rtol=1e-4, atol=1e-7)
 
 
+def test_shares_may_follow_from_the_losses():
+    stack = moved(Model(hidden=32, layers=1, heads=2), 6)
+    tokens = tokens_of(6)
+    heard = []
+
+    def shares_of(losses):
+        heard.append(losses)
+        return losses / losses.sum(dim=1, keepdim=True)
+
+    losses = stack.step_losses(tokens, shares_of)
+    torch.testing.assert_close(heard[0], losses, rtol=1e-5, atol=1e-6)
+    assert not heard[0].requires_grad
+    found = [part.clone() for part in stack.gradients]
+    stack.step_losses(tokens, losses / losses.sum(dim=1, keepdim=True))
+    for own, other in zip(found, stack.gradients, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_gradient_by_the_output_matrix_alone_is_that_of_the_whole(tied):
+    stack = moved(Model(hidden=32, layers=2, heads=2, tie_embeddings=tied), 6)
+    tokens = tokens_of(6)
+    shares = torch.rand(len(SEEDS), 12, generator=torch.Generator().manual_seed(2))
+    before = [part.clone() for part in stack.gradients]
+    found = stack.head_gradient(tokens, shares)
+    for own, part in zip(before, stack.gradients, strict=True):
+        torch.testing.assert_close(part, own, rtol=0, atol=0)
+    if not tied:
+        stack.step_losses(tokens, shares)
+        expected = torch.stack([stack.piece_gradients(at)["lm_head.weight"] for at in range(len(SEEDS))])
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+        stack.step_losses(tokens)
+        plain = torch.stack([stack.piece_gradients(at)["lm_head.weight"] for at in range(len(SEEDS))])
+        torch.testing.assert_close(stack.head_gradient(tokens), plain, rtol=1e-4, atol=1e-7)
+    else:
+        for at in range(len(SEEDS)):
+            model = stack.export(at)
+            states = model.model(input_ids=tokens[at, :, :-1]).last_hidden_state.detach()
+            logits = functional.linear(states, model.lm_head.weight)
+            losses = functional.cross_entropy(logits.mT, tokens[at, :, 1:], reduction="none").flatten()
+            (expected,) = torch.autograd.grad((losses * shares[at]).sum(), model.lm_head.weight)
+            torch.testing.assert_close(found[at], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_is_taken_over_as_it_is():
+    stack = moved(Model("gpt_neox", hidden=32, layers=1, heads=2), 8)
+    other = Stack(stack.model, vocabulary=VOCABULARY, sequence_length=8, seeds=[0, 0])
+    other.load(1, stack.export(2))
+    for name, value in stack.export(2).state_dict().items():
+        torch.testing.assert_close(other.export(1).state_dict()[name], value, rtol=0, atol=0)
+
+
 def test_sixteen_bits_are_near_thirty_two():
     model = Model(hidden=64, layers=2, heads=2)
     tokens = tokens_of(32)

@@ -1,4 +1,4 @@
-"""Steps of a run that reweights: what a rule is told and what the model steps on, against transformers' own gradients."""
+"""Steps of a run that reweights: what a rule is told and what the model steps on, by transformers' own gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bomix.training.reweighting.doge import DoGE
 from bomix.training.reweighting.doremi import DoReMi
 from bomix.training.reweighting.fastmix import FastMix
 from bomix.training.reweighting.odm import ODM
-from bomix.training.reweighting.steps import GuidedSteps, Guide
+from bomix.training.reweighting.steps import Guide, GuidedSteps
 from bomix.training.run import Run, can_share
 from bomix.training.spec import TrainingSpec
 
