@@ -56,6 +56,7 @@ COVERED = {
     "bomix.data_experts.log_sums": "data_experts/test_mixture.py",
     "bomix.data_experts.losses": "surrogates/means/test_experts.py",
     "bomix.data_experts.multiple_choice": "data_experts/test_mixture.py",
+    "bomix.evaluators.stacks": "evaluators/test_proxy.py",
     "bomix.evaluators.synthetic.emulator_families": "evaluators/synthetic/test_emulator.py",
     "bomix.evaluators.synthetic.functions": "evaluators/synthetic/test_spec.py",
     "bomix.evaluators.synthetic.laws": "evaluators/synthetic/test_spec.py",

@@ -22,8 +22,7 @@ from bomix.training import checkpoint, device
 if TYPE_CHECKING:
     from bomix.training.checkpoint import Place
     from bomix.training.data.tokens import Corpus
-    from bomix.training.loop import Trained
-    from bomix.training.run import Run
+    from bomix.training.run import Run, Trained
 
 LOOK_S = 0.2
 """Seconds between looks at the processes: progress is reported once a second."""

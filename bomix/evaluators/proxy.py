@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bomix.config.build import FILLED
 from bomix.contracts.preparation import DomainStats, Preparation
@@ -17,6 +16,7 @@ from bomix.contracts.text import Source, TokenizerSpec
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import EvaluationError, Fault, raise_faults
 from bomix.evaluators import reweighting as of_reweighting
+from bomix.evaluators.stacks import fitted, parts, place_of
 from bomix.io.artifacts import scored_tokens
 from bomix.scale import Scale
 from bomix.training.data.spec import CorpusSpec
@@ -28,8 +28,7 @@ from bomix.trial import EXPERT, MODEL, REFERENCE, SCORED_TOKENS, Failure, Result
 if TYPE_CHECKING:
     from bomix.training.checkpoint import Place
     from bomix.training.data.tokens import Corpus
-    from bomix.training.loop import Trained
-    from bomix.training.run import Run
+    from bomix.training.run import Run, Trained
     from bomix.trial import Reweighting
 
 logger = logging.getLogger(__name__)
@@ -234,7 +233,7 @@ class Proxy(TrainingSpec):
         for trial in trials:
             scale = self.scale if trial.scale is None else self.trained_scale(trial.scale)
             together.setdefault((scale, None if trial.reweighting is None else trial.id), []).append(trial)
-        return [part for equals in together.values() for part in _parts(equals, widest)]
+        return [part for equals in together.values() for part in parts(equals, widest)]
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Train on the mixture and measure.
@@ -268,14 +267,14 @@ class Proxy(TrainingSpec):
         loaded = corpus.load(
             self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
         )
-        runs, fitting = _fitted([self.run_of(trial) for trial, _ in attempts], loaded.vocabulary)
-        places = [self._place(workdir, run, loaded) for (_, workdir), run in zip(attempts, runs, strict=True)]
+        runs, fitting = fitted([self.run_of(trial) for trial, _ in attempts], loaded.vocabulary)
+        places = [place_of(workdir, run, loaded) for (_, workdir), run in zip(attempts, runs, strict=True)]
         behind: dict[int, list[tuple[tuple[Trial, Path], Run, Place | None]]] = {}
         for item in zip(attempts, runs, places, strict=True):
             behind.setdefault(0 if item[2] is None else item[2].step, []).append(item)
-        for some in (part for abreast in behind.values() for part in _parts(abreast, fitting)):
+        for some in (part for abreast in behind.values() for part in parts(abreast, fitting)):
             kept = [place for _, _, place in some if place is not None]
-            if self.devices > 1 and some[0][1].guide is None:
+            if some[0][1].spec.devices > 1:
                 found = [devices.train(loaded, run, place) for _, run, place in some if place is not None]
             else:
                 found = loop.train_together(loaded, [run for _, run, _ in some], places=kept)
@@ -284,20 +283,8 @@ class Proxy(TrainingSpec):
                     yield trial, Failure(str(trained))
                 else:
                     yield trial, self._result(trial, workdir, run, trained, loaded)
-                if place is not None:  # whoever asked for more has what it was given
+                if place is not None:  # who asks for the next one has written down what came of this one
                     checkpoint.remove(place)
-
-    def _place(self, workdir: Path, run: Run, loaded: Corpus) -> Place | None:
-        """Where a run has its checkpoints, and which one it goes on from; None for a run without.
-
-        A run that reweights has none: what its rule remembers is the rule's own.
-        """
-        from bomix.training import checkpoint, device
-
-        if run.guide is not None or (self.checkpoint_s is None and self.devices == 1):
-            return None
-        dtype = device.choose(run.spec.device, run.spec.dtype, run.spec.compile).dtype
-        return checkpoint.locate(workdir, checkpoint.identity_of(run, loaded, dtype))
 
     def _result(self, trial: Trial, workdir: Path, run: Run, trained: Trained, loaded: Corpus) -> Result:
         artifacts = {}
@@ -339,7 +326,7 @@ class Proxy(TrainingSpec):
             if batch is None:
                 batch = max(self.batch_sequences, sum(weight > 0.0 for weight in trial.weights.values()))
             steps = max(1, steps * self.batch_sequences // batch)
-            spec, guide = replace(spec, batch_sequences=batch), of_reweighting.guide(trial.reweighting)
+            spec, guide = replace(spec, batch_sequences=batch, devices=1), of_reweighting.guide(trial.reweighting)
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),
@@ -422,31 +409,3 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
         **({} if trained.found is None else of_reweighting.told(run, trained.found, loaded.vocabulary)),
     }
-
-
-def _fitted(runs: list[Run], vocabulary: int) -> tuple[list[Run], int]:
-    """Runs of one shape, batches in parts where not even one fits otherwise, and how many fit side by side."""
-    from bomix.training import device
-
-    spec = runs[0].spec
-    if spec.part is None and (part := device.part_that_fits(spec, vocabulary)) < spec.device_sequences:
-        logger.info(
-            "a batch of %d sequences does not fit into the memory that is free; it is read %d at a time",
-            spec.device_sequences,
-            part,
-        )
-        runs = [replace(run, spec=replace(run.spec, micro_sequences=part)) for run in runs]
-    fitting = device.models_that_fit(runs[0].spec, vocabulary)
-    if fitting < len(runs):
-        logger.info("%d models do not fit into the memory that is free; %d at a time do", len(runs), fitting)
-    return runs, fitting
-
-
-_Item = TypeVar("_Item")
-
-
-def _parts(items: Sequence[_Item], widest: int) -> Iterator[list[_Item]]:
-    """In order, as few parts of at most ``widest`` as there can be, of about one size."""
-    count = math.ceil(len(items) / widest)
-    bounds = [round(len(items) * at / count) for at in range(count + 1)]
-    yield from (list(items[start:end]) for start, end in itertools.pairwise(bounds))

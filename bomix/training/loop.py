@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,65 +18,21 @@ from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.training import checkpoint, device, keeping, validation
 from bomix.training.checkpoint import Place, Saved
 from bomix.training.data.tokens import Corpus
-from bomix.training.data_order import Plan, plan
+from bomix.training.data_order import plan
 from bomix.training.device import Hardware
 from bomix.training.feed import Feed
 from bomix.training.keeping import Keeper
 from bomix.training.monitor import CURE, Monitor
 from bomix.training.optim import StackOptimizer
 from bomix.training.ranks import ALONE, Ranks
-from bomix.training.reweighting.steps import Found, GuidedSteps
-from bomix.training.run import Run, can_share, curve_steps
+from bomix.training.reweighting.steps import GuidedSteps
+from bomix.training.run import Run, Trained, can_share, curve_steps
 from bomix.training.step import Step
-from bomix.training.validation import Evaluation, Measured
+from bomix.training.validation import Measured
 from bomix.trial import Curve
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from bomix.training.model.stack import Stack
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run brings back.
-
-    Attributes:
-        evaluations: Validation set to the final validation.
-        curve: Validation losses over the run; the last point is the final validation.
-        training_losses: ``steps`` losses of the batches, nats per token.
-        plan: What was read.
-        hardware: The device and precision of the run.
-        seconds: The run's share of the seconds that its stack took on its devices, validations included. Of a run that
-            went on from a checkpoint, those that led to the checkpoint count as well; what was lost after it does not.
-        tokens_per_second: Training tokens per second of the whole stack since the run began or went on, validations
-            left out.
-        width: Models in the stack.
-        stack: The models of the stack.
-        place: Which of them is the run's.
-        scored: Metric name to every token that the final validation reads; None where it was not asked for.
-        found: What a run found that reweights the domains; None for a run of one mixture.
-        resumed: After how many steps it went on from a checkpoint; 0 for one that was not disturbed.
-    """
-
-    evaluations: Mapping[str, Evaluation]
-    curve: Curve
-    training_losses: np.ndarray
-    plan: Plan
-    hardware: Hardware
-    seconds: float
-    tokens_per_second: float
-    width: int
-    stack: Stack
-    place: int
-    scored: Mapping[str, ScoredTokens] | None = None
-    found: Found | None = None
-    resumed: int = 0
-
-    @cached_property
-    def model(self) -> PreTrainedModel:
-        """The model with its final parameters, in ``transformers``' form."""
-        return self.stack.export(self.place)
+    pass
 
 
 def train(corpus: Corpus, run: Run) -> Trained:

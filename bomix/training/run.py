@@ -1,10 +1,11 @@
-"""All that decides a training run beside the corpus, and what follows from it."""
+"""All that decides a training run beside the corpus, and what it brings back."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from bomix.contracts.traits import field_values
 from bomix.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
-    from bomix.training.reweighting.steps import Guide
+    from transformers import PreTrainedModel
+
+    from bomix.io.artifacts.scored_tokens import ScoredTokens
+    from bomix.training.data_order import Plan
+    from bomix.training.device import Hardware
+    from bomix.training.model.stack import Stack
+    from bomix.training.reweighting.steps import Found, Guide
+    from bomix.training.validation import Evaluation
+    from bomix.trial import Curve
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,48 @@ class Run:
     def tokens(self) -> int:
         """Training tokens of the run."""
         return self.steps * self.spec.step_tokens
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run brings back.
+
+    Attributes:
+        evaluations: Validation set to the final validation.
+        curve: Validation losses over the run; the last point is the final validation.
+        training_losses: ``steps`` losses of the batches, nats per token.
+        plan: What was read.
+        hardware: The device and precision of the run.
+        seconds: The run's share of the seconds that its stack took on its devices, validations included. Of a run that
+            went on from a checkpoint, those that led to the checkpoint count as well; what was lost after it does not.
+        tokens_per_second: Training tokens per second of the whole stack since the run began or went on, validations
+            left out.
+        width: Models in the stack.
+        stack: The models of the stack.
+        place: Which of them is the run's.
+        scored: Metric name to every token that the final validation reads; None where it was not asked for.
+        found: What a run found that reweights the domains; None for a run of one mixture.
+        resumed: After how many steps it went on from a checkpoint; 0 for one that was not disturbed.
+    """
+
+    evaluations: Mapping[str, Evaluation]
+    curve: Curve
+    training_losses: np.ndarray
+    plan: Plan
+    hardware: Hardware
+    seconds: float
+    tokens_per_second: float
+    width: int
+    stack: Stack
+    place: int
+    scored: Mapping[str, ScoredTokens] | None = None
+    found: Found | None = None
+    resumed: int = 0
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The model with its final parameters, in ``transformers``' form."""
+        return self.stack.export(self.place)
 
 
 def can_share(one: Run, other: Run) -> bool:

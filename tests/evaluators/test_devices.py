@@ -12,7 +12,9 @@ import pytest
 
 from bomix import progress
 from bomix.errors import EvaluationError
+from bomix.training import checkpoint
 from bomix.training.checkpoint import FILE
+from bomix.training.keeping import Keeper
 from bomix.training.optim import Optimization
 from bomix.trial import EXPERT, SCORED_TOKENS, Trial
 from tests.evaluators import test_proxy
@@ -38,6 +40,7 @@ def test_two_processes_give_the_losses_of_one(proxy, prepared, tmp_path):
     reports = []
     with progress.reporting_to(reports.append):
         shared = replace(proxy, devices=2, micro_sequences=1).evaluate(TRIAL, tmp_path / "shared")
+    assert "resumed_after_steps" not in shared.info
     for name, loss in alone.losses.items():
         assert shared.losses[name] == pytest.approx(loss, rel=1e-5)
         np.testing.assert_allclose(shared.curve.losses[name], alone.curve.losses[name], rtol=1e-5)
@@ -48,6 +51,28 @@ def test_two_processes_give_the_losses_of_one(proxy, prepared, tmp_path):
     assert SCORED_TOKENS in shared.artifacts
     assert (tmp_path / "shared" / "model" / "config.json").exists()
     assert reports
+    assert not list(tmp_path.rglob(FILE))
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_one_was_ended(proxy, prepared, tmp_path, monkeypatch):
+    undisturbed = proxy.evaluate(TRIAL, tmp_path / "undisturbed" / "1")
+    wrote = checkpoint.write
+
+    def write_and_end(place, saved):
+        wrote(place, saved)
+        if saved.step == 60:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "is_due", lambda self: True)
+        patch.setattr(checkpoint, "write", write_and_end)
+        with pytest.raises(KeyboardInterrupt):
+            proxy.evaluate(TRIAL, tmp_path / "ended" / "1")
+    found = replace(proxy, devices=2).evaluate(TRIAL, tmp_path / "ended" / "2")
+    assert found.info["resumed_after_steps"] == 60
+    for name, loss in undisturbed.losses.items():
+        assert found.losses[name] == pytest.approx(loss, rel=1e-5)
     assert not list(tmp_path.rglob(FILE))
 
 

@@ -14,6 +14,7 @@ from bomix.config.build import build, plain
 from bomix.contracts.evaluator import PreparingEvaluator, ScaledEvaluator
 from bomix.errors import DataError, EvaluationError, FaultsError
 from bomix.evaluators.proxy import Proxy
+from bomix.evaluators.stacks import parts
 from bomix.scale import Scale
 from bomix.training import checkpoint, device, keeping
 from bomix.training.data.corpus import load
@@ -308,6 +309,11 @@ def test_memory_is_counted_from_above(proxy):
     assert few > proxy.model.parameters(300) * 20
     assert many > proxy.model.parameters(50_000) * 20
     assert device.models_that_fit(proxy, 300) == device.WIDEST_ON_CPU
+
+
+def test_parts_are_few_and_of_about_one_size():
+    assert list(parts([1, 2, 3, 4, 5, 6, 7], 3)) == [[1, 2], [3, 4, 5], [6, 7]]
+    assert list(parts([1, 2], 3)) == [[1, 2]]
 
 
 @pytest.mark.parametrize(
