@@ -43,6 +43,7 @@ def train(corpus: Corpus, run: Run, place: Place) -> Trained | EvaluationError:
 
     Raises:
         EvaluationError: A process ended before the run did, or devices are missing.
+        DataError: What they left is damaged.
     """
     from bomix.training import loop
     from bomix.training.rank_process import FAILURE_FILE, request
@@ -63,7 +64,12 @@ def train(corpus: Corpus, run: Run, place: Place) -> Trained | EvaluationError:
                 "the log says why"
             )
         place = replace(place, found=place.folder / checkpoint.FILE, step=run.steps)
-    (found,) = loop.train_together(corpus, [run], places=[place])
+    try:
+        (found,) = loop.train_together(corpus, [run], places=[place])
+    except OSError as error:
+        raise EvaluationError(
+            f"the processes left no checkpoint of the last step ({error}); the log says why"
+        ) from error
     return found
 
 

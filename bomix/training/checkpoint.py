@@ -248,8 +248,8 @@ def _unpacked(tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> S
 
     scored = {}
     for number, entry in enumerate(header["scored"]):
-        plain = {key: value for key, value in entry.items() if key != "metric"}
-        scored[entry["metric"]] = ScoredTokens(**plain, **below(f"scored/{number}/"))
+        fields: dict[str, Any] = {key: value for key, value in entry.items() if key != "metric"}
+        scored[entry["metric"]] = ScoredTokens(**fields | below(f"scored/{number}/"))
     return Saved(
         step=int(header["step"]),
         resumed=int(header["resumed"]),
