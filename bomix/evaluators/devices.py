@@ -67,9 +67,7 @@ def train(corpus: Corpus, run: Run, place: Place) -> Trained | EvaluationError:
     try:
         (found,) = loop.train_together(corpus, [run], places=[place])
     except OSError as error:
-        raise EvaluationError(
-            f"the processes left no checkpoint of the last step ({error}); the log says why"
-        ) from error
+        raise EvaluationError(f"the processes left no last checkpoint ({error}); the log says why") from error
     return found
 
 
