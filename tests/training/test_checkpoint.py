@@ -108,6 +108,18 @@ def test_a_member_of_a_stack_goes_on_alone(corpus, tmp_path, monkeypatch, archit
     assert_same(found, undisturbed[1])
 
 
+@pytest.mark.gpu
+def test_on_a_gpu_it_goes_on_to_about_the_same_losses(corpus, tmp_path, monkeypatch):
+    """Its rates lie on the device, and its steps are recorded anew."""
+    runs = [make_run(steps=STEPS, device="cuda", init_seed=at) for at in range(2)]
+    undisturbed = train_together(corpus, runs)
+    interrupted(corpus, runs, attempts(tmp_path, 1), monkeypatch, after=9)
+    places = located(corpus, runs, attempts(tmp_path, 2))
+    for found, wanted in zip(train_together(corpus, runs, places=places), undisturbed, strict=True):
+        np.testing.assert_allclose(found.training_losses, wanted.training_losses, rtol=1e-3)
+        assert found.resumed == 9
+
+
 def test_seconds_add_up_over_the_attempts(corpus, tmp_path, monkeypatch):
     runs = [make_run(steps=STEPS)]
     interrupted(corpus, runs, attempts(tmp_path, 1, 1), monkeypatch, after=12)
