@@ -40,7 +40,7 @@ test-gpu: environment  ## on a machine with a CUDA device: its tests, and the ta
 	$(RUN) pytest -m gpu $(ARGS)
 	$(VENV)/bin/python benchmarks/gpu.py --out runs/gpu.json
 
-test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; half an hour
+test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; twenty minutes
 	$(RUN) pytest -m slow -s tests/faults $(ARGS)
 
 smoke: environment  ## run every default method through tiny problems: about a minute

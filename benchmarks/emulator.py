@@ -23,8 +23,8 @@ import torch
 from emulator_fits import exponentials, interactions, trees
 from scipy.stats import spearmanr
 
-from bomix.evaluators.synthetic.emulator import curves
-from bomix.evaluators.synthetic.emulator_families import EMULATORS, REGMIX, AnyEmulator, file_of, load
+from bomix.evaluators.synthetic.emulator import RegmixEmulator, curves
+from bomix.evaluators.synthetic.emulator_families import EMULATORS, REGMIX, file_of, load
 from bomix.evaluators.synthetic.optimum import minimum
 from bomix.space.polytope import project
 
@@ -88,7 +88,7 @@ def network(features: np.ndarray, targets: np.ndarray, *, seed: int) -> list[np.
     return [layer.detach().numpy() for layer in layers]
 
 
-def best_known(emulator: AnyEmulator) -> np.ndarray:
+def best_known(emulator: RegmixEmulator) -> np.ndarray:
     """The best mixture that a heavy search finds, ``d`` weights."""
     from scipy.optimize import minimize
 

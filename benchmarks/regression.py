@@ -7,7 +7,8 @@ FOLDER holds RegMix's tables (github.com/sail-sg/regmix, folder ``data``, MIT li
 ``$BOMIX_DATA/regmix``. Each kind learns all 13 losses from random subsets of the 512 training runs (the same for all
 kinds: 50 of 25 runs, 20 of 64 and of 128, all 512) and predicts the 256 published test mixtures, trained at 1M and at
 60M parameters. ``extrapolation`` learns from 64 runs with at most 30 % of Pile-CC and predicts every run with more.
-``default`` is what a study of this size predicts with where no surrogate is named, ``gp`` that kind with its defaults.
+``default`` is what a study of this size predicts with where no surrogate is named, ``default unnamed`` the same where
+its metrics are not named after domains, ``gp`` that kind with its defaults.
 ``lightgbm on the target`` is RegMix's own way: one regressor per target, the mean of the losses being a target.
 
 Results are appended line by line; what is there already is not run again. One thread.
@@ -133,18 +134,19 @@ def _law(form: str) -> Callable[[], Any]:
     return build
 
 
-def _default() -> Any:
-    """What a study of 17 domains and 13 metrics predicts with where none is named."""
+def _default(metric: str = "d") -> Any:
+    """What a study of 17 domains and 13 metrics predicts with where none is named; ``d`` names these after domains."""
     from bomix.objectives.weighted import Mean
     from bomix.problem import Metric, Problem
     from bomix.strategies.auto import Auto
 
-    metrics = tuple(Metric(f"m{number}") for number in range(13))
+    metrics = tuple(Metric(f"{metric}{number}") for number in range(13))
     return Auto().predicting(Problem(MixtureSpace([f"d{number}" for number in range(17)]), metrics, Mean()))
 
 
 OTHERS: dict[str, Callable[[], Any]] = {
     "default": _default,
+    "default unnamed": lambda: _default("m"),
     "law: exponential (DML)": _law("exponential"),
     "law: effective power": _law("effective_power"),
     "law: additive": _law("additive"),

@@ -5,7 +5,8 @@
 The setting is that of the demo. Everything runs on one thread, each measurement in a process of its own, this checkout
 and the other in turn; CPU-seconds are counted, since other work on the machine moves them less than the clock.
 
-* design: sixteen mixtures, start to validated losses: in one stack here, one after the other there.
+* design: sixteen mixtures, start to validated losses, in one stack; two of them there before it and two after
+  it, one after the other.
 * single: one mixture.
 * step: the bare step on one batch, no data, no reports: the limit of the loop, for stacks of 1, 4, 16.
 * memory: peak of a stack of 16 above that of one model, in models.
@@ -202,14 +203,17 @@ def main() -> None:
         print(json.dumps(MEASURES[what](*map(int, arguments))))
         return
     parts = chosen.parts or PARTS
-    for name, count in (("design", WIDTH), ("single", 1)):
+    for name, count, there in (("design", WIDTH, 2), ("single", 1, 1)):
         if name in parts:
+            before = run(chosen.against, "training", chosen.tokens, there) if chosen.against else None
             ours = run(HERE, "training", chosen.tokens, count)
-            line = f"{name:8s} {ours['rate']:7.0f} tokens per CPU-second, mean loss {ours['mean_loss']:.4f}"
-            if chosen.against:
-                theirs = run(chosen.against, "training", chosen.tokens, count)
-                ratio = ours["rate"] / theirs["rate"]
-                line += f"; there {theirs['rate']:7.0f}, {theirs['mean_loss']:.4f}: {ratio:.2f} times"
+            line = f"{name:8s} {ours['rate']:7.0f} tokens per CPU-second"
+            if chosen.against and before:
+                after = run(chosen.against, "training", chosen.tokens, there)
+                theirs = 2.0 / (1.0 / before["rate"] + 1.0 / after["rate"])
+                line += f"; there {theirs:7.0f}: {ours['rate'] / theirs:.2f} times"
+                if count == 1:
+                    line += f"; mean loss {ours['mean_loss']:.4f}, there {after['mean_loss']:.4f}"
             print(line, flush=True)
     if "step" in parts:
         theirs = run(chosen.against, "step", 1) if chosen.against else None

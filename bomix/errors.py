@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -49,6 +50,16 @@ class FitError(BomixError):
 
 class EvaluationError(BomixError):
     """A trial whose training failed, or too many of them; the command line exits with 1."""
+
+
+def killed_by(number: int) -> str:
+    """What is said of a process that a signal ended; of the one that the system sends where memory runs out, that."""
+    try:
+        name = f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        name = str(number)
+    why = ", as the system does to a process where memory runs out" if number == signal.SIGKILL else ""
+    return f"killed by signal {name}{why}"
 
 
 def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import bomix
 from bomix.errors import StudyError
-from bomix.problem import NATS_PER_TOKEN
 from bomix.scale import comparable
 from bomix.trial import (
     CONFIRM,
@@ -19,22 +17,15 @@ from bomix.trial import (
     UNCOUNTED_ORIGINS,
     Candidate,
     Record,
-    Result,
     Status,
     Trial,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
     from bomix.problem import Problem
     from bomix.scale import Scale
-
-SCHEMA_VERSION = 1
-"""Version of the dataset that others read: raised when a variable changes its meaning or goes away."""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -160,13 +151,22 @@ class History:
 
     def require_observations(self) -> None:
         """Raise StudyError where there is nothing to learn from yet."""
-        if not self.observations:
-            reweighted = sum(record.trial.reweighting is not None for record in self.completed)
-            others = f", {reweighted} of no mixture, which reweighted while they trained" if reweighted else ""
-            raise StudyError(
-                f"no trial has come back yet ({len(self.pending)} pending, {len(self.failed)} failed{others}), so "
-                "there is nothing to predict from; run the study, tell it a result, or add runs made earlier"
+        if self.observations:
+            return
+        counts = f"{len(self.pending)} pending, {len(self.failed)} failed"
+        came = f"no trial has come back yet ({counts})"
+        found = [record for record in self.completed if record.trial.reweighting is not None]
+        if found:
+            came = f"no trial of one mixture has come back yet ({counts}, {len(found)} reweighted while they trained)"
+        elif self.completed:
+            scales = ", ".join(sorted({str(record.trial.scale) for record in self.completed}))
+            came = (
+                f"no trial of the study's own scale ({self.scale}) has come back yet ({counts}, {len(self.completed)} "
+                f"completed at another: {scales})"
             )
+        raise StudyError(
+            f"{came}, so there is nothing to predict from; run the study, tell it a result, or add runs made earlier"
+        )
 
     @cached_property
     def asked(self) -> tuple[Record, ...]:
@@ -207,104 +207,15 @@ class History:
         return replace(self, records=(*self.records, *added))
 
     def to_dataset(self, problem: Problem, *, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
-        """The record as a labelled dataset, schema version 1.
+        """The record as a labelled dataset, see :func:`bomix.dataset.to_dataset`.
 
         Args:
             problem: Names, units and directions.
             attrs: Attributes beside ``schema_version`` and ``bomix_version``; numbers or text.
-
-        Returns:
-            ``weights``, ``weights_realized``, ``epochs`` (trial, domain); ``loss``, ``eval_sem`` (trial, metric);
-            ``curve`` (trial, step, metric), its steps being those of all trials; ``params``, ``tokens``, ``cost``
-            (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric; where
-            some run has one, ``revision`` and ``withdrawn`` (why, empty for the others) on trial as well.
-            NaN stands for what a trial does not have, most of it while it is pending or withdrawn.
         """
-        import numpy as np
-        import xarray as xr
+        from bomix.dataset import to_dataset
 
-        records, metrics = self.all_records, problem.metrics
-        results = [record.result if record.status is Status.COMPLETED else None for record in records]
-        by_domain, by_metric = ("trial", "domain"), ("trial", "metric")
-        domains, names = problem.space.domains, problem.metric_names
-        scales = [record.trial.scale for record in records]
-        steps, curve = _curves(results, names)
-        asked: list[Mapping[str, float] | None] = [record.trial.weights for record in records]
-        variables: dict[str, Any] = {
-            "weights": (by_domain, _table(asked, domains)),
-            "weights_realized": (by_domain, _table(_each(results, lambda item: item.realized), domains)),
-            "loss": (by_metric, _table(_each(results, lambda item: item.losses), names)),
-            "eval_sem": (by_metric, _table(_each(results, lambda item: item.sems), names)),
-            "curve": (("trial", "step", "metric"), curve),
-            "epochs": (by_domain, _table(_each(results, lambda item: item.epochs), domains)),
-            "params": ("trial", _column(_each(scales, lambda item: item.params))),
-            "tokens": ("trial", _column(_each(scales, lambda item: item.tokens))),
-            "cost": ("trial", _column(_each(results, lambda item: item.cost))),
-        }
-        for name in ("weights", "weights_realized"):
-            variables[name] += ({"units": "share of training tokens"},)
-        for name in ("loss", "eval_sem", "curve"):
-            variables[name] += ({"units": NATS_PER_TOKEN, "note": "unless the coordinate 'unit' says otherwise"},)
-        variables["cost"] += ({"units": "device-seconds"},)
-        coords = {
-            "trial": np.array([record.trial.id for record in records], dtype=np.int64),
-            "domain": _text(domains),
-            "metric": _text(names),
-            "step": steps,
-            "status": ("trial", _text([str(record.status) for record in records])),
-            "origin": ("trial", _text([record.trial.origin for record in records])),
-            "seed": ("trial", np.array([record.trial.seed for record in records], dtype=np.int64)),
-            "unit": ("metric", _text([metric.unit for metric in metrics])),
-            "direction": ("metric", _text([metric.direction for metric in metrics])),
-        }
-        if any(record.revision for record in records):
-            coords["revision"] = ("trial", np.array([record.revision for record in records], dtype=np.int64))
-        if self.withdrawn:
-            coords["withdrawn"] = ("trial", _text([record.withdrawn or "" for record in records]))
-        known = {"schema_version": SCHEMA_VERSION, "bomix_version": bomix.__version__, **(attrs or {})}
-        return xr.Dataset(variables, coords, known)
+        return to_dataset(self.all_records, problem, attrs=attrs)
 
     def _with_status(self, status: Status) -> tuple[Record, ...]:
         return tuple(record for record in self.records if record.status is status)
-
-
-def _each(items: Iterable[Item | None], of: Callable[[Item], Any]) -> list[Any]:
-    """Something of each item, None where there is no item."""
-    return [None if item is None else of(item) for item in items]
-
-
-def _table(rows: list[Mapping[str, float] | None], names: tuple[str, ...]) -> np.ndarray:
-    """Mappings as ``len(rows) x len(names)``, NaN where a name is missing."""
-    import numpy as np
-
-    table = [[(row or {}).get(name, np.nan) for name in names] for row in rows]
-    return np.array(table, dtype=float).reshape(len(rows), len(names))
-
-
-def _column(values: list[float | None]) -> np.ndarray:
-    import numpy as np
-
-    return np.array([np.nan if value is None else float(value) for value in values])
-
-
-def _text(values: Iterable[str]) -> np.ndarray:
-    """Text as fixed-width unicode, which survives netCDF even where there is none."""
-    import numpy as np
-
-    return np.array(list(values), dtype=np.str_)
-
-
-def _curves(results: list[Result | None], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Steps of all curves, ascending, and losses ``n x s x m``."""
-    import numpy as np
-
-    curves = {index: result.curve for index, result in enumerate(results) if result is not None and result.curve}
-    taken = [np.asarray(curve.steps, dtype=np.int64) for curve in curves.values()]
-    steps = np.unique(np.concatenate(taken)) if taken else np.empty(0, dtype=np.int64)
-    table = np.full((len(results), len(steps), len(names)), np.nan)
-    for index, curve in curves.items():
-        rows = np.searchsorted(steps, np.asarray(curve.steps, dtype=np.int64))
-        for position, name in enumerate(names):
-            if name in curve.losses:
-                table[index, rows, position] = curve.losses[name]
-    return steps, table

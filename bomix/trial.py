@@ -194,6 +194,12 @@ class Result:
     mixture: Weights | None = None
 
 
+MESSAGE_LIMIT = 10_000
+"""Characters of an error that are kept: it becomes a line of the record, and the log has all of it."""
+LOG_TAIL_LIMIT = 16_384
+"""Most bytes of the last lines of a log, however long a line is."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """How a trial failed for good.

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import bomix
+from bomix.dataset import SCHEMA_VERSION
 from bomix.errors import StudyError
 from bomix.history import History
 from bomix.objectives.weighted import Mean
@@ -111,7 +112,7 @@ def test_the_dataset_has_the_schema():
     assert data["loss"].sel(trial=[2, 3]).isnull().all()
     assert data["curve"].sel(trial=2).isnull().all()
     assert data["params"].isnull().values.tolist() == [False, True, False, True, True]
-    assert data.attrs == {"schema_version": 1, "bomix_version": bomix.__version__, "study": "{}"}
+    assert data.attrs == {"schema_version": SCHEMA_VERSION, "bomix_version": bomix.__version__, "study": "{}"}
 
 
 @pytest.mark.parametrize("history", [History(records()), History()], ids=["full", "empty"])

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     {"errors", "progress", "scale", "numerics"},
-    {"trial", "problem", "history", "contracts", "objectives", "space"},
+    {"trial", "problem", "history", "dataset", "contracts", "objectives", "space"},
     {"laws", "data_experts", "optimization", "config", "io"},
     {"surrogates"},
     {"posterior"},
@@ -42,7 +42,7 @@ STRANGERS = {
 """Importer and imported that share a layer and still keep apart: strategies never see a training, nor the reverse."""
 
 LIGHT = {
-    *("errors", "progress", "scale", "trial", "problem", "history"),
+    *("errors", "progress", "scale", "trial", "problem", "history", "dataset"),
     *("contracts", "objectives", "space", "config", "io"),
 }
 """Packages that import none of the heavy ones at module level, so that a study file is read without torch."""

@@ -98,7 +98,20 @@ class Draws:
         white = torch.linalg.solve_triangular(self._factor, across, upper=False).reshape(size, k, len(X))
         means = mean[:, -1] + torch.einsum("skb,ns->nbk", white, self._white)
         left = covariance[:, size:, size:] - torch.einsum("skb,slb->bkl", white, white)
-        return means, left
+        return means, _without_negative(left)
+
+
+def _without_negative(covariance: Tensor) -> Tensor:
+    """Covariances ``b x k x k`` of what is left unknown, those with a negative eigenvalue lifted by twice its size.
+
+    At a mixture that is all but known they are small differences of large numbers, of which rounding may leave less
+    than nothing: jitter in proportion to what is left is not enough then.
+    """
+    lowest: Tensor = torch.linalg.eigvalsh(covariance.detach())[..., 0]
+    if not (lowest < 0.0).any():
+        return covariance
+    lift = -2.0 * lowest.clamp_max(0.0)
+    return covariance + lift[..., None, None] * torch.eye(covariance.shape[-1], dtype=covariance.dtype)
 
 
 def conditioned(mean: Tensor, covariance: Tensor, noise: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

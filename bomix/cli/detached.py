@@ -10,9 +10,9 @@ import click
 
 from bomix.cli.options import study_argument
 from bomix.cli.watch import value
-from bomix.errors import ConfigError, StudyError
+from bomix.errors import ConfigError, FaultsError, StudyError
 from bomix.io.store import files, lock
-from bomix.io.store.incoming import read_outcome
+from bomix.io.store.incoming import RESULT_LIMIT, read_outcome
 from bomix.study.confirmation import over
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Record
@@ -88,11 +88,16 @@ def tell(study: Path, trial: int, result: Path | None, failed: str | None, parti
 def _read_outcome(study: Study, path: Path, *, partial: bool) -> Outcome:
     """What a training wrote: its result, or why it failed."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = files.bytes_of(path, RESULT_LIMIT, pipes=True).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: it is not UTF-8 ({error.reason}); write it in that encoding") from error
+    except OSError as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     problem = study.problem
-    outcome = read_outcome(text, problem.metric_names, problem.space.domains, partial=partial)
+    try:
+        outcome = read_outcome(text, problem.metric_names, problem.space.domains, partial=partial)
+    except FaultsError as error:
+        raise FaultsError(error.faults, f"{path} cannot be used:") from error
     if isinstance(outcome, Failure):
         return outcome
     artifacts = {name: str(path.absolute().parent / at) for name, at in outcome.artifacts.items()}

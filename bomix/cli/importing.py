@@ -12,9 +12,11 @@ from bomix.config.build import number
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
+from bomix.io.imports.joining import LONGEST_KEY
 from bomix.io.imports.runs import Runs
 from bomix.io.imports.scales import AXES
 from bomix.scale import Scale
+from bomix.space.bounds import is_name
 from bomix.study.importing import import_runs
 from bomix.study.study import Study
 
@@ -108,6 +110,10 @@ def import_tables(
         as_one=as_one,
         prefix=prefix,
     )
+    if prefix and not (is_name(prefix) and len(prefix) <= LONGEST_KEY):
+        raise_faults(
+            [Fault("--prefix", f"expected at most {LONGEST_KEY} characters, none of them a control character")]
+        )
     # Each format has an option of its own, which names its files; those of a format that was not named stay unread.
     formats: dict[str, Callable[[], Runs] | None] = {
         "--weights": None if weights is None else lambda: read_runs(weights, losses, problem, reading),

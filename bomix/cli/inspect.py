@@ -179,7 +179,7 @@ def _in_short(value: Any) -> str:
 
 
 def _state(study: Study) -> dict[str, Any]:
-    from bomix.cli.summary import why_ended
+    from bomix.cli.sentences import why_ended
 
     history = study.history
     stands = [record.status for record in study.spec.counted(history)]

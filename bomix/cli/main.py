@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -84,6 +85,9 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; exits with 0, 2 for what the user can mend, 130 after Ctrl-C, 1 else."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files, and what trainers say, may hold what the terminal's encoding has no character for.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Outside its standalone mode click returns the code of `ctx.exit`, and what a command returns: None here.
         code = cli.main(standalone_mode=False) or 0

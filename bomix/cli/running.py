@@ -16,10 +16,12 @@ class Together:
 
     Attributes:
         trials: Those that have not ended.
+        grouped: Whether there were several.
         progress: How far they are; None before the first report.
     """
 
     trials: list[Trial]
+    grouped: bool = False
     progress: Progress | None = None
 
     @property
@@ -44,7 +46,7 @@ class RunningTrials:
 
     def group(self, trials: Sequence[Trial]) -> None:
         """Have some trials run as one."""
-        together = Together(list(trials))
+        together = Together(list(trials), grouped=len(trials) > 1)
         self._found |= {trial.id: together for trial in trials}
 
     def start(self, trial: Trial) -> None:
@@ -67,7 +69,7 @@ class RunningTrials:
         self.start(trial)
         together = self._found[trial.id]
         known = together.progress
-        if len(together.trials) > 1 and known is not None:
+        if together.grouped and known is not None:
             if progress.trial is not None and (known.trial is None or known.step == progress.step):
                 return None
             if progress == known:
@@ -84,6 +86,6 @@ def name_of(*trials: Trial) -> str:
 
 def parting(trials: Sequence[Trial], message: str, width: int) -> str:
     """That trials ended with their group, and in how small a one they are tried again."""
-    how = f"at most {width} as one" if width > 1 else "each alone"
+    how = f"at most {width} as one" if width > 1 else "alone"
     what = "trial" if len(trials) == 1 else "trials"
     return f"{what} {named(trials)} ended with the group, trying again {how}: {message}"

@@ -17,6 +17,9 @@ from bomix.errors import UnknownKindError
 from bomix.study.study import Study
 from bomix.trial import Failure, Result, Status
 
+_LARGE = 1e15
+"""Tokens from which a count is shown with an exponent: a hundred times all text that there is."""
+
 PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows: a pipe has no width of its own."""
 
@@ -41,7 +44,7 @@ def domains(study: Study) -> Table:
         tokens = study.problem.tokens.get(name)
         table.add_row(
             name,
-            "unknown" if tokens is None else f"{tokens:,.0f}",
+            "unknown" if tokens is None else f"{tokens:,.0f}" if tokens < _LARGE else f"{tokens:.4g}",
             "" if measured is None else f"{measured.documents:,}",
             "" if measured is None else f"{measured.bytes_per_token:.2f}",
             share(natural[name]) if name in natural else "",

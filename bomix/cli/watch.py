@@ -25,6 +25,8 @@ CANCELLED = "cancelled: what it confirms is no longer recommended, or fewer seed
 
 _SMALL = 0.0005
 """Weight that three decimals still show."""
+_LARGE = 1e7
+"""Size from which a value is shown with an exponent: no loss or score is as large, and a slipped unit may be."""
 
 
 class _Teller(Observer):
@@ -94,7 +96,7 @@ class PlainObserver(_Teller):
         """Say how far a trial, or a group, is, where the user wants to know everything."""
         together = self._running.report(trial, progress)
         if self._verbose and together is not None:
-            self._say(f"{together.name} {_position(progress, losses=len(together.trials) == 1)}")
+            self._say(f"{together.name} {_position(progress, losses=not together.grouped)}")
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
         """Say what came back of a trial, and how many are done."""
@@ -157,7 +159,7 @@ class LiveObserver(_Teller):
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for each in self._running:
             known = each.progress
-            losses = "" if known is None or len(each.trials) > 1 else _losses(known.losses)
+            losses = "" if known is None or each.grouped else _losses(known.losses)
             position = "starting" if known is None else _position(known, losses=False)
             table.add_row(each.name, each.origins, position, losses)
         table.add_row("", "", self._tally.line(), "")
@@ -218,7 +220,7 @@ class _Tally:
         return f"objective {value(study.problem.value(record.result.losses))} ({losses}{cost})"
 
     def line(self) -> str:
-        best = "" if self._best is None else f", best observed {self._best[0]:.4f} (trial {self._best[1]})"
+        best = "" if self._best is None else f", best observed {value(self._best[0])} (trial {self._best[1]})"
         searched = self._stopped or self._done >= self._total
         confirming = ""
         if searched and self._to_confirm:
@@ -256,9 +258,16 @@ def done_of(done: int, budget: int, what: str = "trials") -> str:
     return f"{done} of {budget} {what}" if done <= budget else f"{done} {what} (budget {budget})"
 
 
-def value(objective: float) -> str:
-    """An objective as text; ``-`` where a trial lacks a metric that counts."""
-    return "-" if math.isnan(objective) else f"{objective:.4f}"
+def value(objective: float, *, sign: str = "") -> str:
+    """An objective as text; ``-`` where a trial lacks a metric that counts.
+
+    Args:
+        objective: The number, of any size.
+        sign: ``+`` for differences, of which the sign is always shown.
+    """
+    if math.isnan(objective):
+        return "-"
+    return format(objective, f"{sign}.4f" if abs(objective) < _LARGE else f"{sign}.6g")
 
 
 def share(weight: float) -> str:
@@ -280,7 +289,9 @@ def _origin(trial: Trial) -> str:
 
 
 def _losses(losses: Mapping[str, float]) -> str:
-    shown = [f"{name} {loss:.3f}" for name, loss in list(losses.items())[:6]]
+    shown = [
+        f"{name} {loss:.3f}" if abs(loss) < _LARGE else f"{name} {loss:.6g}" for name, loss in list(losses.items())[:6]
+    ]
     return " ".join(shown) + (" ..." if len(losses) > 6 else "")
 
 

@@ -14,11 +14,13 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from bomix.config import registry
 from bomix.config.components import METHODS, TRAITS, child, component_group, options
+from bomix.config.secret import SECRET, names_alone
+from bomix.config.wording import shown, to_quote, type_in_words
 from bomix.contracts.traits import ComponentTraits, field_values, trait_faults, traits
 from bomix.errors import Fault, UnknownKindError, did_you_mean
 
@@ -26,18 +28,12 @@ T = TypeVar("T")
 
 FILLED = "filled_from"
 """Key of a field's metadata: the part of the study that the field is filled from."""
-SECRET = "secret"
-"""Key of a field's metadata: a mapping whose values are for the process alone, environment variables say."""
-NOT_KEPT = "(not kept)"
-"""What stands for a secret value in ``resolved.json`` and ``results.nc``."""
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 """Suffix of a count to its factor: those of the field's papers, ``g`` and ``b`` both for billions."""
 _NUMBER = re.compile(r"([-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
 _SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """What YAML 1.1 reads as true and false besides these words; a study file reads it so where nothing else is meant."""
-_SHOWN = 60
-"""Characters of a value that a message shows: half a line of a terminal."""
 _MISSING: Any = object()
 
 
@@ -60,12 +56,12 @@ def build(spec: type[T], data: Any, *, where: str = "") -> tuple[T | None, list[
 def plain(value: Any) -> Any:
     """The plain data behind a spec, every default written out; :func:`build` reads it back.
 
-    Of a field that is marked :data:`SECRET` the names are kept and no values.
+    Of a field that is marked :data:`~bomix.config.secret.SECRET` the names are kept and no values.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints, values = _hints(type(value)), field_values(value)
         return {
-            field.name: _names_alone(values[field.name])
+            field.name: names_alone(values[field.name])
             if SECRET in field.metadata
             else _plain_field(hints[field.name], values[field.name])
             for field in spec_fields(type(value))
@@ -75,19 +71,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
-
-
-def secrets(spec: Any) -> frozenset[str]:
-    """The values of a spec's fields that are marked :data:`SECRET`."""
-    if not dataclasses.is_dataclass(spec):
-        return frozenset()
-    values = field_values(spec)
-    marked = [values[field.name] for field in dataclasses.fields(spec) if SECRET in field.metadata]
-    return frozenset(str(value) for mapping in marked for value in mapping.values())
-
-
-def _names_alone(mapping: Mapping[str, str]) -> dict[str, str]:
-    return dict.fromkeys(mapping, NOT_KEPT)
 
 
 def spec_fields(spec: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
@@ -127,7 +110,7 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
-        faults.append(Fault(where, f"expected a mapping of keys, found {_shown(data)}"))
+        faults.append(Fault(where, f"expected a mapping of keys, found {shown(data)}"))
         return None
     fields = {field.name: field for field in spec_fields(spec)}
     before = len(faults)
@@ -158,7 +141,7 @@ def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
         data = {"kind": default, **(data or {})}
     if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
         known = ", ".join(sorted(registry.kinds(group)))
-        faults.append(Fault(where, f"expected a mapping with 'kind' (known: {known}), found {_shown(data)}"))
+        faults.append(Fault(where, f"expected a mapping with 'kind' (known: {known}), found {shown(data)}"))
         return None
     try:
         spec = registry.resolve(group, data["kind"])
@@ -196,7 +179,7 @@ def _value(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
     if len(allowed) == 1 or deeper:
         faults += (deeper or attempts)[0]
     else:
-        faults.append(Fault(where, f"expected {' or '.join(map(_named, allowed))}, found {_shown(data)}"))
+        faults.append(Fault(where, f"expected {' or '.join(map(type_in_words, allowed))}, found {shown(data)}"))
     return None
 
 
@@ -216,22 +199,14 @@ def _single(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
         if data in choices and not (isinstance(data, bool) and True not in choices and False not in choices):
             return data
         close = did_you_mean(str(data), [str(choice) for choice in choices])
-        faults.append(Fault(where, f"expected one of {', '.join(map(repr, choices))}, found {_shown(data)}{close}"))
+        faults.append(Fault(where, f"expected one of {', '.join(map(repr, choices))}, found {shown(data)}{close}"))
         return _MISSING
     if hint is Any:
         return data
     value = _scalar(hint, data)
     if value is _MISSING:
-        faults.append(Fault(where, f"expected {_named(hint)}, found {_shown(data)}{_quoted(hint, data)}"))
+        faults.append(Fault(where, f"expected {type_in_words(hint)}, found {shown(data)}{to_quote(hint, data)}"))
     return value
-
-
-def _quoted(hint: Any, data: Any) -> str:
-    """The advice to quote what YAML took for something else than the text that is wanted."""
-    if hint is not str or not (data is None or isinstance(data, (bool, int, float))):
-        return ""
-    written = "null" if data is None else str(data).lower() if isinstance(data, bool) else _shown(data)
-    return f"; quote it where it is a name: '{written}'"
 
 
 def _scalar(hint: Any, data: Any) -> Any:
@@ -255,7 +230,7 @@ def _scalar(hint: Any, data: Any) -> Any:
 
 def _mapping(inner: Any, data: Any, where: str, faults: list[Fault]) -> Any:
     if not isinstance(data, Mapping):
-        faults.append(Fault(where, f"expected a mapping from names, found {_shown(data)}"))
+        faults.append(Fault(where, f"expected a mapping from names, found {shown(data)}"))
         return _MISSING
     for key in data:
         if not isinstance(key, str):
@@ -266,55 +241,6 @@ def _mapping(inner: Any, data: Any, where: str, faults: list[Fault]) -> Any:
 def _tuple(inner: Any, data: Any, where: str, faults: list[Fault]) -> Any:
     items = [data] if isinstance(data, str) and inner is str else data
     if not isinstance(items, (list, tuple)):
-        faults.append(Fault(where, f"expected a list, found {_shown(data)}"))
+        faults.append(Fault(where, f"expected a list, found {shown(data)}"))
         return _MISSING
     return tuple(_value(inner, item, f"{where}[{position}]", faults) for position, item in enumerate(items))
-
-
-def _named(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    if hint in names:
-        return names[hint]
-    if typing.get_origin(hint) is Literal:
-        # Sorted: `typing` keeps one of two literals that differ in their order, whichever was imported first.
-        return " or ".join(sorted(map(repr, typing.get_args(hint))))
-    origin = typing.get_origin(hint)
-    if origin in (tuple, list):
-        return "a list"
-    return "a mapping" if dataclasses.is_dataclass(hint) or origin in (Mapping, dict) else str(hint)
-
-
-def _shown(data: Any) -> str:
-    """A value in words, cut before it is made: what an alias repeats may be long."""
-    text = "".join(_pieces(data))
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-def _pieces(data: Any) -> Iterator[str]:
-    """The text of a value, piece by piece, until there is more of it than is shown."""
-    left = _SHOWN + 1
-    for piece in _all_pieces(data):
-        yield piece
-        if (left := left - len(piece)) <= 0:
-            return
-
-
-def _all_pieces(data: Any) -> Iterator[str]:
-    if isinstance(data, Mapping):
-        yield "{"
-        for position, (key, value) in enumerate(data.items()):
-            yield f"{', ' if position else ''}{str(key)[:_SHOWN]!r}: "
-            yield from _all_pieces(value)
-        yield "}"
-    elif isinstance(data, list):
-        yield "["
-        for position, value in enumerate(data):
-            yield ", " if position else ""
-            yield from _all_pieces(value)
-        yield "]"
-    elif isinstance(data, str):
-        yield repr(data[: _SHOWN + 1])
-    elif isinstance(data, int) and abs(data) >= 10**_SHOWN:
-        yield f"a number of more than {_SHOWN} digits"
-    else:
-        yield repr(data)

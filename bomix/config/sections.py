@@ -12,6 +12,7 @@ from bomix.contracts.traits import field_values
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import as_mapping, short
 from bomix.problem import NATS_PER_TOKEN, Metric
+from bomix.space.bounds import is_name
 from bomix.trial import Record, Status
 
 
@@ -293,9 +294,9 @@ def metric_faults(metrics: Sequence[str] | Mapping[str, MetricSpec]) -> list[Fau
         return [Fault("metrics", f"expected a list of names, found the text {short(metrics)}")]
     names = list(metrics)
     faults = [
-        Fault("metrics", f"expected names, found {short(name)}")
+        Fault("metrics", f"expected names, found {short(name)} (text, not blank, without control characters)")
         for name in names
-        if not (isinstance(name, str) and name)
+        if not is_name(name)
     ]
     return faults or [
         Fault("metrics", f"'{name}' stands twice; keep one") for name in {*names} if names.count(name) > 1

@@ -32,7 +32,9 @@ def load(path: Path) -> StudySpec:
         if path.stat().st_size > _MOST_BYTES:
             raise ConfigError(f"{path} is too large for a study file, which has {_MOST_BYTES:,} bytes at most")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: it is not UTF-8 ({error.reason}); save it in that encoding") from error
+    except OSError as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     data, lines, duplicates = parse(text, path)
     with modules_of(path.parent):

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from bomix.contracts.traits import ComponentTraits
 from bomix.scale import Scale
@@ -103,6 +103,7 @@ class EvaluatorTraits(ComponentTraits):
             believed of an evaluator that does not say.
         trained_scale: Takes a scale at which it can train and returns the one that is then really trained, as of whole
             steps: that one is recorded, and scales of which it is the same are one.
+        evaluate_together: Trains several trials as one, see :class:`GroupEvaluator`, which has ``groups`` beside it.
         save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
             of an evaluator that does not say.
     """
@@ -114,6 +115,7 @@ class EvaluatorTraits(ComponentTraits):
     process_environment: Callable[[], Mapping[str, str]] = dict
     scores_tokens: bool = True
     trained_scale: Callable[[Scale], Scale] = lambda scale: scale
+    evaluate_together: Callable[..., Any] | None = None
     save_model: bool | str = True
 
 

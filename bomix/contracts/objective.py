@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from bomix.contracts.traits import ComponentTraits
+from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
 
 AnyArray = TypeVar("AnyArray")
@@ -95,6 +95,8 @@ class ObjectiveTraits(ComponentTraits):
         group_coefficients: Takes the metrics and returns ``g x m`` weights of the metrics in each of ``g`` groups: the
             objective is a trade-off of the groups, and as a single number a stated compromise.
         groups: Name of a group to its metrics, where the objective has named groups.
+        counted_together: Takes the metrics and returns those whose values it adds up or compares with each other, which
+            means something where they are of one unit; without it those with a coefficient are.
     """
 
     contract: ClassVar[type | None] = Objective
@@ -105,8 +107,18 @@ class ObjectiveTraits(ComponentTraits):
     holds: Callable[[Any, Sequence[str]], Any] | None = None
     group_coefficients: Callable[[Sequence[str]], np.ndarray] | None = None
     groups: Mapping[str, Sequence[str]] | None = None
+    counted_together: Callable[[Sequence[str]], Sequence[str]] | None = None
 
     @property
     def is_trade_off(self) -> bool:
         """Whether it has several groups of which none can be had without the others."""
         return self.group_coefficients is not None
+
+
+def counted_together(objective: Objective, metrics: Sequence[str]) -> tuple[str, ...]:
+    """The metrics whose values an objective adds up or compares with each other; empty where it does not tell."""
+    if (told := traits(objective, ObjectiveTraits).counted_together) is not None:
+        return tuple(told(metrics))
+    coefficients = objective.coefficients(metrics)
+    shares = () if coefficients is None else coefficients.tolist()
+    return tuple(name for name, share in zip(metrics, shares, strict=False) if share != 0.0)

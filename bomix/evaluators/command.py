@@ -16,10 +16,10 @@ from typing import ClassVar
 
 import psutil
 
-from bomix.config.build import NOT_KEPT, SECRET
+from bomix.config.secret import NOT_KEPT, SECRET
 from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
-from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, raise_faults
+from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, killed_by, raise_faults
 from bomix.io.store import files
 from bomix.io.store.incoming import RESULT_LIMIT, read_result
 from bomix.trial import Result, Trial
@@ -143,6 +143,8 @@ class Command:
         except subprocess.TimeoutExpired as error:
             end_program(process)
             raise EvaluationError(f"{argv[0]} took longer than {self.timeout_s:g} s (evaluator.timeout_s)") from error
+        if code < 0:
+            raise EvaluationError(f"{argv[0]} was {killed_by(-code)}; its output is in the log")
         if code:
             raise EvaluationError(f"{argv[0]} exited with {code}; its output is in the log")
 

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bomix.contracts.evaluator import Evaluator, GroupEvaluator
+from bomix.contracts.evaluator import Evaluator, EvaluatorTraits, GroupEvaluator
 from bomix.contracts.executor import GroupExecutor
+from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -26,9 +27,18 @@ class Groups:
     Args:
         evaluator: What trains; one that knows no groups trains each trial by itself.
         executor: What runs the trials; the same holds of it.
+
+    Raises:
+        EvaluationError: The evaluator has one of the two methods that it takes to train groups.
     """
 
     def __init__(self, evaluator: Evaluator, executor: Executor) -> None:
+        if traits(evaluator, EvaluatorTraits).evaluate_together and not isinstance(evaluator, GroupEvaluator):
+            name = type(evaluator).__name__
+            raise EvaluationError(
+                f"{name} has evaluate_together and lacks groups(trials, slots), which says what is trained together "
+                "(bomix.contracts.evaluator.GroupEvaluator)"
+            )
         groups = isinstance(evaluator, GroupEvaluator) and isinstance(executor, GroupExecutor)
         self._evaluator = evaluator if groups and isinstance(evaluator, GroupEvaluator) else None
         self._widest: float = math.inf

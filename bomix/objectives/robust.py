@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from bomix.contracts.objective import AnyArray, Objective, ObjectiveTraits
+from bomix.contracts.objective import AnyArray, Objective, ObjectiveTraits, counted_together
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, raise_faults
 from bomix.objectives.weighted import Mean, OfMetrics, check_columns, constants, unknown_metrics
@@ -67,6 +67,10 @@ class _NonLinear(OfMetrics):
     def coefficients(self, metrics: Sequence[str]) -> None:
         """None: the objective is no weighted sum."""
         raise_faults(self.metric_faults(metrics))
+
+    def counted_together(self, metrics: Sequence[str]) -> tuple[str, ...]:
+        """Those that count: which of them is the worst depends on their units."""
+        return tuple(name for name in metrics if not self.metrics or name in self.metrics)
 
     def _counted(self, losses: AnyArray, metrics: Sequence[str]) -> tuple[AnyArray, list[str]]:
         """The columns of those that count, ``(...) x k``, and their names."""
@@ -239,6 +243,10 @@ class Guardrail(_OverReference):
         """Names that are not among ``metrics``, the base's included."""
         base = [Fault(f"base.{fault.where}", fault.what) for fault in self.base.metric_faults(metrics)]
         return [*super().metric_faults(metrics), *base]
+
+    def counted_together(self, metrics: Sequence[str]) -> tuple[str, ...]:
+        """Those of the base: each of those that are guarded is compared with its own reference alone."""
+        return counted_together(self.base, metrics)
 
     def holds(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
         """Whether losses ``(...) x m`` keep within the guardrails, ``(...)`` of bool; not where one is NaN."""

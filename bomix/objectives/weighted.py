@@ -6,6 +6,7 @@ Objectives that are no weighted sums stand in :mod:`bomix.objectives.robust`, tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -120,11 +121,17 @@ class WeightedMean:
                 faults.append(Fault(f"of.{name}", text))
         if not faults and not any(self.of.values()):
             faults.append(Fault("of", "all coefficients are zero; give one metric a positive one"))
+        if not faults and not math.isfinite(sum(self.of.values())):
+            faults.append(Fault("of", "the coefficients are too large to be added up; divide them by the largest"))
         return faults
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """Names that are not among ``metrics``."""
         return unknown_metrics(self.of, metrics, "of")
+
+    def counted_together(self, metrics: Sequence[str]) -> tuple[str, ...]:
+        """None: whoever gives each metric its coefficient has said what a unit of one is worth in those of another."""
+        return ()
 
     def coefficients(self, metrics: Sequence[str]) -> np.ndarray:
         """Weight of each metric in the sum, ``m`` array."""

@@ -8,20 +8,17 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.predict import AT_ONCE, Estimate, difference, estimates
-from bomix.recommendation.decision import MANY_LOSSES, Decision, Source, as_tensor, decide
+from bomix.posterior.predict import Estimate, difference, estimates
+from bomix.recommendation.decision import Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
+from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
 from bomix.space.weights import is_among
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.posterior.belief import Belief
@@ -33,10 +30,6 @@ EVEN = 0.5 - 1e-6
 """Probability of being better below which the odds are said to be less than even; the rest is rounding."""
 OUTSIDE = "outside what was explored"
 """What warnings of an extrapolated recommendation begin with."""
-
-_FEW_ROUNDS = 2
-"""Rounds of the search for near-optimal ranges where losses are many: on RegMix's runs they are 2 % narrower than by
-five rounds, which take twice as long."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +160,11 @@ def recommend(
     outside, minimum = unexplored(belief, runs, best, at["best"].objective.sd), at["space"].objective
     for name, point in {"best": best, **known}.items():
         at[name] = replace(at[name], objective=at[name].objective.stretched(stretch(runs, point)))
+    objectives = {name: choice.objective for name, choice in at.items()} | references
+    anchors = {name: space.to_array(anchor) for name, anchor in problem.anchors().items()}
+    objectives = _one_of_each({"best": best, **known, **anchors}, objectives)
+    at = {name: replace(choice, objective=objectives[name]) for name, choice in at.items()}
+    references = {name: objectives[name] for name in references}
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     return Recommendation(
         weights=weights,
@@ -182,7 +180,7 @@ def recommend(
         confirmed=at.get("confirmed"),
         change=change,
         confirmed_margins=confirmed_margins,
-        ranges=_ranges(decision, minimum, surrogate, seed=seed),
+        ranges=near_optimal_ranges(decision, minimum, surrogate, seed=seed),
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
             *against_odds(margins),
@@ -231,6 +229,20 @@ def _references(belief: Belief, point: Array, runs: Array) -> tuple[dict[str, Es
     return references, margins
 
 
+def _one_of_each(points: Mapping[str, Array], objectives: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The same beliefs, but of one mixture one: beside other mixtures its rounding and its draws are others.
+
+    Args:
+        points: Name to ``d`` weights.
+        objectives: Name to the belief about the objective there; of one mixture that of the first name is taken.
+    """
+    found: dict[str, Estimate] = {}
+    for name, point in points.items():
+        same = next((other for other in found if is_among(point, points[other][None])), name)
+        found[name] = found.get(same, objectives[name])
+    return found
+
+
 def _choice(belief: Belief, point: Array) -> Choice:
     from bomix.posterior.ranges import objective_inside
 
@@ -262,37 +274,3 @@ def _unmeasured(belief: Belief) -> list[str]:
         for name, missing in zip(problem.metric_names, unseen, strict=True)
         if missing and math.isnan(problem.value({other: 1.0 for other in problem.metric_names if other != name}))
     ]
-
-
-def _ranges(
-    decision: Decision, minimum: Estimate, surrogate: Surrogate, *, seed: int
-) -> Mapping[str, tuple[float, float]]:
-    from bomix.optimization.level_set import LevelSet, near_optimal
-
-    belief, space, about = decision.belief, decision.belief.problem.space, decision.of_space
-    mean, sd = minimum.mean / belief.aggregate.unit, minimum.sd / belief.aggregate.unit
-    at, variance = (float(each) for each in belief.aggregate.spread(belief.model, as_tensor([decision.point])))
-    if at > mean + sd:
-        # The minimum is too vague to be recommended: what is nearly as good as what is recommended counts.
-        about, mean, sd = decision.point, at, math.sqrt(variance)
-    level = LevelSet(lambda X: _mean(belief, X), space, about, mean + sd, sd)
-    if (pool := belief.problem.pool_array) is not None:
-        members = np.concatenate([about[None], level.among(pool)])
-        lower, upper = members.min(axis=0), members.max(axis=0)
-    else:
-        gradients = traits(surrogate, SurrogateTraits).differentiable
-        rounds = _FEW_ROUNDS if belief.data.Y.numel() > MANY_LOSSES else None
-        lower, upper = near_optimal(level, seed=seed, gradients=gradients, rounds=rounds)
-    return {name: (low, high) for name, low, high in zip(space.domains, lower.tolist(), upper.tolist(), strict=True)}
-
-
-def _mean(belief: Belief, X: Tensor) -> Tensor:
-    """Posterior mean of the objective at ``n x d`` mixtures, ``n``; differentiable where the model is."""
-    from bomix.numerics.chunks import in_chunks
-    from bomix.surrogates.models.joint import mean_at
-
-    aggregate, model = belief.aggregate, belief.model
-    if aggregate.coefficients is None:
-        return in_chunks(lambda part: aggregate.posterior(model, part.unsqueeze(-2)).mean.flatten(), X, rows=AT_ONCE)
-    factors = X.new_tensor(aggregate.coefficients)
-    return in_chunks(lambda part: mean_at(model, part) @ factors, X, rows=AT_ONCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ ROUNDING = 1e-9
 """Bounds whose sum misses one by no more than this are meant to meet it."""
 
 _SHOWN = 6  # Names listed in a message about a sum.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, line breaks and tabs among them, and halves of characters, which no file can hold."""
 
 
 def number(value: object) -> float | None:
@@ -95,19 +98,24 @@ class TokenCaps:
         return f"{text}; raise max_epochs or an upper bound, or lower the token budget"
 
 
+def is_name(value: object) -> bool:
+    """Whether a value can be the name of a domain or a metric: text that shows, and nothing that steers a terminal."""
+    return isinstance(value, str) and bool(value.strip()) and not _CONTROLS.search(value)
+
+
 def name_faults(domains: object) -> list[Fault]:
-    """What keeps ``domains`` from being a sequence of unique, non-empty names."""
+    """What keeps ``domains`` from being a sequence of unique names."""
     if isinstance(domains, str) or not isinstance(domains, Iterable):
         return [Fault("domains", f"domains must be a sequence of names, not {domains!r}")]
     names = list(domains)
     if not names:
         return [Fault("domains", "there are no domains; name at least one")]
     faults = [
-        Fault("domains", f"{name!r} is not the name of a domain; a name is a non-empty string")
+        Fault("domains", f"{name!r} is not the name of a domain; a name is text, not blank, without control characters")
         for name in names
-        if not isinstance(name, str) or not name
+        if not is_name(name)
     ]
-    valid = [name for name in names if isinstance(name, str) and name]
+    valid = [name for name in names if is_name(name)]
     repeated = sorted({name for name in valid if valid.count(name) > 1})
     return faults + [Fault(f"domains.{name}", f"domain '{name}' is named more than once") for name in repeated]
 

@@ -21,7 +21,7 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size, designed
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.gp.presets import GROUPED, LEARNT, ONE_SET, POOLED, PREDICTING, QUICK, STEEP, SUMMED
+from bomix.surrogates.gp.presets import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ SUMMED_UP_TO = 2
 """Number of metrics up to which, beyond :data:`MANY` domains, each is taken to fall with most of the domains."""
 _LEARNT = (LEARNT, GROUPED, SUMMED)
 """Surrogates that learn which domains a metric falls with."""
-_SEARCHED_WIDELY = (POOLED, ONE_SET, *_LEARNT)
+_SEARCHED_WIDELY = (POOLED, *_LEARNT)
 """Surrogates of many domains, which are searched by an upper confidence bound."""
 
 logger = logging.getLogger(__name__)
@@ -70,10 +70,11 @@ class Auto:
     expect losses to rise steeply towards zero weight and trust standard deviations less. Beyond :data:`MANY`, and from
     :data:`POOLED_FROM` domains and metrics on, a trust region is searched by an upper confidence bound that weighs
     uncertainty heavily: with many domains it pays to learn all slopes before the best is taken, and the recommendation
-    is as a rule better than any trial. From as many on, metrics share hyperparameters; beyond :data:`MANY` domains it
-    is learnt which domains each metric falls with, unless names or the study's mapping say it for all. Not so up to
-    :data:`MANY` domains where the objective is no weighted sum, the worst metric say: it turns on few slopes, and the
-    whole space is searched by log-EI.
+    is as a rule better than any trial. From as many on, up to :data:`MANY` domains, metrics share hyperparameters;
+    beyond it is learnt which domains each metric falls with, of which names and the study's mapping are the first
+    guess. A metric that is alone is searched in the same way from :data:`POOLED_FROM` domains on. Not so up to
+    :data:`MANY` domains where the objective is no weighted sum, the worst metric say: it turns on
+    few slopes, and the whole space is searched by log-EI.
 
     Of a pool, :data:`POOL_DESIGN` trials of design are followed by the mixture of the lowest posterior mean, as none is
     asked for twice; a model of the objective alone proposes where it predicts the runs better than those of the
@@ -118,7 +119,7 @@ class Auto:
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
-        own = _surrogate(problem)
+        own = self._own(problem)
         surrogate = self.surrogate or own
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
@@ -145,12 +146,23 @@ class Auto:
         """
         if self.surrogate is not None:
             return self.surrogate
-        own, metrics = _surrogate(problem), problem.metric_names
+        own, metrics = self._own(problem), problem.metric_names
         if own == POOLED and len(metrics) > DRAWN_UP_TO:
             return own
         if own == POOLED and not _mostly_without_own(problem):
             return replace(own, draws=None, restarts=None, growth=0.0)
         return PREDICTING if own in (QUICK, POOLED) else own
+
+    def _own(self, problem: Problem) -> GP:
+        """The surrogate where none is named.
+
+        A single metric, which falls with most domains, has that of many domains from :data:`POOLED_FROM` on: under an
+        upper confidence bound alone, over the whole space.
+        """
+        alone = len(problem.metrics) == 1 and POOLED_FROM <= problem.space.dimension <= MANY
+        if alone and self.acquisition is None and self.pool is None and not problem.pool and _is_weighted_sum(problem):
+            return SUMMED
+        return _surrogate(problem)
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""
@@ -199,7 +211,7 @@ def _mostly_without_own(problem: Problem) -> bool:
 
 
 def _surrogate(problem: Problem) -> GP:
-    """The surrogate for as many domains and metrics, and for what is known of which belong together."""
+    """The surrogate for as many domains and metrics."""
     d, m = problem.space.dimension, len(problem.metrics)
     if d <= MANY:
         if min(d, m) >= POOLED_FROM:
@@ -207,4 +219,4 @@ def _surrogate(problem: Problem) -> GP:
         return QUICK if m >= QUICK_FROM else GP()
     if m < POOLED_FROM:
         return SUMMED if m <= SUMMED_UP_TO else GROUPED
-    return LEARNT if without_own(problem.own, problem.space.domains, problem.metric_names) else ONE_SET
+    return LEARNT

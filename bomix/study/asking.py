@@ -134,13 +134,18 @@ def settled(records: Records, history: History) -> bool:
     spec, problem = records.spec, records.problem
     strategy = spec.ready_strategy(records.store.base)
     history = learnt(problem, history)
-    acting = traits(strategy, StrategyTraits)
-    while acting.acting is not None and acting.expected_improvement is None:
-        acting = traits(acting.acting(problem, history), StrategyTraits)
-    # One that says itself what it expects may find that a trial is not worth it as soon as others have come back.
-    if spec.budget.improvement is not None and acting.expected_improvement is not None:
+    # One that computes what it expects may find that a trial is not worth it as soon as others have come back.
+    if spec.budget.improvement is not None and _expects(strategy, problem, history):
         return False
     return traits(strategy, StrategyTraits).settled(problem, history)
+
+
+def _expects(strategy: Strategy, problem: Problem, history: History) -> bool:
+    """Whether a strategy, or the one that it hands its asks on to, says itself what improvement it expects."""
+    own = traits(strategy, StrategyTraits)
+    if own.expected_improvement is None and own.acting is not None:
+        return _expects(own.acting(problem, history), problem, history)
+    return own.expected_improvement is not None
 
 
 def _few(problem: Problem, strategy: Strategy) -> list[Weights] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports import identity
 from bomix.io.imports.comparability import several_scales
+from bomix.io.imports.differences import KEY
 from bomix.io.imports.repeats import Run, far_from_each_other
 from bomix.io.store.incoming import checked_runs
 from bomix.trial import IMPORTED
@@ -82,7 +83,7 @@ _TITLE = (
 
 def _changed(match: Match) -> Fault:
     trial = match.record.trial.id
-    key = match.record.result.info.get(identity.KEY)
+    key = match.record.result.info.get(KEY)
     name = f"trial {trial}" if key is None else f"run {key} (trial {trial})"
     gone = "" if match.record.withdrawn is None else ", withdrawn"
     return Fault(match.place, f"{name}{gone}: {'; '.join(match.differences)}")

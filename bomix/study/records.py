@@ -15,7 +15,7 @@ from bomix.io.store.files import FolderTaken
 from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.plain import short
-from bomix.io.store.result_checks import failure_faults, range_faults
+from bomix.io.store.result_checks import bounded, failure_faults, kept_text, range_faults
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
@@ -129,11 +129,20 @@ class Records:
         Raises:
             StudyError: There is nothing to learn from yet.
         """
+        from bomix.surrogates.data.quarantine import quarantined, without
+
         self.history.require_observations()
-        for each in self.quarantined():
+        problem, whole = self.problem, self.history
+        left_out = quarantined(problem, whole)
+        for each in left_out:
             logger.warning("%s", each)
-        problem = self.problem
-        history = self._learnt(problem)
+        history = without(whole, left_out)
+        if whole.observations and not history.observations:
+            first = f"trial {left_out[0].trial}, whose {left_out[0].metric} is {left_out[0].value:g}"
+            raise StudyError(
+                f"{len(whole.observations)} trials came back, and no value of them can be learnt from (as {first}, "
+                f"{left_out[0].why}), so there is nothing to predict from; {left_out[0].cure}"
+            )
         history.require_observations()
         return problem, history
 
@@ -192,6 +201,7 @@ class Records:
             )
         if isinstance(outcome, Failure):
             raise_faults(failure_faults(outcome), f"trial {trial_id}: the failure cannot be recorded:")
+            outcome = bounded(outcome)
         else:
             problem = self.problem
             outcome = accepted(
@@ -214,7 +224,7 @@ class Records:
         record = self.find(trial)
         if not isinstance(why, str) or not why.strip():
             raise StudyError("say why the run is withdrawn: the record keeps it")
-        self._store.withdraw(record.trial.id, why=why.strip())
+        self._store.withdraw(record.trial.id, why=kept_text(why.strip()))
         self.save_results()
         return self.find(record.trial.id)
 

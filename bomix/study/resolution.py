@@ -23,15 +23,17 @@ from bomix.config.components import child
 from bomix.config.registry import modules_of
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
+from bomix.contracts.objective import counted_together
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
+from bomix.io.imports.columns import listed
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
 from bomix.laws.own_domain import own_faults
 from bomix.objectives.reference import missing_reference
-from bomix.problem import NATS_PER_TOKEN, Metric, Problem
+from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales
@@ -216,20 +218,18 @@ def _pooled(problem: Problem, strategy: Strategy) -> Problem:
 
 
 def _warn_of_mixed_units(problem: Problem) -> None:
-    """Log where a weighted sum adds what has other units or another direction: its value means nothing."""
-    coefficients = problem.objective.coefficients(problem.metric_names)
-    if coefficients is None:
-        return
-    counted = [m for m, share in zip(problem.metrics, coefficients.tolist(), strict=True) if share != 0.0]
-    kinds = {(metric.unit, metric.direction) for metric in counted}
+    """Log where values of other units or another direction are added up or compared: the sum means nothing."""
+    counted = counted_together(problem.objective, problem.metric_names)
+    kinds: dict[str, list[str]] = {}
+    for metric in problem.metrics:
+        if metric.name in counted:
+            more = ", more is better" if metric.direction == "max" else ""
+            kinds.setdefault(f"{metric.unit}{more}", []).append(metric.name)
     if len(kinds) > 1:
-        others = ", ".join(
-            metric.name for metric in counted if (metric.unit, metric.direction) != (NATS_PER_TOKEN, "min")
-        )
         logger.warning(
-            "the objective adds metrics of different units (%s beside the losses); name those that count in "
-            "objective.metrics, or take a weighted mean",
-            others,
+            "the objective counts metrics of different units together (%s); name those that count in "
+            "objective.metrics (of a guardrail in objective.base.metrics), or take a weighted mean",
+            "; ".join(f"{listed(names)} in {kind}" for kind, names in kinds.items()),
         )
 
 

@@ -62,7 +62,7 @@ def train_experts(records: Records, *, workers: int | None = None, observer: Obs
 
     Args:
         records: The spec and the trials of the study.
-        workers: Trials at a time.
+        workers: Processes that train at a time.
         observer: What is told of everything that happens.
 
     Raises:

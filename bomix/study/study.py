@@ -224,7 +224,7 @@ class Study:
 
         Args:
             trials: Completed trials in all, imported ones not counted; the study's own budget unless given.
-            workers: Trials at a time.
+            workers: Processes that train at a time.
             confirm: Fresh seeds for the confirmation.
             observer: Told of everything that happens.
             take_over: Replace a driver that held the study on another host.

@@ -11,6 +11,7 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.sampling.normal import SobolQMCNormalSampler
 from scipy import stats
 
+from bomix.acquisition import joint_draws
 from bomix.acquisition.contenders import support
 from bomix.acquisition.functions import log_information
 from bomix.acquisition.hypervolume import reference_point
@@ -296,3 +297,15 @@ def test_the_probability_that_guardrails_hold_is_that_of_draws(fitted):
     expected = ((drawn[..., 1] <= 3.2) & (drawn[..., 2] <= 2.4)).double().mean(dim=0)
     torch.testing.assert_close(aggregate.holds(model, x), expected, rtol=0, atol=0.02)
     assert fitted(SUM)[1].holds(model, x) is None
+
+
+def test_what_rounding_leaves_below_zero_has_a_factor_and_leaves_the_others_as_they_are():
+    known = torch.tensor([[-1e-9, 2e-9], [2e-9, -1e-9]], dtype=torch.float64)
+    unknown = torch.tensor([[1.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+    lifted = joint_draws._without_negative(torch.stack([known, unknown]))
+    factors = joint_draws.factor(lifted)
+    assert torch.equal(lifted[1], unknown)
+    torch.testing.assert_close(factors[1] @ factors[1].mT, unknown, rtol=1e-6, atol=0.0)
+    assert float((factors[0] @ factors[0].mT).abs().max()) < 1e-8
+    with pytest.raises(torch.linalg.LinAlgError):
+        joint_draws.factor(torch.stack([known, unknown]))

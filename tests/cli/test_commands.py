@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -61,12 +62,14 @@ def shell(*arguments: object, **options: object) -> subprocess.CompletedProcess[
 
 
 def test_optimize_runs_reports_and_does_nothing_the_second_time(study: Path) -> None:
+    (study / "train.py").write_text(TRAINER.replace("2 + math.exp(-4 * weight)", "7 - 9 * weights['web']"))
     first = shell("optimize", study, "--confirm", "2")
     assert first.returncode == 0, first.stderr
     assert "trial 3" in first.stderr
     assert "4 of 4 trials" in first.stderr
-    for expected in ("uniform", "best", "95 %", "fresh seeds", "record:", "budget of 4 trials is spent"):
+    for expected in ("uniform", "95 %", "fresh seeds", "best minus uniform", "record:", "budget of 4 trials is spent"):
         assert expected in first.stdout
+    assert "2 paired seeds: the recommendation holds" in first.stdout
     again = shell("optimize", study, "--confirm", "2")
     assert again.returncode == 0
     assert again.stdout == first.stdout
@@ -187,13 +190,58 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: sig
         assert driver.poll() is None
         time.sleep(0.05)
     driver.send_signal(how)
-    _, said = driver.communicate(timeout=60)
+    _, said = driver.communicate(timeout=20)
     assert driver.returncode == 130
     assert "same command" in said
     assert lock.is_held(study) is False
     (study / "train.py").write_text(TRAINER)
     assert shell("optimize", study).returncode == 0
     assert [record.status for record in Study.open(study).history.records] == ["completed"] * 4
+
+
+SLOW = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+
+
+def driving(study: Path) -> subprocess.Popen[str]:
+    """The driver of a study of two trials, of which the first one has begun."""
+    short = STUDY.replace("{kind: bayesian, n_init: 3}", "sobol").replace("trials: 4", "trials: 2")
+    (study / "study.yaml").write_text(short)
+    driver = subprocess.Popen([*BOMIX, "optimize", str(study)], stderr=subprocess.PIPE, text=True)
+    while not (study / "pid").exists() or not (study / "pid").read_text():
+        assert driver.poll() is None
+        time.sleep(0.05)
+    return driver
+
+
+def test_a_driver_that_is_hung_up_on_leaves_its_trial_to_the_next_and_nothing_running(study: Path) -> None:
+    (study / "train.py").write_text(SLOW)
+    driver = driving(study)
+    driver.send_signal(signal.SIGHUP)
+    driver.communicate(timeout=20)
+    assert driver.returncode == -signal.SIGHUP
+    assert lock.is_held(study) is False
+    trainer, deadline = int((study / "pid").read_text()), time.monotonic() + 20.0
+    while psutil.pid_exists(trainer) and psutil.Process(trainer).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the trainer outlived its driver"
+        time.sleep(0.05)
+    assert [record.status for record in Study.open(study).history.records] == ["pending"]
+
+
+def test_a_driver_that_is_stopped_keeps_its_study_and_goes_on(study: Path) -> None:
+    (study / "train.py").write_text(SLOW.replace("sleep(60)", "sleep(0.5)") + TRAINER)
+    driver = driving(study)
+    driver.send_signal(signal.SIGSTOP)
+    try:
+        second = shell("optimize", study)
+        assert second.returncode == 2
+        assert "already optimising" in second.stderr
+    finally:
+        driver.send_signal(signal.SIGCONT)
+    driver.communicate(timeout=120)
+    assert driver.returncode == 0
+    history = Study.open(study).history
+    assert [record.status for record in history.records] == ["completed"] * 2
+    assert len(list(study.glob("trials/*/attempts/*"))) == 2  # no trial was trained twice
 
 
 def test_a_terminal_sees_a_live_view(study: Path) -> None:
@@ -290,7 +338,9 @@ import json, os, sys
 mixture = json.load(open(sys.argv[1]))
 if mixture["seed"] >= 1000000 and not os.path.exists("mended"):
     sys.exit("the disk is full")
-json.dump({"losses": {name: 7 - 9 * mixture["weights"]["web"] for name in mixture["weights"]}}, open(sys.argv[2], "w"))
+slope = -9 if mixture["seed"] < 1000000 else 3  # fresh seeds do not confirm
+losses = {name: 7 + slope * mixture["weights"]["web"] for name in mixture["weights"]}
+json.dump({"losses": losses}, open(sys.argv[2], "w"))
 """
 
 
@@ -305,7 +355,7 @@ def test_confirmations_that_failed_are_said_and_tried_again(study: Path) -> None
     (study / "mended").touch()
     again = shell("optimize", study, "--confirm", "1")
     assert "2 of 2 confirming" in again.stderr
-    assert "1 paired seed" in again.stdout
+    assert "1 paired seed: worse on its only seed, and the model does not agree (better with" in again.stdout
     assert "confirmation: 2 runs failed, the last one trial 5\n" in again.stdout
     state = json.loads(call("status", study, "--json").output)
     assert (state["confirming"], state["confirming_pending"], state["confirming_failed"]) == (2, 0, 2)

@@ -90,3 +90,12 @@ def test_a_partial_result_is_told_and_its_gaps_are_named(tmp_path: Path) -> None
 def test_a_result_or_a_failure_is_wanted(tmp_path: Path, given: list[str]) -> None:
     asked(tmp_path)
     assert CliRunner().invoke(tell, [str(tmp_path), "0", *given]).exit_code == 2
+
+
+def test_an_objective_of_any_size_is_told_in_a_few_characters(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {a: {}, b: {}}\nmetrics: {loss: {unit: mine}}\nstrategy: sobol\n")
+    Study.open(tmp_path).ask()
+    (tmp_path / "r.json").write_text('{"losses": {"loss": 1e300}}')
+    done = CliRunner().invoke(tell, [str(tmp_path), "0", str(tmp_path / "r.json")])
+    assert done.exit_code == 0
+    assert done.output.splitlines()[-1] == "trial 0: objective 1e+300"

@@ -40,6 +40,9 @@ def test_of_a_group_only_what_is_further_counts() -> None:
     assert [running.report(trial, whole) is None for trial in SIXTEEN[:3]] == [False, True, True]
     assert running.report(SIXTEEN[0], single[0]) is None
     assert next(iter(running)).progress == whole
+    for trial in SIXTEEN[:2]:
+        running.end(trial)
+    assert running.report(SIXTEEN[2], single[2]) is None  # the last one of a group is none the more alone
     alone = Trial(7, {}, 0, "sobol")
     assert running.report(alone, whole) is not None
     assert running.report(alone, whole) is not None
@@ -64,7 +67,7 @@ def test_a_group_is_a_line_at_a_time(capsys: pytest.CaptureFixture[str]) -> None
     observer.parted(SIXTEEN[:1], "killed by signal 9", 1)
     assert capsys.readouterr().err.splitlines() == [
         "trials 4-15 ended with the group, trying again at most 8 as one: killed by signal 9",
-        "trial 0 ended with the group, trying again each alone: killed by signal 9",
+        "trial 0 ended with the group, trying again alone: killed by signal 9",
     ]
     assert parting(SIXTEEN[:2], "x", 1).startswith("trials 0-1 ")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from bomix.config.build import NOT_KEPT
+from bomix.config.secret import NOT_KEPT
 from bomix.errors import FaultsError
 from bomix.execution.local.redaction import MASK, redact_file, redacted
 from bomix.study.study import Study

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from bomix.cli.summary import show_summary
+from bomix.cli.sentences import sentences
+from bomix.cli.summary import BEST, show_summary
+from bomix.cli.watch import value
 from bomix.config.sections import DomainSpec, RecommendationSpec
 from bomix.recommendation.recommend import OUTSIDE
 from bomix.space.weights import Weights, same_mixture
@@ -96,3 +100,35 @@ def test_odds_inside_what_was_explored_stand_alone(capsys: pytest.CaptureFixture
     show_summary(study, best)
     assert bool(best.extrapolated) == ("(extrapolated)" in capsys.readouterr().out)
     assert not best.extrapolated
+
+
+def test_a_study_without_an_evaluator_is_advised_of_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    study = searched(4)
+    judged, other = confirming_trials(study.records, 1)
+    study.tell(judged.trial, {"loss": bowl(judged.trial.weights) + 0.8})
+    study.tell(other.trial, {"loss": bowl(other.trial.weights)})
+    best = study.recommend()
+    show_summary(study, best)
+    printed = capsys.readouterr().out
+    assert best.change is not None
+    assert "not decided; more seeds ('confirm: N' and `bomix ask`) would" in printed
+    assert "--confirm" not in printed
+    assert "--trials" not in printed
+    said = sentences(study, dataclasses.replace(best, source="space"), (), BEST)
+    assert any("more trials (a larger budget.trials and `bomix ask`) and 'confirm: N' and" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("number", "sign", "shown"),
+    [
+        (2.5, "", "2.5000"),
+        (2.5, "+", "+2.5000"),
+        (-0.00001, "+", "-0.0000"),
+        (9_999_999.0, "", "9999999.0000"),
+        (1e300, "", "1e+300"),
+        (-123456789.0, "+", "-1.23457e+08"),
+        (float("nan"), "+", "-"),
+    ],
+)
+def test_no_value_takes_many_characters(number: float, sign: str, shown: str) -> None:
+    assert value(number, sign=sign) == shown

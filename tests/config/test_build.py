@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from bomix.config.build import FILLED, build, number, plain
+from bomix.config.wording import shown, to_quote, type_in_words
 from bomix.contracts.executor import Execution
 from bomix.contracts.objective import Objective
 from bomix.errors import Fault
@@ -192,3 +193,28 @@ def test_a_wrong_execution_is_named(data: object, where: str, what: str) -> None
     _, faults = build(WithExecution, {"execution": data})
     assert [fault.where for fault in faults] == [where]
     assert what in faults[0].what
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"a": [1, "x"]}, "{'a': [1, 'x']}"),
+        (["y" * 100], "['" + "y" * 55 + "..."),
+        (10**100, "a number of more than 60 digits"),
+        (None, "None"),
+    ],
+)
+def test_a_value_is_shown_in_half_a_line(value: object, said: str) -> None:
+    assert shown(value) == said
+
+
+def test_types_are_said_in_words() -> None:
+    assert [type_in_words(each) for each in (int, str, tuple[str, ...], dict[str, int], Literal["b", "a"])] == [
+        "a whole number",
+        "text",
+        "a list",
+        "a mapping",
+        "'a' or 'b'",
+    ]
+    assert [bool(to_quote(str, value)) for value in (7, None, True, "x", [7])] == [True, True, True, False, False]
+    assert to_quote(int, None) == ""

@@ -54,14 +54,21 @@ def test_a_metric_has_the_name_that_was_written(tmp_path: Path, word: str) -> No
     assert load(path).metrics == ("en", word)
 
 
-@pytest.mark.parametrize(
-    ("word", "quoted"), [("null", "null"), ("~", "null"), ("true", "true"), ("False", "false"), ("12", "12")]
-)
-def test_a_word_that_is_none_in_a_list_of_names_is_to_be_quoted(tmp_path: Path, word: str, quoted: str) -> None:
+@pytest.mark.parametrize("word", ["null", "~", "true", "False", "12", "007", "0x1F", "0b11", "1_000", "1.50", "1.5e+3"])
+def test_a_word_that_is_none_where_a_name_is_wanted_is_to_be_quoted_as_it_stands(tmp_path: Path, word: str) -> None:
     path = tmp_path / "study.yaml"
-    path.write_text(f"domains: {{en: {{}}}}\nmetrics:\n  - en\n  - {word}\n")
-    with pytest.raises(FaultsError, match=rf"metrics\[1\] \(line 4\).*quote it where it is a name: '{quoted}'"):
-        load(path)
+    names = f"domains: {{en: {{}}, {word}: {{}}}}\nmetrics:\n  - en\n  -"
+    for text, where in (
+        (f"{names} {word}\n", r"metrics\[1\] \(line 4\)"),
+        (f"{names} fr\nown: {{en: {word}}}\n", r"own\.en \(line 5\)"),
+        (f"{names} fr\nobjective: {{kind: mean, metrics: [{word}]}}\n", r"objective\.metrics\[0\] \(line 5\)"),
+    ):
+        path.write_text(text)
+        with pytest.raises(FaultsError, match=rf"{where}.*where it is a name, put quotes around it as it stands there"):
+            load(path)
+    path.write_text(f"{names} '{word}'\nown: {{en: '{word}'}}\n")
+    assert load(path).metrics == ("en", word)
+    assert load(path).own == {"en": word}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class TestCommand(EvaluatorBattery):
     checks_weights = False
 
 
-class TestProxy(EvaluatorBattery):
+class TestProxy(GroupEvaluatorBattery):
     kind = "proxy"
     spec = Proxy(
         tokenizer=BytePair(vocabulary=300),

@@ -58,6 +58,11 @@ def test_it_runs_in_the_study_folder_with_the_variables_that_the_study_sets(tmp_
     ("script", "message"),
     [
         ("import sys; sys.exit(4)", "exited with 4"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            r"killed by signal 9 \(SIGKILL\), as the system does to a",
+        ),
+        ("import os; os.kill(os.getpid(), 15)", r"was killed by signal 15 \(SIGTERM\); its output is"),
         ("pass", "its result cannot be read"),
         ("import sys; open(sys.argv[2], 'w').write('nothing')", "not JSON"),
         ("import sys; open(sys.argv[2], 'w').write('{\"losses\": {\"los\": 1}}')", "losses.loss"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
+
+import psutil
 
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError
@@ -30,6 +33,20 @@ class Ending:
 
     def prepare(self, domains: Sequence[str]) -> Preparation:
         return Preparation(metrics=(Metric("loss"),))
+
+    def _fork(self, workdir: Path) -> None:
+        """Copies of this process that outlive it, one that ignores all that can be ignored and one of its own."""
+        for name in ("left", "left too"):
+            if not os.fork():
+                for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)
+                if name == "left" and os.fork():
+                    time.sleep(60)
+                (workdir / name).write_text(str(os.getpid()))
+                time.sleep(60)
+                os._exit(0)
+        while not all((workdir / name).exists() for name in ("left", "left too")):
+            time.sleep(0.01)
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         print(f"evaluating trial {trial.id}")
@@ -78,8 +95,27 @@ class Ending:
                 return Result({"another": 1.0})
             case "nothing":
                 return None  # type: ignore[return-value]
-            case "killed":
-                os.kill(os.getpid(), signal.SIGKILL)
+            case "killed" | "terminated" | "hung up" | "stopped":
+                sent = {"terminated": signal.SIGTERM, "hung up": signal.SIGHUP, "stopped": signal.SIGSTOP}
+                os.kill(os.getpid(), sent.get(self.how, signal.SIGKILL))
+            case "hungry":
+                used = psutil.Process().memory_info().vms
+                resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+                taken = []
+                while True:
+                    taken.append(bytearray(2**20))
+            case "forking" | "forking and killed":
+                self._fork(workdir)
+                if self.how == "forking and killed":
+                    os.kill(os.getpid(), signal.SIGKILL)
+            case "forking and returning" | "forking and raising":
+                # A forgotten os._exit: the copy goes on as if it were the trial.
+                if not (copy := os.fork()):
+                    (workdir / "left").write_text(str(os.getpid()))
+                    if self.how == "forking and raising":
+                        raise KeyError("the copy")
+                    return Result({"loss": 99.0})
+                os.waitpid(copy, 0)
             case "escaping and killed":
                 dataclasses.replace(self, how="escaping", seconds=0.0).evaluate(trial, workdir)
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from bomix.strategies.sequence import Step
 from bomix.study.running import run, train_experts
 from bomix.study.study import Study
 from bomix.testing.endings import lives
-from bomix.trial import CONFIRM, EXPERT, Failure, Record, Status, Trial
+from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Status, Trial
 from tests.execution.evaluators import Ending, SeveralAtOnce, Together
 from tests.execution.inline import Inline, InlineGroups
 from tests.execution.test_driver import Content
@@ -324,6 +324,17 @@ def test_a_signal_in_mid_group_stops_cleanly_and_the_same_command_goes_on(tmp_pa
     assert len(Study.open(tmp_path).history.completed) == 4
 
 
+def test_what_was_finished_as_the_driver_was_killed_is_not_trained_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, Together("waiting", trials=(3,)), here=False).run(observer=Seen(stop_after=1))
+    finished = [number for number in range(6) if (tmp_path / f"trials/000{number}/attempts/1/result.json").exists()]
+    assert finished[:1] == [0]
+    assert finished[-1] < 3
+    make(tmp_path, here=False).run(observer=(seen := Seen()))
+    assert seen.started_ids == [number for number in range(6) if number not in finished]
+    assert len(Study.open(tmp_path).history.completed) == 6
+
+
 DRIVER = """
 import sys
 from pathlib import Path
@@ -360,6 +371,19 @@ class Forgetful(Together):
 def test_groups_that_lack_a_trial_are_an_error_that_names_the_evaluator() -> None:
     with pytest.raises(EvaluationError, match=r"Forgetful\.groups must return each of the trials"):
         make(None, Forgetful()).run()
+
+
+@dataclasses.dataclass(frozen=True)
+class Half(Ending):
+    """Trains several trials as one, and does not say which."""
+
+    def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        raise AssertionError
+
+
+def test_one_of_the_two_methods_is_an_error_that_names_the_other() -> None:
+    with pytest.raises(EvaluationError, match=r"Half has evaluate_together and lacks groups\(trials, slots\)"):
+        make(None, Half()).run()
 
 
 def trials(*numbers: int) -> list[Trial]:

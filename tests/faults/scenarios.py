@@ -17,6 +17,7 @@ from bomix.config.sections import BudgetSpec
 from bomix.execution.observer import Observer
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study.running import run
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import Record, Result, Trial
@@ -65,7 +66,7 @@ def bayesian_ask_and_tell(folder: Path, acknowledge: Acknowledge) -> None:
 
 
 def drive(folder: Path, acknowledge: Acknowledge, *, bayesian: bool = False) -> None:
-    """A driver, its lock and its attempts."""
+    """A driver, its lock and its attempts; not the recommendation that follows, which writes nothing."""
 
     class Told(Observer):
         def ended(self, study: object, record: Record) -> None:
@@ -76,7 +77,7 @@ def drive(folder: Path, acknowledge: Acknowledge, *, bayesian: bool = False) -> 
     study = Study(
         DOMAINS, ["loss"], path=folder, evaluator=Trainer(), strategy=strategy, budget=budget, execution=execution
     )
-    study.run(observer=Told())
+    run(study.records, observer=Told())
 
 
 def bayesian_drive(folder: Path, acknowledge: Acknowledge) -> None:

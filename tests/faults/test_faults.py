@@ -6,12 +6,17 @@ operation of every scenario with every kind of fault, and prints the table of ``
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bomix.errors import StoreError
 from bomix.io.store.study_folder import FolderStore
+from bomix.study import resolved_file
+from bomix.trial import Result
 from tests.faults.layer import KINDS
 from tests.faults.runs import KILLED, Tally, record, run, sum_of, under_fault, undisturbed, warm
 from tests.faults.scenarios import SCENARIOS
@@ -48,7 +53,7 @@ def test_a_loop_that_is_killed_anywhere_goes_on_as_if_undisturbed(tmp_path: Path
 def test_the_layer_counts_what_a_study_does_and_lets_it_be(tmp_path: Path) -> None:
     first, operations = undisturbed("ask and tell", tmp_path / "a")
     assert len(first) == 4
-    assert {"create", "write", "fsync", "link", "rename", "read"} <= set(operations)
+    assert {"create", "write", "fsync", "link", "rename", "open"} <= set(operations)
     ended = run("ask and tell", tmp_path / "a")
     assert ended.code == 0
     assert not {"write", "link", "rename"} & set(ended.operations), "nothing is left to do"
@@ -69,6 +74,47 @@ def test_every_changed_byte_and_every_cut_of_a_record_is_noticed(tmp_path: Path,
             continue
         assert [damage.trial for damage in kept.damages] == [2]
         assert len(kept.records) == 3
+
+
+def spoilt(whole: bytes, *, cuts: int = 1) -> Iterator[bytes]:
+    """A file with each byte changed, and cut at each length or at every so many."""
+    yield from (whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(len(whole)))
+    yield from (whole[:length] for length in range(0, len(whole) - 1, cuts))
+
+
+@pytest.mark.parametrize("name", ["revision-1.json", "withdrawn.json"])
+def test_every_changed_byte_and_every_cut_of_an_amendment_is_noticed(tmp_path: Path, name: str) -> None:
+    undisturbed("ask and tell", tmp_path / "study")
+    store = FolderStore(tmp_path / "study")
+    if name == "withdrawn.json":
+        store.withdraw(2, why="a slip")
+    else:
+        told = store.read().records[2]
+        store.revise(dataclasses.replace(told, outcome=Result({"loss": 3.0})), why="corrected")
+    before, path = store.read(), tmp_path / "study/trials/0002" / name
+    for content in spoilt(path.read_bytes()):
+        path.write_bytes(content)
+        kept = store.read()
+        if kept.damages:
+            assert [damage.path for damage in kept.damages] == [path]
+            assert len(kept.records) == 3
+        else:
+            assert kept == before
+
+
+def test_every_changed_byte_and_every_cut_of_what_follows_from_a_study_is_noticed(tmp_path: Path) -> None:
+    undisturbed("ask and tell", tmp_path / "study")
+    store, path = FolderStore(tmp_path / "study"), tmp_path / "study/resolved.json"
+    before = resolved_file.read(store)
+    for content in spoilt(path.read_bytes(), cuts=16):
+        path.write_bytes(content)
+        found, said = before, "resolved.json"
+        try:
+            found = resolved_file.read(store)
+        except StoreError as error:
+            said = str(error)
+        assert found == before  # a blank between parts
+        assert "resolved.json" in said
 
 
 @pytest.mark.slow

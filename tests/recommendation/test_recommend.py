@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bomix.config.sections import BudgetSpec, RecommendationSpec
+from bomix.config.sections import BudgetSpec, DomainSpec, RecommendationSpec
 from bomix.errors import FaultsError
 from bomix.history import History
 from bomix.objectives.pareto import Pareto
-from bomix.objectives.robust import Guardrail
+from bomix.objectives.robust import Guardrail, Worst
 from bomix.objectives.weighted import Mean
 from bomix.optimization.level_set import LevelSet, near_optimal
 from bomix.posterior.belief import believe
@@ -21,9 +21,12 @@ from bomix.posterior.explored import tried
 from bomix.posterior.predict import Estimate
 from bomix.recommendation.decision import decide
 from bomix.recommendation.extrapolation import unexplored
+from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import predicted_against_observed
 from bomix.recommendation.recommend import recommend
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.weights import same_mixture
+from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
@@ -120,6 +123,18 @@ def test_the_best_of_the_space_stands_beside_the_best_trial(world):
         assert low <= best.weights[name] <= high
     assert best.confirmed is best.change is best.feasible is None
     assert best.front == ()
+
+
+def test_the_less_is_known_of_the_minimum_the_farther_a_weight_may_move(world):
+    here = world()
+    history = here.history(14)
+    decision = decide(here.problem, history, FAST, seed=0)
+    minimum = recommend(here.problem, history, FAST, seed=0).of_space.objective
+    sure, vague = (near_optimal_ranges(decision, minimum.stretched(by), FAST, seed=0) for by in (1.0, 3.0))
+    for name in here.problem.space.domains:
+        assert vague[name][0] <= sure[name][0] + 1e-6
+        assert sure[name][1] <= vague[name][1] + 1e-6
+    assert sum(high - low for low, high in sure.values()) < sum(high - low for low, high in vague.values())
 
 
 def test_a_surrogate_without_gradients_recommends_too(world):
@@ -265,3 +280,20 @@ def test_a_metric_that_counts_and_was_never_measured_is_warned_of(world):
 
     assert "no trial has measured metric 'm1'" in warnings()[0]
     assert not any("m1" in warning for warning in warnings(objective=Mean(("m0", "m2"))))
+
+
+def test_of_one_mixture_one_thing_is_said():
+    rng = np.random.default_rng(1)
+    study = Study(
+        {"code": DomainSpec(tokens=1e6), "web": DomainSpec(tokens=3e6)},
+        ["a", "b"],
+        objective=Worst(),
+        strategy=Bayesian(surrogate=GP(draws=0, restarts=1)),
+    )
+    for code in (0.5, 0.25, 0.1, 0.9, 0.7):
+        losses = 2.0 + (code - 0.25) ** 2 + 0.01 * rng.normal(size=2)
+        study.add({"code": code, "web": 1.0 - code}, dict(zip("ab", losses.tolist(), strict=True)))
+    best = study.recommend()
+    assert same_mixture(best.of_trials.weights, study.problem.natural)
+    assert best.of_trials.objective == best.references["natural"]
+    assert best.of_space.objective == best.objective or best.weights != best.of_space.weights

@@ -21,6 +21,7 @@ from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.regmix import RegMix
+from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.regression.specs import Ridge
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
@@ -77,6 +78,18 @@ def test_the_expectation_waits_for_the_design_and_is_the_same_for_the_same_recor
     early = expected_improvement(here.problem, here.history(5), strategy, seed=0)
     assert early > 0.0
     assert expected_improvement(here.problem, here.history(5), strategy, seed=0) == early
+
+
+def test_a_search_leaves_less_and_less_to_expect():
+    strategy = Bayesian(surrogate=GP(draws=0, restarts=1), n_init=5)
+    study, expected = Study(["books", "code", "web"], ["loss"], strategy=strategy, seed=1), {}
+    for count in range(1, 11):
+        trial = study.ask()
+        weights = trial.weights
+        study.tell(trial, {"loss": 2.0 + (weights["books"] - 0.3) ** 2 + (weights["code"] - 0.5) ** 2})
+        if count % 5 == 0:
+            expected[count] = expected_improvement(study.problem, study.history, strategy, seed=1)
+    assert 0.0 < expected[10] < 0.3 * expected[5]
 
 
 def test_a_search_that_does_not_try_its_best_ends_all_the_same():

@@ -18,7 +18,7 @@ from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies import auto
-from bomix.strategies.auto import GROUPED, LEARNT, ONE_SET, POOLED, PREDICTING, QUICK, SUMMED, Auto
+from bomix.strategies.auto import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, SUMMED, Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
@@ -40,9 +40,12 @@ def problem(domains: int, useless: int = 0) -> Problem:
     [
         (7, 0, Bayesian, GP()),
         (20, 10, Bayesian, GP()),
+        (20, 18, Bayesian, GP()),
+        (20, 19, Turbo, SUMMED),
+        (auto.POOLED_FROM - 1, auto.POOLED_FROM - 2, Bayesian, GP()),
         (12, 0, Turbo, POOLED),
         (MANY, 0, Turbo, POOLED),
-        (MANY + 1, 0, Turbo, ONE_SET),
+        (MANY + 1, 0, Turbo, LEARNT),
         (MANY + 1, MANY - 4, Turbo, GROUPED),
         (MANY + 1, MANY, Turbo, SUMMED),
     ],
@@ -52,19 +55,32 @@ def test_domains_and_metrics_choose(domains, useless, kind, surrogate):
     chosen = Auto().chosen(study)
     assert isinstance(chosen, kind)
     assert chosen.surrogate == surrogate
-    together = surrogate in (POOLED, ONE_SET, GROUPED, SUMMED)
+    together = surrogate in (POOLED, LEARNT, GROUPED, SUMMED)
     assert chosen.acquisition == (UCB(beta=auto.BETA_PER_DOMAIN * domains) if together else LogEI())
     assert chosen.acquisition.origin in Auto().description(study)
 
 
-def test_beyond_many_domains_it_is_learnt_which_one_a_metric_falls_with_unless_all_say_it():
+def test_beyond_many_domains_it_is_learnt_which_one_a_metric_falls_with_whatever_names_say():
     named = problem(MANY + 1)
     renamed = replace(named, metrics=tuple(Metric(f"loss_{name}") for name in named.metric_names))
     mapped = replace(renamed, own=dict(zip(renamed.metric_names, named.metric_names, strict=True)))
     partly = replace(renamed, own={renamed.metric_names[0]: named.metric_names[0]})
-    for study, surrogate in ((named, ONE_SET), (mapped, ONE_SET), (renamed, LEARNT), (partly, LEARNT)):
-        assert Auto().chosen(study).surrogate == surrogate_of(Auto(), study) == surrogate
+    for study in (named, mapped, renamed, partly):
+        assert Auto().chosen(study).surrogate == surrogate_of(Auto(), study) == LEARNT
         assert Auto().chosen(study).acquisition == UCB(beta=auto.BETA_PER_DOMAIN * (MANY + 1))
+
+
+def test_a_single_metric_has_the_model_of_many_domains_where_a_bound_searches_the_whole_space():
+    alone = problem(20, 19)
+    assert surrogate_of(Auto(), alone) == SUMMED
+    of_pool = replace(alone, pool=tuple(map(tuple, np.eye(20)[:6].tolist())))
+    for strategy, study in (
+        (Auto(acquisition=LogEI()), alone),
+        (Auto(), replace(alone, objective=Worst())),
+        (Auto(), of_pool),
+    ):
+        assert surrogate_of(strategy, study) == GP()
+        assert isinstance(strategy.chosen(study), Bayesian)
 
 
 def test_what_is_named_is_taken():
@@ -144,7 +160,7 @@ def test_beyond_many_domains_nothing_is_recommended_that_no_trial_came_near():
     function = Synthetic(domains=40, seed=3)
     study = function.problem(budget=20)
     points = study.space.sobol(20, seed=0)
-    found = decide(study, told(function, points), ONE_SET, seed=0)
+    found = decide(study, told(function, points), LEARNT, seed=0)
     assert (found.of_space <= points.max(axis=0) + 1e-9).all()
     regret = function.regret(found.point)
     assert regret < 0.6 * min(function.regret(point) for point in points)
@@ -162,7 +178,7 @@ def test_experts_of_single_domains_do_not_widen_what_is_recommended():
     both = History((*mixtures.records, *experts))
     assert (explored(study.space, both).upper_array == explored(study.space, mixtures).upper_array).all()
     assert explored(study.space, History(tuple(experts))) is study.space
-    found = decide(study, both, ONE_SET, seed=0)
+    found = decide(study, both, LEARNT, seed=0)
     assert (found.of_space <= points.max(axis=0) + 1e-9).all()
 
 
@@ -219,7 +235,7 @@ def test_domains_that_no_trial_had_are_not_recommended_where_little_is_not_allow
         )
         for number, point in enumerate(tried)
     ]
-    found = decide(study, History(tuple(points)), ONE_SET, seed=0)
+    found = decide(study, History(tuple(points)), LEARNT, seed=0)
     assert not space.faults_of(space.to_weights(found.of_space))
     assert (found.of_space[7:] == 0.0).all()
 

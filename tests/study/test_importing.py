@@ -166,6 +166,33 @@ def test_the_seed_of_a_table_is_recorded(study: Study, tmp_path: Path) -> None:
     assert [record.trial.seed for record in study.history.records] == [11, 12]
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_seed_that_a_table_tells_later_completes_the_run(study: Study, tmp_path: Path, keyed: bool) -> None:
+    path, key, name = tmp_path / "t.csv", "run," if keyed else "", "r0," if keyed else ""
+    path.write_text(f"{key}code,math,web,a,b\n{name}0.1,0.1,0.8,2.0,2.5\n")
+    take(study, path)
+    path.write_text(f"{key}seed,code,math,web,a,b\n{name}11,0.1,0.1,0.8,2.0,2.5\n")
+    assert take(study, path).completed == (0,)
+    assert take(study, path).there == 1
+    (record,) = study.history.records
+    assert (record.trial.seed, record.revision, dict(record.result.losses)) == (11, 1, {"a": 2.0, "b": 2.5})
+
+
+def test_a_seed_that_was_corrected_is_a_revision_and_no_second_run(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("run,seed,code,math,web,a,b\nr0,1,0.1,0.1,0.8,2.000,2.500\nr1,1,0.2,0.1,0.7,2.100,2.600\n")
+    take(study, path)
+    path.write_text("run,seed,code,math,web,a,b\nr0,2,0.1,0.1,0.8,2.000,2.500\nr1,1,0.2,0.1,0.7,2.100,2.600\n")
+    with pytest.raises(FaultsError, match=r"t\.csv:2: run r0 \(trial 0\): seed 1 recorded, 2 now"):
+        take(study, path)
+    done = take(study, path, update=True)
+    assert (done.added, done.there, done.revised) == ((), 1, (0,))
+    assert [record.trial.seed for record in study.history.records] == [2, 1]
+    # Other losses under the same key are those of another seed.
+    path.write_text("run,seed,code,math,web,a,b\nr0,3,0.1,0.1,0.8,2.010,2.510\n")
+    assert [record.trial.seed for record in take(study, path).added] == [3]
+
+
 def test_recommendations_do_not_see_a_withdrawn_run() -> None:
     with_it, without = (Study(["code", "web"], ["a"], seed=0) for _ in range(2))
     runs = [({"code": share, "web": 1 - share}, {"a": 2 + (share - 0.4) ** 2}) for share in (0.1, 0.3, 0.5, 0.7, 0.9)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,24 @@ def test_nothing_is_moved_under_a_running_driver(folder: Path) -> None:
 def test_a_new_study_has_nothing_to_begin_anew(folder: Path) -> None:
     assert repair.restart(folder) is None
     assert "nothing was asked for yet" in call("restart", folder).output
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "deep"])
+def test_a_resolved_file_that_is_none_is_named_and_repaired(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {a: {}, b: {}}\nmetrics: [loss]\nstrategy: sobol\n")
+    Study.open(tmp_path).ask()
+    path = tmp_path / "resolved.json"
+    path.unlink()
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "deep":
+            path.write_text("[" * 100_000)
+    with pytest.raises(StoreError, match=r"resolved\.json is damaged .* `bomix check --repair`"):
+        Study.open(tmp_path).ask()
+    assert [done.moved.name for done in repair.repair(tmp_path)] == ["resolved.json"]
+    assert Study.open(tmp_path).ask().id == 1

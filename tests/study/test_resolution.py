@@ -32,3 +32,34 @@ def test_a_folder_or_its_file_open_the_same_study_and_an_empty_one_none(tmp_path
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="empty"):
         reopen(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("objective", "warned"),
+    [
+        ("mean", True),
+        ("{kind: mean, metrics: [a, b]}", False),
+        ("{kind: weighted_mean, of: {a: 1, score: 2}}", False),
+        ("{kind: groups, of: {all: [a, score]}}", True),
+        ("worst", True),
+        ("smooth_max", True),
+        ("{kind: worst, metrics: [a, b]}", False),
+        ("excess", True),
+        ("{kind: excess, metrics: [b]}", False),
+        ("guardrail", True),
+        ("{kind: guardrail, metrics: [score]}", True),
+        ("{kind: guardrail, base: {kind: mean, metrics: [a, b]}}", False),
+    ],
+)
+def test_metrics_of_different_units_are_not_counted_together_in_silence(tmp_path, caplog, objective, warned):
+    metrics = "{a: {}, b: {}, score: {unit: accuracy, direction: max}}"
+    (tmp_path / "study.yaml").write_text(
+        f"domains: {{code: {{}}, web: {{}}}}\nmetrics: {metrics}\nobjective: {objective}\n"
+    )
+    assert Study.open(tmp_path).problem.metric_names == ("a", "b", "score")
+    said = [line for line in caplog.messages if "metrics of different units together" in line]
+    assert len(said) == warned
+    if warned:
+        assert "score in accuracy, more is better" in said[0]
+        assert "in nats/token" in said[0]
+        assert "objective.base.metrics" in said[0]

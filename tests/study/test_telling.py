@@ -16,7 +16,7 @@ from bomix.execution.local.spec import LocalExecution
 from bomix.io.store import records
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
-from bomix.trial import Curve, Failure, Result, Trial
+from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Curve, Failure, Result, Trial
 
 
 def make(path: Path | None = None, **arguments: Any) -> Study:
@@ -159,3 +159,18 @@ def test_whatever_a_trainer_returns_is_an_outcome_or_a_recorded_failure(
     assert isinstance(record.outcome, Failure)
     assert record.outcome.message
     assert "Traceback" not in record.outcome.message
+
+
+def test_words_that_no_file_can_hold_are_spelt_out_and_the_study_goes_on(tmp_path: Path) -> None:
+    study = Study(["a", "b"], ["loss"], path=tmp_path)
+    for _ in range(3):
+        study.ask()
+    study.tell(0, {"loss": 1.0})
+    assert study.tell(1, Failure("\udcff" + "x" * 20_000, "\udcff" * 20_000)).outcome.message.startswith("\\udcffxxx")
+    assert study.withdraw(0, why="\udcff").withdrawn == "\\udcff"
+    study.tell(2, {"loss": 1.0})
+    again = Study.open(tmp_path)
+    failure = again.history.failed[0].outcome
+    assert isinstance(failure, Failure)
+    assert (len(failure.message), len(failure.log_tail)) == (MESSAGE_LIMIT, LOG_TAIL_LIMIT)
+    assert again.dataset.withdrawn.values.tolist() == ["\\udcff", "", ""]

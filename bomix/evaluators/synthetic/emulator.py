@@ -10,7 +10,9 @@ References:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,30 +28,47 @@ def curves(weights: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Emulator:
-    """A linear function of the curves, and the mean of ``e`` networks with tanh units on them.
+class RegmixEmulator(ABC):
+    """Losses of mixtures that were fitted to RegMix's runs, whatever the family of functions.
 
     Attributes:
         domains: ``d`` names, sorted: the columns of the weights.
         metrics: ``m`` names, sorted.
         best: ``d`` weights, the best mixture known.
-        linear: ``3 d x m`` coefficients of the curves; nats per token.
-        constant: ``m`` losses where all curves are zero and the networks are left out; nats per token.
-        inner: ``e x 3 d x h`` coefficients from the curves to the ``h`` hidden units of each network.
-        inner_bias: ``e x h`` constants of the hidden units.
-        outer: ``e x h x m`` coefficients from the hidden units to the losses; nats per token.
+        constant: ``m`` values that the parts of the function are added to.
     """
 
     domains: tuple[str, ...]
     metrics: tuple[str, ...]
     best: Array
-    linear: Array
     constant: Array
+
+    convex: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, weights: Array) -> Array:
+        """Losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
+
+    @abstractmethod
+    def gradient(self, weights: Array) -> Array:
+        """Slopes ``(...) x d`` of the mean of the losses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Emulator(RegmixEmulator):
+    """A linear function of the curves, and the mean of ``e`` networks with tanh units on them.
+
+    Attributes:
+        linear: ``3 d x m`` coefficients of the curves; nats per token.
+        inner: ``e x 3 d x h`` coefficients from the curves to the ``h`` hidden units of each network.
+        inner_bias: ``e x h`` constants of the hidden units.
+        outer: ``e x h x m`` coefficients from the hidden units to the losses; nats per token.
+    """
+
+    linear: Array
     inner: Array
     inner_bias: Array
     outer: Array
-
-    convex = False
 
     def __call__(self, weights: Array) -> Array:
         """Losses ``(...) x m`` of mixtures ``(...) x d``, as the emulator predicts them; nats per token."""

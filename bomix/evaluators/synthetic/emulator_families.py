@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from bomix.evaluators.synthetic.emulator import SCALES, Emulator, curves
+from bomix.evaluators.synthetic.emulator import SCALES, Emulator, RegmixEmulator, curves
 from bomix.space.polytope import Array
 
 FLOOR = 0.02
@@ -39,26 +38,16 @@ def log_share_slopes(weights: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Interactions:
+class Interactions(RegmixEmulator):
     """The logarithm of a loss: saturating curves of each weight, and products of the logarithms of every two weights.
 
     Attributes:
-        domains: ``d`` names, sorted: the columns of the weights.
-        metrics: ``m`` names, sorted.
-        best: ``d`` weights, the best mixture known.
-        constant: ``m`` logarithms of the losses where all curves and products are zero.
         linear: ``3 d x m`` coefficients of the curves.
         products: ``d x d x m`` coefficients of products of :func:`log_shares`, symmetric, zero on the diagonal.
     """
 
-    domains: tuple[str, ...]
-    metrics: tuple[str, ...]
-    best: Array
-    constant: Array
     linear: Array
     products: Array
-
-    convex: ClassVar[bool] = False
 
     def __call__(self, weights: Array) -> Array:
         """Losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
@@ -75,14 +64,10 @@ class Interactions:
 
 
 @dataclass(frozen=True, eq=False)
-class Exponentials:
+class Exponentials(RegmixEmulator):
     """``c + sum_k a_k exp(t_k . w)`` for each metric, and bells around some of the runs for what that leaves.
 
     Attributes:
-        domains: ``d`` names, sorted: the columns of the weights.
-        metrics: ``m`` names, sorted.
-        best: ``d`` weights, the best mixture known.
-        constant: ``m`` losses; nats per token.
         heights: ``k x m`` factors of the exponentials; nats per token.
         rates: ``k x m x d`` slopes of their exponents.
         centres: ``p x d`` positions of the bells, in roots of weights plus :data:`FLOOR`.
@@ -90,17 +75,11 @@ class Exponentials:
         bells: ``p x m`` heights of the bells; nats per token.
     """
 
-    domains: tuple[str, ...]
-    metrics: tuple[str, ...]
-    best: Array
-    constant: Array
     heights: Array
     rates: Array
     centres: Array
     width: Array
     bells: Array
-
-    convex: ClassVar[bool] = False
 
     def __call__(self, weights: Array) -> Array:
         """Losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
@@ -124,30 +103,20 @@ class Exponentials:
 
 
 @dataclass(frozen=True, eq=False)
-class SmoothTrees:
+class SmoothTrees(RegmixEmulator):
     """Boosted trees of three levels whose splits are sigmoids of the logarithm of one weight.
 
     Attributes:
-        domains: ``d`` names, sorted: the columns of the weights.
-        metrics: ``m`` names, sorted.
-        best: ``d`` weights, the best mixture known.
-        constant: ``m`` losses; nats per token.
         columns: ``n x 3`` columns that the levels of each tree split.
         thresholds: ``n x 3`` logarithms of a weight plus :data:`SHARP` at which a split is even.
         width: Change of that logarithm over which a split goes from even to 73 %.
         leaves: ``n x 2 x 2 x 2 x m`` what the leaves add; nats per token.
     """
 
-    domains: tuple[str, ...]
-    metrics: tuple[str, ...]
-    best: Array
-    constant: Array
     columns: Array
     thresholds: Array
     width: Array
     leaves: Array
-
-    convex: ClassVar[bool] = False
 
     def __call__(self, weights: Array) -> Array:
         """Losses ``(...) x m`` of mixtures ``(...) x d``; nats per token."""
@@ -185,11 +154,8 @@ def leaf_shares(weights: Array, columns: Array, thresholds: Array, width: float)
     return np.asarray(parts.reshape(*weights.shape[:-1], -1))
 
 
-AnyEmulator = Emulator | Interactions | Exponentials | SmoothTrees
-"""Losses with ``domains``, ``metrics`` and the best mixture known, ``best``."""
-
 REGMIX = "regmix"
-EMULATORS: Mapping[str, type[AnyEmulator]] = {
+EMULATORS: Mapping[str, type[RegmixEmulator]] = {
     REGMIX: Emulator,
     "regmix_interactions": Interactions,
     "regmix_exponentials": Exponentials,
@@ -204,7 +170,7 @@ def file_of(family: str) -> Path:
 
 
 @cache
-def load(family: str = REGMIX) -> AnyEmulator:
+def load(family: str = REGMIX) -> RegmixEmulator:
     """An emulator that comes with bomix, by its key in :data:`EMULATORS`."""
     with np.load(file_of(family)) as file:
         domains, metrics = (tuple(file[name].tolist()) for name in ("domains", "metrics"))

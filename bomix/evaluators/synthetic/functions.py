@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -52,17 +52,15 @@ Family = Callable[[np.random.Generator, int, Integers], Losses]
 
 
 @dataclass(frozen=True, eq=False)
-class ExponentialPower:
-    """``L_j = c_j + k_j exp(t_j . w) + a_j (w_j + floor)^-b_j``: a mixing law with a steep rise near zero weight.
+class MixingLaw:
+    """``c_j + k_j exp(t_j . w)``, which further terms are added to.
 
     Attributes:
         c: ``m``.
         k: ``m``, not negative.
         t: ``m x d``.
-        a: ``m``, not negative.
-        b: ``m``, positive.
-        own: ``m`` columns, each metric's own domain.
-        floor: Share that keeps the loss finite at zero weight.
+        a: ``m`` factors of a rise near zero weight, not negative.
+        b: ``m`` powers of that rise, positive.
     """
 
     c: Array
@@ -70,19 +68,37 @@ class ExponentialPower:
     t: Array
     a: Array
     b: Array
+
+    convex: ClassVar[bool] = True
+
+    def plain(self, weights: Array) -> Array:
+        """Losses ``(...) x m`` of mixtures ``(...) x d`` without the rise; nats per token."""
+        return np.asarray(self.c + self.k * np.exp(weights @ self.t.T))
+
+    def plain_slopes(self, weights: Array) -> Array:
+        """Slopes ``(...) x d`` of the sum of these."""
+        return np.asarray((self.k * np.exp(weights @ self.t.T)) @ self.t)
+
+
+@dataclass(frozen=True, eq=False)
+class ExponentialPower(MixingLaw):
+    """``L_j = c_j + k_j exp(t_j . w) + a_j (w_j + floor)^-b_j``: a mixing law with a steep rise near zero weight.
+
+    Attributes:
+        own: ``m`` columns, each metric's own domain.
+        floor: Share that keeps the loss finite at zero weight.
+    """
+
     own: Integers
     floor: float = 0.01
 
-    convex = True
-
     def __call__(self, weights: Array) -> Array:
         """Losses ``(...) x m`` by the formula of the class; nats per token."""
-        rise = self.a * (weights[..., self.own] + self.floor) ** -self.b
-        return np.asarray(self.c + self.k * np.exp(weights @ self.t.T) + rise)
+        return np.asarray(self.plain(weights) + self.a * (weights[..., self.own] + self.floor) ** -self.b)
 
     def gradient(self, weights: Array) -> Array:
         """Slopes ``(...) x d`` of their mean: those of the exponentials, and at each own domain that of the rise."""
-        found = (self.k * np.exp(weights @ self.t.T)) @ self.t
+        found = self.plain_slopes(weights)
         found[..., self.own] -= self.a * self.b * (weights[..., self.own] + self.floor) ** (-self.b - 1.0)
         return np.asarray(found / len(self.own))
 

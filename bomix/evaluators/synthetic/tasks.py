@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bomix.evaluators.synthetic.functions import Integers, exponential_power
+from bomix.evaluators.synthetic.functions import Integers, MixingLaw, exponential_power
 from bomix.space.polytope import Array
 
 _SOURCES = 3
@@ -16,35 +16,23 @@ _EVENNESS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Tasks:
+class Tasks(MixingLaw):
     """``L_j = c_j + k_j exp(t_j . w) + a_j rise_j(w)``: losses that fall with one, two or three domains.
 
     The rise near zero is that of each of its domains, ``sum_p s_jp (w_jp + floor)^-b_j``, where the task needs all of
     them, or that of their weighted sum, ``(sum_p s_jp w_jp + floor)^-b_j``, where one does for another.
 
     Attributes:
-        c: ``m``.
-        k: ``m``, not negative.
-        t: ``m x d``.
-        a: ``m``, not negative.
-        b: ``m``, positive.
         sources: ``m x p`` columns of the domains that each metric falls with.
         shares: ``m x p``, sum to one in each row; zero for a place that is not used.
         replaceable: ``m`` booleans, whether one domain does for another.
         floor: Share that keeps the loss finite at zero weight.
     """
 
-    c: Array
-    k: Array
-    t: Array
-    a: Array
-    b: Array
     sources: Integers
     shares: Array
     replaceable: Array
     floor: float = 0.01
-
-    convex = True
 
     def __call__(self, weights: Array) -> Array:
         """Losses ``(...) x m`` by the formula of the class; nats per token."""
@@ -53,11 +41,11 @@ class Tasks:
             each = each + share * (weights[..., source] + self.floor) ** -self.b
             together = together + share * weights[..., source]
         rise = np.where(self.replaceable, (together + self.floor) ** -self.b, each)
-        return np.asarray(self.c + self.k * np.exp(weights @ self.t.T) + self.a * rise)
+        return np.asarray(self.plain(weights) + self.a * rise)
 
     def gradient(self, weights: Array) -> Array:
         """Slopes ``(...) x d`` of their mean."""
-        found = (self.k * np.exp(weights @ self.t.T)) @ self.t
+        found = self.plain_slopes(weights)
         sums = sum(share * weights[..., source] for share, source in zip(self.shares.T, self.sources.T, strict=True))
         for share, source in zip(self.shares.T, self.sources.T, strict=True):
             at = np.where(self.replaceable, sums, weights[..., source]) + self.floor

@@ -21,7 +21,7 @@ from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.execution.local.descendants import adopt_orphans, end_descendants
 from bomix.io.store import files, records
 from bomix.io.store.result_checks import cleaned, form_faults
-from bomix.trial import Failure, Result
+from bomix.trial import MESSAGE_LIMIT, Failure, Result
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
 ERROR_FILE = "error.txt"
-MESSAGE_LIMIT = 10_000
-"""Characters of an error that are kept: it becomes a line of the record, and the log has all of it."""
 
 
 def run(
@@ -63,15 +61,18 @@ def run(
     os.environ["BOMIX_SLOT"] = str(slot)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 
-    left = {trial.id: workdir for trial, workdir in attempts}
+    left, itself = {trial.id: workdir for trial, workdir in attempts}, os.getpid()
     try:
         with progress.reporting_to(lambda update: send({"event": "progress", **_as_message(update)})):
             if len(attempts) == 1:
                 ((trial, workdir),) = attempts
-                _write_result(workdir, evaluator.evaluate(trial, workdir))
+                result = evaluator.evaluate(trial, workdir)
+                _end_copy(itself)
+                _write_result(workdir, result)
             else:
                 _evaluate_together(evaluator, attempts, left, send)
     except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
+        _end_copy(itself)
         traceback.print_exc()
         for workdir in left.values():
             _write_error(workdir, error)
@@ -95,7 +96,9 @@ def _evaluate_together(
         EvaluationError: The evaluator yields what is none of its trials, or too few.
     """
     assert isinstance(evaluator, GroupEvaluator), "others are given one trial at a time"
+    itself = os.getpid()
     for trial, outcome in evaluator.evaluate_together(attempts):
+        _end_copy(itself)
         if (workdir := left.pop(trial.id, None)) is None:
             raise EvaluationError(f"evaluate_together yielded trial {trial.id}, which is not of the group, or twice")
         try:
@@ -108,6 +111,7 @@ def _evaluate_together(
         sys.stdout.flush()
         sys.stderr.flush()
         send({"event": "finished", "trial": trial.id})
+    _end_copy(itself)
     if left:
         raise EvaluationError(f"evaluate_together came to its end without trials {', '.join(map(str, left))}")
 
@@ -117,8 +121,26 @@ def _write_result(workdir: Path, result: Any) -> None:
 
 
 def _write_error(workdir: Path, error: BaseException) -> None:
-    message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
-    files.write_new(workdir / ERROR_FILE, message[:MESSAGE_LIMIT])
+    files.write_new(workdir / ERROR_FILE, _message(error)[:MESSAGE_LIMIT])
+
+
+def _end_copy(itself: int) -> None:
+    """End this process where it is a copy that the evaluator forked and that came back here: it has no result to give.
+
+    Args:
+        itself: The id of the trial's own process.
+    """
+    if os.getpid() != itself:
+        os._exit(0)
+
+
+def _message(error: BaseException) -> str:
+    """What is recorded of an error: text that can be written."""
+    if isinstance(error, MemoryError):
+        message = f"out of memory: the training process was given no more ({error})".replace(" ()", "")
+    else:
+        message = str(error) if isinstance(error, BomixError) else f"{type(error).__name__}: {error}"
+    return message.encode("utf-8", "backslashreplace").decode()
 
 
 def _say(line: str) -> None:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from bomix.config.build import secrets
+from bomix.config.secret import secrets
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
@@ -29,7 +29,7 @@ from bomix.execution.local.job import Job
 from bomix.execution.local.redaction import redact_file, redacted
 from bomix.io.store import records
 from bomix.progress import Progress
-from bomix.trial import Failure, Trial
+from bomix.trial import Failure, Result, Trial
 
 
 class LocalExecutor:
@@ -63,6 +63,7 @@ class LocalExecutor:
         self._numbers = itertools.count()
         self._running: dict[int, Job] = {}
         self._cancelled: set[int] = set()
+        self._unheard: list[Ended] = []
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -82,11 +83,19 @@ class LocalExecutor:
     @property
     def free(self) -> int:
         """Slots without a trial."""
-        return len(self._free)
+        return 0 if self._unheard else len(self._free)
 
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> tuple[Trial, ...]:
-        """None: what an earlier driver started ended with it."""
-        return ()
+        """Trials that were finished, though the driver that started them ended before it heard of it.
+
+        The others ended with that driver. What left artifacts behind is not among them: these may not be whole.
+        """
+        for trial, attempt in pending:
+            tail = redacted(left_behind.log_tail(attempt.folder), self._secrets)
+            found = left_behind.outcome(attempt.folder, 0, tail)
+            if isinstance(found, Result) and not found.artifacts:
+                self._unheard.append(Ended(trial, found, tail))
+        return tuple(end.trial for end in self._unheard)
 
     def submit(self, trial: Trial, attempt: Attempt) -> None:
         """Start a trial in a free slot.
@@ -129,6 +138,8 @@ class LocalExecutor:
         Raises:
             EvaluationError: The server is gone, and with it every running trial.
         """
+        while self._unheard:
+            yield self._unheard.pop(0)
         if not self._lines and select.select([self._stdout], [], [], timeout)[0]:
             self._receive()
         while self._lines:

@@ -7,17 +7,16 @@ import json
 import os
 from pathlib import Path
 
-from bomix.execution.local.child import ERROR_FILE, LOG_FILE, MESSAGE_LIMIT, RESULT_FILE
+from bomix.errors import killed_by
+from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RESULT_FILE
 from bomix.io.store import files, records
 from bomix.io.store.incoming import RESULT_LIMIT
-from bomix.trial import Failure, Outcome
+from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Outcome
 
 _MESSAGE = 500
 """Characters of an error that a failure keeps of a file that anything may stand in."""
 LOG_TAIL_LINES = 20
 """Last lines of a log that an outcome keeps: a traceback fits, and the record stays small."""
-LOG_TAIL_BYTES = 16_384
-"""Most bytes of them, however long a line is."""
 LOG_LIMIT = 256 * 2**20
 """Bytes of a log from which on only its end is kept: a trainer that repeats a warning must not fill the disk."""
 LOG_KEPT = 2**20
@@ -47,15 +46,15 @@ def outcome(workdir: Path, code: int, tail: str, *, grouped: bool = False) -> Ou
     if error.exists():
         message = _end_of(error, MESSAGE_LIMIT)
     elif code < 0:
-        message = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+        message = killed_by(-code)
     else:
         message = f"the training process exited with {code}"
     return Failure(message=message, log_tail=tail)
 
 
 def log_tail(workdir: Path) -> str:
-    """The last lines of an attempt's log, at most :data:`LOG_TAIL_BYTES`."""
-    return "\n".join(_end_of(workdir / LOG_FILE, LOG_TAIL_BYTES).splitlines()[-LOG_TAIL_LINES:])
+    """The last lines of an attempt's log, at most :data:`LOG_TAIL_LIMIT`."""
+    return "\n".join(_end_of(workdir / LOG_FILE, LOG_TAIL_LIMIT).splitlines()[-LOG_TAIL_LINES:])
 
 
 def log_size(workdir: Path) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalExecution:
-    """Trials run on this machine, each in a process of its own that ends with the driver.
+    """Trials run on this machine, each in a process of its own that ends with the driver, or several as one in one.
 
     Example:
         >>> execution = bomix.LocalExecution(workers=4, attempts=2)  # four trainings at a time, each tried twice
@@ -25,10 +25,11 @@ class LocalExecution:
         bomix.errors.FaultsError: execution.workers: expected at least 1, found 0
 
     Attributes:
-        workers: Trials at a time.
+        workers: Processes that train at a time, each a trial, or several where the evaluator can train them as one.
         attempts: How often a trial is tried before it counts as failed.
         max_failures: Failed trials after which a run of the study gives up.
         timeout_s: Seconds after which an attempt is ended and counts as failed; null for no limit. A week by default.
+            Trials that are trained as one have together as many as one after the other.
         silence_s: Seconds without a report of progress or anything new in the attempt's log after which it is ended
             and counts as failed; null for no limit. A day by default.
     """

@@ -68,6 +68,8 @@ class ColumnSearch:
         self.single = first is second
         self.notes: list[str] = []
         """What is left out, a line each."""
+        self._mistaken: set[str] = set()
+        """Columns that are mapped to what the study does not have, which is told once."""
 
     def find(self) -> tuple[dict[str, str], dict[str, str], tuple[str, str] | None]:
         """Find all columns.
@@ -109,6 +111,7 @@ class ColumnSearch:
                 self.faults.append(Fault(place, f"no table has a column '{column}'{did_you_mean(column, columns)}"))
             as_domain, as_metric = DOMAIN.target(name, domains), METRIC.target(name, metrics)
             if as_domain is None and as_metric is None:
+                self._mistaken.add(column)
                 hint = did_you_mean(name, (*domains, *metrics))
                 self.faults.append(Fault(place, f"the study has no domain or metric '{name}'{hint}"))
             elif self.single and as_domain is not None and as_metric is not None:
@@ -140,6 +143,7 @@ class ColumnSearch:
             roles: What the other columns might have stood for.
         """
         known = {*taken, *BOOKKEEPING, *self.scale_columns(table), *(column for column, _ in self.reading.where)}
+        known |= self._mistaken
         known |= {*named_step(self.reading.step, table.columns)[:1]}
         strays = [column for column in table.columns if column not in known]
         if not strays:

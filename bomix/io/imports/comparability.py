@@ -101,8 +101,8 @@ def _of_scales(join: Join, runs: Sequence[tuple[Pair, Run]], own: Scale | None) 
     if own is not None or not (names := several_scales(found)):
         return []
     axis = next((name for name in join.axes if len({join.cells.of(pair, name) for pair, _ in runs}) > 1), "params")
-    some = join.cells.of(runs[0][0], axis)
+    some, column = join.cells.of(runs[0][0], axis), join.reading.scale_from.get(axis, axis)
     what = f"the runs are of {len(names)} scales ({shown(Counter(map(str, filter(None, found))))})"
     why = "and the study has no scale of its own that says which count"
-    cure = f"--where {axis}={some} takes those of one, --step {axis} the last of each run"
+    cure = f"--where {column}={some} takes those of one, --step {column} the last of each run"
     return [Fault(str(join.second.path), f"{what}, {why}; {cure}; {_AS_ONE}")]

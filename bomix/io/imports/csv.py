@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix.errors import Fault, raise_faults
-from bomix.io.imports.columns import ColumnSearch, Reading
+from bomix.io.imports.columns import ColumnSearch, Reading, listed
 from bomix.io.imports.comparability import mixed, unnamed_columns
-from bomix.io.imports.identity import DECIMALS, KEY, SEED, STEP
+from bomix.io.imports.differences import DECIMALS, KEY, SEED, STEP
+from bomix.io.imports.identity import is_seed
 from bomix.io.imports.joining import Join
 from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
@@ -72,6 +73,7 @@ class _Runs:
         self.columns = ColumnSearch(self.first, self.second, problem, reading, faults)
         self.collector = RunCollector(problem, faults, allow_partial=reading.allow_partial)
         self.gaps: dict[str, Counter[str]] = {}
+        self.seeds: list[int | str] = []
 
     def _selected(self, table: Table) -> Table:
         """The rows that were chosen, the columns of the scale under their own names."""
@@ -85,6 +87,7 @@ class _Runs:
             return Runs((), ())
         join = Join(self.columns, self.collector, domains, metrics, keys, whole=self.whole)
         pairs = join.pairs()
+        self.seeds = [join.seed(pair) for pair in pairs]
         at = self.first.positions(domains), self.second.positions(metrics)
         printed = self._printed(domains, metrics)
         of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
@@ -109,7 +112,7 @@ class _Runs:
             )
         if not self.faults and not self.reading.as_one:
             self.faults += mixed(join, told_runs, tuple(metrics), own=self.problem.scale)
-        notes = [*self.columns.notes, *self.notes, *self._gap_notes()]
+        notes = [*self.columns.notes, *self.notes, *self._gap_notes(), *self._seed_notes()]
         return self.collector.found(metrics, notes, where=str(self.first.path))
 
     def _info(self, join: Join, pair: Pair, printed: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +120,14 @@ class _Runs:
         told = {KEY: self.reading.prefix + pair.key if pair.key else "", SEED: join.seed(pair), STEP: join.step(pair)}
         known = {name: value for name, value in told.items() if value not in ("", None)}
         return {"table": self.first.path.name, **known, DECIMALS: printed}
+
+    def _seed_notes(self) -> list[str]:
+        """A note on seeds that no record can hold; none where there are no such seeds."""
+        wrong = [str(seed) for seed in self.seeds if seed != "" and not is_seed(seed)]
+        if not wrong:
+            return []
+        said = f"{len(wrong)} runs have a seed that is no whole number from 0 below 2^63 ({listed(wrong)})"
+        return [f"{said}: recorded with the study's own"]
 
     def _printed(self, domains: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, Any]:
         """Digits behind the point that the weights, all together, and each metric are printed with."""

@@ -1,38 +1,33 @@
 """Which run of a table is which run of the record: by its key, or by its mixture and what was measured.
 
-Two numbers are the same where each may be a rounding of the other: they differ by no more than half a unit of the last
-digit that the coarser of the two columns prints. A loss may differ by no more than :data:`_FINE` of itself for that
-reason, a weight by no more than :data:`_FINE_WEIGHT`, so that a column of whole numbers is no rounding of everything;
-and mixtures are compared after their sums were set right, which moves a weight by its share of what the sums miss.
+Which values are the same says :mod:`.differences`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
+from bomix.io.imports.differences import (
+    DECIMALS,
+    FINE_WEIGHT,
+    KEY,
+    SEED,
+    differences,
+    printed_decimals,
+    seed_difference,
+    told_of,
+)
 from bomix.io.imports.runs import ImportedRun, Runs
-from bomix.io.tables.reading import decimals
 from bomix.scale import comparable
 from bomix.space.polytope import Array
 from bomix.space.weights import Weights
 from bomix.trial import IMPORTED, Record, Result
-
-KEY, SEED, STEP, DECIMALS = "run", "seed", "step", "decimals"
-"""What an importer writes into ``info`` of a result: the key of the run in its table, its seed, the step at which it
-was measured, and how many digits behind the point the columns of its weights and of each metric print."""
-_FINE = 0.005
-"""Share of a loss that a rounding may change: that of a number of three digits."""
-_FINE_WEIGHT = 0.0005
-"""Largest change of a weight by rounding: that of the three digits of published tables."""
-_ARITHMETIC = 1e-12
-"""Difference of two numbers that dividing by a sum, writing and reading leave, where they are otherwise the same."""
-_SHOWN = 4
-"""Weights that a message lists of two mixtures that differ: the largest differences."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Match:
         record: The run as it is recorded.
         run: The run as the table has it.
         place: File and line.
-        filled: Metrics that the table has and the record has not.
+        filled: Metrics, and ``seed``, that the table has and the record has not.
         differences: What both have and is not the same, a line each.
     """
 
@@ -61,7 +56,7 @@ class Compared:
     Attributes:
         new: Runs that the record does not have.
         there: Those that it has with the same values.
-        completed: Those that it has, without some metric that the table has.
+        completed: Those that it has, without some metric, or the seed, that the table has.
         changed: Those that it has with other values.
         withdrawn: Those that were withdrawn; they stay so.
     """
@@ -78,13 +73,14 @@ def compare(found: Runs, records: Iterable[Record]) -> Compared:
 
     A key says which run it is, together with scale and seed as far as both are known. A run without a key, or whose key
     the record does not have, is one of the record's without that key where mixture, scale, seed and all losses that
-    both have are the same, at least one of them.
+    both have are the same, at least one of them. Where a key stands once in the record and once in the table, with the
+    same mixture and losses, the run is the same one, whatever its seed: a seed that was corrected is a difference.
 
     Args:
         found: What an importer found.
         records: The trials of the study, withdrawn ones included.
     """
-    search = _Search(records)
+    search = _Search(records, Counter(_key(run) for run in found.runs))
     matches: dict[str, list[Match]] = {name: [] for name in ("there", "completed", "changed", "withdrawn")}
     new: list[ImportedRun] = []
     places = found.places or ("",) * len(found.runs)
@@ -101,9 +97,11 @@ def compare(found: Runs, records: Iterable[Record]) -> Compared:
 def with_gaps_filled(match: Match) -> Record:
     """The run of the record with what only the table has."""
     result = match.run[1]
-    known = match.record.result
-    losses = {**{name: result.losses[name] for name in match.filled}, **known.losses}
-    return dataclasses.replace(match.record, outcome=_updated(known, losses, result))
+    known, trial = match.record.result, match.record.trial
+    losses = {**{name: result.losses[name] for name in match.filled if name in result.losses}, **known.losses}
+    if SEED in match.filled:
+        trial = dataclasses.replace(trial, seed=trained_seed(result, trial.seed))
+    return dataclasses.replace(match.record, trial=trial, outcome=_updated(known, losses, result))
 
 
 def with_values_of_table(match: Match) -> Record:
@@ -119,25 +117,24 @@ def with_values_of_table(match: Match) -> Record:
 def trained_seed(result: Result, seed: int) -> int:
     """The seed of a run as its table tells it; ``seed`` where it tells none that a record can hold."""
     told = result.info.get(SEED)
-    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 2**63 else seed
+    return told if is_seed(told) else seed
 
 
-def same_number(first: float, second: float, digits: int, *, most: float) -> bool:
-    """Whether one of two numbers may be a rounding of the other.
-
-    Args:
-        first: A number.
-        second: Another.
-        digits: Digits behind the point that the coarser of the two was printed with.
-        most: Largest difference that counts as rounding.
-    """
-    return abs(first - second) <= max(min(0.5 * 10.0**-digits, most), 0.0) * (1.0 + 1e-9) + _ARITHMETIC
+def is_seed(told: object) -> TypeGuard[int]:
+    """Whether a value is a seed that a record can hold."""
+    return isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 2**63
 
 
 class _Search:
-    """The imported runs of a record; each is found once."""
+    """The imported runs of a record; each is found once.
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    Args:
+        records: The trials of the study.
+        rows: How often each key stands in the table.
+    """
+
+    def __init__(self, records: Iterable[Record], rows: Mapping[str, int]) -> None:
+        self._rows_of = rows
         runs = [record for record in records if record.trial.origin == IMPORTED and isinstance(record.outcome, Result)]
         # Withdrawn ones come last: where a run was withdrawn and imported anew, the new one is meant.
         self._runs = sorted(runs, key=lambda record: record.withdrawn is not None)
@@ -146,34 +143,46 @@ class _Search:
         self._taken: set[int] = set()
         self._keyed: dict[str, list[Record]] = {}
         for record in self._runs:
-            if key := _info(record, KEY):
+            if key := told_of(record, KEY):
                 self._keyed.setdefault(key, []).append(record)
 
     def find(self, run: ImportedRun) -> Record | None:
-        key = str(run[1].info.get(KEY) or "")
+        key = _key(run)
         named = [record for record in self._keyed.get(key, []) if self._may_be(record, run)]
         if named:
-            equal = [record for record in named if not _differences(record, run)]
+            equal = [record for record in named if not differences(record, run)]
             return self._take((equal or named)[0])
+        if (
+            (alone := self._alone(key)) is not None
+            and comparable(alone.trial.scale, run[2])
+            and _is_same_run(alone, run)
+        ):
+            return self._take(alone)
         for record in self._near(run[0]):
-            if (not key or not _info(record, KEY)) and self._may_be(record, run) and _is_same_run(record, run):
+            if (not key or not told_of(record, KEY)) and self._may_be(record, run) and _is_same_run(record, run):
                 return self._take(record)
         return None
+
+    def _alone(self, key: str) -> Record | None:
+        """The one run of a key that stands once in the record and once in the table; None where there is no such."""
+        named = self._keyed.get(key, [])
+        return (
+            named[0] if len(named) == 1 and self._rows_of[key] == 1 and named[0].trial.id not in self._taken else None
+        )
 
     def _near(self, weights: Weights) -> list[Record]:
         """The runs whose mixtures are near enough for a closer look."""
         if not self._runs:
             return []
         away = np.abs(self._points - self._rows([weights])).max(axis=1)
-        return [self._runs[at] for at in np.flatnonzero(away <= _FINE_WEIGHT * (1 + len(self._names)))]
+        return [self._runs[at] for at in np.flatnonzero(away <= FINE_WEIGHT * (1 + len(self._names)))]
 
     def _rows(self, mixtures: Sequence[Weights]) -> Array:
         return np.array([[weights.get(name, 0.0) for name in self._names] for weights in mixtures])
 
     def _may_be(self, record: Record, run: ImportedRun) -> bool:
         """Whether a record is free and neither scale nor seed speak against its being the run."""
-        seeds = _info(record, SEED), str(run[1].info.get(SEED, ""))
-        known = comparable(record.trial.scale, run[2]) and (not all(seeds) or seeds[0] == seeds[1])
+        known = comparable(record.trial.scale, run[2]) and not seed_difference(record, run)
         return known and record.trial.id not in self._taken
 
     def _take(self, record: Record) -> Record:
@@ -182,8 +191,10 @@ class _Search:
 
 
 def _match(record: Record, run: ImportedRun, place: str) -> Match:
-    filled = tuple(name for name in run[1].losses if name not in record.result.losses)
-    return Match(record, run, place, filled, tuple(_differences(record, run)))
+    filled = [name for name in run[1].losses if name not in record.result.losses]
+    if SEED in run[1].info and not told_of(record, SEED):
+        filled.append(SEED)
+    return Match(record, run, place, tuple(filled), (*differences(record, run), *seed_difference(record, run)))
 
 
 def _kind(match: Match) -> str:
@@ -195,55 +206,7 @@ def _kind(match: Match) -> str:
 
 
 def _is_same_run(record: Record, run: ImportedRun) -> bool:
-    return bool(record.result.losses.keys() & run[1].losses.keys()) and not _differences(record, run)
-
-
-def _differences(record: Record, run: ImportedRun) -> list[str]:
-    """What a record and a run both have and is not the same, a line each; the mixture is one line."""
-    weights, result, _ = run
-    before, now = (_decimals(part) for part in (record.result, result))
-    listed = _weight_differences(record.trial.weights, weights, _coarser(before, now, "weights"))
-    for name, loss in result.losses.items():
-        if (known := record.result.losses.get(name)) is None:
-            continue
-        digits = min(_digits(before, name, known), _digits(now, name, loss))
-        if not same_number(known, loss, digits, most=_FINE * max(abs(known), abs(loss))):
-            listed.append(f"{name} {known:.8g} recorded, {loss:.8g} now")
-    return listed
-
-
-def _weight_differences(known: Weights, now: Weights, digits: int | None) -> list[str]:
-    unit = 0.0 if digits is None else min(0.5 * 10.0**-digits, _FINE_WEIGHT)
-    wrong = {
-        name: abs(known.get(name, 0.0) - share)
-        for name, share in now.items()
-        if abs(known.get(name, 0.0) - share) > unit * (1.0 + len(now) * share) + _ARITHMETIC
-    }
-    if not wrong:
-        return []
-    worst = sorted(wrong, key=lambda name: (-round(wrong[name], 9), name))[:_SHOWN]
-    each = ", ".join(f"{name} {known.get(name, 0.0):.6g} recorded, {now[name]:.6g} now" for name in worst)
-    rest = len(wrong) - len(worst)
-    return [f"weight of {each}{f' and {rest} more' if rest else ''}"]
-
-
-def _coarser(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> int | None:
-    """The fewer of the digits that two tables print; None where one of them does not tell."""
-    told = [part[name] for part in (before, now) if isinstance(part.get(name), int)]
-    return min(told) if len(told) == 2 else None
-
-
-def _decimals(result: Result) -> Mapping[str, Any]:
-    """Column to the digits behind the point that it prints; losses under ``losses``."""
-    found = result.info.get(DECIMALS)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _digits(told: Mapping[str, Any], name: str, value: float) -> int:
-    """Digits behind the point of a loss: those of its column, else those of the number itself."""
-    losses = told.get("losses")
-    digits = losses.get(name) if isinstance(losses, Mapping) else None
-    return digits if isinstance(digits, int) else decimals(repr(float(value))) or 0
+    return bool(record.result.losses.keys() & run[1].losses.keys()) and not differences(record, run)
 
 
 def _updated(known: Result, losses: Mapping[str, float], now: Result) -> Result:
@@ -257,11 +220,10 @@ def _updated(known: Result, losses: Mapping[str, float], now: Result) -> Result:
 
 
 def _loss_digits(result: Result) -> dict[str, int]:
-    losses = _decimals(result).get("losses")
+    losses = printed_decimals(result).get("losses")
     return dict(losses) if isinstance(losses, Mapping) else {}
 
 
-def _info(record: Record, name: str) -> str:
-    """What was told of a recorded run, as text; empty where nothing was."""
-    told = record.result.info.get(name)
-    return "" if told is None else str(told)
+def _key(run: ImportedRun) -> str:
+    """The key that a table gives a run; empty where it gives none."""
+    return str(run[1].info.get(KEY) or "")

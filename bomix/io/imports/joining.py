@@ -13,8 +13,11 @@ from bomix.io.imports.scales import AXES
 from bomix.io.imports.selecting import Cells, Pair, StepChoice, named_step
 from bomix.io.tables.columns import MODELS, SEEDS, STEPS
 from bomix.io.tables.reading import Row, Table, to_number
+from bomix.space.bounds import is_name
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
+LONGEST_KEY = 500
+"""Characters of a key: names of runs and their paths have less."""
 _MANY = 3
 """Keys that stand twice of which each has a message of its own: beyond, a column that tells them apart is the cause."""
 
@@ -132,8 +135,9 @@ class Join:
         rows: dict[tuple[str, ...], list[Row]] = {}
         for row in table.rows:
             key = _whole(row.cells[position])  # a whole number that passed through a column with gaps
-            if not key:
-                self.faults.append(Fault(table.where(row), f"the key '{column}' is empty"))
+            if not is_name(key) or len(key) > LONGEST_KEY:
+                what = f"has {len(key):,} characters, {LONGEST_KEY} are the most" if is_name(key) else _no_key(key)
+                self.faults.append(Fault(table.where(row), f"the key '{column}' {what}"))
                 continue
             rows.setdefault((key, *(_whole(row.cells[at]) for at in extra)), []).append(row)
         return rows
@@ -216,6 +220,10 @@ class Join:
 
     def _line(self, earlier: Pair, pair: Pair) -> int:
         return earlier.second.line if pair.first is earlier.first else earlier.first.line
+
+
+def _no_key(cell: str) -> str:
+    return "is empty" if not cell else f"is {cell[:LONGEST_KEY]!r}, which has control characters"
 
 
 def _whole(cell: str) -> str:

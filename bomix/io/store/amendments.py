@@ -142,13 +142,15 @@ def _write(path: Path, body: Mapping[str, Any], taken: str) -> None:
 def _read(path: Path, trial_id: int) -> dict[str, Any]:
     """The content of a file whose checksum holds."""
     try:
-        body = records.unsealed(path.read_text(encoding="utf-8"), AMENDMENT_SCHEMA)
+        body = records.unsealed(files.read_bounded(path, files.RECORD_LIMIT), AMENDMENT_SCHEMA)
         named = int(body["trial"])
     except records.NewerVersionError as error:
         raise StoreError(f"{path}: {error}") from error
     except StoreError as error:
         raise AmendmentError(path, str(error)) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except files.NoPlainFile as error:
+        raise AmendmentError(path, f"it is not what bomix wrote: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise AmendmentError(path, repr(error)) from error
     if named != trial_id:
         raise AmendmentError(path, f"it belongs to trial {named}")

@@ -23,7 +23,7 @@ def move_damage(store: FolderStore, damage: Damage) -> Path:
         Where it is now.
     """
     whole = damage.path.name == TRIAL_FILE or (damage.imported and not damage.is_amendment)
-    moved = store.trial_folder(damage.trial) if whole else damage.path
+    moved = damage.path.parent if whole else damage.path
     return _moved(store.folder, moved, f"{damage.trial:04d}-{damage.path.name}")
 
 

@@ -16,6 +16,16 @@ TEMPORARY = ".*.tmp"
 """What the names of unfinished files and folders look like."""
 
 
+RECORD_LIMIT = 256 * 2**20
+"""Most bytes of a file of the record: four times those of the largest result that is taken."""
+_PIECE = 2**16
+"""Bytes that are read at once: a record is smaller, as a rule."""
+
+
+class NoPlainFile(OSError):
+    """What stands there is no regular file of the size that is read, or lies below what is no folder."""
+
+
 class FolderTaken(Exception):
     """A folder that was to be created is there already."""
 
@@ -73,18 +83,45 @@ def read_bounded(path: Path, limit: int) -> str:
         limit: Most bytes that are read.
 
     Raises:
-        OSError: It cannot be read; or it is no regular file, which might never end; or it is longer than that.
+        NoPlainFile: It is no regular file, which might never end, or it is longer than that.
+        OSError: It cannot be read.
         UnicodeDecodeError: It is no UTF-8.
     """
-    # Opening a pipe would wait for somebody to write to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        content = file.read(limit + 1)
+    return bytes_of(path, limit).decode("utf-8")
+
+
+def bytes_of(path: Path, limit: int, *, pipes: bool = False) -> bytes:
+    """The content of a file that others wrote.
+
+    Args:
+        path: The file.
+        limit: Most bytes that are read.
+        pipes: Whether it may be a pipe, ``<(zcat losses.csv.gz)`` say; one that nobody writes to is empty.
+
+    Raises:
+        NoPlainFile: It is a folder, a device, or a pipe that it may not be; or it is longer than that.
+        OSError: It cannot be read.
+    """
+    try:
+        # Opening a pipe would wait for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise NoPlainFile(error.errno, error.strerror, str(path)) from error
+        raise
+    content = bytearray()
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or (pipes and stat.S_ISFIFO(mode))):
+            raise NoPlainFile(errno.EINVAL, "it is no regular file", str(path))
+        os.set_blocking(descriptor, True)
+        while len(content) <= limit and (piece := os.read(descriptor, _PIECE)):
+            content += piece
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
-        raise OSError(errno.EFBIG, f"it is longer than {limit:,} bytes", str(path))
-    return content.decode("utf-8")
+        raise NoPlainFile(errno.EFBIG, f"it is longer than {limit:,} bytes", str(path))
+    return bytes(content)
 
 
 def sync(path: Path) -> None:

@@ -42,6 +42,8 @@ class Table(Protocol):
 
 RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
 """Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
+_MOST_DIGITS = 400
+"""Digits of a whole number beyond which it is infinite as a float; Python refuses to read some thousand."""
 RESULT_LIMIT = 64 * 2**20
 """Most bytes of a result in a file: the curves of a hundred metrics over ten thousand steps are half of it."""
 
@@ -58,10 +60,7 @@ def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Re
         FaultsError: Everything that is wrong.
     """
     title = "the result cannot be used:"
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FaultsError([Fault("", f"the result is not JSON that can be read: {error}")]) from error
+    data = _json(text)
     if not isinstance(data, dict) or not isinstance(data.get("losses"), dict):
         raise FaultsError([Fault("", 'the result must look like {"losses": {"<metric>": 2.5, ...}}')])
     known_keys = ", ".join(RESULT_KEYS)
@@ -71,6 +70,32 @@ def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Re
         known["curve"] = read_curve(known["curve"], faults)
     result = Result(**known)
     return accepted(result, metrics, domains, title=title, before=faults)
+
+
+def _json(text: str) -> Any:
+    """The data of a JSON text, in which no name of a mapping stands twice.
+
+    Raises:
+        FaultsError: It is none, or cannot be read for its depth or its digits.
+    """
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise_faults([Fault("", f"{short(twice)} stands twice in the result; keep one")])
+        return found
+
+    def whole(digits: str) -> int | float:
+        return float(digits) if len(digits) > _MOST_DIGITS else int(digits)
+
+    try:
+        return json.loads(text, object_pairs_hook=mapping, parse_int=whole)
+    except RecursionError as error:
+        raise FaultsError([Fault("", "the result is nested too deep to be read; flatten it")]) from error
+    except ValueError as error:
+        raise FaultsError([Fault("", f"the result is not JSON that can be read: {error}")]) from error
 
 
 def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Outcome:
@@ -85,16 +110,13 @@ def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, p
     Raises:
         FaultsError: Everything that is wrong.
     """
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return read_result(text, metrics, domains)  # it says what is wrong
+    data = _json(text)
     if isinstance(data, dict) and "failure" in data:
         message, others = data["failure"], sorted(data.keys() - {"failure"})
         if others:
             raise_faults([Fault("failure", f"stands beside {', '.join(others)}; a run failed, or it has a result")])
         if not isinstance(message, str) or not message.strip():
-            raise_faults([Fault("failure", f"expected the reason as text, found {message!r}")])
+            raise_faults([Fault("failure", f"expected the reason as text, found {short(message)}")])
         return Failure(message.strip())
     if partial and isinstance(data, dict) and isinstance(data.get("losses"), dict):
         data["losses"] = {**dict.fromkeys(metrics), **data["losses"]}

@@ -28,6 +28,8 @@ NAME = "lock"
 HOLDER = "driver.json"
 """The file that says who holds the lock."""
 
+_LONGEST = 10_000
+"""Bytes of the holder's file: four short words."""
 _PATIENCE_S = 1.0
 """Seconds to wait for the lock: longer than another command looks at it, shorter than any driver holds it."""
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
@@ -73,18 +75,18 @@ def read(folder: Path) -> dict[str, Any] | None:
     Empty where the file is damaged, None without one.
     """
     try:
-        data = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        data = json.loads(files.read_bounded(folder / HOLDER, _LONGEST))
         return data if isinstance(data, dict) else {}
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError, files.NoPlainFile):
         return {}
 
 
 def is_held(folder: Path) -> bool | None:
     """Whether a driver holds the lock of a study folder; None where one on another host may, which nobody here sees."""
     try:
-        descriptor = os.open(folder / NAME, os.O_RDONLY)
+        descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return _seen_as_free(folder)
     try:

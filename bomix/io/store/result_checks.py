@@ -13,7 +13,7 @@ import numpy as np
 
 from bomix.errors import Fault
 from bomix.io.store.plain import as_json, as_mapping, json_faults, number, short
-from bomix.trial import Curve, Failure, Result
+from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Curve, Failure, Result
 
 if TYPE_CHECKING:
     from bomix.problem import Metric
@@ -164,6 +164,17 @@ def failure_faults(failure: Failure) -> list[Fault]:
     return faults
 
 
+def bounded(failure: Failure) -> Failure:
+    """The same with texts that can be written and printed: no more than an error or the end of a log has."""
+    message, log_tail = kept_text(failure.message), kept_text(failure.log_tail, limit=LOG_TAIL_LIMIT)
+    return dataclasses.replace(failure, message=message, log_tail=log_tail)
+
+
+def kept_text(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
+    """A text that can be written and printed, of so many characters at most."""
+    return text.encode("utf-8", "backslashreplace").decode()[:limit]
+
+
 def read_curve(data: Any, faults: list[Fault]) -> Curve | None:
     """A curve from its steps and losses; None, and a fault more, where it is none."""
     try:
@@ -174,9 +185,12 @@ def read_curve(data: Any, faults: list[Fault]) -> Curve | None:
         if not np.isfinite(steps).all() or (np.diff(steps) <= 0).any():
             raise ValueError("steps must rise")
         return Curve(steps=steps, losses=losses)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        faults.append(Fault("curve", f'must look like {{"steps": [...], "losses": {{"<metric>": [...]}}}}: {error!r}'))
-        return None
+    except (KeyError, TypeError, AttributeError):
+        why = ""
+    except ValueError as error:
+        why = f": {error}"
+    faults.append(Fault("curve", f'must look like {{"steps": [...], "losses": {{"<metric>": [...]}}}}{why}'))
+    return None
 
 
 def form_faults(result: Result) -> list[Fault]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ STUDY_FILE = "study.yaml"
 RESOLVED_FILE = "resolved.json"
 RESULTS_FILE = "results.nc"
 TRIALS = "trials"
+_NUMBER = re.compile(r"[0-9]{1,12}")
+"""What the folder of a trial or an attempt is called: longer numbers and other digits are not bomix's."""
 
 
 class DamagedError(StoreError):
@@ -240,7 +243,7 @@ class FolderStore:
         """Write ``resolved.json``, with a checksum."""
         text = records.sealed(data)
         path = self.folder / RESOLVED_FILE
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or trial_files.text_of(path) != text:
             files.replace(path, text)
 
     def write_results(self, dataset: xr.Dataset) -> None:
@@ -255,8 +258,13 @@ class FolderStore:
         trials = self.folder / TRIALS
         if not trials.is_dir():
             return
-        numbered = sorted((int(path.name), path) for path in trials.iterdir() if path.name.isdigit())
+        numbered = sorted((int(path.name), path) for path in trials.iterdir() if _NUMBER.fullmatch(path.name))
         for number, folder in numbered:
+            if folder != (own := self.trial_folder(number)):
+                if not own.exists():  # else it is a copy
+                    reason = f"its folder is called '{folder.name}', and a trial's folder cannot be renamed"
+                    yield Damage(number, folder / TRIAL_FILE, reason)
+                continue
             record = known.get(number)
             final = record is not None and record.outcome is not None
             if record is not None and final and amendments.standing(folder) == amendments.Standing.of(record):
@@ -267,4 +275,4 @@ class FolderStore:
 
 def _highest(attempts: Path) -> int:
     """The highest number of a trial's attempts; 0 where there is none."""
-    return max((int(path.name) for path in attempts.iterdir() if path.name.isdigit()), default=0)
+    return max((int(path.name) for path in attempts.iterdir() if _NUMBER.fullmatch(path.name)), default=0)

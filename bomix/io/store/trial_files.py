@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bomix.errors import StoreError
-from bomix.io.store import amendments, records
+from bomix.io.store import amendments, files, records
 from bomix.trial import IMPORTED, Outcome, Record, Result, Trial
 
 TRIAL_FILE = "trial.json"
@@ -76,11 +76,13 @@ def read(folder: Path, number: int) -> Record | Damage:
 
 
 def text_of(path: Path) -> str | None:
-    """The text of a file; None without it, StoreError where it is no text."""
+    """The text of a file; None without it, StoreError where it is no text, or no file that bomix can have written."""
     try:
-        return path.read_text(encoding="utf-8")
+        return files.read_bounded(path, files.RECORD_LIMIT)
     except FileNotFoundError:
         return None
+    except files.NoPlainFile as error:
+        raise StoreError(f"it is not what bomix wrote: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StoreError(f"it is no text: {error}") from error
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean, raise_faults
+from bomix.io.store import files
 from bomix.io.tables.columns import DOMAIN, Role, find_columns
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE
@@ -27,6 +28,10 @@ _DIVERGED = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 EMPTY_CELLS = frozenset({*_NOTHING, *_DIVERGED})
 """How tables write that there is no number, in lower case; from a loss that is not finite nothing can be learnt."""
 
+_DIVIDERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What stands between the columns of tables that are no CSV, and its name."""
+_LARGEST_TABLE = 512 * 2**20
+"""Bytes of a table: a hundred thousand runs of a hundred domains and metrics have a third of it."""
 _LARGEST_CELL = 1_000_000
 """Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
 
@@ -123,7 +128,7 @@ def read_table(path: Path, faults: list[Fault]) -> Table | None:
         The table without the rows that cannot be read; None where there is nothing to look at.
     """
     try:
-        raw = path.read_bytes()
+        raw = files.bytes_of(path, _LARGEST_TABLE, pipes=True)
     except OSError as error:
         faults.append(Fault(str(path), f"cannot be read: {error.strerror or error}"))
         return None
@@ -147,6 +152,10 @@ def read_table(path: Path, faults: list[Fault]) -> Table | None:
             faults.append(Fault(table.where(row), what))
     if not body:
         faults.append(Fault(str(path), "has a header and no rows"))
+    if len(header.cells) == 1 and (divider := next((each for each in _DIVIDERS if each in header.cells[0]), None)):
+        what = f"has columns that are divided by {_DIVIDERS[divider]}; save the table with commas"
+        faults.append(Fault(f"{path}:{header.line}", what))
+        return None
     return table
 
 

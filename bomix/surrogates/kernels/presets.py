@@ -51,21 +51,11 @@ trust region ended at a regret of 0.016 with both families and at 0.027 with the
 docs/decisions/0014-shared-hyperparameters.md, and ``bomix benchmark run benchmarks/bomix.yaml`` for the cases.
 """
 
-ONE_SET_KERNELS: tuple[Kernel, ...] = (
-    Sum((Scaled(OwnDomain()), Scaled(SparseLinear(), variance=0.3), Scaled(Isotropic(), variance=0.1))),
-)
-"""The first of :data:`POOLED_KERNELS` where domains are many: nothing but the slopes can be each metric's own.
-
-An isotropic rest, since lengthscales of a hundred domains are more than runs can tell; effective weights were far
-behind there (regret 0.16 instead of 0.072 after the design of 60 trials of 100 domains). ``bomix benchmark run
-benchmarks/bomix.yaml`` runs the cases.
-"""
-
 _REST = Scaled(Isotropic(), variance=0.01)
 """What all weights do together beside curves of each: little, or it explains what they should."""
 
 LEARNT_KERNELS: tuple[Kernel, ...] = (Sum((Scaled(OwnDomain()), SparseCurves(), _REST)),)
-"""Where domains are many and names do not say which of them a metric falls with: curves of few domains, learnt.
+"""Where domains are many: curves of few of them, learnt for each metric; names say no more than where to begin.
 
 docs/decisions/0037-which-domain-a-metric-falls-with.md says what was rejected.
 """

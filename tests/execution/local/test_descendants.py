@@ -52,6 +52,33 @@ def test_what_left_the_process_group_ends_with_the_trial(tmp_path: Path, how: st
         executor.close()
 
 
+@pytest.mark.parametrize("how", ["forking", "forking and killed"])
+def test_copies_that_a_trial_forked_end_with_it(tmp_path: Path, how: str) -> None:
+    executor = LocalExecution().start(Ending(how))
+    try:
+        executor.submit(TRIAL, Attempt(1, tmp_path))
+        outcome = end(executor).outcome
+        assert isinstance(outcome, Result if how == "forking" else Failure)
+        for name in ("left", "left too"):
+            left = int((tmp_path / name).read_text())
+            wait(lambda pid=left: not psutil.pid_exists(pid) or gone(psutil.Process(pid)))
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("how", ["forking and returning", "forking and raising"])
+def test_a_copy_that_comes_back_has_no_result_to_give(tmp_path: Path, how: str) -> None:
+    executor = LocalExecution().start(Ending(how))
+    try:
+        executor.submit(TRIAL, Attempt(1, tmp_path))
+        outcome = end(executor).outcome
+        assert isinstance(outcome, Result)
+        assert dict(outcome.losses) == {"loss": 1.0}  # that of the trial itself, not that of its copy
+        assert "the copy" not in (tmp_path / "log.txt").read_text()
+    finally:
+        executor.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process adopts orphans")
 def test_what_left_the_process_group_ends_with_the_driver(tmp_path: Path) -> None:
     executor = LocalExecution().start(Ending("escaping and waiting"))

@@ -140,6 +140,23 @@ def test_a_result_that_was_written_before_its_process_died_counts_in_a_group(tmp
     assert isinstance(left_behind.outcome(tmp_path / "1/1", -9, ""), Failure)
 
 
+def test_what_was_finished_unheard_is_taken_over_unless_it_left_artifacts(tmp_path: Path) -> None:
+    executor = started(GroupEnding("keeping", trials=(1,)), tmp_path)
+    ends(executor, 3)
+    executor.close()
+    (tmp_path / "2/1/result.json").unlink()
+    executor = LocalExecution().start(GroupEnding())
+    pending = [(trial, Attempt(1, tmp_path / str(trial.id) / "1")) for trial in TRIALS]
+    assert executor.reattach(pending) == (TRIALS[0],)
+    assert executor.free == 0
+    (end,) = executor.events(0.0)
+    assert isinstance(end, Ended)
+    assert isinstance(end.outcome, Result)
+    assert end.outcome.losses == {"loss": 0.1}
+    assert executor.free == 1
+    executor.close()
+
+
 @dataclasses.dataclass(frozen=True)
 class Careless(GroupEnding):
     """Yields what it should not.

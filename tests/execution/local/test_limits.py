@@ -7,16 +7,16 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bomix.contracts.executor import Attempt, Ended
 from bomix.execution.local import left_behind
-from bomix.execution.local.child import MESSAGE_LIMIT
 from bomix.execution.local.executor import LocalExecutor
-from bomix.execution.local.left_behind import LOG_TAIL_BYTES
 from bomix.execution.local.spec import LocalExecution
-from bomix.trial import Failure, Result, Trial
+from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Result, Trial
 from tests.execution.evaluators import Ending
+from tests.execution.local.test_executor import gone
 
 TRIAL = Trial(0, {"web": 1.0}, 0, "sobol")
 
@@ -52,7 +52,7 @@ def test_every_execution_has_limits_of_time_that_a_study_file_may_change() -> No
     ("how", "limits", "said"),
     [
         ("silent", {"timeout_s": 1.0}, "took longer than 1 s (execution.timeout_s)"),
-        ("talking", {"timeout_s": 1.5, "silence_s": 1.0}, "took longer than 1.5 s (execution.timeout_s)"),
+        ("talking", {"timeout_s": 5.0, "silence_s": 4.0}, "took longer than 5 s (execution.timeout_s)"),
         ("silent", {"silence_s": 1.0}, "no progress and nothing new in its log for 1 s (execution.silence_s)"),
     ],
 )
@@ -64,6 +64,26 @@ def test_an_attempt_beyond_its_limits_is_ended_and_says_which(
     assert event.outcome.message.startswith(said)
     assert event.log_tail == event.outcome.log_tail
     assert event.log_tail.splitlines()[-1] == ("still here" if how == "talking" else "evaluating trial 0")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("hungry", "out of memory: the training process was given no more"),
+        ("killed", "killed by signal 9 (SIGKILL), as the system does to a process where memory runs out"),
+        ("terminated", "killed by signal 15 (SIGTERM)"),
+        ("hung up", "killed by signal 1 (SIGHUP)"),
+        ("stopped", "no progress and nothing new in its log for 4 s (execution.silence_s)"),
+    ],
+)
+def test_an_attempt_that_the_system_ends_or_stops_is_a_failure_that_says_so(
+    tmp_path: Path, how: str, said: str
+) -> None:
+    event = ended(how, tmp_path, silence_s=4.0)
+    assert isinstance(event.outcome, Failure)
+    assert event.outcome.message.startswith(said)
+    assert "evaluating trial 0" in event.outcome.log_tail
+    assert not psutil.pid_exists(pid := int((tmp_path / "pid").read_text())) or gone(psutil.Process(pid))
 
 
 def test_an_attempt_within_its_limits_ends_well(tmp_path: Path) -> None:
@@ -80,7 +100,7 @@ def test_a_long_line_and_a_long_error_become_a_small_outcome_in_little_memory(tm
     assert (tmp_path / "log.txt").stat().st_size > 60_000_000
     assert isinstance(event.outcome, Failure)
     assert len(event.outcome.message) <= MESSAGE_LIMIT
-    assert 0 < len(event.outcome.log_tail) <= LOG_TAIL_BYTES
+    assert 0 < len(event.outcome.log_tail) <= LOG_TAIL_LIMIT
     assert peak < 5_000_000
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bomix.io.imports.csv import read_runs
-from bomix.io.imports.identity import Compared, compare, same_number, trained_seed, with_gaps_filled
+from bomix.io.imports.differences import same_number
+from bomix.io.imports.identity import Compared, compare, trained_seed, with_gaps_filled
 from bomix.io.imports.runs import Runs
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem

@@ -212,3 +212,12 @@ def test_what_an_option_says_of_steps(step: str | None, columns: tuple[str, ...]
 def test_scales_compare_as_far_as_they_are_known() -> None:
     assert several_scales([None, Scale(7), Scale(7, 9), Scale(tokens=9)]) == []
     assert several_scales([Scale(7, 9), Scale(7, 8)]) == ["7 params x 8 tokens", "7 params x 9 tokens"]
+
+
+def test_the_column_that_was_read_as_a_scale_is_the_one_that_is_advised(tmp_path: Path) -> None:
+    (fault,) = refused(tmp_path, rows("model", SIZES), scale_from={"params": "model"})
+    assert "the runs are of 2 scales" in fault
+    assert "--where model=1M takes those of one, --step model the last of each run" in fault
+    assert (
+        len(read(tmp_path, rows("model", SIZES), scale_from={"params": "model"}, where=(("model", "1M"),)).runs) == 10
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -341,3 +342,58 @@ def test_work_folders_of_a_study_in_memory_last_as_long_as_it_does() -> None:
     del store
     gc.collect()
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["trial.json", "outcome.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
+def test_what_is_no_file_of_a_trial_is_damage_and_nobody_waits_for_it(tmp_path: Path, name: str, kind: str) -> None:
+    store = FolderStore(tmp_path)
+    for number in range(2):
+        store.create(Trial(number, {"web": 1.0}, 0, "sobol"))
+    path = tmp_path / "trials/0001" / name
+    path.unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "loop":
+            path.symlink_to(path)
+    kept = store.read()
+    assert [record.trial.id for record in kept.records] == [0]
+    (damage,) = kept.damages
+    assert (damage.trial, damage.path) == (1, path)
+    assert "it is not what bomix wrote" in damage.reason
+
+
+@pytest.mark.parametrize("name", ["1", "00001", "\u00b2", "99999999999999999999", "0001x", "0001 "])
+def test_a_folder_that_bomix_did_not_name_is_no_trial_beside_another(tmp_path: Path, name: str) -> None:
+    store = FolderStore(tmp_path)
+    for number in range(2):
+        store.create(Trial(number, {"web": 1.0}, 0, "sobol"))
+    shutil.copytree(tmp_path / "trials/0001", tmp_path / "trials" / name)
+    assert [record.trial.id for record in store.read().records] == [0, 1]
+    assert store.read().damages == ()
+
+
+def test_a_folder_that_was_renamed_is_named(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create(Trial(0, {"web": 1.0}, 0, "sobol"))
+    (tmp_path / "trials/0000").rename(tmp_path / "trials/0")
+    (damage,) = store.read().damages
+    assert "its folder is called '0', and a trial's folder cannot be renamed" in damage.reason
+    assert aside.move_damage(store, damage) == tmp_path / "damaged/0000-trial.json"
+    assert store.read() == ((), ())
+
+
+@pytest.mark.parametrize("content", ["pipe", "[" * 100_000, "{", "[]"])
+def test_a_holder_that_says_nothing_keeps_nobody_waiting(tmp_path: Path, content: str) -> None:
+    for name in ("driver.json", "lock"):
+        if content == "pipe":
+            os.mkfifo(tmp_path / name)
+        else:
+            (tmp_path / name).write_text(content)
+    assert lock.read(tmp_path) == {}
+    assert lock.is_held(tmp_path) is False

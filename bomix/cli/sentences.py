@@ -1,0 +1,181 @@
+"""What is said below the tables of a recommendation: what confirms it, and what to keep in mind.
+
+Advice names what the study can do: without an evaluator nothing is run here, so that keys of the study file and
+``bomix ask`` take the place of options of ``bomix optimize``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bomix.cli.watch import value
+from bomix.recommendation.confirmation import Comparison
+from bomix.recommendation.recommend import EVEN, OUTSIDE, Recommendation
+from bomix.study.asking import exhausted
+from bomix.study.study import Study
+from bomix.trial import Status
+
+VERDICTS = {
+    "holds": "the recommendation holds",
+    "undecided": "not decided; more seeds ({option}) would",
+    "does not hold": "THE RECOMMENDATION DOES NOT HOLD",
+}
+GUESS = "extrapolated"
+"""What stands beside odds that rest on the shape which the model assumes beyond all runs."""
+SURPRISING = 2.0
+"""Standard deviations beyond which predicted and observed are said not to agree."""
+
+
+def sentences(study: Study, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
+    """All of it, a line each.
+
+    Args:
+        study: Whose record is shown.
+        best: What it recommends.
+        comparisons: The confirmed mixture, or the recommendation, against the references on fresh seeds.
+        subject: What the tables call that mixture.
+    """
+    said = (*_verdicts(study, best, comparisons, subject), *_confirmation(study, best, comparisons))
+    return [*said, *_beliefs(best), *_caveats(study, best)]
+
+
+def why_ended(study: Study) -> str | None:
+    """Why the search is over, in words; None while it goes on."""
+    history, budget = study.history, study.spec.budget
+    if (limit := budget.spent(study.spec.counted(history))) is not None:
+        return f"the budget of {limit} is spent"
+    if (reason := exhausted(study.problem, history, study.spec.strategy)) is not None or budget.improvement is None:
+        return reason
+    from bomix.recommendation.stopping import why_stop
+
+    return why_stop(study.problem, history, study.spec.strategy, budget, seed=study.spec.seed)
+
+
+def _to_confirm(study: Study) -> str:
+    """What has a recommendation confirmed, by this study's own means."""
+    return "--confirm N" if study.spec.evaluator is not None else "'confirm: N' and `bomix ask`"
+
+
+def _to_go_on(study: Study) -> str:
+    """What has more trials run."""
+    return "--trials N" if study.spec.evaluator is not None else "a larger budget.trials and `bomix ask`"
+
+
+def _verdicts(study: Study, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
+    lines = []
+    for each in comparisons:
+        mean, low, high = (value(number, sign="+") for number in (each.mean, *each.interval))
+        interval = f"[{low}, {high}]" if math.isfinite(each.interval[0]) else "no interval from a single seed"
+        verdict = _verdict(best, each).format(option=_to_confirm(study))
+        seeds = f"{len(each.differences)} paired seed{'s' if len(each.differences) > 1 else ''}"
+        lines.append(f"{subject} minus {each.reference}: {mean} {interval}, {seeds}: {verdict}")
+    return [*lines, *_change(study, best)]
+
+
+def _verdict(best: Recommendation, comparison: Comparison) -> str:
+    """What fresh seeds say, and beside an open question in which the confirmed mixture is behind, what the model says.
+
+    Args:
+        best: Its margins are those of the recommendation, and of what was confirmed where that is another mixture.
+        comparison: A confirmed mixture against a reference.
+    """
+    said = VERDICTS[comparison.verdict]
+    margin = (best.confirmed_margins or best.margins).get(comparison.reference)
+    if comparison.verdict != "undecided" or comparison.mean <= 0.0 or margin is None:
+        return said
+    behind = "worse on its only seed" if len(comparison.differences) == 1 else "worse so far"
+    agrees = "agrees" if margin.positive < EVEN else "does not agree"
+    guess = f", {GUESS}" if best.extrapolated and best.change is None else ""
+    return f"{behind}, and the model {agrees} (better with {percent(margin.positive)}{guess}); {said}"
+
+
+def _change(study: Study, best: Recommendation) -> list[str]:
+    """That another mixture than the confirmed one is recommended, in a list; empty where it is the same."""
+    if best.change is None:
+        return []
+    gain = f"{value(best.change.mean)} (sd {value(best.change.sd)})"
+    if best.source == "anchors":
+        which, tested = "one of the references", "it was trained on the same seeds"
+    else:
+        which = "another mixture"
+        tested = f"it is not confirmed: more trials ({_to_go_on(study)}) and {_to_confirm(study)} would tell"
+    said = f"its confirmation counted, the study now recommends {which}, expected to be {gain} better than"
+    return [f"{said} the confirmed one; {tested}"]
+
+
+def _confirmation(study: Study, best: Recommendation, comparisons: Sequence[Comparison]) -> list[str]:
+    """What is expected where nothing was confirmed, and which confirming runs failed."""
+    failed = [record for record in study.history.confirming if record.status is Status.FAILED]
+    lines = []
+    itself = references_that_are_it(best)
+    for name, margin in best.margins.items() if not comparisons else ():
+        if name in itself:
+            continue
+        low, high = map(value, margin.interval)
+        hint = "" if failed else f"; {_to_confirm(study)} tests it"
+        odds = f"; better with {percent(margin.positive)}, {GUESS}: {OUTSIDE}" if best.extrapolated else ""
+        lines.append(f"predicted gain over {name}: {value(margin.mean)} [{low}, {high}]{odds}{hint}")
+    if failed:
+        runs = f"{len(failed)} run{'s' if len(failed) > 1 else ''} failed, the last one trial {failed[-1].trial.id}"
+        paired = min((len(each.differences) for each in comparisons), default=0)
+        cure = "; mend the cause and confirm again, on fresh seeds" if paired < max(1, study.spec.confirm) else ""
+        lines.append(f"confirmation: {runs}{cure}")
+    return lines
+
+
+def _beliefs(best: Recommendation) -> list[str]:
+    """Where the recommendation comes from, and how the last trials agreed with what was expected of them."""
+    lines = []
+    why = "no other is expected to be better"
+    if best.confirmed is not None:
+        why += " by more than the model cannot tell"
+    elif best.of_space is not None and best.of_space.objective.mean < best.objective.mean:
+        why = "the lowest prediction lies where too little is known"
+    if best.source == "trials":
+        lines.append(f"best is a mixture that was tried: {why}")
+    if best.source == "anchors" and (names := references_that_are_it(best)):
+        lines.append(f"best is the {' and '.join(names)} mixture: {why}")
+    if best.feasible is not None:
+        lines.append(f"probability that best keeps what the objective guards: {percent(best.feasible)}")
+    if (gap := best.gap) is not None:
+        count = f"last {len(gap.trials)} trials" if len(gap.trials) > 1 else "last trial"
+        verdict = "as expected"
+        if abs(gap.z) > SURPRISING:
+            verdict = "worse than the model held possible" if gap.z > 0 else "better than the model held possible"
+        gone = f"observed minus predicted {value(gap.mean, sign='+')} on average ({gap.z:+.1f} sd)"
+        lines.append(f"{count}: {gone}, {verdict}")
+    return lines
+
+
+def references_that_are_it(best: Recommendation) -> list[str]:
+    """The references that the recommendation is: it is neither better nor worse than they are, for certain."""
+    return [name for name, margin in best.margins.items() if margin.mean == margin.sd == 0.0]
+
+
+def _caveats(study: Study, best: Recommendation) -> list[str]:
+    problem = study.problem
+    space = problem.space
+    capped = [
+        name
+        for name, upper in zip(space.domains, space.upper_array, strict=True)
+        if upper < 1 and best.weights[name] > upper - 1e-6
+    ]
+    lines = [warning for warning in best.warnings if warning not in best.against_odds]
+    lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
+    moved = [label for label in problem.anchors() if not problem.allows(label)]
+    if moved:
+        what = "pool lacks" if problem.pool else "bounds forbid"
+        lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
+    if (reason := why_ended(study)) is not None:
+        larger = "a larger one (--trials N)" if study.spec.evaluator is not None else "a larger budget.trials"
+        more = larger if reason.startswith("the budget") else "a smaller budget.improvement"
+        lines.append(reason if reason.startswith("bounds") else f"{reason}; {more} goes on from here")
+    return lines
+
+
+def percent(probability: float) -> str:
+    """A probability that is never rounded to certainty."""
+    if probability > 0.995:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")
