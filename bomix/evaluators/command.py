@@ -141,7 +141,7 @@ class Command:
         try:
             code = process.wait(self.timeout_s)
         except subprocess.TimeoutExpired as error:
-            _end(process)
+            end_program(process)
             raise EvaluationError(f"{argv[0]} took longer than {self.timeout_s:g} s (evaluator.timeout_s)") from error
         if code < 0:
             raise EvaluationError(f"{argv[0]} was {killed_by(-code)}; its output is in the log")
@@ -149,9 +149,11 @@ class Command:
             raise EvaluationError(f"{argv[0]} exited with {code}; its output is in the log")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_program(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and all that it started: a retry must not share the device with what is left of it."""
-    started = psutil.Process(process.pid).children(recursive=True)
+    started = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     for child in started:
         with contextlib.suppress(psutil.NoSuchProcess):

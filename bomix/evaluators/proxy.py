@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bomix.config.build import FILLED
 from bomix.contracts.preparation import DomainStats, Preparation
@@ -17,6 +16,7 @@ from bomix.contracts.text import Source, TokenizerSpec
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import EvaluationError, Fault, raise_faults
 from bomix.evaluators import reweighting as of_reweighting
+from bomix.evaluators.stacks import fitted, parts, place_of
 from bomix.io.artifacts import scored_tokens
 from bomix.scale import Scale
 from bomix.training.data.spec import CorpusSpec
@@ -26,8 +26,9 @@ from bomix.training.spec import TrainingSpec
 from bomix.trial import EXPERT, MODEL, REFERENCE, SCORED_TOKENS, Failure, Result, Trial
 
 if TYPE_CHECKING:
+    from bomix.training.checkpoint import Place
     from bomix.training.data.tokens import Corpus
-    from bomix.training.loop import Run, Trained
+    from bomix.training.run import Run, Trained
     from bomix.trial import Reweighting
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Proxy(TrainingSpec):
 
     may_change: ClassVar[tuple[str, ...]] = (
         *("corpus.cache", "device", "compile", "threads", "stack", "save_model", "score_tokens"),
+        *("micro_sequences", "devices", "checkpoint_s"),
     )
     """What may change in the midst of a study: it moves the last digits of a loss, if anything."""
 
@@ -99,6 +101,9 @@ class Proxy(TrainingSpec):
             "tokens": self.tokens,
             "tokens_per_parameter": self.tokens_per_parameter,
             "stack": None if self.stack == "auto" else self.stack,
+            "micro_sequences": self.part,
+            "devices": self.devices,
+            "checkpoint_s": self.checkpoint_s,
         }
         found = [
             Fault(name, f"expected a positive number, found {value}")
@@ -115,6 +120,7 @@ class Proxy(TrainingSpec):
             found.append(Fault("tokens", f"give one of tokens and tokens_per_parameter (20 is Chinchilla's); {both}"))
         elif not found and not self.model.faults() and self._budget() < self.step_tokens:
             found.append(Fault("tokens", f"{self._budget()} tokens are less than one step of {self.step_tokens}"))
+        found += [] if found else self._batch_faults()
         if not 0.0 < self.score_at <= 1.0:
             found.append(
                 Fault("score_at", f"expected a share of the run, above 0 and at most 1, found {self.score_at:g}")
@@ -122,6 +128,18 @@ class Proxy(TrainingSpec):
         if not _DEVICE.fullmatch(self.device):
             found.append(Fault("device", f"expected auto, cpu, cuda or cuda:0, found '{self.device}'"))
         return found
+
+    def _batch_faults(self) -> Iterator[Fault]:
+        """Devices and parts that a batch cannot be shared out to."""
+        if self.batch_sequences % self.devices:
+            what = f"{self.devices} devices cannot share the {self.batch_sequences} sequences of a batch evenly"
+            yield Fault("devices", f"{what}; take a divisor, or change batch_sequences")
+        elif self.part is not None and self.device_sequences % self.part:
+            each = "a batch" if self.devices == 1 else f"what each of {self.devices} devices reads of a batch"
+            what = f"{self.part} is no divisor of the {self.device_sequences} sequences of {each}"
+            yield Fault("micro_sequences", f"{what}; take one, or leave it out")
+        if self.devices > 1 and self.device.startswith("cuda:"):
+            yield Fault("devices", f"'{self.device}' is one device; set device: cuda to train on {self.devices}")
 
     def relative_to(self, folder: Path) -> Proxy:
         """The same with every relative path taken from ``folder``."""
@@ -209,13 +227,13 @@ class Proxy(TrainingSpec):
             trials: All that could be trained now.
             slots: How many stacks can be trained at a time.
         """
-        limit = WIDEST if self.stack == "auto" else self.stack
+        limit = 1 if self.devices > 1 else WIDEST if self.stack == "auto" else self.stack
         widest = min(math.ceil(len(trials) / max(slots, 1)), limit)
         together: dict[tuple[Scale, int | None], list[Trial]] = {}
         for trial in trials:
             scale = self.scale if trial.scale is None else self.trained_scale(trial.scale)
             together.setdefault((scale, None if trial.reweighting is None else trial.id), []).append(trial)
-        return [part for equals in together.values() for part in _parts(equals, widest)]
+        return [part for equals in together.values() for part in parts(equals, widest)]
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Train on the mixture and measure.
@@ -242,23 +260,31 @@ class Proxy(TrainingSpec):
             EvaluationError: The device is not there, or the trials are of several scales.
             DataError: The corpus is gone or damaged.
         """
-        from bomix.training import device, loop
+        from bomix.evaluators import devices
+        from bomix.training import checkpoint, loop
         from bomix.training.data import corpus
 
         loaded = corpus.load(
             self.sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length
         )
-        runs = [self.run_of(trial) for trial, _ in attempts]
-        fitting = device.models_that_fit(runs[0].spec, loaded.vocabulary)
-        if fitting < len(attempts):
-            logger.info("%d models do not fit into the memory that is free; %d at a time do", len(attempts), fitting)
-        for some in _parts(list(zip(attempts, runs, strict=True)), fitting):
-            found = loop.train_together(loaded, [run for _, run in some])
-            for ((trial, workdir), run), trained in zip(some, found, strict=True):
+        runs, fitting = fitted([self.run_of(trial) for trial, _ in attempts], loaded.vocabulary)
+        places = [place_of(workdir, run, loaded) for (_, workdir), run in zip(attempts, runs, strict=True)]
+        behind: dict[int, list[tuple[tuple[Trial, Path], Run, Place | None]]] = {}
+        for item in zip(attempts, runs, places, strict=True):
+            behind.setdefault(0 if item[2] is None else item[2].step, []).append(item)
+        for some in (part for abreast in behind.values() for part in parts(abreast, fitting)):
+            kept = [place for _, _, place in some if place is not None]
+            if some[0][1].spec.devices > 1:
+                found = [devices.train(loaded, run, place) for _, run, place in some if place is not None]
+            else:
+                found = loop.train_together(loaded, [run for _, run, _ in some], places=kept)
+            for ((trial, workdir), run, place), trained in zip(some, found, strict=True):
                 if isinstance(trained, EvaluationError):
                     yield trial, Failure(str(trained))
                 else:
                     yield trial, self._result(trial, workdir, run, trained, loaded)
+                if place is not None:  # who asks for the next one has written down what came of this one
+                    checkpoint.remove(place)
 
     def _result(self, trial: Trial, workdir: Path, run: Run, trained: Trained, loaded: Corpus) -> Result:
         artifacts = {}
@@ -287,7 +313,7 @@ class Proxy(TrainingSpec):
         Raises:
             EvaluationError: It cannot be trained at that scale.
         """
-        from bomix.training.loop import Run, seeds
+        from bomix.training.run import Run, seeds
 
         scale = self.scale if trial.scale is None else trial.scale
         if faults := self.scale_faults(scale):
@@ -300,7 +326,7 @@ class Proxy(TrainingSpec):
             if batch is None:
                 batch = max(self.batch_sequences, sum(weight > 0.0 for weight in trial.weights.values()))
             steps = max(1, steps * self.batch_sequences // batch)
-            spec, guide = replace(spec, batch_sequences=batch), of_reweighting.guide(trial.reweighting)
+            spec, guide = replace(spec, batch_sequences=batch, devices=1), of_reweighting.guide(trial.reweighting)
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),
@@ -369,6 +395,8 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "dtype": trained.hardware.dtype,
         "compiled": trained.hardware.compile,
         "stack": trained.width,
+        **({"devices": run.spec.devices} if run.spec.devices > 1 else {}),
+        **({"resumed_after_steps": trained.resumed} if trained.resumed else {}),
         "tokens_per_second": round(trained.tokens_per_second, 1),
         "model_flops_per_second": round(flops),
         **({} if peak is None else {"mfu": round(flops / peak, 4)}),
@@ -381,13 +409,3 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
         **({} if trained.found is None else of_reweighting.told(run, trained.found, loaded.vocabulary)),
     }
-
-
-_Item = TypeVar("_Item")
-
-
-def _parts(items: Sequence[_Item], widest: int) -> Iterator[list[_Item]]:
-    """In order, as few parts of at most ``widest`` as there can be, of about one size."""
-    count = math.ceil(len(items) / widest)
-    bounds = [round(len(items) * at / count) for at in range(count + 1)]
-    yield from (list(items[start:end]) for start, end in itertools.pairwise(bounds))

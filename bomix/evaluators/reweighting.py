@@ -17,8 +17,8 @@ from bomix.training.tasks.sources import Task
 from bomix.trial import Reweighting
 
 if TYPE_CHECKING:
-    from bomix.training.loop import Run
     from bomix.training.reweighting.steps import Found, Guide
+    from bomix.training.run import Run
 
 COURSE_POINTS = 20
 """Points of the weights' course that a result keeps: enough to see whether they had settled."""

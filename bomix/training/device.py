@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -112,16 +112,35 @@ def models_that_fit(spec: TrainingSpec, vocabulary: int) -> int:
         EvaluationError: A device that is not there.
     """
     hardware = choose(spec.device, spec.dtype, spec.compile)
+    fitting = max(1, int(_free(hardware) // spec.bytes_per_model(vocabulary, hardware.dtype)))
+    return fitting if hardware.is_cuda else min(fitting, WIDEST_ON_CPU)
+
+
+def part_that_fits(spec: TrainingSpec, vocabulary: int) -> int:
+    """How many sequences of a batch are best read at a time by one model in the memory that is free now.
+
+    That is what the device reads of a batch, or its largest divisor with which the model fits; at least one.
+
+    Raises:
+        EvaluationError: A device that is not there.
+    """
+    hardware = choose(spec.device, spec.dtype, spec.compile)
+    free, whole = _free(hardware), spec.device_sequences
+    for part in (part for part in range(whole, 0, -1) if whole % part == 0):
+        if replace(spec, micro_sequences=part).bytes_per_model(vocabulary, hardware.dtype) <= free:
+            return part
+    return 1
+
+
+def _free(hardware: Hardware) -> float:
+    """Bytes that may be filled."""
     if hardware.is_cuda:
         import torch
 
-        free = 0.9 * torch.cuda.mem_get_info(hardware.device)[0]
-    else:
-        import psutil
+        return 0.9 * torch.cuda.mem_get_info(hardware.device)[0]
+    import psutil
 
-        free = 0.5 * psutil.virtual_memory().available
-    fitting = max(1, int(free // spec.bytes_per_model(vocabulary, hardware.dtype)))
-    return fitting if hardware.is_cuda else min(fitting, WIDEST_ON_CPU)
+    return 0.5 * psutil.virtual_memory().available
 
 
 @contextmanager

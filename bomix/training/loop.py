@@ -9,105 +9,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix import progress
-from bomix.contracts.traits import field_values
 from bomix.errors import EvaluationError
 from bomix.io.artifacts.scored_tokens import ScoredTokens
-from bomix.training import device, validation
+from bomix.training import checkpoint, device, keeping, validation
+from bomix.training.checkpoint import Place, Saved
 from bomix.training.data.tokens import Corpus
-from bomix.training.data_order import Plan, plan
+from bomix.training.data_order import plan
 from bomix.training.device import Hardware
 from bomix.training.feed import Feed
+from bomix.training.keeping import Keeper
+from bomix.training.monitor import CURE, Monitor
 from bomix.training.optim import StackOptimizer
-from bomix.training.reweighting.steps import Found, Guide, GuidedSteps
-from bomix.training.spec import TrainingSpec
+from bomix.training.ranks import ALONE, Ranks
+from bomix.training.reweighting.steps import GuidedSteps
+from bomix.training.run import Run, Trained, can_share, curve_steps
 from bomix.training.step import Step
-from bomix.training.validation import Evaluation, Measured
+from bomix.training.validation import Measured
 from bomix.trial import Curve
 
 if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel
-
-    from bomix.training.model.stack import Stack
-
-REPORT_SECONDS = 1.0
-"""Seconds between two reports of progress: as often as people look, and far too seldom to slow a step."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """All that decides a training run, beside the corpus.
-
-    Attributes:
-        weights: The mixture.
-        steps: Optimizer steps.
-        init_seed: Seed of the parameters.
-        data_seed: Seed of the order of the sequences.
-        spec: The model, and how it is trained and measured.
-        score_step: After which step to keep the log-probability of every validation token; None for never. After the
-            last one, that is what the final losses are made of.
-        guide: What moves the weights while the model trains, the mixture being that of the start; None for a run of one
-            mixture.
-    """
-
-    weights: Mapping[str, float]
-    steps: int
-    init_seed: int
-    data_seed: int
-    spec: TrainingSpec = TrainingSpec()
-    score_step: int | None = None
-    guide: Guide | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Training tokens of the run."""
-        return self.steps * self.spec.step_tokens
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run brings back.
-
-    Attributes:
-        evaluations: Validation set to the final validation.
-        curve: Validation losses over the run; the last point is the final validation.
-        training_losses: ``steps`` losses of the batches, nats per token.
-        plan: What was read.
-        hardware: The device and precision of the run.
-        seconds: The run's share of the seconds that its stack took on its device, validations included.
-        tokens_per_second: Training tokens per second of the whole stack, validations left out.
-        width: Models in the stack.
-        stack: The models of the stack.
-        place: Which of them is the run's.
-        scored: Metric name to every token that the final validation reads; None where it was not asked for.
-        found: What a run found that reweights the domains; None for a run of one mixture.
-    """
-
-    evaluations: Mapping[str, Evaluation]
-    curve: Curve
-    training_losses: np.ndarray
-    plan: Plan
-    hardware: Hardware
-    seconds: float
-    tokens_per_second: float
-    width: int
-    stack: Stack
-    place: int
-    scored: Mapping[str, ScoredTokens] | None = None
-    found: Found | None = None
-
-    @cached_property
-    def model(self) -> PreTrainedModel:
-        """The model with its final parameters, in ``transformers``' form."""
-        return self.stack.export(self.place)
+    pass
 
 
 def train(corpus: Corpus, run: Run) -> Trained:
@@ -124,51 +49,51 @@ def train(corpus: Corpus, run: Run) -> Trained:
     return found
 
 
-def can_share(one: Run, other: Run) -> bool:
-    """Whether two runs can be trained in one stack: all but mixture, seeds and learning rate is the same.
-
-    A run that reweights has a stack of its own: what it reads and steps on follows from its own losses.
-    """
-    if one.guide is not None or other.guide is not None:
-        return one is other
-    plain = [
-        replace(run.spec, optimization=replace(run.spec.optimization, preset=None, **_settings_but_rate(run)))
-        for run in (one, other)
-    ]
-    return one.steps == other.steps and plain[0] == plain[1]
-
-
-def train_together(corpus: Corpus, runs: Sequence[Run]) -> list[Trained | EvaluationError]:
+def train_together(
+    corpus: Corpus, runs: Sequence[Run], *, places: Sequence[Place] = (), ranks: Ranks = ALONE
+) -> list[Trained | EvaluationError]:
     """Train decoders side by side, each on its own mixture.
 
     Args:
         corpus: The tokens.
         runs: At least one; any two of them can share a stack, see :func:`can_share`.
+        places: Where each run has its checkpoints, and which one it goes on from, all after equally many steps; empty
+            for runs without.
+        ranks: The processes that train them together, on a part of every batch each.
 
     Returns:
-        For each run what it brought back, or why its loss left the numbers; the others go on.
+        For each run what it brought back, or why its loss left the numbers; the others go on. Nothing in a process that
+        does not lead.
 
     Raises:
         EvaluationError: The device is not there, or the runs cannot share a stack.
+        DataError: A checkpoint was damaged since it was found.
     """
     spec = runs[0].spec
+    if len({place.step for place in places}) > 1:
+        raise EvaluationError("runs that go on from different steps cannot be trained in one stack; part them")
     if not all(can_share(runs[0], run) for run in runs):
         raise EvaluationError("runs of several shapes, lengths or optimizers cannot be trained in one stack; part them")
     hardware = device.choose(spec.device, spec.dtype, spec.compile)
     with device.threads(spec.threads):
-        return _Lockstep(corpus, runs, hardware).run()
+        return _Lockstep(corpus, runs, hardware, places, ranks).run()
 
 
 class _Lockstep:
     """The one loop: read, step, measure."""
 
-    def __init__(self, corpus: Corpus, runs: Sequence[Run], hardware: Hardware) -> None:
+    def __init__(
+        self, corpus: Corpus, runs: Sequence[Run], hardware: Hardware, places: Sequence[Place], ranks: Ranks
+    ) -> None:
         import torch
 
         from bomix.training.model.stack import Stack
 
         self._started = time.perf_counter()
         self._corpus, self._runs, self._hardware = corpus, runs, hardware
+        self._places, self._ranks = places, ranks
+        self._saved = [saved for place in places if (saved := checkpoint.found_at(place)) is not None]
+        self._first = self._saved[0].step if self._saved else 0
         self._spec, self._steps = runs[0].spec, runs[0].steps
         length, batch = self._spec.sequence_length, self._spec.batch_sequences
         available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
@@ -190,21 +115,25 @@ class _Lockstep:
         self._losses = torch.empty(self._steps, len(runs), device=hardware.device)
         self._failed: dict[int, EvaluationError] = {}
         self._measured: list[list[dict[str, Measured]]] = []
-        self._scored: dict[int, dict[str, Measured]] = {}
+        self._scored: dict[int, dict[str, ScoredTokens]] = {}
         self._guided: GuidedSteps | None = None
 
     def run(self) -> list[Trained | EvaluationError]:
         """Every step, and what is measured between them."""
         settings = [run.spec.optimization.settings() for run in self._runs]
         optimizer = StackOptimizer(settings, self._stack, steps=self._steps)
+        self._restore(optimizer)
         feed, take = self._steps_of(optimizer)
         marks = curve_steps(self._steps, self._spec.curve_points)
         scoring = {run.score_step for run in self._runs} - {None, self._steps}
-        monitor = _Monitor(self._runs, self._losses)
-        for step in range(self._steps):
+        monitor = Monitor(self._runs, self._losses, first=self._first)
+        keeper = Keeper(self._places, self._spec.checkpoint_s)
+        for step in range(self._first, self._steps):
             optimizer.set_rates(step)
             self._losses[step] = take(feed.tokens(step))
             done = step + 1
+            if not self._ranks.leads:
+                continue
             if done in scoring:
                 with monitor.pause(self._hardware):
                     self._keep_scores(self._validate(self._spec.validation_sequences, keep=True), done)
@@ -215,21 +144,66 @@ class _Lockstep:
             self._failed = monitor.tick(done) | self._failed
             if len(self._failed) == len(self._runs):
                 break
+            if keeper.is_due() if done < self._steps else self._ranks.count > 1:
+                self._failed = monitor.check(done) | self._failed
+                with monitor.pause(self._hardware):
+                    keeper.write(self._as_saved(done, optimizer, monitor.tokens_per_second(done)))
         self._hardware.synchronize()
-        seconds = (time.perf_counter() - self._started) / len(self._runs)
         if self._guided is not None:
             self._plans = [self._guided.plan()]
         return [
-            self._failed.get(at) or self._trained(at, marks, seconds, monitor.tokens_per_second())
-            for at in range(len(self._runs))
+            self._failed.get(at) or self._trained(at, marks, monitor.tokens_per_second(self._steps))
+            for at in range(len(self._runs) if self._ranks.leads else 0)
         ]
+
+    def _restore(self, optimizer: StackOptimizer) -> None:
+        """Be where the checkpoints were written, if there are some."""
+        if not self._saved:
+            return
+        import torch
+
+        keeping.restore(self._stack, optimizer, self._saved)
+        for at, saved in enumerate(self._saved):
+            self._losses[: self._first, at] = torch.from_numpy(saved.losses)
+            if saved.scored:
+                self._scored[at] = dict(saved.scored)
+        for points in zip(*(saved.measured for saved in self._saved), strict=True):
+            self._measured.append([{name: Measured(each) for name, each in point.items()} for point in points])
+
+    def _as_saved(self, done: int, optimizer: StackOptimizer, speed: float) -> Iterator[tuple[int, Saved]]:
+        """Each run that has not failed, by its place in the stack, as its checkpoint holds it."""
+        for at in range(len(self._runs)):
+            if at in self._failed:
+                continue
+            parameters, moments = keeping.held(self._stack, optimizer, at)
+            yield (
+                at,
+                Saved(
+                    step=done,
+                    seconds=self._seconds(at),
+                    tokens_per_second=speed,
+                    losses=self._losses[:done, at].cpu().numpy(),
+                    parameters=parameters,
+                    moments=moments,
+                    measured=[{name: each.evaluation for name, each in found[at].items()} for found in self._measured],
+                    scored=self._scored.get(at, {}),
+                    resumed=self._first,
+                ),
+            )
+
+    def _seconds(self, at: int) -> float:
+        """A run's share of what its devices took until now, with what led to its checkpoint."""
+        share = (time.perf_counter() - self._started) * self._ranks.count / len(self._runs)
+        return share + (self._saved[at].seconds if self._saved else 0.0)
 
     def _steps_of(self, optimizer: StackOptimizer) -> tuple[Feed, Step] | tuple[GuidedSteps, GuidedSteps]:
         """Where the tokens of each step come from, and what steps on them."""
         run = self._runs[0]
         if run.guide is None:
-            feed = Feed(self._corpus, self._plans, length=self._spec.sequence_length, hardware=self._hardware)
-            return feed, Step(self._stack, optimizer, self._hardware)
+            plans = [self._ranks.own(each) for each in self._plans]
+            feed = Feed(self._corpus, plans, length=self._spec.sequence_length, hardware=self._hardware)
+            step = Step(self._stack, optimizer, self._hardware, part=self._spec.part, ranks=self._ranks)
+            return feed, step
         self._guided = GuidedSteps(
             run.guide,
             self._corpus,
@@ -254,7 +228,9 @@ class _Lockstep:
         return _values(found[0]) if len(self._runs) == 1 and not self._failed else {}
 
     def _keep_scores(self, found: Sequence[dict[str, Measured]], done: int) -> None:
-        self._scored |= {at: found[at] for at, run in enumerate(self._runs) if run.score_step == done}
+        for at, run in enumerate(self._runs):
+            if run.score_step == done:
+                self._scored[at] = {key: x for one in found[at].values() for key, x in one.scored.items()}
 
     def _validate(self, sequences: int, *, keep: bool) -> list[dict[str, Measured]]:
         """For each model every validation set; with ``keep``, every token as well."""
@@ -271,30 +247,26 @@ class _Lockstep:
             for at, measured in enumerate(readings):
                 found[at][name] = measured
                 if not math.isfinite(loss := measured.evaluation.loss) and at not in self._failed:
-                    self._failed[at] = EvaluationError(f"validation loss of '{name}' is {loss}; {_CURE}")
+                    self._failed[at] = EvaluationError(f"validation loss of '{name}' is {loss}; {CURE}")
         return found
 
-    def _trained(self, at: int, marks: list[int], seconds: float, tokens_per_second: float) -> Trained:
-        last, scored = self._measured[-1][at], self._scored.get(at)
+    def _trained(self, at: int, marks: list[int], tokens_per_second: float) -> Trained:
+        last, steps = self._measured[-1][at], self._steps
         return Trained(
             evaluations={name: found.evaluation for name, found in last.items()},
             curve=_curve(marks, [found[at] for found in self._measured]),
             training_losses=self._losses[:, at].cpu().numpy(),
             plan=self._plans[at],
             hardware=self._hardware,
-            seconds=seconds,
-            tokens_per_second=tokens_per_second,
+            seconds=self._seconds(at),
+            tokens_per_second=tokens_per_second if self._first < steps else self._saved[at].tokens_per_second,
             width=len(self._runs),
             stack=self._stack,
             place=at,
-            scored=None if scored is None else {key: x for one in scored.values() for key, x in one.scored.items()},
+            scored=self._scored.get(at),
             found=None if self._guided is None else self._guided.found(),
+            resumed=self._saved[at].resumed if self._saved and self._first == steps else self._first,
         )
-
-
-def _settings_but_rate(run: Run) -> dict[str, Any]:
-    """Every number of the optimisation, presets filled in; the rate left out."""
-    return {**field_values(run.spec.optimization.settings()), "rate": None}
 
 
 def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
@@ -305,68 +277,3 @@ def _curve(marks: list[int], measured: list[dict[str, Measured]]) -> Curve:
 def _values(measured: Mapping[str, Measured]) -> dict[str, float]:
     """Every metric of every validation set to its value."""
     return {key: value for name, found in measured.items() for key, value in found.evaluation.values(name).items()}
-
-
-def curve_steps(steps: int, points: int) -> list[int]:
-    """After how many steps to validate: evenly spaced, the end always among them."""
-    return sorted({math.ceil(steps * k / points) for k in range(1, points + 1)} | {steps})
-
-
-def seeds(trial_seed: int, *, init_seed: int | None = None, data_seed: int | None = None) -> tuple[int, int]:
-    """The seeds of the parameters and of the data order that follow from a trial's seed, unless one is fixed."""
-    drawn = [int(np.random.SeedSequence([trial_seed, stream]).generate_state(1)[0]) for stream in (0, 1)]
-    return (drawn[0] if init_seed is None else init_seed, drawn[1] if data_seed is None else data_seed)
-
-
-_CURE = "lower evaluator.optimization.rate, raise its warmup, or clip the gradient"
-
-
-class _Monitor:
-    """Speed, reports and the watch over the losses, apart from the loop.
-
-    Reading a loss waits for the device, so that is done about once a second and not at every step.
-    """
-
-    def __init__(self, runs: Sequence[Run], losses: torch.Tensor) -> None:
-        self.newest: Mapping[str, float] = {}
-        self._steps, self._losses = runs[0].steps, losses
-        self._tokens_per_step = len(runs) * runs[0].spec.step_tokens
-        self._training = 0.0
-        self._since = self._reported_at = time.perf_counter()
-        self._checked = self._reported = 0
-
-    def tick(self, done: int) -> dict[int, EvaluationError]:
-        """After every step; reports when it is time, and looks at the losses then."""
-        now = time.perf_counter()
-        if now - self._reported_at < REPORT_SECONDS and done < self._steps:
-            return {}
-        failed = self.check(done)
-        speed = (done - self._reported) * self._tokens_per_step / max(now - self._reported_at, 1e-9)
-        progress.report(progress.Progress(done, self._steps, speed, dict(self.newest)))
-        self._reported_at, self._reported = now, done
-        return failed
-
-    def check(self, done: int) -> dict[int, EvaluationError]:
-        """Look at the losses that came since the last look; the runs that left the numbers, and where."""
-        recent = self._losses[self._checked : done].cpu().numpy()
-        first, failed = self._checked + 1, {}
-        self._checked = done
-        for at in np.flatnonzero(~np.isfinite(recent).all(axis=0)):
-            row = int(np.flatnonzero(~np.isfinite(recent[:, at]))[0])
-            what = f"training loss is {recent[row, at]} at step {first + row} of {self._steps}"
-            failed[int(at)] = EvaluationError(f"{what}; {_CURE}")
-        return failed
-
-    @contextmanager
-    def pause(self, hardware: Hardware) -> Iterator[None]:
-        """Stop the clock of the training while something else is done."""
-        hardware.synchronize()
-        start = time.perf_counter()
-        self._training += start - self._since
-        yield
-        self._since = time.perf_counter()
-        self._reported_at += self._since - start
-
-    def tokens_per_second(self) -> float:
-        """Training tokens per second, validations left out; the last validation closes the clock."""
-        return self._steps * self._tokens_per_step / max(self._training, 1e-9)

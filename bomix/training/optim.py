@@ -169,6 +169,10 @@ def rate_at(settings: Settings, step: int, steps: int) -> float:
     return settings.rate * share
 
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What torch's AdamW calls its moments."""
+
+
 class StackOptimizer:
     """Steps all models of a stack at once, each with its own clipping and its own learning rate.
 
@@ -184,8 +188,9 @@ class StackOptimizer:
     def __init__(self, settings: Sequence[Settings], stack: Stack, *, steps: int) -> None:
         self._settings, self._stack, self._steps = settings, stack, steps
         self._is_cuda = stack.parameters[0].is_cuda
-        is_joint = settings[0].optimizer == "adamw" and len({each.rate for each in settings}) == 1
-        groups = self._joint() if is_joint else self._separate()
+        self._is_joint = settings[0].optimizer == "adamw" and len({each.rate for each in settings}) == 1
+        self._stepped: list[dict[str, nn.Parameter]] = []
+        groups = self._joint() if self._is_joint else self._separate()
         self._optimizer = self._built(groups)
 
     def _joint(self) -> list[dict[str, Any]]:
@@ -194,16 +199,16 @@ class StackOptimizer:
         return [
             {"params": [_parameter(values, gradient)], "weight_decay": decay, "model": 0}
             for values, gradient, decay in both
-            if len(values)
         ]
 
     def _separate(self) -> list[dict[str, Any]]:
         groups = []
         for at, settings in enumerate(self._settings):
             gradients = self._stack.piece_gradients(at)
-            pieces = [_parameter(values, gradients[name]) for name, values in self._stack.pieces(at).items()]
+            pieces = {name: _parameter(values, gradients[name]) for name, values in self._stack.pieces(at).items()}
+            self._stepped.append(pieces)
             for is_matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
-                chosen = [piece for piece in pieces if (piece.dim() >= 2) == is_matrix]
+                chosen = [piece for piece in pieces.values() if (piece.dim() >= 2) == is_matrix]
                 groups.append({"params": chosen, "weight_decay": decay, "model": at})
         return groups
 
@@ -244,6 +249,46 @@ class StackOptimizer:
             self._stack.clip(limit)
         self._optimizer.step()
         self._stack.refresh()
+
+    def moments(self, at: int) -> dict[str, dict[str, Tensor | float]]:
+        """What it remembers of one model after a step: name of each parameter to its moments and its steps.
+
+        The names, and the shapes, do not depend on which others are in the stack.
+        """
+        if not self._is_joint:
+            return {name: dict(self._optimizer.state[piece]) for name, piece in self._stepped[at].items()}
+        states = self._joint_states()
+        found = {key: self._stack.like([state[key] for state in states], at) for key in _MOMENTS}
+        return {
+            name: {"step": states[0]["step"], **{key: found[key][name] for key in _MOMENTS}}
+            for name in self._stack.pieces(at)
+        }
+
+    def load(self, moments: Sequence[Mapping[str, Mapping[str, Tensor | float]]]) -> None:
+        """Go on from what :meth:`moments` gave of each model, all after equally many steps."""
+        import torch
+
+        if not self._is_joint:
+            for of_model, pieces in zip(moments, self._stepped, strict=True):
+                for name, piece in pieces.items():
+                    self._optimizer.state[piece] = {
+                        key: value.to(piece.device, copy=True) if isinstance(value, torch.Tensor) else value
+                        for key, value in of_model[name].items()
+                    }
+            return
+        step = next(iter(moments[0].values()))["step"]
+        for state, values in zip(self._joint_states(), self._stack.parameters, strict=True):
+            state |= {"step": torch.tensor(float(step), device=values.device)}
+            state |= {key: torch.zeros_like(values) for key in _MOMENTS}
+        for key in _MOMENTS:
+            flat = [state[key] for state in self._joint_states()]
+            for at, of_model in enumerate(moments):
+                for name, part in self._stack.like(flat, at).items():
+                    part.copy_(torch.as_tensor(of_model[name][key]))
+
+    def _joint_states(self) -> list[dict[str, Any]]:
+        """What it remembers of each of the stack's flat tensors."""
+        return [self._optimizer.state[group["params"][0]] for group in self._optimizer.param_groups]
 
 
 def _parameter(values: Tensor, gradient: Tensor) -> nn.Parameter:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bomix.training.ranks import ALONE, Ranks
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -23,12 +25,23 @@ class Step:
         stack: The models.
         optimizer: Theirs; its rates are set before each step.
         hardware: Where they are.
-        record: Whether to record the step, where that is possible.
+        record: Whether to record the step, where that is possible; where several processes step together it is not.
+        part: Sequences of a batch that are read at a time, whose gradients add up; None reads all at once.
+        ranks: The processes that step together, each on as many sequences.
     """
 
-    def __init__(self, stack: Stack, optimizer: StackOptimizer, hardware: Hardware, *, record: bool = True) -> None:
-        self._stack, self._optimizer = stack, optimizer
-        self._is_recorded = record and hardware.is_cuda and optimizer.can_be_recorded
+    def __init__(
+        self,
+        stack: Stack,
+        optimizer: StackOptimizer,
+        hardware: Hardware,
+        *,
+        record: bool = True,
+        part: int | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self._stack, self._optimizer, self._part, self._ranks = stack, optimizer, part, ranks
+        self._is_recorded = record and hardware.is_cuda and optimizer.can_be_recorded and ranks.count == 1
         self._taken = 0
         self._recorded: tuple[torch.cuda.CUDAGraph, Tensor, Tensor] | None = None
 
@@ -47,8 +60,24 @@ class Step:
         return losses
 
     def _now(self, tokens: Tensor) -> Tensor:
-        losses = self._stack.step_losses(tokens).mean(dim=1)
+        is_whole = self._ranks.count == 1 and (self._part is None or self._part >= tokens.shape[1])
+        losses = self._stack.step_losses(tokens).mean(dim=1) if is_whole else self._in_parts(tokens)
         self._optimizer.step()
+        return losses
+
+    def _in_parts(self, tokens: Tensor) -> Tensor:
+        """Losses and gradients of a batch that is read in parts, by one process or by several."""
+        import torch
+
+        k, batch, n = tokens.shape[0], tokens.shape[1], tokens.shape[2] - 1
+        part, count = self._part or batch, batch * n * self._ranks.count
+        losses = torch.zeros(k, device=tokens.device)
+        for start in range(0, batch, part):
+            rows = tokens[:, start : start + part]
+            shares = torch.full((k, rows.shape[1] * n), 1.0 / count, device=tokens.device)
+            losses += self._stack.step_losses(rows, shares, add=start > 0).sum(dim=1)
+        losses /= count
+        self._ranks.add([*self._stack.gradients, losses])
         return losses
 
     def _aside(self, tokens: Tensor) -> Tensor:

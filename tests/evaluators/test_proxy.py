@@ -14,8 +14,9 @@ from bomix.config.build import build, plain
 from bomix.contracts.evaluator import PreparingEvaluator, ScaledEvaluator
 from bomix.errors import DataError, EvaluationError, FaultsError
 from bomix.evaluators.proxy import Proxy
+from bomix.evaluators.stacks import parts
 from bomix.scale import Scale
-from bomix.training import device
+from bomix.training import checkpoint, device, keeping
 from bomix.training.data.corpus import load
 from bomix.training.data.sources import Files
 from bomix.training.data.spec import CorpusSpec
@@ -243,11 +244,76 @@ def test_a_stack_that_memory_does_not_hold_becomes_smaller_ones(proxy, prepared,
     assert "3 models do not fit into the memory that is free; 2 at a time do" in caplog.text
 
 
+def test_a_batch_that_memory_does_not_hold_is_read_in_parts(proxy, prepared, outcome, monkeypatch, caplog, tmp_path):
+    six = replace(proxy, batch_sequences=6, tokens=3_200)
+    whole, part = (replace(six, micro_sequences=n).bytes_per_model(300, "fp32") for n in (6, 2))
+    monkeypatch.setattr(device, "_free", lambda hardware: (part + whole) // 2)
+    assert device.part_that_fits(six, 300) == 3
+    monkeypatch.setattr(device, "_free", lambda hardware: part)
+    assert device.part_that_fits(six, 300) == 2
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, seed=5, origin="sobol")
+    with caplog.at_level("INFO"):
+        found = six.evaluate(trial, tmp_path / "1")
+    assert "a batch of 6 sequences does not fit into the memory that is free; it is read 2 at a time" in caplog.text
+    monkeypatch.undo()
+    for name, loss in six.evaluate(trial, tmp_path / "2").losses.items():
+        assert found.losses[name] == pytest.approx(loss, rel=1e-5)
+    monkeypatch.setattr(device, "_free", lambda hardware: 0)
+    assert device.part_that_fits(six, 300) == 1
+
+
+def test_trials_that_were_ended_go_on_each_from_its_own_step(proxy, together, tmp_path, monkeypatch, caplog):
+    """The first is at another step than the others, and of the last one there is no file that can be read."""
+    wrote, every = checkpoint.write, replace(proxy, checkpoint_s=1e-9)
+    attempts = [(trial, tmp_path / f"{trial.id}" / "1") for trial, _ in together[0]]
+
+    def end_at(step):
+        def write(place, saved):
+            wrote(place, saved)
+            if saved.step >= step and place.folder.parent.name == last:
+                raise KeyboardInterrupt
+
+        return write
+
+    for some, step in ((attempts[:1], 9), (attempts[1:], 20)):
+        last = str(some[-1][0].id)
+        monkeypatch.setattr(keeping, "SHARE_OF_TIME", 1e9)
+        monkeypatch.setattr(checkpoint, "write", end_at(step))
+        with pytest.raises(KeyboardInterrupt):
+            list(every.evaluate_together(some))
+    monkeypatch.undo()
+    damaged = tmp_path / "5" / "1" / checkpoint.FILE
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    again = [(trial, tmp_path / f"{trial.id}" / "2") for trial, _ in attempts]
+    found = dict(zip([3, 4, 5], [result for _, result in proxy.evaluate_together(again)], strict=True))
+    for (trial, _), (_, undisturbed) in zip(*together, strict=True):
+        assert found[trial.id].losses == undisturbed.losses
+    assert [found[at].info.get("resumed_after_steps") for at in (3, 4, 5)] == [9, 20, None]
+    assert f"{damaged} is not gone on from" in caplog.text
+    assert [path.parent.parent.name for path in tmp_path.rglob(checkpoint.FILE)] == ["5"]
+
+
+def test_a_proxy_without_checkpoints_looks_for_none(proxy, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "locate", lambda *_: pytest.fail("it looked for one"))
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, seed=5, origin="sobol")
+    replace(proxy, checkpoint_s=None, tokens=64).evaluate(trial, tmp_path / "1")
+
+
+def test_a_model_that_takes_several_devices_is_no_part_of_a_stack(proxy):
+    trials = [Trial(at, MIXTURES[0], at, "sobol") for at in range(3)]
+    assert [len(group) for group in replace(proxy, devices=2).groups(trials, 1)] == [1, 1, 1]
+
+
 def test_memory_is_counted_from_above(proxy):
     few, many = (proxy.bytes_per_model(vocabulary, "bf16") for vocabulary in (300, 50_000))
     assert few > proxy.model.parameters(300) * 20
     assert many > proxy.model.parameters(50_000) * 20
     assert device.models_that_fit(proxy, 300) == device.WIDEST_ON_CPU
+
+
+def test_parts_are_few_and_of_about_one_size():
+    assert list(parts([1, 2, 3, 4, 5, 6, 7], 3)) == [[1, 2], [3, 4, 5], [6, 7]]
+    assert list(parts([1, 2], 3)) == [[1, 2]]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +352,12 @@ def test_everything_wrong_is_told_at_once():
         ({"tokens": 100_000, "device": "gpu"}, "device"),
         ({"tokens": 100_000, "init_seed": -1}, "init_seed"),
         ({"tokens": 100_000, "threads": 0}, "threads"),
+        ({"tokens": 100_000, "checkpoint_s": 0.0}, "checkpoint_s"),
+        ({"tokens": 100_000, "micro_sequences": 0}, "micro_sequences"),
+        ({"tokens": 100_000, "batch_sequences": 6, "micro_sequences": 4}, "micro_sequences"),
+        ({"tokens": 100_000, "batch_sequences": 6, "micro_sequences": 3, "devices": 3}, "micro_sequences"),
+        ({"tokens": 100_000, "batch_sequences": 6, "devices": 4}, "devices"),
+        ({"tokens": 100_000, "batch_sequences": 2, "device": "cuda:0", "devices": 2}, "devices"),
     ],
 )
 def test_each_field_is_checked(changes, where):

@@ -9,12 +9,13 @@ import pytest
 
 from bomix import progress
 from bomix.errors import EvaluationError
-from bomix.training import loop
+from bomix.training import monitor
 from bomix.training.data.tokens import Corpus, TokenSet
 from bomix.training.device import Hardware, choose
-from bomix.training.loop import Run, can_share, curve_steps, seeds, train, train_together
+from bomix.training.loop import train, train_together
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
+from bomix.training.run import Run, can_share, curve_steps, seeds
 from bomix.training.spec import TrainingSpec
 from tests.training.reading import evaluate
 
@@ -187,14 +188,14 @@ def test_an_experts_checkpoint_is_scored_beside_a_run_that_keeps_no_scores(corpu
 
 
 def test_progress_is_reported_about_every_second_and_at_the_end(corpus, monkeypatch):
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "REPORT_SECONDS", 0.0)
     heard = []
     with progress.reporting_to(heard.append):
         found = train(corpus, make_run(steps=5, curve_points=5))
     assert [report.step for report in heard] == [1, 2, 3, 4, 5]
     assert all(report.steps == 5 and report.tokens_per_second > 0 for report in heard)
     assert heard[-1].losses == {name: e.loss for name, e in found.evaluations.items()}
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 1e9)
+    monkeypatch.setattr(monitor, "REPORT_SECONDS", 1e9)
     heard.clear()
     with progress.reporting_to(heard.append):
         train(corpus, make_run(steps=5))

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 
 from bomix.evaluators.proxy import Proxy
-from bomix.training.loop import Run
+from bomix.training.run import Run
 from bomix.training.spec import TrainingSpec
 
 

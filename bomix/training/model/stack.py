@@ -77,7 +77,7 @@ class Stack:
         self.k, self.device, self.dtype = len(seeds), device, dtype
         self._blocks = blocks(model, vocabulary)
         self._compiled: Callable[..., Tensor] | None = None
-        sizes = [self.k * math.prod(block.shape) for block in self._blocks]
+        sizes = self._sizes = [self.k * math.prod(block.shape) for block in self._blocks]
         self._flat, gradient = (torch.zeros(sum(sizes), device=device) for _ in range(2))
         self._flat_factors = self._flat if dtype == torch.float32 else torch.empty_like(self._flat, dtype=dtype)
         self._parameters, self._gradients, self._factors = (
@@ -100,6 +100,12 @@ class Stack:
     def piece_gradients(self, at: int) -> dict[str, Tensor]:
         """The same of its gradients."""
         return self._pieces(self._gradients, at)
+
+    def like(self, flat: Sequence[Tensor], at: int) -> dict[str, Tensor]:
+        """What belongs to one model in two flat tensors that are laid out as :attr:`parameters`, named as these."""
+        count = sum(len(block.shape) == 2 for block in self._blocks)
+        parts = [*torch.split(flat[0], self._sizes[:count]), *torch.split(flat[1], self._sizes[count:])]
+        return self._pieces(self._views(parts), at)
 
     def _pieces(self, views: Mapping[str, Tensor], at: int) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
@@ -145,13 +151,16 @@ class Stack:
         if self._flat_factors is not self._flat:
             self._flat_factors.copy_(self._flat)
 
-    def step_losses(self, tokens: Tensor, shares: Tensor | Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def step_losses(
+        self, tokens: Tensor, shares: Tensor | Callable[[Tensor], Tensor] | None = None, *, add: bool = False
+    ) -> Tensor:
         """Losses of all tokens; :attr:`gradients` become those of their weighted total, for each model its own.
 
         Args:
             tokens: ``k x b x (n + 1)`` ids.
             shares: ``k x b n``: what each token's loss counts for; by default all the same, in a mean. Where they
                 follow from the losses, a function of these, which are then found first.
+            add: Whether the gradients are added to those that are there.
 
         Returns:
             ``k x b n`` losses, nats per token.
@@ -173,7 +182,11 @@ class Stack:
             found["embedding"] = found["embedding"] + by_head
         else:
             found["head"] = by_head
-        torch._foreach_copy_([self._gradients[name].view_as(x) for name, x in found.items()], list(found.values()))
+        own, new = [self._gradients[name].view_as(x) for name, x in found.items()], list(found.values())
+        if add:
+            torch._foreach_add_(own, [x.float() for x in new])
+        else:
+            torch._foreach_copy_(own, new)
         return losses
 
     @torch.no_grad()

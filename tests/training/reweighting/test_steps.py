@@ -14,7 +14,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.training.data.tokens import Corpus, TokenSet
 from bomix.training.data_order import plan
-from bomix.training.loop import Run, can_share, train, train_together
+from bomix.training.loop import train, train_together
 from bomix.training.model.decoder import Model
 from bomix.training.model.stack import Stack
 from bomix.training.optim import Optimization, rate_at
@@ -23,6 +23,7 @@ from bomix.training.reweighting.doremi import DoReMi
 from bomix.training.reweighting.fastmix import FastMix
 from bomix.training.reweighting.odm import ODM
 from bomix.training.reweighting.steps import Guide, GuidedSteps
+from bomix.training.run import Run, can_share
 from bomix.training.spec import TrainingSpec
 
 VOCABULARY, LENGTH, STEPS = 40, 12, 20

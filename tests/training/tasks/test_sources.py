@@ -21,8 +21,9 @@ from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair, LoadedTokenizer
 from bomix.training.data.tokens import Corpus, TokenSet, accuracy_of
 from bomix.training.device import Hardware
-from bomix.training.loop import Run, train
+from bomix.training.loop import train
 from bomix.training.model.decoder import Model
+from bomix.training.run import Run
 from bomix.training.spec import TrainingSpec
 from bomix.training.tasks.examples import TaskSource
 from bomix.training.tasks.sources import Choices, Questions, Task
