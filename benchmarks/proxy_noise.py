@@ -56,8 +56,8 @@ EVERY = 4
 """Steps between two additions to that average: nothing is lost and it costs next to nothing."""
 WIDTH = 8
 """Runs in a stack: results do not depend on it, and what was trained is kept stack by stack."""
-SEQUENCES = (32, 128)
-"""Sequences of each validation set that a loss is measured on."""
+SEQUENCES = (32, 128, 512)
+"""Sequences of a validation set that a loss is measured on: few, many as in the demo, and most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,11 +165,12 @@ def train(text: Corpus, setting: Setting, runs: Sequence[tuple[str, Weights, int
         take(feed.tokens(step))
         if step % EVERY == 0:
             torch._foreach_lerp_(average, list(stack.parameters), 1 - AVERAGED)
-    few, many = SEQUENCES
+    few, many, most = SEQUENCES
     sets, counted = tuple(text.validation), OBJECTIVE
     found = {
         "few": _measure(stack, text, counted, few, hardware),
         "many": _measure(stack, text, sets, many, hardware),
+        "most": _measure(stack, text, counted, most, hardware),
     }
     cpu = time.process_time() - started
     for values, mean in zip(stack.parameters, average, strict=True):
