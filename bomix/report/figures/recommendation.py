@@ -91,8 +91,8 @@ def _colours(picture: Picture) -> dict[str, str]:
 def _weights(axes: Axes, picture: Picture) -> None:
     """A bar for each domain and mixture."""
     names = list(next(iter(picture.weights.values())))
-    apart = {name: np.ptp([mixture[name] for mixture in picture.weights.values()]) for name in names}
-    shown = sorted(sorted(names, key=lambda name: -apart[name])[:_MOST], key=names.index)
+    spread = {name: np.ptp([mixture[name] for mixture in picture.weights.values()]) for name in names}
+    shown = sorted(sorted(names, key=lambda name: -spread[name])[:_MOST], key=names.index)
     height = 0.8 / len(picture.weights)
     for at, (label, mixture) in enumerate(picture.weights.items()):
         places = np.arange(len(shown)) + (at - (len(picture.weights) - 1) / 2) * height
