@@ -239,7 +239,8 @@ class Table:
         low, high = interval(spread / noise, len(draws) - 1, len(repeats) - 1)
         cpu = self.cpu(setting)
         equal = spread / noise * np.sqrt(self.cpu("default") / cpu)
-        cells = f"{spread:.3f} | {noise:.4f} | {spread / noise:.1f} ({low:.1f}-{high:.1f}) | {equal:.1f} | {pooled:.1f}"
+        cells = f"{spread:.3f} | {noise:.4f} | {spread / noise:.1f} ({low:.1f}-{high:.1f}) | {equal:.1f}"
+        cells += f" | {pooled:.1f}" if what == "many" else " | -"
         return f"| {name} | {len(repeats)} | {cells} | {cpu:.1f} |"
 
 
@@ -255,6 +256,8 @@ def print_tables(rows: Sequence[dict[str, Any]]) -> None:
             print(table.line(name, name, spread_of=None if setting.mixtures else "default"))
     if "default" in there:
         print(table.line("default, a quarter of the validation text", "default", what="few"))
+    if "demo" in there:
+        print(table.line("demo, four times the validation text", "demo", what="most"))
     for name in ("default", "plain"):
         if name in there:
             print(table.line(f"{name}, averaged weights", name, what="averaged"))

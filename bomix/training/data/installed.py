@@ -89,14 +89,14 @@ class Installed:
 
     def signature(self) -> str:
         """The versions of Python and of the packages whose text is read, and the options."""
-        packages = {
+        packages: dict[str, Callable[[], tuple[str, ...]]] = {
             "stdlib": lambda: (),
             "headers": lambda: ("torch",),
             "docstrings": lambda: tuple(name for name in _DOCUMENTED if _package_folder(name)),
             "readmes": _needed_packages,
             "libraries": lambda: tuple(name for name in _LIBRARIES if _package_folder(name)),
-        }[self.what]()
-        versions = [(name, _version(name)) for name in packages]
+        }
+        versions = [(name, _version(name)) for name in packages[self.what]()]
         python = (platform.python_implementation(), platform.python_version())
         return json.dumps({"kind": "installed", "format": _FORMAT, "what": self.what, "max_bytes": self.max_bytes,
                            "python": python, "packages": versions})  # fmt: skip
