@@ -26,7 +26,7 @@ export OMP_NUM_THREADS := 1
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: environment  ## run the first study: real text, ten small models, one recommendation
+demo: environment  ## run the first study: real text, sixteen small models, one recommendation
 	@test -f runs/demo/study.yaml || $(VENV)/bin/bomix init runs/demo
 	$(VENV)/bin/bomix optimize runs/demo $(ARGS)
 

@@ -100,6 +100,7 @@ class Problem:
         pool: The mixtures that alone can be run, rows of weights in the order of the space's domains; empty where all
             of the space can. Designs, anchors and the recommendation keep to it as what a strategy searches does.
         own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
+        replicates: Anchor to the runs that are wanted of it, on as many seeds.
     """
 
     space: MixtureSpace
@@ -113,6 +114,7 @@ class Problem:
     experts: bool = False
     pool: tuple[tuple[float, ...], ...] = ()
     own: Mapping[str, str] = field(default_factory=dict)
+    replicates: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pool_array(self) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bomix.recommendation.confirmation import compare
 from bomix.study.study import Study
 from bomix.trial import CONFIRM
 
@@ -25,13 +26,19 @@ def test_the_first_study_runs_as_it_is_and_says_the_same_the_second_time(tmp_pat
     first = call("optimize", str(folder))
     second = call("optimize", str(folder))
     assert first.stdout == second.stdout
-    assert "the budget of 10 trials is spent" in first.stdout
+    assert "the budget of 16 trials is spent" in first.stdout
 
     study = Study.open(folder)
     history, best = study.history, study.recommend()
-    assert len(history.asked) == 10
+    assert len(history.asked) == 16
     assert [record.trial.origin for record in history.records[:2]] == ["uniform", "natural"]
-    assert sum(record.trial.origin == CONFIRM for record in history.completed) == 2 * 3
+    assert sum(record.trial.origin == CONFIRM for record in history.completed) == 6 * 3
+    assert {int(record.result.info["stack"]) for record in history.asked[:6]} == {3}, "the design is two stacks"
+    assert {each.reference: each.verdict for each in compare(study.problem, history, best.weights)} == {
+        "uniform": "holds",
+        "natural": "holds",
+    }
+    assert (folder / "recommendation.png").stat().st_size > 10_000
     readmes = dict(zip(study.problem.space.domains, study.problem.space.upper_array, strict=True))["readmes"]
     assert 0.1 < readmes < 0.25, "the cap of the small domain binds"
     assert best.epochs is not None

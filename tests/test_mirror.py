@@ -37,6 +37,7 @@ COVERED = {
     "bomix.cli.sentences": "cli/test_summary.py",
     "bomix.config.components": "contracts/test_traits.py",
     "bomix.config.expert_checks": "study/test_experts.py",
+    "bomix.config.replicate_checks": "strategies/test_replicates.py",
     "bomix.config.secret": "cli/test_security.py",
     "bomix.config.sections": "study/test_study.py",
     "bomix.config.settled": "study/test_calls.py",

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,8 +20,8 @@ from bomix.trial import CONFIRM, IMPORTED, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from bomix.recommendation.recommend import Recommendation
     from bomix.study.study import Study
     from bomix.trial import Record
 
@@ -112,17 +113,30 @@ def status(study: Path, as_json: bool) -> None:
 @click.command()
 @study_argument
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def recommend(study: Path, as_json: bool) -> None:
+@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Draw it as well, .png, .pdf or .svg.")
+def recommend(study: Path, as_json: bool, figure: Path | None) -> None:
     """Show which mixture to train on, and how sure that is."""
     from bomix.study.study import Study
 
-    opened = Study.open(study)
-    if as_json:
-        click.echo(json.dumps(_plain_recommendation(opened), indent=1))
-        return
-    from bomix.cli import summary
+    if figure is not None:
+        from bomix.cli.picture import file_format
+        from bomix.cli.predict import check_folder
 
-    summary.show_summary(opened, opened.recommend())
+        file_format(figure)
+        check_folder(figure, "--figure")
+    opened = Study.open(study)
+    best = opened.recommend()
+    if as_json:
+        click.echo(json.dumps(_plain_recommendation(opened, best), indent=1))
+    else:
+        from bomix.cli import summary
+
+        summary.show_summary(opened, best)
+    if figure is not None:
+        from bomix.cli.picture import draw
+
+        draw(opened, best, figure)
+        click.echo(f"figure: {figure}", err=as_json)
 
 
 @click.command()
@@ -231,11 +245,10 @@ def _driver(folder: Path) -> str:
             return "none" if holder is None else f"dead, {where}"
 
 
-def _plain_recommendation(study: Study) -> dict[str, Any]:
+def _plain_recommendation(study: Study, best: Recommendation) -> dict[str, Any]:
     """Every field of the recommendation; ``confirmation`` compares what was ``confirmed``."""
     from bomix.recommendation.confirmation import compare
 
-    best = study.recommend()
     judged = best if best.confirmed is None else best.confirmed
     comparisons = compare(study.problem, study.history, judged.weights)
     return {

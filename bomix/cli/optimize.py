@@ -27,7 +27,7 @@ def optimize(
     verbose: int,
 ) -> None:
     """Run a study, or resume it; Ctrl-C stops it, and the same command goes on."""
-    from bomix.cli import summary
+    from bomix.cli import picture, summary
     from bomix.cli.watch import observer_for
     from bomix.study.study import Study
 
@@ -36,3 +36,6 @@ def optimize(
     observer = observer_for(quiet=quiet, verbose=verbose)
     best = opened.run(trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
     summary.show_summary(opened, best)
+    if opened.folder is not None:
+        picture.draw(opened, best, opened.folder / picture.FIGURE)
+        click.echo(f"figure: {opened.folder / picture.FIGURE}")

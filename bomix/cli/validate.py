@@ -242,12 +242,7 @@ def _surrogate(kind: str) -> Surrogate:
 
 def _format(figure: Path | None) -> str:
     """The format that a file's name asks for."""
-    from bomix.errors import ConfigError
+    from bomix.cli.picture import file_format
     from bomix.report.figures.validation import FORMATS
 
-    if figure is None:
-        return FORMATS[0]
-    suffix = figure.suffix.removeprefix(".").lower()
-    if suffix not in FORMATS:
-        raise ConfigError(f"--figure {figure}: the name must end in {', '.join(f'.{name}' for name in FORMATS)}")
-    return suffix
+    return FORMATS[0] if figure is None else file_format(figure)

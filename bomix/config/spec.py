@@ -11,6 +11,7 @@ from bomix.config import registry
 from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
+from bomix.config.replicate_checks import replicate_faults
 from bomix.config.reweighting_checks import reweighting_faults
 from bomix.config.sections import (
     BudgetSpec,
@@ -62,6 +63,8 @@ class StudySpec:
         own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
         negligible: Weight below which a domain is left out of a mixture; a tenth of its cap or of its natural share
             where that is less, but no less than one sequence of the target.
+        replicates: Anchor (``uniform``, ``natural``) to the trials that are spent on it, each on a seed of its own, so
+            that it is known by how much repeats differ.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -79,6 +82,7 @@ class StudySpec:
     experts: ExpertsSpec = dataclasses.field(default_factory=ExpertsSpec)
     own: Mapping[str, str] = dataclasses.field(default_factory=dict)
     negligible: float = NEGLIGIBLE
+    replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data, where every value is of the type of its field."""
@@ -98,6 +102,7 @@ class StudySpec:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {short(self.seed)}"))
         if not 0.0 <= self.negligible <= 0.1:
             faults.append(Fault("negligible", f"expected a weight from 0 to 0.1, found {self.negligible:g}"))
+        faults += replicate_faults(self.replicates, self.budget.trials)
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:

@@ -20,6 +20,7 @@ from bomix.posterior.seeds import AskSeeds
 from bomix.recommendation.decision import as_tensor, minimiser
 from bomix.strategies.bayesian.search import with_pool
 from bomix.strategies.design_first import MIN_COMPLETED, design_size, designed
+from bomix.strategies.replicates import repeated
 from bomix.trial import CONFIRM, Record, Status
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
         return own.expected_improvement(problem, history, seed=seed)
     if own.acting is not None:
         return expected_improvement(problem, history, own.acting(problem, history), seed=seed)
-    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < _design_trials(own, problem)
+    design = _design_trials(own, problem) + repeated(problem, history)
+    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < design
     if own.surrogate is None or too_few:
         return None
     from bomix.numerics.determinism import deterministic

@@ -21,6 +21,7 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
 from bomix.strategies.design_first import design_size, designed
 from bomix.strategies.designs import Sobol
+from bomix.strategies.replicates import repeated
 from bomix.surrogates.gp.presets import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
 
@@ -189,7 +190,7 @@ class Auto:
         named = self.surrogate is not None or self.acquisition is not None or self.pool is not None
         if named or not plain or d >= POOLED_FROM:
             return False
-        return _is_weighted_sum(problem) and trust(designed(history), d) < 1.0
+        return _is_weighted_sum(problem) and trust(designed(history) - repeated(problem, history), d) < 1.0
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""

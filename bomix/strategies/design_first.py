@@ -14,6 +14,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import FitError, StudyError
 from bomix.objectives.reference import missing_reference, resolved
 from bomix.space.weights import is_among, nearest, same_mixture
+from bomix.strategies.replicates import repeated
 from bomix.trial import CONFIRM, EXPERT, Candidate, Status
 
 if TYPE_CHECKING:
@@ -42,14 +43,16 @@ def design_size(n_init: int | None, problem: Problem) -> int:
     return min(size, max(MIN_COMPLETED, len(problem.pool))) if problem.pool else size
 
 
-def in_design(history: History, size: int) -> bool:
+def in_design(problem: Problem, history: History, size: int) -> bool:
     """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not.
+
+    Runs of an anchor beyond its first, which the study asks for, are no part of the design.
 
     Trials of another scale than the study's count neither while they are pending nor once they have come back.
     """
     asked = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
     pending = sum(origin not in {EXPERT, CONFIRM} for origin in asked)
-    return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size
+    return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size + repeated(problem, history)
 
 
 def design_goes_on(problem: Problem, history: History, *, design: Strategy, size: int) -> bool:
@@ -64,7 +67,7 @@ def design_goes_on(problem: Problem, history: History, *, design: Strategy, size
     back = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
     searched = len(history.searched) + sum(origin != CONFIRM for origin in back)
     trials = designed(history) + sum(origin not in {EXPERT, CONFIRM} for origin in back)
-    more = searched < MIN_COMPLETED or trials < size
+    more = searched < MIN_COMPLETED or trials < size + repeated(problem, history)
     return more and traits(design, StrategyTraits).settled(problem, history)
 
 
@@ -96,7 +99,7 @@ def take(
     problem = resolved(problem, history)
     for _ in range(q):
         candidate = _reference(problem, history)
-        if candidate is None and not in_design(history, size):
+        if candidate is None and not in_design(problem, history, size):
             try:
                 with deterministic():
                     candidate = choose(problem, history)

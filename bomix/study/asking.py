@@ -14,6 +14,7 @@ from bomix.space.few import few_mixtures
 from bomix.space.weights import Weights, nearest, same_mixture
 from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
+from bomix.strategies.replicates import next_replicate
 from bomix.study import confirmation, experts, reweighting, scales
 from bomix.trial import EXPERT, Candidate, Trial
 
@@ -132,6 +133,8 @@ def settled(records: Records, history: History) -> bool:
     from bomix.surrogates.data.quarantine import learnt
 
     spec, problem = records.spec, records.problem
+    if next_replicate(problem, history) is not None:
+        return True
     strategy = spec.ready_strategy(records.store.base)
     history = learnt(problem, history)
     # One that computes what it expects may find that a trial is not worth it as soon as others have come back.
@@ -170,7 +173,7 @@ def _other_than_tried(candidate: Candidate, strategy: Strategy, problem: Problem
 
 
 def _proposed(records: Records, problem: Problem, history: History) -> Candidate:
-    """The candidate that the strategy proposes.
+    """The next run of an anchor that is to be repeated; then the candidate that the strategy proposes.
 
     Raises:
         StudyError: Experts are pending, and the strategy cannot ask without them; or no mixture is left.
@@ -184,6 +187,8 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
         )
     if (reason := exhausted(problem, history, spec.strategy)) is not None:
         raise StudyError(reason)
+    if (replicate := next_replicate(problem, history)) is not None:
+        return replicate
     from bomix.surrogates.data.quarantine import learnt
 
     history = learnt(problem, history)

@@ -185,6 +185,7 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         spec.trials_to_search,
         spec.trains_experts,
         own=spec.own,
+        replicates=spec.replicates,
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)
@@ -236,11 +237,12 @@ def _warn_of_mixed_units(problem: Problem) -> None:
 def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:
     """What objective and strategy need and the study does not have; what they can do without is logged."""
     from bomix.strategies.checks import own_domain_faults, own_domain_warnings, strategy_faults
+    from bomix.strategies.replicates import unknown_anchors
 
     for sentence in own_domain_warnings(strategy, problem):
         logger.warning(sentence)
 
-    faults = []
+    faults = unknown_anchors(problem)
     if missing_reference(problem) == "natural" and problem.natural is None:
         what = "the natural mixture is unknown; give every domain 'tokens' or a source, or take another reference"
         faults.append(Fault("objective.reference", what))

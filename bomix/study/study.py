@@ -43,9 +43,8 @@ class Study:
     """Propose mixtures, record losses, recommend.
 
     The strategy ``auto`` (:class:`~bomix.strategies.auto.Auto`), which a study has unless another is given, chooses by
-    the number of domains and metrics and by the budget. Predictions and the recommendation come from the surrogate that
-    the strategy has, or from a Gaussian process of each metric (``gp``) where it has none. ``auto`` chooses ``gp``,
-    from 12 domains and metrics on with other kernels and shared hyperparameters; ``bomix check`` says which.
+    the number of domains and metrics and by the budget; ``bomix check`` says what. Predictions and the recommendation
+    come from the surrogate that the strategy has, or from a Gaussian process of each metric (``gp``).
 
     Example:
         >>> study = bomix.Study(["code", "web"], metrics=["code", "web"], seed=0)
@@ -74,6 +73,7 @@ class Study:
         experts: Trials on one domain each, which come before all others.
         paired: Whether all trials share one seed.
         own: Metric to its own domain, where their names differ.
+        replicates: ``uniform`` or ``natural`` to the trials that are spent on it, each on another seed.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -98,9 +98,15 @@ class Study:
         experts: sections.ExpertsSpec | None = None,
         paired: bool = True,
         own: Mapping[str, str] | None = None,
+        replicates: Mapping[str, int] | None = None,
     ) -> None:
-        given = {"objective": objective, "strategy": strategy, "budget": budget, "execution": execution}
-        defaults = {**given, "recommendation": recommendation, "experts": experts, "own": own}
+        given: dict[str, object] = {
+            "objective": objective,
+            "strategy": strategy,
+            "budget": budget,
+            "execution": execution,
+        }
+        given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
         spec = StudySpec(
             domains=sections.domain_specs(domains),
             metrics=sections.listed("metrics", metrics, sections.MetricSpec),
@@ -108,7 +114,7 @@ class Study:
             target=target,
             seed=seed,
             paired=paired,
-            **{name: value for name, value in defaults.items() if value is not None},  # type: ignore[arg-type]
+            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
         spec = sound(spec)
         store = MemoryStore() if path is None else new_folder(path)

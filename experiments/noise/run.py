@@ -1,4 +1,4 @@
-"""How far mixtures lie apart, against how far repeats of one mixture do: decides the setting of the demo.
+"""How far mixtures lie apart, against how far repeats of one mixture do: decided the setting of the first demo.
 
     python experiments/noise/run.py [--workers 1|2] [--out FILE] [--check]
 
@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.resources import as_file, files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -28,9 +27,8 @@ from bomix.evaluators.proxy import Proxy
 from bomix.training.device import process_environment
 from bomix.trial import Trial
 
-with as_file(files("bomix.cli") / "template.yaml") as _template:
-    PROXY = cast(Proxy, study_file.load(_template).ready_evaluator(Path()))
-"""The evaluator of the demo's own study file."""
+PROXY = cast(Proxy, study_file.load(Path(__file__).with_name("study.yaml")).ready_evaluator(Path()))
+"""The evaluator of the first demo's study file."""
 DOMAINS = tuple(sorted(PROXY.sources))
 UNIFORM = dict.fromkeys(DOMAINS, 1 / len(DOMAINS))
 DRAWS, REPEATS, PAIRED_MIXTURES, PAIRED_SEEDS = 16, 12, 2, 5

@@ -297,15 +297,15 @@ def test_trials_of_another_scale_are_no_part_of_the_design_and_keep_no_mixture_b
         weights = {"a": n / 4, "b": 1 - n / 4}
         study.tell(study.records.enqueue(Candidate(weights, "sobol"), seed=0).trial, loss(weights))
     other = [study.records.enqueue(Candidate(HALF, "sobol", OTHER), seed=0).trial for _ in range(4)]
-    assert in_design(study.history, 5)
+    assert in_design(study.problem, study.history, 5)
     assert not len(busy_mixtures(study.problem, study.history))
     for trial in other[:3]:
         study.tell(trial, {"loss": 3.0})
     study.tell(other[3], Failure("it broke"))
-    assert in_design(study.history, 5)
+    assert in_design(study.problem, study.history, 5)
     assert not len(busy_mixtures(study.problem, study.history))
     own = [study.records.enqueue(Candidate(HALF, "sobol"), seed=0).trial for _ in range(2)]
-    assert not in_design(study.history, 5)
+    assert not in_design(study.problem, study.history, 5)
     expert = study.records.enqueue(Candidate({"a": 1.0, "b": 0.0}, EXPERT, OTHER), seed=0)
     assert expert.trial.scale == OTHER
     study.tell(own[0], Failure("it broke"))

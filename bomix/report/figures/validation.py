@@ -31,8 +31,7 @@ _WIDTH = 28
 _LEVELS = np.linspace(0.05, 0.99, 48)
 """Levels of the intervals whose coverage is drawn, every two percent; below 5 % and at 100 % there is nothing to
 see."""
-# How figures look: small type, few lines, and the same bytes for the same numbers.
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9.0,
     "axes.titlesize": 9.0,
@@ -50,6 +49,7 @@ _STYLE: Any = {
     "text.parse_math": False,  # names are the user's: a dollar in them begins no formula
     "text.usetex": False,
 }
+"""How figures look: small type, few lines, and the same bytes for the same numbers."""
 
 
 def render(validation: xr.Dataset, *, file_format: str = "png") -> bytes:
@@ -62,7 +62,7 @@ def render(validation: xr.Dataset, *, file_format: str = "png") -> bytes:
     Returns:
         The content of the file; the same validation gives the same bytes.
     """
-    return written(lambda: figure(validation), _STYLE, file_format)
+    return written(lambda: figure(validation), STYLE, file_format)
 
 
 def written(draw: Callable[[], Figure], settings: Any, file_format: str) -> bytes:

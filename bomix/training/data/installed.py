@@ -24,7 +24,7 @@ from bomix.errors import DataError, Fault
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["stdlib", "headers", "docstrings", "readmes"]
+Kind = Literal["stdlib", "headers", "docstrings", "readmes", "libraries"]
 
 # Only what bomix itself stands on, and what that requires: the text must not change when something else is installed.
 _ROOTS = ("botorch", "datasets", "gpytorch", "h5netcdf", "numpy", "pandas", "scipy", "torch", "transformers", "xarray")
@@ -32,6 +32,8 @@ _DOCUMENTED = (
     *("botorch", "datasets", "fsspec", "gpytorch", "huggingface_hub", "joblib", "linear_operator", "networkx", "numpy"),
     *("pandas", "pyarrow", "pyro", "scipy", "sklearn", "sympy", "torch", "transformers", "xarray"),
 )
+# Their documentation is in no other kind, so that what is measured on them was not trained on.
+_LIBRARIES = ("click", "dateutil", "filelock", "jinja2", "mpmath", "packaging", "rich", "tqdm", "yaml")
 # Tests, bundled wheels' folders, and tables of characters and of help texts, which are no programs.
 _SKIPPED_FOLDERS = frozenset(
     {
@@ -67,7 +69,8 @@ class Installed:
     Attributes:
         what: ``stdlib``, the sources of Python's library; ``headers``, the C++ headers that torch ships, without
             generated ones; ``docstrings`` of scientific packages, one document a module; ``readmes``, long
-            descriptions and licences of the packages that bomix needs.
+            descriptions and licences of the packages that bomix needs; ``libraries``, the sources of some of these
+            packages, none of which is among those of ``docstrings``.
         max_bytes: Stop with the document that reaches so many UTF-8 bytes; None reads all. Documents come in an
             order shuffled by a hash of their names, so that the first ones stand for the whole.
     """
@@ -86,20 +89,22 @@ class Installed:
 
     def signature(self) -> str:
         """The versions of Python and of the packages whose text is read, and the options."""
-        packages = {
+        packages: dict[str, Callable[[], tuple[str, ...]]] = {
             "stdlib": lambda: (),
             "headers": lambda: ("torch",),
             "docstrings": lambda: tuple(name for name in _DOCUMENTED if _package_folder(name)),
             "readmes": _needed_packages,
-        }[self.what]()
-        versions = [(name, _version(name)) for name in packages]
+            "libraries": lambda: tuple(name for name in _LIBRARIES if _package_folder(name)),
+        }
+        versions = [(name, _version(name)) for name in packages[self.what]()]
         python = (platform.python_implementation(), platform.python_version())
         return json.dumps({"kind": "installed", "format": _FORMAT, "what": self.what, "max_bytes": self.max_bytes,
                            "python": python, "packages": versions})  # fmt: skip
 
     def documents(self) -> Iterator[str]:
         """Yield the documents in their shuffled order."""
-        readers = {"stdlib": _stdlib, "headers": _headers, "docstrings": _docstrings, "readmes": _readmes}
+        readers = {"stdlib": _stdlib, "headers": _headers, "docstrings": _docstrings, "readmes": _readmes,
+                   "libraries": _libraries}  # fmt: skip
         total = 0
         for _, read in sorted(readers[self.what](), key=lambda item: (_rank(item[0]), item[0])):
             text = read()
@@ -140,6 +145,13 @@ def _docstrings() -> Iterator[_Document]:
         if folder := _package_folder(package):
             for path in _files_below(folder, (".py",)):
                 yield f"{package}/{path.relative_to(folder).as_posix()}", partial(_read_docstrings, path)
+
+
+def _libraries() -> Iterator[_Document]:
+    for package in _LIBRARIES:
+        if folder := _package_folder(package):
+            for path in _files_below(folder, (".py",)):
+                yield f"{package}/{path.relative_to(folder).as_posix()}", partial(_read, path)
 
 
 def _readmes() -> Iterator[_Document]:
@@ -220,7 +232,7 @@ def _package_folder(name: str) -> Path | None:
 
 
 def _version(package: str) -> str | None:
-    names = {"pyro": "pyro-ppl", "sklearn": "scikit-learn"}
+    names = {"pyro": "pyro-ppl", "sklearn": "scikit-learn", "dateutil": "python-dateutil", "yaml": "pyyaml"}
     try:
         return importlib.metadata.version(names.get(package, package))
     except importlib.metadata.PackageNotFoundError:

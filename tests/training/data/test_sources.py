@@ -205,7 +205,7 @@ def test_a_hub_that_cannot_be_reached_says_what_to_do() -> None:
         list(Hub("nobody/nothing").documents())
 
 
-@pytest.mark.parametrize("what", ["stdlib", "headers", "docstrings", "readmes"])
+@pytest.mark.parametrize("what", ["stdlib", "headers", "docstrings", "readmes", "libraries"])
 def test_installed_text_is_there_and_its_order_is_fixed(what: str) -> None:
     source = Installed(what, max_bytes=100_000)  # type: ignore[arg-type]
     documents = list(source.documents())
@@ -213,6 +213,14 @@ def test_installed_text_is_there_and_its_order_is_fixed(what: str) -> None:
     assert sum(sizes[:-1]) < 100_000 <= sum(sizes)
     assert list(Installed(what, max_bytes=200_000).documents())[: len(documents)] == documents  # type: ignore[arg-type]
     assert source.signature() == source.signature() != Installed(what).signature()  # type: ignore[arg-type]
+
+
+def test_libraries_are_none_whose_documentation_is_read() -> None:
+    from bomix.training.data.installed import _DOCUMENTED, _LIBRARIES
+
+    assert not {*_LIBRARIES} & {*_DOCUMENTED}
+    versions = json.loads(Installed("libraries").signature())["packages"]
+    assert all(version for _, version in versions), "every one of them is found by the name of its distribution"
 
 
 def test_docstrings_stand_after_the_names_they_describe(tmp_path: Path) -> None:

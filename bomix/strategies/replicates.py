@@ -1,0 +1,66 @@
+"""Anchors that are run several times, so that it is known by how much repeats of one mixture differ.
+
+Noise is not the same everywhere, and a surrogate learns it from repeats alone: without them it takes for noise what it
+cannot explain otherwise. Runs beyond an anchor's first are no part of a design's size, as they tell of no other
+mixture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bomix.errors import Fault
+from bomix.space.weights import same_mixture
+from bomix.trial import CONFIRM, EXPERT, Candidate, Status
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
+    from bomix.space.weights import Weights
+    from bomix.trial import Record
+
+
+def unknown_anchors(problem: Problem) -> list[Fault]:
+    """Anchors that are to be repeated and that this study does not have."""
+    anchors = problem.anchors()
+    reasons = {
+        True: "the natural mixture is unknown; give every domain 'tokens' or a source, or leave it out",
+        False: "the natural mixture is the uniform one here; ask for more runs of 'uniform' instead",
+    }
+    return [
+        Fault(f"replicates.{name}", reasons[problem.natural is None])
+        for name in problem.replicates
+        if name not in anchors
+    ]
+
+
+def next_replicate(problem: Problem, history: History) -> Candidate | None:
+    """The next run of an anchor that is to be repeated; None where each has had its runs.
+
+    Args:
+        problem: The anchors, and the runs that are wanted of each.
+        history: The record; runs count whatever became of them, so that one that keeps failing ends as well.
+    """
+    anchors = problem.anchors()
+    for name, runs in problem.replicates.items():
+        if len(_runs(anchors[name], history)) < runs:
+            return Candidate(anchors[name], name)
+    return None
+
+
+def repeated(problem: Problem, history: History) -> int:
+    """Runs of anchors beyond their first, as far as they were asked to be repeated, completed or pending."""
+    anchors, count = problem.anchors() if problem.replicates else {}, 0
+    for name, wanted in problem.replicates.items():
+        runs = [record for record in _runs(anchors[name], history) if record.status is not Status.FAILED]
+        count += max(0, min(len(runs), wanted) - 1)
+    return count
+
+
+def _runs(weights: Weights, history: History) -> list[Record]:
+    """Trials of a mixture, confirming ones and experts left out."""
+    return [
+        record
+        for record in history.tried
+        if record.trial.origin not in {CONFIRM, EXPERT} and same_mixture(record.trial.weights, weights)
+    ]
