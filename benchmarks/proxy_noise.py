@@ -33,9 +33,9 @@ from bomix.training.data import corpus
 from bomix.training.data.tokens import Corpus
 from bomix.training.data_order import Plan, plan
 from bomix.training.feed import Feed
-from bomix.training.loop import seeds
 from bomix.training.model.stack import Stack
 from bomix.training.optim import Optimization, StackOptimizer
+from bomix.training.run import seeds
 from bomix.training.step import Step
 
 with as_file(files("bomix.cli") / "template.yaml") as _template:
@@ -233,7 +233,8 @@ class Table:
     def line(self, name: str, setting: str, *, what: str = "many", spread_of: str | None = None) -> str:
         """Spread, noise and their ratio: of the objective, and over all sets that were measured."""
         draws, repeats = self.losses(spread_of or setting, "draw", what), self.losses(setting, "uniform", what)
-        columns = [list(self._rows[0][what]).index(each) for each in OBJECTIVE]
+        measured = next(row[what] for row in self._rows if row["setting"] == setting)
+        columns = [list(measured).index(each) for each in OBJECTIVE]
         spread, noise = (x[:, columns].mean(axis=1).std(ddof=1) for x in (draws, repeats))
         pooled = np.sqrt(np.mean(draws.var(axis=0, ddof=1)) / np.mean(repeats.var(axis=0, ddof=1)))
         low, high = interval(spread / noise, len(draws) - 1, len(repeats) - 1)
@@ -252,11 +253,12 @@ def print_tables(rows: Sequence[dict[str, Any]]) -> None:
     print("| setting | repeats | spread | noise | ratio (95 %) | at equal CPU-s | ratio, all sets | CPU-s a run |")
     print("|---|---|---|---|---|---|---|---|")
     for name, setting in SETTINGS.items():
-        if name in there and setting.repeats:
+        is_whole = name in there and not (setting.mixtures and len(table.losses(name, "draw")) < MIXTURES)
+        if is_whole and setting.repeats:
             print(table.line(name, name, spread_of=None if setting.mixtures else "default"))
     if "default" in there:
         print(table.line("default, a quarter of the validation text", "default", what="few"))
-    if "demo" in there:
+    if "demo" in there and len(table.losses("demo", "draw")) == MIXTURES:
         print(table.line("demo, four times the validation text", "demo", what="most"))
     for name in ("default", "plain"):
         if name in there:
