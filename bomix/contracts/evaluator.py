@@ -163,7 +163,7 @@ class GroupEvaluator(Evaluator, Protocol):
     """An evaluator that can train several trials as one; one without these methods trains each by itself.
 
     A trial's result must not depend on which others share its group, beyond rounding: groups change from one run of a
-    study to the next. A group of one is given to :meth:`evaluate`.
+    study to the next. A trial by itself is a group of one.
 
     Example:
         >>> import dataclasses, pathlib
@@ -212,7 +212,7 @@ class GroupEvaluator(Evaluator, Protocol):
         groups.
 
         Args:
-            attempts: A group, or a part of one, of at least two trials, each with an empty folder of the attempt's own.
+            attempts: A group, or a part of one, of at least one trial, each with an empty folder of the attempt's own.
 
         Yields:
             Each trial once, as soon as it is finished, with its result, or with a failure where that one failed and

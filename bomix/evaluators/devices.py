@@ -121,5 +121,6 @@ def _launched(folder: Path, run: Run) -> Iterator[subprocess.Popen[bytes]]:
 def _environment(run: Run) -> Mapping[str, str]:
     found = LOOPBACK | dict(os.environ)
     found["OMP_NUM_THREADS"] = str(run.spec.threads)
+    found["PYTHONSAFEPATH"] = "1"  # the folder that bomix was called in is no place to import from
     found["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     return found

@@ -285,6 +285,7 @@ class Proxy(TrainingSpec):
                     yield trial, self._result(trial, workdir, run, trained, loaded)
                 if place is not None:  # who asks for the next one has written down what came of this one
                     checkpoint.remove(place)
+            del found, trained  # they hold the stack, for which the next one needs the memory
 
     def _result(self, trial: Trial, workdir: Path, run: Run, trained: Trained, loaded: Corpus) -> Result:
         artifacts = {}
@@ -326,7 +327,10 @@ class Proxy(TrainingSpec):
             if batch is None:
                 batch = max(self.batch_sequences, sum(weight > 0.0 for weight in trial.weights.values()))
             steps = max(1, steps * self.batch_sequences // batch)
-            spec, guide = replace(spec, batch_sequences=batch, devices=1), of_reweighting.guide(trial.reweighting)
+            spec, guide = (
+                replace(spec, batch_sequences=batch, devices=1, micro_sequences="auto"),
+                of_reweighting.guide(trial.reweighting),
+            )
         init_seed, data_seed = seeds(trial.seed, init_seed=self.init_seed, data_seed=self.data_seed)
         return Run(
             weights=dict(trial.weights),
@@ -399,7 +403,7 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         **({"resumed_after_steps": trained.resumed} if trained.resumed else {}),
         "tokens_per_second": round(trained.tokens_per_second, 1),
         "model_flops_per_second": round(flops),
-        **({} if peak is None else {"mfu": round(flops / peak, 4)}),
+        **({} if peak is None else {"mfu": round(flops / peak / run.spec.devices, 4)}),
         "steps": run.steps,
         "tokens": run.tokens,
         "non_embedding_parameters": model.non_embedding_parameters(),

@@ -44,7 +44,8 @@ def fitted(runs: list[Run], vocabulary: int) -> tuple[list[Run], int]:
     from bomix.training import device
 
     spec = runs[0].spec
-    if spec.part is None and (part := device.part_that_fits(spec, vocabulary)) < spec.device_sequences:
+    guided = runs[0].guide is not None  # such a run reads its batches whole
+    if not guided and spec.part is None and (part := device.part_that_fits(spec, vocabulary)) < spec.device_sequences:
         logger.info(
             "a batch of %d sequences does not fit into the memory that is free; it is read %d at a time",
             spec.device_sequences,

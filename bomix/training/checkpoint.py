@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,7 +209,7 @@ def _files(folder: Path) -> list[Path]:
     if not folder.parent.is_dir():
         return []
     found = [each / FILE for each in sorted(folder.parent.iterdir())]
-    return [path for path in found if path.is_file()]
+    return [path for path in found if os.path.isfile(path)]  # which is false of a folder that cannot be entered
 
 
 def _packed(saved: Saved) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

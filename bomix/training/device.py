@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bomix.errors import EvaluationError
 
@@ -24,11 +24,11 @@ PEAKS: Mapping[str, float] = MappingProxyType(
         "B200": 2.25e15,
         "H200": 9.89e14,
         "H100 PCIe": 7.56e14,
+        "H100 NVL": 8.35e14,
         "H100": 9.89e14,
         "A100": 3.12e14,
         "L40S": 3.62e14,
         "L4": 1.21e14,
-        "A10": 1.25e14,
         "RTX 4090": 1.65e14,
     }
 )
@@ -61,7 +61,16 @@ class Hardware:
         import torch
 
         name = torch.cuda.get_device_name(self.device)
-        return next((peak for part, peak in PEAKS.items() if part in name), None)
+        words = f" {name.replace('-', ' ')} "
+        return next((peak for part, peak in PEAKS.items() if f" {part} " in words), None)
+
+    def current(self) -> AbstractContextManager[Any]:
+        """The context in which its device is the current one: streams and recorded steps are made on that."""
+        if not self.is_cuda:
+            return nullcontext()
+        import torch
+
+        return torch.cuda.device(self.device)
 
     def synchronize(self) -> None:
         """Wait until the device is done, so that a clock can be read."""

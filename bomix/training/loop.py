@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,9 +29,6 @@ from bomix.training.run import Run, Trained, can_share, curve_steps
 from bomix.training.step import Step
 from bomix.training.validation import Measured
 from bomix.trial import Curve
-
-if TYPE_CHECKING:
-    pass
 
 
 def train(corpus: Corpus, run: Run) -> Trained:
@@ -75,7 +71,7 @@ def train_together(
     if not all(can_share(runs[0], run) for run in runs):
         raise EvaluationError("runs of several shapes, lengths or optimizers cannot be trained in one stack; part them")
     hardware = device.choose(spec.device, spec.dtype, spec.compile)
-    with device.threads(spec.threads):
+    with device.threads(spec.threads), hardware.current():
         return _Lockstep(corpus, runs, hardware, places, ranks).run()
 
 

@@ -154,3 +154,21 @@ def test_what_products_are_made_of_follows_the_step():
     built.set_rates(0)
     built.step()
     assert stack.losses(tokens[0, :, :-1], tokens[0, :, 1:]).mean() < before.mean()
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt_neox"])
+def test_no_width_leaves_a_parameter_behind_the_last_register(architecture):
+    """Of 3 models to the last bit what the first is alone, also where nothing is a multiple of anything."""
+    model = Model(architecture, hidden=36, layers=1, heads=2, intermediate=44, tie_embeddings=True)
+    tokens = torch.randint(0, 37, (4, 3, 2, 9), generator=torch.Generator().manual_seed(0))
+    found = []
+    for k in (1, 3):
+        stack = Stack(model, vocabulary=37, sequence_length=8, seeds=range(k))
+        steps = StackOptimizer([Settings(rate=1e-2, warmup=0.0)] * k, stack, steps=4)
+        for step in range(4):
+            steps.set_rates(step)
+            stack.step_losses(tokens[step, :k])
+            steps.step()
+        found.append(stack.pieces(0))
+    for name, alone in found[0].items():
+        torch.testing.assert_close(found[1][name], alone, rtol=0, atol=0, msg=name)

@@ -64,7 +64,7 @@ def run(
     left, itself = {trial.id: workdir for trial, workdir in attempts}, os.getpid()
     try:
         with progress.reporting_to(lambda update: send({"event": "progress", **_as_message(update)})):
-            if len(attempts) == 1:
+            if not isinstance(evaluator, GroupEvaluator):
                 ((trial, workdir),) = attempts
                 result = evaluator.evaluate(trial, workdir)
                 _end_copy(itself)
@@ -85,7 +85,7 @@ def run(
 
 
 def _evaluate_together(
-    evaluator: Evaluator,
+    evaluator: GroupEvaluator,
     attempts: Sequence[tuple[Trial, Path]],
     left: dict[int, Path],
     send: Callable[[dict[str, Any]], None],
@@ -95,7 +95,6 @@ def _evaluate_together(
     Raises:
         EvaluationError: The evaluator yields what is none of its trials, or too few.
     """
-    assert isinstance(evaluator, GroupEvaluator), "others are given one trial at a time"
     itself = os.getpid()
     for trial, outcome in evaluator.evaluate_together(attempts):
         _end_copy(itself)

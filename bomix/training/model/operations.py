@@ -15,6 +15,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,9 @@ has a few hundred tokens.
 """
 LOGITS_AT_ONCE = 1 << 25
 """Logits that exist at a time, over all models of a stack: a large vocabulary would otherwise fill the memory."""
+
+_LEAST_ODDS = torch.finfo(torch.float32).tiny
+"""Odds below which a loss is no longer told apart: 87 nats."""
 
 
 class _Embed(Function):
@@ -269,35 +273,65 @@ def loss_of_tokens(x: Tensor, weight: Tensor, targets: Tensor, shares: Tensor) -
     losses = torch.empty(k, p, dtype=torch.float32, device=x.device)
     by_x, by_weight = torch.empty_like(x), torch.empty_like(weight)
     weighted = (x * shares.unsqueeze(-1)).to(x.dtype)
-    for at in _blocks(k, p, weight.shape[1]):
+    blocks = _blocks(p, weight.shape[1])
+    for some in _models(k, min(p, blocks[0].stop) * weight.shape[1]):
+        at_once = (x[some], weight[some], targets[some], weighted[some])
+        _blockwise(*at_once, blocks, losses[some], by_x[some], by_weight[some])
+    return losses, by_x.mul_(shares.unsqueeze(-1)), by_weight
+
+
+def _blockwise(
+    x: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    weighted: Tensor,
+    blocks: Sequence[slice],
+    losses: Tensor,
+    by_x: Tensor,
+    by_weight: Tensor,
+) -> None:
+    """Fill losses and derivatives of some models, a block of positions after the other."""
+    total = by_weight if len(blocks) == 1 else torch.zeros_like(by_weight, dtype=torch.float32)
+    for at in blocks:
         odds = torch.softmax(torch.bmm(x[:, at], weight.mT), dim=-1)
         right = odds.gather(2, targets[:, at, None])
-        losses[:, at] = -right.squeeze(2).float().log()
+        # A token that is all but impossible has no odds in 32 bits; its loss is large and no infinity.
+        losses[:, at] = -right.squeeze(2).float().clamp_min(_LEAST_ODDS).log()
         # Not `scatter_`, which copies all of a tensor of 16 bits there and back on a CPU.
         places = _offsets(right.numel(), odds.shape[2], odds.device).flatten() + targets[:, at].flatten()
         odds.view(-1).index_copy_(0, places, (right - 1.0).flatten())
         by_x[:, at] = torch.bmm(odds, weight)
-        if at.start == 0:
+        if len(blocks) == 1:
             torch.bmm(odds.mT, weighted[:, at], out=by_weight)
         else:
-            by_weight.baddbmm_(odds.mT, weighted[:, at])
-    return losses, by_x.mul_(shares.unsqueeze(-1)), by_weight
+            total += torch.bmm(odds.mT, weighted[:, at])
+    if len(blocks) > 1:
+        by_weight.copy_(total)
 
 
 def exact_losses(x: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """``k x p`` losses of tokens, nats, with the softmax in 32 bits; arguments as of :func:`loss_of_tokens`."""
     k, p, _ = x.shape
     losses = torch.empty(k, p, dtype=torch.float32, device=x.device)
-    for at in _blocks(k, p, weight.shape[1]):
-        logits = torch.bmm(x[:, at], weight.mT).float()
-        flat = functional.cross_entropy(logits.flatten(0, 1), targets[:, at].flatten(), reduction="none")
-        losses[:, at] = flat.view(k, -1)
+    blocks = _blocks(p, weight.shape[1])
+    for some in _models(k, min(p, blocks[0].stop) * weight.shape[1]):
+        for at in blocks:
+            logits = torch.bmm(x[some, at], weight[some].mT).float()
+            flat = functional.cross_entropy(logits.flatten(0, 1), targets[some, at].flatten(), reduction="none")
+            losses[some, at] = flat.view(len(logits), -1)
     return losses
 
 
-def _blocks(k: int, positions: int, vocabulary: int) -> list[slice]:
-    size = max(1, LOGITS_AT_ONCE // (k * vocabulary))
+def _blocks(positions: int, vocabulary: int) -> list[slice]:
+    """Positions at a time: as many for one model as for several, so that a sum over them is the same."""
+    size = max(1, LOGITS_AT_ONCE // vocabulary)
     return [slice(start, start + size) for start in range(0, positions, size)]
+
+
+def _models(k: int, logits: int) -> list[slice]:
+    """Models at a time, each with so many logits in a block."""
+    size = max(1, LOGITS_AT_ONCE // logits)
+    return [slice(start, start + size) for start in range(0, k, size)]
 
 
 def _call(function: type[Function], *arguments: Any) -> Tensor:

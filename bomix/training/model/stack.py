@@ -37,6 +37,8 @@ RMS_EPSILON = 1e-6
 """As in ``transformers``' configuration of llama."""
 LAYER_EPSILON = 1e-5
 """As in ``transformers``' configuration of gpt_neox."""
+FLAT_MULTIPLE = 64
+"""Numbers of which the flat tensors hold a multiple: four of the widest registers."""
 CLIP_EPSILON = 1e-6
 """Keeps a norm of zero from dividing, as in torch's own clipping."""
 ROTATED_SHARE = {"llama": 1.0, "gpt_neox": 0.25}
@@ -59,7 +61,7 @@ class Stack:
         k: Their number.
         device: Where they are.
         dtype: The type of the products' factors.
-        parameters: Matrices, then norms and biases: two flat tensors of 32 bits.
+        parameters: Matrices, then norms and biases: two flat tensors of 32 bits, each with some zeros at its end.
         gradients: The same for the gradients, once :meth:`step_losses` has filled them.
     """
 
@@ -78,19 +80,23 @@ class Stack:
         self._blocks = blocks(model, vocabulary)
         self._compiled: Callable[..., Tensor] | None = None
         sizes = self._sizes = [self.k * math.prod(block.shape) for block in self._blocks]
-        self._flat, gradient = (torch.zeros(sum(sizes), device=device) for _ in range(2))
+        matrices = sum(size for size, block in zip(sizes, self._blocks, strict=True) if len(block.shape) == 2)
+        # Of what does not fill a vector register the last digits would depend on how many models there are.
+        padded = [-(-count // FLAT_MULTIPLE) * FLAT_MULTIPLE for count in (matrices, sum(sizes) - matrices)]
+        self._flat, gradient = (torch.zeros(sum(padded), device=device) for _ in range(2))
         self._flat_factors = self._flat if dtype == torch.float32 else torch.empty_like(self._flat, dtype=dtype)
         self._parameters, self._gradients, self._factors = (
-            self._views(torch.split(x, sizes)) for x in (self._flat, gradient, self._flat_factors)
+            self._views(torch.split(x, padded)) for x in (self._flat, gradient, self._flat_factors)
         )
-        matrices = sum(size for size, block in zip(sizes, self._blocks, strict=True) if len(block.shape) == 2)
-        self.parameters, self.gradients = (
-            tuple(torch.split(x, [matrices, len(x) - matrices])) for x in (self._flat, gradient)
-        )
+        self.parameters, self.gradients = (tuple(torch.split(x, padded)) for x in (self._flat, gradient))
         for at, seed in enumerate(seeds):
             self.load(at, model.build(vocabulary=vocabulary, sequence_length=sequence_length, seed=seed))
 
-    def _views(self, parts: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _views(self, flat: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Matrices, norms and biases by name, of two flat tensors."""
+        count = sum(len(block.shape) == 2 for block in self._blocks)
+        sizes = (self._sizes[:count], self._sizes[count:])
+        parts = [part for x, own in zip(flat, sizes, strict=True) for part in torch.split(x[: sum(own)], own)]
         return {block.name: part.view(self.k, *block.shape) for block, part in zip(self._blocks, parts, strict=True)}
 
     def pieces(self, at: int) -> dict[str, Tensor]:
@@ -103,9 +109,7 @@ class Stack:
 
     def like(self, flat: Sequence[Tensor], at: int) -> dict[str, Tensor]:
         """What belongs to one model in two flat tensors that are laid out as :attr:`parameters`, named as these."""
-        count = sum(len(block.shape) == 2 for block in self._blocks)
-        parts = [*torch.split(flat[0], self._sizes[:count]), *torch.split(flat[1], self._sizes[count:])]
-        return self._pieces(self._views(parts), at)
+        return self._pieces(self._views(flat), at)
 
     def _pieces(self, views: Mapping[str, Tensor], at: int) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}

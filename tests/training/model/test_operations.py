@@ -112,6 +112,28 @@ def test_the_future_does_not_matter():
     assert not torch.allclose(one[..., 3:], other[..., 3:])
 
 
+def test_a_token_that_is_all_but_impossible_has_a_large_loss_and_no_infinite_one():
+    x, weight = torch.tensor([[[100.0]]]), torch.tensor([[[1.0], [-1.0]]])
+    losses, _, _ = loss_of_tokens(x, weight, torch.tensor([[1]]), torch.ones(1, 1))
+    assert losses.item() == pytest.approx(87.3, abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("at_once", [operations.LOGITS_AT_ONCE, 300, 50, 5])
+def test_a_loss_and_its_derivative_do_not_depend_on_company(monkeypatch, at_once, dtype):
+    monkeypatch.setattr(operations, "LOGITS_AT_ONCE", at_once)
+    x, weight = drawn(5, P, H).to(dtype), drawn(5, 11, H, seed=1).to(dtype)
+    targets = torch.randint(0, 11, (5, P), generator=torch.Generator().manual_seed(0))
+    shares = torch.full((5, P), 1 / P)
+    together = loss_of_tokens(x, weight, targets, shares)
+    for at in range(5):
+        one = slice(at, at + 1)
+        for alone, beside in zip(loss_of_tokens(x[one], weight[one], targets[one], shares[one]), together, strict=True):
+            torch.testing.assert_close(alone, beside[one], rtol=0, atol=0)
+        exact = exact_losses(x, weight, targets)[one]
+        torch.testing.assert_close(exact_losses(x[one], weight[one], targets[one]), exact, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("at_once", [operations.LOGITS_AT_ONCE, 50])
 def test_the_loss_and_its_derivative_whatever_the_block(monkeypatch, at_once):
     monkeypatch.setattr(operations, "LOGITS_AT_ONCE", at_once)
