@@ -169,6 +169,8 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
     if (reason := why_ended(study)) is not None:
         larger = "a larger one (--trials N)" if study.spec.evaluator is not None else "a larger budget.trials"
+        for key, unit in (("device_seconds", "device-seconds is spent"), ("flops", "FLOPs is spent")):
+            larger = f"a larger budget.{key}" if unit in reason else larger
         more = larger if reason.startswith("the budget") else "a smaller budget.improvement"
         lines.append(reason if reason.startswith("bounds") else f"{reason}; {more} goes on from here")
     return lines

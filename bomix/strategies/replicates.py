@@ -57,6 +57,15 @@ def repeated(problem: Problem, history: History) -> int:
     return count
 
 
+def asked_as_replicates(problem: Problem, history: History) -> int:
+    """Runs that were asked for since anchors are to be repeated, whatever became of them."""
+    anchors, count = problem.anchors() if problem.replicates else {}, 0
+    for name, runs in problem.replicates.items():
+        asked = sum(same_mixture(record.trial.weights, anchors[name]) for record in history.ever_asked)
+        count += min(asked, runs)
+    return count
+
+
 def _runs(weights: Weights, history: History) -> list[Record]:
     """Trials of a mixture, confirming ones and experts left out."""
     return [

@@ -11,6 +11,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.strategies.checks import lends_surrogate, relative_strategy, strategy_faults, surrogate_of
+from bomix.strategies.replicates import asked_as_replicates
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Step:
 class Sequence:
     """Strategies one after the other, each for a number of trials.
 
-    Trials count as they are asked for, whatever becomes of them; imported and confirming ones do not. Every strategy
+    Trials count as they are asked for, whatever becomes of them; imported and confirming ones do not, nor do the runs
+    of ``replicates``, which are the study's. Every strategy
     sees the whole record. The last one goes on for as long as trials are asked for.
 
     Attributes:
@@ -103,7 +105,7 @@ class Sequence:
         """Propose ``q`` mixtures, those of an earlier step pending; see :class:`bomix.contracts.strategy.Strategy`."""
         candidates: list[Candidate] = []
         while len(candidates) < q:
-            strategy, left = self._current(history.n_asked)
+            strategy, left = self._current(_own(problem, history))
             wanted = q - len(candidates)
             proposed = strategy.ask(problem, history, wanted if left is None else min(wanted, left), seed=seed)
             history = history.with_pending(proposed)
@@ -112,7 +114,7 @@ class Sequence:
 
     def acting(self, problem: Problem, history: History) -> Strategy:
         """The strategy whose turn it is."""
-        return self._current(history.n_asked)[0]
+        return self._current(_own(problem, history))[0]
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether that of the strategy whose turn it is does not depend on what comes back."""
@@ -127,3 +129,8 @@ class Sequence:
             if n_asked < end:
                 return step.strategy, end - n_asked
         return self.steps[-1].strategy, None
+
+
+def _own(problem: Problem, history: History) -> int:
+    """Trials that the steps asked for."""
+    return history.n_asked - asked_as_replicates(problem, history)

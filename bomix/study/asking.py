@@ -203,7 +203,7 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
         "trained:",
     )
     raise_faults(
-        reweighting.candidate_faults(candidate, spec.evaluator),
+        reweighting.candidate_faults(candidate, spec.ready_evaluator(records.store.base)),
         f"the strategy '{kind}' proposed a trial ('{candidate.origin}') that cannot be trained:",
     )
     return candidate

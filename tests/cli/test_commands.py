@@ -274,7 +274,7 @@ def test_init_writes_a_file_that_is_sound_and_never_over_another(tmp_path: Path)
     assert call("init", tmp_path / "new").exit_code == 0
     text = (tmp_path / "new/study.yaml").read_text()
     opened = Study.open(tmp_path / "new")
-    assert opened.spec.budget.trials == 10
+    assert opened.spec.budget.trials == 16
     assert opened.spec.target is not None
     refused = call("init", tmp_path / "new")
     assert isinstance(refused.exception, BomixError)

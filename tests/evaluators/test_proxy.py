@@ -238,7 +238,7 @@ def test_a_stack_that_memory_does_not_hold_becomes_smaller_ones(proxy, prepared,
     attempts = [(Trial(at, weights, seed=5, origin="sobol"), tmp_path / str(at)) for at, weights in enumerate(MIXTURES)]
     for _, workdir in attempts:
         workdir.mkdir()
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="bomix"):
         found = list(proxy.evaluate_together(attempts))
     assert sorted(outcome.info["stack"] for _, outcome in found) == [1, 2, 2]
     assert "3 models do not fit into the memory that is free; 2 at a time do" in caplog.text
@@ -252,7 +252,7 @@ def test_a_batch_that_memory_does_not_hold_is_read_in_parts(proxy, prepared, out
     monkeypatch.setattr(device, "_free", lambda hardware: part)
     assert device.part_that_fits(six, 300) == 2
     trial = Trial(3, {"code": 0.7, "prose": 0.3}, seed=5, origin="sobol")
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="bomix"):
         found = six.evaluate(trial, tmp_path / "1")
     assert "a batch of 6 sequences does not fit into the memory that is free; it is read 2 at a time" in caplog.text
     monkeypatch.undo()

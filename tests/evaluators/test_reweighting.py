@@ -203,3 +203,25 @@ def test_killed_while_it_reweights_it_ends_as_if_undisturbed(proxy, tmp_path):
     assert [record.result.losses for record in found.records] == [record.result.losses for record in expected.records]
     assert found.records[1].result.losses != found.records[2].result.losses
     assert "model" in found.records[0].result.artifacts
+
+
+def test_a_study_file_whose_objective_is_the_domains_own_losses_has_a_target(tmp_path):
+    """The text of a domain stands in the study, and the evaluator has it only once it is made ready."""
+    rng = np.random.default_rng(0)
+    for name, words in {"code": "def return class", "prose": "moon river quietly"}.items():
+        (tmp_path / name).mkdir()
+        for k in range(40):
+            (tmp_path / name / f"{k}.txt").write_text(f"{k} " + " ".join(rng.choice(words.split(), 60)))
+    (tmp_path / "study.yaml").write_text(
+        "domains:\n"
+        "  code: {source: {kind: files, paths: ['code/*.txt']}}\n"
+        "  prose: {source: {kind: files, paths: ['prose/*.txt']}}\n"
+        "evaluator:\n"
+        "  {kind: proxy, tokenizer: {kind: bpe, vocabulary: 300}, corpus: {cache: cache, validation_share: 0.3},\n"
+        "   model: {hidden: 32, layers: 1, heads: 2}, sequence_length: 16, tokens: 3200, device: cpu}\n"
+        "strategy: {kind: fastmix}\n"
+    )
+    study = Study.open(tmp_path)
+    trial = study.ask()
+    assert trial.origin == "reweighting"
+    assert trial.reweighting.target == {"code": 0.5, "prose": 0.5}

@@ -57,6 +57,12 @@ def test_the_design_has_as_many_other_mixtures_as_without_them(tmp_path: Path) -
     assert repeated(study.problem, study.history) == 2
 
 
+def test_steps_of_a_sequence_have_all_their_trials_beside_them(tmp_path: Path) -> None:
+    steps = "[{strategy: {kind: dirichlet}, trials: 2}, {strategy: {kind: vertices}}]"
+    more = f"replicates: {{uniform: 3}}\nstrategy: {{kind: sequence, steps: {steps}}}"
+    assert origins(Study.open(study_file(tmp_path, more)), 6) == [*["uniform"] * 3, "natural", "dirichlet", "vertex"]
+
+
 def test_they_are_settled_so_that_they_are_trained_together(tmp_path: Path) -> None:
     study = Study.open(study_file(tmp_path, "replicates: {uniform: 4}\nstrategy: {kind: auto, n_init: 3}"))
     pending = []
