@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,6 @@ from bomix.training.tasks.scores import LossesOf, read_task
 from bomix.training.tasks.tokens import TaskSet
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bomix.training.data.tokens import TokenSet
     from bomix.training.device import Hardware
 
@@ -76,20 +74,6 @@ def windows(available: int, wanted: int) -> np.ndarray:
     """
     count = min(available, wanted)
     return np.arange(count, dtype=np.int64) * available // max(count, 1)
-
-
-def losses_from(logits: Callable[[Tensor], Tensor]) -> LossesOf:
-    """A single model, given by what it makes of token ids, as :func:`measure` takes it.
-
-    Args:
-        logits: From ``b x n`` token ids to ``b x n x vocabulary`` logits, causally; in evaluation mode.
-    """
-    from torch.nn import functional
-
-    def losses_of(inputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(logits(inputs).float().mT, targets, reduction="none").unsqueeze(0)
-
-    return losses_of
 
 
 def measure(

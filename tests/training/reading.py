@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from bomix.training.validation import losses_from, measure
+from torch.nn import functional
+
+from bomix.training.validation import measure
+
+
+def losses_from(logits):
+    """What `measure` takes, of one model: from ids and the ids that follow them to the losses of these."""
+
+    def losses_of(inputs, targets):
+        return functional.cross_entropy(logits(inputs).float().mT, targets, reduction="none").unsqueeze(0)
+
+    return losses_of
 
 
 def evaluate(logits, tokens, **options):

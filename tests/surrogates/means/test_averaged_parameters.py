@@ -22,6 +22,7 @@ from bomix.training import device, validation
 from bomix.training.data.tokens import TokenSet
 from bomix.training.model.decoder import Model
 from bomix.trial import SCORED_TOKENS
+from tests.training.reading import losses_from
 
 LENGTH, VOCABULARY = 16, 50
 MODEL = Model(hidden=16, layers=1, heads=2, intermediate=32)
@@ -36,7 +37,7 @@ NOTHING = SupervisedDataset(
 def measured(model) -> validation.Measured:
     tokens = TokenSet(np.random.default_rng(0).integers(0, VOCABULARY, 500, dtype=np.uint16), documents=1, bytes=500)
     (found,) = validation.measure(
-        validation.losses_from(lambda ids: model(input_ids=ids).logits),
+        losses_from(lambda ids: model(input_ids=ids).logits),
         tokens,
         length=LENGTH,
         sequences=8,

@@ -28,8 +28,8 @@ from bomix.training.spec import TrainingSpec
 from bomix.training.tasks.examples import TaskSource
 from bomix.training.tasks.sources import Choices, Questions, Task
 from bomix.training.tasks.tokens import TaskSet
-from bomix.training.validation import losses_from, measure
-from tests.training.reading import evaluate, score
+from bomix.training.validation import measure
+from tests.training.reading import evaluate, losses_from, score
 
 CPU = Hardware("cpu", "fp32", False)
 TOKENIZER = BytePair(vocabulary=280, sample_bytes=20_000)
