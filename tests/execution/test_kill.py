@@ -14,7 +14,7 @@ import numpy as np
 from bomix.io.store import files
 from bomix.study.study import Study
 
-KILLS = 4
+KILLS = 10
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 ACKNOWLEDGED = re.compile(r"^trial (\d+) objective ([\d.]+)")
 
