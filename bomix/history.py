@@ -49,12 +49,14 @@ class History:
         damaged: Ids of trials that are left out since their files cannot be read. Their numbers are taken, and they
             count as asked, so that designs and seeds go on after them.
         withdrawn: Trials that count for nothing; only their numbers stay taken.
+        scales: All scales of a study of several, that one among them, see :attr:`informative`; empty in one of one.
     """
 
     records: tuple[Record, ...] = ()
     scale: Scale | None = None
     damaged: tuple[int, ...] = ()
     withdrawn: tuple[Record, ...] = ()
+    scales: tuple[Scale, ...] = ()
 
     def __post_init__(self) -> None:
         everything = self.all_records
@@ -96,6 +98,17 @@ class History:
             record
             for record in self.completed
             if record.trial.reweighting is None and comparable(record.trial.scale, self.scale)
+        )
+
+    @cached_property
+    def informative(self) -> tuple[Record, ...]:
+        """What a surrogate across scales learns from: as :attr:`observations`, of every scale of the study."""
+        if not self.scales:
+            return self.observations
+        return tuple(
+            record
+            for record in self.completed
+            if record.trial.reweighting is None and any(comparable(record.trial.scale, each) for each in self.scales)
         )
 
     @cached_property

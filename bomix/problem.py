@@ -75,6 +75,23 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class StudyScale:
+    """One of the scales of a study that has several.
+
+    Attributes:
+        name: Its name in the study file, in tables and figures.
+        scale: Parameters and tokens of a run.
+        cost: What a run costs, in the unit that all scales of the study share: FLOPs unless others are stated.
+        trained: Whether trials of it can be asked for; runs of another are brought from elsewhere, or there are none.
+    """
+
+    name: str
+    scale: Scale
+    cost: float
+    trained: bool = True
+
+
+@dataclass(frozen=True)
 class Problem:
     """Everything that a strategy may know beside the history.
 
@@ -101,6 +118,8 @@ class Problem:
             of the space can. Designs, anchors and the recommendation keep to it as what a strategy searches does.
         own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
         replicates: Anchor to the runs that are wanted of it, on as many seeds.
+        scales: The scales of the study, the cheapest first, that of ``scale`` among them: the objective and the
+            recommendation are of that one, and runs of all are learnt from. Empty for a study of one scale.
     """
 
     space: MixtureSpace
@@ -115,6 +134,7 @@ class Problem:
     pool: tuple[tuple[float, ...], ...] = ()
     own: Mapping[str, str] = field(default_factory=dict)
     replicates: Mapping[str, int] = field(default_factory=dict)
+    scales: tuple[StudyScale, ...] = ()
 
     @property
     def pool_array(self) -> np.ndarray | None:

@@ -61,7 +61,7 @@ class Resolution:
         return {
             "study": json.dumps(plain(spec), sort_keys=True),
             "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
-            **({} if own is None else {"scale": json.dumps(dataclasses.asdict(own), sort_keys=True)}),
+            **({} if own is None else {"scale": json.dumps(own.to_data(), sort_keys=True)}),
         }
 
 

@@ -98,7 +98,7 @@ def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Pr
         "measured": {
             "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
             "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
-            "scale": None if preparation.scale is None else dataclasses.asdict(preparation.scale),
+            "scale": None if preparation.scale is None else preparation.scale.to_data(),
             "provenance": dict(preparation.provenance),
             "info": dict(preparation.info),
         },
