@@ -145,6 +145,7 @@ COVERED = {
     "bomix.surrogates.models.hyperparameter": "cli/test_validate.py",
     "bomix.surrogates.models.joint": "surrogates/laws/test_uncertainty.py",
     "bomix.surrogates.models.sampled": "recommendation/test_validate.py",
+    "bomix.surrogates.models.scales": "study/test_study_scales.py",
     "bomix.surrogates.regression.boosting": "surrogates/regression/test_specs.py",
     "bomix.surrogates.regression.forest": "surrogates/regression/test_specs.py",
     "bomix.testing.acquisitions": "conformance/test_acquisitions.py",

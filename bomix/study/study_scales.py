@@ -78,7 +78,7 @@ def study_scales(spec: StudySpec, info: Mapping[str, Any] | None = None) -> tupl
             cure = "give one of them another 'recipe'" if known[first] == known[second] else "state params and tokens"
             faults.append(Fault(f"scales.{second}", f"{what}; {cure}, or keep one scale"))
     if not faults:
-        faults += _alike(spec)
+        faults += _trained_the_same(spec)
     found = []
     for name, scale in known.items():
         stated = spec.scales[name].cost
@@ -146,7 +146,7 @@ def _scale(name: str, spec: StudyScaleSpec, evaluator: Evaluator | None, faults:
     return Scale(sizes.params or filled.params, sizes.tokens or filled.tokens, spec.recipe)
 
 
-def _alike(spec: StudySpec) -> list[Fault]:
+def _trained_the_same(spec: StudySpec) -> list[Fault]:
     """Scales that would be trained in the same way, since their evaluator takes no scale from a trial."""
     trained = {name: spec.evaluator_at(name) for name in spec.scales}
     faults = []
