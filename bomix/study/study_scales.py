@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bomix.config.build import FILLED
 from bomix.config.components import child
 from bomix.contracts.evaluator import EvaluatorTraits, ScaledEvaluator
 from bomix.contracts.traits import traits
@@ -39,8 +41,23 @@ def ready_evaluator(spec: StudySpec, folder: Path) -> Evaluator | None:
     trained: dict[str, tuple[Scale, Evaluator]] = {}
     for each in found:
         if (evaluator := spec.ready_evaluator_at(each.name, folder)) is not None:
-            trained[each.name] = each.scale, evaluator
+            trained[each.name] = each.scale, _with_all(evaluator, found, target)
     return scaled(trained, default_of(found, target))
+
+
+def _with_all(evaluator: Evaluator, scales: tuple[StudyScale, ...], target: Scale) -> Evaluator:
+    """An evaluator with the scales of the study up to the target, the cheapest first, where it has a field for them."""
+    name = _field_of_scales(evaluator)
+    if name is None:
+        return evaluator
+    known = [each.scale for each in scales]
+    upto = tuple(known[: known.index(target) + 1])
+    return dataclasses.replace(evaluator, **{name: upto})  # type: ignore[type-var]
+
+
+def _field_of_scales(evaluator: Evaluator) -> str | None:
+    fields = dataclasses.fields(evaluator) if dataclasses.is_dataclass(evaluator) else ()
+    return next((field.name for field in fields if field.metadata.get(FILLED) == "scales"), None)
 
 
 def trainer(spec: StudySpec) -> Evaluator | None:
@@ -152,8 +169,8 @@ def _trained_the_same(spec: StudySpec) -> list[Fault]:
     faults = []
     for first, second in combinations([name for name, part in trained.items() if part is not None], 2):
         part = trained[second]
-        blind = not isinstance(part, ScaledEvaluator) and traits(part, EvaluatorTraits).at_scale is None
-        if blind and part == trained[first]:
+        told = traits(part, EvaluatorTraits).at_scale is not None or (part and _field_of_scales(part))
+        if not told and not isinstance(part, ScaledEvaluator) and part == trained[first]:
             what = f"{type(part).__name__} takes no scale from a trial, and would train it as it trains '{first}'"
             faults.append(Fault(f"scales.{second}", f"{what}; give the keys that differ, or 'train: false'"))
     return faults

@@ -11,7 +11,7 @@ from bomix.errors import StoreError
 
 BASE = "domains: {d0: {}, d1: {}}\nstrategy: sobol\n"
 SYNTHETIC = BASE + "evaluator: {kind: synthetic, domains: 2, noise: 0.0}\n"
-SMALL = "small: {params: 1k, tokens: 10k, tilt: 0.5}"
+SMALL = "small: {params: 1k, tokens: 10k, noise: 0.5}"
 LARGE = "large: {params: 2k, tokens: 10k}"
 HALF = {"d0": 0.5, "d1": 0.5}
 
@@ -29,7 +29,7 @@ def add(opened: bomix.Study, *scales: str) -> None:
 
 def test_a_scale_may_be_added_and_one_without_runs_may_go_or_change(tmp_path: Path) -> None:
     add(study(tmp_path, f"{SMALL}, {LARGE}"), "small", "small")
-    assert len(study(tmp_path, f"{SMALL}, {LARGE}, more: {{params: 3k, tokens: 10k, tilt: 1}}").problem.scales) == 3
+    assert len(study(tmp_path, f"{SMALL}, {LARGE}, more: {{params: 3k, tokens: 10k, noise: 1}}").problem.scales) == 3
     changed = study(tmp_path, f"{SMALL}, large: {{params: 4k, tokens: 10k}}")
     assert [len(changed.history.informative), changed.problem.scales[1].scale.params] == [2, 4000]
     assert len(bomix.Study.open(tmp_path).history.scales) == 2
@@ -40,7 +40,7 @@ def test_a_scale_may_be_added_and_one_without_runs_may_go_or_change(tmp_path: Pa
 def test_cost_training_and_the_target_may_change(tmp_path: Path) -> None:
     add(study(tmp_path, f"{SMALL}, {LARGE}"), "small")
     text = (
-        "small: {params: 1k, tokens: 10k, tilt: 0.5, cost: 3, train: false}, large: {params: 2k, tokens: 10k, cost: 1}"
+        "small: {params: 1k, tokens: 10k, noise: 0.5, cost: 3, train: false}, large: {params: 2k, tokens: 10k, cost: 1}"
     )
     opened = study(tmp_path, text)
     assert str(opened.problem.scale) == "1k params x 10k tokens"  # the dearest now
@@ -54,7 +54,7 @@ def test_cost_training_and_the_target_may_change(tmp_path: Path) -> None:
         ("", r"scales\.small: there are runs of it"),
         (
             f"{SMALL.replace('0.5', '0.6')}, {LARGE}",
-            r"scales\.small\.evaluator\.tilt: 0\.5 when the study began, 0\.6 now",
+            r"scales\.small\.evaluator\.noise: 0\.5 when the study began, 0\.6 now",
         ),
         (f"{SMALL.replace('10k', '20k')}, {LARGE}", r"scales\.small\.tokens: 10000 when the study began, 20000 now"),
         (f"tiny{SMALL[5:]}, {LARGE}", r"scales\.small: there are runs of it"),

@@ -13,6 +13,7 @@ import pytest
 import bomix
 from bomix.config.sections import ExpertsSpec
 from bomix.errors import FaultsError, StudyError
+from bomix.evaluators.scaled import Scaled
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.objectives.robust import Excess
 from bomix.posterior.belief import believe
@@ -23,6 +24,7 @@ from bomix.strategies.designs import Sobol
 from bomix.study.running import RunningStudy
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.scales import MultiScaleModel
+from bomix.trial import Result, Trial
 from tests.known.across import GIVEN, Offsets
 
 SMALL, LARGE, FINAL = Scale(10**6, 5 * 10**7), Scale(10**7, 5 * 10**8), Scale(7 * 10**9, 10**12)
@@ -225,28 +227,40 @@ def test_an_unknown_name_of_a_scale_is_refused(scale: Any, said: str) -> None:
     assert len(study.records.add_all([({"a": 1, "b": 0, "c": 0}, losses({"a": 1, "b": 0}), "large")])) == 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Blind:
+    """An evaluator that knows nothing of scales."""
+
+    offset: float = 0.0
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        return Result({"x": self.offset, "y": 0.0})
+
+
 def test_an_evaluator_takes_the_keys_of_each_scale_and_trains_by_the_scale_of_the_trial() -> None:
-    synthetic = Synthetic(domains=3, noise=0.0)
-    scales = {"small": {**SCALES["small"], "tilt": 0.5}, "large": SCALES["large"]}
-    study = bomix.Study(
-        ["d0", "d1", "d2"], evaluator=synthetic, scales=scales, strategy=Sobol(), budget=bomix.BudgetSpec(trials=1)
-    )
-    assert study.spec.scales["small"].evaluator == dataclasses.replace(synthetic, tilt=0.5)
+    scales = {"small": {**SCALES["small"], "offset": 1.5}, "large": SCALES["large"]}
+    study = make(evaluator=Blind(), scales=scales)
+    assert study.spec.scales["small"].evaluator == Blind(1.5)
     ready = RunningStudy(study.records).ready_evaluator()
     assert ready is not None
     trial = study.ask()
-    other = dataclasses.replace(trial, scale=SMALL)
-    assert ready.evaluate(trial, Path()).losses == synthetic.evaluate(trial, Path()).losses
-    assert (
-        ready.evaluate(other, Path()).losses == dataclasses.replace(synthetic, tilt=0.5).evaluate(other, Path()).losses
-    )
+    assert ready.evaluate(trial, Path()).losses["x"] == 0.0
+    assert ready.evaluate(dataclasses.replace(trial, scale=SMALL), Path()).losses["x"] == 1.5
 
 
 def test_scales_that_an_evaluator_would_train_in_one_way_are_refused() -> None:
-    with pytest.raises(FaultsError, match=r"scales\.large: Synthetic takes no scale from a trial"):
-        bomix.Study(
-            ["d0", "d1"], evaluator=Synthetic(domains=2), scales={"small": SCALES["small"], "large": SCALES["large"]}
-        )
+    with pytest.raises(FaultsError, match=r"scales\.large: Blind takes no scale from a trial"):
+        make(evaluator=Blind())
+    assert make(evaluator=Blind(), scales={**SCALES, "small": {**SCALES["small"], "offset": 1.0}}).problem.scales
+
+
+def test_a_field_that_takes_the_scales_has_those_up_to_the_target_the_cheapest_first() -> None:
+    study = bomix.Study(
+        ["d0", "d1"], evaluator=Synthetic(domains=2), scales=SCALES, target=bomix.TargetSpec(scale="large")
+    )
+    ready = RunningStudy(study.records).ready_evaluator()
+    assert isinstance(ready, Scaled)
+    assert [part.evaluator.scales for part in ready.parts] == [(SMALL, LARGE)] * 2  # type: ignore[attr-defined]
 
 
 def test_scales_that_measure_different_metrics_are_refused() -> None:
