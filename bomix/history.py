@@ -119,6 +119,10 @@ class History:
             if record.trial.reweighting is None and self.counted_as(record) is not None
         )
 
+    def learnt_from(self, *, across: bool) -> tuple[Record, ...]:
+        """What a surrogate is given: :attr:`informative` where it learns across scales, else :attr:`observations`."""
+        return self.informative if across else self.observations
+
     def counted_as(self, record: Record) -> Scale | None:
         """The scale of a study of several that a run counts as, see :func:`bomix.scale.counted_as`."""
         return counted_as(record.trial.scale, self.scales, self.scale)

@@ -42,11 +42,6 @@ def seen_weights(record: Record) -> Weights:
     return record.trial.weights
 
 
-def learnt_from(history: History, *, across: bool = False) -> tuple[Record, ...]:
-    """The records behind the rows of :func:`to_dataset`."""
-    return history.informative if across else history.observations
-
-
 def to_dataset(problem: Problem, history: History, *, across: bool = False) -> SupervisedDataset:
     """The data that a surrogate learns from: every completed trial of the study's scale, or of an unknown one.
 
@@ -60,7 +55,7 @@ def to_dataset(problem: Problem, history: History, *, across: bool = False) -> S
         were reported, whatever their direction, NaN where a trial lacks one; outliers are pulled in, see
         :func:`winsorised`, among the runs of their scale.
     """
-    records = learnt_from(history, across=across)
+    records = history.learnt_from(across=across)
     X = problem.space.to_arrays(seen_weights(record) for record in records)
     Y = np.array([[record.result.losses.get(name, np.nan) for name in problem.metric_names] for record in records])
     Y = Y.reshape(len(records), len(problem.metrics))
@@ -113,7 +108,7 @@ def fit_context(problem: Problem, history: History, *, across: bool = False) -> 
 
     Across scales, the scale of a row is the one of the study's that the run counts as.
     """
-    records = learnt_from(history, across=across)
+    records = history.learnt_from(across=across)
     observed = [record.trial for record in records]
     trials = tuple(trial.id for trial in observed)
     known = {*trials, *history.experts.values()}
