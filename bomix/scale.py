@@ -69,7 +69,7 @@ class Scale:
         return sizes if self.recipe is None else {**sizes, "recipe": self.recipe}
 
     def __str__(self) -> str:
-        sizes = f"{_short(self.params)} params x {_short(self.tokens)} tokens"
+        sizes = f"{written(self.params)} params x {written(self.tokens)} tokens"
         return sizes if self.recipe is None else f"{sizes} ({self.recipe})"
 
 
@@ -116,8 +116,8 @@ def _is_count(value: Any) -> bool:
     return math.isfinite(number) and number > 0 and number == int(number)
 
 
-def _short(count: int | None) -> str:
-    """``50M``, or all digits where a suffix would lose some; no two counts look alike."""
+def written(count: int | None) -> str:
+    """A count in short: ``50M``, or all digits where a suffix would lose some; no two counts look alike."""
     if count is None:
         return "unknown"
     for unit, suffix in _SUFFIXES:

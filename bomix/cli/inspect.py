@@ -51,6 +51,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         click.echo(str(done))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
+    if opened.problem.scales:
+        tables.console().print(tables.scales(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
@@ -107,6 +109,8 @@ def status(study: Path, as_json: bool) -> None:
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
     if opened.history.all_records:
+        if opened.problem.scales:
+            tables.console().print(tables.scales(opened))
         tables.console().print(tables.trials(opened))
 
 
@@ -216,6 +220,7 @@ def _state(study: Study) -> dict[str, Any]:
                 "status": str(record.status),
                 "origin": record.trial.origin,
                 "seed": record.trial.seed,
+                **({"scale": study.problem.scale_name(record.trial.scale)} if study.problem.scales else {}),
                 "weights": dict(record.trial.weights),
                 "losses": _losses(record, study.problem.metric_names),
                 "revision": record.revision,
