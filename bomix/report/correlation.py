@@ -1,13 +1,10 @@
 """Which loss to optimise: how the metrics of a study's trials go with its scores, and with each other.
 
 A rank correlation above zero says that mixtures that are better by the one are better by the other: accuracies, of
-which more is better, are turned first. Intervals are those of Fisher's transform with a variance for ranks,
-``tanh(artanh(rho) -/+ 1.96 s)``, ``s^2 = (1 + rho^2 / 2) / (n - 3)`` [Bonett2000]_. Runs of one mixture, repeats and
-confirmations, count as one, by their mean. Mixtures are taken as independent draws, and nothing is said of mixtures
-from elsewhere: among the few near an optimum the order can be another.
-
-References:
-    [Bonett2000] Sample size requirements for estimating Pearson, Kendall and Spearman correlations.
+which more is better, are turned first. Intervals are those of
+:mod:`bomix.surrogates.cross_validation.rank_correlation`. Runs of one mixture, repeats and confirmations, count as one,
+by their mean. Mixtures are taken as independent draws, and nothing is said of mixtures from elsewhere: among the few
+near an optimum the order can be another.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import StudyError
 from bomix.numerics import repeats
 from bomix.space.weights import SAME_MIXTURE
-from bomix.surrogates.cross_validation.scores import Z95, spearman
+from bomix.surrogates.cross_validation.rank_correlation import LEAST, Correlation, correlation
 from bomix.trial import EXPERT, Status
 
 if TYPE_CHECKING:
@@ -33,49 +30,9 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.polytope import Array
 
-LEAST = 4
-"""Number of mixtures below which a correlation is not defined."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
 """Roles of a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
-
-
-class Correlation(NamedTuple):
-    """A rank correlation.
-
-    Attributes:
-        rho: Spearman's coefficient, -1 to 1; NaN where it is not defined.
-        lower: Lower end of its 95 % interval.
-        upper: Upper end of that interval.
-        n: Number of mixtures that have both values.
-    """
-
-    rho: float
-    lower: float
-    upper: float
-    n: int
-
-
-def correlation(first: Array, second: Array) -> Correlation:
-    """Rank correlation of the mixtures that have both; equal values share their mean rank.
-
-    Args:
-        first: ``n`` values, NaN where there is none.
-        second: ``n`` values of the same mixtures, NaN where there is none.
-
-    Returns:
-        All NaN below :data:`LEAST` pairs, and where either side has a single value.
-    """
-    both = np.isfinite(first) & np.isfinite(second)
-    n = int(both.sum())
-    rho = spearman(first[both], second[both]) if n >= LEAST else math.nan
-    if math.isnan(rho):
-        return Correlation(math.nan, math.nan, math.nan, n)
-    # A perfect order is taken as half a swap of neighbours short of it: few trials are in order by chance.
-    most = 1.0 - 6.0 / (n * (n**2 - 1))
-    centre = math.atanh(min(max(rho, -most), most))
-    half_width = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
-    return Correlation(rho, min(rho, math.tanh(centre - half_width)), max(rho, math.tanh(centre + half_width)), n)
 
 
 def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, experts: bool = False) -> xr.Dataset:
