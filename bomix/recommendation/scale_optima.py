@@ -38,8 +38,8 @@ _LEAST_RUNS = 8
 """Mixtures of a scale below which its own runs alone are not asked for their best mixture: a process of fewer says
 little more than which of them was best."""
 _MIXTURES = 48
-"""Mixtures at which two scales are compared by draws of the model: a rank correlation of 48 is known to 0.01 where it is
-0.97, and the draws of 13 metrics at two scales take a second."""
+"""Mixtures at which two scales are compared by draws of the model: a rank correlation of 48 is known to 0.01 where it
+is 0.97, and the draws of 13 metrics at two scales take a second."""
 _DRAWS = 256
 """Draws of the model behind the interval of a predicted rank correlation: its ends are the sixth from either side."""
 _JITTERS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
@@ -256,5 +256,5 @@ def _joint_draws(belief: Belief, other: ScaleRuns, X: Tensor, *, seed: int) -> t
     root = relative_factor(0.5 * (joint + joint.mT), _JITTERS)
     normal = torch.as_tensor(np.random.default_rng(seed).standard_normal((_DRAWS, len(joint))))
     (q, m), drawn = mean.shape, normal @ root.mT
-    first, second = (part.reshape(_DRAWS, m, q).mT for part in drawn.split(m * q, dim=-1))
-    return mean + first, mean_other + second
+    first, second = drawn[:, : m * q], drawn[:, m * q :]
+    return mean + first.reshape(_DRAWS, m, q).mT, mean_other + second.reshape(_DRAWS, m, q).mT

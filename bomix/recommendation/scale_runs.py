@@ -25,6 +25,7 @@ from bomix.space.weights import SAME_MIXTURE
 from bomix.trial import EXPERT
 
 if TYPE_CHECKING:
+    from bomix.numerics.repeats import Numbers
     from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
     from bomix.space.polytope import Array
@@ -50,7 +51,7 @@ class ScaleRuns:
     """
 
     scale: StudyScale
-    runs: Array
+    runs: Numbers
     values: Array
     noise: Array
     records: tuple[Record, ...]
@@ -150,7 +151,7 @@ def _scale_of(record: Record, problem: Problem) -> str | None:
 
 
 def _measured(
-    problem: Problem, scale: StudyScale, records: Sequence[Record], mixture: Array, count: int
+    problem: Problem, scale: StudyScale, records: Sequence[Record], mixture: Numbers, count: int
 ) -> ScaleRuns:
     """Means and noise of the runs of one scale.
 
@@ -175,4 +176,6 @@ def _measured(
     squares = np.where(seen, np.square(table - means[mixture]), 0.0).sum(axis=0)
     freedom = np.maximum(number - 1, 0).sum(axis=0)
     noise = np.where(freedom >= _LEAST_FREEDOM, squares / np.maximum(freedom, 1), np.nan)
-    return ScaleRuns(scale, np.bincount(mixture, minlength=count), means, noise, tuple(records))
+    return ScaleRuns(
+        scale, np.asarray(np.bincount(mixture, minlength=count), dtype=np.intp), means, noise, tuple(records)
+    )

@@ -15,7 +15,7 @@ of it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bomix.history import History
+    from bomix.numerics.repeats import Pairs
     from bomix.problem import Problem, StudyScale
     from bomix.recommendation.scale_runs import ScaleRuns
-    from bomix.space.polytope import Array
 
 State = Literal["decides", "does not decide", "open"]
 
 ENOUGH = 0.9
-"""Rank correlation from which on a small scale is said to decide: who takes the best of many mixtures by the small scale
-gains at the large one, over a mixture at random, about this share of what a choice by the large one itself gains. Of
-what breaks (means of losses of the Pile between 60M and 1B parameters agree by 0.73 to 0.81) and what does not (single
-web losses 0.97) it tells one from the other."""
+"""Rank correlation from which on a small scale is said to decide: who takes the best of many mixtures by the small
+scale gains at the large one, over a mixture at random, about this share of what a choice by the large one itself gains.
+It also tells what breaks (means of losses of the Pile at 60M and at 1B parameters agree by 0.73 to 0.81) from what does
+not (a single web loss by 0.97)."""
 _LEAST_CEILING = 0.5
 """Ceiling below which no verdict is given: what is divided by so small a number is noise itself."""
 FIRST = 16
@@ -173,7 +173,6 @@ def transfer(problem: Problem, history: History) -> Transfer:
     )
     target = next((each for each in measured if each.scale.scale == problem.scale), measured[-1])
     reference = target if target.records else (seen[-1] if seen else None)
-    smaller = [] if reference is None else [each for each in seen if each.scale.cost < reference.scale.cost]
     found = Transfer(
         problem.scales,
         tuple(len(each.records) for each in measured),
@@ -186,9 +185,9 @@ def transfer(problem: Problem, history: History) -> Transfer:
     )
     if reference is None:
         return found
-    counts = counted(problem)
-    verdicts = tuple(_verdict(found, small, reference, counts) for small in smaller)
-    return Transfer(**{**vars(found), "verdicts": verdicts})
+    counts, most = counted(problem), reference.scale.cost
+    smaller = [each for each in seen if each is not reference and each.scale.cost <= most]
+    return replace(found, verdicts=tuple(_verdict(found, small, reference, counts) for small in smaller))
 
 
 def _agreement(small: ScaleRuns, large: ScaleRuns, column: str, position: int) -> Agreement:
@@ -212,7 +211,7 @@ def _agreement(small: ScaleRuns, large: ScaleRuns, column: str, position: int) -
     )
 
 
-def _ceiling(small: ScaleRuns, large: ScaleRuns, position: int, both: Array) -> float:
+def _ceiling(small: ScaleRuns, large: ScaleRuns, position: int, both: Pairs) -> float:
     """The largest rank correlation that noise allows: that of a Gaussian pair which correlates by ``sqrt(r r')``.
 
     Args:
@@ -233,7 +232,7 @@ def _ceiling(small: ScaleRuns, large: ScaleRuns, position: int, both: Array) -> 
 
 
 def _verdict(found: Transfer, small: ScaleRuns, large: ScaleRuns, counts: Sequence[str]) -> Verdict:
-    """Whether a scale decides the objective of a larger one, which of ``counts`` breaks it, and what more would cost."""
+    """Whether a scale decides the objective of a larger one; ``counts`` are the metrics that can break it."""
     names = (small.name, large.name) if found.find(small.name, large.name) else (large.name, small.name)
     agreement = found.find(*names)
     assert agreement is not None, "both scales have runs"

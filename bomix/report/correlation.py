@@ -219,10 +219,10 @@ def markdown(table: xr.Dataset) -> str:
     blocks = [f"{sentence(table)}"]
     if scores:
         rows = [[names[row], *(cell(table, row, column) for column in scores), pairs(table, row)] for row in order]
-        blocks.append(_grid(["metric", *(others[column] for column in scores), "mixtures"], rows))
+        blocks.append(grid(["metric", *(others[column] for column in scores), "mixtures"], rows))
     rho = table["rho"].values
     square = [[names[row], *(_short(rho[row, metrics[other]]) for other in order)] for row in order]
-    blocks.append(_grid(["", *(names[row] for row in order)], square))
+    blocks.append(grid(["", *(names[row] for row in order)], square))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -238,7 +238,7 @@ def _short(rho: float) -> str:
     return f"{rho:.2f}" if math.isfinite(rho) else "-"
 
 
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, numbers on the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     escaped = [[text.replace("|", "\\|") for text in line] for line in lines]
