@@ -129,13 +129,13 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
         if unseen:
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
     model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
-    problem = with_believed_reference(problem, model, aggregate)
+    problem = _with_believed_reference(problem, model, aggregate)
     aggregate = replace(aggregate, objective=problem.objective)
     asked = problem.space.to_arrays(record.trial.weights for record in history.tried)
     return Belief(problem, model, data, aggregate, busy_mixtures(problem, history), asked)
 
 
-def with_believed_reference(problem: Problem, model: Model, aggregate: ModelObjective) -> Problem:
+def _with_believed_reference(problem: Problem, model: Model, aggregate: ModelObjective) -> Problem:
     """The problem whose objective compares with the model's means at the reference; the same where it has none."""
     import torch
 
