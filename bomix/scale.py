@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -85,6 +86,23 @@ def comparable(first: Scale | None, second: Scale | None) -> bool:
         return False
     pairs = ((first.params, second.params), (first.tokens, second.tokens))
     return all(one is None or other is None or one == other for one, other in pairs)
+
+
+def counted_as(scale: Scale | None, scales: Sequence[Scale], target: Scale | None) -> Scale | None:
+    """The scale of a study of several that a run counts as.
+
+    Args:
+        scale: What is known of the run's; where nothing is, it counts as a run of the target.
+        scales: The scales of the study.
+        target: The one that is decided about.
+
+    Returns:
+        One of them; None where the run is of none of them, or what is known of it fits several.
+    """
+    if scale is None or scale in scales:
+        return target if scale is None else scale
+    fitting = [each for each in scales if comparable(scale, each)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _is_count(value: Any) -> bool:

@@ -15,7 +15,7 @@ from bomix.space.weights import Weights, nearest, same_mixture
 from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
 from bomix.strategies.replicates import next_replicate
-from bomix.study import confirmation, experts, reweighting, scales
+from bomix.study import confirmation, experts, reweighting, scales, study_scales
 from bomix.trial import EXPERT, Candidate, Trial
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
                 reweighted=candidate.reweighting is not None,
             ),
             candidate.origin,
-            scales.of(candidate, problem.scale, spec.evaluator),
+            scales.of(candidate, problem, study_scales.trainer(spec)),
             candidate.reweighting,
         )
         try:
@@ -82,7 +82,7 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     """
     if not (wanted or spec.trains_experts):
         return None
-    scale = scales.of_experts(spec.experts, problem.scale, spec.evaluator)
+    scale = scales.of_experts(spec.experts, problem.default_scale, study_scales.trainer(spec))
     experts.refuse_others(problem, history, scale=scale)
     return experts.next_expert(problem, history, scale=scale)
 
@@ -198,12 +198,12 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
     kind = registry.kind_of("strategy", type(spec.strategy))
     raise_faults(
-        scales.candidate_faults(candidate, problem.scale, spec.evaluator),
+        scales.candidate_faults(candidate, problem, spec.evaluator),
         f"the strategy '{kind}' proposed a trial ('{candidate.origin}') of {candidate.scale}, at which it cannot be "
         "trained:",
     )
     raise_faults(
-        reweighting.candidate_faults(candidate, spec.ready_evaluator(records.store.base)),
+        reweighting.candidate_faults(candidate, study_scales.ready_evaluator(spec, records.store.base)),
         f"the strategy '{kind}' proposed a trial ('{candidate.origin}') that cannot be trained:",
     )
     return candidate
