@@ -14,8 +14,7 @@ import numpy as np
 
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.history import History
-from bomix.posterior.belief import believe, with_believed_reference
+from bomix.posterior.belief import believe
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import Estimate, difference
 from bomix.posterior.seeds import recommendation_seed
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.contracts.surrogate import Surrogate
+    from bomix.history import History
     from bomix.posterior.belief import Belief
-    from bomix.problem import Problem, StudyScale
+    from bomix.problem import Problem
     from bomix.recommendation.scale_runs import ScaleRuns
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
@@ -120,14 +120,14 @@ def outlook(
         belief = believe(problem, history, surrogate, seed=seed)
         model = belief.model
         if isinstance(model, MultiScaleModel):
-            beliefs = {each.name: _at(belief, each.scale) for each in measured if each.scale.scale in model.scales}
+            beliefs = {each.name: belief.at(each.scale.scale) for each in measured if each.scale.scale in model.scales}
             optima = _optima(beliefs, target, history, surrogate, seed=seed)
             points = _spread_out(problem.space.to_arrays(_weights(measured)))
             others = [each for each in measured if each.name in beliefs and each.name != target]
             expected = [_expected(belief, beliefs[each.name], each, target, points, seed=seed) for each in others]
             return Outlook(True, optima, tuple(expected))
     beliefs = {
-        each.name: believe(_alone(problem, each), History(each.records, each.scale.scale), surrogate, seed=seed)
+        each.name: believe(_alone(problem, each), history.of_scale(each.scale.scale), surrogate, seed=seed)
         for each in measured
         if np.isfinite(each.values[:, 0]).sum() >= _LEAST_RUNS
     }
@@ -143,17 +143,6 @@ def _alone(problem: Problem, runs: ScaleRuns) -> Problem:
     """The problem as that of a study of one scale."""
     own = with_own_reference(problem, runs.scale.scale, runs.records)
     return replace(own, scale=runs.scale.scale, scales=())
-
-
-def _at(belief: Belief, scale: StudyScale) -> Belief:
-    """A belief about the target as that about another scale; its reference is that of the scale as well."""
-    from bomix.surrogates.models.scales import MultiScaleModel
-
-    assert isinstance(belief.model, MultiScaleModel)
-    model = belief.model.at(scale.scale)
-    problem = with_believed_reference(belief.problem, model, belief.aggregate)
-    aggregate = replace(belief.aggregate, objective=problem.objective)
-    return replace(belief, problem=problem, model=model, aggregate=aggregate)
 
 
 def _optima(

@@ -20,7 +20,6 @@ from bomix.errors import StudyError
 from bomix.history import History
 from bomix.numerics import repeats
 from bomix.objectives.reference import measured_at, with_reference
-from bomix.scale import comparable
 from bomix.space.weights import SAME_MIXTURE
 from bomix.trial import EXPERT
 
@@ -109,11 +108,11 @@ def runs_by_scale(problem: Problem, history: History) -> tuple[ScaleRuns, ...]:
     """
     require_scales(problem)
     of_scale: dict[str, list[Record]] = {each.name: [] for each in problem.scales}
-    for record in history.completed:
-        if record.trial.reweighting is None and record.trial.origin != EXPERT:
-            name = _scale_of(record, problem)
-            if name is not None:
-                of_scale[name].append(record)
+    names = {each.scale: each.name for each in problem.scales}
+    for record in history.informative:
+        scale = history.counted_as(record)
+        if scale is not None and record.trial.origin != EXPERT:
+            of_scale[names[scale]].append(record)
     everything = [record for records in of_scale.values() for record in records]
     weights = problem.space.to_arrays([record.trial.weights for record in everything])
     mixture = repeats.number(weights, tolerance=SAME_MIXTURE)
@@ -139,15 +138,6 @@ def with_own_reference(problem: Problem, scale: Scale | None, records: Sequence[
     signs = dict(zip(problem.metric_names, problem.signs, strict=True))
     losses = {name: signs[name] * reported.get(name, math.nan) for name in problem.metric_names}
     return replace(problem, objective=with_reference(problem.objective, losses))
-
-
-def _scale_of(record: Record, problem: Problem) -> str | None:
-    """The name of the scale that a run is of: the one that is the same, else the target's, else the first that fits."""
-    own = record.trial.scale
-    same = [each for each in problem.scales if each.scale == own]
-    target = [each for each in problem.scales if each.scale == problem.scale]
-    fits = [each for each in (*target, *problem.scales) if comparable(own, each.scale)]
-    return next((each.name for each in (*same, *fits)), None)
 
 
 def _measured(
