@@ -91,7 +91,8 @@ def compared(study: Study) -> Comparison:
     with deterministic():
         expected = outlook(problem, history, study_surrogate(study.spec, problem), measured, seed=study.spec.seed)
     points = tuple(point for each in measured for point in over_training(problem, each))
-    return Comparison(compare(problem, history), expected, points, "FLOPs")
+    stated = any(each.cost is not None for each in study.spec.scales.values())
+    return Comparison(compare(problem, history), expected, points, "units of 'cost'" if stated else "FLOPs")
 
 
 def as_csv(found: Transfer) -> str:

@@ -60,13 +60,17 @@ def tables(report: Comparison) -> list[Table]:
 def sentences(report: Comparison) -> list[str]:
     """The verdicts, the cheapest scale first; of many, all that belongs to it is told of one alone."""
     found, verdicts = report.found, report.found.verdicts
+    expected = [
+        f"by the model of all scales, '{each.small}' and '{each.large}' correlate by "
+        f"{_with_interval(each.rho, each.lower, each.upper)} without the noise of runs"
+        for each in report.outlook.expected
+    ]
     if not verdicts:
-        return [_nothing(found)]
+        return [_nothing(found), *expected]
     if len(verdicts) <= _DETAILED:
-        return [line for each in verdicts for line in verdict_sentences(found, each, report.unit)]
-    chosen = _telling(verdicts)
+        return [line for each in verdicts for line in verdict_sentences(found, each, report.unit)] + expected
     lines = [verdict_sentences(found, each, report.unit)[0] for each in verdicts]
-    return [*lines, *verdict_sentences(found, chosen, report.unit)[1:]]
+    return [*lines, *verdict_sentences(found, _telling(verdicts), report.unit)[1:], *expected]
 
 
 def markdown(report: Comparison) -> str:
