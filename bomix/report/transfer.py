@@ -70,7 +70,7 @@ def sentences(report: Comparison) -> list[str]:
     if len(verdicts) <= _DETAILED:
         return [line for each in verdicts for line in verdict_sentences(found, each, report.unit)] + expected
     lines = [verdict_sentences(found, each, report.unit)[0] for each in verdicts]
-    return [*lines, *verdict_sentences(found, _telling(verdicts), report.unit)[1:], *expected]
+    return [*lines, *verdict_sentences(found, _most_useful(verdicts), report.unit)[1:], *expected]
 
 
 def markdown(report: Comparison) -> str:
@@ -121,7 +121,7 @@ def short(count: int | None) -> str:
     return "unknown" if count is None else str(Scale(params=count)).split(" ")[0]
 
 
-def _telling(verdicts: Sequence[Verdict]) -> Verdict:
+def _most_useful(verdicts: Sequence[Verdict]) -> Verdict:
     """The cheapest that decides, else the one that comes nearest to it."""
     deciding = [each for each in verdicts if each.state == "decides"]
     known = [each for each in verdicts if math.isfinite(each.agreement.rank.rho)]

@@ -130,9 +130,9 @@ def _growth(axes: Axes, found: Transfer, unit: str) -> None:
     points = against_reference(found, found.columns[0])
     if points:
         x, shares = [scale.cost for scale, _ in points], [each.pairs.share for _, each in points]
-        reach = [[each.pairs.share - each.pairs.lower for _, each in points]]
-        reach += [[each.pairs.upper - each.pairs.share for _, each in points]]
-        axes.errorbar(x, shares, reach, fmt="o-", color=_LAST, elinewidth=1.2, ms=5, lw=1.4, label="objective")
+        bars = [[each.pairs.share - each.pairs.lower for _, each in points]]
+        bars += [[each.pairs.upper - each.pairs.share for _, each in points]]
+        axes.errorbar(x, shares, bars, fmt="o-", color=_LAST, elinewidth=1.2, ms=5, lw=1.4, label="objective")
         for scale, each in points:
             place = (scale.cost, each.pairs.share)
             axes.annotate(scale.name, place, (6, -10), textcoords="offset points", fontsize=7.0, color=_INK)

@@ -121,5 +121,5 @@ def _interval(value: float, most: float, variance: float) -> tuple[float, float]
         most: The largest size that it is believed to have.
         variance: That of the transformed coefficient.
     """
-    centre, reach = math.atanh(min(max(value, -most), most)), Z95 * math.sqrt(variance)
-    return min(value, math.tanh(centre - reach)), max(value, math.tanh(centre + reach))
+    centre, half_width = math.atanh(min(max(value, -most), most)), Z95 * math.sqrt(variance)
+    return min(value, math.tanh(centre - half_width)), max(value, math.tanh(centre + half_width))
