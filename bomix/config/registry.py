@@ -87,6 +87,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "empirical_mean": "bomix.surrogates.regression.specs:EmpiricalMean",
         "mde": "bomix.surrogates.combined.prediction:Prediction",
         "corrected": "bomix.surrogates.combined.corrected:Corrected",
+        "multi_scale": "bomix.surrogates.scales.spec:MultiScale",
     },
     "kernel": {
         "stationary": "bomix.surrogates.kernels.specs:Stationary",

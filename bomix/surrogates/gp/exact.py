@@ -118,6 +118,43 @@ class ExactGPs:
             covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
         return self._pooled(mean, covariance)
 
+    def towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Moments at any mixtures together with their covariance with fixed ones.
+
+        Args:
+            Z: ``p x d`` inputs that stay the same.
+
+        Returns:
+            A function of ``batch x q x d`` inputs: means ``batch x m x q`` and covariances ``batch x m x q x q`` as of
+            :meth:`marginals`, and covariances ``batch x m x q x p`` with the fixed ones, no noise in any.
+        """
+        with torch.no_grad():
+            across, explained_there = self._covariance_with_runs(Z)
+            means_there = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            kernel = self.covariance.towards(self._kernel_theta, Z.unsqueeze(-3))
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            across, explained = self._covariance_with_runs(X)
+            means = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            points = X.unsqueeze(-3)
+            if X.shape[-2] == 1:
+                prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
+                covariance = (prior - self._taken(explained)).clamp_min(LEAST_VARIANCE)
+            else:
+                covariance = self.covariance(self._kernel_theta, points) - self._taken(explained)
+            flat = kernel(X.reshape(1, -1, X.shape[-1]))
+            shared = flat.reshape(*flat.shape[:-1], *X.shape[:-1]).movedim((0, 1), (-3, -2)).mT
+            shared = shared - self._taken_across(explained, explained_there)
+            mean, pooled = self._pooled(means, covariance)
+            if self._draws > 1:
+                shared = self._by_draw(shared, -3).mean(dim=-4)
+                at, there = self._by_draw(means, -2), self._by_draw(means_there, -2)
+                at, there = at - at.mean(dim=-3, keepdim=True), there - there.mean(dim=-3, keepdim=True)
+                shared = shared + torch.einsum("...smq,smp->...mqp", at, there) / self._draws
+            return mean, pooled, shared
+
+        return moments
+
     def mean(self, X: Tensor) -> Tensor:
         """Means of every metric at ``batch x q x d`` weights, ``batch x m x q``; nothing is solved."""
         if self._factor.dim() > 3:
@@ -205,6 +242,10 @@ class ExactGPs:
     def _taken(self, explained: Tensor) -> Tensor:
         """The covariance ``(...) x q x q`` of ``q`` points that the runs explain."""
         return squares(explained)
+
+    def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
+        """The covariance ``(...) x q x p`` of ``q`` points with ``p`` others that the runs explain."""
+        return explained.mT @ other
 
     def __getstate__(self) -> dict[str, Any]:
         # What is worked out once is a function, which no pickle takes: the copy works it out anew.

@@ -21,7 +21,7 @@ from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
 from bomix.surrogates.gp.shares import stacked_shares
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.joint import HeldOut, JointModel, MetricMoments
 
 if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bomix.contracts.covariance import Covariance
     from bomix.surrogates.gp.inputs import GPInputs
     from bomix.surrogates.gp.transforms import Transforms
+    from bomix.surrogates.models.joint import Towards
 
 
 class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
@@ -134,12 +135,31 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         covariance = covariance * self.scale.square()[:, None, None]
         return self.transforms.in_units(inputs, mean), joint_covariance(factors(covariance), self.correlation)
 
+    def towards(self, Z: Tensor) -> Towards:
+        """Moments of each metric at any mixtures, with their covariance with fixed ones; see :class:`JointModel`."""
+        there = self.transforms.inputs(Z)
+        parts = [family.towards(there) for family in self.families]
+        means_there = [family.marginals(there)[0] for family in self.families]
+        units = self.scale.square()[:, None, None]
+
+        def moments(X: Tensor) -> MetricMoments:
+            inputs = self.transforms.inputs(X)
+            each = [part(inputs) for part in parts]
+            mean, covariance = self._mixed([(at, within) for at, within, _ in each])
+            shared = each[0][2]
+            if len(each) > 1:
+                shared, mean_there = torch.zeros(()), self._mixed_means(means_there)
+                for share, (at, _, across), fixed in zip(self.shares, each, means_there, strict=True):
+                    apiece = (at - mean).unsqueeze(-1) * (fixed - mean_there).unsqueeze(-2)
+                    shared = shared + share[:, None, None] * (across + apiece)
+            return MetricMoments(self.transforms.in_units(inputs, mean), units * covariance, units * shared)
+
+        return moments
+
     def mean(self, X: Tensor) -> Tensor:
         """The means alone, ``batch x q x m``; nothing is solved."""
         inputs = self.transforms.inputs(X)
-        parts = [family.mean(inputs) for family in self.families]
-        mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
-        return self.transforms.in_units(inputs, mixed)
+        return self.transforms.in_units(inputs, self._mixed_means([family.mean(inputs) for family in self.families]))
 
     def fitted(self) -> Tensor | None:
         """Means ``n x m`` at the training runs in the metrics' own units.
@@ -210,6 +230,10 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         ]
         mean, variance = self._mixed(by_trial)
         return mean.squeeze(-1).movedim(0, -1), variance[..., 0, 0].movedim(0, -1)
+
+    def _mixed_means(self, parts: Sequence[Tensor]) -> Tensor:
+        """Means ``batch x m x q`` of the mixture of families."""
+        return sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
 
     def _mixed(self, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x q``."""

@@ -213,6 +213,11 @@ class InducingGPs(ExactGPs):
         first, second = explained.chunk(2, dim=-2)
         return squares(first) - squares(second)
 
+    def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
+        """The covariance ``(...) x q x p`` of ``q`` points with ``p`` others that the runs explain."""
+        (first, second), (there, known) = explained.chunk(2, dim=-2), other.chunk(2, dim=-2)
+        return first.mT @ there - second.mT @ known
+
     def _without_missing(self, across: Tensor) -> Tensor:
         """Inducing runs count whatever they lack: it is their mixtures that matter."""
         return across

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -43,6 +43,27 @@ class JointModel(Model, ABC):
     def mean(self, X: Tensor) -> Tensor:
         """The means alone, ``batch x q x m``, for those who have no use for the rest; see :meth:`moments`."""
         return self.moments(X)[0]
+
+    def towards(self, Z: Tensor) -> Towards:
+        """Moments of each metric by itself at any mixtures, together with their covariance with fixed ones.
+
+        Args:
+            Z: ``p x d`` weights that stay the same; what does not depend on others is worked out once.
+
+        Returns:
+            A function of ``batch x q x d`` weights.
+        """
+        p = len(Z)
+
+        def moments(X: Tensor) -> MetricMoments:
+            q, m = X.shape[-2], self.num_outputs
+            both = torch.cat([X, Z.expand(*X.shape[:-2], p, Z.shape[-1])], dim=-2)
+            mean, covariance = self.moments(both)
+            blocks = covariance.unflatten(-1, (m, q + p)).unflatten(-3, (m, q + p))  # type: ignore[no-untyped-call]
+            own = blocks.diagonal(dim1=-4, dim2=-2).movedim(-1, -3)
+            return MetricMoments(mean[..., :q, :], own[..., :q, :q], own[..., :q, q:])
+
+        return moments
 
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted from the others, where that needs no second fit; else None."""
@@ -89,6 +110,24 @@ class JointModel(Model, ABC):
     def subset_output(self, idcs: Sequence[int]) -> JointModel:
         """The model of some metrics, in the order given."""
         return _Subset(self, [int(i) % self.num_outputs for i in idcs])
+
+
+class MetricMoments(NamedTuple):
+    """Moments of each metric by itself, in its own units.
+
+    Attributes:
+        mean: ``batch x q x m``.
+        covariance: ``batch x m x q x q``.
+        shared: ``batch x m x q x p`` covariances with mixtures that are fixed.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    shared: Tensor
+
+
+Towards = Callable[["Tensor"], MetricMoments]
+"""Moments at ``batch x q x d`` weights, with covariances with fixed ones; see :meth:`JointModel.towards`."""
 
 
 class _Subset(Wrapper, JointModel):

@@ -1,0 +1,62 @@
+"""A surrogate across scales: small runs say what is likely, large ones how far that is to be believed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
+from bomix.contracts.traits import traits
+from bomix.surrogates.gp.spec import GP
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from botorch.utils.datasets import SupervisedDataset
+
+    from bomix.contracts.context import FitContext
+    from bomix.errors import Fault
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MultiScale:
+    """Each metric carried from scale to scale, with a slope near one and a discrepancy, learnt from runs of all scales.
+
+    The smallest scale is modelled by any surrogate. At each next one a metric is a line in what the one before says,
+    plus a process of the mixture; slopes and discrepancies have strong priors that all metrics inform together. Without
+    a run of the target its ranking is that of the smaller scales; each run of it counts as far as it disagrees.
+
+    Attributes:
+        of: Surrogate of the smallest scale; None takes the one that suits the domains and metrics.
+    """
+
+    of: Surrogate | None = None
+
+    across_scales: ClassVar[bool] = True
+    fantasizes: ClassVar[bool] = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields: nothing can be."""
+        return []
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the surrogate of the smallest scale is."""
+        return traits(self._first, SurrogateTraits).differentiable
+
+    @property
+    def _first(self) -> Surrogate:
+        return self.of or GP()
+
+    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
+        """Fit the smallest scale, then the links; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.
+
+        Where rows are of one scale and nothing else is asked for, that is the surrogate of that scale alone.
+        """
+        from bomix.surrogates.scales import fitting
+
+        if context.target is None:
+            return self._first.fit(data, context=context, seed=seed)
+        return fitting.fit(self._first, data, context=context, seed=seed)
