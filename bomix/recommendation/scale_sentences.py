@@ -37,9 +37,10 @@ def verdict_sentences(found: Transfer, verdict: Verdict, unit: str) -> list[str]
     }[verdict.state]
     lines = [f"{said}{_ceiling(verdict)}"]
     if agreement.place is not None:
-        loss = "the best there, too" if agreement.place == 1 else f"place {agreement.place} there"
-        gap = "" if agreement.place == 1 else f", {agreement.lost:.4f} behind the best"
-        lines.append(f"of these {rank.n} mixtures, the best at '{small}' is {loss}{gap}")
+        place = f"is the best at '{large}', too"
+        if agreement.place > 1:
+            place = f"takes place {agreement.place} at '{large}', {agreement.lost:.4f} behind the best"
+        lines.append(f"of these {rank.n} mixtures, the best at '{small}' {place}")
     if verdict.state != "decides":
         lines += _why(found, verdict)
     return [*lines, _better(verdict, unit)]

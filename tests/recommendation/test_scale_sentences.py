@@ -37,7 +37,7 @@ def test_a_scale_that_decides_is_said_to_with_its_interval():
     values = RNG.normal(size=(60, 1))
     lines = said(*compared(values, values))
     assert lines[0] == "'small' orders mixtures as 'large' does: 1.00 [1.00, 1.00], 60 mixtures"
-    assert lines[1] == "of these 60 mixtures, the best at 'small' is the best there, too"
+    assert lines[1] == "of these 60 mixtures, the best at 'small' is the best at 'large', too"
     assert lines[2].startswith("an interval half as wide takes 171 more mixtures of 'small' run at 'large': ")
     assert lines[2].endswith(" FLOPs")
 
