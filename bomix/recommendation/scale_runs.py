@@ -110,9 +110,9 @@ def runs_by_scale(problem: Problem, history: History) -> tuple[ScaleRuns, ...]:
     of_scale: dict[str, list[Record]] = {each.name: [] for each in problem.scales}
     names = {each.scale: each.name for each in problem.scales}
     for record in history.informative:
-        scale = history.counted_as(record)
-        if scale is not None and record.trial.origin != EXPERT:
-            of_scale[names[scale]].append(record)
+        own = history.counted_as(record)
+        if own is not None and record.trial.origin != EXPERT:
+            of_scale[names[own]].append(record)
     everything = [record for records in of_scale.values() for record in records]
     weights = problem.space.to_arrays([record.trial.weights for record in everything])
     mixture = repeats.number(weights, tolerance=SAME_MIXTURE)
