@@ -66,7 +66,7 @@ class Command:
     cwd: str = "."
     timeout_s: float | None = None
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={SECRET: True})
-    scale_name: str | None = dataclasses.field(default=None, metadata={FILLED: "scales"})
+    scale_name: str | None = dataclasses.field(default=None, metadata={FILLED: "scale"})
 
     def faults(self) -> list[Fault]:
         """An empty command, no metrics, a placeholder that does not exist."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.scale import Scale
     from bomix.study.records import Records
 
 
@@ -46,6 +47,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         candidate = next_expert(spec, problem, history, wanted=expert)
         if candidate is None:
             candidate = _proposed(records, problem, history)
+        scale = scales.of(candidate, problem, study_scales.trainer(spec))
         trial = Trial(
             history.next_id,
             candidate.weights,
@@ -55,9 +57,10 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
                 seed=spec.seed,
                 paired=spec.paired,
                 reweighted=candidate.reweighting is not None,
+                scale=scale,
             ),
             candidate.origin,
-            scales.of(candidate, problem, study_scales.trainer(spec)),
+            scale,
             candidate.reweighting,
         )
         try:
@@ -87,11 +90,19 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     return experts.next_expert(problem, history, scale=scale)
 
 
-def search_seed(weights: Weights, history: History, *, seed: int, paired: bool, reweighted: bool = False) -> int:
+def search_seed(
+    weights: Weights,
+    history: History,
+    *,
+    seed: int,
+    paired: bool,
+    reweighted: bool = False,
+    scale: Scale | None = None,
+) -> int:
     """The seed of a trial that was asked for.
 
     Paired trials share the study's seed and repeats of a mixture take the next; unpaired ones have one each. A run that
-    reweights is no repeat of the mixture that it starts with.
+    reweights is no repeat of the mixture that it starts with, nor is one of another of the study's scales.
 
     Args:
         weights: The trial's mixture.
@@ -99,11 +110,14 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool, 
         seed: Seed of the study.
         paired: Whether trials share a seed.
         reweighted: Whether the trial reweights, its mixture being that of the start.
+        scale: The scale of the trial; it matters in a study of several.
     """
     if not paired:
         return seed + history.n_asked
     return seed + sum(
-        (record.trial.reweighting is not None) == reweighted and same_mixture(record.trial.weights, weights)
+        (record.trial.reweighting is not None) == reweighted
+        and same_mixture(record.trial.weights, weights)
+        and (not history.scales or record.trial.scale == scale)
         for record in history.ever_asked
     )
 

@@ -190,15 +190,20 @@ class Records:
         return replace(resolution, problem=replace(problem, metrics=tuple(metrics)))
 
     def _own_scales(self) -> tuple[Scale | None, tuple[StudyScale, ...]]:
-        """The study's own scale, and all of them where it has several, as they were last resolved where it is not yet.
+        """The study's own scale, and all of them where it has several.
 
-        Reading must neither prepare nor check.
+        Reading must neither prepare nor check: the scale of a study of one that is not resolved yet is that of the last
+        time it was, and several scales follow from the study file and what was measured then.
 
         Raises:
+            FaultsError: Scales that the study file leaves open.
             StoreError: What the folder keeps of them is damaged.
         """
         if self._resolution is None:
-            return resolved_file.own_scales(self._store)
+            if not self.spec.scales:
+                return resolved_file.own_scale(self._store), ()
+            several, own = study_scales.study_scales(self.spec, resolved_file.measured_info(self._store))
+            return own, several
         return self._resolution.problem.scale, self._resolution.problem.scales
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:

@@ -161,6 +161,8 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
         # Bounds that contradict each other can be seen without the data: one report for all of it.
         _, faults = _space(spec, None, {})
         raise FaultsError([*error.faults, *faults], _problems(len(error.faults) + len(faults))) from error
+    if spec.scales and not preparation.metrics:  # nothing is prepared at any of them
+        return dataclasses.replace(preparation, metrics=declared)
     if declared and {metric.name for metric in declared} != {metric.name for metric in preparation.metrics}:
         measured = ", ".join(metric.name for metric in preparation.metrics)
         raise FaultsError([Fault("metrics", f"the evaluator measures {measured}; leave the key out")])

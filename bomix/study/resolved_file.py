@@ -27,10 +27,8 @@ _SEALED_FROM = 3
 """First version with a checksum."""
 
 
-def own_scales(store: FolderStore | MemoryStore) -> tuple[Scale | None, tuple[StudyScale, ...]]:
-    """The study's own scale as it was last resolved, None where none is kept, and all of them where it has several.
-
-    Nothing is resolved or prepared.
+def own_scale(store: FolderStore | MemoryStore) -> Scale | None:
+    """The study's own scale as it was last resolved; None where none is kept. Nothing is resolved or prepared.
 
     Args:
         store: The folder, or the memory, that keeps the records of the study.
@@ -39,10 +37,17 @@ def own_scales(store: FolderStore | MemoryStore) -> tuple[Scale | None, tuple[St
         StoreError: What the folder keeps is damaged, or of a newer version.
     """
     kept = read(store)
-    if kept is None:
-        return None, ()
-    several, target = several_scales(kept)
-    return (target if several else _scale_from(kept.get("measured", {}))), several
+    return None if kept is None else _scale_from(kept.get("measured", {}))
+
+
+def measured_info(store: FolderStore | MemoryStore) -> Mapping[str, Any]:
+    """What was measured beside all else when the study was last resolved; nothing where it was not.
+
+    Raises:
+        StoreError: What the folder keeps is damaged, or of a newer version.
+    """
+    kept = read(store)
+    return {} if kept is None else preparation_of(kept).info
 
 
 def several_scales(kept: Mapping[str, Any]) -> tuple[tuple[StudyScale, ...], Scale | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bomix.config.build import FILLED
 from bomix.config.components import child
 from bomix.contracts.evaluator import EvaluatorTraits, ScaledEvaluator
 from bomix.contracts.traits import traits
@@ -39,8 +41,23 @@ def ready_evaluator(spec: StudySpec, folder: Path) -> Evaluator | None:
     trained: dict[str, tuple[Scale, Evaluator]] = {}
     for each in found:
         if (evaluator := spec.ready_evaluator_at(each.name, folder)) is not None:
-            trained[each.name] = each.scale, evaluator
+            trained[each.name] = each.scale, _with_all(evaluator, found, target)
     return scaled(trained, default_of(found, target))
+
+
+def _with_all(evaluator: Evaluator, scales: tuple[StudyScale, ...], target: Scale) -> Evaluator:
+    """An evaluator with the scales of the study up to the target, the cheapest first, where it has a field for them."""
+    name = _field_of_scales(evaluator)
+    if name is None:
+        return evaluator
+    known = [each.scale for each in scales]
+    upto = tuple(known[: known.index(target) + 1])
+    return dataclasses.replace(evaluator, **{name: upto})  # type: ignore[type-var]
+
+
+def _field_of_scales(evaluator: Evaluator) -> str | None:
+    fields = dataclasses.fields(evaluator) if dataclasses.is_dataclass(evaluator) else ()
+    return next((field.name for field in fields if field.metadata.get(FILLED) == "scales"), None)
 
 
 def trainer(spec: StudySpec) -> Evaluator | None:
@@ -78,7 +95,7 @@ def study_scales(spec: StudySpec, info: Mapping[str, Any] | None = None) -> tupl
             cure = "give one of them another 'recipe'" if known[first] == known[second] else "state params and tokens"
             faults.append(Fault(f"scales.{second}", f"{what}; {cure}, or keep one scale"))
     if not faults:
-        faults += _alike(spec)
+        faults += _trained_the_same(spec)
     found = []
     for name, scale in known.items():
         stated = spec.scales[name].cost
@@ -146,14 +163,14 @@ def _scale(name: str, spec: StudyScaleSpec, evaluator: Evaluator | None, faults:
     return Scale(sizes.params or filled.params, sizes.tokens or filled.tokens, spec.recipe)
 
 
-def _alike(spec: StudySpec) -> list[Fault]:
+def _trained_the_same(spec: StudySpec) -> list[Fault]:
     """Scales that would be trained in the same way, since their evaluator takes no scale from a trial."""
     trained = {name: spec.evaluator_at(name) for name in spec.scales}
     faults = []
     for first, second in combinations([name for name, part in trained.items() if part is not None], 2):
         part = trained[second]
-        blind = not isinstance(part, ScaledEvaluator) and traits(part, EvaluatorTraits).at_scale is None
-        if blind and part == trained[first]:
+        told = traits(part, EvaluatorTraits).at_scale is not None or (part and _field_of_scales(part))
+        if not told and not isinstance(part, ScaledEvaluator) and part == trained[first]:
             what = f"{type(part).__name__} takes no scale from a trial, and would train it as it trains '{first}'"
             faults.append(Fault(f"scales.{second}", f"{what}; give the keys that differ, or 'train: false'"))
     return faults

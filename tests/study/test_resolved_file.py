@@ -26,17 +26,17 @@ def kept(folder: Path, **changed: object) -> FolderStore:
 
 def test_the_scale_is_read_under_both_of_its_names_and_none_where_none_is_kept(tmp_path: Path) -> None:
     counts = {"params": 10, "tokens": 200}
-    assert resolved_file.own_scales(MemoryStore())[0] is None
-    assert resolved_file.own_scales(FolderStore(tmp_path))[0] is None
-    assert resolved_file.own_scales(kept(tmp_path, measured={"scale": counts}))[0] == Scale(10, 200)
-    assert resolved_file.own_scales(kept(tmp_path, measured={"fidelity": counts}, schema=1))[0] == Scale(10, 200)
-    assert resolved_file.own_scales(kept(tmp_path, measured={}))[0] is None
+    assert resolved_file.own_scale(MemoryStore()) is None
+    assert resolved_file.own_scale(FolderStore(tmp_path)) is None
+    assert resolved_file.own_scale(kept(tmp_path, measured={"scale": counts})) == Scale(10, 200)
+    assert resolved_file.own_scale(kept(tmp_path, measured={"fidelity": counts}, schema=1)) == Scale(10, 200)
+    assert resolved_file.own_scale(kept(tmp_path, measured={})) is None
 
 
 @pytest.mark.parametrize("measured", [3, {"scale": 3}, {"scale": {"params": -1}}, {"scale": {"size": 1}}])
 def test_a_damaged_scale_is_an_error_that_says_how_to_go_on(tmp_path: Path, measured: object) -> None:
     with pytest.raises(StoreError, match=r"resolved\.json is damaged .*; `bomix check --repair` moves it away"):
-        resolved_file.own_scales(kept(tmp_path, measured=measured))
+        resolved_file.own_scale(kept(tmp_path, measured=measured))
 
 
 def test_a_study_of_a_newer_version_is_not_read_as_if_it_were_of_this_one(tmp_path: Path) -> None:
