@@ -20,20 +20,27 @@ MANY = 32
 of the space that trials explored."""
 
 
-def tried(space: MixtureSpace, history: History) -> Array:
-    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts are left out."""
-    from bomix.surrogates.data.dataset import seen_weights
+def tried(space: MixtureSpace, history: History, *, across: bool = False) -> Array:
+    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts are left out.
 
-    runs = [record for record in history.observations if record.trial.origin != EXPERT]
+    Args:
+        space: The space.
+        history: The record.
+        across: Whether runs of every scale of the study count, as for a model that learnt from them.
+    """
+    from bomix.surrogates.data.dataset import learnt_from, seen_weights
+
+    runs = [record for record in learnt_from(history, across=across) if record.trial.origin != EXPERT]
     return space.to_arrays([seen_weights(record) for record in runs])
 
 
-def explored(space: MixtureSpace, history: History) -> MixtureSpace:
+def explored(space: MixtureSpace, history: History, *, across: bool = False) -> MixtureSpace:
     """The part of a space in which no weight exceeds the largest that was tried.
 
-    That is the space itself up to :data:`MANY` domains, and where no mixture of it is left.
+    That is the space itself up to :data:`MANY` domains, and where no mixture of it is left; arguments as those of
+    :func:`tried`.
     """
-    if space.dimension <= MANY or not len(points := tried(space, history)):
+    if space.dimension <= MANY or not len(points := tried(space, history, across=across)):
         return space
     names, least = space.domains, np.asarray(space.at_least)
     largest = points.max(axis=0)

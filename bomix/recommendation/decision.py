@@ -23,7 +23,7 @@ from bomix.acquisition.improvement import posterior_mean
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.belief import Belief, believe
+from bomix.posterior.belief import Belief, believe, learns_across
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
 from bomix.posterior.seeds import recommendation_seed
@@ -93,7 +93,7 @@ def decide(
     """
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
-    part = explored(problem.space, history)
+    part = explored(problem.space, history, across=learns_across(surrogate, history))
     if (pool := problem.pool_array) is None:
         of_space = minimiser(belief, surrogate, part, seed=recommendation_seed(history, seed=seed))
     else:

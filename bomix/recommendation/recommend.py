@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
+from bomix.posterior.belief import learns_across
 from bomix.posterior.predict import Estimate, difference, estimates
 from bomix.recommendation.decision import Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
@@ -154,7 +155,7 @@ def recommend(
     weights = space.to_weights(best)
     others = {"space": decision.of_space, "trials": decision.of_trials, "confirmed": decision.confirmed}
     known = {name: point for name, point in others.items() if point is not None}
-    runs = tried(space, history)
+    runs = tried(space, history, across=learns_across(surrogate, history))
     with torch.no_grad():
         per_metric, far = _per_metric(belief, best), stretch(runs, best)
         at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}

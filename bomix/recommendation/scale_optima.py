@@ -14,7 +14,7 @@ import numpy as np
 
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import Estimate, difference
 from bomix.posterior.seeds import recommendation_seed
@@ -116,7 +116,7 @@ def outlook(
     from bomix.surrogates.models.scales import MultiScaleModel
 
     target = _target(problem, measured)
-    if traits(surrogate, SurrogateTraits).across_scales:
+    if learns_across(surrogate, history):
         belief = believe(problem, history, surrogate, seed=seed)
         model = belief.model
         if isinstance(model, MultiScaleModel):
@@ -189,7 +189,7 @@ def _minimiser(belief: Belief, surrogate: Surrogate, history: History, *, seed: 
     X = belief.data.X
     found = optimize(
         belief.negated_mean,
-        explored(problem.space, history),
+        explored(problem.space, history, across=learns_across(surrogate, history)),
         seed=seed,
         near=np.asarray(X[belief.mean(X).argsort(stable=True)].numpy()),
         search=Search(raw=256, starts=8, iterations=60, polished=2),

@@ -108,21 +108,23 @@ def _ceiling(verdict: Verdict) -> str:
 
 def _why(found: Transfer, verdict: Verdict) -> list[str]:
     """What breaks the order of the objective, in a list; empty where nothing can be said."""
+    small, large = verdict.agreement.small, verdict.agreement.large
+    metrics = [each for name in verdict.counted if (each := found.find(small, large, name)) is not None]
     if verdict.breaking:
-        ranks = {
-            name: agreement.rank.rho
-            for name in verdict.breaking
-            if (agreement := found.find(verdict.agreement.small, verdict.agreement.large, name)) is not None
-        }
-        worst = [f"{name} ({rho:.2f})" for name, rho in list(ranks.items())[:_MOST_NAMED]]
-        more = f" and {len(ranks) - _MOST_NAMED} more" if len(ranks) > _MOST_NAMED else ""
+        ranks = {each.column: each.rank.rho for each in metrics}
+        worst = [f"{name} ({ranks[name]:.2f})" for name in verdict.breaking[:_MOST_NAMED]]
+        more = f" and {len(verdict.breaking) - _MOST_NAMED} more" if len(verdict.breaking) > _MOST_NAMED else ""
         return [f"metrics whose own order is another: {', '.join(worst)}{more}"]
+    doubtful = [each for each in metrics if each.rank.rho < ENOUGH]
+    if doubtful:
+        least = min(doubtful, key=lambda each: each.rank.rho)
+        return [f"no metric certainly has another order, least certainly {least.column}: {interval(least.rank)}"]
     if verdict.state == "does not decide" and verdict.slopes is not None:
-        (low, least), (high, most) = verdict.slopes
-        if least <= 0.0 or most / least > _WIDE_SLOPES:
+        (low, least_slope), (high, most) = verdict.slopes
+        if least_slope <= 0.0 or most / least_slope > _WIDE_SLOPES:
             return [
                 f"no metric by itself breaks it, but they change by different factors from scale to scale: {low} by "
-                f"{least:.2f}, {high} by {most:.2f}"
+                f"{least_slope:.2f}, {high} by {most:.2f}"
             ]
     return []
 

@@ -110,6 +110,7 @@ class Verdict:
         agreement: The two scales and what they say of the objective.
         state: ``decides`` and ``does not decide`` where the whole interval lies above :data:`ENOUGH`, or below; else
             ``open``.
+        counted: Metrics that the objective counts.
         breaking: Metrics that the objective counts and that certainly do not agree, the worst first.
         slopes: The counted metrics with the smallest and the largest slope, and these: what breaks a mean of metrics
             that agree one by one; None where fewer than two are known.
@@ -118,6 +119,7 @@ class Verdict:
 
     agreement: Agreement
     state: State
+    counted: tuple[str, ...]
     breaking: tuple[str, ...]
     slopes: tuple[tuple[str, float], tuple[str, float]] | None
     better: Cost
@@ -242,6 +244,7 @@ def _verdict(found: Transfer, small: ScaleRuns, large: ScaleRuns, counts: Sequen
     return Verdict(
         agreement,
         state_of(agreement),
+        tuple(counts),
         tuple(each.column for each in sorted(breaking, key=lambda each: each.rank.rho)),
         tuple((each.column, each.slope) for each in (slopes[0], slopes[-1])) if len(slopes) > 1 else None,  # type: ignore[arg-type]
         _better(agreement.rank.n, small, large),

@@ -67,9 +67,11 @@ def sentences(report: Comparison) -> list[str]:
     ]
     if not verdicts:
         return [_nothing(found), *expected]
+    head = [] if found.target == found.reference else [_stand_in(found)]
     if len(verdicts) <= _DETAILED:
-        return [line for each in verdicts for line in verdict_sentences(found, each, report.unit)] + expected
-    lines = [verdict_sentences(found, each, report.unit)[0] for each in verdicts]
+        told = [line for each in verdicts for line in verdict_sentences(found, each, report.unit)]
+        return [*head, *told, *expected]
+    lines = head + [verdict_sentences(found, each, report.unit)[0] for each in verdicts]
     return [*lines, *verdict_sentences(found, _most_useful(verdicts), report.unit)[1:], *expected]
 
 
@@ -101,7 +103,7 @@ def against_reference(found: Transfer, column: str, *, known: bool = True) -> li
 def sizes_and_tokens(found: Transfer) -> dict[tuple[int, int], float]:
     """Parameters and tokens of a scale to its share of pairs ordered as at the scale that others are judged by.
 
-    Empty unless scales have two sizes and two numbers of tokens at least, all known.
+    Empty unless scales have two sizes and two numbers of tokens at least, and some have one of these in common.
     """
     objective = found.columns[0]
     shares = {scale.name: each.pairs.share for scale, each in against_reference(found, objective)}
@@ -112,8 +114,9 @@ def sizes_and_tokens(found: Transfer) -> dict[tuple[int, int], float]:
         and scale.scale.tokens is not None
         and (scale.name in shares or scale.name == found.reference)
     }
-    several = all(len({cell[axis] for cell in cells}) > 1 for axis in (0, 1))
-    return cells if several else {}
+    counts = [len({cell[axis] for cell in cells}) for axis in (0, 1)]
+    # Scales of which each has its own size and tokens would be a diagonal.
+    return cells if min(counts) > 1 and len(cells) > max(counts) else {}
 
 
 def short(count: int | None) -> str:
@@ -126,6 +129,11 @@ def _most_useful(verdicts: Sequence[Verdict]) -> Verdict:
     deciding = [each for each in verdicts if each.state == "decides"]
     known = [each for each in verdicts if math.isfinite(each.agreement.rank.rho)]
     return deciding[0] if deciding else max(known or verdicts, key=lambda each: each.agreement.rank.rho)
+
+
+def _stand_in(found: Transfer) -> str:
+    """What takes the place of a target without runs."""
+    return f"'{found.target}' was never run: '{found.reference}', the dearest scale that was, stands for it"
 
 
 def _nothing(found: Transfer) -> str:

@@ -99,3 +99,12 @@ def test_runs_of_a_single_scale_below_the_target_are_a_leap():
     (warning,) = scale_warnings(study, history(study, [("small", MIXTURES[0], {"x": 1.0})]))
     assert "no run of scale 'large' is known" in warning
     assert "has never been looked at" in warning
+
+
+def test_a_metric_that_may_have_another_order_is_named_with_its_interval():
+    small = np.stack([RNG.normal(size=60), np.zeros(60)], axis=1)
+    small[:, 1] = 0.1 * RNG.normal(size=60)
+    large = small.copy()
+    large[:, 0] += 0.7 * RNG.normal(size=60)
+    lines = said(*compared(small[:8], large[:8]))
+    assert any(line.startswith("no metric certainly has another order, least certainly x: ") for line in lines)

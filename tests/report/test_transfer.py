@@ -94,3 +94,11 @@ def test_markdown_says_the_verdict_first_and_holds_every_table():
     text = markdown(report(scales=TWO, runs=[("small", values), ("large", values)]))
     assert text.startswith("- 'small' orders mixtures as 'large' does")
     assert "| small | 20 |" in text
+
+
+def test_scales_that_differ_in_both_make_no_matrix_and_a_target_without_runs_is_stood_in_for():
+    values = RNG.normal(size=(20, 2))
+    scales = {"small": Scale(10**6, 10**8), "large": Scale(10**7, 10**9), "final": Scale(10**9, 10**11)}
+    found = report(scales=scales, runs=[("small", values), ("large", values)])
+    assert sizes_and_tokens(found.found) == {}
+    assert sentences(found)[0] == "'final' was never run: 'large', the dearest scale that was, stands for it"
