@@ -40,11 +40,11 @@ def show_summary(study: Study, best: Recommendation) -> None:
         judged, subject = best.confirmed.weights, CONFIRMED
         mixtures[CONFIRMED] = judged
     comparisons = compare(problem, history, judged)
-    if problem.scales:
-        click.echo(f"decided about: {problem.scale_name(problem.scale)} ({problem.scale}); {_runs_by_scale(study)}")
     tables = [_weights(problem, mixtures, best), _objective(study, best, mixtures, comparisons, subject)]
-    for line in best.against_odds:
+    for line in (*best.against_odds, *best.across_scales):
         click.echo(line)
+    if best.scale is not None:
+        click.echo(f"at scale '{best.scale.name}' ({best.scale.scale}); {_runs_by_scale(study)}")
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
     for line in sentences(study, best, comparisons, subject):
         click.echo(line)

@@ -141,9 +141,7 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
 
     history = learnt(problem, history)
     across = learns_across(surrogate, history)
-    history.require_observations()
-    if not across and history.scales:
-        _require_own(history, surrogate)
+    require_runs(history, surrogate)
     reported = to_dataset(problem, history, across=across)
     problem = resolved(problem, history)
     if across:
@@ -189,9 +187,10 @@ def learns_across(surrogate: Surrogate, history: History) -> bool:
     return bool(history.scales) and traits(surrogate, SurrogateTraits).across_scales
 
 
-def _require_own(history: History, surrogate: Surrogate) -> None:
-    """Raise StudyError where a surrogate of one scale has no run of the study's own to learn from."""
-    if history.observations:
+def require_runs(history: History, surrogate: Surrogate) -> None:
+    """Raise StudyError where a surrogate has nothing to learn from: of one scale, no run of the study's own."""
+    history.require_observations()
+    if history.observations or learns_across(surrogate, history):
         return
     there = "; ".join(sorted({str(history.counted_as(record)) for record in history.informative}))
     raise StudyError(

@@ -17,13 +17,14 @@ from bomix.recommendation.decision import Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
+from bomix.recommendation.scale_sentences import scale_warnings
 from bomix.space.weights import is_among
 
 if TYPE_CHECKING:
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.posterior.belief import Belief
-    from bomix.problem import Problem
+    from bomix.problem import Problem, StudyScale
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
 
@@ -70,14 +71,18 @@ class Recommendation:
             posterior mean lies within one standard deviation (that at the minimiser) of the minimum.
         gap: Predictions for the last trials by the model without them, and their results; None where too few
             trials are left.
-        warnings: First the references against which the odds are less than even; then metrics that count and that no
-            trial has measured, and where the recommendation lies outside what was explored; one sentence each.
+        warnings: First the references against which the odds are less than even; then, in a study of several scales,
+            what keeps smaller ones from being trusted, see :attr:`across_scales`; metrics that count and that no trial
+            has measured; and where the recommendation lies outside what was explored; one sentence each.
         extrapolated: Where the recommendation lies outside what was explored, in words; empty where it does not. What
             is said of the objective, the margins and the odds then rests on the shape that the model assumes, and no
             run tells how far that is right. Far from all trials their standard deviations are stretched, see
             :func:`bomix.recommendation.extrapolation.stretch`.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
+        scale: The scale that all of this is said of, in a study of several; None in one of a single scale.
+        across_scales: Where that scale was never run, or where scales disagree or were never compared, in words; the
+            belief then rests on what the model makes of other scales.
     """
 
     weights: Weights
@@ -99,6 +104,8 @@ class Recommendation:
     extrapolated: tuple[str, ...] = ()
     feasible: float | None = None
     front: tuple[FrontPoint, ...] = ()
+    scale: StudyScale | None = None
+    across_scales: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -168,6 +175,7 @@ def recommend(
     at = {name: replace(choice, objective=objectives[name]) for name, choice in at.items()}
     references = {name: objectives[name] for name in references}
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
+    of_scales = scale_warnings(problem, history)
     return Recommendation(
         weights=weights,
         objective=at["best"].objective,
@@ -186,12 +194,15 @@ def recommend(
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
             *against_odds(margins),
+            *of_scales,
             *_unmeasured(belief),
             *(f"{OUTSIDE}: {text}" for text in outside),
         ),
         extrapolated=tuple(outside),
         feasible=None if kept is None else kept.item(),
         front=front(belief, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable),
+        scale=next((each for each in problem.scales if each.scale == problem.scale), None),
+        across_scales=of_scales,
     )
 
 

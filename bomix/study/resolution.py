@@ -65,6 +65,7 @@ class Resolution:
             "study": json.dumps(plain(spec), sort_keys=True),
             "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
             **({} if own is None else {"scale": json.dumps(own.to_data(), sort_keys=True)}),
+            **({"target": self.problem.scale_name(own)} if self.problem.scales else {}),
         }
 
 

@@ -115,8 +115,7 @@ def test_small_and_large_runs_are_imported_with_one_command_each_and_decided_abo
     assert "imported 0 runs (2 domains, 1 metrics), 3 already there" in again.out
     done = called("recommend", study)
     assert (
-        "decided about: large (10M params x 500M tokens); learnt from runs 8 of small, 3 of large, 0 of final"
-        in done.out
+        "at scale 'large' (10M params x 500M tokens); learnt from runs 8 of small, 3 of large, 0 of final" in done.out
     )
     state = json.loads(called("status", study, "--json").out)
     assert [trial["scale"] for trial in state["trials"]] == ["small"] * 8 + ["large"] * 3
