@@ -139,7 +139,8 @@ def _counted(dataset: xr.Dataset, experts: bool, scale: str | None) -> np.ndarra
     if "scale" in dataset.coords:
         wanted = scale or dataset.attrs.get("target", "")
         of_target = (dataset["scale"].values == "") & (wanted == dataset.attrs.get("target", ""))
-        return counted & ((dataset["scale"].values == wanted) | of_target)
+        counted &= (dataset["scale"].values == wanted) | of_target
+        return counted
     for name, value in json.loads(dataset.attrs.get("scale", "{}")).items():
         if name in dataset and value is not None:
             counted &= dataset[name].isnull().values | (dataset[name].values == value)

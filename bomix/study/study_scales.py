@@ -56,8 +56,9 @@ def _with_all(evaluator: Evaluator, scales: tuple[StudyScale, ...], target: Scal
 
 
 def _field_of_scales(evaluator: Evaluator) -> str | None:
-    fields = dataclasses.fields(evaluator) if dataclasses.is_dataclass(evaluator) else ()
-    return next((field.name for field in fields if field.metadata.get(FILLED) == "scales"), None)
+    if not dataclasses.is_dataclass(evaluator):
+        return None
+    return next((each.name for each in dataclasses.fields(evaluator) if each.metadata.get(FILLED) == "scales"), None)
 
 
 def trainer(spec: StudySpec) -> Evaluator | None:

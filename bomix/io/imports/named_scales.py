@@ -73,20 +73,22 @@ def named_in(cell: str, row: Row, table: Table, problem: Problem, faults: list[F
 def lines_to_add(scales: Iterable[Scale | None]) -> str:
     """The lines of a study file that name some scales, so that a study learns from runs of all of them."""
     known = sorted(
-        {scale for scale in scales if scale is not None}, key=lambda each: (each.params or 0, each.tokens or 0)
+        {scale for scale in scales if scale is not None},
+        key=lambda each: (each.params or 0, each.tokens or 0, each.recipe or ""),
     )
-    alike = len({scale.params for scale in known}) < len(known)
+    one_size = len({scale.params for scale in known}) < len(known)
     unknown = any(scale.flops is None for scale in known)
     lines = ["scales:"]
     for scale in known:
         sizes = {axis: count for axis, count in scale.to_data().items() if isinstance(count, int)}
-        parts = [_plain(count) for axis, count in sizes.items() if alike or axis == "params"]
+        parts = [_plain(count) for axis, count in sizes.items() if one_size or axis == "params"]
         keys = [f"{axis}: {_plain(count)}" for axis, count in sizes.items()]
         if scale.recipe is not None:
             keys.append(f"recipe: {scale.recipe}")
+            parts.append(scale.recipe)
         if unknown:  # of runs of equal tokens, or equal parameters, costs are as the other number
             keys.append(f"cost: {_plain(next(iter(sizes.values()), 1))}")
-        lines.append(f"  {'-'.join(parts) or scale.recipe}: {{{', '.join(keys)}}}")
+        lines.append(f"  {'-'.join(parts)}: {{{', '.join(keys)}}}")
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ def refitted(
         out = torch.as_tensor(fold == number)
         known, names = part(data, context, ~out)
         model = surrogate.fit(known, context=names, seed=seed)
-        for place in places[out].unique():
+        for place in sorted({*places[out].tolist()}):
             rows = out & (places == place)
             row = int(rows.nonzero()[0])
             mean[rows], covariance[rows] = new_runs(_at_scale_of(model, context, row), data.X[rows])
