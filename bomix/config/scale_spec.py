@@ -109,7 +109,8 @@ def build_study(spec: type[Spec], data: Any) -> tuple[Spec | None, list[Fault]]:
         # What every scale states need not stand in the evaluator itself, which is then that of the first scale.
         first = next((whole[name]["evaluator"] for name in scales if over[name]), given)
         again, left = build(spec, {**data, "evaluator": first})
-        built, faults = (again, left) if len(left) < len(faults) else (built, faults)
+        if not any(fault.where.startswith("evaluator") for fault in left):
+            built, faults = again, left
     return built, _where_they_stand(faults, over)
 
 
