@@ -12,7 +12,7 @@ from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
 from bomix.config.replicate_checks import replicate_faults
-from bomix.config.reweighting_checks import reweighting_faults
+from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
 from bomix.config.sections import (
     BudgetSpec,
     DomainSpec,
@@ -121,6 +121,7 @@ class StudySpec:
             trials=self.budget.trials if self.experts.counted else None,
         )
         faults += reweighting_faults(self.strategy, self.evaluator)
+        faults += too_few_trials(self.strategy, self.trials_to_search)
         if self.trains_on_sources:
             faults += [
                 Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
