@@ -226,7 +226,9 @@ class _Run:
         """The width in which a trial is tried again, whose group ended before it did; None where the end is its own."""
         if self._groups is None or not event.by_group or event.trial.id in self._cancelled:
             return None
-        return self._groups.died(event.trial) if isinstance(event.outcome, Failure) else None
+        if not isinstance(event.outcome, Failure):
+            return None
+        return self._groups.died(event.trial, event.outcome.message if event.raised else None)
 
     def _try_in_parts(self, parted: Sequence[tuple[Ended, int]]) -> None:
         """Have trials tried again in smaller groups, before all others; it is no attempt of their own."""
@@ -258,6 +260,8 @@ class _Run:
             return
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
+            if self._groups is not None:
+                self._groups.failed(trial, record.outcome.message)
             self._failed.append(record)
             self._useless |= refused and trial.origin == EXPERT
 
