@@ -16,7 +16,7 @@ from bomix.evaluators.stacks import fitted, parts, place_of
 from bomix.io.artifacts import scored_tokens
 from bomix.scale import Scale
 from bomix.training.device import process_environment
-from bomix.training.spec import TrainingSpec
+from bomix.training.spec import CHECKPOINT, DEVICES, TrainingSpec
 from bomix.trial import EXPERT, MODEL, REFERENCE, SCORED_TOKENS, Failure, Result, Trial
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class Proxy(ProxySpec):
 
     preload: ClassVar[tuple[str, ...]] = ("bomix.training.loop", "transformers.models.llama.modeling_llama")
     """What a process that forks trials should import first. None of it touches a GPU."""
+
+    scratch: ClassVar[tuple[str, ...]] = (CHECKPOINT, f"{DEVICES}*")
+    """What later attempts of a trial go on from, and what the processes of several devices say to each other."""
 
     def process_environment(self) -> dict[str, str]:
         """Variables that a process that trains starts with."""
