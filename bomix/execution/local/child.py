@@ -19,6 +19,7 @@ from bomix import progress
 from bomix.contracts.evaluator import GroupEvaluator
 from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.execution.local.descendants import adopt_orphans, end_descendants
+from bomix.execution.local.position import Position
 from bomix.io.store import files, records
 from bomix.io.store.result_checks import cleaned, form_faults
 from bomix.trial import MESSAGE_LIMIT, Failure, Result
@@ -68,8 +69,14 @@ def run(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 
     left, itself = {trial.id: workdir for trial, workdir in attempts}, os.getpid()
+    position = Position(attempts[0][1])
+
+    def tell(update: progress.Progress) -> None:
+        send({"event": "progress", **_as_message(update)})
+        position.note(update)
+
     try:
-        with progress.reporting_to(lambda update: send({"event": "progress", **_as_message(update)})):
+        with progress.reporting_to(tell):
             if not isinstance(evaluator, GroupEvaluator):
                 ((trial, workdir),) = attempts
                 result = evaluator.evaluate(trial, workdir)
@@ -84,6 +91,7 @@ def run(
             _write_error(workdir, error)
         return NO_MEMORY if _lacks_memory(error) else RAISED
     finally:
+        position.end()
         end_descendants()
         sys.stdout.flush()
         sys.stderr.flush()
