@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.contracts.executor import Ended, Executor, GroupExecutor, Reported
-from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
+from bomix.errors import FaultsError, StoreError, StudyError
+from bomix.execution.failures import too_many
 from bomix.execution.groups import Groups, named
 from bomix.execution.observer import Observer
 from bomix.execution.queue import Action, Decision, Situation, decide
@@ -218,7 +219,7 @@ class _Run:
                     self._end(event)
             self._try_in_parts(parted)
             if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
-                raise self._too_many()
+                raise too_many(self._study, self._failed, useless=self._useless)
             if executor.free:
                 return
 
@@ -264,21 +265,6 @@ class _Run:
                 self._groups.failed(trial, record.outcome.message)
             self._failed.append(record)
             self._useless |= refused and trial.origin == EXPERT
-
-    def _too_many(self) -> EvaluationError:
-        count, folder = len(self._failed), self._study.folder
-        trial, last = self._failed[-1].trial, self._failed[-1].outcome
-        assert isinstance(last, Failure)
-        where = f" (log below {folder / 'trials'})" if folder else ""
-        why = (
-            "an expert came back without what experts are for, and so would the others"
-            if self._useless
-            else f"execution.max_failures is {self._study.spec.execution.max_failures}"
-        )
-        return EvaluationError(
-            f"{count} trial{'s' if count > 1 else ''} failed, and {why}; the last one, trial {trial.id}: "
-            f"{last.message}{where}\n{last.log_tail}\nmend the cause and run the same command again"
-        )
 
 
 def _tell(study: RunnableStudy, event: Ended, tries: int) -> tuple[Record, bool]:

@@ -226,9 +226,11 @@ def _served(history: History, wanted: Candidate, *, else_wait: Weights) -> Recor
         return Candidate(else_wait, "uniform")
     if len(runs) >= _ATTEMPTS:
         what = "reference run" if wanted.origin == REFERENCE else "run that reweights"
+        numbers = ", ".join(str(record.trial.id) for record in runs)
+        cure = "withdraw one of them (`bomix withdraw`)" if history.completed else "begin anew (`bomix restart`)"
         raise StudyError(
-            f"the {what} failed {len(runs)} times, and nothing can be asked for without it; mend the training "
-            "(`bomix status` names the logs), or take another strategy"
+            f"the {what} failed {len(runs)} times (trials {numbers}), and nothing can be asked for without it; mend "
+            f"the training (`bomix status` names the logs) and {cure}, or take another strategy"
         )
     return wanted
 
