@@ -37,6 +37,13 @@ class Proxy(ProxySpec):
     its own tokens, and with the decoder of its own parameters where that is a size of the ladder. A trial that
     reweights its domains is trained by its rule, on as many tokens, and by itself.
 
+    Example:
+        >>> from bomix.training.data.sources import Files
+        >>> domains = {name: bomix.DomainSpec(source=Files((f"{name}/*.txt",))) for name in ("code", "web")}
+        >>> proxy = bomix.Proxy(tokens=200_000, batch_sequences=4)  # for bomix.Study(domains, evaluator=proxy)
+        >>> proxy.steps, proxy.scale.tokens  # whole steps of 4 sequences of 256 tokens
+        (195, 199680)
+
     The keys are those of :class:`bomix.evaluators.proxy_spec.ProxySpec`, and, from ``model`` to ``checkpoint_s``, of
     :class:`bomix.training.spec.TrainingSpec`.
     """

@@ -68,7 +68,7 @@ def given() -> Study:
 def proxy() -> Proxy:
     """Shorter than there, and for all runs with the batches that a run which reweights five domains needs."""
     return dataclasses.replace(
-        cast(Proxy, given().spec.ready_evaluator(Path())),
+        cast(Proxy, given().spec.evaluator),
         tokens=102_400,
         batch_sequences=5,
         validation_sequences=48,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
+import bomix
+from bomix.config.spec import StudySpec
+from bomix.errors import FaultsError
 from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.proxy_spec import ProxySpec
+from bomix.training.data.sources import Files
 from bomix.training.model.decoder import Model
 
 
@@ -55,3 +61,21 @@ def test_a_fault_names_the_cure(changes, cure):
 
 def test_checkpoints_may_be_none_and_stacks_as_wide_as_memory_allows():
     assert ProxySpec(tokens=100_000, checkpoint_s=None, stack="auto").faults() == []
+
+
+def test_it_is_public_and_a_study_takes_text_from_its_domains_alone():
+    here, there = Files(("here/*.txt",)), Files(("there/*.txt",))
+    domains = {name: bomix.DomainSpec(source=here) for name in ("code", "web")}
+    for sources in ({"code": there}, {"code": here, "wiki": here}):
+        with pytest.raises(FaultsError) as raised:
+            bomix.Study(domains, evaluator=bomix.Proxy(tokens=4096, sources=sources))
+        (fault,) = raised.value.faults
+        assert fault.where == "evaluator.sources"
+        assert "give it with the domain, as bomix.DomainSpec(source=...), and leave 'sources' out" in fault.what
+    faults = StudySpec(domains=domains, evaluator=Proxy(tokens=4096, sources={"code": here})).faults()
+    assert faults == []
+
+
+def test_to_name_it_imports_no_torch():
+    code = "import sys, bomix; bomix.Proxy(tokens=4096).faults(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
