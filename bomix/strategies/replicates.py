@@ -43,7 +43,7 @@ def next_replicate(problem: Problem, history: History) -> Candidate | None:
         problem: The anchors, and the runs that are wanted of each.
         history: The record; runs count whatever became of them, so that one that keeps failing ends as well.
     """
-    for name, weights, wanted, runs in _of_anchors(problem, _searched(history)):
+    for name, weights, wanted, runs in _of_anchors(problem, _searched(problem, history)):
         if len(runs) < wanted:
             return Candidate(weights, name)
     return None
@@ -51,7 +51,7 @@ def next_replicate(problem: Problem, history: History) -> Candidate | None:
 
 def repeated(problem: Problem, history: History) -> int:
     """Runs of anchors beyond their first, as far as they were asked to be repeated, completed or pending."""
-    standing = [record for record in _searched(history) if record.status is not Status.FAILED]
+    standing = [record for record in _searched(problem, history) if record.status is not Status.FAILED]
     return sum(max(0, min(len(runs), wanted) - 1) for _, _, wanted, runs in _of_anchors(problem, standing))
 
 
@@ -68,6 +68,7 @@ def _of_anchors(problem: Problem, records: Sequence[Record]) -> Iterator[tuple[s
         yield name, weights, wanted, [each for each in records if same_mixture(each.trial.weights, weights)]
 
 
-def _searched(history: History) -> list[Record]:
-    """What was tried, confirming runs and experts left out."""
-    return [record for record in history.tried if record.trial.origin not in {CONFIRM, EXPERT}]
+def _searched(problem: Problem, history: History) -> list[Record]:
+    """What was tried, confirming runs and experts left out; not looked at where no anchor is to be repeated."""
+    tried = history.tried if problem.replicates else ()
+    return [record for record in tried if record.trial.origin not in {CONFIRM, EXPERT}]
