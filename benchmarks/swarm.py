@@ -2,8 +2,9 @@
 
     python benchmarks/swarm.py [--against CHECKOUT] [--tokens 128k] [design] [single] [step] [loop] [study] ...
 
-The setting is that of the demo. Everything runs on one thread, each measurement in a process of its own, this checkout
-and the other in turn; CPU-seconds are counted, since other work on the machine moves them less than the clock.
+The setting is that of the demo, of the other checkout's where there is one. Everything runs on one thread, each
+measurement in a process of its own, this checkout and the other in turn; CPU-seconds are counted, since other work on
+the machine moves them less than the clock.
 
 * design: sixteen mixtures, start to validated losses, in one stack; two of them there before it and two after
   it, one after the other.
@@ -36,7 +37,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parents[1]
+TEMPLATE = "bomix/cli/template.yaml"
+"""The study file of `bomix init` in a checkout."""
 PARTS = ("design", "single", "step", "loop", "memory", "profile")
+STUDY_FILE = "BOMIX_SWARM_STUDY"
+"""The variable that tells a measurement which study file to take its setting from."""
 WIDTH = 16
 """Mixtures of the design."""
 ROUNDS = 3
@@ -44,10 +49,11 @@ ROUNDS = 3
 
 
 def demo_proxy(tokens: int) -> Any:
-    """The evaluator of the demo's study file."""
+    """The evaluator of the demo's study file; of the other checkout's where there is one, for both."""
     from bomix.config import study_file
 
-    loaded: Any = study_file.load(Path(str(files("bomix.cli") / "template.yaml"))).ready_evaluator(Path())
+    path = os.environ.get(STUDY_FILE) or str(files("bomix.cli") / "template.yaml")
+    loaded: Any = study_file.load(Path(path)).ready_evaluator(Path())
     return replace(loaded, tokens=tokens)
 
 
@@ -247,6 +253,8 @@ def main() -> None:
         print(json.dumps(MEASURES[what](*map(int, arguments))))
         return
     parts = chosen.parts or PARTS
+    if chosen.against:
+        os.environ[STUDY_FILE] = str(chosen.against / TEMPLATE)
     for name, count, there in (("design", WIDTH, 2), ("single", 1, 1)):
         if name in parts:
             before = run(chosen.against, "training", chosen.tokens, there) if chosen.against else None
@@ -272,7 +280,7 @@ def main() -> None:
                 f"loop     stack of {width:2d}: {found['rate']:7.0f}, {found['share']:.3f} of the bare step", flush=True
             )
     if "study" in parts:
-        text = (chosen.against / "bomix/cli/template.yaml").read_text(encoding="utf-8")
+        text = (chosen.against / TEMPLATE).read_text(encoding="utf-8")
         text, count = re.subn(r"(?m)^  tokens: 384k", f"  tokens: {chosen.tokens}", text)
         assert count == 1, "its study file names the tokens of a proxy otherwise"
         with tempfile.TemporaryDirectory() as folder:

@@ -212,7 +212,7 @@ class GroupEvaluator(Evaluator, Protocol):
 
         Inside, :func:`bomix.progress.report` tells how far all of them are, or one where the report names its
         ``trial``. An exception ends the group: what came before counts, and the others are tried again in smaller
-        groups.
+        groups, one of them alone before the rest unless memory ran out.
 
         Args:
             attempts: A group, or a part of one, of at least one trial, each with an empty folder of the attempt's own.
