@@ -10,7 +10,8 @@ from pathlib import Path
 from bomix.io.store import files
 from bomix.progress import Progress
 
-FILE = "progress.json"
+FILE = ".progress.json"
+"""Hidden, since the folder is the evaluator's as well."""
 EVERY_S = 2.0
 """Seconds between two notes, at least: as often as people look, and next to nothing beside a training."""
 _LIMIT = 1 << 12
@@ -33,7 +34,7 @@ class Position:
         if (now := time.monotonic()) < self._next:
             return
         self._next = now + EVERY_S
-        half = self._path.with_name(f".{FILE}.tmp")
+        half = self._path.with_name(f"{FILE}.tmp")
         with contextlib.suppress(OSError):
             half.write_text(json.dumps([update.step, update.steps, update.tokens_per_second]), encoding="utf-8")
             half.replace(self._path)
