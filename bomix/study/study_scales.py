@@ -56,7 +56,9 @@ def _with_all(evaluator: Evaluator, scales: tuple[StudyScale, ...], target: Scal
 
 
 def _field_of_scales(evaluator: Evaluator) -> str | None:
-    fields = dataclasses.fields(evaluator) if dataclasses.is_dataclass(evaluator) else ()
+    fields: tuple[dataclasses.Field[Any], ...] = (
+        dataclasses.fields(evaluator) if dataclasses.is_dataclass(evaluator) else ()
+    )
     return next((field.name for field in fields if field.metadata.get(FILLED) == "scales"), None)
 
 
