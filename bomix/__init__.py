@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
     from bomix.contracts.surrogate import Surrogate
     from bomix.errors import BomixError
+    from bomix.evaluators.proxy import Proxy
     from bomix.execution.local.spec import LocalExecution
     from bomix.history import History
     from bomix.objectives.weighted import Mean, WeightedMean
@@ -43,6 +44,7 @@ __all__ = [
     "MixtureSpace",
     "Objective",
     "Problem",
+    "Proxy",
     "Result",
     "Scale",
     "Strategy",
@@ -72,6 +74,7 @@ _HOMES = {
     "MixtureSpace": "bomix.space.mixture_space",
     "Objective": "bomix.contracts.objective",
     "Problem": "bomix.problem",
+    "Proxy": "bomix.evaluators.proxy",
     "Result": "bomix.trial",
     "Scale": "bomix.scale",
     "Strategy": "bomix.contracts.strategy",

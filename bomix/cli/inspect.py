@@ -93,7 +93,7 @@ def status(study: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(state, indent=1))
         return
-    from bomix.cli import tables
+    from bomix.cli import attempts, tables
     from bomix.cli.watch import done_of
 
     others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
@@ -106,12 +106,16 @@ def status(study: Path, as_json: bool) -> None:
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
+    for each in attempts.running(opened):
+        click.echo(f"running: {each}")
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
     if opened.history.all_records:
         if opened.problem.scales:
             tables.console().print(tables.scales(opened))
         tables.console().print(tables.trials(opened))
+    for line in attempts.log_lines(opened):
+        click.echo(line)
 
 
 @click.command()
@@ -197,6 +201,7 @@ def _in_short(value: Any) -> str:
 
 
 def _state(study: Study) -> dict[str, Any]:
+    from bomix.cli import attempts
     from bomix.cli.sentences import why_ended
 
     history = study.history
@@ -213,6 +218,7 @@ def _state(study: Study) -> dict[str, Any]:
         "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
         "driver": "none" if study.folder is None else _driver(study.folder),
+        "running": [each.as_data() for each in attempts.running(study)],
         "quarantined": [str(each) for each in study.records.quarantined()],
         "trials": [
             {

@@ -77,8 +77,8 @@ def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommenda
         for label, weights in mixtures.items():
             passes = epochs[label]
             cells.append(share(weights[name]) + ("" if passes is None else f" ({passes[name]:.2f}x)"))
-        low, high = best.ranges.get(name, (math.nan, math.nan))
-        table.add_row(name, *cells, f"{share(low)} to {share(high)}")
+        near = " to ".join(map(share, best.ranges[name])) if name in best.ranges else "not known"
+        table.add_row(name, *cells, near)
     return table
 
 

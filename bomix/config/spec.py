@@ -12,7 +12,7 @@ from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
 from bomix.config.replicate_checks import replicate_faults
-from bomix.config.reweighting_checks import reweighting_faults
+from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
 from bomix.config.scale_spec import StudyScaleSpec, scale_faults
 from bomix.config.sections import (
     BudgetSpec,
@@ -28,7 +28,7 @@ from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Execution
 from bomix.contracts.objective import Objective, ObjectiveTraits
 from bomix.contracts.strategy import Strategy, StrategyTraits
-from bomix.contracts.traits import traits
+from bomix.contracts.traits import field_values, traits
 from bomix.errors import Fault
 from bomix.io.store.plain import short
 from bomix.objectives.weighted import Mean
@@ -128,7 +128,9 @@ class StudySpec:
             trials=self.budget.trials if self.experts.counted else None,
         )
         faults += reweighting_faults(self.strategy, self.evaluator)
+        faults += too_few_trials(self.strategy, self.trials_to_search)
         if self.trains_on_sources:
+            faults += self._source_faults()
             faults += [
                 Fault(f"domains.{name}.source", "missing; this evaluator trains on the domain's text")
                 for name, domain in self.domains.items()
@@ -165,6 +167,16 @@ class StudySpec:
     def trains_on_sources(self) -> bool:
         """Whether the evaluator declares a field that is filled from the sources of the domains."""
         return _source_field(self.evaluator) is not None
+
+    def _source_faults(self) -> list[Fault]:
+        """Text that an evaluator made in Python was given for domains, and that is not what these have."""
+        name = _source_field(self.evaluator)
+        given = {} if name is None else field_values(self.evaluator)[name] or {}
+        if all(domain in self.domains and self.domains[domain].source == each for domain, each in given.items()):
+            return []
+        what = "a study takes the text of its domains from them, and this is other text, or of other domains"
+        cure = f"give it with the domain, as bomix.DomainSpec(source=...), and leave '{name}' out"
+        return [Fault(f"evaluator.{name}", f"{what}; {cure}")]
 
     def declared_metrics(self) -> tuple[Metric, ...]:
         """The metrics that the file names; empty where it leaves them to the evaluator."""
