@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAMES = ("slope", "slope_spread", "discrepancy", "lengthscale", "noise")
 """Names of the hyperparameters, in the order of :class:`~bomix.surrogates.scales.links.Links`."""
-MEAN = (0.0, math.log(0.15), math.log(0.15), 0.0, math.log(0.1))
+MEAN = (0.0, math.log(0.15), math.log(0.15), math.log(2.0), math.log(0.1))
 """Means of the priors: of the logarithm of the slope per decade, and of the logarithms of the others. From 1M to 60M
 parameters (1.8 decades), RegMix's slopes are 0.5 to 1.0, and what lines leave is a tenth of a small run's spread."""
 SD = (0.15, 0.5, 0.7, 0.7, 0.7)
