@@ -20,6 +20,7 @@ import torch
 from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.constants import TINY
 from bomix.surrogates.cross_validation.held_out import part, refitted
+from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
 
@@ -42,8 +43,8 @@ FOLDS = 4
 errors of few runs two to three times too small."""
 PRIOR_SHARE = 0.6
 """Share of the model across scales that is expected: between the best ones on synthetic and public tables."""
-PRIOR_RUNS = 8.0
-"""Runs that the expectation counts as: held-out errors of eight runs tell the share to about a third."""
+PRIOR_RUNS = 3.0
+"""Runs that the expectation counts as, the logarithms of the odds averaged: many metrics tell a share from few runs."""
 _MOST_COMMON = 0.9
 """Correlation of both errors at most: shares are then still between zero and one."""
 _NEGLIGIBLE = 0.05
@@ -94,11 +95,11 @@ def fit(
     if across is None:
         return linked
     names = replace(names, target=None)
-    held = refitted(surrogate, known, context=names, seed=seed, folds=FOLDS)
+    held = refitted(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
     seen = keep & ~data.Y.isnan().all(dim=-1)
     pool = pooled(HeldOut(across.mean[seen], across.covariance[seen]), held, known.Y.double())
     logger.info(
-        "multi_scale: of what is believed at the target, %.0f %% comes from all scales, the rest from the %d runs of it "
+        "multi_scale: of what is believed at the target %.0f %% comes from all scales, the rest from its %d runs "
         "alone, by held-out errors",
         100.0 * pool.share,
         len(known.X),
@@ -108,6 +109,11 @@ def fit(
     alone = surrogate.fit(known, context=names, seed=seed)
     assert isinstance(alone, JointModel)  # the same surrogate modelled the first scale
     return PooledModel(linked, alone, pool, seen)
+
+
+def _quick(surrogate: Surrogate) -> Surrogate:
+    """The surrogate without draws of hyperparameters, which folds would take several times: shares need means alone."""
+    return replace(surrogate, draws=0, restarts=1) if isinstance(surrogate, GP) else surrogate
 
 
 def pooled(first: HeldOut, second: HeldOut, Y: Tensor) -> Pool:
@@ -124,9 +130,9 @@ def pooled(first: HeldOut, second: HeldOut, Y: Tensor) -> Pool:
     v, u, c = (0.5 * (a / single[0] + b / whole[0]) for a, b in zip(single, whole, strict=True))
     common = float((c / (v * u).sqrt()).clamp(0.0, _MOST_COMMON))
     c = common * (v * u).sqrt()
-    best = float(((u - c) / (v + u - 2.0 * c)).clamp(0.0, 1.0))
-    n = len(Y)
-    share = (n * best + PRIOR_RUNS * PRIOR_SHARE) / (n + PRIOR_RUNS)
+    best = ((u - c) / (v + u - 2.0 * c)).clamp(_NEGLIGIBLE / 2.0, 1.0 - _NEGLIGIBLE / 2.0)
+    n, expected = len(Y), best.new_tensor(PRIOR_SHARE)
+    share = float(((n * best.logit() + PRIOR_RUNS * expected.logit()) / (n + PRIOR_RUNS)).sigmoid())
     surprise = (Y - second.mean).square() / second.covariance.diagonal(dim1=-2, dim2=-1)
     stretch = float(((n * torch.nanmean(surprise) + PRIOR_RUNS) / (n + PRIOR_RUNS)).sqrt())
     return Pool(share, common, max(1.0, stretch), second.mean)
