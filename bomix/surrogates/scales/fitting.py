@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from bomix.surrogates.scales.levels import Level
 
 
-def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> MultiScaleModel:
+def fit(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, integrated: bool = True
+) -> MultiScaleModel:
     """Fit the surrogate to the smallest scale, and the links to the others; then average with the target's runs alone.
 
     Args:
@@ -40,6 +42,7 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric.
         context: The names behind the columns, the scale of each row and the target.
         seed: Seed of the surrogate.
+        integrated: Whether several points stand for the posterior of the links' hyperparameters, or their mean.
 
     Raises:
         FitError: The surrogate's model is not one of bomix's own.
@@ -57,7 +60,7 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
             f"{type(surrogate).__name__} returns no JointModel, which scales could be linked to; take another"
         )
     with deterministic(), torch.no_grad():
-        linked = _linked(base, levels, X, Y, context)
+        linked = _linked(base, levels, X, Y, context, integrated)
         number = next(i for i, level in enumerate(levels) if level.scale == context.target)
         model = LinkedModel(linked, number, len(X))
     if number == 0:
@@ -65,7 +68,9 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
     return pooled.fit(model, surrogate, data, levels[number].rows, context=context, seed=seed)
 
 
-def _linked(base: JointModel, levels: Sequence[Level], X: Tensor, Y: Tensor, context: FitContext) -> Linked:
+def _linked(
+    base: JointModel, levels: Sequence[Level], X: Tensor, Y: Tensor, context: FitContext, integrated: bool
+) -> Linked:
     """The links between the scales."""
     offset, unit = standardisation(Y[levels[0].rows])
     rows = torch.cat([level.rows for level in levels[1:]]) if len(levels) > 1 else torch.zeros(0, dtype=torch.long)
@@ -80,6 +85,6 @@ def _linked(base: JointModel, levels: Sequence[Level], X: Tensor, Y: Tensor, con
         _, density = conditioned(steps, mean, covariance, across, links)
         return hyperparameters.temper(len(unit)) * density.sum(dim=-1)
 
-    found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()))
+    found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()), middle=not integrated)
     links = hyperparameters.links(found.theta, discrepancy.typical)
     return Linked(tuple(levels), base, offset, unit, discrepancy, found, links, tuple(steps), Z)

@@ -69,13 +69,23 @@ def temper(m: int, common: float = COMMON) -> float:
     return 1.0 / (1.0 + (m - 1) * common**2)
 
 
-def posterior(log_density: Callable[[Tensor], Tensor], *, told: bool) -> Posterior:
+def posterior(log_density: Callable[[Tensor], Tensor], *, told: bool, middle: bool = False) -> Posterior:
     """Find the posterior.
 
     Args:
         log_density: Maps ``k x 5`` hyperparameters to ``k`` log likelihoods.
         told: Whether there is any large run; the prior stands for itself otherwise.
+        middle: Whether the mean of the points stands for them all.
     """
+    found = _points(log_density, told)
+    if not middle:
+        return found
+    mean = (found.weight.unsqueeze(-1) * found.theta).sum(dim=0, keepdim=True)
+    return Posterior(mean, torch.ones(1, dtype=torch.float64))
+
+
+def _points(log_density: Callable[[Tensor], Tensor], told: bool) -> Posterior:
+    """Points that stand for the posterior, see :func:`posterior`."""
     mean, sd = torch.tensor(MEAN, dtype=torch.float64), torch.tensor(SD, dtype=torch.float64)
     normal = _normal(len(NAMES))
     if not told:

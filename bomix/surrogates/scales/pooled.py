@@ -20,6 +20,7 @@ import torch
 from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.constants import TINY
 from bomix.surrogates.cross_validation.held_out import part, refitted
+from bomix.surrogates.data.refit_schedule import size_of_fit
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_RUNS = 8
 """Runs of the target from which on they are also modelled alone: folds of fewer leave a handful to learn from."""
-FOLDS = 4
+FOLDS = 3
 """Folds in which the surrogate of the target's runs alone is refitted: closed forms hold hyperparameters fixed and make
 errors of few runs two to three times too small."""
 PRIOR_SHARE = 0.6
@@ -60,7 +61,7 @@ class Pool(NamedTuple):
         share: Share of the model across scales.
         common: Correlation of the errors of both.
         stretch: What the standard deviations of the target's model are multiplied by.
-        held: ``n x m`` held-out means of the target's runs by that model.
+        held: ``n x m`` means of the runs that were held out, by that model.
     """
 
     share: float
@@ -88,27 +89,36 @@ def fit(
         context: The names behind the columns.
         seed: Seed of the surrogate.
     """
-    keep = torch.zeros(len(data.X), dtype=torch.bool)
-    keep[rows] = True
-    known, names = part(data, context, keep & ~data.Y.isnan().all(dim=-1))
-    across = linked.leave_one_out() if len(known.X) >= LEAST_RUNS else None
+    rows = rows[~data.Y[rows].isnan().all(dim=-1)]
+    across = linked.leave_one_out() if len(rows) >= LEAST_RUNS else None
     if across is None:
         return linked
-    names = replace(names, target=None)
+    # Held-out errors of the first runs serve for some more, as hyperparameters do.
+    growth = surrogate.growth if isinstance(surrogate, GP) else 0.0
+    first = rows[: max(LEAST_RUNS, size_of_fit(len(rows), growth))]
+    known, names = _part(data, context, first)
     held = refitted(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
-    seen = keep & ~data.Y.isnan().all(dim=-1)
-    pool = pooled(HeldOut(across.mean[seen], across.covariance[seen]), held, known.Y.double())
+    pool = pooled(HeldOut(across.mean[first], across.covariance[first]), held, known.Y.double())
     logger.info(
         "multi_scale: of what is believed at the target %.0f %% comes from all scales, the rest from its %d runs "
         "alone, by held-out errors",
         100.0 * pool.share,
-        len(known.X),
+        len(rows),
     )
     if pool.share > 1.0 - _NEGLIGIBLE:
         return linked
+    known, names = _part(data, context, rows)
     alone = surrogate.fit(known, context=names, seed=seed)
     assert isinstance(alone, JointModel)  # the same surrogate modelled the first scale
-    return PooledModel(linked, alone, pool, seen)
+    return PooledModel(linked, alone, pool, first)
+
+
+def _part(data: SupervisedDataset, context: FitContext, rows: Tensor) -> tuple[SupervisedDataset, FitContext]:
+    """Some of the runs, as runs of one scale."""
+    keep = torch.zeros(len(data.X), dtype=torch.bool)
+    keep[rows] = True
+    known, names = part(data, context, keep)
+    return known, replace(names, target=None)
 
 
 def _quick(surrogate: Surrogate) -> Surrogate:
@@ -151,7 +161,7 @@ class PooledModel(MultiScaleModel):
         linked: The model across scales.
         alone: The model of the target's runs.
         pool: How they are averaged.
-        rows: Booleans, which runs of all are those of the target.
+        rows: Positions of the runs that were held out.
     """
 
     def __init__(self, linked: LinkedModel, alone: JointModel, pool: Pool, rows: Tensor) -> None:
