@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_RUNS = 8
 """Runs of the target from which on they are also modelled alone: folds of fewer leave a handful to learn from."""
-FOLDS = 3
+FOLDS = 5
 """Folds in which the surrogate of the target's runs alone is refitted: closed forms hold hyperparameters fixed and make
 errors of few runs two to three times too small."""
 PRIOR_SHARE = 0.6
