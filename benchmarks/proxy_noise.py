@@ -57,7 +57,7 @@ EVERY = 4
 WIDTH = 8
 """Runs in a stack: results do not depend on it, and what was trained is kept stack by stack."""
 SEQUENCES = (32, 128, 512)
-"""Sequences of a validation set that a loss is measured on: few, many as in the demo, and most."""
+"""Sequences of a validation set that a loss is measured on: few, many, and as many as in the demo."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,7 +259,7 @@ def print_tables(rows: Sequence[dict[str, Any]]) -> None:
     if "default" in there:
         print(table.line("default, a quarter of the validation text", "default", what="few"))
     if "demo" in there and len(table.losses("demo", "draw")) == MIXTURES:
-        print(table.line("demo, four times the validation text", "demo", what="most"))
+        print(table.line("demo, as many validation sequences as it has", "demo", what="most"))
     for name in ("default", "plain"):
         if name in there:
             print(table.line(f"{name}, averaged weights", name, what="averaged"))

@@ -1,14 +1,18 @@
 """Stacks of proxies: how fast they train, beside another checkout of bomix, and where the time goes.
 
-    python benchmarks/swarm.py [--against CHECKOUT] [--tokens 128k] [design] [single] [step] [memory] [profile]
+    python benchmarks/swarm.py [--against CHECKOUT] [--tokens 128k] [design] [single] [step] [loop] [study] ...
 
-The setting is that of the demo. Everything runs on one thread, each measurement in a process of its own, this checkout
-and the other in turn; CPU-seconds are counted, since other work on the machine moves them less than the clock.
+The setting is that of the demo, of the other checkout's where there is one. Everything runs on one thread, each
+measurement in a process of its own, this checkout and the other in turn; CPU-seconds are counted, since other work on
+the machine moves them less than the clock.
 
 * design: sixteen mixtures, start to validated losses, in one stack; two of them there before it and two after
   it, one after the other.
 * single: one mixture.
 * step: the bare step on one batch, no data, no reports: the limit of the loop, for stacks of 1, 4, 16.
+* loop: the loop beside the bare step, both here: steps of real text, with reports, for stacks of 1 and 16. Start and
+  validation are left out, as the difference between two lengths.
+* study: the other checkout's own study file from end to end by `bomix optimize`, here and there, not by default.
 * memory: peak of a stack of 16 above that of one model, in models.
 * profile: share of a stack's step inside matrix products, and what the rest is.
 """
@@ -19,10 +23,12 @@ import argparse
 import importlib
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +37,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parents[1]
-PARTS = ("design", "single", "step", "memory", "profile")
+TEMPLATE = "bomix/cli/template.yaml"
+"""The study file of `bomix init` in a checkout."""
+PARTS = ("design", "single", "step", "loop", "memory", "profile")
+STUDY_FILE = "BOMIX_SWARM_STUDY"
+"""The variable that tells a measurement which study file to take its setting from."""
 WIDTH = 16
 """Mixtures of the design."""
 ROUNDS = 3
@@ -39,10 +49,11 @@ ROUNDS = 3
 
 
 def demo_proxy(tokens: int) -> Any:
-    """The evaluator of the demo's study file."""
+    """The evaluator of the demo's study file; of the other checkout's where there is one, for both."""
     from bomix.config import study_file
 
-    loaded: Any = study_file.load(Path(str(files("bomix.cli") / "template.yaml"))).ready_evaluator(Path())
+    path = os.environ.get(STUDY_FILE) or str(files("bomix.cli") / "template.yaml")
+    loaded: Any = study_file.load(Path(path)).ready_evaluator(Path())
     return replace(loaded, tokens=tokens)
 
 
@@ -135,6 +146,32 @@ def measure_step(width: int) -> dict[str, Any]:
     return {"rate": tokens / best}
 
 
+def measure_loop(width: int) -> dict[str, Any]:
+    """Share of the bare step's pace that the loop keeps: the best of some short rounds in which they take turns."""
+    from bomix.training import loop
+
+    proxy = replace(demo_proxy(384_000), validation_sequences=1, curve_points=1)
+    corpus, step, count = loaded(proxy), bare_step(width), 160 // width
+
+    def looped(steps: int) -> float:
+        runs = [replace(proxy.run_of(trial), steps=steps) for trial in trials(proxy, width)]
+        started = time.process_time()
+        loop.train_together(corpus, runs)
+        return time.process_time() - started
+
+    def bare(steps: int) -> float:
+        started = time.process_time()
+        for _ in range(steps):
+            step()
+        return time.process_time() - started
+
+    bare(3), looped(count)
+    rounds = [(looped(3 * count), bare(2 * count), looped(count)) for _ in range(2 * ROUNDS)]
+    long, limit, short = (min(each) for each in zip(*rounds, strict=True))
+    ours = long - short
+    return {"rate": 2 * count * width * proxy.step_tokens / ours, "share": limit / ours}
+
+
 def measure_memory(width: int) -> dict[str, Any]:
     """Megabytes that ``width`` models add to a process that has trained none."""
     import torch
@@ -173,6 +210,7 @@ def measure_profile(width: int) -> dict[str, Any]:
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "training": measure_training,
     "step": measure_step,
+    "loop": measure_loop,
     "memory": measure_memory,
     "profile": measure_profile,
 }
@@ -190,10 +228,23 @@ def run(checkout: Path, what: str, *arguments: int) -> dict[str, Any]:
     return found
 
 
+def study(checkout: Path, text: str, folder: Path) -> float:
+    """CPU-seconds of a study file from end to end, its text cut into tokens beforehand."""
+    folder.mkdir()
+    (folder / "study.yaml").write_text(text, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    for command in ("check", "optimize"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = [sys.executable, "-P", "-m", "bomix.cli.main", command, str(folder)]
+        subprocess.run(started, env=environment, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def main() -> None:
     """Print a line for each comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "study", []], default=[])
     parser.add_argument("--against", type=Path, help="another checkout, such as a worktree of an older commit")
     parser.add_argument("--tokens", type=int, default=128_000, help="of each proxy; the demo's own have 384,000")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
@@ -203,6 +254,8 @@ def main() -> None:
         print(json.dumps(MEASURES[what](*map(int, arguments))))
         return
     parts = chosen.parts or PARTS
+    if chosen.against:
+        os.environ[STUDY_FILE] = str(chosen.against / TEMPLATE)
     for name, count, there in (("design", WIDTH, 2), ("single", 1, 1)):
         if name in parts:
             before = run(chosen.against, "training", chosen.tokens, there) if chosen.against else None
@@ -221,6 +274,21 @@ def main() -> None:
             rate = run(HERE, "step", width)["rate"]
             times = f", {rate / theirs['rate']:.2f} times {theirs['rate']:.0f}" if theirs else ""
             print(f"step     stack of {width:2d}: {rate:7.0f} tokens per CPU-second{times}", flush=True)
+    if "loop" in parts:
+        for width in (1, WIDTH):
+            found = run(HERE, "loop", width)
+            print(
+                f"loop     stack of {width:2d}: {found['rate']:7.0f}, {found['share']:.3f} of the bare step", flush=True
+            )
+    if "study" in parts:
+        text = (chosen.against / TEMPLATE).read_text(encoding="utf-8")
+        text, count = re.subn(r"(?m)^  tokens: 384k", f"  tokens: {chosen.tokens}", text)
+        assert count == 1, "its study file names the tokens of a proxy otherwise"
+        with tempfile.TemporaryDirectory() as folder:
+            ours, theirs = (
+                study(each, text, Path(folder) / name) for each, name in ((HERE, "h"), (chosen.against, "t"))
+            )
+        print(f"study    {ours:.0f} CPU-seconds, there {theirs:.0f}: {ours / theirs:.2f}", flush=True)
     if "memory" in parts:
         one, many = (run(HERE, "memory", width)["mb"] for width in (1, WIDTH))
         print(f"memory   one model {one:.0f} MB, {WIDTH} in a stack {many:.0f} MB: {many / one:.1f} models", flush=True)

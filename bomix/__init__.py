@@ -10,12 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bomix.config.scale_spec import StudyScaleSpec
     from bomix.config.sections import BudgetSpec, DomainSpec, MetricSpec, TargetSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
     from bomix.contracts.surrogate import Surrogate
     from bomix.errors import BomixError
+    from bomix.evaluators.proxy import Proxy
     from bomix.execution.local.spec import LocalExecution
     from bomix.history import History
     from bomix.objectives.weighted import Mean, WeightedMean
@@ -42,10 +44,12 @@ __all__ = [
     "MixtureSpace",
     "Objective",
     "Problem",
+    "Proxy",
     "Result",
     "Scale",
     "Strategy",
     "Study",
+    "StudyScaleSpec",
     "Surrogate",
     "TargetSpec",
     "Trial",
@@ -54,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "StudyScaleSpec": "bomix.config.scale_spec",
     "TargetSpec": "bomix.config.sections",
     "MetricSpec": "bomix.config.sections",
     "DomainSpec": "bomix.config.sections",
@@ -69,6 +74,7 @@ _HOMES = {
     "MixtureSpace": "bomix.space.mixture_space",
     "Objective": "bomix.contracts.objective",
     "Problem": "bomix.problem",
+    "Proxy": "bomix.evaluators.proxy",
     "Result": "bomix.trial",
     "Scale": "bomix.scale",
     "Strategy": "bomix.contracts.strategy",

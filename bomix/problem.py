@@ -137,6 +137,17 @@ class Problem:
     scales: tuple[StudyScale, ...] = ()
 
     @property
+    def default_scale(self) -> Scale | None:
+        """The scale of trials that ask for none: the study's own where it is trained, else the dearest that is."""
+        trained = [each.scale for each in self.scales if each.trained]
+        return trained[-1] if trained and self.scale not in trained else self.scale
+
+    def scale_name(self, scale: Scale | None) -> str:
+        """What a scale is called in a study of several; of one that it does not name, the numbers; empty for None."""
+        names = [each.name for each in self.scales if each.scale == scale]
+        return names[0] if names else "" if scale is None else str(scale)
+
+    @property
     def pool_array(self) -> np.ndarray | None:
         """The mixtures of the pool, ``p x d``; None where all of the space can be run."""
         return np.array(self.pool) if self.pool else None

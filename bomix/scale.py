@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -68,7 +69,7 @@ class Scale:
         return sizes if self.recipe is None else {**sizes, "recipe": self.recipe}
 
     def __str__(self) -> str:
-        sizes = f"{_short(self.params)} params x {_short(self.tokens)} tokens"
+        sizes = f"{written(self.params)} params x {written(self.tokens)} tokens"
         return sizes if self.recipe is None else f"{sizes} ({self.recipe})"
 
 
@@ -87,6 +88,23 @@ def comparable(first: Scale | None, second: Scale | None) -> bool:
     return all(one is None or other is None or one == other for one, other in pairs)
 
 
+def counted_as(scale: Scale | None, scales: Sequence[Scale], target: Scale | None) -> Scale | None:
+    """The scale of a study of several that a run counts as.
+
+    Args:
+        scale: What is known of the run's; where nothing is, it counts as a run of the target.
+        scales: The scales of the study.
+        target: The one that is decided about.
+
+    Returns:
+        One of them; None where the run is of none of them, or what is known of it fits several.
+    """
+    if scale is None or scale in scales:
+        return target if scale is None else scale
+    fitting = [each for each in scales if comparable(scale, each)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def _is_count(value: Any) -> bool:
     """Whether a value of any library is a positive whole number; booleans and text are none."""
     if isinstance(value, (bool, str, np.bool_, np.complexfloating)) or not isinstance(value, SupportsFloat):
@@ -98,8 +116,8 @@ def _is_count(value: Any) -> bool:
     return math.isfinite(number) and number > 0 and number == int(number)
 
 
-def _short(count: int | None) -> str:
-    """``50M``, or all digits where a suffix would lose some; no two counts look alike."""
+def written(count: int | None) -> str:
+    """A count in short: ``50M``, or all digits where a suffix would lose some; no two counts look alike."""
     if count is None:
         return "unknown"
     for unit, suffix in _SUFFIXES:

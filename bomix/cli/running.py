@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bomix.execution.groups import named
 from bomix.progress import Progress
 from bomix.trial import CONFIRM, Trial
+
+LARGE = 1e7
+"""Size from which a value is shown with an exponent: no loss or score is as large, and a slipped unit may be."""
 
 
 @dataclass
@@ -43,6 +46,15 @@ class RunningTrials:
 
     def __iter__(self) -> Iterator[Together]:
         return iter({id(each): each for each in self._found.values()}.values())
+
+    def positions(self) -> list[str]:
+        """How far each is that said so: ``trials 0-15 (16 as one) step 30/120, 14,000 tokens/s``."""
+        return [f"{each.name} {position(each.progress, losses=False)}" for each in self if each.progress is not None]
+
+    def under_way(self) -> float:
+        """How much of what runs is done, in trials."""
+        shares = ((len(each.trials), each.progress) for each in self)
+        return sum(count * known.step / known.steps for count, known in shares if known is not None and known.steps > 0)
 
     def group(self, trials: Sequence[Trial]) -> None:
         """Have some trials run as one."""
@@ -89,3 +101,17 @@ def parting(trials: Sequence[Trial], message: str, width: int) -> str:
     how = f"at most {width} as one" if width > 1 else "alone"
     what = "trial" if len(trials) == 1 else "trials"
     return f"{what} {named(trials)} ended with the group, trying again {how}: {message}"
+
+
+def losses_of(losses: Mapping[str, float]) -> str:
+    """``code 2.113 web 1.950``, the first six where there are many."""
+    shown = [
+        f"{name} {loss:.3f}" if abs(loss) < LARGE else f"{name} {loss:.6g}" for name, loss in list(losses.items())[:6]
+    ]
+    return " ".join(shown) + (" ..." if len(losses) > 6 else "")
+
+
+def position(progress: Progress, *, losses: bool = True) -> str:
+    """How far a training is: ``step 30/120, 14,000 tokens/s``, and the newest losses."""
+    text = f"step {progress.step}/{progress.steps}, {progress.tokens_per_second:,.0f} tokens/s"
+    return f"{text} {losses_of(progress.losses)}".rstrip() if losses else text

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from bomix.cli.watch import value
 from bomix.recommendation.confirmation import Comparison
-from bomix.recommendation.recommend import EVEN, OUTSIDE, Recommendation
+from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
 from bomix.study.asking import exhausted
 from bomix.study.study import Study
 from bomix.trial import Status
@@ -128,7 +128,9 @@ def _beliefs(best: Recommendation) -> list[str]:
     """Where the recommendation comes from, and how the last trials agreed with what was expected of them."""
     lines = []
     why = "no other is expected to be better"
-    if best.confirmed is not None:
+    if ALONE in best.warnings:
+        why = "no other was tried"
+    elif best.confirmed is not None:
         why += " by more than the model cannot tell"
     elif best.of_space is not None and best.of_space.objective.mean < best.objective.mean:
         why = "the lowest prediction lies where too little is known"
@@ -161,7 +163,8 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         for name, upper in zip(space.domains, space.upper_array, strict=True)
         if upper < 1 and best.weights[name] > upper - 1e-6
     ]
-    lines = [warning for warning in best.warnings if warning not in best.against_odds]
+    on_top = (*best.against_odds, *best.across_scales)
+    lines = [warning for warning in best.warnings if warning not in on_top]
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bomix.cli.running import RunningTrials, name_of, parting
+from bomix.cli.pace import Pace, in_words
+from bomix.cli.running import LARGE, RunningTrials, losses_of, name_of, parting, position
 from bomix.contracts.study import WatchedStudy
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
@@ -23,10 +24,10 @@ from bomix.trial import CONFIRM, Failure, Record, Result, Status, Trial
 PREPARING = "preparing the evaluator (the first time takes a while)"
 CANCELLED = "cancelled: what it confirms is no longer recommended, or fewer seeds are wanted"
 
+QUIET_S = 60.0
+"""Seconds without a line in a log after which one says how far what runs is: a study of hours keeps a log of pages."""
 _SMALL = 0.0005
 """Weight that three decimals still show."""
-_LARGE = 1e7
-"""Size from which a value is shown with an exponent: no loss or score is as large, and a slipped unit may be."""
 
 
 class _Teller(Observer):
@@ -67,12 +68,15 @@ class _Teller(Observer):
         self._tally.stop()
         self._say(f"the search ends: {reason}")
 
+    def _line(self) -> str:
+        return self._tally.line(self._running.under_way())
+
     def _say(self, text: str) -> None:
         raise NotImplementedError
 
 
 class PlainObserver(_Teller):
-    """One line per event, for logs.
+    """One line per event, and where there was none for :data:`QUIET_S`, how far what runs is; for logs.
 
     Args:
         verbose: Also one line per report of a running trial, or group of trials.
@@ -81,6 +85,7 @@ class PlainObserver(_Teller):
     def __init__(self, *, verbose: bool = False) -> None:
         super().__init__()
         self._verbose = verbose
+        self._said = time.monotonic()
 
     def grouped(self, trials: Sequence[Trial]) -> None:
         """Say which trials are trained as one."""
@@ -93,18 +98,21 @@ class PlainObserver(_Teller):
         self._say(f"{name_of(trial)}{_origin(trial)} {mixture(trial.weights)}")
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        """Say how far a trial, or a group, is, where the user wants to know everything."""
+        """Say how far a trial, or a group, is, where the user wants to know all or has heard nothing for long."""
         together = self._running.report(trial, progress)
         if self._verbose and together is not None:
-            self._say(f"{together.name} {_position(progress, losses=not together.grouped)}")
+            self._say(f"{together.name} {position(progress, losses=not together.grouped)}")
+        elif time.monotonic() - self._said >= QUIET_S:
+            self._say("; ".join([*self._running.positions(), self._line()]))
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
         """Say what came back of a trial, and how many are done."""
         self._running.end(record.trial)
         self._tally.end(study, record)
-        self._say(f"{name_of(record.trial)} {self._tally.outcome(study, record)}; {self._tally.line()}")
+        self._say(f"{name_of(record.trial)} {self._tally.outcome(study, record)}; {self._line()}")
 
     def _say(self, text: str) -> None:
+        self._said = time.monotonic()
         click.echo(text, err=True)
 
 
@@ -159,10 +167,10 @@ class LiveObserver(_Teller):
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for each in self._running:
             known = each.progress
-            losses = "" if known is None or each.grouped else _losses(known.losses)
-            position = "starting" if known is None else _position(known, losses=False)
-            table.add_row(each.name, each.origins, position, losses)
-        table.add_row("", "", self._tally.line(), "")
+            losses = "" if known is None or each.grouped else losses_of(known.losses)
+            where = "starting" if known is None else position(known, losses=False)
+            table.add_row(each.name, each.origins, where, losses)
+        table.add_row("", "", self._line(), "")
         self._live.update(table, refresh=True)
 
 
@@ -179,7 +187,7 @@ class _Tally:
     """Counts, the best so far, and the time left."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
+        self._pace = Pace()
         self._ended_at_start = 0
         self._ended = 0
         self._done = 0
@@ -194,7 +202,7 @@ class _Tally:
         self._stopped = True
 
     def begin(self, study: WatchedStudy) -> None:
-        self._started = time.monotonic()
+        self._pace = Pace()
         self._total = study.spec.budget.trials
         self._to_confirm = study.spec.confirm * (1 + len(study.problem.anchors()))
         history = study.history
@@ -215,18 +223,18 @@ class _Tally:
     def outcome(self, study: WatchedStudy, record: Record) -> str:
         if isinstance(record.outcome, Failure):
             return f"failed: {record.outcome.message}"
-        losses = _losses(record.result.losses)
+        losses = losses_of(record.result.losses)
         cost = "" if record.result.cost is None else f", {record.result.cost:.0f} s"
         return f"objective {value(study.problem.value(record.result.losses))} ({losses}{cost})"
 
-    def line(self) -> str:
+    def line(self, under_way: float) -> str:
         best = "" if self._best is None else f", best observed {value(self._best[0])} (trial {self._best[1]})"
         searched = self._stopped or self._done >= self._total
         confirming = ""
         if searched and self._to_confirm:
             failed = f" ({self._unconfirmed} failed)" if self._unconfirmed else ""
             confirming = f", {self._confirmed} of {self._to_confirm} confirming{failed}"
-        return f"{done_of(self._done, self._total)}{confirming}{best}{self._left()}"
+        return f"{done_of(self._done, self._total)}{confirming}{best}{self._left(under_way)}"
 
     def _count(self, study: WatchedStudy, record: Record) -> None:
         self._ended += 1
@@ -235,7 +243,7 @@ class _Tally:
         if not study.spec.counts(record.trial.origin):
             return
         self._done += 1
-        if record.trial.reweighting is not None or not comparable(record.trial.scale, study.problem.scale):
+        if record.trial.reweighting is not None or not comparable(record.trial.scale, study.problem.default_scale):
             return
         self._confirmed = 0  # what comes back of the search ends a round
         found = study.problem.value(record.result.losses)
@@ -243,14 +251,10 @@ class _Tally:
         if not math.isnan(found) and (self._best is None or found < self._best[0]):
             self._best = (found, record.trial.id)
 
-    def _left(self) -> str:
-        finished = self._ended - self._ended_at_start
+    def _left(self, under_way: float) -> str:
         searching = 0 if self._stopped else max(0, self._total - self._done)
-        unended = searching + max(0, self._to_confirm - self._confirmed - self._unconfirmed)
-        if not finished or not unended:
-            return ""
-        seconds = (time.monotonic() - self._started) / finished * unended
-        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        to_end = searching + max(0, self._to_confirm - self._confirmed - self._unconfirmed)
+        return in_words(self._pace.left(self._ended - self._ended_at_start, to_end, under_way))
 
 
 def done_of(done: int, budget: int, what: str = "trials") -> str:
@@ -267,7 +271,7 @@ def value(objective: float, *, sign: str = "") -> str:
     """
     if math.isnan(objective):
         return "-"
-    return format(objective, f"{sign}.4f" if abs(objective) < _LARGE else f"{sign}.6g")
+    return format(objective, f"{sign}.4f" if abs(objective) < LARGE else f"{sign}.6g")
 
 
 def share(weight: float) -> str:
@@ -286,18 +290,6 @@ def mixture(weights: Mapping[str, float]) -> str:
 def _origin(trial: Trial) -> str:
     """Who proposed it, unless the trial's name says so."""
     return "" if trial.origin == CONFIRM else f" ({trial.origin})"
-
-
-def _losses(losses: Mapping[str, float]) -> str:
-    shown = [
-        f"{name} {loss:.3f}" if abs(loss) < _LARGE else f"{name} {loss:.6g}" for name, loss in list(losses.items())[:6]
-    ]
-    return " ".join(shown) + (" ..." if len(losses) > 6 else "")
-
-
-def _position(progress: Progress, *, losses: bool = True) -> str:
-    text = f"step {progress.step}/{progress.steps}, {progress.tokens_per_second:,.0f} tokens/s"
-    return f"{text} {_losses(progress.losses)}".rstrip() if losses else text
 
 
 def _plural(number: int, what: str) -> str:

@@ -1,4 +1,8 @@
-"""Whether a study asks for runs that reweight the domains while they train, and what keeps it from having them."""
+"""Whether a study asks for runs that reweight the domains while they train, and what keeps it from having them.
+
+The last of the runs that such a strategy takes is one of the mixture that it found: before it, nothing is known of what
+that is worth.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bomix.config.components import parts
 from bomix.contracts.evaluator import ReweightingEvaluator
+from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
 
@@ -30,3 +35,19 @@ def reweighting_faults(strategy: Strategy, evaluator: Evaluator | None) -> list[
         return []
     what = f"{type(evaluator).__name__} cannot reweight the domains while it trains, which the strategy asks for"
     return [Fault("evaluator", f"{what}; take 'proxy', or another strategy")]
+
+
+def too_few_trials(strategy: Strategy, trials: int, where: str = "budget.trials") -> list[Fault]:
+    """A budget, or a step, that ends before a strategy's mixture is found and measured.
+
+    Args:
+        strategy: The strategy, which says how many trials it takes.
+        trials: Trials that are left to it.
+        where: The key that says so.
+    """
+    least = traits(strategy, StrategyTraits).least_trials
+    if trials >= least:
+        return []
+    kind = type(strategy).__name__
+    what = f"{kind} takes {least} trials until its mixture is found and measured once, and there are {trials}"
+    return [Fault(where, f"{what}; raise it, or take fewer rounds or another strategy")]

@@ -63,17 +63,22 @@ class TargetSpec:
         2.0
 
     Attributes:
-        tokens: Training tokens of the run.
+        tokens: Training tokens of the run; those of ``scale`` where it has them.
         max_epochs: Passes over a domain's tokens that the run may make, at most.
+        scale: The one of the study's ``scales`` that is decided about; the dearest unless it is named.
     """
 
-    tokens: float
+    tokens: float | None = None
     max_epochs: float = 4.0
+    scale: str | None = None
 
     def faults(self) -> list[Fault]:
-        """Tokens or passes that are not positive."""
+        """Tokens that are missing, tokens or passes that are not positive."""
         named = {"tokens": self.tokens, "max_epochs": self.max_epochs}
-        return [Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v <= 0]
+        found = [
+            Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v is not None and v <= 0
+        ]
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -133,12 +133,15 @@ class Ended:
         log_tail: The last lines of its log.
         by_group: Whether it failed since the group that it was trained with ended before it did, which says little of
             the trial itself: it is tried again in a smaller group, and at last alone, before that counts as a failure.
+        raised: Whether an error of the evaluator ended that group, and not the end of its process or a lack of memory.
+            Such an error may well meet each trial alone: one is tried alone before the others are trained again.
     """
 
     trial: Trial
     outcome: Outcome
     log_tail: str = ""
     by_group: bool = False
+    raised: bool = False
 
 
 Event = Reported | Ended

@@ -139,6 +139,8 @@ class StrategyTraits(ComponentTraits):
         n_init: Trials of its design; None for the usual number, two more than there are domains. 0, the default, is no
             design.
         pool: A CSV file of mixtures that alone are proposed and recommended.
+        least_trials: Trials without which nothing comes of it: those before it knows the mixture that it is asked for,
+            and one of that mixture.
         repeats: Whether it proposes mixtures again that were tried before: a baseline always does, a search that runs
             its leader once more now and then.
         description: Takes the problem and returns a line on what it will do, for ``bomix check``.
@@ -158,6 +160,7 @@ class StrategyTraits(ComponentTraits):
     settled: Callable[[Problem, History], bool] = lambda problem, history: False
     n_init: int | None = 0
     pool: str | Path | None = None
+    least_trials: int = 1
     repeats: bool = False
     description: Callable[[Problem], str] | None = None
     recommend: Recommending | None = None

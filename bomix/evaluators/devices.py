@@ -18,6 +18,7 @@ from bomix import progress
 from bomix.errors import EvaluationError
 from bomix.evaluators.command import end_program
 from bomix.training import checkpoint, device
+from bomix.training.spec import DEVICES
 
 if TYPE_CHECKING:
     from bomix.training.checkpoint import Place
@@ -51,7 +52,7 @@ def train(corpus: Corpus, run: Run, place: Place) -> Trained | EvaluationError:
     place.folder.mkdir(parents=True, exist_ok=True)
     if place.step < run.steps:
         _check(run)
-        with tempfile.TemporaryDirectory(dir=place.folder, prefix="devices-") as name:
+        with tempfile.TemporaryDirectory(dir=place.folder, prefix=DEVICES) as name:
             folder = Path(name)
             slot = int(os.environ.get("BOMIX_SLOT", "0"))
             (folder / "request.json").write_text(request(corpus, run, place, slot=slot), encoding="utf-8")

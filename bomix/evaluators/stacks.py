@@ -21,10 +21,11 @@ _Item = TypeVar("_Item")
 
 
 def place_of(workdir: Path, run: Run, corpus: Corpus) -> Place | None:
-    """Where a run has its checkpoints, and which one it goes on from; None for a run without.
+    """Where a run has its checkpoints, and which one it goes on from; None for a run that cannot have any.
 
-    A run that reweights has none: what its rule remembers is the rule's own. Several devices hand over what they
-    trained in one, and always have some.
+    A run that reweights cannot: what its rule remembers is the rule's own. Several devices hand over what they
+    trained in one, and always have some. Without ``checkpoint_s`` a run goes on from none, and those that earlier
+    attempts wrote are still its own, to be removed when it is over.
 
     Args:
         workdir: The folder of its attempt.
@@ -33,10 +34,13 @@ def place_of(workdir: Path, run: Run, corpus: Corpus) -> Place | None:
     """
     from bomix.training import checkpoint, device
 
-    if run.guide is not None or (run.spec.checkpoint_s is None and run.spec.devices == 1):
+    if run.guide is not None:
         return None
     dtype = device.choose(run.spec.device, run.spec.dtype, run.spec.compile).dtype
-    return checkpoint.locate(workdir, checkpoint.identity_of(run, corpus, dtype))
+    identity = checkpoint.identity_of(run, corpus, dtype)
+    if run.spec.checkpoint_s is None and run.spec.devices == 1:
+        return checkpoint.Place(workdir, identity)
+    return checkpoint.locate(workdir, identity)
 
 
 def fitted(runs: list[Run], vocabulary: int) -> tuple[list[Run], int]:

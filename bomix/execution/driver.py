@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.contracts.executor import Ended, Executor, GroupExecutor, Reported
-from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
+from bomix.errors import FaultsError, StoreError, StudyError
+from bomix.execution.failures import too_many
 from bomix.execution.groups import Groups, named
 from bomix.execution.observer import Observer
 from bomix.execution.queue import Action, Decision, Situation, decide
@@ -218,7 +219,7 @@ class _Run:
                     self._end(event)
             self._try_in_parts(parted)
             if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
-                raise self._too_many()
+                raise too_many(self._study, self._failed, useless=self._useless)
             if executor.free:
                 return
 
@@ -226,7 +227,9 @@ class _Run:
         """The width in which a trial is tried again, whose group ended before it did; None where the end is its own."""
         if self._groups is None or not event.by_group or event.trial.id in self._cancelled:
             return None
-        return self._groups.died(event.trial) if isinstance(event.outcome, Failure) else None
+        if not isinstance(event.outcome, Failure):
+            return None
+        return self._groups.died(event.trial, event.outcome.message if event.raised else None)
 
     def _try_in_parts(self, parted: Sequence[tuple[Ended, int]]) -> None:
         """Have trials tried again in smaller groups, before all others; it is no attempt of their own."""
@@ -258,23 +261,10 @@ class _Run:
             return
         self._observer.ended(self._study, record)
         if isinstance(record.outcome, Failure):
+            if self._groups is not None:
+                self._groups.failed(trial, record.outcome.message)
             self._failed.append(record)
             self._useless |= refused and trial.origin == EXPERT
-
-    def _too_many(self) -> EvaluationError:
-        count, folder = len(self._failed), self._study.folder
-        trial, last = self._failed[-1].trial, self._failed[-1].outcome
-        assert isinstance(last, Failure)
-        where = f" (log below {folder / 'trials'})" if folder else ""
-        why = (
-            "an expert came back without what experts are for, and so would the others"
-            if self._useless
-            else f"execution.max_failures is {self._study.spec.execution.max_failures}"
-        )
-        return EvaluationError(
-            f"{count} trial{'s' if count > 1 else ''} failed, and {why}; the last one, trial {trial.id}: "
-            f"{last.message}{where}\n{last.log_tail}\nmend the cause and run the same command again"
-        )
 
 
 def _tell(study: RunnableStudy, event: Ended, tries: int) -> tuple[Record, bool]:

@@ -24,6 +24,11 @@ class Groups:
     too many. They are tried again in groups of at most half as many, and at last alone. Trials that had no part in it
     are not put into wider groups either, unless the halves of a group die, too: then it was one of its trials.
 
+    Where the evaluator raised an error, that may be one which would meet each of them, and halves would train them all
+    several times over to find out. So one is tried alone first, the first that had not ended: where trials are
+    evaluated one after the other, it is the one at fault. If it fails alone by the same error, the next one is tried
+    alone; the others come in halves once one of them did not.
+
     Args:
         evaluator: What trains; one that knows no groups trains each trial by itself.
         executor: What runs the trials; the same holds of it.
@@ -43,7 +48,11 @@ class Groups:
         self._evaluator = evaluator if groups and isinstance(evaluator, GroupEvaluator) else None
         self._widest: float = math.inf
         self._widths: dict[int, int] = {}
-        self._submitted: dict[int, tuple[int, bool]] = {}
+        self._submitted: dict[int, tuple[int, bool, int]] = {}
+        self._errors: dict[int, str] = {}
+        self._alone: dict[int, str] = {}
+        self._tried_by_one: set[int] = set()
+        self._count = 0
 
     def of(self, trials: Sequence[Trial], slots: int) -> list[list[Trial]]:
         """Trials in the groups that are to be trained as one, the first ones first.
@@ -78,21 +87,41 @@ class Groups:
     def submitted(self, group: Sequence[Trial]) -> None:
         """Keep that some trials are trained as one from now on."""
         first = not any(trial.id in self._widths for trial in group)
-        self._submitted |= {trial.id: (len(group), first) for trial in group}
+        self._count += 1
+        self._submitted |= {trial.id: (len(group), first, self._count) for trial in group}
+        errors = {trial.id: self._errors.pop(trial.id) for trial in group if trial.id in self._errors}
+        if len(group) == 1:
+            self._alone |= errors
 
-    def died(self, trial: Trial) -> int | None:
+    def died(self, trial: Trial, error: str | None = None) -> int | None:
         """Have a trial whose group ended before it did tried in a smaller one.
+
+        Args:
+            trial: The trial; those of a group are told one after the other, in its order.
+            error: What the evaluator raised; None where the process ended, or memory did not suffice.
 
         Returns:
             The most trials of its next group; None where it was alone, so that it has failed.
         """
-        width, first = self._submitted.get(trial.id, (1, True))
+        width, first, group = self._submitted.get(trial.id, (1, True, 0))
         if width == 1:
             return None
         self._widths[trial.id] = width // 2
         if first:
             self._widest = min(self._widest, width // 2)
-        return width // 2
+        if error is not None:
+            self._errors[trial.id] = error
+            if group not in self._tried_by_one:
+                self._tried_by_one.add(group)
+                self._widths[trial.id] = 1
+        return self._widths[trial.id]
+
+    def failed(self, trial: Trial, error: str) -> None:
+        """A trial failed alone; where its group had ended by the same error, the next of those is tried alone."""
+        if self._alone.get(trial.id) == error:
+            following = next((number for number, known in self._errors.items() if known == error), None)
+            if following is not None:
+                self._widths[following] = 1
 
     def _parts(self, group: Sequence[Trial]) -> list[list[Trial]]:
         """A group in parts, each as wide as every one of its trials may be."""

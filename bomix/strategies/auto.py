@@ -24,6 +24,7 @@ from bomix.strategies.designs import Sobol
 from bomix.strategies.replicates import repeated
 from bomix.surrogates.gp.presets import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.scales.spec import MultiScale
 
 if TYPE_CHECKING:
     from bomix.errors import Fault
@@ -82,7 +83,8 @@ class Auto:
     metrics.
 
     Attributes:
-        surrogate: Model of every metric; None lets the strategy choose.
+        surrogate: Model of every metric; None lets the strategy choose: in a study of several scales one that learns
+            from the runs of all.
         acquisition: Acquisition function; None lets the strategy choose.
         design: Strategy that proposes the first trials.
         n_init: Trials of the design; None lets the strategy choose.
@@ -121,7 +123,7 @@ class Auto:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
         own = self._own(problem)
-        surrogate = self.surrogate or own
+        surrogate = self.surrogate or (MultiScale() if problem.scales else own)
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
@@ -147,6 +149,8 @@ class Auto:
         """
         if self.surrogate is not None:
             return self.surrogate
+        if problem.scales:
+            return MultiScale()
         own, metrics = self._own(problem), problem.metric_names
         if own == POOLED and len(metrics) > DRAWN_UP_TO:
             return own

@@ -142,6 +142,7 @@ def _reference(problem: Problem, history: History) -> Candidate | None:
     if len(runs) >= _ATTEMPTS:
         raise StudyError(
             f"the objective compares with the {anchor} mixture, and {len(runs)} runs of it failed or lack a metric "
-            "that counts; mend the training, import a run, or give the losses by hand (objective.reference)"
+            "that counts; mend the training and withdraw one of them (`bomix withdraw`), import a run, or give the "
+            "losses by hand (objective.reference)"
         )
     return Candidate(weights, origin)

@@ -14,6 +14,8 @@ from bomix.space.weights import same_mixture
 from bomix.trial import CONFIRM, EXPERT, Candidate, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.space.weights import Weights
@@ -41,35 +43,32 @@ def next_replicate(problem: Problem, history: History) -> Candidate | None:
         problem: The anchors, and the runs that are wanted of each.
         history: The record; runs count whatever became of them, so that one that keeps failing ends as well.
     """
-    anchors = problem.anchors()
-    for name, runs in problem.replicates.items():
-        if len(_runs(anchors[name], history)) < runs:
-            return Candidate(anchors[name], name)
+    for name, weights, wanted, runs in _of_anchors(problem, _searched(problem, history)):
+        if len(runs) < wanted:
+            return Candidate(weights, name)
     return None
 
 
 def repeated(problem: Problem, history: History) -> int:
     """Runs of anchors beyond their first, as far as they were asked to be repeated, completed or pending."""
-    anchors, count = problem.anchors() if problem.replicates else {}, 0
-    for name, wanted in problem.replicates.items():
-        runs = [record for record in _runs(anchors[name], history) if record.status is not Status.FAILED]
-        count += max(0, min(len(runs), wanted) - 1)
-    return count
+    standing = [record for record in _searched(problem, history) if record.status is not Status.FAILED]
+    return sum(max(0, min(len(runs), wanted) - 1) for _, _, wanted, runs in _of_anchors(problem, standing))
 
 
 def asked_as_replicates(problem: Problem, history: History) -> int:
     """Runs that were asked for since anchors are to be repeated, whatever became of them."""
-    anchors, count = problem.anchors() if problem.replicates else {}, 0
-    for name, runs in problem.replicates.items():
-        asked = sum(same_mixture(record.trial.weights, anchors[name]) for record in history.ever_asked)
-        count += min(asked, runs)
-    return count
+    return sum(min(len(runs), wanted) for _, _, wanted, runs in _of_anchors(problem, history.ever_asked))
 
 
-def _runs(weights: Weights, history: History) -> list[Record]:
-    """Trials of a mixture, confirming ones and experts left out."""
-    return [
-        record
-        for record in history.tried
-        if record.trial.origin not in {CONFIRM, EXPERT} and same_mixture(record.trial.weights, weights)
-    ]
+def _of_anchors(problem: Problem, records: Sequence[Record]) -> Iterator[tuple[str, Weights, int, list[Record]]]:
+    """Name, mixture, wanted runs and those among some records of every anchor that is to be repeated."""
+    anchors = problem.anchors() if problem.replicates else {}
+    for name, wanted in problem.replicates.items():
+        weights = anchors[name]
+        yield name, weights, wanted, [each for each in records if same_mixture(each.trial.weights, weights)]
+
+
+def _searched(problem: Problem, history: History) -> list[Record]:
+    """What was tried, confirming runs and experts left out; not looked at where no anchor is to be repeated."""
+    tried = history.tried if problem.replicates else ()
+    return [record for record in tried if record.trial.origin not in {CONFIRM, EXPERT}]

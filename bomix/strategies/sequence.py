@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bomix.config.reweighting_checks import too_few_trials
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
@@ -38,6 +39,8 @@ class Step:
             found.append(Fault("trials", f"trials is {self.trials}; give at least 1, or leave the step out"))
         if isinstance(self.strategy, Sequence):
             found.append(Fault("strategy", "a sequence inside a sequence; list its steps in the outer one"))
+        elif self.trials is not None and self.trials >= 1:
+            found += too_few_trials(self.strategy, self.trials, "trials")
         return found
 
 
@@ -80,6 +83,12 @@ class Sequence:
         """The pool of the last strategy that has one: what is recommended is a mixture of it."""
         pools = [traits(step.strategy, StrategyTraits).pool for step in reversed(self.steps)]
         return next((pool for pool in pools if pool is not None), None)
+
+    @property
+    def least_trials(self) -> int:
+        """Those of the earlier steps and the least of the last one, where that needs several for anything."""
+        last = traits(self.steps[-1].strategy, StrategyTraits).least_trials if self.steps else 1
+        return 1 if last == 1 else last + sum(step.trials or 0 for step in self.steps[:-1])
 
     def faults(self) -> list[Fault]:
         """What is wrong with the order of the steps."""

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from bomix.config import registry
 from bomix.config.expert_checks import evaluator_faults
 from bomix.config.settled import argument
+from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.executor import Attempt
 from bomix.contracts.study import Experts
+from bomix.contracts.traits import traits
 from bomix.errors import Fault, raise_faults
 from bomix.io.store.plain import short
-from bomix.study import asking, experts, reweighting, scales
+from bomix.study import asking, experts, reweighting, scales, study_scales
 from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
+from bomix.trial import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bomix.config.spec import StudySpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.executor import Execution
@@ -129,11 +134,12 @@ class RunningStudy:
         """Have the evaluator build and measure its inputs, and clear away what killed writers left."""
         self._records.prepare()
         self._records.store.sweep()
+        self._clear(record for record in self.history.all_records if record.status is not Status.PENDING)
         scales.warn_of_mixed(self.problem.scale, self.history)
 
     def ready_evaluator(self) -> Evaluator | None:
         """The evaluator with everything filled in that it takes from the study."""
-        return self.spec.ready_evaluator(self._records.store.base)
+        return study_scales.ready_evaluator(self.spec, self._records.store.base)
 
     def ask(self, *, expert: bool = False) -> Trial:
         """Propose the next mixture and record it as pending."""
@@ -141,7 +147,9 @@ class RunningStudy:
 
     def tell(self, trial: Trial, outcome: Outcome) -> Record:
         """Make the end of a trial durable."""
-        return self._records.tell(trial, outcome)
+        record = self._records.tell(trial, outcome)
+        self._clear([record])
+        return record
 
     def experts(self, history: History, *, wanted: bool = False) -> Experts:
         """Which experts have not come back, where any are wanted.
@@ -152,7 +160,7 @@ class RunningStudy:
         if not (wanted or self.spec.trains_experts):
             return Experts()
         problem = self.problem
-        scale = scales.of_experts(self.spec.experts, problem.scale, self.spec.evaluator)
+        scale = scales.of_experts(self.spec.experts, problem.default_scale, study_scales.trainer(self.spec))
         experts.refuse_others(problem, history, scale=scale)
         return Experts(experts.missing(problem, history), experts.waiting(problem, history))
 
@@ -188,6 +196,11 @@ class RunningStudy:
         """The latest attempt at a trial; None where there was none."""
         found = self._records.store.last_attempt(trial.id)
         return None if found is None else Attempt(*found)
+
+    def _clear(self, ended: Iterable[Record]) -> None:
+        """Remove what the evaluator kept for further attempts at trials that have ended."""
+        names = traits(self.spec.evaluator, EvaluatorTraits).scratch
+        self._records.store.clear((record.trial.id for record in ended), names)
 
     def save_results(self) -> None:
         """Write the derived ``results.nc``; nothing in memory."""

@@ -22,6 +22,7 @@ from bomix.contracts.traits import field_values
 from bomix.errors import DataError
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.io.store import files
+from bomix.training.spec import CHECKPOINT, TrainingSpec
 from bomix.training.validation import Evaluation
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FILE = "checkpoint.safetensors"
+FILE = CHECKPOINT
 SCHEMA = 1
 """Version of the file's layout, and of what a step does: a file of another one is not gone on from."""
 MAY_CHANGE = ("device", "dtype", "compile", "threads", "checkpoint_s", "micro_sequences", "devices")
@@ -95,8 +96,6 @@ def identity_of(run: Run, corpus: Corpus, dtype: str) -> str:
         corpus: The tokens.
         dtype: The precision that was chosen.
     """
-    from bomix.training.spec import TrainingSpec
-
     values = field_values(run.spec)
     names = {field.name for field in dataclasses.fields(TrainingSpec)} - {*MAY_CHANGE}
     spec = {name: values[name] for name in names} | {

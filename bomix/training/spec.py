@@ -8,6 +8,11 @@ from typing import Literal
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
 
+CHECKPOINT = "checkpoint.safetensors"
+"""Name of a run's checkpoint in the folder of its attempt."""
+DEVICES = "devices-"
+"""How the name of a folder begins in which the processes of several devices hear of their run."""
+
 
 @dataclass(frozen=True)
 class TrainingSpec:

@@ -24,7 +24,8 @@ from typing import Any, cast
 
 from bomix import Study
 from bomix.config.sections import BudgetSpec
-from bomix.contracts.strategy import Strategy
+from bomix.contracts.strategy import Strategy, StrategyTraits
+from bomix.contracts.traits import traits
 from bomix.evaluators.proxy import Proxy
 from bomix.space.weights import Weights
 from bomix.strategies.auto import Auto
@@ -34,7 +35,7 @@ from bomix.strategies.regression.regmix import RegMix
 from bomix.study import running
 from bomix.training.device import process_environment
 from bomix.training.reweighting import doge, odm
-from bomix.trial import Failure, Trial
+from bomix.trial import REFERENCE, REWEIGHTING, Failure, Trial
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
@@ -46,7 +47,7 @@ EQUAL = 3
 AT_ONCE = 16
 """Fresh runs of one stack, and so the most that is lost where the experiment is stopped."""
 
-REWEIGHTING: dict[str, Strategy] = {
+METHODS: dict[str, Strategy] = {
     "DoReMi": DoReMi(),
     "DoGE": DoGE(),
     "FastMix": FastMix(),
@@ -67,7 +68,7 @@ def given() -> Study:
 def proxy() -> Proxy:
     """Shorter than there, and for all runs with the batches that a run which reweights five domains needs."""
     return dataclasses.replace(
-        cast(Proxy, given().spec.ready_evaluator(Path())),
+        cast(Proxy, given().spec.evaluator),
         tokens=102_400,
         batch_sequences=5,
         validation_sequences=48,
@@ -111,14 +112,14 @@ def found(method: str, seed: int, weights: Weights, records: list[Any]) -> dict[
 def search(work: Path, seeds: Sequence[int], methods: Sequence[str], until: float) -> None:
     """Run the studies that are missing."""
     known = {(row["method"], row["seed"]) for row in rows() if "fresh" not in row}
-    for method, strategy in REWEIGHTING.items():
+    for method, strategy in METHODS.items():
         for seed in seeds:
             if (method, seed) in known or method not in methods or time.monotonic() > until:
                 continue
-            trials = 2 if isinstance(strategy, DoReMi) else 1
-            study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=trials)
-            running.run(study.records)  # as `study.run`, which also recommends: there is nothing to learn from yet
-            records = list(study.history.completed)
+            least = traits(strategy, StrategyTraits).least_trials  # the last of them is of what was found
+            study = opened(work / f"{method}-{seed}", strategy, seed=seed, trials=least)
+            running.run(study.records)  # as `study.run`, which also recommends: there is little to learn from
+            records = [each for each in study.history.completed if each.trial.origin in (REFERENCE, REWEIGHTING)]
             add(found(method, seed, cast(Weights, records[-1].result.mixture), records))
     for seed in seeds:
         if (BOMIX, seed) not in known and "searches" in methods and time.monotonic() <= until:
@@ -155,7 +156,7 @@ def wanted(study: Study, seeds: Sequence[int]) -> Iterator[tuple[str, int, Weigh
 
 def fresh_runs(work: Path, seeds: Sequence[int], until: float) -> None:
     """Train what was found on seeds that no search has seen."""
-    study = opened(work / "DoReMi-0", DoReMi(), seed=0, trials=2)
+    study = opened(work / "DoReMi-0", DoReMi(), seed=0, trials=3)
     evaluator = cast(Proxy, study.spec.ready_evaluator(Path()))
     while time.monotonic() <= until:
         known = {(row["method"], row["seed"], row["fresh"]) for row in rows() if "fresh" in row}
@@ -178,7 +179,7 @@ def main() -> None:
     parser.add_argument("what", choices=("search", "fresh", "table", "figure"))
     parser.add_argument("--work", type=Path, help="folder of the studies")
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which nothing is begun")
-    every = [*REWEIGHTING, "searches"]
+    every = [*METHODS, "searches"]
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="seeds of the searches")
     parser.add_argument("--methods", nargs="+", default=every, choices=every, help="what searches")
     parser.add_argument("--fresh", type=int, nargs="+", default=FRESH, help="fresh seeds to train on")

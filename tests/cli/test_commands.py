@@ -94,7 +94,8 @@ def test_the_detached_loop(study: Path, tmp_path: Path) -> None:
     assert abs(sum(best["weights"].values()) - 1) < 1e-9
     assert best["interval"][0] <= best["loss"] <= best["interval"][1]
     assert best["source"] in ("space", "trials")
-    assert set(best["ranges"]) == set(best["weights"]) == {"books", "code", "web"}
+    assert set(best["weights"]) == {"books", "code", "web"}
+    assert best["ranges"] == {}  # of a single run
     assert set(best["beats"]) == {"uniform"}
     assert {"of_space", "of_trials", "gap", "warnings", "feasible", "front", "confirmed", "change"} <= best.keys()
     assert state["ended"] is None

@@ -6,8 +6,10 @@ import dataclasses
 
 import pytest
 
+from bomix.cli import watch
 from bomix.cli.watch import PlainObserver, done_of
 from bomix.config.sections import BudgetSpec
+from bomix.progress import Progress
 from bomix.study.confirmation import confirming_trials
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result
@@ -63,3 +65,36 @@ def test_a_confirming_trial_that_is_cancelled_is_named(capsys: pytest.CaptureFix
     observer.began(study, [])
     observer.cancelled(confirming_trials(study.records, 1)[0].trial)
     assert "cancelled: what it confirms is no longer recommended" in capsys.readouterr().err
+
+
+def test_in_a_log_a_line_says_how_far_a_stack_is_where_nothing_was_said_for_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(domains=["a", "b"], metrics=["x"], budget=BudgetSpec(4))
+    trials = [study.ask() for _ in range(4)]
+    observer = PlainObserver()
+    observer.began(study, [])
+    observer.grouped(trials)
+    for trial in trials:
+        observer.started(trial)
+    capsys.readouterr()
+    observer.progressed(trials[0], Progress(30, 120, 14_000.0))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(watch, "QUIET_S", 0.0)
+    observer.progressed(trials[0], Progress(60, 120, 14_000.0))
+    said = capsys.readouterr().err
+    assert said.startswith("trials 0-3 (4 as one) step 60/120, 14,000 tokens/s; 0 of 4 trials")
+    assert "left" in said
+
+
+def test_the_time_left_counts_a_stack_that_comes_back_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first of four is there as all of them have taken their last step: nothing is left to wait for."""
+    study = Study(domains=["a", "b"], metrics=["x"], budget=BudgetSpec(4))
+    trials = [study.ask() for _ in range(4)]
+    observer = PlainObserver()
+    observer.began(study, [])
+    observer.grouped(trials)
+    observer.progressed(trials[0], Progress(120, 120, 14_000.0))
+    capsys.readouterr()
+    observer.ended(study, study.tell(trials[0], {"x": 1.0}))
+    assert "1 of 4 trials, best observed 1.0000 (trial 0), about 0 s left" in capsys.readouterr().err

@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 
 import bomix
-from bomix.config.reweighting_checks import need_reweighting, reweighting_faults
+from bomix.config.reweighting_checks import need_reweighting, reweighting_faults, too_few_trials
+from bomix.config.sections import BudgetSpec
 from bomix.errors import FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
-from bomix.strategies.baselines.reweighted import ODM
+from bomix.strategies.baselines.reweighted import ODM, DoReMi
 from bomix.strategies.designs import Sobol
 from bomix.strategies.sequence import Sequence, Step
 
@@ -42,3 +43,16 @@ def test_an_evaluator_that_trains_nothing_is_refused():
 def test_a_study_says_so_before_its_first_trial():
     with pytest.raises(FaultsError, match="take 'proxy', or another strategy"):
         bomix.Study(["d0", "d1"], ["loss"], evaluator=Synthetic(), strategy=ODM())
+
+
+@pytest.mark.parametrize(("strategy", "least"), [(ODM(), 2), (DoReMi(), 3), (DoReMi(rounds=9), 19), (Sobol(), 1)])
+def test_a_budget_that_ends_before_the_mixture_is_found_and_measured_is_too_small(strategy, least):
+    assert too_few_trials(strategy, least) == []
+    faults = too_few_trials(strategy, least - 1)
+    assert [fault.where for fault in faults] == ["budget.trials"]
+    assert f"takes {least} trials" in faults[0].what
+
+
+def test_a_study_says_that_its_budget_is_too_small():
+    with pytest.raises(FaultsError, match=r"budget.trials: ODM takes 2 trials .* raise it, or take fewer rounds"):
+        bomix.Study(["d0", "d1"], ["loss"], evaluator=Able(), strategy=ODM(), budget=BudgetSpec(trials=1))

@@ -137,17 +137,21 @@ class Together(GroupEnding):
     Attributes:
         holds: Trials that memory holds; a group of more is an error.
         unlike: Trial whose result names another metric.
+        broken: What an error says that meets every training, before its first trial has ended; empty for none.
     """
 
-    may_change: ClassVar[tuple[str, ...]] = ("how", "driver", "trials", "widest", "holds", "unlike")
+    may_change: ClassVar[tuple[str, ...]] = ("how", "driver", "trials", "widest", "holds", "unlike", "broken")
 
     holds: int = 1000
     unlike: int | None = None
+    broken: str = ""
 
     def prepare(self, domains: Sequence[str]) -> Preparation:
         return Preparation(metrics=(Metric("loss"),))
 
     def evaluate_together(self, attempts: Sequence[tuple[Trial, Path]]) -> Iterator[tuple[Trial, Outcome]]:
+        if self.broken:
+            raise RuntimeError(self.broken)
         if len(attempts) > self.holds:
             raise MemoryError(f"{len(attempts)} models do not fit")
         for trial, outcome in super().evaluate_together(attempts):

@@ -271,6 +271,33 @@ def test_a_group_that_does_not_fit_is_halved_until_it_does(tmp_path: Path) -> No
     assert [len(group) for group in seen.groups] == [8, 4, 2, 2, 4, 2, 2, 4, 2, 2]
 
 
+def test_an_error_that_meets_every_trial_is_found_by_trying_them_alone(tmp_path: Path) -> None:
+    """Sixteen as one, then three alone, which is what may fail: not all of them five times."""
+    study = make(tmp_path, Together(broken="no such shape"), budget=BudgetSpec(16), here=False)
+    with pytest.raises(EvaluationError, match=r"3 trials failed, .*no such shape"):
+        study.run(observer=(seen := Seen()))
+    assert [len(group) for group in seen.groups] == [16]
+    assert seen.parted_ids == [("0", 1), ("1-15", 8)]
+    assert attempts(tmp_path) == [2, 2, 2, *[1] * 13]
+    assert [record.trial.id for record in study.history.failed] == [0, 1, 2]
+
+
+def test_one_at_fault_is_found_alone_and_the_others_go_on_as_one(tmp_path: Path) -> None:
+    study = make(tmp_path, Together("bug", trials=(2,)), budget=BudgetSpec(8), here=False)
+    study.run(observer=(seen := Seen()))
+    assert seen.parted_ids == [("2", 1), ("3-7", 4)]
+    assert seen.groups == [[0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 6, 7]]  # the third alone, by it the fourth, then the others
+    assert [record.trial.id for record in study.history.failed] == [2]
+    assert len(study.history.completed) == 8
+
+
+def test_memory_that_does_not_suffice_is_no_error_of_each(tmp_path: Path) -> None:
+    study = make(tmp_path, Together(broken="CUDA out of memory. Tried to allocate 2 GiB"), here=False)
+    with pytest.raises(EvaluationError, match="3 trials failed"):
+        study.run(observer=(seen := Seen()))
+    assert seen.parted_ids[:2] == [("0-5", 3), ("0-2", 1)]
+
+
 def test_a_result_that_is_refused_is_the_failure_of_its_trial_alone() -> None:
     study = make(None, Together(unlike=1))
     study.run()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from bomix.config.sections import BudgetSpec
+from bomix.errors import EvaluationError
+from bomix.strategies.designs import Sobol
+from bomix.study.running import RunningStudy
 from bomix.study.study import Study
 from bomix.training.checkpoint import FILE
+from bomix.trial import Result, Status, Trial
+from tests.execution.evaluators import Ending
+from tests.execution.inline import Inline
 
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 
@@ -32,6 +41,42 @@ strategy: {{kind: sobol}}
 budget: {{trials: {trials}}}
 execution: {{workers: 1}}
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeping(Ending):
+    """Keeps something for a later attempt, and never comes to clear it away."""
+
+    scratch: ClassVar[tuple[str, ...]] = ("kept-*",)
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        (workdir / "kept-file").write_text("for later")
+        (workdir / "kept-folder").mkdir()
+        (workdir / "mine").write_text("for ever")
+        if trial.id == 1:
+            raise EvaluationError("as it was told")
+        return super().evaluate(trial, workdir)
+
+
+def test_what_later_attempts_alone_read_goes_with_the_trials_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it ended, in this run or, as where both died right after a result, in an earlier one."""
+    monkeypatch.setenv("BOMIX_SLOT", "0")
+    options = {"evaluator": Keeping(), "strategy": Sobol(), "budget": BudgetSpec(2), "execution": Inline()}
+    study = Study(["code", "web"], path=tmp_path, **options)
+    study.run()
+    assert [record.status for record in study.history.records] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert list(tmp_path.rglob("kept-*")) == []
+    assert len(list(tmp_path.rglob("mine"))) == 3
+    for number in (0, 1):
+        (tmp_path / f"trials/000{number}/attempts/1/kept-file").write_text("by one that was killed")
+    pending = study.ask()
+    kept = tmp_path / f"trials/{pending.id:04d}/attempts/1/kept-file"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("for its next attempt")
+    RunningStudy(Study.open(tmp_path).records).prepare()
+    assert list(tmp_path.rglob("kept-*")) == [kept]
 
 
 @pytest.mark.parametrize(("trials", "tokens"), [pytest.param(1, "250k", marks=pytest.mark.slow), (3, "120k")])

@@ -23,9 +23,10 @@ from bomix.recommendation.decision import decide
 from bomix.recommendation.extrapolation import unexplored
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import predicted_against_observed
-from bomix.recommendation.recommend import recommend
+from bomix.recommendation.recommend import ALONE, recommend
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.weights import same_mixture
+from bomix.strategies.baselines.simple import Uniform
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
@@ -297,3 +298,23 @@ def test_of_one_mixture_one_thing_is_said():
     assert same_mixture(best.of_trials.weights, study.problem.natural)
     assert best.of_trials.objective == best.references["natural"]
     assert best.of_space.objective == best.objective or best.weights != best.of_space.weights
+
+
+def test_runs_of_one_mixture_say_nothing_of_how_flat_the_optimum_is():
+    study = Study(["code", "web"], ["loss"], strategy=Uniform())
+    for loss in (2.0, 2.1, 1.9):
+        study.tell(study.ask(), {"loss": loss})
+    best = study.recommend()
+    assert ALONE in best.warnings
+    assert best.ranges == {}
+    study.add({"code": 0.7, "web": 0.3}, {"loss": 2.3})
+    best = study.recommend()
+    assert ALONE not in best.warnings
+    assert set(best.ranges) == {"code", "web"}
+
+
+def test_a_space_of_one_mixture_has_no_others_to_know_of():
+    only = {"code": DomainSpec(lower=0.5, upper=0.5), "web": DomainSpec(lower=0.5, upper=0.5)}
+    study = Study(only, ["loss"], strategy=Uniform())
+    study.tell(study.ask(), {"loss": 2.0})
+    assert ALONE not in study.recommend().warnings

@@ -10,6 +10,7 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.history import History
 from bomix.strategies.auto import Auto
+from bomix.strategies.baselines.reweighted import DoReMi
 from bomix.strategies.baselines.simple import Uniform, UniMax
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Dirichlet, Sobol, Vertices
@@ -112,6 +113,7 @@ def test_a_study_file_can_say_it():
         ([{"strategy": SOBOL}, {"strategy": SOBOL}], "steps[0].trials"),
         ([{"strategy": SOBOL, "trials": 0}], "steps[0].trials"),
         ([{"strategy": {"kind": UNIMAX, "max_epochs": -1}}], "steps[0].strategy.max_epochs"),
+        ([{"strategy": {"kind": "doremi"}, "trials": 2}, {"strategy": SOBOL}], "steps[0].trials"),
         (
             [{"strategy": {"kind": "bomix.strategies.sequence:Sequence", "steps": [{"strategy": SOBOL}]}}],
             "steps[0].strategy",
@@ -134,3 +136,8 @@ def test_a_sequence_lends_and_expects_where_some_strategy_does():
     without, within = Sequence((Step(Sobol(), 3), Step(Uniform()))), Sequence((Step(Sobol(), 3), Step(Auto())))
     assert (without.lends, without.expects) == (False, False)
     assert (within.lends, within.expects) == (True, True)
+
+
+def test_a_last_step_that_needs_several_trials_needs_those_before_it_as_well():
+    assert Sequence((Step(Sobol(), 4), Step(Sobol()))).least_trials == 1
+    assert Sequence((Step(Sobol(), 4), Step(DoReMi()))).least_trials == 7

@@ -55,6 +55,17 @@ def study(evaluator: Fake | None = None, *, trials: int = 5, workers: int = 1, p
     return Study(list(DOMAINS), ["loss"], budget=BudgetSpec(trials=trials), execution=execution, path=path, **given)
 
 
+def by_hand(made: Study, count: int) -> None:
+    """Ask, train and tell a few times, as a run does that is stopped then."""
+    for _ in range(count):
+        trial = made.ask()
+        workdir = made.folder / "work" / str(trial.id) if made.folder else Path()
+        workdir.mkdir(parents=True, exist_ok=True)
+        result = made.spec.evaluator.evaluate(trial, workdir)
+        artifacts = {name: str(workdir / path) for name, path in result.artifacts.items()}
+        made.tell(trial, dataclasses.replace(result, artifacts=artifacts))
+
+
 def origins(made: Study) -> list[str]:
     return [record.trial.origin for record in made.history.records]
 
@@ -72,14 +83,14 @@ def test_it_runs_to_the_end_and_the_found_mixture_is_measured_on_seeds_of_its_ow
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path):
-    study(path=tmp_path / "study", trials=2).run()
+    by_hand(study(path=tmp_path / "study", trials=3), 2)
     again = Study.open(tmp_path / "study")
-    again.run(trials=3)
+    again.run()
     assert origins(again) == ["reference", "reweighting", "doremi"]
 
 
 def test_a_study_folder_that_was_moved_finds_its_reference(tmp_path):
-    study(path=tmp_path / "study", trials=1).run()
+    by_hand(study(path=tmp_path / "study"), 1)
     (tmp_path / "study").rename(tmp_path / "moved")
     again = Study.open(tmp_path / "moved")
     trial = again.ask()
@@ -136,9 +147,10 @@ def test_a_trainer_that_forgets_what_the_run_is_for_fails_the_trial():
 
 
 def test_a_study_of_nothing_but_the_run_has_nothing_to_learn_from_and_says_why():
-    made = study(strategy=ODM(), trials=1)
+    made = study(strategy=ODM())
+    by_hand(made, 1)
     with pytest.raises(StudyError, match=r"no trial of one mixture .*0 failed, 1 reweighted while they trained\)"):
-        made.run()
+        made.recommend()
     assert len(made.history.completed) == 1
 
 
@@ -161,9 +173,9 @@ def test_a_rule_that_the_trainer_refuses_is_not_recorded():
     assert "cannot reweight" in fault.what
 
 
-def test_a_reference_that_is_gone_is_named_with_its_cure():
-    made = study(trials=1)
-    made.run()
+def test_a_reference_that_is_gone_is_named_with_its_cure(tmp_path):
+    made = study(path=tmp_path / "study")
+    by_hand(made, 1)
     trial = made.ask()
     made.withdraw(0, why="the disk was full")
     with pytest.raises(StudyError, match="withdraw trial 1, and the next ask begins with a new reference run"):

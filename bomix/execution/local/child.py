@@ -19,6 +19,7 @@ from bomix import progress
 from bomix.contracts.evaluator import GroupEvaluator
 from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.execution.local.descendants import adopt_orphans, end_descendants
+from bomix.execution.local.position import Position
 from bomix.io.store import files, records
 from bomix.io.store.result_checks import cleaned, form_faults
 from bomix.trial import MESSAGE_LIMIT, Failure, Result
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 LOG_FILE = "log.txt"
 RESULT_FILE = "result.json"
 ERROR_FILE = "error.txt"
+RAISED = 1
+"""Exit status where the evaluator raised an error."""
+NO_MEMORY = 3
+"""Exit status where that was a lack of memory, which fewer trials at a time may cure."""
+_NO_MEMORY = ("out of memory", "not enough memory", "allocate memory", "alloc_failed")
+"""Parts of what errors say, in small letters, where memory ran out: Python's, torch's, CUDA's and the system's."""
 
 
 def run(
@@ -51,7 +58,7 @@ def run(
         send: Sends a message to the driver.
 
     Returns:
-        Exit status.
+        Exit status: 0, :data:`RAISED` or :data:`NO_MEMORY`.
     """
     os.setsid()  # Ctrl-C on the terminal is the driver's to handle, and programs we start die with our group
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -62,8 +69,14 @@ def run(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 
     left, itself = {trial.id: workdir for trial, workdir in attempts}, os.getpid()
+    position = Position(attempts[0][1])
+
+    def tell(update: progress.Progress) -> None:
+        send({"event": "progress", **_as_message(update)})
+        position.note(update)
+
     try:
-        with progress.reporting_to(lambda update: send({"event": "progress", **_as_message(update)})):
+        with progress.reporting_to(tell):
             if not isinstance(evaluator, GroupEvaluator):
                 ((trial, workdir),) = attempts
                 result = evaluator.evaluate(trial, workdir)
@@ -76,8 +89,9 @@ def run(
         traceback.print_exc()
         for workdir in left.values():
             _write_error(workdir, error)
-        return 1
+        return NO_MEMORY if _lacks_memory(error) else RAISED
     finally:
+        position.end()
         end_descendants()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -131,6 +145,12 @@ def _end_copy(itself: int) -> None:
     """
     if os.getpid() != itself:
         os._exit(0)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of this machine or of its device."""
+    said = f"{type(error).__name__}: {error}".lower()
+    return isinstance(error, MemoryError) or any(part in said for part in _NO_MEMORY)
 
 
 def _message(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.local import left_behind
-from bomix.execution.local.child import LOG_FILE
+from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RAISED
 from bomix.execution.local.job import Job
 from bomix.execution.local.redaction import redact_file, redacted
 from bomix.io.store import records
@@ -206,7 +206,8 @@ class LocalExecutor:
                 outcome = Failure("cancelled", tail)
         self._cancelled.discard(number)
         by_group = job.grouped and code is not None and isinstance(outcome, Failure)
-        return Ended(trial, outcome, tail, by_group)
+        raised = by_group and code == RAISED and (folder / ERROR_FILE).exists()
+        return Ended(trial, outcome, tail, by_group, raised)
 
     def _end_overdue(self) -> None:
         """Kill the processes that are beyond their limits, and cut logs that are; the end of one is an event."""

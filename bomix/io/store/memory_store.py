@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from bomix.errors import StoreError
@@ -75,6 +75,9 @@ class MemoryStore:
         """The latest attempt's number and folder; None where there was none."""
         attempts = self._attempts.get(trial_id, [])
         return (len(attempts), attempts[-1]) if attempts else None
+
+    def clear(self, ended: Iterable[int], names: Collection[str]) -> None:
+        """Nothing: the folders of attempts end with the store."""
 
     def sweep(self) -> None:
         """Nothing: no writer leaves anything in memory."""

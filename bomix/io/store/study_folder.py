@@ -24,7 +24,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -218,6 +218,21 @@ class FolderStore:
         for place in (".", TRIALS, f"{TRIALS}/*", attempts, f"{attempts}/*"):
             for path in self.folder.glob(f"{place}/{files.TEMPORARY}"):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def clear(self, ended: Iterable[int], names: Collection[str]) -> None:
+        """Remove what attempts kept for later attempts of their trial, which has ended.
+
+        Args:
+            ended: Ids of trials that have.
+            names: Patterns of the names of files and folders in the folder of an attempt.
+        """
+        for number in ended if names else ():
+            found = [path for name in names for path in self.trial_folder(number).glob(f"attempts/*/{name}")]
+            for path in found:
+                try:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                except OSError as error:  # it is of no use any more, and of no harm
+                    logger.info("%s stays: %s", path, error)
 
     def resolved(self, known: int, *, sealed_from: int) -> dict[str, Any] | None:
         """What ``resolved.json`` holds, or None before the first trial.

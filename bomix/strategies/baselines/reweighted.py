@@ -73,7 +73,16 @@ class Reweighted:
             what = f"'{self.origin}' compares with no reference; leave it out"
             ours = {"rounds": self.rounds != 1, "reference": self.reference != "uniform"}
             found += [Fault(name, what) for name, is_given in ours.items() if is_given]
+        kind = registry.kind_of("strategy", type(self))
+        if kind in registry.kinds("reweighter") and kind != self.origin:
+            what = f"'{kind}' finds its mixture by a rule of its own kind, and this is '{self.origin}'"
+            found.append(Fault("rule", f"{what}; write strategy: {{kind: {self.origin}, ...}}, or 'reweighted'"))
         return found
+
+    @property
+    def least_trials(self) -> int:
+        """The runs that reweight, a reference before each where the rule compares with one, and what was found."""
+        return self.rounds * (2 if self._compares else 1) + 1
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the rule needs and the problem does not have."""
@@ -84,6 +93,11 @@ class Reweighted:
         if self._follows and not self._target(problem):
             what = f"the objective counts no loss whose gradient '{self.origin}' could follow; take another strategy"
             found.append(Fault("rule", what))
+        held = sum(weight > 0.0 for weight in problem.anchors()["uniform"].values())
+        if self._weighs_within_batches and self.batch_sequences is not None and self.batch_sequences < held:
+            what = f"a batch of {self.batch_sequences} cannot hold a sequence of each of {held} domains, which "
+            what += f"'{self.origin}' weighs against each other; give at least {held}, or leave it out"
+            found.append(Fault("batch_sequences", what))
         return found
 
     def description(self, problem: Problem) -> str:
@@ -116,6 +130,11 @@ class Reweighted:
     def _compares(self) -> bool:
         """Whether the rule compares losses with those of a reference model."""
         return "excess" in traits(self.rule, ReweighterTraits).needs
+
+    @property
+    def _weighs_within_batches(self) -> bool:
+        """Whether the rule moves the weights by what the domains of one batch tell of each other."""
+        return bool(traits(self.rule, ReweighterTraits).needs)
 
     @property
     def _follows(self) -> bool:
@@ -199,7 +218,7 @@ def _served(history: History, wanted: Candidate, *, else_wait: Weights) -> Recor
         for record in history.asked
         if (record.trial.origin, record.trial.reweighting) == (wanted.origin, wanted.reweighting)
         and same_mixture(record.trial.weights, wanted.weights)
-        and comparable(record.trial.scale, history.scale)
+        and comparable(record.trial.scale, history.trains or history.scale)
     ]
     if (done := next((record for record in runs if record.status is Status.COMPLETED), None)) is not None:
         return done
@@ -207,9 +226,11 @@ def _served(history: History, wanted: Candidate, *, else_wait: Weights) -> Recor
         return Candidate(else_wait, "uniform")
     if len(runs) >= _ATTEMPTS:
         what = "reference run" if wanted.origin == REFERENCE else "run that reweights"
+        numbers = ", ".join(str(record.trial.id) for record in runs)
+        cure = "withdraw one of them (`bomix withdraw`)" if history.completed else "begin anew (`bomix restart`)"
         raise StudyError(
-            f"the {what} failed {len(runs)} times, and nothing can be asked for without it; mend the training "
-            "(`bomix status` names the logs), or take another strategy"
+            f"the {what} failed {len(runs)} times (trials {numbers}), and nothing can be asked for without it; mend "
+            f"the training (`bomix status` names the logs) and {cure}, or take another strategy"
         )
     return wanted
 

@@ -15,7 +15,7 @@ from bomix.objectives.weighted import Mean, WeightedMean
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.baselines.reweighted import ODM, DoGE, DoReMi, FastMix, Reweighted
-from bomix.training.reweighting import doge, doremi
+from bomix.training.reweighting import doge, doremi, odm
 from bomix.trial import MODEL, Failure, Record, Result, Trial
 
 DOMAINS = ("code", "maths", "web")
@@ -189,3 +189,20 @@ def test_a_study_file_names_the_rule_or_leaves_it_out():
 def test_it_says_what_it_will_do():
     assert DoReMi().description(problem()) == "a reference run, a run that reweights by 'doremi', then what it found"
     assert ODM().description(problem()) == "a run that reweights by 'odm', then what it found"
+
+
+@pytest.mark.parametrize(("strategy", "kind"), [(DoReMi(rule=odm.ODM()), "odm"), (ODM(rule=doremi.DoReMi()), "doremi")])
+def test_a_rule_of_another_kind_than_the_strategy_is_refused(strategy, kind):
+    faults = strategy.faults()
+    assert "rule" in [fault.where for fault in faults]
+    assert any(f"this is '{kind}'; write strategy: {{kind: {kind}, ...}}, or 'reweighted'" in f.what for f in faults)
+    assert Reweighted(rule=odm.ODM()).faults() == []
+
+
+@pytest.mark.parametrize("strategy", [DoReMi(batch_sequences=2), DoGE(batch_sequences=2), FastMix(batch_sequences=2)])
+def test_a_batch_that_cannot_hold_each_domain_is_refused_where_a_rule_weighs_them_within_it(strategy):
+    (fault,) = strategy.problem_faults(problem())
+    assert fault.where == "batch_sequences"
+    assert "give at least 3" in fault.what
+    assert dataclasses.replace(strategy, batch_sequences=3).problem_faults(problem()) == []
+    assert ODM(batch_sequences=1).problem_faults(problem()) == []
