@@ -148,4 +148,5 @@ def _power(size: Tensor, height: Tensor, exponent: Tensor) -> Tensor:
 def _mixed(weights: Tensor, C: Tensor, gamma: Tensor, floor: float) -> Tensor:
     """``1 / sum_i C_ji (w_i + floor)^gamma_ji``, ``(...) x n x m``."""
     logs = torch.log(weights.clamp_min(0.0) + floor).unsqueeze(-2)
-    return 1.0 / (C.unsqueeze(-3) * torch.exp(gamma.unsqueeze(-3) * logs)).sum(dim=-1)
+    mixed: Tensor = 1.0 / (C.unsqueeze(-3) * torch.exp(gamma.unsqueeze(-3) * logs)).sum(dim=-1)
+    return mixed
