@@ -123,7 +123,7 @@ class Auto:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
         own = self._own(problem)
-        surrogate = self.surrogate or (MultiScale() if problem.scales else own)
+        surrogate = self.surrogate or (MultiScale(of=own, integrated=False) if problem.scales else own)
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
@@ -134,7 +134,8 @@ class Auto:
             if self.surrogate is not None:
                 return Bayesian(acquisition=greedy, pool=self.pool, **parts)
             scores = _mostly_without_own(problem)
-            parts["surrogate"], alone = (replace(each, scores=scores) for each in (own, QUICK))
+            pooling, alone = (replace(each, scores=scores) for each in (own, QUICK))
+            parts["surrogate"] = MultiScale(of=pooling, integrated=False) if problem.scales else pooling
             return Bayesian(acquisition=greedy, pool=self.pool, alone=alone, **parts)
         if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
@@ -149,8 +150,11 @@ class Auto:
         """
         if self.surrogate is not None:
             return self.surrogate
-        if problem.scales:
-            return MultiScale()
+        of = self._predicting_one_scale(problem)
+        return MultiScale(of=of) if problem.scales else of
+
+    def _predicting_one_scale(self, problem: Problem) -> GP:
+        """The surrogate of predictions where all runs are of one scale, see :meth:`predicting`."""
         own, metrics = self._own(problem), problem.metric_names
         if own == POOLED and len(metrics) > DRAWN_UP_TO:
             return own

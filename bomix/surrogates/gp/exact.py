@@ -244,8 +244,9 @@ class ExactGPs:
         return squares(explained)
 
     def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
-        """The covariance ``(...) x q x p`` of ``q`` points with ``p`` others that the runs explain."""
-        return explained.mT @ other
+        """The covariance ``batch x b x q x p`` of points with others, ``b x n x p``, that the runs explain."""
+        # A broadcast product would copy the others for each of the batch.
+        return torch.einsum("...bnq,bnp->...bqp", explained, other)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is worked out once is a function, which no pickle takes: the copy works it out anew.

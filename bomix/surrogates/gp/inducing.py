@@ -214,9 +214,10 @@ class InducingGPs(ExactGPs):
         return squares(first) - squares(second)
 
     def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
-        """The covariance ``(...) x q x p`` of ``q`` points with ``p`` others that the runs explain."""
-        (first, second), (there, known) = explained.chunk(2, dim=-2), other.chunk(2, dim=-2)
-        return first.mT @ there - second.mT @ known
+        """The covariance ``batch x b x q x p`` of ``q`` points with ``p`` others that the runs explain."""
+        parts = zip(explained.chunk(2, dim=-2), other.chunk(2, dim=-2), strict=True)
+        first, second = (super(InducingGPs, self)._taken_across(*pair) for pair in parts)
+        return first - second
 
     def _without_missing(self, across: Tensor) -> Tensor:
         """Inducing runs count whatever they lack: it is their mixtures that matter."""

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.contracts.covariance import KernelContext
 from bomix.errors import FitError
 from bomix.numerics.determinism import deterministic
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.standardize import standardisation
-from bomix.surrogates.gp.inputs import kernel_context
-from bomix.surrogates.kernels.specs import Isotropic
 from bomix.surrogates.models.joint import JointModel
-from bomix.surrogates.scales import hyperparameters
+from bomix.surrogates.scales import hyperparameters, pooled
+from bomix.surrogates.scales.discrepancy import Discrepancy
 from bomix.surrogates.scales.levels import chain
 from bomix.surrogates.scales.linked import Linked, at_runs
 from bomix.surrogates.scales.links import conditioned
@@ -28,20 +26,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.contracts.context import FitContext
-    from bomix.contracts.covariance import Covariance
     from bomix.contracts.surrogate import Surrogate
     from bomix.scale import Scale
+    from bomix.surrogates.models.scales import MultiScaleModel
     from bomix.surrogates.scales.levels import Level
 
 
-def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> LinkedModel:
-    """Fit the surrogate to the smallest scale, and the links to the others.
+def fit(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, integrated: bool = True
+) -> MultiScaleModel:
+    """Fit the surrogate to the smallest scale, and the links to the others; then average with the target's runs alone.
 
     Args:
         surrogate: The surrogate of the smallest scale.
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric.
         context: The names behind the columns, the scale of each row and the target.
         seed: Seed of the surrogate.
+        integrated: Whether several points stand for the posterior of the links' hyperparameters, or their mean.
 
     Raises:
         FitError: The surrogate's model is not one of bomix's own.
@@ -59,34 +60,31 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
             f"{type(surrogate).__name__} returns no JointModel, which scales could be linked to; take another"
         )
     with deterministic(), torch.no_grad():
-        linked = _linked(base, levels, X, Y, context)
+        linked = _linked(base, levels, X, Y, context, integrated)
         number = next(i for i, level in enumerate(levels) if level.scale == context.target)
-        return LinkedModel(linked, number, len(X))
+        model = LinkedModel(linked, number, len(X))
+    if number == 0:
+        return model
+    return pooled.fit(model, surrogate, data, levels[number].rows, context=context, seed=seed)
 
 
-def _linked(base: JointModel, levels: Sequence[Level], X: Tensor, Y: Tensor, context: FitContext) -> Linked:
+def _linked(
+    base: JointModel, levels: Sequence[Level], X: Tensor, Y: Tensor, context: FitContext, integrated: bool
+) -> Linked:
     """The links between the scales."""
     offset, unit = standardisation(Y[levels[0].rows])
     rows = torch.cat([level.rows for level in levels[1:]]) if len(levels) > 1 else torch.zeros(0, dtype=torch.long)
     Z, targets = X[rows], ((Y[rows] - offset) / unit).mT
     mean, covariance = at_runs(base.towards(Z), Z, offset, unit)
     steps = steps_of(levels, targets, mean)
-    kernel = _discrepancy(context)
-    typical = float(kernel.prior.mean[0, 0])
+    discrepancy = Discrepancy(context)
 
     def log_density(theta: Tensor) -> Tensor:
-        links = hyperparameters.links(theta, typical)
-        across = kernel(links.lengthscale.unsqueeze(-1), Z.unsqueeze(-3))
+        links = hyperparameters.links(theta, discrepancy.typical)
+        across = discrepancy(links.lengthscale, Z, Z)
         _, density = conditioned(steps, mean, covariance, across, links)
         return hyperparameters.temper(len(unit)) * density.sum(dim=-1)
 
-    found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()))
-    links = hyperparameters.links(found.theta, typical)
-    return Linked(tuple(levels), base, offset, unit, kernel, found, links, tuple(steps), Z)
-
-
-def _discrepancy(context: FitContext) -> Covariance:
-    """The covariance of a discrepancy: all weights together, as a few large runs cannot tell domains from another."""
-    whole = kernel_context(context)
-    one = KernelContext(whole.sample, torch.full((1,), -1), whole.domains, ("all",))
-    return Isotropic(lengthscale=1.0).bind(one)
+    found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()), middle=not integrated)
+    links = hyperparameters.links(found.theta, discrepancy.typical)
+    return Linked(tuple(levels), base, offset, unit, discrepancy, found, links, tuple(steps), Z)

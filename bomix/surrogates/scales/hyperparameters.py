@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAMES = ("slope", "slope_spread", "discrepancy", "lengthscale", "noise")
 """Names of the hyperparameters, in the order of :class:`~bomix.surrogates.scales.links.Links`."""
-MEAN = (0.0, math.log(0.15), math.log(0.15), 0.0, math.log(0.1))
+MEAN = (0.0, math.log(0.15), math.log(0.15), math.log(2.0), math.log(0.1))
 """Means of the priors: of the logarithm of the slope per decade, and of the logarithms of the others. From 1M to 60M
 parameters (1.8 decades), RegMix's slopes are 0.5 to 1.0, and what lines leave is a tenth of a small run's spread."""
 SD = (0.15, 0.5, 0.7, 0.7, 0.7)
@@ -69,13 +69,23 @@ def temper(m: int, common: float = COMMON) -> float:
     return 1.0 / (1.0 + (m - 1) * common**2)
 
 
-def posterior(log_density: Callable[[Tensor], Tensor], *, told: bool) -> Posterior:
+def posterior(log_density: Callable[[Tensor], Tensor], *, told: bool, middle: bool = False) -> Posterior:
     """Find the posterior.
 
     Args:
         log_density: Maps ``k x 5`` hyperparameters to ``k`` log likelihoods.
         told: Whether there is any large run; the prior stands for itself otherwise.
+        middle: Whether the mean of the points stands for them all.
     """
+    found = _points(log_density, told)
+    if not middle:
+        return found
+    mean = (found.weight.unsqueeze(-1) * found.theta).sum(dim=0, keepdim=True)
+    return Posterior(mean, torch.ones(1, dtype=torch.float64))
+
+
+def _points(log_density: Callable[[Tensor], Tensor], told: bool) -> Posterior:
+    """Points that stand for the posterior, see :func:`posterior`."""
     mean, sd = torch.tensor(MEAN, dtype=torch.float64), torch.tensor(SD, dtype=torch.float64)
     normal = _normal(len(NAMES))
     if not told:

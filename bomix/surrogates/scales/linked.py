@@ -17,9 +17,9 @@ from bomix.surrogates.scales.steps import with_step
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.contracts.covariance import Covariance
     from bomix.scale import Scale
     from bomix.surrogates.models.joint import Towards
+    from bomix.surrogates.scales.discrepancy import Discrepancy
     from bomix.surrogates.scales.hyperparameters import Posterior
     from bomix.surrogates.scales.levels import Level
 
@@ -33,7 +33,7 @@ class Linked:
         base: The model of the first scale.
         offset: ``m`` means of the metrics there.
         unit: ``m`` standard deviations there.
-        kernel: Covariance of a discrepancy of variance one, its logarithmic lengthscale as hyperparameter.
+        discrepancy: Covariance of a discrepancy of variance one.
         posterior: Points of the hyperparameters, with weights.
         links: The same as links.
         steps: Steps between the scales.
@@ -44,7 +44,7 @@ class Linked:
     base: JointModel
     offset: Tensor
     unit: Tensor
-    kernel: Covariance
+    discrepancy: Discrepancy
     posterior: Posterior
     links: Links
     steps: tuple[Step, ...]
@@ -69,7 +69,7 @@ class Linked:
 
     def kernel_between(self, X: Tensor, Z: Tensor) -> Tensor:
         """Covariances ``batch x k x q x p`` of a discrepancy of variance one."""
-        return self.kernel(self.links.lengthscale.unsqueeze(-1), X.unsqueeze(-3), Z.unsqueeze(-3))
+        return self.discrepancy(self.links.lengthscale, X, Z)
 
     def marginals(self, X: Tensor, wanted: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Moments of each metric by itself at some scales, in units.

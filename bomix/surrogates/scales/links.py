@@ -261,8 +261,9 @@ def _told(step: Step, given: Seen, mean: Tensor, covariance: Tensor, shared: Ten
     flat = own.reshape(-1, *own.shape[-4:]).permute(1, 2, 4, 0, 3).flatten(-2)
     solved = torch.linalg.solve_triangular(given.factor, flat, upper=False)
     explained = solved.unflatten(-1, (-1, rows)).permute(3, 0, 1, 2, 4).reshape(*batch, *solved.shape[:-1], rows)
-    mean = mean + (own @ given.alpha.unsqueeze(-1)).squeeze(-1)
-    return mean, covariance - explained.mT @ explained, shared - explained.mT @ given.explained
+    mean = mean + torch.einsum("...kmqn,kmn->...kmq", own, given.alpha)
+    told = torch.einsum("...kmnq,kmnp->...kmqp", explained, given.explained)
+    return mean, covariance - explained.mT @ explained, shared - told
 
 
 def _copied(mean: Tensor, covariance: Tensor, shared: Tensor, q: int) -> tuple[Tensor, Tensor, Tensor]:

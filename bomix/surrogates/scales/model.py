@@ -49,7 +49,9 @@ class LinkedModel(MultiScaleModel):
         self.correlation = common_correlation(surprises)
         count = (~surprises.isnan()).sum(dim=-1)
         squares = surprises.nan_to_num(0.0).square().sum(dim=-1)
-        self.stretch = ((_PRIOR_TRIALS + squares) / (_PRIOR_TRIALS + count)).sqrt()
+        freedom = _PRIOR_TRIALS + count
+        # A spread that is known from few runs makes a Student's t, of a larger variance.
+        self.stretch = ((_PRIOR_TRIALS + squares) / (freedom - 2.0)).sqrt()
 
     @property
     def num_outputs(self) -> int:

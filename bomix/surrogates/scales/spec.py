@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
+from bomix.surrogates.gp.presets import POOLED
 from bomix.surrogates.gp.spec import GP
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
     from bomix.errors import Fault
 
-logger = logging.getLogger(__name__)
+_MANY = 12
+"""Domains and metrics from which on hyperparameters are shared, as the strategy ``auto`` does."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,19 @@ class MultiScale:
 
     The smallest scale is modelled by any surrogate. At each next one a metric is a line in what the one before says,
     plus a process of the mixture; slopes and discrepancies have strong priors that all metrics inform together. Without
-    a run of the target its ranking is that of the smaller scales; each run of it counts as far as it disagrees.
+    a run of the target its ranking is that of the smaller scales; each run of it counts as far as it disagrees. From
+    eight runs of the target on, the surrogate of these alone is averaged in, as far as held-out errors say.
 
     Attributes:
-        of: Surrogate of the smallest scale; None takes the one that suits the domains and metrics.
+        of: Surrogate of the smallest scale, and of the target's runs alone; None takes ``gp``, which shares
+            hyperparameters between metrics where domains and metrics are a dozen or more. The strategy ``auto`` names
+            the one that it takes for a study of one scale.
+        integrated: Whether the uncertainty of what links the scales is integrated; without, its mean stands for it, and
+            predictions take a tenth of the time.
     """
 
     of: Surrogate | None = None
+    integrated: bool = True
 
     across_scales: ClassVar[bool] = True
     fantasizes: ClassVar[bool] = False
@@ -44,11 +51,10 @@ class MultiScale:
     @property
     def differentiable(self) -> bool:
         """Whether the surrogate of the smallest scale is."""
-        return traits(self._first, SurrogateTraits).differentiable
+        return traits(self.of or GP(), SurrogateTraits).differentiable
 
-    @property
-    def _first(self) -> Surrogate:
-        return self.of or GP()
+    def _first(self, context: FitContext) -> Surrogate:
+        return self.of or (POOLED if min(len(context.domains), len(context.metrics)) >= _MANY else GP())
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit the smallest scale, then the links; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.
@@ -57,6 +63,7 @@ class MultiScale:
         """
         from bomix.surrogates.scales import fitting
 
+        first = self._first(context)
         if context.target is None:
-            return self._first.fit(data, context=context, seed=seed)
-        return fitting.fit(self._first, data, context=context, seed=seed)
+            return first.fit(data, context=context, seed=seed)
+        return fitting.fit(first, data, context=context, seed=seed, integrated=self.integrated)

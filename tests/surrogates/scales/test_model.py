@@ -176,8 +176,8 @@ def test_slopes_are_told_by_name():
     data, context = data_of([(X, small(X), SMALL), (Z, slopes * small(Z) - 1.0, LARGE)], LARGE)
     model = QUICK.fit(data, context=context, seed=0)
     told = {(each.metric, each.name): each.value for each in model.named_hyperparameters(METRICS)}
-    assert told["code", f"slope[{LARGE}]"] == pytest.approx(0.7, abs=0.05)
-    assert told["web", f"slope[{LARGE}]"] == pytest.approx(1.2, abs=0.05)
+    assert told["code", f"slope[{LARGE}]"] == pytest.approx(0.7, abs=0.1)
+    assert told["web", f"slope[{LARGE}]"] == pytest.approx(1.2, abs=0.1)
     assert 0.0 <= told["web", "common"] <= 1.0
 
 
