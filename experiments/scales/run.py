@@ -114,7 +114,10 @@ def main() -> None:
         signal.alarm(args.stop_after)
     study = opened(args)
     # The plan is recorded already; a budget that it reaches keeps the strategy from asking for more.
-    study.run(trials=len(study.history.records), workers=args.workers, observer=Printer())
+    try:
+        study.run(trials=len(study.history.records), workers=args.workers, observer=Printer())
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on") from None
 
 
 if __name__ == "__main__":
