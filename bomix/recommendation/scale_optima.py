@@ -42,9 +42,6 @@ _MIXTURES = 48
 is 0.97, and the draws of 13 metrics at two scales take a second."""
 _DRAWS = 256
 """Draws of the model behind the interval of a predicted rank correlation: its ends are the sixth from either side."""
-_JITTERS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
-"""Shares of the mean variance that are added to the joint covariance of two scales: in agreement but for rounding they
-leave it without full rank."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +230,6 @@ def _joint_draws(belief: Belief, other: ScaleRuns, X: Tensor, *, seed: int) -> t
     """Draws of all metrics at the target and at another scale, ``s x q x m`` each, at ``q x d`` mixtures."""
     import torch
 
-    from bomix.numerics.cholesky import relative_factor
     from bomix.surrogates.models.scales import MultiScaleModel
 
     model, scale = belief.model, other.scale.scale
@@ -242,7 +238,9 @@ def _joint_draws(belief: Belief, other: ScaleRuns, X: Tensor, *, seed: int) -> t
     mean_other, covariance_other = model.at(scale).moments(X)
     across = model.across(X, X, scale)
     joint = torch.cat([torch.cat([covariance, across], -1), torch.cat([across.mT, covariance_other], -1)], -2)
-    root = relative_factor(0.5 * (joint + joint.mT), _JITTERS)
+    # Errors of metrics go together by an approximation at each scale, which of two scales may leave it indefinite.
+    values, vectors = torch.linalg.eigh(0.5 * (joint + joint.mT))
+    root = vectors * values.clamp_min(0.0).sqrt()
     normal = torch.as_tensor(np.random.default_rng(seed).standard_normal((_DRAWS, len(joint))))
     (q, m), drawn = mean.shape, normal @ root.mT
     first, second = drawn[:, : m * q], drawn[:, m * q :]

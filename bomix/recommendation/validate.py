@@ -106,16 +106,8 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         variables[f"objective_{name}"] = whole[name]
     if across:
         of_scales = [history.counted_as(record) for record in records]
-        found = [
-            _scored(observed, mean, sd, target, objective, np.array([scale == each.scale for scale in of_scales]))
-            for each in problem.scales
-        ]
-        for name in SCORES:
-            variables[f"scale_{name}"] = (
-                ("of_scale", "metric"),
-                [[scores.by_name()[name] for scores in some] for some, _ in found],
-            )
-            variables[f"scale_objective_{name}"] = ("of_scale", [whole.by_name()[name] for _, whole in found])
+        parts = [np.array([scale == each.scale for scale in of_scales]) for each in problem.scales]
+        variables |= _by_scale([_scored(observed, mean, sd, target, objective, part) for part in parts])
     return _labelled(
         problem,
         history,
@@ -145,6 +137,16 @@ def _scored(
     metrics = range(observed.shape[1])
     by_metric = [score(observed[rows, j], mean[rows, j], sd[rows, j]) for j in metrics]
     return by_metric, score(target[rows], objective[0][rows], objective[1][rows])
+
+
+def _by_scale(found: Sequence[tuple[list[Scores], Scores]]) -> dict[str, Any]:
+    """Variables of the scores of each scale: those of the metrics, and those of the objective."""
+    variables: dict[str, Any] = {}
+    for name in SCORES:
+        metrics = [[scores.by_name()[name] for scores in some] for some, _ in found]
+        variables[f"scale_{name}"] = (("of_scale", "metric"), metrics)
+        variables[f"scale_objective_{name}"] = ("of_scale", [whole.by_name()[name] for _, whole in found])
+    return variables
 
 
 def _labelled(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bomix.scale import counted_as
-from bomix.study.frozen import compared, provenance_changes, scale_changes
+from bomix.study.frozen import compared, provenance_changes, refuse, scale_changes
 
 if TYPE_CHECKING:
+    from bomix.contracts.preparation import Preparation
     from bomix.problem import StudyScale
     from bomix.scale import Scale
-    from bomix.trial import Record
+    from bomix.trial import Record, Status
 
 _DEFINING = ("params", "tokens", "recipe", "evaluator")
 """Keys of a scale that say what its runs are; what they cost and whether more are trained may change."""
@@ -49,6 +50,36 @@ def changed_scales(
         old, new = ({path: _definition(data, each.name)} for data in (before, now))
         found += compared(old, new, free)
     return found
+
+
+def refuse_measured(
+    before: Preparation,
+    now: Preparation,
+    furthest: Status,
+    *,
+    scales: Sequence[StudyScale],
+    ran: Sequence[StudyScale] | None,
+) -> None:
+    """Raise StoreError where tokenizer, tokens or the scale of a trial are others than when the study began.
+
+    Args:
+        before: What was measured then.
+        now: What is measured now.
+        furthest: How far the furthest trial is.
+        scales: The scales of the study now; none where it has one.
+        ran: Those that have runs, as they were; None where the study had one scale.
+    """
+    if ran is None and not scales:
+        refuse(provenance_changes(before.provenance, now.provenance), "data", furthest)
+        refuse(scale_changes(before.scale, now.scale), "scale of a trial", furthest)
+        return
+    several_before = ran is not None
+    if ran is None:
+        refuse(unnamed_scale(before.scale, scales), "study file", furthest)
+        ran = [each for each in scales if before.scale is not None and each.scale == before.scale]
+    names = [each.name for each in ran]
+    changed = changed_provenance(before.provenance, now.provenance, names, several_before=several_before)
+    refuse(changed, "data", furthest)
 
 
 def unnamed_scale(before: Scale | None, now: Iterable[StudyScale]) -> list[str]:

@@ -110,11 +110,7 @@ class Records:
         if not self.spec.scales and all(record.trial.scale is None for record in records):
             return History(records, None, damaged)
         own, several = self._own_scales()
-        if not several or own is None:
-            return History(records, own, damaged)
-        trains = study_scales.default_of(several, own)
-        scales_of_study = tuple(each.scale for each in several)
-        return History(records, own, damaged, scales=scales_of_study, trains=None if trains == own else trains)
+        return study_scales.history_of(records, damaged, own, several)
 
     def _name(self, damages: Sequence[Damage]) -> None:
         for damage in damages:
@@ -282,22 +278,10 @@ class Records:
             FaultsError: Everything that is wrong with the mixtures and the losses.
         """
         problem, evaluator = self.resolution.problem, study_scales.trainer(self.spec)
-        checked = checked_runs(self._with_named_scales(runs), problem)
+        checked = checked_runs(study_scales.with_named_scales(problem, runs), problem)
         added = [scales.of(candidate, problem, evaluator) for candidate, _ in checked]
         scales.warn_of_others(problem, self.history, added)
         return self._enqueue_all(checked, seed=self.spec.seed)
-
-    def _with_named_scales(self, runs: Iterable[ForeignRun]) -> Iterable[ForeignRun]:
-        """Runs in which a scale that is given by its name in the study is that scale."""
-        problem = self.resolution.problem
-        if not problem.scales or not isinstance(runs, (list, tuple)):
-            return runs
-        return [
-            (*run[:2], study_scales.named_scale(problem, run[2]))
-            if isinstance(run, (tuple, list)) and len(run) == 3 and isinstance(run[2], str)
-            else run
-            for run in runs
-        ]
 
     def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
         """Record a trial that no strategy asked for as pending."""

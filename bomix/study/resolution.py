@@ -39,8 +39,8 @@ from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales, study_scales
-from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
-from bomix.study.frozen_scales import changed_provenance, changed_scales, unnamed_scale, with_runs
+from bomix.study.frozen import changes, may_change, refuse
+from bomix.study.frozen_scales import changed_scales, refuse_measured, with_runs
 from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
@@ -136,15 +136,7 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     problem = _problem(spec, preparation, store.base)
     if before is not None:
         assert furthest is not None, "something was measured before"
-        if not spec.scales and not several:
-            refuse(provenance_changes(before.provenance, preparation.provenance), "data", furthest)
-            refuse(scale_changes(before.scale, preparation.scale), "scale of a trial", furthest)
-        elif not several:
-            refuse(unnamed_scale(before.scale, problem.scales), "study file", furthest)
-            ran = [each for each in problem.scales if before.scale is not None and each.scale == before.scale]
-        names = [each.name for each in ran]
-        changed = changed_provenance(before.provenance, preparation.provenance, names, several_before=bool(several))
-        refuse(changed, "data", furthest)
+        refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran if several else None)
     resolution = Resolution(problem, preparation)
     if isinstance(store, FolderStore) and (preparation is not before or problem.scales != several):
         resolved_file.write(store, spec, resolution.problem, preparation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from bomix.contracts.evaluator import EvaluatorTraits, ScaledEvaluator
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, did_you_mean, raise_faults
 from bomix.evaluators.scaled import scaled
+from bomix.history import History
 from bomix.io.store.plain import short
 from bomix.problem import StudyScale
 from bomix.scale import Scale, comparable
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from bomix.config.scale_spec import StudyScaleSpec
     from bomix.config.spec import StudySpec
     from bomix.contracts.evaluator import Evaluator
+    from bomix.io.store.incoming import ForeignRun
     from bomix.problem import Problem
+    from bomix.trial import Record
 
 
 def ready_evaluator(spec: StudySpec, folder: Path) -> Evaluator | None:
@@ -182,6 +185,40 @@ def _flops(name: str, scale: Scale, evaluator: Evaluator | None, info: Mapping[s
     measured = info.get("scales", {}).get(name, info)
     counted = traits(evaluator, EvaluatorTraits).run_flops(scale, measured)
     return scale.flops if counted is None else counted
+
+
+def with_named_scales(problem: Problem, runs: Iterable[ForeignRun]) -> Iterable[ForeignRun]:
+    """Runs in which a scale that is given by its name in the study is that scale.
+
+    Raises:
+        FaultsError: The study has no scale of a name.
+    """
+    if not problem.scales or not isinstance(runs, (list, tuple)):
+        return runs
+    return [
+        (*run[:2], named_scale(problem, run[2]))
+        if isinstance(run, (tuple, list)) and len(run) == 3 and isinstance(run[2], str)
+        else run
+        for run in runs
+    ]
+
+
+def history_of(
+    records: tuple[Record, ...], damaged: tuple[int, ...], own: Scale | None, several: tuple[StudyScale, ...]
+) -> History:
+    """The record of a study with its scales.
+
+    Args:
+        records: Every trial that can be read.
+        damaged: Ids of the others.
+        own: The study's own scale.
+        several: All of its scales; none where it has one.
+    """
+    if not several or own is None:
+        return History(records, own, damaged)
+    trains = default_of(several, own)
+    known = tuple(each.scale for each in several)
+    return History(records, own, damaged, scales=known, trains=None if trains == own else trains)
 
 
 def scale_of_study(problem: Problem, given: Any) -> Scale | None:

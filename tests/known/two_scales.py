@@ -36,8 +36,9 @@ class Bowl(JointModel):
 class Linked(MultiScaleModel):
     """The target is ``slope`` times the small scale, and something of its own of size ``apart``."""
 
-    def __init__(self, places, at_small, spread, apart):
+    def __init__(self, places, at_small, spread, apart, stretched=1.0):
         super().__init__()
+        self.stretched = stretched
         self.small, self.own = Bowl(at_small, spread), Bowl(places, apart)
         self.slope, self.target, self.scales = 0.5, LARGE, (SMALL, LARGE)
 
@@ -53,7 +54,7 @@ class Linked(MultiScaleModel):
         return self if scale == self.target else self.small
 
     def across(self, X, Z, scale):
-        return self.slope * self.small.spread**2 * self.small.kernel(X, Z)
+        return self.stretched * self.slope * self.small.spread**2 * self.small.kernel(X, Z)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class Known:
     at_small: tuple = ((0.2, 0.6, 0.2),)
     spread: float = 0.01
     apart: float = 0.01
+    stretched: float = 1.0
 
     differentiable: ClassVar[bool] = True
     across_scales: ClassVar[bool] = True
 
     def fit(self, data, *, context, seed):
-        return Linked(self.places, self.at_small, self.spread, self.apart)
+        return Linked(self.places, self.at_small, self.spread, self.apart, self.stretched)

@@ -62,6 +62,12 @@ def test_certain_models_of_one_shape_agree_for_certain():
     assert found.lower == pytest.approx(1.0, abs=1e-3)
 
 
+def test_an_approximate_covariance_of_two_scales_is_no_obstacle():
+    place = ((0.6, 0.2, 0.2),)
+    (found,) = expected_of(Known(place, place, spread=0.1, apart=1e-4, stretched=1.5)).expected
+    assert found.lower <= found.rho <= found.upper <= 1.0
+
+
 def test_metrics_stay_apart_in_joint_draws():
     places, at_small = ((0.6, 0.2, 0.2), (0.2, 0.2, 0.6)), ((0.2, 0.6, 0.2), (0.2, 0.6, 0.2))
     found = expected_of(Known(places, at_small, 1e-4, 1e-4), names=("x", "y"))

@@ -18,9 +18,12 @@ from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.objectives.robust import Excess
 from bomix.posterior.belief import believe
 from bomix.problem import StudyScale
+from bomix.report.correlation import correlate
 from bomix.scale import Scale
+from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study.confirmation import confirming_trials
 from bomix.study.running import RunningStudy
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.scales import MultiScaleModel
@@ -294,3 +297,62 @@ def test_a_folder_keeps_its_scales_and_takes_more_of_them(tmp_path: Path) -> Non
     opened = bomix.Study.open(tmp_path / "s")
     assert [each.name for each in opened.problem.scales] == ["small", "large", "final"]
     assert len(opened.history.informative) == 5
+
+
+def test_a_scale_may_have_a_single_run_and_lack_a_metric() -> None:
+    study = filled(make(strategy=Auto(), target=bomix.TargetSpec(scale="large")), small=10, large=1)
+    assert abs(study.recommend().weights["a"] - 0.5) < 0.2
+    gaps = make(strategy=Auto(), target=bomix.TargetSpec(scale="large"))
+    for record in filled(make(), small=10, large=5).history.records:
+        found = dict(record.result.losses)
+        if record.trial.scale == SMALL:
+            del found["y"]  # small runs never measured it
+            gaps.add(record.trial.weights, {**found, "y": None}, scale="small")
+        else:
+            gaps.add(record.trial.weights, found, scale="large")
+    assert abs(gaps.recommend().weights["a"] - 0.5) < 0.2
+    assert np.isfinite(gaps.predict([{"a": 0.5, "b": 0.3, "c": 0.2}], scale="small")["mean"]).all()
+
+
+def test_each_trial_is_held_out_and_scored_at_its_own_scale() -> None:
+    study = filled(make(target=bomix.TargetSpec(scale="large")), small=14, large=6)
+    found = study.validate()
+    assert found["of_scale"].values.tolist() == ["small", "large", "final"]
+    assert found["scale_n"].sel(metric="x").values.tolist() == [14, 6, 0]
+    assert found["n"].sel(metric="x").item() == 6  # the scores without a scale are those of the one decided about
+    assert float(found["scale_objective_rmse"].sel(of_scale="small")) < 0.2  # small losses are one nat higher
+    assert float(found["objective_rmse"]) < 0.2
+
+
+def test_the_last_trials_are_compared_with_what_was_predicted_at_their_scale() -> None:
+    study = filled(make(target=bomix.TargetSpec(scale="large")), small=12, large=4)
+    for scale, above in ((SMALL, 1.0), (LARGE, 0.0)):
+        weights = {"a": 0.4, "b": 0.3, "c": 0.3}
+        trial = study.records.enqueue(bomix.Candidate(weights, "sobol", scale), seed=0).trial
+        study.tell(trial, losses(weights, above))
+    gap = study.recommend().gap
+    assert gap is not None
+    assert len(gap.trials) == 2
+    assert abs(gap.mean) < 0.1
+    assert abs(gap.observed[0] - gap.observed[1]) == pytest.approx(1.0)
+
+
+def test_outliers_and_absurd_values_are_told_among_runs_of_one_scale() -> None:
+    study = filled(make(target=bomix.TargetSpec(scale="large")), small=8, large=8, above=1e7)
+    assert study.records.quarantined() == ()
+    study.add({"a": 0.2, "b": 0.2, "c": 0.6}, {"x": 1e12, "y": 3.0}, scale="large")
+    assert [(each.trial, each.metric) for each in study.records.quarantined()] == [(16, "x")]
+
+
+def test_confirming_trials_run_at_the_target_or_at_the_dearest_scale_that_is_trained() -> None:
+    for target, scale in (("small", SMALL), ("final", LARGE)):
+        study = filled(make(target=bomix.TargetSpec(scale=target)), small=8, large=3)
+        records = confirming_trials(study.records, 1)
+        assert {record.trial.scale for record in records} == {scale}
+        assert {record.trial.seed for record in records} == {1_000_000}
+
+
+def test_correlations_are_of_one_scale() -> None:
+    study = filled(make(target=bomix.TargetSpec(scale="large")), small=8, large=5)
+    found = correlate(study.dataset), correlate(study.dataset, scale="small")
+    assert [each.attrs["trials"] for each in found] == [5, 8]
