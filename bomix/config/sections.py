@@ -206,8 +206,26 @@ class BudgetSpec:
             return f"{self.device_seconds:g} device-seconds"
         limit = self.cost_limit(scales)
         if limit is not None and sum(_cost(record, scales) for record in done) >= limit:
-            return self.cost if isinstance(self.cost, str) else f"a cost of {limit:g}"
+            return self._cost_in_words(limit)
         return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
+
+    def asked_for(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> str | None:
+        """Which of trials and cost is reached once the pending trials come back, none of them failed, in words.
+
+        Args:
+            asked: The trials that cost budget.
+            scales: The scales of a study of several.
+        """
+        unfailed = [record for record in asked if record.status is not Status.FAILED]
+        if len(unfailed) >= self.trials:
+            return f"{self.trials} trials"
+        limit = self.cost_limit(scales)
+        if limit is not None and sum(_cost(record, scales) for record in unfailed) >= limit:
+            return self._cost_in_words(limit)
+        return None
+
+    def _cost_in_words(self, limit: float) -> str:
+        return self.cost.strip() if isinstance(self.cost, str) else f"a cost of {limit:g}"
 
     def holds(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> bool:
         """Whether some is left once the pending trials have come back, none dearer than the dearest before them.
