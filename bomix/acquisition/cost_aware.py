@@ -110,9 +110,7 @@ class Contest:
             self.covariance - told.outer(told) / variance,
             tuple(each - told.outer(s) / variance for each, s in zip(self.across, shared, strict=True)),
             tuple(each - s.outer(s) / variance for each, s in zip(self.runs, shared, strict=True)),
-            tuple(
-                (each - s.square() / variance).clamp_min(_LEAST) for each, s in zip(self.noisy, shared, strict=True)
-            ),
+            tuple((each - s.square() / variance).clamp_min(_LEAST) for each, s in zip(self.noisy, shared, strict=True)),
         )
 
     def first(self, count: int) -> Contest:

@@ -90,7 +90,9 @@ def sentences(found: SpendingPlan) -> list[str]:
         if least is None:
             lines.append(f"{name}: alone with the target it pays at no rank agreement that was simulated")
         else:
-            lines.append(f"{name}: can be trusted to pay from a rank agreement of {least:g} between neighbouring scales")
+            lines.append(
+                f"{name}: can be trusted to pay from a rank agreement of {least:g} between neighbouring scales"
+            )
     states = "drawn from the model of the runs" if found.agreement else "at each rank agreement (columns)"
     lines.append(f"{found.functions} functions {states}; ± two standard errors; `bomix transfer` tells the agreement")
     return lines

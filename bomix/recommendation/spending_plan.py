@@ -136,9 +136,7 @@ def plan_spending(
         states = {"posterior": worlds}
     else:
         states = {f"{each:g}": _drawn(problem, len(scales), each, functions, seed) for each in AGREEMENTS}
-    outlooks = tuple(
-        tuple(_outlook(worlds, way, design, seed) for worlds in states.values()) for way in ways
-    )
+    outlooks = tuple(tuple(_outlook(worlds, way, design, seed) for worlds in states.values()) for way in ways)
     return SpendingPlan(names, costs, budget, tuple(states), tuple(ways), outlooks, functions, agreement)
 
 

@@ -11,10 +11,10 @@ from bomix.study.surrogate import study_surrogate
 from bomix.trial import CONFIRM, Candidate, Record, Trial
 
 if TYPE_CHECKING:
-    from bomix.config.spec import StudySpec
-    from bomix.history import History
     from collections.abc import Sequence
 
+    from bomix.config.spec import StudySpec
+    from bomix.history import History
     from bomix.problem import StudyScale
     from bomix.study.records import Records
 
@@ -58,7 +58,11 @@ def next_by_hand(records: Records) -> Trial | None:
             has been asked for.
     """
     spec, history = records.spec, records.history
-    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(spec, history, records.problem.scales)) is None:
+    if (
+        spec.evaluator is not None
+        or spec.confirm == 0
+        or (limit := over(spec, history, records.problem.scales)) is None
+    ):
         return None
     waiting = [str(record.trial.id) for record in history.pending if record.trial.origin != CONFIRM]
     if waiting:

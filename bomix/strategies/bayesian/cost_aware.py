@@ -14,10 +14,10 @@ from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.errors import FitError, Fault, count_faults
+from bomix.errors import Fault, FitError, count_faults
 from bomix.numerics.determinism import deterministic
 from bomix.posterior.belief import believe
-from bomix.posterior.scales_alone import better_alone
+from bomix.posterior.scales_alone import surer
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.weights import is_among, same_mixture
 from bomix.strategies.auto import Auto
@@ -41,11 +41,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PER_DOMAIN = 4
-"""Runs at the cheapest scale for each domain before anything is asked for by what came back: small runs cost little,
-and where they are too few the larger ones pay for it."""
-SHARE = 3.0
-"""Cost of that design at most, in runs of the target: half of what a design at the target costs with few domains."""
 CONTENDERS = 40
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
 JUDGED_FROM = 5
@@ -56,56 +51,59 @@ JUDGED_FROM = 5
 class CostAware:
     """A design at the cheapest scale, then the mixture and the scale whose run is worth most for its cost.
 
-    In a study of several scales. The design is followed by a run of each anchor at every larger scale. Then runs are
-    chosen among the mixtures that may be the best at the target, each at every scale that is trained and no dearer than
+    In a study of several scales. After the design runs are chosen among the mixtures that may be the best at the target, each at every scale that is trained and no dearer than
     the target, by what they tell of the target per unit of cost. Where left-out runs of the target are predicted no
     better with the smaller scales than without, the rest of the budget goes to the target alone. In a study of one
     scale it proposes what ``auto`` does.
 
     Attributes:
-        surrogate: Model across scales.
+        surrogate: Model across scales; None takes ``multi_scale``, for asks of what ``auto`` asks with.
         acquisition: Acquisition function, at the target, whose maximiser is one of the mixtures to choose from.
         rule: What a run is worth: the ``knowledge`` gradient, max-value ``entropy``, ``log_ei`` times what the run tells
             of the mixture, or the ``spread`` that it takes from the contenders.
         design: Strategy that proposes the first trials.
-        n_init: Runs of the cheapest scale in the design, anchors and imported runs counted; None takes four for each
-            domain, as long as they cost no more than three runs of the target.
+        n_init: Runs of the cheapest scale in the design, anchors and imported runs counted; None takes two more than
+            there are domains, at least 5 and at most 32.
+        anchors: Whether a run of each anchor at every larger scale comes next.
         alone: Whether the target's runs are looked at alone where smaller scales do not help.
         stack: Share of its cost that a run of the cheapest scale really costs, as many are trained as one; 1 for all.
     """
 
-    surrogate: Surrogate = MultiScale()
+    surrogate: Surrogate | None = None
     acquisition: Acquisition = LogEI()
     rule: Literal["knowledge", "entropy", "log_ei", "spread"] = "knowledge"
     design: Strategy = Sobol()
     n_init: int | None = None
+    anchors: bool = False
     alone: bool = True
     stack: float = 1.0
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
-        found = [*count_faults(n_init=self.n_init), *need_faults(self.acquisition, self.surrogate)]
+        found = [*count_faults(n_init=self.n_init), *need_faults(self.acquisition, self.surrogate or MultiScale())]
         if not 0.0 < self.stack <= 1.0:
             found.append(Fault("stack", f"stack is {self.stack:g}; give a share of the cost above 0, at most 1"))
-        if not traits(self.surrogate, SurrogateTraits).across_scales:
+        if not traits(self.surrogate or MultiScale(), SurrogateTraits).across_scales:
             name = type(self.surrogate).__name__
             found.append(Fault("surrogate", f"{name} learns from one scale; take 'multi_scale'"))
         return found
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        return part_faults(self.acquisition, self.surrogate, self.design, problem)
+        return part_faults(self.acquisition, self.surrogate or MultiScale(), self.design, problem)
 
     def predicting(self, problem: Problem) -> Surrogate:
         """The surrogate of predictions and recommendations: across scales where there are several."""
-        return self.surrogate if problem.scales else Auto().predicting(problem)
+        if not problem.scales:
+            return Auto().predicting(problem)
+        return self.surrogate or MultiScale(of=Auto().predicting(replace(problem, scales=())))
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         scales = usable(problem)
         if len(scales) < 2:
             return Auto().settled(problem, history)
-        return _count(history, scales[0].scale) < self._design_size(problem, scales)
+        return _count(history, scales[0].scale) < design_size(self.n_init, problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
@@ -121,9 +119,9 @@ class CostAware:
 
     def _next(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
         """The next candidate: of the design, an anchor of a larger scale, or what is worth most."""
-        if _count(history, scales[0].scale) < self._design_size(problem, scales):
+        if _count(history, scales[0].scale) < design_size(self.n_init, problem):
             return self._designed(problem, history, scales[0].scale, seed)
-        if (anchor := _missing_anchor(problem, history, scales)) is not None:
+        if self.anchors and (anchor := _missing_anchor(problem, history, scales)) is not None:
             return anchor
         back = [record for record in history.informative if record.trial.origin != EXPERT]
         if len(back) >= MIN_COMPLETED:
@@ -143,10 +141,12 @@ class CostAware:
         """The mixture and the scale that are worth most for their cost."""
         from bomix.acquisition.cost_aware import best_choice
 
-        belief = believe(problem, history, self.surrogate, seed=seed)
-        if not isinstance(belief.model, MultiScaleModel) or (self.alone and self._misled(belief, history, seed)):
+        belief = self.believed(problem, history, seed=seed)
+        if not isinstance(belief.model, MultiScaleModel):
             own = replace(problem, scales=())
-            (candidate,) = Auto().ask(own, history.of_scale(problem.scale), 1, seed=seed)
+            # No design: it has been made at the cheapest scale, and the runs of the target lie where it is good.
+            auto = Auto(n_init=MIN_COMPLETED)
+            (candidate,) = auto.ask(own, history.of_scale(problem.scale), 1, seed=seed)
             return replace(candidate, scale=scales[-1].scale)
         seeds = AskSeeds.of(seed, history.n_asked)
         X = self._contenders(belief, history, seeds)
@@ -156,10 +156,17 @@ class CostAware:
         point, number = (0, len(scales) - 1) if found is None else found
         return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
 
-    def _misled(self, belief: Belief, history: History, seed: int) -> bool:
-        """Whether the target is predicted better from its own runs alone."""
-        own = Auto().chosen(replace(belief.problem, scales=())).surrogate
-        return better_alone(belief, history, own, least=JUDGED_FROM, seed=seed)
+    def believed(self, problem: Problem, history: History, *, seed: int) -> Belief:
+        """The belief about the target: across scales, or from its own runs alone where smaller scales do not help."""
+        belief = believe(problem, history, self._asking(problem), seed=seed)
+        if not self.alone or not isinstance(belief.model, MultiScaleModel):
+            return belief
+        own = Auto().chosen(replace(problem, scales=())).surrogate
+        return surer(belief, history, own, least=JUDGED_FROM, seed=seed)
+
+    def _asking(self, problem: Problem) -> Surrogate:
+        """The surrogate of asks: that of the smallest scale is what ``auto`` asks with."""
+        return self.surrogate or MultiScale(of=Auto().chosen(replace(problem, scales=())).surrogate)
 
     def _contenders(self, belief: Belief, history: History, seeds: AskSeeds) -> Array:
         """Mixtures to choose from, ``p x d``: the maximiser of the acquisition function first."""
@@ -169,26 +176,19 @@ class CostAware:
         waiting = space.to_arrays([record.trial.weights for record in history.pending])
         busy = np.concatenate([belief.busy, *([waiting] if len(waiting) else [])])
         everywhere = replace(belief, busy=busy)
-        best, _ = most_promising(everywhere, self.acquisition, self.surrogate, seeds=seeds)
+        best, _ = most_promising(everywhere, self.acquisition, self._asking(belief.problem), seeds=seeds)
         others = support(belief.model, belief.aggregate, belief.X_inside, CONTENDERS - 1, seed=seeds.subspace)
         snapped = space.snap(space.project(others.numpy()))
         return np.concatenate([best[None], [row for row in snapped if not is_among(row, best[None])]])
-
-    def _design_size(self, problem: Problem, scales: tuple[StudyScale, ...]) -> int:
-        """Runs of the cheapest scale in the design."""
-        if self.n_init is not None:
-            return self.n_init
-        affordable = int(SHARE * scales[-1].cost / (self.stack * scales[0].cost))
-        return max(design_size(None, problem), min(PER_DOMAIN * problem.space.dimension, affordable))
 
     def description(self, problem: Problem) -> str:
         """One line on what it will do."""
         scales = usable(problem)
         if len(scales) < 2:
             return Auto().description(problem)
-        names = ", ".join(each.name for each in scales[1:])
-        size = self._design_size(problem, scales)
-        return f"{size} runs of {scales[0].name}, anchors at {names}, then what is worth most for its cost"
+        names = ", ".join(each.name for each in scales)
+        size = design_size(self.n_init, problem)
+        return f"{size} runs of {scales[0].name}, then what is worth most for its cost among {names}"
 
 
 def usable(problem: Problem) -> tuple[StudyScale, ...]:
