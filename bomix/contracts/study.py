@@ -32,7 +32,7 @@ class Budget(Protocol):
         ...
 
     def asked_for(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> str | None:
-        """Which limit they reach once the pending ones come back, none of them failed; None where there is some left."""
+        """Which limit they reach once the pending ones come back and none fails; None where there is some left."""
         ...
 
     def holds(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> bool:

@@ -86,7 +86,7 @@ class SpendingPlan:
 
     @property
     def trusted(self) -> tuple[float | None, ...]:
-        """For each scale below the target the least agreement simulated from which on it pays, None where it never does.
+        """For each scale below the target the least agreement from which on it pays, None where it never does.
 
         It pays where some allocation with runs of it, and of no other scale below the target, is expected to bring less
         regret than all at the target. Empty where the model was asked.

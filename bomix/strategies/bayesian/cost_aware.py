@@ -51,16 +51,16 @@ JUDGED_FROM = 5
 class CostAware:
     """A design at the cheapest scale, then the mixture and the scale whose run is worth most for its cost.
 
-    In a study of several scales. After the design runs are chosen among the mixtures that may be the best at the target, each at every scale that is trained and no dearer than
-    the target, by what they tell of the target per unit of cost. Where left-out runs of the target are predicted no
-    better with the smaller scales than without, the rest of the budget goes to the target alone. In a study of one
-    scale it proposes what ``auto`` does.
+    In a study of several scales. After the design runs are chosen among the mixtures that may be the best at the
+    target, each at every scale that is trained and no dearer than the target, by what they tell of the target per unit
+    of cost. Where left-out runs of the target are predicted no better with the smaller scales than without, the rest of
+    the budget goes to the target alone. In a study of one scale it proposes what ``auto`` does.
 
     Attributes:
         surrogate: Model across scales; None takes ``multi_scale``, for asks of what ``auto`` asks with.
         acquisition: Acquisition function, at the target, whose maximiser is one of the mixtures to choose from.
-        rule: What a run is worth: the ``knowledge`` gradient, max-value ``entropy``, ``log_ei`` times what the run tells
-            of the mixture, or the ``spread`` that it takes from the contenders.
+        rule: What a run is worth: the ``knowledge`` gradient, max-value ``entropy``, ``log_ei`` times what the run
+            tells of the mixture, or the ``spread`` that it takes from the contenders.
         design: Strategy that proposes the first trials.
         n_init: Runs of the cheapest scale in the design, anchors and imported runs counted; None takes two more than
             there are domains, at least 5 and at most 32.
