@@ -11,6 +11,7 @@ import numpy as np
 
 from bomix.acquisition.improvement import LogEI
 from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
@@ -90,7 +91,11 @@ class CostAware:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        return part_faults(self.acquisition, self.surrogate or MultiScale(), self.design, problem)
+        found = part_faults(self.acquisition, self.surrogate or MultiScale(), self.design, problem)
+        if len(usable(problem)) > 1 and traits(problem.objective, ObjectiveTraits).is_trade_off:
+            what = "a trade-off has no one value that a run at a scale could tell of; take another strategy or objective"
+            found.append(Fault("objective", what))
+        return found
 
     def predicting(self, problem: Problem) -> Surrogate:
         """The surrogate of predictions and recommendations: across scales where there are several."""
