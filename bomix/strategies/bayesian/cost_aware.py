@@ -93,7 +93,7 @@ class CostAware:
         """What does not fit the study: its objective, what the design needs."""
         found = part_faults(self.acquisition, self.surrogate or MultiScale(), self.design, problem)
         if len(usable(problem)) > 1 and traits(problem.objective, ObjectiveTraits).is_trade_off:
-            what = "a trade-off has no one value that a run at a scale could tell of; take another strategy or objective"
+            what = "a trade-off has no one value that a run could tell of; take another strategy, or objective"
             found.append(Fault("objective", what))
         return found
 
