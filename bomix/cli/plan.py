@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bomix.recommendation.spending_plan import SpendingPlan
     from bomix.study.study import Study
 
-FUNCTIONS = 4
+FUNCTIONS = 8
 """Functions of each state: with three scales and 20 domains they take less than a CPU-minute."""
 WIDTH = 80
 """Columns of the table at most: that of a terminal that nobody made wider."""
@@ -60,18 +60,21 @@ def plan(study: Path, cost: str | None, functions: int, seed: int | None, as_jso
 
 def table(found: SpendingPlan) -> Table:
     """A row for each allocation, with the runs of each scale and the regret in each state."""
+    from rich import box
+
     from bomix.cli.tables import titled
 
-    made = titled(f"regret of what is recommended, by how {_cost(found.budget)} is spent")
-    made.add_column("spent", overflow="fold")
+    made = titled(f"regret of what is recommended, by how a cost of {found.budget:g} is spent")
+    made.box, made.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)  # all of it fits into :data:`WIDTH` columns
+    made.add_column("", no_wrap=True)
     for name in found.scales:
         made.add_column(name, justify="right", overflow="fold")
     for state in found.states:
         made.add_column(state if found.agreement else f"at {state}", justify="right", no_wrap=True)
     for number, (way, row) in enumerate(zip(found.allocations, found.outlooks, strict=True)):
-        cells = [f"{each.regret:.3f} ±{2.0 * each.error:.3f}" for each in row]
-        mark = " *" if number == found.recommended else ""
-        made.add_row(f"{way.name}{mark}", *(f"{runs:,}" for runs in way.runs), *cells)
+        cells = [f"{each.regret:.3f}±{2.0 * each.error:.3f}" for each in row]
+        mark = "*" if number == found.recommended else ""
+        made.add_row(mark, *(f"{runs:,}" for runs in way.runs), *cells)
     return made
 
 
@@ -149,10 +152,6 @@ def _surrogate(study: Study) -> Any:
 
     own = surrogate_of(study.spec.strategy, study.problem)
     return own if own is not None and traits(own, SurrogateTraits).across_scales else MultiScale()
-
-
-def _cost(budget: float) -> str:
-    return f"a cost of {budget:g}"
 
 
 def _number(value: float) -> float | None:

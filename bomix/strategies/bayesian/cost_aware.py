@@ -42,10 +42,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FIRST = 1.0
+"""Cost of all runs below the target, in runs of it, up to which none of the target is needed."""
+SHARE = 0.25
+"""Their cost beyond, as a share of what was spent at the target: small runs cannot tell how far they are to be
+believed, and where they mislead this is what they cost."""
 CONTENDERS = 40
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
-JUDGED_FROM = 5
-"""Runs of the target from which on it is asked whether those of smaller scales help: fewer do not tell."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ class CostAware:
         X = self._contenders(belief, history, seeds)
         costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
+        free &= affordable(history, scales, costs).unsqueeze(-1)
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
         point, number = (0, len(scales) - 1) if found is None else found
         return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
@@ -167,7 +171,9 @@ class CostAware:
         if not self.alone or not isinstance(belief.model, MultiScaleModel):
             return belief
         own = Auto().chosen(replace(problem, scales=())).surrogate
-        return surer(belief, history, own, least=JUDGED_FROM, seed=seed)
+        # Fewer runs than a design of the target has say nothing of most of the space, however well each is told by the
+        # others: they lie together where it is good.
+        return surer(belief, history, own, least=design_size(None, problem), seed=seed)
 
     def _asking(self, problem: Problem) -> Surrogate:
         """The surrogate of asks: that of the smallest scale is what ``auto`` asks with."""
@@ -223,6 +229,31 @@ def _missing_anchor(problem: Problem, history: History, scales: tuple[StudyScale
             if not any(same_mixture(record.trial.weights, weights) for record in runs):
                 return Candidate(weights, name, each.scale)
     return None
+
+
+def affordable(history: History, scales: Sequence[StudyScale], costs: Sequence[float]) -> Tensor:
+    """Which scales a run can be of, ``s`` booleans, so that those below the target keep to their share of the cost.
+
+    Imported runs cost nothing. Where the target is not trained, all can.
+
+    Args:
+        history: The record.
+        scales: The scales to choose from, the target last.
+        costs: Cost of a run of each.
+    """
+    import torch
+
+    if scales[-1].scale != history.scale:
+        return torch.ones(len(scales), dtype=torch.bool)
+    spent = [0.0] * len(scales)
+    known = [each.scale for each in scales]
+    for record in history.asked:
+        scale = history.counted_as(record)
+        if scale in known and record.status is not Status.FAILED:
+            spent[known.index(scale)] += costs[known.index(scale)]
+    most = FIRST * costs[-1] + SHARE * spent[-1]
+    below = sum(spent[:-1])
+    return torch.tensor([*(below + cost <= most for cost in costs[:-1]), True])
 
 
 def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scale]) -> tuple[Contest, Tensor]:
