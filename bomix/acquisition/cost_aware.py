@@ -128,7 +128,8 @@ class Contest:
             scale: Number of the scale.
             seed: Seed of the draws of the minimum, where there are any.
         """
-        return _RULES[rule](self, scale, seed)
+        worth: Tensor = _RULES[rule](self, scale, seed)
+        return worth
 
     def told(self, scale: int) -> Tensor:
         """Squared correlation of the objective at each mixture with a run of it at a scale, ``p``, from 0 to 1."""
@@ -146,7 +147,8 @@ def expected_slopes(model: MultiScaleModel, aggregate: Aggregate, X: Tensor) -> 
         drawn = SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=0)(posterior)
     drawn = drawn.squeeze(-2).requires_grad_(True)
     (slopes,) = torch.autograd.grad(aggregate(drawn).sum(), drawn)
-    return slopes.mean(dim=0)
+    expected: Tensor = slopes.mean(dim=0)
+    return expected
 
 
 def best_choice(

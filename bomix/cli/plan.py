@@ -131,6 +131,7 @@ def _budget(study: Study, given: str | None) -> float:
         limit = study.spec.budget.cost_limit(study.problem.scales)
         if limit is None:
             raise_faults([Fault("--cost", "missing, and the study has no budget.cost; say what may be spent")])
+        assert limit is not None
         return limit
     try:
         spec = BudgetSpec(cost=number(given))

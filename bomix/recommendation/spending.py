@@ -14,6 +14,8 @@ import numpy as np
 
 from bomix.space.polytope import Array
 
+Integers = np.ndarray
+
 MOST_RUNS = 150
 """Runs of one scale that are simulated at most: more of them hardly change what is known, and take the time."""
 BATCH = 6
@@ -137,7 +139,7 @@ class _Known:
         self.scale, self.y = world.scales, world.observed
         self._roots = np.sqrt(world.X)
 
-    def run(self, rows: Array, scale: int, rng: np.random.Generator) -> None:
+    def run(self, rows: Integers, scale: int, rng: np.random.Generator) -> None:
         """Run mixtures at a scale.
 
         Args:

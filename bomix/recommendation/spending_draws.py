@@ -54,7 +54,10 @@ class Objectives:
         points = torch.as_tensor(X, dtype=torch.float64)
         slopes = expected_slopes(model, aggregate, points)
         p, m = slopes.shape
-        means, covariances, across, noise = [], [], [], []
+        means: list[Array] = []
+        covariances: list[Array] = []
+        across: list[Array] = []
+        noise: list[float] = []
         with torch.no_grad():
             for scale in scales:
                 there = model.at(scale)

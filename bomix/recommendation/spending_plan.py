@@ -216,7 +216,7 @@ def _of_model(
 def _rank_agreement(values: Array) -> Array:
     """Spearman's correlation of each row of ``s x p`` values with the last, the last left out."""
     ranks = np.argsort(np.argsort(values, axis=1, kind="stable"), axis=1, kind="stable")
-    return np.asarray(np.corrcoef(ranks)[-1, :-1])
+    return np.atleast_2d(np.corrcoef(ranks))[-1, :-1]
 
 
 def _mixtures(problem: Problem, seed: int) -> Array:
