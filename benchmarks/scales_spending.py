@@ -1,12 +1,13 @@
 r"""What it costs to find the best mixture of a target with smaller scales beside it, or without.
 
-    python benchmarks/scales_spending.py run --out FILE [--scales 2 3] [--agreement 0.8] [--seeds 100 101] \
-        [--methods M ...]
+    python benchmarks/scales_spending.py run --out FILE [--problems 7-useless] [--scales 2 3] \
+        [--agreement 0.8] [--seeds 100 101] [--methods M ...]
     python benchmarks/scales_spending.py table FILE ...
 
-Each cell is a function (7 domains, 5 metrics, noise of 0.01 nats at every scale), costs 1 : 10, or 1 : 10 : 100, and a
-method. What a method recommends is judged at the target, by its true value; the answer is the cost, in runs of the
-target, after which it is and stays within 0.01 nats of the best mixture for two recommendations in a row.
+Each cell is a function (7 domains and 5 metrics, or the 17 domains and 13 metrics of RegMix; noise of 0.01 nats at
+every scale), costs 1 : 10, or 1 : 10 : 100, and a method. What a method recommends is judged at the target, by its true
+value; the answer is the cost, in runs of the target, after which it is and stays within 0.01 nats of the best mixture
+for two recommendations in a row.
 
 * cost_aware: bomix over mixtures and scales, the kind ``cost_aware``; ``cost_aware:entropy`` and so on are its rules.
 * single: bomix at the target alone, the kind ``auto``.
@@ -26,6 +27,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,11 @@ SCALES = {
     3: (("small", 10**6, 1.0), ("medium", 10**7, 10.0), ("large", 10**8, 100.0)),
 }
 """Number of scales to their names, parameters and costs."""
+PROBLEMS: dict[str, dict[str, Any]] = {
+    "7-useless": {"domains": 7, "useless": 2},
+    "17-regmix": {"family": "regmix"},
+}
+"""Name of a problem to the fields of its function."""
 WITHIN = 0.01
 """Regret, in nats, at which the best mixture counts as found."""
 MOST = {"single": 45.0, "cost_aware": 45.0}
@@ -48,6 +55,7 @@ EVERY = 0.25
 class Cell:
     """A function, a number of scales, a method."""
 
+    problem: str
     method: str
     scales: int
     agreement: float
@@ -58,7 +66,8 @@ class Cell:
         from bomix.evaluators.synthetic.spec import Synthetic
 
         known = tuple(each.scale for each in self.study_scales())
-        return Synthetic(domains=7, useless=2, seed=self.seed, agreement=self.agreement, scales=known)
+        function = Synthetic(**PROBLEMS[self.problem])
+        return replace(function, seed=self.seed, agreement=self.agreement, scales=known)
 
     def study_scales(self) -> tuple[Any, ...]:
         """The scales as a study has them."""
@@ -71,7 +80,7 @@ class Cell:
     @property
     def key(self) -> list[Any]:
         """What a line of a file is known by; bomix alone does not look at smaller scales."""
-        return [self.method, self.scales, self.agreement, self.seed]
+        return [self.problem, self.method, self.scales, self.agreement, self.seed]
 
 
 class Spent:
@@ -156,6 +165,7 @@ def _recommended(problem: Any, history: Any, strategy: Any, seed: int) -> Any:
 def by_botorch(cell: Cell, until: float) -> Spent:
     """A search by BoTorch over K - 1 weights and the fidelity, which is the cost in runs of the target; likewise."""
     import torch
+    from scales_botorch import botorch_best, botorch_next, whole
 
     from bomix.history import History
     from bomix.strategies.bayesian.cost_aware import CostAware
@@ -183,108 +193,13 @@ def by_botorch(cell: Cell, until: float) -> Spent:
     by_fidelity = {value: scale for scale, value in fidelities.items()}
     while spent.cost < MOST["single"] and time.time() < until:
         started = time.process_time()
-        point = _botorch_next(cell.method, X, y, sorted(fidelities.values()))
+        point = botorch_next(cell.method, X, y, sorted(fidelities.values()))
         spent.asked_s.append(time.process_time() - started)
         scale = by_fidelity[min(by_fidelity, key=lambda each: abs(each - point[-1]))]
-        run(_whole(point[:-1]), scale)
-        if spent.due(scale) and spent.judge(_whole(_botorch_best(X, y))):
+        run(whole(point[:-1]), scale)
+        if spent.due(scale) and spent.judge(whole(botorch_best(X, y))):
             break
     return spent
-
-
-def _whole(free: Any) -> Any:
-    """``d`` weights of the first ``d - 1``."""
-    weights = np.maximum(np.append(free, 1.0 - np.sum(free)), 0.0)
-    return weights / weights.sum()
-
-
-def _model(X: Any, y: Any) -> Any:
-    import torch
-    from botorch import fit_gpytorch_mll
-    from botorch.models.gp_regression_fidelity import SingleTaskMultiFidelityGP
-    from botorch.models.transforms import Standardize
-    from gpytorch.mlls import ExactMarginalLogLikelihood
-
-    train_X, train_Y = torch.tensor(np.array(X)), torch.tensor(y, dtype=torch.float64).unsqueeze(-1)
-    last = train_X.shape[1] - 1
-    model = SingleTaskMultiFidelityGP(train_X, train_Y, outcome_transform=Standardize(1), data_fidelities=[last])
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return model, train_X
-
-
-def _simplex(columns: int) -> dict[str, Any]:
-    """The weights but the last sum to one at most."""
-    import torch
-
-    return {"inequality_constraints": [(torch.arange(columns), -torch.ones(columns).double(), -1.0)]}
-
-
-def _bounds(columns: int) -> Any:
-    import torch
-
-    return torch.stack([torch.zeros(columns), torch.ones(columns)]).double()
-
-
-def _botorch_next(method: str, X: Any, y: Any, fidelities: list[float]) -> Any:
-    """Weights but the last, and the fidelity, that the acquisition function asks for."""
-    import torch
-    from botorch.acquisition.cost_aware import InverseCostWeightedUtility
-    from botorch.acquisition.knowledge_gradient import qMultiFidelityKnowledgeGradient
-    from botorch.acquisition.max_value_entropy_search import qMultiFidelityMaxValueEntropy
-    from botorch.acquisition.utils import project_to_target_fidelity
-    from botorch.models.cost import AffineFidelityCostModel
-    from botorch.optim import optimize_acqf_mixed
-
-    model, train_X = _model(X, y)
-    columns = train_X.shape[1]
-    last = columns - 1
-    cost_model = AffineFidelityCostModel(fidelity_weights={last: 1.0}, fixed_cost=0.0)
-    utility = InverseCostWeightedUtility(cost_model=cost_model)
-
-    def project(points: Any) -> Any:
-        return project_to_target_fidelity(X=points, target_fidelities={last: 1.0}, d=columns)
-
-    if method == "mes":
-        rng = np.random.default_rng(len(y))
-        drawn = torch.tensor(np.hstack([rng.dirichlet(np.ones(columns), 1000)[:, :last], np.ones((1000, 1))]))
-        acquisition: Any = qMultiFidelityMaxValueEntropy(
-            model, project(drawn), num_fantasies=128, cost_aware_utility=utility, project=project
-        )
-        more: dict[str, Any] = {}
-    else:
-        best = torch.tensor([*_botorch_best(X, y, model), 1.0]).unsqueeze(0)
-        current = model.posterior(best).mean.detach().max()
-        acquisition = qMultiFidelityKnowledgeGradient(
-            model, num_fantasies=64, current_value=current, cost_aware_utility=utility, project=project
-        )
-        more = {}
-    point, _ = optimize_acqf_mixed(
-        acquisition,
-        bounds=_bounds(columns),
-        fixed_features_list=[{last: value} for value in fidelities],
-        q=1,
-        num_restarts=5,
-        raw_samples=128,
-        options={"batch_limit": 5, "maxiter": 200},
-        **_simplex(last),
-        **more,
-    )
-    return point[0].detach().numpy()
-
-
-def _botorch_best(X: Any, y: Any, model: Any = None) -> Any:
-    """Weights but the last of the highest posterior mean at the target."""
-    import torch
-    from botorch.acquisition import PosteriorMean
-    from botorch.acquisition.fixed_feature import FixedFeatureAcquisitionFunction
-    from botorch.optim import optimize_acqf
-
-    model = _model(X, y)[0] if model is None else model
-    columns = len(X[0])
-    last = columns - 1
-    mean = FixedFeatureAcquisitionFunction(PosteriorMean(model), d=columns, columns=[last], values=[1.0])
-    point, _ = optimize_acqf(mean, _bounds(last), q=1, num_restarts=10, raw_samples=512, **_simplex(last))
-    return point[0].detach().numpy().astype(float) if isinstance(point, torch.Tensor) else point
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -318,33 +233,35 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _cells(arguments: argparse.Namespace) -> Iterator[Cell]:
     """The cells, seed by seed; the target alone is the same whatever there is beside it."""
-    for seed in arguments.seeds:
+    others = [each for each in arguments.methods if each != "single"]
+    for problem, seed in product(arguments.problems, arguments.seeds):
         if "single" in arguments.methods:
-            yield Cell("single", 2, 0.8, seed)
-        for count in arguments.scales:
-            for agreement in arguments.agreement:
-                yield from (Cell(each, count, agreement, seed) for each in arguments.methods if each != "single")
+            yield Cell(problem, "single", 2, 0.8, seed)
+        for count, agreement, method in product(arguments.scales, arguments.agreement, others):
+            yield Cell(problem, method, count, agreement, seed)
 
 
 def table(arguments: argparse.Namespace) -> None:
     """Median cost of each method, and its ratio to bomix at the target alone, seed by seed."""
     lines = [json.loads(line) for file in arguments.files for line in file.read_text().splitlines()]
     cells = {tuple(line["cell"]): line for line in lines}
-    alone = {key[3]: line for key, line in cells.items() if key[0] == "single"}
-    print("| scales | agreement | method | seeds | found | median cost | to single | worst |")
-    print("|---|---|---|---|---|---|---|---|")
-    for group in sorted({(key[1], key[2], key[0]) for key in cells if key[0] != "single"}):
-        own = {key[3]: line for key, line in cells.items() if (key[1], key[2], key[0]) == group}
+    alone = {(key[0], key[4]): line for key, line in cells.items() if key[1] == "single"}
+    print("| problem | scales | agreement | method | seeds | found | median cost | to single, median | worst |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for group in sorted({key[:1] + key[2:4] + key[1:2] for key in cells}):
+        own = {key[4]: line for key, line in cells.items() if key[:1] + key[2:4] + key[1:2] == group}
         costs = {seed: line["found"] or line["spent"] for seed, line in own.items()}
-        ratios = [costs[seed] / (alone[seed]["found"] or alone[seed]["spent"]) for seed in costs if seed in alone]
+        there = [seed for seed in costs if (group[0], seed) in alone]
+        ratios = [costs[seed] / _cost(alone[group[0], seed]) for seed in there]
         good = sum(line["found"] is not None for line in own.values())
         ratio, worst = (np.median(ratios), max(ratios)) if ratios else (math.nan, math.nan)
         row = f"{good} | {np.median([*costs.values()]):.1f} | {ratio:.2f} | {worst:.2f} |"
-        print(f"| {group[0]} | {group[1]:g} | {group[2]} | {len(own)} | {row}")
-    costs = [line["found"] or line["spent"] for line in alone.values()]
-    good = sum(line["found"] is not None for line in alone.values())
-    if costs:
-        print(f"| 1 | | single | {len(costs)} | {good} | {np.median(costs):.1f} | 1.00 | |")
+        print(f"| {group[0]} | {group[1]} | {group[2]:g} | {group[3]} | {len(own)} | {row}")
+
+
+def _cost(line: Mapping[str, Any]) -> float:
+    """What was spent until the best mixture was found, or in all."""
+    return float(line["found"] or line["spent"])
 
 
 def main() -> None:
@@ -353,6 +270,7 @@ def main() -> None:
     parts = parser.add_subparsers(required=True)
     runs = parts.add_parser("run")
     runs.add_argument("--out", type=Path, required=True)
+    runs.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=["7-useless"])
     runs.add_argument("--scales", type=int, nargs="+", default=[2, 3])
     runs.add_argument("--agreement", type=float, nargs="+", default=[0.3, 0.6, 0.8, 0.95])
     runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
