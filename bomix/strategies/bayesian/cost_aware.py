@@ -47,6 +47,9 @@ FIRST = 1.0
 SHARE = 0.25
 """Their cost beyond, as a share of what was spent at the target: small runs cannot tell how far they are to be
 believed, and where they mislead this is what they cost."""
+FOR_EACH = 4
+"""Runs of a scale beyond a design for each run of the next larger one: more of them say ever better what that scale
+says, and no more of the target."""
 CONTENDERS = 40
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
 
@@ -160,7 +163,7 @@ class CostAware:
         X = self._contenders(belief, history, seeds)
         costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
-        free &= affordable(history, scales, costs).unsqueeze(-1)
+        free &= affordable(history, scales, costs, design=design_size(self.n_init, problem)).unsqueeze(-1)
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
         point, number = (0, len(scales) - 1) if found is None else found
         return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
@@ -231,29 +234,31 @@ def _missing_anchor(problem: Problem, history: History, scales: tuple[StudyScale
     return None
 
 
-def affordable(history: History, scales: Sequence[StudyScale], costs: Sequence[float]) -> Tensor:
+def affordable(history: History, scales: Sequence[StudyScale], costs: Sequence[float], *, design: int) -> Tensor:
     """Which scales a run can be of, ``s`` booleans, so that those below the target keep to their share of the cost.
 
-    Imported runs cost nothing. Where the target is not trained, all can.
+    None has many more runs than the next larger one. Imported runs cost nothing, and do not count. Where the target is
+    not trained, all can.
 
     Args:
         history: The record.
         scales: The scales to choose from, the target last.
         costs: Cost of a run of each.
+        design: Runs of a scale that need none of a larger one.
     """
     import torch
 
     if scales[-1].scale != history.scale:
         return torch.ones(len(scales), dtype=torch.bool)
-    spent = [0.0] * len(scales)
-    known = [each.scale for each in scales]
-    for record in history.asked:
-        scale = history.counted_as(record)
-        if scale in known and record.status is not Status.FAILED:
-            spent[known.index(scale)] += costs[known.index(scale)]
-    most = FIRST * costs[-1] + SHARE * spent[-1]
-    below = sum(spent[:-1])
-    return torch.tensor([*(below + cost <= most for cost in costs[:-1]), True])
+    asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
+    counts = [sum(scale == each.scale for scale in asked) for each in scales]
+    most = FIRST * costs[-1] + SHARE * counts[-1] * costs[-1]
+    below = sum(count * cost for count, cost in zip(counts[:-1], costs[:-1], strict=True))
+    found = [
+        below + costs[number] <= most and counts[number] < design + FOR_EACH * counts[number + 1]
+        for number in range(len(scales) - 1)
+    ]
+    return torch.tensor([*found, True])
 
 
 def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scale]) -> tuple[Contest, Tensor]:

@@ -81,21 +81,28 @@ def test_every_rule_proposes(rule: str) -> None:
 def test_smaller_scales_keep_to_their_share_of_the_cost() -> None:
     small = int(FIRST * SCALES[1].cost / SCALES[0].cost)
     spent = history(*runs(SMALL, small))
-    assert affordable(spent, SCALES, [1.0, 10.0]).tolist() == [False, True]
+    assert affordable(spent, SCALES, [1.0, 10.0], design=20).tolist() == [False, True]
     (candidate,) = QUICK.ask(problem(), spent, 1, seed=0)
     assert candidate.scale == LARGE
     more = history(*runs(SMALL, small), *runs(LARGE, 1, first=small))
-    assert affordable(more, SCALES, [1.0, 10.0]).tolist() == [True, True]
+    assert affordable(more, SCALES, [1.0, 10.0], design=20).tolist() == [True, True]
+
+
+def test_a_scale_has_not_many_more_runs_than_the_next_larger_one() -> None:
+    cheap = [0.01, 10.0]
+    assert affordable(history(*runs(SMALL, 5)), SCALES, cheap, design=5).tolist() == [False, True]
+    more = history(*runs(SMALL, 5), *runs(LARGE, 1, first=5))
+    assert affordable(more, SCALES, cheap, design=5).tolist() == [True, True]
 
 
 def test_imported_runs_cost_nothing() -> None:
     imported = history(*runs(SMALL, 40, origin=IMPORTED))
-    assert affordable(imported, SCALES, [1.0, 10.0]).tolist() == [True, True]
+    assert affordable(imported, SCALES, [1.0, 10.0], design=20).tolist() == [True, True]
 
 
 def test_a_stack_of_small_runs_may_have_more_of_them() -> None:
     spent = history(*runs(SMALL, 12))
-    assert affordable(spent, SCALES, [0.5, 10.0]).tolist() == [True, True]
+    assert affordable(spent, SCALES, [0.5, 10.0], design=20).tolist() == [True, True]
 
 
 def test_a_target_that_is_not_trained_is_never_asked_for() -> None:
