@@ -64,7 +64,7 @@ class CostAware:
     the budget goes to the target alone. In a study of one scale it proposes what ``auto`` does.
 
     Attributes:
-        surrogate: Model across scales; None takes ``multi_scale``, for asks of what ``auto`` asks with.
+        surrogate: Model across scales; None takes those that ``auto`` asks and predicts with.
         acquisition: Acquisition function, at the target, whose maximiser is one of the mixtures to choose from.
         rule: What a run is worth: the ``knowledge`` gradient, max-value ``entropy``, ``log_ei`` times what the run
             tells of the mixture, or the ``spread`` that it takes from the contenders.
@@ -105,9 +105,7 @@ class CostAware:
 
     def predicting(self, problem: Problem) -> Surrogate:
         """The surrogate of predictions and recommendations: across scales where there are several."""
-        if not problem.scales:
-            return Auto().predicting(problem)
-        return self.surrogate or MultiScale(of=Auto().predicting(replace(problem, scales=())))
+        return (self.surrogate if problem.scales else None) or Auto().predicting(problem)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
@@ -179,8 +177,8 @@ class CostAware:
         return surer(belief, history, own, least=design_size(None, problem), seed=seed)
 
     def _asking(self, problem: Problem) -> Surrogate:
-        """The surrogate of asks: that of the smallest scale is what ``auto`` asks with."""
-        return self.surrogate or MultiScale(of=Auto().chosen(replace(problem, scales=())).surrogate)
+        """The surrogate of asks."""
+        return self.surrogate or Auto().chosen(problem).surrogate
 
     def _contenders(self, belief: Belief, history: History, seeds: AskSeeds) -> Array:
         """Mixtures to choose from, ``p x d``: the maximiser of the acquisition function first."""
