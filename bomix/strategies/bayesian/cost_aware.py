@@ -50,7 +50,7 @@ believed, and where they mislead this is what they cost."""
 FOR_EACH = 4
 """Runs of a scale beyond a design for each run of the next larger one: more of them say ever better what that scale
 says, and no more of the target."""
-CONTENDERS = 40
+CONTENDERS = 24
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
 
 
