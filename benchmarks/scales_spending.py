@@ -142,23 +142,21 @@ def by_bomix(cell: Cell, until: float) -> Spent:
         history = history.with_record(spent.observe(candidate.weights, scale, history.next_id, cell.seed))
         if candidate.origin in {"sobol", "uniform"} or not spent.due(scale):
             continue
-        if spent.judge(_recommended(problem, history, strategy, cell.seed)):
+        if spent.judge(_recommended(problem, history, cell.seed)):
             break
     return spent
 
 
-def _recommended(problem: Any, history: Any, strategy: Any, seed: int) -> Any:
-    """The mixture of the lowest posterior mean at the target."""
+def _recommended(problem: Any, history: Any, seed: int) -> Any:
+    """The mixture of the lowest posterior mean at the target, by the model that asks are made with."""
     from bomix.numerics.determinism import deterministic
     from bomix.optimization.multistart import optimize
     from bomix.posterior.belief import believe
-    from bomix.strategies.bayesian.cost_aware import CostAware
+    from bomix.strategies.auto import Auto
 
     with deterministic():
-        if isinstance(strategy, CostAware):
-            belief = strategy.believed(problem, history, seed=seed)
-        else:
-            belief = believe(problem, history, strategy.predicting(problem), seed=seed)
+        surrogate = Auto().chosen(problem).surrogate
+        belief = believe(problem, history, surrogate, seed=seed)
         return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked())
 
 

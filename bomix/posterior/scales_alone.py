@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
 
 
-def surer(belief: Belief, history: History, alone: Surrogate, *, least: int, seed: int) -> Belief:
-    """The belief across scales, or that from the target's own runs where it predicts left-out runs of it better.
+def better_alone(belief: Belief, history: History, alone: Surrogate, *, least: int, seed: int) -> bool:
+    """Whether left-out runs of the target are predicted better from its own runs alone.
 
     Args:
         belief: The belief across scales.
         history: The record of all scales.
         alone: Surrogate of the target by itself.
-        least: Runs of the target below which it is the first.
+        least: Runs of the target below which the answer is no.
         seed: The study's seed.
     """
     across = _log_density(belief, at_target(belief.problem, history))
     if across is None or len(across) < least:
-        return belief
+        return False
     try:
         own = believe(_of_one_scale(belief.problem), history.of_scale(history.scale), alone, seed=seed)
     except FitError:
-        return belief
+        return False
     by_itself = _log_density(own)
     if by_itself is None or len(by_itself) != len(across):
-        return belief
-    return own if bool(by_itself.sum() > across.sum()) else belief
+        return False
+    return bool(by_itself.sum() > across.sum())
 
 
 def at_target(problem: Problem, history: History) -> list[int]:

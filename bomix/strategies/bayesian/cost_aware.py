@@ -18,7 +18,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import Fault, FitError, count_faults
 from bomix.numerics.determinism import deterministic
 from bomix.posterior.belief import believe
-from bomix.posterior.scales_alone import surer
+from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.weights import is_among, same_mixture
 from bomix.strategies.auto import Auto
@@ -60,8 +60,8 @@ class CostAware:
 
     In a study of several scales. After the design runs are chosen among the mixtures that may be the best at the
     target, each at every scale that is trained and no dearer than the target, by what they tell of the target per unit
-    of cost. Where left-out runs of the target are predicted no better with the smaller scales than without, the rest of
-    the budget goes to the target alone. In a study of one scale it proposes what ``auto`` does.
+    of cost. Where left-out runs of the target are predicted better without the smaller scales, none of these is asked
+    for. In a study of one scale it proposes what ``auto`` does.
 
     Attributes:
         surrogate: Model across scales; None takes those that ``auto`` asks and predicts with.
@@ -72,7 +72,7 @@ class CostAware:
         n_init: Runs of the cheapest scale in the design, anchors and imported runs counted; None takes two more than
             there are domains, at least 5 and at most 32.
         anchors: Whether a run of each anchor at every larger scale comes next.
-        alone: Whether the target's runs are looked at alone where smaller scales do not help.
+        alone: Whether the target alone is asked for where smaller scales do not help to predict it.
         stack: Share of its cost that a run of the cheapest scale really costs, as many are trained as one; 1 for all.
     """
 
@@ -150,31 +150,26 @@ class CostAware:
         """The mixture and the scale that are worth most for their cost."""
         from bomix.acquisition.cost_aware import best_choice
 
-        belief = self.believed(problem, history, seed=seed)
+        belief = believe(problem, history, self._asking(problem), seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
             own = replace(problem, scales=())
-            # No design: it has been made at the cheapest scale, and the runs of the target lie where it is good.
-            auto = Auto(n_init=MIN_COMPLETED)
-            (candidate,) = auto.ask(own, history.of_scale(problem.scale), 1, seed=seed)
+            (candidate,) = Auto().ask(own, history.of_scale(problem.scale), 1, seed=seed)
             return replace(candidate, scale=scales[-1].scale)
         seeds = AskSeeds.of(seed, history.n_asked)
         X = self._contenders(belief, history, seeds)
         costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
         free &= affordable(history, scales, costs, design=design_size(self.n_init, problem)).unsqueeze(-1)
+        if self.alone and scales[-1].scale == problem.scale and self._misled(belief, problem, history, seed):
+            free[:-1] = False
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
         point, number = (0, len(scales) - 1) if found is None else found
         return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
 
-    def believed(self, problem: Problem, history: History, *, seed: int) -> Belief:
-        """The belief about the target: across scales, or from its own runs alone where smaller scales do not help."""
-        belief = believe(problem, history, self._asking(problem), seed=seed)
-        if not self.alone or not isinstance(belief.model, MultiScaleModel):
-            return belief
+    def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
+        """Whether the target is predicted better from its own runs alone, once they are as many as a design has."""
         own = Auto().chosen(replace(problem, scales=())).surrogate
-        # Fewer runs than a design of the target has say nothing of most of the space, however well each is told by the
-        # others: they lie together where it is good.
-        return surer(belief, history, own, least=design_size(None, problem), seed=seed)
+        return better_alone(belief, history, own, least=design_size(None, problem), seed=seed)
 
     def _asking(self, problem: Problem) -> Surrogate:
         """The surrogate of asks."""

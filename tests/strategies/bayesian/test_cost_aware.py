@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from bomix.acquisition import cost_aware
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.objectives.pareto import Pareto
+from bomix.posterior.belief import believe
 from bomix.problem import Problem, StudyScale
 from bomix.scale import Scale
 from bomix.strategies.auto import Auto
+from bomix.strategies.bayesian import cost_aware as strategy
 from bomix.strategies.bayesian.cost_aware import FIRST, CostAware, affordable, contest_of, usable
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
@@ -122,18 +125,23 @@ def test_anchors_at_larger_scales_come_first_where_they_are_asked_for() -> None:
     assert (candidate.origin, candidate.scale) == ("uniform", LARGE)
 
 
-def test_where_small_runs_mislead_the_target_alone_is_asked_for() -> None:
-    of = function(0.05)
-    known = history(*runs(SMALL, 12), *runs(LARGE, 12, first=12), of=of)
-    belief = QUICK.believed(problem(), known, seed=0)
-    assert len(belief.data.X) == 12
-    (candidate,) = QUICK.ask(problem(), known, 1, seed=0)
-    assert candidate.scale == LARGE
-    assert candidate.origin != "cost_aware"
+def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    free_of = []
+
+    def chosen(contest: object, rule: str, costs: list[float], free: torch.Tensor, *, seed: int) -> tuple[int, int]:
+        free_of.append(free.any(dim=1).tolist())
+        return 0, 1
+
+    monkeypatch.setattr(cost_aware, "best_choice", chosen)
+    for answer in (True, False):
+        monkeypatch.setattr(strategy, "better_alone", lambda *_, answer=answer, **__: answer)
+        QUICK.ask(problem(), record(), 1, seed=0)
+    replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
+    assert free_of == [[False, True], [True, True], [True, True]]
 
 
 def test_what_is_pending_or_failed_at_a_scale_is_not_proposed_there_again() -> None:
-    belief = QUICK.believed(problem(), record(), seed=0)
+    belief = believe(problem(), record(), MultiScale(of=presets.QUICK), seed=0)
     X = problem().space.sobol(4, seed=1)
     weights = problem().space.to_weights(X[2])
     waiting = record().with_pending([Candidate(weights, "test", SMALL)])
