@@ -41,7 +41,11 @@ def ask(study: Path, number: int, out: Path | None) -> None:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for count in range(number):
-        if not opened.spec.confirm and (limit := over(opened.spec, opened.history)) is not None and not count:
+        if (
+            not opened.spec.confirm
+            and (limit := over(opened.spec, opened.history, opened.problem.scales)) is not None
+            and not count
+        ):
             click.echo(f"{limit}; what is asked goes beyond it", err=True)
         try:
             trial = opened.ask()

@@ -43,7 +43,7 @@ def sentences(study: Study, best: Recommendation, comparisons: Sequence[Comparis
 def why_ended(study: Study) -> str | None:
     """Why the search is over, in words; None while it goes on."""
     history, budget = study.history, study.spec.budget
-    if (limit := budget.spent(study.spec.counted(history))) is not None:
+    if (limit := budget.spent(study.spec.counted(history), study.problem.scales)) is not None:
         return f"the budget of {limit} is spent"
     if (reason := exhausted(study.problem, history, study.spec.strategy)) is not None or budget.improvement is None:
         return reason

@@ -109,6 +109,7 @@ class StudySpec:
         faults += scale_faults(self.scales, self.target, self.evaluator)
         if self.target is not None and self.target.tokens is None and not self.scales:
             faults.append(Fault("target.tokens", "missing key 'tokens'"))
+        faults += [Fault(f"budget.{each.where}", each.what) for each in self.budget.scale_faults(tuple(self.scales))]
         faults += replicate_faults(self.replicates, self.budget.trials)
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))

@@ -135,14 +135,16 @@ def optimum_at(optima: Tensor, scales: Tensor, target: Tensor) -> Tensor:
     """
     logs = optima.log()
     logs = logs - logs.mean(dim=-1, keepdim=True)
-    slopes = torch.linalg.pinv(scales[:-1] - scales[-1]) @ (logs[:-1] - logs[-1])
-    return (logs[-1] + (target - scales[-1]) @ slopes).softmax(dim=-1)
+    slopes: Tensor = torch.linalg.pinv(scales[:-1] - scales[-1]) @ (logs[:-1] - logs[-1])
+    moved: Tensor = (logs[-1] + (target - scales[-1]) @ slopes).softmax(dim=-1)
+    return moved
 
 
 def _power(size: Tensor, height: Tensor, exponent: Tensor) -> Tensor:
     """``height / size^exponent``, ``(...) x n x m``, of ``n`` sizes or a single one."""
     logs = torch.log(torch.atleast_1d(size)).unsqueeze(-1)  # type: ignore[no-untyped-call]
-    return height.unsqueeze(-2) * torch.exp(-exponent.unsqueeze(-2) * logs)
+    power: Tensor = height.unsqueeze(-2) * torch.exp(-exponent.unsqueeze(-2) * logs)
+    return power
 
 
 def _mixed(weights: Tensor, C: Tensor, gamma: Tensor, floor: float) -> Tensor:

@@ -11,7 +11,10 @@ from bomix.contracts.context import FitContext
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.cross_validation.scores import spearman
+from bomix.surrogates.gp import inducing
+from bomix.surrogates.gp.multitask import MultiTask
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.regression.specs import Ridge
 from bomix.surrogates.scales import linked
@@ -208,3 +211,32 @@ def test_metrics_that_a_scale_lacks_are_carried_over():
     rank = spearman(mean[:, 0, 1].numpy(), large(points(20).numpy())[:, 1])
     assert rank > 0.9
     assert covariance[:, 1, 1].min() > covariance[:, 0, 0].max()
+
+
+@pytest.mark.parametrize("spec", [GP(draws=3), GP(draws=0, restarts=1, shares="stacked"), MultiTask(draws=2)])
+@pytest.mark.parametrize("q", [1, 2])
+def test_covariances_with_fixed_runs_are_those_of_both_together(spec, q):
+    """What processes know by their factors, against moments of all mixtures at once."""
+    X, Z = mixtures(14, D, seed=1), points(3)
+    Y = small(X)
+    Y[3, 0] = np.nan
+    data, context = data_of([(X, Y, SMALL)], None)
+    model = spec.fit(data, context=context, seed=0)
+    at = points(4, q)
+    with torch.no_grad():
+        found, expected = model.towards(Z)(at), JointModel.towards(model, Z)(at)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+
+
+def test_covariances_with_fixed_runs_through_inducing_runs(monkeypatch):
+    monkeypatch.setattr(inducing, "EXACT_UP_TO", 12)
+    monkeypatch.setattr(inducing, "_FEWEST", 12)
+    X, Z = mixtures(20, D, seed=1), points(3)
+    data, context = data_of([(X, small(X), SMALL)], None)
+    model = GP(draws=0, restarts=1).fit(data, context=context, seed=0)
+    assert isinstance(model.families[0], inducing.InducingGPs)
+    with torch.no_grad():
+        found, expected = model.towards(Z)(points(4, 1)), JointModel.towards(model, Z)(points(4, 1))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
