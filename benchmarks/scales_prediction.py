@@ -189,8 +189,8 @@ def _botorch(small: Any, large: Any, X: torch.Tensor) -> HeldOut:
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         with torch.no_grad():
             posterior = model.posterior(torch.cat([X, torch.ones(len(X), 1).double()], dim=-1), observation_noise=True)
-        means.append(posterior.mean.squeeze(-1))
-        variances.append(posterior.variance.squeeze(-1))
+        means.append(posterior.mean.squeeze(-1).detach())
+        variances.append(posterior.variance.squeeze(-1).detach())
     return HeldOut(torch.stack(means, dim=-1), torch.diag_embed(torch.stack(variances, dim=-1)))
 
 

@@ -155,6 +155,13 @@ class ExactGPs:
 
         return moments
 
+    def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor:
+        """Covariance ``batch x m x q x p`` of ``batch x q x d`` inputs with ``batch x p x d`` ones, before any run.
+
+        The hyperparameters are the medians of their priors.
+        """
+        return self.covariance(self.covariance.prior.mean, X.unsqueeze(-3), Z.unsqueeze(-3))
+
     def mean(self, X: Tensor) -> Tensor:
         """Means of every metric at ``batch x q x d`` weights, ``batch x m x q``; nothing is solved."""
         if self._factor.dim() > 3:

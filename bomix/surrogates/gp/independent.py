@@ -156,6 +156,15 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
 
         return moments
 
+    def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor:
+        """Covariance of each metric before any run, families by their shares; see :class:`JointModel`."""
+        here, there = self.transforms.inputs(X), self.transforms.inputs(Z)
+        parts = [family.prior_covariance(here, there) for family in self.families]
+        return sum(
+            (share[:, None, None] * part for share, part in zip(self.shares, parts, strict=True)),
+            start=torch.zeros((), dtype=torch.float64),
+        )
+
     def mean(self, X: Tensor) -> Tensor:
         """The means alone, ``batch x q x m``; nothing is solved."""
         inputs = self.transforms.inputs(X)

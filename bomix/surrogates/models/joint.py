@@ -65,6 +65,18 @@ class JointModel(Model, ABC):
 
         return moments
 
+    def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor | None:
+        """Covariance of each metric by itself before any run has told of it, up to a factor of each metric.
+
+        Args:
+            X: ``batch x q x d`` weights.
+            Z: ``batch x p x d`` weights.
+
+        Returns:
+            ``batch x m x q x p``; None where the model has no such covariance.
+        """
+        return None
+
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted from the others, where that needs no second fit; else None."""
         return None

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from bomix.surrogates.models.scales import MultiScaleModel
     from bomix.surrogates.scales.levels import Level
 
+_SOME = 16
+"""Mixtures over which noise is averaged, for models whose noise depends on the mixture."""
+_LEAST_NOISE = 0.01
+"""Standard deviation of a run's noise at least, in units: a surrogate may think that there is none."""
+
 
 def fit(
     surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, integrated: bool = True
@@ -77,14 +82,22 @@ def _linked(
     Z, targets = X[rows], ((Y[rows] - offset) / unit).mT
     mean, covariance = at_runs(base.towards(Z), Z, offset, unit)
     steps = steps_of(levels, targets, mean)
-    discrepancy = Discrepancy(context)
+    discrepancy = Discrepancy(context, base)
+    noise = _noise(base, unit, X[levels[0].rows][:_SOME])
 
     def log_density(theta: Tensor) -> Tensor:
-        links = hyperparameters.links(theta, discrepancy.typical)
+        links = hyperparameters.links(theta, discrepancy.typical, noise)
         across = discrepancy(links.lengthscale, Z, Z)
         _, density = conditioned(steps, mean, covariance, across, links)
         return hyperparameters.temper(len(unit)) * density.sum(dim=-1)
 
     found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()), middle=not integrated)
-    links = hyperparameters.links(found.theta, discrepancy.typical)
+    links = hyperparameters.links(found.theta, discrepancy.typical, noise)
     return Linked(tuple(levels), base, offset, unit, discrepancy, found, links, tuple(steps), Z)
+
+
+def _noise(base: JointModel, unit: Tensor, X: Tensor) -> Tensor:
+    """Standard deviations ``m`` of a run's noise at the first scale, in units."""
+    parts = [base.moments(X.unsqueeze(-2), noise)[1].diagonal(dim1=-2, dim2=-1) for noise in (True, False)]
+    variance = (parts[0] - parts[1]).mean(dim=0) / unit.square()
+    return variance.clamp_min(0.0).sqrt().clamp_min(_LEAST_NOISE)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 NAMES = ("slope", "slope_spread", "discrepancy", "lengthscale", "noise")
 """Names of the hyperparameters, in the order of :class:`~bomix.surrogates.scales.links.Links`."""
-MEAN = (0.0, math.log(0.15), math.log(0.15), math.log(2.0), math.log(0.1))
-"""Means of the priors: of the logarithm of the slope per decade, and of the logarithms of the others. From 1M to 60M
-parameters (1.8 decades), RegMix's slopes are 0.5 to 1.0, and what lines leave is a tenth of a small run's spread."""
+MEAN = (0.0, math.log(0.15), math.log(0.15), math.log(2.0), 0.0)
+"""Means of the priors: of the logarithm of the slope per decade, and of the logarithms of the others, the noise as a
+multiple of what the smallest scale's is. From 1M to 60M parameters (1.8 decades), RegMix's slopes are 0.5 to 1.0, and
+what lines leave is a tenth of a small run's spread."""
 SD = (0.15, 0.5, 0.7, 0.7, 0.7)
 """Standard deviations of the same."""
 COMMON = 0.35
@@ -32,6 +33,8 @@ COMMON = 0.35
 POINTS = 16
 """Points that stand for the posterior: a prediction takes the time of so many models, and an importance-weighted rule
 of five dimensions needs several for each."""
+_NEGLIGIBLE = 2e-3
+"""Weight below which a point is left out: all that are below it change no mean by a hundredth of its error."""
 _STRETCH = 1.2
 """How much wider points are spread than the curvature says: densities fall more slowly than a Gaussian's."""
 _STEP = 0.05
@@ -53,15 +56,16 @@ class Posterior(NamedTuple):
     weight: Tensor
 
 
-def links(theta: Tensor, typical: float) -> Links:
+def links(theta: Tensor, typical: float, noise: Tensor) -> Links:
     """What ``k x 5`` hyperparameters mean.
 
     Args:
         theta: In the order of :data:`NAMES`; the first is a logarithm for a decade, as are all others.
         typical: Logarithm of the typical distance of two mixtures, in which lengthscales count.
+        noise: ``m`` standard deviations of a run's noise at the smallest scale, in units.
     """
-    ratio, slope, discrepancy, lengthscale, noise = theta.unbind(dim=-1)
-    return Links(ratio, slope.exp(), discrepancy.exp(), lengthscale + typical, noise.exp())
+    ratio, slope, discrepancy, lengthscale, factor = theta.unbind(dim=-1)
+    return Links(ratio, slope.exp(), discrepancy.exp(), lengthscale + typical, factor.exp().unsqueeze(-1) * noise)
 
 
 def temper(m: int, common: float = COMMON) -> float:
@@ -112,7 +116,9 @@ def _points(log_density: Callable[[Tensor], Tensor], told: bool) -> Posterior:
     with torch.no_grad():
         density = -negative(z) + 0.5 * normal.square().sum(dim=-1)
     density = torch.where(density.isfinite(), density, -torch.inf)
-    return Posterior(mean + sd * z, density.softmax(dim=0))
+    weight = density.softmax(dim=0)
+    kept = weight >= _NEGLIGIBLE
+    return Posterior((mean + sd * z)[kept], weight[kept] / weight[kept].sum())
 
 
 def _normal(dimensions: int) -> Tensor:

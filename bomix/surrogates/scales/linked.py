@@ -102,7 +102,7 @@ class Linked:
                 parts = [self.base.moments(X, noise)[1].diagonal(dim1=-2, dim2=-1) for noise in (True, False)]
             variance: Tensor = (parts[0] - parts[1]).unflatten(-1, (len(self.unit), X.shape[-2]))  # type: ignore[no-untyped-call]
             return variance.clamp_min(0.0) / self.unit.square().unsqueeze(-1)
-        level = (self.posterior.weight * self.links.noise.square()).sum()
+        level = (self.posterior.weight.unsqueeze(-1) * self.links.noise.square()).sum(dim=0).unsqueeze(-1)
         return level.expand(*X.shape[:-2], len(self.unit), X.shape[-2])
 
     def held_out(self, number: int) -> tuple[Tensor, Tensor]:

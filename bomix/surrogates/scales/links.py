@@ -56,7 +56,7 @@ class Links(NamedTuple):
         slope: Standard deviation of a metric's slope about it, relative to it, for a decade.
         discrepancy: Standard deviation of the discrepancy, in units, for a decade.
         lengthscale: Logarithm of the lengthscale of the discrepancy, as its kernel takes it.
-        noise: Standard deviation of a run's noise, in units.
+        noise: Standard deviation of a run's noise, in units, ``k x m``; ``m`` may be 1 where metrics share it.
     """
 
     ratio: Tensor
@@ -102,11 +102,11 @@ class Seen(NamedTuple):
 
         Args:
             targets: ``m x n``, NaN where missing; there the prediction is that from all runs.
-            noise: ``k`` standard deviations of a run's noise.
+            noise: ``k x m`` standard deviations of a run's noise.
         """
         inverse = inverse_diagonal(self.factor)
         mean = torch.where(self.there, targets - self.alpha / inverse, self.after)
-        return mean, torch.where(self.there, 1.0 / inverse, self.left + noise.square()[:, None, None])
+        return mean, torch.where(self.there, 1.0 / inverse, self.left + noise.square().unsqueeze(-1))
 
 
 def conditioned(
@@ -118,7 +118,7 @@ def conditioned(
         steps: Steps from the smallest scale on.
         mean: ``m x p`` means of the smallest scale at the runs of all larger ones, in units.
         covariance: ``m x p x p`` covariance of the same.
-        kernel: ``k x p x p`` covariance of a discrepancy of variance one.
+        kernel: ``k x m x p x p`` covariance of a discrepancy of variance one; ``m`` may be 1 where metrics share it.
         links: Hyperparameters.
 
     Returns:
@@ -133,12 +133,12 @@ def conditioned(
         level = pivot + step.shift
         centred = mean - pivot.unsqueeze(-1)
         outer = centred.unsqueeze(-1) * centred.unsqueeze(-2)
-        within = (ratio.square() + slopes) * covariance + slopes * outer + discrepancy * kernel.unsqueeze(1)
+        within = (ratio.square() + slopes) * covariance + slopes * outer + discrepancy * kernel
         within = within + step.spread.square()[:, None, None]
         mean = level.unsqueeze(-1) + ratio.squeeze(-1) * centred
         rows, there = step.rows, ~step.targets.isnan()
         own = within[..., rows, :]
-        noise = links.noise.square()[:, None, None].expand(k, *there.shape)
+        noise = links.noise.square().unsqueeze(-1).expand(k, *there.shape)
         factor = noisy_factor(own[..., rows], noise, there.expand(k, *there.shape))
         residual = torch.where(there, step.targets - mean[..., rows], 0.0)
         alpha = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
@@ -189,7 +189,7 @@ def predicted(
         seen: The same, conditioned.
         links: ``k`` hyperparameters of each.
         start: What the smallest scale says of the mixtures.
-        kernels: Gives covariances ``batch x k x q x q`` and ``batch x k x q x p`` of a discrepancy of variance one.
+        kernels: Gives covariances ``batch x k x m x q x q`` and ``batch x k x m x q x p`` of a discrepancy of variance one.
         wanted: Numbers of the scales, ascending; 0 is the smallest.
 
     Returns:
@@ -238,9 +238,9 @@ def _onward(
     factor = ratio.square() + slopes
     new_mean = given.level.unsqueeze(-1) + ratio.squeeze(-1) * centred
     outer = centred.unsqueeze(-1) * centred.unsqueeze(-2)
-    new = factor * covariance[..., now, now] + slopes * outer + discrepancy * within.unsqueeze(-3) + level
+    new = factor * covariance[..., now, now] + slopes * outer + discrepancy * within + level
     new_shared = factor * shared[..., now, :] + slopes * (centred.unsqueeze(-1) * there)
-    new_shared = new_shared + discrepancy * across.unsqueeze(-3) + level
+    new_shared = new_shared + discrepancy * across + level
     if not kept:
         return new_mean, new, new_shared
     before = slice(0, kept * q)

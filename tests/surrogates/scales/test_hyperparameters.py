@@ -34,11 +34,18 @@ def test_a_gaussian_likelihood_gives_the_gaussian_posterior():
 
 
 def test_slopes_and_discrepancies_grow_with_the_decades():
-    found = links(CENTRE.unsqueeze(0), 0.0)
+    found = links(CENTRE.unsqueeze(0), 0.0, torch.full((2,), 0.1, dtype=torch.float64))
     near, far = found.over(1.0), found.over(4.0)
     assert near[0].item() == far[0].item() == 1.0
     torch.testing.assert_close(far[1], 4.0 * near[1])
     torch.testing.assert_close(far[2], 4.0 * near[2])
+
+
+def test_noise_is_a_multiple_of_that_of_the_smallest_scale():
+    noise, more = torch.tensor([0.1, 0.3], dtype=torch.float64), WIDTH * torch.eye(len(NAMES), dtype=torch.float64)[-1]
+    found = links(torch.stack([CENTRE, CENTRE + more]), 0.0, noise).noise
+    torch.testing.assert_close(found[0], noise)
+    torch.testing.assert_close(found[1], noise * WIDTH[-1].exp())
 
 
 def test_a_single_metric_counts_whole():

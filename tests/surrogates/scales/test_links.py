@@ -19,7 +19,8 @@ def process(points: torch.Tensor, length: float) -> torch.Tensor:
 
 def links(slope: float = 0.0) -> Links:
     rows = [[-0.2, 0.1], [slope, slope], [0.3, 0.5], [0.0, 0.0], [0.1, 0.2]]
-    return Links(*(torch.tensor(row, dtype=torch.float64) for row in rows))
+    ratio, slopes, discrepancy, lengthscale, noise = (torch.tensor(row, dtype=torch.float64) for row in rows)
+    return Links(ratio, slopes, discrepancy, lengthscale, noise.unsqueeze(-1))
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +37,14 @@ def setting():
         Step(1.5, first, targets[:, first], shift, spread),
         Step(0.5, second, targets[:, second], 0.5 * shift, spread),
     ]
-    return points, mean, covariance, steps, process(points, 0.4).expand(K, -1, -1)
+    return points, mean, covariance, steps, process(points, 0.4).expand(K, 1, -1, -1)
 
 
 def found(setting, hyper: Links, wanted: list[int]):
     _, mean, covariance, steps, kernel = setting
-    seen, density = conditioned(steps, mean[:, :P], covariance[:, :P, :P], kernel[:, :P, :P], hyper)
+    seen, density = conditioned(steps, mean[:, :P], covariance[:, :P, :P], kernel[..., :P, :P], hyper)
     start = Start(mean[None, :, P:], covariance[None, :, P:, P:], covariance[None, :, P:, :P])
-    kernels = kernel[None, :, P:, P:], kernel[None, :, P:, :P]
+    kernels = kernel[None, ..., P:, P:], kernel[None, ..., P:, :P]
     means, covariances = predicted(steps, seen, hyper, start, lambda: kernels, wanted)
     return means[0], covariances[0], density, seen
 
@@ -51,7 +52,7 @@ def found(setting, hyper: Links, wanted: list[int]):
 def dense(setting, hyper: Links, draw: int, metric: int):
     """Mean and covariance of three scales at all points, given all runs, and the density of these."""
     _, mean, covariance, steps, kernel = setting
-    seen, _ = conditioned(steps, mean[:, :P], covariance[:, :P, :P], kernel[:, :P, :P], hyper)
+    seen, _ = conditioned(steps, mean[:, :P], covariance[:, :P, :P], kernel[..., :P, :P], hyper)
     n = P + Q
     means, blocks = [mean[metric]], [[covariance[metric]]]
     for step, given in zip(steps, seen, strict=True):
@@ -59,7 +60,7 @@ def dense(setting, hyper: Links, draw: int, metric: int):
         # The pivot is a number that the recursion chooses; whatever it is, the joint Gaussian is exact.
         means.append(given.level[draw, metric] + ratio * (means[-1] - given.pivot[draw, metric]))
         last = [ratio * block for block in blocks[-1]]
-        own = ratio**2 * blocks[-1][-1] + discrepancy * kernel[draw] + step.spread[metric] ** 2
+        own = ratio**2 * blocks[-1][-1] + discrepancy * kernel[draw, 0] + step.spread[metric] ** 2
         blocks.append([*last, own])
     full = torch.zeros(3 * n, 3 * n, dtype=torch.float64)
     for i in range(3):
@@ -100,7 +101,7 @@ def test_left_out_runs_are_those_of_fits_without_them(setting):
     *_, again = found(without, hyper, [2])
     there = ~steps[1].targets[:, left].isnan()
     torch.testing.assert_close(means[:, there, left], again[1].after[:, there, left])
-    expected = again[1].left[:, :, left] + hyper.noise.square().unsqueeze(-1)
+    expected = again[1].left[:, :, left] + hyper.noise.square()
     torch.testing.assert_close(variances[:, there, left], expected[:, there])
 
 
