@@ -155,6 +155,35 @@ class ExactGPs:
 
         return moments
 
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Means alone, with covariances with fixed inputs; no solve is left to a call.
+
+        Args:
+            Z: ``p x d`` inputs that stay the same.
+
+        Returns:
+            A function of ``n x d`` inputs: by draw and metric, means ``s x m x n``, covariances ``s x m x n x p``, and
+            the means ``s x m x p`` at the fixed ones.
+        """
+        with torch.no_grad():
+            there, explained = self._covariance_with_runs(Z)
+            means_there = self._flat_means + (there * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            weights = self._weights(explained)
+            kernel = self.covariance.towards(self._kernel_theta, Z.unsqueeze(-3))
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            across = self._without_missing(self._towards(X.unsqueeze(0))).mT
+            means = self._flat_means + (across @ self._alpha.unsqueeze(-1)).squeeze(-1)
+            shared = kernel(X.unsqueeze(0)).mT - across @ weights
+            return self._by_draw(means, 0), self._by_draw(shared, 0), self._by_draw(means_there, 0)
+
+        return moments
+
+    def _weights(self, explained: Tensor) -> Tensor:
+        """What covariances with the runs ``b x n`` are multiplied by for the part ``b x n x p`` that they explain."""
+        weights: Tensor = torch.linalg.solve_triangular(self._factor.mT, explained, upper=True)
+        return weights
+
     def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor:
         """Covariance ``batch x m x q x p`` of ``batch x q x d`` inputs with ``batch x p x d`` ones, before any run.
 

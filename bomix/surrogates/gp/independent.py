@@ -6,7 +6,7 @@ correlation between metrics, which separate processes say nothing about, comes f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -153,6 +153,27 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
                     apiece = (at - mean).unsqueeze(-1) * (fixed - mean_there).unsqueeze(-2)
                     shared = shared + share[:, None, None] * (across + apiece)
             return MetricMoments(self.transforms.in_units(inputs, mean), units * covariance, units * shared)
+
+        return moments
+
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Means with covariances with fixed mixtures, nothing solved; see :class:`JointModel`."""
+        there = self.transforms.inputs(Z)
+        functions = [family.mean_towards(there) for family in self.families]
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor]:
+            inputs = self.transforms.inputs(X)
+            parts = [function(inputs) for function in functions]
+            shares = torch.cat(
+                [(s / len(at)).expand(len(at), -1) for s, (at, _, _) in zip(self.shares, parts, strict=True)]
+            )
+            at, shared, fixed = (torch.cat(each) for each in zip(*parts, strict=True))
+            mean, middle = ((shares.unsqueeze(-1) * each).sum(dim=0) for each in (at, fixed))
+            # Means that differ between the components of a mixture covary, too.
+            covariance = torch.einsum("sm,smnp->mnp", shares, shared)
+            apart = torch.einsum("sm,smn,smp->mnp", shares, at - mean, fixed - middle)
+            scale = self.scale.square()[:, None, None]
+            return self.transforms.in_units(inputs, mean), scale * (covariance + apart)
 
         return moments
 

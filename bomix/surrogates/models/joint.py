@@ -65,6 +65,23 @@ class JointModel(Model, ABC):
 
         return moments
 
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Means of each metric together with their covariance with fixed mixtures, no variances.
+
+        Args:
+            Z: ``p x d`` weights that stay the same.
+
+        Returns:
+            A function of ``n x d`` weights: means ``n x m`` and covariances ``m x n x p``.
+        """
+        towards = self.towards(Z)
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor]:
+            told = towards(X.unsqueeze(-2))
+            return told.mean.squeeze(-2), told.shared.squeeze(-2).movedim(0, 1)
+
+        return moments
+
     def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor | None:
         """Covariance of each metric by itself before any run has told of it, up to a factor of each metric.
 

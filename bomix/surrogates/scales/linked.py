@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import torch
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales.levels import inserted
-from bomix.surrogates.scales.links import Links, Seen, Start, Step, conditioned, predicted
+from bomix.surrogates.scales.links import Links, Seen, Start, Step, conditioned, expected, predicted
 from bomix.surrogates.scales.steps import with_step
 
 if TYPE_CHECKING:
@@ -52,14 +52,16 @@ class Linked:
 
     def __post_init__(self) -> None:
         with torch.no_grad():
-            towards = self.base.towards(self.Z)
+            towards, mean_towards = self.base.towards(self.Z), self.base.mean_towards(self.Z)
             mean, covariance = at_runs(towards, self.Z, self.offset, self.unit)
             across = self.kernel_between(self.Z, self.Z)
             seen, _ = conditioned(self.steps, mean, covariance, across, self.links)
         object.__setattr__(self, "_towards", towards)
+        object.__setattr__(self, "_mean_towards", mean_towards)
         object.__setattr__(self, "_seen", seen)
 
     _towards: Towards = None  # type: ignore[assignment]
+    _mean_towards: Callable[[Tensor], tuple[Tensor, Tensor]] = None  # type: ignore[assignment]
     _seen: Sequence[Seen] = ()
 
     @property
@@ -94,6 +96,17 @@ class Linked:
         means, covariances = predicted(self.steps, self._seen, self.links, start, kernels, wanted)
         shares = self.posterior.weight[:, *[None] * (means.dim() - 1)]
         return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0), shares)
+
+    def means(self, X: Tensor, number: int) -> Tensor:
+        """Means ``n x m`` of the metrics at one scale, in their own units, at ``n x d`` weights."""
+        mean, shared = self._mean_towards(X)
+        if not self.steps:
+            return mean
+        start = ((mean - self.offset) / self.unit).mT, shared / self.unit.square()[:, None, None]
+        kernel = self.kernel_between(X, self.Z)
+        found = expected(self.steps, self._seen, self.links, *start, kernel, number)
+        pooled = (self.posterior.weight[:, None, None] * found).sum(dim=0)
+        return self.offset + self.unit * pooled.mT
 
     def noise(self, X: Tensor, number: int) -> Tensor:
         """Noise variances of new runs at a scale, ``batch x m x q``, in units."""

@@ -67,6 +67,14 @@ class LinkedModel(MultiScaleModel):
         """Moments at the target, as of :meth:`JointModel.moments`."""
         return self.moments_at(X, self._number, noise is True)
 
+    def mean(self, X: Tensor) -> Tensor:
+        """The means alone, ``batch x q x m``."""
+        return self.mean_of(X, self._number)
+
+    def mean_of(self, X: Tensor, number: int) -> Tensor:
+        """The means alone at the scale of a number, ``batch x q x m``."""
+        return self._linked.means(X.reshape(-1, X.shape[-1]), number).reshape(*X.shape[:-1], self.num_outputs)
+
     def moments_at(self, X: Tensor, number: int, noise: bool) -> tuple[Tensor, Tensor]:
         """Moments at the scale of a number."""
         linked, q = self._linked, X.shape[-2]
@@ -188,6 +196,9 @@ class _AtScale(JointModel):
 
     def moments(self, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
         return self._model.moments_at(X, self._scale, noise is True)
+
+    def mean(self, X: Tensor) -> Tensor:
+        return self._model.mean_of(X, self._scale)
 
 
 def _surprise(linked: Linked, number: int) -> Tensor:
