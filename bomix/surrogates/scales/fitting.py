@@ -12,6 +12,9 @@ from bomix.errors import FitError
 from bomix.numerics.determinism import deterministic
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.standardize import standardisation
+from bomix.surrogates.gp.hyperparameters import DRAWS_UP_TO
+from bomix.surrogates.gp.presets import QUICK
+from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales import hyperparameters, pooled
 from bomix.surrogates.scales.discrepancy import Discrepancy
@@ -59,7 +62,7 @@ def fit(
     keep = torch.zeros(len(X), dtype=torch.bool)
     keep[levels[0].rows] = True
     known, names = part(data, context, keep)
-    base = surrogate.fit(known, context=replace(names, target=None), seed=seed)
+    base = _economical(surrogate, len(known.X)).fit(known, context=replace(names, target=None), seed=seed)
     if not isinstance(base, JointModel):
         raise FitError(
             f"{type(surrogate).__name__} returns no JointModel, which scales could be linked to; take another"
@@ -71,6 +74,12 @@ def fit(
     if number == 0:
         return model
     return pooled.fit(model, surrogate, data, levels[number].rows, context=context, seed=seed)
+
+
+def _economical(surrogate: Surrogate, n: int) -> Surrogate:
+    """The surrogate of ``n`` small runs: where no hyperparameters are drawn, they are found once for nearly as many."""
+    many = isinstance(surrogate, GP) and surrogate.draws is None and n > DRAWS_UP_TO
+    return replace(surrogate, draws=0, restarts=1, growth=QUICK.growth) if many else surrogate
 
 
 def _linked(
