@@ -171,9 +171,9 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             mean, middle = ((shares.unsqueeze(-1) * each).sum(dim=0) for each in (at, fixed))
             # Means that differ between the components of a mixture covary, too.
             covariance = torch.einsum("sm,smnp->mnp", shares, shared)
-            apart = torch.einsum("sm,smn,smp->mnp", shares, at - mean, fixed - middle)
+            moved = torch.einsum("sm,smn,smp->mnp", shares, at - mean, fixed - middle)
             scale = self.scale.square()[:, None, None]
-            return self.transforms.in_units(inputs, mean), scale * (covariance + apart)
+            return self.transforms.in_units(inputs, mean), scale * (covariance + moved)
 
         return moments
 

@@ -78,8 +78,9 @@ def fit(
 
 def _economical(surrogate: Surrogate, n: int) -> Surrogate:
     """The surrogate of ``n`` small runs: where no hyperparameters are drawn, they are found once for nearly as many."""
-    many = isinstance(surrogate, GP) and surrogate.draws is None and n > DRAWS_UP_TO
-    return replace(surrogate, draws=0, restarts=1, growth=QUICK.growth) if many else surrogate
+    if not isinstance(surrogate, GP) or surrogate.draws is not None or n <= DRAWS_UP_TO:
+        return surrogate
+    return replace(surrogate, draws=0, restarts=1, growth=QUICK.growth)
 
 
 def _linked(

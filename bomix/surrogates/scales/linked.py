@@ -10,8 +10,9 @@ import torch
 
 from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.models.joint import JointModel
+from bomix.surrogates.scales.expected import expected
 from bomix.surrogates.scales.levels import inserted
-from bomix.surrogates.scales.links import Links, Seen, Start, Step, conditioned, expected, predicted
+from bomix.surrogates.scales.links import Links, Seen, Start, Step, conditioned, predicted
 from bomix.surrogates.scales.steps import with_step
 
 if TYPE_CHECKING:
