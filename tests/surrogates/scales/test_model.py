@@ -240,19 +240,3 @@ def test_covariances_with_fixed_runs_through_inducing_runs(monkeypatch):
         found, expected = model.towards(Z)(points(4, 1)), JointModel.towards(model, Z)(points(4, 1))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
-
-
-@pytest.mark.parametrize("of", [GP(draws=0, restarts=1), GP(draws=4, restarts=1), Ridge()])
-def test_means_alone_are_those_of_the_moments_at_every_scale(of):
-    model = fitted(9, MultiScale(of), middle=True)
-    X = torch.as_tensor(mixtures(5, D, seed=9)).unsqueeze(-2)
-    for scale in (SMALL, MIDDLE, LARGE, Scale(10**9, 10**9)):
-        at = model.at(scale)
-        torch.testing.assert_close(at.mean(X), at.moments(X)[0])
-
-
-def test_means_alone_are_those_of_the_moments_through_inducing_runs(monkeypatch):
-    monkeypatch.setattr(inducing, "EXACT_UP_TO", 8)
-    monkeypatch.setattr(inducing, "_FEWEST", 8)
-    model, X = fitted(4), torch.as_tensor(mixtures(5, D, seed=9)).unsqueeze(-2)
-    torch.testing.assert_close(model.mean(X), model.moments(X)[0])
