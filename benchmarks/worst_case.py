@@ -5,7 +5,8 @@
 Seven domains, four metrics, the function, the noise and the design of the case ``7-worst`` of ``bomix benchmark``, one
 circumstance changed: noise, trials, batches, imported runs, caps, or the objective. True objective of the
 recommendation and of the truly best trial, both above the optimum where that is known (the excess without caps), and
-their difference seed by seed. ``pareto`` has two groups of metrics, and is judged by its compromise.
+their difference seed by seed. ``pareto`` has two groups of metrics, and is judged by its compromise; ``mean`` is there
+for what an ask takes beside it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bomix.numerics.determinism import deterministic
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.reference import wants_reference, with_reference
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
+from bomix.objectives.weighted import Mean
 from bomix.problem import Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
@@ -56,6 +58,7 @@ VARIANTS = {
     "batches of eight": Variant(batch=8),
     "20 imported runs": Variant(imported=20),
     "caps of 0.3": Variant(cap=0.3),
+    "mean": Variant(objective=lambda metrics: Mean()),
     "worst": Variant(objective=lambda metrics: Worst()),
     "smooth_max": Variant(objective=lambda metrics: SmoothMax()),
     "guardrail": Variant(objective=lambda metrics: Guardrail()),

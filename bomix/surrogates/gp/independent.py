@@ -6,7 +6,7 @@ correlation between metrics, which separate processes say nothing about, comes f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +21,7 @@ from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
 from bomix.surrogates.gp.shares import stacked_shares
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.joint import Beside, HeldOut, JointModel
 
 if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
@@ -140,6 +140,18 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         parts = [family.mean(inputs) for family in self.families]
         mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
         return self.transforms.in_units(inputs, mixed)
+
+    def beside(self, fixed: Tensor) -> Callable[[Tensor], Beside] | None:
+        """The belief at any mixture beside ``s x d`` fixed ones; None of a batch of fantasies."""
+        from bomix.surrogates.gp.beside import BesideGPs
+
+        if self.batch_shape:
+            return None
+        inputs = self.transforms.inputs(fixed)
+        _, within = self._mixed([family.marginals(inputs) for family in self.families])
+        return BesideGPs(
+            self.families, self.shares, self.transforms, self.correlation, inputs, within, jitters=_JITTERS
+        )
 
     def fitted(self) -> Tensor | None:
         """Means ``n x m`` at the training runs in the metrics' own units.
