@@ -15,7 +15,7 @@ from botorch.models.model import FantasizeMixin
 
 from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.moments import mixture_moments
-from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
+from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation, with_common_error
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
@@ -42,8 +42,8 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         transforms: From weights and metrics to what the families see, and back.
         shares: ``f x m`` share of each family in each metric's belief, sum to one; equal ones by default.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
-        common: Whether that estimate draws pairs to their mean, see
-            :func:`~bomix.surrogates.cross_validation.correlation.shrunk_correlation`.
+        common: Whether that estimate draws pairs to their mean and adds an error that all share, see
+            :mod:`~bomix.surrogates.cross_validation.correlation`.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             targets = transforms.targets(self.train_inputs, train_Y)
             predicted, variance = self._held_out()
             correlation = shrunk_correlation((targets - predicted) / variance.sqrt(), common=common)
+            correlation = with_common_error(correlation, train_X.shape[-2]) if common else correlation
         self.correlation = correlation
 
     @property
