@@ -29,7 +29,7 @@ def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor
     Returns:
         ``batch x q x k`` means, and ``batch x (q k) x (q k)`` covariances, the functions of the first mixture first.
     """
-    mean, covariance = model.moments(X) if isinstance(model, JointModel) else _of_posterior(model, X)
+    mean, covariance = of_metrics(model, X)
     q, m = mean.shape[-2:]
     blocks = covariance.reshape(*covariance.shape[:-2], m, q, m, q)
     projected = torch.einsum("km,...mqnp,ln->...qkpl", projection, blocks, projection)
@@ -37,9 +37,11 @@ def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor
     return mean @ projection.mT, projected.reshape(*covariance.shape[:-2], size, size)
 
 
-def _of_posterior(model: Model, X: Tensor) -> tuple[Tensor, Tensor]:
-    """Moments of any model with Gaussian posteriors, the mixtures of the first metric first."""
-    posterior: Any = model.posterior(X)
+def of_metrics(model: Model, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+    """Moments of any model with Gaussian posteriors, as of :meth:`bomix.surrogates.models.joint.JointModel.moments`."""
+    if isinstance(model, JointModel):
+        return model.moments(X, noise)
+    posterior: Any = model.posterior(X, observation_noise=noise)
     mean, covariance = posterior.mean, posterior.distribution.covariance_matrix
     q, m = mean.shape[-2:]
     if m > 1 and posterior.distribution._interleaved:
