@@ -78,7 +78,7 @@ class Draws:
     def __init__(self, model: Model, projection: Tensor, fixed: Tensor, *, count: int, seed: int) -> None:
         self.model, self.projection, self.fixed = model, projection, fixed
         k, size = len(projection), len(fixed) * len(projection)
-        self._faster = model.beside(fixed) if isinstance(model, JointModel) else None
+        self._faster = model.jointly_with(fixed) if isinstance(model, JointModel) else None
         with torch.no_grad():
             mean, covariance = moments(model, projection, fixed)
             self._factor = factor(covariance)
@@ -95,7 +95,7 @@ class Draws:
     def given(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Belief at ``b x 1 x d`` mixtures given each draw: means ``count x b x k``, covariances ``b x k x k``."""
         k, size = len(self.projection), self._factor.shape[-1]
-        mean, crossed, own = self._beside(X)
+        mean, crossed, own = self._joint_row(X)
         across = crossed.movedim(0, -1).flatten(1)
         # One solve for all mixtures: broadcasting would copy the factor for each of them.
         white = torch.linalg.solve_triangular(self._factor, across, upper=False).reshape(size, k, len(X))
@@ -103,15 +103,15 @@ class Draws:
         left = own - torch.einsum("skb,slb->bkl", white, white)
         return means, _without_negative(left)
 
-    def _beside(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _joint_row(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Belief before: means ``b x k``, covariances with the fixed mixtures ``b x (s k) x k``, and ``b x k x k``."""
         size, P = self._factor.shape[-1], self.projection
         if self._faster is None:
             mean, covariance = moments(self.model, P, with_fixed(X, self.fixed))
             return mean[:, -1], covariance[:, :size, size:], covariance[:, size:, size:]
-        beside = self._faster(X.squeeze(-2))
-        across = torch.einsum("ki,biaj,lj->bakl", P, beside.across, P)
-        return beside.mean @ P.mT, across.flatten(1, 2), P @ beside.covariance @ P.mT
+        row = self._faster(X.squeeze(-2))
+        across = torch.einsum("ki,biaj,lj->bakl", P, row.across, P)
+        return row.mean @ P.mT, across.flatten(1, 2), P @ row.covariance @ P.mT
 
 
 def _without_negative(covariance: Tensor) -> Tensor:

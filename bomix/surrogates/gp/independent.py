@@ -21,7 +21,7 @@ from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
 from bomix.surrogates.gp.shares import stacked_shares
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import Beside, HeldOut, JointModel
+from bomix.surrogates.models.joint import HeldOut, JointModel, JointRow
 
 if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
@@ -142,15 +142,15 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
         return self.transforms.in_units(inputs, mixed)
 
-    def beside(self, fixed: Tensor) -> Callable[[Tensor], Beside] | None:
+    def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
         """The belief at any mixture beside ``s x d`` fixed ones; None of a batch of fantasies."""
-        from bomix.surrogates.gp.beside import BesideGPs
+        from bomix.surrogates.gp.joint_rows import JointRows
 
         if self.batch_shape:
             return None
         inputs = self.transforms.inputs(fixed)
         _, within = self._mixed([family.marginals(inputs) for family in self.families])
-        return BesideGPs(
+        return JointRows(
             self.families, self.shares, self.transforms, self.correlation, inputs, within, jitters=_JITTERS
         )
 

@@ -44,7 +44,7 @@ class JointModel(Model, ABC):
         """The means alone, ``batch x q x m``, for those who have no use for the rest; see :meth:`moments`."""
         return self.moments(X)[0]
 
-    def beside(self, fixed: Tensor) -> Callable[[Tensor], Beside] | None:
+    def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
         """The belief at any mixture beside ``s x d`` fixed ones, where there is a faster way than their joint moments.
 
         Returns:
@@ -179,7 +179,7 @@ def _empty(X: Tensor, shape: Sequence[int]) -> Tensor:
     return X.new_zeros(tuple(shape)) + X.sum()
 
 
-class Beside(NamedTuple):
+class JointRow(NamedTuple):
     """The belief at each of ``b`` mixtures beside ``s`` fixed ones.
 
     Attributes:

@@ -13,7 +13,7 @@ import torch
 
 from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.constants import LEAST_VARIANCE
-from bomix.surrogates.models.joint import Beside
+from bomix.surrogates.models.joint import JointRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ Row = tuple["Tensor", "Tensor", "Tensor"]
 """Of ``b`` mixtures: means ``b x m``, covariances with ``s`` fixed mixtures ``b x m x s``, and variances ``b x m``."""
 
 
-class BesideGPs:
-    """What :meth:`bomix.surrogates.models.joint.JointModel.beside` returns of Gaussian processes.
+class JointRows:
+    """What :meth:`bomix.surrogates.models.joint.JointModel.jointly_with` returns of Gaussian processes.
 
     Args:
         families: The metrics' posteriors, one for each family of covariances.
@@ -58,7 +58,7 @@ class BesideGPs:
             self._root = relative_factor(within, jitters)
         self._shares, self._transforms, self._correlation = shares, transforms, correlation
 
-    def __call__(self, X: Tensor) -> Beside:
+    def __call__(self, X: Tensor) -> JointRow:
         """The belief at each of ``b x d`` mixtures, beside the fixed ones; differentiable in the mixtures."""
         inputs, scale = self._transforms.inputs(X), self._transforms.scale
         mean, across, variance = self._mixed([row(inputs) for row in self._rows])
@@ -69,7 +69,7 @@ class BesideGPs:
         root = self._root * scale[:, None, None]
         covariance = torch.einsum("iac,jcb,ij->biaj", root, row[:, :-1], self._correlation)
         own = torch.einsum("icb,jcb,ij->bij", row, row, self._correlation)
-        return Beside(self._transforms.in_units(inputs, mean.mT), covariance, own)
+        return JointRow(self._transforms.in_units(inputs, mean.mT), covariance, own)
 
     def _mixed(self, rows: Sequence[Row]) -> Row:
         """Moments of the mixture of families, each metric by itself; the fixed mixtures' deviations are known."""

@@ -30,13 +30,13 @@ def fitted(surrogate, runs=9):
 
 def agrees(model, fixed):
     X = torch.as_tensor(SPACE.sobol(7, seed=3))
-    beside = model.beside(fixed)(X)
+    row = model.jointly_with(fixed)(X)
     s, m = len(fixed), model.num_outputs
     mean, covariance = model.moments(torch.cat([fixed.expand(7, s, -1), X.unsqueeze(1)], dim=1))
     blocks = covariance.reshape(7, m, s + 1, m, s + 1)
-    torch.testing.assert_close(beside.mean, mean[:, -1], rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(beside.across, blocks[:, :, :s, :, s], rtol=1e-6, atol=1e-8)
-    torch.testing.assert_close(beside.covariance, blocks[:, :, s, :, s], rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(row.mean, mean[:, -1], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(row.across, blocks[:, :, :s, :, s], rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(row.covariance, blocks[:, :, s, :, s], rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", SURROGATES)
@@ -71,4 +71,4 @@ def test_slopes_of_draws_given_fixed_ones_are_the_same():
 def test_fantasies_have_no_faster_way():
     model, runs = fitted(SURROGATES["best"])
     Y = torch.zeros(2, 1, 3, dtype=torch.float64)
-    assert model.condition_on_observations(runs[:1], Y).beside(runs[:4]) is None
+    assert model.condition_on_observations(runs[:1], Y).jointly_with(runs[:4]) is None
