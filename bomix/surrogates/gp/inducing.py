@@ -213,6 +213,11 @@ class InducingGPs(ExactGPs):
         first, second = explained.chunk(2, dim=-2)
         return squares(first) - squares(second)
 
+    def _signed(self, explained: Tensor) -> Tensor:
+        """The same with the signs that its products with ``explained`` have in what the runs explain."""
+        first, second = explained.chunk(2, dim=-2)
+        return torch.cat([first, -second], dim=-2)
+
     def _without_missing(self, across: Tensor) -> Tensor:
         """Inducing runs count whatever they lack: it is their mixtures that matter."""
         return across
