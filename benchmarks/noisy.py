@@ -28,7 +28,7 @@ from botorch.utils.datasets import SupervisedDataset
 import bomix
 from bomix.contracts.context import FitContext
 from bomix.contracts.surrogate import Surrogate
-from bomix.evaluators.synthetic import emulator
+from bomix.evaluators.synthetic import emulator_families
 from bomix.evaluators.synthetic.functions import exponential_power
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.auto import Auto
@@ -87,7 +87,7 @@ def saturating(rng: np.random.Generator, d: int, m: int) -> Truth:
 
 def emulated(rng: np.random.Generator, d: int, m: int) -> Truth:
     """Combinations of the losses of the emulator of RegMix's runs; domains beyond its own share theirs, at random."""
-    found = emulator.load()
+    found = emulator_families.load()
     own = len(found.domains)
     columns = rng.permutation(own)[np.arange(d) % own]
     loadings = rng.dirichlet(np.full(len(found.metrics), 0.5), m)

@@ -1,11 +1,12 @@
 """The worst excess over uniform where circumstances differ: what is recommended, beside the best trial.
 
-    python benchmarks/worst_case.py [VARIANT ...] [--seeds 100-102]
+    python benchmarks/worst_case.py [VARIANT ...] [--seeds 100-102] [--trials 40]
 
 Seven domains, four metrics, the function, the noise and the design of the case ``7-worst`` of ``bomix benchmark``, one
 circumstance changed: noise, trials, batches, imported runs, caps, or the objective. True objective of the
 recommendation and of the truly best trial, both above the optimum where that is known (the excess without caps), and
-their difference seed by seed. ``pareto`` has two groups of metrics, and is judged by its compromise.
+their difference seed by seed. ``pareto`` has two groups of metrics, and is judged by its compromise; ``mean`` is there
+for what an ask takes beside it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bomix.numerics.determinism import deterministic
 from bomix.objectives.pareto import Pareto
 from bomix.objectives.reference import wants_reference, with_reference
 from bomix.objectives.robust import Excess, Guardrail, SmoothMax, Worst
+from bomix.objectives.weighted import Mean
 from bomix.problem import Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
@@ -56,6 +58,7 @@ VARIANTS = {
     "batches of eight": Variant(batch=8),
     "20 imported runs": Variant(imported=20),
     "caps of 0.3": Variant(cap=0.3),
+    "mean": Variant(objective=lambda metrics: Mean()),
     "worst": Variant(objective=lambda metrics: Worst()),
     "smooth_max": Variant(objective=lambda metrics: SmoothMax()),
     "guardrail": Variant(objective=lambda metrics: Guardrail()),
@@ -66,10 +69,12 @@ VARIANTS = {
 def main(arguments: list[str]) -> None:
     """Print a row for each variant."""
     seeds = parsed_seeds(arguments.pop(arguments.index("--seeds") + 1) if "--seeds" in arguments else "100-102")
-    names = [name for name in arguments if name != "--seeds"] or list(VARIANTS)
+    trials = int(arguments.pop(arguments.index("--trials") + 1)) if "--trials" in arguments else None
+    names = [name for name in arguments if name not in ("--seeds", "--trials")] or list(VARIANTS)
     print("| | recommended | best trial | difference | CPU-s an ask | runs of uniform |\n|---|---|---|---|---|---|")
     for name in names:
-        found = np.array([run(VARIANTS[name], seed) for seed in seeds])
+        variant = VARIANTS[name] if trials is None else replace(VARIANTS[name], trials=trials)
+        found = np.array([run(variant, seed) for seed in seeds])
         values = np.column_stack([found[:, :2], found[:, 0] - found[:, 1]])
         error = values.std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.zeros(3)
         parts = [f"{mean:.4f} ± {each:.4f}" for mean, each in zip(values.mean(axis=0), error, strict=True)]

@@ -48,10 +48,13 @@ class LogEI:
         samples: Posterior samples where mixtures are pending.
         careful: Whether standard deviations count for less while trials are few, see
             :func:`bomix.acquisition.trust.trust`, where the objective is a weighted sum.
+        trusted: Share of the standard deviations that counts, above 0 and up to 1: less of it asks nearer to the
+            lowest posterior mean.
     """
 
     samples: int = 128
     careful: bool = False
+    trusted: float = 1.0
 
     origin: ClassVar[str] = "log_ei"
     needs_gradients: ClassVar[bool] = True
@@ -60,7 +63,9 @@ class LogEI:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        return _samples_faults(self.samples)
+        wrong = not 0.0 < self.trusted <= 1.0
+        found = [Fault("trusted", f"trusted is {self.trusted:g}; give a share above 0, at most 1")] if wrong else []
+        return found + _samples_faults(self.samples)
 
     def build(
         self, model: Model, aggregate: Aggregate, *, X_observed: Tensor, X_pending: Tensor | None, seed: int
@@ -73,18 +78,21 @@ class LogEI:
         from botorch.acquisition.analytic import LogExpectedImprovement
         from botorch.acquisition.logei import qLogExpectedImprovement
 
-        from bomix.acquisition.narrowed import Narrowed
+        from bomix.acquisition.narrowed import Narrowed, NarrowedModel
 
         if aggregate.groups is not None:
             build = Hypervolume(samples=self.samples).build
             return build(model, aggregate, X_observed=X_observed, X_pending=X_pending, seed=seed)
+        if aggregate.coefficients is None and self.trusted < 1.0:
+            model = NarrowedModel(model, self.trusted)
         best_f = -aggregate.mean(model, X_observed).min()
         if aggregate.coefficients is None:
             return qLogExpectedImprovement(
                 model, best_f, _sampler(self.samples, seed), X_pending=X_pending, **_objective(aggregate)
             )
         transform = aggregate.negated()
-        if self.careful and (factor := trust(*X_observed.shape)) < 1.0:
+        factor = self.trusted * (trust(*X_observed.shape) if self.careful else 1.0)
+        if factor < 1.0:
             transform = Narrowed(transform, factor)
         if not _any(X_pending):
             return LogExpectedImprovement(model, best_f, posterior_transform=transform)

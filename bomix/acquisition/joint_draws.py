@@ -29,7 +29,7 @@ def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor
     Returns:
         ``batch x q x k`` means, and ``batch x (q k) x (q k)`` covariances, the functions of the first mixture first.
     """
-    mean, covariance = model.moments(X) if isinstance(model, JointModel) else _of_posterior(model, X)
+    mean, covariance = of_metrics(model, X)
     q, m = mean.shape[-2:]
     blocks = covariance.reshape(*covariance.shape[:-2], m, q, m, q)
     projected = torch.einsum("km,...mqnp,ln->...qkpl", projection, blocks, projection)
@@ -37,9 +37,11 @@ def moments(model: Model, projection: Tensor, X: Tensor) -> tuple[Tensor, Tensor
     return mean @ projection.mT, projected.reshape(*covariance.shape[:-2], size, size)
 
 
-def _of_posterior(model: Model, X: Tensor) -> tuple[Tensor, Tensor]:
-    """Moments of any model with Gaussian posteriors, the mixtures of the first metric first."""
-    posterior: Any = model.posterior(X)
+def of_metrics(model: Model, X: Tensor, noise: bool | Tensor = False) -> tuple[Tensor, Tensor]:
+    """Moments of any model with Gaussian posteriors, as of :meth:`bomix.surrogates.models.joint.JointModel.moments`."""
+    if isinstance(model, JointModel):
+        return model.moments(X, noise)
+    posterior: Any = model.posterior(X, observation_noise=noise)
     mean, covariance = posterior.mean, posterior.distribution.covariance_matrix
     q, m = mean.shape[-2:]
     if m > 1 and posterior.distribution._interleaved:
@@ -76,6 +78,7 @@ class Draws:
     def __init__(self, model: Model, projection: Tensor, fixed: Tensor, *, count: int, seed: int) -> None:
         self.model, self.projection, self.fixed = model, projection, fixed
         k, size = len(projection), len(fixed) * len(projection)
+        self._faster = model.jointly_with(fixed) if isinstance(model, JointModel) else None
         with torch.no_grad():
             mean, covariance = moments(model, projection, fixed)
             self._factor = factor(covariance)
@@ -92,13 +95,23 @@ class Draws:
     def given(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Belief at ``b x 1 x d`` mixtures given each draw: means ``count x b x k``, covariances ``b x k x k``."""
         k, size = len(self.projection), self._factor.shape[-1]
-        mean, covariance = moments(self.model, self.projection, with_fixed(X, self.fixed))
-        across = covariance[:, :size, size:].movedim(0, -1).flatten(1)
+        mean, crossed, own = self._joint_row(X)
+        across = crossed.movedim(0, -1).flatten(1)
         # One solve for all mixtures: broadcasting would copy the factor for each of them.
         white = torch.linalg.solve_triangular(self._factor, across, upper=False).reshape(size, k, len(X))
-        means = mean[:, -1] + torch.einsum("skb,ns->nbk", white, self._white)
-        left = covariance[:, size:, size:] - torch.einsum("skb,slb->bkl", white, white)
+        means = mean + torch.einsum("skb,ns->nbk", white, self._white)
+        left = own - torch.einsum("skb,slb->bkl", white, white)
         return means, _without_negative(left)
+
+    def _joint_row(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Belief before: means ``b x k``, covariances with the fixed mixtures ``b x (s k) x k``, and ``b x k x k``."""
+        size, P = self._factor.shape[-1], self.projection
+        if self._faster is None:
+            mean, covariance = moments(self.model, P, with_fixed(X, self.fixed))
+            return mean[:, -1], covariance[:, :size, size:], covariance[:, size:, size:]
+        row = self._faster(X.squeeze(-2))
+        across = torch.einsum("ki,biaj,lj->bakl", P, row.across, P)
+        return row.mean @ P.mT, across.flatten(1, 2), P @ row.covariance @ P.mT
 
 
 def _without_negative(covariance: Tensor) -> Tensor:

@@ -49,6 +49,10 @@ was not asked for because it promises much."""
 BETA_PER_DOMAIN = 1.5
 """``beta`` for each domain, of the upper confidence bound where metrics share hyperparameters: at its best, a plane of
 which nothing is known gains as many standard deviations as the root of the number of domains."""
+TRUSTED_OF_WORST = 0.3
+"""Share of the standard deviations that log-EI counts where metrics share hyperparameters and the objective is no
+weighted sum: what is uncertain of the worst of many metrics is mostly how much worse it is. Of the largest excess at 20
+domains (tuning seeds 0-5) the regret was 0.0201 with all of it, 0.0183 with a half, 0.0171 with this."""
 NEVER_HALVED = 1_000_000
 """Failures in a row until a trust region halves under that bound: more than any study has, since a trial that explores
 is no failure. After successes the region grows as others do."""
@@ -76,7 +80,7 @@ class Auto:
     beyond it is learnt which domains each metric falls with, of which names and the study's mapping are the first
     guess. A metric that is alone is searched in the same way from :data:`POOLED_FROM` domains on. Not so up to
     :data:`MANY` domains where the objective is no weighted sum, the worst metric say: it turns on
-    few slopes, and the whole space is searched by log-EI.
+    few slopes, and the whole space is searched by log-EI, near the lowest posterior mean.
 
     Of a pool, :data:`POOL_DESIGN` trials of design are followed by the mixture of the lowest posterior mean, as none is
     asked for twice; a model of the objective alone proposes where it predicts the runs better than those of the
@@ -140,6 +144,8 @@ class Auto:
         if explores:
             return Turbo(acquisition=exploring, failures=NEVER_HALVED, **parts)
         acquisition = self.acquisition or LogEI()
+        if serves and surrogate == POOLED:
+            acquisition = LogEI(trusted=TRUSTED_OF_WORST)
         return (Bayesian if d <= MANY else Turbo)(acquisition=acquisition, **parts)
 
     def predicting(self, problem: Problem) -> Surrogate:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from botorch.acquisition.objective import ScalarizedPosteriorTransform
 
 from bomix.acquisition.improvement import LogEI
-from bomix.acquisition.narrowed import Narrowed
+from bomix.acquisition.narrowed import Narrowed, NarrowedModel
 from bomix.acquisition.trust import LEAST_TRUST, trust
 from bomix.evaluators.synthetic.spec import Synthetic
+from bomix.objectives.robust import Worst
 from bomix.posterior.belief import believe
 from bomix.surrogates.gp.spec import GP
 from tests.known.told import told
@@ -51,3 +54,27 @@ def test_less_is_hoped_for_at_a_vertex_after_five_trials_and_as_much_as_ever_aft
     runs = belief.data.X
     assert hoped(True, runs) < hoped(False, runs)
     assert hoped(True, runs.repeat(2, 1)) == hoped(False, runs.repeat(2, 1))
+
+
+@pytest.mark.parametrize("objective", [None, Worst()], ids=["mean", "worst"])
+def test_a_share_of_the_standard_deviations_hopes_for_less_and_expects_the_same(belief, objective):
+    aggregate = belief.aggregate if objective is None else replace(belief.aggregate, objective=objective)
+    narrowed = NarrowedModel(belief.model, 0.3)
+    X = torch.eye(3, dtype=torch.float64).unsqueeze(-2)
+    whole, narrow = belief.model.posterior(X), narrowed.posterior(X)
+    torch.testing.assert_close(narrow.mean, whole.mean)
+    torch.testing.assert_close(narrow.variance, 0.09 * whole.variance)
+
+    def hoped(trusted: float) -> torch.Tensor:
+        function = LogEI(trusted=trusted).build(
+            belief.model, aggregate, X_observed=belief.data.X, X_pending=None, seed=0
+        )
+        with torch.no_grad():
+            return function(X)
+
+    assert (hoped(0.3) < hoped(1.0)).all()
+
+
+def test_a_share_is_above_zero_and_at_most_one():
+    assert not LogEI(trusted=0.3).faults()
+    assert [fault.where for fault in [*LogEI(trusted=0.0).faults(), *LogEI(trusted=1.5).faults()]] == ["trusted"] * 2

@@ -123,7 +123,7 @@ def test_what_is_no_weighted_sum_is_searched_by_log_ei_up_to_many_domains():
     for objective in (Excess(), Worst(), SmoothMax(), Guardrail()):
         chosen = Auto().chosen(replace(problem(20), objective=objective))
         assert isinstance(chosen, Bayesian)
-        assert (chosen.acquisition, chosen.surrogate) == (LogEI(), POOLED)
+        assert (chosen.acquisition, chosen.surrogate) == (LogEI(trusted=auto.TRUSTED_OF_WORST), POOLED)
         many = Auto().chosen(replace(problem(MANY + 1), objective=objective))
         assert isinstance(many, Turbo)
         assert isinstance(many.acquisition, UCB)

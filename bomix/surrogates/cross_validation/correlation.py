@@ -77,6 +77,19 @@ def shrunk_correlation(residuals: Tensor, *, common: bool = True) -> Tensor:
     return _nearest_correlation(torch.where(pairs, shared + difference, 0.0) + identity)
 
 
+def with_common_error(correlation: Tensor, n: int) -> Tensor:
+    """The correlation of ``n`` runs' residuals as if metrics had erred together, all by as much, in one more run.
+
+    What models of scores have in common is mostly an error that no left-out run shows beside its noise: they saw the
+    same few mixtures, and smooth as much. The prior of one run counts as little as it should once runs are many.
+
+    Args:
+        correlation: ``m x m``.
+        n: Number of runs.
+    """
+    return (n * correlation + torch.ones_like(correlation)) / (n + 1)
+
+
 def _mean_correlation(mean: Tensor, m: int, n: Tensor) -> Tensor:
     """The mean correlation of ``m`` metrics over ``n`` trials, shrunk towards zero and then as that of Student's t."""
     freedom = (n - 1.0).clamp_min(MIN_FREEDOM)

@@ -191,6 +191,27 @@ class ExactGPs:
         """
         return self.covariance(self.covariance.prior.mean, X.unsqueeze(-3), Z.unsqueeze(-3))
 
+    def between(self, fixed: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]]:
+        """Posterior covariances of ``s x d`` fixed inputs with others, those of the fixed ones worked out once.
+
+        Returns:
+            Means ``draws x m x s`` at the fixed inputs; and a function of ``b x d`` others: their means and variances
+            ``draws x m x b``, and covariances ``draws x m x b x s``.
+        """
+        runs, explained = self._covariance_with_runs(fixed)
+        means = self._flat_means + (runs * self._alpha.unsqueeze(-1)).sum(dim=-2)
+        towards = self.covariance.towards(self._kernel_theta, fixed.unsqueeze(-3))
+
+        def at(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            across, own = self._covariance_with_runs(X)
+            mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            prior = self.covariance.diagonal(self._kernel_theta, X.unsqueeze(-3))
+            variance = (prior - (self._signed(own) * own).sum(dim=-2)).clamp_min(LEAST_VARIANCE)
+            covariance = towards(X.unsqueeze(0)).mT - self._signed(own).mT @ explained
+            return self._by_draw(mean, 0), self._by_draw(variance, 0), self._by_draw(covariance, 0)
+
+        return self._by_draw(means, 0), at
+
     def mean(self, X: Tensor) -> Tensor:
         """Means of every metric at ``batch x q x d`` weights, ``batch x m x q``; nothing is solved."""
         if self._factor.dim() > 3:
@@ -282,7 +303,11 @@ class ExactGPs:
     def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
         """The covariance ``batch x b x q x p`` of points with others, ``b x n x p``, that the runs explain."""
         # A broadcast product would copy the others for each of the batch.
-        return torch.einsum("...bnq,bnp->...bqp", explained, other)
+        return torch.einsum("...bnq,bnp->...bqp", self._signed(explained), other)
+
+    def _signed(self, explained: Tensor) -> Tensor:
+        """The same with the signs that its products with ``explained`` have in what the runs explain."""
+        return explained
 
     def __getstate__(self) -> dict[str, Any]:
         # What is worked out once is a function, which no pickle takes: the copy works it out anew.

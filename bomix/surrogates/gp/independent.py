@@ -15,13 +15,13 @@ from botorch.models.model import FantasizeMixin
 
 from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.moments import mixture_moments
-from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
+from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation, with_common_error
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
 from bomix.surrogates.gp.shares import stacked_shares
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import HeldOut, JointModel, MetricMoments
+from bomix.surrogates.models.joint import HeldOut, JointModel, JointRow, MetricMoments
 
 if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
@@ -43,8 +43,8 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         transforms: From weights and metrics to what the families see, and back.
         shares: ``f x m`` share of each family in each metric's belief, sum to one; equal ones by default.
         correlation: ``m x m`` correlation between the metrics; None estimates it from leave-one-out residuals.
-        common: Whether that estimate draws pairs to their mean, see
-            :func:`~bomix.surrogates.cross_validation.correlation.shrunk_correlation`.
+        common: Whether that estimate draws pairs to their mean and adds an error that all share, see
+            :mod:`~bomix.surrogates.cross_validation.correlation`.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             targets = transforms.targets(self.train_inputs, train_Y)
             predicted, variance = self._held_out()
             correlation = shrunk_correlation((targets - predicted) / variance.sqrt(), common=common)
+            correlation = with_common_error(correlation, train_X.shape[-2]) if common else correlation
         self.correlation = correlation
 
     @property
@@ -190,6 +191,18 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         """The means alone, ``batch x q x m``; nothing is solved."""
         inputs = self.transforms.inputs(X)
         return self.transforms.in_units(inputs, self._mixed_means([family.mean(inputs) for family in self.families]))
+
+    def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
+        """The belief at any mixture beside ``s x d`` fixed ones; None of a batch of fantasies."""
+        from bomix.surrogates.gp.joint_rows import JointRows
+
+        if self.batch_shape:
+            return None
+        inputs = self.transforms.inputs(fixed)
+        _, within = self._mixed([family.marginals(inputs) for family in self.families])
+        return JointRows(
+            self.families, self.shares, self.transforms, self.correlation, inputs, within, jitters=_JITTERS
+        )
 
     def fitted(self) -> Tensor | None:
         """Means ``n x m`` at the training runs in the metrics' own units.

@@ -213,11 +213,10 @@ class InducingGPs(ExactGPs):
         first, second = explained.chunk(2, dim=-2)
         return squares(first) - squares(second)
 
-    def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
-        """The covariance ``batch x b x q x p`` of ``q`` points with ``p`` others that the runs explain."""
-        parts = zip(explained.chunk(2, dim=-2), other.chunk(2, dim=-2), strict=True)
-        first, second = (super(InducingGPs, self)._taken_across(*pair) for pair in parts)
-        return first - second
+    def _signed(self, explained: Tensor) -> Tensor:
+        """The same with the signs that its products with ``explained`` have in what the runs explain."""
+        first, second = explained.chunk(2, dim=-2)
+        return torch.cat([first, -second], dim=-2)
 
     def _weights(self, explained: Tensor) -> Tensor:
         """What covariances with the inducing runs are multiplied by for the part that they explain."""

@@ -6,7 +6,13 @@ worse. One metric of few runs cannot tell which it is; all metrics of a study to
 covered 92 % instead of 95 %. The density of a left-out run is the harmonic mean over draws of hyperparameters
 [Gelfand1992]_: draws have seen the run, and those that were bent towards it count for less.
 
+Even so what follows every run looks better on few noisy ones than it is. The line, which is the simpler, is therefore
+given what left-out runs leave open: the difference of the densities may be :data:`CREDIT` of its standard errors
+higher, which is nothing to losses, of which the runs tell clearly that no line will do. The rule of one standard error
+is an old one for trees [Breiman1984]_.
+
 References:
+    [Breiman1984] Classification and regression trees, section 3.4.3.
     [Yao2018] Using stacking to average Bayesian predictive distributions.
     [Gelfand1992] Model determination using predictive distributions with implementation via sampling-based methods.
 """
@@ -27,8 +33,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+CREDIT = 2.0
+"""Standard errors of the difference in density between left-out runs that count for the simple family. Of 17 scores of
+25 runs in 19 domains (five tables) single ones rank at 12.2 with none, 12.5 with one, 12.7 with two; ridge, 12.6; of 22
+scores in 3 to 7 domains (12 tables) at 36.9, 37.5 and 38.0. RegMix's losses do not change, with three neither."""
+
+
 def stacked_shares(families: Sequence[ExactGPs]) -> Tensor:
     """The share of the last family under which left-out runs of all metrics are most likely, the others' equal.
+
+    The last family is the simple one, whose density has the credit of :data:`CREDIT`.
 
     Args:
         families: The posteriors of ``m`` metrics under ``f`` families of covariances, two or more.
@@ -38,9 +52,16 @@ def stacked_shares(families: Sequence[ExactGPs]) -> Tensor:
     """
     *others, last = (left_out_density(family) for family in families)
     mixture = torch.stack(others).logsumexp(dim=0) - math.log(len(others))
-    rest, share = stacked(torch.stack([mixture, last]).reshape(2, -1, 1)).squeeze(-1)
+    credit = CREDIT * _standard_error(last - mixture)
+    rest, share = stacked(torch.stack([mixture, last + credit]).reshape(2, -1, 1)).squeeze(-1)
     shares = torch.cat([(rest / len(others)).expand(len(others)), share.unsqueeze(0)])
     return shares.unsqueeze(-1).repeat(1, len(last))
+
+
+def _standard_error(differences: Tensor) -> float:
+    """Standard error of the mean of ``m x n`` differences in density; metrics of a run are one observation."""
+    m, n = differences.shape
+    return float(differences.sum(dim=0).std()) / (m * math.sqrt(n)) if n > 1 else 0.0
 
 
 def left_out_density(family: ExactGPs) -> Tensor:

@@ -94,6 +94,15 @@ class JointModel(Model, ABC):
         """
         return None
 
+    def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
+        """The belief at any mixture beside ``s x d`` fixed ones, where there is a faster way than their joint moments.
+
+        Returns:
+            A function of ``b x d`` weights, each beside the fixed ones by itself; None where :meth:`moments` of all
+            together is the way.
+        """
+        return None
+
     def leave_one_out(self) -> HeldOut | None:
         """Each training mixture predicted from the others, where that needs no second fit; else None."""
         return None
@@ -236,6 +245,20 @@ def _some(X: Tensor) -> Tensor:
 def _empty(X: Tensor, shape: Sequence[int]) -> Tensor:
     """An empty tensor of a shape that depends on an empty batch of mixtures, as gradients ask for."""
     return X.new_zeros(tuple(shape)) + X.sum()
+
+
+class JointRow(NamedTuple):
+    """The belief at each of ``b`` mixtures beside ``s`` fixed ones.
+
+    Attributes:
+        mean: ``b x m``.
+        across: ``b x m x s x m`` covariances of the metrics at the fixed mixtures with those at the mixture.
+        covariance: ``b x m x m`` covariances of the metrics at the mixture.
+    """
+
+    mean: Tensor
+    across: Tensor
+    covariance: Tensor
 
 
 class HeldOut(NamedTuple):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from botorch.acquisition.objective import ScalarizedPosteriorTransform
 
-from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation
+from bomix.surrogates.cross_validation.correlation import joint_covariance, shrunk_correlation, with_common_error
 from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.spec import GP
 
@@ -47,6 +47,14 @@ def test_the_mean_of_many_metrics_at_few_trials_keeps_its_variance():
     found = torch.stack([shrunk_correlation(correlated(m, 16, rho, seed)).mean() for seed in range(200)])
     truth = (1.0 + (m - 1) * rho) / m
     assert 0.97 * truth < found.mean() < 1.1 * truth
+
+
+def test_a_common_error_counts_as_one_run():
+    found = with_common_error(shrunk_correlation(correlated(4, 3, 0.9)), 3)
+    off = found[~torch.eye(4, dtype=torch.bool)]
+    torch.testing.assert_close(found.diagonal(), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(off, torch.full_like(off, 0.25))
+    torch.testing.assert_close(with_common_error(torch.ones_like(found), 3), torch.ones_like(found))
 
 
 def test_few_trials_give_the_identity():

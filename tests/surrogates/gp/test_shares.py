@@ -9,6 +9,7 @@ from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
 from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.gp import shares
 from bomix.surrogates.gp.presets import PREDICTING
 from bomix.surrogates.gp.shares import left_out_density, stacked_shares
 from bomix.surrogates.gp.spec import GP
@@ -55,12 +56,23 @@ def test_the_last_family_has_the_share_that_left_out_runs_give_it_and_the_others
     quiet = second.theta.clone()
     quiet[..., -1] = -6.0  # the noise of a run: hardly any, so that noise is followed
     wrong = second.with_theta(quiet)
-    for families, least, most in (((wrong, wrong, line), 0.9, 1.0), ((line, line, wrong), 0.0, 0.1)):
-        shares = stacked_shares(families)
-        assert least < shares[-1, 0] < most
-        torch.testing.assert_close(shares.sum(dim=0), torch.ones(M, dtype=torch.float64))
-        assert (shares == shares[:, :1]).all()
-        assert (shares[0] == shares[1]).all()
+    for families, least, most in (((wrong, wrong, line), 0.9, 1.0), ((line, line, wrong), 0.0, 0.3)):
+        found = stacked_shares(families)
+        assert least < found[-1, 0] < most
+        torch.testing.assert_close(found.sum(dim=0), torch.ones(M, dtype=torch.float64))
+        assert (found == found[:, :1]).all()
+        assert (found[0] == found[1]).all()
+
+
+def test_what_left_out_runs_leave_open_is_credited_to_the_last_family(monkeypatch):
+    data, context, _, _ = table(0)
+    first, second, line = PREDICTING.fit(data, context=context, seed=0).families
+    credited = stacked_shares((first, second, line))[-1, 0]
+    monkeypatch.setattr(shares, "CREDIT", 0.0)
+    assert stacked_shares((first, second, line))[-1, 0] < credited < 1.0
+    same = stacked_shares((first, first, first))[-1, 0]
+    monkeypatch.setattr(shares, "CREDIT", 2.0)
+    assert stacked_shares((first, first, first))[-1, 0] == same  # without a difference nothing is open
 
 
 def test_shares_are_equal_unless_asked_for():
