@@ -40,6 +40,7 @@ SCALES = {
 """Number of scales to their names, parameters and costs."""
 PROBLEMS: dict[str, dict[str, Any]] = {
     "7-useless": {"domains": 7, "useless": 2},
+    "20-useless": {"domains": 20, "useless": 8},
     "17-regmix": {"family": "regmix"},
 }
 """Name of a problem to the fields of its function."""
@@ -150,14 +151,15 @@ def by_bomix(cell: Cell, until: float) -> Spent:
 def _recommended(problem: Any, history: Any, seed: int) -> Any:
     """The mixture of the lowest posterior mean at the target, by the model that asks are made with."""
     from bomix.numerics.determinism import deterministic
-    from bomix.optimization.multistart import optimize
+    from bomix.optimization.multistart import Search, optimize
     from bomix.posterior.belief import believe
     from bomix.strategies.auto import Auto
 
     with deterministic():
         surrogate = Auto().chosen(problem).surrogate
         belief = believe(problem, history, surrogate, seed=seed)
-        return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked())
+        search = Search(raw=64, starts=4, iterations=20, polished=1)
+        return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
 
 
 def by_botorch(cell: Cell, until: float) -> Spent:

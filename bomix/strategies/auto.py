@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bomix.acquisition.improvement import UCB, Greedy, LogEI
 from bomix.acquisition.trust import trust
 from bomix.contracts.acquisition import Acquisition, objective_faults
+from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.strategy import Strategy, StrategyTraits
-from bomix.contracts.surrogate import Surrogate
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import count_faults
 from bomix.laws.own_domain import without_own
 from bomix.posterior.explored import MANY
+from bomix.strategies.bayesian.affordable import usable
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from bomix.errors import Fault
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.strategies.bayesian.cost_aware import CostAware
     from bomix.trial import Candidate
 
 POOLED_FROM = 12
@@ -86,6 +89,9 @@ class Auto:
     asked for twice; a model of the objective alone proposes where it predicts the runs better than those of the
     metrics.
 
+    Where several scales are trained, ``cost_aware`` chooses the scale with the mixture; see
+    :class:`~bomix.strategies.bayesian.cost_aware.CostAware`.
+
     Attributes:
         surrogate: Model of every metric; None lets the strategy choose: in a study of several scales one that learns
             from the runs of all.
@@ -111,7 +117,7 @@ class Auto:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """The faults that the strategy chosen for this problem finds in it."""
-        return self.chosen(problem).problem_faults(problem)
+        return (self._over_scales(problem) or self.chosen(problem)).problem_faults(problem)
 
     def relative_to(self, folder: Path) -> Auto:
         """The same with the pool's path, and those of the design, taken from a study's folder."""
@@ -181,6 +187,9 @@ class Auto:
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""
+        over_scales = self._over_scales(problem)
+        if over_scales is not None:
+            return f"cost_aware: {over_scales.description(problem)}"
         chosen, d = self.chosen(problem), problem.space.dimension
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
         whole = "the pool" if self.pool is not None or problem.pool else "the whole space"
@@ -189,6 +198,9 @@ class Auto:
 
     def acting(self, problem: Problem, history: History) -> Strategy:
         """The strategy that is chosen; with few domains, another model and less trust in it for the first asks."""
+        over_scales = self._over_scales(problem)
+        if over_scales is not None:
+            return over_scales
         chosen = self.chosen(problem)
         if not (isinstance(chosen, Bayesian) and self._first_asks(problem, history, chosen)):
             return chosen
@@ -197,6 +209,21 @@ class Auto:
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         return traits(self.acting(problem, history), StrategyTraits).settled(problem, history)
+
+    def _over_scales(self, problem: Problem) -> CostAware | None:
+        """The strategy of a study whose runs can be of several scales; None where mixtures alone are chosen.
+
+        A pool is searched at the target, and so is a trade-off, which has no one value that a small run could tell of.
+        """
+        from bomix.strategies.bayesian.cost_aware import CostAware
+
+        one_value = not traits(problem.objective, ObjectiveTraits).is_trade_off
+        across = self.surrogate is None or traits(self.surrogate, SurrogateTraits).across_scales
+        searched = self.pool is None and not problem.pool
+        if not (len(usable(problem)) > 1 and one_value and across and searched):
+            return None
+        own = {} if self.acquisition is None else {"acquisition": self.acquisition}
+        return CostAware(surrogate=self.surrogate, design=self.design, n_init=self.n_init, **own)
 
     def _first_asks(self, problem: Problem, history: History, chosen: Bayesian) -> bool:
         """Whether trials are so few that what lies beyond them has to be known from elsewhere."""
