@@ -21,7 +21,7 @@ from bomix.posterior.belief import believe
 from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.weights import is_among, same_mixture
-from bomix.strategies.auto import Auto
+from bomix.strategies.at_target import AtTarget
 from bomix.strategies.bayesian.affordable import affordable, usable
 from bomix.strategies.bayesian.search import most_promising
 from bomix.strategies.checks import need_faults, part_faults
@@ -105,20 +105,20 @@ class CostAware:
 
     def predicting(self, problem: Problem) -> Surrogate:
         """The surrogate of predictions and recommendations: across scales where there are several."""
-        return (self.surrogate if problem.scales else None) or Auto().predicting(problem)
+        return (self.surrogate if problem.scales else None) or AtTarget().predicting(problem)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         scales = usable(problem)
         if len(scales) < 2:
-            return Auto().settled(problem, history)
+            return AtTarget().settled(problem, history)
         return _count(history, scales[0].scale) < self._design_size(problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
         scales = usable(problem)
         if len(scales) < 2:
-            return Auto().ask(problem, history, q, seed=seed)
+            return AtTarget().ask(problem, history, q, seed=seed)
         found: list[Candidate] = []
         for _ in range(q):
             candidate = self._next(problem, history, scales, seed)
@@ -162,7 +162,7 @@ class CostAware:
         belief = believe(problem, history, self._asking(problem), seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
             own = replace(problem, scales=())
-            (candidate,) = Auto().ask(own, history.of_scale(problem.scale), 1, seed=seed)
+            (candidate,) = AtTarget().ask(own, history.of_scale(problem.scale), 1, seed=seed)
             return replace(candidate, scale=scales[-1].scale)
         seeds = AskSeeds.of(seed, history.n_asked)
         X = self._contenders(belief, history, seeds)
@@ -178,12 +178,12 @@ class CostAware:
 
     def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
         """Whether the target is predicted better from its own runs alone, once they are as many as a design has."""
-        own = Auto().chosen(replace(problem, scales=())).surrogate
+        own = AtTarget().chosen(replace(problem, scales=())).surrogate
         return better_alone(belief, history, own, least=design_size(None, problem), seed=seed)
 
     def _asking(self, problem: Problem) -> Surrogate:
         """The surrogate of asks."""
-        return self.surrogate or Auto().chosen(problem).surrogate
+        return self.surrogate or AtTarget().chosen(problem).surrogate
 
     def _contenders(self, belief: Belief, history: History, seeds: AskSeeds) -> Array:
         """Mixtures to choose from, ``p x d``: the maximiser of the acquisition function first."""
@@ -193,7 +193,7 @@ class CostAware:
         waiting = space.to_arrays([record.trial.weights for record in history.pending])
         busy = np.concatenate([belief.busy, *([waiting] if len(waiting) else [])])
         everywhere = replace(belief, busy=busy)
-        acquisition = self.acquisition or Auto().chosen(belief.problem).acquisition
+        acquisition = self.acquisition or AtTarget().chosen(belief.problem).acquisition
         best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds)
         others = support(belief.model, belief.aggregate, belief.X_inside, CONTENDERS - 1, seed=seeds.subspace)
         snapped = space.snap(space.project(others.numpy()))
@@ -203,7 +203,7 @@ class CostAware:
         """One line on what it will do."""
         scales = usable(problem)
         if len(scales) < 2:
-            return Auto().description(problem)
+            return AtTarget().description(problem)
         names = ", ".join(each.name for each in scales)
         size = self._design_size(problem)
         return f"{size} runs of {scales[0].name}, then what is worth most for its cost among {names}"
