@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem, StudyScale
 
-FIRST = 0.2
-"""Cost of all runs below the target up to which none of the target is needed, as a share of what a design at the target
-costs: a search at the target alone spends that blindly, so that no more than this is lost where small runs mislead."""
+FIRST = 1.0
+"""Cost of all runs below the target, in runs of it, up to which none of the target is needed: what smaller scales
+recommend may be off by far, however many runs of theirs there are."""
 SHARE = 0.25
 """Their cost beyond, as a share of what was spent at the target: small runs cannot tell how far they are to be
 believed, and where they mislead this is what they cost."""
@@ -53,7 +53,7 @@ def affordable(
         return torch.ones(len(scales), dtype=torch.bool)
     asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
     counts = [sum(scale == each.scale for scale in asked) for each in scales]
-    most = (max(1.0, FIRST * design) + SHARE * counts[-1]) * costs[-1]
+    most = (FIRST + SHARE * counts[-1]) * costs[-1]
     below = sum(count * cost for count, cost in zip(counts[:-1], costs[:-1], strict=True))
     found = [
         below + costs[number] <= most

@@ -83,10 +83,10 @@ def test_every_rule_proposes(rule: str) -> None:
 
 
 def test_smaller_scales_keep_to_their_share_of_the_cost() -> None:
-    small = int(SCALES[1].cost / SCALES[0].cost)
+    small = int(FIRST * SCALES[1].cost / SCALES[0].cost)
     spent = history(*runs(SMALL, small))
-    assert affordable(spent, SCALES, [1.0, 10.0], design=20, first=20).tolist() == [True, True]
-    assert affordable(spent, SCALES, [FIRST * 20.0, 10.0], design=20).tolist() == [False, True]
+    assert affordable(spent, SCALES, [1.0, 10.0], design=20, first=20).tolist() == [False, True]
+    assert affordable(spent, SCALES, [0.9, 10.0], design=20, first=20).tolist() == [True, True]
     (candidate,) = QUICK.ask(problem(), spent, 1, seed=0)
     assert candidate.scale == LARGE
     more = history(*runs(SMALL, small), *runs(LARGE, 1, first=small))
