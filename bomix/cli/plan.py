@@ -82,8 +82,8 @@ def table(found: SpendingPlan) -> Table:
 def sentences(found: SpendingPlan) -> list[str]:
     """What the table says, a line each."""
     lines = [f"* recommended: {_named(found, found.recommended)} (least regret on average over the states)"]
-    if found.alike:
-        others = "; ".join(_named(found, number) for number in found.alike)
+    if found.near:
+        others = "; ".join(_named(found, number) for number in found.near)
         lines.append(
             f"not told apart from it by so many functions: {others}; --functions {4 * found.functions} tells more"
         )
@@ -125,7 +125,7 @@ def plain(found: SpendingPlan) -> dict[str, Any]:
         "budget": found.budget,
         "functions": found.functions,
         "recommended": found.allocations[found.recommended].name,
-        "alike": [found.allocations[number].name for number in found.alike],
+        "near": [found.allocations[number].name for number in found.near],
         "allocations": ways,
         "agreement": dict(zip(found.scales, found.agreement, strict=False)),
         "trusted": dict(zip(found.scales, found.trusted, strict=False)),

@@ -87,14 +87,14 @@ class SpendingPlan:
         return int(np.argmin(means))
 
     @property
-    def alike(self) -> tuple[int, ...]:
+    def near(self) -> tuple[int, ...]:
         """Numbers of the other allocations whose mean regret is within two standard errors of the recommended one."""
         means = np.array([[each.regret for each in row] for row in self.outlooks]).mean(axis=1)
         errors = np.array([[each.error for each in row] for row in self.outlooks])
         variance = (errors**2).sum(axis=1) / errors.shape[1] ** 2
         best = self.recommended
-        near = means - means[best] <= 2.0 * np.sqrt(variance + variance[best])
-        return tuple(number for number in np.flatnonzero(near).tolist() if number != best)
+        within = means - means[best] <= 2.0 * np.sqrt(variance + variance[best])
+        return tuple(number for number in np.flatnonzero(within).tolist() if number != best)
 
     @property
     def trusted(self) -> tuple[float | None, ...]:
