@@ -4,8 +4,8 @@ r"""What it costs to find the best mixture of a target with smaller scales besid
         [--agreement 0.8] [--seeds 100 101] [--methods M ...]
     python benchmarks/scales_spending.py table FILE ...
 
-Each cell is a function (7 domains and 5 metrics, or the 17 domains and 13 metrics of RegMix; noise of 0.01 nats at
-every scale), costs 1 : 10, or 1 : 10 : 100, and a method. What a method recommends is judged at the target, by its true
+Each cell is a function (7 domains and 5 metrics, 20 and 12, or the 17 and 13 of RegMix; noise of 0.01 nats at every
+scale), costs 1 : 10, or 1 : 10 : 100, and a method. What a method recommends is judged at the target, by its true
 value; the answer is the cost, in runs of the target, after which it is and stays within 0.01 nats of the best mixture
 for two recommendations in a row.
 
@@ -40,6 +40,7 @@ SCALES = {
 """Number of scales to their names, parameters and costs."""
 PROBLEMS: dict[str, dict[str, Any]] = {
     "7-useless": {"domains": 7, "useless": 2},
+    "20-useless": {"domains": 20, "useless": 8},
     "17-regmix": {"family": "regmix"},
 }
 """Name of a problem to the fields of its function."""
@@ -150,14 +151,15 @@ def by_bomix(cell: Cell, until: float) -> Spent:
 def _recommended(problem: Any, history: Any, seed: int) -> Any:
     """The mixture of the lowest posterior mean at the target, by the model that asks are made with."""
     from bomix.numerics.determinism import deterministic
-    from bomix.optimization.multistart import optimize
+    from bomix.optimization.multistart import Search, optimize
     from bomix.posterior.belief import believe
     from bomix.strategies.auto import Auto
 
     with deterministic():
         surrogate = Auto().chosen(problem).surrogate
         belief = believe(problem, history, surrogate, seed=seed)
-        return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked())
+        search = Search(raw=64, starts=4, iterations=20, polished=1)
+        return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
 
 
 def by_botorch(cell: Cell, until: float) -> Spent:
@@ -262,9 +264,8 @@ def _cost(line: Mapping[str, Any]) -> float:
     return float(line["found"] or line["spent"])
 
 
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Add what can be asked for; the function to call with the arguments is their ``call``."""
     parts = parser.add_subparsers(required=True)
     runs = parts.add_parser("run")
     runs.add_argument("--out", type=Path, required=True)
@@ -278,6 +279,12 @@ def main() -> None:
     tables = parts.add_parser("table")
     tables.add_argument("files", type=Path, nargs="+")
     tables.set_defaults(call=table)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_commands(parser)
     arguments = parser.parse_args()
     arguments.call(arguments)
 

@@ -103,6 +103,8 @@ COVERED = {
     "bomix.report.figures.correlation": "report/test_correlation.py",
     "bomix.space.polytope": "space/test_mixture_space.py",
     "bomix.space.uniform": "space/test_mixture_space.py",
+    "bomix.strategies.at_target": "strategies/test_auto.py",
+    "bomix.strategies.bayesian.affordable": "strategies/bayesian/test_cost_aware.py",
     "bomix.strategies.bayesian.embedded": "strategies/bayesian/test_turbo.py",
     "bomix.strategies.bayesian.search": "study/test_experts.py",
     "bomix.strategies.bayesian.trust_region": "strategies/bayesian/test_turbo.py",

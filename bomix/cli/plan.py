@@ -64,7 +64,8 @@ def table(found: SpendingPlan) -> Table:
 
     from bomix.cli.tables import titled
 
-    made = titled(f"regret of what is recommended, by how a cost of {found.budget:g} is spent")
+    most = f"{found.budget / found.costs[-1]:.3g} runs of {found.scales[-1]}"
+    made = titled(f"regret of what is recommended, by how a cost of {found.budget:g} ({most}) is spent")
     made.box, made.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)  # all of it fits into :data:`WIDTH` columns
     made.add_column("", no_wrap=True)
     for name in found.scales:
@@ -80,9 +81,12 @@ def table(found: SpendingPlan) -> Table:
 
 def sentences(found: SpendingPlan) -> list[str]:
     """What the table says, a line each."""
-    best = found.allocations[found.recommended]
-    parts = [f"{runs:,} of {name}" for runs, name in zip(best.runs, found.scales, strict=True) if runs]
-    lines = [f"* recommended: {', '.join(parts)} (least regret on average over the states)"]
+    lines = [f"* recommended: {_named(found, found.recommended)} (least regret on average over the states)"]
+    if found.near:
+        others = "; ".join(_named(found, number) for number in found.near)
+        lines.append(
+            f"not told apart from it by so many functions: {others}; --functions {4 * found.functions} tells more"
+        )
     if found.agreement:
         told = zip(found.scales, found.agreement, strict=False)
         lines.append(
@@ -101,6 +105,12 @@ def sentences(found: SpendingPlan) -> list[str]:
     return lines
 
 
+def _named(found: SpendingPlan, number: int) -> str:
+    """The runs of an allocation in words."""
+    runs = zip(found.allocations[number].runs, found.scales, strict=True)
+    return ", ".join(f"{count:,} of {name}" for count, name in runs if count)
+
+
 def plain(found: SpendingPlan) -> dict[str, Any]:
     """The plan as plain JSON; null stands for what is unknown."""
     ways = []
@@ -115,6 +125,7 @@ def plain(found: SpendingPlan) -> dict[str, Any]:
         "budget": found.budget,
         "functions": found.functions,
         "recommended": found.allocations[found.recommended].name,
+        "near": [found.allocations[number].name for number in found.near],
         "allocations": ways,
         "agreement": dict(zip(found.scales, found.agreement, strict=False)),
         "trusted": dict(zip(found.scales, found.trusted, strict=False)),
@@ -145,14 +156,19 @@ def _budget(study: Study, given: str | None) -> float:
 
 
 def _surrogate(study: Study) -> Any:
-    """The study's surrogate where it learns across scales, else the usual one that does."""
+    """The surrogate that the strategy names where it learns across scales, else the one that ``auto`` asks with.
+
+    Not the one of predictions: that takes a minute and gigabytes for the covariances of so many mixtures.
+    """
+    from bomix.contracts.strategy import StrategyTraits
     from bomix.contracts.surrogate import SurrogateTraits
     from bomix.contracts.traits import traits
-    from bomix.strategies.checks import surrogate_of
-    from bomix.surrogates.scales.spec import MultiScale
+    from bomix.strategies.auto import Auto
 
-    own = surrogate_of(study.spec.strategy, study.problem)
-    return own if own is not None and traits(own, SurrogateTraits).across_scales else MultiScale()
+    named = traits(study.spec.strategy, StrategyTraits).surrogate
+    if named is not None and traits(named, SurrogateTraits).across_scales:
+        return named
+    return Auto().chosen(study.problem).surrogate
 
 
 def _number(value: float) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from bomix.space.polytope import Array
 
@@ -20,6 +21,8 @@ MOST_RUNS = 150
 """Runs of one scale that are simulated at most: more of them hardly change what is known, and take the time."""
 BATCH = 6
 """Runs below the target that are chosen at a time, as small ones are trained side by side."""
+_CHOICES = 12
+"""Choices below the target at most, so that many small runs are chosen in larger batches."""
 _AGREEMENTS = (0.2, 0.5, 0.8, 0.95)
 """Correlations of neighbouring scales that are thought possible."""
 _LENGTHSCALES = (0.3, 0.6, 1.2)
@@ -28,6 +31,8 @@ _TOLD = 3
 """Runs of a larger scale from which on its correlation with the smaller ones is asked of the runs."""
 _USUAL = 0.8
 """Correlation that is assumed before."""
+_GROWTH = 1.2
+"""Growth of the number of runs after which it is asked anew which lengthscale and correlation are the likeliest."""
 _LEVEL = 100.0
 """Variance of the level of a scale, in the same units: its runs tell it, and nothing else has to."""
 _LINEAR = 0.5
@@ -117,7 +122,8 @@ def regret(world: World, allocation: Allocation, *, design: int, seed: int) -> f
         runs = min(runs, MOST_RUNS)
         blind = min(runs, max(0, design - len(known.y))) if scale == first else 0
         known.run(rng.choice(len(world.X), min(blind, len(world.X)), replace=False), scale, rng)
-        for size in _batches(runs - blind, 1 if scale == len(allocation.runs) - 1 else BATCH):
+        below = max(BATCH, (runs - blind) // _CHOICES)
+        for size in _batches(runs - blind, 1 if scale == len(allocation.runs) - 1 else below):
             mean, variance = known.at_target()
             optimistic = mean - np.sqrt(variance - variance.min())
             known.run(np.argsort(optimistic, kind="stable")[:size], scale, rng)
@@ -138,6 +144,7 @@ class _Known:
         self.X = world.seen if len(world.seen) else world.X[:0]
         self.scale, self.y = world.scales, world.observed
         self._roots = np.sqrt(world.X)
+        self._likeliest, self._asked, self._tried = (0.0, 0.0), 0, tuple[float, ...]()
 
     def run(self, rows: Integers, scale: int, rng: np.random.Generator) -> None:
         """Run mixtures at a scale.
@@ -165,19 +172,22 @@ class _Known:
         enough = np.bincount(self.scale, minlength=count)
         related = _AGREEMENTS if (enough >= _TOLD).sum() > 1 else (_USUAL,)
         best: tuple[float, float, float, Array, Array] | None = None
-        for length in _LENGTHSCALES:
+        again = len(y) >= _GROWTH * self._asked or len(related) != len(self._tried)
+        for length in _LENGTHSCALES if again else [self._likeliest[0]]:
             same = _kernel(roots, roots, length)
-            for agreement in related:
+            for agreement in related if again else [self._likeliest[1]]:
                 factor = np.linalg.cholesky(agreement**steps * same + level + np.diag(noise))
-                white = np.linalg.solve(factor, y)
+                white = solve_triangular(factor, y, lower=True, check_finite=False)
                 density = -0.5 * float(white @ white) - float(np.log(factor.diagonal()).sum())
                 if best is None or density > best[0]:
                     best = density, length, agreement, factor, white
         assert best is not None
         _, length, agreement, factor, white = best
+        if again:
+            self._likeliest, self._asked, self._tried = (length, agreement), len(y), related
         far = agreement ** (count - 1 - self.scale)
         shared = far[:, None] * _kernel(roots, self._roots, length) + _LEVEL * (self.scale == count - 1)[:, None]
-        across = np.linalg.solve(factor, shared)
+        across = solve_triangular(factor, shared, lower=True, check_finite=False)
         variance = np.maximum(1.0 + _LINEAR + _LEVEL - (across**2).sum(axis=0), 1e-12)
         return across.T @ white, variance
 

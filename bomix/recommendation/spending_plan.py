@@ -18,7 +18,7 @@ from bomix.errors import Fault, raise_faults
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.recommendation.spending import Allocation, World, allocations, regret
 from bomix.space.polytope import Array
-from bomix.strategies.bayesian.cost_aware import usable
+from bomix.strategies.bayesian.affordable import usable
 from bomix.strategies.design_first import design_size
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ MIXTURES = 300
 """Mixtures of the space that can be run in a simulation; the best of them is what regret is measured from."""
 _LEAST_RUNS = 6
 """Runs at two scales from which on the model is asked and not the functions: fewer teach it little."""
-_TRIED = 50
+_TRIED = 40
 """Mixtures tried, the best, that can be run again in a simulation from the model."""
+_OF_MODEL = 120
+"""Mixtures in such a simulation, these included: covariances of every metric at every scale take the square of it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ class SpendingPlan:
         """Number of the allocation with the lowest regret, the states taken for equally likely."""
         means = [sum(each.regret for each in row) for row in self.outlooks]
         return int(np.argmin(means))
+
+    @property
+    def near(self) -> tuple[int, ...]:
+        """Numbers of the other allocations whose mean regret is within two standard errors of the recommended one."""
+        means = np.array([[each.regret for each in row] for row in self.outlooks]).mean(axis=1)
+        errors = np.array([[each.error for each in row] for row in self.outlooks])
+        variance = (errors**2).sum(axis=1) / errors.shape[1] ** 2
+        best = self.recommended
+        within = means - means[best] <= 2.0 * np.sqrt(variance + variance[best])
+        return tuple(number for number in np.flatnonzero(within).tolist() if number != best)
 
     @property
     def trusted(self) -> tuple[float | None, ...]:
@@ -194,7 +206,9 @@ def _of_model(
         if not isinstance(belief.model, MultiScaleModel):
             raise_faults([Fault("strategy.surrogate", "it learns from one scale; take 'multi_scale'")])
         assert isinstance(belief.model, MultiScaleModel)
-        X = distinct(np.concatenate([belief.ranked()[:_TRIED], _mixtures(problem, seed)]), tolerance=SAME_MIXTURE)
+        near = belief.ranked()[:_TRIED]
+        others = _mixtures(problem, seed, count=_OF_MODEL - len(near))
+        X = distinct(np.concatenate([near, others]), tolerance=SAME_MIXTURE)
         objectives = Objectives.of(belief.model, belief.aggregate, X, scales)
     draws = objectives.drawn(functions, np.random.default_rng(seed))
     rows = learnt(problem, history).informative
@@ -219,10 +233,10 @@ def _rank_agreement(values: Array) -> Array:
     return np.atleast_2d(np.corrcoef(ranks))[-1, :-1]
 
 
-def _mixtures(problem: Problem, seed: int) -> Array:
+def _mixtures(problem: Problem, seed: int, *, count: int = MIXTURES) -> Array:
     """Mixtures that can be run in a simulation: of the pool, or spread over the space with the anchors."""
     pool, space = problem.pool_array, problem.space
     if pool is not None:
         return pool
     anchors = space.to_arrays(list(problem.anchors().values()))
-    return np.concatenate([anchors, space.sobol(MIXTURES - len(anchors), seed=seed)])
+    return np.concatenate([anchors, space.sobol(max(count - len(anchors), 1), seed=seed)])

@@ -30,7 +30,7 @@ def test_the_plan_fits_into_eighty_columns_and_names_what_is_recommended(tmp_pat
     table = result.output.partition("* recommended:")[0]
     assert max(map(len, table.splitlines())) <= WIDTH
     assert "* recommended:" in result.output
-    assert "a cost of 60 is spent" in result.output
+    assert "a cost of 60 (6 runs of large) is spent" in result.output
 
 
 def test_for_programs_it_is_json_and_the_same_again(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_small_and_large_runs_are_imported_with_one_command_each_and_decided_abo
     state = json.loads(called("status", study, "--json").out)
     assert [trial["scale"] for trial in state["trials"]] == ["small"] * 8 + ["large"] * 3
     asked = json.loads(called("ask", study).out)
-    assert asked["scale"] == {"name": "large", "params": 10_000_000, "tokens": 500_000_000}
+    assert asked["scale"]["name"] in {"small", "large"}  # what is trained here; which one is the strategy's choice
     (study / "result.json").write_text('{"losses": {"loss": 2.0}}')
     assert called("tell", study, str(asked["trial"]), study / "result.json").code == 0
     mixtures = table(study, "m.csv", "0.3,0.7\n", "code,web")

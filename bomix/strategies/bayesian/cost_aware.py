@@ -21,7 +21,8 @@ from bomix.posterior.belief import believe
 from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.weights import is_among, same_mixture
-from bomix.strategies.auto import Auto
+from bomix.strategies.at_target import AtTarget
+from bomix.strategies.bayesian.affordable import affordable, usable
 from bomix.strategies.bayesian.search import most_promising
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import MIN_COMPLETED, design_size
@@ -42,14 +43,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIRST = 1.0
-"""Cost of all runs below the target, in runs of it, up to which none of the target is needed."""
-SHARE = 0.25
-"""Their cost beyond, as a share of what was spent at the target: small runs cannot tell how far they are to be
-believed, and where they mislead this is what they cost."""
-FOR_EACH = 4
-"""Runs of a scale beyond a design for each run of the next larger one: more of them say ever better what that scale
-says, and no more of the target."""
+DESIGNS = 3
+"""Designs of the cheapest scale that are run before anything is chosen, as long as they cost little ..."""
+LITTLE = 0.5
+"""... which is this many runs of the target: small runs that are that cheap are better run than thought about."""
 CONTENDERS = 24
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
 
@@ -65,19 +62,21 @@ class CostAware:
 
     Attributes:
         surrogate: Model across scales; None takes those that ``auto`` asks and predicts with.
-        acquisition: Acquisition function, at the target, whose maximiser is one of the mixtures to choose from.
+        acquisition: Acquisition function, at the target, whose maximiser is one of the mixtures to choose from; None
+            takes the one that ``auto`` takes in a study of one scale.
         rule: What a run is worth: the ``knowledge`` gradient, max-value ``entropy``, ``log_ei`` times what the run
             tells of the mixture, or the ``spread`` that it takes from the contenders.
         design: Strategy that proposes the first trials.
         n_init: Runs of the cheapest scale in the design, anchors and imported runs counted; None takes two more than
-            there are domains, at least 5 and at most 32.
+            there are domains, at least 5 and at most 32, and up to three times as many where these cost less than half
+            a run of the target.
         anchors: Whether a run of each anchor at every larger scale comes next.
         alone: Whether the target alone is asked for where smaller scales do not help to predict it.
         stack: Share of its cost that a run of the cheapest scale really costs, as many are trained as one; 1 for all.
     """
 
     surrogate: Surrogate | None = None
-    acquisition: Acquisition = LogEI()
+    acquisition: Acquisition | None = None
     rule: Literal["knowledge", "entropy", "log_ei", "spread"] = "knowledge"
     design: Strategy = Sobol()
     n_init: int | None = None
@@ -87,7 +86,8 @@ class CostAware:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields, and what cannot work together."""
-        found = [*count_faults(n_init=self.n_init), *need_faults(self.acquisition, self.surrogate or MultiScale())]
+        parts = self.acquisition or LogEI(), self.surrogate or MultiScale()
+        found = [*count_faults(n_init=self.n_init), *need_faults(*parts)]
         if not 0.0 < self.stack <= 1.0:
             found.append(Fault("stack", f"stack is {self.stack:g}; give a share of the cost above 0, at most 1"))
         if not traits(self.surrogate or MultiScale(), SurrogateTraits).across_scales:
@@ -97,7 +97,7 @@ class CostAware:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        found = part_faults(self.acquisition, self.surrogate or MultiScale(), self.design, problem)
+        found = part_faults(self.acquisition or LogEI(), self.surrogate or MultiScale(), self.design, problem)
         if len(usable(problem)) > 1 and traits(problem.objective, ObjectiveTraits).is_trade_off:
             what = "a trade-off has no one value that a run could tell of; take another strategy, or objective"
             found.append(Fault("objective", what))
@@ -105,20 +105,20 @@ class CostAware:
 
     def predicting(self, problem: Problem) -> Surrogate:
         """The surrogate of predictions and recommendations: across scales where there are several."""
-        return (self.surrogate if problem.scales else None) or Auto().predicting(problem)
+        return (self.surrogate if problem.scales else None) or AtTarget().predicting(problem)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         scales = usable(problem)
         if len(scales) < 2:
-            return Auto().settled(problem, history)
-        return _count(history, scales[0].scale) < design_size(self.n_init, problem)
+            return AtTarget().settled(problem, history)
+        return _count(history, scales[0].scale) < self._design_size(problem)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
         scales = usable(problem)
         if len(scales) < 2:
-            return Auto().ask(problem, history, q, seed=seed)
+            return AtTarget().ask(problem, history, q, seed=seed)
         found: list[Candidate] = []
         for _ in range(q):
             candidate = self._next(problem, history, scales, seed)
@@ -128,7 +128,7 @@ class CostAware:
 
     def _next(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
         """The next candidate: of the design, an anchor of a larger scale, or what is worth most."""
-        if _count(history, scales[0].scale) < design_size(self.n_init, problem):
+        if _count(history, scales[0].scale) < self._design_size(problem):
             return self._designed(problem, history, scales[0].scale, seed)
         if self.anchors and (anchor := _missing_anchor(problem, history, scales)) is not None:
             return anchor
@@ -140,6 +140,15 @@ class CostAware:
             except FitError as error:
                 logger.warning("%s; going on with the design", error)
         return self._designed(problem, history, scales[0].scale, seed)
+
+    def _design_size(self, problem: Problem) -> int:
+        """Runs of the cheapest scale that come first."""
+        usual = design_size(self.n_init, problem)
+        if self.n_init is not None:
+            return usual
+        scales = usable(problem)
+        cheap = int(LITTLE * scales[-1].cost / (scales[0].cost * self.stack))
+        return max(usual, min(DESIGNS * usual, cheap))
 
     def _designed(self, problem: Problem, history: History, scale: Scale, seed: int) -> Candidate:
         """The next of the design at a scale."""
@@ -153,13 +162,14 @@ class CostAware:
         belief = believe(problem, history, self._asking(problem), seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
             own = replace(problem, scales=())
-            (candidate,) = Auto().ask(own, history.of_scale(problem.scale), 1, seed=seed)
+            (candidate,) = AtTarget().ask(own, history.of_scale(problem.scale), 1, seed=seed)
             return replace(candidate, scale=scales[-1].scale)
         seeds = AskSeeds.of(seed, history.n_asked)
         X = self._contenders(belief, history, seeds)
         costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
-        free &= affordable(history, scales, costs, design=design_size(self.n_init, problem)).unsqueeze(-1)
+        first, design = self._design_size(problem), design_size(None, problem)
+        free &= affordable(history, scales, costs, design=design, first=first).unsqueeze(-1)
         if self.alone and scales[-1].scale == problem.scale and self._misled(belief, problem, history, seed):
             free[:-1] = False
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
@@ -168,12 +178,12 @@ class CostAware:
 
     def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
         """Whether the target is predicted better from its own runs alone, once they are as many as a design has."""
-        own = Auto().chosen(replace(problem, scales=())).surrogate
+        own = AtTarget().chosen(replace(problem, scales=())).surrogate
         return better_alone(belief, history, own, least=design_size(None, problem), seed=seed)
 
     def _asking(self, problem: Problem) -> Surrogate:
         """The surrogate of asks."""
-        return self.surrogate or Auto().chosen(problem).surrogate
+        return self.surrogate or AtTarget().chosen(problem).surrogate
 
     def _contenders(self, belief: Belief, history: History, seeds: AskSeeds) -> Array:
         """Mixtures to choose from, ``p x d``: the maximiser of the acquisition function first."""
@@ -183,7 +193,8 @@ class CostAware:
         waiting = space.to_arrays([record.trial.weights for record in history.pending])
         busy = np.concatenate([belief.busy, *([waiting] if len(waiting) else [])])
         everywhere = replace(belief, busy=busy)
-        best, _ = most_promising(everywhere, self.acquisition, self._asking(belief.problem), seeds=seeds)
+        acquisition = self.acquisition or AtTarget().chosen(belief.problem).acquisition
+        best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds)
         others = support(belief.model, belief.aggregate, belief.X_inside, CONTENDERS - 1, seed=seeds.subspace)
         snapped = space.snap(space.project(others.numpy()))
         return np.concatenate([best[None], [row for row in snapped if not is_among(row, best[None])]])
@@ -192,16 +203,10 @@ class CostAware:
         """One line on what it will do."""
         scales = usable(problem)
         if len(scales) < 2:
-            return Auto().description(problem)
+            return AtTarget().description(problem)
         names = ", ".join(each.name for each in scales)
-        size = design_size(self.n_init, problem)
+        size = self._design_size(problem)
         return f"{size} runs of {scales[0].name}, then what is worth most for its cost among {names}"
-
-
-def usable(problem: Problem) -> tuple[StudyScale, ...]:
-    """Scales that are trained and no dearer than the target, the cheapest first."""
-    most = max((each.cost for each in problem.scales if each.scale == problem.scale), default=np.inf)
-    return tuple(each for each in problem.scales if each.trained and each.cost <= most)
 
 
 def _count(history: History, scale: Scale) -> int:
@@ -225,33 +230,6 @@ def _missing_anchor(problem: Problem, history: History, scales: tuple[StudyScale
             if not any(same_mixture(record.trial.weights, weights) for record in runs):
                 return Candidate(weights, name, each.scale)
     return None
-
-
-def affordable(history: History, scales: Sequence[StudyScale], costs: Sequence[float], *, design: int) -> Tensor:
-    """Which scales a run can be of, ``s`` booleans, so that those below the target keep to their share of the cost.
-
-    None has many more runs than the next larger one. Imported runs cost nothing, and do not count. Where the target is
-    not trained, all can.
-
-    Args:
-        history: The record.
-        scales: The scales to choose from, the target last.
-        costs: Cost of a run of each.
-        design: Runs of a scale that need none of a larger one.
-    """
-    import torch
-
-    if scales[-1].scale != history.scale:
-        return torch.ones(len(scales), dtype=torch.bool)
-    asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
-    counts = [sum(scale == each.scale for scale in asked) for each in scales]
-    most = FIRST * costs[-1] + SHARE * counts[-1] * costs[-1]
-    below = sum(count * cost for count, cost in zip(counts[:-1], costs[:-1], strict=True))
-    found = [
-        below + costs[number] <= most and counts[number] < design + FOR_EACH * counts[number + 1]
-        for number in range(len(scales) - 1)
-    ]
-    return torch.tensor([*found, True])
 
 
 def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scale]) -> tuple[Contest, Tensor]:

@@ -17,7 +17,8 @@ from bomix.problem import Problem, StudyScale
 from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
-from bomix.strategies.bayesian.cost_aware import FIRST, CostAware, affordable, contest_of, usable
+from bomix.strategies.bayesian.affordable import FIRST, affordable, usable
+from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.spec import MultiScale
@@ -84,7 +85,8 @@ def test_every_rule_proposes(rule: str) -> None:
 def test_smaller_scales_keep_to_their_share_of_the_cost() -> None:
     small = int(FIRST * SCALES[1].cost / SCALES[0].cost)
     spent = history(*runs(SMALL, small))
-    assert affordable(spent, SCALES, [1.0, 10.0], design=20).tolist() == [False, True]
+    assert affordable(spent, SCALES, [1.0, 10.0], design=20, first=20).tolist() == [False, True]
+    assert affordable(spent, SCALES, [0.9, 10.0], design=20, first=20).tolist() == [True, True]
     (candidate,) = QUICK.ask(problem(), spent, 1, seed=0)
     assert candidate.scale == LARGE
     more = history(*runs(SMALL, small), *runs(LARGE, 1, first=small))
@@ -172,3 +174,23 @@ def test_faults() -> None:
     assert [fault.where for fault in CostAware(surrogate=GP()).faults()] == ["surrogate"]
     groups = replace(problem(), objective=Pareto({"a": ("d0",), "b": ("d1", "d2")}))
     assert "objective" in [fault.where for fault in CostAware().problem_faults(groups)]
+
+
+def test_cheap_small_runs_come_in_three_designs() -> None:
+    costs = [(1.0, 5), (0.5, 10), (0.01, 15)]  # less than half a run of the target of 10
+    for cost, expected in costs:
+        cheap = problem((StudyScale("small", SMALL, cost), SCALES[1]))
+        assert CostAware().description(cheap).startswith(f"{expected} runs of small")
+    assert CostAware(n_init=6).description(cheap).startswith("6 runs of small")
+
+
+def test_auto_chooses_the_scale_where_several_are_trained() -> None:
+    empty = History(scale=LARGE, scales=(SMALL, LARGE))
+    assert isinstance(Auto().acting(problem(), empty), CostAware)
+    assert Auto().ask(problem(), empty, 1, seed=0)[0].scale == SMALL
+    assert "cost_aware" in Auto().description(problem())
+    one = problem((replace(SCALES[0], trained=False), SCALES[1]))
+    groups = replace(problem(), objective=Pareto({"a": ("d0",), "b": ("d1", "d2")}))
+    for other in (one, groups):
+        assert not isinstance(Auto().acting(other, empty), CostAware)
+    assert not isinstance(Auto(surrogate=GP()).acting(problem(), empty), CostAware)
