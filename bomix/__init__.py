@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bomix.config.scale_spec import StudyScaleSpec
     from bomix.config.sections import BudgetSpec, DomainSpec, MetricSpec, TargetSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.objective import Objective
@@ -48,6 +49,7 @@ __all__ = [
     "Scale",
     "Strategy",
     "Study",
+    "StudyScaleSpec",
     "Surrogate",
     "TargetSpec",
     "Trial",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "StudyScaleSpec": "bomix.config.scale_spec",
     "TargetSpec": "bomix.config.sections",
     "MetricSpec": "bomix.config.sections",
     "DomainSpec": "bomix.config.sections",

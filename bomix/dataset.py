@@ -32,8 +32,9 @@ def to_dataset(records: Sequence[Record], problem: Problem, *, attrs: Mapping[st
     Returns:
         ``weights``, ``weights_realized``, ``epochs`` (trial, domain); ``loss``, ``eval_sem`` (trial, metric);
         ``curve`` (trial, step, metric), its steps being those of all trials; ``params``, ``tokens``, ``cost``
-        (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric; where
-        some run has one, ``revision`` and ``withdrawn`` (why, empty for the others) on trial as well.
+        (trial). Coordinates ``status``, ``origin``, ``seed`` on trial, ``unit``, ``direction`` on metric; in a study of
+        several scales ``scale`` on trial, the name of each (empty where it is unknown); where some run has one,
+        ``revision`` and ``withdrawn`` (why, empty for the others) on trial as well.
         NaN stands for what a trial does not have, most of it while it is pending or withdrawn.
     """
     import numpy as np
@@ -73,6 +74,8 @@ def to_dataset(records: Sequence[Record], problem: Problem, *, attrs: Mapping[st
         "unit": ("metric", _text([metric.unit for metric in metrics])),
         "direction": ("metric", _text([metric.direction for metric in metrics])),
     }
+    if problem.scales:
+        coords["scale"] = ("trial", _text([problem.scale_name(scale) for scale in scales]))
     if any(record.revision for record in records):
         coords["revision"] = ("trial", np.array([record.revision for record in records], dtype=np.int64))
     if any(record.status is Status.WITHDRAWN for record in records):

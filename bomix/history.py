@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bomix.errors import StudyError
-from bomix.scale import comparable
+from bomix.scale import comparable, counted_as
 from bomix.trial import (
     CONFIRM,
     EXPERT,
@@ -49,12 +49,16 @@ class History:
         damaged: Ids of trials that are left out since their files cannot be read. Their numbers are taken, and they
             count as asked, so that designs and seeds go on after them.
         withdrawn: Trials that count for nothing; only their numbers stay taken.
+        scales: All scales of a study of several, that one among them, see :attr:`informative`; empty in one of one.
+        trains: The scale of trials that ask for none, where it is another than ``scale``; None where it is that one.
     """
 
     records: tuple[Record, ...] = ()
     scale: Scale | None = None
     damaged: tuple[int, ...] = ()
     withdrawn: tuple[Record, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    trains: Scale | None = None
 
     def __post_init__(self) -> None:
         everything = self.all_records
@@ -92,6 +96,8 @@ class History:
         Runs of another scale than the study's are left out; a run whose scale is unknown counts as one of the
         study's. So are runs that reweighted the domains while they trained: their losses are those of no mixture.
         """
+        if self.scales:
+            return tuple(record for record in self.informative if self.counted_as(record) == self.scale)
         return tuple(
             record
             for record in self.completed
@@ -99,23 +105,53 @@ class History:
         )
 
     @cached_property
+    def informative(self) -> tuple[Record, ...]:
+        """What a surrogate across scales learns from: as :attr:`observations`, of every scale of the study.
+
+        A run of a scale that the study does not name is left out, and one of which too little is known to say which it
+        is of; one without a scale counts as one of the study's own.
+        """
+        if not self.scales:
+            return self.observations
+        return tuple(
+            record
+            for record in self.completed
+            if record.trial.reweighting is None and self.counted_as(record) is not None
+        )
+
+    def learnt_from(self, *, across: bool) -> tuple[Record, ...]:
+        """What a surrogate is given: :attr:`informative` where it learns across scales, else :attr:`observations`."""
+        return self.informative if across else self.observations
+
+    def counted_as(self, record: Record) -> Scale | None:
+        """The scale of a study of several that a run counts as, see :func:`bomix.scale.counted_as`."""
+        return counted_as(record.trial.scale, self.scales, self.scale)
+
+    def of_scale(self, scale: Scale | None) -> History:
+        """The record of one of several scales, as that of a study of that scale alone; other runs are left out."""
+        kept = tuple(record for record in self.records if self.counted_as(record) == scale)
+        return replace(self, records=kept, scale=scale, scales=(), trains=None, withdrawn=())
+
+    @cached_property
     def tried(self) -> tuple[Record, ...]:
         """What need not be proposed as new: trials of the study's scale or of an unknown one, whatever became of them.
 
         A mixture that was run at another scale may still be proposed, and one that a run only started with. Experts of
-        every scale are included: a domain alone is known by what they make of the tokens.
+        every scale are included: a domain alone is known by what they make of the tokens. Where the study's own scale
+        is not trained, it is that of the trials (:attr:`trains`) that counts.
         """
+        trained = self.trains or self.scale
         return tuple(
             record
             for record in self.records
             if record.trial.reweighting is None
-            and (record.trial.origin == EXPERT or comparable(record.trial.scale, self.scale))
+            and (record.trial.origin == EXPERT or comparable(record.trial.scale, trained))
         )
 
     @cached_property
     def searched(self) -> tuple[Record, ...]:
         """Completed trials, imported ones and experts included, confirming ones not."""
-        return tuple(record for record in self.observations if record.trial.origin != CONFIRM)
+        return tuple(record for record in self.informative if record.trial.origin != CONFIRM)
 
     @cached_property
     def experts(self) -> dict[str, int]:
@@ -150,8 +186,8 @@ class History:
         return replace(self, records=kept, withdrawn=(), damaged=damaged)
 
     def require_observations(self) -> None:
-        """Raise StudyError where there is nothing to learn from yet."""
-        if self.observations:
+        """Raise StudyError where there is nothing to learn from yet, at any scale of the study."""
+        if self.informative:
             return
         counts = f"{len(self.pending)} pending, {len(self.failed)} failed"
         came = f"no trial has come back yet ({counts})"
@@ -160,9 +196,11 @@ class History:
             came = f"no trial of one mixture has come back yet ({counts}, {len(found)} reweighted while they trained)"
         elif self.completed:
             scales = ", ".join(sorted({str(record.trial.scale) for record in self.completed}))
+            own = f"the study's own scale ({self.scale})"
+            if self.scales:
+                own = f"a scale of the study ({'; '.join(map(str, self.scales))})"
             came = (
-                f"no trial of the study's own scale ({self.scale}) has come back yet ({counts}, {len(self.completed)} "
-                f"completed at another: {scales})"
+                f"no trial of {own} has come back yet ({counts}, {len(self.completed)} completed at another: {scales})"
             )
         raise StudyError(
             f"{came}, so there is nothing to predict from; run the study, tell it a result, or add runs made earlier"

@@ -75,6 +75,23 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class StudyScale:
+    """One of the scales of a study that has several.
+
+    Attributes:
+        name: Its name in the study file, in tables and figures.
+        scale: Parameters and tokens of a run.
+        cost: What a run costs, in the unit that all scales of the study share: FLOPs unless others are stated.
+        trained: Whether trials of it can be asked for; runs of another are brought from elsewhere, or there are none.
+    """
+
+    name: str
+    scale: Scale
+    cost: float
+    trained: bool = True
+
+
+@dataclass(frozen=True)
 class Problem:
     """Everything that a strategy may know beside the history.
 
@@ -101,6 +118,8 @@ class Problem:
             of the space can. Designs, anchors and the recommendation keep to it as what a strategy searches does.
         own: Metric to its own domain, the one that it falls with, where its name is not that of the domain.
         replicates: Anchor to the runs that are wanted of it, on as many seeds.
+        scales: The scales of the study, the cheapest first, that of ``scale`` among them: the objective and the
+            recommendation are of that one, and runs of all are learnt from. Empty for a study of one scale.
     """
 
     space: MixtureSpace
@@ -115,6 +134,18 @@ class Problem:
     pool: tuple[tuple[float, ...], ...] = ()
     own: Mapping[str, str] = field(default_factory=dict)
     replicates: Mapping[str, int] = field(default_factory=dict)
+    scales: tuple[StudyScale, ...] = ()
+
+    @property
+    def default_scale(self) -> Scale | None:
+        """The scale of trials that ask for none: the study's own where it is trained, else the dearest that is."""
+        trained = [each.scale for each in self.scales if each.trained]
+        return trained[-1] if trained and self.scale not in trained else self.scale
+
+    def scale_name(self, scale: Scale | None) -> str:
+        """What a scale is called in a study of several; of one that it does not name, the numbers; empty for None."""
+        names = [each.name for each in self.scales if each.scale == scale]
+        return names[0] if names else "" if scale is None else str(scale)
 
     @property
     def pool_array(self) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -30,14 +31,15 @@ class Scale:
     Attributes:
         params: Non-embedding parameters of the model; None where they are unknown.
         tokens: Training tokens; None where they are unknown.
+        recipe: What else sets runs of these numbers apart, a learning rate say; None for the usual recipe.
 
     Raises:
-        FaultsError: A number that is no positive whole one, or both unknown: a run of which nothing is known has the
-            scale None.
+        FaultsError: A number that is no positive whole one, or nothing known: such a run has the scale None.
     """
 
     params: int | None = None
     tokens: int | None = None
+    recipe: str | None = None
 
     def __post_init__(self) -> None:
         counts = {"params": self.params, "tokens": self.tokens}
@@ -46,7 +48,7 @@ class Scale:
             for name, count in counts.items()
             if count is not None and not _is_count(count)
         ]
-        if self.params is None and self.tokens is None:
+        if self.params is None and self.tokens is None and self.recipe is None:
             faults.append(Fault("params", "a scale needs params or tokens; where neither is known, give None for it"))
         raise_faults(faults, "this is no scale:")
         for name, count in counts.items():  # 50e6 and the integers of NumPy are whole numbers, too
@@ -61,8 +63,14 @@ class Scale:
         """
         return None if self.params is None or self.tokens is None else 6.0 * self.params * self.tokens
 
+    def to_data(self) -> dict[str, int | str | None]:
+        """Plain data that ``Scale(**data)`` takes; the recipe stands in it where there is one."""
+        sizes: dict[str, int | str | None] = {"params": self.params, "tokens": self.tokens}
+        return sizes if self.recipe is None else {**sizes, "recipe": self.recipe}
+
     def __str__(self) -> str:
-        return f"{_short(self.params)} params x {_short(self.tokens)} tokens"
+        sizes = f"{written(self.params)} params x {written(self.tokens)} tokens"
+        return sizes if self.recipe is None else f"{sizes} ({self.recipe})"
 
 
 def comparable(first: Scale | None, second: Scale | None) -> bool:
@@ -74,8 +82,27 @@ def comparable(first: Scale | None, second: Scale | None) -> bool:
     """
     if first is None or second is None:
         return True
+    if first.recipe != second.recipe:
+        return False
     pairs = ((first.params, second.params), (first.tokens, second.tokens))
     return all(one is None or other is None or one == other for one, other in pairs)
+
+
+def counted_as(scale: Scale | None, scales: Sequence[Scale], target: Scale | None) -> Scale | None:
+    """The scale of a study of several that a run counts as.
+
+    Args:
+        scale: What is known of the run's; where nothing is, it counts as a run of the target.
+        scales: The scales of the study.
+        target: The one that is decided about.
+
+    Returns:
+        One of them; None where the run is of none of them, or what is known of it fits several.
+    """
+    if scale is None or scale in scales:
+        return target if scale is None else scale
+    fitting = [each for each in scales if comparable(scale, each)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _is_count(value: Any) -> bool:
@@ -89,8 +116,8 @@ def _is_count(value: Any) -> bool:
     return math.isfinite(number) and number > 0 and number == int(number)
 
 
-def _short(count: int | None) -> str:
-    """``50M``, or all digits where a suffix would lose some; no two counts look alike."""
+def written(count: int | None) -> str:
+    """A count in short: ``50M``, or all digits where a suffix would lose some; no two counts look alike."""
     if count is None:
         return "unknown"
     for unit, suffix in _SUFFIXES:

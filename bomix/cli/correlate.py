@@ -32,8 +32,9 @@ FULL = 3
     help=f"Folder for {', '.join(f'{NAME}{suffix}' for suffix in SUFFIXES)}; else the study's, none with --json.",
 )
 @click.option("--experts", is_flag=True, help="Count trials on one domain alone too.")
+@click.option("--scale", metavar="NAME", help="One of several scales of the study; else the one decided about.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def correlate(study: Path, out: Path | None, experts: bool, as_json: bool) -> None:
+def correlate(study: Path, out: Path | None, experts: bool, scale: str | None, as_json: bool) -> None:
     """Show which losses go with the objective, with accuracies and with each other.
 
     Rank correlations over all completed trials, imported ones included, with 95 % intervals. A loss that goes with
@@ -42,11 +43,15 @@ def correlate(study: Path, out: Path | None, experts: bool, as_json: bool) -> No
     from bomix.io.store import files
     from bomix.report import correlation
     from bomix.study.study import Study
+    from bomix.study.study_scales import scale_of_study
 
     opened = Study.open(study)
     folder = out if out is not None or as_json else opened.folder
     dataset = opened.dataset
-    found = correlation.correlate(dataset, scores=correlation.scores_of(opened.problem, dataset), experts=experts)
+    scale_of_study(opened.problem, scale)
+    found = correlation.correlate(
+        dataset, scores=correlation.scores_of(opened.problem, dataset), experts=experts, scale=scale
+    )
     if folder is not None:
         from bomix.report.figures.correlation import render
 

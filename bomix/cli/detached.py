@@ -28,7 +28,8 @@ def ask(study: Path, number: int, out: Path | None) -> None:
     """Propose mixtures and record them as pending.
 
     Each is `{"trial": 7, "seed": 0, "origin": "log_ei", "weights": {...}}`. Train with the seed where you can: trials
-    that share it are compared with less noise.
+    that share it are compared with less noise. In a study of several scales `scale` says which to train at: its name,
+    parameters and tokens.
 
     In a study without an evaluator and with `confirm: N`, the trials that confirm the recommendation on N fresh seeds
     follow once the budget is spent and every result told; `bomix recommend` compares them. Without `confirm`, trials
@@ -40,7 +41,11 @@ def ask(study: Path, number: int, out: Path | None) -> None:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for count in range(number):
-        if not opened.spec.confirm and (limit := over(opened.spec, opened.history)) is not None and not count:
+        if (
+            not opened.spec.confirm
+            and (limit := over(opened.spec, opened.history, opened.problem.scales)) is not None
+            and not count
+        ):
             click.echo(f"{limit}; what is asked goes beyond it", err=True)
         try:
             trial = opened.ask()
@@ -50,6 +55,8 @@ def ask(study: Path, number: int, out: Path | None) -> None:
             click.echo(f"asked for {count} of {number}: {error}", err=True)
             return
         data = {"trial": trial.id, "seed": trial.seed, "origin": trial.origin, "weights": dict(trial.weights)}
+        if opened.problem.scales and trial.scale is not None:
+            data["scale"] = {"name": opened.problem.scale_name(trial.scale), **trial.scale.to_data()}
         if trial.reweighting is not None:
             data["reweighting"] = dataclasses.asdict(trial.reweighting)
         if out is None:

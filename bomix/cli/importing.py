@@ -15,6 +15,7 @@ from bomix.io.imports.csv import read_runs
 from bomix.io.imports.joining import LONGEST_KEY
 from bomix.io.imports.runs import Runs
 from bomix.io.imports.scales import AXES
+from bomix.problem import Problem
 from bomix.scale import Scale
 from bomix.space.bounds import is_name
 from bomix.study.importing import import_runs
@@ -51,7 +52,13 @@ def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int 
 @click.option("--update", is_flag=True, help="Other values of runs that are there become revisions; old ones are kept.")
 @click.option("--step", metavar="last|N|COLUMN", help="Which checkpoint of each run counts; also COLUMN=N.")
 @click.option("--where", "where", multiple=True, metavar="COLUMN=VALUE", help="Rows to read; may be repeated.")
-@click.option("--scale", "scale_from", multiple=True, metavar="COLUMN", help="Column of the parameters; tokens=COLUMN.")
+@click.option(
+    "--scale",
+    "scale_from",
+    multiple=True,
+    metavar="NAME|COLUMN",
+    help="One of the study's scales; or a column of their names, or of parameters; tokens=COLUMN.",
+)
 @click.option(
     "--prefix", default="", metavar="TEXT", help="Put before every key, where another table has the same keys."
 )
@@ -94,7 +101,9 @@ def import_tables(
 
     Columns `params` and `tokens`, or the options for what they leave open, tell the scale of a run; `1M` is a number.
     A run of another scale than the study's is recorded, and nothing is learnt from it; one of which nothing is told
-    counts as one of the study's.
+    counts as one of the study's. In a study of several scales each run says which it is of: `--scale small` for all,
+    or `--scale COLUMN` where a column holds their names; runs of all of them are learnt from. Checkpoints of a run that
+    have tokens of their own (`--scale tokens=COLUMN`) are runs of scales with fewer tokens.
     """
     opened = Study.open(study)
     problem = opened.problem
@@ -103,10 +112,10 @@ def import_tables(
         _parsed(mapping),
         ignore_unknown,
         allow_partial,
-        scale=None if params is None and tokens is None else Scale(params, tokens),
+        scale=_named_scale(problem, scale_from, params, tokens),
         where=tuple(_divided(text, "--where", "COLUMN=VALUE") for text in where),
         step=step,
-        scale_from=_scale_from(scale_from),
+        scale_from=_scale_from([text for text in scale_from if text not in _names(problem)]),
         as_one=as_one,
         prefix=prefix,
     )
@@ -176,6 +185,24 @@ def _divided(text: str, option: str, form: str) -> tuple[str, str]:
     if not (divider and column and value):
         raise_faults([Fault(option, f"expected {form}, found '{text}'")])
     return column, value
+
+
+def _names(problem: Problem) -> list[str]:
+    return [each.name for each in problem.scales]
+
+
+def _named_scale(problem: Problem, texts: Sequence[str], params: int | None, tokens: int | None) -> Scale | None:
+    """The scale of the runs that say none: one of the study's, by its name, or of these numbers; None where unknown."""
+    named = [each for each in problem.scales if each.name in texts]
+    if len(named) > 1 or (named and not (params is None and tokens is None)):
+        given = " and ".join(f"--scale {each.name}" for each in named)
+        given += "".join(
+            f" and --{axis}" for axis, count in (("params", params), ("tokens", tokens)) if count is not None
+        )
+        raise_faults([Fault("--scale", f"{given} say it twice of the same runs; keep one")])
+    if named:
+        return named[0].scale
+    return None if params is None and tokens is None else Scale(params, tokens)
 
 
 def _scale_from(texts: Sequence[str]) -> dict[str, str]:

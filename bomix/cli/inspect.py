@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bomix.cli.options import log_to_stderr, study_argument
+from bomix.cli.plain import plain
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import Fault, raise_faults
@@ -51,6 +51,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         click.echo(str(done))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
+    if opened.problem.scales:
+        tables.console().print(tables.scales(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
@@ -109,6 +111,8 @@ def status(study: Path, as_json: bool) -> None:
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
     if opened.history.all_records:
+        if opened.problem.scales:
+            tables.console().print(tables.scales(opened))
         tables.console().print(tables.trials(opened))
     for line in attempts.log_lines(opened):
         click.echo(line)
@@ -163,12 +167,12 @@ def kinds(group: str | None) -> None:
 
 def _surrogate(study: Study) -> str:
     """The kind of the surrogate that predicts and recommends, and those of its keys that are not at their defaults."""
-    from bomix.config import registry
-    from bomix.config.build import plain, spec_fields
+    from bomix.config import build, registry
+    from bomix.config.build import spec_fields
     from bomix.study.surrogate import study_surrogate
 
     surrogate = study_surrogate(study.spec, study.problem)
-    values, stated = field_values(surrogate), plain(surrogate)
+    values, stated = field_values(surrogate), build.plain(surrogate)
     changed = [
         f"{field.name}: {_in_short(stated[field.name])}"
         for field in spec_fields(type(surrogate))
@@ -222,6 +226,7 @@ def _state(study: Study) -> dict[str, Any]:
                 "status": str(record.status),
                 "origin": record.trial.origin,
                 "seed": record.trial.seed,
+                **({"scale": study.problem.scale_name(record.trial.scale)} if study.problem.scales else {}),
                 "weights": dict(record.trial.weights),
                 "losses": _losses(record, study.problem.metric_names),
                 "revision": record.revision,
@@ -258,20 +263,9 @@ def _plain_recommendation(study: Study, best: Recommendation) -> dict[str, Any]:
     judged = best if best.confirmed is None else best.confirmed
     comparisons = compare(study.problem, study.history, judged.weights)
     return {
-        **_plain(best),
+        **plain(best),
         "loss": best.loss,
         "interval": list(best.interval),
         "beats": dict(best.beats),
-        "confirmation": [{**_plain(each), "verdict": each.verdict} for each in comparisons],
+        "confirmation": [{**plain(each), "verdict": each.verdict} for each in comparisons],
     }
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: dataclasses and mappings as mappings, None for what is no finite number."""
-    if dataclasses.is_dataclass(value):
-        return {name: _plain(item) for name, item in field_values(value).items()}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -25,8 +25,9 @@ COLUMNS = ("mean", "sd", "lower", "upper")
 @study_argument
 @click.argument("mixtures", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file to write; else printed.")
+@click.option("--scale", metavar="NAME", help="One of several scales of the study; else the one decided about.")
 @click.option("-v", "--verbose", count=True, help="Say what is being fitted; twice for everything.")
-def predict(study: Path, mixtures: Path, out: Path | None, verbose: int) -> None:
+def predict(study: Path, mixtures: Path, out: Path | None, scale: str | None, verbose: int) -> None:
     """Predict every metric and the objective at the mixtures of a table.
 
     MIXTURES is a CSV file with a column for each domain. The predictions keep its rows and columns and add, for each
@@ -44,7 +45,7 @@ def predict(study: Path, mixtures: Path, out: Path | None, verbose: int) -> None
     given = read_mixtures(mixtures, opened.problem.space)
     label = objective_label(opened.problem.metric_names)
     check_columns(given.table, opened.problem.metric_names, label)
-    text = predictions(given.table, opened.predict(given.weights), label)
+    text = predictions(given.table, opened.predict(given.weights, scale=scale), label)
     if label != "objective":
         click.echo(f"a metric is called 'objective'; the study's own objective is '{label}'", err=True)
     if out is None:

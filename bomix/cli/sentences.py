@@ -43,7 +43,7 @@ def sentences(study: Study, best: Recommendation, comparisons: Sequence[Comparis
 def why_ended(study: Study) -> str | None:
     """Why the search is over, in words; None while it goes on."""
     history, budget = study.history, study.spec.budget
-    if (limit := budget.spent(study.spec.counted(history))) is not None:
+    if (limit := budget.spent(study.spec.counted(history), study.problem.scales)) is not None:
         return f"the budget of {limit} is spent"
     if (reason := exhausted(study.problem, history, study.spec.strategy)) is not None or budget.improvement is None:
         return reason
@@ -163,7 +163,8 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         for name, upper in zip(space.domains, space.upper_array, strict=True)
         if upper < 1 and best.weights[name] > upper - 1e-6
     ]
-    lines = [warning for warning in best.warnings if warning not in best.against_odds]
+    on_top = (*best.against_odds, *best.across_scales)
+    lines = [warning for warning in best.warnings if warning not in on_top]
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:

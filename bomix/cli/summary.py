@@ -41,13 +41,27 @@ def show_summary(study: Study, best: Recommendation) -> None:
         mixtures[CONFIRMED] = judged
     comparisons = compare(problem, history, judged)
     tables = [_weights(problem, mixtures, best), _objective(study, best, mixtures, comparisons, subject)]
-    for line in best.against_odds:
+    for line in (*best.against_odds, *best.across_scales):
         click.echo(line)
+    if best.scale is not None:
+        click.echo(f"at scale '{best.scale.name}' ({best.scale.scale}); {_runs_by_scale(study)}")
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
     for line in sentences(study, best, comparisons, subject):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
+
+
+def _runs_by_scale(study: Study) -> str:
+    """How many runs of each scale there are, and where confirmations run if that is not at the one decided about."""
+    problem, history = study.problem, study.history
+    counts = [
+        f"{sum(history.counted_as(record) == each.scale for record in history.informative)} of {each.name}"
+        for each in problem.scales
+    ]
+    usual = problem.default_scale
+    trains = "" if usual == problem.scale else f"; trials and confirmations run at {problem.scale_name(usual)}"
+    return f"learnt from runs {', '.join(counts)}{trains}"
 
 
 def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommendation) -> Table:

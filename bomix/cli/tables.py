@@ -14,6 +14,7 @@ from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
 from bomix.errors import UnknownKindError
+from bomix.scale import written
 from bomix.study.study import Study
 from bomix.trial import Failure, Result, Status
 
@@ -55,10 +56,32 @@ def domains(study: Study) -> Table:
     return table
 
 
+def scales(study: Study) -> Table:
+    """What a run of each of several scales is and costs, how many there are, and which one is decided about."""
+    problem, history = study.problem, study.history
+    table = titled("scales")
+    stated = any(each.cost is not None for each in study.spec.scales.values())
+    for column in ("scale", "params", "tokens", "cost of a run" if stated else "FLOPs of a run", "runs", "trained", ""):
+        table.add_column(column, justify="right" if column not in ("scale", "trained", "") else "left")
+    for each in problem.scales:
+        sizes = each.scale
+        runs = sum(history.counted_as(record) == sizes for record in history.informative)
+        table.add_row(
+            each.name if sizes.recipe is None else f"{each.name} ({sizes.recipe})",
+            written(sizes.params),
+            written(sizes.tokens),
+            f"{each.cost:.3g}",
+            str(runs),
+            "yes" if each.trained else "no",
+            "decided about" if sizes == problem.scale else "",
+        )
+    return table
+
+
 def trials(study: Study) -> Table:
     """One row per trial."""
-    table = titled("trials")
-    for column in ("trial", "status", "origin", "seed", "objective", "mixture"):
+    table, several = titled("trials"), bool(study.problem.scales)
+    for column in ("trial", "status", "origin", *(("scale",) if several else ()), "seed", "objective", "mixture"):
         table.add_column(column, justify="right" if column in ("trial", "seed", "objective") else "left")
     for record in study.history.all_records:
         trial = record.trial
@@ -74,7 +97,8 @@ def trials(study: Study) -> Table:
             note = f"{note} (revision {record.revision})"
         if record.withdrawn is not None:
             note = f"{note}: {record.withdrawn}"
-        table.add_row(str(trial.id), str(record.status), trial.origin, str(trial.seed), objective, note)
+        scale = (study.problem.scale_name(trial.scale),) if several else ()
+        table.add_row(str(trial.id), str(record.status), trial.origin, *scale, str(trial.seed), objective, note)
     return table
 
 

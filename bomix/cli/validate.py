@@ -68,7 +68,8 @@ def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | N
         return
     from bomix.cli.tables import console
 
-    console().print(table(found))
+    for name in [None] if "of_scale" not in found.coords else found["of_scale"].values.tolist():
+        console().print(table(found if name is None else at_scale(found, name), name))
     for line in notes(found):
         click.echo(line)
     if verbose:
@@ -81,7 +82,17 @@ def validate(study: Path, figure: Path | None, as_json: bool, surrogate: str | N
         click.echo(f"figure: {figure}")
 
 
-def table(found: xr.Dataset) -> Table:
+def at_scale(found: xr.Dataset, name: str) -> xr.Dataset:
+    """The scores and the trials of one of several scales, as those of a study of that scale alone."""
+    from bomix.recommendation.validate import SCORES
+
+    own = found.isel(trial=found["scale"].values == name)
+    scores = {each: own[f"scale_{each}"].sel(of_scale=name, drop=True) for each in SCORES}
+    whole = {f"objective_{each}": own[f"scale_objective_{each}"].sel(of_scale=name, drop=True) for each in SCORES}
+    return own.assign({**scores, **whole})
+
+
+def table(found: xr.Dataset, scale: str | None = None) -> Table:
     """A row for the objective and one for each metric, scores with their standard errors.
 
     The mean squared error's own is in the JSON; here it stands with the root.
@@ -89,7 +100,8 @@ def table(found: xr.Dataset) -> Table:
     from bomix.cli.predict import objective_label
     from bomix.cli.tables import titled
 
-    made = titled("predictions of trials that were held out (nats per token unless a unit is named)")
+    of = "" if scale is None else f" of scale '{scale}'"
+    made = titled(f"predictions of trials{of} that were held out (nats per token unless a unit is named)")
     made.add_column("", overflow="fold")  # metrics may differ in their last letters only
     for name in ("trials", "Spearman", "RMSE", "MSE", "NLPD", "inside 95 %", "width"):
         made.add_column(name, justify="right", no_wrap=True)
@@ -159,9 +171,11 @@ def plain(found: xr.Dataset) -> dict[str, Any]:
         "description": found.attrs["description"],
         "objective": _nullable(_scores(found, None)),
         "metrics": {name: _nullable(_scores(found, position)) for position, name in enumerate(names)},
+        **_plain_scales(found, names),
         "trials": [
             {
                 "id": int(found["trial"].values[row]),
+                **({"scale": str(found["scale"].values[row])} if "of_scale" in found.coords else {}),
                 "objective": _nullable({key: float(found[f"objective_{key}"][row]) for key in keys}),
                 "metrics": {
                     name: _nullable({key: float(found[key][row, position]) for key in keys})
@@ -170,6 +184,22 @@ def plain(found: xr.Dataset) -> dict[str, Any]:
             }
             for row in range(found.sizes["trial"])
         ],
+    }
+
+
+def _plain_scales(found: xr.Dataset, names: Sequence[str]) -> dict[str, Any]:
+    """The scores of each of several scales; nothing in a study of one."""
+    if "of_scale" not in found.coords:
+        return {}
+    by_scale = {name: at_scale(found, name) for name in found["of_scale"].values.tolist()}
+    return {
+        "scales": {
+            scale: {
+                "objective": _nullable(_scores(own, None)),
+                "metrics": {name: _nullable(_scores(own, position)) for position, name in enumerate(names)},
+            }
+            for scale, own in by_scale.items()
+        }
     }
 
 

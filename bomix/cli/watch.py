@@ -243,7 +243,7 @@ class _Tally:
         if not study.spec.counts(record.trial.origin):
             return
         self._done += 1
-        if record.trial.reweighting is not None or not comparable(record.trial.scale, study.problem.scale):
+        if record.trial.reweighting is not None or not comparable(record.trial.scale, study.problem.default_scale):
             return
         self._confirmed = 0  # what comes back of the search ends a round
         found = study.problem.value(record.result.losses)

@@ -27,7 +27,10 @@ from bomix.errors import Fault, UnknownKindError, did_you_mean
 T = TypeVar("T")
 
 FILLED = "filled_from"
-"""Key of a field's metadata: the part of the study that the field is filled from."""
+"""Key of a field's metadata: the part of the study that the field is filled from.
+
+``domains``: their sources by name. ``scales``: the scales up to the one that is decided about, the cheapest first, of a
+study of several. ``scale``: what :attr:`bomix.contracts.evaluator.EvaluatorTraits.at_scale` is told."""
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 """Suffix of a count to its factor: those of the field's papers, ``g`` and ``b`` both for billions."""

@@ -52,6 +52,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "auto": "bomix.strategies.auto:Auto",
         "bayesian": "bomix.strategies.bayesian.whole_space:Bayesian",
         "turbo": "bomix.strategies.bayesian.turbo:Turbo",
+        "cost_aware": "bomix.strategies.bayesian.cost_aware:CostAware",
         "embedded": "bomix.strategies.bayesian.embedded:Embedded",
         "sobol": "bomix.strategies.designs:Sobol",
         "dirichlet": "bomix.strategies.designs:Dirichlet",
@@ -87,6 +88,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "empirical_mean": "bomix.surrogates.regression.specs:EmpiricalMean",
         "mde": "bomix.surrogates.combined.prediction:Prediction",
         "corrected": "bomix.surrogates.combined.corrected:Corrected",
+        "multi_scale": "bomix.surrogates.scales.spec:MultiScale",
     },
     "kernel": {
         "stationary": "bomix.surrogates.kernels.specs:Stationary",

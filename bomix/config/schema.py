@@ -11,6 +11,7 @@ from typing import Any, Literal, Union
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
+from bomix.config.scale_spec import StudyScaleSpec
 from bomix.errors import UnknownKindError
 
 _SCALARS: Mapping[Any, dict[str, Any]] = {
@@ -48,7 +49,7 @@ def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = 
         "description": " ".join(summary.split()),
         "properties": properties,
         "required": required,
-        "additionalProperties": False,
+        "additionalProperties": spec is StudyScaleSpec,  # keys of the evaluator stand in it
     }
 
 

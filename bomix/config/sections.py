@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,9 +12,12 @@ from bomix.contracts.text import Source
 from bomix.contracts.traits import field_values
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import as_mapping, short
-from bomix.problem import NATS_PER_TOKEN, Metric
+from bomix.problem import NATS_PER_TOKEN, Metric, StudyScale
 from bomix.space.bounds import is_name
 from bomix.trial import Record, Status
+
+_RUNS_OF = re.compile(r"\s*(\d+(?:\.\d+)?)\s+runs?\s+of\s+(.*\S)\s*")
+"""A budget in runs of a scale."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,17 +67,22 @@ class TargetSpec:
         2.0
 
     Attributes:
-        tokens: Training tokens of the run.
+        tokens: Training tokens of the run; those of ``scale`` where it has them.
         max_epochs: Passes over a domain's tokens that the run may make, at most.
+        scale: The one of the study's ``scales`` that is decided about; the dearest unless it is named.
     """
 
-    tokens: float
+    tokens: float | None = None
     max_epochs: float = 4.0
+    scale: str | None = None
 
     def faults(self) -> list[Fault]:
-        """Tokens or passes that are not positive."""
+        """Tokens that are missing, tokens or passes that are not positive."""
         named = {"tokens": self.tokens, "max_epochs": self.max_epochs}
-        return [Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v <= 0]
+        found = [
+            Fault(k, f"expected a positive number, found {v:g}") for k, v in named.items() if v is not None and v <= 0
+        ]
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +137,9 @@ class BudgetSpec:
             the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
             recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
         patience: After how many trials in a row it must lie below, the design behind them.
+        cost: In a study of several scales, cost of the completed trials by the scales that they are of, in the unit of
+            ``scales``: FLOPs unless they state others. Or so many runs of one of them, ``8 runs of large``. ``trials``
+            is a limit of its own beside it.
     """
 
     trials: int = 20
@@ -135,17 +147,56 @@ class BudgetSpec:
     flops: float | None = None
     improvement: float | None = None
     patience: int = 2
+    cost: float | str | None = None
 
     def faults(self) -> list[Fault]:
-        """Limits that are not positive."""
-        return [
+        """Limits that are not positive, and a cost that is neither a number nor so many runs of a scale."""
+        limits = {key: value for key, value in field_values(self).items() if not isinstance(value, str)}
+        found = [
             Fault(key, f"expected a positive number, found {value:g}")
-            for key, value in field_values(self).items()
+            for key, value in limits.items()
             if value is not None and value <= 0
         ]
+        if isinstance(self.cost, str) and self._runs_of() is None:
+            found.append(Fault("cost", f"expected a cost, or text as '8 runs of large', found '{self.cost}'"))
+        return found
 
-    def spent(self, asked: Sequence[Record]) -> str | None:
-        """Which limit the trials that were asked for have reached, in words; None where there is some left."""
+    def scale_faults(self, names: Sequence[str]) -> list[Fault]:
+        """What is wrong with the cost in a study.
+
+        Args:
+            names: Names of the study's scales; none where it has one scale.
+        """
+        if self.cost is not None and not names:
+            return [Fault("cost", "the study names no scales, so that no run has a cost; take 'flops' or 'trials'")]
+        told = self._runs_of()
+        if told is not None and told[1] not in names:
+            return [Fault("cost", f"unknown scale '{told[1]}' (known: {', '.join(names)})")]
+        return []
+
+    def cost_limit(self, scales: Sequence[StudyScale]) -> float | None:
+        """The limit of the cost in its unit; None where there is none.
+
+        Args:
+            scales: The scales of the study.
+        """
+        told = self._runs_of()
+        if told is None:
+            return None if self.cost is None else float(self.cost)
+        return told[0] * next(each.cost for each in scales if each.name == told[1])
+
+    def _runs_of(self) -> tuple[float, str] | None:
+        """Number and scale of the runs that the cost is said in; None where it is not."""
+        found = _RUNS_OF.fullmatch(self.cost) if isinstance(self.cost, str) else None
+        return None if found is None or not float(found[1]) > 0.0 else (float(found[1]), found[2])
+
+    def spent(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> str | None:
+        """Which limit the trials that were asked for have reached, in words; None where there is some left.
+
+        Args:
+            asked: The trials that cost budget.
+            scales: The scales of a study of several.
+        """
         done = [record for record in asked if record.status is Status.COMPLETED]
         seconds = sum(record.result.cost or 0.0 for record in done)
         flops = sum(map(_flops, done))
@@ -153,13 +204,38 @@ class BudgetSpec:
             return f"{self.trials} trials"
         if self.device_seconds is not None and seconds >= self.device_seconds:
             return f"{self.device_seconds:g} device-seconds"
+        limit = self.cost_limit(scales)
+        if limit is not None and sum(_cost(record, scales) for record in done) >= limit:
+            return self._cost_in_words(limit)
         return f"{self.flops:g} FLOPs" if self.flops is not None and flops >= self.flops else None
 
-    def holds(self, asked: Sequence[Record]) -> bool:
+    def asked_for(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> str | None:
+        """Which of trials and cost is reached once the pending trials come back, none of them failed, in words.
+
+        Args:
+            asked: The trials that cost budget.
+            scales: The scales of a study of several.
+        """
+        unfailed = [record for record in asked if record.status is not Status.FAILED]
+        if len(unfailed) >= self.trials:
+            return f"{self.trials} trials"
+        limit = self.cost_limit(scales)
+        if limit is not None and sum(_cost(record, scales) for record in unfailed) >= limit:
+            return self._cost_in_words(limit)
+        return None
+
+    def _cost_in_words(self, limit: float) -> str:
+        return self.cost.strip() if isinstance(self.cost, str) else f"a cost of {limit:g}"
+
+    def holds(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> bool:
         """Whether some is left once the pending trials have come back, none dearer than the dearest before them.
 
         As many as are asked for one after the other may so be asked for at once, and no more. Before a first cost is
         known, a budget of device-seconds holds none.
+
+        Args:
+            asked: The trials that cost budget.
+            scales: The scales of a study of several.
         """
         pending = [record for record in asked if record.status is Status.PENDING]
         costs = [record.result.cost or 0.0 for record in asked if record.status is Status.COMPLETED]
@@ -168,7 +244,17 @@ class BudgetSpec:
             costs and sum(costs) + len(pending) * max(costs) < self.device_seconds
         ):
             return False
+        limit = self.cost_limit(scales)
+        if limit is not None:
+            known = (_cost(record, scales) for record in asked if record.status is not Status.FAILED)
+            if sum(known) >= limit:
+                return False
         return self.flops is None or flops < self.flops
+
+
+def _cost(record: Record, scales: Sequence[StudyScale]) -> float:
+    """Cost of a trial by the scale that it is of; zero where that is none of the study's."""
+    return next((each.cost for each in scales if each.scale == record.trial.scale), 0.0)
 
 
 def _flops(record: Record) -> float:

@@ -173,7 +173,7 @@ def _section(hint: type[Any], value: Any, where: str, faults: list[Fault]) -> An
     return value
 
 
-_PUBLIC = frozenset({"BudgetSpec", "DomainSpec", "MetricSpec", "Scale", "TargetSpec"})
+_PUBLIC = frozenset({"BudgetSpec", "DomainSpec", "MetricSpec", "Scale", "StudyScaleSpec", "TargetSpec"})
 """Sections that stand in ``bomix`` itself."""
 
 

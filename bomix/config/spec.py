@@ -13,6 +13,7 @@ from bomix.config.components import misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
 from bomix.config.replicate_checks import replicate_faults
 from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
+from bomix.config.scale_spec import StudyScaleSpec, scale_faults
 from bomix.config.sections import (
     BudgetSpec,
     DomainSpec,
@@ -52,6 +53,8 @@ class StudySpec:
         metrics: Names, or name to unit and direction; needed only where the evaluator does not say.
         objective: What is minimised.
         strategy: What proposes mixtures.
+        scales: Name to scale where the study has several: runs of all of them are learnt from, and ``target.scale`` is
+            decided about. Keys of the evaluator may stand in each, over those of ``evaluator``.
         target: The run that the study decides about; its tokens cap the weights of small domains.
         seed: Decides everything random.
         paired: Whether all trials share initialisation and data order, which lowers the noise between mixtures.
@@ -72,6 +75,7 @@ class StudySpec:
     metrics: tuple[str, ...] | Mapping[str, MetricSpec] = ()
     objective: Objective = dataclasses.field(default_factory=Mean)
     strategy: Strategy = dataclasses.field(default_factory=lambda: registry.resolve("strategy", "auto")())
+    scales: Mapping[str, StudyScaleSpec] = dataclasses.field(default_factory=dict)
     target: TargetSpec | None = None
     seed: int = 0
     paired: bool = True
@@ -102,6 +106,10 @@ class StudySpec:
             faults.append(Fault("seed", f"expected a whole number from 0, below 2^62, found {short(self.seed)}"))
         if not 0.0 <= self.negligible <= 0.1:
             faults.append(Fault("negligible", f"expected a weight from 0 to 0.1, found {self.negligible:g}"))
+        faults += scale_faults(self.scales, self.target, self.evaluator)
+        if self.target is not None and self.target.tokens is None and not self.scales:
+            faults.append(Fault("target.tokens", "missing key 'tokens'"))
+        faults += [Fault(f"budget.{each.where}", each.what) for each in self.budget.scale_faults(tuple(self.scales))]
         faults += replicate_faults(self.replicates, self.budget.trials)
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
@@ -159,24 +167,17 @@ class StudySpec:
     @property
     def trains_on_sources(self) -> bool:
         """Whether the evaluator declares a field that is filled from the sources of the domains."""
-        return self._source_field is not None
+        return _source_field(self.evaluator) is not None
 
     def _source_faults(self) -> list[Fault]:
         """Text that an evaluator made in Python was given for domains, and that is not what these have."""
-        name = self._source_field
+        name = _source_field(self.evaluator)
         given = {} if name is None else field_values(self.evaluator)[name] or {}
         if all(domain in self.domains and self.domains[domain].source == each for domain, each in given.items()):
             return []
         what = "a study takes the text of its domains from them, and this is other text, or of other domains"
         cure = f"give it with the domain, as bomix.DomainSpec(source=...), and leave '{name}' out"
         return [Fault(f"evaluator.{name}", f"{what}; {cure}")]
-
-    @property
-    def _source_field(self) -> str | None:
-        """The name of that field; None where there is none."""
-        cls: Any = type(self.evaluator)
-        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-        return next((field.name for field in fields if field.metadata.get(FILLED) == "domains"), None)
 
     def declared_metrics(self) -> tuple[Metric, ...]:
         """The metrics that the file names; empty where it leaves them to the evaluator."""
@@ -188,8 +189,20 @@ class StudySpec:
         Args:
             folder: What relative paths are relative to.
         """
-        evaluator = self.evaluator
-        if (name := self._source_field) is not None:
+        return None if self.evaluator is None else self._ready(self.evaluator, folder)
+
+    def evaluator_at(self, scale: str) -> Evaluator | None:
+        """What trains at one of several scales, as the file has it; None where nothing does."""
+        spec = self.scales[scale]
+        return (spec.evaluator or self.evaluator) if spec.train else None
+
+    def ready_evaluator_at(self, scale: str, folder: Path) -> Evaluator | None:
+        """The same with the sources of the domains filled in; ``folder`` is what relative paths are relative to."""
+        evaluator = self.evaluator_at(scale)
+        return None if evaluator is None else self._ready(evaluator, folder)
+
+    def _ready(self, evaluator: Evaluator, folder: Path) -> Evaluator:
+        if (name := _source_field(evaluator)) is not None:
             sources = {domain: spec.source for domain, spec in self.domains.items()}
             evaluator = dataclasses.replace(evaluator, **{name: sources})  # type: ignore[type-var]
         relative = traits(evaluator, EvaluatorTraits).relative_to
@@ -199,3 +212,10 @@ class StudySpec:
         """The strategy; ``folder`` is what relative paths are relative to."""
         relative = traits(self.strategy, StrategyTraits).relative_to
         return self.strategy if relative is None else relative(folder)
+
+
+def _source_field(evaluator: Evaluator | None) -> str | None:
+    """The name of the field of an evaluator that takes the sources of the domains; None where there is none."""
+    cls: Any = type(evaluator)
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return next((field.name for field in fields if field.metadata.get(FILLED) == "domains"), None)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bomix.config.build import build
 from bomix.config.registry import modules_of
+from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
 from bomix.contracts.traits import field_values
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
@@ -38,7 +38,7 @@ def load(path: Path) -> StudySpec:
         raise ConfigError(f"cannot read {path}: {error}") from error
     data, lines, duplicates = parse(text, path)
     with modules_of(path.parent):
-        spec, faults = build(StudySpec, data)
+        spec, faults = build_study(StudySpec, data)
     faults = [*duplicates, *faults]
     raise_faults([_located(fault, lines) for fault in faults], f"{path} has {_count(len(faults))}:")
     assert spec is not None

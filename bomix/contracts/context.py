@@ -22,6 +22,8 @@ class FitContext:
         experts: Domain to the trial that is its expert: one that was trained on the domain alone.
         alone: All trials that were trained as experts, those included of which nothing can be read.
         scales: Scale of the run behind each row, where the rows are trials; None for one whose scale is unknown.
+        target: Scale at which the model is asked for the metrics, where rows are of several scales; None where they are
+            of one. A row whose scale is unknown is taken for one of the target.
         own: Metric to its own domain, as the study states it; a metric that is not in it has the domain of its name.
     """
 
@@ -32,6 +34,7 @@ class FitContext:
     experts: Mapping[str, int] = field(default_factory=dict)
     alone: frozenset[int] = frozenset()
     scales: tuple[Scale | None, ...] = ()
+    target: Scale | None = None
     own: Mapping[str, str] = field(default_factory=dict)
 
     def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:

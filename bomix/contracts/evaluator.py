@@ -104,6 +104,13 @@ class EvaluatorTraits(ComponentTraits):
         trained_scale: Takes a scale at which it can train and returns the one that is then really trained, as of whole
             steps: that one is recorded, and scales of which it is the same are one.
         evaluate_together: Trains several trials as one, see :class:`GroupEvaluator`, which has ``groups`` beside it.
+        own_scale: The scale of a trial that names none, where it is known before anything is prepared.
+        at_scale: Takes the name and the scale of one of several scales of a study and returns the evaluator that trains
+            there, where that depends on more than the scale of the trial.
+        run_flops: Takes a scale, and what was measured (``Preparation.info``), and returns the training FLOPs of a run
+            with whatever ``6 * params * tokens`` leaves out; None where that is all that is known.
+        alternatives: Sets of its fields of which one is given: a scale that has one over those of the study's evaluator
+            has none of the others.
         scratch: Patterns of names of what it keeps in the folder of an attempt for a later attempt of the trial alone,
             as checkpoints are. Nobody reads that once the trial has ended, and what is left of it then is removed.
         save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
@@ -118,6 +125,10 @@ class EvaluatorTraits(ComponentTraits):
     scores_tokens: bool = True
     trained_scale: Callable[[Scale], Scale] = lambda scale: scale
     evaluate_together: Callable[..., Any] | None = None
+    own_scale: Scale | None = None
+    at_scale: Callable[[str, Scale], Any] | None = None
+    run_flops: Callable[[Scale, Mapping[str, Any]], float | None] = lambda scale, info: None
+    alternatives: Collection[Collection[str]] = ()
     scratch: Collection[str] = ()
     save_model: bool | str = True
 

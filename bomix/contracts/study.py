@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.executor import Attempt, Execution
     from bomix.history import History
-    from bomix.problem import Problem
+    from bomix.problem import Problem, StudyScale
     from bomix.trial import Outcome, Record, Trial
 
 
@@ -27,11 +27,15 @@ class Budget(Protocol):
         """Expected improvement of the objective below which nothing more is tried; None where it does not matter."""
         ...
 
-    def spent(self, asked: Sequence[Record]) -> str | None:
+    def spent(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> str | None:
         """Which limit the trials that count have reached, in words; None where there is some left."""
         ...
 
-    def holds(self, asked: Sequence[Record]) -> bool:
+    def asked_for(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> str | None:
+        """Which limit they reach once the pending ones come back and none fails; None where there is some left."""
+        ...
+
+    def holds(self, asked: Sequence[Record], scales: Sequence[StudyScale] = ()) -> bool:
         """Whether some is left once the pending trials have come back, none dearer than the dearest before them."""
         ...
 

@@ -116,12 +116,15 @@ class SurrogateTraits(PartTraits):
         differentiable: Whether the posterior of its models has gradients by the mixture. Without them, mixtures are
             searched by values alone, and acquisitions that need gradients are refused.
         fantasizes: Whether its models have BoTorch's ``fantasize``; acquisitions that need it are otherwise refused.
+        across_scales: Whether it learns from runs of several scales, as ``context.scales`` tells them, and predicts at
+            ``context.target``; others are given the runs of the target's scale alone.
     """
 
     contract: ClassVar[type | None] = Surrogate
 
     differentiable: bool = False
     fantasizes: bool = False
+    across_scales: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,19 @@ from typing import ClassVar
 
 import psutil
 
+from bomix.config.build import FILLED
 from bomix.config.secret import NOT_KEPT, SECRET
 from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, killed_by, raise_faults
 from bomix.io.store import files
 from bomix.io.store.incoming import RESULT_LIMIT, read_result
+from bomix.scale import Scale
 from bomix.trial import Result, Trial
 
-PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed")
+PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed", "params", "tokens", "scale")
+_OF_SCALE = ("params", "tokens", "scale")
+"""Placeholders that only a study of several scales can fill."""
 _LAST_BREATH_S = 10.0
 """Seconds that are waited for killed processes to be gone: the device's memory is free then, and one that never goes
 must not hold up the study."""
@@ -35,17 +39,21 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class Command:
     """Runs a command per trial.
 
-    The mixture file is ``{"trial": 7, "seed": 0, "weights": {"web": 0.5, ...}}``; the command writes
+    The mixture file is ``{"trial": 7, "seed": 0, "weights": {"web": 0.5, ...}}``, in a study of several scales with
+    ``"scale": {"name": "small", "params": 1000000, "tokens": 50000000}`` in it; the command writes
     ``{"losses": {metric: x}, "sems": {}, "realized": {}, "epochs": {}, "cost": s}``, all but ``losses`` optional.
     ``cost`` is the wall time where the command does not say.
 
     Attributes:
         argv: The program and its arguments; ``{mixture}``, ``{result}``, ``{workdir}``, ``{trial}`` and ``{seed}``
-            are replaced, the first three by absolute paths. The environment has ``BOMIX_MIXTURE``,
-            ``BOMIX_RESULT``, ``BOMIX_WORKDIR``, ``BOMIX_TRIAL``, ``BOMIX_SEED`` and ``BOMIX_SLOT``.
+            are replaced, the first three by absolute paths; in a study of several scales ``{scale}``, ``{params}`` and
+            ``{tokens}`` as well, by the name and the numbers of the trial's. The environment has ``BOMIX_MIXTURE``,
+            ``BOMIX_RESULT``, ``BOMIX_WORKDIR``, ``BOMIX_TRIAL``, ``BOMIX_SEED``, ``BOMIX_SLOT``, and of several scales
+            ``BOMIX_SCALE``, ``BOMIX_PARAMS`` and ``BOMIX_TOKENS``.
         metrics: Names of the losses it writes, or name to unit and direction.
         cwd: The folder that the command runs in, relative to the study folder.
         timeout_s: Seconds after which it is killed and the attempt counts as failed.
+        scale_name: The scale that it trains at; a study of several fills it.
         environment: Variables to set. Their values are kept out of ``resolved.json`` and ``results.nc``, and those of
             six characters or more out of logs.
     """
@@ -58,6 +66,7 @@ class Command:
     cwd: str = "."
     timeout_s: float | None = None
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={SECRET: True})
+    scale_name: str | None = dataclasses.field(default=None, metadata={FILLED: "scale"})
 
     def faults(self) -> list[Fault]:
         """An empty command, no metrics, a placeholder that does not exist."""
@@ -81,6 +90,22 @@ class Command:
         """The same command, run relative to ``folder``."""
         return dataclasses.replace(self, cwd=str((folder / self.cwd).resolve()))
 
+    def at_scale(self, name: str, scale: Scale) -> Command:
+        """The command that trains at one of several scales of a study.
+
+        Raises:
+            FaultsError: It asks for numbers of the scale that are unknown.
+        """
+        sizes = scale.to_data()
+        faults = [
+            Fault(f"scales.{name}.{key}", f"evaluator.argv[{position}] asks for {{{key}}}, which is unknown; state it")
+            for position, argument in enumerate(self.argv)
+            for key in _PLACEHOLDER.findall(argument)
+            if key in sizes and sizes[key] is None
+        ]
+        raise_faults(faults)
+        return dataclasses.replace(self, scale_name=name)
+
     def prepare(self, domains: Sequence[str]) -> Preparation:
         """Look whether the program is there.
 
@@ -88,6 +113,16 @@ class Command:
             FaultsError: The program or its folder is not there.
         """
         faults = []
+        if self.scale_name is None:
+            faults += [
+                Fault(
+                    f"evaluator.argv[{position}]",
+                    f"{{{name}}} is known in a study of several scales alone; name 'scales'",
+                )
+                for position, argument in enumerate(self.argv)
+                for name in _PLACEHOLDER.findall(argument)
+                if name in _OF_SCALE
+            ]
         if not Path(self.cwd).is_dir():
             faults.append(Fault("evaluator.cwd", f"there is no folder {self.cwd}"))
         elif _found(self.argv[0], self.cwd) is None:
@@ -112,6 +147,13 @@ class Command:
         values = {name: str(path.resolve()) for name, path in paths.items()}
         values |= {"trial": str(trial.id), "seed": str(trial.seed)}
         mixture = {"trial": trial.id, "seed": trial.seed, "weights": dict(trial.weights)}
+        if self.scale_name is not None and trial.scale is not None:
+            sizes = trial.scale.to_data()
+            mixture["scale"] = {"name": self.scale_name, **sizes}
+            values |= {
+                "scale": self.scale_name,
+                **{key: str(sizes[key]) for key in _OF_SCALE if sizes.get(key) is not None},
+            }
         files.replace(paths["mixture"], json.dumps(mixture, indent=1) + "\n")
         argv = [_PLACEHOLDER.sub(lambda match: values[match[1]], argument) for argument in self.argv]
         started = time.monotonic()

@@ -54,6 +54,9 @@ class ProxySpec(TrainingSpec):
     )
     """What may change in the midst of a study: it moves the last digits of a loss, if anything."""
 
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("tokens", "tokens_per_parameter"),)
+    """Keys of which one is given."""
+
     sources: Mapping[str, Source] = field(default_factory=dict, metadata={FILLED: "domains"})
     validation: Mapping[str, Source] = field(default_factory=dict)
     tokenizer: TokenizerSpec = BytePair()
@@ -159,6 +162,24 @@ class ProxySpec(TrainingSpec):
     def scale(self) -> Scale:
         """Non-embedding parameters, and the tokens that a trial really trains on."""
         return Scale(self.model.non_embedding_parameters(), self.steps * self.step_tokens)
+
+    @property
+    def own_scale(self) -> Scale:
+        """The same, by the name under which an evaluator tells a study."""
+        return self.scale
+
+    def run_flops(self, scale: Scale, info: Mapping[str, Any]) -> float | None:
+        """Training FLOPs of a run, attention and the matrix that writes tokens counted; None where they are unknown.
+
+        Args:
+            scale: Parameters and tokens of the run.
+            info: What was measured; it has the size of the vocabulary.
+        """
+        model = self.model.sizes().get(scale.params) if scale.params is not None else self.model
+        vocabulary = info.get("vocabulary")
+        if model is None or vocabulary is None or scale.tokens is None:
+            return None
+        return float(scale.tokens * model.flops_per_token(vocabulary, self.sequence_length))
 
     def trained_scale(self, scale: Scale) -> Scale:
         """The scale that is trained where one is wanted: tokens of whole steps; what is open is the proxy's own."""

@@ -137,6 +137,7 @@ class _Run:
             experts=study.experts(history, wanted=self._experts_only),
             experts_only=self._experts_only,
             exhausted=study.exhausted(history),
+            scales=study.problem.scales,
         )
 
     def _tell_why(self, decision: Decision) -> None:

@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bomix.contracts.study import Experts
-from bomix.trial import CONFIRM, Status
+from bomix.trial import CONFIRM
 
 if TYPE_CHECKING:
     from bomix.contracts.study import Plan
     from bomix.history import History
+    from bomix.problem import StudyScale
     from bomix.trial import Trial
 
 
@@ -53,6 +54,7 @@ class Situation:
         experts: Domains whose expert has not come back.
         experts_only: Whether the run ends when every domain has its expert.
         exhausted: Why no mixture is left to ask for; None where there is.
+        scales: The scales of a study of several, which say what its trials cost.
     """
 
     plan: Plan
@@ -65,6 +67,7 @@ class Situation:
     experts: Experts = Experts()
     experts_only: bool = False
     exhausted: str | None = None
+    scales: tuple[StudyScale, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,14 @@ def _gathers(now: Situation, search: Decision, settled: Callable[[History], bool
     """Whether another trial is asked for before those that wait are submitted."""
     if search.action is Action.ASK_EXPERT and now.experts_only:
         return True
-    if search.action not in (Action.ASK, Action.ASK_EXPERT) or not now.plan.budget.holds(now.plan.counted(now.history)):
+    if search.action not in (Action.ASK, Action.ASK_EXPERT) or not _holds(now):
         return False
     return search.action is Action.ASK_EXPERT or settled(now.history)
+
+
+def _holds(now: Situation) -> bool:
+    """Whether the budget has some left once all that is pending came back."""
+    return now.plan.budget.holds(now.plan.counted(now.history), now.scales)
 
 
 def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
@@ -125,8 +133,7 @@ def _search(now: Situation, why_stop: Callable[[History], str | None]) -> Decisi
         return Decision(Action.STOP)
     budget, counted = now.plan.budget, now.plan.counted(now.history)
     # Those that are pending may be the last ones.
-    unfailed = sum(record.status is not Status.FAILED for record in counted)
-    if budget.spent(counted) is not None or unfailed >= budget.trials:
+    if any(each(counted, now.scales) is not None for each in (budget.spent, budget.asked_for)):
         return Decision(Action.STOP)
     if now.experts.missing:
         return Decision(Action.ASK_EXPERT)

@@ -13,6 +13,7 @@ from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, FitError
 from bomix.space.weights import same_mixture
+from bomix.trial import CONFIRM
 
 if TYPE_CHECKING:
     from bomix.contracts.objective import Objective
@@ -73,9 +74,16 @@ def with_reference(objective: Objective, losses: Mapping[str, float]) -> Objecti
 
 
 def measured_at(problem: Problem, history: History, anchor: str) -> dict[str, float]:
-    """Mean of each metric over the runs at an anchor, as reported; metrics that none of them has are left out."""
+    """Mean of each metric over the runs at an anchor, as reported; metrics that none of them has are left out.
+
+    The runs are those of the study's own scale.
+    """
     weights = anchor_weights(problem, anchor)
-    found = [record.result.losses for record in history.searched if same_mixture(record.trial.weights, weights)]
+    found = [
+        record.result.losses
+        for record in history.observations
+        if record.trial.origin != CONFIRM and same_mixture(record.trial.weights, weights)
+    ]
     means = {}
     for name in problem.metric_names:
         values = [losses[name] for losses in found if not math.isnan(losses.get(name, math.nan))]

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.contracts.surrogate import ModelTraits
+from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.objectives.reference import compared_with, require_reference, resolved, with_reference
+from bomix.errors import StudyError
+from bomix.objectives.reference import compared_with, missing_reference, require_reference, resolved, with_reference
 from bomix.posterior.seeds import fitting_seed
 from bomix.trial import CONFIRM, Status
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.posterior.objective import ModelObjective
     from bomix.problem import Problem
+    from bomix.scale import Scale
     from bomix.space.polytope import Array
 
 logger = logging.getLogger(__name__)
@@ -78,6 +80,21 @@ class Belief:
         inside = torch.as_tensor(allowed)
         return X[inside] if inside.any() else X
 
+    def at(self, scale: Scale) -> Belief:
+        """The same belief about another scale of the study, of which a model across scales is needed.
+
+        The objective is that of a run there: what it compares with, if anything, is the reference at that scale.
+        """
+        from bomix.surrogates.models.scales import MultiScaleModel
+
+        if not isinstance(self.model, MultiScaleModel) or scale == self.model.target:
+            return self
+        model = self.model.at(scale)
+        problem = _with_believed_reference(self.problem, model, self.aggregate)
+        return replace(
+            self, problem=problem, model=model, aggregate=replace(self.aggregate, objective=problem.objective)
+        )
+
     def mean(self, X: Tensor) -> Tensor:
         """Posterior mean of the objective at ``n x d`` mixtures, ``n``; lower is better."""
         return self.aggregate.mean(self.model, X)
@@ -108,6 +125,10 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
         surrogate: The surrogate that is fitted; a simpler one steps in where it cannot be.
         seed: The study's seed.
 
+    Returns:
+        The belief about the study's own scale. In a study of several, a surrogate across scales learns from the runs
+        of all of them, another one from those of the study's own.
+
     Raises:
         StudyError: No trial has come back yet.
         FitError: No surrogate could be fitted, or what the objective compares with is not measured yet.
@@ -119,20 +140,76 @@ def believe(problem: Problem, history: History, surrogate: Surrogate, *, seed: i
     from bomix.surrogates.data.units import in_units
 
     history = learnt(problem, history)
-    history.require_observations()
+    across = learns_across(surrogate, history)
+    require_runs(history, surrogate)
+    reported = to_dataset(problem, history, across=across)
     problem = resolved(problem, history)
+    if across:
+        problem = _with_some_reference(problem, reported)
     require_reference(problem)
-    reported = to_dataset(problem, history)
     aggregate = ModelObjective.of(problem, reported)
     data = in_units(reported, aggregate.units_of_metrics)
     for name, unseen in zip(problem.metric_names, data.Y.isnan().all(dim=0).tolist(), strict=True):
         if unseen:
             logger.warning("no trial has measured metric '%s': what is said of it is a guess", name)
-    model = fallback.fit(surrogate, data, context=fit_context(problem, history), seed=fitting_seed(history, seed=seed))
+    context = fit_context(problem, history, across=across)
+    model = fallback.fit(surrogate, data, context=context, seed=fitting_seed(history, seed=seed))
     problem = _with_believed_reference(problem, model, aggregate)
     aggregate = replace(aggregate, objective=problem.objective)
     asked = problem.space.to_arrays(record.trial.weights for record in history.tried)
     return Belief(problem, model, data, aggregate, busy_mixtures(problem, history), asked)
+
+
+def believe_at(problem: Problem, history: History, surrogate: Surrogate, *, seed: int, scale: Scale | None) -> Belief:
+    """The belief about one of several scales of a study; arguments and errors as those of :func:`believe`.
+
+    A surrogate that does not learn across scales is fitted to the runs of that one.
+
+    Args:
+        problem: The space, the metrics and the objective.
+        history: The record to fit to.
+        surrogate: The surrogate that is fitted.
+        seed: The study's seed.
+        scale: One of the study's; None for its own.
+    """
+    if scale is None or scale == history.scale:
+        return believe(problem, history, surrogate, seed=seed)
+    if learns_across(surrogate, history):
+        return believe(problem, history, surrogate, seed=seed).at(scale)
+    alone = history.of_scale(scale)
+    if not alone.observations:
+        raise StudyError(f"no run of {scale} has come back yet, so there is nothing to predict from; add some")
+    return believe(replace(problem, scale=scale, scales=()), alone, surrogate, seed=seed)
+
+
+def learns_across(surrogate: Surrogate, history: History) -> bool:
+    """Whether a surrogate is given the runs of all scales of a study."""
+    return bool(history.scales) and traits(surrogate, SurrogateTraits).across_scales
+
+
+def require_runs(history: History, surrogate: Surrogate) -> None:
+    """Raise StudyError where a surrogate has nothing to learn from: of one scale, no run of the study's own."""
+    history.require_observations()
+    if history.observations or learns_across(surrogate, history):
+        return
+    there = "; ".join(sorted({str(history.counted_as(record)) for record in history.informative}))
+    raise StudyError(
+        f"no run of {history.scale}, the scale that is decided about (target.scale), has come back yet, only of "
+        f"{there}, and {type(surrogate).__name__} learns from runs of one scale; take a surrogate across scales "
+        "(surrogate: multi_scale, or the strategy auto), add runs of that scale, or name another as target.scale"
+    )
+
+
+def _with_some_reference(problem: Problem, data: SupervisedDataset) -> Problem:
+    """The problem whose objective compares with the mean of all runs where no run of its reference is of its scale.
+
+    It stands there only until the model says what it expects of the reference.
+    """
+    if missing_reference(problem) is None:
+        return problem
+    means = (data.Y.nanmean(dim=0).nan_to_num() * data.Y.new_tensor(problem.signs)).tolist()
+    losses = dict(zip(problem.metric_names, means, strict=True))
+    return replace(problem, objective=with_reference(problem.objective, losses))
 
 
 def _with_believed_reference(problem: Problem, model: Model, aggregate: ModelObjective) -> Problem:

@@ -20,20 +20,26 @@ MANY = 32
 of the space that trials explored."""
 
 
-def tried(space: MixtureSpace, history: History) -> Array:
-    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts are left out."""
+def tried(space: MixtureSpace, history: History, *, across: bool = False) -> Array:
+    """The ``n x d`` mixtures that runs had, the realised ones where they are known; experts are left out.
+
+    Args:
+        space: The domains.
+        history: The record.
+        across: Whether the runs of every scale of the study count, as they do for a model that learns from them.
+    """
     from bomix.surrogates.data.dataset import seen_weights
 
-    runs = [record for record in history.observations if record.trial.origin != EXPERT]
+    runs = [record for record in history.learnt_from(across=across) if record.trial.origin != EXPERT]
     return space.to_arrays([seen_weights(record) for record in runs])
 
 
-def explored(space: MixtureSpace, history: History) -> MixtureSpace:
-    """The part of a space in which no weight exceeds the largest that was tried.
+def explored(space: MixtureSpace, history: History, *, across: bool = False) -> MixtureSpace:
+    """The part of a space in which no weight exceeds the largest that was tried; arguments as of :func:`tried`.
 
     That is the space itself up to :data:`MANY` domains, and where no mixture of it is left.
     """
-    if space.dimension <= MANY or not len(points := tried(space, history)):
+    if space.dimension <= MANY or not len(points := tried(space, history, across=across)):
         return space
     names, least = space.domains, np.asarray(space.at_least)
     largest = points.max(axis=0)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe_at
 from bomix.problem import ANY, NATS_PER_TOKEN, Range
 from bomix.surrogates.cross_validation.scores import Z95
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.scale import Scale
     from bomix.space.polytope import Array
 
 AT_ONCE = 256
@@ -89,7 +90,15 @@ def difference(
     return Estimate((unit * (mean[first] - mean[second])).item(), spread.item(), (-width, width))
 
 
-def predict(problem: Problem, history: History, surrogate: Surrogate, points: Array, *, seed: int) -> xr.Dataset:
+def predict(
+    problem: Problem,
+    history: History,
+    surrogate: Surrogate,
+    points: Array,
+    *,
+    seed: int,
+    scale: Scale | None = None,
+) -> xr.Dataset:
     """Predict what new runs would measure.
 
     Args:
@@ -98,6 +107,7 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
         surrogate: The surrogate that is fitted.
         points: ``n x d`` mixtures.
         seed: The study's seed.
+        scale: One of several scales of the study; None for its own.
 
     Returns:
         ``mean``, ``sd``, ``lower``, ``upper`` (candidate, metric), and the same with ``objective_`` before it
@@ -115,7 +125,7 @@ def predict(problem: Problem, history: History, surrogate: Surrogate, points: Ar
     from bomix.numerics.chunks import chunks
     from bomix.posterior.ranges import limits, moved, objective_moved
 
-    belief = believe(problem, history, surrogate, seed=seed)
+    belief = believe_at(problem, history, surrogate, seed=seed, scale=scale)
     aggregate = belief.aggregate
     transform, within, parts = aggregate.transform(), limits(problem.metrics, aggregate), []
     with torch.no_grad():

@@ -23,7 +23,7 @@ from bomix.acquisition.improvement import posterior_mean
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
-from bomix.posterior.belief import Belief, believe
+from bomix.posterior.belief import Belief, believe, learns_across
 from bomix.posterior.explored import explored
 from bomix.posterior.predict import difference
 from bomix.posterior.seeds import recommendation_seed
@@ -31,6 +31,8 @@ from bomix.space.bounds import ROUNDING
 from bomix.space.weights import SAME_MIXTURE, is_among, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from bomix.contracts.surrogate import Surrogate
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
+    from bomix.trial import Record
 
 Source = Literal["space", "trials", "anchors", "confirmed"]
 
@@ -93,12 +96,13 @@ def decide(
     """
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
-    part = explored(problem.space, history)
+    across = learns_across(surrogate, history)
+    part = explored(problem.space, history, across=across)
     if (pool := problem.pool_array) is None:
         of_space = minimiser(belief, surrogate, part, seed=recommendation_seed(history, seed=seed))
     else:
         of_space = _best_of_pool(belief, pool, part)
-    of_trials = _best_trial(belief, history)
+    of_trials = _best_trial(belief, history.learnt_from(across=across))
     fresh = [adjusted(problem, each, options) for each in (of_trials, of_space) if each is not None]
     anchors = [adjusted(problem, problem.space.to_array(each), options) for each in problem.anchors().values()]
     confirmed = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
@@ -143,7 +147,7 @@ def confirmed_mixture(
         it has changed, since the objective did, or an older trial came back late.
     """
     before = history.unconfirmed
-    if not history.confirming or not before.observations:
+    if not history.confirming or not before.learnt_from(across=learns_across(surrogate, history)):
         return None
     found = decide(problem, before, surrogate, seed=seed, options=options).point
     tried = _runnable(problem, problem.space.to_arrays([record.trial.weights for record in history.confirming]))
@@ -165,7 +169,8 @@ def to_confirm(
     options = options or RecommendationSpec()
     point = confirmed_mixture(problem, history, surrogate, seed=seed, options=options)
     if point is None:
-        before = history.unconfirmed if history.unconfirmed.observations else history
+        before = history.unconfirmed
+        before = before if before.learnt_from(across=learns_across(surrogate, history)) else history
         point = decide(problem, before, surrogate, seed=seed, options=options).point
     return problem.space.to_weights(point)
 
@@ -214,10 +219,10 @@ def _convex_minimum(belief: Belief, space: MixtureSpace) -> list[Array]:
     return [space.snap(found.point, threshold=NEGLIGIBLE)]
 
 
-def _best_trial(belief: Belief, history: History) -> Array | None:
+def _best_trial(belief: Belief, records: Sequence[Record]) -> Array | None:
     """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
     space = belief.problem.space
-    points = space.to_arrays([record.trial.weights for record in history.observations])
+    points = space.to_arrays([record.trial.weights for record in records])
     points = _runnable(belief.problem, points[space.contains(points, tolerance=SAME_MIXTURE)])
     if not len(points):
         return None

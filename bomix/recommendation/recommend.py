@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
+from bomix.posterior.belief import learns_across
 from bomix.posterior.predict import Estimate, difference, estimates
 from bomix.recommendation.decision import Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
+from bomix.recommendation.scale_sentences import scale_warnings
 from bomix.space.few import few_mixtures
 from bomix.space.weights import is_among, same_mixture
 
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.posterior.belief import Belief
-    from bomix.problem import Problem
+    from bomix.problem import Problem, StudyScale
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
+    from bomix.trial import Record
 
 EVEN = 0.5 - 1e-6
 """Probability of being better below which the odds are said to be less than even; the rest is rounding."""
@@ -74,15 +77,19 @@ class Recommendation:
             runs have one mixture: how flat the optimum is cannot be told then.
         gap: Predictions for the last trials by the model without them, and their results; None where too few
             trials are left.
-        warnings: First the references against which the odds are less than even; then metrics that count and that no
-            trial has measured, where the recommendation lies outside what was explored, and that nothing else was
-            tried; one sentence each.
+        warnings: First the references against which the odds are less than even; then, in a study of several scales,
+            what keeps smaller ones from being trusted, see :attr:`across_scales`; metrics that count and that no trial
+            has measured; where the recommendation lies outside what was explored; and that nothing else was tried; one
+            sentence each.
         extrapolated: Where the recommendation lies outside what was explored, in words; empty where it does not. What
             is said of the objective, the margins and the odds then rests on the shape that the model assumes, and no
             run tells how far that is right. Far from all trials their standard deviations are stretched, see
             :func:`bomix.recommendation.extrapolation.stretch`.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
+        scale: The scale that all of this is said of, in a study of several; None in one of a single scale.
+        across_scales: Where that scale was never run, or where scales disagree or were never compared, in words; the
+            belief then rests on what the model makes of other scales.
     """
 
     weights: Weights
@@ -104,6 +111,8 @@ class Recommendation:
     extrapolated: tuple[str, ...] = ()
     feasible: float | None = None
     front: tuple[FrontPoint, ...] = ()
+    scale: StudyScale | None = None
+    across_scales: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -153,7 +162,8 @@ def recommend(
     weights = space.to_weights(best)
     others = {"space": decision.of_space, "trials": decision.of_trials, "confirmed": decision.confirmed}
     known = {name: point for name, point in others.items() if point is not None}
-    runs = tried(space, history)
+    across = learns_across(surrogate, history)
+    runs = tried(space, history, across=across)
     with torch.no_grad():
         per_metric, far = _per_metric(belief, best), stretch(runs, best)
         at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}
@@ -172,7 +182,8 @@ def recommend(
     at = {name: replace(choice, objective=objectives[name]) for name, choice in at.items()}
     references = {name: objectives[name] for name in references}
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
-    alone = _is_alone(problem, history, weights)
+    of_scales = scale_warnings(problem, history)
+    alone = _is_alone(problem, history.learnt_from(across=across), weights)
     return Recommendation(
         weights=weights,
         objective=at["best"].objective,
@@ -180,7 +191,7 @@ def recommend(
         references=references,
         margins=margins,
         epochs=problem.epochs(weights),
-        completed=len(history.observations),
+        completed=len(history.learnt_from(across=across)),
         source=decision.source,
         of_space=at["space"],
         of_trials=at.get("trials"),
@@ -191,6 +202,7 @@ def recommend(
         gap=predicted_against_observed(problem, history, surrogate, seed=seed, last=options.last),
         warnings=(
             *against_odds(margins),
+            *of_scales,
             *_unmeasured(belief),
             *(f"{OUTSIDE}: {text}" for text in outside),
             *([ALONE] if alone else []),
@@ -198,6 +210,8 @@ def recommend(
         extrapolated=tuple(outside),
         feasible=None if kept is None else kept.item(),
         front=front(belief, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable),
+        scale=next((each for each in problem.scales if each.scale == problem.scale), None),
+        across_scales=of_scales,
     )
 
 
@@ -215,9 +229,9 @@ def against_odds(margins: Mapping[str, Estimate]) -> tuple[str, ...]:
     )
 
 
-def _is_alone(problem: Problem, history: History, weights: Weights) -> bool:
+def _is_alone(problem: Problem, records: Sequence[Record], weights: Weights) -> bool:
     """Whether all runs, experts among them, have one mixture, and others could be run."""
-    runs = [record.trial.weights for record in history.observations]
+    runs = [record.trial.weights for record in records]
     few = few_mixtures(problem.space) if problem.pool_array is None else problem.pool_array
     return (few is None or len(few) > 1) and all(same_mixture(each, weights) for each in runs)
 

@@ -14,7 +14,7 @@ from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import FitError
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.explored import explored
 from bomix.posterior.seeds import AskSeeds
 from bomix.recommendation.decision import as_tensor, minimiser
@@ -146,7 +146,7 @@ def _best_expected(problem: Problem, history: History, surrogate: Surrogate, *, 
         acquisition = improvement(belief.X_inside)
         left = [point for point in pool if not is_among(point, belief.asked)]
         return unit * math.exp(value_at(acquisition, best_of(acquisition, np.array(left)))) if left else 0.0
-    part = explored(problem.space, history)
+    part = explored(problem.space, history, across=learns_across(surrogate, history))
     # A search that learns what losses look like need not try the mixture that it would recommend.
     recommended = minimiser(belief, surrogate, part, seed=seeds.search, search=Search())
     acquisition = improvement(together(belief.X_inside, as_tensor([recommended])))

@@ -11,6 +11,7 @@ from bomix.config import registry
 from bomix.config.expert_checks import need_experts
 from bomix.numerics import repeats
 from bomix.objectives.reference import require_reference
+from bomix.posterior.belief import learns_across, require_runs
 from bomix.posterior.seeds import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
 from bomix.space.weights import SAME_MIXTURE
@@ -18,6 +19,8 @@ from bomix.surrogates.cross_validation.held_out import FOLDS
 from bomix.surrogates.cross_validation.scores import Scores, score
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
     from torch import Tensor
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.space.polytope import Array
+    from bomix.trial import Record
 
 SCORES = (*(field.name for field in dataclasses.fields(Scores)), "rmse")
 """Names of the scores, each a variable over ``metric`` and, with ``objective_`` before it, a number."""
@@ -45,8 +49,9 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     Returns:
         Per trial ``observed``, ``mean``, ``sd`` (trial, metric) and ``objective_observed``, ``objective_mean``,
         ``objective_sd`` (trial); the objective is lower for a better trial, whatever the metrics' directions. Every
-        name of :data:`SCORES` over (metric), and for the objective with ``objective_`` before it. ``sd`` is that of
-        a run, its noise included. Attributes ``surrogate``, ``method``, ``folds``, ``repeats``
+        name of :data:`SCORES` over (metric), and for the objective with ``objective_`` before it; of a surrogate across
+        several scales these are of the study's own, and those of each, over (of_scale, metric), have ``scale_`` before
+        them. ``sd`` is that of a run, its noise included. Attributes ``surrogate``, ``method``, ``folds``, ``repeats``
         (trials whose mixture another trial has) and ``description``. NaN where a trial lacks a metric, and where a
         score needs more trials.
 
@@ -60,14 +65,15 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     from bomix.surrogates.data.units import in_units
     from bomix.surrogates.models.joint import gaussian
 
-    history.require_observations()
+    across = learns_across(surrogate, history)
+    require_runs(history, surrogate)
     require_reference(problem)
-    reported, fit_seed = to_dataset(problem, history), fitting_seed(history, seed=seed)
+    reported, fit_seed = to_dataset(problem, history, across=across), fitting_seed(history, seed=seed)
     aggregate = ModelObjective.of(problem, reported)
     data = in_units(reported, aggregate.units_of_metrics)
-    folds = int(held_out.assign_folds(data.X, folds=FOLDS, seed=fit_seed).max()) + 1
     # Refitted, not in closed form: hyperparameters that have seen a trial flatter what is said of it.
-    context = fit_context(problem, history)
+    context = fit_context(problem, history, across=across)
+    folds = held_out.count_folds(data, context=context, seed=fit_seed, folds=FOLDS)
     held = held_out.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS)
     within, metrics = limits(problem.metrics, aggregate), gaussian(held.mean.unsqueeze(-2), held.covariance)
     belief, variance = aggregate.transform()(metrics), held.covariance.diagonal(dim1=-2, dim2=-1)
@@ -81,8 +87,9 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         alone = list(context.expert_rows)
         observed, target = observed.copy(), target.copy()
         observed[alone], target[alone] = np.nan, np.nan
-    by_metric = [score(observed[:, j], mean[:, j], sd[:, j]) for j in range(len(problem.metrics))]
-    of_objective = score(target, *objective)
+    records = history.learnt_from(across=across)
+    rows = np.array([not across or history.counted_as(record) == history.scale for record in records], dtype=bool)
+    by_metric, of_objective = _scored(observed, mean, sd, target, objective, rows)
     kind = registry.kind_of("surrogate", type(surrogate))
     again = repeats.count(data.X.double().numpy(), tolerance=SAME_MIXTURE)
     variables: dict[str, Any] = {
@@ -97,9 +104,14 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     for name in SCORES:
         variables[name] = ("metric", [scores[name] for scores in each])
         variables[f"objective_{name}"] = whole[name]
+    if across:
+        of_scales = [history.counted_as(record) for record in records]
+        parts = [np.array([scale == each.scale for scale in of_scales]) for each in problem.scales]
+        variables |= _by_scale([_scored(observed, mean, sd, target, objective, part) for part in parts])
     return _labelled(
         problem,
         history,
+        records,
         variables,
         {
             "surrogate": kind,
@@ -118,13 +130,43 @@ def _inside(mean: Tensor, variance: Tensor, by: Tensor, unit: Tensor | float) ->
     return (unit * (mean + by)).numpy(), (unit * (variance.clamp_min(0.0) + by.square()).sqrt()).numpy()
 
 
-def _labelled(problem: Problem, history: History, variables: dict[str, Any], attrs: dict[str, str | int]) -> xr.Dataset:
+def _scored(
+    observed: Array, mean: Array, sd: Array, target: Array, objective: tuple[Array, Array], rows: Array
+) -> tuple[list[Scores], Scores]:
+    """Scores of each metric and of the objective over some of ``n`` rows."""
+    metrics = range(observed.shape[1])
+    by_metric = [score(observed[rows, j], mean[rows, j], sd[rows, j]) for j in metrics]
+    return by_metric, score(target[rows], objective[0][rows], objective[1][rows])
+
+
+def _by_scale(found: Sequence[tuple[list[Scores], Scores]]) -> dict[str, Any]:
+    """Variables of the scores of each scale: those of the metrics, and those of the objective."""
+    variables: dict[str, Any] = {}
+    for name in SCORES:
+        metrics = [[scores.by_name()[name] for scores in some] for some, _ in found]
+        variables[f"scale_{name}"] = (("of_scale", "metric"), metrics)
+        variables[f"scale_objective_{name}"] = ("of_scale", [whole.by_name()[name] for _, whole in found])
+    return variables
+
+
+def _labelled(
+    problem: Problem,
+    history: History,
+    records: Sequence[Record],
+    variables: dict[str, Any],
+    attrs: dict[str, str | int],
+) -> xr.Dataset:
     import xarray as xr
 
+    of_scale: dict[str, Any] = {}
+    if "scale_n" in variables:
+        names = [problem.scale_name(history.counted_as(record)) for record in records]
+        of_scale = {"scale": ("trial", names), "of_scale": [each.name for each in problem.scales]}
     return xr.Dataset(
         variables,
         {
-            "trial": [record.trial.id for record in history.observations],
+            **of_scale,
+            "trial": [record.trial.id for record in records],
             "metric": list(problem.metric_names),
             "unit": ("metric", [metric.unit for metric in problem.metrics]),
             "direction": ("metric", [metric.direction for metric in problem.metrics]),

@@ -1,13 +1,10 @@
 """Which loss to optimise: how the metrics of a study's trials go with its scores, and with each other.
 
 A rank correlation above zero says that mixtures that are better by the one are better by the other: accuracies, of
-which more is better, are turned first. Intervals are those of Fisher's transform with a variance for ranks,
-``tanh(artanh(rho) -/+ 1.96 s)``, ``s^2 = (1 + rho^2 / 2) / (n - 3)`` [Bonett2000]_. Runs of one mixture, repeats and
-confirmations, count as one, by their mean. Mixtures are taken as independent draws, and nothing is said of mixtures
-from elsewhere: among the few near an optimum the order can be another.
-
-References:
-    [Bonett2000] Sample size requirements for estimating Pearson, Kendall and Spearman correlations.
+which more is better, are turned first. Intervals are those of
+:mod:`bomix.surrogates.cross_validation.rank_correlation`. Runs of one mixture, repeats and confirmations, count as one,
+by their mean. Mixtures are taken as independent draws, and nothing is said of mixtures from elsewhere: among the few
+near an optimum the order can be another.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import StudyError
 from bomix.numerics import repeats
 from bomix.space.weights import SAME_MIXTURE
-from bomix.surrogates.cross_validation.scores import Z95, spearman
+from bomix.surrogates.cross_validation.rank_correlation import LEAST, Correlation, correlation
 from bomix.trial import EXPERT, Status
 
 if TYPE_CHECKING:
@@ -33,62 +30,25 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.space.polytope import Array
 
-LEAST = 4
-"""Number of mixtures below which a correlation is not defined."""
 METHOD = "Spearman, intervals of 95 % by Fisher's transform with the variance of Bonett and Wright"
 OBJECTIVE, GROUP, ACCURACY, LOSS = "objective", "group", "accuracy", "loss"
 """Roles of a column: the study's objective, the mean of a group of it, a metric of direction max, another."""
 
 
-class Correlation(NamedTuple):
-    """A rank correlation.
-
-    Attributes:
-        rho: Spearman's coefficient, -1 to 1; NaN where it is not defined.
-        lower: Lower end of its 95 % interval.
-        upper: Upper end of that interval.
-        n: Number of mixtures that have both values.
-    """
-
-    rho: float
-    lower: float
-    upper: float
-    n: int
-
-
-def correlation(first: Array, second: Array) -> Correlation:
-    """Rank correlation of the mixtures that have both; equal values share their mean rank.
-
-    Args:
-        first: ``n`` values, NaN where there is none.
-        second: ``n`` values of the same mixtures, NaN where there is none.
-
-    Returns:
-        All NaN below :data:`LEAST` pairs, and where either side has a single value.
-    """
-    both = np.isfinite(first) & np.isfinite(second)
-    n = int(both.sum())
-    rho = spearman(first[both], second[both]) if n >= LEAST else math.nan
-    if math.isnan(rho):
-        return Correlation(math.nan, math.nan, math.nan, n)
-    # A perfect order is taken as half a swap of neighbours short of it: few trials are in order by chance.
-    most = 1.0 - 6.0 / (n * (n**2 - 1))
-    centre = math.atanh(min(max(rho, -most), most))
-    half_width = Z95 * math.sqrt((1.0 + 0.5 * rho**2) / (n - 3))
-    return Correlation(rho, min(rho, math.tanh(centre - half_width)), max(rho, math.tanh(centre + half_width)), n)
-
-
-def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, experts: bool = False) -> xr.Dataset:
+def correlate(
+    dataset: xr.Dataset, *, scores: xr.DataArray | None = None, experts: bool = False, scale: str | None = None
+) -> xr.Dataset:
     """Correlate each metric with each score and with each other metric.
 
     Args:
         dataset: ``loss`` over (trial, metric), as :attr:`bomix.Study.dataset` has it; of its coordinates ``status``,
             ``origin`` and ``direction`` are used where they are there, and so are ``weights`` over (trial, domain):
             without, every trial is a mixture of its own. Where its attribute ``scale`` says of which parameters and
-            tokens the study is, trials of others do not count.
+            tokens the study is, trials of others do not count; of several scales its coordinate ``scale`` says which.
         scores: More columns over (trial, score), lower is better, as :func:`scores_of` returns them; with a
             coordinate ``role``.
         experts: Whether trials on one domain alone count: so far from all others that they alone make an order.
+        scale: The one of several scales whose trials are compared; the one that is decided about unless given.
 
     Returns:
         ``rho``, ``lower``, ``upper``, ``n`` over (metric, other). Columns are the scores, the metrics of direction max,
@@ -100,7 +60,7 @@ def correlate(dataset: xr.Dataset, *, scores: xr.DataArray | None = None, expert
     """
     import xarray as xr
 
-    dataset = dataset.isel(trial=np.flatnonzero(_counted(dataset, experts)))
+    dataset = dataset.isel(trial=np.flatnonzero(_counted(dataset, experts, scale)))
     mixture = _mixtures(dataset)
     count = len(np.unique(mixture))
     if count < LEAST:
@@ -169,13 +129,18 @@ class _Column(NamedTuple):
     values: Array
 
 
-def _counted(dataset: xr.Dataset, experts: bool) -> np.ndarray:
+def _counted(dataset: xr.Dataset, experts: bool, scale: str | None) -> np.ndarray:
     """Which trials count; those of another scale than the study's never do."""
     counted = np.ones(dataset.sizes["trial"], dtype=bool)
     if "status" in dataset.coords:
         counted &= dataset["status"].values == str(Status.COMPLETED)
     if "origin" in dataset.coords and not experts:
         counted &= dataset["origin"].values != EXPERT
+    if "scale" in dataset.coords:
+        wanted = scale or dataset.attrs.get("target", "")
+        of_target = (dataset["scale"].values == "") & (wanted == dataset.attrs.get("target", ""))
+        counted &= (dataset["scale"].values == wanted) | of_target
+        return counted
     for name, value in json.loads(dataset.attrs.get("scale", "{}")).items():
         if name in dataset and value is not None:
             counted &= dataset[name].isnull().values | (dataset[name].values == value)
@@ -262,10 +227,10 @@ def markdown(table: xr.Dataset) -> str:
     blocks = [f"{sentence(table)}"]
     if scores:
         rows = [[names[row], *(cell(table, row, column) for column in scores), pairs(table, row)] for row in order]
-        blocks.append(_grid(["metric", *(others[column] for column in scores), "mixtures"], rows))
+        blocks.append(grid(["metric", *(others[column] for column in scores), "mixtures"], rows))
     rho = table["rho"].values
     square = [[names[row], *(_short(rho[row, metrics[other]]) for other in order)] for row in order]
-    blocks.append(_grid(["", *(names[row] for row in order)], square))
+    blocks.append(grid(["", *(names[row] for row in order)], square))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -281,7 +246,7 @@ def _short(rho: float) -> str:
     return f"{rho:.2f}" if math.isfinite(rho) else "-"
 
 
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, numbers on the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     escaped = [[text.replace("|", "\\|") for text in line] for line in lines]

@@ -15,7 +15,7 @@ from bomix.space.weights import Weights, nearest, same_mixture
 from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
 from bomix.strategies.replicates import next_replicate
-from bomix.study import confirmation, experts, reweighting, scales
+from bomix.study import confirmation, experts, reweighting, scales, study_scales
 from bomix.trial import EXPERT, Candidate, Trial
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.scale import Scale
     from bomix.study.records import Records
 
 
@@ -46,6 +47,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         candidate = next_expert(spec, problem, history, wanted=expert)
         if candidate is None:
             candidate = _proposed(records, problem, history)
+        scale = scales.of(candidate, problem, study_scales.trainer(spec))
         trial = Trial(
             history.next_id,
             candidate.weights,
@@ -55,9 +57,10 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
                 seed=spec.seed,
                 paired=spec.paired,
                 reweighted=candidate.reweighting is not None,
+                scale=scale,
             ),
             candidate.origin,
-            scales.of(candidate, problem.scale, spec.evaluator),
+            scale,
             candidate.reweighting,
         )
         try:
@@ -82,16 +85,24 @@ def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: 
     """
     if not (wanted or spec.trains_experts):
         return None
-    scale = scales.of_experts(spec.experts, problem.scale, spec.evaluator)
+    scale = scales.of_experts(spec.experts, problem.default_scale, study_scales.trainer(spec))
     experts.refuse_others(problem, history, scale=scale)
     return experts.next_expert(problem, history, scale=scale)
 
 
-def search_seed(weights: Weights, history: History, *, seed: int, paired: bool, reweighted: bool = False) -> int:
+def search_seed(
+    weights: Weights,
+    history: History,
+    *,
+    seed: int,
+    paired: bool,
+    reweighted: bool = False,
+    scale: Scale | None = None,
+) -> int:
     """The seed of a trial that was asked for.
 
     Paired trials share the study's seed and repeats of a mixture take the next; unpaired ones have one each. A run that
-    reweights is no repeat of the mixture that it starts with.
+    reweights is no repeat of the mixture that it starts with, nor is one of another of the study's scales.
 
     Args:
         weights: The trial's mixture.
@@ -99,11 +110,14 @@ def search_seed(weights: Weights, history: History, *, seed: int, paired: bool, 
         seed: Seed of the study.
         paired: Whether trials share a seed.
         reweighted: Whether the trial reweights, its mixture being that of the start.
+        scale: The scale of the trial; it matters in a study of several.
     """
     if not paired:
         return seed + history.n_asked
     return seed + sum(
-        (record.trial.reweighting is not None) == reweighted and same_mixture(record.trial.weights, weights)
+        (record.trial.reweighting is not None) == reweighted
+        and same_mixture(record.trial.weights, weights)
+        and (not history.scales or record.trial.scale == scale)
         for record in history.ever_asked
     )
 
@@ -198,12 +212,12 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")
     kind = registry.kind_of("strategy", type(spec.strategy))
     raise_faults(
-        scales.candidate_faults(candidate, problem.scale, spec.evaluator),
+        scales.candidate_faults(candidate, problem, spec.evaluator),
         f"the strategy '{kind}' proposed a trial ('{candidate.origin}') of {candidate.scale}, at which it cannot be "
         "trained:",
     )
     raise_faults(
-        reweighting.candidate_faults(candidate, spec.ready_evaluator(records.store.base)),
+        reweighting.candidate_faults(candidate, study_scales.ready_evaluator(spec, records.store.base)),
         f"the strategy '{kind}' proposed a trial ('{candidate.origin}') that cannot be trained:",
     )
     return candidate

@@ -8,11 +8,14 @@ from bomix.errors import StudyError
 from bomix.recommendation.confirmation import confirming_candidates
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.surrogate import study_surrogate
-from bomix.trial import CONFIRM, Candidate, Record, Status, Trial
+from bomix.trial import CONFIRM, Candidate, Record, Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bomix.config.spec import StudySpec
     from bomix.history import History
+    from bomix.problem import StudyScale
     from bomix.study.records import Records
 
 
@@ -55,7 +58,11 @@ def next_by_hand(records: Records) -> Trial | None:
             has been asked for.
     """
     spec, history = records.spec, records.history
-    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(spec, history)) is None:
+    if (
+        spec.evaluator is not None
+        or spec.confirm == 0
+        or (limit := over(spec, history, records.problem.scales)) is None
+    ):
         return None
     waiting = [str(record.trial.id) for record in history.pending if record.trial.origin != CONFIRM]
     if waiting:
@@ -76,19 +83,19 @@ def next_by_hand(records: Records) -> Trial | None:
     raise StudyError(f"{limit}, and the recommendation is confirmed: `bomix recommend` shows it; {more}")
 
 
-def over(spec: StudySpec, history: History) -> str | None:
+def over(spec: StudySpec, history: History, scales: Sequence[StudyScale] = ()) -> str | None:
     """Why the search asks for no more by its budget, in words; trials that are pending may be the last ones.
 
     Args:
         spec: The study file.
         history: The record.
+        scales: The scales of a study of several.
     """
     counted = spec.counted(history)
-    if (limit := spec.budget.spent(counted)) is not None:
+    if (limit := spec.budget.spent(counted, scales)) is not None:
         return f"the budget of {limit} is spent"
-    if sum(record.status is not Status.FAILED for record in counted) >= spec.budget.trials:
-        return f"the budget of {spec.budget.trials} trials is asked for"
-    return None
+    limit = spec.budget.asked_for(counted, scales)
+    return None if limit is None else f"the budget of {limit} is asked for"
 
 
 def to_confirm(records: Records) -> Weights:

@@ -55,7 +55,7 @@ def refuse_others(problem: Problem, history: History, *, scale: Scale | None) ->
         history: The trials so far.
         scale: The scale of experts where it is another than the study's own; None for the study's own.
     """
-    wanted = problem.scale if scale is None else scale
+    wanted = problem.default_scale if scale is None else scale
     serving = set(history.experts.values())
     found = [
         record.trial

@@ -39,8 +39,11 @@ def changes(
         exempt: Paths below which anything may differ, as from :func:`may_change`.
         all_failed: Whether every trial failed, so that there is no loss to be compared with: the names of the domains
             alone stay, which the record knows the mixtures by.
+
+    Of a study of several scales, what trains is compared scale by scale, see
+    :func:`bomix.study.frozen_scales.changed_scales`.
     """
-    keys = () if all_failed else FROZEN
+    keys = () if all_failed else tuple(key for key in FROZEN if key != "evaluator" or not before.get("scales"))
     frozen_before, frozen_now = ({key: copy(data.get(key)) for key in keys} for data in (before, now))
     for side, data in ((frozen_before, before), (frozen_now, now)):
         # A domain without a source is still another study than none: its leaf must not look like an absent one.
@@ -50,7 +53,12 @@ def changes(
         }
     for pair in ((frozen_before, frozen_now), (frozen_before.get("evaluator"), frozen_now.get("evaluator"))):
         _leave_out_ranges(*pair)
-    old, new = dict(_leaves("", frozen_before)), dict(_leaves("", frozen_now))
+    return compared(frozen_before, frozen_now, exempt)
+
+
+def compared(before: Mapping[str, Any], now: Mapping[str, Any], exempt: frozenset[str]) -> list[str]:
+    """The values of two nested mappings that differ, one line each, but for those below the paths that are exempt."""
+    old, new = dict(_leaves("", before)), dict(_leaves("", now))
     return [
         f"{path}: {_said(old, path)} when the study began, {_said(new, path)} now"
         for path in sorted(old.keys() | new.keys())

@@ -10,6 +10,7 @@ from bomix.errors import Fault, raise_faults
 from bomix.io.imports import identity
 from bomix.io.imports.comparability import several_scales
 from bomix.io.imports.differences import KEY
+from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.repeats import Run, far_from_each_other
 from bomix.io.store.incoming import checked_runs
 from bomix.trial import IMPORTED
@@ -58,6 +59,7 @@ def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: 
             runs of another scale than those of the record, where the study has none of its own.
     """
     checked_runs(found.runs, records.resolution.problem)
+    raise_faults(_unscaled(records, found.runs))
     compared = identity.compare(found, records.history.all_records)
     if not update:
         raise_faults(map(_changed, compared.changed), _TITLE)
@@ -98,7 +100,21 @@ def _mixed(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:
     if not names or several_scales(there):  # a record that is mixed already was mixed by somebody who said so
         return []
     what = f"with these runs the study would hold several scales ({'; '.join(names)}), whose losses do not compare"
-    return [Fault("", f"{what}; keep a study for each, or take them for runs that compare with --as-one")]
+    named = lines_to_add([*there, *(scale for _, _, scale in runs)])
+    cure = "keep a study for each, or take them for runs that compare with --as-one; to learn from all of them, name"
+    return [Fault("", f"{what}; {cure} them in the study file, one as target.scale:\n{named}")]
+
+
+def _unscaled(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:
+    """Runs that do not say of which of a study's scales they are."""
+    scales = records.resolution.problem.scales
+    count = sum(scale is None for _, _, scale in runs)
+    if not scales or not count:
+        return []
+    names = ", ".join(each.name for each in scales)
+    what = f"{count} runs do not say of which of the study's scales they are ({names})"
+    cure = "name it with --scale NAME, or with --scale COLUMN the column of names; columns params and tokens will do"
+    return [Fault("--scale", f"{what}; {cure}")]
 
 
 def _far_from_recorded(records: Records, new: Sequence[ImportedRun]) -> list[Fault]:

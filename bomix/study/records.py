@@ -19,7 +19,7 @@ from bomix.io.store.result_checks import bounded, failure_faults, kept_text, ran
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
-from bomix.study import experts, resolved_file, reweighting, scales
+from bomix.study import experts, resolved_file, reweighting, scales, study_scales
 from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bomix.config.spec import StudySpec
-    from bomix.problem import Problem
+    from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
     from bomix.surrogates.data.quarantine import Quarantined
 
@@ -105,10 +105,12 @@ class Records:
         records, damages = self._store.read(self._seen)
         self._seen = {record.trial.id: record for record in records}
         self._name(damages)
-        # Only a run whose scale is known can be of another one.
-        known = any(record.trial.scale is not None for record in records)
         damaged = tuple(damage.trial for damage in damages)
-        return History(records, self._own_scale() if known else None, damaged)
+        # Only a run whose scale is known can be of another one.
+        if not self.spec.scales and all(record.trial.scale is None for record in records):
+            return History(records, None, damaged)
+        own, several = self._own_scales()
+        return study_scales.history_of(records, damaged, own, several)
 
     def _name(self, damages: Sequence[Damage]) -> None:
         for damage in damages:
@@ -183,13 +185,22 @@ class Records:
         metrics = [replace(each, range=(None, None)) if each.name in beyond else each for each in problem.metrics]
         return replace(resolution, problem=replace(problem, metrics=tuple(metrics)))
 
-    def _own_scale(self) -> Scale | None:
-        """The study's own scale, as it was last resolved where it is not yet: reading must neither prepare nor check.
+    def _own_scales(self) -> tuple[Scale | None, tuple[StudyScale, ...]]:
+        """The study's own scale, and all of them where it has several.
+
+        Reading must neither prepare nor check: the scale of a study of one that is not resolved yet is that of the last
+        time it was, and several scales follow from the study file and what was measured then.
 
         Raises:
-            StoreError: What the folder keeps of it is damaged.
+            FaultsError: Scales that the study file leaves open.
+            StoreError: What the folder keeps of them is damaged.
         """
-        return resolved_file.own_scale(self._store) if self._resolution is None else self._resolution.problem.scale
+        if self._resolution is None:
+            if not self.spec.scales:
+                return resolved_file.own_scale(self._store), ()
+            several, own = study_scales.study_scales(self.spec, resolved_file.measured_info(self._store))
+            return own, several
+        return self._resolution.problem.scale, self._resolution.problem.scales
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
         """End a pending trial, see :meth:`bomix.study.study.Study.tell`."""
@@ -266,10 +277,10 @@ class Records:
         Raises:
             FaultsError: Everything that is wrong with the mixtures and the losses.
         """
-        problem, evaluator = self.resolution.problem, self.spec.evaluator
-        checked = checked_runs(runs, problem)
-        added = [scales.of(candidate, problem.scale, evaluator) for candidate, _ in checked]
-        scales.warn_of_others(problem.scale, self.history, added)
+        problem, evaluator = self.resolution.problem, study_scales.trainer(self.spec)
+        checked = checked_runs(study_scales.with_named_scales(problem, runs), problem)
+        added = [scales.of(candidate, problem, evaluator) for candidate, _ in checked]
+        scales.warn_of_others(problem, self.history, added)
         return self._enqueue_all(checked, seed=self.spec.seed)
 
     def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
@@ -280,10 +291,10 @@ class Records:
         """Record trials in a row; the record is read once, and again where another process took a number."""
         added: list[Record] = []
         # What the objective compares with is of no account here, and finding it would read the record for each run.
-        own, evaluator = self.resolution.problem.scale, self.spec.evaluator
+        problem, evaluator = self.resolution.problem, study_scales.trainer(self.spec)
         number = self.history.next_id
         for candidate, outcome in trials:
-            scale = scales.of(candidate, own, evaluator)
+            scale = scales.of(candidate, problem, evaluator)
             while True:
                 own_seed = seed if outcome is None else trained_seed(outcome, seed)
                 trial = Trial(number, candidate.weights, own_seed, candidate.origin, scale)

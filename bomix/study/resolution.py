@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from bomix.config import sections, study_file
-from bomix.config.build import build, plain
+from bomix.config.build import plain
 from bomix.config.components import child
 from bomix.config.registry import modules_of
+from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
 from bomix.contracts.objective import counted_together
@@ -33,11 +34,13 @@ from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
 from bomix.laws.own_domain import own_faults
 from bomix.objectives.reference import missing_reference
-from bomix.problem import Metric, Problem
+from bomix.problem import Metric, Problem, StudyScale
+from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
-from bomix.study import resolved_file, scales
-from bomix.study.frozen import changes, may_change, provenance_changes, refuse, scale_changes
+from bomix.study import resolved_file, scales, study_scales
+from bomix.study.frozen import changes, may_change, refuse
+from bomix.study.frozen_scales import changed_scales, refuse_measured, with_runs
 from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
@@ -61,7 +64,8 @@ class Resolution:
         return {
             "study": json.dumps(plain(spec), sort_keys=True),
             "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
-            **({} if own is None else {"scale": json.dumps(dataclasses.asdict(own), sort_keys=True)}),
+            **({} if own is None else {"scale": json.dumps(own.to_data(), sort_keys=True)}),
+            **({"target": self.problem.scale_name(own)} if self.problem.scales else {}),
         }
 
 
@@ -80,7 +84,7 @@ def reopen(path: Path) -> tuple[StudySpec, FolderStore]:
     if not path.is_dir() or (resolved := resolved_file.read(store)) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
     with modules_of(folder):
-        spec, faults = build(StudySpec, resolved.get("spec"))
+        spec, faults = build_study(StudySpec, resolved.get("spec"))
     raise_faults(faults, f"{folder / RESOLVED_FILE} cannot be read by this version:")
     assert spec is not None
     return spec, store
@@ -109,12 +113,18 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
 def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
     earlier = resolved_file.read(store)
     before = None
+    several: tuple[StudyScale, ...] = ()
+    ran: list[StudyScale] = []
     # A trial that is pending is being trained as the study was when it was asked for.
     if (furthest := store.furthest()) is not None:
         failed = furthest is Status.FAILED
         if earlier is not None:
-            exempt = may_change(spec)
-            changed = changes(resolved_file.spec_of(earlier), plain(spec), exempt, all_failed=failed)
+            exempt, kept = may_change(spec), resolved_file.spec_of(earlier)
+            changed = changes(kept, plain(spec), exempt, all_failed=failed)
+            several, target = resolved_file.several_scales(earlier)
+            if several and not failed:
+                ran = with_runs(several, target, store.read().records)
+                changed += changed_scales(kept, plain(spec), ran, exempt)
             refuse(changed, "study file", furthest)
             before = None if failed else resolved_file.preparation_of(earlier)
         elif isinstance(store, FolderStore):
@@ -123,18 +133,18 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
                 store.folder / RESOLVED_FILE,
             )
     preparation = _prepare(spec, store) if before is None or measure else before
+    problem = _problem(spec, preparation, store.base)
     if before is not None:
         assert furthest is not None, "something was measured before"
-        refuse(provenance_changes(before.provenance, preparation.provenance), "data", furthest)
-        refuse(scale_changes(before.scale, preparation.scale), "scale of a trial", furthest)
-    resolution = Resolution(_problem(spec, preparation, store.base), preparation)
-    if isinstance(store, FolderStore) and preparation is not before:
+        refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran if several else None)
+    resolution = Resolution(problem, preparation)
+    if isinstance(store, FolderStore) and (preparation is not before or problem.scales != several):
         resolved_file.write(store, spec, resolution.problem, preparation)
     return resolution
 
 
 def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
-    evaluator = spec.ready_evaluator(store.base)
+    evaluator = study_scales.ready_evaluator(spec, store.base)
     declared = spec.declared_metrics()
     if not isinstance(evaluator, PreparingEvaluator):
         return Preparation(metrics=declared)
@@ -144,6 +154,8 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
         # Bounds that contradict each other can be seen without the data: one report for all of it.
         _, faults = _space(spec, None, {})
         raise FaultsError([*error.faults, *faults], _problems(len(error.faults) + len(faults))) from error
+    if spec.scales and not preparation.metrics:  # nothing is prepared at any of them
+        return dataclasses.replace(preparation, metrics=declared)
     if declared and {metric.name for metric in declared} != {metric.name for metric in preparation.metrics}:
         measured = ", ".join(metric.name for metric in preparation.metrics)
         raise FaultsError([Fault("metrics", f"the evaluator measures {measured}; leave the key out")])
@@ -160,17 +172,16 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         for name, domain in spec.domains.items()
         if domain.tokens is not None or name in preparation.domains
     }
-    target = spec.target
-    if target is None and preparation.scale is not None and preparation.scale.tokens is not None:
-        # Without a target the proxy itself is the run whose repetitions count.
-        target = sections.TargetSpec(preparation.scale.tokens)
+    several, own = study_scales.study_scales(spec, preparation.info) if spec.scales else ((), preparation.scale)
+    target = _target(spec.target, own)
     natural = None
     if len(tokens) == len(spec.domains):
         total = sum(tokens.values())
         natural = {name: tokens[name] / total for name in sorted(spec.domains)}
     space, space_faults = _space(spec, target, tokens, natural)
     faults += space_faults
-    faults += scales.expert_faults(spec.experts, preparation.scale, spec.evaluator)
+    trained = study_scales.default_of(several, own) if several and own is not None else own
+    faults += scales.expert_faults(spec.experts, trained, study_scales.trainer(spec))
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
     run_tokens = None if target is None else target.tokens
@@ -179,19 +190,29 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         metrics,
         spec.objective,
         natural,
-        preparation.scale,
+        own,
         tokens,
         run_tokens,
         spec.trials_to_search,
         spec.trains_experts,
         own=spec.own,
         replicates=spec.replicates,
+        scales=several,
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)
     faults = _unmet(problem, strategy)
     raise_faults(faults, _problems(len(faults)))
     return _pooled(problem, strategy)
+
+
+def _target(stated: sections.TargetSpec | None, own: Scale | None) -> sections.TargetSpec | None:
+    """The run whose repetitions count: as stated, else of the tokens of the study's own scale; None where unknown."""
+    if own is None or own.tokens is None:
+        return None if stated is None or stated.tokens is None else stated
+    if stated is None:
+        return sections.TargetSpec(own.tokens)
+    return dataclasses.replace(stated, tokens=own.tokens) if stated.tokens is None else stated
 
 
 def _stated(spec: StudySpec, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
@@ -263,7 +284,7 @@ def _space(
         "at_least": {name: domain.at_least for name, domain in domains.items()},
     }
     try:
-        if target is None or not tokens:
+        if target is None or target.tokens is None or not tokens:
             space = MixtureSpace(tuple(domains), **bounds)
         else:
             available = {name: tokens.get(name, math.inf) for name in domains}

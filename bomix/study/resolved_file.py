@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import bomix
-from bomix.config.build import build, plain
+from bomix.config.build import plain
+from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
 from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.errors import FaultsError
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.records import scale_from_data
 from bomix.io.store.study_folder import RESOLVED_FILE, DamagedError, FolderStore
-from bomix.problem import Metric, Problem
+from bomix.problem import Metric, Problem, StudyScale
 from bomix.scale import Scale
 
 SCHEMA_VERSION = 3
@@ -39,6 +40,29 @@ def own_scale(store: FolderStore | MemoryStore) -> Scale | None:
     return None if kept is None else _scale_from(kept.get("measured", {}))
 
 
+def measured_info(store: FolderStore | MemoryStore) -> Mapping[str, Any]:
+    """What was measured beside all else when the study was last resolved; nothing where it was not.
+
+    Raises:
+        StoreError: What the folder keeps is damaged, or of a newer version.
+    """
+    kept = read(store)
+    return {} if kept is None else preparation_of(kept).info
+
+
+def several_scales(kept: Mapping[str, Any]) -> tuple[tuple[StudyScale, ...], Scale | None]:
+    """The scales of a study of several as they were last resolved, and the one decided about; none in a study of one.
+
+    Raises:
+        StoreError: They are damaged.
+    """
+    try:
+        found = tuple(StudyScale(**{**each, "scale": Scale(**each["scale"])}) for each in kept.get("scales", ()))
+        return found, next((each.scale for each in found if each.name == kept.get("target")), None)
+    except (KeyError, TypeError, AttributeError, FaultsError) as error:
+        raise _damaged(error) from error
+
+
 def read(store: FolderStore | MemoryStore) -> dict[str, Any] | None:
     """What ``resolved.json`` holds; None where there is none.
 
@@ -57,7 +81,7 @@ def spec_of(kept: Mapping[str, Any]) -> Mapping[str, Any]:
     spec = kept.get("spec")
     if not isinstance(spec, Mapping) or not isinstance(spec.get("domains"), Mapping):
         raise DamagedError(RESOLVED_FILE, "it holds no study")
-    built, faults = build(StudySpec, spec)
+    built, faults = build_study(StudySpec, spec)
     return spec if built is None or faults else plain(built)
 
 
@@ -98,7 +122,7 @@ def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Pr
         "measured": {
             "metrics": [dataclasses.asdict(metric) for metric in preparation.metrics],
             "domains": {name: dataclasses.asdict(stats) for name, stats in preparation.domains.items()},
-            "scale": None if preparation.scale is None else dataclasses.asdict(preparation.scale),
+            "scale": None if preparation.scale is None else preparation.scale.to_data(),
             "provenance": dict(preparation.provenance),
             "info": dict(preparation.info),
         },
@@ -108,6 +132,9 @@ def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Pr
         },
         "natural": None if problem.natural is None else dict(problem.natural),
     }
+    if problem.scales:
+        data["scales"] = [{**dataclasses.asdict(each), "scale": each.scale.to_data()} for each in problem.scales]
+        data["target"] = problem.scale_name(problem.scale)
     store.write_resolved(data)
 
 

@@ -15,7 +15,7 @@ from bomix.contracts.study import Experts
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, raise_faults
 from bomix.io.store.plain import short
-from bomix.study import asking, experts, reweighting, scales
+from bomix.study import asking, experts, reweighting, scales, study_scales
 from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
 from bomix.trial import Status
@@ -139,7 +139,7 @@ class RunningStudy:
 
     def ready_evaluator(self) -> Evaluator | None:
         """The evaluator with everything filled in that it takes from the study."""
-        return self.spec.ready_evaluator(self._records.store.base)
+        return study_scales.ready_evaluator(self.spec, self._records.store.base)
 
     def ask(self, *, expert: bool = False) -> Trial:
         """Propose the next mixture and record it as pending."""
@@ -160,7 +160,7 @@ class RunningStudy:
         if not (wanted or self.spec.trains_experts):
             return Experts()
         problem = self.problem
-        scale = scales.of_experts(self.spec.experts, problem.scale, self.spec.evaluator)
+        scale = scales.of_experts(self.spec.experts, problem.default_scale, study_scales.trainer(self.spec))
         experts.refuse_others(problem, history, scale=scale)
         return Experts(experts.missing(problem, history), experts.waiting(problem, history))
 

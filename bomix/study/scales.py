@@ -11,19 +11,20 @@ from bomix.config.components import child
 from bomix.contracts.evaluator import EvaluatorTraits, ScaledEvaluator
 from bomix.contracts.traits import traits
 from bomix.errors import Fault
-from bomix.scale import Scale, comparable
+from bomix.scale import Scale, comparable, counted_as
 from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:
     from bomix.config.sections import ExpertsSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.history import History
+    from bomix.problem import Problem
     from bomix.trial import Candidate, Trial
 
 logger = logging.getLogger(__name__)
 
 
-def of(candidate: Candidate, own: Scale | None, evaluator: Evaluator | None) -> Scale | None:
+def of(candidate: Candidate, problem: Problem, evaluator: Evaluator | None) -> Scale | None:
     """The scale that is recorded of a trial: what is really trained, the study's own unless another is wanted.
 
     An imported run has the scale that is told of it, or none. Its tokens are the study's where they miss those by less
@@ -31,17 +32,27 @@ def of(candidate: Candidate, own: Scale | None, evaluator: Evaluator | None) -> 
 
     Args:
         candidate: The mixture, with its origin and, where it has one of its own, its scale.
-        own: The study's own scale.
+        problem: The study's own scale; of a study of several, all of them.
         evaluator: What trains the study's trials.
     """
-    scale = candidate.scale
+    scale, own = candidate.scale, problem.scale
     if candidate.origin != IMPORTED:
-        return own if scale is None else _trained(scale, evaluator)
+        return problem.default_scale if scale is None else _trained(scale, evaluator)
+    if problem.scales:
+        return _known_again(scale, problem)
     if scale is None or own is None or scale.tokens is None or own.tokens is None:
         return scale
     beyond = dataclasses.replace(own, tokens=own.tokens + abs(scale.tokens - own.tokens))
     same = _trained(beyond, evaluator).tokens == own.tokens
     return dataclasses.replace(scale, tokens=own.tokens) if same else scale
+
+
+def _known_again(scale: Scale | None, problem: Problem) -> Scale | None:
+    """The one of several scales that an imported run is of, as far as what is known of it tells; else what is known."""
+    if scale is None:
+        return None
+    found = counted_as(scale, [each.scale for each in problem.scales], problem.scale)
+    return scale if found is None else found
 
 
 def _trained(scale: Scale, evaluator: Evaluator | None) -> Scale:
@@ -94,17 +105,32 @@ def expert_faults(experts: ExpertsSpec, own: Scale | None, evaluator: Evaluator 
     return found
 
 
-def candidate_faults(candidate: Candidate, own: Scale | None, evaluator: Evaluator | None) -> list[Fault]:
+def candidate_faults(candidate: Candidate, problem: Problem, evaluator: Evaluator | None) -> list[Fault]:
     """What keeps a candidate from being trained at the scale that it names, so that a trial would say what is not true.
 
     Args:
         candidate: What a strategy proposed.
-        own: The study's own scale, at which the evaluator trains whatever it can do beside.
+        problem: The study's own scale, at which the evaluator trains whatever it can do beside; of a study of several,
+            those that are trained, and no others.
         evaluator: What would train it; None where results are told from outside, by somebody who read the scale.
     """
-    if candidate.scale is None or candidate.scale == own:
+    if problem.scales:
+        return _untrained(candidate.scale, problem)
+    if candidate.scale is None or candidate.scale == problem.scale:
         return []
     return _untrainable("scale", candidate.scale, evaluator)
+
+
+def _untrained(scale: Scale | None, problem: Problem) -> list[Fault]:
+    """What keeps trials of a scale, or of none, from being asked for in a study of several."""
+    trained = [each for each in problem.scales if each.trained]
+    if not trained:
+        what = "no scale of the study is trained ('train: false' of all), so that no trial can be asked for"
+        return [Fault("scales", f"{what}; have one trained, or only import runs, predict and recommend")]
+    if scale is None or any(each.scale == scale for each in trained):
+        return []
+    known = "; ".join(f"{each.name}: {each.scale}" for each in trained)
+    return [Fault("scale", f"{scale} is none of the scales that are trained ({known})")]
 
 
 def _untrainable(where: str, scale: Scale, evaluator: Evaluator | None) -> list[Fault]:
@@ -117,28 +143,33 @@ def _untrainable(where: str, scale: Scale, evaluator: Evaluator | None) -> list[
     return [Fault(where, f"{what}; leave the scale out, or take an evaluator that can, as proxy does")]
 
 
-def warn_of_others(own: Scale | None, history: History, added: Sequence[Scale | None]) -> None:
+def warn_of_others(problem: Problem, history: History, added: Sequence[Scale | None]) -> None:
     """Log what becomes of runs of other scales: what a study knows of one scale says little of another.
 
     Args:
-        own: The study's own scale.
+        problem: The study's own scale, or all of them where it has several.
         history: The record before the runs are added to it.
         added: Scale of each run that is added.
     """
-    if own is not None:
+    own = problem.scale
+    if problem.scales:
+        names = [each.scale for each in problem.scales]
+        others = [scale for scale in added if counted_as(scale, names, own) is None]
+        whose = "that the study names not, or of which too little is known to tell which it is"
+    elif own is not None:
         others = [scale for scale in added if not comparable(scale, own)]
-        if others:
-            named = "; ".join(sorted({str(scale) for scale in others}))
-            logger.warning(
-                "%d runs are of another scale (%s) than the study's (%s): they are recorded, and nothing is learnt "
-                "from them",
-                len(others),
-                named,
-                own,
-            )
+        whose = f"than the study's ({own})"
+    else:
+        if any(added):
+            _warn_of_several((*added, *(record.trial.scale for record in history.completed)))
         return
-    if any(added):
-        _warn_of_several((*added, *(record.trial.scale for record in history.completed)))
+    if others:
+        logger.warning(
+            "%d runs are of another scale (%s) %s: they are recorded, and nothing is learnt from them",
+            len(others),
+            "; ".join(sorted({str(scale) for scale in others})),
+            whose,
+        )
 
 
 def warn_of_mixed(own: Scale | None, history: History) -> None:

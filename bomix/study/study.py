@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import sections
+from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
 from bomix.io.store.incoming import checked_mixtures
@@ -21,6 +22,7 @@ from bomix.study import asking
 from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
 from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
+from bomix.study.study_scales import named_scale, scale_of_study
 from bomix.study.surrogate import study_surrogate
 from bomix.trial import Outcome, Record, Result, Trial
 
@@ -74,6 +76,8 @@ class Study:
         paired: Whether all trials share one seed.
         own: Metric to its own domain, where their names differ.
         replicates: ``uniform`` or ``natural`` to the trials that are spent on it, each on another seed.
+        scales: Name to scale where the study has several: runs of all of them are learnt from, and one is decided about
+            (``target.scale``), the dearest unless it is named.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -99,6 +103,7 @@ class Study:
         paired: bool = True,
         own: Mapping[str, str] | None = None,
         replicates: Mapping[str, int] | None = None,
+        scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
     ) -> None:
         given: dict[str, object] = {
             "objective": objective,
@@ -107,6 +112,7 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
+        given["scales"] = None if scales is None else scale_specs(scales, evaluator)
         spec = StudySpec(
             domains=sections.domain_specs(domains),
             metrics=sections.listed("metrics", metrics, sections.MetricSpec),
@@ -199,7 +205,7 @@ class Study:
         return self._records.withdraw(trial, why=why)
 
     def add(
-        self, weights: Weights, losses: Mapping[str, float | None] | Result, *, scale: Scale | None = None
+        self, weights: Weights, losses: Mapping[str, float | None] | Result, *, scale: Scale | str | None = None
     ) -> Record:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
 
@@ -209,13 +215,14 @@ class Study:
             weights: Its mixture, a row of a pandas table say; bounds need not hold, and a sum within 1 % of one is set
                 right. An array without names is refused: domains have no order that all agree on.
             losses: Metric name to loss, None or NaN where it was not measured, or a result.
-            scale: Parameters and tokens of the run, where they are known. A run of another scale than the study's is
-                recorded and not learnt from; one without a scale counts as one of the study's.
+            scale: Parameters and tokens of the run, where they are known, or the name of one of the study's scales. A
+                run of another scale than the study's is recorded and not learnt from; one without a scale counts as
+                one of the study's, where it has several as one of the scale that is decided about.
 
         Raises:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
-        return self._records.add_all([(weights, losses, scale)])[0]
+        return self._records.add_all([(weights, losses, named_scale(self._records.resolution.problem, scale))])[0]
 
     def run(
         self,
@@ -244,12 +251,13 @@ class Study:
         run(self._records, trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
         return self.recommend()
 
-    def predict(self, mixtures: Sequence[Weights]) -> xr.Dataset:
+    def predict(self, mixtures: Sequence[Weights], *, scale: Scale | str | None = None) -> xr.Dataset:
         """Predict every metric and the objective by the surrogate that recommends, see :class:`Study`.
 
         Args:
             mixtures: ``n`` mixtures, or a pandas table of them; bounds need not hold, and sums within 1 % of one are
                 set right.
+            scale: One of several scales of the study, or its name; the one that is decided about unless given.
 
         Returns:
             ``mean``, ``sd``, ``lower``, ``upper`` over (candidate, metric), and the same with ``objective_`` before
@@ -263,8 +271,9 @@ class Study:
 
         problem, history = self._records.to_learn_from()
         points = problem.space.to_arrays(checked_mixtures(mixtures, problem.space))
+        at = scale_of_study(problem, scale)
         with deterministic():
-            return predict(problem, history, self._surrogate(), points, seed=self.spec.seed)
+            return predict(problem, history, self._surrogate(), points, seed=self.spec.seed, scale=at)
 
     def validate(self, *, surrogate: Surrogate | None = None) -> xr.Dataset:
         """Predict each trial from the others and score the predictions, per metric and for the objective.

@@ -32,6 +32,12 @@ def test_the_kind_of_an_execution_may_be_left_out_and_no_other() -> None:
     assert _unknown(schema, {"execution": {"workers": 2}}, schema["$defs"]) == []
 
 
+def test_a_scale_may_have_keys_of_the_evaluator() -> None:
+    schema = json_schema(StudySpec)
+    assert _unknown(schema, {"scales": {"s": {"model": {"size": "1M"}, "train": False}}}, schema["$defs"]) == []
+    assert _unknown(schema, {"target": {"scale": "s", "scael": "s"}}, schema["$defs"]) == ["scael"]
+
+
 def _unknown(schema: dict[str, Any], data: object, definitions: dict[str, Any]) -> list[str]:
     """Keys of ``data`` that no alternative of the schema has."""
     if "$ref" in schema:

@@ -13,6 +13,7 @@ OPTIONS = {
     "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 2}},
     "gp": {"draws": 2},
     "multitask": {"draws": 2},
+    "multi_scale": {"of": {"kind": "gp", "draws": 2}},
     "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},
     "bayesian_gp": CHAINS,
     "bayesian_law": CHAINS,
@@ -23,6 +24,7 @@ OPTIONS = {
 """Kind to options that make it cheap."""
 
 EXACT = {
+    "multi_scale": {"of": {"kind": "gp", "draws": 0, "restarts": 1}},
     "gp": {"draws": 0, "restarts": 1},
     "multitask": {"draws": 0, "restarts": 1},
     "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 0, "restarts": 1}},

@@ -14,7 +14,7 @@ from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.optimization import multistart
 from bomix.posterior.belief import believe
-from bomix.posterior.explored import MANY
+from bomix.posterior.explored import MANY, tried
 from bomix.recommendation.decision import as_tensor, minimiser
 from bomix.recommendation.stopping import expected_improvement, why_stop
 from bomix.strategies.auto import Auto
@@ -25,6 +25,7 @@ from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.regression.specs import Ridge
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
+from tests.known.scales import history, problem
 from tests.known.told import told
 
 STEPS = BudgetSpec(improvement=0.1, patience=2)
@@ -155,3 +156,12 @@ def test_the_strategy_that_acts_is_asked_however_deep_it_is_handed_on(world):
     strategy = Handing(low, Handing(Sobol(), high, at=8), at=6)
     found = [expected_improvement(here.problem, here.history(n), strategy, seed=0) for n in (5, 7, 9)]
     assert found == [0.1, None, 0.9]
+
+
+def test_for_a_model_across_scales_runs_of_all_of_them_explore():
+    study = problem(["x"])
+    mixtures = np.random.default_rng(0).dirichlet(np.ones(3), 4)
+    runs = [(at, row, {"x": 1.0}) for at, row in zip(("small", "small", "large", "small"), mixtures, strict=True)]
+    record = history(study, runs)
+    np.testing.assert_allclose(tried(study.space, record, across=True), mixtures)
+    np.testing.assert_allclose(tried(study.space, record), mixtures[2:3])

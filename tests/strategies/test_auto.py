@@ -17,14 +17,14 @@ from bomix.posterior.explored import MANY, explored
 from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
 from bomix.space.mixture_space import MixtureSpace
-from bomix.strategies import auto
-from bomix.strategies.auto import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, SUMMED, Auto
+from bomix.strategies import at_target as auto
+from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import surrogate_of
 from bomix.strategies.designs import Sobol
 from bomix.strategies.sequence import Sequence, Step
-from bomix.surrogates.gp.presets import STEEP
+from bomix.surrogates.gp.presets import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial

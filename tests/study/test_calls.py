@@ -136,7 +136,7 @@ WRONG_STUDIES = [
     case("target-dict", {"target": {"tokens": 1}}, "target: expected a TargetSpec"),
     case("target-text", {"target": bomix.TargetSpec(tokens="1B")}, "target.tokens: expected a finite number"),
     case("target-true", {"target": bomix.TargetSpec(tokens=True)}, "target.tokens: expected a finite number"),
-    case("target-none", {"target": bomix.TargetSpec(tokens=None)}, "target.tokens: expected a finite number"),
+    case("target-none", {"target": bomix.TargetSpec(tokens=None)}, "target.tokens: missing key"),
     case("target-nan", {"target": bomix.TargetSpec(tokens=np.nan)}, "target.tokens: expected a finite number"),
     case("target-endless", {"target": bomix.TargetSpec(tokens=np.inf)}, "target.tokens: expected a finite number"),
     case("epochs-text", {"target": bomix.TargetSpec(tokens=1, max_epochs="4")}, "target.max_epochs: expected"),

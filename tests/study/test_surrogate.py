@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bomix.strategies.auto import DRAWN_UP_TO, POOLED_FROM
+from bomix.strategies.at_target import DRAWN_UP_TO, POOLED_FROM
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study

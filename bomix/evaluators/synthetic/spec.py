@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from bomix.config.build import FILLED
 from bomix.contracts.preparation import Preparation
 from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
 from bomix.evaluators.synthetic.emulator_families import EMULATORS, load
@@ -18,11 +19,13 @@ from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.observed import group_means, numbered
 from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
+from bomix.evaluators.synthetic.scales import below_target
 from bomix.evaluators.synthetic.scores import scores
 from bomix.evaluators.synthetic.tasks import tasks
 from bomix.io.artifacts import scored_tokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
+from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.polytope import Array
 from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
@@ -45,6 +48,8 @@ _POINTS = 20_000
 function."""
 _STARTS = 64
 """Local minimisations from the best of them: what a user compares regrets with must not be missed."""
+_STARTS_BELOW = 8
+"""The same of a scale below the target: what is searched for there decides nothing."""
 _VARIED = 4096
 """Mixtures, even over the simplex, from which the variance of the losses is taken: it is known to some per cent."""
 _GRID = 1e9
@@ -73,6 +78,10 @@ class Synthetic:
         named: Whether metrics have the names of their domains; else they are ``m0``, ``m1``, ... of the same function.
         groups: Where above 0, all that is observed are the means of so many groups of metrics of equal size, ``g0``,
             ``g1``, ...; 1 for the mean alone.
+        agreement: Rank agreement (Spearman) of the mean of the metrics between neighbouring scales of a study that has
+            several; at the target it is the function of the seed, see :mod:`bomix.evaluators.synthetic.scales`.
+        below: How many scales below the target this function is; above 0 its optimum is another mixture, and known.
+        scales: The scales of the study up to the target, the cheapest first: a trial of one is measured at its own.
     """
 
     family: str = "exponential_power"
@@ -86,6 +95,9 @@ class Synthetic:
     noise_share: float | None = None
     named: bool = True
     groups: int = 0
+    agreement: float = 0.8
+    below: int = 0
+    scales: tuple[Scale, ...] = field(default=(), metadata={FILLED: "scales"})
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -122,7 +134,34 @@ class Synthetic:
             found.append(Fault("groups", f"groups is {self.groups}; give a divisor of the {metrics} metrics, or 0"))
         if self.groups and self.scores_tokens:
             found.append(Fault("groups", "experts score the tokens of single metrics; take another family, or 0"))
+        return found + self._scale_faults()
+
+    def _scale_faults(self) -> list[Fault]:
+        """What is wrong with the keys that speak of several scales."""
+        found = []
+        if not 0.0 < self.agreement < 1.0:
+            found.append(
+                Fault("agreement", f"agreement is {self.agreement:g}; give a rank correlation between 0 and 1")
+            )
+        if self.below < 0:
+            found.append(Fault("below", f"below is {self.below}; give 0 for the target, 1 for the scale below it, ..."))
+        if (self.below or self.scales) and (self.tilt or self.family == "token_experts"):
+            what = "its experts score tokens of one scale" if not self.tilt else "'tilt' speaks of another scale, too"
+            found.append(Fault("family" if not self.tilt else "tilt", f"{what}; leave it out, or the study's scales"))
         return found
+
+    def at(self, scale: Scale | None) -> Synthetic:
+        """The function at one of the study's scales; this one where the study has no other.
+
+        Raises:
+            ConfigError: The study has several scales, and this is none of them.
+        """
+        if not self.scales or scale is None:
+            return self
+        if scale not in self.scales:
+            known = ", ".join(map(str, self.scales))
+            raise ConfigError(f"the function is not known at {scale}; the study's scales are {known}")
+        return replace(self, below=len(self.scales) - 1 - self.scales.index(scale), scales=())
 
     @property
     def domain_names(self) -> tuple[str, ...]:
@@ -182,7 +221,8 @@ class Synthetic:
         Within 1e-8 of the minimum for convex families; the best known for the others.
         """
         drawn = _drawn(self)
-        weights, value = _optimum(replace(self, tilt=0.0, noise=0.0, noise_share=None, named=True, groups=0))
+        plain = replace(self, tilt=0.0, noise=0.0, noise_share=None, named=True, groups=0, scales=())
+        weights, value = _optimum(plain if self.below else replace(plain, agreement=Synthetic.agreement))
         return tilted(weights, 1.0 / drawn.tilts), value + drawn.offset
 
     def regret(self, weights: Array) -> Array:
@@ -232,7 +272,10 @@ class Synthetic:
         """
         weights = np.array([trial.weights[name] for name in self.domain_names], dtype=float)
         parts = np.rint(weights * _GRID).astype(np.int64).tolist()
-        observed = self.observe(weights, entropy=[self.seed, trial.seed, *(max(part, 0) for part in parts)])
+        function = self.at(trial.scale)
+        # At the target the noise is what it is without other scales; below, a run has noise of its own.
+        entropy = [self.seed, trial.seed, *(max(part, 0) for part in parts), *([function.below] * (function.below > 0))]
+        observed = function.observe(weights, entropy=entropy)
         artifacts = {}
         if trial.origin == EXPERT and self.scores_tokens:
             artifacts[SCORED_TOKENS] = SCORED_TOKENS
@@ -269,16 +312,21 @@ def _drawn(spec: Synthetic) -> _Drawn:
     d = len(spec.domain_names)
     of_scale = np.random.default_rng(np.random.SeedSequence([spec.seed, d, _OF_SCALE])).standard_normal(d)
     tilts, offset = np.exp(spec.tilt * of_scale), 0.5 * abs(spec.tilt)
+
+    def drawn(target: Losses, metrics: tuple[str, ...]) -> _Drawn:
+        losses = below_target(target, d, agreement=spec.agreement, seed=spec.seed, below=spec.below)
+        return _Drawn(losses, metrics, tilts, offset)
+
     if spec.family in EMULATORS:
         found = load(spec.family)
-        return _Drawn(found, found.metrics, tilts, offset)
+        return drawn(found, found.metrics)
     place = list(FAMILIES).index(spec.family)  # new families are appended: what was drawn stays what it was
     rng = np.random.default_rng(np.random.SeedSequence([spec.seed, d, spec.useless, place]))
     own = np.sort(rng.permutation(d)[: d - spec.useless])
     names = tuple(spec.domain_names[column] for column in own)
     if spec.family == SCORES:
         names = tuple(f"score_{number:02d}" for number in range(len(own)))
-    return _Drawn(FAMILIES[spec.family](rng, d, own), names, tilts, offset)
+    return drawn(FAMILIES[spec.family](rng, d, own), names)
 
 
 @lru_cache(maxsize=256)
@@ -291,12 +339,12 @@ def _optimum(spec: Synthetic) -> tuple[Array, float]:
     d = len(spec.domain_names)
     if spec.convex:
         return minimum(function, np.full(d, 1.0 / d))
-    if spec.family in EMULATORS:
+    if spec.family in EMULATORS and not spec.below:
         return minimum(function, load(spec.family).best, local=True)
     rng = np.random.default_rng(0)
     spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
     points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
-    return best_of_minima(function, rng.permutation(points), starts=_STARTS)
+    return best_of_minima(function, rng.permutation(points), starts=_STARTS_BELOW if spec.below else _STARTS)
 
 
 @lru_cache(maxsize=256)

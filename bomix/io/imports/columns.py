@@ -36,6 +36,7 @@ class Reading:
         step: Which rows of a run count where a table has its checkpoints: ``last``, a number, a column of which the
             last counts, or ``column=number``. None refuses such a table.
         scale_from: ``params`` or ``tokens`` to the column that holds them, where it has another name.
+        scale_names: Column that holds names of the study's scales.
         as_one: Take runs of several scales or models, and repeats of a mixture that are far apart, for comparable.
         prefix: Put before every key, where other runs have the same keys in another table.
     """
@@ -48,6 +49,7 @@ class Reading:
     where: tuple[tuple[str, str], ...] = ()
     step: str | None = None
     scale_from: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    scale_names: str | None = None
     as_one: bool = False
     prefix: str = ""
 
@@ -143,7 +145,7 @@ class ColumnSearch:
             roles: What the other columns might have stood for.
         """
         known = {*taken, *BOOKKEEPING, *self.scale_columns(table), *(column for column, _ in self.reading.where)}
-        known |= self._mistaken
+        known |= self._mistaken | ({"scale"} if self.reading.scale_names is not None else set())
         known |= {*named_step(self.reading.step, table.columns)[:1]}
         strays = [column for column in table.columns if column not in known]
         if not strays:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean
+from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.repeats import Run, distinguishing_columns, far_from_each_other
 from bomix.io.imports.selecting import Pair, named_step, shown
 from bomix.io.tables.columns import MODELS
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 _AS_ONE = "--as-one takes all of them for runs that compare"
 
 
-def unnamed_columns(reading: Reading, columns: Sequence[str]) -> list[Fault]:
+def unnamed_columns(reading: Reading, columns: Sequence[str], *, scales: Sequence[str] = ()) -> list[Fault]:
     """Columns that an option names and no table has.
 
     Args:
         reading: How the tables are read.
         columns: The columns of all tables.
+        scales: Names of the study's scales, one of which may have been meant.
     """
     asked = [("--where", name) for name, _ in reading.where]
     asked += [("--scale", name) for name in reading.scale_from.values()]
@@ -34,11 +36,15 @@ def unnamed_columns(reading: Reading, columns: Sequence[str]) -> list[Fault]:
             what = "no table has a column of steps (looked for step, global_step, ...); name it, --step COLUMN"
             return [Fault("--step", what)]
         asked.append(("--step", named[0]))
-    return [
-        Fault(option, f"no table has a column '{name}'{did_you_mean(name, columns)}")
-        for option, name in asked
-        if name not in columns
-    ]
+    faults = []
+    for option, name in asked:
+        if name not in columns:
+            also = list(scales) if option == "--scale" else []
+            neither = f", and the study no scale of that name (known: {', '.join(also)})" if also else ""
+            faults.append(
+                Fault(option, f"no table has a column '{name}'{neither}{did_you_mean(name, (*columns, *also))}")
+            )
+    return faults
 
 
 def mixed(join: Join, runs: Sequence[tuple[Pair, Run]], metrics: Sequence[str], *, own: Scale | None) -> list[Fault]:
@@ -105,4 +111,5 @@ def _of_scales(join: Join, runs: Sequence[tuple[Pair, Run]], own: Scale | None) 
     what = f"the runs are of {len(names)} scales ({shown(Counter(map(str, filter(None, found))))})"
     why = "and the study has no scale of its own that says which count"
     cure = f"--where {column}={some} takes those of one, --step {column} the last of each run"
-    return [Fault(str(join.second.path), f"{what}, {why}; {cure}; {_AS_ONE}")]
+    named = f"to learn from all of them, name them in the study file, one as target.scale:\n{lines_to_add(found)}"
+    return [Fault(str(join.second.path), f"{what}, {why}; {cure}; {_AS_ONE}; {named}")]

@@ -13,6 +13,7 @@ from bomix.io.imports.comparability import mixed, unnamed_columns
 from bomix.io.imports.differences import DECIMALS, KEY, SEED, STEP
 from bomix.io.imports.identity import is_seed
 from bomix.io.imports.joining import Join
+from bomix.io.imports.named_scales import SCALE, named_in, with_column_of_names, with_name_of_column
 from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
@@ -22,6 +23,7 @@ from bomix.trial import Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
+    from bomix.scale import Scale
 
 
 def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Reading | None = None) -> Runs:
@@ -62,11 +64,13 @@ class _Runs:
     """
 
     def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
+        reading = with_column_of_names(reading, problem, (first, second))
         self.problem, self.reading, self.faults = problem, reading, faults
         self.notes: list[str] = []
         # The partner of a row that could not be read is no stray.
         self.whole = not faults
-        faults += unnamed_columns(reading, (*first.columns, *second.columns))
+        names = [each.name for each in problem.scales]
+        faults += unnamed_columns(reading, (*first.columns, *second.columns), scales=names)
         self.first = self._selected(first)
         self.second = self.first if first is second else self._selected(second)
         self.single = first is second
@@ -78,7 +82,7 @@ class _Runs:
     def _selected(self, table: Table) -> Table:
         """The rows that were chosen, the columns of the scale under their own names."""
         rows = kept_rows(table, self.reading.where, self.faults, self.notes)
-        return with_scale_names(rows, self.reading.scale_from, self.faults)
+        return with_scale_names(with_name_of_column(rows, self.reading), self.reading.scale_from, self.faults)
 
     def read(self) -> Runs:
         """Everything that can be read; of no use where there are faults."""
@@ -98,7 +102,12 @@ class _Runs:
             losses = self._losses(pair, at[1])
             scale = None
             if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
-                scale = row_scale(told[:1] if self.single else told, self.reading.scale, self.faults)
+                named = self._named(join, pair)
+                default = self.reading.scale if named is None else named
+                scale = row_scale(told[:1] if self.single else told, default, self.faults)
+                if named is not None and scale != named:
+                    what = f"the run is of '{self.problem.scale_name(named)}' ({named}) by its name, and of {scale}"
+                    self.faults.append(Fault(self.second.where(pair.second), f"{what}; leave one of them out"))
             if weights is not None:
                 known = {name: loss for name, loss in losses.items() if loss is not None}
                 told_runs.append((pair, Run(weights, known, scale)))
@@ -114,6 +123,12 @@ class _Runs:
             self.faults += mixed(join, told_runs, tuple(metrics), own=self.problem.scale)
         notes = [*self.columns.notes, *self.notes, *self._gap_notes(), *self._seed_notes()]
         return self.collector.found(metrics, notes, where=str(self.first.path))
+
+    def _named(self, join: Join, pair: Pair) -> Scale | None:
+        """The scale that a run names; None where no column does."""
+        if self.reading.scale_names is None:
+            return None
+        return named_in(join.cells.of(pair, SCALE), pair.second, self.second, self.problem, self.faults)
 
     def _info(self, join: Join, pair: Pair, printed: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of a run beside its losses: the table, and all that says which run it is."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping
 
 from bomix.errors import Fault
 from bomix.io.imports.columns import ColumnSearch, listed
+from bomix.io.imports.named_scales import SCALE
 from bomix.io.imports.runs import RunCollector
 from bomix.io.imports.scales import AXES
 from bomix.io.imports.selecting import Cells, Pair, StepChoice, named_step
@@ -50,7 +51,9 @@ class Join:
         self.cells = Cells(self.first, self.second)
         self.taken = {*domains.values(), *metrics.values(), *search.reading.mapping, *(keys or ())}
         self.seeds = self.cells.first_of(SEEDS, lambda name: name not in self.taken)
-        self.axes = [name for name in AXES if name in self.cells.columns and name not in self.taken]
+        axes = AXES if search.reading.scale_names is None else (SCALE, *AXES)
+        self.axes = [name for name in axes if name in self.cells.columns and name not in self.taken]
+        self.by_tokens = bool(search.problem.scales) and bool({SCALE, "tokens"} & {*self.axes})
         named = named_step(self.reading.step, self.cells.columns)
         found = self.cells.first_of(STEPS, lambda name: name not in self.taken)
         self.steps: str | None = named[0] if named else found
@@ -62,6 +65,10 @@ class Join:
         if self.steps is not None and self.steps in self.cells.columns:
             before = len(self.faults)
             choice = StepChoice(self.steps, self.which, self._run_of(pairs))
+            if self.which is None and self.by_tokens:
+                # Checkpoints that have tokens of their own are runs of other scales.
+                choice.check_order(pairs, self.cells, self.faults)
+                return self._each_once(pairs)
             pairs = choice.pick(pairs, self.cells, self.faults, self.notes)
             if len(self.faults) > before:
                 return pairs  # that rows of one run stand there several times needs no more words
@@ -123,7 +130,8 @@ class Join:
 
     def _shared(self) -> list[str]:
         """Columns beside the key that both tables have and that tell runs of one key from each other."""
-        names = [*STEPS, *SEEDS, *MODELS, *AXES, *(column for column, _ in self.reading.where)]
+        named = () if self.reading.scale_names is None else (SCALE,)
+        names = [*STEPS, *SEEDS, *MODELS, *AXES, *named, *(column for column, _ in self.reading.where)]
         both = {*self.first.columns} & {*self.second.columns}
         # What contradicts itself between the tables is told when the scale is read.
         return [name for name in names if name in both and name not in self.taken and name not in AXES]

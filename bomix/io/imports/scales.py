@@ -52,8 +52,7 @@ def row_scale(
     Returns:
         The scale; None where nothing is known of it.
     """
-    known = dict.fromkeys(AXES) if default is None else field_values(default)
-    counts: dict[str, float | None] = {axis: known[axis] for axis in AXES}
+    counts: dict[str, float | None] = {axis: None if default is None else field_values(default)[axis] for axis in AXES}
     told: dict[str, tuple[float, str]] = {}
     for table, row, columns in places:
         for axis, position in table.positions({axis: axis for axis in columns}).items():
@@ -70,6 +69,7 @@ def row_scale(
             if earlier != count:
                 faults.append(Fault(table.where(row), f"the {axis} of the run are {cell}, and others in {place}"))
             counts[axis] = earlier
-    if all(count is None for count in counts.values()):
+    recipe = None if default is None else default.recipe
+    if recipe is None and all(count is None for count in counts.values()):
         return None
-    return Scale(**counts)  # type: ignore[arg-type]
+    return Scale(**counts, recipe=recipe)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -173,6 +174,21 @@ class StepChoice:
             faults.append(Fault(str(cells.second.path), f"{what}; {cure}"))
             return list(pairs)
         return self._last(pairs, steps, notes) if self.which == LAST else self._at(pairs, steps, cells, faults, notes)
+
+    def check_order(self, pairs: Sequence[Pair], cells: Cells, faults: list[Fault]) -> None:
+        """Faults where the tokens of a run do not rise with its steps: such rows are no checkpoints in their order."""
+        runs: dict[Hashable, list[tuple[float, float, Pair]]] = {}
+        for pair in pairs:
+            step, tokens = _step_number(cells.of(pair, self.column)), counted("tokens", cells.of(pair, "tokens"))
+            if step is not None and tokens is not None:
+                runs.setdefault(self.run_of(pair), []).append((step, tokens, pair))
+        for found in runs.values():
+            found.sort(key=lambda each: each[0])
+            for (step, tokens, _), (later, more, pair) in itertools.pairwise(found):
+                if later > step and more <= tokens:
+                    what = f"the run has {tokens:g} tokens at step {step:g} and {more:g} at step {later:g}"
+                    cure = f"tokens rise from checkpoint to checkpoint; mend one, or take one row with --step {later:g}"
+                    faults.append(Fault(cells.second.where(pair.second), f"{what}; {cure}"))
 
     def _last(self, pairs: Sequence[Pair], steps: Mapping[int, float], notes: list[str]) -> list[Pair]:
         latest: dict[Hashable, float] = {}

@@ -107,7 +107,7 @@ def write_revision(folder: Path, revision: int, trial: Trial, outcome: Outcome, 
         "why": why,
         "weights": dict(trial.weights),
         "seed": trial.seed,
-        "scale": None if trial.scale is None else dataclasses.asdict(trial.scale),
+        "scale": None if trial.scale is None else trial.scale.to_data(),
         **records.outcome_to_data(outcome),
     }
     _write(folder / f"revision-{revision}.json", body, f"trial {trial.id} was revised by another process meanwhile")

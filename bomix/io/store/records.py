@@ -72,6 +72,7 @@ def trial_to_json(trial: Trial, *, handed: bool = False) -> str:
             is no part of the record.
     """
     data = dataclasses.asdict(trial)
+    data["scale"] = None if trial.scale is None else trial.scale.to_data()
     if trial.reweighting is None:
         del data["reweighting"]
         return sealed({"schema": _PLAIN_SCHEMA, **data})

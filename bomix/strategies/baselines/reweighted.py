@@ -218,7 +218,7 @@ def _served(history: History, wanted: Candidate, *, else_wait: Weights) -> Recor
         for record in history.asked
         if (record.trial.origin, record.trial.reweighting) == (wanted.origin, wanted.reweighting)
         and same_mixture(record.trial.weights, wanted.weights)
-        and comparable(record.trial.scale, history.scale)
+        and comparable(record.trial.scale, history.trains or history.scale)
     ]
     if (done := next((record for record in runs if record.status is Status.COMPLETED), None)) is not None:
         return done

@@ -10,11 +10,11 @@ References:
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bomix.numerics.expected_fall import expected_fall
 from bomix.numerics.repeats import distinct
 from bomix.space.weights import SAME_MIXTURE, is_among
 
@@ -72,39 +72,3 @@ def knowledge_gradients(belief: Belief, points: Array) -> Array:
     variance = np.maximum(run.variance.flatten().numpy(), np.diagonal(covariance))
     shifts = covariance / np.sqrt(np.maximum(variance, _TINY**2))  # column i: how a run at i shifts all means
     return np.array([expected_fall(mean, shift) for shift in shifts.T])
-
-
-def expected_fall(mean: Array, shift: Array) -> float:
-    """``min(mean) - E[min(mean + shift z)]`` for a standard normal ``z``; never negative.
-
-    Args:
-        mean: ``n`` posterior means.
-        shift: ``n`` changes of these means for each standard deviation of the observation.
-    """
-    # Lower envelope of the lines mean + shift z, from left to right: the steepest line is lowest on the far left.
-    order = np.lexsort((mean, -shift))
-    lines: list[tuple[float, float]] = []
-    starts: list[float] = []
-    for index in order:
-        a, b = float(mean[index]), float(shift[index])
-        if lines and b == lines[-1][1]:
-            continue
-        start = -math.inf
-        while lines:
-            start = (a - lines[-1][0]) / (lines[-1][1] - b)
-            if start > starts[-1]:
-                break
-            lines.pop()
-            starts.pop()
-            start = -math.inf
-        lines.append((a, b))
-        starts.append(start)
-    # At every crossing c of the envelope the slope falls: the fall is worth E[(|z| - |c|)+] each, summed up exactly.
-    crossings = zip(starts[1:], lines[:-1], lines[1:], strict=True)
-    return math.fsum((left[1] - right[1]) * _beyond(abs(at)) for at, left, right in crossings)
-
-
-def _beyond(at: float) -> float:
-    """``E[(z - at)+]`` of a standard normal ``z``."""
-    tail = 0.5 * math.erfc(at / math.sqrt(2.0))
-    return max(0.0, math.exp(-0.5 * at * at) / math.sqrt(2.0 * math.pi) - at * tail)

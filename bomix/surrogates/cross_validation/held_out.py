@@ -16,6 +16,7 @@ from bomix.contracts.traits import traits
 from bomix.numerics import repeats
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.scales import MultiScaleModel
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -61,18 +62,49 @@ def refitted(
 ) -> HeldOut:
     """Predict each fold from a fit to the others; arguments as those of :func:`held_out`.
 
-    Runs of one mixture fall into one fold: a mixture that was seen would flatter its repeats.
+    Runs of one mixture fall into one fold: a mixture that was seen would flatter its repeats. Where rows are of several
+    scales each is predicted at its own, and the same mixture at another scale is no repeat.
     """
     n, m = data.Y.shape
     mean = torch.zeros(n, m, dtype=torch.float64)
     covariance = torch.zeros(n, m, m, dtype=torch.float64)
-    fold = assign_folds(data.X, folds=folds, seed=seed)
+    places = _scale_numbers(context, n)
+    fold = assign_folds(_points(data, context), folds=folds, seed=seed)
     for number in range(int(fold.max()) + 1 if n else 0):
         out = torch.as_tensor(fold == number)
         known, names = part(data, context, ~out)
         model = surrogate.fit(known, context=names, seed=seed)
-        mean[out], covariance[out] = new_runs(model, data.X[out])
+        for place in sorted({*places[out].tolist()}):
+            rows = out & (places == place)
+            row = int(rows.nonzero()[0])
+            mean[rows], covariance[rows] = new_runs(_at_scale_of(model, context, row), data.X[rows])
     return HeldOut(mean, covariance)
+
+
+def count_folds(data: SupervisedDataset, *, context: FitContext, seed: int, folds: int = FOLDS) -> int:
+    """How many folds :func:`refitted` makes of at least one trial; arguments as those of :func:`held_out`."""
+    return int(assign_folds(_points(data, context), folds=folds, seed=seed).max()) + 1
+
+
+def _points(data: SupervisedDataset, context: FitContext) -> Tensor:
+    """What rows must have in common to be repeats: the mixture, and the scale where there are several."""
+    if context.target is None:
+        return data.X
+    return torch.cat([data.X, _scale_numbers(context, len(data.X)).unsqueeze(-1).to(data.X)], dim=-1)
+
+
+def _scale_numbers(context: FitContext, n: int) -> Tensor:
+    """Number of the scale of each of ``n`` rows, zero for all where they are of one."""
+    if context.target is None:
+        return torch.zeros(n, dtype=torch.long)
+    known = list(dict.fromkeys(context.scales))
+    return torch.tensor([known.index(scale) for scale in context.scales], dtype=torch.long)
+
+
+def _at_scale_of(model: Model, context: FitContext, row: int) -> Model:
+    """A model across scales at the scale of a row; any other as it is."""
+    scale = context.scales[row] if context.target is not None else None
+    return model if scale is None or not isinstance(model, MultiScaleModel) else model.at(scale)
 
 
 def assign_folds(X: Tensor, *, folds: int, seed: int) -> np.ndarray:

@@ -42,20 +42,33 @@ def seen_weights(record: Record) -> Weights:
     return record.trial.weights
 
 
-def to_dataset(problem: Problem, history: History) -> SupervisedDataset:
+def to_dataset(problem: Problem, history: History, *, across: bool = False) -> SupervisedDataset:
     """The data that a surrogate learns from: every completed trial of the study's scale, or of an unknown one.
+
+    Args:
+        problem: The domains and the metrics.
+        history: The record.
+        across: Whether the runs of every scale of the study are rows, not those of its own alone.
 
     Returns:
         ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they
         were reported, whatever their direction, NaN where a trial lacks one; outliers are pulled in, see
-        :func:`winsorised`.
+        :func:`winsorised`, among the runs of their scale.
     """
-    records = history.observations
+    records = history.learnt_from(across=across)
     X = problem.space.to_arrays(seen_weights(record) for record in records)
     Y = np.array([[record.result.losses.get(name, np.nan) for name in problem.metric_names] for record in records])
+    Y = Y.reshape(len(records), len(problem.metrics))
+    if across:
+        scales = [history.counted_as(record) for record in records]
+        for scale in history.scales:
+            rows = np.array([each == scale for each in scales], dtype=bool)
+            Y[rows] = winsorised(Y[rows], problem)
+    else:
+        Y = winsorised(Y, problem)
     return SupervisedDataset(
         torch.as_tensor(X, dtype=torch.float64),
-        torch.as_tensor(winsorised(Y.reshape(len(records), len(problem.metrics)), problem), dtype=torch.float64),
+        torch.as_tensor(Y, dtype=torch.float64),
         feature_names=list(problem.space.domains),
         outcome_names=list(problem.metric_names),
     )
@@ -90,9 +103,13 @@ def winsorised(Y: np.ndarray, problem: Problem) -> np.ndarray:
     return result
 
 
-def fit_context(problem: Problem, history: History) -> FitContext:
-    """The names behind the columns of :func:`to_dataset`, the trials and scales of its rows, artifacts, experts."""
-    observed = [record.trial for record in history.observations]
+def fit_context(problem: Problem, history: History, *, across: bool = False) -> FitContext:
+    """The names behind the columns of :func:`to_dataset`, the trials and scales of its rows, artifacts, experts.
+
+    Across scales, the scale of a row is the one of the study's that the run counts as.
+    """
+    records = history.learnt_from(across=across)
+    observed = [record.trial for record in records]
     trials = tuple(trial.id for trial in observed)
     known = {*trials, *history.experts.values()}
     artifacts = {r.trial.id: r.result.artifacts for r in history.completed if r.trial.id in known}
@@ -104,6 +121,7 @@ def fit_context(problem: Problem, history: History) -> FitContext:
         artifacts,
         history.experts,
         alone,
-        scales=tuple(trial.scale for trial in observed),
+        scales=tuple(history.counted_as(each) if across else each.trial.scale for each in records),
+        target=history.scale if across else None,
         own=problem.own,
     )

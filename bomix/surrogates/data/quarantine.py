@@ -82,15 +82,20 @@ def quarantined(problem: Problem, history: History) -> tuple[Quarantined, ...]:
 
     Args:
         problem: The metrics with their units and ranges.
-        history: The record; runs of another scale than its own are learnt from in no case.
+        history: The record; runs of a scale that is none of the study's are learnt from in no case. Runs are compared
+            with those of their own scale.
     """
-    records, found = history.observations, []
-    for metric in problem.metrics:
-        values = np.array([record.result.losses.get(metric.name, math.nan) for record in records])
-        found += [
-            Quarantined(records[row].trial.id, metric.name, float(values[row]), why)
-            for row, why in _absurd(values, metric).items()
-        ]
+    groups: list[Sequence[Record]] = [history.observations]
+    if history.scales:
+        groups = [[r for r in history.informative if history.counted_as(r) == scale] for scale in history.scales]
+    found = []
+    for records in groups:
+        for metric in problem.metrics:
+            values = np.array([record.result.losses.get(metric.name, math.nan) for record in records])
+            found += [
+                Quarantined(records[row].trial.id, metric.name, float(values[row]), why)
+                for row, why in _absurd(values, metric).items()
+            ]
     return tuple(found)
 
 

@@ -26,12 +26,13 @@ from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.cross_validation.correlation import MIN_TRIALS, joint_covariance
 from bomix.surrogates.gp.completion import Table, Whitening, shared_correlation
 from bomix.surrogates.gp.independent import IndependentGPs, factors
-from bomix.surrogates.models.joint import HeldOut
+from bomix.surrogates.models.joint import HeldOut, JointModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.surrogates.gp.exact import ExactGPs
+    from bomix.surrogates.models.joint import Towards
 
 
 class FamilyMoments(NamedTuple):
@@ -97,6 +98,10 @@ class CoupledGPs(IndependentGPs):
     def mean(self, X: Tensor) -> Tensor:
         """The means alone, ``batch x q x m``."""
         return self.moments(X)[0] if self._coupled else super().mean(X)
+
+    def towards(self, Z: Tensor) -> Towards:
+        """Moments of each metric at any mixtures, with their covariance with fixed ones; see :class:`JointModel`."""
+        return JointModel.towards(self, Z) if self._coupled else super().towards(Z)
 
     def condition_on_observations(  # type: ignore[override]
         self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any

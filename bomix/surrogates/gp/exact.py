@@ -118,6 +118,79 @@ class ExactGPs:
             covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
         return self._pooled(mean, covariance)
 
+    def towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Moments at any mixtures together with their covariance with fixed ones.
+
+        Args:
+            Z: ``p x d`` inputs that stay the same.
+
+        Returns:
+            A function of ``batch x q x d`` inputs: means ``batch x m x q`` and covariances ``batch x m x q x q`` as of
+            :meth:`marginals`, and covariances ``batch x m x q x p`` with the fixed ones, no noise in any.
+        """
+        with torch.no_grad():
+            across, explained_there = self._covariance_with_runs(Z)
+            means_there = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            kernel = self.covariance.towards(self._kernel_theta, Z.unsqueeze(-3))
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            across, explained = self._covariance_with_runs(X)
+            means = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            points = X.unsqueeze(-3)
+            if X.shape[-2] == 1:
+                prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
+                covariance = (prior - self._taken(explained)).clamp_min(LEAST_VARIANCE)
+            else:
+                covariance = self.covariance(self._kernel_theta, points) - self._taken(explained)
+            flat = kernel(X.reshape(1, -1, X.shape[-1]))
+            shared = flat.reshape(*flat.shape[:-1], *X.shape[:-1]).movedim((0, 1), (-3, -2)).mT
+            shared = shared - self._taken_across(explained, explained_there)
+            mean, pooled = self._pooled(means, covariance)
+            if self._draws > 1:
+                shared = self._by_draw(shared, -3).mean(dim=-4)
+                at, there = self._by_draw(means, -2), self._by_draw(means_there, -2)
+                at, there = at - at.mean(dim=-3, keepdim=True), there - there.mean(dim=-3, keepdim=True)
+                shared = shared + torch.einsum("...smq,smp->...mqp", at, there) / self._draws
+            return mean, pooled, shared
+
+        return moments
+
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Means alone, with covariances with fixed inputs; no solve is left to a call.
+
+        Args:
+            Z: ``p x d`` inputs that stay the same.
+
+        Returns:
+            A function of ``n x d`` inputs: by draw and metric, means ``s x m x n``, covariances ``s x m x n x p``, and
+            the means ``s x m x p`` at the fixed ones.
+        """
+        with torch.no_grad():
+            there, explained = self._covariance_with_runs(Z)
+            means_there = self._flat_means + (there * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            weights = self._weights(explained)
+            kernel = self.covariance.towards(self._kernel_theta, Z.unsqueeze(-3))
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            across = self._without_missing(self._towards(X.unsqueeze(0))).mT
+            means = self._flat_means + (across @ self._alpha.unsqueeze(-1)).squeeze(-1)
+            shared = kernel(X.unsqueeze(0)).mT - across @ weights
+            return self._by_draw(means, 0), self._by_draw(shared, 0), self._by_draw(means_there, 0)
+
+        return moments
+
+    def _weights(self, explained: Tensor) -> Tensor:
+        """What covariances with the runs ``b x n`` are multiplied by for the part ``b x n x p`` that they explain."""
+        weights: Tensor = torch.linalg.solve_triangular(self._factor.mT, explained, upper=True)
+        return weights
+
+    def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor:
+        """Covariance ``batch x m x q x p`` of ``batch x q x d`` inputs with ``batch x p x d`` ones, before any run.
+
+        The hyperparameters are the medians of their priors.
+        """
+        return self.covariance(self.covariance.prior.mean, X.unsqueeze(-3), Z.unsqueeze(-3))
+
     def between(self, fixed: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]]:
         """Posterior covariances of ``s x d`` fixed inputs with others, those of the fixed ones worked out once.
 
@@ -226,6 +299,11 @@ class ExactGPs:
     def _taken(self, explained: Tensor) -> Tensor:
         """The covariance ``(...) x q x q`` of ``q`` points that the runs explain."""
         return squares(explained)
+
+    def _taken_across(self, explained: Tensor, other: Tensor) -> Tensor:
+        """The covariance ``batch x b x q x p`` of points with others, ``b x n x p``, that the runs explain."""
+        # A broadcast product would copy the others for each of the batch.
+        return torch.einsum("...bnq,bnp->...bqp", self._signed(explained), other)
 
     def _signed(self, explained: Tensor) -> Tensor:
         """The same with the signs that its products with ``explained`` have in what the runs explain."""

@@ -21,7 +21,7 @@ from bomix.surrogates.gp.exact import ExactGPs
 from bomix.surrogates.gp.inducing import InducingGPs, inducing
 from bomix.surrogates.gp.shares import stacked_shares
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import HeldOut, JointModel, JointRow
+from bomix.surrogates.models.joint import HeldOut, JointModel, JointRow, MetricMoments
 
 if TYPE_CHECKING:
     from botorch.sampling.base import MCSampler
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bomix.contracts.covariance import Covariance
     from bomix.surrogates.gp.inputs import GPInputs
     from bomix.surrogates.gp.transforms import Transforms
+    from bomix.surrogates.models.joint import Towards
 
 
 class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
@@ -135,12 +136,61 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         covariance = covariance * self.scale.square()[:, None, None]
         return self.transforms.in_units(inputs, mean), joint_covariance(factors(covariance), self.correlation)
 
+    def towards(self, Z: Tensor) -> Towards:
+        """Moments of each metric at any mixtures, with their covariance with fixed ones; see :class:`JointModel`."""
+        there = self.transforms.inputs(Z)
+        parts = [family.towards(there) for family in self.families]
+        means_there = [family.marginals(there)[0] for family in self.families]
+        units = self.scale.square()[:, None, None]
+
+        def moments(X: Tensor) -> MetricMoments:
+            inputs = self.transforms.inputs(X)
+            each = [part(inputs) for part in parts]
+            mean, covariance = self._mixed([(at, within) for at, within, _ in each])
+            shared = each[0][2]
+            if len(each) > 1:
+                shared, mean_there = torch.zeros(()), self._mixed_means(means_there)
+                for share, (at, _, across), fixed in zip(self.shares, each, means_there, strict=True):
+                    apiece = (at - mean).unsqueeze(-1) * (fixed - mean_there).unsqueeze(-2)
+                    shared = shared + share[:, None, None] * (across + apiece)
+            return MetricMoments(self.transforms.in_units(inputs, mean), units * covariance, units * shared)
+
+        return moments
+
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Means with covariances with fixed mixtures, nothing solved; see :class:`JointModel`."""
+        there = self.transforms.inputs(Z)
+        functions = [family.mean_towards(there) for family in self.families]
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor]:
+            inputs = self.transforms.inputs(X)
+            parts = [function(inputs) for function in functions]
+            shares = torch.cat(
+                [(s / len(at)).expand(len(at), -1) for s, (at, _, _) in zip(self.shares, parts, strict=True)]
+            )
+            at, shared, fixed = (torch.cat(each) for each in zip(*parts, strict=True))
+            mean, middle = ((shares.unsqueeze(-1) * each).sum(dim=0) for each in (at, fixed))
+            # Means that differ between the components of a mixture covary, too.
+            covariance = torch.einsum("sm,smnp->mnp", shares, shared)
+            moved = torch.einsum("sm,smn,smp->mnp", shares, at - mean, fixed - middle)
+            scale = self.scale.square()[:, None, None]
+            return self.transforms.in_units(inputs, mean), scale * (covariance + moved)
+
+        return moments
+
+    def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor:
+        """Covariance of each metric before any run, families by their shares; see :class:`JointModel`."""
+        here, there = self.transforms.inputs(X), self.transforms.inputs(Z)
+        parts = [family.prior_covariance(here, there) for family in self.families]
+        return sum(
+            (share[:, None, None] * part for share, part in zip(self.shares, parts, strict=True)),
+            start=torch.zeros((), dtype=torch.float64),
+        )
+
     def mean(self, X: Tensor) -> Tensor:
         """The means alone, ``batch x q x m``; nothing is solved."""
         inputs = self.transforms.inputs(X)
-        parts = [family.mean(inputs) for family in self.families]
-        mixed = sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
-        return self.transforms.in_units(inputs, mixed)
+        return self.transforms.in_units(inputs, self._mixed_means([family.mean(inputs) for family in self.families]))
 
     def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
         """The belief at any mixture beside ``s x d`` fixed ones; None of a batch of fantasies."""
@@ -223,6 +273,10 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
         ]
         mean, variance = self._mixed(by_trial)
         return mean.squeeze(-1).movedim(0, -1), variance[..., 0, 0].movedim(0, -1)
+
+    def _mixed_means(self, parts: Sequence[Tensor]) -> Tensor:
+        """Means ``batch x m x q`` of the mixture of families."""
+        return sum((self.shares[i].unsqueeze(-1) * part for i, part in enumerate(parts)), start=torch.zeros(()))
 
     def _mixed(self, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Moments of the mixture of families: means ``batch x m x q``, covariances ``batch x m x q x q``."""

@@ -218,6 +218,11 @@ class InducingGPs(ExactGPs):
         first, second = explained.chunk(2, dim=-2)
         return torch.cat([first, -second], dim=-2)
 
+    def _weights(self, explained: Tensor) -> Tensor:
+        """What covariances with the inducing runs are multiplied by for the part that they explain."""
+        first, second = explained.chunk(2, dim=-2)
+        return super()._weights(first - torch.linalg.solve_triangular(self._known.mT, second, upper=True))
+
     def _without_missing(self, across: Tensor) -> Tensor:
         """Inducing runs count whatever they lack: it is their mixtures that matter."""
         return across

@@ -44,6 +44,56 @@ class JointModel(Model, ABC):
         """The means alone, ``batch x q x m``, for those who have no use for the rest; see :meth:`moments`."""
         return self.moments(X)[0]
 
+    def towards(self, Z: Tensor) -> Towards:
+        """Moments of each metric by itself at any mixtures, together with their covariance with fixed ones.
+
+        Args:
+            Z: ``p x d`` weights that stay the same; what does not depend on others is worked out once.
+
+        Returns:
+            A function of ``batch x q x d`` weights.
+        """
+        p = len(Z)
+
+        def moments(X: Tensor) -> MetricMoments:
+            q, m = X.shape[-2], self.num_outputs
+            both = torch.cat([X, Z.expand(*X.shape[:-2], p, Z.shape[-1])], dim=-2)
+            mean, covariance = self.moments(both)
+            blocks = covariance.unflatten(-1, (m, q + p)).unflatten(-3, (m, q + p))  # type: ignore[no-untyped-call]
+            own = blocks.diagonal(dim1=-4, dim2=-2).movedim(-1, -3)
+            return MetricMoments(mean[..., :q, :], own[..., :q, :q], own[..., :q, q:])
+
+        return moments
+
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Means of each metric together with their covariance with fixed mixtures, no variances.
+
+        Args:
+            Z: ``p x d`` weights that stay the same.
+
+        Returns:
+            A function of ``n x d`` weights: means ``n x m`` and covariances ``m x n x p``.
+        """
+        towards = self.towards(Z)
+
+        def moments(X: Tensor) -> tuple[Tensor, Tensor]:
+            told = towards(X.unsqueeze(-2))
+            return told.mean.squeeze(-2), told.shared.squeeze(-2).movedim(0, 1)
+
+        return moments
+
+    def prior_covariance(self, X: Tensor, Z: Tensor) -> Tensor | None:
+        """Covariance of each metric by itself before any run has told of it, up to a factor of each metric.
+
+        Args:
+            X: ``batch x q x d`` weights.
+            Z: ``batch x p x d`` weights.
+
+        Returns:
+            ``batch x m x q x p``; None where the model has no such covariance.
+        """
+        return None
+
     def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
         """The belief at any mixture beside ``s x d`` fixed ones, where there is a faster way than their joint moments.
 
@@ -98,6 +148,24 @@ class JointModel(Model, ABC):
     def subset_output(self, idcs: Sequence[int]) -> JointModel:
         """The model of some metrics, in the order given."""
         return _Subset(self, [int(i) % self.num_outputs for i in idcs])
+
+
+class MetricMoments(NamedTuple):
+    """Moments of each metric by itself, in its own units.
+
+    Attributes:
+        mean: ``batch x q x m``.
+        covariance: ``batch x m x q x q``.
+        shared: ``batch x m x q x p`` covariances with mixtures that are fixed.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    shared: Tensor
+
+
+Towards = Callable[["Tensor"], MetricMoments]
+"""Moments at ``batch x q x d`` weights, with covariances with fixed ones; see :meth:`JointModel.towards`."""
 
 
 class _Subset(Wrapper, JointModel):

@@ -1,0 +1,263 @@
+"""Which mixture to run at which scale next: small runs say where the best may be, larger ones whether it is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bomix.acquisition.improvement import LogEI
+from bomix.contracts.acquisition import Acquisition
+from bomix.contracts.objective import ObjectiveTraits
+from bomix.contracts.strategy import Strategy
+from bomix.contracts.surrogate import Surrogate, SurrogateTraits
+from bomix.contracts.traits import traits
+from bomix.errors import Fault, FitError, count_faults
+from bomix.numerics.determinism import deterministic
+from bomix.posterior.belief import believe
+from bomix.posterior.scales_alone import better_alone
+from bomix.posterior.seeds import AskSeeds
+from bomix.space.weights import is_among, same_mixture
+from bomix.strategies.at_target import AtTarget
+from bomix.strategies.bayesian.affordable import affordable, usable
+from bomix.strategies.bayesian.search import most_promising
+from bomix.strategies.checks import need_faults, part_faults
+from bomix.strategies.design_first import MIN_COMPLETED, design_size
+from bomix.strategies.designs import Sobol
+from bomix.surrogates.models.scales import MultiScaleModel
+from bomix.surrogates.scales.spec import MultiScale
+from bomix.trial import CONFIRM, EXPERT, IMPORTED, Candidate, Status
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.acquisition.cost_aware import Contest
+    from bomix.history import History
+    from bomix.posterior.belief import Belief
+    from bomix.problem import Problem, StudyScale
+    from bomix.scale import Scale
+    from bomix.space.polytope import Array
+
+logger = logging.getLogger(__name__)
+
+DESIGNS = 3
+"""Designs of the cheapest scale that are run before anything is chosen, as long as they cost little ..."""
+LITTLE = 0.5
+"""... which is this many runs of the target: small runs that are that cheap are better run than thought about."""
+CONTENDERS = 24
+"""Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
+
+
+@dataclass(frozen=True)
+class CostAware:
+    """A design at the cheapest scale, then the mixture and the scale whose run is worth most for its cost.
+
+    In a study of several scales. After the design runs are chosen among the mixtures that may be the best at the
+    target, each at every scale that is trained and no dearer than the target, by what they tell of the target per unit
+    of cost. Where left-out runs of the target are predicted better without the smaller scales, none of these is asked
+    for. In a study of one scale it proposes what ``auto`` does.
+
+    Attributes:
+        surrogate: Model across scales; None takes those that ``auto`` asks and predicts with.
+        acquisition: Acquisition function, at the target, whose maximiser is one of the mixtures to choose from; None
+            takes the one that ``auto`` takes in a study of one scale.
+        rule: What a run is worth: the ``knowledge`` gradient, max-value ``entropy``, ``log_ei`` times what the run
+            tells of the mixture, or the ``spread`` that it takes from the contenders.
+        design: Strategy that proposes the first trials.
+        n_init: Runs of the cheapest scale in the design, anchors and imported runs counted; None takes two more than
+            there are domains, at least 5 and at most 32, and up to three times as many where these cost less than half
+            a run of the target.
+        anchors: Whether a run of each anchor at every larger scale comes next.
+        alone: Whether the target alone is asked for where smaller scales do not help to predict it.
+        stack: Share of its cost that a run of the cheapest scale really costs, as many are trained as one; 1 for all.
+    """
+
+    surrogate: Surrogate | None = None
+    acquisition: Acquisition | None = None
+    rule: Literal["knowledge", "entropy", "log_ei", "spread"] = "knowledge"
+    design: Strategy = Sobol()
+    n_init: int | None = None
+    anchors: bool = False
+    alone: bool = True
+    stack: float = 1.0
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields, and what cannot work together."""
+        parts = self.acquisition or LogEI(), self.surrogate or MultiScale()
+        found = [*count_faults(n_init=self.n_init), *need_faults(*parts)]
+        if not 0.0 < self.stack <= 1.0:
+            found.append(Fault("stack", f"stack is {self.stack:g}; give a share of the cost above 0, at most 1"))
+        if not traits(self.surrogate or MultiScale(), SurrogateTraits).across_scales:
+            name = type(self.surrogate).__name__
+            found.append(Fault("surrogate", f"{name} learns from one scale; take 'multi_scale'"))
+        return found
+
+    def problem_faults(self, problem: Problem) -> list[Fault]:
+        """What does not fit the study: its objective, what the design needs."""
+        found = part_faults(self.acquisition or LogEI(), self.surrogate or MultiScale(), self.design, problem)
+        if len(usable(problem)) > 1 and traits(problem.objective, ObjectiveTraits).is_trade_off:
+            what = "a trade-off has no one value that a run could tell of; take another strategy, or objective"
+            found.append(Fault("objective", what))
+        return found
+
+    def predicting(self, problem: Problem) -> Surrogate:
+        """The surrogate of predictions and recommendations: across scales where there are several."""
+        return (self.surrogate if problem.scales else None) or AtTarget().predicting(problem)
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Whether the next trial is one of the design in any case."""
+        scales = usable(problem)
+        if len(scales) < 2:
+            return AtTarget().settled(problem, history)
+        return _count(history, scales[0].scale) < self._design_size(problem)
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
+        scales = usable(problem)
+        if len(scales) < 2:
+            return AtTarget().ask(problem, history, q, seed=seed)
+        found: list[Candidate] = []
+        for _ in range(q):
+            candidate = self._next(problem, history, scales, seed)
+            found.append(candidate)
+            history = history.with_pending([candidate])
+        return found
+
+    def _next(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
+        """The next candidate: of the design, an anchor of a larger scale, or what is worth most."""
+        if _count(history, scales[0].scale) < self._design_size(problem):
+            return self._designed(problem, history, scales[0].scale, seed)
+        if self.anchors and (anchor := _missing_anchor(problem, history, scales)) is not None:
+            return anchor
+        back = [record for record in history.informative if record.trial.origin != EXPERT]
+        if len(back) >= MIN_COMPLETED:
+            try:
+                with deterministic():
+                    return self._chosen(problem, history, scales, seed)
+            except FitError as error:
+                logger.warning("%s; going on with the design", error)
+        return self._designed(problem, history, scales[0].scale, seed)
+
+    def _design_size(self, problem: Problem) -> int:
+        """Runs of the cheapest scale that come first."""
+        usual = design_size(self.n_init, problem)
+        if self.n_init is not None:
+            return usual
+        scales = usable(problem)
+        cheap = int(LITTLE * scales[-1].cost / (scales[0].cost * self.stack))
+        return max(usual, min(DESIGNS * usual, cheap))
+
+    def _designed(self, problem: Problem, history: History, scale: Scale, seed: int) -> Candidate:
+        """The next of the design at a scale."""
+        (candidate,) = self.design.ask(problem, history.of_scale(scale), 1, seed=seed)
+        return replace(candidate, scale=scale)
+
+    def _chosen(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
+        """The mixture and the scale that are worth most for their cost."""
+        from bomix.acquisition.cost_aware import best_choice
+
+        belief = believe(problem, history, self._asking(problem), seed=seed)
+        if not isinstance(belief.model, MultiScaleModel):
+            own = replace(problem, scales=())
+            (candidate,) = AtTarget().ask(own, history.of_scale(problem.scale), 1, seed=seed)
+            return replace(candidate, scale=scales[-1].scale)
+        seeds = AskSeeds.of(seed, history.n_asked)
+        X = self._contenders(belief, history, seeds)
+        costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
+        contest, free = contest_of(belief, X, history, [each.scale for each in scales])
+        first, design = self._design_size(problem), design_size(None, problem)
+        free &= affordable(history, scales, costs, design=design, first=first).unsqueeze(-1)
+        if self.alone and scales[-1].scale == problem.scale and self._misled(belief, problem, history, seed):
+            free[:-1] = False
+        found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
+        point, number = (0, len(scales) - 1) if found is None else found
+        return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
+
+    def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
+        """Whether the target is predicted better from its own runs alone, once they are as many as a design has."""
+        own = AtTarget().chosen(replace(problem, scales=())).surrogate
+        return better_alone(belief, history, own, least=design_size(None, problem), seed=seed)
+
+    def _asking(self, problem: Problem) -> Surrogate:
+        """The surrogate of asks."""
+        return self.surrogate or AtTarget().chosen(problem).surrogate
+
+    def _contenders(self, belief: Belief, history: History, seeds: AskSeeds) -> Array:
+        """Mixtures to choose from, ``p x d``: the maximiser of the acquisition function first."""
+        from bomix.acquisition.contenders import support
+
+        space = belief.problem.space
+        waiting = space.to_arrays([record.trial.weights for record in history.pending])
+        busy = np.concatenate([belief.busy, *([waiting] if len(waiting) else [])])
+        everywhere = replace(belief, busy=busy)
+        acquisition = self.acquisition or AtTarget().chosen(belief.problem).acquisition
+        best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds)
+        others = support(belief.model, belief.aggregate, belief.X_inside, CONTENDERS - 1, seed=seeds.subspace)
+        snapped = space.snap(space.project(others.numpy()))
+        return np.concatenate([best[None], [row for row in snapped if not is_among(row, best[None])]])
+
+    def description(self, problem: Problem) -> str:
+        """One line on what it will do."""
+        scales = usable(problem)
+        if len(scales) < 2:
+            return AtTarget().description(problem)
+        names = ", ".join(each.name for each in scales)
+        size = self._design_size(problem)
+        return f"{size} runs of {scales[0].name}, then what is worth most for its cost among {names}"
+
+
+def _count(history: History, scale: Scale) -> int:
+    """Runs of a scale that count towards a design: those that came back or may still."""
+    return sum(
+        record.status in {Status.COMPLETED, Status.PENDING}
+        and record.trial.origin not in {CONFIRM, EXPERT}
+        and record.trial.reweighting is None
+        and history.counted_as(record) == scale
+        for record in history.records
+    )
+
+
+def _missing_anchor(problem: Problem, history: History, scales: tuple[StudyScale, ...]) -> Candidate | None:
+    """An anchor that a larger scale, of which nothing was imported, has no run of."""
+    for each in scales[1:]:
+        runs = [record for record in history.records if history.counted_as(record) == each.scale]
+        if any(record.trial.origin == IMPORTED for record in runs):
+            continue
+        for name, weights in problem.anchors().items():
+            if not any(same_mixture(record.trial.weights, weights) for record in runs):
+                return Candidate(weights, name, each.scale)
+    return None
+
+
+def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scale]) -> tuple[Contest, Tensor]:
+    """The belief at ``p x d`` mixtures once all pending runs have come back, and which runs may be made, ``s x p``.
+
+    Args:
+        belief: The belief across scales.
+        X: The mixtures.
+        history: The record.
+        scales: Scales at which runs are thought of.
+    """
+    import torch
+
+    from bomix.acquisition.cost_aware import Contest
+
+    assert isinstance(belief.model, MultiScaleModel)
+    space, p = belief.problem.space, len(X)
+    free, waiting = torch.ones(len(scales), p, dtype=torch.bool), []
+    for record in history.records:
+        scale = history.counted_as(record)
+        if scale not in scales or record.status not in {Status.PENDING, Status.FAILED}:
+            continue
+        number, point = scales.index(scale), space.to_array(record.trial.weights)
+        free[number] &= torch.tensor([not is_among(row, point[None]) for row in X])
+        if record.status is Status.PENDING:
+            waiting.append((number, point))
+    points = torch.as_tensor(np.concatenate([X, *(point[None] for _, point in waiting)]))
+    contest = Contest.of(belief.model, belief.aggregate, points, scales)
+    for place, (number, _) in enumerate(waiting):
+        contest = contest.after(p + place, number)
+    return contest.first(p), free

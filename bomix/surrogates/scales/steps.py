@@ -1,0 +1,77 @@
+"""The steps of a chain of scales, and what is expected of the levels of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from bomix.surrogates.scales.links import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bomix.surrogates.scales.levels import Level
+
+_WIDE = 10.0
+"""Standard deviation of the level of a scale with runs, in units: they tell it, and nothing else has to."""
+_UNSEEN = 2.0
+"""Standard deviation of the level of a scale without runs, in units for the root of a decade: from 1M to 60M
+parameters, RegMix's losses fell by one to two units a decade."""
+_DRIFT = 0.5
+"""The same relative to how far the level has moved before, where larger scales were seen: a power law slows down."""
+
+
+def steps_of(levels: Sequence[Level], targets: Tensor, mean: Tensor) -> list[Step]:
+    """The steps between the scales of a chain.
+
+    Args:
+        levels: The chain.
+        targets: ``m x p`` metrics of the runs of all scales but the first, in units, in the order of the chain.
+        mean: ``m x p`` means of the first scale at the same mixtures.
+    """
+    steps: list[Step] = []
+    start, decades, total, drift = 0, 0.0, targets.new_zeros(len(targets)), targets.new_zeros(len(targets))
+    for level in levels[1:]:
+        rows = torch.arange(start, start + len(level.rows))
+        start, decades = start + len(level.rows), decades + level.decades
+        change = (targets - mean)[:, rows]
+        count = (~change.isnan()).sum(dim=-1)
+        seen = count > 0
+        moved = change.nan_to_num(0.0).sum(dim=-1) / count.clamp_min(1) - total
+        shift = torch.where(seen, moved, drift * level.decades)
+        steps.append(Step(level.decades, rows, targets[:, rows], shift, _spread(seen, drift, level.decades)))
+        total = total + shift
+        drift = torch.where(seen, total / decades, drift)
+    return steps
+
+
+def with_step(steps: Sequence[Step], levels: Sequence[Level], number: int, m: int) -> list[Step]:
+    """Steps of a chain into which a scale without runs was put.
+
+    Args:
+        steps: The steps before.
+        levels: The chain with the new scale.
+        number: Its number.
+        m: Number of metrics.
+    """
+    before, after = list(steps[: number - 1]), list(steps[number - 1 :])
+    decades, nothing = levels[number].decades, torch.zeros(0, dtype=torch.long)
+    near = (after or before[-1:])[:1]
+    drift = near[0].shift / near[0].decades if near else torch.zeros(m, dtype=torch.float64)
+    unseen = torch.zeros(m, dtype=torch.bool)
+    new = Step(
+        decades, nothing, torch.zeros(m, 0, dtype=torch.float64), drift * decades, _spread(unseen, drift, decades)
+    )
+    if after:
+        left = levels[number + 1].decades
+        after[0] = after[0]._replace(decades=left, shift=drift * left)
+    return [*before, new, *after]
+
+
+def _spread(seen: Tensor, drift: Tensor, decades: float) -> Tensor:
+    """Standard deviations ``m`` of the levels of a scale."""
+    known = drift != 0.0
+    unseen = torch.where(known, _DRIFT * drift.abs() * decades, torch.full_like(drift, _UNSEEN * decades**0.5))
+    return torch.where(seen, _WIDE, unseen)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bomix.acquisition import cost_aware
+from bomix.evaluators.synthetic.spec import Synthetic
+from bomix.history import History
+from bomix.objectives.pareto import Pareto
+from bomix.posterior.belief import believe
+from bomix.problem import Problem, StudyScale
+from bomix.scale import Scale
+from bomix.strategies.auto import Auto
+from bomix.strategies.bayesian import cost_aware as strategy
+from bomix.strategies.bayesian.affordable import FIRST, affordable, usable
+from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
+from bomix.surrogates.gp import presets
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.scales.spec import MultiScale
+from bomix.trial import IMPORTED, Candidate, Record, Trial
+
+SMALL, LARGE = Scale(10**6, 10**8), Scale(10**7, 10**9)
+SCALES = (StudyScale("small", SMALL, 1.0), StudyScale("large", LARGE, 10.0))
+QUICK = CostAware(surrogate=MultiScale(of=presets.QUICK), n_init=5)
+
+
+def function(agreement: float = 0.9) -> Synthetic:
+    return Synthetic(domains=3, seed=1, agreement=agreement, scales=(SMALL, LARGE))
+
+
+def problem(scales: tuple[StudyScale, ...] = SCALES) -> Problem:
+    return replace(function().problem(), scale=LARGE, scales=scales)
+
+
+def history(*trials: Trial, of: Synthetic | None = None) -> History:
+    records = tuple(Record(trial, (of or function()).evaluate(trial, Path())) for trial in trials)
+    return History(records, scale=LARGE, scales=(SMALL, LARGE))
+
+
+def runs(scale: Scale, count: int, *, first: int = 0, origin: str = "sobol") -> list[Trial]:
+    names = function().domain_names
+    drawn = np.random.default_rng(first).dirichlet(np.ones(3), count)
+    weights = [dict(zip(names, row.tolist(), strict=True)) for row in drawn]
+    return [Trial(first + number, each, 0, origin, scale) for number, each in enumerate(weights)]
+
+
+@cache
+def record() -> History:
+    """Six small runs and two large ones."""
+    return history(*runs(SMALL, 6), *runs(LARGE, 2, first=6))
+
+
+def test_the_design_is_one_of_the_cheapest_scale() -> None:
+    found = QUICK.ask(problem(), History(scale=LARGE, scales=(SMALL, LARGE)), 5, seed=0)
+    assert [candidate.scale for candidate in found] == [SMALL] * 5
+    assert found[0].origin == "uniform"
+    assert len({tuple(candidate.weights.values()) for candidate in found}) == 5
+
+
+def test_after_the_design_a_scale_of_the_study_is_chosen_and_the_mixture_is_one_of_the_space() -> None:
+    (candidate,) = QUICK.ask(problem(), record(), 1, seed=0)
+    assert candidate.scale in (SMALL, LARGE)
+    assert not problem().space.faults_of(candidate.weights)
+
+
+def test_asking_for_two_is_asking_for_one_twice_the_first_pending() -> None:
+    both = QUICK.ask(problem(), record(), 2, seed=3)
+    (first,) = QUICK.ask(problem(), record(), 1, seed=3)
+    (second,) = QUICK.ask(problem(), record().with_pending([first]), 1, seed=3)
+    assert both == [first, second]
+    assert (first.weights, first.scale) != (second.weights, second.scale)
+
+
+@pytest.mark.parametrize("rule", ["entropy", "log_ei", "spread"])
+def test_every_rule_proposes(rule: str) -> None:
+    (candidate,) = replace(QUICK, rule=rule).ask(problem(), record(), 1, seed=0)
+    assert candidate.scale in (SMALL, LARGE)
+
+
+def test_smaller_scales_keep_to_their_share_of_the_cost() -> None:
+    small = int(FIRST * SCALES[1].cost / SCALES[0].cost)
+    spent = history(*runs(SMALL, small))
+    assert affordable(spent, SCALES, [1.0, 10.0], design=20, first=20).tolist() == [False, True]
+    assert affordable(spent, SCALES, [0.9, 10.0], design=20, first=20).tolist() == [True, True]
+    (candidate,) = QUICK.ask(problem(), spent, 1, seed=0)
+    assert candidate.scale == LARGE
+    more = history(*runs(SMALL, small), *runs(LARGE, 1, first=small))
+    assert affordable(more, SCALES, [1.0, 10.0], design=20).tolist() == [True, True]
+
+
+def test_a_scale_has_not_many_more_runs_than_the_next_larger_one() -> None:
+    cheap = [0.01, 10.0]
+    assert affordable(history(*runs(SMALL, 5)), SCALES, cheap, design=5).tolist() == [False, True]
+    more = history(*runs(SMALL, 5), *runs(LARGE, 1, first=5))
+    assert affordable(more, SCALES, cheap, design=5).tolist() == [True, True]
+
+
+def test_imported_runs_cost_nothing() -> None:
+    imported = history(*runs(SMALL, 40, origin=IMPORTED))
+    assert affordable(imported, SCALES, [1.0, 10.0], design=20).tolist() == [True, True]
+
+
+def test_a_stack_of_small_runs_may_have_more_of_them() -> None:
+    spent = history(*runs(SMALL, 12))
+    assert affordable(spent, SCALES, [0.5, 10.0], design=20).tolist() == [True, True]
+
+
+def test_a_target_that_is_not_trained_is_never_asked_for() -> None:
+    untrained = (SCALES[0], StudyScale("medium", Scale(3 * 10**6, 10**8), 3.0), replace(SCALES[1], trained=False))
+    known = History(record().records, scale=LARGE, scales=tuple(each.scale for each in untrained))
+    found = QUICK.ask(problem(untrained), known, 3, seed=0)
+    assert LARGE not in {candidate.scale for candidate in found}
+
+
+def test_scales_that_are_dearer_than_the_target_are_none_to_choose_from() -> None:
+    dear = (*SCALES, StudyScale("huge", Scale(10**8, 10**10), 100.0))
+    assert [each.name for each in usable(problem(dear))] == ["small", "large"]
+
+
+def test_anchors_at_larger_scales_come_first_where_they_are_asked_for() -> None:
+    (candidate,) = replace(QUICK, anchors=True).ask(problem(), history(*runs(SMALL, 6)), 1, seed=0)
+    assert (candidate.origin, candidate.scale) == ("uniform", LARGE)
+
+
+def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    free_of = []
+
+    def chosen(contest: object, rule: str, costs: list[float], free: torch.Tensor, *, seed: int) -> tuple[int, int]:
+        free_of.append(free.any(dim=1).tolist())
+        return 0, 1
+
+    monkeypatch.setattr(cost_aware, "best_choice", chosen)
+    for answer in (True, False):
+        monkeypatch.setattr(strategy, "better_alone", lambda *_, answer=answer, **__: answer)
+        QUICK.ask(problem(), record(), 1, seed=0)
+    replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
+    assert free_of == [[False, True], [True, True], [True, True]]
+
+
+def test_what_is_pending_or_failed_at_a_scale_is_not_proposed_there_again() -> None:
+    belief = believe(problem(), record(), MultiScale(of=presets.QUICK), seed=0)
+    X = problem().space.sobol(4, seed=1)
+    weights = problem().space.to_weights(X[2])
+    waiting = record().with_pending([Candidate(weights, "test", SMALL)])
+    contest, free = contest_of(belief, X, waiting, [SMALL, LARGE])
+    assert free.tolist() == [[True, True, False, True], [True] * 4]
+    before, _ = contest_of(belief, X, record(), [SMALL, LARGE])
+    assert (contest.covariance.diagonal() <= before.covariance.diagonal() + 1e-12).all()
+    assert contest.covariance[2, 2] < before.covariance[2, 2]
+    assert torch.equal(contest.mean, before.mean)
+
+
+def test_a_study_of_one_scale_has_what_auto_proposes() -> None:
+    single = function().problem()
+    known = History(tuple(replace(each, trial=replace(each.trial, scale=None)) for each in record().records))
+    assert CostAware().ask(single, known, 1, seed=2) == Auto().ask(single, known, 1, seed=2)
+    assert CostAware().predicting(single) == Auto().predicting(single)
+    assert CostAware().description(single) == Auto().description(single)
+
+
+def test_the_design_is_settled_and_nothing_else() -> None:
+    empty = History(scale=LARGE, scales=(SMALL, LARGE))
+    assert QUICK.settled(problem(), empty)
+    assert not QUICK.settled(problem(), record())
+
+
+def test_faults() -> None:
+    assert [fault.where for fault in CostAware(stack=0.0).faults()] == ["stack"]
+    assert [fault.where for fault in CostAware(surrogate=GP()).faults()] == ["surrogate"]
+    groups = replace(problem(), objective=Pareto({"a": ("d0",), "b": ("d1", "d2")}))
+    assert "objective" in [fault.where for fault in CostAware().problem_faults(groups)]
+
+
+def test_cheap_small_runs_come_in_three_designs() -> None:
+    costs = [(1.0, 5), (0.5, 10), (0.01, 15)]  # less than half a run of the target of 10
+    for cost, expected in costs:
+        cheap = problem((StudyScale("small", SMALL, cost), SCALES[1]))
+        assert CostAware().description(cheap).startswith(f"{expected} runs of small")
+    assert CostAware(n_init=6).description(cheap).startswith("6 runs of small")
+
+
+def test_auto_chooses_the_scale_where_several_are_trained() -> None:
+    empty = History(scale=LARGE, scales=(SMALL, LARGE))
+    assert isinstance(Auto().acting(problem(), empty), CostAware)
+    assert Auto().ask(problem(), empty, 1, seed=0)[0].scale == SMALL
+    assert "cost_aware" in Auto().description(problem())
+    one = problem((replace(SCALES[0], trained=False), SCALES[1]))
+    groups = replace(problem(), objective=Pareto({"a": ("d0",), "b": ("d1", "d2")}))
+    for other in (one, groups):
+        assert not isinstance(Auto().acting(other, empty), CostAware)
+    assert not isinstance(Auto(surrogate=GP()).acting(problem(), empty), CostAware)

@@ -1,0 +1,102 @@
+"""The average of a model across scales with one of the target's runs alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.models.joint import HeldOut
+from bomix.surrogates.scales.pooled import LEAST_RUNS, Pool, PooledModel, pooled
+from bomix.testing.known import mixtures
+from tests.surrogates.scales.test_model import LARGE, QUICK, SMALL, D, M, data_of, fitted, large, points
+
+N = 400
+UNIT = torch.eye(M).double().expand(N, M, M)
+
+
+def held(errors: np.ndarray) -> HeldOut:
+    return HeldOut(torch.as_tensor(-errors), UNIT)
+
+
+@pytest.mark.parametrize(("sd", "share"), [(1.0, 0.5), (3.0, 0.9), (1.0 / 3.0, 0.1), (30.0, 0.975)])
+def test_independent_errors_are_weighed_by_their_variances(sd, share):
+    one, other = np.random.default_rng(0).normal(size=(2, N, M))
+    found = pooled(held(one), held(sd * other), torch.zeros(N, M).double())
+    assert found.share == pytest.approx(share, abs=0.03)
+    assert found.common < 0.15
+    assert found.stretch == pytest.approx(max(1.0, sd), rel=0.1)
+
+
+def test_errors_that_both_share_leave_the_average_nothing_to_gain():
+    both, one, other = np.random.default_rng(0).normal(size=(3, N, M))
+    found = pooled(held(both + 0.1 * one), held(2.0 * both + 0.1 * other), torch.zeros(N, M).double())
+    assert found.share > 0.95
+    assert found.common == pytest.approx(0.9)
+
+
+def test_a_handful_of_runs_leaves_the_expectation_as_it_is():
+    one, other = np.random.default_rng(0).normal(size=(2, 2, M))
+    first, second = (HeldOut(torch.as_tensor(-errors), UNIT[:2]) for errors in (one, 0.01 * other))
+    assert 0.1 < pooled(first, second, torch.zeros(2, M).double()).share < 0.6
+
+
+@pytest.fixture(scope="module")
+def model():
+    linked = fitted(LEAST_RUNS - 1)
+    Z = mixtures(LEAST_RUNS + 1, D, seed=2)[2:]
+    data, context = data_of([(Z, large(Z), LARGE)], None)
+    alone = GP(draws=0, restarts=1).fit(data, context=context, seed=0)
+    pool = Pool(0.6, 0.3, 1.2, torch.zeros(len(Z), M).double())
+    return PooledModel(linked, alone, pool, 24 + torch.arange(len(Z)))
+
+
+def test_moments_are_those_of_the_average(model):
+    X, share = points(3, 2), model.pool.share
+    with torch.no_grad():
+        mean, covariance = model.moments(X)
+        parts = [member.moments(X) for member in (model.linked, model.alone)]
+        torch.testing.assert_close(mean, model.mean(X))
+    torch.testing.assert_close(mean, share * parts[0][0] + (1.0 - share) * parts[1][0])
+    one, other = (part[1].diagonal(dim1=-2, dim2=-1).sqrt() for part in parts)
+    rest = (1.0 - share) * model.pool.stretch * other
+    # By the first point of the first metric, where no other tells of it, both correlate as stated.
+    expected = (share * one).square() + rest.square() + 2.0 * model.pool.common * share * one * rest
+    torch.testing.assert_close(covariance[..., 0, 0], expected[..., 0], rtol=1e-4, atol=1e-9)
+    assert torch.linalg.eigvalsh(covariance).min() > 0.0
+
+
+def test_other_scales_are_told_by_the_model_across_scales(model):
+    X = points(2, 1)
+    with torch.no_grad():
+        expected = model.pool.share * model.linked.across(X, X, SMALL)
+        torch.testing.assert_close(model.across(X, X, SMALL), expected)
+        torch.testing.assert_close(model.at(SMALL).mean(X), model.linked.at(SMALL).mean(X))
+        own, across = model.moments(X)[1], model.across(X, X, LARGE)
+    assert model.at(LARGE) is model
+    torch.testing.assert_close(across.diagonal(dim1=-2, dim2=-1), own.diagonal(dim1=-2, dim2=-1), rtol=1e-3, atol=1e-8)
+
+
+def test_few_runs_of_the_target_are_not_modelled_alone():
+    assert not isinstance(fitted(LEAST_RUNS - 1), PooledModel)
+
+
+def test_small_runs_that_say_nothing_do_no_harm():
+    X, Z, judged = mixtures(24, D, seed=1), mixtures(24, D, seed=2), points(40, 1)
+    nonsense = np.random.default_rng(0).normal(size=(len(X), M))
+    data, context = data_of([(X, nonsense, SMALL), (Z, large(Z), LARGE)], LARGE)
+    known, names = data_of([(Z, large(Z), LARGE)], None)
+    truth, errors = large(judged.squeeze(-2).numpy()), []
+    for spec, runs in ((QUICK, (data, context)), (GP(draws=0, restarts=1), (known, names))):
+        with torch.no_grad():
+            mean = spec.fit(runs[0], context=runs[1], seed=0).mean(judged).squeeze(-2).numpy()
+        errors.append(np.abs(mean - truth).mean())
+    assert errors[0] < 2.0 * errors[1]
+    assert errors[0] < 0.2 * truth.std(axis=0).mean()
+
+
+def test_held_out_predictions_are_of_all_runs(model):
+    found = model.leave_one_out()
+    assert found.mean.shape == (24 + LEAST_RUNS - 1, M)
+    assert found.mean.isfinite().all()

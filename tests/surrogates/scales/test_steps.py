@@ -1,0 +1,36 @@
+"""Steps between scales, and the levels that are expected of metrics."""
+
+from __future__ import annotations
+
+import torch
+
+from bomix.scale import Scale
+from bomix.surrogates.scales.levels import chain, inserted
+from bomix.surrogates.scales.steps import steps_of, with_step
+
+SMALL, LARGE, LARGEST = Scale(10**6, 10**8), Scale(10**8, 10**8), Scale(10**10, 10**8)
+
+
+def levels(runs: int):
+    return chain([SMALL] * 4 + [LARGE] * runs, LARGEST, torch.ones(4 + runs, dtype=torch.bool))
+
+
+def test_a_scale_without_runs_goes_on_as_the_last_step_went():
+    targets = torch.tensor([[-2.0, -4.0], [torch.nan, torch.nan]], dtype=torch.float64)
+    first, last = steps_of(levels(2), targets, torch.zeros(2, 2, dtype=torch.float64))
+    assert first.shift.tolist() == [-3.0, 0.0]
+    assert last.shift.tolist() == [-3.0, 0.0]
+    assert last.targets.shape == (2, 0)
+    # Of a metric that no larger scale has, less is known.
+    assert last.spread[0] < last.spread[1] < first.spread[0]
+
+
+def test_a_scale_that_is_put_in_takes_its_share_of_the_step():
+    targets = torch.tensor([[-2.0, -4.0]], dtype=torch.float64)
+    chained = levels(2)
+    steps = steps_of(chained, targets, torch.zeros(1, 2, dtype=torch.float64))
+    more, number = inserted(chained, Scale(10**7, 10**8))
+    found = with_step(steps, more, number, 1)
+    assert [step.decades for step in found] == [1.0, 1.0, 2.0]
+    assert [step.shift.item() for step in found] == [-1.5, -1.5, -3.0]
+    assert [len(step.rows) for step in found] == [0, 2, 0]
