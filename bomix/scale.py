@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
@@ -13,6 +12,8 @@ from bomix.errors import Fault, raise_faults
 
 _SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 """Unit to its suffix, the largest first, as a study file writes counts."""
+_MOST = 1e24
+"""Parameters or tokens that a run can have: far more than there is text, and their FLOPs are still a number."""
 _MAX_DIGITS = 4
 """Significant digits of a count that is written with a suffix; one that needs more is written out."""
 
@@ -113,7 +114,7 @@ def _is_count(value: Any) -> bool:
         number = float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # an array of several numbers, say
         return False
-    return math.isfinite(number) and number > 0 and number == int(number)
+    return 0.0 < number <= _MOST and number == int(number)
 
 
 def written(count: int | None) -> str:

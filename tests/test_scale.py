@@ -50,6 +50,7 @@ def test_whole_numbers_of_any_library_are_counts():
         (1.5, 10, ["params"]),
         ("1M", True, ["params", "tokens"]),
         (float("nan"), float("inf"), ["params", "tokens"]),
+        (1e30, 1e300, ["params", "tokens"]),
         (None, None, ["params"]),
     ],
 )

@@ -113,6 +113,7 @@ def import_tables(
         ignore_unknown,
         allow_partial,
         scale=_named_scale(problem, scale_from, params, tokens),
+        scale_named=any(text in _names(problem) for text in scale_from),
         where=tuple(_divided(text, "--where", "COLUMN=VALUE") for text in where),
         step=step,
         scale_from=_scale_from([text for text in scale_from if text not in _names(problem)]),

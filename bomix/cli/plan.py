@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FUNCTIONS = 8
 """Functions of each state: with three scales and 20 domains they take less than a CPU-minute."""
+MOST_RUNS = 10_000
+"""Runs of the dearest scale that a budget may be worth: a plan of more says no more, and takes for ever."""
 WIDTH = 80
 """Columns of the table at most: that of a terminal that nobody made wider."""
 
@@ -152,6 +154,12 @@ def _budget(study: Study, given: str | None) -> float:
     raise_faults(Fault("--cost", fault.what) for fault in (*spec.faults(), *spec.scale_faults(names)))
     limit = spec.cost_limit(study.problem.scales)
     assert limit is not None
+    most = MOST_RUNS * max((each.cost for each in study.problem.scales), default=math.inf)
+    if limit > most:
+        what = (
+            f"{limit:g} is more than {MOST_RUNS:,} runs of the dearest scale, which nothing is learnt from simulating"
+        )
+        raise_faults([Fault("--cost", f"{what}; give at most {most:g}, in the unit of the scales' costs")])
     return limit
 
 

@@ -50,6 +50,8 @@ def test_for_programs_it_is_json_and_the_same_again(tmp_path: Path) -> None:
         ("many", "expected a cost, or text as '8 runs of large'"),
         ("8 runs of huge", "unknown scale 'huge'"),
         ("-4", "expected a positive number"),
+        ("1e12", "is more than 10,000 runs of the dearest scale"),
+        ("1e400", "is more than 10,000 runs of the dearest scale"),
     ],
 )
 def test_a_cost_that_is_none_is_refused(tmp_path: Path, cost: str | None, told: str) -> None:

@@ -180,6 +180,7 @@ def test_a_column_holds_the_names_of_scales_or_their_numbers(study: Path) -> Non
             "--scale small and --tokens say it twice",
         ),
         ("a,0.5,0.5,3,small,7B\n", "run,code,web,loss,scale,params", [], "t.csv:2: the run is of 'small'"),
+        ("a,0.5,0.5,3,7B\n", "run,code,web,loss,params", ["--scale", "small"], "t.csv:2: the run is of 'small'"),
         (
             "a,0.5,0.5,3,10,500M\na,0.5,0.5,2,20,50M\n",
             "run,code,web,loss,step,tokens",
@@ -193,7 +194,17 @@ def test_a_column_holds_the_names_of_scales_or_their_numbers(study: Path) -> Non
             "t.csv:3: the run has 5e+07 tokens at step 10 and 5e+07 at step 20",
         ),
     ],
-    ids=["none", "unknown", "unknown-cell", "two", "numbers-too", "contradiction", "out-of-order", "equal-tokens"],
+    ids=[
+        "none",
+        "unknown",
+        "unknown-cell",
+        "two",
+        "numbers-too",
+        "contradiction",
+        "named-for-all",
+        "out-of-order",
+        "equal-tokens",
+    ],
 )
 def test_runs_that_do_not_say_their_scale_plainly_are_refused(
     study: Path, rows: str, columns: str, options: list[str], said: str

@@ -32,6 +32,7 @@ class Reading:
         allow_partial: Drop runs that have weights or losses and not both.
         scale: Parameters and tokens of the runs, as far as columns ``params`` and ``tokens`` do not say; None where
             they are unknown.
+        scale_named: Whether that is a scale of the study, named for all: a row that tells of other sizes is refused.
         where: Column and value of the rows that are read, the others are left out; of several values of one column any.
         step: Which rows of a run count where a table has its checkpoints: ``last``, a number, a column of which the
             last counts, or ``column=number``. None refuses such a table.
@@ -46,6 +47,7 @@ class Reading:
     ignore_unknown: bool = False
     allow_partial: bool = False
     scale: Scale | None = None
+    scale_named: bool = False
     where: tuple[tuple[str, str], ...] = ()
     step: str | None = None
     scale_from: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

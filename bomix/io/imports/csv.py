@@ -102,7 +102,7 @@ class _Runs:
             losses = self._losses(pair, at[1])
             scale = None
             if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
-                named = self._named(join, pair)
+                named = self._named(join, pair) or (self.reading.scale if self.reading.scale_named else None)
                 default = self.reading.scale if named is None else named
                 scale = row_scale(told[:1] if self.single else told, default, self.faults)
                 if named is not None and scale != named:
