@@ -10,8 +10,8 @@ from bomix.cli import watch
 from bomix.cli.watch import PlainObserver, done_of
 from bomix.config.sections import BudgetSpec
 from bomix.progress import Progress
-from bomix.study.confirmation import confirming_trials
 from bomix.strategies.designs import Sobol
+from bomix.study.confirmation import confirming_trials
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result
 
