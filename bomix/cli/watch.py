@@ -225,7 +225,9 @@ class _Tally:
             return f"failed: {record.outcome.message}"
         losses = losses_of(record.result.losses)
         cost = "" if record.result.cost is None else f", {record.result.cost:.0f} s"
-        return f"objective {value(study.problem.value(record.result.losses))} ({losses}{cost})"
+        name = study.problem.scale_name(record.trial.scale) if study.problem.scales else ""
+        where = f" at {name}" if name else ""  # losses of two scales do not compare
+        return f"objective{where} {value(study.problem.value(record.result.losses))} ({losses}{cost})"
 
     def line(self, under_way: float) -> str:
         best = "" if self._best is None else f", best observed {value(self._best[0])} (trial {self._best[1]})"

@@ -10,6 +10,7 @@ from bomix.cli import watch
 from bomix.cli.watch import PlainObserver, done_of
 from bomix.config.sections import BudgetSpec
 from bomix.progress import Progress
+from bomix.strategies.designs import Sobol
 from bomix.study.confirmation import confirming_trials
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Result
@@ -98,3 +99,12 @@ def test_the_time_left_counts_a_stack_that_comes_back_as_it_is(capsys: pytest.Ca
     capsys.readouterr()
     observer.ended(study, study.tell(trials[0], {"x": 1.0}))
     assert "1 of 4 trials, best observed 1.0000 (trial 0), about 0 s left" in capsys.readouterr().err
+
+
+def test_of_several_scales_a_result_says_which_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {"small": {"params": "1M", "tokens": "1M"}, "large": {"params": "2M", "tokens": "1M"}}
+    study = Study(domains=["a", "b"], metrics=["x"], scales=sizes, strategy=Sobol())
+    observer = PlainObserver()
+    observer.began(study, [])
+    observer.ended(study, study.tell(study.ask(), {"x": 1.0}))
+    assert "objective at large 1.0000 (x 1.000)" in capsys.readouterr().err
