@@ -78,6 +78,13 @@ def test_costs_are_those_stated_and_need_no_sizes_then() -> None:
     ]
 
 
+@pytest.mark.parametrize("names", [("usual", "low"), ("low", "usual")])
+def test_of_equal_cost_the_target_is_last(names: tuple[str, str]) -> None:
+    scales = {name: {"params": "10M", "tokens": "500M", "recipe": name} for name in names}
+    problem = make(scales={"small": SCALES["small"], **scales}, target=bomix.TargetSpec(scale="usual")).problem
+    assert [each.name for each in problem.scales] == ["small", "low", "usual"]
+
+
 WRONG = {
     "no-cost": ({"s": {"params": 10}, "l": {"params": 20, "tokens": 5}}, "scales.s: its tokens are unknown"),
     "some-cost": (
