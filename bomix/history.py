@@ -168,9 +168,18 @@ class History:
 
     @cached_property
     def confirming(self) -> tuple[Record, ...]:
-        """The present round of confirmations: those younger than every other completed trial."""
+        """The present round of confirmations: those younger than every other completed trial, see :meth:`confirms`."""
         last = max((record.trial.id for record in self.searched), default=-1)
-        return tuple(record for record in self.records if record.trial.origin == CONFIRM and record.trial.id > last)
+        return tuple(record for record in self.records if record.trial.id > last and self.confirms(record))
+
+    def confirms(self, record: Record) -> bool:
+        """Whether a trial is a confirming one of the scale at which confirmations run now.
+
+        In a study of several scales those of another one, that was the target before, are runs like others.
+        """
+        if record.trial.origin != CONFIRM:
+            return False
+        return not self.scales or self.counted_as(record) == (self.trains or self.scale)
 
     @cached_property
     def unconfirmed(self) -> History:

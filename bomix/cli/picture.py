@@ -46,12 +46,19 @@ def draw(study: Study, best: Recommendation, figure: Path) -> None:
 
 
 def picture(study: Study, best: Recommendation) -> Picture:
-    """What is drawn of a study: of a confirmed mixture its gain on fresh seeds, else what is predicted."""
+    """What is drawn of a study: of a confirmed mixture its gain on fresh seeds, else what is predicted.
+
+    Trials are those of the target in a study of several scales, whose objectives cannot be compared with others.
+    """
     problem, history = study.problem, study.history
     judged = best.weights if best.confirmed is None else best.confirmed.weights
     label = "best" if best.change is None else "confirmed"
     mixtures: Mapping[str, Weights] = {**problem.anchors(), label: judged}
-    searched = [record for record in history.asked if record.status is Status.COMPLETED]
+    searched = [
+        record
+        for record in history.asked
+        if record.status is Status.COMPLETED and (not history.scales or history.counted_as(record) == history.scale)
+    ]
     trials: Sequence[tuple[int, float]] = [
         (record.trial.id, problem.value(record.result.losses)) for record in searched if record.trial.origin != EXPERT
     ]

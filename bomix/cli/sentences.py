@@ -62,6 +62,13 @@ def _to_go_on(study: Study) -> str:
     return "--trials N" if study.spec.evaluator is not None else "a larger budget.trials and `bomix ask`"
 
 
+def elsewhere(study: Study) -> str:
+    """Where confirmations ran, if that is not at the scale that is decided about; else nothing."""
+    problem = study.problem
+    usual = problem.default_scale
+    return "" if usual == problem.scale else f" at scale '{problem.scale_name(usual)}', not the target"
+
+
 def _verdicts(study: Study, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
     lines = []
     for each in comparisons:
@@ -69,7 +76,7 @@ def _verdicts(study: Study, best: Recommendation, comparisons: Sequence[Comparis
         interval = f"[{low}, {high}]" if math.isfinite(each.interval[0]) else "no interval from a single seed"
         verdict = _verdict(best, each).format(option=_to_confirm(study))
         seeds = f"{len(each.differences)} paired seed{'s' if len(each.differences) > 1 else ''}"
-        lines.append(f"{subject} minus {each.reference}: {mean} {interval}, {seeds}: {verdict}")
+        lines.append(f"{subject} minus {each.reference}: {mean} {interval}, {seeds}{elsewhere(study)}: {verdict}")
     return [*lines, *_change(study, best)]
 
 

@@ -9,7 +9,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from bomix.cli.sentences import GUESS, percent, references_that_are_it, sentences
+from bomix.cli.sentences import GUESS, elsewhere, percent, references_that_are_it, sentences
 from bomix.cli.tables import console, titled
 from bomix.cli.watch import mixture, share, value
 from bomix.io.store.study_folder import RESULTS_FILE
@@ -129,7 +129,7 @@ def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:
         for label, weights in mixtures.items()
     }
     if all(confirmed.values()):
-        table = titled("metrics, mean of the fresh seeds")
+        table = titled(f"metrics, mean of the fresh seeds{elsewhere(study)}")
         values = [
             [_mean_of([losses.get(name, math.nan) for losses in found]) for name in names]
             for found in confirmed.values()

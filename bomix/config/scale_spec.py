@@ -211,13 +211,16 @@ def _class_of(evaluator: Any) -> type[Any] | None:
 
 
 def _keys_of_evaluator(evaluator: Any, keys: Any) -> dict[str, Any]:
-    """The keys of a scale that are keys of the evaluator, or nothing at all; none where it cannot be known."""
+    """The keys of a scale that are keys of the evaluator, or nothing at all; none where it cannot be known.
+
+    A scale that has its whole evaluator, as a study that was resolved does, has no keys of another.
+    """
     cls = _class_of(evaluator)
-    if cls is None or not isinstance(keys, Mapping):
+    if cls is None or not isinstance(keys, Mapping) or keys.get("evaluator") is not None:
         return {}
     fields = {field.name for field in spec_fields(cls)}
     own = set(_OWN)
-    if "tokens" in fields and keys.get("params") is None and _trained(keys):
+    if "tokens" in fields and keys.get("tokens") is not None and keys.get("params") is None and _trained(keys):
         own.remove("tokens")
     return {key: value for key, value in keys.items() if key not in own}
 

@@ -7,7 +7,8 @@ Confirmations come in rounds. A round is about the mixture that the record witho
 stays what it is while the runs come in, and asking for the same round again finds it done. Its seeds are fresh: no
 run that had a say in that mixture was trained on them. Afterwards its runs are observations like others, which the
 next ask and the next recommendation learn from; the next trial of the search that comes back ends the round, and the
-next round has seeds of its own.
+next round has seeds of its own. In a study of several scales a round is of the scale of the trials that name none:
+where that becomes another one, since the target does, confirmations begin anew.
 
 A seed on which a run failed compares with nothing. The next time the round is asked for, a fresh seed takes its place
 for all mixtures.
@@ -132,7 +133,7 @@ def _confirmed(problem: Problem, history: History, weights: Weights, seeds: set[
     found = {
         record.trial.seed: problem.value(record.result.losses)
         for record in history.completed
-        if record.trial.origin == CONFIRM and record.trial.seed in seeds and same_mixture(record.trial.weights, weights)
+        if history.confirms(record) and record.trial.seed in seeds and same_mixture(record.trial.weights, weights)
     }
     return {seed: objective for seed, objective in found.items() if not math.isnan(objective)}
 

@@ -37,9 +37,10 @@ def confirming_trials(records: Records, seeds: int) -> list[Record]:
 
 def confirming_trial(records: Records, weights: Weights, seed: int) -> Record:
     """The confirming trial of a mixture on a seed; recorded as pending where it is new."""
-    for record in records.history.records:
+    history = records.history
+    for record in history.records:
         trial = record.trial
-        if (trial.origin, trial.seed) == (CONFIRM, seed) and same_mixture(trial.weights, weights):
+        if history.confirms(record) and trial.seed == seed and same_mixture(trial.weights, weights):
             return record
     return records.enqueue(Candidate(weights, CONFIRM), seed=seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,13 @@ from bomix.study.frozen import compared, provenance_changes, refuse, scale_chang
 
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
-    from bomix.problem import StudyScale
+    from bomix.io.store.memory_store import MemoryStore
+    from bomix.io.store.study_folder import FolderStore
+    from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
     from bomix.trial import Record, Status
+
+logger = logging.getLogger(__name__)
 
 _DEFINING = ("params", "tokens", "recipe", "evaluator")
 """Keys of a scale that say what its runs are; what they cost and whether more are trained may change."""
@@ -80,6 +85,31 @@ def refuse_measured(
     names = [each.name for each in ran]
     changed = changed_provenance(before.provenance, now.provenance, names, several_before=several_before)
     refuse(changed, "data", furthest)
+
+
+def tell_moved(store: FolderStore | MemoryStore, before: Scale | None, problem: Problem) -> None:
+    """Log how many trials without a scale count as those of another one than before, in a study of several.
+
+    Args:
+        store: The trials so far.
+        before: What they counted as, the study's own scale or the target then; None where that was unknown.
+        problem: Its scale is what they count as now.
+    """
+    if not problem.scales or before == problem.scale:
+        return
+    records = store.read().records
+    unknown = [record.trial.id for record in records if record.withdrawn is None and record.trial.scale is None]
+    if unknown:
+        logger.warning(
+            "%d trial%s without a scale %s from now on as of the target, '%s' (%s); where that is wrong, withdraw them "
+            "and add them again with their scale, the first is trial %d",
+            len(unknown),
+            "" if len(unknown) == 1 else "s",
+            "counts" if len(unknown) == 1 else "count",
+            problem.scale_name(problem.scale),
+            problem.scale,
+            unknown[0],
+        )
 
 
 def unnamed_scale(before: Scale | None, now: Iterable[StudyScale]) -> list[str]:

@@ -40,7 +40,7 @@ from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.frozen import changes, may_change, refuse
-from bomix.study.frozen_scales import changed_scales, refuse_measured, with_runs
+from bomix.study.frozen_scales import changed_scales, refuse_measured, tell_moved, with_runs
 from bomix.trial import Status
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     earlier = resolved_file.read(store)
     before = None
     several: tuple[StudyScale, ...] = ()
+    target: Scale | None = None
     ran: list[StudyScale] = []
     # A trial that is pending is being trained as the study was when it was asked for.
     if (furthest := store.furthest()) is not None:
@@ -137,8 +138,10 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     if before is not None:
         assert furthest is not None, "something was measured before"
         refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran if several else None)
+        tell_moved(store, target if several else before.scale, problem)
     resolution = Resolution(problem, preparation)
-    if isinstance(store, FolderStore) and (preparation is not before or problem.scales != several):
+    rescaled = problem.scales != several or (bool(several) and problem.scale != target)
+    if isinstance(store, FolderStore) and (preparation is not before or rescaled):
         resolved_file.write(store, spec, resolution.problem, preparation)
     return resolution
 

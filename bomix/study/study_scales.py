@@ -81,7 +81,7 @@ def default_of(scales: tuple[StudyScale, ...], target: Scale) -> Scale:
 
 
 def study_scales(spec: StudySpec, info: Mapping[str, Any] | None = None) -> tuple[tuple[StudyScale, ...], Scale]:
-    """The scales of a study of several, the cheapest first, and the one that is decided about.
+    """The scales of a study of several, the cheapest first, and the one that is decided about, last of equal cost.
 
     Args:
         spec: The study file, which names scales.
@@ -111,8 +111,8 @@ def study_scales(spec: StudySpec, info: Mapping[str, Any] | None = None) -> tupl
         else:
             found.append(StudyScale(name, scale, cost, spec.scales[name].train))
     raise_faults(faults)
-    ordered = tuple(sorted(found, key=lambda each: each.cost))
     wanted = None if spec.target is None else spec.target.scale
+    ordered = tuple(sorted(found, key=lambda each: (each.cost, each.name == wanted)))
     target = next((each.scale for each in ordered if each.name == wanted), ordered[-1].scale)
     return ordered, target
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,12 @@ from bomix.cli.inspect import recommend
 from bomix.cli.optimize import optimize
 from bomix.cli.picture import FIGURE, picture
 from bomix.errors import ConfigError
+from bomix.history import History
+from bomix.problem import Problem
+from bomix.report.figures.recommendation import render
 from bomix.study.study import Study
+from bomix.surrogates.gp.spec import GP
+from bomix.trial import Candidate
 
 TEXT = """
 domains: {a: {}, b: {}, c: {}}
@@ -20,6 +26,18 @@ budget: {trials: 4}
 strategy: sobol
 confirm: 2
 """
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """Every other trial at the smallest scale; which mixture does not matter."""
+
+    surrogate: GP = GP(draws=0, restarts=1)
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        scale = problem.scales[len(history) % 2].scale
+        share = 0.1 + 0.2 * len(history)
+        return [Candidate({"a": share, "b": 1 - share}, "uneven", scale)] * q
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +76,18 @@ def test_a_prediction_is_drawn_where_nothing_was_confirmed(tmp_path: Path) -> No
     assert gain.differences == ()
     assert gain.interval[0] <= gain.mean <= gain.interval[1]
     assert gain.mean < 0
+
+
+def test_trials_of_smaller_scales_than_the_target_are_not_drawn() -> None:
+    scales = {"small": {"params": "1M", "tokens": "20M"}, "large": {"params": "10M", "tokens": "200M"}}
+    study = Study(["a", "b"], metrics=["x"], scales=scales, strategy=Uneven())
+    for loss in (5.0, 2.0, 4.9, 2.1):
+        study.tell(study.ask(), {"x": loss})
+    assert [study.problem.scale_name(record.trial.scale) for record in study.history.records] == ["small", "large"] * 2
+    drawn = picture(study, study.recommend())
+    assert drawn.trials == [(1, 2.0), (3, 2.1)]
+    assert drawn.designed == frozenset()
+    assert render(drawn, file_format="svg")
 
 
 def test_a_name_without_a_format_and_a_folder_that_is_not_there_are_refused(folder: Path) -> None:

@@ -113,3 +113,14 @@ def test_without_an_evaluator_a_scale_has_its_own_keys_alone(tmp_path: Path) -> 
     text = "domains: {a: {}, b: {}}\nmetrics: [m]\nscales: {s: {params: 1M, tokens: 1M, model: {size: 1M}}}\n"
     with pytest.raises(FaultsError, match=r"scales\.s\.model \(line 3\): unknown key 'model'"):
         load(tmp_path, text)
+
+
+def test_scales_that_a_program_gave_are_read_back_as_they_were(tmp_path: Path) -> None:
+    text = PROXY + "scales: {s: {tokens: 100k}, own: {recipe: x}, l: {model: {size: 3M}, tokens: 300k}}\n"
+    spec = load(tmp_path, text)
+    assert build_study(StudySpec, plain(spec)) == (spec, [])
+
+
+def test_keys_of_the_evaluator_beside_a_whole_one_are_faults(tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match=r"scales\.s\.model.*unknown key 'model'"):
+        load(tmp_path, PROXY + "scales: {s: {model: {size: 1M}, evaluator: {kind: proxy, tokens: 100k}}, l: {}}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,27 @@ def test_a_study_of_one_scale_may_become_one_of_several(tmp_path: Path) -> None:
         study(tmp_path, "small: {params: 1k, tokens: 30k}", known).problem  # noqa: B018
     opened = study(tmp_path, "own: {params: 1k, tokens: 20k}, large: {params: 1k, tokens: 90k}", known)
     assert [opened.history.counted_as(record) for record in opened.history.informative] == [bomix.Scale(1000, 20000)]
+
+
+def test_trials_without_a_scale_are_counted_aloud_where_they_become_those_of_the_target(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    told = BASE + "metrics: [loss]\n"
+    first = study(tmp_path, "", told)
+    for _ in range(3):
+        first.add(HALF, {"loss": 2.0})
+    several = "small: {params: 1k, tokens: 20k}, large: {params: 1k, tokens: 90k}"
+    assert len(study(tmp_path, several, told).problem.scales) == 2
+    said = "3 trials without a scale count from now on as of the target, 'large' (1k params x 90k tokens)"
+    assert [said in each for each in caplog.messages] == [True]
+    caplog.clear()
+    study(tmp_path, several, told).problem  # noqa: B018
+    assert caplog.messages == []  # said once
+    study(tmp_path, several, told + "target: {scale: small}\n").problem  # noqa: B018
+    assert "the target, 'small'" in caplog.messages[0]
+    study(tmp_path, several, told + "target: {scale: small}\n").problem  # noqa: B018
+    assert len(caplog.messages) == 1
 
 
 def test_runs_without_scales_become_those_of_a_study_of_several(tmp_path: Path) -> None:

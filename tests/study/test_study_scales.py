@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bomix
+from bomix.cli.sentences import sentences
 from bomix.config.sections import ExpertsSpec
 from bomix.errors import FaultsError, StudyError
 from bomix.evaluators.scaled import Scaled
@@ -18,12 +19,13 @@ from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.objectives.robust import Excess
 from bomix.posterior.belief import believe
 from bomix.problem import StudyScale
+from bomix.recommendation.confirmation import compare
 from bomix.report.correlation import correlate
 from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
-from bomix.study.confirmation import confirming_trials
+from bomix.study.confirmation import confirming_trial, confirming_trials
 from bomix.study.running import RunningStudy
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.scales import MultiScaleModel
@@ -74,6 +76,13 @@ def test_costs_are_those_stated_and_need_no_sizes_then() -> None:
         ("dear", Scale(recipe="high"), 0.5),
         ("cheap", Scale(recipe="low"), 1.0),
     ]
+
+
+@pytest.mark.parametrize("names", [("usual", "low"), ("low", "usual")])
+def test_of_equal_cost_the_target_is_last(names: tuple[str, str]) -> None:
+    scales = {name: {"params": "10M", "tokens": "500M", "recipe": name} for name in names}
+    problem = make(scales={"small": SCALES["small"], **scales}, target=bomix.TargetSpec(scale="usual")).problem
+    assert [each.name for each in problem.scales] == ["small", "low", "usual"]
 
 
 WRONG = {
@@ -350,6 +359,34 @@ def test_confirming_trials_run_at_the_target_or_at_the_dearest_scale_that_is_tra
         records = confirming_trials(study.records, 1)
         assert {record.trial.scale for record in records} == {scale}
         assert {record.trial.seed for record in records} == {1_000_000}
+
+
+def test_confirmations_of_another_scale_than_theirs_count_as_runs_alone(tmp_path: Path) -> None:
+    study = filled(make(path=tmp_path, target=bomix.TargetSpec(scale="small")), small=8, large=8)
+    first = confirming_trials(study.records, 2)
+    for record in first:
+        study.tell(record.trial, losses(record.trial.weights))
+    assert [len(each.differences) for each in compare(study.problem, study.history, first[0].trial.weights)] == [2]
+    other = make(path=tmp_path, target=bomix.TargetSpec(scale="large"))
+    assert other.history.confirming == ()
+    assert other.recommend().confirmed is None
+    assert compare(other.problem, other.history, first[0].trial.weights) == ()
+    assert len(other.history.informative) == 20
+    again = confirming_trials(other.records, 2)
+    assert {record.trial.scale for record in again} == {LARGE}
+    assert {record.trial.seed for record in again} == {1_000_002, 1_000_003}
+    mixture = first[0].trial.weights
+    assert confirming_trial(other.records, mixture, 1_000_000).trial.scale == LARGE
+
+
+def test_confirmations_below_the_target_are_told_with_their_scale() -> None:
+    study = filled(make(target=bomix.TargetSpec(scale="final")), small=8, large=8)
+    for record in confirming_trials(study.records, 1):
+        study.tell(record.trial, losses(record.trial.weights))
+    best = study.recommend()
+    assert best.confirmed is not None
+    found = compare(study.problem, study.history, best.confirmed.weights)
+    assert "1 paired seed at scale 'large', not the target: " in sentences(study, best, found, "best")[0]
 
 
 def test_correlations_are_of_one_scale() -> None:
