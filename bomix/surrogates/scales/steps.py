@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bomix.surrogates.scales.levels import LEAST_DECADES
 from bomix.surrogates.scales.links import Step
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def steps_of(levels: Sequence[Level], targets: Tensor, mean: Tensor) -> list[Ste
         shift = torch.where(seen, moved, drift * level.decades)
         steps.append(Step(level.decades, rows, targets[:, rows], shift, _spread(seen, drift, level.decades)))
         total = total + shift
-        drift = torch.where(seen, total / decades, drift)
+        # Back where the chain began there is no distance that a level could have moved over.
+        if abs(decades) >= LEAST_DECADES:
+            drift = torch.where(seen, total / decades, drift)
     return steps
 
 
@@ -73,5 +76,6 @@ def with_step(steps: Sequence[Step], levels: Sequence[Level], number: int, m: in
 def _spread(seen: Tensor, drift: Tensor, decades: float) -> Tensor:
     """Standard deviations ``m`` of the levels of a scale."""
     known = drift != 0.0
-    unseen = torch.where(known, _DRIFT * drift.abs() * decades, torch.full_like(drift, _UNSEEN * decades**0.5))
+    distance = abs(decades)
+    unseen = torch.where(known, _DRIFT * drift.abs() * distance, torch.full_like(drift, _UNSEEN * distance**0.5))
     return torch.where(seen, _WIDE, unseen)

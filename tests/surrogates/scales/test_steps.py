@@ -25,6 +25,17 @@ def test_a_scale_without_runs_goes_on_as_the_last_step_went():
     assert last.spread[0] < last.spread[1] < first.spread[0]
 
 
+def test_a_level_rises_on_the_way_down_as_it_fell_on_the_way_up():
+    targets = torch.tensor([[-2.0, -4.0]], dtype=torch.float64)
+    chained = levels(2)[:2]
+    steps = steps_of(chained, targets, torch.zeros(1, 2, dtype=torch.float64))
+    more, number = inserted(chained, Scale(10**5, 10**8))
+    found = with_step(steps, more, number, 1)
+    assert [step.decades for step in found] == [2.0, -3.0]
+    assert [step.shift.item() for step in found] == [-3.0, 4.5]
+    assert found[1].spread > 0.0
+
+
 def test_a_scale_that_is_put_in_takes_its_share_of_the_step():
     targets = torch.tensor([[-2.0, -4.0]], dtype=torch.float64)
     chained = levels(2)
