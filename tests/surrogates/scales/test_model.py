@@ -243,8 +243,23 @@ def test_covariances_with_fixed_runs_are_those_of_both_together(spec, q):
     at = points(4, q)
     with torch.no_grad():
         found, expected = model.towards(Z)(at), JointModel.towards(model, Z)(at)
+        means, shared = model.mean_towards(Z)(at[:, 0])
+        rows = JointModel.towards(model, Z)(at[:, :1])
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(means, rows.mean[:, 0], rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(shared, rows.shared[:, :, 0].movedim(0, 1), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("spec", [MultiTask(draws=0), GP(draws=0, restarts=1)])
+def test_means_alone_are_those_of_the_moments_where_metrics_lack(spec):
+    X, Z = mixtures(16, D, seed=1), mixtures(5, D, seed=2)
+    Y = small(X)
+    Y[::2, 1] = np.nan
+    data, context = data_of([(X, Y, SMALL), (Z, large(Z), LARGE)], LARGE)
+    model, at = MultiScale(spec, integrated=False).fit(data, context=context, seed=0), points(6, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(model.mean(at), model.moments(at)[0], rtol=1e-6, atol=1e-8)
 
 
 def test_covariances_with_fixed_runs_through_inducing_runs(monkeypatch):
