@@ -63,8 +63,7 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
         logger.warning("from here on only the %d runs of %s are learnt from", len(known.X), context.target)
     for candidate in SIMPLER:
         if (model := _tried(candidate, known, names, seed, failures)) is not None:
-            several = context.target is not None and isinstance(model, JointModel)
-            return _TargetAlone(model) if several else model
+            return _TargetAlone(model) if context.target is not None and isinstance(model, JointModel) else model
     raise FitError(
         f"no surrogate could be fitted to {len(data.X)} trials ({'; '.join(failures)}); look for losses that are out "
         "of all proportion (`bomix status`)"
