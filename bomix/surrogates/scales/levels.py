@@ -1,6 +1,6 @@
 """The scales of runs as a chain: which is modelled by itself, and how far each is from the one before it.
 
-Scales are ordered by their training FLOPs; those below the one that is modelled by itself come last, on the way down.
+Scales are ordered by their training FLOPs; those below the one that is modelled by itself come last, downwards.
 Where params or tokens of one of them are unknown, all are compared by what
 is known of each; one whose sizes say nothing of another is taken for a decade of FLOPs away. Of scales with the same
 sizes, whose recipes differ, the target is last; the others are in the order of the recipes' names.
@@ -73,8 +73,8 @@ def chain(scales: Sequence[Scale | None], target: Scale, measured: Tensor) -> li
     near = [target] if target in down else []
     found, before = [Level(first, 0.0, _index(rows[first]))], first
     for scale in [*near, *up, *(scale for scale in down if scale != target)]:
-        apart = _apart(position[scale] - position[before], down=ordered.index(scale) < ordered.index(before))
-        found.append(Level(scale, apart, _index(rows[scale])))
+        decades = _between(position[scale] - position[before], down=ordered.index(scale) < ordered.index(before))
+        found.append(Level(scale, decades, _index(rows[scale])))
         before = scale
     return found
 
@@ -96,14 +96,14 @@ def inserted(levels: Sequence[Level], scale: Scale) -> tuple[list[Level], int]:
             end -= 1
         number = next((i for i in range(1, end) if places[i] > distance), end)
     before, after = places[number - 1], list(levels[number:])
-    new = Level(scale, _apart(distance - before, down=distance < before), _index([]))
+    new = Level(scale, _between(distance - before, down=distance < before), _index([]))
     if after:
-        after[0] = after[0]._replace(decades=_apart(places[number] - distance, down=places[number] < 0.0))
+        after[0] = after[0]._replace(decades=_between(places[number] - distance, down=places[number] < 0.0))
     return [*levels[:number], new, *after], number
 
 
-def _apart(decades: float, *, down: bool) -> float:
-    """Decades from a scale to the next, none nearer than :data:`LEAST_DECADES`; negative on the way down."""
+def _between(decades: float, *, down: bool) -> float:
+    """Decades from a scale to the next, none nearer than :data:`LEAST_DECADES`; negative to a smaller one."""
     return min(-LEAST_DECADES, decades) if down else max(LEAST_DECADES, decades)
 
 

@@ -198,12 +198,12 @@ class PooledModel(MultiScaleModel):
         rests on its own two points alone, whatever others there are and in which order.
         """
         share, rest = self.pool.share, (1.0 - self.pool.share) * self.pool.stretch
-        apart = share**2 * linked + rest**2 * alone
+        independent = share**2 * linked + rest**2 * alone
         variances = (part.diagonal(dim1=-2, dim2=-1).clamp_min(TINY) for part in (linked, alone))
         one, other = (variance.sqrt() for variance in variances)
         together = 2.0 * self.pool.common * share * rest * one * other
         stretch = (1.0 + together / ((share * one).square() + (rest * other).square())).sqrt()
-        return apart * stretch.unsqueeze(-2) * stretch.unsqueeze(-1)
+        return independent * stretch.unsqueeze(-2) * stretch.unsqueeze(-1)
 
     def at(self, scale: Scale) -> JointModel:
         """The belief at another scale; see :class:`MultiScaleModel`."""
