@@ -1,9 +1,9 @@
 """The scales of runs as a chain: which is modelled by itself, and how far each is from the one before it.
 
 Scales are ordered by their training FLOPs; those below the one that is modelled by itself come last, downwards.
-Where params or tokens of one of them are unknown, all are compared by what
-is known of each; one whose sizes say nothing of another is taken for a decade of FLOPs away. Of scales with the same
-sizes, whose recipes differ, the target is last; the others are in the order of the recipes' names.
+Where params or tokens of one of them are unknown, all are compared by what is known of each; one whose sizes say
+nothing of another is taken for a decade of FLOPs away. Of scales with the same sizes, whose recipes differ, the target
+is last; the others are in the order of the recipes' names.
 """
 
 from __future__ import annotations
