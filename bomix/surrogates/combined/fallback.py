@@ -1,11 +1,13 @@
 """A fit that does not give up at the first broken matrix: the surrogate asked for, then simpler ones.
 
 A model counts as fitted when its posterior at the training mixtures is finite. Only numerical failures lead to a
-simpler model; a mistake in a surrogate's code is raised as it is.
+simpler model; a mistake in a surrogate's code is raised as it is. Where rows are of several scales, which a simpler
+model would take for one, it learns from the target's alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,12 @@ from botorch.exceptions.errors import ModelFittingError
 from linear_operator.utils.errors import NanError, NotPSDError
 
 from bomix.errors import FitError
+from bomix.scale import comparable
+from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.specs import Stationary
+from bomix.surrogates.models.joint import JointModel
+from bomix.surrogates.models.wrappers import Wrapper
 from bomix.surrogates.regression.specs import Ridge
 
 if TYPE_CHECKING:
@@ -42,21 +48,61 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
     Raises:
         FitError: No surrogate could be fitted.
     """
-    failures = []
-    for candidate in (surrogate, *SIMPLER):
-        name = type(candidate).__name__
-        try:
-            model = candidate.fit(data, context=context, seed=seed)
-            if is_finite(model, data):
-                return model
-            failures.append(f"{name}: predictions that are no numbers")
-        except NUMERICAL as error:
-            failures.append(f"{name}: {type(error).__name__}: {error}")
-        logger.warning("the surrogate could not be fitted (%s); trying a simpler one", failures[-1])
+    failures: list[str] = []
+    if (model := _tried(surrogate, data, context, seed, failures)) is not None:
+        return model
+    known, names = data, context
+    if context.target is not None:
+        known, names = _of_target(data, context)
+        if bool(known.Y.isnan().all()):
+            raise FitError(
+                f"the surrogate could not be fitted to the {len(data.X)} runs of all scales ({failures[0]}), and the "
+                f"target of {context.target} has no run with a result that a simpler one could learn from; look for "
+                "losses that are out of all proportion (`bomix status`), or run the target"
+            )
+        logger.warning("from here on only the %d runs of %s are learnt from", len(known.X), context.target)
+    for candidate in SIMPLER:
+        if (model := _tried(candidate, known, names, seed, failures)) is not None:
+            return _TargetAlone(model) if context.target is not None and isinstance(model, JointModel) else model
     raise FitError(
         f"no surrogate could be fitted to {len(data.X)} trials ({'; '.join(failures)}); look for losses that are out "
         "of all proportion (`bomix status`)"
     )
+
+
+def _tried(
+    surrogate: Surrogate, data: SupervisedDataset, context: FitContext, seed: int, failures: list[str]
+) -> Model | None:
+    """A model that predicts numbers, or None and one more entry of what failed."""
+    name = type(surrogate).__name__
+    try:
+        model = surrogate.fit(data, context=context, seed=seed)
+        if is_finite(model, data):
+            return model
+        failures.append(f"{name}: predictions that are no numbers")
+    except NUMERICAL as error:
+        failures.append(f"{name}: {type(error).__name__}: {error}")
+    logger.warning("the surrogate could not be fitted (%s); trying a simpler one", failures[-1])
+    return None
+
+
+def _of_target(data: SupervisedDataset, context: FitContext) -> tuple[SupervisedDataset, FitContext]:
+    """The runs of the target, those of unknown scale among them, as runs of one scale."""
+    scales = context.scales or (None,) * len(data.X)
+    keep = torch.tensor([comparable(scale, context.target) for scale in scales], dtype=torch.bool)
+    known, names = part(data, context, keep)
+    return known, dataclasses.replace(names, target=None)
+
+
+class _TargetAlone(Wrapper, JointModel):
+    """A model of the target's runs in the place of one of all scales' runs.
+
+    Of left-out runs it says nothing, for those are asked for by the rows of all scales.
+    """
+
+    def __init__(self, model: JointModel) -> None:
+        super().__init__()
+        self.model = model
 
 
 def is_finite(model: Model, data: SupervisedDataset) -> bool:

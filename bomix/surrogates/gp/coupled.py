@@ -14,7 +14,7 @@ tells. Each draw of hyperparameters completes the table for itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.surrogates.gp.exact import ExactGPs
-    from bomix.surrogates.models.joint import Towards
+    from bomix.surrogates.models.joint import JointRow, Towards
 
 
 class FamilyMoments(NamedTuple):
@@ -102,6 +102,14 @@ class CoupledGPs(IndependentGPs):
     def towards(self, Z: Tensor) -> Towards:
         """Moments of each metric at any mixtures, with their covariance with fixed ones; see :class:`JointModel`."""
         return JointModel.towards(self, Z) if self._coupled else super().towards(Z)
+
+    def mean_towards(self, Z: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Means with covariances with fixed mixtures; see :class:`JointModel`."""
+        return JointModel.mean_towards(self, Z) if self._coupled else super().mean_towards(Z)
+
+    def jointly_with(self, fixed: Tensor) -> Callable[[Tensor], JointRow] | None:
+        """The belief at any mixture beside fixed ones; None where gaps were filled, see :class:`JointModel`."""
+        return None if self._coupled else super().jointly_with(fixed)
 
     def condition_on_observations(  # type: ignore[override]
         self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **_: Any

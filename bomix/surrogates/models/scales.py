@@ -20,7 +20,8 @@ class MultiScaleModel(JointModel, ABC):
 
     Attributes:
         target: The scale that its moments are of.
-        scales: Every scale that it can be asked about, the smallest first, the target among them.
+        scales: Every scale that it can be asked about, the one modelled by itself first, the target
+            among them.
     """
 
     target: Scale

@@ -91,7 +91,7 @@ def _linked(
     rows = torch.cat([level.rows for level in levels[1:]]) if len(levels) > 1 else torch.zeros(0, dtype=torch.long)
     Z, targets = X[rows], ((Y[rows] - offset) / unit).mT
     mean, covariance = at_runs(base.towards(Z), Z, offset, unit)
-    steps = steps_of(levels, targets, mean)
+    steps = steps_of(levels, targets, mean, offset / unit)
     discrepancy = Discrepancy(context, base)
     noise = _noise(base, unit, X[levels[0].rows][:_SOME])
 

@@ -1,15 +1,16 @@
 """The scales of runs as a chain: which is modelled by itself, and how far each is from the one before it.
 
-Scales are ordered by their training FLOPs. Where params or tokens of one of them are unknown, all are compared by what
-is known of each; one whose sizes say nothing of another is taken for a decade of FLOPs away. Of scales with the same
-sizes, whose recipes differ, the target is last; the others are in the order of the recipes' names.
+Scales are ordered by their training FLOPs; those below the one that is modelled by itself come last, downwards.
+Where params or tokens of one of them are unknown, all are compared by what is known of each; one whose sizes say
+nothing of another is taken for a decade of FLOPs away. Of scales with the same sizes, whose recipes differ, the target
+is last; the others are in the order of the recipes' names.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -18,8 +19,6 @@ from bomix.scale import Scale, comparable
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-logger = logging.getLogger(__name__)
 
 LEAST_DECADES = 0.25
 """Decades of FLOPs between two scales at least: two recipes of one size are not the same, nor are sizes that
@@ -36,7 +35,7 @@ class Level(NamedTuple):
 
     Attributes:
         scale: The scale.
-        decades: Decades of FLOPs to the one before it in the chain; 0 for the first.
+        decades: Decades of FLOPs from the one before it in the chain, negative where it is smaller; 0 for the first.
         rows: Positions of its runs.
     """
 
@@ -48,8 +47,9 @@ class Level(NamedTuple):
 def chain(scales: Sequence[Scale | None], target: Scale, measured: Tensor) -> list[Level]:
     """The scales of ``n`` runs and the target's, the one that is modelled by itself first.
 
-    That is the smallest with runs, at least half as many as the scale up to the target that has most. Runs of smaller
-    ones are not learnt from. A target below it follows it directly.
+    That is the smallest with runs, at least half as many as the scale up to the target that has most. Smaller ones end
+    the chain, the largest of them first: their runs tell of their own scale, and as far as it goes of the others. A
+    target below it follows it directly.
 
     Args:
         scales: Scale of each run; None, and what is the same as far as it is known, is the target's.
@@ -68,15 +68,12 @@ def chain(scales: Sequence[Scale | None], target: Scale, measured: Tensor) -> li
     candidates = below if most else ordered
     most = most or max(count.values())
     first = next((scale for scale in candidates if count[scale] and _TOLD * count[scale] >= most), target)
-    dropped = [s for s in ordered[: ordered.index(first)] if count[s]]
-    for scale in dropped:
-        logger.info("the %d runs of %s are too few next to those of larger scales; left out", count[scale], scale)
-    others = [scale for scale in ordered if scale != first and scale not in dropped]
-    # What lies below the first and was never run hangs on it, the nearest first.
-    others.sort(key=lambda scale: (abs(position[scale] - position[first]), ordered.index(scale)))
+    start = ordered.index(first)
+    down, up = ordered[:start][::-1], ordered[start + 1 :]
+    near = [target] if target in down else []
     found, before = [Level(first, 0.0, _index(rows[first]))], first
-    for scale in others:
-        decades = max(LEAST_DECADES, abs(position[scale] - position[before]))
+    for scale in [*near, *up, *(scale for scale in down if scale != target)]:
+        decades = _between(position[scale] - position[before], down=ordered.index(scale) < ordered.index(before))
         found.append(Level(scale, decades, _index(rows[scale])))
         before = scale
     return found
@@ -85,26 +82,36 @@ def chain(scales: Sequence[Scale | None], target: Scale, measured: Tensor) -> li
 def inserted(levels: Sequence[Level], scale: Scale) -> tuple[list[Level], int]:
     """The chain with a scale that has no runs, and its number in the chain.
 
+    One below the first ends the chain, so that what is believed of the others stays as it is.
+
     Args:
         levels: The chain.
         scale: A scale that is not in it.
     """
-    distance, number, before = _decades(levels[0].scale, scale), 1, 0.0
-    while number < len(levels) and before + levels[number].decades <= distance:
-        before += levels[number].decades
-        number += 1
-    new = Level(scale, max(LEAST_DECADES, distance - before), _index([]))
-    after = list(levels[number:])
+    distance = _decades(levels[0].scale, scale)
+    places = list(accumulate(level.decades for level in levels))
+    number = end = len(levels)
+    if distance >= 0.0:
+        while end > 1 and places[end - 1] < 0.0:
+            end -= 1
+        number = next((i for i in range(1, end) if places[i] > distance), end)
+    before, after = places[number - 1], list(levels[number:])
+    new = Level(scale, _between(distance - before, down=distance < before), _index([]))
     if after:
-        after[0] = after[0]._replace(decades=max(LEAST_DECADES, before + after[0].decades - distance))
+        after[0] = after[0]._replace(decades=_between(places[number] - distance, down=places[number] < 0.0))
     return [*levels[:number], new, *after], number
 
 
+def _between(decades: float, *, down: bool) -> float:
+    """Decades from a scale to the next, none nearer than :data:`LEAST_DECADES`; negative to a smaller one."""
+    return min(-LEAST_DECADES, decades) if down else max(LEAST_DECADES, decades)
+
+
 def _decades(first: Scale, second: Scale) -> float:
-    """Decades of FLOPs between two scales, as far as both are known."""
+    """Decades of FLOPs from a scale to another, as far as both are known; negative where the second is smaller."""
     pairs = ((first.params, second.params), (first.tokens, second.tokens))
-    both = [math.log10(one / other) for one, other in pairs if one is not None and other is not None]
-    return abs(sum(both)) if both else UNKNOWN_DECADES
+    both = [math.log10(other / one) for one, other in pairs if one is not None and other is not None]
+    return sum(both) if both else UNKNOWN_DECADES
 
 
 def named(scale: Scale | None, known: Sequence[Scale]) -> Scale:

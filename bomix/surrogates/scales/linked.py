@@ -130,7 +130,8 @@ class Linked:
     def with_scale(self, scale: Scale) -> Linked:
         """The same with a scale that has no runs and is not in the chain."""
         levels, number = inserted(self.levels, scale)
-        return replace(self, levels=tuple(levels), steps=tuple(with_step(self.steps, levels, number, len(self.unit))))
+        steps = with_step(self.steps, levels, number, self.offset / self.unit)
+        return replace(self, levels=tuple(levels), steps=tuple(steps))
 
 
 def at_runs(towards: Towards, Z: Tensor, offset: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,7 @@ class Step(NamedTuple):
     """What leads from one scale to the next.
 
     Attributes:
-        decades: Decades of FLOPs between the two.
+        decades: Decades of FLOPs from one to the next, negative where that is smaller.
         rows: ``n`` positions of the runs of the next scale among all ``p`` of larger scales.
         targets: ``m x n`` metrics of these, in units, NaN where missing.
         shift: ``m`` expected changes of the metrics' levels, in units.
@@ -66,9 +66,12 @@ class Links(NamedTuple):
     noise: Tensor
 
     def over(self, decades: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Expected slope, variance of slopes and variance of the discrepancy ``k x 1 x 1 x 1`` over some decades."""
-        ratio = (self.ratio * decades).exp()
-        parts = (ratio, (ratio * self.slope).square() * decades, self.discrepancy.square() * decades)
+        """Expected slope, variance of slopes and variance of the discrepancy ``k x 1 x 1 x 1`` over some decades.
+
+        Down a scale the expected slope is the inverse; what is not known grows with the distance either way.
+        """
+        ratio, distance = (self.ratio * decades).exp(), abs(decades)
+        parts = (ratio, (ratio * self.slope).square() * distance, self.discrepancy.square() * distance)
         return tuple(part[:, None, None, None] for part in parts)  # type: ignore[return-value]
 
 
@@ -115,7 +118,7 @@ def conditioned(
     """Condition all steps on their runs.
 
     Args:
-        steps: Steps from the smallest scale on.
+        steps: Steps from the first scale on.
         mean: ``m x p`` means of the smallest scale at the runs of all larger ones, in units.
         covariance: ``m x p x p`` covariance of the same.
         kernel: ``k x m x p x p`` covariance of a discrepancy of variance one; ``m`` may be 1 where metrics share it.

@@ -134,8 +134,7 @@ class LinkedModel(MultiScaleModel):
         if base is None:
             return None
         mean = linked.unit.new_full((self._rows, m), torch.nan)
-        covariance = torch.diag_embed(linked.unit.square()).expand(self._rows, m, m).clone()
-        mean[:] = linked.offset
+        covariance = linked.unit.new_full((self._rows, m, m), torch.nan)
         rows = linked.levels[0].rows
         mean[rows], covariance[rows] = base.mean, base.covariance
         for number in range(1, len(linked.levels)):

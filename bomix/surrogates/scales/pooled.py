@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from bomix.numerics.cholesky import relative_factor
 from bomix.numerics.constants import TINY
 from bomix.surrogates.cross_validation.held_out import part, refitted
 from bomix.surrogates.data.refit_schedule import size_of_fit
@@ -50,8 +49,6 @@ _MOST_COMMON = 0.9
 """Correlation of both errors at most: shares are then still between zero and one."""
 _NEGLIGIBLE = 0.05
 """Share below which a member is left out."""
-_JITTERS = (1e-9, 1e-7, 1e-5, 1e-3)
-"""Shares of the mean variance that are added where a covariance has no Cholesky factor."""
 
 
 class Pool(NamedTuple):
@@ -195,12 +192,18 @@ class PooledModel(MultiScaleModel):
         return share * mean + (1.0 - share) * other, self._covariance(covariance, alone)
 
     def _covariance(self, linked: Tensor, alone: Tensor) -> Tensor:
-        """Covariance of the average: each metric's errors in both models correlate by the same number."""
-        share, common = self.pool.share, self.pool.common
-        rest = (1.0 - share) * self.pool.stretch
-        root, other = (relative_factor(each, _JITTERS) for each in (linked, alone))
-        shared = share * root + common * rest * other
-        return shared @ shared.mT + (1.0 - common**2) * rest**2 * (other @ other.mT)
+        """Covariance of the average: each metric's errors in both models correlate by the same number at a mixture.
+
+        That is in the variances; the correlations are those of errors that have nothing in common. So every entry
+        rests on its own two points alone, whatever others there are and in which order.
+        """
+        share, rest = self.pool.share, (1.0 - self.pool.share) * self.pool.stretch
+        independent = share**2 * linked + rest**2 * alone
+        variances = (part.diagonal(dim1=-2, dim2=-1).clamp_min(TINY) for part in (linked, alone))
+        one, other = (variance.sqrt() for variance in variances)
+        together = 2.0 * self.pool.common * share * rest * one * other
+        stretch = (1.0 + together / ((share * one).square() + (rest * other).square())).sqrt()
+        return independent * stretch.unsqueeze(-2) * stretch.unsqueeze(-1)
 
     def at(self, scale: Scale) -> JointModel:
         """The belief at another scale; see :class:`MultiScaleModel`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
 import torch
 
 from bomix.errors import FitError
+from bomix.scale import Scale
 from bomix.surrogates.combined import fallback
 from bomix.surrogates.regression.specs import EmpiricalMean
 
@@ -40,4 +42,24 @@ def test_where_nothing_can_be_fitted_every_reason_is_told(runs, monkeypatch):
     monkeypatch.setattr(fallback, "SIMPLER", (Breaking(OverflowError("too far")),))
     data, context = runs(6)
     with pytest.raises(FitError, match=r"no factor.*too far"):
+        fallback.fit(Breaking(torch.linalg.LinAlgError("no factor")), data, context=context, seed=0)
+
+
+SMALL, LARGE = Scale(10**6, 10**8), Scale(10**8, 10**10)
+
+
+def test_of_several_scales_a_simpler_model_learns_from_the_target_alone(runs, monkeypatch):
+    monkeypatch.setattr(fallback, "SIMPLER", (EmpiricalMean(),))
+    data, alone = runs(6)
+    context = dataclasses.replace(alone, scales=(SMALL, SMALL, None, LARGE, SMALL, SMALL), target=LARGE)
+    model = fallback.fit(Breaking(torch.linalg.LinAlgError("no factor")), data, context=context, seed=0)
+    torch.testing.assert_close(model.posterior(data.X[:1]).mean, data.Y[2:4].mean(dim=0, keepdim=True))
+    # The rows are those of all scales, which it knows nothing of.
+    assert model.leave_one_out() is None
+
+
+def test_without_a_run_of_the_target_no_simpler_model_steps_in(runs):
+    data, alone = runs(6)
+    context = dataclasses.replace(alone, scales=(SMALL,) * 6, target=LARGE)
+    with pytest.raises(FitError, match=r"no factor.*100M params x 10B tokens has no run"):
         fallback.fit(Breaking(torch.linalg.LinAlgError("no factor")), data, context=context, seed=0)

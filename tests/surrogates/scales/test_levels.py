@@ -35,13 +35,17 @@ def test_a_target_that_was_never_run_ends_the_chain_or_stands_within_it():
 
 def test_a_target_below_all_runs_follows_the_smallest_of_them():
     found = summary(of({MIDDLE: 8, LARGE: 4}, SMALL))
-    assert found[:2] == [(MIDDLE, 0.0, 8), (SMALL, 1.0, 0)]
+    assert found == [(MIDDLE, 0.0, 8), (SMALL, -1.0, 0), (LARGE, 5.0, 4)]
 
 
 def test_a_scale_of_few_runs_is_not_what_the_others_are_built_on():
-    assert [level.scale for level in of({SMALL: 3, MIDDLE: 64, LARGE: 4}, LARGE)] == [MIDDLE, LARGE]
+    assert summary(of({SMALL: 3, MIDDLE: 64, LARGE: 4}, LARGE)) == [
+        (MIDDLE, 0.0, 64),
+        (LARGE, 4.0, 4),
+        (SMALL, -5.0, 3),
+    ]
     assert [level.scale for level in of({SMALL: 3, MIDDLE: 4, LARGE: 4}, LARGE)] == [SMALL, MIDDLE, LARGE]
-    assert [level.scale for level in of({SMALL: 1, LARGE: 40}, LARGE)] == [LARGE]
+    assert summary(of({SMALL: 1, LARGE: 40}, LARGE)) == [(LARGE, 0.0, 40), (SMALL, -5.0, 1)]
 
 
 def test_runs_of_unknown_scale_are_the_target_s_and_what_is_known_in_part_is_what_it_can_be():
@@ -74,6 +78,17 @@ def test_a_scale_that_is_put_in_keeps_the_whole_distance(scale, number):
     assert [level.scale for level in more].index(scale) == number
     whole = sum(level.decades for level in more)
     assert math.isclose(whole, max(5.0, sum(abs(math.log10(x)) for x in (scale.params / 10**6, scale.tokens / 10**8))))
+
+
+def test_a_scale_below_the_first_is_put_in_on_the_way_down():
+    tiny = Scale(10**5, 10**8)
+    more, number = inserted(of({MIDDLE: 8, LARGE: 4}, LARGE), SMALL)
+    assert number == 2
+    assert summary(more) == [(MIDDLE, 0.0, 8), (LARGE, 4.0, 4), (SMALL, -5.0, 0)]
+    assert summary(inserted(more, tiny)[0])[2:] == [(SMALL, -5.0, 0), (tiny, -1.0, 0)]
+    # One above it stands before those below.
+    larger = summary(inserted(more, Scale(10**9, 10**11))[0])
+    assert [decades for _, decades, _ in larger] == [0.0, 4.0, 1.0, -6.0]
 
 
 def test_no_run_at_all_leaves_the_target_alone():

@@ -174,6 +174,24 @@ def test_left_out_runs_are_predicted_at_their_own_scale(model):
     assert torch.linalg.eigvalsh(held.covariance).min() > 0.0
 
 
+@pytest.mark.parametrize("few", [0, 5])
+def test_a_scale_below_the_one_modelled_by_itself_is_predicted_above_it(few):
+    """Losses 5, 4 and 3.2 up the scales: down the chain the level rises, and runs that are there count."""
+    sizes, X = {5.0: few, 4.0: 24, 3.2: 6}, mixtures(40, D, seed=1)
+    scales = {5.0: Scale(10**6, 10**7), 4.0: Scale(10**7, 10**8), 3.2: Scale(10**8, 10**9)}
+    rng = np.random.default_rng(0)
+    noise = {n: 0.005 * rng.normal(size=(n, M)) for n in sizes.values()}
+    parts = [(X[:n], level + 0.2 * small(X[:n]) + noise[n], scales[level]) for level, n in sizes.items() if n]
+    data, context = data_of(parts, scales[3.2])
+    model, at = QUICK.fit(data, context=context, seed=0), points(10).unsqueeze(-2)
+    with torch.no_grad():
+        mean, covariance = model.at(scales[5.0]).moments(at)
+    error = mean.squeeze(-2) - (5.0 + 0.2 * torch.as_tensor(small(points(10).numpy())))
+    sd = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    assert (error.abs() <= 3.0 * sd).double().mean() > 0.9
+    assert error.abs().max() < (0.1 if few else 0.6)
+
+
 def test_slopes_are_told_by_name():
     X, Z, slopes = mixtures(24, D, seed=1), mixtures(10, D, seed=2), np.array([0.7, 1.2])
     data, context = data_of([(X, small(X), SMALL), (Z, slopes * small(Z) - 1.0, LARGE)], LARGE)
@@ -225,8 +243,23 @@ def test_covariances_with_fixed_runs_are_those_of_both_together(spec, q):
     at = points(4, q)
     with torch.no_grad():
         found, expected = model.towards(Z)(at), JointModel.towards(model, Z)(at)
+        means, shared = model.mean_towards(Z)(at[:, 0])
+        rows = JointModel.towards(model, Z)(at[:, :1])
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(means, rows.mean[:, 0], rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(shared, rows.shared[:, :, 0].movedim(0, 1), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("spec", [MultiTask(draws=0), GP(draws=0, restarts=1)])
+def test_means_alone_are_those_of_the_moments_where_metrics_lack(spec):
+    X, Z = mixtures(16, D, seed=1), mixtures(5, D, seed=2)
+    Y = small(X)
+    Y[::2, 1] = np.nan
+    data, context = data_of([(X, Y, SMALL), (Z, large(Z), LARGE)], LARGE)
+    model, at = MultiScale(spec, integrated=False).fit(data, context=context, seed=0), points(6, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(model.mean(at), model.moments(at)[0], rtol=1e-6, atol=1e-8)
 
 
 def test_covariances_with_fixed_runs_through_inducing_runs(monkeypatch):

@@ -61,10 +61,31 @@ def test_moments_are_those_of_the_average(model):
     torch.testing.assert_close(mean, share * parts[0][0] + (1.0 - share) * parts[1][0])
     one, other = (part[1].diagonal(dim1=-2, dim2=-1).sqrt() for part in parts)
     rest = (1.0 - share) * model.pool.stretch * other
-    # By the first point of the first metric, where no other tells of it, both correlate as stated.
     expected = (share * one).square() + rest.square() + 2.0 * model.pool.common * share * one * rest
-    torch.testing.assert_close(covariance[..., 0, 0], expected[..., 0], rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(covariance.diagonal(dim1=-2, dim2=-1), expected, rtol=1e-6, atol=1e-12)
     assert torch.linalg.eigvalsh(covariance).min() > 0.0
+
+
+def test_covariances_depend_neither_on_the_order_of_points_nor_on_other_points(model):
+    X, order = points(6), torch.tensor([3, 0, 5, 1, 4, 2])
+    with torch.no_grad():
+        whole, turned, pair = (model.moments(each)[1] for each in (X, X[order], X[[1, 4]]))
+    # Each metric by itself: between metrics the members' own covariances go by the order of the points.
+    for start in (0, 1):
+        own, other, two = (
+            each.unflatten(-1, (M, -1)).unflatten(0, (M, -1))[start, :, start] for each in (whole, turned, pair)
+        )
+        torch.testing.assert_close(own[order][:, order], other, rtol=1e-6, atol=1e-12)
+        torch.testing.assert_close(own[[1, 4]][:, [1, 4]], two, rtol=1e-6, atol=1e-12)
+
+
+def test_the_average_depends_on_the_order_neither_of_points_nor_of_metrics(model):
+    roots = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 3 * M, 3 * M)))
+    members = roots @ roots.mT
+    order = torch.tensor([4, 1, 5, 0, 3, 2])
+    expected = model._covariance(*members)[order][:, order]
+    torch.testing.assert_close(model._covariance(*(each[order][:, order] for each in members)), expected)
+    assert torch.linalg.eigvalsh(expected).min() > 0.0
 
 
 def test_other_scales_are_told_by_the_model_across_scales(model):
