@@ -135,7 +135,8 @@ class BudgetSpec:
             domains, what its evaluator says that it took (``info.flops``).
         improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
             the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
-            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
+            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate, and a study
+            of one scale.
         patience: After how many trials in a row it must lie below, the design behind them.
         cost: In a study of several scales, cost of the completed trials by the scales that they are of, in the unit of
             ``scales``: FLOPs unless they state others. Or so many runs of one of them, ``8 runs of large``. ``trials``

@@ -71,3 +71,11 @@ def test_a_study_ends_by_its_cost() -> None:
     )
     study.run()
     assert [record.trial.scale.params for record in study.history.completed] == [9 * 10**6] * 2
+
+
+def test_an_expected_improvement_ends_no_study_of_several_scales() -> None:
+    scales = {"small": {"params": "1M", "tokens": "1M"}, "large": {"params": "9M", "tokens": "1M"}}
+    with pytest.raises(FaultsError, match=r"several scales.*take 'cost' or 'trials'") as caught:
+        Study(["a", "b"], ["loss"], scales=scales, budget=BudgetSpec(improvement=0.01))
+    assert [fault.where for fault in caught.value.faults] == ["budget.improvement"]
+    Study(["a", "b"], ["loss"], budget=BudgetSpec(improvement=0.01))
