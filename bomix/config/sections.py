@@ -12,7 +12,7 @@ from bomix.contracts.text import Source
 from bomix.contracts.traits import field_values
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import as_mapping, short
-from bomix.problem import NATS_PER_TOKEN, Metric, StudyScale
+from bomix.problem import NATS_PER_TOKEN, Metric, StudyScale, cost_at
 from bomix.space.bounds import is_name
 from bomix.trial import Record, Status
 
@@ -254,8 +254,8 @@ class BudgetSpec:
 
 
 def _cost(record: Record, scales: Sequence[StudyScale]) -> float:
-    """Cost of a trial by the scale that it is of; zero where that is none of the study's."""
-    return next((each.cost for each in scales if each.scale == record.trial.scale), 0.0)
+    """Cost of a trial, see :func:`bomix.problem.cost_at`."""
+    return cost_at(record.trial.scale, scales)
 
 
 def _flops(record: Record) -> float:
