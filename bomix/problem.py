@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -91,6 +91,26 @@ class StudyScale:
     trained: bool = True
 
 
+def cost_at(scale: Scale | None, scales: Sequence[StudyScale]) -> float:
+    """What a run costs: as the scale of the study that it is of; of none, in proportion to its FLOPs.
+
+    A run whose scale is unknown costs what the dearest that is trained does.
+
+    Args:
+        scale: The scale of the run.
+        scales: The scales of the study, the cheapest first.
+    """
+    known: dict[Scale | None, float] = {each.scale: each.cost for each in scales}
+    if not scales:
+        return 0.0
+    if scale in known:
+        return known[scale]
+    dearest = next((each for each in reversed(scales) if each.trained), scales[-1])
+    if scale is None or not scale.flops or not dearest.scale.flops:
+        return dearest.cost
+    return dearest.cost * scale.flops / dearest.scale.flops
+
+
 @dataclass(frozen=True)
 class Problem:
     """Everything that a strategy may know beside the history.
@@ -120,6 +140,8 @@ class Problem:
         replicates: Anchor to the runs that are wanted of it, on as many seeds.
         scales: The scales of the study, the cheapest first, that of ``scale`` among them: the objective and the
             recommendation are of that one, and runs of all are learnt from. Empty for a study of one scale.
+        cost: What the trials of the whole search may cost, in the unit of ``scales``; None where there is no limit.
+        experts_cost: Whether experts count against that cost.
     """
 
     space: MixtureSpace
@@ -135,6 +157,8 @@ class Problem:
     own: Mapping[str, str] = field(default_factory=dict)
     replicates: Mapping[str, int] = field(default_factory=dict)
     scales: tuple[StudyScale, ...] = ()
+    cost: float | None = None
+    experts_cost: bool = False
 
     @property
     def default_scale(self) -> Scale | None:

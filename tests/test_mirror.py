@@ -109,7 +109,6 @@ COVERED = {
     "bomix.strategies.bayesian.search": "study/test_experts.py",
     "bomix.strategies.bayesian.trust_region": "strategies/bayesian/test_turbo.py",
     "bomix.strategies.checks": "strategies/test_auto.py",
-    "bomix.strategies.design_first": "strategies/bayesian/test_whole_space.py",
     "bomix.strategies.regression.next_best": "strategies/regression/test_law.py",
     "bomix.study.arguments": "study/test_calls.py",
     "bomix.study.confirmation": "recommendation/test_confirmation.py",

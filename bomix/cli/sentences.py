@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from bomix.cli.watch import value
 from bomix.recommendation.confirmation import Comparison
 from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
-from bomix.study.asking import exhausted
+from bomix.study.asking import exhausted, too_dear
 from bomix.study.study import Study
 from bomix.trial import Status
 
@@ -45,7 +45,9 @@ def why_ended(study: Study) -> str | None:
     history, budget = study.history, study.spec.budget
     if (limit := budget.spent(study.spec.counted(history), study.problem.scales)) is not None:
         return f"the budget of {limit} is spent"
-    if (reason := exhausted(study.problem, history, study.spec.strategy)) is not None or budget.improvement is None:
+    strategy = study.spec.strategy
+    reason = exhausted(study.problem, history, strategy) or too_dear(study.problem, history, strategy)
+    if reason is not None or budget.improvement is None:
         return reason
     from bomix.recommendation.stopping import why_stop
 

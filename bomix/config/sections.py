@@ -12,7 +12,7 @@ from bomix.contracts.text import Source
 from bomix.contracts.traits import field_values
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import as_mapping, short
-from bomix.problem import NATS_PER_TOKEN, Metric, StudyScale
+from bomix.problem import NATS_PER_TOKEN, Metric, StudyScale, cost_at
 from bomix.space.bounds import is_name
 from bomix.trial import Record, Status
 
@@ -135,7 +135,8 @@ class BudgetSpec:
             domains, what its evaluator says that it took (``info.flops``).
         improvement: Expected improvement of the objective, in its own unit, below which nothing more is tried: what
             the strategy expects of its best candidate, beyond the best mixture tried and the one that it would
-            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate.
+            recommend; of more than 32 domains, inside what was explored. Needs a strategy with a surrogate, and a study
+            of one scale.
         patience: After how many trials in a row it must lie below, the design behind them.
         cost: In a study of several scales, cost of the completed trials by the scales that they are of, in the unit of
             ``scales``: FLOPs unless they state others. Or so many runs of one of them, ``8 runs of large``. ``trials``
@@ -253,8 +254,8 @@ class BudgetSpec:
 
 
 def _cost(record: Record, scales: Sequence[StudyScale]) -> float:
-    """Cost of a trial by the scale that it is of; zero where that is none of the study's."""
-    return next((each.cost for each in scales if each.scale == record.trial.scale), 0.0)
+    """Cost of a trial, see :func:`bomix.problem.cost_at`."""
+    return cost_at(record.trial.scale, scales)
 
 
 def _flops(record: Record) -> float:

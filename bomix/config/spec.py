@@ -120,6 +120,9 @@ class StudySpec:
         if self.budget.improvement is not None and traits(self.objective, ObjectiveTraits).is_trade_off:
             what = "a trade-off improves by a volume, which has no unit; leave it out, or take another objective"
             faults.append(Fault("budget.improvement", what))
+        if self.budget.improvement is not None and self.scales:
+            what = "a study of several scales chooses runs that tell of the target, which need not improve on it"
+            faults.append(Fault("budget.improvement", f"{what}; leave it out, and take 'cost' or 'trials'"))
         faults += misspelt_traits(self)
         faults += expert_faults(
             self.experts.train,

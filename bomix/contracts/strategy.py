@@ -42,7 +42,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import ComponentTraits
 from bomix.errors import Fault
 from bomix.history import History
-from bomix.problem import Problem
+from bomix.problem import Problem, StudyScale
 from bomix.space.weights import Weights
 from bomix.trial import Candidate
 
@@ -144,6 +144,8 @@ class StrategyTraits(ComponentTraits):
         repeats: Whether it proposes mixtures again that were tried before: a baseline always does, a search that runs
             its leader once more now and then.
         description: Takes the problem and returns a line on what it will do, for ``bomix check``.
+        offers: Takes the problem and returns the scales that it may ask for in a study of several; where it is absent,
+            those of trials that name none.
         recommend: What it recommends without a surrogate, see :class:`Recommending`; for ``bomix benchmark``.
     """
 
@@ -163,6 +165,7 @@ class StrategyTraits(ComponentTraits):
     least_trials: int = 1
     repeats: bool = False
     description: Callable[[Problem], str] | None = None
+    offers: Callable[[Problem], tuple[StudyScale, ...]] | None = None
     recommend: Recommending | None = None
 
     @property

@@ -19,8 +19,7 @@ from bomix.posterior.explored import explored
 from bomix.posterior.seeds import AskSeeds
 from bomix.recommendation.decision import as_tensor, minimiser
 from bomix.strategies.bayesian.search import with_pool
-from bomix.strategies.design_first import MIN_COMPLETED, design_size, designed
-from bomix.strategies.replicates import repeated
+from bomix.strategies.design_first import design_size, too_few
 from bomix.trial import CONFIRM, Record, Status
 
 if TYPE_CHECKING:
@@ -112,9 +111,9 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
         return own.expected_improvement(problem, history, seed=seed)
     if own.acting is not None:
         return expected_improvement(problem, history, own.acting(problem, history), seed=seed)
-    design = _design_trials(own, problem) + repeated(problem, history)
-    too_few = len(history.searched) < MIN_COMPLETED or designed(history) < design
-    if own.surrogate is None or too_few:
+    if own.surrogate is None:
+        return None
+    if too_few(problem, history, _design_trials(own, problem), across=learns_across(own.surrogate, history)):
         return None
     from bomix.numerics.determinism import deterministic
 

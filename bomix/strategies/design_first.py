@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.trial import Record
 
     Choose = Callable[[Problem, History], Candidate]
 
@@ -43,19 +44,28 @@ def design_size(n_init: int | None, problem: Problem) -> int:
     return min(size, max(MIN_COMPLETED, len(problem.pool))) if problem.pool else size
 
 
-def in_design(problem: Problem, history: History, size: int) -> bool:
+def in_design(problem: Problem, history: History, size: int, *, across: bool = False) -> bool:
     """Whether the next trial is one of the design: imported runs count, confirming ones and experts do not.
 
     Runs of an anchor beyond its first, which the study asks for, are no part of the design.
 
-    Trials of another scale than the study's count neither while they are pending nor once they have come back.
+    Trials of another scale than the study's do not count while they are pending, and once they have come back only
+    where what is fitted learns across scales.
+
+    Args:
+        problem: The space, the metrics and the objective.
+        history: The record.
+        size: Trials of the design, imported runs counted.
+        across: Whether what is fitted learns from the runs of all scales of the study.
     """
     asked = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
     pending = sum(origin not in {EXPERT, CONFIRM} for origin in asked)
-    return len(history.searched) < MIN_COMPLETED or designed(history) + pending < size + repeated(problem, history)
+    if len(_searched(history, across=across)) < MIN_COMPLETED:
+        return True
+    return designed(history, across=across) + pending < size + repeated(problem, history)
 
 
-def design_goes_on(problem: Problem, history: History, *, design: Strategy, size: int) -> bool:
+def design_goes_on(problem: Problem, history: History, *, design: Strategy, size: int, across: bool = False) -> bool:
     """Whether the next trial is one of the design even if all that are pending come back, so that its ask is settled.
 
     Args:
@@ -63,21 +73,42 @@ def design_goes_on(problem: Problem, history: History, *, design: Strategy, size
         history: The record.
         design: Strategy that proposes the first trials.
         size: Trials of the design, imported runs counted.
+        across: Whether what is fitted learns from the runs of all scales of the study.
     """
     back = [record.trial.origin for record in history.tried if record.status is Status.PENDING]
-    searched = len(history.searched) + sum(origin != CONFIRM for origin in back)
-    trials = designed(history) + sum(origin not in {EXPERT, CONFIRM} for origin in back)
+    searched = len(_searched(history, across=across)) + sum(origin != CONFIRM for origin in back)
+    trials = designed(history, across=across) + sum(origin not in {EXPERT, CONFIRM} for origin in back)
     more = searched < MIN_COMPLETED or trials < size + repeated(problem, history)
     return more and traits(design, StrategyTraits).settled(problem, history)
 
 
-def designed(history: History) -> int:
-    """Completed trials that count towards a design."""
-    return sum(record.trial.origin != EXPERT for record in history.searched)
+def designed(history: History, *, across: bool = False) -> int:
+    """Completed trials that count towards a design: of all scales where what is fitted learns across them."""
+    return sum(record.trial.origin != EXPERT for record in _searched(history, across=across))
+
+
+def too_few(problem: Problem, history: History, size: int, *, across: bool = False) -> bool:
+    """Whether a design is not over yet, those that are pending not counted; see :func:`in_design`."""
+    if len(_searched(history, across=across)) < MIN_COMPLETED:
+        return True
+    return designed(history, across=across) < size + repeated(problem, history)
+
+
+def _searched(history: History, *, across: bool) -> list[Record]:
+    """Completed trials that a fit is given, confirming ones left out."""
+    return [record for record in history.learnt_from(across=across) if record.trial.origin != CONFIRM]
 
 
 def take(
-    problem: Problem, history: History, q: int, *, design: Strategy, size: int, choose: Choose, seed: int
+    problem: Problem,
+    history: History,
+    q: int,
+    *,
+    design: Strategy,
+    size: int,
+    choose: Choose,
+    seed: int,
+    across: bool = False,
 ) -> list[Candidate]:
     """Propose ``q`` mixtures, one after the other, the earlier ones pending.
 
@@ -89,6 +120,7 @@ def take(
         size: Trials of the design, imported runs counted.
         choose: Function that proposes the next candidate once the design is over.
         seed: The study's seed.
+        across: Whether what is fitted learns from the runs of all scales of the study.
 
     Raises:
         StudyError: The runs of the mixture that the objective compares with keep failing.
@@ -99,7 +131,7 @@ def take(
     problem = resolved(problem, history)
     for _ in range(q):
         candidate = _reference(problem, history)
-        if candidate is None and not in_design(problem, history, size):
+        if candidate is None and not in_design(problem, history, size, across=across):
             try:
                 with deterministic():
                     candidate = choose(problem, history)

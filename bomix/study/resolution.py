@@ -41,7 +41,7 @@ from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.frozen import changes, may_change, refuse
 from bomix.study.frozen_scales import changed_scales, refuse_measured, tell_moved, with_runs
-from bomix.trial import Status
+from bomix.trial import EXPERT, Status
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +201,8 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         own=spec.own,
         replicates=spec.replicates,
         scales=several,
+        cost=spec.budget.cost_limit(several) if several else None,
+        experts_cost=spec.counts(EXPERT),
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)

@@ -165,8 +165,9 @@ class RunningStudy:
         return Experts(experts.missing(problem, history), experts.waiting(problem, history))
 
     def exhausted(self, history: History) -> str | None:
-        """Why there is no mixture left to ask for; None where there is."""
-        return asking.exhausted(self.problem, history, self.spec.strategy)
+        """Why there is no mixture left to ask for, or none that the stated cost has room for; None where there is."""
+        strategy = self.spec.strategy
+        return asking.exhausted(self.problem, history, strategy) or asking.too_dear(self.problem, history, strategy)
 
     def why_stop(self, history: History) -> str | None:
         """Why no further trial is worth it; what was computed once in a run is not computed again."""

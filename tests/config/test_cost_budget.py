@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from bomix.cli.sentences import why_ended
 from bomix.config.sections import BudgetSpec
 from bomix.errors import FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
-from bomix.problem import StudyScale
+from bomix.problem import StudyScale, cost_at
 from bomix.scale import Scale
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
@@ -71,3 +72,34 @@ def test_a_study_ends_by_its_cost() -> None:
     )
     study.run()
     assert [record.trial.scale.params for record in study.history.completed] == [9 * 10**6] * 2
+
+
+@pytest.mark.parametrize(("cost", "large"), [(11, 1), (29.9, 2), (30, 3)])
+def test_no_run_is_begun_that_does_not_fit(cost: float, large: int) -> None:
+    scales = {
+        "small": {"params": "1M", "tokens": "1M", "cost": 1},
+        "large": {"params": "9M", "tokens": "1M", "cost": 10},
+    }
+    study = Study(
+        ["d0", "d1", "d2"],
+        evaluator=Synthetic(domains=3),
+        scales=scales,
+        strategy=Sobol(),
+        budget=BudgetSpec(cost=cost, trials=50),
+    )
+    study.run()
+    assert len(study.history.completed) == large
+    assert why_ended(study) is not None
+
+
+def test_a_run_of_another_scale_costs_in_proportion_to_its_flops() -> None:
+    assert cost_at(Scale(10**6, 10**9), SCALES) == pytest.approx(1.0)
+    assert cost_at(None, SCALES) == 10.0
+
+
+def test_an_expected_improvement_ends_no_study_of_several_scales() -> None:
+    scales = {"small": {"params": "1M", "tokens": "1M"}, "large": {"params": "9M", "tokens": "1M"}}
+    with pytest.raises(FaultsError, match=r"several scales.*take 'cost' or 'trials'") as caught:
+        Study(["a", "b"], ["loss"], scales=scales, budget=BudgetSpec(improvement=0.01))
+    assert [fault.where for fault in caught.value.faults] == ["budget.improvement"]
+    Study(["a", "b"], ["loss"], budget=BudgetSpec(improvement=0.01))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.trial import Status
+from bomix.problem import cost_at
+from bomix.trial import EXPERT, Status
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,12 @@ believed, and where they mislead this is what they cost."""
 FOR_EACH = 4
 """Runs of a scale beyond a design for each run of the next larger one: more of them say ever better what that scale
 says, and no more of the target."""
+
+KEPT = 2
+"""Runs of the target that smaller ones leave room for in a stated cost, where that is no more than half of it; else
+one: what small runs say is of no use before a run of the target has said how far it holds."""
+_ROUNDING = 1e-9
+"""Share of a stated cost by which sums of costs may miss it."""
 
 
 def usable(problem: Problem) -> tuple[StudyScale, ...]:
@@ -61,3 +68,35 @@ def affordable(
         for number in range(len(scales) - 1)
     ]
     return torch.tensor([*found, True])
+
+
+def left(problem: Problem, history: History) -> float:
+    """What is left of the stated cost once all that is pending came back; infinite where none is stated."""
+    if problem.cost is None:
+        return np.inf
+    experts = [each for each in history.records if each.trial.origin == EXPERT] if problem.experts_cost else []
+    standing = [record for record in (*history.asked, *experts) if record.status is not Status.FAILED]
+    spent = sum(cost_at(record.trial.scale or problem.default_scale, problem.scales) for record in standing)
+    return problem.cost * (1.0 + _ROUNDING) - spent
+
+
+def kept(problem: Problem) -> float:
+    """Cost of the runs of the target that smaller scales leave room for in the stated one."""
+    target = usable(problem)[-1]
+    if problem.cost is None or target.scale != problem.scale or target.cost > problem.cost:
+        return 0.0
+    return target.cost * (KEPT if 2 * KEPT * target.cost <= problem.cost else 1)
+
+
+def fitting(problem: Problem, history: History) -> list[bool]:
+    """Which of the :func:`usable` scales a run can be of, so that it fits into what is left of the stated cost.
+
+    Those below the target leave room for a run or two of it, see :data:`KEPT`. Where none fits, all do: the search is
+    over then, and who asks for more by hand has them.
+    """
+    scales, rest = usable(problem), left(problem, history)
+    asked = [record for record in history.asked if record.status is not Status.FAILED]
+    of_target = sum(history.counted_as(record) == problem.scale for record in asked)
+    owed = max(0.0, kept(problem) - of_target * scales[-1].cost)
+    fit = [each.cost <= rest - (owed if each is not scales[-1] else 0.0) for each in scales]
+    return fit if any(fit) else [True] * len(scales)

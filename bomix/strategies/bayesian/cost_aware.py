@@ -22,7 +22,7 @@ from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.weights import is_among, same_mixture
 from bomix.strategies.at_target import AtTarget
-from bomix.strategies.bayesian.affordable import affordable, usable
+from bomix.strategies.bayesian.affordable import affordable, fitting, kept, usable
 from bomix.strategies.bayesian.search import most_promising
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import MIN_COMPLETED, design_size
@@ -107,12 +107,16 @@ class CostAware:
         """The surrogate of predictions and recommendations: across scales where there are several."""
         return (self.surrogate if problem.scales else None) or AtTarget().predicting(problem)
 
+    def offers(self, problem: Problem) -> tuple[StudyScale, ...]:
+        """The scales that it may ask for."""
+        return usable(problem)
+
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         scales = usable(problem)
         if len(scales) < 2:
             return AtTarget().settled(problem, history)
-        return _count(history, scales[0].scale) < self._design_size(problem)
+        return self._in_design(problem, history)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
@@ -128,9 +132,12 @@ class CostAware:
 
     def _next(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
         """The next candidate: of the design, an anchor of a larger scale, or what is worth most."""
-        if _count(history, scales[0].scale) < self._design_size(problem):
+        if self._in_design(problem, history):
             return self._designed(problem, history, scales[0].scale, seed)
-        if self.anchors and (anchor := _missing_anchor(problem, history, scales)) is not None:
+        fit = fitting(problem, history)
+        fits = tuple(each for each, can in zip(scales, fit, strict=True) if can)
+        larger = [each for each in fits if each is not scales[0]]
+        if self.anchors and (anchor := _missing_anchor(problem, history, larger)) is not None:
             return anchor
         back = [record for record in history.informative if record.trial.origin != EXPERT]
         if len(back) >= MIN_COMPLETED:
@@ -139,7 +146,12 @@ class CostAware:
                     return self._chosen(problem, history, scales, seed)
             except FitError as error:
                 logger.warning("%s; going on with the design", error)
-        return self._designed(problem, history, scales[0].scale, seed)
+        return self._designed(problem, history, fits[0].scale, seed)
+
+    def _in_design(self, problem: Problem, history: History) -> bool:
+        """Whether runs of the cheapest scale come first: as many as a design has, and as the stated cost has room."""
+        few = _count(history, usable(problem)[0].scale) < self._design_size(problem)
+        return few and fitting(problem, history)[0]
 
     def _design_size(self, problem: Problem) -> int:
         """Runs of the cheapest scale that come first."""
@@ -157,23 +169,33 @@ class CostAware:
 
     def _chosen(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
         """The mixture and the scale that are worth most for their cost."""
+        import torch
+
         from bomix.acquisition.cost_aware import best_choice
 
+        fit = torch.tensor(fitting(problem, history))
+        dearest = int(fit.nonzero().max())
         belief = believe(problem, history, self._asking(problem), seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
             own = replace(problem, scales=())
             (candidate,) = AtTarget().ask(own, history.of_scale(problem.scale), 1, seed=seed)
-            return replace(candidate, scale=scales[-1].scale)
+            return replace(candidate, scale=scales[dearest].scale)
         seeds = AskSeeds.of(seed, history.n_asked)
         X = self._contenders(belief, history, seeds)
         costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
         first, design = self._design_size(problem), design_size(None, problem)
         free &= affordable(history, scales, costs, design=design, first=first).unsqueeze(-1)
-        if self.alone and scales[-1].scale == problem.scale and self._misled(belief, problem, history, seed):
+        free &= fit.unsqueeze(-1)
+        if (
+            self.alone
+            and fit[-1]
+            and scales[-1].scale == problem.scale
+            and self._misled(belief, problem, history, seed)
+        ):
             free[:-1] = False
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
-        point, number = (0, len(scales) - 1) if found is None else found
+        point, number = (0, dearest) if found is None else found
         return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
 
     def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
@@ -206,6 +228,8 @@ class CostAware:
             return AtTarget().description(problem)
         names = ", ".join(each.name for each in scales)
         size = self._design_size(problem)
+        if problem.cost is not None:
+            size = min(size, int(max(0.0, problem.cost - kept(problem)) / scales[0].cost))
         return f"{size} runs of {scales[0].name}, then what is worth most for its cost among {names}"
 
 
@@ -220,9 +244,9 @@ def _count(history: History, scale: Scale) -> int:
     )
 
 
-def _missing_anchor(problem: Problem, history: History, scales: tuple[StudyScale, ...]) -> Candidate | None:
+def _missing_anchor(problem: Problem, history: History, scales: Sequence[StudyScale]) -> Candidate | None:
     """An anchor that a larger scale, of which nothing was imported, has no run of."""
-    for each in scales[1:]:
+    for each in scales:
         runs = [record for record in history.records if history.counted_as(record) == each.scale]
         if any(record.trial.origin == IMPORTED for record in runs):
             continue

@@ -21,7 +21,7 @@ from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.numerics.repeats import distinct
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.weights import SAME_MIXTURE
@@ -77,7 +77,8 @@ class Embedded:
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
+        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
@@ -91,7 +92,8 @@ class Embedded:
             return Candidate(problem.space.to_weights(point), "embedded")
 
         size = design_size(self.n_init, problem)
-        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+        across = learns_across(self.surrogate, history)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 
     def _best(self, belief: Belief, corners: Array, seeds: AskSeeds) -> Array:
         """The ``d`` weights of the best mixture of ``e x d`` corners that is not pending already."""

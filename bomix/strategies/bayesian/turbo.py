@@ -20,7 +20,7 @@ from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import resolved
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.seeds import AskSeeds
 from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import most_promising, not_pending
@@ -109,7 +109,8 @@ class Turbo:
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
+        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
@@ -135,7 +136,8 @@ class Turbo:
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
         size = design_size(self.n_init, problem)
-        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+        across = learns_across(self.surrogate, history)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 
 
 def _part(region: Region, belief: Belief) -> MixtureSpace:

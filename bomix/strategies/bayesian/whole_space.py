@@ -11,7 +11,7 @@ from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.seeds import AskSeeds
 from bomix.strategies.bayesian.reference_runs import reference_again
 from bomix.strategies.bayesian.search import best_of_pool, most_promising, pool_faults, with_pool
@@ -78,7 +78,8 @@ class Bayesian:
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         problem = with_pool(problem, self.pool)
-        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
+        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
@@ -98,7 +99,8 @@ class Bayesian:
                     point, origin = leader, "repeat"
             return Candidate(problem.space.to_weights(point), origin)
 
-        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+        across = learns_across(self.surrogate, history)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 
     def _belief(self, problem: Problem, history: History, seed: int) -> Belief:
         """What the ask rests on: the belief about every metric, or that about the objective alone."""

@@ -15,7 +15,7 @@ import numpy as np
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults, raise_faults
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
 from bomix.space.bounds import ROUNDING, number, unknown_name
@@ -95,7 +95,8 @@ class KLProposer:
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
+        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`.
@@ -111,7 +112,8 @@ class KLProposer:
             found = self._minimise(problem, history, seed, seeds.search)
             return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "kl")
 
-        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+        across = learns_across(self.surrogate, history)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         from bomix.optimization.minimize import minimise, penalised, restricted

@@ -16,7 +16,7 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.errors import Fault, count_faults
 from bomix.objectives.reference import require_reference, resolved
-from bomix.posterior.belief import believe
+from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds, fitting_seed
 from bomix.strategies.checks import strategy_faults
@@ -95,7 +95,8 @@ class RegMix:
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        return design_goes_on(problem, history, design=self.design, size=self.design_trials(problem))
+        size, across = self.design_trials(problem), learns_across(self.surrogate, history)
+        return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
@@ -106,7 +107,8 @@ class RegMix:
             return Candidate(problem.space.to_weights(fresh(found, problem, history, seed=seeds.directions)), "regmix")
 
         size = self.design_trials(problem)
-        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed)
+        across = learns_across(self.surrogate, history)
+        return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         fit = self._metrics if self.target == "metrics" else self._objective

@@ -17,7 +17,7 @@ from bomix.problem import Problem, StudyScale
 from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
-from bomix.strategies.bayesian.affordable import FIRST, affordable, usable
+from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, usable
 from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
@@ -60,6 +60,18 @@ def test_the_design_is_one_of_the_cheapest_scale() -> None:
     assert [candidate.scale for candidate in found] == [SMALL] * 5
     assert found[0].origin == "uniform"
     assert len({tuple(candidate.weights.values()) for candidate in found}) == 5
+
+
+def test_a_design_leaves_room_for_runs_of_the_target_in_a_stated_cost() -> None:
+    limited = replace(problem(), cost=13.0)
+    assert fitting(limited, History(scale=LARGE, scales=(SMALL, LARGE))) == [True, True]
+    found = QUICK.ask(limited, History(scale=LARGE, scales=(SMALL, LARGE)), 3, seed=0)
+    assert [candidate.scale for candidate in found] == [SMALL] * 3
+    assert not QUICK.settled(limited, history(*runs(SMALL, 3)))
+    (last,) = QUICK.ask(limited, history(*runs(SMALL, 3)), 1, seed=0)
+    assert last.scale == LARGE
+    assert kept(replace(problem(), cost=40.0)) == 20.0
+    assert kept(replace(problem(), cost=9.0)) == 0.0
 
 
 def test_after_the_design_a_scale_of_the_study_is_chosen_and_the_mixture_is_one_of_the_space() -> None:
