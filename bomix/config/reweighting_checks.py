@@ -46,7 +46,7 @@ def too_few_trials(strategy: Strategy, trials: int, where: str = "budget.trials"
         where: The key that says so.
     """
     least = traits(strategy, StrategyTraits).least_trials
-    if trials >= least:
+    if least == 1 or trials >= least:  # experts may be all that is trained
         return []
     kind = type(strategy).__name__
     what = f"{kind} takes {least} trials until its mixture is found and measured once, and there are {trials}"
