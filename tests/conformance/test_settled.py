@@ -10,6 +10,7 @@ from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import traits
 from bomix.history import History
 from bomix.strategies.bayesian.whole_space import Bayesian
+from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
 from bomix.strategies.sequence import Sequence, Step
 from bomix.testing.strategies import DOMAINS, SEED, losses, problem_of
@@ -54,6 +55,8 @@ def test_settled_asks_are_those_that_come_one_by_one(kind: str) -> None:
         assert count == DESIGN  # three of its first step, and one more of the design of its second
     elif kind == "auto":
         assert count == DESIGN
+    elif kind == "cost_aware":
+        assert count == design_size(None, problem_of())  # of one scale it is auto, whose usual design it has
     else:
         assert count == 0
 
