@@ -35,6 +35,7 @@ def processes():
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(proxy, prepared, tmp_path):
     alone = proxy.evaluate(TRIAL, tmp_path / "alone")
     reports = []
