@@ -51,20 +51,23 @@ def running(study: Study) -> list[Running]:
         return []
     together: dict[Path, list[Trial]] = {}
     for record in study.history.pending:
-        attempt = study.records.store.last_attempt(record.trial.id)
-        if attempt is not None and (log := attempt[1] / LOG_FILE).exists():
+        if (log := _last_log(study, record.trial)) is not None:
             together.setdefault(log.resolve().parent, []).append(record.trial)
     return [Running(tuple(trials), read(folder)) for folder, trials in together.items()]
 
 
 def failed_logs(study: Study) -> dict[int, Path]:
     """Failed trials to the logs of their last attempts, as far as there are some."""
-    found = {}
-    for record in study.history.failed:
-        attempt = study.records.store.last_attempt(record.trial.id)
-        if attempt is not None and (log := attempt[1] / LOG_FILE).exists():
-            found[record.trial.id] = log
-    return found
+    logs = {record.trial.id: _last_log(study, record.trial) for record in study.history.failed}
+    return {number: log for number, log in logs.items() if log is not None}
+
+
+def _last_log(study: Study, trial: Trial) -> Path | None:
+    """The log of the last attempt at a trial; None where there is none."""
+    attempt = study.records.store.last_attempt(trial.id)
+    if attempt is None or not (log := attempt[1] / LOG_FILE).exists():
+        return None
+    return log
 
 
 def log_lines(study: Study) -> list[str]:

@@ -86,10 +86,20 @@ class SurrogateBattery(CountsBattery):
             feature_names=list(NAMES),
             outcome_names=list(metrics),
         )
-        context = FitContext(MixtureSpace(NAMES), metrics, tuple(range(len(X))))
+        context = self.context(data, metrics, renamed=bool(renamed))
         spec = self.exact if exact and self.exact is not None else self.spec
         model: Model = spec.fit(data, context=context, seed=seed)
         return model
+
+    def context(self, data: SupervisedDataset, metrics: tuple[str, ...], *, renamed: bool) -> FitContext:
+        """What a fit knows beside the runs; a subclass may say more.
+
+        Args:
+            data: The runs.
+            metrics: Names of the metrics.
+            renamed: Whether the domains stand in another order.
+        """
+        return FitContext(MixtureSpace(NAMES), metrics, tuple(range(len(data.X))))
 
     def fitted(self, case: str = "base", *, exact: bool = False) -> Model:
         """The same, made once for all tests of a class."""

@@ -106,14 +106,8 @@ class ExactGPs:
         Returns:
             Means ``batch x m x q`` and covariances ``batch x m x q x q``.
         """
-        points, q = X.unsqueeze(-3), X.shape[-2]
         across, explained = self._covariance_with_runs(X)
-        mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
-        if q == 1:
-            prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
-            covariance = (prior - self._taken(explained)).clamp_min(LEAST_VARIANCE)
-        else:
-            covariance = self.covariance(self._kernel_theta, points) - self._taken(explained)
+        mean, covariance = self._means(across), self._covariance(X, explained)
         if noise is True:
             covariance = covariance + torch.diag_embed(self.noise(self._noise_theta, X))
         return self._pooled(mean, covariance)
@@ -130,18 +124,12 @@ class ExactGPs:
         """
         with torch.no_grad():
             across, explained_there = self._covariance_with_runs(Z)
-            means_there = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            means_there = self._means(across)
             kernel = self.covariance.towards(self._kernel_theta, Z.unsqueeze(-3))
 
         def moments(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             across, explained = self._covariance_with_runs(X)
-            means = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
-            points = X.unsqueeze(-3)
-            if X.shape[-2] == 1:
-                prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
-                covariance = (prior - self._taken(explained)).clamp_min(LEAST_VARIANCE)
-            else:
-                covariance = self.covariance(self._kernel_theta, points) - self._taken(explained)
+            means, covariance = self._means(across), self._covariance(X, explained)
             flat = kernel(X.reshape(1, -1, X.shape[-1]))
             shared = flat.reshape(*flat.shape[:-1], *X.shape[:-1]).movedim((0, 1), (-3, -2)).mT
             shared = shared - self._taken_across(explained, explained_there)
@@ -167,7 +155,7 @@ class ExactGPs:
         """
         with torch.no_grad():
             there, explained = self._covariance_with_runs(Z)
-            means_there = self._flat_means + (there * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            means_there = self._means(there)
             weights = self._weights(explained)
             kernel = self.covariance.towards(self._kernel_theta, Z.unsqueeze(-3))
 
@@ -199,12 +187,12 @@ class ExactGPs:
             ``draws x m x b``, and covariances ``draws x m x b x s``.
         """
         runs, explained = self._covariance_with_runs(fixed)
-        means = self._flat_means + (runs * self._alpha.unsqueeze(-1)).sum(dim=-2)
+        means = self._means(runs)
         towards = self.covariance.towards(self._kernel_theta, fixed.unsqueeze(-3))
 
         def at(X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             across, own = self._covariance_with_runs(X)
-            mean = self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+            mean = self._means(across)
             prior = self.covariance.diagonal(self._kernel_theta, X.unsqueeze(-3))
             variance = (prior - (self._signed(own) * own).sum(dim=-2)).clamp_min(LEAST_VARIANCE)
             covariance = towards(X.unsqueeze(0)).mT - self._signed(own).mT @ explained
@@ -290,6 +278,18 @@ class ExactGPs:
             for each in (across, self._explained(across))
         )
         return across, explained
+
+    def _means(self, across: Tensor) -> Tensor:
+        """Means ``batch x b x q`` of points from their covariance with the runs."""
+        return self._flat_means + (across * self._alpha.unsqueeze(-1)).sum(dim=-2)
+
+    def _covariance(self, X: Tensor, explained: Tensor) -> Tensor:
+        """Covariances ``batch x b x q x q`` of points from what the runs explain of them, no noise in any."""
+        points = X.unsqueeze(-3)
+        if X.shape[-2] == 1:
+            prior = self.covariance.diagonal(self._kernel_theta, points).unsqueeze(-1)
+            return (prior - self._taken(explained)).clamp_min(LEAST_VARIANCE)
+        return self.covariance(self._kernel_theta, points) - self._taken(explained)
 
     def _explained(self, across: Tensor) -> Tensor:
         """Covariances with the runs, ``(...) x n x q``, divided by the factor: what :meth:`_taken` squares."""
