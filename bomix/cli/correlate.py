@@ -11,26 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bomix.cli.options import study_argument
+from bomix.cli.options import out_option, study_argument, where_written, write_report
 
 if TYPE_CHECKING:
     import xarray as xr
     from rich.table import Table
 
 NAME = "correlations"
-SUFFIXES = (".md", ".csv", ".png")
-"""Endings of the files that are written, each called :data:`NAME`."""
+"""Name of the files that are written."""
 FULL = 3
 """Columns that are shown with their intervals at most."""
 
 
 @click.command()
 @study_argument
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder for {', '.join(f'{NAME}{suffix}' for suffix in SUFFIXES)}; else the study's, none with --json.",
-)
+@out_option(NAME)
 @click.option("--experts", is_flag=True, help="Count trials on one domain alone too.")
 @click.option("--scale", metavar="NAME", help="One of several scales of the study; else the one decided about.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -40,7 +35,6 @@ def correlate(study: Path, out: Path | None, experts: bool, scale: str | None, a
     Rank correlations over all completed trials, imported ones included, with 95 % intervals. A loss that goes with
     what you care for, in mixtures spread over the space, is one to optimise.
     """
-    from bomix.io.store import files
     from bomix.report import correlation
     from bomix.study.study import Study
     from bomix.study.study_scales import scale_of_study
@@ -55,10 +49,7 @@ def correlate(study: Path, out: Path | None, experts: bool, scale: str | None, a
     if folder is not None:
         from bomix.report.figures.correlation import render
 
-        folder.mkdir(parents=True, exist_ok=True)
-        contents: tuple[str | bytes, ...] = (correlation.markdown(found), as_csv(found), render(found))
-        for suffix, content in zip(SUFFIXES, contents, strict=True):
-            files.replace(folder / f"{NAME}{suffix}", content)
+        write_report(folder, NAME, (correlation.markdown(found), as_csv(found), render(found)))
     if as_json:
         click.echo(json.dumps(plain(found), indent=1, allow_nan=False))
         return
@@ -69,7 +60,7 @@ def correlate(study: Path, out: Path | None, experts: bool, scale: str | None, a
     for line in notes(found):
         click.echo(line)
     if folder is not None:
-        click.echo(f"all pairs: {', '.join(str(folder / f'{NAME}{suffix}') for suffix in SUFFIXES)}")
+        click.echo(where_written(folder, NAME))
 
 
 def table(found: xr.Dataset) -> Table:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bomix.cli.options import study_argument
+from bomix.cli.options import out_option, study_argument, where_written, write_report
 from bomix.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
     from bomix.study.study import Study
 
 NAME = "transfer"
-SUFFIXES = (".md", ".csv", ".png")
-"""Endings of the files that are written, each called :data:`NAME`."""
+"""Name of the files that are written."""
 
 
 @click.command()
 @study_argument
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder for {', '.join(f'{NAME}{suffix}' for suffix in SUFFIXES)}; else the study's, none with --json.",
-)
+@out_option(NAME)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def transfer(study: Path, out: Path | None, as_json: bool) -> None:
     """Show whether small scales order mixtures as the one that is decided about.
@@ -38,7 +33,6 @@ def transfer(study: Path, out: Path | None, as_json: bool) -> None:
     Rank correlations over the mixtures that were run at two scales, with 95 % intervals, for the objective and each
     metric; how the best mixture moves with scale; a verdict, and what it would cost to know better.
     """
-    from bomix.io.store import files
     from bomix.report.transfer import markdown, sentences, tables
     from bomix.study.study import Study
 
@@ -48,11 +42,8 @@ def transfer(study: Path, out: Path | None, as_json: bool) -> None:
     if folder is not None:
         from bomix.report.figures.transfer import render
 
-        folder.mkdir(parents=True, exist_ok=True)
         drawn = render(report.found, report.outlook, report.unit)
-        contents: tuple[str | bytes, ...] = (markdown(report), as_csv(report.found), drawn)
-        for suffix, content in zip(SUFFIXES, contents, strict=True):
-            files.replace(folder / f"{NAME}{suffix}", content)
+        write_report(folder, NAME, (markdown(report), as_csv(report.found), drawn))
     if as_json:
         click.echo(json.dumps(as_data(report), indent=1, allow_nan=False))
         return
@@ -68,7 +59,7 @@ def transfer(study: Path, out: Path | None, as_json: bool) -> None:
     for line in sentences(report):
         click.echo(line)
     if folder is not None:
-        click.echo(f"all pairs: {', '.join(str(folder / f'{NAME}{suffix}') for suffix in SUFFIXES)}")
+        click.echo(where_written(folder, NAME))
 
 
 def compared(study: Study) -> Comparison:
