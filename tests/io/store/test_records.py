@@ -25,7 +25,7 @@ DOMAINS = ("code", "web")
 shares = st.dictionaries(st.text(min_size=1), st.floats(0.01, 1.0), min_size=1)
 
 
-@given(shares=shares, seed=st.integers(0, 2**62), tokens=st.integers(1))
+@given(shares=shares, seed=st.integers(0, 2**62), tokens=st.integers(1, 10**24))
 def test_a_trial_survives_exactly(shares: dict[str, float], seed: int, tokens: int) -> None:
     total = math.fsum(shares.values())
     trial = Trial(7, {name: share / total for name, share in shares.items()}, seed, "log_ei", Scale(10, tokens))
