@@ -52,6 +52,11 @@ class _Teller(Observer):
         self._running.end(trial)
         self._say(f"{name_of(trial)} failed, trying again: {message}")
 
+    def lost(self, trial: Trial, message: str) -> None:
+        """Say that the cluster ended an attempt, and that this is no failure."""
+        self._running.end(trial)
+        self._say(f"{name_of(trial)} was lost, and is run again: {message}")
+
     def parted(self, trials: Sequence[Trial], message: str, width: int) -> None:
         """Say that trials ended with their group and are tried again in smaller ones."""
         for trial in trials:

@@ -135,6 +135,9 @@ class Ended:
             the trial itself: it is tried again in a smaller group, and at last alone, before that counts as a failure.
         raised: Whether an error of the evaluator ended that group, and not the end of its process or a lack of memory.
             Such an error may well meet each trial alone: one is tried alone before the others are trained again.
+        lost: Whether it failed through no fault of the trial: preempted, cut off by the cluster's own limit, its node
+            gone. The trial is run again with the same weights and seed, in the folder of a new attempt, and that
+            counts neither as a failure nor among ``execution.attempts``.
     """
 
     trial: Trial
@@ -142,6 +145,7 @@ class Ended:
     log_tail: str = ""
     by_group: bool = False
     raised: bool = False
+    lost: bool = False
 
 
 Event = Reported | Ended
@@ -276,8 +280,11 @@ class ExecutionTraits(ComponentTraits):
 
     Attributes:
         workers: Trials at a time, where they share a number of slots; a field of this name is what ``--workers`` sets.
+        max_lost: How often one trial may be lost (:attr:`Ended.lost`) in one run of the study before it counts as
+            failed; None for no limit.
     """
 
     contract: ClassVar[type | None] = Execution
 
     workers: int | None = None
+    max_lost: int | None = None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bomix.contracts.executor import Ended, Executor, GroupExecutor, Reported
+from bomix.contracts.executor import Ended, ExecutionTraits, Executor, GroupExecutor, Reported
+from bomix.contracts.traits import traits
 from bomix.errors import FaultsError, StoreError, StudyError
 from bomix.execution.failures import too_many
 from bomix.execution.groups import Groups, named
 from bomix.execution.observer import Observer
 from bomix.execution.queue import Action, Decision, Situation, decide
+from bomix.execution.tries import Tries
 from bomix.io.store import lock
-from bomix.trial import CONFIRM, EXPERT, Failure, Outcome, Record, Trial
+from bomix.trial import CONFIRM, EXPERT, Failure, Record, Trial
 
 if TYPE_CHECKING:
     from bomix.contracts.study import RunnableStudy
@@ -77,7 +78,8 @@ class _Run:
         self._cancelled: set[int] = set()
         self._confirming: list[Trial] | None = None
         self._stopped: str | None = None
-        self._failed_attempts: dict[int, int] = {}
+        execution = study.spec.execution
+        self._tries = Tries(execution.attempts, traits(execution, ExecutionTraits).max_lost)
         self._failed: list[Record] = []
         self._useless = False
 
@@ -205,6 +207,7 @@ class _Run:
         """
         while True:
             parted: list[tuple[Ended, int]] = []
+            lost: list[Ended] = []
             for event in executor.events(TICK):
                 if event.trial.id not in self._in_flight:
                     what = type(event).__name__
@@ -213,16 +216,27 @@ class _Run:
                     )
                 elif isinstance(event, Reported):
                     self._observer.progressed(event.trial, event.progress)
+                elif event.trial.id not in self._cancelled and self._tries.lost(event):
+                    self._in_flight.remove(event.trial.id)
+                    lost.append(event)
                 elif (width := self._narrower(event)) is not None:
                     self._in_flight.remove(event.trial.id)
                     parted.append((event, width))
                 else:
                     self._end(event)
+            self._run_again(lost)
             self._try_in_parts(parted)
             if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
                 raise too_many(self._study, self._failed, useless=self._useless)
             if executor.free:
                 return
+
+    def _run_again(self, lost: Sequence[Ended]) -> None:
+        """Have trials run again that were lost, before all others; it is no attempt of their own."""
+        self._again[:0] = [event.trial for event in lost]
+        for event in lost:
+            assert isinstance(event.outcome, Failure), "what came back was not lost"
+            self._observer.lost(event.trial, event.outcome.message)
 
     def _narrower(self, event: Ended) -> int | None:
         """The width in which a trial is tried again, whose group ended before it did; None where the end is its own."""
@@ -251,12 +265,12 @@ class _Run:
             # It did not fail: it stays pending, as do confirming trials that were interrupted and not resumed.
             self._observer.cancelled(trial)
             return
-        tries = self._failed_attempts[trial.id] = self._failed_attempts.get(trial.id, 0) + 1
-        if isinstance(event.outcome, Failure) and tries < self._study.spec.execution.attempts:
+        if self._tries.failed(event):
+            assert isinstance(event.outcome, Failure), "what came back is not tried again"
             self._observer.retried(trial, event.outcome.message)
             self._again.insert(0, trial)
             return
-        record, refused = _tell(self._study, event, tries)
+        record, refused = _tell(self._study, event, self._tries)
         if record.withdrawn is not None:
             self._observer.cancelled(trial)
             return
@@ -268,13 +282,10 @@ class _Run:
             self._useless |= refused and trial.origin == EXPERT
 
 
-def _tell(study: RunnableStudy, event: Ended, tries: int) -> tuple[Record, bool]:
+def _tell(study: RunnableStudy, event: Ended, tries: Tries) -> tuple[Record, bool]:
     """Record how an attempt ended; whether it came back with what is no result of this study."""
-    outcome: Outcome = event.outcome
-    if isinstance(outcome, Failure):
-        outcome = dataclasses.replace(outcome, attempts=tries)
     try:
-        return study.tell(event.trial, outcome), False
+        return study.tell(event.trial, tries.outcome(event)), False
     except StoreError:
         # Somebody told the outcome meanwhile, and the first one counts; or withdrew the trial, and none does.
         told = [record for record in study.history.all_records if record.trial.id == event.trial.id]
@@ -282,4 +293,4 @@ def _tell(study: RunnableStudy, event: Ended, tries: int) -> tuple[Record, bool]
             return told[0], False
         raise
     except FaultsError as error:
-        return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries)), True
+        return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries.of(event.trial))), True

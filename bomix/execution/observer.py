@@ -33,6 +33,9 @@ class Observer:
     def retried(self, trial: Trial, message: str) -> None:
         """An attempt failed; the trial is tried again."""
 
+    def lost(self, trial: Trial, message: str) -> None:
+        """The cluster ended an attempt, through no fault of the trial; it is run again, and that is no failure."""
+
     def parted(self, trials: Sequence[Trial], message: str, width: int) -> None:
         """The group of some trials ended before they did; they are tried again, at most ``width`` as one."""
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,15 +29,22 @@ class Inline:
         attempts: See the contract.
         max_failures: See the contract.
         leaves: Whether trials outlive their driver.
+        loses: How often each trial is lost, as on a cluster that preempts, before it is run.
+        max_lost: See the contract.
     """
 
     slots: int = 1
     attempts: int = 1
     max_failures: int = 3
     leaves: bool = False
+    loses: int = 0
+    max_lost: int | None = None
 
     def faults(self) -> list[Fault]:
-        return count_faults(1, slots=self.slots, attempts=self.attempts, max_failures=self.max_failures)
+        return [
+            *count_faults(1, slots=self.slots, attempts=self.attempts, max_failures=self.max_failures),
+            *count_faults(0, loses=self.loses),
+        ]
 
     def start(self, evaluator: Evaluator, *, folder: Path | None) -> InlineExecutor:
         return InlineExecutor(evaluator, self)
@@ -50,6 +58,7 @@ class InlineExecutor:
         self._spec = spec
         self._waiting: list[tuple[Trial, Attempt]] = []
         self._cancelled: set[int] = set()
+        self._lost: Counter[int] = Counter()
 
     @property
     def free(self) -> int:
@@ -75,6 +84,11 @@ class InlineExecutor:
         if trial.id in self._cancelled:
             self._waiting.pop(0)
             yield Ended(trial, Failure("cancelled"))
+            return
+        if self._lost[trial.id] < self._spec.loses:
+            self._lost[trial.id] += 1
+            self._waiting.pop(0)
+            yield Ended(trial, Failure("preempted"), lost=True)
             return
         reports: list[Progress] = []
         log = io.StringIO()

@@ -58,12 +58,16 @@ class Seen(Observer):
     def __init__(self) -> None:
         self.started_ids: list[int] = []
         self.retries: list[str] = []
+        self.losses: list[tuple[int, str]] = []
 
     def started(self, trial: Trial) -> None:
         self.started_ids.append(trial.id)
 
     def retried(self, trial: Trial, message: str) -> None:
         self.retries.append(message)
+
+    def lost(self, trial: Trial, message: str) -> None:
+        self.losses.append((trial.id, message))
 
 
 def make(path: Path | None, execution: Execution, how: str = "well") -> Study:
@@ -115,6 +119,30 @@ def test_attempts_and_failures_are_counted_for_it(tmp_path: Path) -> None:
     assert len(study.history.completed) == 3
     with pytest.raises(EvaluationError, match="2 trials failed"):
         run(make(tmp_path / "error", Inline(max_failures=2), "error").records)
+
+
+def test_what_the_cluster_ends_is_run_again_and_counts_as_no_failure(tmp_path: Path) -> None:
+    lost, well, seen = (
+        make(tmp_path / "lost", Inline(loses=2, max_failures=1)),
+        make(tmp_path / "well", Inline()),
+        Seen(),
+    )
+    run(lost.records, observer=seen)
+    run(well.records)
+    assert seen.losses == [(number, "preempted") for number in (0, 0, 1, 1, 2, 2)]
+    assert seen.retries == []
+    assert [(r.trial, r.result.losses) for r in lost.history.records] == [
+        (r.trial, r.result.losses) for r in well.history.records
+    ]
+    # each run had a folder of its own
+    assert [len(list(path.iterdir())) for path in sorted(tmp_path.glob("lost/trials/*/attempts"))] == [3] * 3
+
+
+def test_what_is_lost_for_ever_fails_in_the_end(tmp_path: Path) -> None:
+    study, seen = make(tmp_path, Inline(loses=9, max_lost=2, max_failures=1, attempts=5)), Seen()
+    with pytest.raises(EvaluationError, match=r"lost 3 times \(execution.max_lost is 2\): preempted"):
+        run(study.records, observer=seen)
+    assert seen.losses == [(0, "preempted")] * 2
 
 
 class Impatient(Seen):
