@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bomix.cli.running import name_of, position
-from bomix.execution.local.child import LOG_FILE
-from bomix.execution.local.position import read
+from bomix.execution.attempt.evaluate import LOG_FILE
+from bomix.execution.attempt.position import read
 from bomix.io.store import lock
 from bomix.progress import Progress
 from bomix.study.study import Study

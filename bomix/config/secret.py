@@ -1,7 +1,7 @@
 """Fields of a spec whose values are for the process alone: access tokens in environment variables, say.
 
 Nothing that a study keeps holds them: ``resolved.json`` and ``results.nc`` have the names, and logs are looked through
-for the values (:mod:`bomix.execution.local.redaction`).
+for the values (:mod:`bomix.execution.attempt.redaction`).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bomix.cli import attempts
-from bomix.execution.local.child import LOG_FILE
-from bomix.execution.local.position import Position
+from bomix.execution.attempt.evaluate import LOG_FILE
+from bomix.execution.attempt.position import Position
 from bomix.io.store import lock
 from bomix.progress import Progress
 from bomix.study.study import Study

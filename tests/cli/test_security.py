@@ -12,7 +12,7 @@ import xarray as xr
 
 from bomix.config.secret import NOT_KEPT
 from bomix.errors import FaultsError
-from bomix.execution.local.redaction import MASK, redact_file, redacted
+from bomix.execution.attempt.redaction import MASK, redact_file, redacted
 from bomix.study.study import Study
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "bomix"

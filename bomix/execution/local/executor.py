@@ -23,10 +23,10 @@ from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
-from bomix.execution.local import left_behind
-from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RAISED
+from bomix.execution.attempt import left_behind
+from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED
+from bomix.execution.attempt.redaction import redact_file, redacted
 from bomix.execution.local.job import Job
-from bomix.execution.local.redaction import redact_file, redacted
 from bomix.io.store import records
 from bomix.progress import Progress
 from bomix.trial import Failure, Result, Trial

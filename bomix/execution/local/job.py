@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from bomix.execution.local import left_behind
+from bomix.execution.attempt import left_behind
 from bomix.trial import Trial
 
 

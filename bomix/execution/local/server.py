@@ -26,8 +26,8 @@ from typing import Any
 
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
+from bomix.execution.attempt.descendants import adopt_orphans, end_descendants
 from bomix.execution.local import child
-from bomix.execution.local.descendants import adopt_orphans, end_descendants
 from bomix.io.store import records
 
 TICK = 0.02

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from bomix.errors import EvaluationError
 from bomix.execution.local import child
 from bomix.progress import Progress
-from bomix.trial import Result
-
-
-def test_what_is_no_result_is_named():
-    assert child._checked(Result({"loss": 1.0})) == Result({"loss": 1.0})
-    with pytest.raises(EvaluationError, match="returned float"):
-        child._checked(2.5)
 
 
 def test_a_report_fits_into_one_write_to_a_pipe():

@@ -12,10 +12,10 @@ import pytest
 
 from bomix.config.build import SECRET
 from bomix.contracts.executor import Attempt, Ended, GroupExecutor
-from bomix.execution.local import left_behind
+from bomix.execution.attempt import left_behind
+from bomix.execution.attempt.redaction import MASK
 from bomix.execution.local.executor import LocalExecutor
 from bomix.execution.local.job import Job
-from bomix.execution.local.redaction import MASK
 from bomix.execution.local.spec import LocalExecution
 from bomix.progress import Progress, report
 from bomix.testing.endings import GroupEnding

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bomix.contracts.executor import Attempt, Ended
-from bomix.execution.local import left_behind
+from bomix.execution.attempt import left_behind
 from bomix.execution.local.executor import LocalExecutor
 from bomix.execution.local.spec import LocalExecution
 from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Result, Trial

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from bomix.errors import killed_by
-from bomix.execution.local.child import ERROR_FILE, LOG_FILE, RESULT_FILE
+from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RESULT_FILE
 from bomix.io.store import files, records
 from bomix.io.store.incoming import RESULT_LIMIT
 from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Outcome

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bomix.execution.local import position
-from bomix.execution.local.position import FILE, Position, read
+from bomix.execution.attempt import position
+from bomix.execution.attempt.position import FILE, Position, read
 from bomix.progress import Progress
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bomix.contracts.executor import Attempt
-from bomix.execution.local.descendants import end_descendants
+from bomix.execution.attempt.descendants import end_descendants
 from bomix.execution.local.spec import LocalExecution
 from bomix.trial import Failure, Result
 from tests.execution.evaluators import Ending
@@ -25,7 +25,7 @@ def test_all_that_a_process_started_ends_but_what_may_stay() -> None:
     """In a process of its own: the others of this one are other tests'."""
     code = f"""
 import subprocess, sys
-from bomix.execution.local.descendants import end_descendants
+from bomix.execution.attempt.descendants import end_descendants
 start = lambda: subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
 stays, ends = start(), start()
 end_descendants(but=[stays.pid])
