@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
 import itertools
 import json
 import os
-import pickle
 import select
 import subprocess
 import sys
@@ -18,13 +16,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from bomix.config.secret import secrets
-from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.evaluator import Evaluator
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
-from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED
+from bomix.execution.attempt.parcel import Parcel
 from bomix.execution.attempt.redaction import redact_file, redacted
 from bomix.execution.local.job import Job
 from bomix.io.store import records
@@ -38,7 +35,8 @@ class LocalExecutor:
     The slot of a trial, from 0, is in the environment of its process as ``BOMIX_SLOT``.
 
     Args:
-        evaluator: What trains; it is pickled, so its class lives in an importable module.
+        evaluator: What trains, or the parcel that it travels in; it is pickled, so its class lives in an importable
+            module.
         workers: Trials, or groups of them, at a time.
         timeout_s: Seconds after which an attempt is ended; None for no limit. The trials of a group have together as
             many as they would have one after the other.
@@ -50,15 +48,15 @@ class LocalExecutor:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        evaluator: Evaluator | Parcel,
         *,
         workers: int,
         timeout_s: float | None = None,
         silence_s: float | None = None,
     ) -> None:
         self._limits = (timeout_s, silence_s)
-        self._secrets = secrets(evaluator)
-        header = {"evaluator": _pickled(evaluator), "sys_path": sys.path}
+        parcel = evaluator if isinstance(evaluator, Parcel) else Parcel.of(evaluator)
+        self._secrets = parcel.secrets
         self._free = list(range(workers))[::-1]
         self._numbers = itertools.count()
         self._running: dict[int, Job] = {}
@@ -73,12 +71,12 @@ class LocalExecutor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **traits(evaluator, EvaluatorTraits).process_environment()},
+            env={**os.environ, **parcel.environment},
         )
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._stdin, self._stdout = self._server.stdin, self._server.stdout
-        self._send(header)
+        self._send({"evaluator": parcel.evaluator, "sys_path": parcel.sys_path})
 
     @property
     def free(self) -> int:
@@ -255,18 +253,3 @@ class LocalExecutor:
 
 def _broken(message: Mapping[str, Any]) -> EvaluationError:
     return EvaluationError(f"the evaluator cannot be loaded in a training process: {message['message']}")
-
-
-def _pickled(evaluator: Evaluator) -> str:
-    cls = type(evaluator)
-    if cls.__module__ == "__main__":
-        raise EvaluationError(
-            f"{cls.__qualname__} is defined in the script or notebook itself, which a training process does not run; "
-            "move the class into a module and import it"
-        )
-    try:
-        return base64.b64encode(pickle.dumps(evaluator)).decode("ascii")
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise EvaluationError(
-            f"the evaluator cannot be sent to a training process ({error}); define its class at the top of a module"
-        ) from error
