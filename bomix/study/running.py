@@ -22,6 +22,7 @@ from bomix.trial import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent import futures
 
     from bomix.config.spec import StudySpec
     from bomix.contracts.evaluator import Evaluator
@@ -42,24 +43,27 @@ def run(
     confirm: int | None = None,
     observer: Observer | None = None,
     take_over: bool = False,
+    executor: futures.Executor | None = None,
 ) -> None:
     """Train until the budget is spent; arguments and errors as those of :meth:`bomix.study.study.Study.run`."""
     from bomix.execution.driver import drive
+    from bomix.execution.futures import in_executor
     from bomix.execution.observer import Observer
 
     spec = records.spec
     spec = dataclasses.replace(
         spec,
         budget=spec.budget if trials is None else dataclasses.replace(spec.budget, trials=trials),
-        execution=spec.execution if workers is None else with_workers(spec.execution, workers),
+        execution=spec.execution if workers is None or executor is not None else with_workers(spec.execution, workers),
         confirm=spec.confirm if confirm is None else confirm,
     )
     spec = sound(spec)
     take_over = argument("take_over", bool, take_over)
     if observer is not None and not isinstance(observer, Observer):
         raise_faults([Fault("observer", f"expected an Observer, found {short(observer)}; derive its class from it")])
+    execution = None if executor is None else in_executor(spec.execution, executor, workers)
     records.spec = spec
-    drive(RunningStudy(records), observer=observer, take_over=take_over)
+    drive(RunningStudy(records, execution), observer=observer, take_over=take_over)
 
 
 def train_experts(records: Records, *, workers: int | None = None, observer: Observer | None = None) -> None:
@@ -104,16 +108,19 @@ class RunningStudy:
 
     Args:
         records: The spec and the trials of the study.
+        execution: How trials are run; as the study file says unless given.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, execution: Execution | None = None) -> None:
         self._records = records
+        self._execution = execution
         self._expected: Seen = {}
 
     @property
     def spec(self) -> StudySpec:
         """The study file, with what the run was told to do otherwise."""
-        return self._records.spec
+        spec = self._records.spec
+        return spec if self._execution is None else dataclasses.replace(spec, execution=self._execution)
 
     @property
     def problem(self) -> Problem:

@@ -27,6 +27,8 @@ from bomix.study.surrogate import study_surrogate
 from bomix.trial import Outcome, Record, Result, Trial
 
 if TYPE_CHECKING:
+    from concurrent import futures
+
     import xarray as xr
 
     from bomix.contracts.evaluator import Evaluator
@@ -232,23 +234,34 @@ class Study:
         confirm: int | None = None,
         observer: Observer | None = None,
         take_over: bool = False,
+        executor: futures.Executor | None = None,
     ) -> Recommendation:
         """Train until the budget is spent, resuming what was interrupted.
 
         Args:
             trials: Completed trials in all, imported ones not counted; the study's own budget unless given.
-            workers: Processes that train at a time.
+            workers: Trials at a time.
             confirm: Fresh seeds for the confirmation.
             observer: Told of everything that happens.
             take_over: Replace a driver that held the study on another host.
+            executor: What trials are run in, of Dask, Parsl or mpi4py say; the study's own ``execution`` unless given.
+                It is not shut down. Its workers see the study folder under the same path.
 
         Raises:
             StudyError: The study has no evaluator.
-            EvaluationError: Too many trials failed.
+            EvaluationError: Too many trials failed, or the executor runs nothing any more.
         """
         from bomix.study.running import run
 
-        run(self._records, trials=trials, workers=workers, confirm=confirm, observer=observer, take_over=take_over)
+        run(
+            self._records,
+            trials=trials,
+            workers=workers,
+            confirm=confirm,
+            observer=observer,
+            take_over=take_over,
+            executor=executor,
+        )
         return self.recommend()
 
     def predict(self, mixtures: Sequence[Weights], *, scale: Scale | str | None = None) -> xr.Dataset:

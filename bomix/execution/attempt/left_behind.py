@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bomix.contracts.executor import Ended
 from bomix.errors import killed_by
 from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RESULT_FILE
+from bomix.execution.attempt.redaction import redacted
 from bomix.io.store import files, records
 from bomix.io.store.incoming import RESULT_LIMIT
-from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Outcome
+from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Outcome, Result
+
+if TYPE_CHECKING:
+    from bomix.contracts.executor import Attempt
+    from bomix.trial import Trial
 
 _MESSAGE = 500
 """Characters of an error that a failure keeps of a file that anything may stand in."""
@@ -50,6 +58,24 @@ def outcome(workdir: Path, code: int, tail: str, *, grouped: bool = False) -> Ou
     else:
         message = f"the training process exited with {code}"
     return Failure(message=message, log_tail=tail)
+
+
+def finished(attempts: Iterable[tuple[Trial, Attempt]], secrets: Collection[str]) -> list[Ended]:
+    """The ends of those of some attempts that left a whole result, whoever did not hear of it.
+
+    What left artifacts behind is not among them: these may not be whole.
+
+    Args:
+        attempts: Each trial with its latest attempt.
+        secrets: Values that must not be in a log.
+    """
+    found = []
+    for trial, attempt in attempts:
+        tail = redacted(log_tail(attempt.folder), secrets)
+        result = outcome(attempt.folder, 0, tail)
+        if isinstance(result, Result) and not result.artifacts:
+            found.append(Ended(trial, result, tail))
+    return found
 
 
 def log_tail(workdir: Path) -> str:

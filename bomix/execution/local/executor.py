@@ -26,7 +26,11 @@ from bomix.execution.attempt.redaction import redact_file, redacted
 from bomix.execution.local.job import Job
 from bomix.io.store import records
 from bomix.progress import Progress
-from bomix.trial import Failure, Result, Trial
+from bomix.trial import Failure, Trial
+
+
+class UnloadableError(EvaluationError):
+    """The evaluator cannot be loaded in another process."""
 
 
 class LocalExecutor:
@@ -41,6 +45,7 @@ class LocalExecutor:
         timeout_s: Seconds after which an attempt is ended; None for no limit. The trials of a group have together as
             many as they would have one after the other.
         silence_s: Seconds without a report of progress or anything new in its log after which it is; None for none.
+        folder: The working directory of the trials; that of this process unless given.
 
     Raises:
         EvaluationError: The evaluator cannot be pickled, or not be loaded in another process.
@@ -53,6 +58,7 @@ class LocalExecutor:
         workers: int,
         timeout_s: float | None = None,
         silence_s: float | None = None,
+        folder: str | None = None,
     ) -> None:
         self._limits = (timeout_s, silence_s)
         parcel = evaluator if isinstance(evaluator, Parcel) else Parcel.of(evaluator)
@@ -72,6 +78,7 @@ class LocalExecutor:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, **parcel.environment},
+            cwd=folder,
         )
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -88,11 +95,7 @@ class LocalExecutor:
 
         The others ended with that driver. What left artifacts behind is not among them: these may not be whole.
         """
-        for trial, attempt in pending:
-            tail = redacted(left_behind.log_tail(attempt.folder), self._secrets)
-            found = left_behind.outcome(attempt.folder, 0, tail)
-            if isinstance(found, Result) and not found.artifacts:
-                self._unheard.append(Ended(trial, found, tail))
+        self._unheard += left_behind.finished(pending, self._secrets)
         return tuple(end.trial for end in self._unheard)
 
     def submit(self, trial: Trial, attempt: Attempt) -> None:
@@ -252,4 +255,4 @@ class LocalExecutor:
 
 
 def _broken(message: Mapping[str, Any]) -> EvaluationError:
-    return EvaluationError(f"the evaluator cannot be loaded in a training process: {message['message']}")
+    return UnloadableError(f"the evaluator cannot be loaded in a training process: {message['message']}")
