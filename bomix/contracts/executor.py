@@ -192,8 +192,8 @@ class Executor(Protocol):
     def events(self, timeout: float) -> Iterable[Event]:
         """What happened since the last call, within ``timeout`` seconds from now.
 
-        Where nothing happens it waits that long: the driver asks again at once. Whatever a trial raised is in its
-        :class:`Ended`, as a failure; an error of this method ends the run of the study.
+        Where nothing happens it waits that long: the driver asks again at once; 0 does not wait. Whatever a trial
+        raised is in its :class:`Ended`, as a failure; an error of this method ends the run of the study.
 
         Each trial that was submitted or taken over ends once. What is told of one that does not run, a second end
         included, is logged and ignored. The driver records everything that a call tells before it gives up.
@@ -282,9 +282,12 @@ class ExecutionTraits(ComponentTraits):
         workers: Trials at a time, where they share a number of slots; a field of this name is what ``--workers`` sets.
         max_lost: How often one trial may be lost (:attr:`Ended.lost`) in one run of the study before it counts as
             failed; None for no limit.
+        ask_ahead: New trials that the driver asks for while every slot is taken, so that a slot that becomes free is
+            filled at once. Their asks know less: not what the trials come back with that end meanwhile.
     """
 
     contract: ClassVar[type | None] = Execution
 
     workers: int | None = None
     max_lost: int | None = None
+    ask_ahead: int = 0

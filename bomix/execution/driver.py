@@ -122,7 +122,9 @@ class _Run:
                     self._start()  # how many slots are free there may change the decision
                 case Action.RUN:
                     self._submit(self._executor, decision.trials)
-                case Action.ASK | Action.ASK_EXPERT:
+                case Action.ASK_AHEAD if self._listen(self._executor, 0.0):
+                    continue  # what came back is known to the next ask, and may have freed a slot
+                case Action.ASK | Action.ASK_AHEAD | Action.ASK_EXPERT:
                     self._again.append(self._study.ask(expert=decision.action is Action.ASK_EXPERT))
 
     def _situation(self) -> Situation:
@@ -140,13 +142,14 @@ class _Run:
             experts_only=self._experts_only,
             exhausted=study.exhausted(history),
             scales=study.problem.scales,
+            ahead=traits(study.spec.execution, ExecutionTraits).ask_ahead,
         )
 
     def _tell_why(self, decision: Decision) -> None:
         """Tell once why the search ends before its budget does; again where it went on meanwhile."""
         if decision.reason is not None and decision.reason != self._stopped:
             self._observer.stopped(decision.reason)
-        if decision.reason is not None or decision.action is Action.ASK:
+        if decision.reason is not None or decision.action in (Action.ASK, Action.ASK_AHEAD):
             self._stopped = decision.reason
 
     def _start(self) -> Executor:
@@ -199,37 +202,40 @@ class _Run:
             self._observer.started(trial)
 
     def _hear(self, executor: Executor) -> None:
-        """Record what happens next, and go on listening for as long as every slot is taken.
+        """Record what happens next, and go on listening for as long as every slot is taken."""
+        self._listen(executor, TICK)
+        while not executor.free:
+            self._listen(executor, TICK)
+
+    def _listen(self, executor: Executor, timeout: float) -> bool:
+        """Record what happens within some seconds; whether a trial ended.
 
         Raises:
             EvaluationError: Too many trials failed, or an expert came back without what experts are for; what ended
                 together with the last of them is recorded as well.
         """
-        while True:
-            parted: list[tuple[Ended, int]] = []
-            lost: list[Ended] = []
-            for event in executor.events(TICK):
-                if event.trial.id not in self._in_flight:
-                    what = type(event).__name__
-                    logger.warning(
-                        "the executor told %s of trial %d, which does not run; ignored", what, event.trial.id
-                    )
-                elif isinstance(event, Reported):
-                    self._observer.progressed(event.trial, event.progress)
-                elif event.trial.id not in self._cancelled and self._tries.lost(event):
-                    self._in_flight.remove(event.trial.id)
-                    lost.append(event)
-                elif (width := self._narrower(event)) is not None:
-                    self._in_flight.remove(event.trial.id)
-                    parted.append((event, width))
-                else:
-                    self._end(event)
-            self._run_again(lost)
-            self._try_in_parts(parted)
-            if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
-                raise too_many(self._study, self._failed, useless=self._useless)
-            if executor.free:
-                return
+        parted: list[tuple[Ended, int]] = []
+        lost: list[Ended] = []
+        running = len(self._in_flight)
+        for event in executor.events(timeout):
+            if event.trial.id not in self._in_flight:
+                what = type(event).__name__
+                logger.warning("the executor told %s of trial %d, which does not run; ignored", what, event.trial.id)
+            elif isinstance(event, Reported):
+                self._observer.progressed(event.trial, event.progress)
+            elif event.trial.id not in self._cancelled and self._tries.lost(event):
+                self._in_flight.remove(event.trial.id)
+                lost.append(event)
+            elif (width := self._narrower(event)) is not None:
+                self._in_flight.remove(event.trial.id)
+                parted.append((event, width))
+            else:
+                self._end(event)
+        self._run_again(lost)
+        self._try_in_parts(parted)
+        if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
+            raise too_many(self._study, self._failed, useless=self._useless)
+        return len(self._in_flight) < running
 
     def _run_again(self, lost: Sequence[Ended]) -> None:
         """Have trials run again that were lost, before all others; it is no attempt of their own."""

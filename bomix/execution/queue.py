@@ -2,7 +2,8 @@
 
 Trials that were begun come first, then experts, then new trials while they are within the budget and worth it, then
 confirming ones, once everything else has ended. Where trials can be trained as one, those whose asks do not depend on
-what is still to come back are gathered until the free slots are full.
+what is still to come back are gathered until the free slots are full. A run that asks ahead asks for new trials while
+all slots are taken, so that no slot is idle for as long as an ask takes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Action(StrEnum):
     """Submit trials that are recorded already: just asked for, interrupted, to be tried again, or confirming."""
     ASK = "ask"
     """Ask the strategy for a trial, which then waits to be submitted."""
+    ASK_AHEAD = "ask ahead"
+    """The same while no slot is free, unless a trial has ended meanwhile: what came back of it is recorded first."""
     ASK_EXPERT = "ask for an expert"
     """Record the next expert, which then waits to be submitted."""
     CONFIRM = "confirm"
@@ -55,6 +58,7 @@ class Situation:
         experts_only: Whether the run ends when every domain has its expert.
         exhausted: Why no mixture is left to ask for; None where there is.
         scales: The scales of a study of several, which say what its trials cost.
+        ahead: How many trials may wait, all slots being taken, for the next that is free.
     """
 
     plan: Plan
@@ -68,6 +72,7 @@ class Situation:
     experts_only: bool = False
     exhausted: str | None = None
     scales: tuple[StudyScale, ...] = ()
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def decide(now: Situation, why_stop: Callable[[History], str | None], settled: C
         settled: From a record to whether the next ask is the same whatever comes back of the pending trials.
     """
     if now.free < 1:
-        return Decision(Action.WAIT)
+        return _meanwhile(now, why_stop)
     if now.again and now.full:
         return Decision(Action.RUN, now.again)
     search = _search(now, why_stop)
@@ -109,6 +114,14 @@ def decide(now: Situation, why_stop: Callable[[History], str | None], settled: C
     if _confirms(now):
         return Decision(Action.CONFIRM, reason=search.reason)
     return Decision(Action.WAIT, reason=search.reason) if now.in_flight else search
+
+
+def _meanwhile(now: Situation, why_stop: Callable[[History], str | None]) -> Decision:
+    """What to do while no slot is free: ask ahead where that is wanted and the budget holds one more."""
+    if len(now.again) >= now.ahead or not now.in_flight or not _holds(now):
+        return Decision(Action.WAIT)
+    search = _search(now, why_stop)
+    return Decision(Action.ASK_AHEAD if search.action is Action.ASK else Action.WAIT, reason=search.reason)
 
 
 def _gathers(now: Situation, search: Decision, settled: Callable[[History], bool]) -> bool:
