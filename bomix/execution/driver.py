@@ -117,7 +117,9 @@ class _Run:
                     self._confirming = [trial for trial in wanted if trial.id not in self._in_flight]
                 case Action.WAIT:
                     assert self._executor is not None, "nothing is in flight before there is an executor"
-                    self._hear(self._executor)
+                    self._listen(self._executor, TICK)
+                    while not self._executor.free:
+                        self._listen(self._executor, TICK)
                 case _ if self._executor is None:
                     self._start()  # how many slots are free there may change the decision
                 case Action.RUN:
@@ -200,12 +202,6 @@ class _Run:
             self._observer.grouped(group)
         for trial in group:
             self._observer.started(trial)
-
-    def _hear(self, executor: Executor) -> None:
-        """Record what happens next, and go on listening for as long as every slot is taken."""
-        self._listen(executor, TICK)
-        while not executor.free:
-            self._listen(executor, TICK)
 
     def _listen(self, executor: Executor, timeout: float) -> bool:
         """Record what happens within some seconds; whether a trial ended.
