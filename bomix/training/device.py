@@ -146,7 +146,9 @@ def _free(hardware: Hardware) -> float:
     if hardware.is_cuda:
         import torch
 
-        return 0.9 * torch.cuda.mem_get_info(hardware.device)[0]
+        free, whole = torch.cuda.mem_get_info(hardware.device)
+        # The driver says so where several of its slots share the device.
+        return 0.9 * min(free, whole * float(os.environ.get("BOMIX_DEVICE_SHARE", "1")))
     import psutil
 
     return 0.5 * psutil.virtual_memory().available

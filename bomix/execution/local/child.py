@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from bomix.execution.attempt.evaluate import evaluate, log_to
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
+    from bomix.execution.local.slots import Slot
     from bomix.progress import Progress
     from bomix.trial import Trial
 
@@ -23,7 +25,7 @@ def run(
     evaluator: Evaluator,
     attempts: Sequence[tuple[Trial, Path]],
     *,
-    slot: int,
+    slot: Slot,
     driver: int,
     send: Callable[[dict[str, Any]], None],
 ) -> int:
@@ -32,7 +34,8 @@ def run(
     Args:
         evaluator: What trains; a :class:`~bomix.contracts.evaluator.GroupEvaluator` for more than one trial.
         attempts: Each trial with the folder of its attempt, where its result or error is written.
-        slot: Which of the driver's slots this is, for evaluators that choose a device by it.
+        slot: Which of the driver's slots this is, for evaluators that choose a device by it, and what it has for
+            itself.
         driver: Read end of a pipe whose write end only the driver holds: when it hangs up, this process ends.
         send: Sends a message to the driver.
 
@@ -40,17 +43,27 @@ def run(
         Exit status: that of :func:`bomix.execution.attempt.evaluate.evaluate`.
     """
     os.setsid()  # Ctrl-C on the terminal is the driver's to handle, and programs we start die with our group
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     adopt_orphans()
     log_to([workdir for _, workdir in attempts])
     threading.Thread(target=_end_with, args=(driver, os.getppid()), daemon=True).start()
-    os.environ["BOMIX_SLOT"] = str(slot)
+    _take(slot)
     return evaluate(
         evaluator,
         attempts,
         reported=lambda update: send({"event": "progress", **_as_message(update)}),
         finished=lambda trial: send({"event": "finished", "trial": trial.id}),
     )
+
+
+def _take(slot: Slot) -> None:
+    """Have this process, and what it starts, use what the slot has for itself."""
+    os.environ |= {**slot.environment, "BOMIX_SLOT": str(slot.number)}
+    if slot.cpus:
+        os.sched_setaffinity(0, slot.cpus)
+    if slot.cpus and "torch" in sys.modules:  # it has read the environment when it was imported
+        import torch
+
+        torch.set_num_threads(len(slot.cpus))
 
 
 def _as_message(update: Progress) -> dict[str, Any]:

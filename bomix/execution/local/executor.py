@@ -24,9 +24,14 @@ from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED
 from bomix.execution.attempt.parcel import Parcel
 from bomix.execution.attempt.redaction import redact_file, redacted
 from bomix.execution.local.job import Job
+from bomix.execution.local.slots import Slot
 from bomix.io.store import records
 from bomix.progress import Progress
 from bomix.trial import Failure, Trial
+
+
+_PATIENCE_S = 5.0
+"""Seconds in which the server ends what is killed, and then itself."""
 
 
 class UnloadableError(EvaluationError):
@@ -42,10 +47,12 @@ class LocalExecutor:
         evaluator: What trains, or the parcel that it travels in; it is pickled, so its class lives in an importable
             module.
         workers: Trials, or groups of them, at a time.
+        slots: What each of them has for itself, where they have: as many as there are workers.
         timeout_s: Seconds after which an attempt is ended; None for no limit. The trials of a group have together as
             many as they would have one after the other.
         silence_s: Seconds without a report of progress or anything new in its log after which it is; None for none.
         folder: The working directory of the trials; that of this process unless given.
+        grace_s: Seconds between SIGTERM and SIGKILL where an attempt is ended before its time.
 
     Raises:
         EvaluationError: The evaluator cannot be pickled, or not be loaded in another process.
@@ -55,15 +62,18 @@ class LocalExecutor:
         self,
         evaluator: Evaluator | Parcel,
         *,
-        workers: int,
+        workers: int = 1,
+        slots: Sequence[Slot] = (),
         timeout_s: float | None = None,
         silence_s: float | None = None,
         folder: str | None = None,
+        grace_s: float = 10.0,
     ) -> None:
         self._limits = (timeout_s, silence_s)
+        self._grace_s = grace_s
         parcel = evaluator if isinstance(evaluator, Parcel) else Parcel.of(evaluator)
         self._secrets = parcel.secrets
-        self._free = list(range(workers))[::-1]
+        self._free = [*(slots or map(Slot, range(workers)))][::-1]
         self._numbers = itertools.count()
         self._running: dict[int, Job] = {}
         self._cancelled: set[int] = set()
@@ -83,7 +93,7 @@ class LocalExecutor:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._stdin, self._stdout = self._server.stdin, self._server.stdout
-        self._send({"evaluator": parcel.evaluator, "sys_path": parcel.sys_path})
+        self._send({"evaluator": parcel.evaluator, "sys_path": parcel.sys_path, "grace_s": grace_s})
 
     @property
     def free(self) -> int:
@@ -116,14 +126,14 @@ class LocalExecutor:
         attempts = [
             [records.trial_to_json(trial, handed=True), str(attempt.folder.resolve())] for trial, attempt in group
         ]
-        self._send({"job": number, "attempts": attempts, "slot": slot})
+        self._send({"job": number, "attempts": attempts, "slot": dataclasses.asdict(slot)})
         self._free.remove(slot)
         now = time.monotonic()
         folders = {trial.id: (trial, attempt.folder) for trial, attempt in group}
         self._running[number] = Job(folders, list(folders), slot, started=now, alive=now)
 
     def cancel(self, trial: Trial) -> None:
-        """Kill a running trial's process group; nothing happens where the trial has ended.
+        """End a running trial, with all that it started; nothing happens where the trial has ended.
 
         One that is trained with others goes on with them, until all of them are cancelled.
         """
@@ -148,16 +158,24 @@ class LocalExecutor:
         self._end_overdue()
 
     def close(self) -> None:
-        """End every running trial and the server."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
+        """End every running trial and the server; interrupted while it waits for them, it kills them."""
         try:
-            self._server.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
-        self._stdout.close()
-        self._log.close()
+            with contextlib.suppress(EvaluationError):  # the server has ended
+                self._send({"close": True})
+                patience = time.monotonic() + (self._grace_s if self._running else 0.0) + _PATIENCE_S
+                while (left := patience - time.monotonic()) > 0:
+                    if select.select([self._stdout], [], [], left)[0]:
+                        self._receive()
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                self._stdin.close()
+            try:
+                self._server.wait(timeout=_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._stdout.close()
+            self._log.close()
 
     def _events(self, message: dict[str, Any]) -> Iterator[Event]:
         kind = message.pop("event")

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from bomix.execution.attempt import left_behind
+from bomix.execution.local.slots import Slot
 from bomix.trial import Trial
 
 
@@ -26,7 +27,7 @@ class Job:
 
     attempts: dict[int, tuple[Trial, Path]]
     left: list[int]
-    slot: int
+    slot: Slot
     started: float
     alive: float
     finished: bool = False

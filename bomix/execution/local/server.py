@@ -1,10 +1,12 @@
 """The warm server: imports once, forks a process per trial, or per group of trials that are trained as one.
 
 Run as ``python -m bomix.execution.local.server``. The driver writes one JSON message a line to its standard input and
-reads one a line from its standard output. After the first, ``{"cancel": job}`` kills a process, any other message
-starts one: ``{"job": number, "attempts": [[trial, folder], ...], "slot": number}``. It stays single-threaded and never
-touches a GPU, so that forking is sound; a child may then initialise CUDA for itself. When standard input ends, the
-driver is gone: the children are killed and the server ends.
+reads one a line from its standard output. After the first, ``{"cancel": job}`` ends a process, ``{"close": true}``
+ends all and then the server, and any other message starts one: ``{"job": number, "attempts": [[trial, folder], ...],
+"slot": {"number": number, "environment": {...}, "cpus": [...]}}``. It stays single-threaded and never touches a GPU, so
+that forking is sound; a child may then initialise CUDA for itself. When standard input ends, the driver is gone: the
+children are killed and the server ends. SIGINT and SIGTERM, which may come to all processes of a job, are the driver's
+to act upon.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import select
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,20 @@ from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.execution.attempt.descendants import adopt_orphans, end_descendants
 from bomix.execution.local import child
+from bomix.execution.local.ending import Ending, ended, kill_group, own_signals
+from bomix.execution.local.slots import Slot
 from bomix.io.store import records
 
+DRIVERS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that the driver acts upon, and the server does not."""
 TICK = 0.02
 """Seconds between looks at ended children."""
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in DRIVERS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     adopt_orphans()
     inbox, outbox = os.dup(0), os.dup(1)
     os.set_inheritable(inbox, False)
@@ -59,39 +65,37 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, the pages that children share
     _send(outbox, {"event": "ready"})
-    _serve(evaluator, lines, inbox, outbox)
+    _serve(evaluator, lines, inbox, outbox, header["grace_s"])
 
 
-def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int) -> None:
+def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int, grace_s: float) -> None:
     children: dict[int, int] = {}
-    while True:
+    endings: dict[int, Ending] = {}
+    closing = False
+    while children or not closing:
         arrived, message = lines.next(TICK)
         if arrived:
             if message is None:
                 for pid in children:
-                    _kill_group(pid)
+                    kill_group(pid)
                 end_descendants()
                 return
-            if "cancel" in message:
-                for pid in [pid for pid, job in children.items() if job == message["cancel"]]:
-                    _kill_group(pid)
-                    os.kill(pid, signal.SIGKILL)  # it may not lead its group yet, and is not reaped before it is below
+            closing |= "close" in message
+            if closing or "cancel" in message:
+                unwanted = [pid for pid, job in children.items() if closing or job == message["cancel"]]
+                endings |= {pid: Ending(pid, grace_s) for pid in unwanted if pid not in endings}
             else:
                 children[_fork(evaluator, message, inbox, outbox)] = message["job"]
-        for pid, code in _ended():
+        for pid, code in ended():
             job = children.pop(pid, None)
             if job is None:  # an orphan that was adopted
                 continue
-            _kill_group(pid)
+            endings.pop(pid, None)
+            kill_group(pid)
             end_descendants(but=children)  # what the process started and left behind
             _send(outbox, {"event": "ended", "job": job, "code": code})
-
-
-def _ended() -> Iterator[tuple[int, int]]:
-    """Id and exit code of each child that has ended."""
-    with contextlib.suppress(ChildProcessError):  # there is none
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            yield found[0], os.waitstatus_to_exitcode(found[1])
+        for ending in endings.values():
+            ending.go_on()
 
 
 def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> int:
@@ -100,20 +104,16 @@ def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> i
         return pid
     code = 1
     try:
+        own_signals(DRIVERS_SIGNALS)
         code = child.run(
             evaluator,
             [(records.trial_from_json(trial), Path(workdir)) for trial, workdir in message["attempts"]],
-            slot=message["slot"],
+            slot=Slot(**message["slot"]),
             driver=inbox,
             send=lambda update: _send(outbox, {"job": message["job"], **update}),
         )
     finally:
         os._exit(code)
-
-
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 def _send(descriptor: int, message: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import Fault
+from bomix.errors import Fault, count_faults
+from bomix.execution.local.slots import device_faults, slots
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -32,6 +33,15 @@ class LocalExecution:
             Trials that are trained as one have together as many as one after the other.
         silence_s: Seconds without a report of progress or anything new in the attempt's log after which it is ended
             and counts as failed; null for no limit. A day by default.
+        grace_s: Seconds between SIGTERM and SIGKILL where an attempt is ended, or the run is: what a trainer may take
+            to save what it has. What it started gets both as well, wherever it moved.
+        devices: The GPUs that trials are trained on, dealt out over the workers: numbers, among those that
+            ``CUDA_VISIBLE_DEVICES`` lets bomix see where that is set, or names as ``nvidia-smi -L`` lists them. Each
+            trial sees its own alone. More workers than devices share them. Empty leaves all to every trial.
+        cpus_per_trial: CPUs that each worker has for itself, no other worker's trials run on them, and threads that
+            numerical libraries start there; null leaves all to every trial.
+        ask_ahead: New trials that are asked for while all workers are busy, so that none waits for an ask. They know
+            nothing of the trials that end meanwhile.
     """
 
     workers: int = 1
@@ -39,10 +49,16 @@ class LocalExecution:
     max_failures: int = 3
     timeout_s: float | None = 604_800.0
     silence_s: float | None = 86_400.0
+    grace_s: float = 10.0
+    devices: tuple[int | str, ...] = ()
+    cpus_per_trial: int | None = None
+    ask_ahead: int = 0
 
     def faults(self) -> list[Fault]:
-        """Counts and limits must be positive."""
+        """Counts and limits must be positive, and devices be dealt out alike."""
         named = {"workers": self.workers, "attempts": self.attempts, "max_failures": self.max_failures}
+        if self.cpus_per_trial is not None:
+            named["cpus_per_trial"] = self.cpus_per_trial
         limits = {"timeout_s": self.timeout_s, "silence_s": self.silence_s}
         return [
             *(Fault(k, f"expected at least 1, found {v}") for k, v in named.items() if v < 1),
@@ -51,6 +67,9 @@ class LocalExecution:
                 for k, v in limits.items()
                 if v is not None and not v > 0
             ),
+            *count_faults(0, ask_ahead=self.ask_ahead),
+            *([] if self.grace_s >= 0 else [Fault("grace_s", f"expected seconds from 0, found {self.grace_s:g}")]),
+            *device_faults(self.devices, self.workers),
         ]
 
     def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> LocalExecutor:
@@ -61,8 +80,14 @@ class LocalExecution:
             folder: Not used: nothing is kept beside the attempts' own folders.
 
         Raises:
-            EvaluationError: The evaluator cannot be pickled.
+            EvaluationError: The evaluator cannot be pickled, or there are fewer devices or CPUs than are named.
         """
         from bomix.execution.local.executor import LocalExecutor
 
-        return LocalExecutor(evaluator, workers=self.workers, timeout_s=self.timeout_s, silence_s=self.silence_s)
+        return LocalExecutor(
+            evaluator,
+            slots=slots(self.workers, devices=self.devices, cpus_per_trial=self.cpus_per_trial),
+            timeout_s=self.timeout_s,
+            silence_s=self.silence_s,
+            grace_s=self.grace_s,
+        )

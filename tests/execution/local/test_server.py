@@ -13,7 +13,7 @@ from bomix.testing.endings import Ending, Unloadable
 
 
 def talk(evaluator):
-    header = {"evaluator": base64.b64encode(pickle.dumps(evaluator)).decode(), "sys_path": sys.path}
+    header = {"evaluator": base64.b64encode(pickle.dumps(evaluator)).decode(), "sys_path": sys.path, "grace_s": 1.0}
     run = subprocess.run(
         [sys.executable, "-m", server.__name__],
         input=json.dumps(header) + "\n",
