@@ -200,7 +200,9 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         error = ratio.std(ddof=1) / math.sqrt(len(seeds)) if len(seeds) > 1 else float("nan")
         checks = [count for count, _, _ in by[problem, slots, ahead, seeds[0]]["path"]]
         shown = ", ".join(
-            f"{1e3 * math.exp(value):.2f}" for value, count in zip(own.mean(axis=0), checks, strict=True) if count % 16 == 0
+            f"{1e3 * math.exp(value):.2f}"
+            for value, count in zip(own.mean(axis=0), checks, strict=True)
+            if count % 16 == 0
         )
         wall = np.mean([by[problem, slots, ahead, s]["wall"] / by[problem, 1, 0, s]["wall"] for s in seeds])
         idle = np.mean([by[problem, slots, ahead, s]["idle"] for s in seeds])
@@ -236,7 +238,14 @@ def main() -> None:
         if [problem, slots, ahead, seed] in known or (slots == 1 and ahead):
             continue
         row = run(problem, slots, ahead, seed)
-        print(row["cell"], row["wall"], row["idle"], row["cpu_s"], [round(1e3 * r, 2) for *_, r in row["path"]], flush=True)
+        print(
+            row["cell"],
+            row["wall"],
+            row["idle"],
+            row["cpu_s"],
+            [round(1e3 * r, 2) for *_, r in row["path"]],
+            flush=True,
+        )
         with given.out.open("a") as file:
             file.write(json.dumps(row) + "\n")
 

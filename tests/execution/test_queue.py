@@ -305,3 +305,36 @@ def test_a_run_that_reweights_costs_what_it_says_it_took() -> None:
         assert budget.holds([record(told)]) is not spent
     # Of a run of one mixture the usual estimate holds: trainers count in many ways.
     assert budget.spent([record(1e9, reweights=False)]) is None
+
+
+def ahead(now: Situation, *, most: int = 1) -> Decision:
+    """What is decided while no slot is free, where so many may be asked for ahead."""
+    return decide(dataclasses.replace(now, free=0, ahead=most), worth_it, unsettled)
+
+
+def test_a_trial_is_asked_for_while_all_slots_are_taken_where_that_is_wanted() -> None:
+    busy = Situation(SPEC, history(None), in_flight=frozenset({0}))
+    assert decide(dataclasses.replace(busy, free=0), never, unsettled) == Decision(Action.WAIT)
+    assert ahead(busy) == Decision(Action.ASK_AHEAD)
+    waiting = dataclasses.replace(busy, history=history(None, None), again=(trial(1),))
+    assert ahead(waiting) == Decision(Action.WAIT)
+    assert ahead(waiting, most=2) == Decision(Action.ASK_AHEAD)
+
+
+def test_no_more_is_asked_for_ahead_than_the_budget_holds() -> None:
+    assert ahead(Situation(spec(trials=1), history(None), in_flight=frozenset({0}))) == Decision(Action.WAIT)
+    assert ahead(Situation(spec(trials=2), history(DONE, None), in_flight=frozenset({1}))) == Decision(Action.WAIT)
+    costs = Situation(spec(trials=9, device_seconds=35), history(None), in_flight=frozenset({0}))
+    assert ahead(costs) == Decision(Action.WAIT)
+    assert ahead(dataclasses.replace(costs, history=history(DONE, None))) == Decision(Action.ASK_AHEAD)
+
+
+def test_nothing_is_asked_for_ahead_that_is_not_worth_it_or_no_search() -> None:
+    busy = Situation(spec(improvement=0.1), history(DONE, None), in_flight=frozenset({1}), free=0, ahead=1)
+    assert decide(busy, not_worth_it, unsettled) == Decision(Action.WAIT, reason="it expects little")
+    for experts in (Experts(["web"], ["code"]), Experts([], ["code"])):
+        assert ahead(Situation(SPEC, history(None), in_flight=frozenset({0}), experts=experts)) == Decision(Action.WAIT)
+    confirming = Situation(SPEC, begun(DONE, DONE, DONE), in_flight=frozenset({3}))
+    assert ahead(confirming) == Decision(Action.WAIT)
+    # Something that was taken over may hold the only slot, unheard.
+    assert ahead(Situation(SPEC, history())) == Decision(Action.WAIT)

@@ -6,16 +6,20 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import psutil
+
+_CONCLUDING_S = 2.0
+"""Seconds in which an evaluator whose programs have ended may conclude: it reads a file or two, and writes one."""
 
 
 class Ending:
     """SIGTERM to what a trial's process started, then to itself, and SIGKILL to all that is left after a while.
 
     What it started comes first: the process would not wait for it, and what is left of a trial whose own process has
-    ended is killed. So a trainer has the whole time to save what it has, and the evaluator sees how it ended.
+    ended is killed. So a trainer has the whole time to save what it has, and the evaluator sees how it ended, and may
+    still come to a result.
 
     Args:
         pid: The process, which leads a process group; a child of this one that has not been waited for.
@@ -24,7 +28,8 @@ class Ending:
 
     def __init__(self, pid: int, grace_s: float) -> None:
         self._pid = pid
-        self._kill_at = time.monotonic() + grace_s
+        now = time.monotonic()
+        self._ask_at, self._kill_at = now, now + grace_s
         self._started: list[psutil.Process] = []
         self._asked = False
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -36,10 +41,13 @@ class Ending:
 
     def go_on(self) -> None:
         """Send what is due."""
-        if time.monotonic() >= self._kill_at:
+        now = time.monotonic()
+        if any(_lives(each) for each in self._started):
+            self._ask_at = now + _CONCLUDING_S
+        if now >= self._kill_at:
             kill_group(self._pid)
             os.kill(self._pid, signal.SIGKILL)  # it may not lead its group yet, or have left it
-        elif not self._asked and not any(_lives(each) for each in self._started):
+        elif not self._asked and now >= self._ask_at:
             self._asked = True
             _ask(self._pid)
 
@@ -57,10 +65,11 @@ def ended() -> Iterator[tuple[int, int]]:
             yield found[0], os.waitstatus_to_exitcode(found[1])
 
 
-def own_signals(numbers: Iterable[signal.Signals]) -> None:
-    """Have signals do in this process what they do by default, whatever its parent did with them."""
+def unblock(numbers: Collection[signal.Signals]) -> None:
+    """Have signals that this process's parent blocks end it, those included that have come already."""
     for number in numbers:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 def _ask(pid: int) -> None:

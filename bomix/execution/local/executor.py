@@ -128,9 +128,8 @@ class LocalExecutor:
         ]
         self._send({"job": number, "attempts": attempts, "slot": dataclasses.asdict(slot)})
         self._free.remove(slot)
-        now = time.monotonic()
         folders = {trial.id: (trial, attempt.folder) for trial, attempt in group}
-        self._running[number] = Job(folders, list(folders), slot, started=now, alive=now)
+        self._running[number] = Job(folders, list(folders), slot)
 
     def cancel(self, trial: Trial) -> None:
         """End a running trial, with all that it started; nothing happens where the trial has ended.
@@ -185,7 +184,9 @@ class LocalExecutor:
             return
         job = self._running[message["job"]]
         job.alive = time.monotonic()
-        if kind == "progress":
+        if kind == "started":
+            job.started = job.alive
+        elif kind == "progress":
             update = Progress(**{name: value for name, value in message.items() if name != "job"})
             told = job.left if update.trial is None else [number for number in job.left if number == update.trial]
             yield from (Reported(job.attempts[number][0], update) for number in told)

@@ -19,7 +19,7 @@ class Job:
         left: Ids of those that have not ended.
         finished: Whether the last of a group is finished, and the process need only end.
         slot: The slot that it takes.
-        started: When it began, by the monotonic clock.
+        started: When it began, by the monotonic clock; None before the server has loaded the evaluator and started it.
         alive: When it last gave a sign of life, by the same clock.
         logged: Bytes of its log at the last look.
         overdue: Why it was ended, in words; None while it is within its limits.
@@ -28,8 +28,8 @@ class Job:
     attempts: dict[int, tuple[Trial, Path]]
     left: list[int]
     slot: Slot
-    started: float
-    alive: float
+    started: float | None = None
+    alive: float = 0.0
     finished: bool = False
     logged: int = 0
     overdue: str | None = None
@@ -54,7 +54,7 @@ class Job:
         """
         if left_behind.log_size(self.folder) != self.logged:
             self.logged, self.alive = left_behind.cut_log(self.folder), now
-        if self.overdue is not None:
+        if self.overdue is not None or self.started is None:
             return False
         count = len(self.attempts)
         if timeout_s is not None and now - self.started > timeout_s * count:

@@ -29,20 +29,19 @@ from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
 from bomix.execution.attempt.descendants import adopt_orphans, end_descendants
 from bomix.execution.local import child
-from bomix.execution.local.ending import Ending, ended, kill_group, own_signals
+from bomix.execution.local.ending import Ending, ended, kill_group, unblock
 from bomix.execution.local.slots import Slot
 from bomix.io.store import records
 
 DRIVERS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that the driver acts upon, and the server does not."""
+"""Signals that the driver acts upon, and the server does not: it blocks them."""
 TICK = 0.02
 """Seconds between looks at ended children."""
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    for number in DRIVERS_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, DRIVERS_SIGNALS)
     adopt_orphans()
     inbox, outbox = os.dup(0), os.dup(1)
     os.set_inheritable(inbox, False)
@@ -86,6 +85,7 @@ def _serve(evaluator: Any, lines: _Lines, inbox: int, outbox: int, grace_s: floa
                 endings |= {pid: Ending(pid, grace_s) for pid in unwanted if pid not in endings}
             else:
                 children[_fork(evaluator, message, inbox, outbox)] = message["job"]
+                _send(outbox, {"event": "started", "job": message["job"]})
         for pid, code in ended():
             job = children.pop(pid, None)
             if job is None:  # an orphan that was adopted
@@ -104,7 +104,7 @@ def _fork(evaluator: Any, message: dict[str, Any], inbox: int, outbox: int) -> i
         return pid
     code = 1
     try:
-        own_signals(DRIVERS_SIGNALS)
+        unblock(DRIVERS_SIGNALS)
         code = child.run(
             evaluator,
             [(records.trial_from_json(trial), Path(workdir)) for trial, workdir in message["attempts"]],

@@ -1,0 +1,165 @@
+r"""What a study loses to bomix: idle slots, start and end of a run, and the driver's memory.
+
+    python benchmarks/overhead.py wall [--strategy sobol] [--ahead 1] [--trials 64] [--workers 2] [--seconds 4]
+    python benchmarks/overhead.py memory [--trials 5000] [--workers 8] [--in-memory]
+
+Trials of ``wall`` sleep, from three quarters to five quarters of ``--seconds``, drawn by the trial's number. The ideal
+is the time that the slots need where each takes the next trial at the moment that it is free; what is beyond it is
+lost, by where it goes: before the first trial began, between two trials of a slot, after the last one. Trials of
+``memory`` do nothing; the driver's resident memory is printed as their number grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from bomix.contracts.preparation import Preparation
+from bomix.execution.observer import Observer
+from bomix.problem import Metric
+from bomix.trial import Record, Result, Trial
+
+METRICS = ("code", "math", "web", "wiki")
+"""Losses of a trial: as many as a small study has."""
+DOMAINS = tuple(f"d{number}" for number in range(7))
+"""Names of the domains."""
+
+
+@dataclass(frozen=True)
+class Sleeping:
+    """A training that takes its time and no CPU; its losses are smooth in the mixture.
+
+    Attributes:
+        seconds: How long, on average.
+    """
+
+    seconds: float = 0.0
+
+    def prepare(self, domains: Sequence[str]) -> Preparation:
+        """Nothing is built."""
+        return Preparation(metrics=tuple(map(Metric, METRICS)))
+
+    def lasts(self, number: int) -> float:
+        """How long a trial takes, seconds."""
+        return self.seconds * float(np.random.default_rng(number).uniform(0.75, 1.25))
+
+    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+        """Sleep."""
+        began = time.time()
+        time.sleep(self.lasts(trial.id))
+        weights = np.array(list(trial.weights.values()))
+        losses = [
+            2.0 + float(np.exp(-3.0 * (0.1 + weights[place])) + weights[place] ** 2) for place in range(len(METRICS))
+        ]
+        info = {"slot": os.environ["BOMIX_SLOT"], "began": began, "ended": time.time()}
+        return Result(dict(zip(METRICS, losses, strict=True)), cost=time.time() - began, info=info)
+
+
+class Memory(Observer):
+    """Prints the driver's memory as trials end."""
+
+    def __init__(self) -> None:
+        self.count, self.started = 0, time.time()
+
+    def ended(self, study: object, record: Record) -> None:
+        self.count += 1
+        if self.count in (50, 100, 250) or self.count % 500 == 0:
+            used = psutil.Process().memory_info().rss / 2**20
+            cpu = sum(psutil.Process().cpu_times()[:2])
+            print(f"| {self.count} | {used:.1f} | {time.time() - self.started:.1f} | {cpu:.1f} |", flush=True)
+
+
+def greedy(lasting: Sequence[float], workers: int) -> float:
+    """Seconds that slots need where each takes the next trial as soon as it is free."""
+    free = [0.0] * workers
+    for seconds in lasting:
+        slot = free.index(min(free))
+        free[slot] += seconds
+    return max(free)
+
+
+def wall(given: argparse.Namespace, folder: Path) -> None:
+    """Print what a run loses, and where."""
+    import overhead
+
+    import bomix
+
+    evaluator = overhead.Sleeping(given.seconds)
+    began = time.time()
+    cpu = time.process_time()
+    study = bomix.Study(
+        DOMAINS,
+        path=folder / "study",
+        evaluator=evaluator,
+        strategy=strategy_of(given.strategy),
+        budget=bomix.BudgetSpec(trials=given.trials),
+        execution=bomix.LocalExecution(workers=given.workers, ask_ahead=given.ahead),
+    )
+    study.run()
+    took = time.time() - began
+    facts = [record.result.info for record in study.history.completed]
+    ideal = greedy([evaluator.lasts(number) for number in range(given.trials)], given.workers)
+    slots = [sorted((f["began"], f["ended"]) for f in facts if f["slot"] == str(n)) for n in range(given.workers)]
+    between = [after[0] - before[1] for slot in slots for before, after in zip(slot, slot[1:], strict=False)]
+    first, last = min(f["began"] for f in facts) - began, began + took - max(f["ended"] for f in facts)
+    print(f"ideal {ideal:.2f} s, took {took:.2f} s: {took / ideal - 1:.2%} lost; {time.process_time() - cpu:.1f} CPU-s")
+    print(f"before the first trial {first:.2f} s, after the last {last:.2f} s")
+    print(
+        f"between trials {sum(between) / given.workers:.2f} s a slot: median {np.median(between):.3f}, "
+        f"90 % below {np.quantile(between, 0.9):.3f}, most {max(between):.3f}"
+    )
+
+
+def memory(given: argparse.Namespace, folder: Path) -> None:
+    """Print the driver's memory as a study grows."""
+    import overhead
+
+    import bomix
+
+    print("| trials | MiB | seconds | CPU-seconds |\n|---|---|---|---|")
+    bomix.Study(
+        DOMAINS,
+        path=None if given.in_memory else folder / "study",
+        evaluator=overhead.Sleeping(),
+        strategy=strategy_of("sobol"),
+        budget=bomix.BudgetSpec(trials=given.trials),
+        execution=bomix.LocalExecution(workers=given.workers),
+    ).run(observer=Memory())
+
+
+def strategy_of(kind: str) -> object:
+    """A strategy with its defaults; only its own module is imported."""
+    from bomix.config.registry import resolve
+
+    return resolve("strategy", kind)()
+
+
+def main() -> None:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, trials, workers in (("wall", 64, 2), ("memory", 5000, 8)):
+        command = commands.add_parser(name)
+        command.add_argument("--trials", type=int, default=trials)
+        command.add_argument("--workers", type=int, default=workers)
+    commands.choices["wall"].add_argument("--seconds", type=float, default=4.0)
+    commands.choices["wall"].add_argument("--strategy", default="sobol")
+    commands.choices["wall"].add_argument("--ahead", type=int, default=0)
+    commands.choices["memory"].add_argument("--in-memory", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        {"wall": wall, "memory": memory}[given.command](given, Path(folder))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main()
