@@ -206,9 +206,10 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         )
         wall = np.mean([by[problem, slots, ahead, s]["wall"] / by[problem, 1, 0, s]["wall"] for s in seeds])
         idle = np.mean([by[problem, slots, ahead, s]["idle"] for s in seeds])
+        low, middle, high = (math.exp(ratio.mean() + place * error) for place in (-1, 0, 1))
         yield (
-            f"| {problem} | {slots} | {ahead} | {len(seeds)} | {shown} | {math.exp(ratio.mean()):.2f} "
-            f"({math.exp(ratio.mean() - error):.2f} to {math.exp(ratio.mean() + error):.2f}) | {wall:.4f} | {idle:.2%} |"
+            f"| {problem} | {slots} | {ahead} | {len(seeds)} | {shown} | {middle:.2f} ({low:.2f} to {high:.2f}) "
+            f"| {wall:.4f} | {idle:.2%} |"
         )
 
 

@@ -12,6 +12,7 @@ lost, by where it goes: before the first trial began, between two trials of a sl
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import tempfile
@@ -109,7 +110,7 @@ def wall(given: argparse.Namespace, folder: Path) -> None:
     facts = [record.result.info for record in study.history.completed]
     ideal = greedy([evaluator.lasts(number) for number in range(given.trials)], given.workers)
     slots = [sorted((f["began"], f["ended"]) for f in facts if f["slot"] == str(n)) for n in range(given.workers)]
-    between = [after[0] - before[1] for slot in slots for before, after in zip(slot, slot[1:], strict=False)]
+    between = [after[0] - before[1] for slot in slots for before, after in itertools.pairwise(slot)]
     first, last = min(f["began"] for f in facts) - began, began + took - max(f["ended"] for f in facts)
     print(f"ideal {ideal:.2f} s, took {took:.2f} s: {took / ideal - 1:.2%} lost; {time.process_time() - cpu:.1f} CPU-s")
     print(f"before the first trial {first:.2f} s, after the last {last:.2f} s")

@@ -29,7 +29,6 @@ from bomix.io.store import records
 from bomix.progress import Progress
 from bomix.trial import Failure, Trial
 
-
 _PATIENCE_S = 5.0
 """Seconds in which the server ends what is killed, and then itself."""
 
