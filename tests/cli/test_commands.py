@@ -21,6 +21,7 @@ from bomix.errors import BomixError, FaultsError
 from bomix.io.store import lock
 from bomix.objectives.robust import Excess
 from bomix.study.study import Study
+from bomix.testing.endings import lives
 
 pytestmark = pytest.mark.usefixtures("short_chains")
 
@@ -198,6 +199,37 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: sig
     (study / "train.py").write_text(TRAINER)
     assert shell("optimize", study).returncode == 0
     assert [record.status for record in Study.open(study).history.records] == ["completed"] * 4
+
+
+SAVING = """
+import os, signal, sys, time
+def saves(*_):
+    time.sleep(0.5)
+    open("saved", "w").write("all of it")
+    sys.exit(1)
+signal.signal(signal.SIGTERM, saves)
+open("pid", "w").write(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_sigterm_lets_trainers_save_what_they_have(study: Path, all_of_them: bool) -> None:
+    """Where it goes to every process of a job, as batch systems send it, the driver ends in the same way."""
+    (study / "train.py").write_text(SAVING)
+    driver = driving(study)
+    started = psutil.Process(driver.pid).children(recursive=True)
+    assert len(started) == 3  # the process that forks trials, the trial's, and the trainer
+    driver.send_signal(signal.SIGTERM)
+    for process in started if all_of_them else ():
+        process.terminate()
+    _, said = driver.communicate(timeout=30)
+    assert driver.returncode == 130
+    assert "same command" in said
+    assert not any(map(lives, (process.pid for process in started)))
+    assert all_of_them or (study / "saved").read_text() == "all of it"
+    history = Study.open(study).history
+    assert [record.status for record in history.records] == ["pending"]
 
 
 SLOW = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)"
