@@ -45,8 +45,8 @@ class ExecutorBattery(CountsBattery):
       Half of a night's trials must not be lost to one of them.
     * Logs of megabytes and reports of thousands of losses block nothing; of the log the last lines come back.
     * Trials run side by side and keep their outcomes apart; ``free`` counts the slots.
-    * Asked for events while nothing happens it waits as long as it was told, no longer and no shorter: the loop asks
-      again at once.
+    * Asked for events while nothing happens it waits as long as it was told, 0 seconds included, no longer and no
+      shorter: the loop asks again at once.
     * A trial that is cancelled ends, with all that it started, and its slot is free. Where an earlier driver left
       none, none are taken over.
     * Closed, it leaves no process behind, nor does a trial that has ended.
@@ -206,6 +206,7 @@ class ExecutorBattery(CountsBattery):
         """The loop has other things to look after, and asks again at once: it would keep a core busy."""
         with self.executor() as executor:
             started, calls = time.monotonic(), 0
+            assert not any(list(executor.events(0.0)) for _ in range(10)), "0 seconds are no time at all"
             while time.monotonic() < started + 1.0:
                 assert list(executor.events(0.05)) == []
                 calls += 1
