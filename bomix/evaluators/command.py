@@ -32,6 +32,8 @@ _OF_SCALE = ("params", "tokens", "scale")
 _LAST_BREATH_S = 10.0
 """Seconds that are waited for killed processes to be gone: the device's memory is free then, and one that never goes
 must not hold up the study."""
+_GRACE_S = 10.0
+"""Seconds that a program has between SIGTERM and SIGKILL, to save what it has; as long as ``execution.grace_s``."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -52,7 +54,8 @@ class Command:
             ``BOMIX_SCALE``, ``BOMIX_PARAMS`` and ``BOMIX_TOKENS``.
         metrics: Names of the losses it writes, or name to unit and direction.
         cwd: The folder that the command runs in, relative to the study folder.
-        timeout_s: Seconds after which it is killed and the attempt counts as failed.
+        timeout_s: Seconds after which it is ended and the attempt counts as failed: SIGTERM, and SIGKILL after ten
+            seconds.
         scale_name: The scale that it trains at; a study of several fills it.
         environment: Variables to set. Their values are kept out of ``resolved.json`` and ``results.nc``, and those of
             six characters or more out of logs.
@@ -183,7 +186,7 @@ class Command:
         try:
             code = process.wait(self.timeout_s)
         except subprocess.TimeoutExpired as error:
-            end_program(process)
+            end_program(process, grace_s=_GRACE_S)
             raise EvaluationError(f"{argv[0]} took longer than {self.timeout_s:g} s (evaluator.timeout_s)") from error
         if code < 0:
             raise EvaluationError(f"{argv[0]} was {killed_by(-code)}; its output is in the log")
@@ -191,11 +194,22 @@ class Command:
             raise EvaluationError(f"{argv[0]} exited with {code}; its output is in the log")
 
 
-def end_program(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and all that it started: a retry must not share the device with what is left of it."""
+def end_program(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> None:
+    """Kill a program and all that it started: a retry must not share the device with what is left of it.
+
+    Args:
+        process: The program.
+        grace_s: Seconds for them to end by SIGTERM before that; 0 sends none.
+    """
     started = []
     with contextlib.suppress(psutil.NoSuchProcess):
         started = psutil.Process(process.pid).children(recursive=True)
+    patience = time.monotonic() + grace_s
+    for each in (*started, process) if grace_s else ():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.terminate()
+    while time.monotonic() < patience and (process.poll() is None or any(map(_lives, started))):
+        time.sleep(0.02)
     process.kill()
     for child in started:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -79,6 +79,19 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
         command("import time; time.sleep(60)", timeout_s=0.5).evaluate(TRIAL, tmp_path)
 
 
+def test_a_command_that_takes_too_long_may_save_what_it_has(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, signal, sys, time\n"
+        "def saves(*_):\n"
+        "    time.sleep(0.2); pathlib.Path('saved').touch(); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, saves)\n"
+        "time.sleep(60)\n"
+    )
+    with pytest.raises(EvaluationError, match="timeout_s"):
+        command(script, timeout_s=5.0, cwd=str(tmp_path)).evaluate(TRIAL, tmp_path)
+    assert (tmp_path / "saved").exists()
+
+
 def test_an_unknown_placeholder_is_named_with_the_nearest() -> None:
     (fault,) = Command(argv=("train", "{mixtures}"), metrics=("loss",)).faults()
     assert fault.where == "argv[1]"
