@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bomix.cli.options import study_argument
-from bomix.cli.watch import value
+from bomix.cli.shown import value
 from bomix.errors import ConfigError, FaultsError, StudyError
 from bomix.io.store import files, lock
 from bomix.io.store.incoming import RESULT_LIMIT, read_outcome

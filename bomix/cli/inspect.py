@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bomix.cli.options import log_to_stderr, study_argument
-from bomix.cli.plain import plain
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import Fault, raise_faults
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from bomix.recommendation.recommend import Recommendation
     from bomix.study.study import Study
     from bomix.trial import Record
+
+LATEST = 50
+"""Trials that ``bomix status`` shows: what a screen or two hold, so that it is as quick for a study of thousands."""
 
 
 @click.command()
@@ -83,18 +85,19 @@ def check(study: Path, verbose: int, repair: bool) -> None:
 
 @click.command()
 @study_argument
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def status(study: Path, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs; every trial.")
+@click.option("--all", "every", is_flag=True, help=f"Every trial, not the last {LATEST} and pending ones alone.")
+def status(study: Path, as_json: bool, every: bool) -> None:
     """Show where a study stands."""
     from bomix.study.study import Study
 
     opened = Study.open(study)
     state = _state(opened)
     if as_json:
-        click.echo(json.dumps(state, indent=1))
+        click.echo(json.dumps({**state, "trials": _rows(opened)}, indent=1))
         return
     from bomix.cli import attempts, tables
-    from bomix.cli.watch import done_of
+    from bomix.cli.shown import done_of
 
     others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
     unconfirmed = f" ({', '.join(f'{count} more {key}' for key, count in others.items())})" if others else ""
@@ -113,7 +116,9 @@ def status(study: Path, as_json: bool) -> None:
     if opened.history.all_records:
         if opened.problem.scales:
             tables.console().print(tables.scales(opened))
-        tables.console().print(tables.trials(opened))
+        tables.console().print(tables.trials(opened, latest=None if every else LATEST))
+        if not every and len(opened.history.all_records) > LATEST:
+            click.echo(f"of {len(opened.history.all_records)} trials the last {LATEST}; --all shows every one")
     for line in attempts.log_lines(opened):
         click.echo(line)
 
@@ -202,7 +207,7 @@ def _in_short(value: Any) -> str:
 
 def _state(study: Study) -> dict[str, Any]:
     from bomix.cli import attempts
-    from bomix.cli.sentences import why_ended
+    from bomix.cli.ending import why_ended
 
     history = study.history
     stands = [record.status for record in study.spec.counted(history)]
@@ -220,21 +225,26 @@ def _state(study: Study) -> dict[str, Any]:
         "driver": "none" if study.folder is None else _driver(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],
         "quarantined": [str(each) for each in study.records.quarantined()],
-        "trials": [
-            {
-                "id": record.trial.id,
-                "status": str(record.status),
-                "origin": record.trial.origin,
-                "seed": record.trial.seed,
-                **({"scale": study.problem.scale_name(record.trial.scale)} if study.problem.scales else {}),
-                "weights": dict(record.trial.weights),
-                "losses": _losses(record, study.problem.metric_names),
-                "revision": record.revision,
-                "withdrawn": record.withdrawn,
-            }
-            for record in history.all_records
-        ],
     }
+
+
+def _rows(study: Study) -> list[dict[str, Any]]:
+    """Every trial, for programs."""
+    problem = study.problem
+    return [
+        {
+            "id": record.trial.id,
+            "status": str(record.status),
+            "origin": record.trial.origin,
+            "seed": record.trial.seed,
+            **({"scale": problem.scale_name(record.trial.scale)} if problem.scales else {}),
+            "weights": dict(record.trial.weights),
+            "losses": _losses(record, problem.metric_names),
+            "revision": record.revision,
+            "withdrawn": record.withdrawn,
+        }
+        for record in study.history.all_records
+    ]
 
 
 def _losses(record: Record, metrics: Sequence[str]) -> dict[str, float | None] | None:
@@ -258,6 +268,7 @@ def _driver(folder: Path) -> str:
 
 def _plain_recommendation(study: Study, best: Recommendation) -> dict[str, Any]:
     """Every field of the recommendation; ``confirmation`` compares what was ``confirmed``."""
+    from bomix.cli.plain import plain
     from bomix.recommendation.confirmation import compare
 
     judged = best if best.confirmed is None else best.confirmed

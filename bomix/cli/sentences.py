@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bomix.cli.watch import value
+from bomix.cli.ending import why_ended
+from bomix.cli.shown import value
 from bomix.recommendation.confirmation import Comparison
 from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
-from bomix.study.asking import exhausted, too_dear
 from bomix.study.study import Study
 from bomix.trial import Status
 
@@ -38,20 +38,6 @@ def sentences(study: Study, best: Recommendation, comparisons: Sequence[Comparis
     """
     said = (*_verdicts(study, best, comparisons, subject), *_confirmation(study, best, comparisons))
     return [*said, *_beliefs(best), *_caveats(study, best)]
-
-
-def why_ended(study: Study) -> str | None:
-    """Why the search is over, in words; None while it goes on."""
-    history, budget = study.history, study.spec.budget
-    if (limit := budget.spent(study.spec.counted(history), study.problem.scales)) is not None:
-        return f"the budget of {limit} is spent"
-    strategy = study.spec.strategy
-    reason = exhausted(study.problem, history, strategy) or too_dear(study.problem, history, strategy)
-    if reason is not None or budget.improvement is None:
-        return reason
-    from bomix.recommendation.stopping import why_stop
-
-    return why_stop(study.problem, history, study.spec.strategy, budget, seed=study.spec.seed)
 
 
 def _to_confirm(study: Study) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from rich.table import Table
 
 from bomix.cli.sentences import GUESS, elsewhere, percent, references_that_are_it, sentences
+from bomix.cli.shown import mixture, share, value
 from bomix.cli.tables import console, titled
-from bomix.cli.watch import mixture, share, value
-from bomix.io.store.study_folder import RESULTS_FILE
+from bomix.io.store.results_file import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
 from bomix.recommendation.confirmation import Comparison, compare

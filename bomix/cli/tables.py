@@ -9,7 +9,7 @@ import typing
 from rich.console import Console
 from rich.table import Table
 
-from bomix.cli.watch import mixture, share, value
+from bomix.cli.shown import mixture, share, value
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
@@ -78,14 +78,21 @@ def scales(study: Study) -> Table:
     return table
 
 
-def trials(study: Study) -> Table:
-    """One row per trial."""
-    table, several = titled("trials"), bool(study.problem.scales)
+def trials(study: Study, *, latest: int | None = None) -> Table:
+    """One row per trial.
+
+    Args:
+        study: Whose trials are shown.
+        latest: How many of them, the last ones, and before those all that are pending; None for all.
+    """
+    problem, records = study.problem, study.history.all_records
+    table, several = titled("trials"), bool(problem.scales)
     for column in ("trial", "status", "origin", *(("scale",) if several else ()), "seed", "objective", "mixture"):
         table.add_column(column, justify="right" if column in ("trial", "seed", "objective") else "left")
-    for record in study.history.all_records:
+    first = 0 if latest is None else len(records) - latest
+    for record in (each for place, each in enumerate(records) if place >= first or each.status is Status.PENDING):
         trial = record.trial
-        objective = value(study.problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
+        objective = value(problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
         if trial.reweighting is not None:
             objective, note = "", f"from {note}"
@@ -97,7 +104,7 @@ def trials(study: Study) -> Table:
             note = f"{note} (revision {record.revision})"
         if record.withdrawn is not None:
             note = f"{note}: {record.withdrawn}"
-        scale = (study.problem.scale_name(trial.scale),) if several else ()
+        scale = (problem.scale_name(trial.scale),) if several else ()
         table.add_row(str(trial.id), str(record.status), trial.origin, *scale, str(trial.seed), objective, note)
     return table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.table import Table
 
 from bomix.cli.pace import Pace, in_words
-from bomix.cli.running import LARGE, RunningTrials, losses_of, name_of, parting, position
+from bomix.cli.running import RunningTrials, losses_of, name_of, parting, position
+from bomix.cli.shown import done_of, mixture, value
 from bomix.contracts.study import WatchedStudy
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
@@ -26,8 +27,6 @@ CANCELLED = "cancelled: what it confirms is no longer recommended, or fewer seed
 
 QUIET_S = 60.0
 """Seconds without a line in a log after which one says how far what runs is: a study of hours keeps a log of pages."""
-_SMALL = 0.0005
-"""Weight that three decimals still show."""
 
 
 class _Teller(Observer):
@@ -262,36 +261,6 @@ class _Tally:
         searching = 0 if self._stopped else max(0, self._total - self._done)
         to_end = searching + max(0, self._to_confirm - self._confirmed - self._unconfirmed)
         return in_words(self._pace.left(self._ended - self._ended_at_start, to_end, under_way))
-
-
-def done_of(done: int, budget: int, what: str = "trials") -> str:
-    """How much of a budget is done, ``3 of 6 trials``; one that was smaller than what is done is named beside it."""
-    return f"{done} of {budget} {what}" if done <= budget else f"{done} {what} (budget {budget})"
-
-
-def value(objective: float, *, sign: str = "") -> str:
-    """An objective as text; ``-`` where a trial lacks a metric that counts.
-
-    Args:
-        objective: The number, of any size.
-        sign: ``+`` for differences, of which the sign is always shown.
-    """
-    if math.isnan(objective):
-        return "-"
-    return format(objective, f"{sign}.4f" if abs(objective) < LARGE else f"{sign}.6g")
-
-
-def share(weight: float) -> str:
-    """A weight with three decimals, or with two digits where those would all be zero."""
-    return f"{weight:.3f}" if weight == 0.0 or weight >= _SMALL else f"{weight:.2g}"
-
-
-def mixture(weights: Mapping[str, float]) -> str:
-    """``code 0.25, web 0.75``; zeros left out, the eight largest where there are many."""
-    largest = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{name} {share(weight)}" for name, weight in largest if weight > 0][:8]
-    rest = sum(weight > 0 for weight in weights.values()) - len(shown)
-    return ", ".join(shown) + (f", {rest} more" if rest else "")
 
 
 def _origin(trial: Trial) -> str:

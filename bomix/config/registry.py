@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +159,8 @@ def modules_of(folder: Path) -> Iterator[None]:
 @cache
 def kinds(group: str) -> Mapping[str, str]:
     """Every kind of a group, the built-in ones and those of installed packages: kind to ``module:Class``."""
+    from importlib.metadata import entry_points  # looks at every package that is installed
+
     extra = {point.name: point.value for point in entry_points(group=f"bomix.{group}")}
     return {**extra, **BUILT_IN[group]}
 
@@ -174,9 +175,10 @@ def resolve(group: str, kind: str) -> type[Any]:
     Raises:
         UnknownKindError: No such kind; the message lists the known ones and the closest.
     """
-    known = kinds(group)
-    address = kind if ":" in kind else known.get(kind)
+    built_in = BUILT_IN[group]
+    address = kind if ":" in kind else built_in.get(kind) or kinds(group).get(kind)
     if address is None:
+        known = kinds(group)
         raise UnknownKindError(
             f"unknown {group} kind '{kind}'{did_you_mean(kind, known)} (known: {', '.join(sorted(known))}; "
             "a class of your own is 'my_package.my_module:MyClass')"
@@ -204,4 +206,5 @@ def load(address: str) -> Any:
 def kind_of(group: str, cls: type[Any]) -> str:
     """The kind under which a class stands in a study file: the inverse of :func:`resolve`."""
     address = f"{cls.__module__}:{cls.__qualname__}"
-    return next((kind for kind, value in kinds(group).items() if value == address), address)
+    built_in = next((kind for kind, value in BUILT_IN[group].items() if value == address), None)
+    return built_in or next((kind for kind, value in kinds(group).items() if value == address), address)

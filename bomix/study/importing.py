@@ -46,7 +46,7 @@ def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: 
 
     A run that the record has is known again by :func:`bomix.io.imports.identity.compare`. Metrics that it lacks are
     filled in, and other values are refused unless ``update`` is given; either is a revision, which keeps what was
-    recorded before. ``results.nc`` is left to :meth:`~bomix.study.records.Records.save_results`.
+    recorded before.
 
     Args:
         records: The spec and the trials of the study.

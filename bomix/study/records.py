@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
 from bomix.errors import StoreError, StudyError, raise_faults
 from bomix.history import History
 from bomix.io.imports.identity import trained_seed
+from bomix.io.store import results_file
 from bomix.io.store.files import FolderTaken
-from bomix.io.store.incoming import ForeignRun, accepted, checked_runs
+from bomix.io.store.incoming import ForeignRun, checked_runs
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.plain import short
-from bomix.io.store.result_checks import bounded, failure_faults, kept_text, range_faults
+from bomix.io.store.reading import Kept
+from bomix.io.store.result_checks import bounded, failure_faults, kept_text
 from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
-from bomix.study import experts, resolved_file, reweighting, scales, study_scales
+from bomix.study import resolved_file, scales, study_scales
 from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
-from bomix.trial import Candidate, Failure, Outcome, Record, Result, Trial
+from bomix.study.telling import acceptable, with_ranges
+from bomix.trial import Candidate, Failure, Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,7 +53,10 @@ class Records:
         self.spec = spec
         self._store = store
         self._resolution = resolution
-        self._seen: Mapping[int, Record] = {}
+        self._believed = resolution
+        self._reading = store.reading()
+        self._read: tuple[Kept, tuple[Scale | None, tuple[StudyScale, ...]], History] | None = None
+        self._clean: tuple[Problem, History, History] | None = None
         self._named: set[Damage] = set()
 
     @property
@@ -72,8 +77,15 @@ class Records:
             FaultsError: Everything that is wrong with the inputs.
             StoreError: The study file no longer fits the records.
         """
+        if self._believed is None:
+            self._believed = with_ranges(self.resolved, self._learnt(self.resolved.problem))
+        return self._believed
+
+    @property
+    def resolved(self) -> Resolution:
+        """The same, the record not looked at: metrics have the ranges of their units whatever it holds."""
         if self._resolution is None:
-            self._resolution = self._believed(resolve(self.spec, self._store))
+            self._resolution = resolve(self.spec, self._store)
         return self._resolution
 
     def prepare(self) -> Resolution:
@@ -83,8 +95,9 @@ class Records:
             FaultsError: Everything that is wrong with the inputs.
             StoreError: The inputs changed since the first trial.
         """
-        self._resolution = self._believed(resolve(self.spec, self._store, measure=True))
-        return self._resolution
+        self._resolution = resolve(self.spec, self._store, measure=True)
+        self._believed = None
+        return self.resolution
 
     @property
     def problem(self) -> Problem:
@@ -102,15 +115,19 @@ class Records:
         Raises:
             StoreError: A record of a newer version.
         """
-        records, damages = self._store.read(self._seen)
-        self._seen = {record.trial.id: record for record in records}
-        self._name(damages)
-        damaged = tuple(damage.trial for damage in damages)
+        kept = self._reading.read()
+        self._name(kept.damages)
+        own: Scale | None = None
+        several: tuple[StudyScale, ...] = ()
         # Only a run whose scale is known can be of another one.
-        if not self.spec.scales and all(record.trial.scale is None for record in records):
-            return History(records, None, damaged)
-        own, several = self._own_scales()
-        return study_scales.history_of(records, damaged, own, several)
+        if self.spec.scales or any(record.trial.scale is not None for record in kept.records):
+            own, several = self._own_scales()
+        of = (own, several)
+        # What a history derives from its records stays with it: one that is the same is not made anew.
+        if self._read is None or self._read[0] is not kept or self._read[1] != of:
+            damaged = tuple(damage.trial for damage in kept.damages)
+            self._read = kept, of, study_scales.history_of(kept.records, damaged, own, several)
+        return self._read[2]
 
     def _name(self, damages: Sequence[Damage]) -> None:
         for damage in damages:
@@ -155,35 +172,13 @@ class Records:
         return quarantined(self.resolution.problem, self.history)
 
     def _learnt(self, problem: Problem) -> History:
-        """The record without what is quarantined."""
+        """The record without what is quarantined; computed again when either has changed."""
         from bomix.surrogates.data.quarantine import learnt
 
-        return learnt(problem, self.history)
-
-    def _believed(self, resolution: Resolution) -> Resolution:
-        """The same, where metrics whose record goes beyond the range of their unit may have every value.
-
-        A range that is stated holds; what a unit says is a guess, and records that were made before it stay valid.
-        """
-        problem = resolution.problem
-        beyond = [
-            metric.name
-            for metric in problem.metrics
-            if metric.range is None
-            and any(
-                not metric.limits[0] <= record.result.losses.get(metric.name, metric.limits[0]) <= metric.limits[1]
-                for record in self._learnt(problem).completed
-            )
-        ]
-        if not beyond:
-            return resolution
-        logger.warning(
-            "the record holds values of %s beyond the range of the unit, so that no range is assumed; state it "
-            "(metrics: {NAME: {range: [smallest, largest]}})",
-            ", ".join(beyond),
-        )
-        metrics = [replace(each, range=(None, None)) if each.name in beyond else each for each in problem.metrics]
-        return replace(resolution, problem=replace(problem, metrics=tuple(metrics)))
+        history = self.history
+        if self._clean is None or self._clean[0] is not problem or self._clean[1] is not history:
+            self._clean = problem, history, learnt(problem, history)
+        return self._clean[2]
 
     def _own_scales(self) -> tuple[Scale | None, tuple[StudyScale, ...]]:
         """The study's own scale, and all of them where it has several.
@@ -203,7 +198,10 @@ class Records:
         return self._resolution.problem.scale, self._resolution.problem.scales
 
     def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
-        """End a pending trial, see :meth:`bomix.study.study.Study.tell`."""
+        """End a pending trial, see :meth:`bomix.study.study.Study.tell`.
+
+        It takes as long however many trials there are: of the others nothing is read that is not needed.
+        """
         record = self.find(trial)
         trial_id = record.trial.id
         if record.withdrawn is not None:
@@ -214,21 +212,14 @@ class Records:
             raise_faults(failure_faults(outcome), f"trial {trial_id}: the failure cannot be recorded:")
             outcome = bounded(outcome)
         else:
-            problem = self.problem
-            outcome = accepted(
-                outcome,
-                problem.metric_names,
-                problem.space.domains,
-                title=f"trial {trial_id}: the result cannot be used:",
-            )
-            raise_faults(range_faults(outcome, problem.metrics), f"trial {trial_id}: the result cannot be used:")
-            wrong = experts.result_faults(record.trial, outcome, problem, self.history)
-            raise_faults(wrong, f"trial {trial_id}: the expert cannot be used:")
-            wrong = reweighting.result_faults(record.trial, outcome)
-            raise_faults(wrong, f"trial {trial_id}: the result cannot be used:")
+            outcome = acceptable(self, record.trial, outcome)
         self._store.finish(trial_id, outcome)
-        self.save_results()
         return Record(record.trial, outcome)
+
+    def value(self, result: Result) -> float:
+        """The objective of a result, lower is better; the record is read only where the objective compares with it."""
+        problem = self.resolved.problem
+        return (self.problem if wants_reference(problem) else problem).value(result.losses)
 
     def withdraw(self, trial: Trial | SupportsIndex, *, why: str) -> Record:
         """Have a trial count for nothing, see :meth:`bomix.study.study.Study.withdraw`."""
@@ -236,11 +227,10 @@ class Records:
         if not isinstance(why, str) or not why.strip():
             raise StudyError("say why the run is withdrawn: the record keeps it")
         self._store.withdraw(record.trial.id, why=kept_text(why.strip()))
-        self.save_results()
         return self.find(record.trial.id)
 
     def revise(self, record: Record, *, why: str) -> None:
-        """Record what takes the place of an imported run; ``results.nc`` is left to :meth:`save_results`.
+        """Record what takes the place of an imported run.
 
         Args:
             record: The run with the number of revisions that it has so far, and weights, scale and result as they are
@@ -256,8 +246,10 @@ class Records:
             StudyError: There is no such trial, or it is one of another study.
         """
         trial_id = trial_number(trial)
-        found = next((record for record in self.history.all_records if record.trial.id == trial_id), None)
-        if found is None:
+        found = self._store.read_one(trial_id)
+        if isinstance(found, Damage):
+            self._name([found])
+        if not isinstance(found, Record):
             raise StudyError(f"there is no trial {short(trial_id)}; `ask` gives the number")
         if isinstance(trial, Trial) and not is_same(trial, found.trial):
             raise StudyError(
@@ -268,8 +260,6 @@ class Records:
 
     def add_all(self, runs: Iterable[ForeignRun]) -> list[Record]:
         """Record runs that were made elsewhere; nothing is recorded where anything is wrong with one of them.
-
-        ``results.nc`` is left to the next ``tell`` or to :meth:`save_results`: tables of runs are long.
 
         Args:
             runs: Mixture and losses, or mixture, losses and scale, of each; see :meth:`bomix.study.study.Study.add`.
@@ -307,6 +297,16 @@ class Records:
         return added
 
     def save_results(self) -> None:
-        """Write the derived ``results.nc``; nothing in memory."""
-        if isinstance(self._store, FolderStore):
-            self._store.write_results(self.dataset)
+        """Write ``results.nc`` as the record is now, see :mod:`bomix.io.store.results_file`; nothing in memory."""
+        if not isinstance(self._store, FolderStore):
+            return
+        before = self.history
+        dataset = before.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
+        results_file.write(self._store.folder, dataset)
+        if _ended(self.history) != _ended(before):  # it was told of meanwhile, by another process
+            results_file.remove(self._store.folder)
+
+
+def _ended(history: History) -> list[int]:
+    """What tells whether records have changed that ``results.nc`` must hold: of what has ended one object is kept."""
+    return [id(record) for record in history.all_records if record.status is not Status.PENDING]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from bomix.recommendation.stopping import Seen
     from bomix.study.records import Records
     from bomix.trial import Outcome, Record, Trial
+
+RESULTS_SHARE = 0.01
+"""Most of a run's time that goes into ``results.nc``: written after each trial as long as trials take a minute."""
 
 
 def run(
@@ -115,6 +120,7 @@ class RunningStudy:
         self._records = records
         self._execution = execution
         self._expected: Seen = {}
+        self._save_at = -math.inf
 
     @property
     def spec(self) -> StudySpec:
@@ -153,9 +159,12 @@ class RunningStudy:
         return asking.ask(self._records, expert=expert)
 
     def tell(self, trial: Trial, outcome: Outcome) -> Record:
-        """Make the end of a trial durable."""
+        """Make the end of a trial durable; now and then also write what is derived of all."""
         record = self._records.tell(trial, outcome)
         self._clear([record])
+        if (began := time.monotonic()) >= self._save_at:
+            self._records.save_results()
+            self._save_at = time.monotonic() + (time.monotonic() - began) / RESULTS_SHARE
         return record
 
     def experts(self, history: History, *, wanted: bool = False) -> Experts:

@@ -211,7 +211,7 @@ class Study:
     ) -> Record:
         """Record a run that was made elsewhere; it informs every later ask and counts against no budget.
 
-        ``results.nc`` is left to the next ``tell``: tables of runs are long. ``records.add_all`` takes many at once.
+        ``records.add_all`` takes many at once.
 
         Args:
             weights: Its mixture, a row of a pandas table say; bounds need not hold, and a sum within 1 % of one is set

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from bomix.cli import watch
-from bomix.cli.watch import PlainObserver, done_of
+from bomix.cli.shown import done_of
+from bomix.cli.watch import PlainObserver
 from bomix.config.sections import BudgetSpec
 from bomix.progress import Progress
 from bomix.strategies.designs import Sobol

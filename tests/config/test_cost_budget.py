@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bomix.cli.sentences import why_ended
+from bomix.cli.ending import why_ended
 from bomix.config.sections import BudgetSpec
 from bomix.errors import FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic

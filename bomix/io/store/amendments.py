@@ -12,9 +12,8 @@ revision of the highest number is the one that counts.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +58,25 @@ class Standing:
         return cls(record.revision, record.withdrawn is not None)
 
 
-def standing(folder: Path) -> Standing:
-    """What the folder of a trial holds now; one look at the names in it."""
-    names = os.listdir(folder)
+def standing(names: Collection[str]) -> Standing:
+    """What the folder of a trial holds, by the names in it."""
     numbers = [int(match[1]) for name in names if (match := _REVISION.fullmatch(name))]
     return Standing(max(numbers, default=0), WITHDRAWN_FILE in names)
 
 
-def amended(folder: Path, record: Record) -> Record:
+def amended(folder: Path, record: Record, names: Collection[str]) -> Record:
     """A record as its last revision has it, and withdrawn where it was.
 
     Args:
         folder: The folder of the trial.
         record: What was recorded first.
+        names: What the folder holds.
 
     Raises:
         AmendmentError: A damaged file.
         StoreError: A file of a newer version.
     """
-    found = standing(folder)
+    found = standing(names)
     if found.revision:
         path = folder / f"revision-{found.revision}.json"
         record = _revised(record, _read(path, record.trial.id), found.revision, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from bomix.io.store import files
+from bomix.io.store import files, results_file
 from bomix.io.store.study_folder import RESOLVED_FILE, TRIALS, FolderStore
 from bomix.io.store.trial_files import TRIAL_FILE, Damage
 
@@ -24,7 +24,8 @@ def move_damage(store: FolderStore, damage: Damage) -> Path:
     """
     whole = damage.path.name == TRIAL_FILE or (damage.imported and not damage.is_amendment)
     moved = damage.path.parent if whole else damage.path
-    return _moved(store.folder, moved, f"{damage.trial:04d}-{damage.path.name}")
+    with results_file.changing(store.folder):
+        return _moved(store.folder, moved, f"{damage.trial:04d}-{damage.path.name}")
 
 
 def move_resolved(store: FolderStore) -> Path:
@@ -42,6 +43,7 @@ def move_trials(store: FolderStore) -> Path:
     numbers = (kept / str(number) for number in itertools.count(1))
     target = next(free for free in numbers if not free.exists())
     target.mkdir(parents=True)
+    results_file.remove(store.folder)
     # The file last: while it is there, nothing but the study as it was can go on.
     for name in (TRIALS, RESOLVED_FILE):
         if (path := store.folder / name).exists():

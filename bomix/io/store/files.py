@@ -22,6 +22,10 @@ _PIECE = 2**16
 """Bytes that are read at once: a record is smaller, as a rule."""
 
 
+NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What a system says of a folder that is not there, or is something else; any other error may pass."""
+
+
 class NoPlainFile(OSError):
     """What stands there is no regular file of the size that is read, or lies below what is no folder."""
 
@@ -75,7 +79,7 @@ def replace(path: Path, content: str | bytes) -> None:
     sync(path.parent)
 
 
-def read_bounded(path: Path, limit: int) -> str:
+def read_bounded(path: str | Path, limit: int) -> str:
     """The text of a regular file that others wrote.
 
     Args:
@@ -90,7 +94,7 @@ def read_bounded(path: Path, limit: int) -> str:
     return bytes_of(path, limit).decode("utf-8")
 
 
-def bytes_of(path: Path, limit: int, *, pipes: bool = False) -> bytes:
+def bytes_of(path: str | Path, limit: int, *, pipes: bool = False) -> bytes:
     """The content of a file that others wrote.
 
     Args:

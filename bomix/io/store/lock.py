@@ -18,8 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from bomix.errors import StoreError
 from bomix.io.store import files
 
@@ -49,6 +47,8 @@ def holding(folder: Path, *, take_over: bool = False) -> Iterator[None]:
     Raises:
         StoreError: Another driver holds it, or may; the message says which.
     """
+    from filelock import FileLock, Timeout  # asyncio comes with it, and who only looks needs neither
+
     lock = FileLock(folder / NAME)
     try:
         lock.acquire(timeout=_PATIENCE_S)

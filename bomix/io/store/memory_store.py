@@ -6,12 +6,12 @@ import dataclasses
 import shutil
 import tempfile
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bomix.errors import StoreError
 from bomix.io.store import files
-from bomix.io.store.study_folder import Kept
+from bomix.io.store.reading import Kept
 from bomix.trial import Outcome, Record, Status, Trial
 
 
@@ -23,9 +23,17 @@ class MemoryStore:
     _attempts: dict[int, list[Path]] = dataclasses.field(default_factory=dict)
     _work: Path | None = None
 
-    def read(self, known: Mapping[int, Record] | None = None) -> Kept:
+    def read(self) -> Kept:
         """Every record, ordered by trial id."""
         return Kept(tuple(self._records[key] for key in sorted(self._records)))
+
+    def reading(self) -> MemoryStore:
+        """What reads the records again and again."""
+        return self
+
+    def read_one(self, trial_id: int) -> Record | None:
+        """The record of one trial; None where there is no such trial."""
+        return self._records.get(trial_id)
 
     @property
     def base(self) -> Path:

@@ -6,21 +6,20 @@ still be a number. Curves are base64 of little-endian float64: a tenth of the si
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from bomix.contracts.traits import field_values
 from bomix.errors import FaultsError, StoreError
+from bomix.io.store.curves import curve_from_data, curve_to_data
 from bomix.io.store.result_checks import KEYS
 from bomix.scale import Scale
-from bomix.trial import EXPERT, Curve, Failure, Outcome, Result, Reweighting, Trial
+from bomix.trial import EXPERT, Failure, Outcome, Result, Reweighting, Trial
 
 TRIAL_SCHEMA = 4
 """Version of ``trial.json``: raised when an older reader would read it wrong.
@@ -41,6 +40,10 @@ _WEIGHT_TOLERANCE = 1e-6
 """Largest distance of the sum of a recorded trial's weights from one: they were recorded as a mixture, to rounding."""
 _OLD_ORIGINS = {"other_expert": EXPERT}
 """Origins that trials had earlier to those of today: an expert of another scale is told by its scale."""
+_NAMED = frozenset({"losses", "sems", "realized", "epochs"})
+"""Parts of a result whose keys are names of domains and metrics."""
+_CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False)
+"""Writes what a checksum is taken of."""
 
 
 class NewerVersionError(StoreError):
@@ -104,7 +107,7 @@ def trial_from_json(text: str) -> Trial:
 
 def _mixture(data: Mapping[str, Any]) -> dict[str, float]:
     """Recorded weights; ValueError where they are no mixture."""
-    weights = {str(name): float(weight) for name, weight in data.items()}
+    weights = {sys.intern(str(name)): float(weight) for name, weight in data.items()}
     if not all(0.0 <= weight <= 1.0 + _WEIGHT_TOLERANCE for weight in weights.values()):
         raise ValueError("a weight is no share")
     if abs(math.fsum(weights.values()) - 1.0) > _WEIGHT_TOLERANCE:
@@ -199,30 +202,21 @@ def result_to_data(result: Result) -> dict[str, Any]:
         if value is not None and not (isinstance(value, (Mapping, tuple)) and not value)
     }
     if result.curve is not None:
-        data["curve"] = {
-            "steps": _encode(result.curve.steps),
-            "losses": {metric: _encode(losses) for metric, losses in result.curve.losses.items()},
-        }
+        data["curve"] = curve_to_data(result.curve)
     return data
 
 
 def result_from_data(data: Mapping[str, Any]) -> Result:
     """Inverse of :func:`result_to_data`; the data is trusted."""
     kept = {name: data[name] for name in KEYS if name in data}
+    for name in _NAMED.intersection(kept):
+        # Thousands of trials have the same names: each is kept once.
+        kept[name] = {sys.intern(key): value for key, value in kept[name].items()}
     kept["unmeasured"] = tuple(data.get("unmeasured", ()))
     if (curve := data.get("curve")) is not None:
-        losses = {metric: _decode(text) for metric, text in curve["losses"].items()}
-        kept["curve"] = Curve(steps=_decode(curve["steps"]), losses=losses)
+        kept["curve"] = curve_from_data(curve)
     return Result(**kept)
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-def _encode(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode("ascii")
-
-
-def _decode(text: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(float)
+    return hashlib.sha256(_CANONICAL.encode(body).encode()).hexdigest()

@@ -8,7 +8,7 @@
     trials/0007/attempts/1/  work folder and log of each attempt
     trials/0007/outcome.json the end of the trial; written once
     trials/0007/revision-1.json, withdrawn.json   what was added since, see :mod:`bomix.io.store.amendments`
-    results.nc               derived from the outcomes
+    results.nc               derived from the outcomes, see :mod:`bomix.io.store.results_file`
     lock, driver.json        the driver holds the one; the other says who it is
     damaged/                 what could not be read and was moved away by ``bomix check --repair``
     restarted/1/             trials that had no result when ``bomix restart`` began anew
@@ -19,31 +19,26 @@ are the study.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
-import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from bomix.errors import StoreError
-from bomix.io.store import amendments, files, records, trial_files
+from bomix.io.store import amendments, files, records, results_file, trial_files
+from bomix.io.store.reading import NUMBER, Kept, Reading
 from bomix.io.store.trial_files import OUTCOME_FILE, TRIAL_FILE, Damage
 from bomix.trial import Outcome, Record, Result, Status, Trial
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 logger = logging.getLogger(__name__)
 
 STUDY_FILE = "study.yaml"
 RESOLVED_FILE = "resolved.json"
-RESULTS_FILE = "results.nc"
 TRIALS = "trials"
-_NUMBER = re.compile(r"[0-9]{1,12}")
-"""What the folder of a trial or an attempt is called: longer numbers and other digits are not bomix's."""
 
 
 class DamagedError(StoreError):
@@ -60,18 +55,6 @@ class DamagedError(StoreError):
         super().__init__(f"{path} is damaged ({reason}); {cure}")
 
 
-class Kept(NamedTuple):
-    """What a store holds.
-
-    Attributes:
-        records: Every record that can be read, ordered by trial id.
-        damages: The files that cannot, and whose trials are left out, in the same order.
-    """
-
-    records: tuple[Record, ...]
-    damages: tuple[Damage, ...] = ()
-
-
 @dataclasses.dataclass(frozen=True)
 class FolderStore:
     """Records in a study folder.
@@ -82,19 +65,26 @@ class FolderStore:
 
     folder: Path
 
-    def read(self, known: Mapping[int, Record] | None = None) -> Kept:
+    def read(self) -> Kept:
         """Every record that can be read, and the damaged files of the others.
-
-        Args:
-            known: Records of an earlier call; those that have an outcome, and no revision or withdrawal since, are not
-                read again.
 
         Raises:
             StoreError: A file of a newer version.
         """
-        found = list(self._found(known or {}))
-        records = tuple(each for each in found if isinstance(each, Record))
-        return Kept(records, tuple(each for each in found if isinstance(each, Damage)))
+        return self.reading().read()
+
+    def reading(self) -> Reading:
+        """What reads the records again and again, each that has ended once."""
+        return Reading(self.folder / TRIALS)
+
+    def read_one(self, trial_id: int) -> Record | Damage | None:
+        """The record of one trial, or its damaged file; None where there is no such trial.
+
+        Raises:
+            StoreError: A file of a newer version.
+        """
+        folder = self.trial_folder(trial_id)
+        return trial_files.read(folder, trial_id) if NUMBER.fullmatch(folder.name) and folder.exists() else None
 
     @property
     def base(self) -> Path:
@@ -108,7 +98,7 @@ class FolderStore:
         pending: nobody knows what became of it.
         """
         found: Status | None = None
-        for each in self._found({}):
+        for each in self.reading().each():
             status = each.status if isinstance(each, Record) else Status.PENDING
             found = found if status is Status.WITHDRAWN else status
             if found in (Status.COMPLETED, Status.PENDING):
@@ -131,7 +121,8 @@ class FolderStore:
         texts = {TRIAL_FILE: records.trial_to_json(trial)}
         if outcome is not None:
             texts[OUTCOME_FILE] = self._written(trial.id, outcome)
-        files.create_folder(self.trial_folder(trial.id), texts)
+        with contextlib.nullcontext() if outcome is None else results_file.changing(self.folder):
+            files.create_folder(self.trial_folder(trial.id), texts)
         return trial
 
     def finish(self, trial_id: int, outcome: Outcome) -> None:
@@ -140,9 +131,10 @@ class FolderStore:
         Raises:
             StoreError: The trial has an outcome already; or this one could not be read again, and is not recorded.
         """
-        path = self.trial_folder(trial_id) / OUTCOME_FILE
+        path, text = self.trial_folder(trial_id) / OUTCOME_FILE, self._written(trial_id, outcome)
         try:
-            files.write_new(path, self._written(trial_id, outcome))
+            with results_file.changing(self.folder):
+                files.write_new(path, text)
         except FileExistsError:
             raise StoreError(f"trial {trial_id} has an outcome already ({path}); it is written once") from None
 
@@ -161,11 +153,13 @@ class FolderStore:
         assert outcome is not None, "only what has ended is revised"
         folder = self.trial_folder(trial.id)
         outcome = self._portable(trial.id, outcome)
-        amendments.write_revision(folder, record.revision + 1, trial, outcome, why=why)
+        with results_file.changing(self.folder):
+            amendments.write_revision(folder, record.revision + 1, trial, outcome, why=why)
 
     def withdraw(self, trial_id: int, *, why: str) -> None:
         """Make durable that a trial counts for nothing; StoreError where it was withdrawn before."""
-        amendments.write_withdrawal(self.trial_folder(trial_id), trial_id, why=why)
+        with results_file.changing(self.folder):
+            amendments.write_withdrawal(self.trial_folder(trial_id), trial_id, why=why)
 
     def _written(self, trial_id: int, outcome: Outcome) -> str:
         """An outcome as its file holds it; what could not be read again is not written.
@@ -261,33 +255,7 @@ class FolderStore:
         if not path.exists() or trial_files.text_of(path) != text:
             files.replace(path, text)
 
-    def write_results(self, dataset: xr.Dataset) -> None:
-        """Write ``results.nc``; a disk that is full or a folder in the way is logged, as the file is only derived."""
-        try:
-            # Made in memory first: HDF5 does not survive a disk that fills up under it.
-            files.replace(self.folder / RESULTS_FILE, bytes(dataset.to_netcdf(engine="h5netcdf")))
-        except OSError as error:
-            logger.warning("%s could not be written: %s", self.folder / RESULTS_FILE, error)
-
-    def _found(self, known: Mapping[int, Record]) -> Iterator[Record | Damage]:
-        trials = self.folder / TRIALS
-        if not trials.is_dir():
-            return
-        numbered = sorted((int(path.name), path) for path in trials.iterdir() if _NUMBER.fullmatch(path.name))
-        for number, folder in numbered:
-            if folder != (own := self.trial_folder(number)):
-                if not own.exists():  # else it is a copy
-                    reason = f"its folder is called '{folder.name}', and a trial's folder cannot be renamed"
-                    yield Damage(number, folder / TRIAL_FILE, reason)
-                continue
-            record = known.get(number)
-            final = record is not None and record.outcome is not None
-            if record is not None and final and amendments.standing(folder) == amendments.Standing.of(record):
-                yield record
-            else:
-                yield trial_files.read(folder, number)
-
 
 def _highest(attempts: Path) -> int:
     """The highest number of a trial's attempts; 0 where there is none."""
-    return max((int(path.name) for path in attempts.iterdir() if _NUMBER.fullmatch(path.name)), default=0)
+    return max((int(path.name) for path in attempts.iterdir() if NUMBER.fullmatch(path.name)), default=0)

@@ -90,8 +90,9 @@ def quarantined(problem: Problem, history: History) -> tuple[Quarantined, ...]:
         groups = [[r for r in history.informative if history.counted_as(r) == scale] for scale in history.scales]
     found = []
     for records in groups:
+        losses = [record.result.losses for record in records]
         for metric in problem.metrics:
-            values = np.array([record.result.losses.get(metric.name, math.nan) for record in records])
+            values = np.array([each.get(metric.name, math.nan) for each in losses])
             found += [
                 Quarantined(records[row].trial.id, metric.name, float(values[row]), why)
                 for row, why in _absurd(values, metric).items()

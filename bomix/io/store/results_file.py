@@ -1,0 +1,63 @@
+"""``results.nc``: the record as one dataset for other programs, there only while it holds every result.
+
+Writing it takes as long as there are trials, recording a result must not. So it is not written with each result:
+before one is recorded the file is removed, and it is written again when there is time for it, at the latest at the end
+of a run. Who finds the file may rely on it, and who finds none has one written by ``bomix dataset`` or reads
+``study.dataset``. A process that is killed in between leaves none.
+
+It holds every result, revision and withdrawal; trials that were only asked for since it was written may lack in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.io.store import files
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+logger = logging.getLogger(__name__)
+
+RESULTS_FILE = "results.nc"
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Record in this block what ``results.nc`` does not hold.
+
+    It is removed before, so that no kill leaves it behind, and once more afterwards: another process may have written
+    it meanwhile of the record as it was. That process looks whether the record has changed, too, once it has written.
+    """
+    remove(folder)
+    try:
+        yield
+    finally:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove ``results.nc``, durably; where that is refused it is logged, since what is recorded weighs more."""
+    path = folder / RESULTS_FILE
+    if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+        return
+    try:
+        path.unlink(missing_ok=True)
+        files.sync(folder)
+    except OSError as error:
+        logger.warning("%s lacks what was recorded since it was written, and cannot be removed: %s", path, error)
+
+
+def write(folder: Path, dataset: xr.Dataset) -> None:
+    """Write ``results.nc``; a disk that is full or a folder in the way is logged, as the file is only derived."""
+    path = folder / RESULTS_FILE
+    try:
+        # Made in memory first: HDF5 does not survive a disk that fills up under it.
+        files.replace(path, bytes(dataset.to_netcdf(engine="h5netcdf")))
+    except OSError as error:
+        logger.warning("%s could not be written: %s", path, error)
