@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bomix.cli.running import name_of, position
-from bomix.execution.attempt.evaluate import LOG_FILE
 from bomix.execution.attempt.position import read
 from bomix.io.store import lock
 from bomix.progress import Progress
@@ -64,6 +63,8 @@ def failed_logs(study: Study) -> dict[int, Path]:
 
 def _last_log(study: Study, trial: Trial) -> Path | None:
     """The log of the last attempt at a trial; None where there is none."""
+    from bomix.execution.attempt.evaluate import LOG_FILE  # with what ends processes, which few studies need here
+
     attempt = study.records.store.last_attempt(trial.id)
     if attempt is None or not (log := attempt[1] / LOG_FILE).exists():
         return None

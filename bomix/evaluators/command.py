@@ -12,9 +12,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
-
-import psutil
+from typing import TYPE_CHECKING, ClassVar
 
 from bomix.config.build import FILLED
 from bomix.config.secret import NOT_KEPT, SECRET
@@ -25,6 +23,9 @@ from bomix.io.store import files
 from bomix.io.store.incoming import RESULT_LIMIT, read_result
 from bomix.scale import Scale
 from bomix.trial import Result, Trial
+
+if TYPE_CHECKING:
+    import psutil
 
 PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed", "params", "tokens", "scale")
 _OF_SCALE = ("params", "tokens", "scale")
@@ -201,6 +202,8 @@ def end_program(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> No
         process: The program.
         grace_s: Seconds for them to end by SIGTERM before that; 0 sends none.
     """
+    import psutil
+
     started = []
     with contextlib.suppress(psutil.NoSuchProcess):
         started = psutil.Process(process.pid).children(recursive=True)
@@ -222,6 +225,8 @@ def end_program(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> No
 
 
 def _lives(process: psutil.Process) -> bool:
+    import psutil
+
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

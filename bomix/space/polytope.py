@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 ROUNDING = 5e-13
 """How far sums of weights may miss one where it is decided whether bounds leave room: some thousand times the rounding
 of a sum of a hundred weights, and far below what :data:`bomix.space.bounds.ROUNDING` lets pass in a study file."""
-_COUNTS = np.unique(np.round(np.concatenate([np.arange(1, 9), 8 * 1.25 ** np.arange(1, 24)])).astype(int))
+_COUNTS = np.array(sorted({*range(1, 9), *(round(8 * 1.25**power) for power in range(1, 24))}))
 """Numbers of weights raised to "at least" that are tried, besides none and as many as fit."""
 
 

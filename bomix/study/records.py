@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 from bomix.errors import StoreError, StudyError, raise_faults
 from bomix.history import History
-from bomix.io.imports.identity import trained_seed
 from bomix.io.store import results_file
 from bomix.io.store.files import FolderTaken
 from bomix.io.store.incoming import ForeignRun, checked_runs
@@ -212,7 +211,13 @@ class Records:
             raise_faults(failure_faults(outcome), f"trial {trial_id}: the failure cannot be recorded:")
             outcome = bounded(outcome)
         else:
-            outcome = acceptable(self, record.trial, outcome)
+            outcome = acceptable(
+                record.trial,
+                outcome,
+                self.resolved.problem,
+                believed=lambda: self.resolution.problem,
+                history=lambda: self.history,
+            )
         self._store.finish(trial_id, outcome)
         return Record(record.trial, outcome)
 
@@ -279,6 +284,8 @@ class Records:
 
     def _enqueue_all(self, trials: Sequence[tuple[Candidate, Result | None]], *, seed: int) -> list[Record]:
         """Record trials in a row; the record is read once, and again where another process took a number."""
+        from bomix.io.imports.identity import trained_seed
+
         added: list[Record] = []
         # What the objective compares with is of no account here, and finding it would read the record for each run.
         problem, evaluator = self.resolution.problem, study_scales.trainer(self.spec)

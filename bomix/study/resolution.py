@@ -29,7 +29,6 @@ from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
-from bomix.io.imports.columns import listed
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
 from bomix.laws.own_domain import own_faults
@@ -253,6 +252,8 @@ def _warn_of_mixed_units(problem: Problem) -> None:
             more = ", more is better" if metric.direction == "max" else ""
             kinds.setdefault(f"{metric.unit}{more}", []).append(metric.name)
     if len(kinds) > 1:
+        from bomix.io.imports.columns import listed
+
         logger.warning(
             "the objective counts metrics of different units together (%s); name those that count in "
             "objective.metrics (of a guardrail in objective.base.metrics), or take a weighted mean",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,30 +15,39 @@ from bomix.trial import EXPERT, Result, Trial
 
 if TYPE_CHECKING:
     from bomix.history import History
-    from bomix.study.records import Records
+    from bomix.problem import Problem
     from bomix.study.resolution import Resolution
 
 logger = logging.getLogger(__name__)
 
 
-def acceptable(records: Records, trial: Trial, result: Mapping[str, float | None] | Result) -> Result:
+def acceptable(
+    trial: Trial,
+    result: Mapping[str, float | None] | Result,
+    problem: Problem,
+    *,
+    believed: Callable[[], Problem],
+    history: Callable[[], History],
+) -> Result:
     """The result of a trial as it can be recorded.
 
     Args:
-        records: The spec and the trials of the study; the latter are read for an expert, and for a metric beyond the
-            range of its unit.
         trial: The trial that it came back of.
         result: What came back.
+        problem: The study, metrics with the ranges of their units.
+        believed: The same with the ranges that the record leaves, see :func:`with_ranges`: asked for where a value is
+            beyond the range of its unit.
+        history: The record: asked for where the trial is an expert.
 
     Raises:
         FaultsError: Everything that is wrong with it.
     """
-    problem, title = records.resolved.problem, f"trial {trial.id}: the result cannot be used:"
+    title = f"trial {trial.id}: the result cannot be used:"
     result = accepted(result, problem.metric_names, problem.space.domains, title=title)
     if range_faults(result, problem.metrics):  # unless the record goes beyond the range as well
-        raise_faults(range_faults(result, records.resolution.problem.metrics), title)
+        raise_faults(range_faults(result, believed().metrics), title)
     if trial.origin == EXPERT:
-        wrong = experts.result_faults(trial, result, problem, records.history)
+        wrong = experts.result_faults(trial, result, problem, history())
         raise_faults(wrong, f"trial {trial.id}: the expert cannot be used:")
     raise_faults(reweighting.result_faults(trial, result), title)
     return result

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from bomix.cli.sentences import sentences
-from bomix.cli.summary import BEST, show_summary
 from bomix.cli.shown import value
+from bomix.cli.summary import BEST, show_summary
 from bomix.config.sections import DomainSpec, RecommendationSpec
 from bomix.recommendation.recommend import OUTSIDE
 from bomix.space.weights import Weights, same_mixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -53,7 +52,7 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
         FolderTaken: The folder is there already; it is left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     temporary.mkdir()
     try:
         for name, text in texts.items():
@@ -140,7 +139,7 @@ def sync(path: Path) -> None:
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     # Not the process id: two threads, or two hosts on one file system, may share it.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         yield temporary
     finally:

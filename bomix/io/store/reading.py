@@ -105,7 +105,7 @@ def _untouched(seen: _Seen, path: str, changed: int) -> bool:
     """Whether a trial that has ended was neither revised nor withdrawn since it was read."""
     if seen.settled and changed == seen.changed:
         return True
-    return amendments.standing(os.listdir(path)) == amendments.Standing.of(seen.record)
+    return amendments.standing(trial_files.names_in(path)) == amendments.Standing.of(seen.record)
 
 
 def _is_same(one: Record, other: Record) -> bool:

@@ -62,7 +62,7 @@ def read(folder: str | Path, number: int) -> Record | Damage:
     # Names are put together as text: paths of pathlib take a tenth of the time of reading a study.
     path, imported = f"{folder}/{TRIAL_FILE}", False
     try:
-        names = _names(folder)
+        names = names_in(folder)
         trial = _trial(path, number)
         path, imported = f"{folder}/{OUTCOME_FILE}", trial.origin == IMPORTED
         record = Record(trial, _outcome(path, number) if OUTCOME_FILE in names else None)
@@ -77,7 +77,7 @@ def read(folder: str | Path, number: int) -> Record | Damage:
         return Damage(number, Path(path), str(error), imported)
 
 
-def _names(folder: str | Path) -> list[str]:
+def names_in(folder: str | Path) -> list[str]:
     """What a trial's folder holds; nothing where it is no folder, or was moved away."""
     try:
         return os.listdir(folder)

@@ -40,7 +40,8 @@ def test_records_come_back_in_the_order_of_their_ids(store: FolderStore | Memory
     found = store.read().records
     assert [record.trial.id for record in found] == [0, 1, 2, 10001]
     assert [record.status for record in found] == [Status.FAILED, Status.COMPLETED, Status.PENDING, Status.PENDING]
-    assert store.read({record.trial.id: record for record in found}).records == found
+    reading = store.reading()
+    assert reading.read().records == reading.read().records == found
 
 
 def test_an_id_is_taken_once_and_an_outcome_written_once(store: FolderStore | MemoryStore) -> None:
