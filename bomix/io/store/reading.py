@@ -105,7 +105,8 @@ def _untouched(seen: _Seen, path: str, changed: int) -> bool:
     """Whether a trial that has ended was neither revised nor withdrawn since it was read."""
     if seen.settled and changed == seen.changed:
         return True
-    return amendments.standing(trial_files.names_in(path)) == amendments.Standing.of(seen.record)
+    names = trial_files.names_in(path)
+    return TRIAL_FILE in names and amendments.standing(names) == amendments.Standing.of(seen.record)
 
 
 def _is_same(one: Record, other: Record) -> bool:
