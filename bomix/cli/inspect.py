@@ -15,6 +15,7 @@ from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import Fault, raise_faults
 from bomix.io.store import lock
+from bomix.io.store.results_file import RESULTS_FILE
 from bomix.trial import CONFIRM, IMPORTED, Status
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     if state["ended"] is not None:
         click.echo(f"the search has ended: {state['ended']}")
     click.echo(f"driver: {state['driver']}")
+    click.echo(f"dataset: {state['dataset'] or 'none since the last result; `bomix dataset` writes it'}")
     for each in attempts.running(opened):
         click.echo(f"running: {each}")
     for sentence in state["quarantined"]:
@@ -139,6 +141,8 @@ def recommend(study: Path, as_json: bool, figure: Path | None) -> None:
         check_folder(figure, "--figure")
     opened = Study.open(study)
     best = opened.recommend()
+    if _dataset(opened.folder) is None:
+        opened.records.save_results()
     if as_json:
         click.echo(json.dumps(_plain_recommendation(opened, best), indent=1))
     else:
@@ -223,6 +227,7 @@ def _state(study: Study) -> dict[str, Any]:
         "confirming_failed": confirming.count(Status.FAILED),
         "ended": why_ended(study),
         "driver": "none" if study.folder is None else _driver(study.folder),
+        "dataset": _dataset(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],
         "quarantined": [str(each) for each in study.records.quarantined()],
     }
@@ -252,6 +257,12 @@ def _losses(record: Record, metrics: Sequence[str]) -> dict[str, float | None] |
     if record.status is not Status.COMPLETED:
         return None
     return {name: record.result.losses.get(name) for name in metrics}
+
+
+def _dataset(folder: Path | None) -> str | None:
+    """The path of ``results.nc``, which holds every result where it is there; None without it."""
+    path = None if folder is None else folder / RESULTS_FILE
+    return None if path is None or not path.is_file() else str(path)
 
 
 def _driver(folder: Path) -> str:

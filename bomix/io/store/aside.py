@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bomix.io.store import files, results_file
 from bomix.io.store.study_folder import RESOLVED_FILE, TRIALS, FolderStore
+from bomix.io.store.study_id import ID_FILE
 from bomix.io.store.trial_files import TRIAL_FILE, Damage
 
 DAMAGED = "damaged"
@@ -45,7 +46,7 @@ def move_trials(store: FolderStore) -> Path:
     target.mkdir(parents=True)
     results_file.remove(store.folder)
     # The file last: while it is there, nothing but the study as it was can go on.
-    for name in (TRIALS, RESOLVED_FILE):
+    for name in (TRIALS, ID_FILE, RESOLVED_FILE):
         if (path := store.folder / name).exists():
             path.rename(target / name)
     for folder in (target, kept, store.folder):

@@ -9,6 +9,7 @@
     trials/0007/outcome.json the end of the trial; written once
     trials/0007/revision-1.json, withdrawn.json   what was added since, see :mod:`bomix.io.store.amendments`
     results.nc               derived from the outcomes, see :mod:`bomix.io.store.results_file`
+    id.json                  its name, where trials were handed out, see :mod:`bomix.io.store.study_id`
     lock, driver.json        the driver holds the one; the other says who it is
     damaged/                 what could not be read and was moved away by ``bomix check --repair``
     restarted/1/             trials that had no result when ``bomix restart`` began anew
