@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from bomix.cli.inspect import check, recommend, status
+from bomix.cli.inspect import LATEST, check, recommend, status
 from bomix.study.study import Study
+from tests.cli.called import called
 
 
 def test_looking_at_a_new_study_adds_nothing_to_it(tmp_path):
@@ -83,3 +87,62 @@ def test_check_says_beyond_many_domains_that_no_name_tells_what_a_metric_falls_w
     assert ("metrics: " in found.output) == (expected is not None)
     assert (expected or "") in found.output
     assert expected is None or "own: {m: d0}" in found.output
+
+
+QUICK: dict[str, list[str]] = {
+    "status": ["status", "study"],
+    "status for programs": ["status", "study", "--json"],
+    "tell": ["tell", "study", "2", "study/2.json"],
+    "tell of a folder": ["tell", "study", "out"],
+    "withdraw": ["withdraw", "study", "0", "--why", "wrong data"],
+    "help": ["--help"],
+}
+PACKAGES = {"bomix", "click", "numpy", "rich", "yaml"}
+"""All that a command which only reads the record, or adds to it, may import of what is installed."""
+
+LIST = """
+import atexit, json, sys
+from importlib.metadata import packages_distributions
+installed = packages_distributions()
+before = set(sys.modules)
+from bomix.cli.main import main
+def report():
+    new = {name.partition(".")[0] for name in set(sys.modules) - before}
+    print(json.dumps(sorted(name for name in new if name in installed and not name.startswith("_"))), file=sys.stderr)
+atexit.register(report)
+main()
+"""
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_commands_that_only_read_or_tell_import_no_model(tmp_path: Path, name: str) -> None:
+    """Torch alone takes ten times as long as the whole command."""
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: [loss]\n")
+    study = Study.open(tmp_path / "study")
+    for value in (2.0, 3.0):
+        study.tell(study.ask(), {"loss": value})
+    assert called("ask", tmp_path / "study", "-n", 1, "--out", tmp_path / "out")[0] == 0
+    (tmp_path / "study/2.json").write_text('{"losses": {"loss": 2.5}}')
+    (tmp_path / "out/2.result.json").write_text('{"losses": {"loss": 2.5}}')
+    done = subprocess.run(
+        [sys.executable, "-c", LIST, *QUICK[name]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stderr.splitlines()[-1])) <= PACKAGES
+
+
+def test_a_long_study_shows_its_last_trials_and_those_that_are_pending(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: [loss]\nstrategy: sobol\n")
+    study = Study.open(tmp_path)
+    first = study.ask()
+    for _ in range(LATEST + 1):
+        study.tell(study.ask(), {"loss": 2.0})
+    code, printed = called("status", tmp_path)
+    rows = [line.split()[1] for line in printed.splitlines() if line.startswith("│") and line.split()[1].isdigit()]
+    assert code == 0
+    assert rows == [str(number) for number in (first.id, *range(2, LATEST + 2))]
+    assert f"of {LATEST + 2} trials the last {LATEST}" in printed
+    everything = called("status", tmp_path, "--all")[1]
+    assert sum(line.startswith("│") for line in everything.splitlines()) == LATEST + 2
+    assert len(json.loads(called("status", tmp_path, "--json")[1])["trials"]) == LATEST + 2

@@ -16,7 +16,6 @@ from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, FitError, count_faults
-from bomix.numerics.determinism import deterministic
 from bomix.posterior.belief import believe
 from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
@@ -27,7 +26,6 @@ from bomix.strategies.bayesian.search import most_promising
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import MIN_COMPLETED, design_size
 from bomix.strategies.designs import Sobol
-from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.trial import CONFIRM, EXPERT, IMPORTED, Candidate, Status
 
@@ -141,6 +139,8 @@ class CostAware:
             return anchor
         back = [record for record in history.informative if record.trial.origin != EXPERT]
         if len(back) >= MIN_COMPLETED:
+            from bomix.numerics.determinism import deterministic
+
             try:
                 with deterministic():
                     return self._chosen(problem, history, scales, seed)
@@ -172,6 +172,7 @@ class CostAware:
         import torch
 
         from bomix.acquisition.cost_aware import best_choice
+        from bomix.surrogates.models.scales import MultiScaleModel
 
         fit = torch.tensor(fitting(problem, history))
         dearest = int(fit.nonzero().max())
@@ -268,6 +269,7 @@ def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scal
     import torch
 
     from bomix.acquisition.cost_aware import Contest
+    from bomix.surrogates.models.scales import MultiScaleModel
 
     assert isinstance(belief.model, MultiScaleModel)
     space, p = belief.problem.space, len(X)
