@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from bomix.study.study import Study
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -17,3 +24,55 @@ def test_a_surrogate_of_ones_own_takes_part_in_a_study(capsys: pytest.CaptureFix
     runpy.run_path(str(file), run_name="__main__")
     weights = eval(capsys.readouterr().out)
     assert weights["code"] == pytest.approx(0.3, abs=0.05)
+
+
+def prepared(folder: Path) -> Path:
+    """A copy of the example of a Slurm array, and what a shell needs to run its lines."""
+    shutil.copytree(EXAMPLES / "slurm-array", folder / "example")
+    (folder / "bin").mkdir()
+    (folder / "bin/bomix").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m bomix.cli.main "$@"\n')
+    (folder / "bin/bomix").chmod(0o755)
+    return folder / "example"
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of the README."""
+    path = f"{folder.parent / 'bin'}:{os.environ['PATH']}"
+    paths = os.pathsep.join([str(EXAMPLES.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def lines_of(folder: Path) -> list[str]:
+    """The commands of the README, without their comments."""
+    blocks = (folder / "README.md").read_text().split("```")[1::2]
+    return [line.split("    #")[0].rstrip() for block in blocks for line in block.strip().splitlines()]
+
+
+def test_an_array_of_ones_own_is_asked_and_told_with_a_loop_in_the_place_of_slurm(tmp_path: Path) -> None:
+    """The lines of the README, but for ``sbatch`` and the recommendation."""
+    folder = prepared(tmp_path)
+    lines = lines_of(folder)
+    loop = lines[-1]
+    tell = "bomix tell . asked"
+    assert loop.startswith("for trial in")
+    done = shell(lines[1], folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "asked/3.json").rename(folder / "kept")  # one that Slurm has not begun yet
+    assert shell(loop, folder).returncode == 0
+    (folder / "kept").rename(folder / "asked/3.json")
+    (folder / "asked/5.result.json").write_text('{"losses": {"code"')
+    done = shell(tell, folder)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "6 told, 1 left for later; 2 still pending (3, 5)")
+    (folder / "asked/5.result.json").unlink()
+    assert shell(loop, folder).returncode == 0
+    done = shell(tell, folder)
+    assert done.stdout.splitlines()[-1] == "2 told, 6 told before; none pending"
+    ids = shell(f'{next(line for line in lines if line.startswith("ids="))}; echo "$ids"', folder)
+    assert ids.stdout.strip() == "8,9,10,11,12,13,14,15", ids.stderr
+    history = Study.open(folder).history
+    assert (len(history.completed), len(history.pending)) == (8, 8)
+    losses = [record.result.losses["code"] for record in history.completed]
+    assert len(set(losses)) > 4, "the mixture shows in the loss"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,25 +25,13 @@ from bomix.trial import Failure, Record
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bomix.scale import Scale
     from bomix.trial import Trial
 
+MOST_TOKENS = 1e24
+"""Tokens of a run, at most: far more than there is text."""
 MOST_NAMED = 20
 """Trials that a line names, at most: an array of a thousand has its numbers in the folder."""
-
-
-class _Tokens(click.ParamType):
-    """A number of tokens, ``2e9`` as well."""
-
-    name = "tokens"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            count = int(float(str(value)))
-        except (ValueError, OverflowError):
-            count = 0
-        if count < 1:
-            self.fail(f"{value!r} is no number of tokens from 1", param, ctx)
-        return count
 
 
 @click.command()
@@ -58,10 +47,12 @@ class _Tokens(click.ParamType):
     multiple=True,
     help=f"Beside each file another: {'; '.join(f'{name}, {each.what}' for name, each in FORMATS.items())}.",
 )
-@click.option("--tokens", type=_Tokens(), help="Training tokens of a run, where the study does not say.")
+@click.option(
+    "--tokens", type=click.FloatRange(1.0, MOST_TOKENS), help="Training tokens of a run, where the study does not say."
+)
 @click.option("--pending", is_flag=True, help="Propose nothing: write the files of pending trials, once more.")
 def ask(
-    study: Path, number: int, out: Path | None, formats: tuple[str, ...], tokens: int | None, pending: bool
+    study: Path, number: int, out: Path | None, formats: tuple[str, ...], tokens: float | None, pending: bool
 ) -> None:
     """Propose mixtures and record them as pending.
 
@@ -76,6 +67,9 @@ def ask(
     """
     if out is None and (formats or pending):
         raise click.UsageError("--format and --pending write files: name their folder with --out")
+    if tokens is not None and math.isnan(tokens):
+        raise click.UsageError("--tokens is no number; give the training tokens of a run, 2e9 say")
+    counted = None if tokens is None else int(tokens)
     opened = Study.open(study)
     if opened.folder is not None and lock.is_held(opened.folder) is not False:
         raise StudyError("the study is being optimised, and its driver would train what is asked here; stop it first")
@@ -83,12 +77,12 @@ def ask(
         out.mkdir(parents=True, exist_ok=True)
         handed.refuse_strangers(opened.records, out)
     if "tokens" in formats:
-        _refuse_uncounted(opened, tokens)
+        _refuse_uncounted(opened, counted)
     for trial in (record.trial for record in opened.history.pending) if pending else _asked(opened, number):
         if out is None:
-            click.echo(json.dumps(sheet_of(trial, opened.records.resolved.problem, tokens=tokens).to_data()))
+            click.echo(json.dumps(sheet_of(trial, opened.records.resolved.problem, tokens=counted).to_data()))
         else:
-            click.echo(str(handed.hand_out(opened.records, trial, out, formats, tokens=tokens)))
+            click.echo(str(handed.hand_out(opened.records, trial, out, formats, tokens=counted)))
     if out is not None and (missing := handed.without_file(opened.records, out)):
         click.echo(f"pending without a file in {out}: {_named(missing)}; --pending writes one for each", err=True)
 
@@ -111,7 +105,9 @@ def _asked(study: Study, number: int) -> Iterable[Trial]:
 
 def _refuse_uncounted(study: Study, tokens: int | None) -> None:
     """Raise StudyError where the tokens of a run are wanted and unknown, before anything is asked for."""
-    scales = [each.scale for each in study.problem.scales if each.trained] or [study.problem.scale]
+    problem = study.records.resolved.problem
+    scales: list[Scale | None] = [each.scale for each in problem.scales if each.trained]
+    scales = scales or [problem.scale]
     if tokens is None and any(scale is None or scale.tokens is None for scale in scales):
         raise StudyError(
             "nothing says how many tokens a run trains on, so that they cannot be counted per domain; pass --tokens, "
@@ -162,9 +158,7 @@ def _tell_folder(study: Study, folder: Path, *, partial: bool) -> None:
     from bomix.cli.tables import console
 
     if not folder.is_dir():
-        raise click.UsageError(
-            f"there is no folder {folder}; give a trial's number, or the folder of `bomix ask --out`"
-        )
+        raise click.UsageError(f"no folder {folder}; give the number of a trial, or the folder of `bomix ask --out`")
     found = list(handed.take(study.records, folder, partial=partial))
     news = [each for each in found if each.state is not State.BEFORE]
     if news:
