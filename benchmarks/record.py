@@ -33,6 +33,7 @@ STUDY += "budget: {trials: 100000}\n"
 SIZES = (50, 500, 5000)
 REPEATS = 5
 TOLD = 20
+IMPORTS = "import numpy, yaml, click, rich.table, rich.console"
 OPEN = "from bomix.study.study import Study; study = Study.open('.'); study.problem; len(study.history)"
 
 
@@ -50,13 +51,13 @@ def filled(folder: Path, trials: int) -> Path:
     """A study with so many results and one pending trial for each call that is measured."""
     folder.mkdir()
     (folder / "study.yaml").write_text(STUDY)
+    assert Study.open(folder).problem.metrics  # writes resolved.json, as the first ask does
     store, rng = FolderStore(folder), np.random.default_rng(0)
     with mock.patch.object(os, "fsync"):
         for number in range(trials):
             store.create(Trial(number, weights(rng), 0, "sobol"), result(rng))
         for number in range(trials, trials + 2 * TOLD + REPEATS):
             store.create(Trial(number, weights(rng), 0, "sobol"))
-    Study.open(folder).problem  # writes resolved.json, as the first ask would have done
     return folder
 
 
@@ -98,9 +99,7 @@ def reading(folder: Path) -> None:
         status = least(lambda study=study: bomix(study, "status", "."))
         programs = least(lambda study=study: bomix(study, "status", ".", "--json"))
         rows.append([f"{trials:,}", f"{opened:.2f}", f"{status:.2f}", f"{programs:.2f}"])
-    nothing = least(
-        lambda: cpu_of(lambda: process(folder, "-c", "import numpy, yaml, click, rich.table, rich.console"))
-    )
+    nothing = least(lambda: cpu_of(lambda: process(folder, "-c", IMPORTS)))
     rows.append(["NumPy, PyYAML, click, rich imported", f"{nothing:.2f}", "", ""])
     table(["trials", "opened in Python", "`bomix status`", "`bomix status --json`"], rows)
 
@@ -114,7 +113,7 @@ def telling(folder: Path) -> None:
         study.tell(trials, result(rng))
         calls = []
         for number in range(trials + 1, trials + TOLD):
-            calls.append(cpu_of(lambda number=number: study.tell(number, result(rng))))
+            calls.append(cpu_of(lambda study=study, number=number: study.tell(number, result(rng))))
         (path / "result.json").write_text('{"losses": {' + ", ".join(f'"{name}": 2.5' for name in METRICS) + "}}")
         numbers = iter(range(trials + TOLD, trials + 2 * TOLD))
         command = least(lambda path=path, numbers=numbers: bomix(path, "tell", ".", str(next(numbers)), "result.json"))
