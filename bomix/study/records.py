@@ -22,7 +22,7 @@ from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
-from bomix.study.telling import acceptable, with_ranges
+from bomix.study.accepting import acceptable, with_ranges
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
