@@ -20,9 +20,9 @@ from bomix.io.store.study_folder import FolderStore
 from bomix.io.store.trial_files import Damage
 from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import resolved_file, scales, study_scales
+from bomix.study.accepting import acceptable, with_ranges
 from bomix.study.arguments import is_same, trial_number
 from bomix.study.resolution import Resolution, resolve
-from bomix.study.accepting import acceptable, with_ranges
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:

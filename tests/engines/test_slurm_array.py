@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.engines.slurm_daemons import Cluster
 
 from bomix.study.study import Study
 from bomix.trial import Failure
+from tests.engines.slurm_daemons import Cluster
 from tests.test_examples import lines_of, prepared, shell
 
 pytestmark = pytest.mark.engines

@@ -7,6 +7,7 @@ told of must be there ever after.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from click.testing import CliRunner
 
 from bomix.cli.importing import import_tables
 from bomix.config.sections import BudgetSpec
+from bomix.errors import StudyError
 from bomix.execution.observer import Observer
+from bomix.io.store import files
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study import handed
 from bomix.study.running import run
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
@@ -26,6 +30,7 @@ from tests.execution.inline import Inline
 Acknowledge = Callable[[str], None]
 
 DOMAINS = ["code", "web"]
+HANDED = 3
 BAYESIAN = Bayesian(surrogate=GP(draws=0, restarts=1), n_init=2)
 STUDY = "domains: {code: {}, web: {}}\nmetrics: [loss]\nstrategy: sobol\n"
 TABLE = "run,code,web,loss\n" + "".join(f"r{k},{k / 8:.3f},{1 - k / 8:.3f},{2 + k / 10:.2f}\n" for k in range(4))
@@ -99,10 +104,30 @@ def import_table(folder: Path, acknowledge: Acknowledge) -> None:
         acknowledge(f"{number} {float(line.split(',')[-1]):.17g}")
 
 
+def hand_out_and_take(folder: Path, acknowledge: Acknowledge) -> None:
+    """``bomix ask --out`` and ``bomix tell`` of a folder, with ``results.nc`` after each; asked again, it goes on."""
+    study = Study(DOMAINS, ["loss"], path=folder, strategy=Sobol())
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    while len(study.history.records) < HANDED:
+        study.ask()
+    for record in study.history.records:
+        handed.hand_out(study.records, record.trial, out, ("weights",), tokens=None)
+        text = json.dumps({"losses": {"loss": loss(record.trial)}})
+        files.replace(out / f"{record.trial.id}.result.json", text)
+    for taken in handed.take(study.records, out):
+        if taken.record is None:
+            raise StudyError(f"{taken.path.name} {taken.state}: {taken.why}")
+        acknowledge(f"{taken.trial} {loss(taken.record.trial):.17g}")
+        if taken.state is handed.State.TOLD:
+            study.records.save_results()
+
+
 SCENARIOS: dict[str, Callable[[Path, Acknowledge], None]] = {
     "ask and tell": ask_and_tell,
     "ask and tell, Bayesian": bayesian_ask_and_tell,
     "driver": drive,
     "driver, Bayesian": bayesian_drive,
     "import": import_table,
+    "hand out and take": hand_out_and_take,
 }

@@ -44,10 +44,16 @@ def holds(tally: Tally) -> None:
 
 @pytest.mark.parametrize("kind", ["killed", "torn"])
 def test_a_loop_that_is_killed_anywhere_goes_on_as_if_undisturbed(tmp_path: Path, kind: str) -> None:
-    tally = everywhere("ask and tell", kind, tmp_path, every=11)
+    tally = everywhere("ask and tell", kind, tmp_path, every=9)
     holds(tally)
     assert tally.codes[KILLED] == tally.tried >= 10
     assert tally.acknowledged >= 10
+
+
+def test_trials_that_are_handed_out_and_taken_in_survive_a_kill_anywhere(tmp_path: Path) -> None:
+    tally = everywhere("hand out and take", "killed", tmp_path, every=13)
+    holds(tally)
+    assert tally.codes[KILLED] == tally.tried >= 10
 
 
 def test_the_layer_counts_what_a_study_does_and_lets_it_be(tmp_path: Path) -> None:
