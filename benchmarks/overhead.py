@@ -5,7 +5,8 @@ r"""What a study loses to bomix: idle slots, start and end of a run, and the dri
 
 Trials of ``wall`` sleep, from three quarters to five quarters of ``--seconds``, drawn by the trial's number. The ideal
 is the time that the slots need where each takes the next trial at the moment that it is free; what is beyond it is
-lost, by where it goes: before the first trial began, between two trials of a slot, after the last one. Trials of
+lost, by where it goes: before the first trial began, between two trials of a slot, after the last one, and in the
+recommendation. The driver's CPU-seconds are what an idle machine would lose at most, but for the disk. Trials of
 ``memory`` do nothing; the driver's resident memory is printed as their number grows.
 """
 
@@ -93,6 +94,7 @@ def wall(given: argparse.Namespace, folder: Path) -> None:
     import overhead
 
     import bomix
+    from bomix.study.running import run
 
     evaluator = overhead.Sleeping(given.seconds)
     began = time.time()
@@ -105,19 +107,22 @@ def wall(given: argparse.Namespace, folder: Path) -> None:
         budget=bomix.BudgetSpec(trials=given.trials),
         execution=bomix.LocalExecution(workers=given.workers, ask_ahead=given.ahead),
     )
-    study.run()
-    took = time.time() - began
+    run(study.records)
+    ran, used = time.time() - began, time.process_time() - cpu
+    study.recommend()
+    took, whole = time.time() - began, time.process_time() - cpu
     facts = [record.result.info for record in study.history.completed]
     ideal = greedy([evaluator.lasts(number) for number in range(given.trials)], given.workers)
     slots = [sorted((f["began"], f["ended"]) for f in facts if f["slot"] == str(n)) for n in range(given.workers)]
     between = [after[0] - before[1] for slot in slots for before, after in itertools.pairwise(slot)]
-    first, last = min(f["began"] for f in facts) - began, began + took - max(f["ended"] for f in facts)
-    print(f"ideal {ideal:.2f} s, took {took:.2f} s: {took / ideal - 1:.2%} lost; {time.process_time() - cpu:.1f} CPU-s")
-    print(f"before the first trial {first:.2f} s, after the last {last:.2f} s")
+    first, last = min(f["began"] for f in facts) - began, began + ran - max(f["ended"] for f in facts)
+    print(f"load {os.getloadavg()[0]:.1f}; ideal {ideal:.2f} s; the driver took {used:.1f} CPU-s")
     print(
-        f"between trials {sum(between) / given.workers:.2f} s a slot: median {np.median(between):.3f}, "
-        f"90 % below {np.quantile(between, 0.9):.3f}, most {max(between):.3f}"
+        f"run {ran:.2f} s: {ran / ideal - 1:.2%} lost; {first:.2f} s before the first trial, {last:.2f} after the last"
     )
+    print(f"between trials {sum(between) / given.workers:.2f} s a slot: median {np.median(between):.3f}, ", end="")
+    print(f"90 % below {np.quantile(between, 0.9):.3f}, most {max(between):.3f}")
+    print(f"with the recommendation {took:.2f} s: {took / ideal - 1:.2%} lost; {whole - used:.1f} CPU-s for it")
 
 
 def memory(given: argparse.Namespace, folder: Path) -> None:

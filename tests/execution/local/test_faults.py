@@ -32,6 +32,15 @@ TRIALS = 64
 """Trials of a study."""
 KILLS = 12
 """Times that a driver is ended in its course."""
+FAULTS = {
+    "hangs": "hangs",
+    "ignores": "hangs, and ignores SIGTERM",
+    "forks": "forks copies that hang and ignore SIGTERM",
+    "setsid": "starts one in a session of its own (`setsid`) that hangs and ignores it",
+    "killed": "is killed",
+    "exits": "exits",
+}
+"""A fault in short and in words."""
 DEAF = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -40,8 +49,7 @@ class Faulty:
     """A training that only takes its time; the first attempt at every fourth trial meets a fault.
 
     Attributes:
-        fault: ``hangs``; ``ignores`` SIGTERM besides; ``forks`` copies that hang and ignore it; has a program in a
-            session of its own (``setsid``) that hangs and ignores it; is ``killed``; ``exits``; none where empty.
+        fault: One of :data:`FAULTS`; none where empty.
         seconds: How long it takes.
     """
 
@@ -133,7 +141,7 @@ def attempts(folder: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["hangs", "ignores", "forks", "setsid", "killed", "exits"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_trials_that_meet_a_fault_are_tried_again_and_leave_nothing_behind(
     tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,7 +150,7 @@ def test_trials_that_meet_a_fault_are_tried_again_and_leave_nothing_behind(
     acknowledged = {int(number): float(loss) for number, loss in said}
     tried = len([*tmp_path.glob("trials/*/attempts/1/faulty")])
     with capsys.disabled():
-        show(fault, tried, acknowledged, tmp_path, again := attempts(tmp_path))
+        show(FAULTS[fault], tried, acknowledged, tmp_path, again := attempts(tmp_path))
     assert tried == again == TRIALS // 4
 
 
@@ -161,7 +169,7 @@ study.run(observer=Acknowledging())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL", "SIGKILL of the server"])
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL", "SIGKILL of the process that forks trials"])
 def test_a_driver_that_is_ended_loses_nothing_that_it_said(
     tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,7 +184,7 @@ def test_a_driver_that_is_ended_loses_nothing_that_it_said(
         lines = [driver.stdout.readline()]  # it is well under way
         time.sleep(rng.uniform(0.0, 0.4))
         started = psutil.Process(driver.pid).children(recursive=True)
-        if "server" in how:
+        if "forks" in how:
             psutil.Process(driver.pid).children()[0].kill()
         else:
             driver.send_signal(signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
