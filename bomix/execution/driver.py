@@ -79,7 +79,9 @@ class _Run:
         self._confirming: list[Trial] | None = None
         self._stopped: str | None = None
         execution = study.spec.execution
-        self._tries = Tries(execution.attempts, traits(execution, ExecutionTraits).max_lost)
+        own = traits(execution, ExecutionTraits)
+        self._tries = Tries(execution.attempts, own.max_lost)
+        self._ahead = own.ask_ahead
         self._failed: list[Record] = []
         self._useless = False
 
@@ -144,7 +146,7 @@ class _Run:
             experts_only=self._experts_only,
             exhausted=study.exhausted(history),
             scales=study.problem.scales,
-            ahead=traits(study.spec.execution, ExecutionTraits).ask_ahead,
+            ahead=self._ahead,
         )
 
     def _tell_why(self, decision: Decision) -> None:

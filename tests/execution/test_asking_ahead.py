@@ -20,6 +20,7 @@ from bomix.problem import Problem
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
+from bomix.surrogates.gp.spec import GP
 from bomix.trial import Candidate, Failure, Record, Trial
 from tests.execution.evaluators import Ending
 
@@ -212,13 +213,14 @@ def test_what_was_asked_for_ahead_and_not_begun_is_trained_first_in_the_next_run
 @pytest.mark.parametrize("ask_ahead", [0, 1])
 def test_asks_follow_from_the_order_of_events(ask_ahead: int) -> None:
     def asked(*order: int) -> list[dict[str, float]]:
-        found = study(Scripted(order, ask_ahead=ask_ahead), trials=7, strategy=Bayesian(n_init=3))
+        strategy = Bayesian(n_init=3, surrogate=GP(draws=0, restarts=1))
+        found = study(Scripted(order, ask_ahead=ask_ahead), trials=6, strategy=strategy)
         found.run()
         return [dict(record.trial.weights) for record in found.history.records]
 
-    first = asked(0, 1, 2, 3, 4, 5, 6)
-    assert asked(0, 1, 2, 3, 4, 5, 6) == first
-    other = asked(1, 0, 3, 2, 4, 5, 6)
+    first = asked(0, 1, 2, 3, 4, 5)
+    assert asked(0, 1, 2, 3, 4, 5) == first
+    other = asked(1, 0, 3, 2, 4, 5)
     assert other[:3] == first[:3]
     assert other[4:] != first[4:]
 
