@@ -131,6 +131,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "executor": {
         "local": "bomix.execution.local.spec:LocalExecution",
+        "slurm": "bomix.execution.slurm.spec:SlurmExecution",
     },
 }
 """Group to kind to ``module:Class``."""

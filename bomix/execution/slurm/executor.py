@@ -1,0 +1,294 @@
+"""Trials as jobs of a Slurm cluster: submitted, watched by what they write and by one call for all, taken over."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bomix.config.secret import secrets
+from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
+from bomix.contracts.executor import Attempt, Ended, Event, Reported
+from bomix.contracts.traits import traits
+from bomix.errors import EvaluationError
+from bomix.execution.attempt.evaluate import NO_MEMORY
+from bomix.execution.slurm import commands, job_file, states, submission
+from bomix.execution.slurm.commands import FullError, UnreachableError
+from bomix.execution.slurm.job import SECOND, ready_evaluator
+from bomix.execution.slurm.jobs import End, Job
+from bomix.progress import Progress
+from bomix.trial import Trial
+
+if TYPE_CHECKING:
+    from bomix.execution.slurm.spec import SlurmExecution
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 2.0
+"""Seconds for which trials are gathered for one array: those of a design follow one another in milliseconds."""
+MISSED = 2
+"""Looks at the queue that do not show a job before it counts as forgotten there, and history is asked."""
+_LOOK_S = 0.2
+"""Seconds between two looks at the folders of what runs: next to nothing beside a training."""
+_STARTING_S = 600.0
+"""Seconds for which a controller that does not answer is waited for where it must be known what still runs."""
+
+
+class SlurmExecutor:
+    """Runs trials as jobs that go on when this ends.
+
+    Whatever a job writes is seen at the next look at its folder. What Slurm says of all of this user's jobs is asked
+    for once in ``poll_s`` seconds; that tells of those that died without a word.
+
+    Args:
+        evaluator: What trains.
+        spec: What the study file says.
+        folder: The study's.
+
+    Raises:
+        EvaluationError: The study's folder says of another evaluator, or of none.
+    """
+
+    def __init__(self, evaluator: Evaluator, spec: SlurmExecution, *, folder: Path) -> None:
+        _check(evaluator, folder)
+        self._spec = spec
+        self._secrets = secrets(evaluator)
+        environment = traits(evaluator, EvaluatorTraits).process_environment()
+        self._to_submit = submission.Submission(spec, folder.resolve(), tuple(sys.path), dict(environment))
+        self._jobs: list[Job] = []
+        self._cancelled: set[int] = set()
+        self._next_call = 0.0
+        self._unreachable = False
+
+    @property
+    def free(self) -> int:
+        """How many more jobs may be in the queue."""
+        return self._spec.workers - len(self._jobs) - len(self._to_submit)
+
+    def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> tuple[Trial, ...]:
+        """Take over the jobs of an earlier driver, wherever that ran.
+
+        Raises:
+            EvaluationError: The controller does not answer, so that nobody knows what still runs.
+        """
+        self._jobs = submission.recorded(pending)
+        if any(job.end(time.monotonic()) is None for job in self._jobs):
+            deadline = time.monotonic() + _STARTING_S
+            while not self._ask(lambda: self._see(commands.queue())):
+                if time.monotonic() > deadline:
+                    what = f"Slurm's controller has not answered for {_STARTING_S:g} s"
+                    raise EvaluationError(f"{what}, so that nobody knows what still runs; try again later")
+                time.sleep(self._spec.poll_s)
+        self._jobs = [job for job in self._jobs if self._stays(job)]
+        return tuple(job.trials[number][0] for job in self._jobs for number in job.left)
+
+    def _stays(self, job: Job) -> bool:
+        """Whether a job is still to end, or to be told of; one that was never submitted will train nothing later."""
+        if job.file.job is not None or job.end(time.monotonic()) is not None:
+            return True
+        return not job_file.begin(job.folder, "nobody: its driver was gone, and Slurm knew of no such job")
+
+    def submit(self, trial: Trial, attempt: Attempt) -> None:
+        """Have a trial submitted, together with those that follow at once.
+
+        Raises:
+            EvaluationError: Slurm takes no such job.
+        """
+        self.submit_together([(trial, attempt)])
+
+    def submit_together(self, group: Sequence[tuple[Trial, Attempt]]) -> None:
+        """Have trials submitted that are trained as one, in one job.
+
+        Raises:
+            EvaluationError: Slurm takes no such job.
+        """
+        self._to_submit.add(group)
+        if not self._spec.array or self.free < 1 or self._to_submit.age > GATHER_S:
+            self._submit()
+
+    def _submit(self) -> None:
+        new = self._to_submit.jobs()
+        self._jobs += new
+        self._hand_in(new)
+
+    def _hand_in(self, jobs: Sequence[Job]) -> None:
+        """Submit what has no id; what is not taken now is handed in again after the next look at the queue."""
+        for script in dict.fromkeys(job.script for job in jobs):
+            together = [job for job in jobs if job.script == script]
+            try:
+                number = commands.submit(script)
+            except FullError as error:
+                if len(together) == len(self._jobs):
+                    raise EvaluationError(f"sbatch takes no job: {error}") from error
+                logger.info("the queue takes no more jobs for now: %s", error)
+            except UnreachableError as error:
+                self._tell_unreachable(error)
+            else:
+                for job in together:
+                    element = job.file.element
+                    job.note(job=number if element is None else f"{number}_{element}")
+
+    def events(self, timeout: float) -> list[Event]:
+        """What happened within ``timeout`` seconds.
+
+        Raises:
+            EvaluationError: Slurm takes no jobs, or they cannot load the evaluator.
+        """
+        deadline = time.monotonic() + timeout
+        if len(self._to_submit):
+            self._submit()
+        while True:
+            self._call()
+            if found := self._look():
+                return found
+            if (left := deadline - time.monotonic()) <= 0.0:
+                return []
+            time.sleep(min(_LOOK_S, left))
+
+    def cancel(self, trial: Trial) -> None:
+        """Have the job of a trial cancelled; one that is trained with others goes on until all of them are.
+
+        Raises:
+            EvaluationError: It cannot be.
+        """
+        if len(self._to_submit):
+            self._submit()
+        for job in self._jobs:
+            if trial.id in job.left:
+                self._cancelled.add(trial.id)
+                if self._cancelled.issuperset(job.left):
+                    self._end(job)
+
+    def _end(self, job: Job) -> None:
+        """Cancel a job, now or once the controller answers; one without an id will find that nobody wants it."""
+        number = job.file.job
+        if number is not None:
+            job.ending = self._ask(lambda: commands.cancel([number]))
+        elif job_file.begin(job.folder, "nobody: cancelled"):
+            job.see(states.Seen("", job.file.name, states.CANCELLED), time.monotonic())
+
+    def close(self) -> None:
+        """Leave the jobs to themselves: the next driver takes them over."""
+        left = [f"trial {number} ({job.file.job or 'no id yet'})" for job in self._jobs for number in job.left]
+        if left:
+            listed = ", ".join(left)
+            logger.warning(
+                "jobs go on in the cluster: %s; the same command takes them over, `bomix cancel` ends them", listed
+            )
+
+    def _call(self) -> None:
+        """Ask Slurm once, where it is time: for the queue, or for what is kept of jobs that it has forgotten."""
+        if not self._jobs or time.monotonic() < self._next_call:
+            return
+        self._next_call = time.monotonic() + self._spec.poll_s
+        gone = [job for job in self._jobs if job.missed >= MISSED and job.file.job is not None]
+        if gone:
+            self._ask(lambda: self._recall(gone))
+        elif self._ask(lambda: self._see(commands.queue())):
+            self._hand_in([job for job in self._jobs if job.file.job is None])
+            for job in self._jobs:
+                if self._cancelled.issuperset(job.left) and not job.ending and job.running:
+                    self._end(job)
+
+    def _see(self, queue: Sequence[states.Seen]) -> None:
+        """Find every job in the queue, by its id, or by its name where that is not known."""
+        by_id = {seen.job: seen for seen in queue}
+        now = time.monotonic()
+        for job in self._jobs:
+            seen = by_id.get(job.file.job or "")
+            if seen is None or seen.code == SECOND:
+                same = [each for each in queue if job.is_named(each)]
+                seen = next((each for each in same if each.live), seen or (same[-1] if same else None))
+            if seen is None:
+                job.missed += 1
+            else:
+                if seen.job != job.file.job:
+                    job.note(job=seen.job)
+                job.see(seen, now)
+                self._tell_waiting(job, seen)
+
+    def _recall(self, gone: Sequence[Job]) -> None:
+        """Ask what is kept of jobs that the controller has forgotten."""
+        kept = commands.ended([job.file.job for job in gone if job.file.job is not None])
+        for job in gone:
+            number = job.file.job or ""
+            job.see(kept.get(number, states.Seen(number, job.file.name, states.UNKNOWN)), time.monotonic())
+
+    def _look(self) -> list[Event]:
+        """What the jobs wrote since the last look, and which of them are over."""
+        found: list[Event] = []
+        for job in list(self._jobs):
+            end = job.end(time.monotonic())
+            found += self._read(job)
+            if end is not None:
+                self._jobs.remove(job)
+                found += self._over(job, end)
+        return found
+
+    def _read(self, job: Job) -> list[Event]:
+        """Reports of a job, and trials of a group that are finished while the others go on."""
+        found: list[Event] = []
+        for each in job.reader.new():
+            if isinstance(each, Progress):
+                told = job.left if each.trial is None else [number for number in job.left if number == each.trial]
+                found += [Reported(job.trials[number][0], each) for number in told]
+            elif each in job.left and len(job.left) > 1:
+                found.append(self._ended(job, each, None))
+            elif each in job.left:
+                job.finished = True  # it is told of when the job is over: its slot is free then
+        return found
+
+    def _over(self, job: Job, end: End) -> list[Event]:
+        if end.lost is states.REQUEUED:
+            self._end(job)  # a second copy would find that the first had begun, and only take a place in the queue
+        no_memory = end.code == NO_MEMORY or (end.seen is not None and end.seen.state == states.OUT_OF_MEMORY)
+        known = end.seen.state if end.seen is not None and not end.seen.live else f"ended {end.code}"
+        job.note(state=states.OUT_OF_MEMORY if no_memory else known)
+        return [self._ended(job, number, end) for number in list(job.left)]
+
+    def _ended(self, job: Job, number: int, end: End | None) -> Ended:
+        cancelled = number in self._cancelled
+        self._cancelled.discard(number)
+        return job.outcome(number, end, cancelled=cancelled, secrets=self._secrets)
+
+    def _ask(self, what: Callable[[], None]) -> bool:
+        """Call Slurm; whether it answered. That it does not is told once."""
+        try:
+            what()
+        except UnreachableError as error:
+            self._tell_unreachable(error)
+            return False
+        if self._unreachable:
+            logger.warning("Slurm's controller answers again")
+        self._unreachable = False
+        return True
+
+    def _tell_unreachable(self, error: UnreachableError) -> None:
+        if not self._unreachable:
+            logger.warning("Slurm's controller does not answer; jobs go on, and it is asked again (%s)", error)
+        self._unreachable = True
+
+    def _tell_waiting(self, job: Job, seen: states.Seen) -> None:
+        """Say once why a job waits, where it would wait for ever without somebody's help."""
+        if seen.state in states.WAITING and seen.reason in states.STUCK and seen.reason != job.told:
+            job.told = seen.reason
+            logger.warning("job %s waits and will not start by itself (%s)", seen.job, seen.reason)
+
+
+def _check(evaluator: Evaluator, folder: Path) -> None:
+    """Refuse an evaluator that jobs, which build it from the study's folder, would not have."""
+    name = type(evaluator).__name__
+    try:
+        same = ready_evaluator(folder) == evaluator
+    except EvaluationError:
+        raise
+    except Exception as error:
+        raise EvaluationError(f"{name} cannot be built from {folder}, as jobs of Slurm do: {error}") from error
+    if not same:
+        raise EvaluationError(
+            f"jobs of Slurm build the evaluator from {folder}, and what comes of that is not the {name} that this "
+            "study was given; write it into the study file, with plain values"
+        )

@@ -1,0 +1,183 @@
+"""A job in the queue, as its driver sees it, and what becomes of the trials in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+
+from bomix.contracts.executor import Attempt, Ended
+from bomix.errors import EvaluationError
+from bomix.execution.attempt import left_behind
+from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED, RESULT_FILE
+from bomix.execution.attempt.redaction import redact_file, redacted
+from bomix.execution.attempt.reports import Reader
+from bomix.execution.slurm import job_file, states
+from bomix.execution.slurm.job import SECOND
+from bomix.execution.slurm.job_file import JobFile
+from bomix.execution.slurm.states import Seen
+from bomix.trial import Failure, Result, Trial
+
+LAG_S = 5.0
+"""Seconds in which a file that a node wrote is seen on another one, once the folder was changed here: until then NFS
+may answer from what it knew of the folder."""
+_OUTPUT = 4_000
+"""Bytes of Slurm's own output that stand for a log where the training wrote none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """How a job ended.
+
+    Attributes:
+        code: Exit status that the process itself wrote down; None where it did not live to do so.
+        seen: What Slurm says; None where nobody asked.
+        lost: What is said where the cluster ended it, through no fault of the trials; None else.
+    """
+
+    code: int | None = None
+    seen: Seen | None = None
+    lost: str | None = None
+
+
+@dataclasses.dataclass
+class Job:
+    """A job that was submitted, or is to be, of a trial or of several that are trained as one.
+
+    Attributes:
+        file: What stands about it in its folder.
+        trials: Trials to the folders of their attempts.
+        left: Ids of those that have not ended.
+        script: The script that it was submitted with.
+        seen: What Slurm last said.
+        over_since: When Slurm first said that it is over, by the monotonic clock; None while it does not.
+        missed: Looks at the queue, one after the other, that did not show it.
+        told: The reason to wait that was told of already.
+        finished: Whether the last of a group is finished, and the job need only end.
+        ending: Whether Slurm was told to cancel it.
+    """
+
+    file: JobFile
+    trials: dict[int, tuple[Trial, Path]]
+    left: list[int]
+    script: Path
+    seen: Seen | None = None
+    over_since: float | None = None
+    missed: int = 0
+    told: str = ""
+    finished: bool = False
+    ending: bool = False
+
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.file.folder)
+
+    @classmethod
+    def of(cls, file: JobFile, group: Collection[tuple[Trial, Attempt]], script: Path) -> Job:
+        """A job of some trials."""
+        trials = {trial.id: (trial, attempt.folder) for trial, attempt in group}
+        return cls(file, trials, list(trials), script)
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the log."""
+        return self.file.folder
+
+    @property
+    def grouped(self) -> bool:
+        """Whether several trials are trained as one."""
+        return len(self.file.attempts) > 1
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs or waits, as far as is known."""
+        return self.seen is None or self.seen.live
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether anything is to be waited for, or told, of a job of an earlier driver."""
+        if any((folder / RESULT_FILE).exists() for _, folder in self.trials.values()):
+            return True
+        return self.file.state is None and job_file.broken(self.folder) is None
+
+    def is_named(self, seen: Seen) -> bool:
+        """Whether a job of the queue is this one, by its name and its number in an array."""
+        element = seen.job.partition("_")[2]
+        return seen.name == self.file.name and element == ("" if self.file.element is None else str(self.file.element))
+
+    def note(self, **what: str) -> None:
+        """Write down its id, or how it ended."""
+        self.file = dataclasses.replace(self.file, **what)  # type: ignore[arg-type]
+        self.file.write()
+
+    def see(self, seen: Seen, now: float) -> None:
+        """Take what Slurm says."""
+        self.seen, self.missed = seen, 0
+        self.over_since = None if seen.live else self.over_since or now
+
+    def end(self, now: float) -> End | None:
+        """How it ended; None while it runs or waits, or where what it wrote may still come into sight.
+
+        Raises:
+            EvaluationError: The evaluator cannot be had in a job.
+        """
+        if (code := job_file.ended(self.folder)) is not None:
+            if (why := job_file.broken(self.folder)) is not None:
+                raise EvaluationError(f"the evaluator cannot be loaded in a job of Slurm: {why}")
+            return End(code, self.seen)
+        seen = self.seen
+        if seen is None:
+            return None
+        if seen.live:
+            again = seen.state in states.WAITING and seen.restarts > 0 and job_file.has_begun(self.folder)
+            return End(None, seen, states.REQUEUED) if again else None
+        if self._may_be_late(seen) and self.over_since is not None and now < self.over_since + LAG_S:
+            job_file.refresh(self.folder)
+            return None
+        if seen.code == SECOND:
+            return End(None, seen, states.SECOND_COPY)
+        return End(None, seen, states.LOST.get(seen.state))
+
+    def _may_be_late(self, seen: Seen) -> bool:
+        """Whether it ended in a way in which a process writes something down that is not in sight yet."""
+        if all((folder / RESULT_FILE).exists() for _, folder in map(self.trials.__getitem__, self.left)):
+            return False
+        by_itself = seen.state in ("COMPLETED", "FAILED") and seen.code >= 0
+        return by_itself and seen.code != SECOND and (seen.code == 0 or job_file.has_begun(self.folder))
+
+    def outcome(self, number: int, end: End | None, *, cancelled: bool, secrets: frozenset[str]) -> Ended:
+        """How a trial ended, which is struck off.
+
+        Args:
+            number: Its id.
+            end: How the job did; None where it goes on with others of a group.
+            cancelled: Whether its driver cancelled it.
+            secrets: Values that must not be in what is told.
+        """
+        self.left.remove(number)
+        trial, folder = self.trials[number]
+        if end is not None:
+            redact_file(self.folder / LOG_FILE, secrets)
+        tail = redacted(left_behind.log_tail(self.folder) or self._output(), secrets)
+        code = None if end is None else end.code
+        outcome = left_behind.outcome(folder, code or 0, tail, grouped=True)
+        if isinstance(outcome, Result):
+            return Ended(trial, outcome, tail)
+        message, has_error = outcome.message, (folder / ERROR_FILE).exists()
+        if cancelled:
+            return Ended(trial, Failure("cancelled", tail), tail)
+        lost = end is not None and end.code is None and end.lost is not None
+        if end is not None and end.code is None:
+            if end.lost is not None:
+                message = f"{end.lost} (job {self.file.job})"
+            elif end.seen is not None and not (has_error and end.seen.state == "FAILED"):
+                message = end.seen.message(begun=job_file.has_begun(self.folder))
+        by_group = self.grouped and end is not None and not lost and not self.finished
+        raised = by_group and code == RAISED and has_error
+        return Ended(trial, Failure(redacted(message, secrets), tail), tail, by_group, raised, lost)
+
+    def _output(self) -> str:
+        """The end of what Slurm kept of the job's output, where the training wrote no log."""
+        try:
+            return Path(self.file.output).read_text(errors="replace")[-_OUTPUT:]
+        except OSError:
+            return ""
