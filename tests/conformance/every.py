@@ -25,6 +25,7 @@ def batteries(
     options: Mapping[str, Options | tuple[Options, ...]],
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     make: Callable[[str, Options], Any] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> dict[str, type[Battery]]:
     """Name to battery, for ``globals().update``: ``TestGp``, or ``TestStationary0`` where a kind has several.
 
@@ -33,12 +34,13 @@ def batteries(
         options: Kind to the options in a study file, or to several of them; a kind that is not here has its defaults.
         settings: Kind to further attributes of its battery.
         make: Makes the spec of a kind and its options.
+        elsewhere: Kind to the file that runs its battery, as what it takes is not started here.
     """
     strays = {*options, *(settings or {})} - {*registry.kinds(base.group)}
     assert not strays, f"the registry holds no {base.group} of these kinds"
     make = make or (lambda kind, given: spec_of(base.group, kind, given))
     found = {}
-    for kind in sorted(registry.kinds(base.group)):
+    for kind in sorted({*registry.kinds(base.group)} - {*(elsewhere or {})}):
         given = options.get(kind, {})
         for number, each in enumerate(several := given if isinstance(given, tuple) else (given,)):
             name = "Test" + kind.title().replace("_", "") + (str(number) if len(several) > 1 else "")

@@ -1,4 +1,4 @@
-"""What a process that trains says on the way, in a file of its attempt: for drivers that share no pipe with it."""
+"""What a process says while it trains, in a file of its attempt: for drivers that share no pipe with it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bomix.config.secret import secrets
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
@@ -17,13 +16,12 @@ from bomix.errors import EvaluationError
 from bomix.execution.attempt.evaluate import NO_MEMORY
 from bomix.execution.slurm import commands, job_file, states, submission
 from bomix.execution.slurm.commands import FullError, UnreachableError
-from bomix.execution.slurm.job import SECOND, ready_evaluator
+from bomix.execution.slurm.evaluator import check
+from bomix.execution.slurm.job import SECOND
 from bomix.execution.slurm.jobs import End, Job
+from bomix.execution.slurm.resources import Resources
 from bomix.progress import Progress
 from bomix.trial import Trial
-
-if TYPE_CHECKING:
-    from bomix.execution.slurm.spec import SlurmExecution
 
 logger = logging.getLogger(__name__)
 
@@ -45,19 +43,25 @@ class SlurmExecutor:
 
     Args:
         evaluator: What trains.
-        spec: What the study file says.
         folder: The study's.
+        resources: What a job asks of the cluster.
+        workers: Jobs in the queue at a time.
+        poll_s: Seconds between two calls of Slurm.
 
     Raises:
         EvaluationError: The study's folder says of another evaluator, or of none.
     """
 
-    def __init__(self, evaluator: Evaluator, spec: SlurmExecution, *, folder: Path) -> None:
-        _check(evaluator, folder)
-        self._spec = spec
+    def __init__(
+        self, evaluator: Evaluator, *, folder: Path, resources: Resources, workers: int, poll_s: float
+    ) -> None:
+        check(evaluator, folder)
+        self._workers = workers
+        self._poll_s = poll_s
+        self._gathers = resources.array
         self._secrets = secrets(evaluator)
         environment = traits(evaluator, EvaluatorTraits).process_environment()
-        self._to_submit = submission.Submission(spec, folder.resolve(), tuple(sys.path), dict(environment))
+        self._to_submit = submission.Submission(resources, folder.resolve(), _places(), dict(environment))
         self._jobs: list[Job] = []
         self._cancelled: set[int] = set()
         self._next_call = 0.0
@@ -66,7 +70,7 @@ class SlurmExecutor:
     @property
     def free(self) -> int:
         """How many more jobs may be in the queue."""
-        return self._spec.workers - len(self._jobs) - len(self._to_submit)
+        return self._workers - len(self._jobs) - len(self._to_submit)
 
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> tuple[Trial, ...]:
         """Take over the jobs of an earlier driver, wherever that ran.
@@ -81,7 +85,7 @@ class SlurmExecutor:
                 if time.monotonic() > deadline:
                     what = f"Slurm's controller has not answered for {_STARTING_S:g} s"
                     raise EvaluationError(f"{what}, so that nobody knows what still runs; try again later")
-                time.sleep(self._spec.poll_s)
+                time.sleep(self._poll_s)
         self._jobs = [job for job in self._jobs if self._stays(job)]
         return tuple(job.trials[number][0] for job in self._jobs for number in job.left)
 
@@ -106,7 +110,7 @@ class SlurmExecutor:
             EvaluationError: Slurm takes no such job.
         """
         self._to_submit.add(group)
-        if not self._spec.array or self.free < 1 or self._to_submit.age > GATHER_S:
+        if not self._gathers or self.free < 1 or self._to_submit.age > GATHER_S:
             self._submit()
 
     def _submit(self) -> None:
@@ -183,7 +187,7 @@ class SlurmExecutor:
         """Ask Slurm once, where it is time: for the queue, or for what is kept of jobs that it has forgotten."""
         if not self._jobs or time.monotonic() < self._next_call:
             return
-        self._next_call = time.monotonic() + self._spec.poll_s
+        self._next_call = time.monotonic() + self._poll_s
         gone = [job for job in self._jobs if job.missed >= MISSED and job.file.job is not None]
         if gone:
             self._ask(lambda: self._recall(gone))
@@ -200,8 +204,8 @@ class SlurmExecutor:
         for job in self._jobs:
             seen = by_id.get(job.file.job or "")
             if seen is None or seen.code == SECOND:
-                same = [each for each in queue if job.is_named(each)]
-                seen = next((each for each in same if each.live), seen or (same[-1] if same else None))
+                named = [each for each in queue if job.is_named(each)]
+                seen = next((each for each in named if each.live), seen or (named[-1] if named else None))
             if seen is None:
                 job.missed += 1
             else:
@@ -278,17 +282,6 @@ class SlurmExecutor:
             logger.warning("job %s waits and will not start by itself (%s)", seen.job, seen.reason)
 
 
-def _check(evaluator: Evaluator, folder: Path) -> None:
-    """Refuse an evaluator that jobs, which build it from the study's folder, would not have."""
-    name = type(evaluator).__name__
-    try:
-        same = ready_evaluator(folder) == evaluator
-    except EvaluationError:
-        raise
-    except Exception as error:
-        raise EvaluationError(f"{name} cannot be built from {folder}, as jobs of Slurm do: {error}") from error
-    if not same:
-        raise EvaluationError(
-            f"jobs of Slurm build the evaluator from {folder}, and what comes of that is not the {name} that this "
-            "study was given; write it into the study file, with plain values"
-        )
+def _places() -> tuple[str, ...]:
+    """Folders that modules are looked for in here, those of the installation left out: a job may run another one."""
+    return tuple(place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))

@@ -12,12 +12,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bomix.contracts.evaluator import Evaluator
-from bomix.errors import BomixError, ConfigError
+from bomix.errors import BomixError
 from bomix.execution.attempt.descendants import adopt_orphans
 from bomix.execution.attempt.evaluate import evaluate, log_to
 from bomix.execution.attempt.reports import Reports
 from bomix.execution.slurm import job_file
+from bomix.execution.slurm.evaluator import ready_evaluator
 
 SECOND = 75
 """Exit status of a second copy of a job, which trains nothing: "temporary failure" in BSD's sysexits.h."""
@@ -63,29 +63,6 @@ def main(arguments: Sequence[str]) -> int:
         time.sleep(_DYING_S)
     job_file.end(job.folder, code)
     return code
-
-
-def ready_evaluator(study: Path) -> Evaluator:
-    """What trains the trials of a study, built from its folder alone.
-
-    Raises:
-        ConfigError: The study has no evaluator.
-        FaultsError: Everything that is wrong in the study file.
-        StoreError: The study file is of another study by now.
-    """
-    from bomix.config.build import plain
-    from bomix.study import frozen, resolved_file, study_scales
-    from bomix.study.resolution import reopen
-
-    spec, store = reopen(study)
-    kept, furthest = resolved_file.read(store), store.furthest()
-    if kept is not None and furthest is not None:
-        changed = frozen.changes(resolved_file.spec_of(kept), plain(spec), frozen.may_change(spec))
-        frozen.refuse(changed, "study file", furthest)
-    evaluator = study_scales.ready_evaluator(spec, store.base)
-    if evaluator is None:
-        raise ConfigError(f"the study {study} has no evaluator")
-    return evaluator
 
 
 def _say(line: str) -> None:

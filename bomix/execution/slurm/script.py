@@ -6,41 +6,39 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bomix.execution.slurm.job_file import JobFile
-    from bomix.execution.slurm.spec import SlurmExecution
+from bomix.execution.slurm.job_file import JobFile
+from bomix.execution.slurm.resources import Resources
 
 FILE = "submit.sh"
 MODULE = "bomix.execution.slurm.job"
 """What a job runs."""
 
 
-def text(jobs: Sequence[JobFile], spec: SlurmExecution) -> str:
+def text(jobs: Sequence[JobFile], wanted: Resources) -> str:
     """The script.
 
     Args:
         jobs: One job, or the elements of an array in their order; they share a name, memory and the file of output.
-        spec: What the study file asks of the cluster.
+        wanted: What is asked of the cluster.
     """
     first = jobs[0]
     options = {"job-name": first.name, "output": _pattern(first), "open-mode": "append", "no-requeue": True}
-    options |= {"partition": spec.partition, "time": spec.time, "cpus-per-task": spec.cpus}
-    options |= {"gres": f"gpu:{spec.gpus}" if spec.gpus else None}
+    options |= {"partition": wanted.partition, "time": wanted.time, "cpus-per-task": wanted.cpus}
+    options |= {"gres": f"gpu:{wanted.gpus}" if wanted.gpus else None}
     options |= {"mem": None if first.memory is None else f"{first.memory}M"}
     if first.element is not None:
-        most = "" if spec.max_running is None else f"%{spec.max_running}"
+        most = "" if wanted.max_running is None else f"%{wanted.max_running}"
         options["array"] = f"0-{len(jobs) - 1}{most}"
-    options |= dict(spec.options)
+    options |= dict(wanted.options)
     folders = "\n".join(f"  {shlex.quote(str(job.folder))}" for job in jobs)
     directives = "\n".join(
         f"#SBATCH --{name}" if value is True else f"#SBATCH --{name}={_quoted(str(value))}"
         for name, value in options.items()
         if value is not None and value is not False
     )
-    setup = "".join(f"{line}\n" for line in spec.setup)
-    python = shlex.quote(spec.python or sys.executable)
+    setup = "".join(f"{line}\n" for line in wanted.setup)
+    python = shlex.quote(wanted.python or sys.executable)
     return (
         f"#!/bin/bash\n{directives}\nattempts=(\n{folders}\n)\n{setup}"
         f'exec {python} -P -m {MODULE} "${{attempts[${{SLURM_ARRAY_TASK_ID:-0}}]}}"\n'

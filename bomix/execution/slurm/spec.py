@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import EvaluationError, Fault, count_faults
+from bomix.execution.slurm.resources import Resources
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -110,11 +111,22 @@ class SlurmExecution:
         return []
 
     @property
-    def memory_mib(self) -> int | None:
-        """The memory of a first attempt in MiB; None where it is left to the cluster."""
-        if self.memory is None or (match := _MEMORY.fullmatch(self.memory)) is None:
-            return None
-        return max(1, round(int(match[1]) * _UNITS[match[2].upper()]))
+    def resources(self) -> Resources:
+        """What a job asks of the cluster."""
+        match = None if self.memory is None else _MEMORY.fullmatch(self.memory)
+        return Resources(
+            partition=self.partition,
+            time=self.time,
+            gpus=self.gpus,
+            cpus=self.cpus,
+            memory=None if match is None else max(1, round(int(match[1]) * _UNITS[match[2].upper()])),
+            memory_factor=self.memory_factor,
+            setup=self.setup,
+            python=self.python,
+            options=self.options,
+            array=self.array,
+            max_running=self.max_running,
+        )
 
     def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> SlurmExecutor:
         """Get ready to submit jobs.
@@ -132,4 +144,6 @@ class SlurmExecution:
         if folder is None:
             what = f"{name} cannot be evaluated by jobs of Slurm: the study is kept in memory, which no node sees"
             raise EvaluationError(f"{what}; give the study a folder on a file system that all nodes share")
-        return SlurmExecutor(evaluator, self, folder=folder)
+        return SlurmExecutor(
+            evaluator, folder=folder, resources=self.resources, workers=self.workers, poll_s=self.poll_s
+        )

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bomix.contracts.executor import Attempt
 from bomix.execution.slurm import job_file, script, states
 from bomix.execution.slurm.job_file import JobFile
 from bomix.execution.slurm.jobs import Job
+from bomix.execution.slurm.resources import Resources
 from bomix.io.store import files, records
 from bomix.trial import Trial
-
-if TYPE_CHECKING:
-    from bomix.execution.slurm.spec import SlurmExecution
 
 _LONGEST_ARRAY = 1000
 """Jobs of an array at most: Slurm's ``MaxArraySize`` is 1001 where nobody changed it."""
@@ -28,16 +25,14 @@ class Submission:
     """Trials that wait to be submitted together.
 
     Args:
-        spec: What the study file says.
+        wanted: What is asked of the cluster.
         study: The study's folder.
         path: Folders that Python looks for modules in.
         environment: Variables that the evaluator's processes start with.
     """
 
-    def __init__(
-        self, spec: SlurmExecution, study: Path, path: tuple[str, ...], environment: Mapping[str, str]
-    ) -> None:
-        self._spec = spec
+    def __init__(self, wanted: Resources, study: Path, path: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self._wanted = wanted
         self._study = study
         self._path = path
         self._environment = environment
@@ -63,14 +58,14 @@ class Submission:
 
         Those that are given the same memory are an array, where arrays are wanted.
         """
-        alike: dict[int | None, list[Group]] = {}
+        by_memory: dict[int | None, list[Group]] = {}
         for group in self._groups:
-            alike.setdefault(self._memory(group), []).append(group)
+            by_memory.setdefault(self._memory(group), []).append(group)
         self._groups = []
-        width = _LONGEST_ARRAY if self._spec.array else 1
+        width = _LONGEST_ARRAY if self._wanted.array else 1
         return [
             job
-            for memory, groups in alike.items()
+            for memory, groups in by_memory.items()
             for first in range(0, len(groups), width)
             for job in self._together(groups[first : first + width], memory)
         ]
@@ -93,15 +88,15 @@ class Submission:
                 memory=memory,
             )
             found.append(Job.of(file, group, folder / script.FILE))
-        files.replace(folder / script.FILE, script.text([job.file for job in found], self._spec))
+        files.replace(folder / script.FILE, script.text([job.file for job in found], self._wanted))
         for job in found:
             job.file.write()
         return found
 
     def _memory(self, group: Group) -> int | None:
         """MiB of a job: more for each earlier attempt at one of its trials that ran out of memory."""
-        memory = self._spec.memory_mib
-        if memory is None or self._spec.memory_factor == 1.0:
+        memory = self._wanted.memory
+        if memory is None or self._wanted.memory_factor == 1.0:
             return memory
         spent = [
             sum(
@@ -111,7 +106,7 @@ class Submission:
             )
             for _, attempt in group
         ]
-        return round(memory * self._spec.memory_factor ** max(spent))
+        return round(memory * self._wanted.memory_factor ** max(spent))
 
 
 def recorded(pending: Sequence[tuple[Trial, Attempt]]) -> list[Job]:
