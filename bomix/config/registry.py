@@ -131,6 +131,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "executor": {
         "local": "bomix.execution.local.spec:LocalExecution",
+        "ray": "bomix.execution.ray.spec:RayExecution",
         "slurm": "bomix.execution.slurm.spec:SlurmExecution",
     },
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import pickle
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future
@@ -17,10 +15,9 @@ import bomix
 from bomix.config.settled import argument
 from bomix.contracts.traits import field_values
 from bomix.errors import EvaluationError, Fault, FaultsError, count_faults, raise_faults
-from bomix.execution.attempt.parcel import Parcel
 from bomix.execution.pool import worker
 from bomix.execution.pool.executor import Gone, PoolExecutor
-from bomix.execution.pool.warm import Setting
+from bomix.execution.pool.warm import Limits, Setting
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -63,6 +60,8 @@ class FuturesExecution:
         max_lost: How often a trial may be lost with its worker before it counts as failed.
         timeout_s: Seconds after which an attempt is ended; None for no limit.
         silence_s: Seconds without progress, or anything new in its log, after which it is; None for no limit.
+        grace_s: Seconds between SIGTERM and SIGKILL where an attempt is ended.
+        ask_ahead: New trials that are asked for while all workers are busy.
     """
 
     executor: concurrent.futures.Executor
@@ -72,6 +71,8 @@ class FuturesExecution:
     max_lost: int = 10
     timeout_s: float | None = None
     silence_s: float | None = None
+    grace_s: float = 10.0
+    ask_ahead: int = 0
 
     def faults(self) -> list[Fault]:
         """Counts must be positive."""
@@ -87,10 +88,9 @@ class FuturesExecution:
         Raises:
             EvaluationError: The evaluator cannot be pickled.
         """
-        parcel = Parcel.of(evaluator)
-        setting = Setting(parcel, sys.prefix, os.getcwd(), timeout_s=self.timeout_s, silence_s=self.silence_s)
+        setting = Setting.of(evaluator, Limits(self.timeout_s, self.silence_s, self.grace_s))
         pool = _FuturesPool(self.executor, setting.to_data())
-        return PoolExecutor(pool, workers=self.workers, secrets=parcel.secrets)
+        return PoolExecutor(pool, workers=self.workers, setting=setting)
 
 
 class _FuturesPool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bomix.testing.group_executors import GroupExecutorBattery
 from tests.conformance.every import batteries
 
-ELSEWHERE = {"slurm": "engines/test_slurm_battery.py"}
+ELSEWHERE = {"ray": "engines/test_ray_battery.py", "slurm": "engines/test_slurm_battery.py"}
 """Those whose daemons have to be started for their battery."""
 
 globals().update(batteries(GroupExecutorBattery, options={}, elsewhere=ELSEWHERE))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engines import slurm_daemons
+from tests.engines import ray_nodes, slurm_daemons
 from tests.engines.slurm_daemons import Cluster
 
 
@@ -26,3 +27,24 @@ def cluster() -> Iterator[Cluster]:
             yield found
         finally:
             found.stop()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[ray_nodes.Cluster]:
+    """A Ray whose head this process is at, and whose token is where Ray looks for it; no node has joined."""
+    if (reason := ray_nodes.missing()) is not None:
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="bx", dir="/tmp"))  # addresses of sockets are short
+    cluster = ray_nodes.Cluster(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(cluster.token))
+        patch.delenv("RAY_AUTH_MODE", raising=False)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        try:
+            cluster.start()
+            with cluster.inside():
+                yield cluster
+        finally:
+            cluster.stop()
+            shutil.rmtree(folder)

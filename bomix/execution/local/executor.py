@@ -99,6 +99,11 @@ class LocalExecutor:
         """Slots without a trial."""
         return 0 if self._unheard else len(self._free)
 
+    def use(self, slots: Sequence[Slot]) -> None:
+        """Have other slots from now on, while no trial runs."""
+        assert not self._running, "its slots are taken"
+        self._free = [*slots][::-1]
+
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> tuple[Trial, ...]:
         """Trials that were finished, though the driver that started them ended before it heard of it.
 

@@ -17,7 +17,7 @@ HIP_VISIBLE = "HIP_VISIBLE_DEVICES"
 DEVICE_SHARE = "BOMIX_DEVICE_SHARE"
 """Variable with the part of a device's memory that a trial may fill; above 0, 1 where it has the device for itself."""
 _ORDER = "CUDA_DEVICE_ORDER"
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _UUIDS = ("GPU-", "MIG-")
 """How the names of devices begin that ``nvidia-smi -L`` lists."""
 _TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -79,7 +79,7 @@ def slots(
     if cpus_per_trial is None:
         return [Slot(number, variables[number]) for number in range(workers)]
     cpus = _of_cpus(workers, cpus_per_trial)
-    threads = dict.fromkeys(_THREADS, str(cpus_per_trial))
+    threads = dict.fromkeys(THREADS, str(cpus_per_trial))
     return [Slot(number, variables[number] | threads, cpus[number]) for number in range(workers)]
 
 

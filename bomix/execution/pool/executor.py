@@ -20,7 +20,7 @@ from bomix.execution.attempt.evaluate import LOG_FILE
 from bomix.execution.attempt.redaction import redact_file, redacted
 from bomix.execution.pool import notes
 from bomix.execution.pool.notes import Wanted
-from bomix.execution.pool.warm import end_idle
+from bomix.execution.pool.warm import Setting, end_idle
 from bomix.io.store import records
 from bomix.trial import Failure, Trial
 
@@ -28,11 +28,9 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 10.0
 """Seconds between two signs of life of a driver: workers end what they run eighteen times as long after the last."""
-CLOSING_S = 20.0
-"""Seconds that a closing driver waits for workers to end their trials: they look twice a second, and a process that
-holds a device takes some seconds to go."""
-STOPPING_S = 30.0
-"""Seconds that a cancelled trial has to end before its worker is ended, where that can be."""
+ENDING_S = 10.0
+"""Seconds beyond the grace of a trial in which a worker ends it: it looks twice a second, and a process that holds a
+device takes some to go."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,7 @@ class _Job:
         attempts: Trials to the folders of their attempts; log and notes are in the first.
         reader: What the worker tells.
         left: Ids of the trials that have not ended.
+        slot: The slot that it takes.
         cancelled: Ids of those of them that are not wanted any more.
         node: The machine that runs it; None before it has begun.
         overdue: When its worker is ended, by the monotonic clock; None where it has no reason to be.
@@ -98,6 +97,7 @@ class _Job:
     attempts: Mapping[int, tuple[Trial, Path]]
     reader: notes.Reader
     left: list[int]
+    slot: int
     cancelled: set[int] = field(default_factory=set)
     node: str | None = None
     overdue: float | None = None
@@ -117,13 +117,14 @@ class PoolExecutor:
     Args:
         pool: What takes the calls; it is closed with the executor.
         workers: Calls at a time, those that wait in the pool among them.
-        secrets: Values that must not be in what trials left behind.
+        setting: What workers run trials with.
     """
 
-    def __init__(self, pool: Pool, *, workers: int, secrets: Collection[str] = ()) -> None:
+    def __init__(self, pool: Pool, *, workers: int, setting: Setting) -> None:
         self._pool = pool
-        self._workers = workers
-        self._secrets = secrets
+        self._free = list(range(workers))[::-1]
+        self._secrets = setting.parcel.secrets
+        self._ending_s = setting.limits.grace_s + ENDING_S
         self._token = token_hex(8)
         self._notes = notes.Writing(self._token, beat_s=BEAT_S)
         self._numbers = itertools.count()
@@ -133,7 +134,7 @@ class PoolExecutor:
     @property
     def free(self) -> int:
         """Slots without a trial."""
-        return 0 if self._unheard else self._workers - len(self._running)
+        return 0 if self._unheard else len(self._free)
 
     def reattach(self, pending: Sequence[tuple[Trial, Attempt]]) -> tuple[Trial, ...]:
         """Trials that were finished, though the driver that started them ended before it heard of it.
@@ -163,14 +164,17 @@ class PoolExecutor:
             EvaluationError: The pool takes no calls, or the folder of the first attempt cannot be written to.
         """
         attempts = {trial.id: (trial, attempt.folder.resolve()) for trial, attempt in group}
-        job = _Job(attempts, notes.Reader(group[0][1].folder.resolve()), list(attempts))
+        slot = self._free[-1]
+        job = _Job(attempts, notes.Reader(group[0][1].folder.resolve()), list(attempts), slot)
         try:
             self._notes.begin(job.folder)
         except OSError as error:
             raise EvaluationError(f"{job.folder} cannot be written to ({error})") from error
         number = next(self._numbers)
         sent = [[records.trial_to_json(trial, handed=True), str(place)] for trial, place in attempts.values()]
-        self._pool.submit(number, {"attempts": sent, "token": self._token, "version": bomix.__version__})
+        said = {"slot": slot, "token": self._token, "version": bomix.__version__}
+        self._pool.submit(number, {"attempts": sent, **said})
+        self._free.remove(slot)
         self._running[number] = job
 
     def cancel(self, trial: Trial) -> None:
@@ -196,7 +200,9 @@ class PoolExecutor:
                 told = True
                 yield event
         for number, reply in self._pool.wait(0.0 if told else timeout):
-            yield from self._replied(self._running.pop(number), reply)
+            job = self._running.pop(number)
+            self._free.append(job.slot)
+            yield from self._replied(job, reply)
         for number, job in list(self._running.items()):
             if job.overdue is not None and time.monotonic() > job.overdue:
                 job.overdue = None
@@ -208,13 +214,14 @@ class PoolExecutor:
         Raises:
             EvaluationError: A worker did not tell in time that its trial has ended.
         """
-        for number, job in self._running.items():
-            self._cancel(number, job, job.left)
-        deadline = time.monotonic() + CLOSING_S
+        deadline = time.monotonic() + self._ending_s
         try:
-            while self._running and time.monotonic() < deadline:
-                for number, _ in self._pool.wait(0.2):
-                    self._notes.end(self._running.pop(number).folder)
+            with contextlib.suppress(EvaluationError):  # the pool is gone, and nothing comes any more
+                for number, job in self._running.items():
+                    self._cancel(number, job, job.left)
+                while self._running and time.monotonic() < deadline:
+                    for number, reply in self._pool.wait(0.2):
+                        self._notes.end(self._running.pop(number).folder, lost=isinstance(reply, Gone))
         finally:
             self._notes.close()
             ended = self._pool.close()
@@ -229,7 +236,7 @@ class PoolExecutor:
         job.cancelled.update(trials)
         self._notes.cancel(job.folder, trials)
         if job.cancelled.issuperset(job.left):
-            job.overdue = time.monotonic() + STOPPING_S
+            job.overdue = time.monotonic() + self._ending_s
             if job.node is None:
                 self._pool.stop(number)
 
@@ -259,7 +266,7 @@ class PoolExecutor:
         else:
             yield from self._told(job, job.reader.new(reply.get("events", ())))
             yield from self._unfinished(job, self._why(reply))
-        self._notes.end(job.folder)
+        self._notes.end(job.folder, lost=isinstance(reply, Gone))
 
     def _why(self, reply: Mapping[str, Any]) -> Gone:
         """Why a worker did not run a job, or not to its end.

@@ -102,13 +102,21 @@ class Writing:
             self._notes[folder] = replace(note, cancelled=tuple({*note.cancelled, *trials}))
             self._renew(folder)
 
-    def end(self, folder: Path) -> None:
-        """An attempt has ended: what was written of it is of no use any more, but for the claim."""
+    def end(self, folder: Path, *, lost: bool = False) -> None:
+        """An attempt has ended: what was written of it is of no use any more, but for the claim.
+
+        Args:
+            folder: Its folder.
+            lost: Whether its worker was lost, which may run it still, and finds then that nobody wants it.
+        """
         with self._lock:
             self._notes.pop(folder, None)
             with contextlib.suppress(OSError):
-                for name in (WANTED_FILE, EVENTS_FILE):
-                    (folder / name).unlink(missing_ok=True)
+                if lost:
+                    Wanted("nobody").write(folder)
+                else:
+                    (folder / WANTED_FILE).unlink(missing_ok=True)
+                (folder / EVENTS_FILE).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give no more signs of life."""

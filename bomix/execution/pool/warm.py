@@ -12,11 +12,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bomix.contracts.evaluator import Evaluator
 from bomix.execution.attempt.parcel import Parcel
 from bomix.execution.local.executor import LocalExecutor
 
 KEPT_S = 60.0
 """Seconds that an idle one is kept: a driver has the next trial ready within some, and memory is others' as well."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Limits of an attempt, as :class:`bomix.execution.local.executor.LocalExecutor` takes them.
+
+    Attributes:
+        timeout_s: Seconds after which it is ended; None for no limit.
+        silence_s: Seconds without a sign of life after which it is; None for no limit.
+        grace_s: Seconds between SIGTERM and SIGKILL then.
+    """
+
+    timeout_s: float | None
+    silence_s: float | None
+    grace_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,26 +43,38 @@ class Setting:
         parcel: The evaluator.
         prefix: ``sys.prefix`` of the driver: where the worker has the same, both have the same packages.
         folder: The driver's working directory; the worker's own where it is not there.
-        threads: Threads of numerical libraries; None leaves that to the worker's environment.
-        timeout_s: See :class:`bomix.execution.local.executor.LocalExecutor`.
-        silence_s: Likewise.
+        environment: What trials have in their environment besides.
+        limits: Limits of an attempt.
     """
 
     parcel: Parcel
     prefix: str
     folder: str
-    threads: int | None = None
-    timeout_s: float | None = None
-    silence_s: float | None = None
+    environment: Mapping[str, str]
+    limits: Limits
+
+    @classmethod
+    def of(cls, evaluator: Evaluator, limits: Limits, environment: Mapping[str, str] | None = None) -> Setting:
+        """That of an evaluator, as this process has it.
+
+        Raises:
+            EvaluationError: It cannot be pickled.
+        """
+        return cls(Parcel.of(evaluator), sys.prefix, os.getcwd(), environment or {}, limits)
 
     def to_data(self) -> dict[str, Any]:
         """As plain values."""
-        return {**vars(self), "parcel": self.parcel.to_data()}
+        return {
+            **vars(self),
+            "parcel": self.parcel.to_data(),
+            "environment": dict(self.environment),
+            "limits": vars(self.limits),
+        }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Setting:
         """What :meth:`to_data` made."""
-        return cls(**{**data, "parcel": Parcel.from_data(data["parcel"])})
+        return cls(**{**data, "parcel": Parcel.from_data(data["parcel"]), "limits": Limits(**data["limits"])})
 
     def start(self) -> LocalExecutor:
         """A process of this machine that trials are forked from.
@@ -57,8 +85,9 @@ class Setting:
         return LocalExecutor(
             dataclasses.replace(self.parcel, sys_path=self._sys_path(), environment=self._environment()),
             workers=1,
-            timeout_s=self.timeout_s,
-            silence_s=self.silence_s,
+            timeout_s=self.limits.timeout_s,
+            silence_s=self.limits.silence_s,
+            grace_s=self.limits.grace_s,
             folder=self.folder if Path(self.folder).is_dir() else None,
         )
 
@@ -75,9 +104,7 @@ class Setting:
         found = {
             "PYTHONPATH": given if place in given.split(os.pathsep) else os.pathsep.join(filter(None, [given, place]))
         }
-        if self.threads is not None:
-            found["OMP_NUM_THREADS"] = str(self.threads)
-        return {**found, **self.parcel.environment}
+        return {**found, **self.parcel.environment, **self.environment}
 
 
 @dataclasses.dataclass

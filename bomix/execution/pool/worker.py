@@ -18,6 +18,7 @@ import bomix
 from bomix.contracts.executor import Attempt, Ended
 from bomix.errors import EvaluationError
 from bomix.execution.local.executor import LocalExecutor, UnloadableError
+from bomix.execution.local.slots import Slot
 from bomix.execution.pool import notes
 from bomix.execution.pool.notes import Wanted
 from bomix.execution.pool.warm import Setting, warm
@@ -31,11 +32,15 @@ PATIENCE_S = 10.0
 """Seconds in which a folder that the driver has just made must be seen: network file systems are some behind."""
 LOOK_S = 0.5
 """Seconds between looks at what the driver wants."""
+GIVEN_UP = "its driver has given it up, or a later run of the study has taken over"
+"""Why an attempt is not run, or ended, whose note is another driver's or nobody's."""
 DEAD_S = 180.0
 """Seconds without a sign of the driver after which it is taken for dead: it gives one every ten, and file systems that
 stall for a minute are known."""
 REPORTS = 32
-"""Reports of progress that are told of at a time; of more the last ones."""
+"""Reports of progress that are told of at once; of more the last ones."""
+REPORT_S = 2.0
+"""Seconds after which one more is: a list of weeks stays small."""
 
 
 def run(setting: Mapping[str, Any], job: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -43,8 +48,8 @@ def run(setting: Mapping[str, Any], job: Mapping[str, Any], where: str = "") -> 
 
     Args:
         setting: What :meth:`bomix.execution.pool.warm.Setting.to_data` made.
-        job: ``attempts``, each the JSON of a trial and the folder of its attempt; the driver's ``token`` and the
-            ``version`` of its bomix.
+        job: ``attempts``, each the JSON of a trial and the folder of its attempt; the driver's ``slot`` and its
+            ``token``, and the ``version`` of its bomix.
         where: What the engine calls the node.
 
     Returns:
@@ -61,13 +66,14 @@ def run(setting: Mapping[str, Any], job: Mapping[str, Any], where: str = "") -> 
     if (wanted := _first_note(folder)) is None:
         return {**said, "unseen": str(folder)}
     if wanted.token != job["token"]:
-        return {**said, "lost": "a later run of the study has taken over"}
+        return {**said, "lost": GIVEN_UP}
     try:
         if (other := notes.claim(folder, f"{platform.node()}, process {os.getpid()}")) is not None:
             return {**said, "lost": f"the engine ran it a second time, after {other} had begun it"}
         writer = notes.Writer(folder)
         writer.append([{"began": True, **said}])
         with warm(Setting.from_data(setting)) as executor:
+            executor.use([Slot(job["slot"])])
             _run(executor, attempts, writer, _Wishes(folder, wanted))
     except UnloadableError as error:
         return {**said, "refused": str(error)}
@@ -97,10 +103,14 @@ def _run(
     executor.submit_together([(trial, Attempt(1, folder)) for trial, folder in attempts])
     left = {trial.id: trial for trial, _ in attempts}
     lost: str | None = None
+    started, told = time.monotonic(), 0
     while left:
         happened = list(executor.events(LOOK_S))
+        room = REPORTS + int((time.monotonic() - started) / REPORT_S) - told
         ends = [_as_lost(event, lost) for event in happened if isinstance(event, Ended)]
-        reports = [event for event in happened if not isinstance(event, Ended)][-REPORTS:]
+        reports = [event for event in happened if not isinstance(event, Ended)]
+        reports = reports[len(reports) - min(len(reports), room, REPORTS) :]
+        told += len(reports)
         # Before its end comes what a trial reported: the order in which the local executor tells both.
         writer.append([*map(notes.to_data, reports), *map(notes.to_data, ends)])
         for end in ends:
@@ -145,7 +155,7 @@ class _Wishes:
     def lost(self) -> str | None:
         """Why nobody waits any more for what runs; None where somebody does."""
         if self._found.token != self._token:
-            return "a later run of the study has taken over"
+            return GIVEN_UP
         if self._looked > self._changed + DEAD_S:
             return f"its driver gave no sign of life for {DEAD_S:g} s"
         return None

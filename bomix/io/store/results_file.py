@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.io.store import files
+from bomix.io.store import files, netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,7 +57,6 @@ def write(folder: Path, dataset: xr.Dataset) -> None:
     """Write ``results.nc``; a disk that is full or a folder in the way is logged, as the file is only derived."""
     path = folder / RESULTS_FILE
     try:
-        # Made in memory first: HDF5 does not survive a disk that fills up under it.
-        files.replace(path, bytes(dataset.to_netcdf(engine="h5netcdf")))
+        files.replace(path, netcdf.content(dataset))
     except OSError as error:
         logger.warning("%s could not be written: %s", path, error)

@@ -1,0 +1,25 @@
+"""A dataset as the bytes of a netCDF file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def content(dataset: xr.Dataset) -> bytes:
+    """What a file of a dataset holds, made in memory: HDF5 does not survive a disk that fills up under it.
+
+    Where a Dask client is the process's default, as for who trains in its workers, xarray takes a lock of the cluster
+    for what it writes, which for a place in memory is none that the cluster knows: so there is no client meanwhile.
+    """
+    without: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    if "distributed" in sys.modules:
+        import dask
+
+        without = dask.config.set(scheduler="synchronous")
+    with without:
+        return bytes(dataset.to_netcdf(engine="h5netcdf"))
