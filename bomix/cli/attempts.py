@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bomix.cli.running import name_of, position
+from bomix.contracts.queued import QueuedExecution
 from bomix.execution.attempt.position import read
 from bomix.io.store import lock
 from bomix.progress import Progress
@@ -46,8 +47,8 @@ def running(study: Study) -> list[Running]:
 
     The attempts of a group have one log: that of the first, to which the others link.
     """
-    if study.folder is None or not lock.is_held(study.folder):
-        return []
+    if study.folder is None or not lock.is_held(study.folder) or isinstance(study.spec.execution, QueuedExecution):
+        return []  # jobs of a queue are shown as such, see `bomix.cli.jobs`
     together: dict[Path, list[Trial]] = {}
     for record in study.history.pending:
         if (log := _last_log(study, record.trial)) is not None:

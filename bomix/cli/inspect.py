@@ -97,7 +97,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     if as_json:
         click.echo(json.dumps({**state, "trials": _rows(opened)}, indent=1))
         return
-    from bomix.cli import attempts, tables
+    from bomix.cli import attempts, jobs, tables
     from bomix.cli.shown import done_of
 
     others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
@@ -113,6 +113,8 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     click.echo(f"dataset: {state['dataset'] or 'none since the last result; `bomix dataset` writes it'}")
     for each in attempts.running(opened):
         click.echo(f"running: {each}")
+    for job in jobs.queued(opened):
+        click.echo(jobs.line(opened, job))
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
     if opened.history.all_records:
@@ -210,7 +212,7 @@ def _in_short(value: Any) -> str:
 
 
 def _state(study: Study) -> dict[str, Any]:
-    from bomix.cli import attempts
+    from bomix.cli import attempts, jobs
     from bomix.cli.ending import why_ended
 
     history = study.history
@@ -229,6 +231,7 @@ def _state(study: Study) -> dict[str, Any]:
         "driver": "none" if study.folder is None else _driver(study.folder),
         "dataset": _dataset(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],
+        "jobs": [jobs.as_data(each) for each in jobs.queued(study)],
         "quarantined": [str(each) for each in study.records.quarantined()],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -13,9 +14,10 @@ from bomix.config.expert_checks import evaluator_faults
 from bomix.config.settled import argument
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.executor import Attempt
+from bomix.contracts.queued import LeavingError, QueuedExecution
 from bomix.contracts.study import Experts
 from bomix.contracts.traits import traits
-from bomix.errors import Fault, raise_faults
+from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import short
 from bomix.study import asking, experts, reweighting, scales, study_scales
 from bomix.study.arguments import sound
@@ -49,8 +51,20 @@ def run(
     observer: Observer | None = None,
     take_over: bool = False,
     executor: futures.Executor | None = None,
+    detach: bool = False,
 ) -> None:
-    """Train until the budget is spent; arguments and errors as those of :meth:`bomix.study.study.Study.run`."""
+    """Train until the budget is spent; arguments and errors as those of :meth:`bomix.study.study.Study.run`.
+
+    Args:
+        records: The spec and the trials of the study.
+        trials: See there, as for those that follow.
+        workers: Trials at a time.
+        confirm: Fresh seeds.
+        observer: What is told.
+        take_over: Replace a driver on another host.
+        executor: What trials are run in.
+        detach: Whether to submit what can be, record what has ended, and leave without waiting for the rest.
+    """
     from bomix.execution.driver import drive
     from bomix.execution.futures import in_executor
     from bomix.execution.observer import Observer
@@ -66,9 +80,29 @@ def run(
     take_over = argument("take_over", bool, take_over)
     if observer is not None and not isinstance(observer, Observer):
         raise_faults([Fault("observer", f"expected an Observer, found {short(observer)}; derive its class from it")])
-    execution = None if executor is None else in_executor(spec.execution, executor, workers)
+    execution: Execution | None = None if executor is None else in_executor(spec.execution, executor, workers)
     records.spec = spec
-    drive(RunningStudy(records, execution), observer=observer, take_over=take_over)
+    if detach:
+        execution = queued_execution(spec.execution, "--detach").leaving()
+    with contextlib.suppress(LeavingError):
+        drive(RunningStudy(records, execution), observer=observer, take_over=take_over)
+
+
+def queued_execution(execution: Execution, option: str) -> QueuedExecution:
+    """The same execution, whose trials go on without a driver.
+
+    Args:
+        execution: What the study file says.
+        option: What needs that, for the message.
+
+    Raises:
+        FaultsError: Its trials end with their driver.
+    """
+    if isinstance(execution, QueuedExecution):
+        return execution
+    kind = registry.kind_of("executor", type(execution))
+    what = f"{option} is for trials that go on without a driver, and those of '{kind}' do not (slurm's do)"
+    raise FaultsError([Fault("execution", what)])
 
 
 def train_experts(records: Records, *, workers: int | None = None, observer: Observer | None = None) -> None:

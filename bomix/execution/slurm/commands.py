@@ -24,6 +24,8 @@ _DOWN = (
 """Parts of what clients say, in small letters, where the controller or the network is the matter, and will be back."""
 _FULL = ("submit limit", "submitjob", "job count", "max_job", "maxsubmit")
 """The same where the user has as many jobs in the queue as are allowed."""
+_ABSENT = "configuration source"
+"""What clients say, in small letters, where there is no cluster to speak of."""
 _TOLD = 500
 """Characters of what a command says that go into a message."""
 
@@ -142,6 +144,10 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
             f"there is no command '{command[0]}' here; a study that runs through Slurm is driven from a node that has "
             "Slurm's commands, a login node as a rule"
         ) from None
+    if done.returncode and _ABSENT in done.stderr.lower():
+        raise EvaluationError(
+            f"{command[0]} knows of no cluster here; is SLURM_CONF set? {done.stderr.strip()[-_TOLD:]}"
+        )
     logger.debug("%s: %d", " ".join(command), done.returncode)
     if done.returncode and any(part in done.stderr.lower() for part in _DOWN):
         raise UnreachableError(done.stderr.strip()[:_TOLD])

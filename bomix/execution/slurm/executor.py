@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from bomix.config.secret import secrets
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
+from bomix.contracts.queued import LeavingError
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.attempt.evaluate import NO_MEMORY
@@ -47,21 +47,30 @@ class SlurmExecutor:
         resources: What a job asks of the cluster.
         workers: Jobs in the queue at a time.
         poll_s: Seconds between two calls of Slurm.
+        leaves: Whether the driver does not wait: asked for events where there are none, it is told to leave.
 
     Raises:
         EvaluationError: The study's folder says of another evaluator, or of none.
     """
 
     def __init__(
-        self, evaluator: Evaluator, *, folder: Path, resources: Resources, workers: int, poll_s: float
+        self,
+        evaluator: Evaluator,
+        *,
+        folder: Path,
+        resources: Resources,
+        workers: int,
+        poll_s: float,
+        leaves: bool = False,
     ) -> None:
         check(evaluator, folder)
         self._workers = workers
         self._poll_s = poll_s
         self._gathers = resources.array
+        self._leaves = leaves
         self._secrets = secrets(evaluator)
         environment = traits(evaluator, EvaluatorTraits).process_environment()
-        self._to_submit = submission.Submission(resources, folder.resolve(), _places(), dict(environment))
+        self._to_submit = submission.Submission(resources, folder.resolve(), submission.places(), dict(environment))
         self._jobs: list[Job] = []
         self._cancelled: set[int] = set()
         self._next_call = 0.0
@@ -130,6 +139,9 @@ class SlurmExecutor:
                 logger.info("the queue takes no more jobs for now: %s", error)
             except UnreachableError as error:
                 self._tell_unreachable(error)
+            except EvaluationError:
+                self._jobs = [job for job in self._jobs if job.script != script]
+                raise
             else:
                 for job in together:
                     element = job.file.element
@@ -140,6 +152,7 @@ class SlurmExecutor:
 
         Raises:
             EvaluationError: Slurm takes no jobs, or they cannot load the evaluator.
+            LeavingError: There is nothing to be told, and the driver does not wait.
         """
         deadline = time.monotonic() + timeout
         if len(self._to_submit):
@@ -148,6 +161,8 @@ class SlurmExecutor:
             self._call()
             if found := self._look():
                 return found
+            if self._leaves:
+                raise LeavingError
             if (left := deadline - time.monotonic()) <= 0.0:
                 return []
             time.sleep(min(_LOOK_S, left))
@@ -280,8 +295,3 @@ class SlurmExecutor:
         if seen.state in states.WAITING and seen.reason in states.STUCK and seen.reason != job.told:
             job.told = seen.reason
             logger.warning("job %s waits and will not start by itself (%s)", seen.job, seen.reason)
-
-
-def _places() -> tuple[str, ...]:
-    """Folders that modules are looked for in here, those of the installation left out: a job may run another one."""
-    return tuple(place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,10 @@ from bomix.execution.slurm.resources import Resources
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
+    from bomix.contracts.executor import Attempt
+    from bomix.contracts.queued import QueuedJob
     from bomix.execution.slurm.executor import SlurmExecutor
+    from bomix.trial import Trial
 
 _TIME = re.compile(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}")
 """The forms of a time limit that Slurm takes."""
@@ -128,12 +131,13 @@ class SlurmExecution:
             max_running=self.max_running,
         )
 
-    def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> SlurmExecutor:
+    def start(self, evaluator: Evaluator, *, folder: Path | None = None, leaves: bool = False) -> SlurmExecutor:
         """Get ready to submit jobs.
 
         Args:
             evaluator: What trains; jobs build it from the study's folder for themselves, and it must be the same.
             folder: The study's, which the nodes of the cluster see under the same path.
+            leaves: Whether the driver does not wait, see :meth:`leaving`.
 
         Raises:
             EvaluationError: The study has no folder, or its folder says of no such evaluator.
@@ -145,5 +149,62 @@ class SlurmExecution:
             what = f"{name} cannot be evaluated by jobs of Slurm: the study is kept in memory, which no node sees"
             raise EvaluationError(f"{what}; give the study a folder on a file system that all nodes share")
         return SlurmExecutor(
-            evaluator, folder=folder, resources=self.resources, workers=self.workers, poll_s=self.poll_s
+            evaluator,
+            folder=folder,
+            resources=self.resources,
+            workers=self.workers,
+            poll_s=self.poll_s,
+            leaves=leaves,
         )
+
+    def leaving(self) -> LeavingSlurmExecution:
+        """The same for a driver that does not wait."""
+        return LeavingSlurmExecution(self)
+
+    def jobs(self, attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
+        """Where the jobs of pending trials stand."""
+        from bomix.execution.slurm import queued
+
+        return queued.jobs(attempts)
+
+    def cancel(self, attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
+        """End the jobs of pending trials, which stay pending."""
+        from bomix.execution.slurm import queued
+
+        return queued.cancel(attempts)
+
+    def preview(self, attempts: Sequence[tuple[Trial, Attempt]], *, folder: Path) -> list[str]:
+        """The scripts that would be submitted for some trials."""
+        from bomix.execution.slurm import queued
+
+        return queued.preview(attempts, self.resources, folder=folder)
+
+
+@dataclass(frozen=True)
+class LeavingSlurmExecution:
+    """Jobs of Slurm for a driver that submits what can be, records what has ended, and does not wait.
+
+    Attributes:
+        of: What the study file says.
+    """
+
+    of: SlurmExecution
+
+    @property
+    def attempts(self) -> int:
+        """How often a trial is tried before it counts as failed."""
+        return self.of.attempts
+
+    @property
+    def max_failures(self) -> int:
+        """Failed trials after which a run of the study gives up."""
+        return self.of.max_failures
+
+    @property
+    def max_lost(self) -> int | None:
+        """How often one trial may be lost in one run."""
+        return self.of.max_lost
+
+    def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> SlurmExecutor:
+        """Get ready to submit jobs; arguments and errors as those of :meth:`SlurmExecution.start`."""
+        return self.of.start(evaluator, folder=folder, leaves=True)

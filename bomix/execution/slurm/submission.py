@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,20 +55,28 @@ class Submission:
         self._groups.append([(trial, Attempt(each.number, each.folder.resolve())) for trial, each in group])
 
     def jobs(self) -> list[Job]:
-        """All that wait as jobs, whose files and scripts are written; none waits any more.
+        """All that wait as jobs, whose files and scripts are written; none waits any more."""
+        found = self.arrays()
+        self._groups = []
+        for jobs in found:
+            files.replace(jobs[0].script, script.text([job.file for job in jobs], self._wanted))
+            for job in jobs:
+                job.file.write()
+        return [job for jobs in found for job in jobs]
+
+    def arrays(self) -> list[list[Job]]:
+        """All that wait, by the scripts that they are submitted with; nothing is written.
 
         Those that are given the same memory are an array, where arrays are wanted.
         """
         by_memory: dict[int | None, list[Group]] = {}
         for group in self._groups:
             by_memory.setdefault(self._memory(group), []).append(group)
-        self._groups = []
         width = _LONGEST_ARRAY if self._wanted.array else 1
         return [
-            job
+            self._together(groups[first : first + width], memory)
             for memory, groups in by_memory.items()
             for first in range(0, len(groups), width)
-            for job in self._together(groups[first : first + width], memory)
         ]
 
     def _together(self, groups: Sequence[Group], memory: int | None) -> list[Job]:
@@ -88,9 +97,6 @@ class Submission:
                 memory=memory,
             )
             found.append(Job.of(file, group, folder / script.FILE))
-        files.replace(folder / script.FILE, script.text([job.file for job in found], self._wanted))
-        for job in found:
-            job.file.write()
         return found
 
     def _memory(self, group: Group) -> int | None:
@@ -101,12 +107,17 @@ class Submission:
         spent = [
             sum(
                 (file := job_file.read(folder)) is not None and file.state == states.OUT_OF_MEMORY
-                for folder in attempt.folder.parent.iterdir()
-                if folder.is_dir() and folder != attempt.folder
+                for folder in attempt.folder.parent.glob("*/")
+                if folder != attempt.folder
             )
             for _, attempt in group
         ]
         return round(memory * self._wanted.memory_factor ** max(spent))
+
+
+def places() -> tuple[str, ...]:
+    """Folders that modules are looked for in here, those of the installation left out: a job may run another one."""
+    return tuple(place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))
 
 
 def recorded(pending: Sequence[tuple[Trial, Attempt]]) -> list[Job]:
