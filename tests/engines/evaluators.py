@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -28,24 +29,28 @@ class Sleeper:
     Attributes:
         seconds: How long.
         failing: Trials that fail, as ``how`` says.
-        how: ``error`` raises one, ``exit`` ends the process, ``hungry`` says that memory ran out.
+        how: ``error`` raises one, ``exit`` ends the process, ``hungry`` says that memory ran out, ``half`` leaves half
+            a result and is killed.
+        first: Seconds of the first attempt at a trial, where that is another number.
     """
 
     seconds: float = 1.0
+    first: float | None = None
     failing: tuple[int, ...] = ()
     how: str = "error"
 
-    may_change: ClassVar[tuple[str, ...]] = ("seconds", "failing", "how")
+    may_change: ClassVar[tuple[str, ...]] = ("seconds", "first", "failing", "how")
 
     def prepare(self, domains: Sequence[str]) -> Preparation:
         return Preparation(metrics=(Metric("loss"),))
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         note(workdir, "began", trial)
-        until = time.monotonic() + self.seconds
+        seconds = self.first if self.first is not None and workdir.name == "1" else self.seconds
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
-            report(Progress(int(100 * (1.0 - (until - time.monotonic()) / self.seconds)), 100, 1.0))
-            time.sleep(min(0.2, self.seconds))
+            report(Progress(int(100 * (1.0 - (until - time.monotonic()) / seconds)), 100, 1.0))
+            time.sleep(min(0.2, seconds))
         if trial.id in self.failing:
             print(f"trial {trial.id} fails by {self.how}")
             if self.how == "exit":
@@ -53,6 +58,9 @@ class Sleeper:
                 os._exit(7)
             if self.how == "hungry":
                 raise MemoryError
+            if self.how == "half":
+                (workdir / "result.json").write_text('{"losses": {"lo')
+                os.kill(os.getpid(), signal.SIGKILL)
             raise EvaluationError("the loss is not finite at step 2")
         first = next(iter(trial.weights.values()))
         result = Result({"loss": 2.0 + (first - 1.0 / 3.0) ** 2}, cost=self.seconds)

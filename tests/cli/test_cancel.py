@@ -1,0 +1,123 @@
+"""`bomix cancel`, `optimize --detach` and `--dry-run`, and jobs in `bomix status`: studies in a cluster's queue."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bomix.cli import jobs
+from bomix.contracts.queued import QueuedJob
+from bomix.execution.attempt.position import Position
+from bomix.io.store import lock
+from bomix.progress import Progress
+from bomix.study.study import Study
+from tests.cli.called import called
+from tests.execution.slurm.fake import FakeSlurm
+
+STUDY = """
+domains: {code: {}, web: {}}
+metrics: [loss]
+evaluator: {kind: 'bomix.testing.endings:Ending'}
+strategy: sobol
+budget: {trials: 3}
+execution: {kind: slurm, workers: 2, poll_s: 1}
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    (folder := tmp_path / "commands").mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return FakeSlurm(folder)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (folder := tmp_path / "study").mkdir()
+    (folder / "study.yaml").write_text(STUDY)
+    return folder
+
+
+def said(*words: Any, code: int = 0) -> str:
+    found, text = called(*words)
+    assert found == code, text
+    return text
+
+
+def test_a_study_goes_on_by_commands_that_do_not_wait(slurm: FakeSlurm, study: Path) -> None:
+    assert "2 pending; the same command goes on" in said("optimize", study, "--detach")
+    assert slurm.jobs == {"1_0": "PENDING", "1_1": "PENDING"}
+    assert "2 pending" in said("optimize", study, "--detach")
+    assert len(slurm.jobs) == 2
+    for job in ("1_0", "1_1"):
+        slurm.run(job)
+    assert "1 pending" in said("optimize", study, "--detach")
+    assert slurm.jobs["2"] == "PENDING"
+    slurm.run("2")
+    assert "the budget of 3 trials is spent" in said("optimize", study, "--detach")
+    assert len(Study.open(study).history.completed) == 3
+    assert len(slurm.jobs) == 3
+
+
+def test_a_dry_run_shows_the_script_and_records_nothing(slurm: FakeSlurm, study: Path) -> None:
+    shown = said("optimize", study, "--dry-run")
+    assert "#SBATCH --array=0-1\n" in shown
+    assert f"{study.resolve()}/trials/0001/attempts/1" in shown
+    assert "--array=0-4" in said("optimize", study, "--dry-run", "--workers", "5")
+    assert sorted(path.name for path in study.iterdir()) == ["study.yaml"]
+    assert slurm.calls("sbatch") == []
+
+
+def test_status_shows_jobs_states_and_logs(slurm: FakeSlurm, study: Path) -> None:
+    said("optimize", study, "--detach")
+    slurm.set("1_1", "RUNNING")
+    folder = study.resolve() / "trials/0001/attempts/1"
+    Position(folder).note(Progress(30, 120, 14_000.0))
+    text = said("status", study)
+    assert f"job 1_0 (trial 0): PENDING (Priority); log: {study.resolve()}/trials/0000/attempts/1/slurm-0.out" in text
+    assert "job 1_1 (trial 1): RUNNING, step 30/120, 14,000 tokens/s; log:" in text
+    data = json.loads(said("status", study, "--json"))["jobs"]
+    assert [(job["trials"], job["job"], job["state"], job["step"]) for job in data] == [
+        ([0], "1_0", "PENDING (Priority)", None),
+        ([1], "1_1", "RUNNING", 30),
+    ]
+
+
+def test_what_is_cancelled_stays_pending_and_is_submitted_again(slurm: FakeSlurm, study: Path) -> None:
+    said("optimize", study, "--detach")
+    assert said("cancel", study, 1) == "job 1_1 is cancelled (trial 1)\n"
+    assert said("cancel", study) == "job 1_0 is cancelled (trial 0)\n"
+    assert said("cancel", study).startswith("nothing to cancel")
+    assert set(slurm.jobs.values()) == {"CANCELLED"}
+    assert "2 pending" in said("optimize", study, "--detach")
+    assert slurm.jobs["2_0"] == slurm.jobs["2_1"] == "PENDING"
+    assert Study.open(study).history.failed == ()
+
+
+def test_what_cannot_be_cancelled_is_told(slurm: FakeSlurm, study: Path) -> None:
+    assert "trial 7 has no job" in said("cancel", study, 7, code=2)
+    said("optimize", study, "--detach")
+    with lock.holding(study):
+        assert "stop it first (Ctrl-C leaves the jobs alone)" in said("cancel", study, code=2)
+        assert "job 1_0 is cancelled" in said("cancel", study, 0)
+    slurm.down("squeue")
+    assert "does not answer" in said("cancel", study, code=1)
+
+
+@pytest.mark.parametrize("words", [("optimize", "--detach"), ("optimize", "--dry-run"), ("cancel",)])
+def test_trials_that_end_with_their_driver_have_no_queue(study: Path, words: tuple[str, ...]) -> None:
+    (study / "study.yaml").write_text(STUDY.replace("kind: slurm, workers: 2, poll_s: 1", "workers: 2"))
+    command, *options = words
+    assert "those of 'local' do not (slurm's do)" in said(command, study, *options, code=2)
+
+
+def test_a_line_names_all_trials_of_a_job(study: Path) -> None:
+    opened = Study.open(study)
+    for _ in range(2):
+        opened.ask()
+    job = QueuedJob((0, 1), "17", "RUNNING", study, study / "log.txt")
+    assert jobs.line(opened, job) == f"job 17 (trials 0-1 (2 as one)): RUNNING; log: {study}/log.txt"

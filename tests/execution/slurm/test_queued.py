@@ -1,0 +1,88 @@
+"""Jobs as commands see them that do not wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bomix.contracts.queued import LeavingError, QueuedExecution
+from bomix.errors import EvaluationError
+from bomix.execution.slurm import job_file, queued
+from bomix.execution.slurm.spec import SlurmExecution
+from bomix.testing.endings import Ending
+from tests.execution.slurm.fake import FakeSlurm
+from tests.execution.slurm.studies import TRIALS, attempt, started, study
+
+SPEC = SlurmExecution(workers=2)
+
+
+def test_where_jobs_stand_is_one_call(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s")
+    tried = [attempt(tmp_path / "s", trial) for trial in TRIALS]
+    for each in tried[:3]:
+        executor.submit(*each)
+    assert SPEC.jobs(tried) == []
+    executor.events(0.0)
+    slurm.set("1_1", "RUNNING")
+    (tried[1][1].folder / "log.txt").write_text("log")
+    asked = len(slurm.calls("squeue"))
+    found = SPEC.jobs(tried)
+    assert [(job.trials, job.name, job.state) for job in found] == [
+        ((0,), "1_0", "PENDING (Priority)"),
+        ((1,), "1_1", "RUNNING"),
+        ((2,), "1_2", "PENDING (Priority)"),
+    ]
+    assert [job.log.name for job in found] == ["slurm-0.out", "log.txt", "slurm-2.out"]
+    assert len(slurm.calls("squeue")) == asked + 1
+    slurm.down("squeue")
+    assert {job.state for job in SPEC.jobs(tried)} == {queued.NO_ANSWER}
+
+
+def test_what_is_cancelled_is_submitted_again_and_no_failure(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s")
+    tried = [attempt(tmp_path / "s", trial) for trial in TRIALS[:2]]
+    for each in tried:
+        executor.submit(*each)
+    executor.events(0.0)
+    executor.close()
+    assert [job.name for job in SPEC.cancel(tried[:1])] == ["1_0"]
+    assert slurm.jobs == {"1_0": "CANCELLED", "1_1": "PENDING"}
+    assert SPEC.cancel(tried[:1]) == []
+    assert started(tmp_path / "s").reattach(tried) == (TRIALS[1],)
+
+
+def test_a_job_of_several_trials_is_cancelled_as_a_whole(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s")
+    tried = [attempt(tmp_path / "s", trial) for trial in TRIALS[:2]]
+    executor.submit_together(tried)
+    executor.events(0.0)
+    with pytest.raises(EvaluationError, match="trials 0, 1 are one job, 1; cancel all of them"):
+        SPEC.cancel(tried[:1])
+    slurm.down("squeue")
+    with pytest.raises(EvaluationError, match="does not answer"):
+        SPEC.cancel(tried)
+    slurm.down()
+    assert [job.trials for job in SPEC.cancel(tried)] == [(0, 1)]
+
+
+def test_a_preview_is_what_would_be_submitted_and_writes_nothing(slurm: FakeSlurm, tmp_path: Path) -> None:
+    folder = study(tmp_path / "s")
+    tried = [attempt(folder, trial) for trial in TRIALS]
+    (shown,) = SPEC.preview(tried, folder=folder)
+    executor = started(folder)
+    assert not list(folder.rglob(job_file.FILE))
+    for each in tried:
+        executor.submit(*each)
+    assert (tried[0][1].folder / "submit.sh").read_text() == shown
+
+
+def test_a_driver_that_does_not_wait_is_told_to_leave(slurm: FakeSlurm, tmp_path: Path) -> None:
+    assert isinstance(SPEC, QueuedExecution)
+    leaving = SPEC.leaving()
+    assert (leaving.attempts, leaving.max_failures, leaving.max_lost) == (1, 3, 10)
+    executor = leaving.start(Ending(), folder=study(tmp_path / "s"))
+    executor.submit(*attempt(tmp_path / "s", TRIALS[0]))
+    with pytest.raises(LeavingError):
+        executor.events(10.0)
+    assert len(slurm.jobs) == 1
