@@ -21,7 +21,7 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu test-faults smoke lint types format clean environment
+.PHONY: help demo test test-slow test-gpu test-faults test-engines smoke lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ test-slow: environment  ## run the slow tests
 test-gpu: environment  ## on a machine with a CUDA device: its tests, and the table of benchmarks/gpu.py
 	$(RUN) pytest -m gpu $(ARGS)
 	$(VENV)/bin/python benchmarks/gpu.py --out runs/gpu.json
+
+test-engines: environment  ## run trials on real daemons of Slurm and Ray, and the faults that they survive; half an hour
+	$(RUN) pytest -m engines $(ARGS)
 
 test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; twenty minutes
 	$(RUN) pytest -m slow -s tests/faults $(ARGS)

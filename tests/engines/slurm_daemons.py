@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -184,3 +186,23 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def main() -> None:
+    """Run a Slurm of one node until Ctrl-C; jobs that run then are cancelled."""
+    if (reason := missing()) is not None:
+        sys.exit(reason)
+    with tempfile.TemporaryDirectory(prefix="bomix-slurm-") as folder:
+        cluster = Cluster(Path(folder), cpus=os.cpu_count() or 1)
+        ends = {signal.SIGINT, signal.SIGTERM}
+        try:
+            cluster.start()
+            signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # they are waited for; the daemons were started without
+            print(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}", flush=True)
+            signal.sigwait(ends)
+        finally:
+            cluster.stop()
+
+
+if __name__ == "__main__":
+    main()
