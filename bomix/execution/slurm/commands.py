@@ -15,7 +15,10 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE_S = 120.0
 """Seconds for one call: a busy controller answers after its own time-out of 10 to 60 s, which the clients repeat."""
-_COLUMNS = (("JobArrayID", 48), ("Name", 96), ("State", 24), ("exit_code", 16), ("RestartCnt", 16), ("Reason", 128))
+_COLUMNS = (
+    *(("JobArrayID", 48), ("Name", 96), ("State", 24), ("exit_code", 16), ("RestartCnt", 16)),
+    *(("Reason", 96), ("NodeList", 64)),
+)
 """Columns of the queue and their widths: what is longer is cut off, so that any text may stand in them."""
 _DOWN = (
     *("unable to contact", "timed out", "timeout", "connection refused", "zero bytes", "temporarily", "try again"),
@@ -76,8 +79,8 @@ def _seen(line: str) -> Seen:
     for _, width in _COLUMNS:
         fields.append(line[start : start + width].strip())
         start += width
-    job, name, state, status, restarts, reason = fields
-    return Seen(job, name, state, _number(status), _number(restarts), reason)
+    job, name, state, status, restarts, reason, nodes = fields
+    return Seen(job, name, state, _number(status), _number(restarts), reason, nodes)
 
 
 def ended(jobs: Sequence[str]) -> dict[str, Seen]:

@@ -135,6 +135,8 @@ class Job:
             return None
         if seen.code == SECOND:
             return End(None, seen, states.SECOND_COPY)
+        if seen.state == states.CANCELLED and seen.nodes and not job_file.has_begun(self.folder):
+            return End(None, seen, states.NOT_STARTED)
         return End(None, seen, states.LOST.get(seen.state))
 
     def _may_be_late(self, seen: Seen) -> bool:

@@ -48,6 +48,8 @@ LOST = {
 }
 """States to what is said of a trial that the cluster ended, through no fault of its own."""
 REQUEUED = "requeued by the cluster after it had begun"
+NOT_STARTED = "the cluster could not start it on its node"
+"""Of a job that Slurm cancelled itself: it does so where a node fails to start one that must not be requeued."""
 SECOND_COPY = "the cluster ran the job a second time, after its first copy had ended without a result"
 
 
@@ -62,6 +64,7 @@ class Seen:
         status: Its wait status, as the system calls give it.
         restarts: How often it was requeued.
         reason: Why it waits, in a word of Slurm.
+        nodes: Where it runs or ran; empty where it never was to.
     """
 
     job: str
@@ -70,6 +73,7 @@ class Seen:
     status: int = 0
     restarts: int = 0
     reason: str = ""
+    nodes: str = ""
 
     @property
     def live(self) -> bool:

@@ -25,11 +25,11 @@ if name == "sbatch":
     count = re.search(r"--array=0-(\\d+)", text)
     title = re.search(r"--job-name=(\\S+)", text)[1]
     for key in ([number] if count is None else [number + "_" + str(k) for k in range(int(count[1]) + 1)]):
-        jobs[key] = [title, "PENDING", 0, 0, "Priority", words[-1]]
+        jobs[key] = [title, "PENDING", 0, 0, "Priority", words[-1], ""]
     print(number)
 elif name == "squeue":
-    for key, (title, word, status, restarts, reason, _) in jobs.items():
-        print(f"{{key:48}}{{title:96}}{{word:24}}{{status:<16}}{{restarts:<16}}{{reason:128}}")
+    for key, (title, word, status, restarts, reason, _, nodes) in jobs.items():
+        print(f"{{key:48}}{{title:96}}{{word:24}}{{status:<16}}{{restarts:<16}}{{reason:96}}{{nodes:64}}")
 elif name == "scancel":
     for key in words:
         if key in jobs and jobs[key][1] in ("PENDING", "RUNNING"):
@@ -70,10 +70,13 @@ class FakeSlurm:
         lines = map(json.loads, file.read_text().splitlines() if file.exists() else [])
         return [(when, words) for command, when, words in lines if command == name]
 
-    def set(self, job: str, state: str, *, status: int = 0, restarts: int = 0, reason: str = "None") -> None:
+    def set(
+        self, job: str, state: str, *, status: int = 0, restarts: int = 0, reason: str = "None", nodes: str = ""
+    ) -> None:
         """Have a job be in a state."""
         data = self._read()
         data["jobs"][job][1:5] = [state, status, restarts, reason]
+        data["jobs"][job][6] = nodes
         self._write(data)
 
     def forget(self, job: str, history: str = "") -> None:

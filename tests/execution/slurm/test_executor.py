@@ -167,6 +167,16 @@ def test_a_job_that_is_requeued_after_it_had_begun_is_lost_and_cancelled(slurm: 
     assert slurm.jobs == {"1": "CANCELLED"}
 
 
+def test_a_job_that_slurm_cancelled_as_its_node_could_not_start_it_is_lost(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1)
+    executor.submit(*attempt(tmp_path / "s", ONE))
+    slurm.set("1", "CANCELLED", nodes="node7")
+    (end,) = ends(executor.events(0.0))
+    assert end.lost
+    assert isinstance(end.outcome, Failure)
+    assert end.outcome.message == "the cluster could not start it on its node (job 1)"
+
+
 def test_a_second_copy_that_found_the_first_is_a_loss(slurm: FakeSlurm, tmp_path: Path) -> None:
     executor = started(tmp_path / "s", workers=1)
     executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
