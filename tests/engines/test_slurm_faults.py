@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from bomix.execution.slurm import job_file
+from bomix.io.store import lock
 from bomix.trial import Failure, Result
 from tests.engines.evaluators import runs
 from tests.engines.slurm_daemons import Cluster
@@ -65,9 +66,11 @@ def test_a_driver_killed_at_random_moments_loses_nothing_and_runs_nothing_twice(
     disturbed = write(tmp_path / "disturbed", SLURM, trials=1000, seconds=1.0)
     rng = np.random.default_rng(20240229)
     told: dict[int, str] = {}
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         driver = start(disturbed)
-        time.sleep(rng.uniform(1.0, 9.0))
+        while kill % 5 and not lock.is_held(disturbed):  # every fifth may hit the imports
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0.0, 5.0))
         assert driver.poll() is None, driver.communicate()[0]
         driver.kill()
         said = driver.communicate()[0]
