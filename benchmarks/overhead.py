@@ -1,6 +1,7 @@
 r"""What a study loses to bomix: idle slots, start and end of a run, and the driver's memory.
 
     python benchmarks/overhead.py wall [--strategy sobol] [--ahead 1] [--trials 64] [--workers 2] [--seconds 4]
+                                     [--execution '{kind: ray, address: local}']
     python benchmarks/overhead.py memory [--trials 5000] [--workers 8] [--in-memory]
 
 Trials of ``wall`` sleep, from three quarters to five quarters of ``--seconds``, drawn by the trial's number. The ideal
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import yaml
 
 from bomix.contracts.preparation import Preparation
 from bomix.execution.observer import Observer
@@ -105,7 +107,7 @@ def wall(given: argparse.Namespace, folder: Path) -> None:
         evaluator=evaluator,
         strategy=strategy_of(given.strategy),
         budget=bomix.BudgetSpec(trials=given.trials),
-        execution=bomix.LocalExecution(workers=given.workers, ask_ahead=given.ahead),
+        execution=execution_of(given.execution, workers=given.workers, ask_ahead=given.ahead),
     )
     run(study.records)
     ran, used = time.time() - began, time.process_time() - cpu
@@ -149,6 +151,14 @@ def strategy_of(kind: str) -> object:
     return resolve("strategy", kind)()
 
 
+def execution_of(text: str, **options: int) -> object:
+    """What `execution` of a study file says, in one line of YAML."""
+    from bomix.config.registry import resolve
+
+    said = yaml.safe_load(text)
+    return resolve("executor", said.pop("kind", "local"))(**options, **said)
+
+
 def main() -> None:
     """Run one of the two."""
     parser = argparse.ArgumentParser()
@@ -160,6 +170,7 @@ def main() -> None:
     commands.choices["wall"].add_argument("--seconds", type=float, default=4.0)
     commands.choices["wall"].add_argument("--strategy", default="sobol")
     commands.choices["wall"].add_argument("--ahead", type=int, default=0)
+    commands.choices["wall"].add_argument("--execution", default="{kind: local}")
     commands.choices["memory"].add_argument("--in-memory", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

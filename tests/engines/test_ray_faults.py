@@ -177,11 +177,12 @@ def test_a_node_without_memory_ends_the_trial_which_is_a_failure(nodes: Cluster,
     memory = psutil.virtual_memory()
     limit = (memory.total - memory.available + (2000 << 20)) / memory.total
     nodes.join(cpus=1, RAY_memory_usage_threshold=f"{limit:.4f}", RAY_memory_monitor_refresh_ms="200")
-    study, told = make(tmp_path, Steady(how="filling", mebibytes=3500), attempts=2, trials=1), Told(tmp_path)
+    study, told = make(tmp_path, Steady(how="filling", mebibytes=3500), attempts=5, trials=1), Told(tmp_path)
     study.run(observer=told)
     assert told.losses == []
-    assert len(told.retries) == 1
-    assert "out of memory: Ray ended the trial" in told.retries[0]
+    # It is the memory of the machine that counts: others may fill it at a second attempt as well.
+    assert told.retries
+    assert all("out of memory: Ray ended the trial" in said for said in told.retries)
     assert whole(study, 1)
 
 
