@@ -72,14 +72,14 @@ class Memory(Observer):
     """Prints the driver's memory as trials end."""
 
     def __init__(self) -> None:
-        self.count, self.started = 0, time.time()
+        self.count, self.since = 0, time.time()
 
     def ended(self, study: object, record: Record) -> None:
         self.count += 1
         if self.count in (50, 100, 250) or self.count % 500 == 0:
             used = psutil.Process().memory_info().rss / 2**20
             cpu = sum(psutil.Process().cpu_times()[:2])
-            print(f"| {self.count} | {used:.1f} | {time.time() - self.started:.1f} | {cpu:.1f} |", flush=True)
+            print(f"| {self.count} | {used:.1f} | {time.time() - self.since:.1f} | {cpu:.1f} |", flush=True)
 
 
 def greedy(lasting: Sequence[float], workers: int) -> float:

@@ -208,9 +208,11 @@ def end_program(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> No
     with contextlib.suppress(psutil.NoSuchProcess):
         started = psutil.Process(process.pid).children(recursive=True)
     patience = time.monotonic() + grace_s
-    for each in (*started, process) if grace_s else ():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.terminate()
+    if grace_s:
+        process.terminate()
+        for each in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.terminate()
     while time.monotonic() < patience and (process.poll() is None or any(map(_lives, started))):
         time.sleep(0.02)
     process.kill()
