@@ -13,7 +13,7 @@ from bomix.cli.watch import value
 from bomix.errors import ConfigError, FaultsError, StudyError
 from bomix.io.store import files, lock
 from bomix.io.store.incoming import RESULT_LIMIT, read_outcome
-from bomix.study.confirmation import over
+from bomix.study.limits import over
 from bomix.study.study import Study
 from bomix.trial import Failure, Outcome, Record
 
@@ -41,11 +41,7 @@ def ask(study: Path, number: int, out: Path | None) -> None:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for count in range(number):
-        if (
-            not opened.spec.confirm
-            and (limit := over(opened.spec, opened.history, opened.problem.scales)) is not None
-            and not count
-        ):
+        if not opened.spec.confirm and (limit := over(opened.records)) is not None and not count:
             click.echo(f"{limit}; what is asked goes beyond it", err=True)
         try:
             trial = opened.ask()

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from bomix.cli.watch import value
 from bomix.recommendation.confirmation import Comparison
 from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
-from bomix.study.asking import exhausted, too_dear
+from bomix.study.asking import exhausted
+from bomix.study.limits import too_dear
 from bomix.study.study import Study
 from bomix.trial import Status
 

@@ -8,7 +8,7 @@ import pytest
 
 from bomix.cli import watch
 from bomix.cli.watch import PlainObserver, done_of
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.progress import Progress
 from bomix.strategies.designs import Sobol
 from bomix.study.confirmation import confirming_trials

@@ -13,7 +13,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from bomix.cli.importing import import_tables
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.execution.observer import Observer
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol

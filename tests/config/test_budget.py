@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bomix.cli.sentences import why_ended
-from bomix.config.sections import BudgetSpec
-from bomix.errors import FaultsError
+from bomix.config.budget import BudgetSpec
+from bomix.config.sections import TargetSpec
+from bomix.errors import FaultsError, StudyError
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.problem import StudyScale, cost_at
 from bomix.scale import Scale
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
-from bomix.trial import Failure, Record, Result, Trial
+from bomix.trial import CONFIRM, Failure, Record, Result, Trial
 
 SMALL, LARGE = Scale(10**6, 10**8), Scale(10**7, 10**9)
 SCALES = (StudyScale("small", SMALL, 1.0), StudyScale("large", LARGE, 10.0))
@@ -103,3 +106,44 @@ def test_an_expected_improvement_ends_no_study_of_several_scales() -> None:
         Study(["a", "b"], ["loss"], scales=scales, budget=BudgetSpec(improvement=0.01))
     assert [fault.where for fault in caught.value.faults] == ["budget.improvement"]
     Study(["a", "b"], ["loss"], budget=BudgetSpec(improvement=0.01))
+
+
+def test_unnamed_trials_are_twenty_unless_another_limit_ends_the_search() -> None:
+    assert BudgetSpec().trials == BudgetSpec(improvement=0.1).trials == 20
+    assert [BudgetSpec(cost=1.0).trials, BudgetSpec(flops=1e9).trials, BudgetSpec(device_seconds=60.0).trials] == [
+        None
+    ] * 3
+    assert BudgetSpec(cost=1.0, trials=5).trials == 5
+
+
+def test_a_cost_alone_is_no_limit_of_trials() -> None:
+    study = Study(
+        ["d0", "d1", "d2"],
+        evaluator=Synthetic(domains=3),
+        scales={
+            "small": {"params": "1M", "tokens": "1M", "cost": 1},
+            "large": {"params": "9M", "tokens": "1M", "cost": 10},
+        },
+        target=TargetSpec(scale="small"),
+        strategy=Sobol(),
+        budget=BudgetSpec(cost=25),
+    )
+    study.run()
+    assert len(study.history.completed) == 25
+    assert why_ended(study) == "the budget of a cost of 25 is spent"
+
+
+def test_by_hand_what_no_run_fits_into_is_the_end_of_the_search(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "domains: {a: {}, b: {}}\nmetrics: [loss]\nstrategy: sobol\nbudget: {cost: 29}\nconfirm: 1\n"
+        "scales: {small: {params: 1M, tokens: 1M, cost: 1}, large: {params: 9M, tokens: 1M, cost: 10}}\n"
+    )
+    study = Study.open(tmp_path)
+    search = [study.ask() for _ in range(2)]
+    with pytest.raises(
+        StudyError, match=r"9 is left of a cost of 29, .*tell the results of 0, 1"
+    ):
+        study.ask()
+    for trial in search:
+        study.tell(trial, {"loss": trial.weights["a"]})
+    assert study.ask().origin == CONFIRM
