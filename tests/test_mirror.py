@@ -112,7 +112,6 @@ COVERED = {
     "bomix.strategies.regression.next_best": "strategies/regression/test_law.py",
     "bomix.study.arguments": "study/test_calls.py",
     "bomix.study.confirmation": "recommendation/test_confirmation.py",
-    "bomix.study.limits": "config/test_budget.py",
     "bomix.study.running": "study/test_experts.py",
     "bomix.surrogates.combined.auto": "surrogates/combined/test_stacking.py",
     "bomix.surrogates.combined.calibration": "surrogates/combined/test_corrected.py",

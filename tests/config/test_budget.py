@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bomix.cli.sentences import why_ended
 from bomix.config.budget import BudgetSpec
 from bomix.config.sections import TargetSpec
-from bomix.errors import FaultsError, StudyError
+from bomix.errors import FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.problem import StudyScale, cost_at
 from bomix.scale import Scale
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
-from bomix.trial import CONFIRM, Failure, Record, Result, Trial
+from bomix.trial import Failure, Record, Result, Trial
 
 SMALL, LARGE = Scale(10**6, 10**8), Scale(10**7, 10**9)
 SCALES = (StudyScale("small", SMALL, 1.0), StudyScale("large", LARGE, 10.0))
@@ -131,19 +129,3 @@ def test_a_cost_alone_is_no_limit_of_trials() -> None:
     study.run()
     assert len(study.history.completed) == 25
     assert why_ended(study) == "the budget of a cost of 25 is spent"
-
-
-def test_by_hand_what_no_run_fits_into_is_the_end_of_the_search(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(
-        "domains: {a: {}, b: {}}\nmetrics: [loss]\nstrategy: sobol\nbudget: {cost: 29}\nconfirm: 1\n"
-        "scales: {small: {params: 1M, tokens: 1M, cost: 1}, large: {params: 9M, tokens: 1M, cost: 10}}\n"
-    )
-    study = Study.open(tmp_path)
-    search = [study.ask() for _ in range(2)]
-    with pytest.raises(
-        StudyError, match=r"9 is left of a cost of 29, .*tell the results of 0, 1"
-    ):
-        study.ask()
-    for trial in search:
-        study.tell(trial, {"loss": trial.weights["a"]})
-    assert study.ask().origin == CONFIRM
