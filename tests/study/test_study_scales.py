@@ -393,3 +393,15 @@ def test_correlations_are_of_one_scale() -> None:
     study = filled(make(target=bomix.TargetSpec(scale="large")), small=8, large=5)
     found = correlate(study.dataset), correlate(study.dataset, scale="small")
     assert [each.attrs["trials"] for each in found] == [5, 8]
+
+
+@pytest.mark.parametrize(("cost", "told"), [(9.0, True), (10.0, False)])
+def test_a_budget_that_holds_no_run_of_the_target_is_told_beforehand(
+    cost: float, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    scales = {
+        "small": {"params": "1M", "tokens": "1M", "cost": 1},
+        "large": {"params": "9M", "tokens": "1M", "cost": 10},
+    }
+    _ = bomix.Study(["a", "b"], ["loss"], scales=scales, budget=bomix.BudgetSpec(cost=cost)).problem
+    assert ("less than one run of 'large', which is decided about, costs (10)" in caplog.text) == told
