@@ -155,7 +155,7 @@ class Judge(Observer):
 
 def run(problem: str, slots: int, ahead: int, seed: int) -> dict[str, Any]:
     """One search: its regrets, its time, and the time that slots were idle."""
-    from bomix.config.sections import BudgetSpec
+    from bomix.config.budget import BudgetSpec
     from bomix.evaluators.synthetic.spec import Synthetic
     from bomix.strategies.bayesian.whole_space import Bayesian
     from bomix.study.study import Study

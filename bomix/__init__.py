@@ -10,8 +10,9 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bomix.config.budget import BudgetSpec
     from bomix.config.scale_spec import StudyScaleSpec
-    from bomix.config.sections import BudgetSpec, DomainSpec, MetricSpec, TargetSpec
+    from bomix.config.sections import DomainSpec, MetricSpec, TargetSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
@@ -62,7 +63,7 @@ _HOMES = {
     "TargetSpec": "bomix.config.sections",
     "MetricSpec": "bomix.config.sections",
     "DomainSpec": "bomix.config.sections",
-    "BudgetSpec": "bomix.config.sections",
+    "BudgetSpec": "bomix.config.budget",
     "BomixError": "bomix.errors",
     "Candidate": "bomix.trial",
     "Evaluator": "bomix.contracts.evaluator",

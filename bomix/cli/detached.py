@@ -17,8 +17,8 @@ from bomix.io.exports.formats import FORMATS
 from bomix.io.exports.sheet import sheet_of
 from bomix.io.store import lock
 from bomix.study import handed
-from bomix.study.confirmation import over
 from bomix.study.handed import State, Taken
+from bomix.study.limits import over
 from bomix.study.study import Study
 from bomix.trial import Failure, Record
 
@@ -90,7 +90,7 @@ def ask(
 def _asked(study: Study, number: int) -> Iterable[Trial]:
     """So many new trials, each asked for when it is wanted; fewer, and a word about it, where there are no more."""
     for count in range(number):
-        limit = None if study.spec.confirm or count else over(study.spec, study.history, study.problem.scales)
+        limit = None if study.spec.confirm or count else over(study.records)
         if limit is not None:
             click.echo(f"{limit}; what is asked goes beyond it", err=True)
         try:

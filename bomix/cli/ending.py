@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bomix.study.asking import exhausted, too_dear
+from bomix.study.asking import exhausted
+from bomix.study.limits import too_dear
 from bomix.study.study import Study
 
 

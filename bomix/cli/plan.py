@@ -136,8 +136,8 @@ def plain(found: SpendingPlan) -> dict[str, Any]:
 
 def _budget(study: Study, given: str | None) -> float:
     """What may be spent, of the option or of the study file."""
+    from bomix.config.budget import BudgetSpec
     from bomix.config.build import number
-    from bomix.config.sections import BudgetSpec
     from bomix.errors import Fault, raise_faults
 
     if given is None:

@@ -11,8 +11,10 @@ _SMALL = 0.0005
 """Weight that three decimals still show."""
 
 
-def done_of(done: int, budget: int, what: str = "trials") -> str:
+def done_of(done: int, budget: int | None, what: str = "trials") -> str:
     """How much of a budget is done, ``3 of 6 trials``; one that was smaller than what is done is named beside it."""
+    if budget is None:
+        return f"{done} {what}"
     return f"{done} of {budget} {what}" if done <= budget else f"{done} {what} (budget {budget})"
 
 

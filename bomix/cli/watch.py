@@ -195,7 +195,8 @@ class _Tally:
         self._ended_at_start = 0
         self._ended = 0
         self._done = 0
-        self._total = 0
+        self._total: int | None = 0
+        self._spent = False
         self._confirmed = 0
         self._unconfirmed = 0
         self._to_confirm = 0
@@ -217,10 +218,12 @@ class _Tally:
         confirmed = [r for r in history.confirming if r.status is Status.COMPLETED and r.trial.seed not in replaced]
         self._confirmed = min(len(confirmed), self._to_confirm)
         self._ended_at_start = self._ended
+        self._note_budget(study)
 
     def end(self, study: WatchedStudy, record: Record) -> None:
         if isinstance(record.outcome, Result):
             self._count(study, record)
+            self._note_budget(study)
         elif record.trial.origin == CONFIRM:
             self._unconfirmed += 1
 
@@ -235,12 +238,16 @@ class _Tally:
 
     def line(self, under_way: float) -> str:
         best = "" if self._best is None else f", best observed {value(self._best[0])} (trial {self._best[1]})"
-        searched = self._stopped or self._done >= self._total
+        searched = self._stopped or self._spent
         confirming = ""
         if searched and self._to_confirm:
             failed = f" ({self._unconfirmed} failed)" if self._unconfirmed else ""
             confirming = f", {self._confirmed} of {self._to_confirm} confirming{failed}"
         return f"{done_of(self._done, self._total)}{confirming}{best}{self._left(under_way)}"
+
+    def _note_budget(self, study: WatchedStudy) -> None:
+        counted = study.spec.counted(study.history)
+        self._spent = study.spec.budget.spent(counted, study.problem.scales) is not None
 
     def _count(self, study: WatchedStudy, record: Record) -> None:
         self._ended += 1
@@ -258,7 +265,10 @@ class _Tally:
             self._best = (found, record.trial.id)
 
     def _left(self, under_way: float) -> str:
-        searching = 0 if self._stopped else max(0, self._total - self._done)
+        searched = self._stopped or self._spent
+        if self._total is None and not searched:
+            return ""  # how many more fit into a cost is not known
+        searching = 0 if searched or self._total is None else max(0, self._total - self._done)
         to_end = searching + max(0, self._to_confirm - self._confirmed - self._unconfirmed)
         return in_words(self._pace.left(self._ended - self._ended_at_start, to_end, under_way))
 

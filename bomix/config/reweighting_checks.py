@@ -37,16 +37,16 @@ def reweighting_faults(strategy: Strategy, evaluator: Evaluator | None) -> list[
     return [Fault("evaluator", f"{what}; take 'proxy', or another strategy")]
 
 
-def too_few_trials(strategy: Strategy, trials: int, where: str = "budget.trials") -> list[Fault]:
+def too_few_trials(strategy: Strategy, trials: int | None, where: str = "budget.trials") -> list[Fault]:
     """A budget, or a step, that ends before a strategy's mixture is found and measured.
 
     Args:
         strategy: The strategy, which says how many trials it takes.
-        trials: Trials that are left to it.
+        trials: Trials that are left to it; None for no limit.
         where: The key that says so.
     """
     least = traits(strategy, StrategyTraits).least_trials
-    if least == 1 or trials >= least:  # experts may be all that is trained
+    if least == 1 or trials is None or trials >= least:  # experts may be all that is trained
         return []
     kind = type(strategy).__name__
     what = f"{kind} takes {least} trials until its mixture is found and measured once, and there are {trials}"

@@ -111,7 +111,7 @@ def build_study(spec: type[Spec], data: Any) -> tuple[Spec | None, list[Fault]]:
         again, left = build(spec, {**data, "evaluator": first})
         if not any(fault.where.startswith("evaluator") for fault in left):
             built, faults = again, left
-    return built, _where_they_stand(faults, over)
+    return built, [_of_scale(fault, given) for fault in _where_they_stand(faults, over)]
 
 
 def scale_specs(scales: Any, evaluator: Evaluator | None) -> Mapping[str, StudyScaleSpec]:
@@ -192,6 +192,20 @@ def scale_faults(
         what = "no scale is trained ('train: false' of all), and the study has an evaluator; have one trained, or leave"
         faults.append(Fault("scales", f"{what} the evaluator out and name the metrics"))
     return faults
+
+
+def _of_scale(fault: Fault, evaluator: Any) -> Fault:
+    """A fault of a key that neither a scale nor the evaluator has, with the keys of both."""
+    scales, _, key = fault.where.rpartition(".")
+    if not scales.startswith("scales.") or scales.count(".") > 1 or not fault.what.startswith(f"unknown key '{key}'"):
+        return fault
+    cls = _class_of(evaluator)
+    own = [name for name in _OWN if name != "evaluator"]
+    others = [] if cls is None else [field.name for field in spec_fields(cls) if field.name not in own]
+    hint = did_you_mean(key, [*own, *others])
+    if not hint:
+        hint = f" (a scale has {', '.join(own)}" + (f"; the evaluator {', '.join(others)})" if others else ")")
+    return Fault(fault.where, f"unknown key '{key}'{hint}")
 
 
 def _trained(keys: Any) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix.config import registry
+from bomix.config.budget import BudgetSpec
 from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
 from bomix.config.expert_checks import expert_faults, wanted
@@ -15,7 +16,6 @@ from bomix.config.replicate_checks import replicate_faults
 from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
 from bomix.config.scale_spec import StudyScaleSpec, scale_faults
 from bomix.config.sections import (
-    BudgetSpec,
     DomainSpec,
     ExpertsSpec,
     MetricSpec,
@@ -159,9 +159,9 @@ class StudySpec:
         return origin not in UNCOUNTED_ORIGINS or (origin == EXPERT and self._experts_count)
 
     @property
-    def trials_to_search(self) -> int:
-        """The budget without the experts that are part of it."""
-        return self.budget.trials - len(self.domains) * self._experts_count
+    def trials_to_search(self) -> int | None:
+        """The trials of the budget without the experts that are part of it; None where it has no limit of trials."""
+        return None if self.budget.trials is None else self.budget.trials - len(self.domains) * self._experts_count
 
     @property
     def _experts_count(self) -> bool:

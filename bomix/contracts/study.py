@@ -18,8 +18,8 @@ class Budget(Protocol):
     """When a search ends."""
 
     @property
-    def trials(self) -> int:
-        """Completed trials, those that do not count left out."""
+    def trials(self) -> int | None:
+        """Completed trials, those that do not count left out; None where other limits alone end the search."""
         ...
 
     @property

@@ -11,7 +11,7 @@ from bomix.surrogates.cross_validation.rank_correlation import LEAST
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
-    from bomix.recommendation.transfer import Transfer, Verdict
+    from bomix.recommendation.transfer import Agreement, Transfer, Verdict
     from bomix.surrogates.cross_validation.rank_correlation import Correlation
 
 _WIDE_SLOPES = 1.5
@@ -33,7 +33,7 @@ def verdict_sentences(found: Transfer, verdict: Verdict, unit: str) -> list[str]
     said = {
         "decides": f"'{small}' orders mixtures as '{large}' does: {interval(rank)}",
         "does not decide": f"'{small}' does not order mixtures as '{large}' does: {interval(rank)}",
-        "open": f"whether '{small}' orders mixtures as '{large}' does cannot be told yet: {_so_far(rank)}",
+        "open": f"whether '{small}' orders mixtures as '{large}' does cannot be told yet: {_so_far(found, agreement)}",
     }[verdict.state]
     lines = [f"{said}{_ceiling(verdict)}"]
     if agreement.place is not None:
@@ -79,18 +79,27 @@ def scale_warnings(problem: Problem, history: History) -> tuple[str, ...]:
         agreement = verdict.agreement
         pair = f"scales '{agreement.small}' and '{agreement.large}'"
         if agreement.rank.n < LEAST:
-            shared = "no mixture ran" if not agreement.rank.n else f"only {_mixtures(agreement.rank.n)} ran"
-            lines.append(f"{pair} have not been compared: {shared} at both")
+            lines.append(f"{pair} have not been compared: {_shared(found, agreement)}")
         elif verdict.state == "does not decide":
             lines.append(f"{pair} order mixtures differently: {interval(agreement.rank)}; see `bomix transfer`")
     return tuple(lines)
 
 
-def _so_far(rank: Correlation) -> str:
+def _so_far(found: Transfer, agreement: Agreement) -> str:
     """What is known where it is too little."""
-    if rank.n < LEAST:
-        return f"{'no mixture' if not rank.n else f'only {_mixtures(rank.n)}'} ran at both, it takes at least {LEAST}"
-    return interval(rank)
+    if agreement.rank.n < LEAST:
+        return f"{_shared(found, agreement)}, it takes at least {LEAST}"
+    return interval(agreement.rank)
+
+
+def _shared(found: Transfer, agreement: Agreement) -> str:
+    """How many mixtures two scales can be compared on: an objective may lack a metric, or what it is measured from."""
+    pairs = (found.find(agreement.small, agreement.large, column) for column in found.columns)
+    ran, n = max(pair.rank.n for pair in pairs if pair is not None), agreement.rank.n
+    if ran > n:
+        have = "none has" if not n else f"only {n} {'has' if n == 1 else 'have'}"
+        return f"{_mixtures(ran)} ran at both, of which {have} a value of the objective at both"
+    return f"{'no mixture' if not n else f'only {_mixtures(n)}'} ran at both"
 
 
 def _mixtures(n: int) -> str:

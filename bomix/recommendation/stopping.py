@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from botorch.acquisition.acquisition import AcquisitionFunction
     from torch import Tensor
 
-    from bomix.config.sections import BudgetSpec
+    from bomix.config.budget import BudgetSpec
     from bomix.contracts.strategy import Strategy
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History

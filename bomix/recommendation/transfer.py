@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bomix.errors import StudyError
 from bomix.recommendation.scale_runs import column_names, counted, runs_by_scale
 from bomix.surrogates.cross_validation.rank_correlation import (
     LEAST,
@@ -34,10 +35,11 @@ from bomix.surrogates.cross_validation.rank_correlation import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bomix.errors import StudyError
     from bomix.history import History
     from bomix.numerics.repeats import Pairs
     from bomix.problem import Problem, StudyScale
-    from bomix.recommendation.scale_runs import ScaleRuns
+from bomix.recommendation.scale_runs import ScaleRuns
 
 State = Literal["decides", "does not decide", "open"]
 
@@ -150,7 +152,15 @@ class Transfer:
     verdicts: tuple[Verdict, ...]
 
     def find(self, small: str, large: str, column: str | None = None) -> Agreement | None:
-        """What two scales say of a column, by default of the objective; None where either has no run."""
+        """What two scales say of a column, by default of the objective; None where either has no run.
+
+        Raises:
+            StudyError: The study has no such scale or column.
+        """
+        names = [each.name for each in self.scales]
+        for what, name, known in (("scale", small, names), ("scale", large, names), ("column", column, self.columns)):
+            if name is not None and name not in known:
+                raise StudyError(f"unknown {what} '{name}' (known: {', '.join(known)})")
         wanted = (small, large, column or self.columns[0])
         return next((each for each in self.agreements if (each.small, each.large, each.column) == wanted), None)
 

@@ -14,6 +14,7 @@ from bomix.objectives.reference import require_reference
 from bomix.posterior.belief import learns_across, require_runs
 from bomix.posterior.seeds import fitting_seed
 from bomix.problem import NATS_PER_TOKEN
+from bomix.recommendation.scale_runs import with_own_reference
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.held_out import FOLDS
 from bomix.surrogates.cross_validation.scores import Scores, score
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import xarray as xr
+    from botorch.posteriors.gpytorch import GPyTorchPosterior
+    from botorch.utils.datasets import SupervisedDataset
     from torch import Tensor
 
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
+    from bomix.posterior.objective import ModelObjective
     from bomix.problem import Problem
     from bomix.space.polytope import Array
     from bomix.trial import Record
@@ -59,7 +63,7 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         StudyError: No trial has come back yet.
     """
     from bomix.posterior.objective import ModelObjective
-    from bomix.posterior.ranges import limits, moved, objective_moved
+    from bomix.posterior.ranges import limits, moved
     from bomix.surrogates.cross_validation import held_out
     from bomix.surrogates.data.dataset import fit_context, to_dataset
     from bomix.surrogates.data.units import in_units
@@ -76,18 +80,24 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
     folds = held_out.count_folds(data, context=context, seed=fit_seed, folds=FOLDS)
     held = held_out.refitted(surrogate, data, context=context, seed=fit_seed, folds=FOLDS)
     within, metrics = limits(problem.metrics, aggregate), gaussian(held.mean.unsqueeze(-2), held.covariance)
-    belief, variance = aggregate.transform()(metrics), held.covariance.diagonal(dim1=-2, dim2=-1)
-    units, unit = aggregate.units_of_metrics, aggregate.unit
-    mean, sd = _inside(held.mean, variance, moved(held.mean, within), units)
-    by = objective_moved(aggregate, metrics, within)
-    objective = _inside(belief.mean.flatten(), belief.variance.flatten(), by, unit)
-    observed, target = reported.Y.numpy(), unit * aggregate(data.Y).numpy()
+    variance = held.covariance.diagonal(dim1=-2, dim2=-1)
+    mean, sd = _inside(held.mean, variance, moved(held.mean, within), aggregate.units_of_metrics)
+    records = history.learnt_from(across=across)
+    of_scales = [history.counted_as(record) for record in records] if across else []
+    observed, (target, objective) = reported.Y.numpy(), _objective(aggregate, metrics, within, data)
+    for scale in {each for each in of_scales if each != problem.scale}:
+        # What an objective compares with is another run at each scale.
+        rows = np.array([each == scale for each in of_scales])
+        own = with_own_reference(problem, scale, [records[at] for at in np.flatnonzero(rows)])
+        if own is not problem:
+            there, of_there = _objective(ModelObjective.of(own, reported), metrics, within, data)
+            target = np.where(rows, there, target)
+            objective = np.where(rows, of_there[0], objective[0]), np.where(rows, of_there[1], objective[1])
     if need_experts(surrogate):
         # A surrogate that reads an expert's tokens can compute its losses: predicting them held out proves nothing.
         alone = list(context.expert_rows)
         observed, target = observed.copy(), target.copy()
         observed[alone], target[alone] = np.nan, np.nan
-    records = history.learnt_from(across=across)
     rows = np.array([not across or history.counted_as(record) == history.scale for record in records], dtype=bool)
     by_metric, of_objective = _scored(observed, mean, sd, target, objective, rows)
     kind = registry.kind_of("surrogate", type(surrogate))
@@ -105,7 +115,6 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
         variables[name] = ("metric", [scores[name] for scores in each])
         variables[f"objective_{name}"] = whole[name]
     if across:
-        of_scales = [history.counted_as(record) for record in records]
         parts = [np.array([scale == each.scale for scale in of_scales]) for each in problem.scales]
         variables |= _by_scale([_scored(observed, mean, sd, target, objective, part) for part in parts])
     return _labelled(
@@ -122,6 +131,18 @@ def validate(problem: Problem, history: History, surrogate: Surrogate, *, seed: 
             "units": NATS_PER_TOKEN,
         },
     )
+
+
+def _objective(
+    aggregate: ModelObjective, metrics: GPyTorchPosterior, within: Tensor, data: SupervisedDataset
+) -> tuple[Array, tuple[Array, Array]]:
+    """The objective of ``n`` runs as observed, and its means and standard deviations as predicted."""
+    from bomix.posterior.ranges import objective_moved
+
+    belief = aggregate.transform()(metrics)
+    by = objective_moved(aggregate, metrics, within)
+    predicted = _inside(belief.mean.flatten(), belief.variance.flatten(), by, aggregate.unit)
+    return aggregate.unit * aggregate(data.Y).numpy(), predicted
 
 
 def _inside(mean: Tensor, variance: Tensor, by: Tensor, unit: Tensor | float) -> tuple[Array, Array]:

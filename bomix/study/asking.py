@@ -14,7 +14,6 @@ from bomix.space.few import few_mixtures
 from bomix.space.weights import Weights, nearest, same_mixture
 from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
-from bomix.strategies.bayesian.affordable import left
 from bomix.strategies.replicates import next_replicate
 from bomix.study import confirmation, experts, reweighting, scales, study_scales
 from bomix.trial import EXPERT, Candidate, Trial
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.contracts.strategy import Strategy
     from bomix.history import History
-    from bomix.problem import Problem, StudyScale
+    from bomix.problem import Problem
     from bomix.scale import Scale
     from bomix.study.records import Records
 
@@ -136,37 +135,6 @@ def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | N
         return None
     count = "only one mixture, which has" if len(few) == 1 else f"only {len(few)} mixtures, all of which have"
     return f"bounds and 'at_least' allow {count} been asked for; loosen them, or withdraw a trial to have it repeated"
-
-
-def too_dear(problem: Problem, history: History, strategy: Strategy) -> str | None:
-    """Why no run fits into what is left of the cost that the search may take, in words; None where one does.
-
-    Args:
-        problem: The scales and the cost.
-        history: The trials so far; those that are pending count.
-        strategy: The study's strategy, which says of what scales its runs may be.
-    """
-    if problem.cost is None:
-        return None
-    offers = _offers(strategy, problem, history)
-    if offers is None or next_replicate(problem, history) is not None:
-        offers = tuple(each for each in problem.scales if each.scale == problem.default_scale)
-    rest = left(problem, history)
-    if not offers or any(each.cost <= rest for each in offers):
-        return None
-    cheapest = min(offers, key=lambda each: each.cost)
-    return (
-        f"{max(0.0, rest):.3g} is left of a cost of {problem.cost:g}, into which no run fits: one of {cheapest.name} "
-        f"costs {cheapest.cost:g}; raise budget.cost for more"
-    )
-
-
-def _offers(strategy: Strategy, problem: Problem, history: History) -> tuple[StudyScale, ...] | None:
-    """The scales that a strategy, or the one that it hands its asks on to, may ask for; None where it names none."""
-    own = traits(strategy, StrategyTraits)
-    if own.offers is None and own.acting is not None:
-        return _offers(own.acting(problem, history), problem, history)
-    return None if own.offers is None else own.offers(problem)
 
 
 def settled(records: Records, history: History) -> bool:

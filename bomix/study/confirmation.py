@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 from bomix.errors import StudyError
 from bomix.recommendation.confirmation import confirming_candidates
 from bomix.space.weights import Weights, same_mixture
+from bomix.study.limits import over
 from bomix.study.surrogate import study_surrogate
 from bomix.trial import CONFIRM, Candidate, Record, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bomix.config.spec import StudySpec
-    from bomix.history import History
-    from bomix.problem import StudyScale
     from bomix.study.records import Records
 
 
@@ -59,11 +55,7 @@ def next_by_hand(records: Records) -> Trial | None:
             has been asked for.
     """
     spec, history = records.spec, records.history
-    if (
-        spec.evaluator is not None
-        or spec.confirm == 0
-        or (limit := over(spec, history, records.problem.scales)) is None
-    ):
+    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(records)) is None:
         return None
     waiting = [str(record.trial.id) for record in history.pending if record.trial.origin != CONFIRM]
     if waiting:
@@ -82,21 +74,6 @@ def next_by_hand(records: Records) -> Trial | None:
     if pending:
         raise StudyError(f"{limit}, and every confirming trial is asked for: tell the results of {', '.join(pending)}")
     raise StudyError(f"{limit}, and the recommendation is confirmed: `bomix recommend` shows it; {more}")
-
-
-def over(spec: StudySpec, history: History, scales: Sequence[StudyScale] = ()) -> str | None:
-    """Why the search asks for no more by its budget, in words; trials that are pending may be the last ones.
-
-    Args:
-        spec: The study file.
-        history: The record.
-        scales: The scales of a study of several.
-    """
-    counted = spec.counted(history)
-    if (limit := spec.budget.spent(counted, scales)) is not None:
-        return f"the budget of {limit} is spent"
-    limit = spec.budget.asked_for(counted, scales)
-    return None if limit is None else f"the budget of {limit} is asked for"
 
 
 def to_confirm(records: Records) -> Weights:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +15,20 @@ from bomix.io.imports.differences import KEY
 from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.repeats import Run, far_from_each_other
 from bomix.io.store.incoming import checked_runs
+from bomix.space.weights import SAME_MIXTURE
 from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:
     from bomix.io.imports.identity import Match
     from bomix.io.imports.runs import ImportedRun, Runs
+    from bomix.scale import Scale
+    from bomix.space.weights import Weights
     from bomix.study.records import Records
-    from bomix.trial import Record
+    from bomix.trial import Record, Result
+
+
+_DIGITS = -math.floor(math.log10(SAME_MIXTURE))
+"""Digits of a weight by which mixtures are told from each other."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,11 @@ def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: 
     if not update:
         raise_faults(map(_changed, compared.changed), _TITLE)
     if not as_one:
-        raise_faults(_mixed(records, found.runs) or _far_from_recorded(records, compared.new))
+        raise_faults(
+            _mixed(records, found.runs)
+            or _told_of_another_scale(records, compared.new)
+            or _far_from_recorded(records, compared.new)
+        )
     # A withdrawn run stays as it was recorded: what the table has instead is another run.
     revised = [match for match in compared.changed if match.record.withdrawn is None]
     anew = [match.run for match in compared.changed if match.record.withdrawn is not None]
@@ -115,6 +128,35 @@ def _unscaled(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:
     what = f"{count} runs do not say of which of the study's scales they are ({names})"
     cure = "name it with --scale NAME, or with --scale COLUMN the column of names; columns params and tokens will do"
     return [Fault("--scale", f"{what}; {cure}")]
+
+
+_ONCE = 3
+"""Mixtures with the same losses to the last digit at two scales that are no accident of rounding."""
+
+
+def _told_of_another_scale(records: Records, new: Sequence[ImportedRun]) -> list[Fault]:
+    """Runs that the record has, to the last digit, at another scale: a table that came in twice."""
+    problem = records.resolution.problem
+    there: dict[tuple[tuple[tuple[str, float], ...], ...], Scale | None] = {}
+    for record in records.history.completed:
+        there.setdefault(_as_measured(record.trial.weights, record.result), record.trial.scale)
+    twice = [
+        (other, scale)
+        for weights, result, scale in new
+        if (other := there.get(_as_measured(weights, result))) is not None and scale is not None and other != scale
+    ]
+    if len(twice) < _ONCE:
+        return []
+    (first, second), most = Counter(twice).most_common(1)[0]
+    what = f"{most} of these runs are recorded at '{problem.scale_name(first)}' with the same losses to the last digit"
+    cure = f"if they are of '{problem.scale_name(second)}', withdraw those first; --as-one takes both"
+    return [Fault("--scale", f"{what}: the same table for another scale? {cure}")]
+
+
+def _as_measured(weights: Weights, result: Result) -> tuple[tuple[tuple[str, float], ...], ...]:
+    """A mixture and what it came back with, to compare by."""
+    rounded = ((name, round(weight, _DIGITS)) for name, weight in sorted(weights.items()))
+    return tuple(rounded), tuple(sorted(result.losses.items()))
 
 
 def _far_from_recorded(records: Records, new: Sequence[ImportedRun]) -> list[Fault]:

@@ -204,6 +204,8 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         experts_cost=spec.counts(EXPERT),
     )
     _warn_of_mixed_units(problem)
+    if (said := study_scales.unreached(problem)) is not None:
+        logger.warning(said)
     strategy = spec.ready_strategy(folder)
     faults = _unmet(problem, strategy)
     raise_faults(faults, _problems(len(faults)))

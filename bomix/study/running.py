@@ -19,7 +19,7 @@ from bomix.contracts.study import Experts
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import short
-from bomix.study import asking, experts, reweighting, scales, study_scales
+from bomix.study import asking, experts, limits, reweighting, scales, study_scales
 from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
 from bomix.trial import Status
@@ -217,7 +217,7 @@ class RunningStudy:
     def exhausted(self, history: History) -> str | None:
         """Why there is no mixture left to ask for, or none that the stated cost has room for; None where there is."""
         strategy = self.spec.strategy
-        return asking.exhausted(self.problem, history, strategy) or asking.too_dear(self.problem, history, strategy)
+        return asking.exhausted(self.problem, history, strategy) or limits.too_dear(self.problem, history, strategy)
 
     def why_stop(self, history: History) -> str | None:
         """Why no further trial is worth it; what was computed once in a run is not computed again."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.config import sections
+from bomix.config.budget import BudgetSpec
 from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
@@ -98,7 +99,7 @@ class Study:
         strategy: Strategy | None = None,
         evaluator: Evaluator | None = None,
         target: sections.TargetSpec | None = None,
-        budget: sections.BudgetSpec | None = None,
+        budget: BudgetSpec | None = None,
         execution: Execution | None = None,
         recommendation: sections.RecommendationSpec | None = None,
         experts: sections.ExpertsSpec | None = None,

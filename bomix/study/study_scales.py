@@ -117,6 +117,17 @@ def study_scales(spec: StudySpec, info: Mapping[str, Any] | None = None) -> tupl
     return ordered, target
 
 
+def unreached(problem: Problem) -> str | None:
+    """What a budget in cost leaves undone that holds no run of the scale that is decided about; None where it does."""
+    target = next((each for each in problem.scales if each.scale == problem.scale), None)
+    if problem.cost is None or target is None or not target.trained or target.cost <= problem.cost:
+        return None
+    return (
+        f"budget.cost ({problem.cost:g}) is less than one run of '{target.name}', which is decided about, costs "
+        f"({target.cost:g}): what is said of it will be carried over from other scales"
+    )
+
+
 def named_scale(problem: Problem, given: Any, where: str = "scale") -> Scale | None:
     """A scale that a caller names: by its name in the study, or as what it is.
 

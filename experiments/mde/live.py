@@ -22,7 +22,7 @@ from scipy.stats import t
 from train import Printer
 
 from bomix import Study
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.space.weights import Weights, same_mixture
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.surrogates.gp.spec import GP

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from bomix import Study
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import traits
 from bomix.evaluators.proxy import Proxy

@@ -134,6 +134,17 @@ def test_small_and_large_runs_are_imported_with_one_command_each_and_decided_abo
     assert "multi_scale" in shown
 
 
+def test_a_table_that_comes_in_twice_under_two_scales_is_refused_unless_it_is_meant(study: Path) -> None:
+    rows = table(study, "t.csv", runs(6))
+    assert called("import", study, "--weights", rows, "--scale", "small").code == 0
+    done = called("import", study, "--weights", rows, "--scale", "large")
+    assert done.code == 2
+    assert "6 of these runs are recorded at 'small' with the same losses to the last digit" in done.out
+    assert "if they are of 'large', withdraw those first" in done.out
+    assert called("import", study, "--weights", rows, "--scale", "small").code == 0  # the same again is there already
+    assert called("import", study, "--weights", rows, "--scale", "large", "--as-one").code == 0
+
+
 def test_a_column_holds_the_names_of_scales_or_their_numbers(study: Path) -> None:
     columns = "run,code,web,loss,scale"
     named = table(study, "n.csv", "a,0.5,0.5,3,small\na,0.5,0.5,2,large\n", columns)

@@ -9,7 +9,7 @@ import pytest
 from bomix.cli import watch
 from bomix.cli.shown import done_of
 from bomix.cli.watch import PlainObserver
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.progress import Progress
 from bomix.strategies.designs import Sobol
 from bomix.study.confirmation import confirming_trials

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 import bomix
+from bomix.config.budget import BudgetSpec
 from bomix.config.reweighting_checks import need_reweighting, reweighting_faults, too_few_trials
-from bomix.config.sections import BudgetSpec
 from bomix.errors import FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.strategies.baselines.reweighted import ODM, DoReMi

@@ -88,6 +88,11 @@ def test_a_scale_of_another_kind_of_evaluator_has_all_of_its_own(tmp_path: Path)
             r"scales\.s\.model\.sise \(line 9\): unknown key 'sise'; did you mean 'size'",
         ),
         ("  s:\n    modle: {size: 1M}\n", r"scales\.s\.modle \(line 8\): unknown key 'modle'; did you mean 'model'"),
+        ("  s: {cots: 1}\n", r"scales\.s\.cots \(line 7\): unknown key 'cots'; did you mean 'cost'"),
+        (
+            "  s: {zzz: 1}\n",
+            r"unknown key 'zzz' \(a scale has params, tokens, .*train; the evaluator .*model",
+        ),
         ("  s: {cost: cheap}\n", r"scales\.s\.cost \(line 7\): expected a number, found 'cheap'"),
         ("  s: {train: maybe}\n", r"scales\.s\.train \(line 7\): expected true or false"),
         ("  s: {model: {size: 2M}}\n", r"scales\.s\.model\.size \(line 7\): unknown size '2M'"),

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import EvaluationError
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bomix.config.sections import BudgetSpec, DomainSpec, TargetSpec
+from bomix.config.budget import BudgetSpec
+from bomix.config.sections import DomainSpec, TargetSpec
 from bomix.contracts.evaluator import ReweightingEvaluator
 from bomix.errors import FaultsError
 from bomix.evaluators.proxy import Proxy

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.strategy import Strategy
 from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.local.spec import LocalExecution

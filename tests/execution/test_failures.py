@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import EvaluationError, StudyError
 from bomix.execution.failures import too_many
 from bomix.strategies.baselines.reweighted import DoReMi

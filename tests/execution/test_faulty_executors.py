@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.evaluator import Evaluator
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.errors import EvaluationError

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import EvaluationError, FaultsError
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer

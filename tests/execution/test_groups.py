@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.evaluator import Evaluator
 from bomix.contracts.strategy import Strategy
 from bomix.errors import EvaluationError

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bomix.cli.main import cli
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.executor import Execution
 from bomix.errors import EvaluationError, FaultsError
 from bomix.execution.local.spec import LocalExecution

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bomix.config.sections import BudgetSpec, ExpertsSpec
+from bomix.config.budget import BudgetSpec
+from bomix.config.sections import ExpertsSpec
 from bomix.config.spec import StudySpec
 from bomix.contracts.study import Experts
 from bomix.execution.queue import Action, Decision, Situation, decide

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import EvaluationError
 from bomix.strategies.designs import Sobol
 from bomix.study.running import RunningStudy

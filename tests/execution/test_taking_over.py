@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.executor import Execution
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.execution.observer import Observer

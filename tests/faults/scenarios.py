@@ -14,7 +14,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from bomix.cli.importing import import_tables
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import StudyError
 from bomix.execution.observer import Observer
 from bomix.io.store import files

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from bomix.config.sections import BudgetSpec, DomainSpec, RecommendationSpec
+from bomix.config.budget import BudgetSpec
+from bomix.config.sections import DomainSpec, RecommendationSpec
 from bomix.errors import FaultsError
 from bomix.history import History
 from bomix.objectives.pareto import Pareto

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bomix.objectives.robust import Excess
 from bomix.recommendation.scale_sentences import scale_warnings, verdict_sentences
 from bomix.recommendation.transfer import transfer
 from bomix.scale import Scale
@@ -108,3 +109,11 @@ def test_a_metric_that_may_have_another_order_is_named_with_its_interval():
     large[:, 0] += 0.7 * RNG.normal(size=60)
     lines = said(*compared(small[:8], large[:8]))
     assert any(line.startswith("no metric certainly has another order, least certainly x: ") for line in lines)
+
+
+def test_mixtures_that_ran_at_both_and_lack_the_objective_are_told_as_that():
+    study = problem(["x"], objective=Excess())  # the large scale never ran its reference
+    runs = [(name, row, {"x": 1.0 + row[0]}) for name in ("small", "large") for row in MIXTURES[:5]]
+    runs.append(("small", np.full(3, 1 / 3), {"x": 1.2}))
+    (warning,) = scale_warnings(study, history(study, runs))
+    assert "5 mixtures ran at both, of which none has a value of the objective at both" in warning

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.optimization import multistart

@@ -182,3 +182,11 @@ def test_regmix_at_1m_decides_the_mean_of_losses_at_60m():
 def test_eight_runs_at_60m_do_not_say_so_yet():
     (verdict,) = transfer(*regmix(256, 8)).verdicts
     assert (verdict.state, verdict.agreement.rank.n) == ("open", 8)
+
+
+def test_a_pair_or_a_column_that_is_none_of_the_study_is_refused():
+    found = transfer(*study_of(*RNG.normal(size=(2, 60, 2))))
+    with pytest.raises(StudyError, match=r"unknown scale 'huge' \(known: small, large\)"):
+        found.find("small", "huge")
+    with pytest.raises(StudyError, match=r"unknown column 'q' \(known: objective, x, y\)"):
+        found.find("small", "large", "q")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bomix.config.budget import BudgetSpec
 from bomix.config.replicate_checks import replicate_faults
-from bomix.config.sections import BudgetSpec
 from bomix.errors import FaultsError
 from bomix.strategies.auto import Auto
 from bomix.strategies.replicates import next_replicate, repeated

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import EvaluationError, FaultsError, StoreError, StudyError
 from bomix.execution.local.spec import LocalExecution
 from bomix.io.store import records

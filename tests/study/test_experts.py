@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from bomix.acquisition.improvement import LogEI
 from bomix.cli.main import cli
+from bomix.config.budget import BudgetSpec
 from bomix.config.expert_checks import need_experts
-from bomix.config.sections import BudgetSpec, DomainSpec, ExpertsSpec
+from bomix.config.sections import DomainSpec, ExpertsSpec
 from bomix.contracts.preparation import Preparation
 from bomix.errors import DataError, Fault, FaultsError, StudyError
 from bomix.evaluators.proxy import Proxy

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import bomix
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.errors import EvaluationError, Fault, FaultsError, StudyError
 from bomix.execution.local.spec import LocalExecution
 from bomix.io.store.records import NewerVersionError, trial_from_json, trial_to_json

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from bomix.config.sections import BudgetSpec, ExpertsSpec
+from bomix.config.budget import BudgetSpec
+from bomix.config.sections import ExpertsSpec
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import Evaluator, ScaledEvaluator
 from bomix.contracts.preparation import Preparation

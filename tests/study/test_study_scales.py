@@ -125,6 +125,19 @@ def test_the_same_sizes_by_two_recipes_are_two_scales() -> None:
     )
 
 
+def test_runs_of_each_scale_are_validated_against_its_own_reference() -> None:
+    study = filled(
+        make(objective=Excess(reference="uniform"), target=bomix.TargetSpec(scale="large")), small=12, large=6
+    )
+    uniform = dict.fromkeys("abc", 1 / 3)
+    for scale, above in {"small": 1.0, "large": 0.0}.items():
+        study.add(uniform, losses(uniform, above), scale=scale)
+    found = study.validate()
+    assert found.scale.values[-2:].tolist() == ["small", "large"]
+    np.testing.assert_allclose(found.objective_observed.values[-2:], 0.0, atol=1e-12)
+    assert found.scale_objective_n.sel(of_scale=["small", "large"]).values.tolist() == [13, 7]
+
+
 @pytest.mark.parametrize("target", ["fina", "x"])
 def test_an_unknown_target_is_refused_with_the_scales_that_there_are(target: str) -> None:
     with pytest.raises(FaultsError, match=r"target\.scale: unknown scale"):
@@ -393,3 +406,15 @@ def test_correlations_are_of_one_scale() -> None:
     study = filled(make(target=bomix.TargetSpec(scale="large")), small=8, large=5)
     found = correlate(study.dataset), correlate(study.dataset, scale="small")
     assert [each.attrs["trials"] for each in found] == [5, 8]
+
+
+@pytest.mark.parametrize(("cost", "told"), [(9.0, True), (10.0, False)])
+def test_a_budget_that_holds_no_run_of_the_target_is_told_beforehand(
+    cost: float, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    scales = {
+        "small": {"params": "1M", "tokens": "1M", "cost": 1},
+        "large": {"params": "9M", "tokens": "1M", "cost": 10},
+    }
+    _ = bomix.Study(["a", "b"], ["loss"], scales=scales, budget=bomix.BudgetSpec(cost=cost)).problem
+    assert ("less than one run of 'large', which is decided about, costs (10)" in caplog.text) == told

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
 from bomix.contracts.preparation import Preparation
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bomix.cli.ending import why_ended
-from bomix.config.sections import BudgetSpec
+from bomix.config.budget import BudgetSpec
+from bomix.config.sections import TargetSpec
 from bomix.errors import FaultsError
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.problem import StudyScale, cost_at
@@ -103,3 +104,28 @@ def test_an_expected_improvement_ends_no_study_of_several_scales() -> None:
         Study(["a", "b"], ["loss"], scales=scales, budget=BudgetSpec(improvement=0.01))
     assert [fault.where for fault in caught.value.faults] == ["budget.improvement"]
     Study(["a", "b"], ["loss"], budget=BudgetSpec(improvement=0.01))
+
+
+def test_unnamed_trials_are_twenty_unless_another_limit_ends_the_search() -> None:
+    assert BudgetSpec().trials == BudgetSpec(improvement=0.1).trials == 20
+    assert [BudgetSpec(cost=1.0).trials, BudgetSpec(flops=1e9).trials, BudgetSpec(device_seconds=60.0).trials] == [
+        None
+    ] * 3
+    assert BudgetSpec(cost=1.0, trials=5).trials == 5
+
+
+def test_a_cost_alone_is_no_limit_of_trials() -> None:
+    study = Study(
+        ["d0", "d1", "d2"],
+        evaluator=Synthetic(domains=3),
+        scales={
+            "small": {"params": "1M", "tokens": "1M", "cost": 1},
+            "large": {"params": "9M", "tokens": "1M", "cost": 10},
+        },
+        target=TargetSpec(scale="small"),
+        strategy=Sobol(),
+        budget=BudgetSpec(cost=25),
+    )
+    study.run()
+    assert len(study.history.completed) == 25
+    assert why_ended(study) == "the budget of a cost of 25 is spent"
