@@ -54,9 +54,6 @@ class MultiScale:
         """Whether the surrogate of the smallest scale is."""
         return traits(self.of or GP(), SurrogateTraits).differentiable
 
-    def _first(self, context: FitContext) -> Surrogate:
-        return self.of or (POOLED if min(len(context.domains), len(context.metrics)) >= _MANY else GP())
-
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit the smallest scale, then the links; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.
 
@@ -64,7 +61,15 @@ class MultiScale:
         """
         from bomix.surrogates.scales import fitting
 
-        first = self._first(context)
+        first = first_surrogate(self.of, context)
         if context.target is None:
             return first.fit(data, context=context, seed=seed)
         return fitting.fit(first, data, context=context, seed=seed, integrated=self.integrated)
+
+
+def first_surrogate(of: Surrogate | None, context: FitContext) -> Surrogate:
+    """The surrogate of the smallest scale: the one that is named, or ``gp``.
+
+    That shares hyperparameters between metrics where domains and metrics are a dozen or more.
+    """
+    return of or (POOLED if min(len(context.domains), len(context.metrics)) >= _MANY else GP())
