@@ -157,7 +157,7 @@ class AnchoredModel(MultiScaleModel):
         for level, shift in zip(self._levels[1:], self.shifts, strict=True):
             for name, values in (("shift", shift.mean), ("error", shift.error)):
                 found += [
-                    Hyperparameter(f"{name} at {level.scale}", metric, float(value))
+                    Hyperparameter(metric, f"{name} at {level.scale}", value, 0.0)
                     for metric, value in zip(metrics, values.tolist(), strict=True)
                 ]
         return found

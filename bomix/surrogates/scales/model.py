@@ -151,26 +151,11 @@ class LinkedModel(MultiScaleModel):
         """What was learnt: those of the first scale's surrogate, and of the links."""
         linked = self._linked
         found = [each._replace(name=f"first.{each.name}") for each in linked.base.named_hyperparameters(metrics)]
-        weight = linked.posterior.weight
-        for step, seen, level in zip(linked.steps, linked.seen, linked.levels[1:], strict=True):
-            ratio, slopes, _ = (part[:, 0, 0] for part in linked.links.over(step.decades))
-            told = (seen.centred[..., step.rows] * seen.alpha).sum(dim=-1) if len(step.rows) else torch.zeros(())
-            slope = (weight.unsqueeze(-1) * (ratio + slopes * told)).sum(dim=0).expand(len(metrics))
-            found += [
-                Hyperparameter(metric, f"slope[{level.scale}]", value, 1.0)
-                for metric, value in zip(metrics, slope.tolist(), strict=True)
-            ]
-        shared = (weight.unsqueeze(-1) * linked.posterior.theta).sum(dim=0)[1:].exp().tolist()
-        medians = torch.tensor(hyperparameters.MEAN, dtype=torch.float64)[1:].exp().tolist()
+        found += linked.named_hyperparameters(metrics)
         m = len(metrics)
         common = float((self.correlation.sum() - m) / max(m * (m - 1), 1))
-        for metric in metrics:
-            found += [
-                Hyperparameter(metric, name, value, median)
-                for name, value, median in zip(hyperparameters.NAMES[1:], shared, medians, strict=True)
-            ]
-            found.append(Hyperparameter(metric, "common", common, hyperparameters.COMMON if m > 1 else 0.0))
-        return found
+        expected = hyperparameters.COMMON if m > 1 else 0.0
+        return found + [Hyperparameter(metric, "common", common, expected) for metric in metrics]
 
 
 class _AtScale(JointModel):
@@ -203,7 +188,7 @@ class _AtScale(JointModel):
 def _surprise(linked: Linked, number: int) -> Tensor:
     """Standardised residuals ``m x n`` of left-out runs, NaN where missing."""
     mean, variance = linked.held_out(number)
-    return (linked.steps[number - 1].targets - mean) / variance.sqrt()
+    return (linked.targets(number) - mean) / variance.sqrt()
 
 
 def common_correlation(surprises: Tensor) -> Tensor:

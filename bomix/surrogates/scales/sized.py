@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from bomix.surrogates.models.scales import MultiScaleModel
+from bomix.surrogates.scales.sizes import DECADE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from bomix.surrogates.models.hyperparameter import Hyperparameter
     from bomix.surrogates.models.joint import HeldOut, JointModel
     from bomix.surrogates.scales.sizes import Sizes
-
-DECADE = math.log(10.0)
-"""A decade in natural logarithms, in which sizes count."""
 
 
 class SizedModel(MultiScaleModel):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from bomix.scale import Scale
 
-AXES = ("params", "tokens")
-"""What sizes are of, in the order of the columns."""
+DECADE = math.log(10.0)
+"""A decade in natural logarithms, in which sizes count."""
 
 
 class Sizes(NamedTuple):
