@@ -37,6 +37,10 @@ _ERROR = 0.3
 """Expected standard deviation of the error for the root of a decade, in units of the small scale's spread: slopes of
 0.5 to 1 over two decades, which a shift knows nothing of, leave up to half of a spread."""
 
+_LEAST_SHARE = 0.25
+"""Share of the squared differences that are errors of the shift at least, whatever the small scale's model claims not
+to know."""
+
 
 class Shift(NamedTuple):
     """What is known of one scale beyond the first.
@@ -54,7 +58,9 @@ class Shift(NamedTuple):
     standardised: Tensor
 
 
-def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> AnchoredModel:
+def fit(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, before: Start | None = None
+) -> AnchoredModel:
     """Fit the surrogate to the smallest scale of enough runs, and a shift for every other.
 
     Args:
@@ -62,11 +68,12 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric.
         context: The names behind the columns, the scale of each row and the target.
         seed: Seed of the surrogate.
+        before: A start of the same surrogate, see :func:`~bomix.surrogates.scales.fitting.start`.
 
     Raises:
         FitError: The surrogate's model is not one of bomix's own.
     """
-    begun = start(surrogate, data, context=context, seed=seed)
+    begun = start(surrogate, data, context=context, seed=seed, before=before)
     with deterministic(), torch.no_grad():
         return AnchoredModel(begun, begun.levels, begun.number)
 
@@ -172,7 +179,10 @@ def _shifts(begun: Start, levels: Sequence[Level]) -> list[Shift]:
     offset, unit = begun.units
     rows = torch.cat([level.rows for level in levels[1:]]) if len(levels) > 1 else begun.later
     X, targets = begun.X[rows], ((begun.Y[rows] - offset) / unit).mT
-    small = begun.base.mean(X.unsqueeze(-2)).squeeze(-2) if len(X) else begun.Y[rows]
+    small, known = begun.Y[rows], torch.zeros_like(targets)
+    if len(X):
+        small, covariance = begun.base.moments(X.unsqueeze(-2))
+        small, known = small.squeeze(-2), (covariance.diagonal(dim1=-2, dim2=-1) / unit.square()).mT
     mean = ((small - offset) / unit).mT
     found, total, decades = [], torch.zeros_like(unit), 0.0
     for level, step in zip(levels[1:], steps_of(levels, targets, mean, offset / unit), strict=True):
@@ -182,6 +192,9 @@ def _shifts(begun: Start, levels: Sequence[Level]) -> list[Shift]:
         expected = _ERROR * abs(decades) ** 0.5
         freedom = (_PRIOR_RUNS + n - 1.0).clamp_min(_PRIOR_RUNS)
         squares = left.nan_to_num(0.0).square().sum(dim=-1)
+        # What the small scale's model does not know of these mixtures is no error of the shift; that is a guess, too.
+        unknown = torch.where(left.isnan(), 0.0, known[:, step.rows]).sum(dim=-1)
+        squares = torch.maximum(squares - unknown, _LEAST_SHARE * squares)
         # A spread that few runs tell makes a Student's t, of a larger variance.
         error = ((_PRIOR_RUNS * expected**2 + squares) / (freedom - 2.0)).sqrt()
         spread = torch.where(n > 0, error / n.clamp_min(1).sqrt(), step.spread)

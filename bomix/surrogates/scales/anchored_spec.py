@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
     from bomix.errors import Fault
+    from bomix.surrogates.scales.fitting import Start
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,15 @@ class Anchored:
 
         Where rows are of one scale and nothing else is asked for, that is the surrogate of that scale alone.
         """
+        return self.fit_after(None, data, context=context, seed=seed)
+
+    def fit_after(
+        self, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int
+    ) -> Model:
+        """The same, with a model of the smallest scale that was fitted before, where its runs are the same."""
         from bomix.surrogates.scales import anchored
 
         first = first_surrogate(self.of, context)
         if context.target is None:
             return first.fit(data, context=context, seed=seed)
-        return anchored.fit(first, data, context=context, seed=seed)
+        return anchored.fit(first, data, context=context, seed=seed, before=before)

@@ -68,27 +68,51 @@ class Start(NamedTuple):
         rows = [level.rows for level in self.levels[1:]]
         return torch.cat(rows) if rows else torch.zeros(0, dtype=torch.long)
 
+    def serves(self, known: SupervisedDataset) -> bool:
+        """Whether the first scale's model learnt from the same runs, in the same order."""
+        rows = self.levels[0].rows
+        same = torch.equal(self.X[rows], known.X.double())
+        return same and torch.equal(self.Y[rows].nan_to_num(torch.inf), known.Y.double().nan_to_num(torch.inf))
 
-def start(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> Start:
-    """Order the scales, and fit the surrogate to the runs of the first; arguments as those of :func:`fit`."""
+
+def start(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, before: Start | None = None
+) -> Start:
+    """Order the scales, and fit the surrogate to the runs of the first; arguments as those of :func:`fit`.
+
+    Args:
+        surrogate: The surrogate of the smallest scale.
+        data: The runs of all scales.
+        context: The names behind the columns.
+        seed: Seed of the surrogate.
+        before: A start of the same surrogate whose model serves again where the runs of the first scale are the same.
+    """
     assert context.target is not None
     scales: Sequence[Scale | None] = context.scales or [None] * len(data.X)
     X, Y = data.X.double(), data.Y.double()
     levels = chain(scales, context.target, ~Y.isnan().all(dim=-1))
+    number = next(i for i, level in enumerate(levels) if level.scale == context.target)
     keep = torch.zeros(len(X), dtype=torch.bool)
     keep[levels[0].rows] = True
     known, names = part(data, context, keep)
+    if before is not None and before.serves(known):
+        return Start(levels, before.base, X, Y, number)
     base = _economical(surrogate, len(known.X)).fit(known, context=replace(names, target=None), seed=seed)
     if not isinstance(base, JointModel):
         raise FitError(
             f"{type(surrogate).__name__} returns no JointModel, which scales could be linked to; take another"
         )
-    number = next(i for i, level in enumerate(levels) if level.scale == context.target)
     return Start(levels, base, X, Y, number)
 
 
 def fit(
-    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, integrated: bool = True
+    surrogate: Surrogate,
+    data: SupervisedDataset,
+    *,
+    context: FitContext,
+    seed: int,
+    integrated: bool = True,
+    before: Start | None = None,
 ) -> MultiScaleModel:
     """Fit the surrogate to the smallest scale, and the links to the others; then average with the target's runs alone.
 
@@ -98,11 +122,12 @@ def fit(
         context: The names behind the columns, the scale of each row and the target.
         seed: Seed of the surrogate.
         integrated: Whether several points stand for the posterior of the links' hyperparameters, or their mean.
+        before: A start of the same surrogate, see :func:`start`.
 
     Raises:
         FitError: The surrogate's model is not one of bomix's own.
     """
-    begun = start(surrogate, data, context=context, seed=seed)
+    begun = start(surrogate, data, context=context, seed=seed, before=before)
     with deterministic(), torch.no_grad():
         model = LinkedModel(_linked(begun, context, integrated), begun.number, len(begun.X))
     if begun.number == 0:
@@ -141,7 +166,7 @@ def _linked(begun: Start, context: FitContext, integrated: bool) -> Linked:
 
 def noise_of(base: JointModel, unit: Tensor, X: Tensor) -> Tensor:
     """Standard deviations ``m`` of a run's noise at the first scale, in units, over some of its ``n x d`` mixtures."""
-    some = X[:_SOME].unsqueeze(-2)
+    some = (X[:_SOME] if len(X) else X.new_full((1, X.shape[-1]), 1.0 / X.shape[-1])).unsqueeze(-2)
     parts = [base.moments(some, noise)[1].diagonal(dim1=-2, dim2=-1) for noise in (True, False)]
     variance = (parts[0] - parts[1]).mean(dim=0) / unit.square()
     return variance.clamp_min(0.0).sqrt().clamp_min(_LEAST_NOISE)

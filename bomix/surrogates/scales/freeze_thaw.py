@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from bomix.surrogates.scales.fitting import Start
 
 
-def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int) -> MultiScaleModel:
+def fit(
+    surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, seed: int, before: Start | None = None
+) -> MultiScaleModel:
     """Fit the surrogate to the first scale, and the decay to the runs of all others together.
 
     Args:
@@ -35,13 +37,14 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a run lacks a metric.
         context: The names behind the columns, scale and training of each row, and the target.
         seed: Seed of the surrogate.
+        before: A start of the same surrogate, see :func:`~bomix.surrogates.scales.fitting.start`.
 
     Raises:
         FitError: The surrogate's model is not one of bomix's own; or scales differ in what sizes do not say.
     """
     scales = [scale for scale in context.scales if scale is not None]
     sizes_of([context.target, *scales] if context.target else scales, largest=False, name="freeze_thaw")
-    begun = start(surrogate, data, context=context, seed=seed)
+    begun = start(surrogate, data, context=context, seed=seed, before=before)
     with deterministic(), torch.no_grad():
         model = LinkedModel(_thawed(begun, context), begun.number, len(begun.X))
     if begun.number == 0:

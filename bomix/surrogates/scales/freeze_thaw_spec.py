@@ -1,4 +1,4 @@
-"""FreezeThaw deltas as a surrogate: the small scale's predictions, and a shift."""
+"""A decay over parameters and tokens as a surrogate, for many scales and for checkpoints."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
     from bomix.errors import Fault
+    from bomix.surrogates.scales.fitting import Start
 
 
 @dataclass(frozen=True)
 class FreezeThaw:
-    """What the smallest scale of enough runs predicts, moved by the mean difference of a larger scale's runs.
+    """Each metric a process of the mixture, parameters and tokens that falls exponentially in their logarithms.
 
-    Mixtures are ordered as the small scale orders them; larger runs tell how far losses fall and how large the errors
-    are, nothing else.
+    Its covariance over scales is the exponential decay kernel of freeze-thaw optimisation, towards a limit, on both
+    axes; see :mod:`bomix.surrogates.scales.decay`. Scales are not a chain: runs of many sizes, or of every checkpoint,
+    inform each other by how far apart they are, and levels are continued beyond the largest one as curves are.
+    Checkpoints of one training share noise, by as much as the runs say. The smallest scale of enough runs is modelled
+    by any surrogate; from eight runs of the target on, the surrogate of these alone is averaged in, as by
+    ``multi_scale``.
 
     Attributes:
         of: Surrogate of the smallest scale; None takes the one that ``multi_scale`` takes.
@@ -44,13 +49,20 @@ class FreezeThaw:
         return traits(self.of or GP(), SurrogateTraits).differentiable
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
-        """Fit the smallest scale, then the shifts; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.
+        """Fit the smallest scale, then the decay; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.
 
         Where rows are of one scale and nothing else is asked for, that is the surrogate of that scale alone.
+
+        Raises:
+            FitError: Scales differ in what parameters and tokens do not say.
         """
+        return self.fit_after(None, data, context=context, seed=seed)
+
+    def fit_after(self, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
+        """The same, with a model of the smallest scale that was fitted before, where its runs are the same."""
         from bomix.surrogates.scales import freeze_thaw
 
         first = first_surrogate(self.of, context)
         if context.target is None:
             return first.fit(data, context=context, seed=seed)
-        return freeze_thaw.fit(first, data, context=context, seed=seed)
+        return freeze_thaw.fit(first, data, context=context, seed=seed, before=before)
