@@ -19,7 +19,7 @@ from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.scales.fitting import start
 from bomix.surrogates.scales.levels import inserted
 from bomix.surrogates.scales.model import common_correlation
-from bomix.surrogates.scales.steps import steps_of
+from bomix.surrogates.scales.steps import steps_of, with_step
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bomix.scale import Scale
     from bomix.surrogates.scales.fitting import Start
     from bomix.surrogates.scales.levels import Level
+    from bomix.surrogates.scales.links import Step
 
 _PRIOR_RUNS = 4.0
 """Runs that the expected error counts as: as many as tell a spread to within a third."""
@@ -75,26 +76,77 @@ def fit(
     """
     begun = start(surrogate, data, context=context, seed=seed, before=before)
     with deterministic(), torch.no_grad():
-        return AnchoredModel(begun, begun.levels, begun.number)
+        differences = _Differences(begun)
+        return AnchoredModel(differences, begun.levels, differences.steps(), begun.number)
+
+
+class _Differences:
+    """What runs of larger scales measured beyond what the first one's model says, in units of its spreads.
+
+    Args:
+        begun: The scales with runs, and the model of the first.
+    """
+
+    def __init__(self, begun: Start) -> None:
+        self.begun = begun
+        self.offset, self.unit = begun.units
+        rows = begun.later
+        self.targets = ((begun.Y[rows] - self.offset) / self.unit).mT
+        self.mean, self.variance = torch.zeros_like(self.targets), torch.zeros_like(self.targets)
+        if len(rows):
+            mean, covariance = begun.base.moments(begun.X[rows].unsqueeze(-2))
+            self.mean = ((mean.squeeze(-2) - self.offset) / self.unit).mT
+            self.variance = (covariance.diagonal(dim1=-2, dim2=-1) / self.unit.square()).mT
+
+    @property
+    def height(self) -> Tensor:
+        """``m`` levels of the metrics at the first scale from zero."""
+        return self.offset / self.unit
+
+    def steps(self) -> list[Step]:
+        """The steps between the scales with runs."""
+        return steps_of(self.begun.levels, self.targets, self.mean, self.height)
+
+    def shifts(self, steps: Sequence[Step]) -> list[Shift]:
+        """The shifts of all scales but the first."""
+        found, total, decades = [], torch.zeros_like(self.unit), 0.0
+        for step in steps:
+            total, decades = total + step.shift, decades + step.decades
+            left = self.targets[:, step.rows] - self.mean[:, step.rows] - total.unsqueeze(-1)
+            n = (~left.isnan()).sum(dim=-1)
+            squares = left.nan_to_num(0.0).square().sum(dim=-1)
+            # What the small scale's model does not know of these mixtures is no error of the shift; that is a guess, too.
+            unknown = torch.where(left.isnan(), 0.0, self.variance[:, step.rows]).sum(dim=-1)
+            squares = torch.maximum(squares - unknown, _LEAST_SHARE * squares)
+            freedom = (_PRIOR_RUNS + n - 1.0).clamp_min(_PRIOR_RUNS)
+            # A spread that few runs tell makes a Student's t, of a larger variance.
+            error = ((_PRIOR_RUNS * _ERROR**2 * abs(decades) + squares) / (freedom - 2.0)).sqrt()
+            spread = torch.where(n > 0, error / n.clamp_min(1).sqrt(), step.spread)
+            others = torch.where(n > 1, n / (n - 1.0).clamp_min(1.0), torch.nan).unsqueeze(-1)
+            unit = self.unit
+            found.append(Shift(unit * total, unit * spread, unit * error, left * others / error.unsqueeze(-1)))
+        return found
 
 
 class AnchoredModel(MultiScaleModel):
     """The small scale's model and shifts, asked at one scale.
 
     Args:
-        begun: The scales with runs, and the model of the first.
-        levels: The same scales, and those without runs that were asked for.
+        differences: What larger runs measured beyond the first scale's model.
+        levels: The scales with runs, and those without that were asked for.
+        steps: The steps between them.
         number: Number of the scale that moments are of.
     """
 
-    def __init__(self, begun: Start, levels: Sequence[Level], number: int) -> None:
+    def __init__(self, differences: _Differences, levels: Sequence[Level], steps: Sequence[Step], number: int) -> None:
         super().__init__()
-        self._begun, self._levels, self._number = begun, tuple(levels), number
+        self._differences, self._begun = differences, differences.begun
+        self._levels, self._steps, self._number = tuple(levels), tuple(steps), number
         self.target, self.scales = levels[number].scale, tuple(level.scale for level in levels)
-        self.shifts = _shifts(begun, levels)
+        self.shifts = differences.shifts(steps)
         errors = [shift.standardised for shift in self.shifts if shift.standardised.shape[-1]]
-        m = begun.Y.shape[-1]
-        self.correlation = common_correlation(torch.cat(errors, dim=-1) if errors else begun.Y.new_zeros(m, 0))
+        m = self.num_outputs
+        self.correlation = common_correlation(torch.cat(errors, dim=-1) if errors else self._begun.Y.new_zeros(m, 0))
 
     @property
     def num_outputs(self) -> int:
@@ -125,8 +177,10 @@ class AnchoredModel(MultiScaleModel):
         if scale == self.target:
             return self
         if scale in self.scales:
-            return AnchoredModel(self._begun, self._levels, self.scales.index(scale))
-        return AnchoredModel(self._begun, *inserted(self._levels, scale))
+            return AnchoredModel(self._differences, self._levels, self._steps, self.scales.index(scale))
+        levels, number = inserted(self._levels, scale)
+        steps = with_step(self._steps, levels, number, self._differences.height)
+        return AnchoredModel(self._differences, levels, steps, number)
 
     def across(self, X: Tensor, Z: Tensor, scale: Scale) -> Tensor:
         """Covariance with another scale: that of the small scale's model; see :class:`MultiScaleModel`."""
@@ -172,32 +226,3 @@ class AnchoredModel(MultiScaleModel):
     def _between(self, sd: Tensor) -> Tensor:
         """Covariance ``m x m`` of numbers of these standard deviations."""
         return self.correlation * sd * sd.unsqueeze(-1)
-
-
-def _shifts(begun: Start, levels: Sequence[Level]) -> list[Shift]:
-    """The shifts of all scales but the first, from the differences of their runs."""
-    offset, unit = begun.units
-    rows = torch.cat([level.rows for level in levels[1:]]) if len(levels) > 1 else begun.later
-    X, targets = begun.X[rows], ((begun.Y[rows] - offset) / unit).mT
-    small, known = begun.Y[rows], torch.zeros_like(targets)
-    if len(X):
-        small, covariance = begun.base.moments(X.unsqueeze(-2))
-        small, known = small.squeeze(-2), (covariance.diagonal(dim1=-2, dim2=-1) / unit.square()).mT
-    mean = ((small - offset) / unit).mT
-    found, total, decades = [], torch.zeros_like(unit), 0.0
-    for level, step in zip(levels[1:], steps_of(levels, targets, mean, offset / unit), strict=True):
-        total, decades = total + step.shift, decades + level.decades
-        left = targets[:, step.rows] - mean[:, step.rows] - total.unsqueeze(-1)
-        n = (~left.isnan()).sum(dim=-1)
-        expected = _ERROR * abs(decades) ** 0.5
-        freedom = (_PRIOR_RUNS + n - 1.0).clamp_min(_PRIOR_RUNS)
-        squares = left.nan_to_num(0.0).square().sum(dim=-1)
-        # What the small scale's model does not know of these mixtures is no error of the shift; that is a guess, too.
-        unknown = torch.where(left.isnan(), 0.0, known[:, step.rows]).sum(dim=-1)
-        squares = torch.maximum(squares - unknown, _LEAST_SHARE * squares)
-        # A spread that few runs tell makes a Student's t, of a larger variance.
-        error = ((_PRIOR_RUNS * expected**2 + squares) / (freedom - 2.0)).sqrt()
-        spread = torch.where(n > 0, error / n.clamp_min(1).sqrt(), step.spread)
-        others = torch.where(n > 1, n / (n - 1.0).clamp_min(1.0), torch.nan).unsqueeze(-1)
-        found.append(Shift(unit * total, unit * spread, unit * error, left * others / error.unsqueeze(-1)))
-    return found

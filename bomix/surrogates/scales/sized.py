@@ -78,6 +78,7 @@ class SizedModel(MultiScaleModel):
         """Covariance with another scale; see :class:`MultiScaleModel`."""
         q, p, m = X.shape[-2], Z.shape[-2], self.num_outputs
         rows = torch.cat([self._rows(X, self.target), self._rows(Z, scale)], dim=-2)
+        # Errors that distinct mixtures do not share are not shared by runs of two scales, or of one mixture twice.
         joint = self.model.moments(rows)[1] * (self.stretch * self.at(scale).stretch)
         blocks: Tensor = joint.unflatten(-1, (m, q + p)).unflatten(-3, (m, q + p))  # type: ignore[no-untyped-call]
         return blocks[..., :q, :, q:].reshape(*joint.shape[:-2], m * q, m * p)

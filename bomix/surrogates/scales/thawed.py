@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from bomix.surrogates.scales.hyperparameters import Posterior
     from bomix.surrogates.scales.sizes import Sizes
 
-NAMES = ("slope", "params", "tokens", "exponent", "slope_spread", "lengthscale", "noise", "common")
+NAMES = ("slope", "params", "tokens", "exponent", "slope_spread", "lengthscale", "noise", "checkpoints")
 """Names of the hyperparameters, in the order of :data:`MEAN`."""
 MEAN = (0.0, math.log(0.05), math.log(0.05), math.log(0.25), math.log(0.3), math.log(2.0), 0.0, 0.0)
-"""Means of the priors: of logarithms, but for ``slope``, a logarithm itself, and ``common``, the log odds. As in
+"""Means of the priors: of logarithms, but for ``slope``, a logarithm itself, and ``checkpoints``, the log odds. As in
 :data:`bomix.surrogates.scales.hyperparameters.MEAN`, slopes are near one, and what they leave is a tenth of a spread
 two decades on; published exponents are about a quarter."""
 SD = (0.3, 1.0, 1.0, 0.5, 0.5, 0.7, 0.7, 1.5)
