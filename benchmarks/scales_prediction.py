@@ -1,10 +1,10 @@
 """How well runs of smaller scales predict the largest one: RegMix's 1M and 60M runs, and synthetic functions.
 
 ``regmix``: all 768 runs of 1M parameters, and ``n`` of the 256 of 60M, predict the other runs of 60M. Synthetic tables,
-``"exponential_power 0.8"`` say: 96 small runs (128 of 17 domains) and ``n`` large ones predict 400 mixtures of functions
-whose scales agree in rank as stated; with ``x3`` behind it, three scales, each agreeing with the next, and 24 runs of
-the middle one. What is judged: the mean of the losses, each loss, and three weighted means each with weights from a
-Dirichlet distribution (``weighted``) and signed ones of standardised losses (``contrast``), all drawn once.
+``"exponential_power 0.8"`` say: 96 small runs (128 of 17 domains) and ``n`` large ones predict 400 mixtures of
+functions whose scales agree in rank as stated; with ``x3`` behind it, three scales, each agreeing with the next, and 24
+runs of the middle one. What is judged: the mean of the losses, each loss, and three weighted means each with weights
+from a Dirichlet distribution (``weighted``) and signed ones of standardised losses (``contrast``), all drawn once.
 
 Methods: ``small alone`` (the surrogate of the small runs), ``large alone`` (what a study of the large runs predicts
 by), ``line + gp`` (a line of each loss in what small runs say, and processes of what it leaves), ``mixed`` (all scales
@@ -208,7 +208,9 @@ def _botorch(known: list[Any], X: torch.Tensor) -> HeldOut:
 
     d, means, variances = X.shape[-1], [], []
     fidelities = np.linspace(0.0, 1.0, len(known))
-    inputs = np.concatenate([np.c_[runs[0], np.full(len(runs[0]), f)] for f, runs in zip(fidelities, known, strict=True)])
+    inputs = np.concatenate(
+        [np.c_[runs[0], np.full(len(runs[0]), f)] for f, runs in zip(fidelities, known, strict=True)]
+    )
     train, losses = torch.as_tensor(inputs), torch.as_tensor(np.concatenate([runs[1] for runs in known]))
     for column in losses.mT.unsqueeze(-1):
         model = SingleTaskMultiFidelityGP(

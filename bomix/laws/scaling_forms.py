@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -75,22 +75,22 @@ def _parts(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return rows[..., :-SIZES], sizes[..., 0], sizes[..., 1]
 
 
-def _additive(rows: Tensor, own: Tensor, p: Mapping[str, Tensor]) -> Tensor:
+def _additive(rows: Tensor, own: Tensor, p: Mapping[str, Any]) -> Tensor:
     weights, params, tokens = _parts(rows)
     return additive_over_scale(weights, params, tokens, **p)
 
 
-def _joint(rows: Tensor, own: Tensor, p: Mapping[str, Tensor]) -> Tensor:
+def _joint(rows: Tensor, own: Tensor, p: Mapping[str, Any]) -> Tensor:
     weights, params, tokens = _parts(rows)
     return joint_over_scale(weights, params, tokens, **p)
 
 
-def _bimix(rows: Tensor, own: Tensor, p: Mapping[str, Tensor]) -> Tensor:
+def _bimix(rows: Tensor, own: Tensor, p: Mapping[str, Any]) -> Tensor:
     _, params, tokens = _parts(rows)
     return bimix_over_scale(own, params, tokens, **p)
 
 
-def _autoscale(rows: Tensor, own: Tensor, p: Mapping[str, Tensor]) -> Tensor:
+def _autoscale(rows: Tensor, own: Tensor, p: Mapping[str, Any]) -> Tensor:
     weights, params, tokens = _parts(rows)
     return autoscale_over_scale(weights, params, tokens, **p)
 

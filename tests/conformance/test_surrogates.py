@@ -25,9 +25,7 @@ OPTIONS = {
 """Kind to options that make it cheap."""
 
 EXACT = {
-    **{
-        kind: {"of": {"kind": "gp", "draws": 0, "restarts": 1}} for kind in ("multi_scale", "freeze_thaw", "anchored")
-    },
+    **{kind: {"of": {"kind": "gp", "draws": 0, "restarts": 1}} for kind in ("multi_scale", "freeze_thaw", "anchored")},
     "gp": {"draws": 0, "restarts": 1},
     "multitask": {"draws": 0, "restarts": 1},
     "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 0, "restarts": 1}},

@@ -89,7 +89,14 @@ def test_optima_of_autoscale_follow_its_recurrence():
         tokens = (gamma * k / price) ** (1.0 / (gamma + 1.0))
         weights = (tokens / tokens.sum()).requires_grad_()
         loss = scaling.autoscale_over_scale(
-            weights, torch.ones(1).double(), tokens.sum().reshape(1), L=zero, k=k, n0=1e-12 + 0 * k, gamma=gamma, A=zero,
+            weights,
+            torch.ones(1).double(),
+            tokens.sum().reshape(1),
+            L=zero,
+            k=k,
+            n0=1e-12 + 0 * k,
+            gamma=gamma,
+            A=zero,
             alpha=zero,
         )
         (slope,) = torch.autograd.grad(loss.sum(), weights)

@@ -29,9 +29,9 @@ class Auto:
     Every member is refitted without each fold, so that a member which fits what it has seen too closely gains
     nothing by it; closed forms, which hold hyperparameters fixed, would flatter it. Below six trials all count alike.
 
-    Where runs are of several scales, those of the scale that is decided about are left out and the others known. Members
-    that know nothing of scales then learn from that scale alone, beside others that do; where none does, each is taken
-    across scales by ``multi_scale``.
+    Where runs are of several scales, those of the scale that is decided about are left out and the others known.
+    Members that know nothing of scales then learn from that scale alone, beside others that do; where none does, each
+    is taken across scales by ``multi_scale``.
 
     Attributes:
         of: The surrogates that are fitted, the members.

@@ -136,15 +136,15 @@ def _trainings(records: Sequence[Record]) -> tuple[int, ...]:
     Those are runs from elsewhere of one mixture, size, recipe and seed, and of one key where a table had keys, that
     differ in tokens. Two of them with the same tokens are repeats, and nothing says which checkpoint is whose.
     """
-    alike: dict[Hashable, list[int]] = {}
+    of_training: dict[Hashable, list[int]] = {}
     for row, record in enumerate(records):
         trial, scale = record.trial, record.trial.scale
         if trial.origin == IMPORTED and scale is not None:
             key = record.result.info.get(KEY)
             what = (tuple(sorted(seen_weights(record).items())), scale.params, scale.recipe, trial.seed, key)
-            alike.setdefault(what, []).append(row)
+            of_training.setdefault(what, []).append(row)
     number = list(range(len(records)))
-    for rows in alike.values():
+    for rows in of_training.values():
         tokens = [scale.tokens for row in rows if (scale := records[row].trial.scale) is not None]
         if len(set(tokens)) == len(rows):
             for row in rows:

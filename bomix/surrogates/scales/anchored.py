@@ -14,7 +14,7 @@ import torch
 
 from bomix.numerics.determinism import deterministic
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.joint import HeldOut
 from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.scales.fitting import start
 from bomix.surrogates.scales.levels import inserted
@@ -115,7 +115,7 @@ class _Differences:
             left = self.targets[:, step.rows] - self.mean[:, step.rows] - total.unsqueeze(-1)
             n = (~left.isnan()).sum(dim=-1)
             squares = left.nan_to_num(0.0).square().sum(dim=-1)
-            # What the small scale's model does not know of these mixtures is no error of the shift; that is a guess, too.
+            # What the small scale's model does not know of these mixtures is no error of the shift.
             unknown = torch.where(left.isnan(), 0.0, self.variance[:, step.rows]).sum(dim=-1)
             squares = torch.maximum(squares - unknown, _LEAST_SHARE * squares)
             freedom = (_PRIOR_RUNS + n - 1.0).clamp_min(_PRIOR_RUNS)

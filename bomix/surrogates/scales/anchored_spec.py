@@ -51,9 +51,7 @@ class Anchored:
         """
         return self.fit_after(None, data, context=context, seed=seed)
 
-    def fit_after(
-        self, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int
-    ) -> Model:
+    def fit_after(self, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """The same, with a model of the smallest scale that was fitted before, where its runs are the same."""
         from bomix.surrogates.scales import anchored
 

@@ -60,7 +60,9 @@ def _thawed(begun: Start, context: FitContext) -> Thawed:
     Z, targets = begun.X[rows], ((begun.Y[rows] - offset) / unit).mT
     at = sizes.of_rows([level.scale for level in levels[1:] for _ in level.rows])
     training, first = _trainings(begun, context)
-    runs = Runs(at, sizes.at(levels[0].scale).unsqueeze(0), targets, ((first - offset) / unit).mT, training, offset / unit)
+    runs = Runs(
+        at, sizes.at(levels[0].scale).unsqueeze(0), targets, ((first - offset) / unit).mT, training, offset / unit
+    )
     noise = noise_of(base, unit, begun.X[levels[0].rows])
     prior = hyperparameters.Posterior(torch.tensor([MEAN], dtype=torch.float64), torch.ones(1, dtype=torch.float64))
     thawed = Thawed(levels, base, offset, unit, Discrepancy(context, base), prior, runs, Z, sizes, noise)

@@ -2,9 +2,9 @@
 
 The first scale is modelled by any surrogate. A run ``i`` of another scale shows ``c_i (f(w_i) - p) + p + level + g +
 noise``: ``f`` is the first scale's function with mean ``m`` and covariance ``K`` given its runs, and ``c`` has, metric
-by metric, a slope about what is expected of it. Checkpoints of one run share noise. Where the run's own first checkpoint
-is a run of the first scale, ``noise_i = kappa_i noise_0 + rest`` with ``noise_0 = y_0 - f(w_i)``: the loading on ``f``
-becomes ``c_i - kappa_i`` and ``kappa_i (y_0 - p)`` is subtracted from what was measured, which is exact.
+by metric, a slope about what is expected of it. Checkpoints of one training share noise. Where one of them is a run of
+the first scale, ``noise_i = kappa_i noise_0 + rest`` with ``noise_0 = y_0 - f(w_i)``: the loading on ``f`` becomes
+``c_i - kappa_i`` and ``kappa_i (y_0 - p)`` is subtracted from what was measured, which is exact.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Given:
         """
         inverse = torch.cholesky_inverse(self.factor)
         expected, variance = torch.zeros_like(self.residual), torch.zeros_like(self.residual)
-        for number in self.runs.runs.unique():
+        for number in sorted(set(self.runs.runs.tolist())):
             rows = (self.runs.runs == number).nonzero().squeeze(-1)
             block = torch.linalg.inv(inverse[..., rows, :][..., rows])
             expected[..., rows] = (block @ self.alpha[..., rows].unsqueeze(-1)).squeeze(-1)
@@ -189,10 +189,10 @@ def conditioned(
     outer = centred.unsqueeze(-1) * centred.unsqueeze(-2)
     both = loading.unsqueeze(-1) * loading.unsqueeze(-2) + slopes
     within = both * covariance + slopes * outer + rest * kernel + given._levels(runs.sizes, runs.sizes)
-    alike = shared_noise(runs.sizes, runs.runs, common).unsqueeze(-3)
+    noises = shared_noise(runs.sizes, runs.runs, common).unsqueeze(-3)
     from_first = begun.unsqueeze(-1) & begun.unsqueeze(-2) & (runs.runs.unsqueeze(-1) == runs.runs)
-    alike = alike - torch.where(from_first, (along.unsqueeze(-1) * along.unsqueeze(-2)).unsqueeze(-3), 0.0)
-    spread = later[..., None, None].square() * alike
+    noises = noises - torch.where(from_first, (along.unsqueeze(-1) * along.unsqueeze(-2)).unsqueeze(-3), 0.0)
+    spread = later[..., None, None].square() * noises
     own = spread.diagonal(dim1=-2, dim2=-1)
     factor = noisy_factor(within + spread - torch.diag_embed(own), own, there.expand(k, m, p))
     alpha = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)

@@ -19,7 +19,6 @@ from bomix.surrogates.scales.sizes import scales_of_rows, sizes_of
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
-
     from torch import Tensor
 
     from bomix.contracts.context import FitContext

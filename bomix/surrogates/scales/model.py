@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bomix.scale import Scale
     from bomix.surrogates.scales.linked import Linked
+    from bomix.surrogates.scales.thawed import Thawed
 
 _PRIOR_TRIALS = 8.0
 """Large runs that the prior correlation of metrics counts as, and their prior spread: an estimate from eight runs has
@@ -32,12 +33,12 @@ class LinkedModel(MultiScaleModel):
     scales, drawn to a common correlation of :data:`~bomix.surrogates.scales.hyperparameters.COMMON`.
 
     Args:
-        linked: Scales, surrogate and links.
+        linked: Scales, surrogate, and links or a decay over scales.
         number: Number of the scale that moments are of.
         rows: How many runs of all scales it was given.
     """
 
-    def __init__(self, linked: Linked, number: int, rows: int) -> None:
+    def __init__(self, linked: Linked | Thawed, number: int, rows: int) -> None:
         super().__init__()
         self._linked, self._number, self._rows = linked, number, rows
         self._more: dict[Scale, LinkedModel] = {}
@@ -185,7 +186,7 @@ class _AtScale(JointModel):
         return self._model.mean_of(X, self._scale)
 
 
-def _surprise(linked: Linked, number: int) -> Tensor:
+def _surprise(linked: Linked | Thawed, number: int) -> Tensor:
     """Standardised residuals ``m x n`` of left-out runs, NaN where missing."""
     mean, variance = linked.held_out(number)
     return (linked.targets(number) - mean) / variance.sqrt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ class SizedModel(MultiScaleModel):
         beyond = {scale: here - float(self._sizes.at(scale).sum()) for scale in self._seen}
         below = {scale: distance for scale, distance in beyond.items() if distance >= 0.0} or beyond
         nearest = min(below, key=lambda scale: abs(below[scale]))
-        return self._seen[nearest] * (1.0 + abs(below[nearest]) / DECADE) ** 0.5
+        return self._seen[nearest] * math.sqrt(1.0 + abs(below[nearest]) / DECADE)
 
     def at(self, scale: Scale) -> SizedModel:
         """The belief at another scale; see :class:`MultiScaleModel`."""

@@ -78,9 +78,7 @@ class MultiScale:
             return first.fit(data, context=context, seed=seed)
         if self.mean is not None:
             return corrected.fit(self.mean, replace(self, mean=None), data, context=context, seed=seed)
-        return fitting.fit(
-            first, data, context=context, seed=seed, integrated=self.integrated, before=before
-        )
+        return fitting.fit(first, data, context=context, seed=seed, integrated=self.integrated, before=before)
 
 
 def first_surrogate(of: Surrogate | None, context: FitContext) -> Surrogate:

@@ -10,7 +10,7 @@ from bomix.scale import Scale
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.anchored_spec import Anchored
 from bomix.testing.known import mixtures
-from tests.surrogates.scales.test_model import D, LARGE, M, MIDDLE, SMALL, data_of, small
+from tests.surrogates.scales.test_model import LARGE, MIDDLE, SMALL, D, M, data_of, small
 
 QUICK = Anchored(GP(draws=0, restarts=1))
 SHIFT = np.array([-0.8, 0.3])

@@ -12,7 +12,7 @@ from bomix.surrogates.scales.law_spec import ScalingLaw
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.testing.known import mixtures
 from tests.surrogates.scales.test_law_model import UNSEEN, additive, parts
-from tests.surrogates.scales.test_model import D, LARGE, SMALL, data_of
+from tests.surrogates.scales.test_model import LARGE, SMALL, D, data_of
 
 QUICK = GP(draws=0, restarts=1)
 X = torch.as_tensor(mixtures(30, D, seed=20)[2:])

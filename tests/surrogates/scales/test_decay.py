@@ -13,8 +13,12 @@ HERE = torch.tensor([[0.0, 0.0], [1.0, 0.5], [4.0, 0.0], [4.0, 3.0], [7.0, 7.0]]
 FIRST = HERE[1:2]
 
 
-def decay(slope: float = 0.1, params: float = 0.4, tokens: float = 0.2, rate: float = 0.3, slopes: float = 0.3) -> Decay:
-    return Decay(*(torch.tensor([value, 2.0 * value], dtype=torch.float64) for value in (slope, params, tokens, rate, slopes)))
+def decay(
+    slope: float = 0.1, params: float = 0.4, tokens: float = 0.2, rate: float = 0.3, slopes: float = 0.3
+) -> Decay:
+    return Decay(
+        *(torch.tensor([value, 2.0 * value], dtype=torch.float64) for value in (slope, params, tokens, rate, slopes))
+    )
 
 
 def test_a_falling_part_is_the_expectation_over_exponents_of_a_gamma_distribution():

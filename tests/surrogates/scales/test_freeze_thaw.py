@@ -13,8 +13,9 @@ from bomix.scale import Scale
 from bomix.surrogates.cross_validation.scores import spearman
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.freeze_thaw_spec import FreezeThaw
+from bomix.surrogates.scales.thawed import Thawed
 from bomix.testing.known import mixtures
-from tests.surrogates.scales.test_model import D, M, METRICS, data_of, small
+from tests.surrogates.scales.test_model import METRICS, D, M, data_of, small
 
 QUICK = FreezeThaw(GP(draws=0, restarts=1))
 N = 10**7
@@ -86,6 +87,7 @@ def test_scales_are_no_chain_so_that_any_order_of_runs_says_the_same():
 def test_the_belief_at_other_scales_and_between_them_is_one_gaussian():
     data, context, runs, _ = trainings(5)
     model = QUICK.fit(data, context=replace(context, runs=runs), seed=0)
+    assert isinstance(model._linked, Thawed)
     Z = torch.as_tensor(X[:4])
     between = Scale(N, 10**8)
     levels = [model.at(scale).mean(Z).mean().item() for scale in (CHECKPOINTS[1], between, CHECKPOINTS[2])]
@@ -104,6 +106,8 @@ def test_left_out_runs_are_left_out_with_their_other_checkpoints():
 
 def test_two_recipes_are_refused():
     Z = mixtures(4, D)
-    data, context = data_of([(Z, small(Z), Scale(N, 10**8)), (Z, small(Z), Scale(N, 10**8, "low-rate"))], Scale(N, 10**8))
+    data, context = data_of(
+        [(Z, small(Z), Scale(N, 10**8)), (Z, small(Z), Scale(N, 10**8, "low-rate"))], Scale(N, 10**8)
+    )
     with pytest.raises(FitError, match=r"freeze_thaw .*recipes .*multi_scale"):
         QUICK.fit(data, context=context, seed=0)

@@ -69,7 +69,10 @@ def joint() -> tuple[torch.Tensor, torch.Tensor]:
 
 def predicted(found: Given, mean: torch.Tensor, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     here, centred = TARGET.expand(2, 2), (mean[4:] - found.pivot)[None]
-    before = found.means(here, centred), found.within(here, centred, covariance[None, 4:, 4:], kernel(X, X, 0.3)[None, None])
+    before = (
+        found.means(here, centred),
+        found.within(here, centred, covariance[None, 4:, 4:], kernel(X, X, 0.3)[None, None]),
+    )
     own = found.cross(here, centred, covariance[None, 4:, :4], kernel(X, Z, 0.3)[None, None])
     more, less = found.told(own)
     return (before[0] + more)[0, 0], (before[1] - less)[0, 0]

@@ -14,9 +14,10 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut
 from bomix.surrogates.scales.law_model import stretches
 from bomix.surrogates.scales.law_spec import ScalingLaw
+from bomix.surrogates.scales.sized import SizedModel
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.testing.known import mixtures
-from tests.surrogates.scales.test_model import D, LARGE, M, MIDDLE, SMALL, data_of
+from tests.surrogates.scales.test_model import LARGE, MIDDLE, SMALL, D, M, data_of
 
 OWN = torch.tensor([0, 1])
 ORIGIN = np.log([LARGE.params, LARGE.tokens])
@@ -50,7 +51,7 @@ def test_a_law_that_holds_is_continued_to_a_scale_that_nobody_ran_and_its_interv
     mean, covariance = ScalingLaw(starts=4).fit(data, context=context, seed=0).moments(at)
     sd = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
     assert ((mean.squeeze(-2) - truth).abs() <= 2.0 * sd).double().mean() > 0.9
-    links, wide = MultiScale(GP(draws=0, restarts=1)).fit(data, context=context, seed=0).moments(at)
+    _, wide = MultiScale(GP(draws=0, restarts=1)).fit(data, context=context, seed=0).moments(at)
     assert sd.mean() < 0.5 * wide.diagonal(dim1=-2, dim2=-1).sqrt().mean(), "links guess the level"
     for metric in range(M):
         assert spearman(mean[:, 0, metric], truth[:, metric]) > 0.95
@@ -59,6 +60,7 @@ def test_a_law_that_holds_is_continued_to_a_scale_that_nobody_ran_and_its_interv
 def test_intervals_grow_beyond_the_largest_scale_that_was_run():
     data, context = data_of(parts(), LARGE)
     model = ScalingLaw(starts=2).fit(data, context=context, seed=0)
+    assert isinstance(model, SizedModel)
     X = torch.as_tensor(mixtures(6, D, seed=21)).unsqueeze(-2)
     scales = (LARGE, Scale(10**9, 10**9), UNSEEN, Scale(10**11, 10**12))
     spreads = [model.at(scale).moments(X)[1].diagonal(dim1=-2, dim2=-1).mean().item() for scale in scales]
@@ -101,7 +103,7 @@ def test_left_out_runs_say_how_far_spreads_are_to_be_stretched_at_each_scale():
 def test_recipes_and_unknown_sizes_are_refused_with_a_cure():
     X = mixtures(4, D)
     runs = [(X, additive(X, SMALL), SMALL), (X, additive(X, SMALL), Scale(10**6, 10**8, "low-rate"))]
-    with pytest.raises(FitError, match="recipes .*multi_scale"):
+    with pytest.raises(FitError, match=r"recipes .*multi_scale"):
         ScalingLaw(starts=1).fit(data_of(runs, SMALL)[0], context=data_of(runs, SMALL)[1], seed=0)
     runs = [(X, additive(X, SMALL), Scale(10**6)), (X, additive(X, SMALL), Scale(None, 10**8, "other"))]
     with pytest.raises(FitError, match="neither is known"):

@@ -20,7 +20,7 @@ from bomix.surrogates.scales.anchored_spec import Anchored
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.surrogates.scales.stacked import StackedAcross, across
 from bomix.testing.known import mixtures
-from tests.surrogates.scales.test_model import D, LARGE, M, SMALL, data_of, small
+from tests.surrogates.scales.test_model import LARGE, SMALL, D, M, data_of, small
 
 QUICK = GP(draws=0, restarts=1)
 X = torch.as_tensor(mixtures(20, D, seed=9)[3:])
@@ -73,7 +73,7 @@ def test_members_that_know_no_scales_are_taken_across_where_all_are_such():
 
 
 def test_one_scale_is_learnt_from_as_before():
-    data, context = runs(8, misleading=False)
+    data, _ = runs(8, misleading=False)
     one = data_of([(data.X.numpy(), data.Y.numpy(), None)], None)
     members = (EmpiricalMean(), Ridge())
     model = Auto(members).fit(one[0], context=one[1], seed=0)
