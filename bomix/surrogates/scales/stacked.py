@@ -18,6 +18,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import FitError
 from bomix.surrogates.combined.stacking import MIN_TRIALS, Stacked, log_density, mixed, picked, stacked
 from bomix.surrogates.cross_validation.held_out import assign_folds, closed_form, new_runs, part
+from bomix.surrogates.models.hyperparameter import Hyperparameter
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.scales.fitting import start
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bomix.contracts.context import FitContext
     from bomix.contracts.surrogate import Surrogate
     from bomix.scale import Scale
-    from bomix.surrogates.models.hyperparameter import Hyperparameter
     from bomix.surrogates.scales.fitting import Start
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,9 @@ def fit(
     Y, m = data.Y.double(), data.Y.shape[-1]
     counts = torch.tensor([isinstance(model, MultiScaleModel) for model in models], dtype=torch.float64)
     shares = (counts / counts.sum()).unsqueeze(-1).expand(-1, m)
+    names_of = [type(member).__name__ for member in members]
     if len(rows) < MIN_TRIALS or len(members) == 1:
-        return StackedAcross(models, shares, context.target)
+        return StackedAcross(models, shares, context.target, names_of)
     fold = torch.as_tensor(assign_folds(data.X[rows], folds=folds, seed=seed))
     held = [HeldOut(Y.new_zeros(len(rows), m), Y.new_zeros(len(rows), m, m)) for _ in members]
     for number in range(int(fold.max()) + 1):
@@ -109,7 +110,6 @@ def fit(
             found.mean[fold == number], found.covariance[fold == number] = mean, covariance
     density = torch.stack([log_density(each, Y[rows]) for each in held])
     shares = picked(density) if pick else stacked(density)
-    names_of = [type(member).__name__ for member in members]
     logger.info(
         "auto: shares by %d left-out runs of %s: %s",
         len(rows),
@@ -117,7 +117,7 @@ def fit(
         ", ".join(f"{name} {share:.0%}" for name, share in zip(names_of, shares.mean(dim=-1).tolist(), strict=True)),
     )
     mean, covariance = mixed([each.mean.unsqueeze(-2) for each in held], [each.covariance for each in held], shares)
-    return StackedAcross(models, shares, context.target, rows, HeldOut(mean.squeeze(-2), covariance))
+    return StackedAcross(models, shares, context.target, names_of, rows, HeldOut(mean.squeeze(-2), covariance))
 
 
 class _Fitter:
@@ -165,6 +165,7 @@ class StackedAcross(MultiScaleModel):
         members: Models, at least one of them across scales.
         shares: ``c x m`` shares, which sum to one for each metric.
         target: The scale that moments are of.
+        names: Names of the members, for those who ask what was chosen.
         rows: Positions of the target's runs, where they were left out.
         held: The mixture's predictions of these by fits that have not seen them.
     """
@@ -174,13 +175,14 @@ class StackedAcross(MultiScaleModel):
         members: Sequence[JointModel],
         shares: Tensor,
         target: Scale,
+        names: Sequence[str],
         rows: Tensor | None = None,
         held: HeldOut | None = None,
     ) -> None:
         super().__init__()
         self.whole = Stacked(members, shares)
         self.knowing = [i for i, member in enumerate(members) if isinstance(member, MultiScaleModel)]
-        self.target, self._rows, self._held = target, rows, held
+        self.target, self.names, self._rows, self._held = target, tuple(names), rows, held
         scales = [scale for i in self.knowing for scale in self._member(i).scales]
         self.scales = tuple(dict.fromkeys(scales))
 
@@ -241,5 +243,11 @@ class StackedAcross(MultiScaleModel):
         return HeldOut(mean, covariance)
 
     def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
-        """What the members learnt, the number of a member before each name."""
-        return self.whole.named_hyperparameters(metrics)
+        """Shares of the members, and what they learnt, the number of a member before each name."""
+        count = len(self.names)
+        shares = [
+            Hyperparameter(metric, f"share[{number}.{name}]", float(self.whole.shares[number - 1, column]), 1.0 / count)
+            for number, name in enumerate(self.names, 1)
+            for column, metric in enumerate(metrics)
+        ]
+        return shares + self.whole.named_hyperparameters(metrics)

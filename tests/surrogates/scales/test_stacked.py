@@ -49,6 +49,13 @@ def test_the_better_one_of_the_target_gets_the_share_whichever_it_is(caplog):
     assert shares.tolist() == [[0.0] * M, [1.0] * M]
 
 
+def test_what_was_chosen_stands_among_the_hyperparameters():
+    found = fitted(12, misleading=True, how="pick").named_hyperparameters(("code", "web"))
+    told = {(each.metric, each.name): each.value for each in found}
+    assert told["code", "share[1.Anchored]"] == 0.0
+    assert told["web", "share[2.GP]"] == 1.0
+
+
 def test_small_runs_are_never_left_out_and_their_surrogate_is_fitted_once(monkeypatch):
     counts = []
 
