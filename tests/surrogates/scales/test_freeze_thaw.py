@@ -7,12 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from botorch.utils.datasets import SupervisedDataset
 
+from bomix.contracts.context import FitContext
 from bomix.errors import FitError
+from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.scale import Scale
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.cross_validation.held_out import new_runs
 from bomix.surrogates.cross_validation.scores import spearman
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.freeze_thaw_spec import FreezeThaw
+from bomix.surrogates.scales.spec import MultiScale
 from bomix.surrogates.scales.thawed import Thawed
 from bomix.testing.known import mixtures
 from tests.surrogates.scales.test_model import METRICS, D, M, data_of, small
@@ -111,3 +117,64 @@ def test_two_recipes_are_refused():
     )
     with pytest.raises(FitError, match=r"freeze_thaw .*recipes .*multi_scale"):
         QUICK.fit(data, context=context, seed=0)
+
+
+@pytest.mark.slow
+def test_knowing_what_checkpoints_share_predicts_the_end_of_new_trainings_better():
+    """Synthetic functions at three checkpoints; 48 trainings, 12 of them to their end; seeds 0-3.
+
+    Run it with ``-s`` for the figures: rank of the mean of the losses, negative log density of it, coverage.
+    """
+    every = {"multi_scale": [], "freeze_thaw": [], "freeze_thaw, trainings told": []}
+    for seed in range(4):
+        data, context, runs, judged, truth, noisy = synthetic_checkpoints(seed)
+        for name, scores in every.items():
+            kind = MultiScale if name == "multi_scale" else FreezeThaw
+            names = replace(context, runs=runs) if "told" in name else context
+            model = kind(GP(draws=0, restarts=1)).fit(data, context=names, seed=0)
+            scores.append(scores_of_the_mean(model, judged, truth, noisy))
+    means = {name: np.mean(scores, axis=0) for name, scores in every.items()}
+    for name, (rank, density, covered) in means.items():
+        print(f"{name}: {100.0 * rank:.1f}; {density:.2f}, {100.0 * covered:.0f} %")
+    told = means["freeze_thaw, trainings told"]
+    assert told[0] > max(means["multi_scale"][0], means["freeze_thaw"][0])
+    assert told[1] < min(means["multi_scale"][1], means["freeze_thaw"][1])
+
+
+def synthetic_checkpoints(seed: int):
+    """Runs of a function whose three scales are checkpoints, which share noise of a quarter of a spread."""
+    target = Synthetic(family="exponential_power", seed=seed, agreement=0.95)
+    d, metrics = len(target.domain_names), target.metrics
+    rng = np.random.default_rng([seed, 62])
+    Z, judged = rng.dirichlet(np.ones(d), 48), rng.dirichlet(np.ones(d), 300)
+    truth = target.losses(judged)
+    sd = truth.std(axis=0)
+    shared = 0.25 * sd * rng.normal(size=(48, len(metrics)))
+    X, Y, scales, runs = [], [], [], []
+    for below, n in ((2, 48), (1, 48), (0, 12)):
+        own = 0.05 * sd * rng.normal(size=shared.shape)
+        X.append(Z[:n])
+        Y.append((replace(target, below=below).losses(Z) + shared + own)[:n])
+        scales += [Scale(N, 10**8 * 4 ** (2 - below))] * n
+        runs += range(n)
+    noisy = truth + 0.25 * sd * rng.normal(size=truth.shape)
+    data = SupervisedDataset(
+        torch.as_tensor(np.concatenate(X)),
+        torch.as_tensor(np.concatenate(Y)),
+        feature_names=list(target.domain_names),
+        outcome_names=list(metrics),
+    )
+    space = MixtureSpace(target.domain_names)
+    context = FitContext(space, metrics, tuple(range(len(scales))), scales=tuple(scales), target=scales[-1])
+    return data, context, tuple(runs), judged, truth, noisy
+
+
+def scores_of_the_mean(model, judged, truth, noisy) -> tuple[float, float, float]:
+    """Rank correlation with the truth; negative log density, in spreads, and coverage of runs."""
+    found = new_runs(model, torch.as_tensor(judged))
+    mean = found.mean.mean(dim=-1).numpy()
+    sd = found.covariance.mean(dim=(-2, -1)).sqrt().numpy()
+    z = (noisy.mean(axis=1) - mean) / sd
+    density = 0.5 * z**2 + np.log(sd / truth.mean(axis=1).std()) + 0.5 * np.log(2.0 * np.pi)
+    rank = spearman(torch.as_tensor(mean), torch.as_tensor(truth.mean(axis=1)))
+    return float(rank), float(density.mean()), float((abs(z) <= 1.96).mean())
