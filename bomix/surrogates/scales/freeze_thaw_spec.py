@@ -27,7 +27,7 @@ class FreezeThaw:
     axes; see :mod:`bomix.surrogates.scales.decay`. Scales are not a chain: runs of many sizes, or of every checkpoint,
     inform each other by how far apart they are, and levels are continued beyond the largest one as curves are.
     Checkpoints of one training share noise, by as much as the runs say. The smallest scale of enough runs is modelled
-    by any surrogate; from eight runs of the target on, the surrogate of these alone is averaged in, as by
+    by any surrogate; from four runs of the target on, the surrogate of these alone is averaged in, as by
     ``multi_scale``.
 
     Attributes:

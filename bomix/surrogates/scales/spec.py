@@ -29,7 +29,7 @@ class MultiScale:
     The smallest scale of enough runs is modelled by any surrogate; smaller ones hang on the chain's end, downwards. At
     each next one a metric is a line in what the one before says, plus a process of the mixture; slopes and
     discrepancies have strong priors that all metrics inform together. Without a run of the target its ranking is that
-    of the smaller scales; each run of it counts as far as it disagrees. From eight runs of the target on, the surrogate
+    of the smaller scales; each run of it counts as far as it disagrees. From four runs of the target on, the surrogate
     of these alone is averaged in, as far as held-out errors say.
 
     Attributes:
