@@ -7,7 +7,8 @@ r"""Runs of several scales: what they predict of the largest, and what they save
     python benchmarks/scales.py optimisation table FILE ...
 
 The second part is that of the module ``scales_spending``, which says what its cells are. Of the first:
-``--table`` is ``regmix``, or a synthetic family and the agreement in rank of its scales, ``"regmix 0.8"`` say;
+``--table`` is ``regmix``, or a synthetic family and the agreement in rank of its scales, ``"regmix 0.8"`` say, with
+``x3`` behind it for three scales;
 ``--methods`` names those of the module ``scales_prediction``, commas between. RegMix's tables lie in ``--data``
 (github.com/sail-sg/regmix, folder ``data``, MIT licence), by default ``$BOMIX_DATA/regmix``. Results are appended line
 by line; what is there already is not run again. One thread.
@@ -30,7 +31,7 @@ def main() -> None:
     part = parts.add_parser("prediction")
     part.add_argument("what", choices=("run", "show"))
     part.add_argument("--table", default="regmix")
-    part.add_argument("--methods", default="small alone,large alone,line + gp,anchored,multi_scale")
+    part.add_argument("--methods", default="small alone,large alone,line + gp,anchored,freeze_thaw,multi_scale")
     part.add_argument("--sizes", default="0,4,8,16,24,64")
     part.add_argument("--draws", default="100-120")
     part.add_argument("--data", type=Path, default=Path(os.environ.get("BOMIX_DATA", ".")) / "regmix")

@@ -1,14 +1,16 @@
-"""How well runs of two scales predict the larger one: RegMix's 1M and 60M runs, and synthetic functions.
+"""How well runs of smaller scales predict the largest one: RegMix's 1M and 60M runs, and synthetic functions.
 
-``regmix``: all 768 runs of 1M parameters, and ``n`` of the 256 of 60M, predict the other runs of 60M. ``synthetic``:
-96 small runs (128 of 17 domains) and ``n`` large ones predict 400 mixtures of functions whose scales agree in rank as
-stated. What is judged: the mean of the losses, each loss, and three weighted means each with weights from a Dirichlet
-distribution (``weighted``) and signed ones of standardised losses (``contrast``), all drawn once.
+``regmix``: all 768 runs of 1M parameters, and ``n`` of the 256 of 60M, predict the other runs of 60M. Synthetic tables,
+``"exponential_power 0.8"`` say: 96 small runs (128 of 17 domains) and ``n`` large ones predict 400 mixtures of
+functions whose scales agree in rank as stated; with ``x3`` behind it, three scales, each agreeing with the next, and 24
+runs of the middle one. What is judged: the mean of the losses, each loss, and three weighted means each with weights
+from a Dirichlet distribution (``weighted``) and signed ones of standardised losses (``contrast``), all drawn once.
 
 Methods: ``small alone`` (the surrogate of the small runs), ``large alone`` (what a study of the large runs predicts
-by), ``line + gp`` (a line of each loss in what small runs say, and processes of what it leaves), ``anchored`` (the
-small prediction, moved by the mean difference), ``mixed`` (both scales taken for one), ``botorch`` (its multi-fidelity
-process, a loss at a time; with ``mixed`` from 128 small runs), ``multi_scale``.
+by), ``line + gp`` (a line of each loss in what small runs say, and processes of what it leaves), ``mixed`` (all scales
+taken for one), ``botorch`` (its multi-fidelity process, a loss at a time; with ``mixed`` from 128 small runs), and the
+surrogates of bomix by their kinds: ``multi_scale``, ``freeze_thaw``, ``anchored``, ``scaling_law`` by its forms (from
+128 small runs), ``law + multi_scale`` (the additive law as its mean), ``auto`` (the first three, and the target alone).
 """
 
 from __future__ import annotations
@@ -34,16 +36,22 @@ from bomix.problem import Metric, Problem
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.auto import Auto
+from bomix.surrogates.combined.auto import Auto as Chosen
 from bomix.surrogates.cross_validation.held_out import new_runs
 from bomix.surrogates.gp.presets import POOLED
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.scales.anchored_spec import Anchored
+from bomix.surrogates.scales.freeze_thaw_spec import FreezeThaw
+from bomix.surrogates.scales.law_spec import ScalingLaw
 from bomix.surrogates.scales.spec import MultiScale
 
 RESULTS = Path(__file__).resolve().parent / "results" / "scales_prediction.jsonl"
-SMALL, LARGE = Scale(10**6, 10**9), Scale(6 * 10**7, 10**9)
+SMALL, MIDDLE, LARGE = Scale(10**6, 10**9), Scale(8 * 10**6, 10**9), Scale(6 * 10**7, 10**9)
 FEW = 128
-"""Small runs that ``mixed`` and ``botorch`` learn from: their time grows with the cube."""
+"""Small runs that ``mixed``, ``botorch`` and laws learn from: their time grows with them, some with the cube."""
+BETWEEN = 24
+"""Runs of the middle one of three scales."""
 Array = np.ndarray
 
 
@@ -59,6 +67,7 @@ class Table:
         large: The same of the large ones.
         judged: The same of those that are predicted; the losses of runs.
         truth: Losses of the same without noise, where they are known.
+        middle: Runs of a scale between them, where there is one.
     """
 
     name: str
@@ -68,6 +77,7 @@ class Table:
     large: tuple[Array, Array]
     judged: tuple[Array, Array]
     truth: Array
+    middle: tuple[Array, Array] | None = None
 
     @property
     def quick(self) -> GP:
@@ -116,49 +126,66 @@ def regmix(folder: Path, n: int, draw: int) -> Table:
     return Table("regmix", second.domains, second.metrics, *runs, truth=Y[rest])  # type: ignore[arg-type]
 
 
-def synthetic(family: str, agreement: float, n: int, seed: int) -> Table:
-    """Runs of a synthetic function and of the scale below it."""
+def synthetic(family: str, agreement: float, n: int, seed: int, *, scales: int = 2) -> Table:
+    """Runs of a synthetic function and of one or two scales below it."""
     target = Synthetic(family=family, seed=seed, agreement=agreement)
-    below, d = replace(target, below=1), len(target.domain_names)
+    d = len(target.domain_names)
     rng = np.random.default_rng([seed, 61])
     even = np.full(d, 1.0 if d < 12 else 0.5)
-    X, Z, judged = (rng.dirichlet(even, count) for count in (96 if d < 12 else 128, 64, 400))
+    drawn = [rng.dirichlet(even, count) for count in (96 if d < 12 else 128, 64, 400, BETWEEN)]
+    functions = [replace(target, below=scales - 1), target, target, replace(target, below=1)]
     parts = []
-    for which, (function, mixtures) in enumerate([(below, X), (target, Z[:n]), (target, judged)]):
+    for which, (function, mixtures) in enumerate(zip(functions, drawn, strict=True)):
+        mixtures = mixtures[:n] if which == 1 else mixtures
         losses = [function.observe(row, entropy=[seed, which, i]) for i, row in enumerate(mixtures)]
         parts.append((mixtures, np.array(losses).reshape(len(mixtures), len(target.metrics))))
-    name = f"{family} {agreement:g}"
-    return Table(name, target.domain_names, target.metrics, *parts, truth=target.losses(judged))
+    name = f"{family} {agreement:g}" + (" x3" if scales == 3 else "")
+    between = parts.pop()
+    middle = between if scales == 3 else None
+    return Table(name, target.domain_names, target.metrics, *parts, truth=target.losses(drawn[2]), middle=middle)
+
+
+def surrogate(method: str, table: Table) -> Surrogate | None:
+    """The surrogate across scales of a name; None where the method is none."""
+    first: Any = Remembered(table.quick)
+    across = {"multi_scale": MultiScale(first), "freeze_thaw": FreezeThaw(first), "anchored": Anchored(first)}
+    if method == "auto":
+        return Chosen((*across.values(), table.quick))
+    if method == "law + multi_scale":
+        return MultiScale(table.quick, mean=ScalingLaw())
+    if method.startswith("scaling_law"):
+        return ScalingLaw(method.split()[1])  # type: ignore[arg-type]
+    return across.get(method)
 
 
 def predictions(method: str, table: Table, seed: int = 0) -> HeldOut | None:
     """What a method says of the judged mixtures; None where it is not defined."""
     X, n = torch.as_tensor(table.judged[0]), len(table.large[0])
-    first = Remembered(table.quick)
-    data, context = table.data((table.small, SMALL), (table.large, LARGE), target=LARGE)
-    if method == "multi_scale":
-        return new_runs(MultiScale(first).fit(data, context=context, seed=seed), X)
+    few: Any = tuple(part[-FEW:] for part in table.small)
+    if (chosen := surrogate(method, table)) is not None:
+        between = [] if table.middle is None else [(table.middle, MIDDLE)]
+        small = few if "law" in method else table.small
+        data, context = table.data((small, SMALL), *between, (table.large, LARGE), target=LARGE)
+        return new_runs(chosen.fit(data, context=context, seed=seed), X)
     if method == "large alone":
         problem = Problem(MixtureSpace(table.domains), tuple(map(Metric, table.metrics)), Mean())
         return new_runs(_fit(table, Auto().predicting(problem), table.large), X) if n else None
     data, context = table.data((table.small, None))
-    small = first.fit(data, context=context, seed=seed)
+    small_model = Remembered(table.quick).fit(data, context=context, seed=seed)
     if method == "small alone":
-        return new_runs(small, X)
+        return new_runs(small_model, X)
     if n < 4:
         return None
-    few = tuple(part[-FEW:] for part in table.small)
-    if method == "mixed":
-        both = tuple(np.concatenate([few[axis], table.large[axis]]) for axis in (0, 1))
+    if method in ("mixed", "botorch"):
+        known = [few, table.large] if table.middle is None else [few, table.middle, table.large]
+        if method == "botorch":
+            return _botorch(known, X)
+        both = tuple(np.concatenate([runs[axis] for runs in known]) for axis in (0, 1))
         return new_runs(_fit(table, table.quick, both), X)
-    if method == "botorch":
-        return _botorch(few, table.large, X)
     with torch.no_grad():
-        there, here = (small.mean(Z.unsqueeze(-2)).squeeze(-2).numpy() for Z in (torch.as_tensor(table.large[0]), X))
-    if method == "anchored":
-        left = table.large[1] - there
-        spread = np.cov(left.T) + 1e-6 * np.eye(left.shape[1])
-        return HeldOut(torch.as_tensor(here + left.mean(axis=0)), torch.as_tensor(spread).expand(len(X), -1, -1))
+        there, here = (
+            small_model.mean(Z.unsqueeze(-2)).squeeze(-2).numpy() for Z in (torch.as_tensor(table.large[0]), X)
+        )
     lines = [np.polyfit(there[:, j], table.large[1][:, j], 1) for j in range(there.shape[1])]
     at = [
         np.stack([np.polyval(line, values[:, j]) for j, line in enumerate(lines)], axis=1) for values in (there, here)
@@ -172,7 +199,7 @@ def _fit(table: Table, surrogate: Surrogate, runs: Any) -> Any:
     return surrogate.fit(data, context=context, seed=0)
 
 
-def _botorch(small: Any, large: Any, X: torch.Tensor) -> HeldOut:
+def _botorch(known: list[Any], X: torch.Tensor) -> HeldOut:
     """BoTorch's process over mixture and fidelity, 0 for small runs and 1 for large ones, a loss at a time."""
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskMultiFidelityGP
@@ -180,8 +207,11 @@ def _botorch(small: Any, large: Any, X: torch.Tensor) -> HeldOut:
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
     d, means, variances = X.shape[-1], [], []
-    inputs = np.concatenate([np.c_[runs[0], np.full(len(runs[0]), float(f))] for f, runs in ((0, small), (1, large))])
-    train, losses = torch.as_tensor(inputs), torch.as_tensor(np.concatenate([small[1], large[1]]))
+    fidelities = np.linspace(0.0, 1.0, len(known))
+    inputs = np.concatenate(
+        [np.c_[runs[0], np.full(len(runs[0]), f)] for f, runs in zip(fidelities, known, strict=True)]
+    )
+    train, losses = torch.as_tensor(inputs), torch.as_tensor(np.concatenate([runs[1] for runs in known]))
     for column in losses.mT.unsqueeze(-1):
         model = SingleTaskMultiFidelityGP(
             train, column, data_fidelities=[d], outcome_transform=Standardize(1), input_transform=Normalize(d + 1)
@@ -226,12 +256,13 @@ def run(options: Any) -> None:
     """Add what is missing to the results, a line for each method, table and draw."""
     there = {tuple(line[key] for key in KEYS) for line in _lines(options.results)}
     options.results.parent.mkdir(exist_ok=True)
-    for n in map(int, options.sizes.split(",")):
-        for draw in range(*map(int, options.draws.split("-"))):
+    # Draws outside: the small runs of a draw, or of all, are the same for every number of large ones.
+    for draw in range(*map(int, options.draws.split("-"))):
+        for n in map(int, options.sizes.split(",")):
             table = regmix(options.data, n, draw) if options.table == "regmix" else None
             if table is None:
-                family, agreement = options.table.rsplit(" ", 1)
-                table = synthetic(family, float(agreement), n, draw)
+                family, agreement, *more = options.table.split()
+                table = synthetic(family, float(agreement), n, draw, scales=3 if more == ["x3"] else 2)
             for method in options.methods.split(","):
                 if (table.name, method, n, draw) in there:
                     continue

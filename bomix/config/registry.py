@@ -88,6 +88,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "mde": "bomix.surrogates.combined.prediction:Prediction",
         "corrected": "bomix.surrogates.combined.corrected:Corrected",
         "multi_scale": "bomix.surrogates.scales.spec:MultiScale",
+        "freeze_thaw": "bomix.surrogates.scales.freeze_thaw_spec:FreezeThaw",
+        "scaling_law": "bomix.surrogates.scales.law_spec:ScalingLaw",
+        "anchored": "bomix.surrogates.scales.anchored_spec:Anchored",
     },
     "kernel": {
         "stationary": "bomix.surrogates.kernels.specs:Stationary",

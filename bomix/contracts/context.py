@@ -24,6 +24,8 @@ class FitContext:
         scales: Scale of the run behind each row, where the rows are trials; None for one whose scale is unknown.
         target: Scale at which the model is asked for the metrics, where rows are of several scales; None where they are
             of one. A row whose scale is unknown is taken for one of the target.
+        runs: Number of the training behind each row, where rows are of several scales: checkpoints of one training, of
+            the same text and seed, have the same. Empty where every row is a training by itself.
         own: Metric to its own domain, as the study states it; a metric that is not in it has the domain of its name.
     """
 
@@ -36,6 +38,7 @@ class FitContext:
     scales: tuple[Scale | None, ...] = ()
     target: Scale | None = None
     own: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[int, ...] = ()
 
     def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:
         """Metric to its own domain, where the names differ.

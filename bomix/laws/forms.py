@@ -125,13 +125,17 @@ class Law:
 
     def natural(self, params: Params, own: Tensor, d: int) -> dict[str, Tensor]:
         """The parameters as they stand in the formula."""
-        values = {name: _TRANSFORMS[kind.transform](params[name]) for name, kind in self.parameters.items()}
+        values = self.transformed(params)
         if self.level is not None:
             some = values[self.level]
             uniform = some.new_full((1, d), 1.0 / d)
             rest = self.formula(uniform, own_weights(uniform, own), {**values, self.level: torch.zeros_like(some)})
             values[self.level] = some - rest.squeeze(-2)
         return values
+
+    def transformed(self, params: Params) -> dict[str, Tensor]:
+        """The same, the level still that at the uniform mixture."""
+        return {name: _TRANSFORMS[kind.transform](params[name]) for name, kind in self.parameters.items()}
 
     def units(self, Y: Tensor) -> tuple[Tensor, Tensor]:
         """Origin and unit of each metric in which the priors hold: the law stands for ``(Y - origin) / unit``.

@@ -41,6 +41,75 @@ def bimix_over_steps(
     return proportion * (_power(steps, B, beta) + C.unsqueeze(-2))
 
 
+def bimix_over_scale(
+    own: Tensor,
+    params: Tensor,
+    tokens: Tensor,
+    *,
+    A: Tensor,
+    alpha: Tensor,
+    B: Tensor,
+    beta: Tensor,
+    B_params: Tensor,
+    beta_params: Tensor,
+    C: Tensor,
+    floor: float = FLOOR,
+) -> Tensor:
+    """:func:`bimix_over_steps` in tokens, with a second falling power in the factor of the scale, that of parameters.
+
+    ``L_j = A_j / (w_j + floor)^alpha_j (B_j / D^beta_j + B'_j / N^beta'_j + C_j)``; the published law is of one size.
+
+    Args:
+        own: ``(...) x n x m`` weights of the metrics' own domains.
+        params: ``n`` parameters, ``N``.
+        tokens: ``n`` training tokens, ``D``.
+        A: ``(...) x m``, as all others.
+        alpha: Exponents of the weights.
+        B: Heights of what tokens still take away.
+        beta: Exponents of the tokens.
+        B_params: Heights of what parameters still take away, ``B'``.
+        beta_params: Exponents of the parameters, ``beta'``.
+        C: What is left of an endless model trained without end.
+        floor: Share added to a weight.
+    """
+    proportion = A.unsqueeze(-2) * torch.exp(-alpha.unsqueeze(-2) * torch.log(own.clamp_min(0.0) + floor))
+    return proportion * (_power(tokens, B, beta) + _power(params, B_params, beta_params) + C.unsqueeze(-2))
+
+
+def autoscale_over_scale(
+    weights: Tensor,
+    params: Tensor,
+    tokens: Tensor,
+    *,
+    L: Tensor,
+    k: Tensor,
+    n0: Tensor,
+    gamma: Tensor,
+    A: Tensor,
+    alpha: Tensor,
+) -> Tensor:
+    """``L_j + sum_i k_ji (n0_ji + w_i D)^-gamma_ji + A_j / N^alpha_j``: a power of each domain's tokens [Kang2024]_.
+
+    Without ``n0`` the tokens of the best mixture grow from scale to scale by ratios of their own, as
+    :func:`next_optimum` continues them.
+
+    Args:
+        weights: ``(...) x n x d``.
+        params: ``n`` parameters, ``N``.
+        tokens: ``n`` training tokens, ``D``.
+        L: ``(...) x m`` limits.
+        k: ``(...) x m x d`` heights, as the next two.
+        n0: Tokens that other domains stand in for.
+        gamma: Exponents.
+        A: ``(...) x m`` heights of what parameters still take away.
+        alpha: Their exponents.
+    """
+    amounts = torch.atleast_1d(tokens).unsqueeze(-1) * weights  # type: ignore[no-untyped-call]
+    seen = n0.unsqueeze(-3) + amounts.unsqueeze(-2)
+    falling = (k.unsqueeze(-3) * torch.exp(-gamma.unsqueeze(-3) * torch.log(seen))).sum(dim=-1)
+    return falling + L.unsqueeze(-2) + _power(params, A, alpha)
+
+
 def additive_over_scale(
     weights: Tensor,
     params: Tensor,

@@ -13,7 +13,8 @@ OPTIONS = {
     "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 2}},
     "gp": {"draws": 2},
     "multitask": {"draws": 2},
-    "multi_scale": {"of": {"kind": "gp", "draws": 2}},
+    **{kind: {"of": {"kind": "gp", "draws": 2}} for kind in ("multi_scale", "freeze_thaw", "anchored")},
+    "scaling_law": {"starts": 2},
     "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},
     "bayesian_gp": CHAINS,
     "bayesian_law": CHAINS,
@@ -24,7 +25,7 @@ OPTIONS = {
 """Kind to options that make it cheap."""
 
 EXACT = {
-    "multi_scale": {"of": {"kind": "gp", "draws": 0, "restarts": 1}},
+    **{kind: {"of": {"kind": "gp", "draws": 0, "restarts": 1}} for kind in ("multi_scale", "freeze_thaw", "anchored")},
     "gp": {"draws": 0, "restarts": 1},
     "multitask": {"draws": 0, "restarts": 1},
     "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 0, "restarts": 1}},

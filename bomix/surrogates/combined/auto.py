@@ -7,7 +7,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.contracts.surrogate import Surrogate, SurrogateTraits
 from bomix.contracts.traits import traits
@@ -29,6 +29,10 @@ class Auto:
     Every member is refitted without each fold, so that a member which fits what it has seen too closely gains
     nothing by it; closed forms, which hold hyperparameters fixed, would flatter it. Below six trials all count alike.
 
+    Where runs are of several scales, those of the scale that is decided about are left out and the others known.
+    Members that know nothing of scales then learn from that scale alone, beside others that do; where none does, each
+    is taken across scales by ``multi_scale``.
+
     Attributes:
         of: The surrogates that are fitted, the members.
         how: ``stack``: each metric gets the mixture of members under which its held-out values are most likely
@@ -39,6 +43,8 @@ class Auto:
     of: tuple[Surrogate, ...] = (GP(), LawRegression())
     how: Literal["stack", "pick"] = "stack"
     folds: int = 5
+
+    across_scales: ClassVar[bool] = True
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
@@ -60,5 +66,7 @@ class Auto:
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit every member and weigh them; see :class:`bomix.contracts.surrogate.Surrogate`."""
         from bomix.surrogates.combined import stacking
+        from bomix.surrogates.scales import stacked
 
-        return stacking.fit(self.of, data, context=context, seed=seed, folds=self.folds, pick=self.how == "pick")
+        fit = stacking.fit if context.target is None else stacked.fit
+        return fit(self.of, data, context=context, seed=seed, folds=self.folds, pick=self.how == "pick")

@@ -7,6 +7,7 @@ curvature of losses is largest; the offset ``eps`` keeps the gradients finite at
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
+from bomix.io.imports.differences import KEY
 from bomix.surrogates.data.refit_schedule import size_of_fit
-from bomix.trial import EXPERT, Result
+from bomix.trial import EXPERT, IMPORTED, Result
 
 if TYPE_CHECKING:
     from bomix.history import History
@@ -124,4 +126,27 @@ def fit_context(problem: Problem, history: History, *, across: bool = False) -> 
         scales=tuple(history.counted_as(each) if across else each.trial.scale for each in records),
         target=history.scale if across else None,
         own=problem.own,
+        runs=_trainings(records) if across else (),
     )
+
+
+def _trainings(records: Sequence[Record]) -> tuple[int, ...]:
+    """Numbers of the trainings behind records, the same for checkpoints of one.
+
+    Those are runs from elsewhere of one mixture, size, recipe and seed, and of one key where a table had keys, that
+    differ in tokens. Two of them with the same tokens are repeats, and nothing says which checkpoint is whose.
+    """
+    of_training: dict[Hashable, list[int]] = {}
+    for row, record in enumerate(records):
+        trial, scale = record.trial, record.trial.scale
+        if trial.origin == IMPORTED and scale is not None:
+            key = record.result.info.get(KEY)
+            what = (tuple(sorted(seen_weights(record).items())), scale.params, scale.recipe, trial.seed, key)
+            of_training.setdefault(what, []).append(row)
+    number = list(range(len(records)))
+    for rows in of_training.values():
+        tokens = [scale.tokens for row in rows if (scale := records[row].trial.scale) is not None]
+        if len(set(tokens)) == len(rows):
+            for row in rows:
+                number[row] = rows[0]
+    return tuple(number)

@@ -9,7 +9,7 @@ its own density; without large runs that set represents the prior.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -73,25 +73,31 @@ def temper(m: int, common: float = COMMON) -> float:
     return 1.0 / (1.0 + (m - 1) * common**2)
 
 
-def posterior(log_density: Callable[[Tensor], Tensor], *, told: bool, middle: bool = False) -> Posterior:
+def posterior(
+    log_density: Callable[[Tensor], Tensor],
+    *,
+    told: bool,
+    middle: bool = False,
+    prior: tuple[Sequence[float], Sequence[float]] = (MEAN, SD),
+) -> Posterior:
     """Find the posterior.
 
     Args:
-        log_density: Maps ``k x 5`` hyperparameters to ``k`` log likelihoods.
+        log_density: Maps ``k x 5`` hyperparameters, or as many as the prior has, to ``k`` log likelihoods.
         told: Whether there is any large run; the prior stands for itself otherwise.
         middle: Whether the mean of the points stands for them all.
+        prior: Means and standard deviations.
     """
-    found = _points(log_density, told)
+    found = _points(log_density, told, *(torch.tensor(part, dtype=torch.float64) for part in prior))
     if not middle:
         return found
     mean = (found.weight.unsqueeze(-1) * found.theta).sum(dim=0, keepdim=True)
     return Posterior(mean, torch.ones(1, dtype=torch.float64))
 
 
-def _points(log_density: Callable[[Tensor], Tensor], told: bool) -> Posterior:
+def _points(log_density: Callable[[Tensor], Tensor], told: bool, mean: Tensor, sd: Tensor) -> Posterior:
     """Points that stand for the posterior, see :func:`posterior`."""
-    mean, sd = torch.tensor(MEAN, dtype=torch.float64), torch.tensor(SD, dtype=torch.float64)
-    normal = _normal(len(NAMES))
+    normal = _normal(len(mean))
     if not told:
         return Posterior(mean + sd * normal, torch.full((len(normal),), 1.0 / len(normal), dtype=torch.float64))
 
@@ -104,9 +110,9 @@ def _points(log_density: Callable[[Tensor], Tensor], told: bool) -> Posterior:
         value = negative(z)
         return value.detach(), torch.autograd.grad(value.sum(), z)[0]
 
-    best = minimize(criterion, torch.zeros(1, len(NAMES), dtype=torch.float64), max_evaluations=40, tolerance=1e-2)
+    best = minimize(criterion, torch.zeros(1, len(mean), dtype=torch.float64), max_evaluations=40, tolerance=1e-2)
     mode = best.x[0]
-    steps = _STEP * torch.eye(len(NAMES), dtype=torch.float64)
+    steps = _STEP * torch.eye(len(mean), dtype=torch.float64)
     gradients = criterion(torch.cat([mode + steps, mode - steps]), torch.zeros(()))[1]
     first, second = gradients.chunk(2)
     curvature = (first - second) / (2.0 * _STEP)

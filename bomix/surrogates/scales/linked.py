@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.numerics.moments import mixture_moments
+from bomix.surrogates.models.hyperparameter import Hyperparameter
 from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales.expected import expected
+from bomix.surrogates.scales.hyperparameters import MEAN, NAMES
 from bomix.surrogates.scales.levels import inserted
 from bomix.surrogates.scales.links import Links, Seen, Start, Step, conditioned, predicted
 from bomix.surrogates.scales.steps import with_step
@@ -126,6 +128,29 @@ class Linked:
         weight = self.posterior.weight[:, None, None]
         pooled = (weight * mean).sum(dim=0)
         return pooled, (weight * (variance + (mean - pooled).square())).sum(dim=0)
+
+    def targets(self, number: int) -> Tensor:
+        """Metrics ``m x n`` of the runs of a later scale, in units, NaN where missing."""
+        return self.steps[number - 1].targets
+
+    def named_hyperparameters(self, metrics: Sequence[str]) -> list[Hyperparameter]:
+        """The slope of each metric from scale to scale, and what the links share."""
+        found, weight = [], self.posterior.weight
+        for step, seen, level in zip(self.steps, self._seen, self.levels[1:], strict=True):
+            ratio, slopes, _ = (part[:, 0, 0] for part in self.links.over(step.decades))
+            told = (seen.centred[..., step.rows] * seen.alpha).sum(dim=-1) if len(step.rows) else torch.zeros(())
+            slope = (weight.unsqueeze(-1) * (ratio + slopes * told)).sum(dim=0).expand(len(metrics))
+            found += [
+                Hyperparameter(metric, f"slope[{level.scale}]", value, 1.0)
+                for metric, value in zip(metrics, slope.tolist(), strict=True)
+            ]
+        shared = (weight.unsqueeze(-1) * self.posterior.theta).sum(dim=0)[1:].exp().tolist()
+        medians = torch.tensor(MEAN, dtype=torch.float64)[1:].exp().tolist()
+        return found + [
+            Hyperparameter(metric, name, value, median)
+            for metric in metrics
+            for name, value, median in zip(NAMES[1:], shared, medians, strict=True)
+        ]
 
     def with_scale(self, scale: Scale) -> Linked:
         """The same with a scale that has no runs and is not in the chain."""

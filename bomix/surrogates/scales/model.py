@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bomix.scale import Scale
     from bomix.surrogates.scales.linked import Linked
+    from bomix.surrogates.scales.thawed import Thawed
 
 _PRIOR_TRIALS = 8.0
 """Large runs that the prior correlation of metrics counts as, and their prior spread: an estimate from eight runs has
@@ -32,12 +33,12 @@ class LinkedModel(MultiScaleModel):
     scales, drawn to a common correlation of :data:`~bomix.surrogates.scales.hyperparameters.COMMON`.
 
     Args:
-        linked: Scales, surrogate and links.
+        linked: Scales, surrogate, and links or a decay over scales.
         number: Number of the scale that moments are of.
         rows: How many runs of all scales it was given.
     """
 
-    def __init__(self, linked: Linked, number: int, rows: int) -> None:
+    def __init__(self, linked: Linked | Thawed, number: int, rows: int) -> None:
         super().__init__()
         self._linked, self._number, self._rows = linked, number, rows
         self._more: dict[Scale, LinkedModel] = {}
@@ -151,26 +152,11 @@ class LinkedModel(MultiScaleModel):
         """What was learnt: those of the first scale's surrogate, and of the links."""
         linked = self._linked
         found = [each._replace(name=f"first.{each.name}") for each in linked.base.named_hyperparameters(metrics)]
-        weight = linked.posterior.weight
-        for step, seen, level in zip(linked.steps, linked.seen, linked.levels[1:], strict=True):
-            ratio, slopes, _ = (part[:, 0, 0] for part in linked.links.over(step.decades))
-            told = (seen.centred[..., step.rows] * seen.alpha).sum(dim=-1) if len(step.rows) else torch.zeros(())
-            slope = (weight.unsqueeze(-1) * (ratio + slopes * told)).sum(dim=0).expand(len(metrics))
-            found += [
-                Hyperparameter(metric, f"slope[{level.scale}]", value, 1.0)
-                for metric, value in zip(metrics, slope.tolist(), strict=True)
-            ]
-        shared = (weight.unsqueeze(-1) * linked.posterior.theta).sum(dim=0)[1:].exp().tolist()
-        medians = torch.tensor(hyperparameters.MEAN, dtype=torch.float64)[1:].exp().tolist()
+        found += linked.named_hyperparameters(metrics)
         m = len(metrics)
         common = float((self.correlation.sum() - m) / max(m * (m - 1), 1))
-        for metric in metrics:
-            found += [
-                Hyperparameter(metric, name, value, median)
-                for name, value, median in zip(hyperparameters.NAMES[1:], shared, medians, strict=True)
-            ]
-            found.append(Hyperparameter(metric, "common", common, hyperparameters.COMMON if m > 1 else 0.0))
-        return found
+        expected = hyperparameters.COMMON if m > 1 else 0.0
+        return found + [Hyperparameter(metric, "common", common, expected) for metric in metrics]
 
 
 class _AtScale(JointModel):
@@ -200,10 +186,10 @@ class _AtScale(JointModel):
         return self._model.mean_of(X, self._scale)
 
 
-def _surprise(linked: Linked, number: int) -> Tensor:
+def _surprise(linked: Linked | Thawed, number: int) -> Tensor:
     """Standardised residuals ``m x n`` of left-out runs, NaN where missing."""
     mean, variance = linked.held_out(number)
-    return (linked.steps[number - 1].targets - mean) / variance.sqrt()
+    return (linked.targets(number) - mean) / variance.sqrt()
 
 
 def common_correlation(surprises: Tensor) -> Tensor:

@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEAST_RUNS = 8
-"""Runs of the target from which on they are also modelled alone: folds of fewer leave a handful to learn from."""
+LEAST_RUNS = 4
+"""Runs of the target from which on they are also modelled alone: left-out errors of fewer say nothing of either model.
+On synthetic functions with 4 large runs, seeds 0-4, ranks of the mean rose from 45 to 60 at an agreement of 0.3 and
+from 86 to 87 at 0.8, and stayed at 97 at 0.95."""
+_ENOUGH = 8
+"""Runs of the target up to which all are left out in folds, whatever the growth of the surrogate: each counts."""
 FOLDS = 5
 """Folds in which the surrogate of the target's runs alone is refitted: closed forms hold hyperparameters fixed and make
 errors of few runs two to three times too small."""
@@ -92,7 +96,7 @@ def fit(
         return linked
     # Held-out errors of the first runs serve for some more, as hyperparameters do.
     growth = surrogate.growth if isinstance(surrogate, GP) else 0.0
-    first = rows[: max(LEAST_RUNS, size_of_fit(len(rows), growth))]
+    first = rows[: max(_ENOUGH, size_of_fit(len(rows), growth))]
     known, names = _part(data, context, first)
     held = refitted(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
     pool = pooled(HeldOut(across.mean[first], across.covariance[first]), held, known.Y.double())

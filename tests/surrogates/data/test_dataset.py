@@ -7,10 +7,12 @@ from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 
 from bomix.history import History
+from bomix.io.imports.differences import KEY
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
+from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
-from bomix.surrogates.data.dataset import to_dataset, winsorised
+from bomix.surrogates.data.dataset import fit_context, to_dataset, winsorised
 from bomix.surrogates.kernels.encoding import ENCODINGS, Encoding, encode, typical_distance
 from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 
@@ -103,3 +105,32 @@ def test_a_diverged_run_is_pulled_in_and_a_good_one_is_left_alone(caplog):
     np.testing.assert_array_equal(got[2:], Y[2:])
     assert (got[1, 0], got[0, 1]) == (1.0, 0.99)
     assert "metric 'loss': 1e+12" in caplog.text
+
+
+def imported(number: int, share: float, tokens: int, *, seed: int = 0, key: str = "", origin: str = IMPORTED) -> Record:
+    info = {KEY: key} if key else {}
+    trial = Trial(number, {"a": share, "b": 1.0 - share}, seed, origin, Scale(10**6, tokens))
+    return Record(trial, Result({"loss": 3.0}, info=info))
+
+
+def trainings(*records: Record) -> tuple[int, ...]:
+    scales = tuple(Scale(10**6, tokens) for tokens in (10**7, 10**8, 10**9))
+    problem = Problem(MixtureSpace(("a", "b")), (Metric("loss"),), Mean(), scale=scales[-1])
+    history = History(records, scale=scales[-1], scales=scales)
+    return fit_context(problem, history, across=True).runs
+
+
+def test_runs_from_elsewhere_that_differ_in_tokens_alone_are_checkpoints_of_one_training():
+    first, second, third = imported(0, 0.3, 10**7), imported(1, 0.3, 10**8), imported(2, 0.3, 10**9)
+    assert trainings(first, second, third, imported(3, 0.5, 10**8)) == (0, 0, 0, 3)
+
+
+def test_runs_of_other_seeds_or_keys_and_trials_that_were_asked_for_are_trainings_by_themselves():
+    first = imported(0, 0.3, 10**7, key="run-1")
+    others = imported(1, 0.3, 10**8, key="run-2"), imported(2, 0.3, 10**8, key="run-1", seed=1)
+    assert trainings(first, *others, imported(3, 0.3, 10**9, origin="sobol")) == (0, 1, 2, 3)
+    assert trainings(first, imported(1, 0.3, 10**8, key="run-1")) == (0, 0)
+
+
+def test_of_repeats_nothing_says_whose_checkpoint_is_whose():
+    assert trainings(imported(0, 0.3, 10**7), imported(1, 0.3, 10**8), imported(2, 0.3, 10**8)) == (0, 1, 2)
