@@ -71,6 +71,8 @@ class CostAware:
             there are domains, at least 5 and at most 32, and up to three times as many where these cost less than half
             a run of the target.
         anchors: Whether a run of each anchor at every larger scale comes next.
+        spaced: Whether the first runs of a larger scale, as many as the usual design has, lie far from each other among
+            the mixtures that look good; without, the rule chooses theirs, too.
         alone: Whether the target alone is asked for where smaller scales do not help to predict it.
         stack: Share of its cost that a run of the cheapest scale really costs, as many are trained as one; 1 for all.
     """
@@ -81,6 +83,7 @@ class CostAware:
     design: Strategy = Sobol()
     n_init: int | None = None
     anchors: bool = False
+    spaced: bool = True
     alone: bool = True
     stack: float = 1.0
 
@@ -172,6 +175,7 @@ class CostAware:
         import torch
 
         from bomix.acquisition.cost_aware import best_choice
+        from bomix.strategies.bayesian.spaced import next_spaced
 
         fit = torch.tensor(fitting(problem, history))
         dearest = int(fit.nonzero().max())
@@ -196,7 +200,10 @@ class CostAware:
             free[:-1] = False
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
         point, number = (0, dearest) if found is None else found
-        return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
+        weights, scale = X[point], scales[number].scale
+        if self.spaced and number and _count(history, scale) < design:
+            weights = next_spaced(belief, history, scale, seed=seeds.search)
+        return Candidate(problem.space.to_weights(weights), "cost_aware", scale)
 
     def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
         """Whether the target is predicted better from its own runs alone, once they are as many as a design has."""
