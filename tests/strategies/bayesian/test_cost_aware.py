@@ -18,8 +18,8 @@ from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
 from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, usable
-from bomix.strategies.bayesian.spaced import next_spaced
 from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
+from bomix.strategies.bayesian.spaced import next_spaced
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.spec import MultiScale
