@@ -148,9 +148,11 @@ def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pyt
         return 0, 1
 
     monkeypatch.setattr(cost_aware, "best_choice", chosen)
+    (even,) = QUICK.design.ask(problem(), record().of_scale(LARGE), 1, seed=0)
     for answer in (True, False):
         monkeypatch.setattr(strategy, "better_alone", lambda *_, answer=answer, **__: answer)
-        QUICK.ask(problem(), record(), 1, seed=0)
+        (found,) = QUICK.ask(problem(), record(), 1, seed=0)
+        assert (found.weights == even.weights) == answer
     replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
     assert free_of == [[False, True], [True, True], [True, True]]
 
