@@ -9,7 +9,8 @@ scale), costs 1 : 10, or 1 : 10 : 100, and a method. What a method recommends is
 value; the answer is the cost, in runs of the target, after which it is and stays within 0.01 nats of the best mixture
 for two recommendations in a row.
 
-* cost_aware: bomix over mixtures and scales, the kind ``cost_aware``; ``cost_aware:entropy`` and so on are its rules.
+* cost_aware: bomix over mixtures and scales, the kind ``cost_aware``; ``cost_aware:entropy`` and so on are its rules,
+  and ``cost_aware:together`` lets the rule choose all mixtures of larger scales.
 * single: bomix at the target alone, the kind ``auto``.
 * mes, kg: BoTorch's SingleTaskMultiFidelityGP on the objective, with qMultiFidelityMaxValueEntropy or
   qMultiFidelityKnowledgeGradient as their tutorials set them up, but for one candidate at a time, the exact costs, the
@@ -132,7 +133,8 @@ def by_bomix(cell: Cell, until: float) -> Spent:
 
     spent, rule = Spent(cell), cell.method.partition(":")[2]
     alone = cell.method == "single"
-    strategy: Any = Auto() if alone else CostAware(**({"rule": rule} if rule else {}))
+    fields: dict[str, Any] = {"spaced": False} if rule == "together" else {"rule": rule} if rule else {}
+    strategy: Any = Auto() if alone else CostAware(**fields)
     problem = replace(spent.function.problem(), scale=spent.target.scale, scales=() if alone else spent.scales)
     history = History(scale=spent.target.scale, scales=() if alone else tuple(e.scale for e in spent.scales))
     while spent.cost < MOST[cell.method.partition(":")[0]] and time.time() < until:

@@ -120,6 +120,7 @@ COVERED = {
     "bomix.strategies.bayesian.affordable": "strategies/bayesian/test_cost_aware.py",
     "bomix.strategies.bayesian.embedded": "strategies/bayesian/test_turbo.py",
     "bomix.strategies.bayesian.search": "study/test_experts.py",
+    "bomix.strategies.bayesian.spaced": "strategies/bayesian/test_cost_aware.py",
     "bomix.strategies.bayesian.trust_region": "strategies/bayesian/test_turbo.py",
     "bomix.strategies.checks": "strategies/test_auto.py",
     "bomix.strategies.regression.next_best": "strategies/regression/test_law.py",

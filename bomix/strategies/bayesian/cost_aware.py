@@ -48,6 +48,10 @@ LITTLE = 0.5
 CONTENDERS = 24
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
 
+TOLD = 3
+"""Runs of the target that say whether smaller scales mislead: where ranks agree at 0.3 all of them say so from three on
+(7 domains, tuning seed 0), and waiting for as many as a design has spends these where nothing is good."""
+
 
 @dataclass(frozen=True)
 class CostAware:
@@ -69,6 +73,9 @@ class CostAware:
             there are domains, at least 5 and at most 32, and up to three times as many where these cost less than half
             a run of the target.
         anchors: Whether a run of each anchor at every larger scale comes next.
+        spaced: Whether the first runs of a larger scale, as many as the usual design has, lie far from each other among
+            the mixtures that look good, or over the whole space where smaller scales do not help; without, the rule
+            chooses theirs, too.
         alone: Whether the target alone is asked for where smaller scales do not help to predict it.
         stack: Share of its cost that a run of the cheapest scale really costs, as many are trained as one; 1 for all.
     """
@@ -79,6 +86,7 @@ class CostAware:
     design: Strategy = Sobol()
     n_init: int | None = None
     anchors: bool = False
+    spaced: bool = True
     alone: bool = True
     stack: float = 1.0
 
@@ -172,6 +180,7 @@ class CostAware:
         import torch
 
         from bomix.acquisition.cost_aware import best_choice
+        from bomix.strategies.bayesian.spaced import next_spaced
         from bomix.surrogates.models.scales import MultiScaleModel
 
         fit = torch.tensor(fitting(problem, history))
@@ -188,21 +197,22 @@ class CostAware:
         first, design = self._design_size(problem), design_size(None, problem)
         free &= affordable(history, scales, costs, design=design, first=first).unsqueeze(-1)
         free &= fit.unsqueeze(-1)
-        if (
-            self.alone
-            and fit[-1]
-            and scales[-1].scale == problem.scale
-            and self._misled(belief, problem, history, seed)
-        ):
+        at_target = self.alone and bool(fit[-1]) and scales[-1].scale == problem.scale
+        if misled := at_target and self._misled(belief, problem, history, seed):
             free[:-1] = False
         found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
         point, number = (0, dearest) if found is None else found
-        return Candidate(problem.space.to_weights(X[point]), "cost_aware", scales[number].scale)
+        weights, scale = X[point], scales[number].scale
+        if self.spaced and number and _count(history, scale) < design:
+            if misled:
+                return replace(self._designed(problem, history, scale, seed), origin="cost_aware")
+            weights = next_spaced(belief, history, scale, seed=seeds.search)
+        return Candidate(problem.space.to_weights(weights), "cost_aware", scale)
 
     def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
-        """Whether the target is predicted better from its own runs alone, once they are as many as a design has."""
+        """Whether the target is predicted better from its own runs alone, once they are a few."""
         own = AtTarget().chosen(replace(problem, scales=())).surrogate
-        return better_alone(belief, history, own, least=design_size(None, problem), seed=seed)
+        return better_alone(belief, history, own, least=TOLD, seed=seed)
 
     def _asking(self, problem: Problem) -> Surrogate:
         """The surrogate of asks."""

@@ -19,6 +19,7 @@ from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
 from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, usable
 from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
+from bomix.strategies.bayesian.spaced import next_spaced
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.spec import MultiScale
@@ -147,11 +148,40 @@ def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pyt
         return 0, 1
 
     monkeypatch.setattr(cost_aware, "best_choice", chosen)
+    (even,) = QUICK.design.ask(problem(), record().of_scale(LARGE), 1, seed=0)
     for answer in (True, False):
         monkeypatch.setattr(strategy, "better_alone", lambda *_, answer=answer, **__: answer)
-        QUICK.ask(problem(), record(), 1, seed=0)
+        (found,) = QUICK.ask(problem(), record(), 1, seed=0)
+        assert (found.weights == even.weights) == answer
     replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
     assert free_of == [[False, True], [True, True], [True, True]]
+
+
+def test_the_first_run_of_the_target_is_what_looks_best_and_the_next_ones_are_good_and_far_from_it() -> None:
+    alone = history(*runs(SMALL, 6))
+    belief = believe(problem(), alone, MultiScale(of=presets.QUICK), seed=0)
+    space = problem().space
+    even = belief.mean(torch.as_tensor(space.sobol(256, seed=3)))
+    first = next_spaced(belief, alone, LARGE, seed=1)
+    assert belief.mean(torch.as_tensor(first[None])) <= even.min() + 1e-9
+    waiting, taken = alone, [first]
+    for _ in range(2):
+        waiting = waiting.with_pending([Candidate(space.to_weights(taken[-1]), "test", LARGE)])
+        taken.append(next_spaced(belief, waiting, LARGE, seed=1))
+        assert belief.mean(torch.as_tensor(taken[-1][None])) <= even.quantile(0.1)
+        assert min(np.abs(taken[-1] - each).max() for each in taken[:-1]) > 0.02
+    assert np.array_equal(next_spaced(belief, waiting, SMALL, seed=1), next_spaced(belief, waiting, SMALL, seed=1))
+
+
+def test_the_rule_chooses_what_is_run_of_the_target_once_it_has_as_many_runs_as_a_design(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cost_aware, "best_choice", lambda *_, **__: (1, 1))
+    few, many = record(), history(*runs(SMALL, 6), *runs(LARGE, 5, first=6))
+    for known, same in ((few, False), (many, True)):
+        (found,), (together,) = (replace(QUICK, spaced=on).ask(problem(), known, 1, seed=0) for on in (True, False))
+        assert found.scale == together.scale == LARGE
+        assert (found.weights == together.weights) == same
 
 
 def test_what_is_pending_or_failed_at_a_scale_is_not_proposed_there_again() -> None:
