@@ -5,6 +5,7 @@ The table of docs/reliability.md says what becomes of each.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -252,6 +253,13 @@ def test_jobs_that_slurm_forgot_meanwhile_are_not_waited_for(tmp_path: Path) -> 
             own.stop()
 
 
+def fill(file: Path) -> None:
+    """Write a file until its file system is full."""
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as filling:
+        while True:
+            filling.write(b"0" * 512)
+
+
 def kill_attempt(study: Path, trial: int) -> None:
     """Kill the process that trains."""
     lines = map(json.loads, (study / "trials" / "runs.log").read_text().splitlines())
@@ -259,7 +267,7 @@ def kill_attempt(study: Path, trial: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_a_full_spool_is_told_or_waited_out(tmp_path: Path) -> None:
+def test_a_full_spool_costs_an_attempt_that_had_not_begun(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(spool)], check=False).returncode:
@@ -271,23 +279,15 @@ def test_a_full_spool_is_told_or_waited_out(tmp_path: Path) -> None:
             patch.setenv("SLURM_CONF", own.environment["SLURM_CONF"])
             own.start()
             try:
-                with (spool / "filling").open("wb") as file:
-                    try:
-                        for _ in range(1000):
-                            file.write(b"0" * 1024)
-                            file.flush()
-                    except OSError:
-                        pass
+                fill(spool / "filling")
                 study = write(tmp_path / "study", {**SLURM, "max_failures": 1}, seconds=0.1)
                 driver = start(study)
-                job_of(study)
-                time.sleep(20.0)
-                print(own.ask("squeue", "-t", "all", "-o", "%i %T %r"), own.ask("sinfo", "-R"))
-                print((own.base / "log/slurmd.log").read_text()[-2000:])
+                job_of(study, attempt=2)
                 (spool / "filling").unlink()
-                driver.kill()
-                print(driver.communicate()[0])
-                assert not "seen"
+                own.ask("scontrol", "update", f"NodeName={own.host}", "State=RESUME")
+                assert "was lost, and is run again: the cluster could not start it on its node" in finish(driver)
+                assert isinstance(records(study)[0].outcome, Result)
+                assert runs(study) == [("began", 0, 2), ("ended", 0, 2)]
             finally:
                 own.stop()
     finally:
