@@ -14,17 +14,15 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import psutil
 
 from bomix.io.store.study_folder import FolderStore
 from bomix.study.study import Study
-from bomix.trial import Candidate, Curve, Result, Trial
+from bomix.trial import Curve, Result, Trial
 
 DOMAINS = [f"domain{number:02d}" for number in range(17)]
 METRICS = [f"metric{number:02d}" for number in range(13)]
@@ -125,29 +123,34 @@ def telling(folder: Path) -> None:
     table(heads, rows)
 
 
-def memory(folder: Path, trials: int) -> None:
-    """Resident memory of a process that asks for trials, tells them, and looks at the record each time."""
-    (folder / "memory").mkdir()
-    (folder / "memory/study.yaml").write_text(STUDY)
-    study, rng, rows = Study.open(folder / "memory"), np.random.default_rng(2), []
-    own = psutil.Process()
-    began, first = time.monotonic(), 0.0
-    with mock.patch.object(os, "fsync"):
-        for number in range(1, trials + 1):
-            record = study.records.enqueue(Candidate(weights(rng), "sobol"), seed=0)
-            study.tell(record.trial, result(rng))
-            assert len(study.history.completed) == number
-            if number in (trials // 10, trials // 2, trials):
-                resident = own.memory_info().rss / 2**20
-                first = first or resident
-                rows.append([f"{number:,}", f"{resident:.0f}", f"{1024 * (resident - first) / number:.1f}"])
-    table(["trials", "resident, MiB", "more than at the first row, KiB a trial"], rows)
-    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+LOOK = """
+import sys, psutil
+from bomix.study.study import Study
+study, own = Study.open("."), psutil.Process()
+study.problem
+length = len(study.history)
+first = own.memory_info().rss
+for _ in range(100):
+    assert len(study.history) == length
+print(first / 2**20, own.memory_info().rss / 2**20)
+"""
+
+
+def memory(folder: Path) -> None:
+    """Resident memory of a process that has the record of a study, and has looked at it a hundred times more."""
+    rows, least_of = [], 0.0
+    for trials in SIZES:
+        study = filled(folder / f"memory{trials}", trials)
+        done = subprocess.run([sys.executable, "-c", LOOK], cwd=study, check=True, capture_output=True, text=True)
+        first, last = map(float, done.stdout.split())
+        least_of = least_of or first
+        per_trial = "" if trials == SIZES[0] else f"{1024 * (first - least_of) / (trials - SIZES[0]):.1f}"
+        rows.append([f"{trials:,}", f"{first:.0f}", f"{last:.0f}", per_trial])
+    table(["trials", "resident, MiB", "after a hundred looks", "KiB a trial"], rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=5000, help="of the table of memory")
     parser.add_argument("--only", choices=("reading", "telling", "memory"))
     arguments = parser.parse_args()
     # Modules are compiled once, as they are where bomix is installed.
@@ -160,7 +163,7 @@ def main() -> None:
         if arguments.only in (None, "telling"):
             telling(folder)
         if arguments.only in (None, "memory"):
-            memory(folder, arguments.trials)
+            memory(folder)
 
 
 if __name__ == "__main__":
