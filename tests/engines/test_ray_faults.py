@@ -227,13 +227,13 @@ def test_a_result_that_a_dead_driver_did_not_hear_of_is_taken_over(nodes: Cluste
 def test_a_node_that_joins_is_used(nodes: Cluster, tmp_path: Path) -> None:
     nodes.join(cpus=1)
     told = Told(tmp_path, lambda pid: nodes.join(cpus=1))
-    study = make(tmp_path, Steady(15.0), workers=2)
+    study = make(tmp_path, Steady(40.0), workers=2)
     started = time.monotonic()
     study.run(observer=told)
     assert whole(study)
     ends = [(tmp_path / "trials" / f"{n:04d}" / "attempts" / "1" / "result.json").stat().st_mtime for n in (0, 1)]
-    assert abs(ends[1] - ends[0]) < 14.5, "the second waited for the first"
-    assert time.monotonic() < started + 120.0
+    assert abs(ends[1] - ends[0]) < 39.0, "the second waited for the first"
+    assert time.monotonic() < started + 240.0
 
 
 def test_a_node_that_does_not_see_the_folder_gets_no_more_trials(
