@@ -33,7 +33,7 @@ COVERED = {
     "bomix.benchmark.runner": "benchmark/test_benchmark.py",
     "bomix.benchmark.tables": "benchmark/test_benchmark.py",
     "bomix.cli.benchmark": "benchmark/test_benchmark.py",
-    "bomix.cli.ending": "config/test_cost_budget.py",
+    "bomix.cli.ending": "config/test_budget.py",
     "bomix.cli.jobs": "cli/test_cancel.py",
     "bomix.cli.main": "cli/test_commands.py",
     "bomix.cli.sentences": "cli/test_summary.py",
