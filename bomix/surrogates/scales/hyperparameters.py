@@ -39,6 +39,9 @@ _STRETCH = 1.2
 """How much wider points are spread than the curvature says: densities fall more slowly than a Gaussian's."""
 _STEP = 0.05
 """Distance, in standard deviations of the prior, over which the curvature is measured."""
+_LEAST_NOISE = 1e-3
+"""Noise of a run, in units, that is assumed at least: repeats that agree to the last digit would have none, and their
+covariance no inverse."""
 _LEAST_CURVATURE = 0.25
 """Curvature of the posterior that is assumed at least, where that of the prior is one: a flank of the likelihood may
 curve the other way."""
@@ -65,7 +68,8 @@ def links(theta: Tensor, typical: float, noise: Tensor) -> Links:
         noise: ``m`` standard deviations of a run's noise at the smallest scale, in units.
     """
     ratio, slope, discrepancy, lengthscale, factor = theta.unbind(dim=-1)
-    return Links(ratio, slope.exp(), discrepancy.exp(), lengthscale + typical, factor.exp().unsqueeze(-1) * noise)
+    scatter = (factor.exp().unsqueeze(-1) * noise).clamp_min(_LEAST_NOISE)
+    return Links(ratio, slope.exp(), discrepancy.exp(), lengthscale + typical, scatter)
 
 
 def temper(m: int, common: float = COMMON) -> float:

@@ -10,7 +10,7 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut
 from bomix.surrogates.scales.pooled import LEAST_RUNS, Pool, PooledModel, pooled
 from bomix.testing.known import mixtures
-from tests.surrogates.scales.test_model import LARGE, QUICK, SMALL, D, M, data_of, fitted, large, points
+from tests.surrogates.scales.test_model import LARGE, QUICK, SMALL, D, M, data_of, fitted, large, points, small
 
 N = 400
 UNIT = torch.eye(M).double().expand(N, M, M)
@@ -121,3 +121,15 @@ def test_held_out_predictions_are_of_all_runs(model):
     found = model.leave_one_out()
     assert found.mean.shape == (24 + LEAST_RUNS - 1, M)
     assert found.mean.isfinite().all()
+
+
+def test_repeats_of_one_mixture_of_the_target_that_agree_to_the_last_digit_are_learnt_from():
+    X, Z = mixtures(24, D, seed=1), np.repeat(mixtures(3, D, seed=2)[2:], 8, axis=0)
+    data, context = data_of([(X, small(X), SMALL), (Z, large(Z), LARGE)], LARGE)
+    found = QUICK.fit(data, context=context, seed=0)
+    assert not isinstance(found, PooledModel)  # left out, that mixture leaves nothing to learn from
+    at = torch.as_tensor(Z[:1]).unsqueeze(0)
+    with torch.no_grad():
+        posterior = found.posterior(at)
+    np.testing.assert_allclose(posterior.mean.squeeze().numpy(), large(Z)[0], atol=0.01)
+    assert 0.0 < posterior.variance.max() < 0.01
