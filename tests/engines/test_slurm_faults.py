@@ -236,7 +236,8 @@ def test_jobs_that_slurm_forgot_meanwhile_are_not_waited_for(tmp_path: Path) -> 
         patch.setenv("SLURM_CONF", own.environment["SLURM_CONF"])
         own.start()
         try:
-            study = write(tmp_path / "study", {**SLURM, "workers": 2, "max_failures": 9}, trials=2, seconds=20.0)
+            how = {**SLURM, "workers": 2, "max_failures": 9, "array": False}  # that file has no elements of arrays
+            study = write(tmp_path / "study", how, trials=2, seconds=20.0)
             driver = start(study)
             for trial in (0, 1):
                 until_begun(study, trial)
