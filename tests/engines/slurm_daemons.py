@@ -122,11 +122,11 @@ class Cluster:
         """Start slurmd."""
         self._do(f"{_SBIN}/slurmd -N {self.host}")
 
-    def kill(self, daemon: str) -> None:
-        """Kill ``slurmctld`` or ``slurmd`` as a machine that fails does: without a word."""
+    def kill(self, daemon: str, number: int = signal.SIGKILL) -> None:
+        """Kill ``slurmctld`` or ``slurmd``: as a machine that fails does, without a word, unless asked by another."""
         pid = self._pid(daemon)
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
         self.until(lambda: not _lives(pid), f"{daemon} lives")
 
     def stop(self) -> None:
