@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bomix.cli.export import paths_option, recommended
 from bomix.cli.options import log_to_stderr, study_argument
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
-from bomix.errors import Fault, raise_faults
+from bomix.errors import ConfigError, Fault, raise_faults
 from bomix.io.store import lock
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.trial import CONFIRM, IMPORTED, Status
@@ -131,9 +132,16 @@ def status(study: Path, as_json: bool, every: bool) -> None:
 @study_argument
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Draw it as well, .png, .pdf or .svg.")
-def recommend(study: Path, as_json: bool, figure: Path | None) -> None:
+@click.option("--format", "kind", metavar="FORMAT", help="Print it as a trainer reads it instead, see `bomix export`.")
+@paths_option
+def recommend(study: Path, as_json: bool, figure: Path | None, kind: str | None, paths: tuple[str, ...]) -> None:
     """Show which mixture to train on, and how sure that is."""
     from bomix.study.study import Study
+
+    if as_json and kind is not None:
+        raise ConfigError("--json and --format both print the recommendation; give one of them")
+    if paths and kind is None:
+        raise ConfigError("--paths is for an export; give --format as well")
 
     if figure is not None:
         from bomix.cli.picture import file_format
@@ -145,7 +153,9 @@ def recommend(study: Path, as_json: bool, figure: Path | None) -> None:
     best = opened.recommend()
     if _dataset(opened.folder) is None:
         opened.records.save_results()
-    if as_json:
+    if kind is not None:
+        recommended(opened, best, kind, paths)
+    elif as_json:
         click.echo(json.dumps(_plain_recommendation(opened, best), indent=1))
     else:
         from bomix.cli import summary
@@ -155,7 +165,7 @@ def recommend(study: Path, as_json: bool, figure: Path | None) -> None:
         from bomix.cli.picture import draw
 
         draw(opened, best, figure)
-        click.echo(f"figure: {figure}", err=as_json)
+        click.echo(f"figure: {figure}", err=as_json or kind is not None)
 
 
 @click.command()
@@ -164,7 +174,6 @@ def kinds(group: str | None) -> None:
     """List what can stand in a study file; with GROUP, the keys of each of its kinds."""
     from bomix.cli import tables
     from bomix.config import registry
-    from bomix.errors import ConfigError
 
     if group is not None and group not in registry.BUILT_IN:
         raise ConfigError(f"unknown group '{group}' (known: {', '.join(registry.BUILT_IN)})")

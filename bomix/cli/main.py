@@ -34,6 +34,7 @@ COMMANDS = {
     "status": "bomix.cli.inspect:status",
     "dataset": "bomix.cli.dataset:dataset",
     "recommend": "bomix.cli.inspect:recommend",
+    "export": "bomix.cli.export:export",
     "kinds": "bomix.cli.inspect:kinds",
     "benchmark": "bomix.cli.benchmark:benchmark",
 }
@@ -58,6 +59,7 @@ SUMMARIES = {
     "status": "Show where a study stands.",
     "dataset": "Write the record as one file for other programs, results.nc.",
     "recommend": "Show which mixture to train on, and how sure that is.",
+    "export": "Write the mixture to train on as a trainer reads it.",
     "kinds": "List what can stand in a study file.",
     "benchmark": "Compare methods on functions whose best mixture is known.",
 }

@@ -11,6 +11,7 @@ from typing import Any, Union
 from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Execution, ExecutionTraits
+from bomix.contracts.exporter import Exporter, ExporterTraits
 from bomix.contracts.kernel import Kernel, KernelTraits
 from bomix.contracts.mean import Mean, MeanTraits
 from bomix.contracts.objective import Objective, ObjectiveTraits
@@ -33,6 +34,7 @@ COMPONENTS: Mapping[Any, str] = {
     Mean: "mean",
     Reweighter: "reweighter",
     Execution: "executor",
+    Exporter: "exporter",
 }
 """Protocol to registry group."""
 
@@ -48,6 +50,7 @@ TRAITS: Mapping[str, type[ComponentTraits]] = {
     "mean": MeanTraits,
     "reweighter": ReweighterTraits,
     "executor": ExecutionTraits,
+    "exporter": ExporterTraits,
 }
 """Registry group to what its components may have beyond their contract."""
 
@@ -60,6 +63,7 @@ METHODS = {
     "acquisition": "build",
     "reweighter": "update",
     "executor": "start",
+    "exporter": "export",
 }
 """Registry group to the method that a class must have to be of it."""
 

@@ -132,6 +132,14 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "odm": "bomix.training.reweighting.odm:ODM",
         "fastmix": "bomix.training.reweighting.fastmix:FastMix",
     },
+    "exporter": {
+        "json": "bomix.io.exports.json_file:JsonFile",
+        "yaml": "bomix.io.exports.yaml_file:YamlFile",
+        "csv": "bomix.io.exports.csv_file:CsvFile",
+        "megatron": "bomix.io.exports.megatron:Megatron",
+        "hugging_face": "bomix.io.exports.hugging_face:HuggingFace",
+        "olmo_core": "bomix.io.exports.olmo_core:OlmoCore",
+    },
     "executor": {
         "local": "bomix.execution.local.spec:LocalExecution",
         "ray": "bomix.execution.ray.spec:RayExecution",

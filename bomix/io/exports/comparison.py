@@ -1,0 +1,74 @@
+"""What a trainer will draw beside what was recommended, and where the two differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bomix.contracts.exporter import Export, TargetMixture, Unit
+
+CLOSE = 0.01
+"""Largest relative difference of a share from the recommended one that is not warned of: rounding of a weight to two
+digits is more, and no loss that a proxy can measure moves with less."""
+TWO_SIDED = 1.96
+"""Standard deviations on both sides of a mean that hold 95 % of the draws."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A domain of the mixture, as the trainer will draw it.
+
+    Attributes:
+        name: The domain.
+        recommended: Its share of the run's tokens, as recommended.
+        share: Its share of the run's tokens, as drawn.
+        spread: Half of the interval that holds 95 % of the relative differences where the trainer draws at random.
+        tokens: Tokens that are drawn of it; None where the run's are unknown.
+        epochs: Passes over its tokens; None where they are unknown.
+    """
+
+    name: str
+    recommended: float
+    share: float
+    spread: float
+    tokens: float | None
+    epochs: float | None
+
+    @property
+    def deviation(self) -> float:
+        """The relative difference of the share, above zero where more is drawn."""
+        return self.share / self.recommended - 1.0
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where the share is off by more than 1 %, or may be by chance; None where it is not."""
+        if abs(self.deviation) > CLOSE:
+            return (
+                f"{self.name}: the trainer draws {100 * self.share:.4g} % of the tokens, {100 * self.deviation:+.1f} % of "
+                f"the {100 * self.recommended:.4g} % recommended"
+            )
+        if self.spread > CLOSE:
+            return f"{self.name}: the trainer draws at random, and may be off by {100 * self.spread:.1f} % of its share"
+        return None
+
+
+def compared(mixture: TargetMixture, unit: Unit, export: Export) -> tuple[Drawn, ...]:
+    """Every domain as recommended and as drawn, in the order of the mixture.
+
+    Args:
+        mixture: What was to be written.
+        unit: What the trainer counts in.
+        export: What was written.
+    """
+    lengths = mixture.lengths(unit)
+    tokens = {name: count * lengths[name] for name, count in export.drawn.items()}
+    total, draws = math.fsum(tokens.values()), mixture.count(unit)
+    units = math.fsum(export.drawn.values())
+    found = []
+    for domain in mixture.domains:
+        share, part = tokens[domain.name] / total, export.drawn[domain.name] / units
+        spread = TWO_SIDED * math.sqrt((1.0 - part) / (draws * part)) if export.by_chance and mixture.tokens else 0.0
+        amount = None if mixture.tokens is None else share * mixture.tokens
+        passes = None if amount is None or domain.tokens is None else amount / domain.tokens
+        found.append(Drawn(domain.name, domain.weight, share, spread, amount, passes))
+    return tuple(found)

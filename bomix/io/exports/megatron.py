@@ -1,0 +1,66 @@
+"""Megatron-LM: ``--data-path``, the file of ``--data-args-path``, or the JSON of ``--per-split-data-args-path``."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from bomix.contracts.exporter import Export, TargetMixture, Unit
+from bomix.errors import Fault, raise_faults
+from bomix.io.exports.rounding import decimal
+
+
+@dataclass(frozen=True)
+class Megatron:
+    """Megatron-LM's blend: weights and path prefixes of its indexed datasets; a weight is a share of sequences.
+
+    Weights are plain decimals before their prefixes; no weight is zero, which Megatron refuses without a word. How often
+    a small dataset is read is nobody's concern there: the epochs that are shown beside the export are what it does.
+
+    Attributes:
+        form: ``arguments`` for the command line, ``file`` for ``--data-args-path``, ``json`` for
+            ``--per-split-data-args-path`` with the training split alone.
+    """
+
+    form: Literal["arguments", "file", "json"] = "arguments"
+
+    unit: ClassVar[Unit] = "sequences"
+    weighs_paths: ClassVar[bool] = True
+
+    def export(self, mixture: TargetMixture) -> Export:
+        """The list of weights and prefixes in the form that is asked for."""
+        blend = blend_of(mixture, spaces=self.form != "file")
+        drawn = drawn_of(mixture)
+        if self.form == "json":
+            return Export(json.dumps({"train": blend, "valid": None, "test": None}, indent=1) + "\n", "blend.json", drawn)
+        if self.form == "file":
+            lines = [f"{weight} {path}" for weight, path in zip(blend[::2], blend[1::2], strict=True)]
+            return Export("\n".join(lines) + "\n", "data_args.txt", drawn)
+        return Export(f"--data-path {shlex.join(blend)}\n", "data_path.txt", drawn)
+
+
+def blend_of(mixture: TargetMixture, *, spaces: bool = True) -> list[str]:
+    """Weights and prefixes in turn, as texts.
+
+    Args:
+        mixture: What to write.
+        spaces: Whether a path may hold white space.
+
+    Raises:
+        FaultsError: A path holds white space, at which a text file is split.
+    """
+    split = [] if spaces else [path for domain in mixture.domains for path in domain.paths if path.split() != [path]]
+    raise_faults([Fault(path, "Megatron splits this file at white space; rename it, or take form=json") for path in split])
+    return [part for path, share in mixture.path_shares("sequences").items() for part in (decimal(share), path)]
+
+
+def drawn_of(mixture: TargetMixture) -> dict[str, float]:
+    """Sequences of each domain: Megatron rounds those of each dataset up, and trains on the sum."""
+    count = mixture.sequences
+    # A share that is whole up to rounding is not rounded up to the next.
+    return mixture.of_domains(
+        {path: math.ceil(count * share - 1e-6) for path, share in mixture.path_shares("sequences").items()}
+    )
