@@ -32,9 +32,15 @@ paths_option = click.option(
 @paths_option
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of the format; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, or a folder for it; else printed.")
-@click.option("--tokens", metavar="COUNT", help="Training tokens of the run, 20B say; else those of the study's target.")
-@click.option("--sequence-length", type=click.IntRange(1), default=4096, show_default=True, help="Tokens of a sequence.")
-@click.option("--batch-sequences", type=click.IntRange(1), default=1024, show_default=True, help="Sequences of a batch.")
+@click.option(
+    "--tokens", metavar="COUNT", help="Training tokens of the run, 20B say; else those of the study's target."
+)
+@click.option(
+    "--sequence-length", type=click.IntRange(1), default=4096, show_default=True, help="Tokens of a sequence."
+)
+@click.option(
+    "--batch-sequences", type=click.IntRange(1), default=1024, show_default=True, help="Sequences of a batch."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the order of the data.")
 @click.option("--trial", type=click.IntRange(0), metavar="ID", help="The mixture of a trial, not the recommendation.")
 @click.option("--front", type=click.IntRange(1), metavar="ROW", help="Of a trade-off, the mixture in this row of it.")
@@ -182,7 +188,14 @@ def _table(written: Written, run: TargetRun) -> Any:
     of = f" in {_short(sum(total))} tokens, sequences of {run.sequence_length}" if total else ""
     table = tables.titled(f"shares of the training tokens{of}")
     table.add_column("domain")
-    heads = ["recommended", "drawn", "difference", *(["by chance"] if written.export.by_chance else []), "tokens", "passes"]
+    heads = [
+        "recommended",
+        "drawn",
+        "difference",
+        *(["by chance"] if written.export.by_chance else []),
+        "tokens",
+        "passes",
+    ]
     for head in heads:
         table.add_column(head, justify="right")
     for each in written.drawn:

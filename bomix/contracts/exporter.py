@@ -1,7 +1,7 @@
-"""An exporter: the mixture of a study in the form that a trainer reads.
+r"""An exporter: the mixture of a study in the form that a trainer reads.
 
-Write a frozen dataclass with a ``unit`` and the method ``export`` of :class:`Exporter`. The unit says what a weight of the
-trainer is a share of; :meth:`TargetMixture.shares` converts the recommended shares of tokens to it, so that an exporter
+Write a frozen dataclass with a ``unit`` and the method ``export`` of :class:`Exporter`. The unit says what a weight of
+the trainer is a share of; :meth:`TargetMixture.shares` converts the recommended shares of tokens to it, so that an exporter
 only rounds as the trainer does and writes. What the trainer will then draw stands in :attr:`Export.drawn`, and is shown
 beside what was recommended. No domain of weight zero reaches an exporter.
 
@@ -15,9 +15,9 @@ beside what was recommended. No domain of weight zero reaches an exporter.
 ...     def export(self, mixture):
 ...         percents = {name: max(1, round(100 * share)) for name, share in mixture.shares(self.unit).items()}
 ...         lines = [f"{percent} {name}" for name, percent in percents.items()]
-...         return Export("".join(f"{line}\\n" for line in lines), "percent.txt", percents)
->>> domains = (ExportDomain("code", 0.5, tokens_per_document=900.0), ExportDomain("web", 0.5, tokens_per_document=300.0))
->>> print(Percent().export(TargetMixture(domains, tokens=1e9)).text, end="")
+...         return Export("".join(f"{line}\n" for line in lines), "percent.txt", percents)
+>>> code, web = (ExportDomain(*each) for each in (("code", 0.5, {}, None, 900.0), ("web", 0.5, {}, None, 300.0)))
+>>> print(Percent().export(TargetMixture((code, web), tokens=1e9)).text, end="")
 25 code
 75 web
 >>> isinstance(Percent(), Exporter)

@@ -44,8 +44,8 @@ class Drawn:
         """A sentence where the share is off by more than 1 %, or may be by chance; None where it is not."""
         if abs(self.deviation) > CLOSE:
             return (
-                f"{self.name}: the trainer draws {100 * self.share:.4g} % of the tokens, {100 * self.deviation:+.1f} % of "
-                f"the {100 * self.recommended:.4g} % recommended"
+                f"{self.name}: the trainer draws {100 * self.share:.4g} % of the tokens, {100 * self.deviation:+.1f} % "
+                f"of the {100 * self.recommended:.4g} % recommended"
             )
         if self.spread > CLOSE:
             return f"{self.name}: the trainer draws at random, and may be off by {100 * self.spread:.1f} % of its share"

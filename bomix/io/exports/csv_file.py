@@ -29,7 +29,9 @@ class CsvFile:
     def export(self, mixture: TargetMixture) -> Export:
         """The table, the domains in the order of the study."""
         names, weights = [*mixture.weights], [decimal(weight) for weight in mixture.weights.values()]
-        table = [names, weights] if self.rows == "mixture" else [["domain", "weight"], *zip(names, weights, strict=True)]
+        table = (
+            [names, weights] if self.rows == "mixture" else [["domain", "weight"], *zip(names, weights, strict=True)]
+        )
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(table)
         return Export(text.getvalue(), "mixture.csv", mixture.weights)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from bomix.contracts.exporter import Export, TargetMixture, Unit
+from bomix.errors import Fault, count_faults, raise_faults
+from bomix.io.exports.items import item_faults
 from bomix.io.exports.python_file import domain_list, module
 from bomix.io.exports.rounding import number
 
@@ -17,8 +18,11 @@ BUILDERS = {
     (".arrow",): "arrow",
     (".tar",): "webdataset",
 }
-"""Endings of data files to the builder of ``load_dataset`` that reads them; compression behind them is its own matter."""
+"""Endings of data files to the builder of ``load_dataset`` that reads them, :data:`COMPRESSED` or not."""
 COMPRESSED = (".gz", ".zst", ".xz", ".bz2")
+"""Endings of compressed files, which the builders read as they are."""
+NOTE = "the dataset ends once every domain has been read in full; begin it again until the run has its tokens"
+"""A note on runs that are longer than the data."""
 
 _BODY = '''
 def domain(paths, **options):
@@ -55,12 +59,9 @@ class HuggingFace:
     buffer: int = 10_000
     rows: Unit = "documents"
 
-    def faults(self) -> list[object]:
+    def faults(self) -> list[Fault]:
         """A buffer below one row; rows that are tokens."""
-        from bomix.errors import Fault, count_faults
-
-        wrong = [Fault("rows", "a row is a document or a sequence; give documents or sequences")]
-        return [*count_faults(1, buffer=self.buffer), *(wrong if self.rows == "tokens" else [])]
+        return [*count_faults(1, buffer=self.buffer), *item_faults("rows", self.rows)]
 
     @property
     def unit(self) -> Unit:
@@ -72,8 +73,7 @@ class HuggingFace:
         shares = {name: float(number(share)) for name, share in mixture.shares(self.unit).items()}
         last = [*shares][-1]
         shares[last] = 1.0 - sum(share for name, share in shares.items() if name != last)
-        builders = {path: kind for domain in mixture.domains for path in domain.paths if (kind := builder(path))}
-        constants = {"SEED": mixture.seed, "BUFFER": self.buffer, "BUILDERS": builders}
+        constants = {"SEED": mixture.seed, "BUFFER": self.buffer, "BUILDERS": builders_of(mixture)}
         text = module(
             "An interleaved dataset of Hugging Face; probabilities are shares of " + self.unit + ".",
             "from datasets import interleave_datasets, load_dataset",
@@ -84,12 +84,26 @@ class HuggingFace:
         return Export(text, "mixture.py", shares, by_chance=True, notes=(NOTE,))
 
 
-NOTE = "the dataset ends once every domain has been read in full; begin it again until the run has its tokens"
-
-
 def builder(path: str) -> str | None:
     """The builder of ``load_dataset`` for a path; None for the name of a dataset."""
     name = path.lower()
     for ending in COMPRESSED:
         name = name.removesuffix(ending)
     return next((kind for endings, kind in BUILDERS.items() if name.endswith(endings)), None)
+
+
+def builders_of(mixture: TargetMixture) -> dict[str, str]:
+    """Path to its builder, of those that have one.
+
+    Raises:
+        FaultsError: Several paths of a domain that no single call of ``load_dataset`` reads.
+    """
+    found = {path: kind for domain in mixture.domains for path in domain.paths if (kind := builder(path))}
+    raise_faults(
+        [
+            Fault(domain.name, "only data files of one kind are read together; give one folder, or files of one ending")
+            for domain in mixture.domains
+            if len(domain.paths) > 1 and len({found.get(path, path) for path in domain.paths}) > 1
+        ]
+    )
+    return found

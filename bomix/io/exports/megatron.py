@@ -17,8 +17,8 @@ from bomix.io.exports.rounding import decimal
 class Megatron:
     """Megatron-LM's blend: weights and path prefixes of its indexed datasets; a weight is a share of sequences.
 
-    Weights are plain decimals before their prefixes; no weight is zero, which Megatron refuses without a word. How often
-    a small dataset is read is nobody's concern there: the epochs that are shown beside the export are what it does.
+    Weights are plain decimals before their prefixes; no weight is zero, which Megatron refuses without a word. A
+    small dataset is read as often as its weight asks, without a word: the passes shown beside the export are those.
 
     Attributes:
         form: ``arguments`` for the command line, ``file`` for ``--data-args-path``, ``json`` for
@@ -35,7 +35,9 @@ class Megatron:
         blend = blend_of(mixture, spaces=self.form != "file")
         drawn = drawn_of(mixture)
         if self.form == "json":
-            return Export(json.dumps({"train": blend, "valid": None, "test": None}, indent=1) + "\n", "blend.json", drawn)
+            return Export(
+                json.dumps({"train": blend, "valid": None, "test": None}, indent=1) + "\n", "blend.json", drawn
+            )
         if self.form == "file":
             lines = [f"{weight} {path}" for weight, path in zip(blend[::2], blend[1::2], strict=True)]
             return Export("\n".join(lines) + "\n", "data_args.txt", drawn)
@@ -53,7 +55,9 @@ def blend_of(mixture: TargetMixture, *, spaces: bool = True) -> list[str]:
         FaultsError: A path holds white space, at which a text file is split.
     """
     split = [] if spaces else [path for domain in mixture.domains for path in domain.paths if path.split() != [path]]
-    raise_faults([Fault(path, "Megatron splits this file at white space; rename it, or take form=json") for path in split])
+    raise_faults(
+        [Fault(path, "Megatron splits this file at white space; rename it, or take form=json") for path in split]
+    )
     return [part for path, share in mixture.path_shares("sequences").items() for part in (decimal(share), path)]
 
 

@@ -69,7 +69,9 @@ def target_mixture(problem: Problem, weights: Weights, exporter: Exporter, run: 
         data = run.data.get(name, DomainData())
         paths, wrong = path_shares(name, data, weighs=needs.weighs_paths)
         if needs.needs_paths and not paths:
-            wrong = [Fault(name, f"it has a weight of {kept[name]:.4g} and no path; give --paths '{name}=/data/{name}'")]
+            wrong = [
+                Fault(name, f"it has a weight of {kept[name]:.4g} and no path; give --paths '{name}=/data/{name}'")
+            ]
         faults += wrong
         domains.append(ExportDomain(name, shares[name], paths, **_amounts(name, data, problem, run, ratios[name])))
     faults += _shared_paths(domains)
@@ -77,9 +79,7 @@ def target_mixture(problem: Problem, weights: Weights, exporter: Exporter, run: 
     return TargetMixture(tuple(domains), tokens, run.sequence_length, run.batch_sequences, run.seed)
 
 
-def _amounts(
-    name: str, data: DomainData, problem: Problem, run: TargetRun, ratio: float
-) -> dict[str, float | None]:
+def _amounts(name: str, data: DomainData, problem: Problem, run: TargetRun, ratio: float) -> dict[str, float | None]:
     """Tokens and mean length of a domain, counted by the target's tokenizer."""
     stats = run.measured.get(name)
     tokens, length = data.tokens, data.tokens_per_document

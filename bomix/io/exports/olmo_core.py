@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bomix.contracts.exporter import Export, ExportDomain, TargetMixture, Unit
+from bomix.errors import Fault, count_faults
 from bomix.io.exports.rounding import whole
 from bomix.io.exports.yaml_file import dumped
 
 _MARGIN = 1.01
-"""Room above the passes that are needed: OLMo-core stops where a source is a token short, and files lose a remainder."""
+"""Room above the passes that are needed: OLMo-core stops where a source is short, and files lose their remainders."""
 
 
 @dataclass(frozen=True)
 class OlmoCore:
     """OLMo-core's source mixture as YAML, for ``SourceMixtureDatasetConfig.from_dict``; a weight is a share of tokens.
 
-    The tokens asked for are a whole number of global batches, so that none is filled up evenly from all files, and ratios
-    are whole sequences, so that each source gets what it asks for.
+    The tokens asked for are a whole number of global batches, so that none is filled up evenly from all files, and
+    ratios are whole sequences, so that each source gets what it asks for.
 
     Attributes:
         processes: Processes that count tokens.
@@ -29,11 +30,9 @@ class OlmoCore:
 
     unit: ClassVar[Unit] = "tokens"
 
-    def faults(self) -> list[object]:
+    def faults(self) -> list[Fault]:
         """A number of processes below one."""
-        from bomix.errors import count_faults
-
-        return [*count_faults(1, processes=self.processes)]
+        return count_faults(1, processes=self.processes)
 
     def export(self, mixture: TargetMixture) -> Export:
         """Sources with ratios, passes and paths, and the tokens of the run."""
@@ -73,4 +72,8 @@ def repetition(domain: ExportDomain, tokens: float) -> float:
 def unknown_passes(mixture: TargetMixture) -> list[str]:
     """A sentence that names domains of which nobody knows whether they must be repeated."""
     names = [domain.name for domain in mixture.domains if domain.tokens is None]
-    return [f"how many tokens {', '.join(names)} hold is unknown: one pass is allowed, and more is refused"] if names else []
+    return (
+        [f"how many tokens {', '.join(names)} hold is unknown: one pass is allowed, and more is refused"]
+        if names
+        else []
+    )

@@ -147,8 +147,8 @@ def path_shares(name: str, data: DomainData, *, weighs: bool) -> tuple[dict[str,
         unknown = [path for path, size in sizes.items() if not size > 0.0]
         if unknown:
             what = (
-                f"the trainer takes a weight for each path, and how the domain's tokens lie in its {len(sizes)} paths is "
-                f"unknown ({unknown[0]} is not here to be measured); say it as a mapping, paths: {{{unknown[0]}: 12B, ...}}"
+                f"the trainer takes a weight for each path, and how the domain's tokens lie in its {len(sizes)} paths "
+                f"is unknown ({unknown[0]} is not here to be measured); say it, paths: {{{unknown[0]}: 12B, ...}}"
             )
             return sizes, [Fault(child(name, "paths"), what)]
     total = math.fsum(sizes.values())
@@ -161,4 +161,6 @@ def _bytes(path: str) -> float:
     if here:
         return float(here[0].stat().st_size)
     folder = Path(path)
-    return float(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())) if folder.is_dir() else math.nan
+    return (
+        float(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())) if folder.is_dir() else math.nan
+    )

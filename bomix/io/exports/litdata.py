@@ -1,0 +1,68 @@
+"""litdata: a Python file with a combined streaming dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bomix.contracts.exporter import Export, TargetMixture, Unit
+from bomix.errors import Fault, count_faults
+from bomix.io.exports.python_file import module
+from bomix.io.exports.rounding import number
+
+SHORT = (
+    "litdata ends an epoch where its first dataset ends: train over as many epochs as the run needs; each shuffles "
+    "anew, and draws by the same weights"
+)
+"""A note on runs that are longer than a dataset."""
+SAME = "every worker draws the domains in the same order, so that a batch may hold a single one; take large batches"
+"""A note on the order in which workers draw."""
+
+_BODY = """
+def mixture(seed=SEED, block=BLOCK, **options):
+    \"\"\"A dataset of token blocks that draws from the domains with these weights.\"\"\"
+    parts = [
+        StreamingDataset(path, TokensLoader(block_size=block), shuffle=True, drop_last=True, seed=seed, **options)
+        for _, path, _ in PARTS
+    ]
+    return CombinedStreamingDataset(
+        parts, weights=[weight for *_, weight in PARTS], seed=seed, iterate_over_all=False
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Litdata:
+    """A Python file whose ``mixture()`` is litdata's combined dataset; a weight is a share of sequences, its blocks.
+
+    Attributes:
+        extra: Tokens of a block beyond the sequence: the one that the last position predicts.
+    """
+
+    extra: int = 1
+
+    unit: ClassVar[Unit] = "sequences"
+    weighs_paths: ClassVar[bool] = True
+
+    def faults(self) -> list[Fault]:
+        """A number of tokens below zero."""
+        return count_faults(0, extra=self.extra)
+
+    def export(self, mixture: TargetMixture) -> Export:
+        """A module with ``PARTS`` and ``mixture``."""
+        constants = {"SEED": mixture.seed, "BLOCK": mixture.sequence_length + self.extra}
+        imports = "from litdata import CombinedStreamingDataset, StreamingDataset, TokensLoader"
+        text = module(TITLE, imports, parts(mixture), constants, _BODY)
+        return Export(text, "mixture.py", mixture.weights, by_chance=True, notes=(SHORT, SAME))
+
+
+TITLE = "A combined dataset of litdata; weights are shares of blocks of tokens."
+
+
+def parts(mixture: TargetMixture) -> str:
+    """The constant ``PARTS``: a domain, a folder and a weight for each path, since each is a dataset."""
+    shares = {path: float(number(share)) for path, share in mixture.path_shares("sequences").items()}
+    lines = [
+        f"    ({domain.name!r}, {path!r}, {shares[path]!r})," for domain in mixture.domains for path in domain.paths
+    ]
+    return "\n".join(["PARTS = [", *lines, "]"])

@@ -1,0 +1,71 @@
+"""torchtitan: a Python file with the configuration of an interleaved data loader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bomix.contracts.exporter import Export, TargetMixture, Unit
+from bomix.io.exports.hugging_face import builders_of
+from bomix.io.exports.python_file import domain_list, module
+from bomix.io.exports.rounding import number
+
+_IMPORTS = """from functools import partial
+
+from datasets import load_dataset
+from torchtitan.hf_datasets import DatasetConfig
+from torchtitan.hf_datasets.text_datasets import (
+    DATASETS,
+    HFDataSource,
+    InterleavedHuggingFaceTextDataLoader,
+)"""
+
+_BODY = '''
+def rows(path, paths):
+    """The rows of one domain; torchtitan hands over the path that it was registered with."""
+    builder = BUILDERS.get(paths[0])
+    if builder is None:
+        return load_dataset(paths[0], split="train", streaming=True)
+    return load_dataset(builder, data_files=paths, split="train", streaming=True)
+
+
+def text(sample):
+    """The text of a row."""
+    return sample[FIELD]
+
+
+for name, paths, _ in DOMAINS:
+    DATASETS[name] = DatasetConfig(path=paths[0], loader=partial(rows, paths=paths), sample_processor=text)
+
+
+def dataloader():
+    """For ``dataloader=`` of a trainer's configuration; every source begins again when it ends."""
+    return InterleavedHuggingFaceTextDataLoader.Config(
+        sources=[HFDataSource(dataset=name, weight=weight, infinite=True) for name, _, weight in DOMAINS],
+        seed=SEED,
+    )
+'''
+
+
+@dataclass(frozen=True)
+class Torchtitan:
+    """A Python file with torchtitan's interleaved data loader; a weight is a share of packed sequences.
+
+    Attributes:
+        field: The field of a row that holds its text.
+    """
+
+    field: str = "text"
+
+    unit: ClassVar[Unit] = "sequences"
+
+    def export(self, mixture: TargetMixture) -> Export:
+        """A module that registers the domains, with ``dataloader``."""
+        shares = {name: float(number(share)) for name, share in mixture.shares(self.unit).items()}
+        constants = {"SEED": mixture.seed, "FIELD": self.field, "BUILDERS": builders_of(mixture)}
+        title = "An interleaved data loader of torchtitan; weights are shares of packed sequences."
+        text = module(title, _IMPORTS, domain_list(mixture, shares), constants, _BODY)
+        note = (
+            "all ranks draw the same domain at each step: a global batch holds as many domains as a rank has sequences"
+        )
+        return Export(text, "mixture.py", shares, by_chance=True, notes=(note,))
