@@ -14,6 +14,8 @@ page                 a component of it
 ``objective``        what is minimised, a function of the metrics
 ``evaluator``        what turns a mixture into losses
 ``reweighter``       a rule that moves the weights of the domains while a model is trained
+``executor``         what runs trials
+``exporter``         the mixture in the form that a trainer reads
 ``text``             where text comes from (a source), and what makes tokens of it (a tokenizer)
 ===================  ==========================================================================================
 

@@ -1,9 +1,9 @@
 r"""An exporter: the mixture of a study in the form that a trainer reads.
 
 Write a frozen dataclass with a ``unit`` and the method ``export`` of :class:`Exporter`. The unit says what a weight of
-the trainer is a share of; :meth:`TargetMixture.shares` converts the recommended shares of tokens to it, so that an exporter
-only rounds as the trainer does and writes. What the trainer will then draw stands in :attr:`Export.drawn`, and is shown
-beside what was recommended. No domain of weight zero reaches an exporter.
+the trainer is a share of; :meth:`TargetMixture.shares` converts the recommended shares of tokens to it, so that an
+exporter only rounds as the trainer does and writes. What the trainer will then draw stands in :attr:`Export.drawn`, and
+is shown beside what was recommended. No domain of weight zero reaches an exporter.
 
 >>> from dataclasses import dataclass
 >>> from typing import ClassVar

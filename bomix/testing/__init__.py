@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bomix.testing.acquisitions import AcquisitionBattery
     from bomix.testing.evaluators import EvaluatorBattery
     from bomix.testing.executors import ExecutorBattery
+    from bomix.testing.exporters import ExporterBattery
     from bomix.testing.group_evaluators import GroupEvaluatorBattery
     from bomix.testing.group_executors import GroupExecutorBattery
     from bomix.testing.kernels import KernelBattery
@@ -39,6 +40,7 @@ __all__ = [
     "AcquisitionBattery",
     "EvaluatorBattery",
     "ExecutorBattery",
+    "ExporterBattery",
     "GroupEvaluatorBattery",
     "GroupExecutorBattery",
     "KernelBattery",
@@ -55,6 +57,7 @@ _HOMES = {
     "AcquisitionBattery": "bomix.testing.acquisitions",
     "EvaluatorBattery": "bomix.testing.evaluators",
     "ExecutorBattery": "bomix.testing.executors",
+    "ExporterBattery": "bomix.testing.exporters",
     "GroupEvaluatorBattery": "bomix.testing.group_evaluators",
     "GroupExecutorBattery": "bomix.testing.group_executors",
     "KernelBattery": "bomix.testing.kernels",

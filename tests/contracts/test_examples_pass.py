@@ -20,6 +20,7 @@ from bomix.testing import (
     AcquisitionBattery,
     EvaluatorBattery,
     ExecutorBattery,
+    ExporterBattery,
     KernelBattery,
     MeanBattery,
     ObjectiveBattery,
@@ -81,6 +82,11 @@ class TestShortEvaluator(EvaluatorBattery):
 class TestExecutor(ExecutorBattery):
     spec = page("executor").Here()
     isolated = False
+
+
+class TestExporter(ExporterBattery):
+    spec = page("exporter").Percent()
+    tolerance = 0.1  # whole percents of the documents
 
 
 class TestKernel(KernelBattery):

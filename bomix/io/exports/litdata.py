@@ -21,9 +21,9 @@ SAME = "every worker draws the domains in the same order, so that a batch may ho
 _BODY = """
 def mixture(seed=SEED, block=BLOCK, **options):
     \"\"\"A dataset of token blocks that draws from the domains with these weights.\"\"\"
+    options = {"shuffle": True, "drop_last": True, "seed": seed, **options}
     parts = [
-        StreamingDataset(path, TokensLoader(block_size=block), shuffle=True, drop_last=True, seed=seed, **options)
-        for _, path, _ in PARTS
+        StreamingDataset(input_dir=path, item_loader=TokensLoader(block_size=block), **options) for _, path, _ in PARTS
     ]
     return CombinedStreamingDataset(
         parts, weights=[weight for *_, weight in PARTS], seed=seed, iterate_over_all=False

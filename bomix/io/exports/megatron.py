@@ -66,5 +66,8 @@ def drawn_of(mixture: TargetMixture) -> dict[str, float]:
     count = mixture.sequences
     # A share that is whole up to rounding is not rounded up to the next.
     return mixture.of_domains(
-        {path: math.ceil(count * share - 1e-6) for path, share in mixture.path_shares("sequences").items()}
+        {
+            path: max(1, math.ceil(count * share * (1.0 - 1e-12)))
+            for path, share in mixture.path_shares("sequences").items()
+        }
     )

@@ -47,6 +47,6 @@ def _again(mixture: TargetMixture) -> tuple[str, ...]:
     if mixture.tokens is None or len(known) < len(mixture.domains) or mixture.tokens <= sum(known):
         return ()
     return (
-        f"the run is longer than the {sum(known):.3g} tokens of its domains: nanotron then begins its index anew, and of "
-        "a domain that is drawn less than its size it reads the same part again and the rest never",
+        f"the run is longer than the {sum(known):.3g} tokens of its domains: nanotron then begins its index anew, "
+        "and of a domain that is drawn less than its size it reads the same part again and the rest never",
     )
