@@ -8,19 +8,19 @@ is shown beside what was recommended. No domain of weight zero reaches an export
 >>> from dataclasses import dataclass
 >>> from typing import ClassVar
 >>> @dataclass(frozen=True)
-... class Percent:
-...     '''Whole percents of the documents, a domain a line.'''
+... class PerMillion:
+...     '''Documents of a million, a domain a line.'''
 ...     unit: ClassVar[str] = "documents"
 ...     needs_paths: ClassVar[bool] = False
 ...     def export(self, mixture):
-...         percents = {name: max(1, round(100 * share)) for name, share in mixture.shares(self.unit).items()}
-...         lines = [f"{percent} {name}" for name, percent in percents.items()]
-...         return Export("".join(f"{line}\n" for line in lines), "percent.txt", percents)
+...         counts = {name: max(1, round(1e6 * share)) for name, share in mixture.shares(self.unit).items()}
+...         lines = [f"{count} {name}" for name, count in counts.items()]
+...         return Export("".join(f"{line}\n" for line in lines), "documents.txt", counts)
 >>> code, web = (ExportDomain(*each) for each in (("code", 0.5, {}, None, 900.0), ("web", 0.5, {}, None, 300.0)))
->>> print(Percent().export(TargetMixture((code, web), tokens=1e9)).text, end="")
-25 code
-75 web
->>> isinstance(Percent(), Exporter)
+>>> print(PerMillion().export(TargetMixture((code, web), tokens=1e9)).text, end="")
+250000 code
+750000 web
+>>> isinstance(PerMillion(), Exporter)
 True
 """
 

@@ -85,8 +85,7 @@ class TestExecutor(ExecutorBattery):
 
 
 class TestExporter(ExporterBattery):
-    spec = page("exporter").Percent()
-    tolerance = 0.1  # whole percents of the documents
+    spec = page("exporter").PerMillion()
 
 
 class TestKernel(KernelBattery):
