@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,49 +61,45 @@ def export(
 
     Without --out the mixture goes to standard output and all else to standard error.
     """
-    from bomix.config.registry import modules_of
-    from bomix.io.exports.mixture import TargetRun
-    from bomix.io.exports.sources import read_sources
-    from bomix.io.exports.writing import exporter_of, write
     from bomix.study.study import Study
 
     opened = Study.open(study)
-    with modules_of(opened.folder or Path()):
-        exporter = exporter_of(kind, dict(map(_setting, settings)))
-    problem = opened.problem
-    run = TargetRun(
-        tokens=None if tokens is None else _count(tokens),
-        sequence_length=sequence_length,
-        batch_sequences=batch_sequences,
-        seed=seed,
-        data=read_sources(paths, problem.space.domains),
-        measured=opened.records.resolution.preparation.domains,
-    )
-    weights = chosen(opened, trial=trial, front=front)
-    show(write(problem, weights, exporter, run), run, out)
+    count = None if tokens is None else _count(tokens)
+    run = {"tokens": count, "sequence_length": sequence_length, "batch_sequences": batch_sequences, "seed": seed}
+    target = Target(opened, kind, paths, dict(map(_setting, settings)), **run)
+    show(target.write(chosen(opened, trial=trial, front=front)), target.run, out)
 
 
-def recommended(study: Study, best: Recommendation, kind: str, paths: Sequence[str]) -> None:
-    """Print a recommendation in a trainer's form, with the defaults of :func:`export`.
+class Target:
+    """A format and the run that it is for, checked before anything is fitted.
 
     Args:
-        study: The study.
-        best: What it recommends.
+        study: The study that is exported.
         kind: The format.
-        paths: Where each domain's data lie.
+        paths: What stands behind ``--paths``.
+        settings: Keys of the format.
+        run: Fields of :class:`bomix.io.exports.mixture.TargetRun`.
     """
-    from bomix.config.registry import modules_of
-    from bomix.io.exports.mixture import TargetRun
-    from bomix.io.exports.sources import read_sources
-    from bomix.io.exports.writing import exporter_of, write
 
-    with modules_of(study.folder or Path()):
-        exporter = exporter_of(kind)
-    problem = study.problem
-    run = TargetRun(
-        data=read_sources(paths, problem.space.domains), measured=study.records.resolution.preparation.domains
-    )
-    show(write(problem, _single(best, front=None), exporter, run), run, None)
+    def __init__(
+        self, study: Study, kind: str, paths: Sequence[str], settings: Mapping[str, Any] | None = None, **run: Any
+    ) -> None:
+        from bomix.config.registry import modules_of
+        from bomix.io.exports.mixture import TargetRun
+        from bomix.io.exports.sources import read_sources
+        from bomix.io.exports.writing import exporter_of
+
+        with modules_of(study.folder or Path()):
+            self.exporter = exporter_of(kind, settings)
+        self.problem = study.problem
+        data = read_sources(paths, self.problem.space.domains)
+        self.run = TargetRun(data=data, measured=study.records.resolution.preparation.domains, **run)
+
+    def write(self, weights: Weights) -> Written:
+        """A mixture in the form, and what the trainer will draw."""
+        from bomix.io.exports.writing import write
+
+        return write(self.problem, weights, self.exporter, self.run)
 
 
 def chosen(study: Study, *, trial: int | None, front: int | None) -> Weights:
@@ -119,7 +115,7 @@ def chosen(study: Study, *, trial: int | None, front: int | None) -> Weights:
         best = study.recommend()
         for sentence in best.warnings:
             click.echo(f"warning: {sentence}", err=True)
-        return _single(best, front=front)
+        return single(best, front=front)
     if front is not None:
         raise ConfigError("--trial and --front name two mixtures; give one of them")
     for record in study.history.all_records:
@@ -128,8 +124,16 @@ def chosen(study: Study, *, trial: int | None, front: int | None) -> Weights:
     raise ConfigError(f"--trial {trial}: the study has no such trial; `bomix status` lists them")
 
 
-def _single(best: Recommendation, *, front: int | None) -> Weights:
-    """The one mixture of a recommendation."""
+def single(best: Recommendation, *, front: int | None = None) -> Weights:
+    """The one mixture of a recommendation.
+
+    Args:
+        best: The recommendation.
+        front: A row of its front, from one on; None where there must be none.
+
+    Raises:
+        ConfigError: A trade-off without a row, or a row that is not there.
+    """
     from bomix.errors import ConfigError
 
     if front is None and not best.front:
@@ -185,8 +189,9 @@ def _table(written: Written, run: TargetRun) -> Any:
     from bomix.cli.watch import share
 
     total = [each.tokens for each in written.drawn if each.tokens is not None]
+    counted = ", counted by the target's tokenizer" if any(each.bytes_per_token for each in run.data.values()) else ""
     of = f" in {_short(sum(total))} tokens, sequences of {run.sequence_length}" if total else ""
-    table = tables.titled(f"shares of the training tokens{of}")
+    table = tables.titled(f"shares of the training tokens{of}{counted}")
     table.add_column("domain")
     heads = [
         "recommended",
@@ -202,7 +207,7 @@ def _table(written: Written, run: TargetRun) -> Any:
         chance = [f"+-{100 * each.spread:.2g} %"] if written.export.by_chance else []
         tokens = "-" if each.tokens is None else _short(each.tokens)
         passes = "-" if each.epochs is None else f"{each.epochs:.2f}x"
-        difference = f"{100 * each.deviation:+.2f} %"
+        difference = f"{round(100 * each.deviation, 2) + 0.0:+.2f} %"  # no zero below zero
         table.add_row(each.name, share(each.recommended), share(each.share), difference, *chance, tokens, passes)
     return table
 

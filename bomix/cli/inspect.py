@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bomix.cli.export import paths_option, recommended
+from bomix.cli.export import Target, paths_option, show, single
 from bomix.cli.options import log_to_stderr, study_argument
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
@@ -150,11 +150,12 @@ def recommend(study: Path, as_json: bool, figure: Path | None, kind: str | None,
         file_format(figure)
         check_folder(figure, "--figure")
     opened = Study.open(study)
+    target = None if kind is None else Target(opened, kind, paths)
     best = opened.recommend()
     if _dataset(opened.folder) is None:
         opened.records.save_results()
-    if kind is not None:
-        recommended(opened, best, kind, paths)
+    if target is not None:
+        show(target.write(single(best)), target.run, None)
     elif as_json:
         click.echo(json.dumps(_plain_recommendation(opened, best), indent=1))
     else:

@@ -9,6 +9,7 @@ from bomix.config.components import COMPONENTS, METHODS
 from bomix.contracts.acquisition import Acquisition
 from bomix.contracts.evaluator import Evaluator, PreparingEvaluator
 from bomix.contracts.executor import Execution
+from bomix.contracts.exporter import Exporter
 from bomix.contracts.kernel import Kernel
 from bomix.contracts.mean import Mean
 from bomix.contracts.objective import Objective
@@ -21,6 +22,7 @@ CONTRACTS = {
     "acquisition": (Acquisition, "build"),
     "evaluator": (Evaluator, "evaluate"),
     "executor": (Execution, "start"),
+    "exporter": (Exporter, "export"),
     "kernel": (Kernel, "bind"),
     "mean": (Mean, "feature"),
     "objective": (Objective, "coefficients"),
