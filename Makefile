@@ -21,7 +21,7 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu test-faults test-engines smoke lint types format clean environment
+.PHONY: help demo test test-slow test-gpu test-faults test-engines test-formats smoke lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,12 @@ test-engines: environment  ## run trials on real daemons of Slurm and Ray, and t
 test-faults: environment  ## a fault at every file operation of small studies: the table of docs/reliability.md; twenty minutes
 	$(RUN) pytest -m slow -s tests/faults $(ARGS)
 
+test-formats:  ## run the trainers' own code on what bomix exports, in an environment of its own: a minute after the installation
+	@[ -x .venv-formats/bin/python ] || $(PYTHON) -m venv .venv-formats
+	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/formats/requirements.txt
+	.venv-formats/bin/python -m pytest -m formats -rs tests/formats $(ARGS)
+
 smoke: environment  ## run every default method through tiny problems: about a minute
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 		$(VENV)/bin/bomix benchmark --smoke --out "$$folder" --processes $(WORKERS)
@@ -62,7 +68,7 @@ format: environment  ## mend what can be mended by machine
 	$(RUN) ruff format .
 
 clean:  ## remove the environment and every cache; studies stay
-	rm -rf $(VENV) $(VENV).lock .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV).lock .venv-formats .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find bomix tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder that it was written in: a clone that has moved is installed again.

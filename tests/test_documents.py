@@ -34,6 +34,7 @@ KINDS_ON: Mapping[str, tuple[str, ...]] = {
     "acquisition": ("strategies",),
     "reweighter": ("strategies",),
     "executor": ("study-file",),
+    "exporter": ("exports",),
 }
 """Group of the registry to the pages of ``docs/guide`` that name its kinds, in backticks."""
 

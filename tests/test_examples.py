@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import bomix
 from bomix.study.study import Study
+from tests.cli.called import called
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -81,3 +83,19 @@ def test_an_array_of_ones_own_is_asked_and_told_with_a_loop_in_the_place_of_slur
     assert (len(history.completed), len(history.pending)) == (8, 2)
     losses = [record.result.losses["code"] for record in history.completed]
     assert len(set(losses)) > 4, "the mixture shows in the loss"
+def test_an_exporter_of_ones_own_writes_a_mixture(capsys: pytest.CaptureFixture[str]) -> None:
+    file = EXAMPLES / "custom_exporter.py"
+    assert len(file.read_text().splitlines()) <= 30
+    runpy.run_path(str(file), run_name="__main__")
+    assert capsys.readouterr().out == "0.250000 /data/code\n0.750000 /data/web\n ()\n"
+
+
+def test_a_command_finds_it_in_the_folder_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_forms.py").write_text((EXAMPLES / "custom_exporter.py").read_text())
+    (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: [loss]\ntarget: {tokens: 20B}\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    bomix.Study.open(tmp_path).add({"code": 0.25, "web": 0.75}, {"loss": 3.0})
+    paths = ("--paths", "code=/data/code", "--paths", "web=/data/web")
+    code, said = called("export", tmp_path, "--trial", 0, "--format", "my_forms:Lines", *paths)
+    assert code == 0
+    assert "0.250000 /data/code\n0.750000 /data/web\n" in said

@@ -130,10 +130,9 @@ class Words:
 
 
 def test_levanters_blocks_hold_whole_sequences() -> None:
-    """Levanter's rule, as its `MixtureDataset` computes it: normalised, times the block, cut, the rest to the largest."""
-    data = yaml.safe_load(export("levanter", mixture(PATHS, weights={"code": 0.7, "web": 0.2999, "books": 1e-4})).text)[
-        "data"
-    ]
+    """Levanter's rule, as its `MixtureDataset` has it: normalised, times the block, cut, the rest to the largest."""
+    small = {"code": 0.7, "web": 0.2999, "books": 1e-4}
+    data = yaml.safe_load(export("levanter", mixture(PATHS, weights=small)).text)["data"]
     weights, block = data["train_weights"], data["mixture_block_size"]
     total = sum(weights.values())
     counts = np.array([weight / total * block for weight in weights.values()]).astype(np.int32)
