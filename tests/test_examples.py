@@ -83,6 +83,8 @@ def test_an_array_of_ones_own_is_asked_and_told_with_a_loop_in_the_place_of_slur
     assert (len(history.completed), len(history.pending)) == (8, 2)
     losses = [record.result.losses["code"] for record in history.completed]
     assert len(set(losses)) > 4, "the mixture shows in the loss"
+
+
 def test_an_exporter_of_ones_own_writes_a_mixture(capsys: pytest.CaptureFixture[str]) -> None:
     file = EXAMPLES / "custom_exporter.py"
     assert len(file.read_text().splitlines()) <= 30
