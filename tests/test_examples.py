@@ -73,8 +73,6 @@ def test_an_array_of_ones_own_is_asked_and_told_with_a_loop_in_the_place_of_slur
     done = shell(tell, folder)
     assert done.stdout.splitlines()[-1] == "2 told, 6 told before; none pending"
     again = next(line for line in lines if line.startswith("ids=")).replace("-n 8", "-n 2")
-    (folder / "study.yaml").open("a").write("strategy: sobol\n")  # an ask by a model takes longer than all of this
-    again = next(line for line in lines if line.startswith("ids=")).replace("-n 8", "-n 2")
     file = folder / "study.yaml"
     file.write_text(file.read_text() + "strategy: sobol\n")  # an ask by a model takes longer than all of this
     ids = shell(f'{again}; echo "$ids"', folder)

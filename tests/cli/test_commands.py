@@ -319,7 +319,7 @@ def test_kinds_lists_what_can_stand_in_a_study_file() -> None:
     for expected in (
         "source: choices, files, hf, installed, questions",
         "strategy: auto, bayesian",
-        "surrogate: auto,",
+        "surrogate: anchored, auto,",
     ):
         assert expected in listed
     assert "paths" in call("kinds", "source").output

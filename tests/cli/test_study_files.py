@@ -350,7 +350,7 @@ FILES = [
     ("confirm-text", B + "confirm: yes\n", 2, "confirm (line 4): expected a whole number, found 'yes'"),
     ("execution-number", B + "execution: 2\n", 2, "execution (line 4): expected a mapping with 'kind' (known:"),
     ("execution-workers-zero", B + "execution: {workers: 0}\n", 2, "execution.workers (line 4): expected at least 1,"),
-    ("execution-kind", B + "execution: {kind: slurm}\n", 2, "execution.kind (line 4): unknown executor kind 'slurm'"),
+    ("execution-kind", B + "execution: {kind: slrum}\n", 2, "execution.kind (line 4): unknown executor kind 'slrum'"),
     ("execution-timeout", B + "execution: {timeout_s: -1}\n", 2, "execution.timeout_s (line 4): expected a positive"),
     ("execution-attempts", B + "execution: {attempts: 0}\n", 2, "execution.attempts (line 4): expected at least 1,"),
     ("recommendation-shrink", B + "recommendation: {shrink: 1.5}\n", 2, "recommendation.shrink (line 4): expected a"),

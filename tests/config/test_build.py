@@ -183,9 +183,13 @@ def test_an_execution_without_a_kind_is_local(data: object, workers: int) -> Non
     [
         ({"wokers": 2}, "execution.wokers", "did you mean 'workers'"),
         ({"workers": 0}, "execution.workers", "expected at least 1, found 0"),
-        ({"kind": "slrum"}, "execution.kind", "unknown executor kind 'slrum' (known: local;"),
-        ({"kind": 3}, "execution", "expected a mapping with 'kind' (known: local)"),
-        (3, "execution", "expected a mapping with 'kind' (known: local)"),
+        (
+            {"kind": "slrum"},
+            "execution.kind",
+            "unknown executor kind 'slrum'; did you mean 'slurm'? (known: local, ray, slurm;",
+        ),
+        ({"kind": 3}, "execution", "expected a mapping with 'kind' (known: local, ray, slurm)"),
+        (3, "execution", "expected a mapping with 'kind' (known: local, ray, slurm)"),
         ({"kind": "bomix.evaluators.command:Command"}, "execution.kind", "has no method 'start', so it is no executor"),
     ],
 )

@@ -143,7 +143,7 @@ WRONG_STUDIES = [
     case("budget-number", {"budget": 10}, "budget: expected a BudgetSpec, found 10"),
     case("budget-text", {"budget": bomix.BudgetSpec(trials="20")}, "budget.trials: expected a whole number"),
     case("budget-true", {"budget": bomix.BudgetSpec(trials=True)}, "budget.trials: expected a whole number"),
-    case("budget-none", {"budget": bomix.BudgetSpec(trials=None)}, "budget.trials: expected a whole number"),
+    case("budget-text", {"budget": bomix.BudgetSpec(trials="many")}, "budget.trials: expected a whole number"),
     case("budget-fraction", {"budget": bomix.BudgetSpec(trials=2.5)}, "budget.trials: expected a whole number"),
     case("budget-seconds", {"budget": bomix.BudgetSpec(device_seconds="1h")}, "budget.device_seconds: expected"),
     case("budget-flops", {"budget": bomix.BudgetSpec(flops=[1])}, "budget.flops: expected a finite number"),

@@ -48,5 +48,6 @@ def test_its_help_names_every_argument() -> None:
 def test_a_local_execution_is_resolved_with_its_kind() -> None:
     study = Study(["code", "web"], ["loss"], execution=bomix.LocalExecution(workers=2))
     kept = {"kind": "local", "workers": 2, "attempts": 1, "max_failures": 3}
-    kept |= {"timeout_s": 604_800.0, "silence_s": 86_400.0}
+    kept |= {"timeout_s": 604_800.0, "silence_s": 86_400.0, "grace_s": 10.0}
+    kept |= {"devices": [], "cpus_per_trial": None, "ask_ahead": 0}
     assert list(plain(study.spec)["execution"].items()) == list(kept.items())
