@@ -186,7 +186,7 @@ def test_an_execution_without_a_kind_is_local(data: object, workers: int) -> Non
         (
             {"kind": "slrum"},
             "execution.kind",
-            "unknown executor kind 'slrum'; did you mean 'slurm'? (known: local, ray, slurm;",
+            "kind 'slrum'; did you mean 'slurm'? (known: local, ray, slurm;",
         ),
         ({"kind": 3}, "execution", "expected a mapping with 'kind' (known: local, ray, slurm)"),
         (3, "execution", "expected a mapping with 'kind' (known: local, ray, slurm)"),
