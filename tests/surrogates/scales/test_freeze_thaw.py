@@ -91,7 +91,7 @@ def test_scales_are_no_chain_so_that_any_order_of_runs_says_the_same():
 
 
 def test_the_belief_at_other_scales_and_between_them_is_one_gaussian():
-    data, context, runs, _ = trainings(5)
+    data, context, runs, _ = trainings(3)
     model = QUICK.fit(data, context=replace(context, runs=runs), seed=0)
     assert isinstance(model._linked, Thawed)
     Z = torch.as_tensor(X[:4])
