@@ -92,7 +92,10 @@ def hand_out(records: Records, trial: Trial, folder: Path, formats: Iterable[str
 
 
 def refuse_strangers(records: Records, folder: Path) -> None:
-    """Raise StudyError where a folder holds trials of another study, whose files would be written over."""
+    """Raise StudyError where a folder holds what is of another study: trials, or results of what was never asked for.
+
+    The former would be written over, the latter be told as results of the trials that get their numbers now.
+    """
     assert records.folder is not None, "the study was opened from a folder"
     own = study_id.read(records.folder)
     for number, path in _numbered(folder, _FILE):
@@ -102,6 +105,10 @@ def refuse_strangers(records: Records, folder: Path) -> None:
             continue  # whatever it is, it is not another study's trial
         if study is not None and study != own:
             raise StudyError(f"{path} is trial {number} of another study; take another folder for this one")
+    asked = {record.trial.id for record in records.history.all_records}
+    for number, path in _numbered(folder, _RESULT):
+        if number not in asked:
+            raise StudyError(f"{path} is there before trial {number} was asked for; remove it, or take another folder")
 
 
 def without_file(records: Records, folder: Path) -> list[int]:

@@ -183,3 +183,13 @@ def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
     assert code == 2
     assert "it is of a trial of another study" in " ".join(printed.split())
     assert not Study.open(tmp_path / "b").history.completed
+
+
+def test_a_result_that_is_there_before_its_trial_is_not_taken_for_its_result(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: [loss]\nstrategy: sobol\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/0.result.json").write_text('{"losses": {"loss": 9.0}}')
+    code, printed = called("ask", tmp_path, "--out", tmp_path / "out")[:2]
+    assert code != 0
+    assert "is there before trial 0 was asked for; remove it" in " ".join(printed.split())
+    assert not Study.open(tmp_path).history.all_records
