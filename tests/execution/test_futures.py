@@ -31,6 +31,8 @@ class TestThreads(GroupExecutorBattery):
     spec = InPool()
 
 
+# A test before it may have ended the process by which multiprocessing tracks what it shares; a new one is begun.
+@pytest.mark.filterwarnings("ignore:resource_tracker:UserWarning")
 class TestProcesses(GroupExecutorBattery):
     spec = InPool(of="processes")
 

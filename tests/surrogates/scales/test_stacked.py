@@ -40,7 +40,7 @@ def fitted(n: int, *, misleading: bool, how: str = "stack") -> StackedAcross:
 
 
 def test_the_better_one_of_the_target_gets_the_share_whichever_it_is(caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="bomix"):
         assert fitted(12, misleading=False).whole.shares[0].mean() > 0.6
         assert fitted(12, misleading=True).whole.shares[0].mean() < 0.2
     assert f"12 left-out runs of {LARGE}" in caplog.text
