@@ -22,6 +22,7 @@ from bomix.trial import CONFIRM, IMPORTED, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bomix.contracts.queued import QueuedJob
     from bomix.recommendation.recommend import Recommendation
     from bomix.study.study import Study
     from bomix.trial import Record
@@ -91,14 +92,16 @@ def check(study: Path, verbose: int, repair: bool) -> None:
 @click.option("--all", "every", is_flag=True, help=f"Every trial, not the last {LATEST} and pending ones alone.")
 def status(study: Path, as_json: bool, every: bool) -> None:
     """Show where a study stands."""
+    from bomix.cli import jobs
     from bomix.study.study import Study
 
     opened = Study.open(study)
-    state = _state(opened)
+    queued = jobs.queued(opened)
+    state = _state(opened, queued)
     if as_json:
         click.echo(json.dumps({**state, "trials": _rows(opened)}, indent=1))
         return
-    from bomix.cli import attempts, jobs, tables
+    from bomix.cli import attempts, tables
     from bomix.cli.shown import done_of
 
     others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
@@ -114,7 +117,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     click.echo(f"dataset: {state['dataset'] or 'none since the last result; `bomix dataset` writes it'}")
     for each in attempts.running(opened):
         click.echo(f"running: {each}")
-    for job in jobs.queued(opened):
+    for job in queued:
         click.echo(jobs.line(opened, job))
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
@@ -221,7 +224,7 @@ def _in_short(value: Any) -> str:
     return _in_short(inner) if isinstance(inner, Mapping) else str(value["kind"])
 
 
-def _state(study: Study) -> dict[str, Any]:
+def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
     from bomix.cli import attempts, jobs
     from bomix.cli.ending import why_ended
 
@@ -241,7 +244,7 @@ def _state(study: Study) -> dict[str, Any]:
         "driver": "none" if study.folder is None else _driver(study.folder),
         "dataset": _dataset(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],
-        "jobs": [jobs.as_data(each) for each in jobs.queued(study)],
+        "jobs": [jobs.as_data(each) for each in queued],
         "quarantined": [str(each) for each in study.records.quarantined()],
     }
 

@@ -77,7 +77,9 @@ def test_status_shows_jobs_states_and_logs(slurm: FakeSlurm, study: Path) -> Non
     slurm.set("1_1", "RUNNING")
     folder = study.resolve() / "trials/0001/attempts/1"
     Position(folder).note(Progress(30, 120, 14_000.0))
+    asked = len(slurm.calls("squeue"))
     text = said("status", study)
+    assert len(slurm.calls("squeue")) == asked + 1
     assert f"job 1_0 (trial 0): PENDING (Priority); log: {study.resolve()}/trials/0000/attempts/1/slurm-0.out" in text
     assert "job 1_1 (trial 1): RUNNING, step 30/120, 14,000 tokens/s; log:" in text
     data = json.loads(said("status", study, "--json"))["jobs"]

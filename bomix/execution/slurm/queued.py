@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bomix.execution.slurm import commands, job_file, script, states
 from bomix.execution.slurm.commands import UnreachableError
 from bomix.execution.slurm.jobs import Job
 from bomix.execution.slurm.resources import Resources
+from bomix.execution.slurm.states import Seen
 from bomix.execution.slurm.submission import Submission, recorded
 from bomix.trial import Trial
 
@@ -24,10 +24,12 @@ def jobs(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
     """Where the jobs of some attempts stand; one call of Slurm, none without jobs."""
     found = recorded(attempts)
     try:
-        seen = _states(found)
+        queue = _queue(found)
     except (UnreachableError, EvaluationError):
-        seen = [NO_ANSWER] * len(found)
-    return [_queued(job, state) for job, state in zip(found, seen, strict=True)]
+        return [_queued(job, job.file.job, NO_ANSWER) for job in found]
+    shown = [(job, _seen(job, queue)) for job in found]
+    # What was found is not written down: a driver may be at the same file.
+    return [_queued(job, job.file.job if seen is None else seen.job, _state(job, seen)) for job, seen in shown]
 
 
 def cancel(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
@@ -40,17 +42,23 @@ def cancel(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
     for job in found:
         if len(job.left) < len(job.file.attempts):
             every = ", ".join(str(trial.id) for trial, _ in job.file.trials())
-            raise EvaluationError(f"trials {every} are one job, {_name(job)}; cancel all of them, or none")
+            raise EvaluationError(
+                f"trials {every} are one job, {job.file.job or job.file.name}; cancel all of them, or none"
+            )
     try:
-        live = [job for job, state in zip(found, _states(found), strict=True) if state.split(" ")[0] in states.LIVE]
-        for job in live:
-            job_file.begin(job.folder, "nobody: cancelled")  # a job that has not begun will train nothing
-            job.note(state=states.CANCELLED)
-        if numbers := [job.file.job for job in live if job.file.job is not None]:
+        queue = _queue(found)
+        # One that is cancelled already, and not noted, is one of an earlier command whose answer did not come.
+        over = [job for job in found if _is_cancellable(_seen(job, queue))]
+        if numbers := [seen.job for job in over if (seen := _seen(job, queue)) is not None and seen.live]:
             commands.cancel(numbers)
     except UnreachableError as error:
         raise EvaluationError(f"Slurm's controller does not answer ({error}); give the same command again") from error
-    return [_queued(job, states.CANCELLED) for job in live]
+    for job in over:  # only now: what is noted before and is not cancelled would run beside its next attempt
+        job_file.begin(job.folder, "nobody: cancelled")  # a job that has not begun will train nothing
+        seen = _seen(job, queue)
+        assert seen is not None
+        job.note(job=seen.job, state=states.CANCELLED)
+    return [_queued(job, job.file.job, states.CANCELLED) for job in over]
 
 
 def preview(attempts: Sequence[tuple[Trial, Attempt]], wanted: Resources, *, folder: Path) -> list[str]:
@@ -61,32 +69,34 @@ def preview(attempts: Sequence[tuple[Trial, Attempt]], wanted: Resources, *, fol
     return [script.text([job.file for job in each], wanted) for each in submission.arrays()]
 
 
-def _states(found: Sequence[Job]) -> list[str]:
-    """The state of each job, with the reason where it waits.
+def _queue(found: Sequence[Job]) -> list[Seen]:
+    """What Slurm shows; nothing is asked without jobs.
 
     Raises:
         UnreachableError: Slurm does not answer.
     """
-    queue = commands.queue() if found else []
-    now, said = time.monotonic(), []
-    for job in found:
-        named = [seen for seen in queue if seen.job == job.file.job or job.is_named(seen)]
-        seen = next((each for each in named if each.live), named[-1] if named else None)
-        if seen is None:
-            said.append("ended" if job_file.has_begun(job.folder) else "not submitted")
-            continue
-        job.see(seen, now)
-        if job.file.job is None:
-            job.note(job=seen.job)
-        waits = seen.state in states.WAITING and seen.reason not in ("", "None")
-        said.append(f"{seen.state} ({seen.reason})" if waits else seen.state)
-    return said
+    return commands.queue() if found else []
 
 
-def _queued(job: Job, state: str) -> QueuedJob:
+def _seen(job: Job, queue: Sequence[Seen]) -> Seen | None:
+    """A job in the queue, by its id or its name; one that lives before one that has ended."""
+    named = [seen for seen in queue if seen.job == job.file.job or job.is_named(seen)]
+    return next((each for each in named if each.live), named[-1] if named else None)
+
+
+def _is_cancellable(seen: Seen | None) -> bool:
+    return seen is not None and (seen.live or seen.state == states.CANCELLED)
+
+
+def _state(job: Job, seen: Seen | None) -> str:
+    """The state of a job, with the reason where it waits."""
+    if seen is None:
+        return "ended" if job_file.has_begun(job.folder) else "not submitted"
+    waits = seen.state in states.WAITING and seen.reason not in ("", "None")
+    return f"{seen.state} ({seen.reason})" if waits else seen.state
+
+
+def _queued(job: Job, number: str | None, state: str) -> QueuedJob:
     log = job.folder / LOG_FILE
-    return QueuedJob(tuple(job.left), _name(job), state, job.folder, log if log.exists() else Path(job.file.output))
-
-
-def _name(job: Job) -> str:
-    return job.file.job or job.file.name
+    shown = log if log.exists() else Path(job.file.output)
+    return QueuedJob(tuple(job.left), number or job.file.name, state, job.folder, shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,34 @@ def test_what_is_cancelled_is_submitted_again_and_no_failure(slurm: FakeSlurm, t
     assert slurm.jobs == {"1_0": "CANCELLED", "1_1": "PENDING"}
     assert SPEC.cancel(tried[:1]) == []
     assert started(tmp_path / "s").reattach(tried) == (TRIALS[1],)
+
+
+def test_what_could_not_be_cancelled_can_be_the_next_time(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s")
+    tried = [attempt(tmp_path / "s", trial) for trial in TRIALS[:2]]
+    for each in tried:
+        executor.submit(*each)
+    executor.events(0.0)
+    slurm.down("scancel")
+    with pytest.raises(EvaluationError, match="give the same command again"):
+        SPEC.cancel(tried)
+    slurm.down()
+    assert started(tmp_path / "s").reattach(tried) == tuple(TRIALS[:2]), "both still run"
+    slurm.set("1_1", "CANCELLED")  # Slurm did it, and did not say so
+    assert [job.name for job in SPEC.cancel(tried)] == ["1_0", "1_1"]
+    assert set(slurm.jobs.values()) == {"CANCELLED"}
+    assert started(tmp_path / "s").reattach(tried) == ()
+
+
+def test_where_jobs_stand_is_not_written_down(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1)
+    executor.submit(*(one := attempt(tmp_path / "s", TRIALS[0])))
+    file = job_file.read(one[1].folder)
+    assert file is not None
+    dataclasses.replace(file, job=None).write()
+    assert [job.name for job in SPEC.jobs([one])] == ["1"]
+    assert job_file.read(one[1].folder) == dataclasses.replace(file, job=None)
+    assert [job.name for job in SPEC.cancel([one])] == ["1"]
 
 
 def test_a_job_of_several_trials_is_cancelled_as_a_whole(slurm: FakeSlurm, tmp_path: Path) -> None:
