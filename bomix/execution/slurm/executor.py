@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bomix.config.secret import secrets
@@ -14,10 +14,9 @@ from bomix.contracts.queued import LeavingError
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
 from bomix.execution.attempt.evaluate import NO_MEMORY
-from bomix.execution.slurm import commands, job_file, states, submission
-from bomix.execution.slurm.commands import FullError, UnreachableError
+from bomix.execution.slurm import job_file, states, submission
+from bomix.execution.slurm.controller import Controller
 from bomix.execution.slurm.evaluator import check
-from bomix.execution.slurm.job import SECOND
 from bomix.execution.slurm.jobs import End, Job
 from bomix.execution.slurm.resources import Resources
 from bomix.progress import Progress
@@ -73,8 +72,10 @@ class SlurmExecutor:
         self._to_submit = submission.Submission(resources, folder.resolve(), submission.places(), dict(environment))
         self._jobs: list[Job] = []
         self._cancelled: set[int] = set()
+        self._slurm = Controller()
         self._next_call = 0.0
-        self._unreachable = False
+        self._recalls_next = True
+        self._broken: EvaluationError | None = None
 
     @property
     def free(self) -> int:
@@ -90,19 +91,24 @@ class SlurmExecutor:
         self._jobs = submission.recorded(pending)
         if any(job.end(time.monotonic()) is None for job in self._jobs):
             deadline = time.monotonic() + _STARTING_S
-            while not self._ask(lambda: self._see(commands.queue())):
+            while not self._slurm.see(self._jobs):
                 if time.monotonic() > deadline:
                     what = f"Slurm's controller has not answered for {_STARTING_S:g} s"
                     raise EvaluationError(f"{what}, so that nobody knows what still runs; try again later")
                 time.sleep(self._poll_s)
         self._jobs = [job for job in self._jobs if self._stays(job)]
+        if self._leaves and (gone := self._forgotten()):
+            self._slurm.recall(gone)  # a driver that leaves does not stay for a second look at the queue
         return tuple(job.trials[number][0] for job in self._jobs for number in job.left)
 
     def _stays(self, job: Job) -> bool:
         """Whether a job is still to end, or to be told of; one that was never submitted will train nothing later."""
         if job.file.job is not None or job.end(time.monotonic()) is not None:
             return True
-        return not job_file.begin(job.folder, "nobody: its driver was gone, and Slurm knew of no such job")
+        if job_file.begin(job.folder, "nobody: its driver was gone, and Slurm knew of no such job"):
+            return False
+        job.see(states.Seen("", job.file.name, states.UNKNOWN), time.monotonic())  # it began, and is in no queue
+        return True
 
     def submit(self, trial: Trial, attempt: Attempt) -> None:
         """Have a trial submitted, together with those that follow at once.
@@ -130,38 +136,29 @@ class SlurmExecutor:
     def _hand_in(self, jobs: Sequence[Job]) -> None:
         """Submit what has no id; what is not taken now is handed in again after the next look at the queue."""
         for script in dict.fromkeys(job.script for job in jobs):
-            together = [job for job in jobs if job.script == script]
             try:
-                number = commands.submit(script)
-            except FullError as error:
-                if len(together) == len(self._jobs):
-                    raise EvaluationError(f"sbatch takes no job: {error}") from error
-                logger.info("the queue takes no more jobs for now: %s", error)
-            except UnreachableError as error:
-                self._tell_unreachable(error)
+                self._slurm.submit([job for job in jobs if job.script == script])
             except EvaluationError:
                 self._jobs = [job for job in self._jobs if job.script != script]
                 raise
-            else:
-                for job in together:
-                    element = job.file.element
-                    job.note(job=number if element is None else f"{number}_{element}")
 
     def events(self, timeout: float) -> list[Event]:
         """What happened within ``timeout`` seconds.
 
         Raises:
             EvaluationError: Slurm takes no jobs, or they cannot load the evaluator.
-            LeavingError: There is nothing to be told, and the driver does not wait.
+            LeavingError: There is nothing to be told, nor will be within seconds, and the driver does not wait.
         """
         deadline = time.monotonic() + timeout
+        if self._broken is not None:
+            raise self._broken
         if len(self._to_submit):
             self._submit()
         while True:
             self._call()
             if found := self._look():
                 return found
-            if self._leaves:
+            if self._leaves and not any(job.unsettled for job in self._jobs):
                 raise LeavingError
             if (left := deadline - time.monotonic()) <= 0.0:
                 return []
@@ -185,7 +182,7 @@ class SlurmExecutor:
         """Cancel a job, now or once the controller answers; one without an id will find that nobody wants it."""
         number = job.file.job
         if number is not None:
-            job.ending = self._ask(lambda: commands.cancel([number]))
+            job.ending = self._slurm.cancel(number)
         elif job_file.begin(job.folder, "nobody: cancelled"):
             job.see(states.Seen("", job.file.name, states.CANCELLED), time.monotonic())
 
@@ -199,52 +196,44 @@ class SlurmExecutor:
             )
 
     def _call(self) -> None:
-        """Ask Slurm once, where it is time: for the queue, or for what is kept of jobs that it has forgotten."""
+        """Ask Slurm once, where it is time: for the queue, or every second time for jobs that it has forgotten."""
         if not self._jobs or time.monotonic() < self._next_call:
             return
         self._next_call = time.monotonic() + self._poll_s
-        gone = [job for job in self._jobs if job.missed >= MISSED and job.file.job is not None]
+        gone = self._forgotten() if self._recalls_next else []
+        self._recalls_next = not gone  # history may not answer for days, and the queue tells of all other jobs
         if gone:
-            self._ask(lambda: self._recall(gone))
-        elif self._ask(lambda: self._see(commands.queue())):
-            self._hand_in([job for job in self._jobs if job.file.job is None])
+            self._slurm.recall(gone)
+        elif self._slurm.see(self._jobs):
+            self._hand_in([job for job in self._jobs if job.to_submit])
             for job in self._jobs:
                 if self._cancelled.issuperset(job.left) and not job.ending and job.running:
                     self._end(job)
 
-    def _see(self, queue: Sequence[states.Seen]) -> None:
-        """Find every job in the queue, by its id, or by its name where that is not known."""
-        by_id = {seen.job: seen for seen in queue}
-        now = time.monotonic()
-        for job in self._jobs:
-            seen = by_id.get(job.file.job or "")
-            if seen is None or seen.code == SECOND:
-                named = [each for each in queue if job.is_named(each)]
-                seen = next((each for each in named if each.live), seen or (named[-1] if named else None))
-            if seen is None:
-                job.missed += 1
-            else:
-                if seen.job != job.file.job:
-                    job.note(job=seen.job)
-                job.see(seen, now)
-                self._tell_waiting(job, seen)
-
-    def _recall(self, gone: Sequence[Job]) -> None:
-        """Ask what is kept of jobs that the controller has forgotten."""
-        kept = commands.ended([job.file.job for job in gone if job.file.job is not None])
-        for job in gone:
-            number = job.file.job or ""
-            job.see(kept.get(number, states.Seen(number, job.file.name, states.UNKNOWN)), time.monotonic())
+    def _forgotten(self) -> list[Job]:
+        """Jobs that the queue does not show any more, and of whose end nothing is known."""
+        most = 1 if self._leaves else MISSED
+        return [job for job in self._jobs if job.missed >= most and job.file.job is not None and job.over_since is None]
 
     def _look(self) -> list[Event]:
-        """What the jobs wrote since the last look, and which of them are over."""
+        """What the jobs wrote since the last look, and which of them are over.
+
+        Raises:
+            EvaluationError: A job cannot load the evaluator, and nothing else is to be told before that.
+        """
         found: list[Event] = []
         for job in list(self._jobs):
-            end = job.end(time.monotonic())
+            try:
+                end = job.end(time.monotonic())
+            except EvaluationError as error:
+                self._broken = error
+                continue
             found += self._read(job)
             if end is not None:
                 self._jobs.remove(job)
                 found += self._over(job, end)
+        if self._broken is not None and not found:
+            raise self._broken
         return found
 
     def _read(self, job: Job) -> list[Event]:
@@ -272,26 +261,3 @@ class SlurmExecutor:
         cancelled = number in self._cancelled
         self._cancelled.discard(number)
         return job.outcome(number, end, cancelled=cancelled, secrets=self._secrets)
-
-    def _ask(self, what: Callable[[], None]) -> bool:
-        """Call Slurm; whether it answered. That it does not is told once."""
-        try:
-            what()
-        except UnreachableError as error:
-            self._tell_unreachable(error)
-            return False
-        if self._unreachable:
-            logger.warning("Slurm's controller answers again")
-        self._unreachable = False
-        return True
-
-    def _tell_unreachable(self, error: UnreachableError) -> None:
-        if not self._unreachable:
-            logger.warning("Slurm's controller does not answer; jobs go on, and it is asked again (%s)", error)
-        self._unreachable = True
-
-    def _tell_waiting(self, job: Job, seen: states.Seen) -> None:
-        """Say once why a job waits, where it would wait for ever without somebody's help."""
-        if seen.state in states.WAITING and seen.reason in states.STUCK and seen.reason != job.told:
-            job.told = seen.reason
-            logger.warning("job %s waits and will not start by itself (%s)", seen.job, seen.reason)

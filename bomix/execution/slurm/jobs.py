@@ -55,6 +55,8 @@ class Job:
         told: The reason to wait that was told of already.
         finished: Whether the last of a group is finished, and the job need only end.
         ending: Whether Slurm was told to cancel it.
+        taken_over: Whether an earlier driver wrote it down, so that this one must not hand it in.
+        recalled: Whether this driver asked for what is kept of it where the queue does not show it.
     """
 
     file: JobFile
@@ -67,6 +69,8 @@ class Job:
     told: str = ""
     finished: bool = False
     ending: bool = False
+    taken_over: bool = False
+    recalled: bool = False
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.file.folder)
@@ -91,6 +95,18 @@ class Job:
     def running(self) -> bool:
         """Whether it runs or waits, as far as is known."""
         return self.seen is None or self.seen.live
+
+    @property
+    def to_submit(self) -> bool:
+        """Whether it is to be handed in (again): Slurm has none of it, and no process has begun it."""
+        known = self.file.job is not None or self.taken_over or not self.running
+        return not known and not job_file.has_begun(self.folder)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it seems to be over, and a few seconds or one question more will tell."""
+        asked = self.recalled or self.file.job is None
+        return self.over_since is not None or (self.missed > 0 and not asked)
 
     @property
     def may_come_back(self) -> bool:

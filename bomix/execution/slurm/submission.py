@@ -134,7 +134,7 @@ def recorded(pending: Sequence[tuple[Trial, Attempt]]) -> list[Job]:
         folder = attempt.folder.resolve()
         if (file := job_file.read(folder)) is None or all(str(folder) != where for _, where in file.attempts):
             continue
-        job = jobs.setdefault(file.folder, Job(file, {}, [], file.folder / script.FILE))
+        job = jobs.setdefault(file.folder, Job(file, {}, [], file.folder / script.FILE, taken_over=True))
         job.trials[trial.id] = (trial, folder)
         job.left.append(trial.id)
     return [job for job in jobs.values() if job.may_come_back]

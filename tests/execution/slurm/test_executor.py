@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from itertools import pairwise
@@ -13,8 +14,8 @@ from bomix.contracts.executor import Ended, Reported
 from bomix.errors import EvaluationError
 from bomix.execution.attempt.evaluate import NO_MEMORY, RAISED
 from bomix.execution.attempt.reports import Reports
+from bomix.execution.slurm import commands, job_file, jobs
 from bomix.execution.slurm import executor as module
-from bomix.execution.slurm import job_file, jobs
 from bomix.execution.slurm.evaluator import check
 from bomix.execution.slurm.job import SECOND
 from bomix.execution.slurm.spec import SlurmExecution
@@ -206,6 +207,67 @@ def test_a_job_that_slurm_forgot_is_never_waited_for(
     assert end.lost is lost
 
 
+def test_while_history_does_not_answer_the_queue_is_asked(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", array=False)
+    one, two = attempt(tmp_path / "s", ONE), attempt(tmp_path / "s", TWO)
+    for each in (one, two):
+        executor.submit(*each)
+    executor.events(0.0)
+    slurm.forget("1")
+    slurm.down("sacct", why="slurmdbd: connection refused")
+    for _ in range(4):
+        assert executor.events(0.0) == []
+    slurm.set("2", "PREEMPTED", status=15)
+    assert [end.trial for _ in range(2) for end in ends(executor.events(0.0))] == [TWO]
+    asked = len(slurm.calls("sacct"))
+    slurm.down()
+    assert [end.trial for _ in range(2) for end in ends(executor.events(0.0))] == [ONE]
+    assert len(slurm.calls("sacct")) == asked + 2, "accounting, and the file of completed jobs"
+
+
+def test_a_job_that_cannot_load_the_evaluator_costs_no_other_end(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", array=False)
+    one, two, three = (attempt(tmp_path / "s", trial) for trial in (ONE, TWO, THREE))
+    for each in (one, two, three):
+        executor.submit(*each)
+    job_file.say_broken(two[1].folder, "no module")
+    job_file.end(two[1].folder, 78)
+    trained(one[1].folder, loss=None, error="diverged", code=RAISED)
+    trained(three[1].folder)
+    assert [end.trial for end in ends(executor.events(0.0))] == [ONE, THREE]
+    with pytest.raises(EvaluationError, match="cannot be loaded in a job of Slurm: no module"):
+        executor.events(0.0)
+
+
+def test_a_job_that_began_without_an_id_is_lost_and_never_handed_in(slurm: FakeSlurm, tmp_path: Path) -> None:
+    first = started(tmp_path / "s")
+    one, two = attempt(tmp_path / "s", ONE), attempt(tmp_path / "s", TWO)
+    for each in (one, two):
+        first.submit(*each)
+    first.events(0.0)
+    file = job_file.read(two[1].folder)
+    assert file is not None
+    dataclasses.replace(file, job=None).write()
+    job_file.begin(two[1].folder, "job 1_1")
+    slurm.forget("1_1")
+    second = started(tmp_path / "s")
+    assert second.reattach([one, two]) == (ONE, TWO)
+    (end,) = ends(second.events(0.0))
+    assert (end.trial, end.lost) == (TWO, True)
+    assert second.events(0.0) == []
+    assert len(slurm.calls("sbatch")) == 1
+
+
+def test_a_job_whose_submission_was_not_answered_and_that_is_over_is_lost(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1)
+    slurm.down("sbatch", "squeue", why="Socket timed out on send/recv operation")
+    executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
+    job_file.begin(begun[1].folder, "job 1")
+    slurm.down()
+    assert [end.lost for _ in range(2) for end in ends(executor.events(0.0))] == [True]
+    assert len(slurm.calls("sbatch")) == 1
+
+
 def test_a_controller_that_is_down_is_waited_for(
     slurm: FakeSlurm, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -230,7 +292,7 @@ def test_a_job_whose_submission_was_not_answered_is_found_by_its_name(slurm: Fak
     executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
     slurm.down()
     # The controller took it all the same.
-    module.commands.submit(begun[1].folder / "submit.sh")
+    commands.submit(begun[1].folder / "submit.sh")
     executor.events(0.0)
     file = job_file.read(begun[1].folder)
     assert file is not None
@@ -247,10 +309,21 @@ def test_a_queue_that_is_full_is_waited_for_while_something_runs(slurm: FakeSlur
     slurm.down()
     executor.events(0.0)
     assert list(slurm.jobs) == ["1", "2"]
-    alone = started(tmp_path / "t", workers=1)
+
+
+def test_a_queue_that_others_filled_is_waited_for_as_well(
+    slurm: FakeSlurm, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor = started(tmp_path / "s", workers=1)
     slurm.down("sbatch", why="Job violates accounting/QOS policy (job submit limit)")
-    with pytest.raises(EvaluationError, match="job submit limit"):
-        alone.submit(*attempt(tmp_path / "t", ONE))
+    executor.submit(*attempt(tmp_path / "s", ONE))
+    assert [executor.events(0.0) for _ in range(3)] == [[], [], []]
+    assert len(slurm.calls("sbatch")) == 4
+    (said,) = caplog.messages
+    assert "takes no more jobs for now" in said
+    slurm.down()
+    executor.events(0.0)
+    assert slurm.jobs == {"1": "PENDING"}
 
 
 def test_a_job_that_waits_for_ever_is_told_of_once(
@@ -322,17 +395,17 @@ def test_a_driver_that_died_before_it_knew_the_id_is_followed_by_one_that_finds_
 ) -> None:
     first = started(tmp_path / "s")
     one, two, three = (attempt(tmp_path / "s", trial) for trial in (ONE, TWO, THREE))
-    submit = module.commands.submit
+    submit = commands.submit
 
     def dying(script: Path) -> str:
         submit(script)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.commands, "submit", dying)
+    monkeypatch.setattr(commands, "submit", dying)
     first.submit(*one)
     with pytest.raises(KeyboardInterrupt):
         first.events(0.0)
-    monkeypatch.setattr(module.commands, "submit", lambda script: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(commands, "submit", lambda script: (_ for _ in ()).throw(KeyboardInterrupt))
     first.submit(*two)
     with pytest.raises(KeyboardInterrupt):
         first.events(0.0)  # this one never reached Slurm

@@ -9,11 +9,12 @@ import pytest
 
 from bomix.contracts.queued import LeavingError, QueuedExecution
 from bomix.errors import EvaluationError
-from bomix.execution.slurm import job_file, queued
+from bomix.execution.slurm import job_file, jobs, queued
 from bomix.execution.slurm.spec import SlurmExecution
 from bomix.testing.endings import Ending
+from bomix.trial import Failure, Result
 from tests.execution.slurm.fake import FakeSlurm
-from tests.execution.slurm.studies import TRIALS, attempt, started, study
+from tests.execution.slurm.studies import TRIALS, attempt, ends, started, study, trained
 
 SPEC = SlurmExecution(workers=2)
 
@@ -115,3 +116,44 @@ def test_a_driver_that_does_not_wait_is_told_to_leave(slurm: FakeSlurm, tmp_path
     with pytest.raises(LeavingError):
         executor.events(10.0)
     assert len(slurm.jobs) == 1
+
+
+@pytest.mark.parametrize(("history", "said"), [("TIMEOUT|0:15", "time limit"), ("", "does not know the job")])
+def test_a_driver_that_does_not_wait_asks_for_what_the_queue_forgot(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str, said: str
+) -> None:
+    monkeypatch.setattr(jobs, "LAG_S", 0.1)
+    first = started(tmp_path / "s", workers=1)
+    first.submit(*(one := attempt(tmp_path / "s", TRIALS[0])))
+    job_file.begin(one[1].folder, "job 1")
+    slurm.forget("1", history)
+    second = SPEC.leaving().start(Ending(), folder=tmp_path / "s")
+    assert second.reattach([one]) == (TRIALS[0],)
+    (end,) = ends(second.events(10.0))
+    assert isinstance(end.outcome, Failure)
+    assert end.lost
+    assert said in end.outcome.message
+    with pytest.raises(LeavingError):
+        second.events(10.0)
+
+
+def test_a_driver_that_does_not_wait_leaves_where_history_does_not_answer(slurm: FakeSlurm, tmp_path: Path) -> None:
+    first = started(tmp_path / "s", workers=1)
+    first.submit(*(one := attempt(tmp_path / "s", TRIALS[0])))
+    slurm.forget("1")
+    slurm.down("sacct")
+    second = SPEC.leaving().start(Ending(), folder=tmp_path / "s")
+    assert second.reattach([one]) == (TRIALS[0],)
+    with pytest.raises(LeavingError):
+        second.events(10.0)
+
+
+def test_a_driver_that_does_not_wait_waits_for_what_comes_into_sight(slurm: FakeSlurm, tmp_path: Path) -> None:
+    first = started(tmp_path / "s", workers=1)
+    first.submit(*(one := attempt(tmp_path / "s", TRIALS[0])))
+    slurm.set("1", "COMPLETED")
+    second = SPEC.leaving().start(Ending(), folder=tmp_path / "s")
+    second.reattach([one])
+    assert second.events(0.0) == []
+    trained(one[1].folder)
+    assert [end.outcome for end in ends(second.events(0.0))] == [Result({"loss": 1.0})]
