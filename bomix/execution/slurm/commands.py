@@ -29,6 +29,8 @@ _FULL = ("submit limit", "submitjob", "job count", "max_job", "maxsubmit")
 """The same where the user has as many jobs in the queue as are allowed."""
 _ABSENT = "configuration source"
 """What clients say, in small letters, where there is no cluster to speak of."""
+_ELSEWHERE = ("SBATCH_CLUSTERS", "SLURM_CLUSTERS")
+"""Variables that send calls to other clusters: a job is looked for in the one queue of the cluster here."""
 _TOLD = 500
 """Characters of what a command says that go into a message."""
 
@@ -51,8 +53,13 @@ def submit(script: Path) -> str:
     """
     done = _call("sbatch", "--parsable", str(script))
     said = done.stderr.strip()
-    if done.returncode == 0 and (number := done.stdout.strip().split(";")[0]).isdigit():
-        return number
+    number, _, cluster = done.stdout.strip().partition(";")
+    if done.returncode == 0 and number.isdigit():
+        if not cluster:
+            return number
+        _call("scancel", f"--clusters={cluster}", number)
+        what = f"sbatch gave job {number} to the cluster '{cluster}', whose queue is not the one that is asked here"
+        raise EvaluationError(f"{what}; it is cancelled. Drive the study from a login node of '{cluster}'")
     if any(part in said.lower() for part in _FULL):
         raise FullError(said[:_TOLD])
     what = said[:_TOLD] or done.stdout.strip()[:_TOLD] or f"it ended with {done.returncode}"
@@ -136,6 +143,7 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             errors="replace",
+            env={name: value for name, value in os.environ.items() if name not in _ELSEWHERE},
             timeout=_PATIENCE_S,
             start_new_session=True,
             check=False,

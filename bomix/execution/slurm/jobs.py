@@ -20,7 +20,7 @@ from bomix.trial import Failure, Result, Trial
 
 LAG_S = 5.0
 """Seconds in which a file that a node wrote is seen on another one, once the folder was changed here: until then NFS
-may answer from what it knew of the folder."""
+may answer from what it knew of the folder. A process that was killed may have written a result before."""
 _OUTPUT = 4_000
 """Bytes of Slurm's own output that stand for a log where the training wrote none."""
 
@@ -128,7 +128,12 @@ class Job:
     def see(self, seen: Seen, now: float) -> None:
         """Take what Slurm says."""
         self.seen, self.missed = seen, 0
-        self.over_since = None if seen.live else self.over_since or now
+        self.over_since = (self.over_since or now) if self._is_over(seen) else None
+
+    def _is_over(self, seen: Seen) -> bool:
+        """Whether its one process is, though Slurm may want to start a second one."""
+        again = seen.state in states.WAITING and seen.restarts > 0 and job_file.has_begun(self.folder)
+        return again or not seen.live
 
     def end(self, now: float) -> End | None:
         """How it ended; None while it runs or waits, or where what it wrote may still come into sight.
@@ -141,26 +146,21 @@ class Job:
                 raise EvaluationError(f"the evaluator cannot be loaded in a job of Slurm: {why}")
             return End(code, self.seen)
         seen = self.seen
-        if seen is None:
+        if seen is None or not self._is_over(seen):
+            return None
+        self.over_since = self.over_since or now
+        late = [folder for _, folder in map(self.trials.__getitem__, self.left) if not (folder / RESULT_FILE).exists()]
+        if late and now < self.over_since + LAG_S:
+            for folder in {self.folder, *late}:
+                job_file.refresh(folder)
             return None
         if seen.live:
-            again = seen.state in states.WAITING and seen.restarts > 0 and job_file.has_begun(self.folder)
-            return End(None, seen, states.REQUEUED) if again else None
-        if self._may_be_late(seen) and self.over_since is not None and now < self.over_since + LAG_S:
-            job_file.refresh(self.folder)
-            return None
+            return End(None, seen, states.REQUEUED)
         if seen.code == SECOND:
             return End(None, seen, states.SECOND_COPY)
         if seen.state == states.CANCELLED and seen.nodes and not job_file.has_begun(self.folder):
             return End(None, seen, states.NOT_STARTED)
         return End(None, seen, states.LOST.get(seen.state))
-
-    def _may_be_late(self, seen: Seen) -> bool:
-        """Whether it ended in a way in which a process writes something down that is not in sight yet."""
-        if all((folder / RESULT_FILE).exists() for _, folder in map(self.trials.__getitem__, self.left)):
-            return False
-        by_itself = seen.state in ("COMPLETED", "FAILED") and seen.code >= 0
-        return by_itself and seen.code != SECOND and (seen.code == 0 or job_file.has_begun(self.folder))
 
     def outcome(self, number: int, end: End | None, *, cancelled: bool, secrets: frozenset[str]) -> Ended:
         """How a trial ended, which is struck off.
@@ -189,7 +189,8 @@ class Job:
                 message = f"{end.lost} (job {self.file.job})"
             elif end.seen is not None and not (has_error and end.seen.state == "FAILED"):
                 message = end.seen.message(begun=job_file.has_begun(self.folder))
-        by_group = self.grouped and end is not None and not lost and not self.finished
+        by_hand = end is not None and end.code is None and end.seen is not None and end.seen.state == states.CANCELLED
+        by_group = self.grouped and end is not None and not lost and not self.finished and not by_hand
         raised = by_group and code == RAISED and has_error
         return Ended(trial, Failure(redacted(message, secrets), tail), tail, by_group, raised, lost)
 

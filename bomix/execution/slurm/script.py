@@ -62,5 +62,8 @@ def _pattern(first: JobFile) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A value of a directive; Slurm knows quotes, and takes what follows a space for another option."""
-    return f'"{value}"' if any(character.isspace() for character in value) else value
+    """A value of a directive, in quotes where Slurm would take a part of it for quotes, a comment or another option."""
+    if not any(character.isspace() or character in "\"'#\\" for character in value):
+        return value
+    inner = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{inner}"'

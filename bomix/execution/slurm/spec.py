@@ -93,7 +93,10 @@ class SlurmExecution:
         if not self.poll_s >= 1.0:
             found.append(Fault("poll_s", f"expected at least a second, found {self.poll_s:g}"))
         for name in self.options:
-            if name in _OWN:
+            if name == "M" or (len(name) > 1 and "clusters".startswith(name)):  # sbatch takes names cut short
+                what = "a study runs on one cluster; drive it from a login node of that one, and leave this out"
+                found.append(Fault(f"options.{name}", what))
+            elif name in _OWN:
                 found.append(Fault(f"options.{name}", "bomix sets it, to find its jobs again; leave it out"))
             elif name in _FIELDS:
                 found.append(Fault(f"options.{name}", f"the key '{_FIELDS[name]}' of the execution stands for it"))
@@ -140,7 +143,8 @@ class SlurmExecution:
             leaves: Whether the driver does not wait, see :meth:`leaving`.
 
         Raises:
-            EvaluationError: The study has no folder, or its folder says of no such evaluator.
+            EvaluationError: The study has no folder, or one that Slurm cannot be told of, or one that says of no such
+                evaluator.
         """
         from bomix.execution.slurm.executor import SlurmExecutor
 
@@ -148,6 +152,7 @@ class SlurmExecution:
         if folder is None:
             what = f"{name} cannot be evaluated by jobs of Slurm: the study is kept in memory, which no node sees"
             raise EvaluationError(f"{what}; give the study a folder on a file system that all nodes share")
+        _check_place(folder)
         return SlurmExecutor(
             evaluator,
             folder=folder,
@@ -177,7 +182,19 @@ class SlurmExecution:
         """The scripts that would be submitted for some trials."""
         from bomix.execution.slurm import queued
 
+        _check_place(folder)
         return queued.preview(attempts, self.resources, folder=folder)
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a study's folder that cannot stand in a script.
+
+    A line break would end the directive that it stands in, and Slurm takes no pattern with a backslash for one.
+    """
+    place = str(folder.resolve())
+    if any(ord(character) < 32 or character in "\x7f\\" for character in place):
+        what = "has a control character or a backslash in its path, which no script of Slurm can say"
+        raise EvaluationError(f"the study's folder {place!r} {what}; rename it")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bomix.execution.slurm import jobs
 from tests.execution.slurm.fake import FakeSlurm
+
+
+@pytest.fixture(autouse=True)
+def no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are in sight at once; tests of those that are not say so."""
+    monkeypatch.setattr(jobs, "LAG_S", 0.0)
 
 
 @pytest.fixture

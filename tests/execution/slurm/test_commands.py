@@ -76,3 +76,13 @@ def test_cancelling_what_has_ended_is_no_error(slurm: FakeSlurm, script: Path) -
     slurm.down("scancel", why="Access/permission denied")
     with pytest.raises(EvaluationError, match="permission"):
         commands.cancel(["1_0"])
+
+
+def test_a_job_of_another_cluster_is_refused_and_cancelled(
+    monkeypatch: pytest.MonkeyPatch, slurm: FakeSlurm, script: Path
+) -> None:
+    (slurm.folder / "sbatch").write_text('#!/bin/sh\necho "17;${SBATCH_CLUSTERS:-other}"\n')
+    monkeypatch.setenv("SBATCH_CLUSTERS", "elsewhere")  # no call knows of it
+    with pytest.raises(EvaluationError, match="job 17 to the cluster 'other'"):
+        commands.submit(script)
+    assert [words for _, words in slurm.calls("scancel")] == [["--clusters=other", "17"]]

@@ -142,6 +142,7 @@ def test_an_error_is_a_failure_and_half_a_result_is_one(slurm: FakeSlurm, tmp_pa
 def test_what_is_not_in_sight_yet_is_waited_for(
     slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(jobs, "LAG_S", 5.0)
     executor = started(tmp_path / "s", workers=1)
     executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
     slurm.set("1", "COMPLETED")
@@ -155,6 +156,25 @@ def test_what_is_not_in_sight_yet_is_waited_for(
     (end,) = ends(executor.events(0.0))
     assert isinstance(end.outcome, Failure)
     assert "before the training began" in end.outcome.message
+
+
+@pytest.mark.parametrize("state", ["PREEMPTED", "TIMEOUT", "CANCELLED", "FAILED"])
+def test_results_of_a_group_that_come_into_sight_late_count(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(jobs, "LAG_S", 5.0)
+    refreshed: list[Path] = []
+    monkeypatch.setattr(job_file, "refresh", refreshed.append)
+    executor = started(tmp_path / "s", workers=1)
+    group = [attempt(tmp_path / "s", trial) for trial in (ONE, TWO)]
+    executor.submit_together(group)
+    slurm.set("1", state, status=15)
+    assert executor.events(0.0) == []
+    assert set(refreshed) == {each.folder for _, each in group}
+    for _, each in group:
+        trained(each.folder)
+        (each.folder / job_file.ENDED_FILE).unlink()
+    assert [end.outcome for end in ends(executor.events(0.0))] == [Result({"loss": 1.0})] * 2
 
 
 def test_a_job_that_is_requeued_after_it_had_begun_is_lost_and_cancelled(slurm: FakeSlurm, tmp_path: Path) -> None:
@@ -482,3 +502,13 @@ def test_a_group_that_the_cluster_ends_is_lost_and_made_no_smaller(slurm: FakeSl
     executor.events(0.0)
     slurm.set("1", "PREEMPTED", status=15)
     assert [(end.by_group, end.lost) for end in ends(executor.events(0.0))] == [(False, True)] * 2
+
+
+def test_a_group_that_was_cancelled_is_made_no_smaller(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s")
+    group = [attempt(tmp_path / "s", trial) for trial in (ONE, TWO)]
+    executor.submit_together(group)
+    executor.events(0.0)
+    job_file.begin(group[0][1].folder, "job 1")
+    slurm.set("1", "CANCELLED", status=15)
+    assert [(end.by_group, end.lost) for end in ends(executor.events(0.0))] == [(False, False)] * 2

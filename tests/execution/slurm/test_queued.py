@@ -148,7 +148,10 @@ def test_a_driver_that_does_not_wait_leaves_where_history_does_not_answer(slurm:
         second.events(10.0)
 
 
-def test_a_driver_that_does_not_wait_waits_for_what_comes_into_sight(slurm: FakeSlurm, tmp_path: Path) -> None:
+def test_a_driver_that_does_not_wait_waits_for_what_comes_into_sight(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LAG_S", 5.0)
     first = started(tmp_path / "s", workers=1)
     first.submit(*(one := attempt(tmp_path / "s", TRIALS[0])))
     slurm.set("1", "COMPLETED")

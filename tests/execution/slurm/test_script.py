@@ -48,11 +48,18 @@ def test_folders_with_spaces_and_percent_signs_keep_their_names() -> None:
     assert 'output="/a b/100%%j/1/slurm.out"' in text
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"), [("/a#b", '"/a#b/slurm.out"'), ("/it's", '"/it\'s/slurm.out"'), ('/a"b', '"/a\\"b/slurm.out"')]
+)
+def test_what_slurm_would_take_for_quotes_or_a_comment_is_quoted(folder: str, said: str) -> None:
+    assert f"output={said}" in directives(script.text([job(Path(folder))], Resources()))
+
+
 @pytest.mark.parametrize(("element", "folder"), [("", "/it's"), ("0", "/it's"), ("1", "/b c")])
 def test_each_element_of_an_array_is_handed_its_own_folder(element: str, folder: str) -> None:
     jobs = [job(Path("/it's"), 0), job(Path("/b c"), 1)]
     text = script.text(jobs, Resources(python="/bin/echo", max_running=1))
     assert "array=0-1%1" in directives(text)
-    assert "output=/it's/slurm-%a.out" in directives(text)
+    assert 'output="/it\'s/slurm-%a.out"' in directives(text)
     said = subprocess.run(["bash", "-c", text], env={"SLURM_ARRAY_TASK_ID": element}, capture_output=True, text=True)
     assert said.stdout.strip().endswith(f"{script.MODULE} {folder}")

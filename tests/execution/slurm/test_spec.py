@@ -59,6 +59,9 @@ def test_every_form_of_a_time_limit_is_taken(time: str) -> None:
         ({"options": {"job-name": "mine"}}, "options.job-name"),
         ({"options": {"requeue": True}}, "options.requeue"),
         ({"options": {"mem": "4G"}}, "options.mem"),
+        ({"options": {"clusters": "other"}}, "options.clusters"),
+        ({"options": {"cluster": "other"}}, "options.cluster"),
+        ({"options": {"M": "other"}}, "options.M"),
         ({"options": {"account": "nlp\n#SBATCH --uid=0"}}, "options.account"),
         ({"partition": "gpu\nrm"}, "partition"),
         ({"partition": ""}, "partition"),
@@ -71,3 +74,11 @@ def test_what_slurm_would_refuse_or_misread_is_a_fault(options: dict[str, Any], 
 def test_a_study_in_memory_cannot_be_run_there() -> None:
     with pytest.raises(EvaluationError, match=r"Ending .* kept in memory"):
         SlurmExecution().start(Ending(), folder=None)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "tab\t", "back\\slash"])
+def test_a_folder_that_no_script_can_say_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EvaluationError, match="control character or a backslash in its path"):
+        SlurmExecution().start(Ending(), folder=tmp_path / name)
+    with pytest.raises(EvaluationError, match="rename it"):
+        SlurmExecution().preview([], folder=tmp_path / name)
