@@ -186,7 +186,7 @@ class Job:
         lost = end is not None and end.code is None and end.lost is not None
         if end is not None and end.code is None:
             if end.lost is not None:
-                message = f"{end.lost} (job {self.file.job})"
+                message = f"{end.lost} (job {self.file.job or self.file.name})"
             elif end.seen is not None and not (has_error and end.seen.state == "FAILED"):
                 message = end.seen.message(begun=job_file.has_begun(self.folder))
         by_hand = end is not None and end.code is None and end.seen is not None and end.seen.state == states.CANCELLED
