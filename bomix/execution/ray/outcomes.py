@@ -37,7 +37,7 @@ class Crashed:
 
 
 def gone(error: BaseException) -> Crashed | dict[str, Any]:
-    """What an error of a task says: the fields of :class:`bomix.execution.pool.executor.Gone`, or a crash."""
+    """What an error of a task says: the fields of :class:`bomix.execution.pool.calls.Gone`, or a crash."""
     said = _first_lines(str(error))
     if isinstance(error, exceptions.OutOfMemoryError):
         cure = "let fewer trials run on a node: state execution.memory, or more of cpus_per_trial"

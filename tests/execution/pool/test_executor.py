@@ -12,7 +12,8 @@ from bomix.contracts.executor import Attempt, Ended, Reported
 from bomix.errors import EvaluationError
 from bomix.execution.pool import executor as executors
 from bomix.execution.pool import notes
-from bomix.execution.pool.executor import Gone, PoolExecutor
+from bomix.execution.pool.calls import Gone
+from bomix.execution.pool.executor import PoolExecutor
 from bomix.execution.pool.notes import Wanted
 from bomix.execution.pool.warm import Limits, Setting
 from bomix.progress import Progress
@@ -90,12 +91,13 @@ def test_lines_that_no_worker_wrote_are_left_out(line: str, tmp_path: Path) -> N
     assert list(executor.events(0.0)) == []
 
 
-def test_a_job_that_is_lost_leaves_a_note_that_nobody_wants_it(tmp_path: Path) -> None:
-    """Its worker may be cut off, and come back."""
+@pytest.mark.parametrize("reply", [Gone("its node is gone"), {"node": "n", "where": "w", "lost": "claimed before"}])
+def test_a_job_that_is_lost_leaves_a_note_that_nobody_wants_it(reply: Any, tmp_path: Path) -> None:
+    """Its worker may be cut off, and come back; or be the first of two, of which the second came back."""
     pool = Scripted()
     executor = started(pool, tmp_path / "0")
     mine = Wanted.read(tmp_path / "0")
-    pool.replies.append((0, Gone("its node is gone")))
+    pool.replies.append((0, reply))
     (end,) = executor.events(0.0)
     assert isinstance(end, Ended)
     assert end.lost

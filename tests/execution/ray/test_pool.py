@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +125,40 @@ def test_only_the_process_with_ray_and_its_tasks_import_it() -> None:
         if any(line.startswith(("import ray", "from ray")) for line in path.read_text().splitlines())
     }
     assert found == set(NEED_RAY)
+
+
+TALKER = """
+import json, sys
+def say(message):
+    print(json.dumps(message), flush=True)
+sys.stdin.readline()
+say({"event": "ready"})
+for number, _ in enumerate(sys.stdin):
+    if number == 1:
+        for over in range(2):
+            say({"event": "over", "number": over, "reply": {"events": ["c" * 400_000]}})
+"""
+
+
+def test_neither_process_waits_for_the_other_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    popen, made = subprocess.Popen, []
+
+    def talker(_: Any, **options: Any) -> Any:
+        made.append(popen([sys.executable, "-c", TALKER], **options))
+        return made[0]
+
+    monkeypatch.setattr(pool.subprocess, "Popen", talker)
+    ray = pool.RayPool({"address": "local"})
+    late = threading.Timer(30.0, made[0].kill)
+    late.start()
+    try:
+        for number in range(3):  # what is longer than a pipe holds, while what comes is, too
+            ray.submit(number, {"attempts": [["x" * 200_000, "folder"]]})
+        over: list[int] = []
+        while len(over) < 2:
+            over += [number for number, _ in ray.wait(0.5)]
+        assert over == [0, 1]
+        assert made[0].poll() is None
+    finally:
+        late.cancel()
+        ray.close()
