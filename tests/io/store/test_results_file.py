@@ -118,6 +118,6 @@ def test_a_result_is_recorded_where_it_cannot_be_removed_and_that_is_said(
 def test_a_folder_of_its_name_is_somebody_elses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / RESULTS_FILE).mkdir()
     results_file.remove(tmp_path)
-    results_file.write(tmp_path, xr.Dataset())
+    results_file.write(tmp_path, xr.Dataset(), is_current=lambda: True)
     assert (tmp_path / RESULTS_FILE).is_dir()
     assert "could not be written" in caplog.text
