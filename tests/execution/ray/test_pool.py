@@ -71,10 +71,20 @@ def test_how_a_trial_ends_is_told_by_its_own_process(tmp_path: Path, monkeypatch
 def test_what_ray_says_is_told_apart(
     error: str, said: str, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end = ended(tmp_path, monkeypatch, errors=[error])
+    end = ended(tmp_path, monkeypatch, errors=[error], dies=error == "WorkerCrashedError")
     assert isinstance(end.outcome, Failure)
     assert said in end.outcome.message
     assert end.lost is lost
+
+
+def test_a_worker_that_ends_before_it_began_has_failed_where_no_node_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a start that is certain to crash would be made again as often as nodes may be lost."""
+    end = ended(tmp_path, monkeypatch, errors=["WorkerCrashedError"])
+    assert isinstance(end.outcome, Failure)
+    assert "ended before it began, and no node did: as it was told" in end.outcome.message
+    assert not end.lost
 
 
 def test_a_cluster_that_cannot_run_a_task_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
