@@ -1,4 +1,4 @@
-"""What a pool of workers is to the executor that hands it calls, and what it says of one that came back with nothing."""
+"""What a pool of workers is to the executor that hands it calls, and what it says of one that brought nothing back."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from bomix.contracts.executor import Attempt, Ended, Event
 from bomix.errors import EvaluationError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import LOG_FILE
-from bomix.execution.attempt.redaction import redact_file, redacted
+from bomix.execution.attempt.redaction import redact_file, redact_files, redacted
 from bomix.execution.pool import notes
 from bomix.execution.pool.calls import Gone, Pool
 from bomix.execution.pool.notes import Wanted
@@ -169,6 +169,7 @@ class PoolExecutor:
             EvaluationError: A worker did not tell in time that its trial has ended.
         """
         deadline = time.monotonic() + self._ending_s
+        logs = [job.folder / LOG_FILE for job in self._running.values()]
         try:
             with contextlib.suppress(EvaluationError):  # the pool is gone, and nothing comes any more
                 for number, job in self._running.items():
@@ -180,6 +181,7 @@ class PoolExecutor:
             self._notes.close()
             ended = self._pool.close()
             end_idle()
+            redact_files(logs, self._secrets)  # a worker that was killed has not done it
         if self._running and not ended:
             numbers = ", ".join(str(number) for job in self._running.values() for number in job.attempts)
             raise EvaluationError(
@@ -214,7 +216,8 @@ class PoolExecutor:
         """
         yield from self._told(job, job.reader.read())
         if isinstance(reply, Gone) and reply.last:
-            raise EvaluationError(reply.message)
+            redact_files([job.folder / LOG_FILE], self._secrets)
+            raise EvaluationError(redacted(reply.message, self._secrets))
         if isinstance(reply, Gone):
             yield from self._unfinished(job, reply)
         else:
@@ -230,7 +233,7 @@ class PoolExecutor:
         """
         node = reply["node"]
         if "refused" in reply:
-            raise EvaluationError(f"nothing can be run on {node}: {reply['refused']}")
+            raise EvaluationError(f"nothing can be run on {node}: {redacted(reply['refused'], self._secrets)}")
         if "unseen" not in reply:
             return Gone(f"{node}: {reply.get('lost', 'the worker did not say how the trial ended')}")
         what = f"{node} does not see {reply['unseen']}"
