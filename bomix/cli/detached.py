@@ -89,10 +89,12 @@ def ask(
 
 def _asked(study: Study, number: int) -> Iterable[Trial]:
     """So many new trials, each asked for when it is wanted; fewer, and a word about it, where there are no more."""
+    said = bool(study.spec.confirm)
     for count in range(number):
-        limit = None if study.spec.confirm or count else over(study.records)
-        if limit is not None:
-            click.echo(f"{limit}; what is asked goes beyond it", err=True)
+        # Each trial may be the last one that the budget has room for.
+        if not said and (limit := over(study.records)) is not None:
+            said = True
+            click.echo(f"{limit}; what is asked from now on goes beyond it", err=True)
         try:
             trial = study.ask()
         except StudyError as error:

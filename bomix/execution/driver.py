@@ -8,15 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.contracts.executor import Ended, ExecutionTraits, Executor, GroupExecutor, Reported
+from bomix.contracts.queued import LeavingError
 from bomix.contracts.traits import traits
-from bomix.errors import FaultsError, StoreError, StudyError
-from bomix.execution.failures import too_many
+from bomix.errors import StudyError
+from bomix.execution.failures import Failures
 from bomix.execution.groups import Groups, named
 from bomix.execution.observer import Observer
 from bomix.execution.queue import Action, Decision, Situation, decide
-from bomix.execution.tries import Tries
+from bomix.execution.tries import Kept, Tries, tell
 from bomix.io.store import lock
-from bomix.trial import CONFIRM, EXPERT, Failure, Record, Trial
+from bomix.trial import CONFIRM, EXPERT, Failure, Trial
 
 if TYPE_CHECKING:
     from bomix.contracts.study import RunnableStudy
@@ -28,7 +29,12 @@ TICK = 0.5
 
 
 def drive(
-    study: RunnableStudy, *, observer: Observer | None = None, take_over: bool = False, experts_only: bool = False
+    study: RunnableStudy,
+    *,
+    observer: Observer | None = None,
+    take_over: bool = False,
+    experts_only: bool = False,
+    leaves: bool = False,
 ) -> None:
     """Run a study until its budget is spent and its recommendation confirmed.
 
@@ -39,6 +45,8 @@ def drive(
         observer: Told of everything that happens.
         take_over: Replace a driver that held the study on another host.
         experts_only: End when every domain has its expert.
+        leaves: Whether the executor raises LeavingError where nothing happens. Many such runs are one, so that failures
+            and attempts of the earlier ones count.
 
     Raises:
         StudyError: The study has no evaluator.
@@ -57,7 +65,7 @@ def drive(
         pending = [trial for trial in interrupted if not experts_only or trial.origin == EXPERT]
         try:
             observer.began(study, pending)
-            _Run(study, list(pending), observer, experts_only=experts_only).run()
+            _Run(study, list(pending), observer, experts_only=experts_only, leaves=leaves).run()
         finally:
             observer.closed()
             study.save_results()
@@ -66,7 +74,9 @@ def drive(
 class _Run:
     """What happens between two decisions: trials are submitted, and what becomes of them is recorded."""
 
-    def __init__(self, study: RunnableStudy, pending: list[Trial], observer: Observer, *, experts_only: bool) -> None:
+    def __init__(
+        self, study: RunnableStudy, pending: list[Trial], observer: Observer, *, experts_only: bool, leaves: bool
+    ) -> None:
         self._study = study
         self._again = pending
         self._observer = observer
@@ -80,15 +90,15 @@ class _Run:
         self._stopped: str | None = None
         execution = study.spec.execution
         own = traits(execution, ExecutionTraits)
-        self._tries = Tries(execution.attempts, own.max_lost)
+        self._tries = Tries(execution.attempts, own.max_lost, kept=Kept(study) if leaves else None)
         self._ahead = own.ask_ahead
-        self._failed: list[Record] = []
-        self._useless = False
+        self._failures = Failures(study, in_all=leaves)
 
     def run(self) -> None:
         """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
         try:
             self._take_over()
+            self._give_up_before_more()
             self._loop()
         except BaseException:
             self._close_after_an_error()
@@ -102,6 +112,13 @@ class _Run:
                 self._executor.close()
         except Exception:  # whatever an executor raises: the error that ended the run is its cause, or weighs more
             logger.exception("the executor could not be closed after the run had failed")
+
+    def _give_up_before_more(self) -> None:
+        """Raise EvaluationError where earlier runs have seen too many failures; what has ended is recorded first."""
+        if self._failures.too_many and self._executor is not None:
+            with contextlib.suppress(LeavingError):
+                self._listen(self._executor, 0.0)
+        self._failures.give_up()
 
     def _loop(self) -> None:
         while True:
@@ -231,8 +248,7 @@ class _Run:
                 self._end(event)
         self._run_again(lost)
         self._try_in_parts(parted)
-        if self._useless or len(self._failed) >= self._study.spec.execution.max_failures:
-            raise too_many(self._study, self._failed, useless=self._useless)
+        self._failures.give_up()
         return len(self._in_flight) < running
 
     def _run_again(self, lost: Sequence[Ended]) -> None:
@@ -274,27 +290,11 @@ class _Run:
             self._observer.retried(trial, event.outcome.message)
             self._again.insert(0, trial)
             return
-        record, refused = _tell(self._study, event, self._tries)
+        record, refused = tell(self._study, event, self._tries)
         if record.withdrawn is not None:
             self._observer.cancelled(trial)
             return
         self._observer.ended(self._study, record)
-        if isinstance(record.outcome, Failure):
-            if self._groups is not None:
-                self._groups.failed(trial, record.outcome.message)
-            self._failed.append(record)
-            self._useless |= refused and trial.origin == EXPERT
-
-
-def _tell(study: RunnableStudy, event: Ended, tries: Tries) -> tuple[Record, bool]:
-    """Record how an attempt ended; whether it came back with what is no result of this study."""
-    try:
-        return study.tell(event.trial, tries.outcome(event)), False
-    except StoreError:
-        # Somebody told the outcome meanwhile, and the first one counts; or withdrew the trial, and none does.
-        told = [record for record in study.history.all_records if record.trial.id == event.trial.id]
-        if told and (told[0].outcome is not None or told[0].withdrawn is not None):
-            return told[0], False
-        raise
-    except FaultsError as error:
-        return study.tell(event.trial, Failure(str(error), event.log_tail, attempts=tries.of(event.trial))), True
+        if isinstance(record.outcome, Failure) and self._groups is not None:
+            self._groups.failed(trial, record.outcome.message)
+        self._failures.ended(record, useless=refused and trial.origin == EXPERT)

@@ -16,7 +16,8 @@ from bomix.config.settled import argument
 from bomix.contracts.traits import field_values
 from bomix.errors import EvaluationError, Fault, FaultsError, count_faults, raise_faults
 from bomix.execution.pool import worker
-from bomix.execution.pool.executor import Gone, PoolExecutor
+from bomix.execution.pool.calls import Gone
+from bomix.execution.pool.executor import PoolExecutor
 from bomix.execution.pool.warm import Limits, Setting
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class FuturesExecution:
 
 
 class _FuturesPool:
-    """Calls in an executor; a :class:`bomix.execution.pool.executor.Pool`."""
+    """Calls in an executor; a :class:`bomix.execution.pool.calls.Pool`."""
 
     def __init__(self, executor: concurrent.futures.Executor, setting: Mapping[str, Any]) -> None:
         self._executor = executor

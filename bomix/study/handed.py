@@ -179,6 +179,7 @@ def _take(records: Records, number: int, path: Path, *, partial: bool) -> Taken:
     known = _known(records, number, path)
     if known.withdrawn is not None:
         return Taken(number, path, State.WITHDRAWN, f"{known.withdrawn}; what came back of it counts no more", known)
+    partial = partial or known.outcome is not None  # what is recorded was taken with its gaps, and is only compared
     outcome = read_told(path, records.resolved.problem, partial=partial, text=text)
     if known.outcome is None:
         try:
@@ -213,17 +214,25 @@ def _known(records: Records, number: int, path: Path) -> Record:
 
 
 def _is_recorded(outcome: Outcome, recorded: Outcome | None) -> bool:
-    """Whether a result is the one that is recorded."""
+    """Whether a result is the one that is recorded, whatever way leads to its folder.
+
+    The metrics that were not measured are those without a loss, whether or not this time it is said that they are.
+    """
     if recorded is None or isinstance(outcome, Failure) != isinstance(recorded, Failure):
         return False
     if isinstance(outcome, Failure) and isinstance(recorded, Failure):
         return bounded(outcome).message == recorded.message
     one, other = (
-        replace(each, artifacts={name: os.path.normpath(path) for name, path in each.artifacts.items()})
+        replace(each, unmeasured=(), artifacts={name: _real(path) for name, path in each.artifacts.items()})
         for each in (outcome, recorded)
         if isinstance(each, Result)
     )
     return outcome_to_data(one) == outcome_to_data(other)
+
+
+def _real(path: str) -> str:
+    """Where an artifact lies; ``..`` is taken as the record takes it, by the name and not by where a link leads."""
+    return os.path.realpath(os.path.normpath(path))
 
 
 def _of(record: Record) -> str:

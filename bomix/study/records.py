@@ -309,9 +309,8 @@ class Records:
             return
         before = self.history
         dataset = before.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
-        results_file.write(self._store.folder, dataset)
-        if _ended(self.history) != _ended(before):  # it was told of meanwhile, by another process
-            results_file.remove(self._store.folder)
+        seen = _ended(before)
+        results_file.write(self._store.folder, dataset, is_current=lambda: _ended(self.history) == seen)
 
 
 def _ended(history: History) -> list[int]:

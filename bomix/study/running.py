@@ -85,7 +85,7 @@ def run(
     if detach:
         execution = queued_execution(spec.execution, "--detach").leaving()
     with contextlib.suppress(LeavingError):
-        drive(RunningStudy(records, execution), observer=observer, take_over=take_over)
+        drive(RunningStudy(records, execution), observer=observer, take_over=take_over, leaves=detach)
 
 
 def queued_execution(execution: Execution, option: str) -> QueuedExecution:

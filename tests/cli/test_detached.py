@@ -55,6 +55,14 @@ def test_a_failure_is_told_in_words_or_in_a_file(tmp_path: Path) -> None:
     assert not history.pending
 
 
+def test_what_goes_beyond_the_budget_is_said_once_wherever_that_begins(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY + "budget: {trials: 3}\n")
+    beyond = "what is asked from now on goes beyond it"
+    assert beyond not in called("ask", tmp_path, "-n", 2)[1]
+    assert called("ask", tmp_path, "-n", 4)[1].count(beyond) == 1
+    assert called("ask", tmp_path)[1].count(beyond) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -189,6 +189,25 @@ def test_artifacts_lie_beside_the_result_and_are_known_again(study: Study) -> No
     assert study.history.completed[0].result.artifacts == {"log": str(folder / "log.txt")}
 
 
+def test_a_result_is_known_again_by_another_way_to_its_folder(study: Study, tmp_path: Path) -> None:
+    folder = out(study, 1)
+    (folder / "0.result.json").write_text(
+        '{"losses": {"loss": 2.5, "other": 3.0}, "artifacts": {"log": "x/../log.txt"}}'
+    )
+    assert taken(study, folder)[0][0] is State.TOLD
+    (tmp_path / "link").symlink_to(folder)
+    assert taken(study, tmp_path / "link")[0] == (State.BEFORE, "")
+
+
+def test_gaps_that_were_stated_once_are_known_again_unless_the_losses_differ(study: Study) -> None:
+    folder = out(study, 1)
+    (folder / "0.result.json").write_text('{"losses": {"loss": 2.5}}')
+    assert taken(study, folder, partial=True)[0][0] is State.TOLD
+    assert taken(study, folder)[0] == (State.BEFORE, "")
+    (folder / "0.result.json").write_text('{"losses": {"other": 2.5}}')
+    assert taken(study, folder)[0][0] is State.REFUSED
+
+
 def test_files_of_another_study_are_not_written_over(study: Study, tmp_path: Path) -> None:
     folder = out(study, 1)
     handed.refuse_strangers(study.records, folder)

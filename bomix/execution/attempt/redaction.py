@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bomix.io.store import files
+
+logger = logging.getLogger(__name__)
 
 SHORTEST = 6
 """Characters from which on a value is looked for: shorter ones, 0 or true say, stand in logs for other reasons."""
@@ -38,6 +41,15 @@ def redact_file(path: Path, secrets: Collection[str]) -> None:
         found = _TOKENS.search(content) or (known and re.search(b"|".join(known), content))
     if found:
         files.replace(path, _without(path.read_bytes(), secrets))
+
+
+def redact_files(paths: Iterable[Path], secrets: Collection[str]) -> None:
+    """The same of several files, at the end of a run; one that cannot be rewritten is logged, and the others are."""
+    for path in paths:
+        try:
+            redact_file(path, secrets)
+        except OSError as error:
+            logger.warning("%s may hold secrets, and cannot be rewritten: %s", path, error)
 
 
 def _without(content: bytes, secrets: Collection[str]) -> bytes:

@@ -22,7 +22,7 @@ from bomix.errors import EvaluationError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED
 from bomix.execution.attempt.parcel import Parcel
-from bomix.execution.attempt.redaction import redact_file, redacted
+from bomix.execution.attempt.redaction import redact_file, redact_files, redacted
 from bomix.execution.local.job import Job
 from bomix.execution.local.slots import Slot
 from bomix.io.store import records
@@ -109,6 +109,7 @@ class LocalExecutor:
 
         The others ended with that driver. What left artifacts behind is not among them: these may not be whole.
         """
+        redact_files([attempt.folder / LOG_FILE for _, attempt in pending], self._secrets)
         self._unheard += left_behind.finished(pending, self._secrets)
         return tuple(end.trial for end in self._unheard)
 
@@ -179,11 +180,13 @@ class LocalExecutor:
                 self._server.wait()
             self._stdout.close()
             self._log.close()
+            # Those of what ended here, or with the server, which nobody is told of any more.
+            redact_files([job.folder / LOG_FILE for job in self._running.values()], self._secrets)
 
     def _events(self, message: dict[str, Any]) -> Iterator[Event]:
         kind = message.pop("event")
         if kind == "broken":
-            raise _broken(message)
+            raise self._broken(message)
         if kind == "ready":
             return
         job = self._running[message["job"]]
@@ -271,11 +274,11 @@ class LocalExecutor:
     def _gone(self) -> EvaluationError:
         for message in map(json.loads, self._lines):
             if message["event"] == "broken":
-                return _broken(message)
+                return self._broken(message)
         self._log.seek(0)
         said = self._log.read().decode(errors="replace")[-2000:] or "it left no message"
-        return EvaluationError(f"the process that starts the trials ended: {said}")
+        return EvaluationError(f"the process that starts the trials ended: {redacted(said, self._secrets)}")
 
-
-def _broken(message: Mapping[str, Any]) -> EvaluationError:
-    return UnloadableError(f"the evaluator cannot be loaded in a training process: {message['message']}")
+    def _broken(self, message: Mapping[str, Any]) -> EvaluationError:
+        said = redacted(message["message"], self._secrets)
+        return UnloadableError(f"the evaluator cannot be loaded in a training process: {said}")

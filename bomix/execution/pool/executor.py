@@ -10,15 +10,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any
 
 import bomix
 from bomix.contracts.executor import Attempt, Ended, Event
 from bomix.errors import EvaluationError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import LOG_FILE
-from bomix.execution.attempt.redaction import redact_file, redacted
+from bomix.execution.attempt.redaction import redact_file, redact_files, redacted
 from bomix.execution.pool import notes
+from bomix.execution.pool.calls import Gone, Pool
 from bomix.execution.pool.notes import Wanted
 from bomix.execution.pool.warm import Setting, end_idle
 from bomix.io.store import records
@@ -31,53 +32,6 @@ BEAT_S = 10.0
 ENDING_S = 10.0
 """Seconds beyond the grace of a trial in which a worker ends it: it looks twice a second, and a process that holds a
 device takes some to go."""
-
-
-@dataclass(frozen=True)
-class Gone:
-    """A call that came back with nothing.
-
-    Attributes:
-        message: Why.
-        lost: Whether that says nothing of the trial; else it failed.
-        last: Whether the pool runs nothing any more.
-    """
-
-    message: str
-    lost: bool = True
-    last: bool = False
-
-
-class Pool(Protocol):
-    """What takes calls of :func:`bomix.execution.pool.worker.run`."""
-
-    def submit(self, number: int, job: Mapping[str, Any]) -> None:
-        """Have a worker run a job, now or later.
-
-        Raises:
-            EvaluationError: None can be run.
-        """
-        ...
-
-    def wait(self, timeout: float) -> Iterable[tuple[int, Mapping[str, Any] | Gone]]:
-        """The jobs that are over, and what came back; within ``timeout`` seconds, all of which pass where none is.
-
-        Raises:
-            EvaluationError: Nothing can be run any more, and no job says so.
-        """
-        ...
-
-    def stop(self, number: int) -> None:
-        """End a job that has not begun, or whose worker does not end it; :meth:`wait` then tells of it, if it can."""
-        ...
-
-    def unseen(self, where: str) -> bool:
-        """Leave out a node that does not see the folders of attempts; whether there is another one."""
-        ...
-
-    def close(self) -> bool:
-        """Let go of it, none of its jobs is needed any more; whether that ends those that still run."""
-        ...
 
 
 @dataclass
@@ -215,17 +169,19 @@ class PoolExecutor:
             EvaluationError: A worker did not tell in time that its trial has ended.
         """
         deadline = time.monotonic() + self._ending_s
+        logs = [job.folder / LOG_FILE for job in self._running.values()]
         try:
             with contextlib.suppress(EvaluationError):  # the pool is gone, and nothing comes any more
                 for number, job in self._running.items():
                     self._cancel(number, job, job.left)
                 while self._running and time.monotonic() < deadline:
                     for number, reply in self._pool.wait(0.2):
-                        self._notes.end(self._running.pop(number).folder, lost=isinstance(reply, Gone))
+                        self._notes.end(self._running.pop(number).folder, lost=_may_run(reply))
         finally:
             self._notes.close()
             ended = self._pool.close()
             end_idle()
+            redact_files(logs, self._secrets)  # a worker that was killed has not done it
         if self._running and not ended:
             numbers = ", ".join(str(number) for job in self._running.values() for number in job.attempts)
             raise EvaluationError(
@@ -260,13 +216,14 @@ class PoolExecutor:
         """
         yield from self._told(job, job.reader.read())
         if isinstance(reply, Gone) and reply.last:
-            raise EvaluationError(reply.message)
+            redact_files([job.folder / LOG_FILE], self._secrets)
+            raise EvaluationError(redacted(reply.message, self._secrets))
         if isinstance(reply, Gone):
             yield from self._unfinished(job, reply)
         else:
             yield from self._told(job, job.reader.new(reply.get("events", ())))
             yield from self._unfinished(job, self._why(reply))
-        self._notes.end(job.folder, lost=isinstance(reply, Gone))
+        self._notes.end(job.folder, lost=_may_run(reply))
 
     def _why(self, reply: Mapping[str, Any]) -> Gone:
         """Why a worker did not run a job, or not to its end.
@@ -276,7 +233,7 @@ class PoolExecutor:
         """
         node = reply["node"]
         if "refused" in reply:
-            raise EvaluationError(f"nothing can be run on {node}: {reply['refused']}")
+            raise EvaluationError(f"nothing can be run on {node}: {redacted(reply['refused'], self._secrets)}")
         if "unseen" not in reply:
             return Gone(f"{node}: {reply.get('lost', 'the worker did not say how the trial ended')}")
         what = f"{node} does not see {reply['unseen']}"
@@ -304,3 +261,8 @@ class PoolExecutor:
                 message = redacted(gone.message, self._secrets)
                 yield Ended(trial, Failure(message, tail), tail, by_group, lost=gone.lost)
         job.left.clear()
+
+
+def _may_run(reply: Mapping[str, Any] | Gone) -> bool:
+    """Whether another worker may run the job still, or begin it: this one was lost, or found the attempt claimed."""
+    return isinstance(reply, Gone) or "lost" in reply

@@ -76,6 +76,7 @@ class _Bridge:
         self._began: dict[int, Mapping[str, Any]] = {}
         self._crashed: dict[int, Crashed] = {}
         self._since: dict[int, float] = {}
+        self._died: dict[int, int] = {}
         self._wake, self._woken = os.pipe()
 
     def serve(self) -> None:
@@ -84,6 +85,7 @@ class _Bridge:
         Raises:
             EvaluationError: For too long no node could hold a trial.
         """
+        self._nodes.look(ray.nodes())
         self._say({"event": "ready"})
         looked = 0.0
         while True:
@@ -109,6 +111,7 @@ class _Bridge:
         folders = [folder for _, folder in job["attempts"]]
         options = {"name": f"bomix {'/'.join(Path(folders[0]).parts[-4:])}", **self._nodes.options}
         self._folders[number] = Path(folders[0])
+        self._died[number] = self._nodes.died
         self._tasks[number] = self._task.options(**options).remote(self._setting, job)
         self._tasks[number].future().add_done_callback(lambda future: self._done(number, future))
 
@@ -142,14 +145,16 @@ class _Bridge:
         self._nodes.look(ray.nodes())
         for number in list(self._tasks):
             began = self._beginning(number)
-            alive = began is not None and self._nodes.alive(began.get("where"))
+            # Ray does not say where a task was that had not begun: its node is alive for certain if none has died.
+            all_live = self._nodes.died == self._died[number]
+            alive = all_live if began is None else self._nodes.alive(began.get("where"))
             if number not in self._crashed and (began is None or alive):
                 continue  # it runs, or waits
             # What runs on a node that is cut off is never heard of again, though Ray knows the node to be dead.
             waited = time.monotonic() - self._since.setdefault(number, time.monotonic())
             crashed = self._crashed.get(number, Crashed("the cluster has lost sight of it"))
             if (number in self._crashed and not alive) or waited > CRASH_S:
-                self._told(number, gone=crashed.gone(began if alive else None))
+                self._told(number, gone=crashed.gone(began, lives=alive))
         if (warning := self._nodes.waiting(bool(self._tasks))) is not None:
             self._say({"event": "warning", "message": warning})
 
@@ -162,7 +167,7 @@ class _Bridge:
     def _told(self, number: int, **said: Any) -> None:
         """A task is over."""
         del self._tasks[number], self._folders[number]
-        for known in (self._began, self._crashed, self._since):
+        for known in (self._began, self._crashed, self._since, self._died):
             known.pop(number, None)
         self._say({"event": "over", "number": number, **said})
 

@@ -25,13 +25,16 @@ class Nodes:
         self._demand = demand
         self._placement_s = placement_s
         self._alive: dict[str, Mapping[str, Any]] = {}
+        self.died = 0
+        """Nodes that were alive at a look and were not at the next one."""
         self._avoided: list[str] = []
         self._without: float | None = None
         self._said = False
 
     def look(self, found: Iterable[Mapping[str, Any]]) -> None:
         """Take what ``ray.nodes()`` says."""
-        self._alive = {node["NodeID"]: node for node in found if node["Alive"]}
+        before, self._alive = self._alive, {node["NodeID"]: node for node in found if node["Alive"]}
+        self.died += len(before.keys() - self._alive.keys())
 
     def alive(self, node: object) -> bool:
         """Whether a node was alive at the last look."""

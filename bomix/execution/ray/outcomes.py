@@ -23,21 +23,24 @@ class Crashed:
 
     said: str
 
-    def gone(self, began: Mapping[str, Any] | None) -> dict[str, Any]:
+    def gone(self, began: Mapping[str, Any] | None, *, lives: bool) -> dict[str, Any]:
         """What is told of the task.
 
         Args:
-            began: What its worker told when it began, where its node is alive; None where it had not begun, or its
-                node is dead.
+            began: What its worker told when it began; None where it had not begun.
+            lives: Whether its node is alive.
         """
-        if began is None:
+        if not lives:
             return {"message": f"lost with its node: {self.said}"}
+        if began is None:
+            what = f"the Ray worker of the trial ended before it began, and no node did: {self.said}"
+            return {"message": what, "lost": False}
         what = f"the Ray worker of the trial was killed on {began.get('node')}"
         return {"message": f"{what}, by whoever ends processes there, or for lack of memory", "lost": False}
 
 
 def gone(error: BaseException) -> Crashed | dict[str, Any]:
-    """What an error of a task says: the fields of :class:`bomix.execution.pool.executor.Gone`, or a crash."""
+    """What an error of a task says: the fields of :class:`bomix.execution.pool.calls.Gone`, or a crash."""
     said = _first_lines(str(error))
     if isinstance(error, exceptions.OutOfMemoryError):
         cure = "let fewer trials run on a node: state execution.memory, or more of cpus_per_trial"

@@ -15,13 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any
 
 from bomix.errors import EvaluationError
 from bomix.execution.local.slots import DEVICE_SHARE, THREADS
-from bomix.execution.pool.executor import Gone, PoolExecutor
+from bomix.execution.pool.calls import Gone
+from bomix.execution.pool.executor import PoolExecutor
 from bomix.execution.pool.warm import Limits, Setting
 from bomix.execution.ray.environment import environment
 
@@ -68,7 +70,7 @@ def _environment(demand: Mapping[str, float]) -> dict[str, str]:
 
 
 class RayPool:
-    """Tasks of a Ray cluster; a :class:`bomix.execution.pool.executor.Pool`.
+    """Tasks of a Ray cluster; a :class:`bomix.execution.pool.calls.Pool`.
 
     Args:
         header: The first message to the process with Ray, see :mod:`bomix.execution.ray.bridge`.
@@ -90,6 +92,7 @@ class RayPool:
         assert self._bridge.stdin is not None
         assert self._bridge.stdout is not None
         self._stdin, self._stdout = self._bridge.stdin, self._bridge.stdout
+        self._lines: deque[bytes] = deque()
         self._rest = b""
         self._others: dict[str, bool] = {}
         try:
@@ -152,16 +155,21 @@ class RayPool:
         return True
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        """Write a message.
+        """Write a message, and keep what comes meanwhile: neither process may have to wait for the other.
 
         Raises:
             EvaluationError: Ray has ended.
         """
-        try:
-            self._stdin.write((json.dumps(message) + "\n").encode())
-            self._stdin.flush()
-        except BrokenPipeError:
-            raise self._ended() from None
+        left = (json.dumps(message) + "\n").encode()
+        while left:
+            readable, writable, _ = select.select([self._stdout], [self._stdin], [])
+            if readable:
+                self._receive()
+            if writable:
+                try:
+                    left = left[os.write(self._stdin.fileno(), left[: select.PIPE_BUF]) :]
+                except BrokenPipeError:
+                    raise self._ended() from None
 
     def _messages(self, timeout: float) -> Iterator[dict[str, Any]]:
         """What the process with Ray says within some seconds.
@@ -169,19 +177,31 @@ class RayPool:
         Raises:
             EvaluationError: It has ended, or says that it cannot go on.
         """
-        if not select.select([self._stdout], [], [], timeout)[0]:
-            return
-        if not (chunk := os.read(self._stdout.fileno(), 1 << 16)):
-            raise self._ended()
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for message in map(json.loads, lines):
+        if not self._lines and select.select([self._stdout], [], [], timeout)[0]:
+            self._receive()
+        while self._lines:
+            message = json.loads(self._lines.popleft())
             if message["event"] == "broken":
                 raise EvaluationError(message["message"])
             if message["event"] == "warning":
                 logger.warning("%s", message["message"])
             yield message
 
+    def _receive(self) -> None:
+        """Take what the process with Ray has said.
+
+        Raises:
+            EvaluationError: It has ended.
+        """
+        if not (chunk := os.read(self._stdout.fileno(), 1 << 16)):
+            raise self._ended()
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._lines.extend(lines)
+
     def _ended(self) -> EvaluationError:
+        for message in map(json.loads, self._lines):
+            if message["event"] == "broken":
+                return EvaluationError(message["message"])
         return EvaluationError(
             "Ray has ended, and all running trials with it; where it was the head of the cluster, start it and the "
             f"nodes again. The same command then goes on. Ray said: {self._said()}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bomix.io.store import amendments, files, trial_files
-from bomix.io.store.trial_files import TRIAL_FILE, Damage
+from bomix.io.store.trial_files import OUTCOME_FILE, TRIAL_FILE, Damage
 from bomix.trial import Record
 
 NUMBER = re.compile(r"[0-9]{1,12}")
@@ -102,11 +102,15 @@ def _changed(path: str) -> int | None:
 
 
 def _untouched(seen: _Seen, path: str, changed: int) -> bool:
-    """Whether a trial that has ended was neither revised nor withdrawn since it was read."""
+    """Whether a trial that has ended was neither revised nor withdrawn since it was read, and no file of it is gone."""
     if seen.settled and changed == seen.changed:
         return True
     names = trial_files.names_in(path)
-    return TRIAL_FILE in names and amendments.standing(names) == amendments.Standing.of(seen.record)
+    return (
+        TRIAL_FILE in names
+        and OUTCOME_FILE in names
+        and amendments.standing(names) == amendments.Standing.of(seen.record)
+    )
 
 
 def _is_same(one: Record, other: Record) -> bool:

@@ -5,6 +5,10 @@ before one is recorded the file is removed, and it is written again when there i
 of a run. Who finds the file may rely on it, and who finds none has one written by ``bomix dataset`` or reads
 ``study.dataset``. A process that is killed in between leaves none.
 
+There is one exception, since no lock is held: a process that writes the file looks whether the record has changed just
+before the file takes its name, and again just after. Where another process records a result between the two, and the
+first is killed before its second look, a file stays that lacks that result until the next one is recorded or written.
+
 It holds every result, revision and withdrawal; trials that were only asked for since it was written may lack in it.
 """
 
@@ -12,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,10 +57,21 @@ def remove(folder: Path) -> None:
         logger.warning("%s lacks what was recorded since it was written, and cannot be removed: %s", path, error)
 
 
-def write(folder: Path, dataset: xr.Dataset) -> None:
-    """Write ``results.nc``; a disk that is full or a folder in the way is logged, as the file is only derived."""
+def write(folder: Path, dataset: xr.Dataset, *, is_current: Callable[[], bool]) -> None:
+    """Write ``results.nc``; a disk that is full or a folder in the way is logged, as the file is only derived.
+
+    Args:
+        folder: The study's.
+        dataset: What it holds.
+        is_current: Whether that is the record still, which other processes change. It is looked at late, before the
+            file is there, and once it is: what lacks something is not left.
+    """
     path = folder / RESULTS_FILE
-    try:
-        files.replace(path, netcdf.content(dataset))
-    except OSError as error:
-        logger.warning("%s could not be written: %s", path, error)
+    content = netcdf.content(dataset)
+    if is_current():
+        try:
+            files.replace(path, content)
+        except OSError as error:
+            logger.warning("%s could not be written: %s", path, error)
+        if not is_current():
+            remove(folder)

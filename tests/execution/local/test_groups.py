@@ -97,6 +97,17 @@ def test_secrets_are_in_no_log_and_no_outcome_of_a_group(tmp_path: Path) -> None
         assert (tmp_path / f"{trial.id}/1/log.txt").read_text().count(MASK) >= 3
 
 
+def test_secrets_are_in_no_log_of_what_ends_with_its_driver(tmp_path: Path) -> None:
+    executor = started(
+        Telling("waiting", trials=(1,), environment={"PASSWORD": "correct horse"}), tmp_path, grace_s=1.0
+    )
+    logs = [tmp_path / f"{trial.id}/1/log.txt" for trial in TRIALS]
+    while not (logs[0].exists() and "correct horse" in logs[0].read_text()):
+        list(executor.events(0.1))
+    executor.close()
+    assert all("correct horse" not in log.read_text() and MASK in log.read_text() for log in logs)
+
+
 def test_a_group_that_hangs_is_ended_and_says_why(tmp_path: Path) -> None:
     executor = started(GroupEnding("waiting", trials=(1,)), tmp_path, silence_s=1.0)
     found = ends(executor, 3)

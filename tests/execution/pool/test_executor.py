@@ -10,15 +10,19 @@ import pytest
 
 from bomix.contracts.executor import Attempt, Ended, Reported
 from bomix.errors import EvaluationError
+from bomix.execution.attempt.redaction import MASK
 from bomix.execution.pool import executor as executors
 from bomix.execution.pool import notes
-from bomix.execution.pool.executor import Gone, PoolExecutor
+from bomix.execution.pool.calls import Gone
+from bomix.execution.pool.executor import PoolExecutor
 from bomix.execution.pool.notes import Wanted
 from bomix.execution.pool.warm import Limits, Setting
 from bomix.progress import Progress
 from bomix.testing.endings import Ending
 from bomix.testing.executors import trial
 from bomix.trial import Failure, Result
+
+TOKEN = "hf_" + "a" * 24
 
 
 class Scripted:
@@ -90,12 +94,13 @@ def test_lines_that_no_worker_wrote_are_left_out(line: str, tmp_path: Path) -> N
     assert list(executor.events(0.0)) == []
 
 
-def test_a_job_that_is_lost_leaves_a_note_that_nobody_wants_it(tmp_path: Path) -> None:
-    """Its worker may be cut off, and come back."""
+@pytest.mark.parametrize("reply", [Gone("its node is gone"), {"node": "n", "where": "w", "lost": "claimed before"}])
+def test_a_job_that_is_lost_leaves_a_note_that_nobody_wants_it(reply: Any, tmp_path: Path) -> None:
+    """Its worker may be cut off, and come back; or be the first of two, of which the second came back."""
     pool = Scripted()
     executor = started(pool, tmp_path / "0")
     mine = Wanted.read(tmp_path / "0")
-    pool.replies.append((0, Gone("its node is gone")))
+    pool.replies.append((0, reply))
     (end,) = executor.events(0.0)
     assert isinstance(end, Ended)
     assert end.lost
@@ -158,3 +163,20 @@ def test_a_folder_that_cannot_be_written_to_ends_the_run(tmp_path: Path) -> None
     with pytest.raises(EvaluationError, match="gone cannot be written to"):
         executor.submit(trial(), Attempt(1, tmp_path / "gone"))
     assert executor.free == 1
+
+
+def test_secrets_are_in_no_log_of_a_worker_that_was_killed_as_the_run_ended(tmp_path: Path) -> None:
+    pool = Scripted()
+    executor = started(pool, tmp_path / "0")
+    (tmp_path / "0" / "log.txt").write_text(f"token {TOKEN}")
+    pool.replies.append((0, Gone("killed")))
+    executor.close()
+    assert (tmp_path / "0" / "log.txt").read_text() == f"token {MASK}"
+
+
+def test_secrets_are_in_no_error_that_ends_a_run(tmp_path: Path) -> None:
+    pool = Scripted()
+    executor = started(pool, tmp_path / "0")
+    pool.replies.append((0, {"node": "n", "where": "w", "refused": f"no access with {TOKEN}"}))
+    with pytest.raises(EvaluationError, match=r"on n: no access with \[redacted\]$"):
+        list(executor.events(0.0))

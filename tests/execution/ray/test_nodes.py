@@ -38,6 +38,7 @@ def test_a_node_holds_what_it_has_in_all_and_not_what_is_free() -> None:
     found.look([node("3", alive=False, CPU=2.0, GPU=1.0)])
     assert not found.suffice()
     assert not found.alive("3")
+    assert found.died == 3
 
 
 def test_a_node_that_is_avoided_gets_no_tasks() -> None:

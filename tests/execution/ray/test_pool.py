@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +71,20 @@ def test_how_a_trial_ends_is_told_by_its_own_process(tmp_path: Path, monkeypatch
 def test_what_ray_says_is_told_apart(
     error: str, said: str, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end = ended(tmp_path, monkeypatch, errors=[error])
+    end = ended(tmp_path, monkeypatch, errors=[error], dies=error == "WorkerCrashedError")
     assert isinstance(end.outcome, Failure)
     assert said in end.outcome.message
     assert end.lost is lost
+
+
+def test_a_worker_that_ends_before_it_began_has_failed_where_no_node_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a start that is certain to crash would be made again as often as nodes may be lost."""
+    end = ended(tmp_path, monkeypatch, errors=["WorkerCrashedError"])
+    assert isinstance(end.outcome, Failure)
+    assert "ended before it began, and no node did: as it was told" in end.outcome.message
+    assert not end.lost
 
 
 def test_a_cluster_that_cannot_run_a_task_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,3 +135,40 @@ def test_only_the_process_with_ray_and_its_tasks_import_it() -> None:
         if any(line.startswith(("import ray", "from ray")) for line in path.read_text().splitlines())
     }
     assert found == set(NEED_RAY)
+
+
+TALKER = """
+import json, sys
+def say(message):
+    print(json.dumps(message), flush=True)
+sys.stdin.readline()
+say({"event": "ready"})
+for number, _ in enumerate(sys.stdin):
+    if number == 1:
+        for over in range(2):
+            say({"event": "over", "number": over, "reply": {"events": ["c" * 400_000]}})
+"""
+
+
+def test_neither_process_waits_for_the_other_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    popen, made = subprocess.Popen, []
+
+    def talker(_: Any, **options: Any) -> Any:
+        made.append(popen([sys.executable, "-c", TALKER], **options))
+        return made[0]
+
+    monkeypatch.setattr(pool.subprocess, "Popen", talker)
+    ray = pool.RayPool({"address": "local"})
+    late = threading.Timer(30.0, made[0].kill)
+    late.start()
+    try:
+        for number in range(3):  # what is longer than a pipe holds, while what comes is, too
+            ray.submit(number, {"attempts": [["x" * 200_000, "folder"]]})
+        over: list[int] = []
+        while len(over) < 2:
+            over += [number for number, _ in ray.wait(0.5)]
+        assert over == [0, 1]
+        assert made[0].poll() is None
+    finally:
+        late.cancel()
+        ray.close()

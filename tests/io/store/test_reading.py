@@ -101,3 +101,13 @@ def test_damage_is_looked_at_again_as_it_may_be_mended_in_place(store: FolderSto
 
 def test_a_study_without_trials_has_none(tmp_path: Path) -> None:
     assert FolderStore(tmp_path).reading().read() == ((), ())
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_trial_whose_outcome_is_gone_is_pending_again(store: FolderStore, settled: bool) -> None:
+    if settled:
+        settle(store)
+    reading = store.reading()
+    reading.read()
+    (store.trial_folder(1) / "outcome.json").unlink()
+    assert [record.trial.id for record in reading.read().records if record.status is Status.PENDING] == [1, 3]

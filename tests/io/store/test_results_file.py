@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 import xarray as xr
 
-from bomix.io.store import aside, results_file
+from bomix.io.store import aside, files, netcdf, results_file
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.io.store.study_folder import FolderStore
 from bomix.study.study import Study
@@ -64,16 +64,35 @@ def test_a_result_that_is_told_while_it_is_written_takes_it_away(tmp_path: Path)
     study.tell(first, {"loss": 2.0})
     other = Study(["a", "b"], ["loss"], path=tmp_path)
 
-    def written_meanwhile(folder: Path, dataset: xr.Dataset) -> None:
-        other.tell(second.id, {"loss": 3.0})
-        (folder / RESULTS_FILE).write_text("of the record before")
+    replace = files.replace
 
-    with mock.patch.object(results_file, "write", written_meanwhile):
+    def told_meanwhile(path: Path, content: str | bytes) -> None:
+        other.tell(second.id, {"loss": 3.0})
+        replace(path, content)
+
+    with mock.patch.object(files, "replace", told_meanwhile):
         study.records.save_results()
     assert not (tmp_path / RESULTS_FILE).exists()
     study.records.save_results()
     with xr.open_dataset(tmp_path / RESULTS_FILE, engine="h5netcdf") as found:
         assert found.loss.values.tolist() == [[2.0], [3.0]]
+
+
+def test_what_lacks_a_result_that_was_told_while_it_was_made_is_not_put_there(tmp_path: Path) -> None:
+    """A process that is killed right after that would leave it."""
+    study = Study(["a", "b"], ["loss"], path=tmp_path)
+    first, second = study.ask(), study.ask()
+    study.tell(first, {"loss": 2.0})
+    other = Study(["a", "b"], ["loss"], path=tmp_path)
+    content = netcdf.content
+
+    def told_meanwhile(dataset: xr.Dataset) -> bytes:
+        other.tell(second.id, {"loss": 3.0})
+        return content(dataset)
+
+    with mock.patch.object(netcdf, "content", told_meanwhile), mock.patch.object(files, "replace") as replace:
+        study.records.save_results()
+    replace.assert_not_called()
 
 
 def test_damage_that_is_set_aside_and_trials_that_begin_anew_take_it_away(store: FolderStore) -> None:
@@ -99,6 +118,6 @@ def test_a_result_is_recorded_where_it_cannot_be_removed_and_that_is_said(
 def test_a_folder_of_its_name_is_somebody_elses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / RESULTS_FILE).mkdir()
     results_file.remove(tmp_path)
-    results_file.write(tmp_path, xr.Dataset())
+    results_file.write(tmp_path, xr.Dataset(), is_current=lambda: True)
     assert (tmp_path / RESULTS_FILE).is_dir()
     assert "could not be written" in caplog.text
