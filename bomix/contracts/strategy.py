@@ -146,6 +146,8 @@ class StrategyTraits(ComponentTraits):
         description: Takes the problem and returns a line on what it will do, for ``bomix check``.
         offers: Takes the problem and returns the scales that it may ask for in a study of several; where it is absent,
             those of trials that name none.
+        ended: Takes the problem and the history and returns why it proposes no more though a run would fit into what is
+            left of the stated cost, in words; None while it does.
         recommend: What it recommends without a surrogate, see :class:`Recommending`; for ``bomix benchmark``.
     """
 
@@ -166,6 +168,7 @@ class StrategyTraits(ComponentTraits):
     repeats: bool = False
     description: Callable[[Problem], str] | None = None
     offers: Callable[[Problem], tuple[StudyScale, ...]] | None = None
+    ended: Callable[[Problem, History], str | None] = lambda problem, history: None
     recommend: Recommending | None = None
 
     @property

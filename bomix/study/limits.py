@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import traits
+from bomix.errors import Fault
+from bomix.history import History
 from bomix.strategies.bayesian.affordable import left
 from bomix.strategies.replicates import next_replicate
 
 if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
-    from bomix.history import History
     from bomix.problem import Problem, StudyScale
     from bomix.study.records import Records
 
@@ -34,6 +35,8 @@ def over(records: Records) -> str | None:
 def too_dear(problem: Problem, history: History, strategy: Strategy) -> str | None:
     """Why no run fits into what is left of the cost that the search may take, in words; None where one does.
 
+    A strategy may also say itself that what is left is worth no run.
+
     Args:
         problem: The scales and the cost.
         history: The trials so far; those that are pending count.
@@ -41,22 +44,48 @@ def too_dear(problem: Problem, history: History, strategy: Strategy) -> str | No
     """
     if problem.cost is None:
         return None
-    offers = _offers(strategy, problem, history)
+    own = _acting(strategy, problem, history)
+    cheapest, rest = _cheapest(own, problem, history), left(problem, history)
+    if cheapest is not None and cheapest.cost > rest:
+        return (
+            f"{max(0.0, rest):.3g} is left of a cost of {problem.cost:g}, into which no run fits: one of "
+            f"{cheapest.name} costs {cheapest.cost:g}; raise budget.cost for more"
+        )
+    return None if next_replicate(problem, history) is not None else own.ended(problem, history)
+
+
+def never_fits(problem: Problem, strategy: Strategy, *, unit: str) -> list[Fault]:
+    """The fault of a budget in cost that holds no run at all of what a strategy may ask for first.
+
+    Args:
+        problem: The scales and the cost.
+        strategy: The study's strategy.
+        unit: What costs are in, in words; empty where nobody said.
+    """
+    if problem.cost is None:
+        return []
+    nothing = History(scale=problem.scale, scales=tuple(each.scale for each in problem.scales))
+    cheapest = _cheapest(_acting(strategy, problem, nothing), problem, nothing)
+    if cheapest is None or cheapest.cost <= left(problem, nothing):
+        return []
+    what = (
+        f"no run fits into a cost of {problem.cost:g}{unit}: the cheapest that may be asked for, of '{cheapest.name}', "
+        f"costs {cheapest.cost:g}{unit}; raise it, or say it in runs, as '8 runs of {cheapest.name}'"
+    )
+    return [Fault("budget.cost", what)]
+
+
+def _cheapest(strategy: StrategyTraits, problem: Problem, history: History) -> StudyScale | None:
+    """The cheapest scale that the next run may be of: what a strategy offers, or that of trials that name none."""
+    offers = None if strategy.offers is None else strategy.offers(problem)
     if offers is None or next_replicate(problem, history) is not None:
         offers = tuple(each for each in problem.scales if each.scale == problem.default_scale)
-    rest = left(problem, history)
-    if not offers or any(each.cost <= rest for each in offers):
-        return None
-    cheapest = min(offers, key=lambda each: each.cost)
-    return (
-        f"{max(0.0, rest):.3g} is left of a cost of {problem.cost:g}, into which no run fits: one of {cheapest.name} "
-        f"costs {cheapest.cost:g}; raise budget.cost for more"
-    )
+    return min(offers, key=lambda each: each.cost, default=None)
 
 
-def _offers(strategy: Strategy, problem: Problem, history: History) -> tuple[StudyScale, ...] | None:
-    """The scales that a strategy, or the one that it hands its asks on to, may ask for; None where it names none."""
+def _acting(strategy: Strategy, problem: Problem, history: History) -> StrategyTraits:
+    """What a strategy has, or the one that it hands its asks on to."""
     own = traits(strategy, StrategyTraits)
     if own.offers is None and own.acting is not None:
-        return _offers(own.acting(problem, history), problem, history)
-    return None if own.offers is None else own.offers(problem)
+        return _acting(own.acting(problem, history), problem, history)
+    return own

@@ -40,6 +40,7 @@ from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.frozen import changes, may_change, refuse
 from bomix.study.frozen_scales import changed_scales, refuse_measured, tell_moved, with_runs
+from bomix.study.limits import never_fits
 from bomix.trial import EXPERT, Status
 
 logger = logging.getLogger(__name__)
@@ -204,11 +205,14 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         experts_cost=spec.counts(EXPERT),
     )
     _warn_of_mixed_units(problem)
-    if (said := study_scales.unreached(problem)) is not None:
-        logger.warning(said)
     strategy = spec.ready_strategy(folder)
     faults = _unmet(problem, strategy)
+    if not faults and several:
+        stated = any(each.cost is not None for each in spec.scales.values())
+        faults = never_fits(problem, strategy, unit="" if stated else " FLOPs")
     raise_faults(faults, _problems(len(faults)))
+    if (said := study_scales.unreached(problem)) is not None:
+        logger.warning(said)
     return _pooled(problem, strategy)
 
 

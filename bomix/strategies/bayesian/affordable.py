@@ -45,22 +45,20 @@ def affordable(
     """Which scales a run can be of, ``s`` booleans, so that those below the target keep to their share of the cost.
 
     None has many more runs than the next larger one. Imported runs cost nothing, and do not count. Where the target is
-    not trained, all can.
+    none of them, cost is no bound below the dearest.
 
     Args:
         history: The record.
-        scales: The scales to choose from, the target last.
+        scales: The scales to choose from, the cheapest first; the last one always can.
         costs: Cost of a run of each.
         design: Runs of a scale that need none of a larger one.
         first: The same of the cheapest, where it is more.
     """
     import torch
 
-    if scales[-1].scale != history.scale:
-        return torch.ones(len(scales), dtype=torch.bool)
     asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
     counts = [sum(scale == each.scale for scale in asked) for each in scales]
-    most = (FIRST + SHARE * counts[-1]) * costs[-1]
+    most = (FIRST + SHARE * counts[-1]) * costs[-1] if scales[-1].scale == history.scale else np.inf
     below = sum(count * cost for count, cost in zip(counts[:-1], costs[:-1], strict=True))
     found = [
         below + costs[number] <= most
@@ -68,6 +66,28 @@ def affordable(
         for number in range(len(scales) - 1)
     ]
     return torch.tensor([*found, True])
+
+
+def within(problem: Problem, history: History, costs: Sequence[float], *, design: int, first: int = 0) -> list[bool]:
+    """Which of the :func:`usable` scales a run can be of by all bounds; none where the search is over.
+
+    Scales of which the stated cost holds no run at all bound no other: the dearest that it holds takes their place.
+
+    Args:
+        problem: The scales and the stated cost.
+        history: The record.
+        costs: Cost of a run of each of them, as it counts towards the share of smaller scales.
+        design: As in :func:`affordable`.
+        first: As in :func:`affordable`.
+    """
+    scales, rest = usable(problem), left(problem, history)
+    limit = np.inf if problem.cost is None else problem.cost * (1.0 + _ROUNDING)
+    held = sum(each.cost <= limit for each in scales)
+    if not held or rest < scales[0].cost:
+        return [False] * len(scales)
+    can = affordable(history, scales[:held], costs[:held], design=design, first=first).tolist()
+    can += [False] * (len(scales) - held)
+    return [one and other for one, other in zip(fitting(problem, history), can, strict=True)]
 
 
 def left(problem: Problem, history: History) -> float:
@@ -91,12 +111,12 @@ def kept(problem: Problem) -> float:
 def fitting(problem: Problem, history: History) -> list[bool]:
     """Which of the :func:`usable` scales a run can be of, so that it fits into what is left of the stated cost.
 
-    Those below the target leave room for a run or two of it, see :data:`KEPT`. Where none fits, all do: the search is
-    over then, and who asks for more by hand has them.
+    Those below the target leave room for a run or two of it, see :data:`KEPT`, as long as there is some. Where none
+    fits, all do: the search is over then, and who asks for more by hand has them.
     """
     scales, rest = usable(problem), left(problem, history)
     asked = [record for record in history.asked if record.status is not Status.FAILED]
     of_target = sum(history.counted_as(record) == problem.scale for record in asked)
-    owed = max(0.0, kept(problem) - of_target * scales[-1].cost)
+    owed = max(0.0, kept(problem) - of_target * scales[-1].cost) if scales[-1].cost <= rest else 0.0
     fit = [each.cost <= rest - (owed if each is not scales[-1] else 0.0) for each in scales]
     return fit if any(fit) else [True] * len(scales)

@@ -21,7 +21,7 @@ from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
 from bomix.space.weights import is_among, same_mixture
 from bomix.strategies.at_target import AtTarget
-from bomix.strategies.bayesian.affordable import affordable, fitting, kept, usable
+from bomix.strategies.bayesian.affordable import fitting, kept, left, usable, within
 from bomix.strategies.bayesian.search import most_promising
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import MIN_COMPLETED, design_size
@@ -47,6 +47,9 @@ LITTLE = 0.5
 """... which is this many runs of the target: small runs that are that cheap are better run than thought about."""
 CONTENDERS = 24
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
+
+MOST = 4
+"""Runs of one mixture at one scale: the noise of their mean is half that of a run, and more of them say hardly more."""
 
 TOLD = 3
 """Runs of the target that say whether smaller scales mislead: where ranks agree at 0.3 all of them say so from three on
@@ -117,6 +120,24 @@ class CostAware:
         """The scales that it may ask for."""
         return usable(problem)
 
+    def ended(self, problem: Problem, history: History) -> str | None:
+        """Why no scale may have another run though one would fit into what is left of the stated cost, in words."""
+        scales = usable(problem)
+        if len(scales) < 2 or self._in_design(problem, history) or any(self._open(problem, history)):
+            return None
+        rest = left(problem, history)
+        asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
+        fit = [each for each in scales if each.cost <= rest]
+        dear = next((each for each in scales if each.cost > rest), None)
+        if dear is None or not fit:
+            return None
+        had = " and ".join(f"{asked.count(each.scale)} of {each.name}" for each in fit)
+        return (
+            f"{rest:.3g} is left of a cost of {problem.cost:g}, into which no run of {dear.name} fits, which costs "
+            f"{dear.cost:g}; {had} are as many as are worth it beside {asked.count(dear.scale)} of {dear.name}; raise "
+            f"budget.cost for more"
+        )
+
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         scales = usable(problem)
@@ -154,12 +175,23 @@ class CostAware:
                     return self._chosen(problem, history, scales, seed)
             except FitError as error:
                 logger.warning("%s; going on with the design", error)
+                can = self._open(problem, history)
+                fits = tuple(each for each, may in zip(scales, can, strict=True) if may) or fits
         return self._designed(problem, history, fits[0].scale, seed)
 
     def _in_design(self, problem: Problem, history: History) -> bool:
         """Whether runs of the cheapest scale come first: as many as a design has, and as the stated cost has room."""
         few = _count(history, usable(problem)[0].scale) < self._design_size(problem)
         return few and fitting(problem, history)[0]
+
+    def _open(self, problem: Problem, history: History) -> list[bool]:
+        """Which scales may have another run behind the design: none where the search is over."""
+        first, design = self._design_size(problem), design_size(None, problem)
+        return within(problem, history, self._costs(problem), design=design, first=first)
+
+    def _costs(self, problem: Problem) -> list[float]:
+        """What a run of each scale costs, those of the cheapest trained as one."""
+        return [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(usable(problem))]
 
     def _design_size(self, problem: Problem) -> int:
         """Runs of the cheapest scale that come first."""
@@ -183,7 +215,8 @@ class CostAware:
         from bomix.strategies.bayesian.spaced import next_spaced
         from bomix.surrogates.models.scales import MultiScaleModel
 
-        fit = torch.tensor(fitting(problem, history))
+        can = self._open(problem, history)
+        fit = torch.tensor(can if any(can) else fitting(problem, history))
         dearest = int(fit.nonzero().max())
         belief = believe(problem, history, self._asking(problem), seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
@@ -192,18 +225,17 @@ class CostAware:
             return replace(candidate, scale=scales[dearest].scale)
         seeds = AskSeeds.of(seed, history.n_asked)
         X = self._contenders(belief, history, seeds)
-        costs = [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(scales)]
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
-        first, design = self._design_size(problem), design_size(None, problem)
-        free &= affordable(history, scales, costs, design=design, first=first).unsqueeze(-1)
         free &= fit.unsqueeze(-1)
         at_target = self.alone and bool(fit[-1]) and scales[-1].scale == problem.scale
         if misled := at_target and self._misled(belief, problem, history, seed):
             free[:-1] = False
-        found = best_choice(contest, self.rule, costs, free, seed=seeds.acquisition)
-        point, number = (0, dearest) if found is None else found
+        found = best_choice(contest, self.rule, self._costs(problem), free, seed=seeds.acquisition)
+        if found is None:
+            return replace(self._designed(problem, history, scales[dearest].scale, seed), origin="cost_aware")
+        point, number = found
         weights, scale = X[point], scales[number].scale
-        if self.spaced and number and _count(history, scale) < design:
+        if self.spaced and number and _count(history, scale) < design_size(None, problem):
             if misled:
                 return replace(self._designed(problem, history, scale, seed), origin="cost_aware")
             weights = next_spaced(belief, history, scale, seed=seeds.search)
@@ -270,6 +302,8 @@ def _missing_anchor(problem: Problem, history: History, scales: Sequence[StudySc
 def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scale]) -> tuple[Contest, Tensor]:
     """The belief at ``p x d`` mixtures once all pending runs have come back, and which runs may be made, ``s x p``.
 
+    What is pending or failed at a scale is not run there again, and nothing more than :data:`MOST` times.
+
     Args:
         belief: The belief across scales.
         X: The mixtures.
@@ -283,17 +317,18 @@ def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scal
 
     assert isinstance(belief.model, MultiScaleModel)
     space, p = belief.problem.space, len(X)
-    free, waiting = torch.ones(len(scales), p, dtype=torch.bool), []
+    runs, waiting = torch.zeros(len(scales), p, dtype=torch.int), []
     for record in history.records:
         scale = history.counted_as(record)
-        if scale not in scales or record.status not in {Status.PENDING, Status.FAILED}:
+        if scale not in scales:
             continue
         number, point = scales.index(scale), space.to_array(record.trial.weights)
-        free[number] &= torch.tensor([not is_among(row, point[None]) for row in X])
+        again = 1 if record.status is Status.COMPLETED else MOST
+        runs[number] += again * torch.tensor([is_among(row, point[None]) for row in X])
         if record.status is Status.PENDING:
             waiting.append((number, point))
     points = torch.as_tensor(np.concatenate([X, *(point[None] for _, point in waiting)]))
     contest = Contest.of(belief.model, belief.aggregate, points, scales)
     for place, (number, _) in enumerate(waiting):
         contest = contest.after(p + place, number)
-    return contest.first(p), free
+    return contest.first(p), runs < MOST

@@ -17,9 +17,10 @@ from bomix.problem import Problem, StudyScale
 from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
-from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, usable
+from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, left, usable, within
 from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
 from bomix.strategies.bayesian.spaced import next_spaced
+from bomix.study.limits import too_dear
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.scales.spec import MultiScale
@@ -111,6 +112,64 @@ def test_a_scale_has_not_many_more_runs_than_the_next_larger_one() -> None:
     assert affordable(history(*runs(SMALL, 5)), SCALES, cheap, design=5).tolist() == [False, True]
     more = history(*runs(SMALL, 5), *runs(LARGE, 1, first=5))
     assert affordable(more, SCALES, cheap, design=5).tolist() == [True, True]
+
+
+def far_apart(cost: float | None = 36.0) -> Problem:
+    """Scales of which a large run costs as much as 1200 small ones."""
+    return replace(problem((StudyScale("small", SMALL, 0.01), StudyScale("large", LARGE, 12.0))), cost=cost)
+
+
+def test_a_rest_that_only_small_runs_fit_into_ends_the_search_once_they_are_enough() -> None:
+    known = history(*runs(SMALL, 15), *runs(LARGE, 2, first=15))
+    assert fitting(far_apart(), known) == [True, False]
+    assert CostAware().ended(far_apart(), known) is None
+    enough = history(*runs(SMALL, 23), *runs(LARGE, 2, first=23))
+    said = CostAware().ended(far_apart(), enough)
+    assert said is not None
+    assert "no run of large fits" in said
+    assert "23 of small are as many as are worth it beside 2 of large" in said
+    assert CostAware().ended(far_apart(cost=48.0), enough) is None
+    assert CostAware().ended(far_apart(cost=None), enough) is None
+    assert too_dear(far_apart(), enough, Auto()) == said
+
+
+def test_the_search_ends_within_the_cost_where_scales_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cheapest_first(contest: object, rule: str, costs: list[float], free: torch.Tensor, *, seed: int) -> object:
+        scale, point = free.nonzero()[0].tolist()
+        return point, scale
+
+    monkeypatch.setattr(cost_aware, "best_choice", cheapest_first)
+    limited, known = far_apart(cost=24.1), History(scale=LARGE, scales=(SMALL, LARGE))
+    while too_dear(limited, known, QUICK) is None:
+        (found,) = QUICK.ask(limited, known, 1, seed=0)
+        trial = Trial(len(known.records), found.weights, 0, found.origin, found.scale)
+        known = History((*known.records, *history(trial).records), LARGE, scales=(SMALL, LARGE))
+        assert left(limited, known) >= 0.0
+        assert len(known.records) < 20
+    scales = [record.trial.scale for record in known.records]
+    assert (scales.count(SMALL), scales.count(LARGE)) == (10, 2)
+
+
+def test_runs_made_by_hand_leave_no_debt_that_a_dearer_run_would_be_begun_for() -> None:
+    limited = replace(problem(), cost=13.0)
+    assert fitting(limited, history(*runs(SMALL, 4))) == [True, False]
+
+
+def test_scales_that_the_cost_holds_no_run_of_bound_no_other() -> None:
+    assert within(far_apart(cost=6.0), history(*runs(SMALL, 40)), [0.01, 12.0], design=5) == [True, False]
+    assert within(far_apart(cost=0.001), history(), [0.01, 12.0], design=5) == [False, False]
+
+
+def test_a_mixture_is_repeated_at_a_scale_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    belief = believe(problem(), record(), MultiScale(of=presets.QUICK), seed=0)
+    X = problem().space.sobol(4, seed=1)
+    again = [Trial(number, problem().space.to_weights(X[2]), number, "test", SMALL) for number in range(strategy.MOST)]
+    for count, free in ((strategy.MOST - 1, True), (strategy.MOST, False)):
+        _, found = contest_of(belief, X, history(*again[:count]), [SMALL, LARGE])
+        assert found.tolist() == [[True, True, free, True], [True] * 4]
+    monkeypatch.setattr(cost_aware, "best_choice", lambda *_, **__: None)
+    (fresh,) = QUICK.ask(problem(), record(), 1, seed=0)
+    assert fresh.weights not in [each.trial.weights for each in record().records]
 
 
 def test_imported_runs_cost_nothing() -> None:
