@@ -141,7 +141,7 @@ class Job:
         Raises:
             EvaluationError: The evaluator cannot be had in a job.
         """
-        if (code := job_file.ended(self.folder)) is not None:
+        if (code := job_file.ended(self.folder, self.file.token)) is not None:
             if (why := job_file.broken(self.folder)) is not None:
                 raise EvaluationError(f"the evaluator cannot be loaded in a job of Slurm: {why}")
             return End(code, self.seen)

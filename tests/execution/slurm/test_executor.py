@@ -23,7 +23,7 @@ from bomix.progress import Progress
 from bomix.testing.endings import Ending
 from bomix.trial import Failure, Result
 from tests.execution.slurm.fake import FakeSlurm
-from tests.execution.slurm.studies import TRIALS, attempt, ends, started, study, trained
+from tests.execution.slurm.studies import TRIALS, attempt, ended, ends, started, study, trained
 
 ONE, TWO, THREE, FOUR = TRIALS
 
@@ -59,7 +59,7 @@ def test_the_id_is_written_down_and_the_job_before_that(slurm: FakeSlurm, tmp_pa
     executor.submit(TWO, two)
     file = job_file.read(two.folder)
     assert file is not None
-    assert (file.job, file.name) == ("1", job_file.name_of(tmp_path / "s", 1, 1))
+    assert (file.job, file.name) == ("1", job_file.name_of(tmp_path / "s", 1, 1, file.token))
 
 
 def test_what_a_job_writes_is_told_without_asking_slurm(slurm: FakeSlurm, tmp_path: Path) -> None:
@@ -130,6 +130,7 @@ def test_an_error_is_a_failure_and_half_a_result_is_one(slurm: FakeSlurm, tmp_pa
     one, two = attempt(tmp_path / "s", ONE), attempt(tmp_path / "s", TWO)
     executor.submit(*one)
     executor.submit(*two)
+    executor.events(0.0)
     trained(one[1].folder, loss=None, error="diverged", code=RAISED)
     trained(two[1].folder)
     (two[1].folder / "result.json").write_text('{"losses": {"lo')
@@ -250,8 +251,9 @@ def test_a_job_that_cannot_load_the_evaluator_costs_no_other_end(slurm: FakeSlur
     one, two, three = (attempt(tmp_path / "s", trial) for trial in (ONE, TWO, THREE))
     for each in (one, two, three):
         executor.submit(*each)
+    executor.events(0.0)
     job_file.say_broken(two[1].folder, "no module")
-    job_file.end(two[1].folder, 78)
+    ended(two[1].folder, 78)
     trained(one[1].folder, loss=None, error="diverged", code=RAISED)
     trained(three[1].folder)
     assert [end.trial for end in ends(executor.events(0.0))] == [ONE, THREE]
@@ -445,6 +447,7 @@ def test_a_result_that_was_told_and_not_recorded_is_told_again(slurm: FakeSlurm,
     one, two = attempt(tmp_path / "s", ONE), attempt(tmp_path / "s", TWO)
     for each in (one, two):
         first.submit(*each)
+    first.events(0.0)
     trained(one[1].folder)
     trained(two[1].folder, loss=None, error="diverged", code=RAISED)
     assert len(ends(first.events(0.0))) == 2  # and the driver is killed before it records them
