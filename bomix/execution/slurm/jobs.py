@@ -162,6 +162,17 @@ class Job:
             return End(None, seen, states.NOT_STARTED)
         return End(None, seen, states.LOST.get(seen.state))
 
+    def early(self, end: End) -> int | None:
+        """The exit status of a job that ended by itself before the training began; None of any other end."""
+        seen = end.seen
+        if end.code is not None or end.lost is not None or seen is None or seen.state != "FAILED" or seen.code <= 0:
+            return None
+        return None if job_file.has_begun(self.folder) else seen.code
+
+    def last_words(self) -> str:
+        """The last line of its output."""
+        return (self._output().strip().splitlines() or ["no output"])[-1]
+
     def outcome(self, number: int, end: End | None, *, cancelled: bool, secrets: frozenset[str]) -> Ended:
         """How a trial ended, which is struck off.
 

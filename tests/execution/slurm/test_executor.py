@@ -515,3 +515,52 @@ def test_a_group_that_was_cancelled_is_made_no_smaller(slurm: FakeSlurm, tmp_pat
     job_file.begin(group[0][1].folder, "job 1")
     slurm.set("1", "CANCELLED", status=15)
     assert [(end.by_group, end.lost) for end in ends(executor.events(0.0))] == [(False, False)] * 2
+
+
+def test_what_was_never_submitted_does_not_go_on(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = attempt(tmp_path / "s", ONE)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    first = started(tmp_path / "s", workers=1)
+    with pytest.raises(EvaluationError, match="there is no command 'sbatch'"):
+        first.submit(*one)
+    first.close()
+    second = started(tmp_path / "s", workers=1)
+    with pytest.raises(EvaluationError, match="there is no command 'squeue'"):
+        second.reattach([one])
+    second.close()
+    assert caplog.messages == []
+
+
+def test_a_fault_before_the_training_that_repeats_ends_the_run(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1, python="/nowhere/python")
+    executor.submit(*attempt(tmp_path / "s", ONE))
+    slurm.run("1")
+    assert [end.trial for end in ends(executor.events(0.0))] == [ONE]
+    executor.submit(*(two := attempt(tmp_path / "s", TWO)))
+    slurm.run("2")
+    with pytest.raises(EvaluationError, match=r"exit status 127 before the training begins[\s\S]*stay pending"):
+        executor.events(0.0)
+    assert started(tmp_path / "s").reattach([two]) == (), "it is tried again"
+
+
+def test_a_fault_before_the_training_of_all_trials_at_once_fails_none(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", array=False)
+    tried = [attempt(tmp_path / "s", trial) for trial in (ONE, TWO)]
+    for each in tried:
+        executor.submit(*each)
+    for job in ("1", "2"):
+        slurm.set(job, "FAILED", status=127 << 8)
+    with pytest.raises(EvaluationError, match="exit status 127 before the training begins"):
+        executor.events(0.0)
+    assert started(tmp_path / "s").reattach(tried) == ()
+
+
+def test_faults_before_the_training_that_differ_are_the_trials_own(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", array=False)
+    for trial in (ONE, TWO, THREE):
+        executor.submit(*attempt(tmp_path / "s", trial))
+    for job, status in (("1", 127), ("2", 1), ("3", 127)):
+        slurm.set(job, "FAILED", status=status << 8)
+    assert [end.trial for end in ends(executor.events(0.0))] == [ONE, TWO, THREE]

@@ -71,7 +71,8 @@ def test_a_job_of_a_study_that_was_begun_anew_trains_nothing(slurm: FakeSlurm, t
 def test_a_job_whose_study_is_begun_anew_while_it_trains_writes_nothing(
     slurm: FakeSlurm, tmp_path: Path, anew: bool
 ) -> None:
-    module = "import dataclasses, time, pathlib, bomix\n@dataclasses.dataclass(frozen=True)\nclass Slow:\n    def evaluate(self, trial, workdir):\n"
+    module = "import dataclasses, time, pathlib, bomix\n@dataclasses.dataclass(frozen=True)\nclass Slow:\n"
+    module += "    def evaluate(self, trial, workdir):\n"
     module += "        while not pathlib.Path(workdir.parents[3], 'go').exists(): time.sleep(0.02)\n"
     module += "        return bomix.Result({'loss': 9.0})\n"
     executor = started(tmp_path / "s", workers=1)
@@ -80,10 +81,10 @@ def test_a_job_whose_study_is_begun_anew_while_it_trains_writes_nothing(
     file = tmp_path / "s/study.yaml"
     text = file.read_text()
     file.write_text(text.replace("{kind: 'bomix.testing.endings:Ending', how: well}", "{kind: 'slow:Slow'}"))
-    job = subprocess.Popen(["bash", str(old[1].folder / "submit.sh")], stderr=subprocess.PIPE, text=True)
+    job = subprocess.Popen(["bash", str(old[1].folder / "submit.sh")], stderr=subprocess.DEVNULL)
     log = old[1].folder / "log.txt"
     while not log.exists():
-        assert job.poll() is None, job.communicate()
+        assert job.poll() is None
         time.sleep(0.02)
     file.write_text(text)
     (tmp_path / "s/trials").rename(tmp_path / "before")
