@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bomix.cli import jobs
 from bomix.cli.options import study_argument
 from bomix.study.study import Study
 
@@ -20,5 +21,12 @@ def withdraw(study: Path, trial: int, why: str) -> None:
     Nothing is removed: `bomix status` shows the run and the reason. Nothing is learnt from it, it costs no budget, and
     its mixture may be proposed again. A table that has the run leaves it withdrawn when it is imported again.
     """
-    record = Study.open(study).withdraw(trial, why=why)
+    opened = Study.open(study)
+    record = opened.withdraw(trial, why=why)
     click.echo(f"trial {trial} ({record.trial.origin}) is withdrawn: {record.withdrawn}")
+    for job in jobs.queued(opened) if record.outcome is None else []:
+        if trial in job.trials:
+            end = " ".join(map(str, job.trials))
+            goes_on = "goes on" if job.live else "may go on"
+            what = f"job {job.name} ({jobs.numbers(job)}) {goes_on} in the queue"
+            click.echo(f"{what}: `bomix cancel {study} {end}` ends it")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bomix.cli.options import study_argument
-from bomix.errors import ConfigError
+from bomix.errors import ConfigError, StudyError
 from bomix.io.store import files
 from bomix.io.store.study_folder import STUDY_FILE
 
@@ -43,10 +43,18 @@ def init(directory: Path | None, schema: bool) -> None:
 @study_argument
 def restart(study: Path) -> None:
     """Begin anew a study whose trials have no result yet, as its file is now; what was asked is kept aside."""
+    from bomix.cli import jobs
     from bomix.study import repair
     from bomix.study.study import Study
 
     opened = Study.open(study)
     assert opened.folder is not None
+    left = jobs.left(opened)
+    if live := [job for job in left if job.live]:
+        what = f"jobs of this study run or wait in the queue: {jobs.listed(live)}"
+        raise StudyError(f"{what}; end them first (`bomix cancel {study}`)")
+    if left:
+        what = f"the queue does not answer, and jobs may still run or wait there: {jobs.listed(left)}"
+        click.echo(f"warning: {what}; nothing that they write is recorded", err=True)
     kept = repair.restart(opened.folder)
     click.echo("nothing was asked for yet" if kept is None else f"begun anew; the trials asked for are kept in {kept}")

@@ -32,6 +32,7 @@ class QueuedJob:
         state: Where it stands, in the words of the queue.
         folder: The folder of its (first) attempt.
         log: What it printed.
+        live: Whether it runs or waits; None where the queue does not answer.
     """
 
     trials: tuple[int, ...]
@@ -39,6 +40,7 @@ class QueuedJob:
     state: str
     folder: Path
     log: Path
+    live: bool | None = None
 
 
 @runtime_checkable
@@ -57,7 +59,7 @@ class QueuedExecution(Execution, Protocol):
         ...
 
     def cancel(self, attempts: Sequence[tuple[Trial, Attempt]]) -> Sequence[QueuedJob]:
-        """End the jobs of pending trials, which stay pending; what has ended is left out.
+        """End the jobs of trials, which stay pending unless a driver sees it; what has ended is left out.
 
         Raises:
             EvaluationError: The queue does not answer, or a job has other trials beside these.

@@ -12,6 +12,7 @@ import pytest
 from bomix.cli import jobs
 from bomix.contracts.queued import QueuedJob
 from bomix.execution.attempt.position import Position
+from bomix.execution.slurm.job import SECOND
 from bomix.io.store import lock
 from bomix.progress import Progress
 from bomix.study.study import Study
@@ -91,8 +92,9 @@ def test_status_shows_jobs_states_and_logs(slurm: FakeSlurm, study: Path) -> Non
 
 def test_what_is_cancelled_stays_pending_and_is_submitted_again(slurm: FakeSlurm, study: Path) -> None:
     said("optimize", study, "--detach")
-    assert said("cancel", study, 1) == "job 1_1 is cancelled (trial 1)\n"
-    assert said("cancel", study) == "job 1_0 is cancelled (trial 0)\n"
+    left = "no driver runs: pending trials stay so, and the next `bomix optimize` submits them again\n"
+    assert said("cancel", study, 1) == f"job 1_1 is cancelled (trial 1)\n{left}"
+    assert said("cancel", study) == f"job 1_0 is cancelled (trial 0)\n{left}"
     assert said("cancel", study).startswith("nothing to cancel")
     assert set(slurm.jobs.values()) == {"CANCELLED"}
     assert "2 pending" in said("optimize", study, "--detach")
@@ -105,9 +107,38 @@ def test_what_cannot_be_cancelled_is_told(slurm: FakeSlurm, study: Path) -> None
     said("optimize", study, "--detach")
     with lock.holding(study):
         assert "stop it first (Ctrl-C leaves the jobs alone)" in said("cancel", study, code=2)
-        assert "job 1_0 is cancelled" in said("cancel", study, 0)
+        shown = said("cancel", study, 0)
+        assert shown == "job 1_0 is cancelled (trial 0)\na driver runs: each trial counts as an attempt that failed\n"
     slurm.down("squeue")
     assert "does not answer" in said("cancel", study, code=1)
+
+
+def test_a_study_is_not_begun_anew_while_its_jobs_run(slurm: FakeSlurm, study: Path) -> None:
+    said("optimize", study, "--detach")
+    said("withdraw", study, 1, "--why", "wrong data")
+    refused = said("restart", study, code=2)
+    assert "run or wait in the queue: 1_0 (trial 0), 1_1 (trial 1); end them first" in refused
+    slurm.down("squeue")
+    warned = said("restart", study)
+    assert "warning: the queue does not answer, and jobs may still run or wait there: 1_0 (trial 0)" in warned
+    slurm.down()
+    assert "2 pending" in said("optimize", study, "--detach")
+    assert slurm.run("1_0") == SECOND
+    assert "2 pending" in said("optimize", study, "--detach")
+    said("cancel", study)
+    assert "begun anew" in said("restart", study)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_job_of_a_withdrawn_trial_is_shown_and_cancelled(slurm: FakeSlurm, study: Path, named: bool) -> None:
+    said("optimize", study, "--detach")
+    end = f"job 1_0 (trial 0) goes on in the queue: `bomix cancel {study} 0` ends it"
+    assert end in said("withdraw", study, 0, "--why", "wrong data")
+    assert "job 1_0 (trial 0): PENDING" in said("status", study)
+    assert said("cancel", study, *([0] if named else [])).startswith("job 1_0 is cancelled (trial 0)\n")
+    assert slurm.jobs["1_0"] == "CANCELLED"
+    assert slurm.jobs["1_1"] == ("PENDING" if named else "CANCELLED")
+    assert "job 1_0" not in said("status", study)
 
 
 @pytest.mark.parametrize("words", [("optimize", "--detach"), ("optimize", "--dry-run"), ("cancel",)])

@@ -58,6 +58,7 @@ def evaluate(
     *,
     reported: Callable[[progress.Progress], None],
     finished: Callable[[Trial], None],
+    before_writing: Callable[[], None] = lambda: None,
 ) -> int:
     """Evaluate a trial, or several as one, in this process, and leave the end of each in the folder of its attempt.
 
@@ -69,6 +70,7 @@ def evaluate(
         attempts: Each trial with the folder of its attempt.
         reported: Told of the evaluator's reports of progress.
         finished: Told of each trial of a group as soon as its end is durable, while the others may go on.
+        before_writing: Called before anything is written of an end; it may end this process.
 
     Returns:
         Exit status: 0, :data:`RAISED` or :data:`NO_MEMORY`. No child of this process is left.
@@ -86,12 +88,14 @@ def evaluate(
                 ((trial, workdir),) = attempts
                 result = evaluator.evaluate(trial, workdir)
                 _end_copy(itself)
+                before_writing()
                 _write_result(workdir, result)
             else:
-                _evaluate_together(evaluator, attempts, left, finished)
+                _evaluate_together(evaluator, attempts, left, finished, before_writing)
     except BaseException as error:  # SystemExit of a user's trainer included: every end is recorded
         _end_copy(itself)
         traceback.print_exc()
+        before_writing()
         for workdir in left.values():
             _write_error(workdir, error)
         return NO_MEMORY if _lacks_memory(error) else RAISED
@@ -108,6 +112,7 @@ def _evaluate_together(
     attempts: Sequence[tuple[Trial, Path]],
     left: dict[int, Path],
     finished: Callable[[Trial], None],
+    before_writing: Callable[[], None],
 ) -> None:
     """Evaluate several trials as one; each is struck off ``left``, and told of, as soon as its end is durable.
 
@@ -119,6 +124,7 @@ def _evaluate_together(
         _end_copy(itself)
         if (workdir := left.pop(trial.id, None)) is None:
             raise EvaluationError(f"evaluate_together yielded trial {trial.id}, which is not of the group, or twice")
+        before_writing()
         try:
             if isinstance(outcome, Failure):
                 raise EvaluationError(outcome.message)

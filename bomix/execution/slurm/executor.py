@@ -76,6 +76,8 @@ class SlurmExecutor:
         self._next_call = 0.0
         self._recalls_next = True
         self._broken: EvaluationError | None = None
+        self._early: int | None = None
+        self._early_trials: set[int] = set()
 
     @property
     def free(self) -> int:
@@ -188,7 +190,7 @@ class SlurmExecutor:
 
     def close(self) -> None:
         """Leave the jobs to themselves: the next driver takes them over."""
-        left = [f"trial {number} ({job.file.job or 'no id yet'})" for job in self._jobs for number in job.left]
+        left = [f"trial {number} ({job.file.job})" for job in self._jobs if job.file.job for number in job.left]
         if left:
             listed = ", ".join(left)
             logger.warning(
@@ -222,6 +224,7 @@ class SlurmExecutor:
             EvaluationError: A job cannot load the evaluator, and nothing else is to be told before that.
         """
         found: list[Event] = []
+        over: list[tuple[Job, End]] = []
         for job in list(self._jobs):
             try:
                 end = job.end(time.monotonic())
@@ -231,10 +234,33 @@ class SlurmExecutor:
             found += self._read(job)
             if end is not None:
                 self._jobs.remove(job)
-                found += self._over(job, end)
+                over.append((job, end))
+        for job, end in self._without_faults(over):
+            found += self._over(job, end)
         if self._broken is not None and not found:
             raise self._broken
         return found
+
+    def _without_faults(self, over: Sequence[tuple[Job, End]]) -> list[tuple[Job, End]]:
+        """Jobs that are over, less those of a fault that is no trial's: these trials stay pending, and the run ends.
+
+        It is none where jobs of two trials, one after the other, end with the same status before the training began.
+        """
+        for job, end in over:
+            if (code := job.early(end)) != self._early:
+                self._early, self._early_trials = code, set()
+            self._early_trials.add(min(job.trials))
+            if code is not None and len(self._early_trials) > 1:
+                cure = "mend execution.setup or execution.python, and give the same command again: trials stay pending"
+                what = f"jobs end with exit status {code} before the training begins, the last one is {job.file.job}"
+                where = f"{job.last_words()} ({job.file.output})"
+                self._broken = self._broken or EvaluationError(f"{what}: {where}; {cure}")
+        if self._broken is None:
+            return list(over)
+        for job, end in over:
+            if job.early(end) is not None:
+                job.note(state="FAILED")
+        return [(job, end) for job, end in over if job.early(end) is None]
 
     def _read(self, job: Job) -> list[Event]:
         """Reports of a job, and trials of a group that are finished while the others go on."""

@@ -3,7 +3,8 @@
 ``job.json`` is written before the job is submitted, so that a job whose driver died at once is found by its name; then
 it gets the job's id. ``begun.json`` belongs to the one process that runs the attempt: of two copies of a job, one that
 was requeued and one that lives on a node which was given up, the second finds it and ends. ``ended.json`` is the last
-thing that the process writes.
+thing that the process writes. A token, drawn for each submission, tells a job from one of a study that lay in the same
+folder before: only the job whose token stands in ``job.json`` writes here.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _LIMIT = 2**22
 """Bytes that are read of such a file: a group of many trials over many domains fits a hundred times."""
 _LONGEST = 24
 """Characters of a study's name in the names of its jobs: queues show few, and the folder's hash tells studies apart."""
+_SHOWN = 6
+"""Characters of a token in the names of jobs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,7 @@ class JobFile:
         memory: MiB that were asked for; None where that was left to the cluster.
         job: Its id, ``17`` or ``17_3``; None before it is known.
         state: How it ended in the words of Slurm; None before it has.
+        token: Drawn for its submission.
     """
 
     name: str
@@ -65,6 +69,7 @@ class JobFile:
     memory: int | None = None
     job: str | None = None
     state: str | None = None
+    token: str = ""
 
     @property
     def folder(self) -> Path:
@@ -116,12 +121,24 @@ def _damaged(folder: Path, error: Exception) -> EvaluationError:
     return EvaluationError(f"{folder / FILE} cannot be read ({error}), so that nobody can say what still runs; {cure}")
 
 
-def name_of(study: Path, trial: int, attempt: int) -> str:
-    """The name of a job in the queue: ``bomix-demo-3f2a91-0007-1``; the hash is that of the study's folder."""
+def name_of(study: Path, trial: int, attempt: int, token: str) -> str:
+    """The name of a job in the queue: ``bomix-demo-3f2a91-0007-1-c4d0e8``, with the folder's hash and its token."""
     folder = study.resolve()
     plain = re.sub(r"[^A-Za-z0-9_.]+", "_", folder.name)[:_LONGEST]
     own = hashlib.sha256(str(folder).encode()).hexdigest()[:6]
-    return f"bomix-{plain}-{own}-{trial:04d}-{attempt}"
+    return f"bomix-{plain}-{own}-{trial:04d}-{attempt}-{token[:_SHOWN]}"
+
+
+def is_of(folder: Path, token: str) -> bool:
+    """Whether an attempt is still the one that a job was submitted for: its study may have been begun anew, or removed.
+
+    A file that cannot be read just now says nothing against it.
+    """
+    try:
+        file = read(folder)
+    except EvaluationError:
+        return True
+    return file is not None and file.token == token
 
 
 def begin(folder: Path, who: str) -> bool:
@@ -139,15 +156,16 @@ def begin(folder: Path, who: str) -> bool:
     return True
 
 
-def end(folder: Path, code: int) -> None:
-    """Say that the process is about to end, with all that it started."""
-    files.write_new(folder / ENDED_FILE, json.dumps({"code": code}) + "\n")
+def end(folder: Path, code: int, token: str = "") -> None:
+    """Say that the process of a job is about to end, with all that it started."""
+    files.write_new(folder / ENDED_FILE, json.dumps({"code": code, "token": token}) + "\n")
 
 
-def ended(folder: Path) -> int | None:
-    """The exit status of the process; None where it has not said that it is over."""
+def ended(folder: Path, token: str = "") -> int | None:
+    """The exit status of the process of a job; None where it has not said that it is over."""
     try:
-        return int(json.loads(files.read_bounded(folder / ENDED_FILE, _LIMIT))["code"])
+        data = json.loads(files.read_bounded(folder / ENDED_FILE, _LIMIT))
+        return int(data["code"]) if data["token"] == token else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

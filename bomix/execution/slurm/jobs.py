@@ -141,7 +141,7 @@ class Job:
         Raises:
             EvaluationError: The evaluator cannot be had in a job.
         """
-        if (code := job_file.ended(self.folder)) is not None:
+        if (code := job_file.ended(self.folder, self.file.token)) is not None:
             if (why := job_file.broken(self.folder)) is not None:
                 raise EvaluationError(f"the evaluator cannot be loaded in a job of Slurm: {why}")
             return End(code, self.seen)
@@ -161,6 +161,17 @@ class Job:
         if seen.state == states.CANCELLED and seen.nodes and not job_file.has_begun(self.folder):
             return End(None, seen, states.NOT_STARTED)
         return End(None, seen, states.LOST.get(seen.state))
+
+    def early(self, end: End) -> int | None:
+        """The exit status of a job that ended by itself before the training began; None of any other end."""
+        seen = end.seen
+        if end.code is not None or end.lost is not None or seen is None or seen.state != "FAILED" or seen.code <= 0:
+            return None
+        return None if job_file.has_begun(self.folder) else seen.code
+
+    def last_words(self) -> str:
+        """The last line of its output."""
+        return (self._output().strip().splitlines() or ["no output"])[-1]
 
     def outcome(self, number: int, end: End | None, *, cancelled: bool, secrets: frozenset[str]) -> Ended:
         """How a trial ended, which is struck off.

@@ -19,6 +19,9 @@ from bomix.trial import Trial
 
 NO_ANSWER = "unknown (Slurm's controller does not answer)"
 
+_NO_TOKEN = "0" * 16
+"""Stands in a script that is only shown for the token that is drawn when one is submitted."""
+
 
 def jobs(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
     """Where the jobs of some attempts stand; one call of Slurm, none without jobs."""
@@ -26,10 +29,13 @@ def jobs(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
     try:
         queue = _queue(found)
     except (UnreachableError, EvaluationError):
-        return [_queued(job, job.file.job, NO_ANSWER) for job in found]
+        return [_queued(job, job.file.job, NO_ANSWER, None) for job in found]
     shown = [(job, _seen(job, queue)) for job in found]
     # What was found is not written down: a driver may be at the same file.
-    return [_queued(job, job.file.job if seen is None else seen.job, _state(job, seen)) for job, seen in shown]
+    return [
+        _queued(job, job.file.job if seen is None else seen.job, _state(job, seen), seen is not None and seen.live)
+        for job, seen in shown
+    ]
 
 
 def cancel(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
@@ -58,7 +64,7 @@ def cancel(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
         seen = _seen(job, queue)
         assert seen is not None
         job.note(job=seen.job, state=states.CANCELLED)
-    return [_queued(job, job.file.job, states.CANCELLED) for job in over]
+    return [_queued(job, job.file.job, states.CANCELLED, False) for job in over]
 
 
 def preview(attempts: Sequence[tuple[Trial, Attempt]], wanted: Resources, *, folder: Path) -> list[str]:
@@ -66,7 +72,7 @@ def preview(attempts: Sequence[tuple[Trial, Attempt]], wanted: Resources, *, fol
     submission = Submission(wanted, folder.resolve(), (), {})
     for trial, attempt in attempts:
         submission.add([(trial, attempt)])
-    return [script.text([job.file for job in each], wanted) for each in submission.arrays()]
+    return [script.text([job.file for job in each], wanted) for each in submission.arrays(_NO_TOKEN)]
 
 
 def _queue(found: Sequence[Job]) -> list[Seen]:
@@ -96,7 +102,7 @@ def _state(job: Job, seen: Seen | None) -> str:
     return f"{seen.state} ({seen.reason})" if waits else seen.state
 
 
-def _queued(job: Job, number: str | None, state: str) -> QueuedJob:
+def _queued(job: Job, number: str | None, state: str, live: bool | None) -> QueuedJob:
     log = job.folder / LOG_FILE
     shown = log if log.exists() else Path(job.file.output)
-    return QueuedJob(tuple(job.left), number or job.file.name, state, job.folder, shown)
+    return QueuedJob(tuple(job.left), number or job.file.name, state, job.folder, shown, live)

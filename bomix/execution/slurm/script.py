@@ -19,7 +19,8 @@ def text(jobs: Sequence[JobFile], wanted: Resources) -> str:
     """The script.
 
     Args:
-        jobs: One job, or the elements of an array in their order; they share a name, memory and the file of output.
+        jobs: One job, or the elements of an array in their order; they share a name, a token, memory and the
+            file of output.
         wanted: What is asked of the cluster.
     """
     first = jobs[0]
@@ -41,7 +42,8 @@ def text(jobs: Sequence[JobFile], wanted: Resources) -> str:
     python = shlex.quote(wanted.python or sys.executable)
     return (
         f"#!/bin/bash\n{directives}\nattempts=(\n{folders}\n)\n{setup}"
-        f'exec {python} -P -m {MODULE} "${{attempts[${{SLURM_ARRAY_TASK_ID:-0}}]}}"\n'
+        f'exec {python} -P -m {MODULE} "${{attempts[${{SLURM_ARRAY_TASK_ID:-0}}]}}"'
+        f" {shlex.quote(first.token)}\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from bomix.trial import Trial
 
 _LONGEST_ARRAY = 1000
 """Jobs of an array at most: Slurm's ``MaxArraySize`` is 1001 where nobody changed it."""
+_TOKEN = 8
+"""Bytes of a token."""
 
 Group = Sequence[tuple[Trial, Attempt]]
 """Trials that are trained as one, each with its attempt."""
@@ -64,25 +67,28 @@ class Submission:
                 job.file.write()
         return [job for jobs in found for job in jobs]
 
-    def arrays(self) -> list[list[Job]]:
+    def arrays(self, token: str | None = None) -> list[list[Job]]:
         """All that wait, by the scripts that they are submitted with; nothing is written.
 
         Those that are given the same memory are an array, where arrays are wanted.
+
+        Args:
+            token: Stands for those that are drawn, one for each script, where nothing is submitted.
         """
         by_memory: dict[int | None, list[Group]] = {}
         for group in self._groups:
             by_memory.setdefault(self._memory(group), []).append(group)
         width = _LONGEST_ARRAY if self._wanted.array else 1
         return [
-            self._together(groups[first : first + width], memory)
+            self._together(groups[first : first + width], memory, token or secrets.token_hex(_TOKEN))
             for memory, groups in by_memory.items()
             for first in range(0, len(groups), width)
         ]
 
-    def _together(self, groups: Sequence[Group], memory: int | None) -> list[Job]:
+    def _together(self, groups: Sequence[Group], memory: int | None, token: str) -> list[Job]:
         """The jobs of one script: an array, or a single one."""
         (trial, attempt), folder = groups[0][0], groups[0][0][1].folder
-        name = job_file.name_of(self._study, trial.id, attempt.number)
+        name = job_file.name_of(self._study, trial.id, attempt.number, token)
         found = []
         for number, group in enumerate(groups):
             element = number if len(groups) > 1 else None
@@ -95,6 +101,7 @@ class Submission:
                 environment=self._environment,
                 element=element,
                 memory=memory,
+                token=token,
             )
             found.append(Job.of(file, group, folder / script.FILE))
         return found

@@ -24,8 +24,10 @@ if name == "sbatch":
     number = str(max([int(key.split("_")[0]) for key in jobs], default=0) + 1)
     count = re.search(r"--array=0-(\\d+)", text)
     title = re.search(r"--job-name=(\\S+)", text)[1]
+    with open(copy := here + "/" + number + ".sh", "w") as file:
+        file.write(text)
     for key in ([number] if count is None else [number + "_" + str(k) for k in range(int(count[1]) + 1)]):
-        jobs[key] = [title, "PENDING", 0, 0, "Priority", words[-1], ""]
+        jobs[key] = [title, "PENDING", 0, 0, "Priority", copy, ""]
     print(number)
 elif name == "squeue":
     for key, (title, word, status, restarts, reason, _, nodes) in jobs.items():

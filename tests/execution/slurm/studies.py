@@ -49,7 +49,13 @@ def trained(where: Path, *, loss: float | None = 1.0, error: str = "", code: int
         (where / RESULT_FILE).write_text(json.dumps(records.result_to_data(Result({"loss": loss}))))
     if error:
         (where / ERROR_FILE).write_text(error)
-    job_file.end(where, code)
+    ended(where, code)
+
+
+def ended(where: Path, code: int) -> None:
+    """What the process of the job in a folder writes last."""
+    file = job_file.read(where)
+    job_file.end(where, code, "" if file is None else file.token)
 
 
 def ends(events: list[Event]) -> list[Ended]:

@@ -23,7 +23,7 @@ from bomix.progress import Progress
 from bomix.testing.endings import Ending
 from bomix.trial import Failure, Result
 from tests.execution.slurm.fake import FakeSlurm
-from tests.execution.slurm.studies import TRIALS, attempt, ends, started, study, trained
+from tests.execution.slurm.studies import TRIALS, attempt, ended, ends, started, study, trained
 
 ONE, TWO, THREE, FOUR = TRIALS
 
@@ -59,7 +59,7 @@ def test_the_id_is_written_down_and_the_job_before_that(slurm: FakeSlurm, tmp_pa
     executor.submit(TWO, two)
     file = job_file.read(two.folder)
     assert file is not None
-    assert (file.job, file.name) == ("1", job_file.name_of(tmp_path / "s", 1, 1))
+    assert (file.job, file.name) == ("1", job_file.name_of(tmp_path / "s", 1, 1, file.token))
 
 
 def test_what_a_job_writes_is_told_without_asking_slurm(slurm: FakeSlurm, tmp_path: Path) -> None:
@@ -130,6 +130,7 @@ def test_an_error_is_a_failure_and_half_a_result_is_one(slurm: FakeSlurm, tmp_pa
     one, two = attempt(tmp_path / "s", ONE), attempt(tmp_path / "s", TWO)
     executor.submit(*one)
     executor.submit(*two)
+    executor.events(0.0)
     trained(one[1].folder, loss=None, error="diverged", code=RAISED)
     trained(two[1].folder)
     (two[1].folder / "result.json").write_text('{"losses": {"lo')
@@ -250,8 +251,9 @@ def test_a_job_that_cannot_load_the_evaluator_costs_no_other_end(slurm: FakeSlur
     one, two, three = (attempt(tmp_path / "s", trial) for trial in (ONE, TWO, THREE))
     for each in (one, two, three):
         executor.submit(*each)
+    executor.events(0.0)
     job_file.say_broken(two[1].folder, "no module")
-    job_file.end(two[1].folder, 78)
+    ended(two[1].folder, 78)
     trained(one[1].folder, loss=None, error="diverged", code=RAISED)
     trained(three[1].folder)
     assert [end.trial for end in ends(executor.events(0.0))] == [ONE, THREE]
@@ -445,6 +447,7 @@ def test_a_result_that_was_told_and_not_recorded_is_told_again(slurm: FakeSlurm,
     one, two = attempt(tmp_path / "s", ONE), attempt(tmp_path / "s", TWO)
     for each in (one, two):
         first.submit(*each)
+    first.events(0.0)
     trained(one[1].folder)
     trained(two[1].folder, loss=None, error="diverged", code=RAISED)
     assert len(ends(first.events(0.0))) == 2  # and the driver is killed before it records them
@@ -512,3 +515,52 @@ def test_a_group_that_was_cancelled_is_made_no_smaller(slurm: FakeSlurm, tmp_pat
     job_file.begin(group[0][1].folder, "job 1")
     slurm.set("1", "CANCELLED", status=15)
     assert [(end.by_group, end.lost) for end in ends(executor.events(0.0))] == [(False, False)] * 2
+
+
+def test_what_was_never_submitted_does_not_go_on(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = attempt(tmp_path / "s", ONE)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    first = started(tmp_path / "s", workers=1)
+    with pytest.raises(EvaluationError, match="there is no command 'sbatch'"):
+        first.submit(*one)
+    first.close()
+    second = started(tmp_path / "s", workers=1)
+    with pytest.raises(EvaluationError, match="there is no command 'squeue'"):
+        second.reattach([one])
+    second.close()
+    assert caplog.messages == []
+
+
+def test_a_fault_before_the_training_that_repeats_ends_the_run(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1, python="/nowhere/python")
+    executor.submit(*attempt(tmp_path / "s", ONE))
+    slurm.run("1")
+    assert [end.trial for end in ends(executor.events(0.0))] == [ONE]
+    executor.submit(*(two := attempt(tmp_path / "s", TWO)))
+    slurm.run("2")
+    with pytest.raises(EvaluationError, match=r"exit status 127 before the training begins[\s\S]*stay pending"):
+        executor.events(0.0)
+    assert started(tmp_path / "s").reattach([two]) == (), "it is tried again"
+
+
+def test_a_fault_before_the_training_of_all_trials_at_once_fails_none(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", array=False)
+    tried = [attempt(tmp_path / "s", trial) for trial in (ONE, TWO)]
+    for each in tried:
+        executor.submit(*each)
+    for job in ("1", "2"):
+        slurm.set(job, "FAILED", status=127 << 8)
+    with pytest.raises(EvaluationError, match="exit status 127 before the training begins"):
+        executor.events(0.0)
+    assert started(tmp_path / "s").reattach(tried) == ()
+
+
+def test_faults_before_the_training_that_differ_are_the_trials_own(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", array=False)
+    for trial in (ONE, TWO, THREE):
+        executor.submit(*attempt(tmp_path / "s", trial))
+    for job, status in (("1", 127), ("2", 1), ("3", 127)):
+        slurm.set(job, "FAILED", status=status << 8)
+    assert [end.trial for end in ends(executor.events(0.0))] == [ONE, TWO, THREE]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from bomix.errors import EvaluationError
+from bomix.execution.slurm import job_file
 from bomix.execution.slurm.job import BROKEN, SECOND
 from bomix.trial import Failure, Result
 from tests.execution.slurm.fake import FakeSlurm
@@ -49,3 +53,60 @@ def test_a_study_file_that_no_job_can_read_ends_the_run_and_is_forgotten_once_it
     with pytest.raises(EvaluationError, match=r"cannot be loaded in a job of Slurm: [\s\S]*nowhere"):
         executor.events(0.5)
     assert started(tmp_path / "s").reattach([one]) == ()
+
+
+def test_a_job_of_a_study_that_was_begun_anew_trains_nothing(slurm: FakeSlurm, tmp_path: Path) -> None:
+    started(tmp_path / "s", workers=1).submit(*attempt(tmp_path / "s", ONE))
+    (tmp_path / "s/trials").rename(tmp_path / "s/before")
+    executor = started(tmp_path / "s", workers=1)
+    executor.submit(*(new := attempt(tmp_path / "s", ONE)))
+    assert slurm.run("1") == SECOND
+    assert executor.events(0.0) == []
+    assert not job_file.has_begun(new[1].folder)
+    assert slurm.run("2") == 0
+    assert [end.outcome for end in ends(executor.events(0.5))] == [Result({"loss": 0.25}, cost=1.0)]
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_job_whose_study_is_begun_anew_while_it_trains_writes_nothing(
+    slurm: FakeSlurm, tmp_path: Path, anew: bool
+) -> None:
+    module = "import dataclasses, time, pathlib, bomix\n@dataclasses.dataclass(frozen=True)\nclass Slow:\n"
+    module += "    def evaluate(self, trial, workdir):\n"
+    module += "        while not pathlib.Path(workdir.parents[3], 'go').exists(): time.sleep(0.02)\n"
+    module += "        return bomix.Result({'loss': 9.0})\n"
+    executor = started(tmp_path / "s", workers=1)
+    executor.submit(*(old := attempt(tmp_path / "s", ONE)))
+    (tmp_path / "s/slow.py").write_text(module)
+    file = tmp_path / "s/study.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("{kind: 'bomix.testing.endings:Ending', how: well}", "{kind: 'slow:Slow'}"))
+    job = subprocess.Popen(["bash", str(old[1].folder / "submit.sh")], stderr=subprocess.DEVNULL)
+    log = old[1].folder / "log.txt"
+    while not log.exists():
+        assert job.poll() is None
+        time.sleep(0.02)
+    file.write_text(text)
+    (tmp_path / "s/trials").rename(tmp_path / "before")
+    if anew:
+        executor = started(tmp_path / "s", workers=1)
+        executor.submit(*(new := attempt(tmp_path / "s", ONE)))
+    (tmp_path / "s/go").touch()
+    assert job.wait(60) == SECOND
+    said = (tmp_path / "before/0000/attempts/1/log.txt").read_text()
+    assert "nothing is recorded" in said
+    assert "Traceback" not in said
+    if anew:
+        assert executor.events(0.0) == []
+        assert sorted(path.name for path in new[1].folder.iterdir()) == ["job.json", "submit.sh"]
+    else:
+        assert not (tmp_path / "s/trials").exists()
+
+
+def test_a_job_whose_folder_is_gone_says_so(slurm: FakeSlurm, tmp_path: Path) -> None:
+    started(tmp_path / "s", workers=1).submit(*attempt(tmp_path / "s", ONE))
+    shutil.rmtree(tmp_path / "s")
+    done = subprocess.run(["bash", str(slurm.folder / "1.sh")], capture_output=True, text=True)
+    assert done.returncode == BROKEN
+    assert done.stderr.startswith("bomix: there is no job.json in ")
+    assert "Traceback" not in done.stderr

@@ -41,11 +41,11 @@ def test_a_damaged_file_is_named_and_nothing_is_guessed(tmp_path: Path, text: st
 def test_a_name_says_which_study_trial_and_attempt(tmp_path: Path) -> None:
     (one := tmp_path / "a/my study").mkdir(parents=True)
     (other := tmp_path / "b/my study").mkdir(parents=True)
-    name = job_file.name_of(one, 7, 2)
+    name = job_file.name_of(one, 7, 2, "c4d0e8f1")
     assert name.startswith("bomix-my_study-")
-    assert name.endswith("-0007-2")
-    assert job_file.name_of(other, 7, 2) != name
-    assert len(job_file.name_of(tmp_path / ("x" * 200), 10**6, 10**3)) < 64
+    assert name.endswith("-0007-2-c4d0e8")
+    assert job_file.name_of(other, 7, 2, "c4d0e8f1") != name
+    assert len(job_file.name_of(tmp_path / ("x" * 200), 10**6, 10**3, "c4d0e8f1")) < 64
 
 
 def test_an_attempt_is_begun_once(tmp_path: Path) -> None:
@@ -59,6 +59,7 @@ def test_the_status_is_known_once_the_process_has_said_that_it_is_over(tmp_path:
     assert job_file.ended(tmp_path) is None
     job_file.end(tmp_path, 3)
     assert job_file.ended(tmp_path) == 3
+    assert job_file.ended(tmp_path, "of another job") is None
     (tmp_path / job_file.ENDED_FILE).write_text("{}")
     assert job_file.ended(tmp_path) is None
 

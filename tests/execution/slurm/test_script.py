@@ -14,7 +14,9 @@ from bomix.execution.slurm.resources import Resources
 
 def job(folder: Path, element: int | None = None, memory: int | None = None) -> JobFile:
     output = str(script.output_of(folder, element))
-    return JobFile("bomix-demo-0007-1", "/study", (("{}", str(folder)),), output, element=element, memory=memory)
+    return JobFile(
+        "bomix-demo-0007-1", "/study", (("{}", str(folder)),), output, element=element, memory=memory, token="c4d0e8"
+    )
 
 
 def directives(text: str) -> list[str]:
@@ -62,4 +64,4 @@ def test_each_element_of_an_array_is_handed_its_own_folder(element: str, folder:
     assert "array=0-1%1" in directives(text)
     assert 'output="/it\'s/slurm-%a.out"' in directives(text)
     said = subprocess.run(["bash", "-c", text], env={"SLURM_ARRAY_TASK_ID": element}, capture_output=True, text=True)
-    assert said.stdout.strip().endswith(f"{script.MODULE} {folder}")
+    assert said.stdout.strip().endswith(f"{script.MODULE} {folder} c4d0e8")
