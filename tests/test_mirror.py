@@ -79,6 +79,7 @@ COVERED = {
     "bomix.execution.local.job": "execution/local/test_groups.py",
     "bomix.execution.local.spec": "execution/local/test_executor.py",
     "bomix.execution.observer": "execution/test_driver.py",
+    "bomix.execution.pool.calls": "execution/pool/test_executor.py",
     "bomix.execution.pool.notes": "execution/pool/test_worker.py",
     "bomix.execution.pool.warm": "execution/pool/test_worker.py",
     "bomix.execution.ray.bridge": "execution/ray/test_pool.py",

@@ -92,7 +92,7 @@ def _asked(study: Study, number: int) -> Iterable[Trial]:
     said = bool(study.spec.confirm)
     for count in range(number):
         # Each trial may be the last one that the budget has room for.
-        if not said and (limit := over(study.records)) is not None:
+        if not said and (limit := over(study.spec, study.problem, study.history)) is not None:
             said = True
             click.echo(f"{limit}; what is asked from now on goes beyond it", err=True)
         try:

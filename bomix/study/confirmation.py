@@ -55,7 +55,7 @@ def next_by_hand(records: Records) -> Trial | None:
             has been asked for.
     """
     spec, history = records.spec, records.history
-    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(records)) is None:
+    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(spec, records.problem, history)) is None:
         return None
     waiting = [str(record.trial.id) for record in history.pending if record.trial.origin != CONFIRM]
     if waiting:

@@ -12,18 +12,19 @@ from bomix.strategies.bayesian.affordable import left
 from bomix.strategies.replicates import next_replicate
 
 if TYPE_CHECKING:
+    from bomix.config.spec import StudySpec
     from bomix.contracts.strategy import Strategy
     from bomix.problem import Problem, StudyScale
-    from bomix.study.records import Records
 
 
-def over(records: Records) -> str | None:
+def over(spec: StudySpec, problem: Problem, history: History) -> str | None:
     """Why the search asks for no more by its budget, in words; trials that are pending may be the last ones.
 
     Args:
-        records: The spec and the trials of the study.
+        spec: The study file.
+        problem: The scales of the study.
+        history: The trials so far.
     """
-    spec, problem, history = records.spec, records.problem, records.history
     counted = spec.counted(history)
     if (limit := spec.budget.spent(counted, problem.scales)) is not None:
         return f"the budget of {limit} is spent"

@@ -57,8 +57,8 @@ def test_a_cost_that_holds_a_run_of_a_smaller_scale_is_none_to_refuse(tmp_path: 
 def test_a_budget_is_over_once_its_trials_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("domains: {a: {}, b: {}}\nmetrics: [loss]\nbudget: {trials: 1}\n")
     study = Study.open(tmp_path)
-    assert over(study.records) is None
+    assert over(study.spec, study.problem, study.history) is None
     trial = study.ask()
-    assert over(study.records) == "the budget of 1 trials is asked for"
+    assert over(study.spec, study.problem, study.history) == "the budget of 1 trials is asked for"
     study.tell(trial, {"loss": 1.0})
-    assert over(study.records) == "the budget of 1 trials is spent"
+    assert over(study.spec, study.problem, study.history) == "the budget of 1 trials is spent"

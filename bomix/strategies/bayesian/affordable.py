@@ -77,8 +77,8 @@ def within(problem: Problem, history: History, costs: Sequence[float], *, design
         problem: The scales and the stated cost.
         history: The record.
         costs: Cost of a run of each of them, as it counts towards the share of smaller scales.
-        design: As in :func:`affordable`.
-        first: As in :func:`affordable`.
+        design: Runs of a scale that need none of a larger one.
+        first: The same of the cheapest, where it is more.
     """
     scales, rest = usable(problem), left(problem, history)
     limit = np.inf if problem.cost is None else problem.cost * (1.0 + _ROUNDING)
