@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
@@ -23,6 +22,7 @@ from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED
 from bomix.execution.attempt.parcel import Parcel
 from bomix.execution.attempt.redaction import redact_file, redact_files, redacted
+from bomix.execution.line_pipe import LinePipe
 from bomix.execution.local.job import Job
 from bomix.execution.local.slots import Slot
 from bomix.io.store import records
@@ -77,8 +77,6 @@ class LocalExecutor:
         self._running: dict[int, Job] = {}
         self._cancelled: set[int] = set()
         self._unheard: list[Ended] = []
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._server = subprocess.Popen(
             # -P: the folder that bomix was called in is no place to import from, see `bomix.cli.main`.
@@ -92,7 +90,8 @@ class LocalExecutor:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._stdin, self._stdout = self._server.stdin, self._server.stdout
-        self._send({"evaluator": parcel.evaluator, "sys_path": parcel.sys_path, "grace_s": grace_s})
+        self._pipe = LinePipe(self._stdin, self._stdout, self._gone)
+        self._pipe.send({"evaluator": parcel.evaluator, "sys_path": parcel.sys_path, "grace_s": grace_s})
 
     @property
     def free(self) -> int:
@@ -131,7 +130,7 @@ class LocalExecutor:
         attempts = [
             [records.trial_to_json(trial, handed=True), str(attempt.folder.resolve())] for trial, attempt in group
         ]
-        self._send({"job": number, "attempts": attempts, "slot": dataclasses.asdict(slot)})
+        self._pipe.send({"job": number, "attempts": attempts, "slot": dataclasses.asdict(slot)})
         self._free.remove(slot)
         folders = {trial.id: (trial, attempt.folder) for trial, attempt in group}
         self._running[number] = Job(folders, list(folders), slot)
@@ -145,7 +144,7 @@ class LocalExecutor:
             if trial.id in job.left:
                 self._cancelled.add(trial.id)
                 if self._cancelled.issuperset(job.left):
-                    self._send({"cancel": number})
+                    self._pipe.send({"cancel": number})
 
     def events(self, timeout: float) -> Iterator[Event]:
         """What happened within ``timeout`` seconds.
@@ -155,21 +154,20 @@ class LocalExecutor:
         """
         while self._unheard:
             yield self._unheard.pop(0)
-        if not self._lines and select.select([self._stdout], [], [], timeout)[0]:
-            self._receive()
-        while self._lines:
-            yield from self._events(json.loads(self._lines.popleft()))
+        self._pipe.wait(timeout)
+        while self._pipe.lines:
+            yield from self._events(json.loads(self._pipe.lines.popleft()))
         self._end_overdue()
 
     def close(self) -> None:
         """End every running trial and the server; interrupted while it waits for them, it kills them."""
         try:
             with contextlib.suppress(EvaluationError):  # the server has ended
-                self._send({"close": True})
+                self._pipe.send({"close": True})
                 patience = time.monotonic() + (self._grace_s if self._running else 0.0) + _PATIENCE_S
                 while (left := patience - time.monotonic()) > 0:
                     if select.select([self._stdout], [], [], left)[0]:
-                        self._receive()
+                        self._pipe.receive()
         finally:
             with contextlib.suppress(BrokenPipeError):
                 self._stdin.close()
@@ -241,38 +239,10 @@ class LocalExecutor:
         now, (timeout_s, silence_s) = time.monotonic(), self._limits
         for number, job in self._running.items():
             if job.ends(now, timeout_s=timeout_s, silence_s=silence_s):
-                self._send({"cancel": number})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        """Write a message, and keep what the server says meanwhile: neither may have to wait for the other.
-
-        Raises:
-            EvaluationError: The server is gone.
-        """
-        left = (json.dumps(message) + "\n").encode()
-        while left:
-            readable, writable, _ = select.select([self._stdout], [self._stdin], [])
-            if readable:
-                self._receive()
-            if writable:
-                try:
-                    left = left[os.write(self._stdin.fileno(), left[: select.PIPE_BUF]) :]
-                except BrokenPipeError:
-                    raise self._gone() from None
-
-    def _receive(self) -> None:
-        """Take what the server has said.
-
-        Raises:
-            EvaluationError: It has ended.
-        """
-        if not (chunk := os.read(self._stdout.fileno(), 1 << 16)):
-            raise self._gone()
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self._lines.extend(lines)
+                self._pipe.send({"cancel": number})
 
     def _gone(self) -> EvaluationError:
-        for message in map(json.loads, self._lines):
+        for message in map(json.loads, self._pipe.lines):
             if message["event"] == "broken":
                 return self._broken(message)
         self._log.seek(0)

@@ -10,17 +10,16 @@ import contextlib
 import json
 import logging
 import os
-import select
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any
 
 from bomix.errors import EvaluationError
+from bomix.execution.line_pipe import LinePipe
 from bomix.execution.local.slots import DEVICE_SHARE, THREADS
 from bomix.execution.pool.calls import Gone
 from bomix.execution.pool.executor import PoolExecutor
@@ -92,11 +91,10 @@ class RayPool:
         assert self._bridge.stdin is not None
         assert self._bridge.stdout is not None
         self._stdin, self._stdout = self._bridge.stdin, self._bridge.stdout
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
+        self._pipe = LinePipe(self._stdin, self._stdout, self._ended)
         self._others: dict[str, bool] = {}
         try:
-            self._send(header)
+            self._pipe.send(header)
             self._connect()
         except BaseException:
             self.close()
@@ -119,7 +117,7 @@ class RayPool:
         Raises:
             EvaluationError: Ray has ended.
         """
-        self._send({"submit": number, "job": job})
+        self._pipe.send({"submit": number, "job": job})
 
     def wait(self, timeout: float) -> Iterator[tuple[int, Mapping[str, Any] | Gone]]:
         """The jobs that are over.
@@ -135,7 +133,7 @@ class RayPool:
 
     def stop(self, number: int) -> None:
         """Cancel a task, or kill the worker that runs it."""
-        self._send({"stop": number})
+        self._pipe.send({"stop": number})
 
     def unseen(self, where: str) -> bool:
         """Whether another node could hold a trial; this one gets none any more."""
@@ -154,52 +152,23 @@ class RayPool:
         self._log.close()
         return True
 
-    def _send(self, message: Mapping[str, Any]) -> None:
-        """Write a message, and keep what comes meanwhile: neither process may have to wait for the other.
-
-        Raises:
-            EvaluationError: Ray has ended.
-        """
-        left = (json.dumps(message) + "\n").encode()
-        while left:
-            readable, writable, _ = select.select([self._stdout], [self._stdin], [])
-            if readable:
-                self._receive()
-            if writable:
-                try:
-                    left = left[os.write(self._stdin.fileno(), left[: select.PIPE_BUF]) :]
-                except BrokenPipeError:
-                    raise self._ended() from None
-
     def _messages(self, timeout: float) -> Iterator[dict[str, Any]]:
         """What the process with Ray says within some seconds.
 
         Raises:
             EvaluationError: It has ended, or says that it cannot go on.
         """
-        if not self._lines and select.select([self._stdout], [], [], timeout)[0]:
-            self._receive()
-        while self._lines:
-            message = json.loads(self._lines.popleft())
+        self._pipe.wait(timeout)
+        while self._pipe.lines:
+            message = json.loads(self._pipe.lines.popleft())
             if message["event"] == "broken":
                 raise EvaluationError(message["message"])
             if message["event"] == "warning":
                 logger.warning("%s", message["message"])
             yield message
 
-    def _receive(self) -> None:
-        """Take what the process with Ray has said.
-
-        Raises:
-            EvaluationError: It has ended.
-        """
-        if not (chunk := os.read(self._stdout.fileno(), 1 << 16)):
-            raise self._ended()
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self._lines.extend(lines)
-
     def _ended(self) -> EvaluationError:
-        for message in map(json.loads, self._lines):
+        for message in map(json.loads, self._pipe.lines):
             if message["event"] == "broken":
                 return EvaluationError(message["message"])
         return EvaluationError(
