@@ -109,7 +109,14 @@ def _plain_field(hint: Any, value: Any) -> Any:
     return plain(value)
 
 
+def _is_object(data: Any) -> bool:
+    """Whether it is an object of a spec's class, which no file holds."""
+    return dataclasses.is_dataclass(data) and not isinstance(data, type)
+
+
 def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> Any:
+    if _is_object(data) and isinstance(data, spec):
+        return data
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
@@ -137,7 +144,20 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
     return value
 
 
-def _component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
+def component(group: str, data: Any, where: str, faults: list[Fault]) -> Any:
+    """Build a component from its kind, or from a mapping with ``kind`` and its keys.
+
+    Args:
+        group: A key of :data:`bomix.config.registry.BUILT_IN`.
+        data: Plain data; an object in it, which a program may give in the place of a mapping, stays as it is.
+        where: Path of ``data`` in its file, for the faults.
+        faults: What is wrong is added to them.
+
+    Returns:
+        The component; None where there are faults.
+    """
+    if _is_object(data):
+        return data
     if isinstance(data, str):
         data = {"kind": data}
     elif (default := registry.DEFAULT_KINDS.get(group)) is not None and isinstance(data, (Mapping, types.NoneType)):
@@ -169,7 +189,7 @@ def _value(hint: Any, data: Any, where: str, faults: list[Fault]) -> Any:
     if data is None and type(None) in allowed:
         return None
     if (group := component_group(hint)) is not None:
-        return _component(group, data, where, faults)
+        return component(group, data, where, faults)
     allowed = tuple(option for option in allowed if option is not type(None))
     attempts: list[list[Fault]] = []
     for option in allowed:

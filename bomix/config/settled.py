@@ -1,8 +1,8 @@
 """What a program hands over, held against the type hints of the specs before anything compares or counts with it.
 
 A study file is checked as it is built; objects that a program makes are not, as Python does not. Here their fields are:
-numbers of NumPy, pandas and torch become plain ones, what has keys becomes a mapping, and what is of another type is a
-fault with its path. Fields of a user's own classes are theirs to check; specs of bomix inside them are looked at.
+numbers of NumPy, pandas and torch become plain ones, what has keys becomes a mapping, kinds and mappings as in a study
+file become the objects that they stand for, and what is of another type is a fault with its path. Fields of a user's own classes are theirs to check; specs of bomix inside them are looked at.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any, Literal, SupportsIndex, TypeVar
 import numpy as np
 
 from bomix.config import registry
-from bomix.config.build import spec_fields
+from bomix.config.build import build, component, spec_fields
 from bomix.config.components import COMPONENTS, METHODS, child, component_group, options
 from bomix.contracts.traits import field_values
-from bomix.errors import Fault, UnknownKindError, did_you_mean, raise_faults
-from bomix.io.store.plain import as_mapping, number, short
+from bomix.errors import Fault, did_you_mean, raise_faults
+from bomix.io.store.plain import as_json, as_mapping, number, short
 
 T = TypeVar("T")
 
@@ -116,26 +116,24 @@ def _value(hint: Any, value: Any, where: str, faults: list[Fault]) -> Any:
 
 
 def _component(group: str, allowed: Sequence[Any], value: Any, where: str, faults: list[Fault]) -> Any:
-    """An object of a contract; one that is no dataclass is left to the spec's own faults, which name the cure."""
+    """An object of a contract, also made of its kind or of a mapping, as in a study file.
+
+    One that is no dataclass is left to the spec's own faults, which name the cure.
+    """
+    if isinstance(value, (str, Mapping)):
+        found: list[Fault] = []
+        made = component(group, as_json(value), where, found)
+        faults += found
+        return value if found else _dataclass(made, where, faults)
     contract = next(option for option in allowed if COMPONENTS.get(option) == group)
     has_method = (method := METHODS.get(group)) is not None and method in dir(value)
     if not isinstance(value, contract) and not has_method:
         article = "an" if group[0] in "aeiou" else "a"
-        faults.append(Fault(where, f"expected {article} {group}, found {short(value)}{_cure(group, value)}"))
+        known = ", ".join(sorted(registry.kinds(group))[:3])
+        cure = f"give one of the {group}s as an object, or by its kind ({known}, ...)"
+        faults.append(Fault(where, f"expected {article} {group}, found {short(value)}; {cure}"))
         return value
     return _dataclass(value, where, faults) if dataclasses.is_dataclass(value) else value
-
-
-def _cure(group: str, value: Any) -> str:
-    """The class that a name stands for in a study file."""
-    if not isinstance(value, str):
-        known = ", ".join(sorted(registry.kinds(group))[:3])
-        return f"; give an object of one of the classes of the {group}s (kinds: {known}, ...)"
-    try:
-        spec = registry.resolve(group, value)
-    except UnknownKindError:
-        return f"; a program gives an object{did_you_mean(value, registry.kinds(group))}"
-    return f"; a program gives an object, {spec.__module__}.{spec.__qualname__}(...)"
 
 
 def _single(hint: Any, value: Any, where: str, faults: list[Fault]) -> Any:
@@ -166,9 +164,13 @@ def _is_spec(value: Any) -> bool:
 def _section(hint: type[Any], value: Any, where: str, faults: list[Fault]) -> Any:
     if isinstance(value, hint):
         return _dataclass(value, where, faults)
+    if isinstance(value, Mapping):
+        made, found = build(hint, as_json(value), where=where)
+        faults += found
+        return value if found else _dataclass(made, where, faults)
     home = "bomix" if hint.__name__ in _PUBLIC else hint.__module__
     article = "an" if hint.__name__[0] in "AEIOU" else "a"
-    what = f"expected {article} {hint.__name__}, found {short(value)}; write {home}.{hint.__name__}(...)"
+    what = f"expected {article} {hint.__name__}, found {short(value)}; write {home}.{hint.__name__}(...), or a mapping"
     faults.append(Fault(where, what))
     return value
 

@@ -174,12 +174,15 @@ class MixtureSpace:
         Returns:
             ``n x d`` array.
         """
+        import scipy
+        from packaging.version import Version
         from scipy.stats import qmc
 
         mapping = uniform_map(self.lower, self.upper)
         if not (mapping.inputs and n):
             return mapping(np.empty((n, mapping.inputs)))
-        sequence = qmc.Sobol(mapping.inputs, scramble=True, rng=np.random.default_rng(seed))
+        generator = "rng" if Version(scipy.__version__) >= Version("1.15") else "seed"  # the same under another name
+        sequence = qmc.Sobol(mapping.inputs, scramble=True, **{generator: np.random.default_rng(seed)})
         # A draw that starts behind the first point is exempt from SciPy's warning on counts that are no powers of two.
         first = sequence.random(1)
         if skip == 0:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,4 +24,20 @@ def content(dataset: xr.Dataset) -> bytes:
 
         without = dask.config.set(scheduler="synchronous")
     with without:
-        return bytes(dataset.to_netcdf(engine="h5netcdf"))
+        return bytes(dataset.to_netcdf(engine="h5netcdf")) if _writes_to_memory() else _by_file(dataset)
+
+
+def _writes_to_memory() -> bool:
+    """Whether xarray makes the bytes of HDF5 without a file, which it does since 2025.9."""
+    import xarray as xr
+    from packaging.version import Version
+
+    return Version(xr.__version__) >= Version("2025.9")
+
+
+def _by_file(dataset: xr.Dataset) -> bytes:
+    """The same by a file in the folder for temporary files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dataset.nc"
+        dataset.to_netcdf(path, engine="h5netcdf")
+        return path.read_bytes()

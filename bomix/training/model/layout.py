@@ -6,9 +6,14 @@ one after the other. Matrices come before norms and biases, since only they are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bomix.training.model.decoder import Model, Shape
+
+
+_EARLIER = {"lm_head.weight": "embed_out.weight"}
+"""Names of GPT-NeoX before ``transformers`` 5."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,16 @@ def blocks(model: Model, vocabulary: int) -> list[Block]:
     if not model.tie_embeddings:
         found.append(_single("head", (vocabulary, shape.hidden), "lm_head.weight"))
     return sorted(found, key=lambda block: len(block.shape) == 1)
+
+
+def name_in(state: Mapping[str, object], name: str) -> str:
+    """The name of a piece in a model of the ``transformers`` that is installed.
+
+    Args:
+        state: The parameters of the model by name.
+        name: What a block calls the piece, as the present ``transformers`` does.
+    """
+    return name if name in state else _EARLIER[name]
 
 
 def _single(name: str, shape: tuple[int, ...], piece: str, heads: int = 0) -> Block:

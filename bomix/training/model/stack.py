@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bomix.training.model.layout import Block, blocks
+from bomix.training.model.layout import Block, blocks, name_in
 from bomix.training.model.operations import (
     attend,
     embed,
@@ -124,7 +124,7 @@ class Stack:
         pieces = self.pieces(at)
         for block in self._blocks:
             for name, _ in block.pieces:
-                pieces[name].copy_(_by_kind(state[name], block))
+                pieces[name].copy_(_by_kind(state[name_in(state, name)], block))
         self.refresh()
 
     def export(self, at: int) -> PreTrainedModel:
@@ -133,7 +133,7 @@ class Stack:
         state, pieces = model.state_dict(), self.pieces(at)
         for block in self._blocks:
             for name, _ in block.pieces:
-                state[name].copy_(_by_head(pieces[name], block))
+                state[name_in(state, name)].copy_(_by_head(pieces[name], block))
         return model
 
     def clip(self, limit: float) -> None:
