@@ -55,7 +55,9 @@ TRAITS: Mapping[str, type[ComponentTraits]] = {
 """Registry group to what its components may have beyond their contract."""
 
 METHODS = {
+    "source": "documents",
     "evaluator": "evaluate",
+    "objective": "__call__",
     "strategy": "ask",
     "surrogate": "fit",
     "kernel": "bind",

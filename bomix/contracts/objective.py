@@ -1,7 +1,9 @@
 """An objective: what is minimised, a function of the metrics.
 
-Write a frozen dataclass with the three methods of :class:`Objective`. Every metric comes in turned so that less is
-better, and less of the objective is better. What else bomix makes use of stands in :class:`ObjectiveTraits`.
+Write a frozen dataclass with the one method of :class:`Objective`. Every metric comes in turned so that less is
+better, and less of the objective is better. What else bomix makes use of stands in :class:`ObjectiveTraits`: one that
+names metrics says which it lacks (``metric_faults``), and one that is a weighted sum is computed with in closed form
+where it says so (``coefficients``).
 
 >>> from dataclasses import dataclass
 >>> import numpy as np
@@ -42,35 +44,16 @@ class Objective(Protocol):
 
     Example:
         >>> import dataclasses
-        >>> import numpy as np
-        >>> from bomix.errors import Fault
-        >>> from bomix.objectives.weighted import weighted_sum
         >>> @dataclasses.dataclass(frozen=True)
-        ... class Only:
-        ...     metric: str
-        ...
-        ...     def metric_faults(self, metrics):
-        ...         return [] if self.metric in metrics else [Fault("metric", f"there is no metric '{self.metric}'")]
-        ...
-        ...     def coefficients(self, metrics):
-        ...         return np.array([float(name == self.metric) for name in metrics])
-        ...
+        ... class RootMeanSquare:
         ...     def __call__(self, losses, metrics):
-        ...         return weighted_sum(losses, self.coefficients(metrics))  # of arrays and of tensors
-        >>> isinstance(Only("code"), bomix.Objective)
+        ...         return (losses**2).mean(-1) ** 0.5  # of arrays and of tensors
+        >>> isinstance(RootMeanSquare(), bomix.Objective)
         True
-        >>> study = bomix.Study(["code", "web"], ["code", "web"], objective=Only("code"))
-        >>> study.problem.value({"code": 2.2, "web": 3.1})
-        2.2
+        >>> study = bomix.Study(["code", "web"], ["code", "web"], objective=RootMeanSquare())
+        >>> study.problem.value({"code": 1.0, "web": 7.0})
+        5.0
     """
-
-    def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
-        """What does not fit these metrics: a name that is not among them, say."""
-        ...
-
-    def coefficients(self, metrics: Sequence[str]) -> np.ndarray | None:
-        """The ``m`` coefficients in the order of ``metrics`` where the objective is a weighted sum, else None."""
-        ...
 
     def __call__(self, losses: AnyArray, metrics: Sequence[str]) -> AnyArray:
         """Map losses ``(...) x m``, a NumPy array or a torch tensor, to ``(...)``; lower is better."""
@@ -82,6 +65,10 @@ class ObjectiveTraits(ComponentTraits):
     """What an objective may have beyond :class:`Objective`, and what bomix assumes where it does not.
 
     Attributes:
+        metric_faults: Takes the names of the metrics and returns what does not fit them: a name that is not among
+            them, say. Without it any metrics will do.
+        coefficients: Takes the names of the metrics and returns the ``m`` coefficients in their order where the
+            objective is a weighted sum, else None; assumed to be no weighted sum unless it says so.
         needs_reference: Says what is still missing of the reference run that the objective compares with:
             ``uniform`` or ``natural`` for the runs of that mixture, a mapping from metrics to values as they are
             reported, or None. Until it is there the objective is NaN. See
@@ -101,6 +88,8 @@ class ObjectiveTraits(ComponentTraits):
 
     contract: ClassVar[type | None] = Objective
 
+    metric_faults: Callable[[Sequence[str]], list[Fault]] = lambda metrics: []
+    coefficients: Callable[[Sequence[str]], np.ndarray | None] = lambda metrics: None
     needs_reference: Callable[[], str | Mapping[str, float] | None] | None = None
     compares_with: str | None = None
     with_reference: Callable[[Mapping[str, float]], Objective] | None = None
@@ -119,6 +108,6 @@ def counted_together(objective: Objective, metrics: Sequence[str]) -> tuple[str,
     """The metrics whose values an objective adds up or compares with each other; empty where it does not tell."""
     if (told := traits(objective, ObjectiveTraits).counted_together) is not None:
         return tuple(told(metrics))
-    coefficients = objective.coefficients(metrics)
+    coefficients = traits(objective, ObjectiveTraits).coefficients(metrics)
     shares = () if coefficients is None else coefficients.tolist()
     return tuple(name for name, share in zip(metrics, shares, strict=False) if share != 0.0)

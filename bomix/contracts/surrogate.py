@@ -42,14 +42,12 @@ module of its own that ``fit`` imports: reading a study file stays cheap.
 ...         return torch.stack(means, -1), whole.reshape(*X.shape[:-2], m * q, m * q)
 
 >>> from dataclasses import dataclass
->>> from typing import ClassVar
 >>> from bomix.errors import Fault
 >>> @dataclass(frozen=True)
 ... class Smooth:
 ...     '''A smooth function of the weights for each metric; ``reach`` in weights, ``noise`` relative to the metric.'''
 ...     reach: float = 0.7
 ...     noise: float = 0.1
-...     differentiable: ClassVar[bool] = True
 ...     def faults(self):
 ...         given = {"reach": self.reach, "noise": self.noise}
 ...         return [Fault(k, f"{k} is {v:g}; give more than 0") for k, v in given.items() if v <= 0.0]
@@ -113,8 +111,9 @@ class SurrogateTraits(PartTraits):
     """What a surrogate may have beyond :class:`Surrogate`, and what bomix assumes where it does not.
 
     Attributes:
-        differentiable: Whether the posterior of its models has gradients by the mixture. Without them, mixtures are
-            searched by values alone, and acquisitions that need gradients are refused.
+        differentiable: Whether the posterior of its models has gradients by the mixture, as those of BoTorch's models
+            have; assumed unless it says that it has none. Without them, mixtures are searched by values alone, and
+            acquisitions that need gradients are refused.
         fantasizes: Whether its models have BoTorch's ``fantasize``; acquisitions that need it are otherwise refused.
         across_scales: Whether it learns from runs of several scales, as ``context.scales`` tells them, and predicts at
             ``context.target``; others are given the runs of the target's scale alone.
@@ -122,7 +121,7 @@ class SurrogateTraits(PartTraits):
 
     contract: ClassVar[type | None] = Surrogate
 
-    differentiable: bool = False
+    differentiable: bool = True
     fantasizes: bool = False
     across_scales: bool = False
 

@@ -1,6 +1,6 @@
 """Where text comes from, and what makes tokens of it.
 
-A source is a frozen dataclass with the two methods of :class:`Source`; a tokenizer one with those of
+A source is a frozen dataclass with the one method of :class:`Source`; a tokenizer one with those of
 :class:`TokenizerSpec`, which builds a :class:`Tokenizer`. Both may have what any component may have, see
 :class:`bomix.contracts.traits.ComponentTraits`; ``relative_to(folder)`` is asked of both.
 
@@ -10,8 +10,6 @@ A source is a frozen dataclass with the two methods of :class:`Source`; a tokeni
 ...     '''The same sentence many times.'''
 ...     text: str = "To be, or not to be."
 ...     count: int = 100
-...     def signature(self):
-...         return f"repeated {self.count} {self.text}"
 ...     def documents(self):
 ...         yield from [self.text] * self.count
 >>> isinstance(Repeated(), Source), sum(1 for _ in Repeated().documents())
@@ -45,28 +43,22 @@ A source is a frozen dataclass with the two methods of :class:`Source`; a tokeni
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from bomix.contracts.traits import ComponentTraits
+from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
 
 
 @runtime_checkable
 class Source(Protocol):
     """Where the text of a domain comes from."""
-
-    def signature(self) -> str:
-        """A string that changes whenever the documents may have changed; cheap, no document is read.
-
-        Raises:
-            DataError: The source is not there.
-        """
-        ...
 
     def documents(self) -> Iterator[str]:
         """Yield the documents, always in the same order.
@@ -79,9 +71,36 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class SourceTraits(ComponentTraits):
-    """What a source may have beyond :class:`Source`: no more than any component."""
+    """What a source may have beyond :class:`Source`, and what bomix assumes where it does not.
+
+    Attributes:
+        signature: Returns a string that changes whenever the documents may have changed; cheap, no document is read.
+            It raises DataError where the source is not there. Without it the documents are taken to change with the
+            fields of the source and with the code of its module: one that reads files says which, and their state.
+    """
 
     contract: ClassVar[type | None] = Source
+
+    signature: Callable[[], str] | None = None
+
+
+def signature_of(source: Source | TokenizerSpec) -> str:
+    """A string that changes whenever what a source yields, or a tokenizer makes of it, may have changed.
+
+    Raises:
+        DataError: It is not there.
+    """
+    told = traits(source, SourceTraits).signature
+    return _of_fields_and_code(source) if told is None else told()
+
+
+def _of_fields_and_code(source: object) -> str:
+    """The fields of a source and a hash of its module's code; the module's name is another one in a child process."""
+    try:
+        code = inspect.getsource(inspect.getmodule(type(source)) or type(source))
+    except (OSError, TypeError):  # written at a prompt
+        code = ""
+    return f"{source!r} {hashlib.sha256(code.encode()).hexdigest()}"
 
 
 class Tokenizer(Protocol):

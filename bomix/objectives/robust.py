@@ -241,7 +241,8 @@ class Guardrail(_OverReference):
 
     def metric_faults(self, metrics: Sequence[str]) -> list[Fault]:
         """Names that are not among ``metrics``, the base's included."""
-        base = [Fault(f"base.{fault.where}", fault.what) for fault in self.base.metric_faults(metrics)]
+        of_base = traits(self.base, ObjectiveTraits).metric_faults(metrics)
+        base = [Fault(f"base.{fault.where}", fault.what) for fault in of_base]
         return [*super().metric_faults(metrics), *base]
 
     def counted_together(self, metrics: Sequence[str]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class ModelObjective:
     @cached_property
     def coefficients(self) -> tuple[float, ...] | None:
         """Factors of the metrics as they are reported where the objective is a weighted sum, else None."""
-        coefficients = self.objective.coefficients(self.metrics)
+        coefficients = traits(self.objective, ObjectiveTraits).coefficients(self.metrics)
         if coefficients is None:
             return None
         return tuple((np.asarray(coefficients, dtype=float) * self.factors / self.unit).tolist())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from bomix.acquisition.improvement import UCB, Greedy, LogEI
 from bomix.acquisition.trust import trust
 from bomix.contracts.acquisition import Acquisition, objective_faults
+from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
@@ -190,8 +191,8 @@ class AtTarget:
 
 def _is_weighted_sum(problem: Problem) -> bool:
     """Whether the objective is a weighted sum of metrics; one that does not fit the metrics is refused elsewhere."""
-    objective, names = problem.objective, problem.metric_names
-    return bool(objective.metric_faults(names)) or objective.coefficients(names) is not None
+    own, names = traits(problem.objective, ObjectiveTraits), problem.metric_names
+    return bool(own.metric_faults(names)) or own.coefficients(names) is not None
 
 
 def _mostly_without_own(problem: Problem) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from operator import index
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 from bomix.config.components import nested_faults
+from bomix.config.registry import modules_of
 from bomix.config.settled import argument, settled
 from bomix.config.spec import StudySpec
 from bomix.contracts.surrogate import Surrogate
@@ -21,16 +23,18 @@ _ROUNDING = 1e-9
 """Largest difference of weights of one trial: who sent it through another format may have rounded its last digits."""
 
 
-def sound(spec: StudySpec) -> StudySpec:
+def sound(spec: StudySpec, folder: Path | None = None) -> StudySpec:
     """The same study with plain values, in which nothing is wrong.
 
     Args:
         spec: A study file, or what a program made of it.
+        folder: The folder of the study, where modules of one's own are looked for too.
 
     Raises:
         FaultsError: What is of the wrong type; else everything that is wrong otherwise.
     """
-    spec = typed(spec)  # nothing is compared or counted before every value is of its type
+    with contextlib.nullcontext() if folder is None else modules_of(folder):
+        spec = typed(spec)  # nothing is compared or counted before every value is of its type
     raise_faults([*spec.faults(), *nested_faults(spec)])
     return spec
 

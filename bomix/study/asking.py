@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING
 
 from bomix.config import registry
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import traits
-from bomix.errors import StudyError, raise_faults
+from bomix.errors import Fault, StudyError, raise_faults
 from bomix.io.store.files import FolderTaken
 from bomix.space.few import few_mixtures
 from bomix.space.weights import Weights, nearest, same_mixture
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.scale import Scale
     from bomix.study.records import Records
+
+logger = logging.getLogger(__name__)
 
 
 def ask(records: Records, *, expert: bool = False) -> Trial:
@@ -69,6 +72,32 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
             continue  # another process asked meanwhile: its trial is pending now, so ask again
         scales.warn_of_new(problem.scale, history, created)
         return reweighting.with_model(created, history)  # its reference, if any, was there before
+
+
+def ask_several(records: Records, count: int, *, expert: bool = False) -> list[Trial]:
+    """Propose mixtures one after the other, the earlier ones pending; fewer where no more are left, which is logged.
+
+    Args:
+        records: The spec and the trials of the study.
+        count: Mixtures that are wanted.
+        expert: Whether they are to be experts, see :func:`ask`.
+
+    Raises:
+        StudyError: Nothing is left to ask for.
+        FaultsError: The count is not positive, or an error of :func:`ask`.
+    """
+    if count < 1:
+        raise_faults([Fault("n", f"expected a number of mixtures from 1, found {count}")])
+    found: list[Trial] = []
+    for _ in range(count):
+        try:
+            found.append(ask(records, expert=expert))
+        except StudyError as error:
+            if not found:
+                raise
+            logger.warning("asked for %d of %d: %s", len(found), count, error)
+            break
+    return found
 
 
 def next_expert(spec: StudySpec, problem: Problem, history: History, *, wanted: bool = False) -> Candidate | None:

@@ -24,7 +24,7 @@ from bomix.config.registry import modules_of
 from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import PreparingEvaluator
-from bomix.contracts.objective import counted_together
+from bomix.contracts.objective import ObjectiveTraits, counted_together
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
 from bomix.contracts.traits import field_values, traits
@@ -168,7 +168,8 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
 def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem:
     metrics = _stated(spec, preparation.metrics)
     names = tuple(metric.name for metric in metrics)
-    faults = [Fault(child("objective", fault.where), fault.what) for fault in spec.objective.metric_faults(names)]
+    unfit = traits(spec.objective, ObjectiveTraits).metric_faults(names)
+    faults = [Fault(child("objective", fault.where), fault.what) for fault in unfit]
     faults += own_faults(spec.own, tuple(spec.domains), names)
     tokens = {
         name: float(preparation.domains[name].tokens) if domain.tokens is None else domain.tokens

@@ -6,16 +6,18 @@ one; everything else is derived. Opening the folder again is all that resuming t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from bomix.config import sections
 from bomix.config.budget import BudgetSpec
 from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
+from bomix.contracts.evaluator import Evaluator
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
 from bomix.space.weights import Weights
@@ -25,6 +27,7 @@ from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
 from bomix.study.study_scales import named_scale, scale_of_study
 from bomix.study.surrogate import study_surrogate
+from bomix.study.told import told
 from bomix.trial import Outcome, Record, Result, Trial
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.executor import Execution
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.recommendation.recommend import Recommendation
     from bomix.scale import Scale
+
+
+Plain: TypeAlias = str | Mapping[str, Any]
+"""A part as a study file has it: a kind, or a mapping of keys."""
 
 
 class Study:
@@ -62,6 +68,10 @@ class Study:
         'imported'
         >>> study.dataset.loss.sel(metric="web").values.tolist()  # the record, an xarray dataset
         [3.1, 2.9]
+
+    Every part may be given as a study file has it: ``strategy="turbo"``, ``{"kind": "turbo", "n_init": 12}``,
+    ``budget={"trials": 32}``, ``domains={"web": {"tokens": "20B"}}``. A class of one's own is
+    ``"my_package.my_module:MyClass"``, whose module may lie in the folder of the study.
 
     Args:
         domains: Names, or name to :class:`~bomix.config.sections.DomainSpec`.
@@ -115,17 +125,19 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
-        given["scales"] = None if scales is None else scale_specs(scales, evaluator)
+        if scales is not None:  # their keys stand over those of the evaluator
+            evaluator = argument("evaluator", Evaluator | None, evaluator)
+            given["scales"] = scale_specs(scales, evaluator)
         spec = StudySpec(
             domains=sections.domain_specs(domains),
             metrics=sections.listed("metrics", metrics, sections.MetricSpec),
-            evaluator=evaluator,
-            target=target,
+            evaluator=evaluator,  # type: ignore[arg-type]  # plain data is made a part in `sound`
+            target=target,  # type: ignore[arg-type]
             seed=seed,
             paired=paired,
             **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
-        spec = sound(spec)
+        spec = sound(spec, None if path is None else folder_path(path))
         store = MemoryStore() if path is None else new_folder(path)
         self._records = Records(spec, store, resolve(spec, store))
 
@@ -180,28 +192,44 @@ class Study:
         """The record as an xarray dataset, schema v1."""
         return self._records.dataset
 
-    def ask(self, *, expert: bool = False) -> Trial:
-        """Propose the next mixture and record it as pending.
+    @overload
+    def ask(self, n: None = None, *, expert: bool = False) -> Trial: ...
+
+    @overload
+    def ask(self, n: int, *, expert: bool = False) -> list[Trial]: ...
+
+    def ask(self, n: int | None = None, *, expert: bool = False) -> Trial | list[Trial]:
+        """Propose the next mixture, or the next ``n``, and record them as pending.
 
         Args:
+            n: Mixtures that are wanted, in a list then; it holds fewer where the study has no more, which is logged.
             expert: Whether it is to be an expert, though no part of the study needs one.
-        """
-        return asking.ask(self._records, expert=argument("expert", bool, expert))
 
-    def tell(self, trial: Trial | int, outcome: Mapping[str, float | None] | Outcome) -> Record:
+        Raises:
+            StudyError: Nothing is left to ask for.
+        """
+        expert = argument("expert", bool, expert)
+        if n is None:
+            return asking.ask(self._records, expert=expert)
+        return asking.ask_several(self._records, argument("n", int, n), expert=expert)
+
+    def tell(
+        self, trial: Trial | int, outcome: Mapping[str, Any] | Outcome | str | os.PathLike[str] | float
+    ) -> Record:
         """End a pending trial.
 
         Args:
             trial: The trial, or its id.
             outcome: Metric name to loss (of a study of one metric the number alone will do), None where it was not
-                measured; or a result, or a failure.
+                measured; or a result, or a failure; or what a result file of ``bomix tell`` holds (``{"losses": ...}``,
+                ``{"failure": ...}``), or the path of such a file.
 
         Raises:
             StudyError: There is no such trial.
             StoreError: The trial has an outcome already.
             FaultsError: A metric is missing, or is no finite number.
         """
-        return self._records.tell(trial, outcome)
+        return self._records.tell(trial, told(outcome, self._records))
 
     def withdraw(self, trial: Trial | int, *, why: str) -> Record:
         """Have a trial count for nothing from now on; the record keeps it, and ``why``. Errors as of :meth:`tell`."""

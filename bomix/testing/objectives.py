@@ -65,10 +65,12 @@ class ObjectiveBattery(SpecBattery):
 
     def test_it_fits_its_metrics(self) -> None:
         """A study refuses to begin with an objective that has faults."""
-        assert self.spec.metric_faults(self.metrics) == []
+        assert traits(self.spec, ObjectiveTraits).metric_faults(self.metrics) == []
 
     def test_no_metrics_is_a_fault(self) -> None:
         """An evaluator that measures nothing leaves nothing to minimise."""
+        if "metric_faults" not in dir(self.spec):
+            pytest.skip("it takes whatever metrics there are")
         found = self.spec.metric_faults(())
         assert found
         assert all(isinstance(fault, Fault) for fault in found)
@@ -139,7 +141,7 @@ class ObjectiveBattery(SpecBattery):
 
     def test_coefficients_are_those_of_the_sum_that_it_is(self) -> None:
         """Weighted sums have closed forms, which are taken where there are coefficients."""
-        coefficients = self.objective.coefficients(self.metrics)
+        coefficients = traits(self.objective, ObjectiveTraits).coefficients(self.metrics)
         if coefficients is None:
             return
         assert coefficients.shape == (len(self.metrics),)

@@ -10,6 +10,7 @@ import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.sampling.normal import SobolQMCNormalSampler
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from bomix.acquisition import joint_draws
 from bomix.acquisition.contenders import support
@@ -159,7 +160,7 @@ def test_information_is_the_loss_of_variance_and_never_above_the_loss_of_entropy
         density = np.exp(
             stats.norm.logpdf(u) + stats.norm.logcdf((np.sqrt(share) * u - a) / rest) - stats.norm.logsf(a)
         )
-        entropy = -np.trapezoid(np.where(density > 0, density * np.log(np.maximum(density, 1e-300)), 0.0), u)
+        entropy = -trapezoid(np.where(density > 0, density * np.log(np.maximum(density, 1e-300)), 0.0), u)
         assert value <= stats.norm.entropy() - entropy + 1e-6
 
 

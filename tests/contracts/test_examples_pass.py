@@ -101,7 +101,7 @@ class TestObjective(ObjectiveBattery):
 
 
 class TestShortObjective(ObjectiveBattery):
-    spec = page("objective", "Objective").Only("code")
+    spec = page("objective", "Objective").RootMeanSquare()
 
 
 class TestStrategy(StrategyBattery):

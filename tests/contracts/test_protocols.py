@@ -25,7 +25,7 @@ CONTRACTS = {
     "exporter": (Exporter, "export"),
     "kernel": (Kernel, "bind"),
     "mean": (Mean, "feature"),
-    "objective": (Objective, "coefficients"),
+    "objective": (Objective, "__call__"),
     "reweighter": (Reweighter, "update"),
     "source": (Source, "documents"),
     "strategy": (Strategy, "ask"),

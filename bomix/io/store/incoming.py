@@ -20,7 +20,7 @@ from bomix.io.store.result_checks import (
 from bomix.scale import Scale
 from bomix.space.bounds import number as finite
 from bomix.space.weights import Weights, normalized
-from bomix.trial import Candidate, Failure, Outcome, Result
+from bomix.trial import Candidate, Curve, Failure, Outcome, Result
 
 if TYPE_CHECKING:
     from bomix.problem import Problem
@@ -49,27 +49,48 @@ RESULT_LIMIT = 64 * 2**20
 
 
 def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Result:
-    """Read what a user's program wrote: ``{"losses": {...}, "sems": {}, "realized": {}, "cost": s}``.
+    """Read what a user's program wrote, as :func:`result_of` takes it.
 
     Args:
-        text: JSON; all but ``losses`` is optional.
+        text: JSON.
         metrics: Every one of them must have a loss, or null where it was not measured.
         domains: The only names that ``realized`` and ``epochs`` may have.
 
     Raises:
         FaultsError: Everything that is wrong.
     """
-    title = "the result cannot be used:"
-    data = _json(text)
-    if not isinstance(data, dict) or not isinstance(data.get("losses"), dict):
-        raise FaultsError([Fault("", 'the result must look like {"losses": {"<metric>": 2.5, ...}}')])
+    return result_of(_json(text), metrics, domains)
+
+
+def result_of(data: Any, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Result:
+    """A result in either of its two forms: ``{"losses": {...}, "sems": {}, "cost": s}``, or the losses alone.
+
+    Args:
+        data: Plain data, numbers of any library; of the first form all but ``losses`` is optional.
+        metrics: Every one of them must have a loss, or None where it was not measured.
+        domains: The only names that ``realized`` and ``epochs`` may have.
+        partial: Whether metrics that are not named were not measured.
+
+    Raises:
+        FaultsError: Everything that is wrong.
+    """
+    if not isinstance(data, Mapping) or not (is_whole(data) or {*data} & {*metrics}):
+        looks = f'{{"losses": {{"{metrics[0] if metrics else "<metric>"}": 2.5, ...}}}}'
+        raise FaultsError([Fault("", f"the result must look like {looks}, or be the losses alone")])
+    data = data if is_whole(data) else {"losses": data}
     known_keys = ", ".join(RESULT_KEYS)
-    faults = [Fault(key, f"unknown key '{key}' (known: {known_keys})") for key in data if key not in RESULT_KEYS]
+    faults = [Fault(str(key), f"unknown key '{key}' (known: {known_keys})") for key in data if key not in RESULT_KEYS]
     known = {key: value for key, value in data.items() if key in RESULT_KEYS and value is not None}
-    if "curve" in known:
+    if partial:
+        known["losses"] = {**dict.fromkeys(metrics), **as_mapping(known["losses"])}
+    if "curve" in known and not isinstance(known["curve"], Curve):
         known["curve"] = read_curve(known["curve"], faults)
-    result = Result(**known)
-    return accepted(result, metrics, domains, title=title, before=faults)
+    return accepted(Result(**known), metrics, domains, title="the result cannot be used:", before=faults)
+
+
+def is_whole(data: Mapping[str, Any]) -> bool:
+    """Whether a mapping is a result with its losses under a key, and not the losses alone."""
+    return isinstance(as_mapping(data.get("losses")), Mapping)
 
 
 def _json(text: str) -> Any:
@@ -99,7 +120,7 @@ def _json(text: str) -> Any:
 
 
 def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Outcome:
-    """Read what a user's program wrote of a run, by hand: a result as :func:`read_result` reads it, or a failure.
+    """Read what a user's program wrote of a run, by hand: a result as :func:`result_of` takes it, or a failure.
 
     Args:
         text: JSON; ``{"failure": "diverged at step 800"}`` says that the run failed, and nothing else stands there.
@@ -110,18 +131,19 @@ def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, p
     Raises:
         FaultsError: Everything that is wrong.
     """
-    data = _json(text)
-    if isinstance(data, dict) and "failure" in data:
-        message, others = data["failure"], sorted(data.keys() - {"failure"})
+    return outcome_of(_json(text), metrics, domains, partial=partial)
+
+
+def outcome_of(data: Any, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Outcome:
+    """A result as :func:`result_of` takes it, or a failure; arguments and errors as there."""
+    if isinstance(data, Mapping) and "failure" in data and "failure" not in metrics:
+        message, others = data["failure"], sorted(str(key) for key in data if key != "failure")
         if others:
             raise_faults([Fault("failure", f"stands beside {', '.join(others)}; a run failed, or it has a result")])
         if not isinstance(message, str) or not message.strip():
             raise_faults([Fault("failure", f"expected the reason as text, found {short(message)}")])
         return Failure(message.strip())
-    if partial and isinstance(data, dict) and isinstance(data.get("losses"), dict):
-        data["losses"] = {**dict.fromkeys(metrics), **data["losses"]}
-        text = json.dumps(data)
-    return read_result(text, metrics, domains)
+    return result_of(data, metrics, domains, partial=partial)
 
 
 def accepted(

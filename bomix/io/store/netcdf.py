@@ -28,11 +28,11 @@ def content(dataset: xr.Dataset) -> bytes:
 
 
 def _writes_to_memory() -> bool:
-    """Whether xarray makes the bytes of HDF5 without a file, which it does since 2025.9."""
+    """Whether xarray makes the bytes of HDF5 without a file, which it does since 2025.8."""
     import xarray as xr
     from packaging.version import Version
 
-    return Version(xr.__version__) >= Version("2025.9")
+    return Version(xr.__version__) >= Version("2025.8")
 
 
 def _by_file(dataset: xr.Dataset) -> bytes:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bomix.config import registry
 from bomix.config.build import plain
+from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.reweighter import Reweighter, ReweighterTraits
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, StudyError, count_faults, raise_faults
@@ -183,7 +184,7 @@ class Reweighted:
         if not self._follows:
             return {}
         names = problem.metric_names
-        shares = problem.objective.coefficients(names)
+        shares = traits(problem.objective, ObjectiveTraits).coefficients(names)
         counted = dict.fromkeys(names, 1.0) if shares is None else dict(zip(names, shares.tolist(), strict=True))
         return {m.name: counted[m.name] for m in problem.metrics if m.direction == "min" and counted[m.name] > 0.0}
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from bomix.contracts.mean import Mean, MeanTraits
+from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.surrogate import Surrogate
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, StudyError, count_faults
@@ -204,6 +205,6 @@ def _searched(function: Function, problem: Problem, *, starts: int, seed: int, g
     search = Search(raw=min(512, 32 * starts), starts=starts, iterations=60, polished=3)
     point = optimize(negated, space, seed=seed, search=search)
     lower, upper = face_of(space, point)
-    if problem.objective.coefficients(problem.metric_names) is None:
+    if traits(problem.objective, ObjectiveTraits).coefficients(problem.metric_names) is None:
         point = bundle.minimise(function, lower, upper, point)
     return sequential_quadratic.minimise(function, lower, upper, start=point)._replace(gap=np.inf)

@@ -15,7 +15,9 @@ import torch
 from botorch.exceptions.errors import ModelFittingError
 from linear_operator.utils.errors import NanError, NotPSDError
 
-from bomix.errors import FitError
+from bomix.contracts.surrogate import SurrogateTraits
+from bomix.contracts.traits import traits
+from bomix.errors import FitError, StudyError
 from bomix.scale import comparable
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.gp.spec import GP
@@ -47,6 +49,7 @@ def fit(surrogate: Surrogate, data: SupervisedDataset, *, context: FitContext, s
 
     Raises:
         FitError: No surrogate could be fitted.
+        StudyError: A surrogate of a user's has no gradients and does not say so.
     """
     failures: list[str] = []
     if (model := _tried(surrogate, data, context, seed, failures)) is not None:
@@ -78,6 +81,7 @@ def _tried(
     try:
         model = surrogate.fit(data, context=context, seed=seed)
         if is_finite(model, data):
+            _refuse_without_gradient(surrogate, model, data)
             return model
         failures.append(f"{name}: predictions that are no numbers")
     except NUMERICAL as error:
@@ -103,6 +107,25 @@ class _TargetAlone(Wrapper, JointModel):
     def __init__(self, model: JointModel) -> None:
         super().__init__()
         self.model = model
+
+
+def _refuse_without_gradient(surrogate: Surrogate, model: Model, data: SupervisedDataset) -> None:
+    """Raise StudyError where a user's surrogate is taken to be differentiable and its model is not.
+
+    Those of bomix are tested to be what they say.
+    """
+    of_bomix = type(surrogate).__module__.partition(".")[0] == "bomix"
+    if of_bomix or not len(data.X) or not traits(surrogate, SurrogateTraits).differentiable:
+        return
+    with torch.enable_grad():
+        posterior: Any = model.posterior(data.X[:1].double().unsqueeze(-2).requires_grad_())
+        if not posterior.mean.requires_grad:
+            name = type(surrogate).__name__
+            raise StudyError(
+                f"the predictions of {name} have no gradient by the mixture, and it does not say so; compute them with "
+                f"torch, or write `differentiable: ClassVar[bool] = False` into {name} and take an acquisition that "
+                "needs none ('thompson')"
+            )
 
 
 def is_finite(model: Model, data: SupervisedDataset) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.surrogates.models.hyperparameter import Hyperparameter
+
+
+@functools.cache
+def _takes_mixtures() -> bool:
+    """Whether the transforms of the BoTorch that is installed are given the mixtures too, as they are since 0.17."""
+    from botorch.acquisition.objective import PosteriorTransform
+
+    return "X" in inspect.signature(PosteriorTransform.forward).parameters
 
 
 class JointModel(Model, ABC):
@@ -137,7 +147,9 @@ class JointModel(Model, ABC):
             return self.subset_output(output_indices).posterior(X, None, observation_noise, posterior_transform)
         moments = self.moments(X, observation_noise) if X.numel() else self._no_moments(X, observation_noise)
         posterior = gaussian(*moments)
-        return posterior if posterior_transform is None else posterior_transform(posterior, X)
+        if posterior_transform is None:
+            return posterior
+        return posterior_transform(posterior, X) if _takes_mixtures() else posterior_transform(posterior)
 
     def _no_moments(self, X: Tensor, noise: bool | Tensor) -> tuple[Tensor, Tensor]:
         """Moments at an empty batch of mixtures, of the shapes that :meth:`moments` describes."""

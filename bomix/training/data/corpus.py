@@ -132,7 +132,7 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
         faults += own
         if not own:
             try:
-                found[place] = part.signature()
+                found[place] = signature_of(part)
             except DataError as error:
                 faults.append(Fault(place, str(error)))
     options = {key: value for key, value in dataclasses.asdict(inputs.spec).items() if key != "cache"}

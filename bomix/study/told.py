@@ -1,0 +1,36 @@
+"""What a program tells of a trial: losses, a result, a failure, or the file of either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bomix.io.store.incoming import is_whole, outcome_of
+from bomix.io.store.plain import as_mapping
+
+if TYPE_CHECKING:
+    from bomix.study.records import Records
+
+
+def told(outcome: Any, records: Records) -> Any:
+    """What was told, as :meth:`bomix.study.records.Records.tell` takes it.
+
+    Args:
+        outcome: The path of a result file, what such a file holds, or anything that ``tell`` takes as it is.
+        records: The study, whose metrics and domains the file names.
+
+    Raises:
+        ConfigError: There is no such file.
+        FaultsError: Everything that is wrong with what it holds.
+    """
+    if isinstance(outcome, (str, os.PathLike)):
+        from bomix.study.handed import read_told
+
+        return read_told(Path(outcome), records.resolved.problem)
+    data = as_mapping(outcome)
+    if not isinstance(data, Mapping) or not (is_whole(data) or isinstance(data.get("failure"), str)):
+        return outcome
+    problem = records.resolved.problem
+    return outcome_of(data, problem.metric_names, problem.space.domains)
