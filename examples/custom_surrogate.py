@@ -1,17 +1,12 @@
 """A surrogate of one's own, BoTorch's default. In a study file: `kind: custom_surrogate:Plain`."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import bomix
-from bomix.strategies.bayesian.whole_space import Bayesian
 
 
 @dataclass(frozen=True)
 class Plain:
-    differentiable: ClassVar[bool] = True
-    fantasizes: ClassVar[bool] = True
-
     def fit(self, data, *, context, seed):  # data.X: n x d weights, data.Y: n x m metrics
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
@@ -23,7 +18,7 @@ class Plain:
 
 
 if __name__ == "__main__":
-    study = bomix.Study(["code", "web"], ["loss"], strategy=Bayesian(surrogate=Plain()))
+    study = bomix.Study(["code", "web"], ["loss"], strategy={"kind": "bayesian", "surrogate": Plain()})
     for _ in range(8):
         trial = study.ask()
         study.tell(trial, {"loss": 2.0 + (trial.weights["code"] - 0.3) ** 2})

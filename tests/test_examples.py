@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import bomix
+from bomix.contracts.text import signature_of
 from bomix.study.study import Study
 from tests.cli.called import called
 
@@ -99,3 +101,56 @@ def test_a_command_finds_it_in_the_folder_of_the_study(tmp_path: Path, monkeypat
     code, said = called("export", tmp_path, "--trial", 0, "--format", "my_forms:Lines", *paths)
     assert code == 0
     assert "0.250000 /data/code\n0.750000 /data/web\n" in said
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a study in which the examples lie too; the search path is put back."""
+    for name in ("custom_objective", "custom_evaluator", "custom_source"):
+        (tmp_path / f"my_{name}.py").write_text((EXAMPLES / f"{name}.py").read_text())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def test_an_objective_of_ones_own_is_minimised(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "custom_objective.py"), run_name="__main__")
+    weights = eval(capsys.readouterr().out)
+    assert weights["code"] == pytest.approx(0.5, abs=0.03)  # the losses are alike, and equal where the weights are
+
+
+def test_an_evaluator_of_ones_own_runs_from_the_folder_of_the_study(beside: Path) -> None:
+    (beside / "study.yaml").write_text(
+        "domains: {code: {}, web: {}}\nmetrics: [loss]\nevaluator: {kind: 'my_custom_evaluator:Bowl', best: 0.6}\n"
+        "strategy: sobol\nobjective: 'my_custom_objective:PowerMean'\nbudget: {trials: 2}\n"
+    )
+    code, said = called("optimize", beside, "--quiet")
+    assert code == 0, said
+    losses = [record.result.losses["loss"] for record in bomix.Study.open(beside).history.completed]
+    assert losses[0] == pytest.approx(2.01)  # of the uniform mixture
+
+
+def test_a_program_finds_it_in_the_folder_of_the_study(beside: Path) -> None:
+    study = bomix.Study(["code", "web"], ["loss"], path=beside, objective="my_custom_objective:PowerMean")
+    assert study.problem.value({"loss": 2.0}) == 2.0
+    assert bomix.Study(["a"], ["loss"], objective="my_custom_objective:PowerMean").spec.objective == study.spec.objective
+
+
+def test_a_source_of_ones_own_is_read_and_built_anew_when_its_code_changes(beside: Path) -> None:
+    """Tokens are kept by what the documents may depend on: fields, and the code of the module."""
+    code = (EXAMPLES / "custom_source.py").read_text()
+    (beside / "my_other_sums.py").write_text(code.replace("7919", "7907"))
+    sys.path.append(str(beside))
+    found, other = (importlib.import_module(name).Sums for name in ("my_custom_source", "my_other_sums"))
+    assert next(found().documents()) == "0 + 0 = 0"
+    assert signature_of(found()) == signature_of(found())
+    assert len({signature_of(each) for each in (found(), found(count=3), other())}) == 3
+    (beside / "study.yaml").write_text(
+        "domains:\n  sums: {source: 'my_custom_source:Sums'}\n"
+        "  differences: {source: {kind: 'my_custom_source:Sums', sign: '-'}}\n"
+        "evaluator: {kind: proxy, model: {hidden: 16, layers: 1, heads: 2}, tokens: 4096, sequence_length: 32,\n"
+        "  batch_sequences: 4, tokenizer: {kind: bpe, vocabulary: 300}, corpus: {cache: cache}}\n"
+    )
+    status, said = called("check", beside)
+    assert status == 0, said
+    names = bomix.Study.open(beside).problem.metric_names
+    assert set(names) == {"sums", "differences"}

@@ -13,7 +13,7 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
 
 from bomix.acquisition.joint_draws import of_metrics
-from bomix.surrogates.models.joint import JointModel
+from bomix.surrogates.models.joint import JointModel, transformed
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -42,7 +42,7 @@ class Narrowed(PosteriorTransform):
 
     def forward(self, posterior: Posterior, X: Tensor | None = None) -> GPyTorchPosterior:
         """Belief about the metrics to belief about the objective, ``batch x q x 1``."""
-        belief = self.base(posterior, X).distribution
+        belief = transformed(self.base, posterior, X).distribution
         return GPyTorchPosterior(MultivariateNormal(belief.mean, belief.covariance_matrix * self.factor**2))
 
 

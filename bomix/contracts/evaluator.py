@@ -55,7 +55,7 @@ class Evaluator(Protocol):
         ...     offset: float = 2.0  # fields are the keys in a study file
         ...
         ...     def evaluate(self, trial, workdir):
-        ...         return bomix.Result(losses={"loss": self.offset + (trial.weights["code"] - 0.3) ** 2})
+        ...         return {"loss": self.offset + (trial.weights["code"] - 0.3) ** 2}
         >>> isinstance(Formula(), bomix.Evaluator)
         True
         >>> study = bomix.Study(["code", "web"], ["loss"], evaluator=Formula())
@@ -64,12 +64,15 @@ class Evaluator(Protocol):
         2.04
     """
 
-    def evaluate(self, trial: Trial, workdir: Path) -> Result:
+    def evaluate(self, trial: Trial, workdir: Path) -> Result | Mapping[str, float | None]:
         """Train and measure.
 
         Args:
             trial: What to train.
             workdir: An empty folder of this attempt's own.
+
+        Returns:
+            The result, or metric name to loss where there is nothing else to say of the run.
         """
         ...
 

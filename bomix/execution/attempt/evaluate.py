@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from bomix.errors import BomixError, EvaluationError, raise_faults
 from bomix.execution.attempt.descendants import end_descendants
 from bomix.execution.attempt.position import Position
 from bomix.io.store import files, records
-from bomix.io.store.result_checks import cleaned, form_faults
+from bomix.io.store.result_checks import as_result, cleaned, form_faults
 from bomix.trial import MESSAGE_LIMIT, Failure, Result
 
 if TYPE_CHECKING:
@@ -179,8 +179,10 @@ def _say(line: str) -> None:
 
 
 def _checked(result: Any) -> Result:
+    if isinstance(result, Mapping):
+        result = as_result(result)
     if not isinstance(result, Result):
-        raise EvaluationError(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result")
+        raise EvaluationError(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result, or its losses")
     plain = cleaned(result)
     raise_faults(form_faults(plain), "what the evaluator returned cannot be recorded:")
     return plain

@@ -18,6 +18,7 @@ from bomix.surrogates.models.wrappers import Wrapper
 if TYPE_CHECKING:
     from botorch.acquisition.objective import PosteriorTransform
     from botorch.models.model import Model
+    from botorch.posteriors.posterior import Posterior
     from torch import Tensor
 
     from bomix.surrogates.models.hyperparameter import Hyperparameter
@@ -29,6 +30,11 @@ def _takes_mixtures() -> bool:
     from botorch.acquisition.objective import PosteriorTransform
 
     return "X" in inspect.signature(PosteriorTransform.forward).parameters
+
+
+def transformed(transform: PosteriorTransform, posterior: Posterior, X: Tensor | None) -> Any:
+    """A posterior under a transform, which is given the mixtures ``X`` too where BoTorch's are."""
+    return transform(posterior, X) if _takes_mixtures() else transform(posterior)
 
 
 class JointModel(Model, ABC):
@@ -147,9 +153,7 @@ class JointModel(Model, ABC):
             return self.subset_output(output_indices).posterior(X, None, observation_noise, posterior_transform)
         moments = self.moments(X, observation_noise) if X.numel() else self._no_moments(X, observation_noise)
         posterior = gaussian(*moments)
-        if posterior_transform is None:
-            return posterior
-        return posterior_transform(posterior, X) if _takes_mixtures() else posterior_transform(posterior)
+        return posterior if posterior_transform is None else transformed(posterior_transform, posterior, X)
 
     def _no_moments(self, X: Tensor, noise: bool | Tensor) -> tuple[Tensor, Tensor]:
         """Moments at an empty batch of mixtures, of the shapes that :meth:`moments` describes."""

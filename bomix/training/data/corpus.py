@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bomix.contracts.text import Source, TokenizerSpec
+from bomix.contracts.text import Source, TokenizerSpec, signature_of
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import DataError, Fault, FaultsError, raise_faults
 from bomix.io.store.cache import build_once, cache_folder, is_whole, read_record

@@ -99,6 +99,9 @@ def test_attention_is_torch_s_own(architecture, length):
         torch.nn.init.normal_(parameter, std=0.2, generator=generator)
     tokens = torch.randint(50, (2, length), generator=generator)
 
+    if "set_attn_implementation" not in dir(model):
+        pytest.skip("a model of transformers before 4.53 keeps the attention that it was built with")
+
     def run(implementation: str):
         model.set_attn_implementation(implementation)
         model.zero_grad()
