@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors", "progress", "scale", "numerics"},
     {"trial", "problem", "history", "dataset", "contracts", "objectives", "space"},
-    {"laws", "data_experts", "optimization", "config", "io"},
+    {"laws", "data_experts", "optimization", "config", "io", "callbacks"},
     {"surrogates"},
     {"posterior"},
     {"acquisition"},

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
 from bomix.contracts.acquisition import Acquisition, AcquisitionTraits
+from bomix.contracts.callback import Callback, CallbackTraits
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Execution, ExecutionTraits
 from bomix.contracts.exporter import Exporter, ExporterTraits
@@ -35,6 +36,7 @@ COMPONENTS: Mapping[Any, str] = {
     Reweighter: "reweighter",
     Execution: "executor",
     Exporter: "exporter",
+    Callback: "callback",
 }
 """Protocol to registry group."""
 
@@ -51,6 +53,7 @@ TRAITS: Mapping[str, type[ComponentTraits]] = {
     "reweighter": ReweighterTraits,
     "executor": ExecutionTraits,
     "exporter": ExporterTraits,
+    "callback": CallbackTraits,
 }
 """Registry group to what its components may have beyond their contract."""
 
@@ -66,6 +69,7 @@ METHODS = {
     "reweighter": "update",
     "executor": "start",
     "exporter": "export",
+    "callback": "ended",
 }
 """Registry group to the method that a class must have to be of it."""
 

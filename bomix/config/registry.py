@@ -154,6 +154,12 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "regmix": "bomix.io.exports.regmix:RegmixFile",
         "olmix": "bomix.io.exports.olmix:OlmixFile",
     },
+    "callback": {
+        "wandb": "bomix.callbacks.wandb:WandB",
+        "mlflow": "bomix.callbacks.mlflow:MLflow",
+        "tensorboard": "bomix.callbacks.tensorboard:TensorBoard",
+        "trackio": "bomix.callbacks.trackio:Trackio",
+    },
     "executor": {
         "local": "bomix.execution.local.spec:LocalExecution",
         "ray": "bomix.execution.ray.spec:RayExecution",

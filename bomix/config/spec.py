@@ -24,6 +24,7 @@ from bomix.config.sections import (
     declared_metrics,
     metric_faults,
 )
+from bomix.contracts.callback import Callback
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Execution
 from bomix.contracts.objective import Objective, ObjectiveTraits
@@ -68,6 +69,8 @@ class StudySpec:
             where that is less, but no less than one sequence of the target.
         replicates: Anchor (``uniform``, ``natural``) to the trials that are spent on it, each on a seed of its own, so
             that it is known by how much repeats differ.
+        callbacks: What runs of the study tell of their trials: loggers of Weights & Biases, MLflow, TensorBoard and
+            trackio, or classes of your own. They change no trial.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -87,6 +90,7 @@ class StudySpec:
     own: Mapping[str, str] = dataclasses.field(default_factory=dict)
     negligible: float = NEGLIGIBLE
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    callbacks: tuple[Callback, ...] = ()
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data, where every value is of the type of its field."""

@@ -90,6 +90,11 @@ class WatchedStudy(Protocol):
         """The record as it is now."""
         ...
 
+    @property
+    def folder(self) -> Path | None:
+        """The study folder; None in memory."""
+        ...
+
 
 class Experts(NamedTuple):
     """Domains whose expert has not come back; both are empty where no experts are wanted.
@@ -105,11 +110,6 @@ class Experts(NamedTuple):
 
 class RunnableStudy(WatchedStudy, Protocol):
     """What a driver needs of a study: it decides, the study knows and records."""
-
-    @property
-    def folder(self) -> Path | None:
-        """The study folder; None in memory."""
-        ...
 
     def prepare(self) -> None:
         """Have the evaluator build and measure its inputs, and clear away what killed writers left; under the lock.

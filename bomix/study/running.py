@@ -7,7 +7,7 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bomix.config import registry
 from bomix.config.expert_checks import evaluator_faults
@@ -18,17 +18,18 @@ from bomix.contracts.queued import LeavingError, QueuedExecution
 from bomix.contracts.study import Experts
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, FaultsError, raise_faults
-from bomix.io.store.plain import short
 from bomix.study import asking, experts, limits, reweighting, scales, study_scales
 from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
+from bomix.study.watching import watching
 from bomix.trial import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent import futures
 
     from bomix.config.spec import StudySpec
+    from bomix.contracts.callback import Callback
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.executor import Execution
     from bomix.execution.observer import Observer
@@ -49,6 +50,7 @@ def run(
     workers: int | None = None,
     confirm: int | None = None,
     observer: Observer | None = None,
+    callbacks: Sequence[Callback | Callable[..., object] | str | Mapping[str, Any]] = (),
     take_over: bool = False,
     executor: futures.Executor | None = None,
     detach: bool = False,
@@ -61,13 +63,13 @@ def run(
         workers: Trials at a time.
         confirm: Fresh seeds.
         observer: What is told.
+        callbacks: What is told besides.
         take_over: Replace a driver on another host.
         executor: What trials are run in.
         detach: Whether to submit what can be, record what has ended, and leave without waiting for the rest.
     """
     from bomix.execution.driver import drive
     from bomix.execution.futures import in_executor
-    from bomix.execution.observer import Observer
 
     spec = records.spec
     spec = dataclasses.replace(
@@ -78,14 +80,13 @@ def run(
     )
     spec = sound(spec)
     take_over = argument("take_over", bool, take_over)
-    if observer is not None and not isinstance(observer, Observer):
-        raise_faults([Fault("observer", f"expected an Observer, found {short(observer)}; derive its class from it")])
+    told = watching(observer, spec.callbacks, callbacks, records.store.base)
     execution: Execution | None = None if executor is None else in_executor(spec.execution, executor, workers)
     records.spec = spec
     if detach:
         execution = queued_execution(spec.execution, "--detach").leaving()
     with contextlib.suppress(LeavingError):
-        drive(RunningStudy(records, execution), observer=observer, take_over=take_over, leaves=detach)
+        drive(RunningStudy(records, execution), observer=told, take_over=take_over, leaves=detach)
 
 
 def queued_execution(execution: Execution, option: str) -> QueuedExecution:
@@ -125,7 +126,8 @@ def train_experts(records: Records, *, workers: int | None = None, observer: Obs
     spec = sound(spec)
     raise_faults(evaluator_faults(spec.evaluator))
     records.spec = spec
-    drive(RunningStudy(records), observer=observer, experts_only=True)
+    told = watching(observer, spec.callbacks, (), records.store.base)
+    drive(RunningStudy(records), observer=told, experts_only=True)
 
 
 def with_workers(execution: Execution, workers: int) -> Execution:

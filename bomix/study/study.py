@@ -7,7 +7,7 @@ one; everything else is derived. Opening the folder again is all that resuming t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from bomix.contracts.callback import Callback
     from bomix.contracts.executor import Execution
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
@@ -262,6 +263,7 @@ class Study:
         workers: int | None = None,
         confirm: int | None = None,
         observer: Observer | None = None,
+        callbacks: Sequence[Callback | Callable[..., object] | Plain] = (),
         take_over: bool = False,
         executor: futures.Executor | None = None,
     ) -> Recommendation:
@@ -272,6 +274,9 @@ class Study:
             workers: Trials at a time.
             confirm: Fresh seeds for the confirmation.
             observer: Told of everything that happens.
+            callbacks: Told of trials that ended, beside those of the study file: functions of the study and the record
+                of the trial, objects (:mod:`bomix.contracts.callback`), or kinds (``"wandb"``). What one of them raises
+                is logged, and neither ends the run nor loses a trial.
             take_over: Replace a driver that held the study on another host.
             executor: What trials are run in, of Dask, Parsl or mpi4py say; the study's own ``execution`` unless given.
                 It is not shut down. Its workers see the study folder under the same path.
@@ -288,6 +293,7 @@ class Study:
             workers=workers,
             confirm=confirm,
             observer=observer,
+            callbacks=callbacks,
             take_over=take_over,
             executor=executor,
         )

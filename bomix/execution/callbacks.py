@@ -1,0 +1,115 @@
+"""What a run tells its observer, told to callbacks too; none of them can end the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bomix.contracts.callback import Callback, CallbackTraits
+from bomix.contracts.traits import traits
+from bomix.execution.observer import Observer
+
+if TYPE_CHECKING:
+    from bomix.contracts.study import WatchedStudy
+    from bomix.progress import Progress
+    from bomix.trial import Record, Trial
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as a callback.
+
+    Attributes:
+        call: Takes the study and the record of a trial that ended.
+    """
+
+    call: Callable[[WatchedStudy, Record], object]
+
+    def ended(self, study: WatchedStudy, record: Record) -> None:
+        """Call it."""
+        self.call(study, record)
+
+
+class Telling(Observer):
+    """Tells an observer first, then callbacks, whose errors are logged: the record does not depend on them.
+
+    Args:
+        observer: What is told whatever happens, and may raise.
+        callbacks: What is told besides.
+    """
+
+    def __init__(self, observer: Observer, callbacks: Sequence[Callback]) -> None:
+        self._observer = observer
+        self._callbacks = list(callbacks)
+        self._failures: dict[int, int] = {}
+
+    def preparing(self) -> None:
+        self._observer.preparing()
+
+    def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
+        self._observer.began(study, pending)
+        # What could not begin has nothing open that it could write to.
+        self._callbacks = [each for each in self._callbacks if self._tell(each, _own(each).began, study, pending)]
+
+    def started(self, trial: Trial) -> None:
+        self._observer.started(trial)
+        for each in self._callbacks:
+            self._tell(each, _own(each).started, trial)
+
+    def grouped(self, trials: Sequence[Trial]) -> None:
+        self._observer.grouped(trials)
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        self._observer.progressed(trial, progress)
+        for each in self._callbacks:
+            self._tell(each, _own(each).progressed, trial, progress)
+
+    def retried(self, trial: Trial, message: str) -> None:
+        self._observer.retried(trial, message)
+
+    def lost(self, trial: Trial, message: str) -> None:
+        self._observer.lost(trial, message)
+
+    def parted(self, trials: Sequence[Trial], message: str, width: int) -> None:
+        self._observer.parted(trials, message, width)
+
+    def cancelled(self, trial: Trial) -> None:
+        self._observer.cancelled(trial)
+
+    def ended(self, study: WatchedStudy, record: Record) -> None:
+        self._observer.ended(study, record)
+        for each in self._callbacks:
+            self._tell(each, each.ended, study, record)
+
+    def stopped(self, reason: str) -> None:
+        self._observer.stopped(reason)
+        for each in self._callbacks:
+            self._tell(each, _own(each).stopped, reason)
+
+    def closed(self) -> None:
+        self._observer.closed()
+        for each in self._callbacks:
+            self._tell(each, _own(each).closed)
+        for each in self._callbacks:
+            if (count := self._failures.get(id(each), 0)) > 1:
+                logger.warning("the callback %s raised %d times in this run", type(each).__name__, count)
+
+    def _tell(self, callback: Callback, call: Callable[..., Any], *what: object) -> bool:
+        """Tell a callback something; whether it took it. Its first error is logged with its traceback."""
+        try:
+            call(*what)
+        except Exception:  # whatever it raises: the trial that it is told of is recorded, and the next one is wanted
+            name = type(callback).__name__
+            count = self._failures[id(callback)] = self._failures.get(id(callback), 0) + 1
+            if count == 1:
+                logger.exception("the callback %s raised; the record is whole, and the run goes on", name)
+            return False
+        return True
+
+
+def _own(callback: Callback) -> CallbackTraits:
+    return traits(callback, CallbackTraits)
