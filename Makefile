@@ -21,7 +21,7 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu test-faults test-engines test-formats smoke lint types format clean environment
+.PHONY: help demo test test-slow test-gpu test-faults test-engines test-formats test-callbacks test-floors test-wheel smoke lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,26 @@ test-formats:  ## run the trainers' own code on what bomix exports, in an enviro
 	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/formats/requirements.txt
 	.venv-formats/bin/python -m pytest -m formats -rs tests/formats $(ARGS)
 
+test-callbacks:  ## log to the real W&B, MLflow, TensorBoard and trackio, offline, in an environment of its own: a minute
+	@[ -x .venv-callbacks/bin/python ] || $(PYTHON) -m venv .venv-callbacks
+	@.venv-callbacks/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@.venv-callbacks/bin/python -m pip install --quiet --disable-pip-version-check -r tests/callbacks/requirements.txt
+	.venv-callbacks/bin/python -m pytest -m callbacks -rs tests/callbacks $(ARGS)
+
+test-floors:  ## run the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
+	@[ -x .venv-floors/bin/uv ] || $(PYTHON) -m venv .venv-floors
+	@.venv-floors/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.venv-floors/bin/uv pip compile --quiet --system-certs --resolution lowest-direct -p .venv-floors/bin/python \
+		--extra bayesian --extra proxy --extra lightgbm --extra cmaes --extra excel pyproject.toml -o .venv-floors/floors.txt
+	@.venv-floors/bin/uv pip install --quiet --system-certs -p .venv-floors/bin/python -r .venv-floors/floors.txt \
+		-r tests/floors/requirements.txt
+	@.venv-floors/bin/uv pip install --quiet --system-certs -p .venv-floors/bin/python --no-deps -e .
+	.venv-floors/bin/python -m pytest -n $(WORKERS) --dist worksteal -W default $$(sed 's/#.*//' tests/floors/left_out.txt) $(ARGS)
+
+test-wheel: environment  ## build the wheel, install it beside the environment's packages, and test it outside of the clone
+	$(RUN) pip install --quiet --disable-pip-version-check build
+	tests/wheel.sh $(VENV)/bin/python $(ARGS)
+
 smoke: environment  ## run every default method through tiny problems: about a minute
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 		$(VENV)/bin/bomix benchmark --smoke --out "$$folder" --processes $(WORKERS)
@@ -68,7 +88,7 @@ format: environment  ## mend what can be mended by machine
 	$(RUN) ruff format .
 
 clean:  ## remove the environment and every cache; studies stay
-	rm -rf $(VENV) $(VENV).lock .venv-formats .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV).lock .venv-formats .venv-callbacks .venv-floors .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find bomix tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder that it was written in: a clone that has moved is installed again.

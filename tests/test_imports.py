@@ -10,8 +10,10 @@ The time itself is not asserted, as machines differ. To see it, and what takes i
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +61,12 @@ def test_nothing_heavy_is_imported(code: str) -> None:
 @pytest.mark.parametrize("name", bomix.__all__)
 def test_public_names_resolve(name: str) -> None:
     assert getattr(bomix, name) is not None
-    assert name in dir(bomix)
+
+
+def test_the_public_names_are_all_that_it_shows() -> None:
+    import bomix.study.study  # modules that were imported are no public names
+
+    assert dir(bomix) == sorted(bomix.__all__)
 
 
 def test_the_table_of_public_names_is_all_there_is() -> None:
@@ -69,3 +76,68 @@ def test_the_table_of_public_names_is_all_there_is() -> None:
 def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="'bomix' has no attribute 'Sudy'"):
         bomix.Sudy  # noqa: B018
+
+
+HIDING = """
+import importlib.machinery as machinery
+find = machinery.PathFinder.find_spec
+hidden = {"datasets", "huggingface_hub", "pyro", "safetensors", "tokenizers", "transformers"}
+machinery.PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: None if name.partition(".")[0] in hidden else find(name, path, target)
+)
+"""
+"""Every interpreter that finds this module, children included, is one of an environment without the extras."""
+
+CORE = """
+import sys
+from pathlib import Path
+import bomix
+from bomix.cli.main import main
+
+def run(*arguments):
+    sys.argv = ["bomix", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code or 0
+
+study = bomix.Study(["code", "web"], ["loss"])
+for trial in study.ask(3):
+    study.tell(trial, {"loss": 2.0 + trial.weights["code"]})
+
+(Path("made") / "x").mkdir(parents=True)
+head = "domains: {code: {}, web: {}}\\ntarget: {tokens: 1B}\\n"
+Path("made/study.yaml").write_text(head + "evaluator: {kind: synthetic, domains: [code, web]}\\nstrategy: sobol\\nbudget: {trials: 2}\\n")
+assert run("optimize", "made", "--quiet") == 0
+assert run("export", "made", "--format", "json") == 0
+(Path("told")).mkdir()
+Path("told/study.yaml").write_text(head + "metrics: [loss]\\n")
+Path("runs.csv").write_text("run,code,web,loss\\na,0.5,0.5,2.5\\nb,0.2,0.8,2.2\\nc,0.9,0.1,2.9\\n")
+assert run("import", "told", "--weights", "runs.csv") == 0
+assert run("recommend", "told") == 0
+source = "{source: {kind: installed, what: code}}"
+proxy = f"domains: {{code: {source}}}\\nevaluator: proxy\\n"
+Path("proxy.yaml").write_text(proxy + "strategy: {kind: bayesian, surrogate: bayesian_gp}\\n")
+print("refused", run("check", "proxy.yaml"))
+Path("proxy.yaml").write_text(proxy)
+print("refused", run("check", "proxy.yaml"))
+"""
+
+
+def test_the_core_works_without_what_trains_small_models(tmp_path: Path) -> None:
+    """Teams with a trainer of their own need no transformers; where something does, it says which extra brings it."""
+    (tmp_path / "sitecustomize.py").write_text(HIDING)
+    paths = [str(tmp_path), str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", CORE]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("refused 2") == 2, done.stdout + done.stderr
+    assert "pyro is not installed; pip install 'bomix[bayesian]'" in done.stderr
+    packages = "datasets, safetensors, tokenizers, transformers are not installed; pip install 'bomix[proxy]'"
+    assert f"evaluator.kind (line 2): 'proxy' trains small models: {packages}" in done.stderr
+
+
+def test_python_m_bomix_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "bomix", "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("bomix, version ")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bomix.callbacks.missing import missing
 from bomix.callbacks.values import name_of, settings, values
+from bomix.config.extras import missing
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class MLflow:
     Attributes:
         experiment: Name of the experiment; it is made where it is not there.
         name: Name of the run; that of the study's folder unless given.
-        tracking_uri: Where runs are kept, ``http://...``, ``sqlite:///...`` (which needs ``pip install mlflow``) or a
-            folder; as ``MLFLOW_TRACKING_URI`` says unless given.
+        tracking_uri: Where runs are kept, ``http://...`` or ``sqlite:///...``; as ``MLFLOW_TRACKING_URI`` says, else as
+            MLflow has it, unless given. A folder is refused by MLflow 3 unless ``MLFLOW_ALLOW_FILE_STORE`` is ``true``.
     """
 
     experiment: str = "bomix"
@@ -41,7 +41,8 @@ class MLflow:
 
     def unready(self) -> list[Fault]:
         """A package that is not installed."""
-        return missing("mlflow", "mlflow")
+        said = missing("mlflow", ["mlflow"])
+        return [] if said is None else [Fault("", said)]
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Open the run."""

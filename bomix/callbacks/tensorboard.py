@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bomix.callbacks.missing import missing
 from bomix.callbacks.values import settings, values
+from bomix.config.extras import missing
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class TensorBoard:
 
     def unready(self) -> list[Fault]:
         """A package that is not installed."""
-        return missing("tensorboard", "tensorboard")
+        said = missing("tensorboard", ["tensorboard"])
+        return [] if said is None else [Fault("", said)]
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Open the file, a new one in each run; TensorBoard joins those of a folder."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bomix.callbacks.missing import missing
 from bomix.callbacks.values import name_of, settings, values
+from bomix.config.extras import missing
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Trackio:
 
     def unready(self) -> list[Fault]:
         """A package that is not installed."""
-        return missing("trackio", "trackio")
+        said = missing("trackio", ["trackio"])
+        return [] if said is None else [Fault("", said)]
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Open the run."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from bomix.callbacks.missing import missing
 from bomix.callbacks.values import name_of, settings, values
+from bomix.config.extras import missing
 from bomix.errors import Fault
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class WandB:
 
     def unready(self) -> list[Fault]:
         """A package that is not installed."""
-        return missing("wandb", "wandb")
+        said = missing("wandb", ["wandb"])
+        return [] if said is None else [Fault("", said)]
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
         """Open the run."""

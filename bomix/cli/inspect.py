@@ -48,12 +48,14 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.strategies.checks import own_domain_note
     from bomix.study import repair as repairing
     from bomix.study.study import Study
+    from bomix.study.watching import unready
 
     log_to_stderr(verbose)
     opened = Study.open(study)
     assert opened.folder is not None
     for done in repairing.repair(opened.folder) if repair else ():
         click.echo(str(done))
+    raise_faults(unready(opened.spec.callbacks))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
     if opened.problem.scales:

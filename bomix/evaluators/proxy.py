@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bomix.config.extras import missing
 from bomix.contracts.preparation import DomainStats, Preparation
 from bomix.errors import EvaluationError, Fault, raise_faults
 from bomix.evaluators import reweighting as of_reweighting
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 WIDEST = 64
 """Trials that are given to one process at a time, at most: a GPU is busy with as many of the smallest models."""
+
+
+_PACKAGES = ("datasets", "safetensors", "tokenizers", "transformers")
+"""What trains small models and reads their text, and nothing else of bomix needs."""
+
+
+def _missing_packages() -> list[Fault]:
+    said = missing("proxy", _PACKAGES)
+    return [] if said is None else [Fault("evaluator.kind", f"'proxy' trains small models: {said}")]
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Proxy(ProxySpec):
         """
         from bomix.training.data import corpus
 
-        raise_faults([*self._field_faults(), *self._missing_sources(domains), *self._device_faults()])
+        raise_faults([*_missing_packages(), *self._field_faults(), *self._missing_sources(domains), *self._device_faults()])
         sources = {name: self.sources[name] for name in domains}
         built = corpus.build(
             sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length

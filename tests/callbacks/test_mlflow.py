@@ -1,4 +1,4 @@
-"""MLflow's own client reads what was logged into a folder."""
+"""MLflow's own client reads what was logged into a database."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bomix.callbacks.mlflow import MLflow
 from tests.callbacks.logged import NAMES, run
 
 mlflow = pytest.importorskip("mlflow")
-pytestmark = pytest.mark.callbacks
+pytest.importorskip("sqlalchemy")
+pytestmark = [pytest.mark.callbacks, pytest.mark.filterwarnings("ignore")]  # those of its own database
 
 
-def test_a_run_holds_every_trial_under_names_that_it_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    where = (tmp_path / "kept").as_uri()
+def test_a_run_holds_every_trial_under_names_that_it_allows(tmp_path: Path) -> None:
+    where = f"sqlite:///{tmp_path / 'kept.db'}"
     study = run(tmp_path, MLflow(tracking_uri=where))
     client = mlflow.MlflowClient(tracking_uri=where)
     (found,) = client.search_runs([client.get_experiment_by_name("bomix").experiment_id])

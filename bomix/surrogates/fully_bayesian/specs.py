@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from bomix.config.extras import missing
 from bomix.errors import Fault
 from bomix.laws.own_domain import own_form
 from bomix.surrogates.fully_bayesian.chain import ChainSettings, VariationalSettings
@@ -65,7 +66,7 @@ class BayesianGP:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        encoding = encoding_faults(self.encoding, self.eps)
+        encoding = encoding_faults(self.encoding, self.eps) + _missing_packages()
         return encoding + positive_faults(self, "lengthscale") + _chain(self).faults()
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
@@ -143,7 +144,7 @@ class BayesianLaw:
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = _chain(self).faults()
+        found = _chain(self).faults() + _missing_packages()
         if self.steps < 1:
             found.append(Fault("steps", f"steps is {self.steps}; give at least 1, 1000 say"))
         return found
@@ -188,3 +189,8 @@ def _chain(spec: BayesianGP | BayesianLaw) -> ChainSettings:
         max_tree_depth=spec.max_tree_depth,
         target_accept=spec.target_accept,
     )
+
+
+def _missing_packages() -> list[Fault]:
+    said = missing("bayesian", ["pyro"])
+    return [] if said is None else [Fault("kind", said)]
