@@ -69,7 +69,6 @@ test-floors:  ## run the fast tests on the lowest versions that pyproject.toml a
 	.venv-floors/bin/python -m pytest -n $(WORKERS) --dist worksteal -W default $$(sed 's/#.*//' tests/floors/left_out.txt) $(ARGS)
 
 test-wheel: environment  ## build the wheel, install it beside the environment's packages, and test it outside of the clone
-	$(RUN) pip install --quiet --disable-pip-version-check build
 	tests/wheel.sh $(VENV)/bin/python $(ARGS)
 
 smoke: environment  ## run every default method through tiny problems: about a minute

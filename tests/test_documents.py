@@ -35,6 +35,7 @@ KINDS_ON: Mapping[str, tuple[str, ...]] = {
     "reweighter": ("strategies",),
     "executor": ("study-file",),
     "exporter": ("exports",),
+    "callback": ("study-file",),
 }
 """Group of the registry to the pages of ``docs/guide`` that name its kinds, in backticks."""
 

@@ -116,7 +116,7 @@ Path("runs.csv").write_text("run,code,web,loss\\na,0.5,0.5,2.5\\nb,0.2,0.8,2.2\\
 assert run("import", "told", "--weights", "runs.csv") == 0
 assert run("recommend", "told") == 0
 source = "{source: {kind: installed, what: code}}"
-proxy = f"domains: {{code: {source}}}\\nevaluator: proxy\\n"
+proxy = f"domains: {{code: {source}}}\\nevaluator: {{kind: proxy, tokens: 100k}}\\n"
 Path("proxy.yaml").write_text(proxy + "strategy: {kind: bayesian, surrogate: bayesian_gp}\\n")
 print("refused", run("check", "proxy.yaml"))
 Path("proxy.yaml").write_text(proxy)
