@@ -1,4 +1,4 @@
-"""An objective of one's own, a mean that heeds high losses more. In a study file: `kind: custom_objective:PowerMean`."""
+"""An objective of one's own that heeds high losses more. In a study file: `kind: custom_objective:PowerMean`."""
 
 from dataclasses import dataclass
 

@@ -132,7 +132,9 @@ def test_an_evaluator_of_ones_own_runs_from_the_folder_of_the_study(beside: Path
 def test_a_program_finds_it_in_the_folder_of_the_study(beside: Path) -> None:
     study = bomix.Study(["code", "web"], ["loss"], path=beside, objective="my_custom_objective:PowerMean")
     assert study.problem.value({"loss": 2.0}) == 2.0
-    assert bomix.Study(["a"], ["loss"], objective="my_custom_objective:PowerMean").spec.objective == study.spec.objective
+    assert (
+        bomix.Study(["a"], ["loss"], objective="my_custom_objective:PowerMean").spec.objective == study.spec.objective
+    )
 
 
 def test_a_source_of_ones_own_is_read_and_built_anew_when_its_code_changes(beside: Path) -> None:

@@ -107,7 +107,8 @@ for trial in study.ask(3):
 
 (Path("made") / "x").mkdir(parents=True)
 head = "domains: {code: {}, web: {}}\\ntarget: {tokens: 1B}\\n"
-Path("made/study.yaml").write_text(head + "evaluator: {kind: synthetic, domains: [code, web]}\\nstrategy: sobol\\nbudget: {trials: 2}\\n")
+kinds = "evaluator: {kind: synthetic, domains: [code, web]}\\nstrategy: sobol\\n"
+Path("made/study.yaml").write_text(head + kinds + "budget: {trials: 2}\\n")
 assert run("optimize", "made", "--quiet") == 0
 assert run("export", "made", "--format", "json") == 0
 (Path("told")).mkdir()

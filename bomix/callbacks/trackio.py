@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Trackio:
-    """Log each trial to a run of trackio, on this machine or in a Space of the Hub; the number of the trial is the step.
+    """Log each trial to a run of trackio, here or in a Space of the Hub; the number of the trial is the step.
 
     A run that goes on goes on in the same run of trackio.
 

@@ -2,7 +2,8 @@
 
 A study file is checked as it is built; objects that a program makes are not, as Python does not. Here their fields are:
 numbers of NumPy, pandas and torch become plain ones, what has keys becomes a mapping, kinds and mappings as in a study
-file become the objects that they stand for, and what is of another type is a fault with its path. Fields of a user's own classes are theirs to check; specs of bomix inside them are looked at.
+file become the objects that they stand for, and what is of another type is a fault with its path. Fields of a user's
+own classes are theirs to check; specs of bomix inside them are looked at.
 """
 
 from __future__ import annotations

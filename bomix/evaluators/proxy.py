@@ -76,7 +76,9 @@ class Proxy(ProxySpec):
         """
         from bomix.training.data import corpus
 
-        raise_faults([*_missing_packages(), *self._field_faults(), *self._missing_sources(domains), *self._device_faults()])
+        raise_faults(
+            [*_missing_packages(), *self._field_faults(), *self._missing_sources(domains), *self._device_faults()]
+        )
         sources = {name: self.sources[name] for name in domains}
         built = corpus.build(
             sources, self.validation, self.tokenizer, self.corpus, sequence_length=self.sequence_length

@@ -48,49 +48,61 @@ class Telling(Observer):
         self._failures: dict[int, int] = {}
 
     def preparing(self) -> None:
+        """Tell the observer."""
         self._observer.preparing()
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
+        """Tell all; a callback that cannot begin is told nothing more."""
         self._observer.began(study, pending)
         # What could not begin has nothing open that it could write to.
         self._callbacks = [each for each in self._callbacks if self._tell(each, _own(each).began, study, pending)]
 
     def started(self, trial: Trial) -> None:
+        """Tell all."""
         self._observer.started(trial)
         for each in self._callbacks:
             self._tell(each, _own(each).started, trial)
 
     def grouped(self, trials: Sequence[Trial]) -> None:
+        """Tell the observer."""
         self._observer.grouped(trials)
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
+        """Tell all."""
         self._observer.progressed(trial, progress)
         for each in self._callbacks:
             self._tell(each, _own(each).progressed, trial, progress)
 
     def retried(self, trial: Trial, message: str) -> None:
+        """Tell the observer."""
         self._observer.retried(trial, message)
 
     def lost(self, trial: Trial, message: str) -> None:
+        """Tell the observer."""
         self._observer.lost(trial, message)
 
     def parted(self, trials: Sequence[Trial], message: str, width: int) -> None:
+        """Tell the observer."""
         self._observer.parted(trials, message, width)
 
     def cancelled(self, trial: Trial) -> None:
+        """Tell the observer."""
         self._observer.cancelled(trial)
 
     def ended(self, study: WatchedStudy, record: Record) -> None:
+        """Tell all."""
         self._observer.ended(study, record)
         for each in self._callbacks:
             self._tell(each, each.ended, study, record)
 
     def stopped(self, reason: str) -> None:
+        """Tell all."""
         self._observer.stopped(reason)
         for each in self._callbacks:
             self._tell(each, _own(each).stopped, reason)
 
     def closed(self) -> None:
+        """Tell all, and log how often each callback raised."""
         self._observer.closed()
         for each in self._callbacks:
             self._tell(each, _own(each).closed)

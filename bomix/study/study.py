@@ -214,9 +214,7 @@ class Study:
             return asking.ask(self._records, expert=expert)
         return asking.ask_several(self._records, argument("n", int, n), expert=expert)
 
-    def tell(
-        self, trial: Trial | int, outcome: Mapping[str, Any] | Outcome | str | os.PathLike[str] | float
-    ) -> Record:
+    def tell(self, trial: Trial | int, outcome: Mapping[str, Any] | Outcome | str | os.PathLike[str] | float) -> Record:
         """End a pending trial.
 
         Args:

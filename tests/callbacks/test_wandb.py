@@ -47,7 +47,7 @@ def test_an_offline_run_holds_every_trial(tmp_path: Path) -> None:
         if record.HasField("history")
     ]
     assert [row["trial"] for row in rows] == [0, 1, 2]
-    assert all(NAMES <= row.keys() for row in rows)
+    assert all(row.keys() >= NAMES for row in rows)
     assert [row["objective"] for row in rows] == [2.5, 2.5, 2.5]
     assert [row["weight/web"] for row in rows] == [
         pytest.approx(record.trial.weights["web"]) for record in study.history.records

@@ -129,7 +129,9 @@ WRONG_STUDIES = [
         {"strategy": Bayesian(surrogate=GP(kernels=("matern",)))},
         "surrogate.kernels[0].kind: unknown kernel kind",
     ),
-    case("evaluator-text", {"evaluator": "proxi"}, "evaluator.kind: unknown evaluator kind 'proxi'; did you mean 'proxy'"),
+    case(
+        "evaluator-text", {"evaluator": "proxi"}, "evaluator.kind: unknown evaluator kind 'proxi'; did you mean 'proxy'"
+    ),
     case("evaluator-function", {"evaluator": lambda trial: {}}, "evaluator: expected an evaluator"),
     case("evaluator-number", {"evaluator": 1.5}, "evaluator: expected an evaluator, found 1.5"),
     case("target-number", {"target": 1e9}, "target: expected a TargetSpec, found 1000000000.0; write bomix.TargetSpec"),

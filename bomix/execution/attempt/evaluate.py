@@ -182,7 +182,9 @@ def _checked(result: Any) -> Result:
     if isinstance(result, Mapping):
         result = as_result(result)
     if not isinstance(result, Result):
-        raise EvaluationError(f"the evaluator returned {type(result).__name__}; it must return a bomix.Result, or its losses")
+        raise EvaluationError(
+            f"the evaluator returned {type(result).__name__}; it must return a bomix.Result, or its losses"
+        )
     plain = cleaned(result)
     raise_faults(form_faults(plain), "what the evaluator returned cannot be recorded:")
     return plain

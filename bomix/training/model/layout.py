@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from bomix.training.model.decoder import Model, Shape
 
-
 _EARLIER = {"lm_head.weight": "embed_out.weight"}
 """Names of GPT-NeoX before ``transformers`` 5."""
 
