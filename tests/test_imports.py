@@ -140,5 +140,6 @@ def test_the_core_works_without_what_trains_small_models(tmp_path: Path) -> None
 
 
 def test_python_m_bomix_is_the_command() -> None:
+
     done = subprocess.run([sys.executable, "-m", "bomix", "--version"], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("bomix, version ")

@@ -26,7 +26,7 @@ LAYERS = (
     {"strategies", "training", "evaluators"},
     {"recommendation"},
     {"study", "execution", "report"},
-    {"cli", "benchmark", "testing"},
+    {"cli", "benchmark", "testing", "__main__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 

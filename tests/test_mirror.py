@@ -21,6 +21,7 @@ MODULES = sorted(
 )
 
 COVERED = {
+    "bomix.__main__": "test_imports.py",
     "bomix.acquisition.contenders": "acquisition/test_joint_draws.py",
     "bomix.acquisition.functions": "acquisition/test_joint_draws.py",
     "bomix.acquisition.lookahead": "acquisition/test_joint_draws.py",
@@ -47,6 +48,7 @@ COVERED = {
     "bomix.config.spec": "config/test_schema.py",
     "bomix.config.wording": "config/test_build.py",
     "bomix.contracts.acquisition": "contracts/test_protocols.py",
+    "bomix.contracts.callback": "execution/test_callbacks.py",
     "bomix.contracts.context": "laws/test_fit.py",
     "bomix.contracts.covariance": "surrogates/kernels/test_stationary.py",
     "bomix.contracts.evaluator": "contracts/test_protocols.py",
@@ -152,6 +154,7 @@ COVERED = {
     "bomix.study.arguments": "study/test_calls.py",
     "bomix.study.confirmation": "recommendation/test_confirmation.py",
     "bomix.study.running": "study/test_experts.py",
+    "bomix.study.watching": "execution/test_callbacks.py",
     "bomix.surrogates.combined.auto": "surrogates/combined/test_stacking.py",
     "bomix.surrogates.combined.calibration": "surrogates/combined/test_corrected.py",
     "bomix.surrogates.combined.prediction": "surrogates/combined/test_corrected.py",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bomix.contracts.study import WatchedStudy
     from bomix.trial import Record
 
-APART = frozenset({CONFIRM, EXPERT})
+NO_SEARCH = frozenset({CONFIRM, EXPERT})
 """Origins whose trials are no points of the search: their values stand under the name of the origin."""
 
 
@@ -34,7 +34,7 @@ def values(study: WatchedStudy, record: Record) -> dict[str, float]:
         found |= {} if outcome.cost is None else {"cost_s": float(outcome.cost)}
     else:
         found["failed"] = 1.0
-    if record.trial.origin in APART:
+    if record.trial.origin in NO_SEARCH:
         found = {f"{record.trial.origin}/{name}": value for name, value in found.items()}
     elif "objective" in found:
         found["best"] = _best(study)
@@ -61,6 +61,6 @@ def _best(study: WatchedStudy) -> float:
     found = [
         study.problem.value(record.result.losses)
         for record in study.history.completed
-        if record.trial.origin not in APART
+        if record.trial.origin not in NO_SEARCH
     ]
     return min((value for value in found if math.isfinite(value)), default=math.nan)

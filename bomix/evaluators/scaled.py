@@ -17,6 +17,7 @@ from bomix.contracts.evaluator import (
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.traits import traits
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.io.store.result_checks import as_result
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -131,7 +132,7 @@ class Scaled:
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Train and measure at the scale of the trial."""
-        return self.part_of(trial).evaluator.evaluate(trial, workdir)
+        return _whole(self.part_of(trial).evaluator.evaluate(trial, workdir))
 
     def part_of(self, trial: Trial) -> Part:
         """What trains a trial."""
@@ -171,7 +172,12 @@ class GroupScaled(Scaled):
             yield from evaluator.evaluate_together(attempts)
         else:
             for trial, workdir in attempts:
-                yield trial, evaluator.evaluate(trial, workdir)
+                yield trial, _whole(evaluator.evaluate(trial, workdir))
+
+
+def _whole(found: Result | Mapping[str, float | None]) -> Result:
+    """A result, also of the losses alone; what is neither is refused where it would be written down."""
+    return as_result(found) if isinstance(found, Mapping) else found
 
 
 def scaled(evaluators: Mapping[str, tuple[Scale, Evaluator]], default: Scale) -> Scaled:

@@ -34,7 +34,7 @@ class Function:
         self.call(study, record)
 
 
-class Telling(Observer):
+class CallbackObserver(Observer):
     """Tells an observer first, then callbacks, whose errors are logged: the record does not depend on them.
 
     Args:

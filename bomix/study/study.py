@@ -127,8 +127,8 @@ class Study:
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
         if scales is not None:  # their keys stand over those of the evaluator
-            evaluator = argument("evaluator", Evaluator | None, evaluator)
-            given["scales"] = scale_specs(scales, evaluator)
+            made: Evaluator | None = argument("evaluator", Evaluator | None, evaluator)
+            evaluator, given["scales"] = made, scale_specs(scales, made)
         spec = StudySpec(
             domains=sections.domain_specs(domains),
             metrics=sections.listed("metrics", metrics, sections.MetricSpec),

@@ -35,14 +35,14 @@ def watching(
     Raises:
         FaultsError: Everything that is wrong with them.
     """
-    from bomix.execution.callbacks import Function, Telling
+    from bomix.execution.callbacks import CallbackObserver, Function
     from bomix.execution.observer import Observer
 
     if observer is not None and not isinstance(observer, Observer):
         raise_faults([Fault("observer", f"expected an Observer, found {short(observer)}; derive its class from it")])
     if not isinstance(given, Iterable) or isinstance(given, (str, Mapping)):
         raise_faults([Fault("callbacks", f"expected a list of callbacks, found {short(given)}")])
-    listed = [Function(each) if _is_function(each) else each for each in given]
+    listed: list[Any] = [Function(each) if _is_function(each) else each for each in given]  # type: ignore[arg-type]
     with modules_of(folder):
         added: tuple[Callback, ...] = argument("callbacks", tuple[Callback, ...], listed)
     faults = nested_faults({"callbacks": added})
@@ -51,7 +51,7 @@ def watching(
     raise_faults(faults)
     told = (*own, *added)
     raise_faults(unready(told))
-    return Telling(observer or Observer(), told)
+    return CallbackObserver(observer or Observer(), told)
 
 
 def unready(callbacks: Sequence[Callback]) -> list[Fault]:

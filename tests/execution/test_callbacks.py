@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import bomix
+from bomix.contracts.callback import Callback
 from bomix.errors import Fault, FaultsError
+from bomix.study.watching import unready
 from tests.execution.inline import Inline
 
 
@@ -84,6 +86,8 @@ def study(**options: Any) -> bomix.Study:
 
 def test_a_callback_hears_of_a_run_in_order() -> None:
     heard = Recording()
+    assert isinstance(heard, Callback)
+    assert unready([heard]) == []
     study().run(callbacks=[heard])
     said = [event[:2] for event in heard.heard]
     assert said == [
