@@ -140,6 +140,9 @@ def test_the_core_works_without_what_trains_small_models(tmp_path: Path) -> None
 
 
 def test_python_m_bomix_is_the_command() -> None:
+    from bomix import __main__ as module
+    from bomix.cli.main import main
 
+    assert module.main is main
     done = subprocess.run([sys.executable, "-m", "bomix", "--version"], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("bomix, version ")

@@ -20,7 +20,7 @@ cd "$folder/away"
 unset PYTHONPATH
 where=$("$folder/env/bin/python" -c 'import bomix; print(bomix.__file__)')
 case $where in "$own"/*) ;; *) echo "bomix comes from $where, not from the wheel" >&2; exit 1 ;; esac
-[ "$#" -gt 0 ] || set -- tests/test_imports.py tests/config tests/contracts/test_pages.py tests/contracts/test_traits.py \
-    tests/io/exports tests/cli/test_write.py tests/study/test_study.py tests/space tests/execution/test_callbacks.py
+[ "$#" -gt 0 ] || set -- tests/test_imports.py tests/contracts/test_traits.py tests/io/exports tests/cli/test_write.py \
+    tests/study/test_told.py tests/execution/test_callbacks.py
 "$folder/env/bin/python" -m bomix init "$folder/made"
 "$folder/env/bin/python" -m pytest -q -p no:cacheprovider "$@"
