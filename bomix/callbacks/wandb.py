@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class WandB:
-    """Log each trial to a run of Weights & Biases, which is the run of the study; `trial` is the axis of its charts.
+    """Log each trial to a run of Weights & Biases; the number of the trial is the axis of its charts.
 
     The key comes from ``wandb login`` or ``WANDB_API_KEY``, never from a study file. Each call of ``bomix optimize`` is
     a run of its own in the group of the study.
