@@ -45,7 +45,7 @@ A source is a frozen dataclass with the two methods of :class:`Source`; a tokeni
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -77,11 +77,62 @@ class Source(Protocol):
         ...
 
 
+class Meter:
+    """How far the reading of a source is: whoever reads tells it, whoever shows progress asks it."""
+
+    def __init__(self) -> None:
+        self._before, self._part = 0.0, 0.0
+        self._within: Callable[[], float] | None = None
+
+    def begin(self, before: float, part: float) -> None:
+        """Begin a part of the source, a file say.
+
+        Args:
+            before: Share of the source that lies before it.
+            part: Share of the source that it is.
+        """
+        self._before, self._part, self._within = before, part, lambda: 0.0
+
+    def follow(self, within: Callable[[], float]) -> None:
+        """Ask ``within`` from now on which share of the part is read."""
+        self._within = within
+
+    @property
+    def share(self) -> float | None:
+        """Share of the source that is read, 0 to 1; None where nobody has told."""
+        if self._within is None:
+            return None
+        return min(1.0, self._before + self._part * self._within())
+
+
 @dataclass(frozen=True)
 class SourceTraits(ComponentTraits):
-    """What a source may have beyond :class:`Source`: no more than any component."""
+    """What a source may have beyond :class:`Source`.
+
+    Attributes:
+        metered: As ``documents``, and tells a :class:`Meter` how far it is, so that the time left can be shown.
+    """
 
     contract: ClassVar[type | None] = Source
+
+    metered: Callable[[Meter], Iterator[str]] | None = None
+
+
+@runtime_checkable
+class TokenSource(Source, Protocol):
+    """A source that holds token ids rather than text; its ``documents`` are the ids written out."""
+
+    def token_documents(self, meter: Meter) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the documents, always in the same order: where each stands, and its ids without an end of document.
+
+        Raises:
+            DataError: A file is damaged or of another layout.
+        """
+        ...
+
+    def bind(self, end_of_document: int) -> TokenSource:
+        """The same source, told by which token a document ends where its files mark no ends themselves."""
+        ...
 
 
 class Tokenizer(Protocol):
@@ -113,6 +164,15 @@ class Tokenizer(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write what reads it again into ``folder``, which exists."""
+        ...
+
+
+@runtime_checkable
+class DecodingTokenizer(Tokenizer, Protocol):
+    """A tokenizer that also makes text of tokens: corpora of tokens ask for one."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some tokens."""
         ...
 
 

@@ -6,7 +6,6 @@ is trained on, whatever domain it also occurs in. The folder's name hashes the s
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -65,7 +64,7 @@ def build(
     # Where a part is missing, so is its signature, and the folder is none that can be whole.
     folder = _folder(spec, signatures)
     if not is_whole(folder):
-        build_once(folder, write)
+        build_once(folder, write, resumable=True)
     raise_faults(_length_faults(inputs, read_record(folder), (), sequence_length))
     corpus = open_corpus(folder)
     for name, found in corpus.task_statistics(sequence_length).items():
@@ -135,8 +134,7 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
                 found[place] = part.signature()
             except DataError as error:
                 faults.append(Fault(place, str(error)))
-    options = {key: value for key, value in dataclasses.asdict(inputs.spec).items() if key != "cache"}
-    return faults, {"format": _FORMAT, "options": options, "parts": found}
+    return faults, {"format": _FORMAT, "options": inputs.spec.content, "parts": found}
 
 
 def _under(place: str, part: object) -> list[Fault]:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from bomix.training.data.sources import folder_signature, relative_name
 _END = "<|endofdocument|>"
 _FACTS = "bomix.json"
 _FAST = "tokenizer.json"
+_PIECE = 1 << 16
+"""Characters that a tokenizer learns from at a time: larger pieces take more memory and are no faster."""
+_CUT = re.compile(r"(?<=\S)\n")
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class BytePair:
             show_progress=False,
         )
         with _one_thread():
-            backend.train_from_iterator(iter(sample), trainer)
+            backend.train_from_iterator(_pieces(sample), trainer)
         return _from_fast(backend, backend.token_to_id(_END))
 
 
@@ -177,6 +181,20 @@ class Pretrained:
         if (backend := getattr(loaded, "backend_tokenizer", None)) is not None:
             return _from_fast(backend, int(loaded.eos_token_id))
         return _from_slow(loaded)
+
+
+def _pieces(sample: Iterable[str]) -> Iterator[str]:
+    """Cut texts before line breaks that follow no space, where no word of the BPE goes on: words stay what they are.
+
+    A text that the trainer splits into words takes a hundred times its size meanwhile.
+    """
+    for text in sample:
+        start = 0
+        while start < len(text):
+            cut = _CUT.search(text, start + _PIECE)
+            end = len(text) if cut is None else cut.start()
+            yield text[start:end]
+            start = end
 
 
 def _from_fast(backend: Any, end_of_document: int) -> LoadedTokenizer:
