@@ -49,6 +49,12 @@ class Inputs:
         name = key.partition("/")[2]
         return f"domains.{name}.source" if name in self.sources else f"evaluator.validation.{name}"
 
+    def token_sources(self) -> list[str]:
+        """Places of the sources that hold tokens."""
+        every = {f"train/{name}": source for name, source in self.sources.items()}
+        every |= {f"validation/{name}": source for name, source in self.validation.items()}
+        return [self.place(key) for key, source in sorted(every.items()) if isinstance(source, TokenSource)]
+
     def keys(self) -> list[str]:
         """All sets, in an order that does not depend on the study file's."""
         metrics = sorted({*self.sources, *self.validation})

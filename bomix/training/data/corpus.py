@@ -122,6 +122,9 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
         if isinstance(source, TaskSource) and source.choices and other in {*inputs.sources, *inputs.validation}:
             what = f"its accuracy would be called '{other}', which is another set; rename one of them"
             faults.append(Fault(f"evaluator.validation.{name}", what))
+    if inputs.tokenizer.sample_bytes and (held := inputs.token_sources()):
+        what = f"learns from text, and {', '.join(held)} hold tokens of another tokenizer; name that"
+        faults.append(Fault(TOKENIZER, f"{what}: {{kind: pretrained, name: FOLDER}}"))
     parts: list[tuple[str, Source | TokenizerSpec]] = []
     parts += [(f"domains.{name}.source", source) for name, source in sorted(inputs.sources.items())]
     parts += [(f"evaluator.validation.{name}", source) for name, source in sorted(inputs.validation.items())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,10 +15,17 @@ from bomix.contracts.traits import traits
 from bomix.errors import DataError
 from bomix.training.data.packing import Document, digest_of, is_held_out
 
+logger = logging.getLogger(__name__)
+
 BATCH_BYTES = 1 << 18
 """Text that is tokenized at a time: enough for the tokenizer's own batches, little beside the memory of a process."""
 BATCH_DOCUMENTS = 512
 """Documents that are tokenized at a time, where they are short."""
+
+_COMPARED = 16
+"""Documents of a source of tokens whose text is encoded again, to see whether it is the right tokenizer."""
+_ALIKE = 0.05
+"""Relative difference of their numbers of tokens that cuts inside of words explain."""
 
 _Raw = str | tuple[str, np.ndarray]
 """What a source yields: a text, or where it stands and the tokens of one."""
@@ -66,6 +74,7 @@ class DocumentReader:
         self._ahead: deque[_Raw] = deque()
         self._rest: Iterator[_Raw] | None = None
         self._tokenizer: Tokenizer | None = None
+        self._compared: list[tuple[int, int]] = []
 
     def begin(self, tokenizer: Tokenizer) -> None:
         """Read with a tokenizer, which a source of tokens asks for: what it holds are tokens of it.
@@ -159,8 +168,21 @@ class DocumentReader:
                     f"({tokenizer.vocabulary}); name the tokenizer that made the tokens, or correct the source's dtype"
                 )
             text = tokenizer.decode(ids.tolist())
+            if len(self._compared) < _COMPARED and len(ids):
+                self._compare(place, len(ids), len(tokenizer.encode([text])[0]))
         if not text.strip():
             return None
         content = text.encode()
         digest = digest_of(content)
         return Document(text, len(content), digest, is_held_out(digest, self._share), ids)
+
+    def _compare(self, place: str, held: int, made: int) -> None:
+        """Warn where the text of the first tokens gives quite other tokens: another tokenizer made those."""
+        self._compared.append((held, made))
+        sums = [sum(counts) for counts in zip(*self._compared, strict=True)]
+        if len(self._compared) == _COMPARED and abs(sums[0] - sums[1]) > _ALIKE * sums[0]:
+            logger.warning(
+                "%s and those before it: their text has %d tokens, and evaluator.tokenizer makes %d of it; was it that "
+                "tokenizer that made them?",
+                *(place, *sums),
+            )

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bomix.contracts.text import Meter
 from bomix.errors import DataError, Fault
+from bomix.training.data.places import Remote, is_remote, is_saved, matches, size_of, stamp
 from bomix.training.data.readers import read_documents, suffix_of
+from bomix.training.data.table_readers import some
 
 
 @dataclass(frozen=True)
 class Files:
-    """Text files: ``.txt`` (one document a file), ``.jsonl``, ``.jsonl.gz``, ``.jsonl.zst``, ``.parquet``.
+    """Text files: ``.txt`` (one document a file), ``.jsonl``, ``.json``, ``.csv``, ``.parquet``, ``.arrow``.
+
+    A ``.json`` holds one object a line, as a ``.jsonl`` does. These two and ``.csv`` may be packed: ``.gz``, ``.zst``.
 
     Attributes:
-        paths: Files or globs; ``**`` goes through folders, ``~`` is the home folder. A file that several of them
-            match is read once; files are read in the order of their paths.
+        paths: Files or globs; ``**`` goes through folders, ``~`` is the home folder, ``s3://``, ``gs://``, ``hf://``
+            and other protocols go through fsspec, where its driver is installed. A folder that
+            ``datasets.save_to_disk`` wrote stands for its files. A file that several of them match is read once; files
+            are read in the order of their paths.
         field: The field, or column, that holds the text.
         root: The folder that relative paths start from; by default the study file's.
     """
@@ -38,49 +44,41 @@ class Files:
         """The same source with relative paths, and a relative root, taken from ``folder``."""
         return dataclasses.replace(self, root=str(folder / Path(self.root or ".").expanduser()))
 
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[Path | Remote, ...]:
         """Every file that is read, in order.
 
         Raises:
             DataError: A path or glob that matches nothing, a folder, a file of an unknown kind.
         """
         root = Path(self.root or ".").expanduser()
-        matched = {pattern: _match(pattern, root) for pattern in self.paths}
+        matched = {pattern: matches(pattern, root) for pattern in self.paths}
         if empty := [pattern for pattern, paths in matched.items() if not paths]:
             listed = ", ".join(f"'{pattern}'" for pattern in empty)
-            place = root.absolute()
-            raise DataError(f"no file matches {listed} (looked in {place}); correct the path or put files there")
-        files = tuple(sorted({path for paths in matched.values() for path in paths}))
+            place = "" if all(map(is_remote, empty)) else f" (looked in {root.absolute()})"
+            raise DataError(f"no file matches {listed}{place}; correct the path or put files there")
+        found = {path for paths in matched.values() for path in paths}
+        files = (*sorted(p for p in found if isinstance(p, Path)), *sorted(p for p in found if isinstance(p, Remote)))
         for path in files:
             suffix_of(path)
         return files
 
     def signature(self) -> str:
         """Paths, sizes and times of all files, and the field."""
-        stats = [(path.absolute().as_posix(), path.stat()) for path in self.files()]
-        files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        files = [stamp(path) for path in self.files()]
         return json.dumps({"kind": "files", "field": self.field, "files": files})
 
     def documents(self) -> Iterator[str]:
         """Yield the documents, file after file."""
-        for path in self.files():
-            yield from read_documents(path, self.field)
+        return self.metered(Meter())
 
-
-def _match(pattern: str, root: Path) -> list[Path]:
-    # The root and the home folder may hold the characters of a glob, and so may the name of a file that is there.
-    if pattern.startswith("~"):
-        home, _, below = pattern.partition("/")
-        root, below = Path(home).expanduser(), below.lstrip("/")
-    else:
-        below = pattern
-    path = root / below
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        raise DataError(f"'{pattern}' is a folder; write '{pattern.rstrip('/')}/**/*.txt', say, for the files in it")
-    matches = glob.glob(below, root_dir=root, recursive=True)
-    return [root / match for match in matches if (root / match).is_file()]
+    def metered(self, meter: Meter) -> Iterator[str]:
+        """The same, and tell how far it is."""
+        sizes = {path: size_of(path) for path in self.files()}
+        total, before = sum(sizes.values()), 0
+        for path, size in sizes.items():
+            meter.begin(before / total, size / total)
+            yield from read_documents(path, self.field, meter)
+            before += size
 
 
 _PATTERN = "[]*?"
@@ -91,7 +89,7 @@ _PATTERN = "[]*?"
 class Hub:
     """A dataset that the library ``datasets`` loads: one of the Hugging Face hub, or a local folder.
 
-    Code that a dataset brings with it is never run.
+    The folder may be one that ``save_to_disk`` wrote. Code that a dataset brings with it is never run.
 
     Attributes:
         name: ``owner/name`` on the hub; or a folder that exists, or one that begins with ``.``, ``~`` or ``/``.
@@ -130,9 +128,18 @@ class Hub:
 
     def documents(self) -> Iterator[str]:
         """Yield the text of every row."""
+        return self.metered(Meter())
+
+    def metered(self, meter: Meter) -> Iterator[str]:
+        """The same, and tell how far it is where the number of rows is known."""
         row = 0
         try:
-            for row, record in enumerate(self._rows(), start=1):
+            rows = self._rows()
+            known = [count for count in (_length(rows), self.max_documents) if count]
+            if known:
+                meter.begin(0.0, 1.0)
+                meter.follow(lambda: row / min(known))
+            for row, record in enumerate(rows, start=1):
                 yield self._text(record, row)
                 if row == self.max_documents:
                     return
@@ -155,9 +162,23 @@ class Hub:
                 f"dataset '{self.name}': the library datasets takes the {' '.join(_PATTERN)} of a folder's path for a "
                 "pattern and finds other files or none; rename the folder, or read its files with kind 'files'"
             )
-        rows = load_dataset(name, self.config, split=self.split, streaming=self.streaming, revision=self.revision)
+        if is_local(self.name) and is_saved(Path(name)):
+            rows = self._saved(Path(name))
+        else:
+            rows = load_dataset(name, self.config, split=self.split, streaming=self.streaming, revision=self.revision)
         columns = rows.column_names  # None where a stream does not tell before its first row
         return rows.select_columns([self.field]) if columns and self.field in columns else rows
+
+    def _saved(self, folder: Path) -> Any:
+        """The dataset of a folder of ``save_to_disk``: the split where it holds several, else all of it."""
+        from datasets import DatasetDict, load_from_disk
+
+        found = load_from_disk(str(folder))
+        if not isinstance(found, DatasetDict):
+            return found
+        if self.split not in found:
+            raise DataError(f"dataset '{self.name}' has no split '{self.split}' (there are: {some(found)})")
+        return found[self.split]
 
     def _text(self, record: dict[str, Any], row: int) -> str:
         place = f"dataset '{self.name}', row {row}"
@@ -167,6 +188,11 @@ class Hub:
         if not isinstance(text := record[self.field], str):
             raise DataError(f"{place}: column '{self.field}' holds {text!r:.40}, not a string")
         return text
+
+
+def _length(rows: Any) -> int | None:
+    """Number of rows; None of a stream."""
+    return len(rows) if isinstance(rows, Sized) else None
 
 
 def is_local(name: str) -> bool:
