@@ -111,11 +111,13 @@ class SourceTraits(ComponentTraits):
 
     Attributes:
         metered: As ``documents``, and tells a :class:`Meter` how far it is, so that the time left can be shown.
+        remote: Whether it is read over a network, also for its signature: what is wrong elsewhere is told first.
     """
 
     contract: ClassVar[type | None] = Source
 
     metered: Callable[[Meter], Iterator[str]] | None = None
+    remote: bool = False
 
 
 @runtime_checkable
@@ -211,6 +213,12 @@ class TokenizerSpec(Protocol):
 
 @dataclass(frozen=True)
 class TokenizerTraits(ComponentTraits):
-    """What a tokenizer's specification may have beyond :class:`TokenizerSpec`: no more than any component."""
+    """What a tokenizer's specification may have beyond :class:`TokenizerSpec`.
+
+    Attributes:
+        remote: Whether it is loaded over a network: what is wrong elsewhere is told first.
+    """
 
     contract: ClassVar[type | None] = TokenizerSpec
+
+    remote: bool = False

@@ -58,6 +58,17 @@ class Proxy(ProxySpec):
         """Variables that a process that trains starts with."""
         return process_environment()
 
+    def local_faults(self, domains: Sequence[str]) -> list[Fault] | None:
+        """What is wrong that is seen before any network is asked; None where the text and the tokenizer are here."""
+        from bomix.training.data import corpus
+        from bomix.training.data.assembly import Inputs
+
+        sources = {name: source for name in domains if (source := self.sources.get(name)) is not None}
+        found = corpus.local_faults(Inputs(sources, self.validation, self.tokenizer, self.corpus))
+        if found is None:
+            return None
+        return [*self._field_faults(), *self._missing_sources(domains), *self._device_faults(), *found]
+
     def prepare(self, domains: Sequence[str]) -> Preparation:
         """Build the corpus, or find it built.
 

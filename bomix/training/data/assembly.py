@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bomix.contracts.text import Source, Tokenizer, TokenizerSpec, TokenSource
+from bomix.contracts.text import Source, SourceTraits, Tokenizer, TokenizerSpec, TokenizerTraits, TokenSource
+from bomix.contracts.traits import traits
 from bomix.errors import DataError, Fault
 from bomix.training.data.documents import Count, DocumentReader
 from bomix.training.data.encoding import Encoder
+from bomix.training.data.hub import UnreachableError
 from bomix.training.data.ledger import Ledger
+from bomix.training.data.packing import Document
 from bomix.training.data.writing import EMPTY, Packing, Target
-from bomix.training.tasks.examples import TaskSource
+from bomix.training.tasks.examples import Example, TaskSource
 
 if TYPE_CHECKING:
     from bomix.training.data.spec import CorpusSpec
@@ -49,16 +52,28 @@ class Inputs:
         name = key.partition("/")[2]
         return f"domains.{name}.source" if name in self.sources else f"evaluator.validation.{name}"
 
+    def parts(self) -> dict[str, Source | TokenizerSpec]:
+        """Place in the study file to what stands there: domains, further validation sets, the tokenizer."""
+        domains = {f"domains.{name}.source": source for name, source in sorted(self.sources.items())}
+        further = {f"evaluator.validation.{name}": source for name, source in sorted(self.validation.items())}
+        return {**domains, **further, TOKENIZER: self.tokenizer}
+
+    def remote(self) -> list[str]:
+        """Places of what is read over a network."""
+        return [place for place, part in self.parts().items() if _is_remote(part)]
+
     def token_sources(self) -> list[str]:
         """Places of the sources that hold tokens."""
-        every = {f"train/{name}": source for name, source in self.sources.items()}
-        every |= {f"validation/{name}": source for name, source in self.validation.items()}
-        return [self.place(key) for key, source in sorted(every.items()) if isinstance(source, TokenSource)]
+        return [place for place, part in self.parts().items() if isinstance(part, TokenSource)]
 
     def keys(self) -> list[str]:
         """All sets, in an order that does not depend on the study file's."""
         metrics = sorted({*self.sources, *self.validation})
         return [f"train/{name}" for name in sorted(self.sources)] + [f"validation/{name}" for name in metrics]
+
+
+def _is_remote(part: Source | TokenizerSpec) -> bool:
+    return traits(part, SourceTraits).remote if isinstance(part, Source) else traits(part, TokenizerTraits).remote
 
 
 def assemble(folder: Path, inputs: Inputs, faults: list[Fault]) -> dict[str, Any]:
@@ -82,6 +97,7 @@ def assemble(folder: Path, inputs: Inputs, faults: list[Fault]) -> dict[str, Any
     tokenizer = run.tokenizer(domains)
     if tokenizer is None:
         run.drain({**domains, **further})
+        run.told()
         return {}
     saved = folder / TOKENIZER_FOLDER
     saved.mkdir(exist_ok=True)
@@ -96,6 +112,7 @@ def assemble(folder: Path, inputs: Inputs, faults: list[Fault]) -> dict[str, Any
             else:
                 run.task(name, given, packing)
         ledger.remove()
+    run.told()
     return {
         "vocabulary": tokenizer.vocabulary,
         "end_of_document": tokenizer.end_of_document,
@@ -113,6 +130,8 @@ class _Assembly:
         self._inputs = inputs
         self._spec = inputs.spec
         self._faults = faults
+        self._remote = frozenset(inputs.remote())
+        self._unreached: list[str] | None = None  # what was not asked of a hub that could not be reached
 
     def tokenizer(self, domains: Mapping[str, DocumentReader]) -> Tokenizer | None:
         """Train or load the tokenizer; None where that fails."""
@@ -120,7 +139,7 @@ class _Assembly:
         sample = []
         for name, reader in domains.items():
             with self._sound(self._inputs.place(f"train/{name}")) as sound:
-                if sound and spec.sample_bytes:
+                if sound and spec.sample_bytes and not isinstance(reader.source, TokenSource):
                     sample.append(reader.peek(max(1, spec.sample_bytes // len(domains))))
         with self._sound(TOKENIZER) as sound:
             return spec.build(sample) if sound else None
@@ -134,8 +153,11 @@ class _Assembly:
                 continue  # tokens are read with their tokenizer
             with self._sound(self._inputs.place(f"train/{name}")) as sound:
                 size = 0
-                is_text = isinstance(reader, DocumentReader)
-                texts = reader.documents(lambda *_: True, Count()) if is_text else reader.examples()
+                texts: Iterator[Document] | Iterator[Example]
+                if isinstance(reader, DocumentReader):
+                    texts = reader.documents(lambda *_: True, Count())
+                else:
+                    texts = reader.examples()
                 for each in texts if sound else ():
                     size += each.size
                     if limit is not None and size >= limit:
@@ -181,8 +203,27 @@ class _Assembly:
 
     @contextmanager
     def _sound(self, place: str) -> Iterator[bool]:
-        """Yield whether nothing is wrong at ``place`` so far, and turn an error inside the block into a fault there."""
+        """Yield whether nothing is wrong at ``place`` so far, and turn an error inside the block into a fault there.
+
+        Nor is the hub asked for anything more once it could not be reached.
+        """
+        in_vain = self._unreached is not None and place in self._remote
+        if in_vain and self._unreached is not None and place not in self._unreached:
+            self._unreached.append(place)
+        at_fault = any(fault.where == place or fault.where.startswith(f"{place}.") for fault in self._faults)
         try:
-            yield not any(fault.where == place or fault.where.startswith(f"{place}.") for fault in self._faults)
+            yield not at_fault and not in_vain
+        except UnreachableError as error:
+            self._unreached = [place]
+            self._faults.append(Fault(place, str(error)))
         except DataError as error:
             self._faults.append(Fault(place, str(error)))
+
+    def told(self) -> None:
+        """Say of the one fault of a hub that could not be reached what else it was wanted for."""
+        if self._unreached is None or not (others := self._unreached[1:]):
+            return
+        for at, fault in enumerate(self._faults):
+            if fault.where == self._unreached[0]:
+                what = f"{fault.what}; wanted of the hub as well: {', '.join(others)}"
+                self._faults[at] = Fault(fault.where, what)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ def build(
         FaultsError: Everything that is wrong with the inputs, of all domains together.
     """
     inputs = Inputs(sources, validation, tokenizer, spec)
+    raise_faults(local_faults(inputs) or ())
     faults, signatures = _signatures(inputs)
     if not _legible(inputs, faults):
         raise FaultsError(faults)
@@ -109,8 +110,20 @@ def open_tokenizer(folder: Path) -> LoadedTokenizer:
     return LoadedTokenizer.open(folder / TOKENIZER_FOLDER)
 
 
-def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
-    """Everything that can be wrong before a document is read, and what the corpus depends on."""
+def local_faults(inputs: Inputs) -> list[Fault] | None:
+    """What is wrong that is seen before any network is asked; None where none is, as one report then tells all."""
+    if not (remote := inputs.remote()):
+        return None
+    return _signatures(inputs, without=remote)[0]
+
+
+def _signatures(inputs: Inputs, without: Collection[str] = ()) -> tuple[list[Fault], dict[str, Any]]:
+    """Everything that can be wrong before a document is read, and what the corpus depends on.
+
+    Args:
+        inputs: What it is made of.
+        without: Places of parts whose signatures are not asked for.
+    """
     faults = _under(_OPTIONS, inputs.spec)
     if not inputs.sources:
         faults.append(Fault("domains", "there is none; name at least one"))
@@ -125,14 +138,11 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
     if inputs.tokenizer.sample_bytes and (held := inputs.token_sources()):
         what = f"learns from text, and {', '.join(held)} hold tokens of another tokenizer; name that"
         faults.append(Fault(TOKENIZER, f"{what}: {{kind: pretrained, name: FOLDER}}"))
-    parts: list[tuple[str, Source | TokenizerSpec]] = []
-    parts += [(f"domains.{name}.source", source) for name, source in sorted(inputs.sources.items())]
-    parts += [(f"evaluator.validation.{name}", source) for name, source in sorted(inputs.validation.items())]
     found: dict[str, str] = {}
-    for place, part in [*parts, (TOKENIZER, inputs.tokenizer)]:
+    for place, part in inputs.parts().items():
         own = _under(place, part)
         faults += own
-        if not own:
+        if not own and place not in without:
             try:
                 found[place] = part.signature()
             except DataError as error:

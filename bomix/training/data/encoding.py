@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
+import bomix
 from bomix.contracts.text import Tokenizer
 from bomix.training.data.tokenizer import LoadedTokenizer
 
@@ -62,7 +63,7 @@ class Encoder:
         if self._helpers is not None:
             self._helpers.close()
 
-    def encoded(self, items: Iterable[tuple[Item, Sequence[str]]]) -> Iterator[tuple[Item, Ids]]:
+    def encoded(self, items: Iterable[tuple[Item, Sequence[str]]]) -> Generator[tuple[Item, Ids], None, None]:
         """Encode the texts of each item, in order. Items are taken some way ahead of those that are yielded.
 
         Args:
@@ -170,7 +171,8 @@ class _Helpers:
 def _started(descriptor: int) -> subprocess.Popen[bytes]:
     environment = dict(os.environ)
     environment["PYTHONSAFEPATH"] = "1"  # the folder that bomix was called in is no place to import from
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    here = str(Path(bomix.__file__).parents[1])  # where this one has found bomix, the folder that it runs in perhaps
+    environment["PYTHONPATH"] = os.pathsep.join([*(path for path in sys.path if path), here])
     argv = [sys.executable, "-m", "bomix.training.data.encoding_process", str(descriptor)]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(argv, env=environment, pass_fds=[descriptor], stdin=quiet, stdout=quiet, stderr=quiet)

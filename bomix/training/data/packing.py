@@ -77,6 +77,7 @@ class TokenWriter:
         self._end = tokenizer.end_of_document
         self._dtype = tokenizer.dtype
         self._path = path
+        self._file: BinaryIO
         if before is None:
             self._hash = hashlib.sha256()
             self._file = path.open("wb")

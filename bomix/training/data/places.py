@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, cast
 
+from bomix.contracts.text import Meter
 from bomix.errors import DataError
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ def size_of(file: Place) -> int:
     return max(1, stamp(file)[1]) if isinstance(file, Remote) else 1
 
 
+def follow(meter: Meter, file: BinaryIO, size: int) -> None:
+    """Have a meter ask where in a file of some size, as it lies on the disk, reading is."""
+    meter.follow(lambda: 1.0 if file.closed else file.tell() / max(1, size))
+
+
 def _local_matches(pattern: str, root: Path) -> list[Path]:
     # The root and the home folder may hold the characters of a glob, and so may the name of a file that is there.
     below = pattern
@@ -172,7 +178,7 @@ def _remote_matches(pattern: str) -> list[Remote]:
     with _told(pattern):
         system.invalidate_cache()
         if system.isfile(path):
-            return [Remote(pattern)]
+            return [Remote(pattern if "::" in pattern else system.unstrip_protocol(path))]
         if system.isdir(path):
             raise DataError(f"'{pattern}' is a folder; write '{pattern.rstrip('/')}/**/*.jsonl', say, for its files")
         found = system.glob(path, detail=True)

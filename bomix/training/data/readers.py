@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from bomix.contracts.text import Meter
 from bomix.errors import DataError
 from bomix.training.data import table_readers
-from bomix.training.data.places import Place, size_of
+from bomix.training.data.places import Place, follow, size_of
 from bomix.training.data.table_readers import some
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -110,7 +110,7 @@ def _record(line: bytes, place: str, expected: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
     except (ValueError, RecursionError) as error:
-        whole = line.strip() in (b"[", b"{")
+        whole = place.endswith(":1") and line.strip() in (b"[", b"{")
         cure = (
             "this reads one object a line, so convert the file (jq -c '.[]', say)"
             if whole
@@ -144,13 +144,13 @@ def _csv(open_lines: Callable[[Place, Meter], Iterator[bytes]]) -> Callable[[Pla
 
 def _plain_lines(path: Place, meter: Meter) -> Iterator[bytes]:
     with path.open("rb") as file:
-        _follow(meter, file, path)
+        follow(meter, file, size_of(path))
         yield from file
 
 
 def _gzip_lines(path: Place, meter: Meter) -> Iterator[bytes]:
     with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as file:
-        _follow(meter, packed, path)
+        follow(meter, packed, size_of(path))
         yield from file
 
 
@@ -160,17 +160,11 @@ def _zstd_lines(path: Place, meter: Meter) -> Iterator[bytes]:
     except ModuleNotFoundError as error:
         raise DataError(f"{path}: reading .zst needs the package zstandard; pip install zstandard") from error
     with path.open("rb") as file:
-        _follow(meter, file, path)
+        follow(meter, file, size_of(path))
         try:
             yield from _split_lines(_zstd_chunks(file))
         except zstandard.ZstdError as error:
             raise EOFError(str(error)) from error
-
-
-def _follow(meter: Meter, file: BinaryIO, path: Place) -> None:
-    """Have the meter ask where in the file, as it lies on the disk, reading is."""
-    size = size_of(path)
-    meter.follow(lambda: 1.0 if file.closed else file.tell() / size)
 
 
 def _zstd_chunks(file: BinaryIO) -> Iterator[bytes]:

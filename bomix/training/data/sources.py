@@ -11,6 +11,7 @@ from typing import Any
 
 from bomix.contracts.text import Meter
 from bomix.errors import DataError, Fault
+from bomix.training.data.hub import hub_error
 from bomix.training.data.places import Remote, is_remote, is_saved, matches, size_of, stamp
 from bomix.training.data.readers import read_documents, suffix_of
 from bomix.training.data.table_readers import some
@@ -40,6 +41,11 @@ class Files:
         found = [] if self.paths else [Fault("paths", "names no file; give at least one path or glob")]
         return found if self.field else [*found, Fault("field", "is empty; name the field that holds the text")]
 
+    @property
+    def remote(self) -> bool:
+        """Whether any of the files lies elsewhere."""
+        return any(map(is_remote, self.paths))
+
     def relative_to(self, folder: Path) -> Files:
         """The same source with relative paths, and a relative root, taken from ``folder``."""
         return dataclasses.replace(self, root=str(folder / Path(self.root or ".").expanduser()))
@@ -57,7 +63,8 @@ class Files:
             place = "" if all(map(is_remote, empty)) else f" (looked in {root.absolute()})"
             raise DataError(f"no file matches {listed}{place}; correct the path or put files there")
         found = {path for paths in matched.values() for path in paths}
-        files = (*sorted(p for p in found if isinstance(p, Path)), *sorted(p for p in found if isinstance(p, Remote)))
+        here = sorted(path for path in found if isinstance(path, Path))
+        files = (*here, *sorted(path for path in found if isinstance(path, Remote)))
         for path in files:
             suffix_of(path)
         return files
@@ -117,6 +124,11 @@ class Hub:
             found.append(Fault("max_documents", f"is {self.max_documents}; must be at least 1, or left out"))
         return found
 
+    @property
+    def remote(self) -> bool:
+        """Whether it is on the hub."""
+        return not is_local(self.name)
+
     def relative_to(self, folder: Path) -> Hub:
         """The same source with a relative local folder taken from ``folder``."""
         return dataclasses.replace(self, name=relative_name(self.name, folder))
@@ -147,11 +159,12 @@ class Hub:
             raise
         # The network, the hub and the builders of datasets raise errors of a dozen unrelated classes.
         except Exception as error:
-            raise DataError(
+            what = (
                 f"dataset '{self.name}' cannot be read after row {row} ({type(error).__name__}: {error}); check the "
                 "name, config, split and revision and that the hub can be reached, or download the dataset and name "
                 "its folder"
-            ) from error
+            )
+            raise (hub_error(what, error) if self.remote else DataError(what)) from error
 
     def _rows(self) -> Any:
         from datasets import load_dataset

@@ -11,7 +11,7 @@ from typing import Any
 
 from bomix.contracts.text import Meter
 from bomix.errors import DataError
-from bomix.training.data.places import Place
+from bomix.training.data.places import Place, follow
 
 _ROWS = 1024
 """Rows that are read at a time: enough for the reader's own batches."""
@@ -89,15 +89,16 @@ def arrow_column(path: Place, field: str, meter: Meter) -> Iterator[str]:
         is_file = file.read(len(_FILE_MARK)) == _FILE_MARK
         file.seek(0)
         if not is_file:
-            size = max(1, file.seek(0, 2))
+            size = file.seek(0, 2)
             file.seek(0)
-            meter.follow(lambda: 1.0 if file.closed else file.tell() / size)
+            follow(meter, file, size)
         with pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file) as reader:
             _require(path, field, reader.schema.names)
-            count = reader.num_record_batches if is_file else 0
-            for number, batch in enumerate(map(reader.get_batch, range(count)) if is_file else reader):
-                if is_file:
-                    meter.follow(lambda number=number: number / count)
+            count, done = (reader.num_record_batches if is_file else 0), 0
+            if is_file:
+                meter.follow(lambda: done / max(1, count))
+            for batch in map(reader.get_batch, range(count)) if is_file else reader:
+                done += 1
                 for start in range(0, batch.num_rows, _ROWS):
                     yield from _texts(path, field, batch.column(field)[start : start + _ROWS], row)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from bomix.contracts.text import Meter
 from bomix.errors import DataError, Fault
-from bomix.training.data.places import is_remote, matches, stamp
+from bomix.training.data.places import follow, is_remote, matches, stamp
 
 DType = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
 
@@ -138,7 +138,7 @@ class Tokens:
             before += size
             try:
                 with path.open("rb") as file:
-                    meter.follow(lambda file=file, size=size: 1.0 if file.closed else file.tell() / max(1, size))
+                    follow(meter, file, size)
                     yield from self._read(path, file)
             except OSError as error:
                 raise DataError(f"{path}: cannot be read ({error})") from error

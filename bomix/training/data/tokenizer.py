@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bomix.errors import DataError, Fault
-from bomix.training.data.sources import folder_signature, relative_name
+from bomix.training.data.hub import hub_error
+from bomix.training.data.sources import folder_signature, is_local, relative_name
 
 _END = "<|endofdocument|>"
 _FACTS = "bomix.json"
@@ -155,6 +156,11 @@ class Pretrained:
             found.append(Fault("end_of_document", f"is {end!r}; give a token, its id, or leave it out"))
         return found
 
+    @property
+    def remote(self) -> bool:
+        """Whether it is on the hub."""
+        return not is_local(self.name)
+
     def relative_to(self, folder: Path) -> Pretrained:
         """The same with a relative local folder taken from ``folder``."""
         return dataclasses.replace(self, name=relative_name(self.name, folder))
@@ -175,10 +181,11 @@ class Pretrained:
         # Besides OSError for what is not there, broken files raise whatever their reader does.
         except Exception as error:
             reason = str(error).strip().splitlines() or [""]
-            raise DataError(
+            what = (
                 f"tokenizer '{self.name}' cannot be loaded ({type(error).__name__}: {reason[0]}); check the name and "
                 "that the hub can be reached, or name a folder that holds a tokenizer, or use `kind: bpe`"
-            ) from error
+            )
+            raise (hub_error(what, error) if self.remote else DataError(what)) from error
         end = self._end(loaded)
         # Transformers has tokenizers with a fast one inside and tokenizers without; no common type says which.
         if (backend := getattr(loaded, "backend_tokenizer", None)) is not None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,9 @@ class Packing:
     def _done(self, targets: Sequence[Target]) -> Facts | None:
         """What an earlier building has written of a source, where it had finished with it."""
         facts: Facts | None = (self.ledger.state(targets[0].key) or {}).get("done")
-        for target in targets if facts is not None else ():
+        if facts is None:
+            return None
+        for target in targets:
             path, size = self.path(target), facts[target.key]["tokens"] * self.tokenizer.dtype.itemsize
             if not path.is_file() or path.stat().st_size != size:
                 return None
@@ -180,7 +183,7 @@ class _Pass:
         packing = self._packing
         return [
             stack.enter_context(TokenWriter(packing.path(target), packing.tokenizer, target.limit, before))
-            for target, before in zip(self._targets, states or [None] * len(self._targets), strict=True)
+            for target, before in zip(self._targets, states or repeat(None), strict=False)
         ]
 
     def _routed(
