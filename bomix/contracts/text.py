@@ -110,7 +110,7 @@ class SourceTraits(ComponentTraits):
     """What a source may have beyond :class:`Source`.
 
     Attributes:
-        metered: As ``documents``, and tells a :class:`Meter` how far it is, so that the time left can be shown.
+        metered: Yields what ``documents`` does, and tells a :class:`Meter` how far it is: the time left can be shown.
         remote: Whether it is read over a network, also for its signature: what is wrong elsewhere is told first.
     """
 

@@ -96,6 +96,7 @@ class Proxy(ProxySpec):
                 "steps": self.steps,
                 "validation_tokens": {name: len(tokens.tokens) for name, tokens in built.validation.items()},
                 "tasks": built.task_statistics(self.sequence_length),
+                "cut": [name for name, tokens in built.train.items() if self.corpus.cuts(len(tokens.tokens))],
             },
         )
 

@@ -24,7 +24,7 @@ BATCH_DOCUMENTS = 512
 
 _COMPARED = 16
 """Documents of a source of tokens whose text is encoded again, to see whether it is the right tokenizer."""
-_ALIKE = 0.05
+_DIFFERENCE = 0.05
 """Relative difference of their numbers of tokens that cuts inside of words explain."""
 
 _Raw = str | tuple[str, np.ndarray]
@@ -180,7 +180,7 @@ class DocumentReader:
         """Warn where the text of the first tokens gives quite other tokens: another tokenizer made those."""
         self._compared.append((held, made))
         sums = [sum(counts) for counts in zip(*self._compared, strict=True)]
-        if len(self._compared) == _COMPARED and abs(sums[0] - sums[1]) > _ALIKE * sums[0]:
+        if len(self._compared) == _COMPARED and abs(sums[0] - sums[1]) > _DIFFERENCE * sums[0]:
             logger.warning(
                 "%s and those before it: their text has %d tokens, and evaluator.tokenizer makes %d of it; was it that "
                 "tokenizer that made them?",

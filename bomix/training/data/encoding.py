@@ -22,7 +22,6 @@ from typing import TypeVar
 
 import numpy as np
 
-import bomix
 from bomix.contracts.text import Tokenizer
 from bomix.training.data.tokenizer import LoadedTokenizer
 
@@ -171,7 +170,7 @@ class _Helpers:
 def _started(descriptor: int) -> subprocess.Popen[bytes]:
     environment = dict(os.environ)
     environment["PYTHONSAFEPATH"] = "1"  # the folder that bomix was called in is no place to import from
-    here = str(Path(bomix.__file__).parents[1])  # where this one has found bomix, the folder that it runs in perhaps
+    here = str(Path(__file__).parents[3])  # where this one has found bomix, the folder that it runs in perhaps
     environment["PYTHONPATH"] = os.pathsep.join([*(path for path in sys.path if path), here])
     argv = [sys.executable, "-m", "bomix.training.data.encoding_process", str(descriptor)]
     quiet = subprocess.DEVNULL

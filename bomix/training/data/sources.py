@@ -62,9 +62,11 @@ class Files:
             listed = ", ".join(f"'{pattern}'" for pattern in empty)
             place = "" if all(map(is_remote, empty)) else f" (looked in {root.absolute()})"
             raise DataError(f"no file matches {listed}{place}; correct the path or put files there")
-        found = {path for paths in matched.values() for path in paths}
+        found: set[Path | Remote] = set()
+        for paths in matched.values():
+            found.update(paths)
         here = sorted(path for path in found if isinstance(path, Path))
-        files = (*here, *sorted(path for path in found if isinstance(path, Remote)))
+        files: tuple[Path | Remote, ...] = (*here, *sorted(path for path in found if isinstance(path, Remote)))
         for path in files:
             suffix_of(path)
         return files

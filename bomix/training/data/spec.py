@@ -44,6 +44,10 @@ class CorpusSpec:
             found.append(Fault("processes", f"is {self.processes}; must be at least 1, or left out for all cores"))
         return found
 
+    def cuts(self, tokens: int) -> bool:
+        """Whether a domain of so many training tokens is one whose reading stopped at ``max_tokens``."""
+        return self.max_tokens is not None and tokens >= self.max_tokens - 1
+
     @property
     def encoders(self) -> int:
         """Processes that make tokens of text."""

@@ -119,8 +119,9 @@ class Tokens:
 
     def signature(self) -> str:
         """Paths, sizes and times of all files, and the fields that say how they are read."""
-        beside = [path.with_suffix(".idx") for path in self.files() if path.suffix == ".bin"]
-        files = [stamp(path) for path in (*self.files(), *(path for path in beside if path.is_file()))]
+        found = self.files()
+        indices = [path.with_suffix(".idx") for path in found if path.suffix == ".bin"]
+        files = [stamp(path) for path in (*found, *(path for path in indices if path.is_file()))]
         keys = (self.dtype, self.header_bytes, self.end_of_document, self.document_tokens)
         return json.dumps({"kind": "tokens", "keys": keys, "files": files})
 

@@ -8,6 +8,7 @@ import pytest
 
 from bomix.errors import DataError
 from bomix.training.data.readers import read_documents, read_records, suffix_of
+from bomix.training.data.table_readers import some
 
 
 def test_records_come_with_their_lines(tmp_path):
@@ -73,3 +74,9 @@ def test_a_file_that_is_one_json_array_is_told_how_to_convert(tmp_path):
     (tmp_path / "a.json").write_text('[\n{"text": "x"}\n]\n')
     with pytest.raises(DataError, match=r"a\.json:1: .*one object a line, so convert the file"):
         list(read_documents(tmp_path / "a.json", "text"))
+
+
+def test_a_message_names_the_first_columns():
+    assert some([]) == "none"
+    assert some(["b", "a"]) == "a, b"
+    assert some(map(str, range(10, 30))) == "10, 11, 12, 13, 14, 15, 16, 17, ..."
