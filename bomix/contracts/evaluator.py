@@ -113,8 +113,8 @@ class EvaluatorTraits(ComponentTraits):
             has none of the others.
         scratch: Patterns of names of what it keeps in the folder of an attempt for a later attempt of the trial alone,
             as checkpoints are. Nobody reads that once the trial has ended, and what is left of it then is removed.
-        local_faults: Takes the names of the domains and returns what is wrong that is seen before any network is asked;
-            None where none is.
+        faults_before_network: Takes the names of the domains and returns what is wrong that is seen before any network
+            is asked; None where none is.
         save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
             of an evaluator that does not say.
     """
@@ -132,7 +132,7 @@ class EvaluatorTraits(ComponentTraits):
     run_flops: Callable[[Scale, Mapping[str, Any]], float | None] = lambda scale, info: None
     alternatives: Collection[Collection[str]] = ()
     scratch: Collection[str] = ()
-    local_faults: Callable[[Sequence[str]], list[Fault] | None] = lambda domains: None
+    faults_before_network: Callable[[Sequence[str]], list[Fault] | None] = lambda domains: None
     save_model: bool | str = True
 
 

@@ -58,7 +58,7 @@ class Proxy(ProxySpec):
         """Variables that a process that trains starts with."""
         return process_environment()
 
-    def local_faults(self, domains: Sequence[str]) -> list[Fault] | None:
+    def faults_before_network(self, domains: Sequence[str]) -> list[Fault] | None:
         """What is wrong that is seen before any network is asked; None where the text and the tokenizer are here."""
         from bomix.training.data import corpus
         from bomix.training.data.assembly import Inputs

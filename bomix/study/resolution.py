@@ -151,7 +151,7 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
     declared = spec.declared_metrics()
     if not isinstance(evaluator, PreparingEvaluator):
         return Preparation(metrics=declared)
-    local = traits(evaluator, EvaluatorTraits).local_faults(tuple(spec.domains))
+    local = traits(evaluator, EvaluatorTraits).faults_before_network(tuple(spec.domains))
     if local is not None:  # a network will be asked, and may be slow to answer
         _, faults = _space(spec, None, {})
         raise_faults([*local, *faults], _problems(len(local) + len(faults)))

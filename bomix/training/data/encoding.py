@@ -133,12 +133,20 @@ class _Helpers:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._connections: list[Connection] = []
         for _ in range(count):
-            ours, theirs = Pipe()
+            self._idle.put(self._helper(message))
+
+    def _helper(self, message: bytes) -> Connection | None:
+        """Start a process; None where the system has none to spare."""
+        ours, theirs = Pipe()
+        self._connections.append(ours)
+        try:
             with theirs:
                 self._processes.append(_started(theirs.fileno()))
-            self._connections.append(ours)
             ours.send_bytes(message)
-            self._idle.put(ours)
+        except OSError as error:
+            logger.warning("no further process makes tokens of text: %s", error)
+            return None
+        return ours
 
     def submit(self, texts: Sequence[str]) -> Future[Ids]:
         return self._threads.submit(self._encode, list(texts))

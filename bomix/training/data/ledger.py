@@ -48,6 +48,8 @@ class Ledger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._database.close()
+        if isinstance(error, sqlite3.Error):  # a full disk, most likely: told like one of any other file
+            raise OSError(f"{self.path}: {error}") from error
 
     def is_new(self, digest: bytes, number: int) -> bool:
         """Remember a text of the set that is being read; whether it had not come before.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +61,13 @@ class Remote:
 
     Attributes:
         url: Protocol and path, by which messages name it.
+        size: Bytes; 0 where its file system does not tell.
+        version: What changes with its content: a mark of it, or its time.
     """
 
     url: str
+    size: int = 0
+    version: str = ""
 
     def __str__(self) -> str:
         return self.url
@@ -82,17 +86,6 @@ class Remote:
         system, path = _reached(self.url)
         with _as_system_error():
             return cast("BinaryIO", system.open(path, mode))
-
-    def info(self) -> dict[str, Any]:
-        """What its file system says of it, asked anew.
-
-        Raises:
-            DataError: It cannot be reached.
-        """
-        system, path = _reached(self.url)
-        system.invalidate_cache()
-        with _told(self.url):
-            return dict(system.info(path))
 
 
 def is_remote(pattern: str) -> bool:
@@ -113,25 +106,17 @@ def matches(pattern: str, root: Path) -> list[Path] | list[Remote]:
     return _remote_matches(pattern) if is_remote(pattern) else _local_matches(pattern, root)
 
 
-def stamp(file: Path | Remote) -> tuple[str, int, Any]:
-    """A file's full name, its size in bytes, and what changes with its content: its time, or its version.
-
-    Raises:
-        DataError: It cannot be reached.
-    """
-    if isinstance(file, Path):
-        stat = file.stat()
-        return file.absolute().as_posix(), stat.st_size, stat.st_mtime_ns
-    info = file.info()
-    version = next((str(info[key]) for key in _VERSIONS if info.get(key) is not None), "")
-    return file.url, int(info.get("size") or 0), version
+def stamp(file: Path | Remote) -> tuple[str, int, int | str]:
+    """A file's full name, its size in bytes, and what changes with its content: its time, or its version."""
+    if isinstance(file, Remote):
+        return file.url, file.size, file.version
+    stat = file.stat()
+    return file.absolute().as_posix(), stat.st_size, stat.st_mtime_ns
 
 
 def size_of(file: Place) -> int:
     """Bytes of a file; 1 where they are not told."""
-    if isinstance(file, Path):
-        return max(1, file.stat().st_size)
-    return max(1, stamp(file)[1]) if isinstance(file, Remote) else 1
+    return max(1, stamp(file)[1]) if isinstance(file, Path | Remote) else 1
 
 
 def follow(meter: Meter, file: BinaryIO, size: int) -> None:
@@ -177,12 +162,22 @@ def _remote_matches(pattern: str) -> list[Remote]:
     system, path = _reached(pattern)
     with _told(pattern):
         system.invalidate_cache()
-        if system.isfile(path):
-            return [Remote(pattern if "::" in pattern else system.unstrip_protocol(path))]
-        if system.isdir(path):
+        try:
+            info = system.info(path)
+        except FileNotFoundError:
+            info = {"type": None}
+        if info["type"] == "file":
+            return [_remote(pattern if "::" in pattern else system.unstrip_protocol(path), info)]
+        if info["type"] == "directory":
             raise DataError(f"'{pattern}' is a folder; write '{pattern.rstrip('/')}/**/*.jsonl', say, for its files")
         found = system.glob(path, detail=True)
-        return [Remote(system.unstrip_protocol(name)) for name, info in found.items() if info["type"] == "file"]
+        return [_remote(system.unstrip_protocol(at), info) for at, info in found.items() if info["type"] == "file"]
+
+
+def _remote(url: str, info: Mapping[str, Any]) -> Remote:
+    """A file by what its file system says of it."""
+    version = next((str(info[key]) for key in _VERSIONS if info.get(key) is not None), "")
+    return Remote(url, int(info.get("size") or 0), version)
 
 
 def _reached(url: str) -> tuple[AbstractFileSystem, str]:
