@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, cast
 
@@ -66,8 +66,8 @@ class Remote:
     """
 
     url: str
-    size: int = 0
-    version: str = ""
+    size: int = field(default=0, compare=False)
+    version: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.url
