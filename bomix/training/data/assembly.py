@@ -17,6 +17,8 @@ from bomix.training.data.encoding import Encoder
 from bomix.training.data.hub import UnreachableError
 from bomix.training.data.ledger import Ledger
 from bomix.training.data.packing import Document
+from bomix.training.data.sources import Hub
+from bomix.training.data.tokenizer import Pretrained
 from bomix.training.data.writing import EMPTY, Packing, Target
 from bomix.training.tasks.examples import Example, TaskSource
 
@@ -130,7 +132,9 @@ class _Assembly:
         self._inputs = inputs
         self._spec = inputs.spec
         self._faults = faults
-        self._remote = frozenset(inputs.remote())
+        self._hub = {
+            place for place, part in inputs.parts().items() if isinstance(part, Hub | Pretrained) and part.remote
+        }
         self._unreached: list[str] | None = None  # what was not asked of a hub that could not be reached
 
     def tokenizer(self, domains: Mapping[str, DocumentReader]) -> Tokenizer | None:
@@ -207,10 +211,10 @@ class _Assembly:
 
         Nor is the hub asked for anything more once it could not be reached.
         """
-        in_vain = self._unreached is not None and place in self._remote
+        at_fault = any(fault.where == place or fault.where.startswith(f"{place}.") for fault in self._faults)
+        in_vain = not at_fault and self._unreached is not None and place in self._hub
         if in_vain and self._unreached is not None and place not in self._unreached:
             self._unreached.append(place)
-        at_fault = any(fault.where == place or fault.where.startswith(f"{place}.") for fault in self._faults)
         try:
             yield not at_fault and not in_vain
         except UnreachableError as error:

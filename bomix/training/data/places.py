@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, cast
 
@@ -91,6 +92,14 @@ class Remote:
 def is_remote(pattern: str) -> bool:
     """Whether a path names a protocol, ``s3://bucket/a.jsonl`` say."""
     return _SCHEME.match(pattern) is not None
+
+
+def missing_driver(pattern: str) -> str | None:
+    """What to say of a path whose protocol needs a package that is not installed; None where nothing lacks."""
+    package = _DRIVERS.get(_protocol(pattern))
+    if not is_remote(pattern) or package is None or find_spec(package) is not None:
+        return None
+    return _needs(pattern, package)
 
 
 def matches(pattern: str, root: Path) -> list[Path] | list[Remote]:
@@ -182,7 +191,7 @@ def _remote(url: str, info: Mapping[str, Any]) -> Remote:
 
 def _reached(url: str) -> tuple[AbstractFileSystem, str]:
     """The file system of a protocol, and the path on it."""
-    protocol = url.partition("://")[0].partition("::")[0].lower()
+    protocol = _protocol(url)
     try:
         from fsspec.core import url_to_fs
     except ModuleNotFoundError as error:
@@ -192,7 +201,7 @@ def _reached(url: str) -> tuple[AbstractFileSystem, str]:
             return cast("tuple[AbstractFileSystem, str]", url_to_fs(url))
     except ImportError as error:
         package = _DRIVERS.get(protocol, error.name or "of its protocol")
-        raise DataError(f"'{url}': reading {protocol}:// needs the package {package}; pip install {package}") from error
+        raise DataError(_needs(url, package)) from error
     except ValueError as error:
         from fsspec import available_protocols
 
@@ -200,6 +209,14 @@ def _reached(url: str) -> tuple[AbstractFileSystem, str]:
             raise DataError(f"'{url}': {error}; correct the path") from error
         known = ", ".join(["s3://", "gs://", "hf://", "https://"])
         raise DataError(f"'{url}': fsspec knows no protocol '{protocol}' (it knows {known}, ...)") from error
+
+
+def _protocol(url: str) -> str:
+    return url.partition("://")[0].partition("::")[0].lower()
+
+
+def _needs(url: str, package: str) -> str:
+    return f"'{url}': reading {_protocol(url)}:// needs the package {package}; pip install {package}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from bomix.contracts.text import Meter
 from bomix.errors import DataError, Fault
 from bomix.training.data.hub import hub_error
-from bomix.training.data.places import Remote, is_remote, is_saved, matches, size_of, stamp
+from bomix.training.data.places import Remote, is_remote, is_saved, matches, missing_driver, size_of, stamp
 from bomix.training.data.readers import read_documents, suffix_of
 from bomix.training.data.table_readers import some
 
@@ -39,6 +39,7 @@ class Files:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields alone."""
         found = [] if self.paths else [Fault("paths", "names no file; give at least one path or glob")]
+        found += [Fault("paths", lack) for lack in map(missing_driver, self.paths) if lack is not None]
         return found if self.field else [*found, Fault("field", "is empty; name the field that holds the text")]
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -62,12 +63,17 @@ def test_a_driver_that_is_missing_is_named_with_its_package(monkeypatch: pytest.
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", without)
+    monkeypatch.setattr(places, "find_spec", lambda package: None)
     for url, package in (
         ("s3://bucket/a.jsonl", "s3fs"),
         ("gs://bucket/a.jsonl", "gcsfs"),
         ("az://b/a.jsonl", "adlfs"),
     ):
-        with pytest.raises(DataError, match=rf"'{url}': reading .* needs the package {package}; pip install {package}"):
+        said = rf"'{url}': reading .* needs the package {package}; pip install {package}"
+        [fault] = Files((url, "here.jsonl")).faults()
+        assert fault.where == "paths"
+        assert re.fullmatch(said, fault.what)
+        with pytest.raises(DataError, match=said):
             Files((url,)).signature()
 
 
