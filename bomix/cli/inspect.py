@@ -56,7 +56,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         click.echo(str(done))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
-    if (cut := _cut(opened)) is not None:
+    if (cut := tables.read_in_part(opened)) is not None:
         click.echo(cut)
     if opened.problem.scales:
         tables.console().print(tables.scales(opened))
@@ -189,19 +189,6 @@ def kinds(group: str | None) -> None:
     for name in registry.BUILT_IN:
         click.echo(f"{name}: {', '.join(sorted(registry.kinds(name)))}")
     click.echo("\n`bomix kinds GROUP` shows the keys; a class of your own is 'my_package.my_module:MyClass'")
-
-
-def _cut(study: Study) -> str | None:
-    """Which domains hold more than was read of them, and nothing says how much; None where there is none."""
-    read = study.records.resolution.preparation.info.get("cut", ())
-    names = [name for name in read if name in study.spec.domains and study.spec.domains[name].tokens is None]
-    if not names:
-        return None
-    listed, first = ", ".join(f"'{name}'" for name in names), names[0]
-    return (
-        f"domains {listed}: reading stopped at evaluator.corpus.max_tokens, which caps, epochs and the natural mixture "
-        f"take for all that there is; state what they really hold, domains.{first}.tokens: 120B say"
-    )
 
 
 def _surrogate(study: Study) -> str:

@@ -31,8 +31,8 @@ Item = TypeVar("Item")
 Ids = list[np.ndarray]
 """One array of token ids for each text."""
 
-START_BYTES = 4_000_000
-"""Text that is encoded before other processes are started: they take half a second, as long as half of this does."""
+START_BYTES = 2_000_000
+"""Text that is encoded before other processes are started, which takes as long as they take to start."""
 MOST = 64
 """Processes at most: one that reads and writes feeds no more."""
 _AHEAD = 2

@@ -20,7 +20,7 @@ class CorpusSpec:
         max_tokens: Training tokens that are kept of each domain; reading stops there. None keeps all.
         max_validation_tokens: Tokens that are kept of each validation set. None keeps all that are met before
             ``max_tokens`` is reached.
-        processes: Processes that make tokens of text side by side, once there is more of it than 4 MB; ``auto`` takes
+        processes: Processes that make tokens of text side by side, once there is more of it than 2 MB; ``auto`` takes
             as many as there are cores. The tokens do not depend on it.
         cache: Folder of the built corpora; by default ``BOMIX_CACHE``, or the user's cache folder.
     """
