@@ -1,7 +1,7 @@
 """What it costs to build a corpus: seconds and memory, by size and number of processes.
 
     python benchmarks/corpus.py                                # 50 MB, by 1 and by 2 processes
-    python benchmarks/corpus.py --megabytes 500 --processes 2
+    python benchmarks/corpus.py --megabytes 500 --processes 1 --bytes   # a token a byte: all but the encoding
 
 The text is real: what lies in Python's library, its packages, /usr/share/doc and /usr/include. Where that is not
 enough, it comes again with a line before each document that says how often. Each building has a process of its own.
@@ -18,9 +18,13 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
 
 ENDINGS = (".py", ".pyi", ".h", ".hpp", ".md", ".rst", ".txt")
 LONGEST = 200_000
@@ -53,7 +57,37 @@ def write(path: Path, size: int) -> None:
                 return
 
 
-def measure(path: str, cache: str, processes: int) -> None:
+@dataclass(frozen=True)
+class Bytes:
+    """A tokenizer that costs next to nothing: a token for each byte."""
+
+    vocabulary: ClassVar[int] = 257
+    end_of_document: ClassVar[int] = 256
+    sample_bytes: ClassVar[int] = 0
+    dtype: ClassVar[np.dtype] = np.dtype(np.uint16)
+    hash: ClassVar[str] = "bytes"
+
+    def faults(self) -> list[object]:
+        """Nothing can be wrong."""
+        return []
+
+    def signature(self) -> str:
+        """Always the same."""
+        return "bytes"
+
+    def build(self, sample: object) -> Bytes:
+        """It learns nothing."""
+        return self
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The bytes of each text."""
+        return [np.frombuffer(text.encode(), np.uint8) for text in texts]
+
+    def save(self, folder: Path) -> None:
+        """Nothing reads it again."""
+
+
+def measure(path: str, cache: str, processes: int, *, by_bytes: bool) -> None:
     """Build in this process and print what it took, as JSON."""
     from bomix.training.data.corpus import build
     from bomix.training.data.sources import Files
@@ -62,7 +96,8 @@ def measure(path: str, cache: str, processes: int) -> None:
 
     before = time.monotonic()
     spec = CorpusSpec(cache=cache, processes=processes)
-    built = build({"text": Files((path,))}, {}, BytePair(), spec, sequence_length=256)
+    tokenizer = Bytes() if by_bytes else BytePair()
+    built = build({"text": Files((path,))}, {}, tokenizer, spec, sequence_length=256)
     own, helpers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(json.dumps({
         "wall_s": round(time.monotonic() - before, 1),
@@ -80,12 +115,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, default=50)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--bytes", action="store_true", help="a token for each byte, which costs no encoding")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "text.jsonl")
         write(path, given.megabytes * 1_000_000)
         for processes in given.processes:
-            call = f"import corpus; corpus.measure({str(path)!r}, {f'{folder}/{processes}'!r}, {processes})"
+            arguments = f"{str(path)!r}, {f'{folder}/{processes}'!r}, {processes}, by_bytes={given.bytes}"
+            call = f"import corpus; corpus.measure({arguments})"
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
             done = subprocess.run([sys.executable, "-c", call], env=environment, capture_output=True, text=True)
             print(
