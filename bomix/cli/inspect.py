@@ -58,6 +58,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     raise_faults(unready(opened.spec.callbacks))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
+    if (cut := tables.read_in_part(opened)) is not None:
+        click.echo(cut)
     if opened.problem.scales:
         tables.console().print(tables.scales(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:

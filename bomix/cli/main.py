@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 import bomix
+from bomix.cli import reading
 from bomix.config.registry import load
 from bomix.errors import BomixError, EvaluationError
 
@@ -85,11 +86,13 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(bomix.__version__, prog_name="bomix")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Find the data mixture to train a language model on, in the fewest training runs.
 
     STUDY is a study folder or the study.yaml in it.
     """
+    context.with_resource(reading.shown())
 
 
 def main() -> NoReturn:

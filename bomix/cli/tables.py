@@ -56,6 +56,19 @@ def domains(study: Study) -> Table:
     return table
 
 
+def read_in_part(study: Study) -> str | None:
+    """Which domains hold more than was read of them, and nothing says how much; None where there is none."""
+    read = study.records.resolution.preparation.info.get("cut", ())
+    names = [name for name in read if name in study.spec.domains and study.spec.domains[name].tokens is None]
+    if not names:
+        return None
+    listed, first = ", ".join(f"'{name}'" for name in names), names[0]
+    return (
+        f"domains {listed}: reading stopped at evaluator.corpus.max_tokens, which caps, epochs and the natural mixture "
+        f"take for all that there is; state what they really hold, domains.{first}.tokens: 120B say"
+    )
+
+
 def scales(study: Study) -> Table:
     """What a run of each of several scales is and costs, how many there are, and which one is decided about."""
     problem, history = study.problem, study.history

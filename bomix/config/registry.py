@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "files": "bomix.training.data.sources:Files",
         "hf": "bomix.training.data.sources:Hub",
         "installed": "bomix.training.data.installed:Installed",
+        "tokens": "bomix.training.data.token_files:Tokens",
         "questions": "bomix.training.tasks.sources:Questions",
         "choices": "bomix.training.tasks.sources:Choices",
     },

@@ -33,11 +33,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from bomix.contracts.traits import ComponentTraits
+from bomix.errors import Fault
 from bomix.scale import Scale
 
 if TYPE_CHECKING:
     from bomix.contracts.preparation import Preparation
-    from bomix.errors import Fault
     from bomix.trial import Outcome, Result, Reweighting, Trial
 
 
@@ -116,6 +116,8 @@ class EvaluatorTraits(ComponentTraits):
             has none of the others.
         scratch: Patterns of names of what it keeps in the folder of an attempt for a later attempt of the trial alone,
             as checkpoints are. Nobody reads that once the trial has ended, and what is left of it then is removed.
+        faults_before_network: Takes the names of the domains and returns what is wrong that is seen before any network
+            is asked; None where none is.
         save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
             of an evaluator that does not say.
     """
@@ -133,6 +135,7 @@ class EvaluatorTraits(ComponentTraits):
     run_flops: Callable[[Scale, Mapping[str, Any]], float | None] = lambda scale, info: None
     alternatives: Collection[Collection[str]] = ()
     scratch: Collection[str] = ()
+    faults_before_network: Callable[[Sequence[str]], list[Fault] | None] = lambda domains: None
     save_model: bool | str = True
 
 

@@ -69,6 +69,34 @@ class Source(Protocol):
         ...
 
 
+class Meter:
+    """How far the reading of a source is: whoever reads tells it, whoever shows progress asks it."""
+
+    def __init__(self) -> None:
+        self._before, self._part = 0.0, 0.0
+        self._within: Callable[[], float] | None = None
+
+    def begin(self, before: float, part: float) -> None:
+        """Begin a part of the source, a file say.
+
+        Args:
+            before: Share of the source that lies before it.
+            part: Share of the source that it is.
+        """
+        self._before, self._part, self._within = before, part, lambda: 0.0
+
+    def follow(self, within: Callable[[], float]) -> None:
+        """Ask ``within`` from now on which share of the part is read."""
+        self._within = within
+
+    @property
+    def share(self) -> float | None:
+        """Share of the source that is read, 0 to 1; None where nobody has told."""
+        if self._within is None:
+            return None
+        return min(1.0, self._before + self._part * self._within())
+
+
 @dataclass(frozen=True)
 class SourceTraits(ComponentTraits):
     """What a source may have beyond :class:`Source`, and what bomix assumes where it does not.
@@ -77,11 +105,15 @@ class SourceTraits(ComponentTraits):
         signature: Returns a string that changes whenever the documents may have changed; cheap, no document is read.
             It raises DataError where the source is not there. Without it the documents are taken to change with the
             fields of the source and with the code of its module: one that reads files says which, and their state.
+        metered: Yields what ``documents`` does, and tells a :class:`Meter` how far it is: the time left can be shown.
+        remote: Whether it is read over a network, also for its signature: what is wrong elsewhere is told first.
     """
 
     contract: ClassVar[type | None] = Source
 
     signature: Callable[[], str] | None = None
+    metered: Callable[[Meter], Iterator[str]] | None = None
+    remote: bool = False
 
 
 def signature_of(source: Source | TokenizerSpec) -> str:
@@ -101,6 +133,23 @@ def _of_fields_and_code(source: object) -> str:
     except (OSError, TypeError):  # written at a prompt
         code = ""
     return f"{source!r} {hashlib.sha256(code.encode()).hexdigest()}"
+
+
+@runtime_checkable
+class TokenSource(Source, Protocol):
+    """A source that holds token ids rather than text; its ``documents`` are the ids written out."""
+
+    def token_documents(self, meter: Meter) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the documents, always in the same order: where each stands, and its ids without an end of document.
+
+        Raises:
+            DataError: A file is damaged or of another layout.
+        """
+        ...
+
+    def bind(self, end_of_document: int) -> TokenSource:
+        """The same source, told by which token a document ends where its files mark no ends themselves."""
+        ...
 
 
 class Tokenizer(Protocol):
@@ -132,6 +181,15 @@ class Tokenizer(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write what reads it again into ``folder``, which exists."""
+        ...
+
+
+@runtime_checkable
+class DecodingTokenizer(Tokenizer, Protocol):
+    """A tokenizer that also makes text of tokens: corpora of tokens ask for one."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some tokens."""
         ...
 
 
@@ -170,6 +228,12 @@ class TokenizerSpec(Protocol):
 
 @dataclass(frozen=True)
 class TokenizerTraits(ComponentTraits):
-    """What a tokenizer's specification may have beyond :class:`TokenizerSpec`: no more than any component."""
+    """What a tokenizer's specification may have beyond :class:`TokenizerSpec`.
+
+    Attributes:
+        remote: Whether it is loaded over a network: what is wrong elsewhere is told first.
+    """
 
     contract: ClassVar[type | None] = TokenizerSpec
+
+    remote: bool = False

@@ -68,6 +68,17 @@ class Proxy(ProxySpec):
         """Variables that a process that trains starts with."""
         return process_environment()
 
+    def faults_before_network(self, domains: Sequence[str]) -> list[Fault] | None:
+        """What is wrong that is seen before any network is asked; None where the text and the tokenizer are here."""
+        from bomix.training.data import corpus
+        from bomix.training.data.assembly import Inputs
+
+        sources = {name: source for name in domains if (source := self.sources.get(name)) is not None}
+        found = corpus.local_faults(Inputs(sources, self.validation, self.tokenizer, self.corpus))
+        if found is None:
+            return None
+        return [*self._field_faults(), *self._missing_sources(domains), *self._device_faults(), *found]
+
     def prepare(self, domains: Sequence[str]) -> Preparation:
         """Build the corpus, or find it built.
 
@@ -97,6 +108,7 @@ class Proxy(ProxySpec):
                 "steps": self.steps,
                 "validation_tokens": {name: len(tokens.tokens) for name, tokens in built.validation.items()},
                 "tasks": built.task_statistics(self.sequence_length),
+                "cut": [name for name, tokens in built.train.items() if self.corpus.cuts(len(tokens.tokens))],
             },
         )
 

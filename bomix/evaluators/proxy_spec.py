@@ -49,7 +49,7 @@ class ProxySpec(TrainingSpec):
     """
 
     may_change: ClassVar[tuple[str, ...]] = (
-        *("corpus.cache", "device", "compile", "threads", "stack", "save_model", "score_tokens"),
+        *("corpus.cache", "corpus.processes", "device", "compile", "threads", "stack", "save_model", "score_tokens"),
         *("micro_sequences", "devices", "checkpoint_s"),
     )
     """What may change in the midst of a study: it moves the last digits of a loss, if anything."""

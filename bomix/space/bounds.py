@@ -15,6 +15,8 @@ from bomix.space.polytope import Array, nearest_choice
 ROUNDING = 1e-9
 """Bounds whose sum misses one by no more than this are meant to meet it."""
 
+STATE = "state the tokens where a domain really holds more (domains.NAME.tokens, 120B say)"
+"""The first cure of a cap that is too low: what was read for a study is often a part of what there is to train on."""
 _SHOWN = 6  # Names listed in a message about a sum.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, line breaks and tabs among them, and halves of characters, which no file can hold."""
@@ -91,11 +93,13 @@ class TokenCaps:
             free: Whether no upper bound but the caps binds, so that the figures follow from the tokens.
         """
         stock = sum(self.available.values())
-        text = f"{stock:,.0f} tokens in all, at most {self.max_epochs:g} epochs, a budget of {self.budget:,.0f}"
+        text = (
+            f"{stock:,.0f} tokens in all, at most {self.max_epochs:g} epochs, a budget of {self.budget:,.0f}; {STATE}"
+        )
         if free and stock > 0.0:
             need, fill = math.ceil(100.0 * self.budget / stock) / 100.0, math.floor(self.max_epochs * stock)
-            return f"{text}; raise max_epochs to {need:,.2f} or lower the token budget to {fill:,}"
-        return f"{text}; raise max_epochs or an upper bound, or lower the token budget"
+            return f"{text}, raise max_epochs to {need:,.2f} or lower the token budget to {fill:,}"
+        return f"{text}, raise max_epochs or an upper bound, or lower the token budget"
 
 
 def is_name(value: object) -> bool:
@@ -186,7 +190,7 @@ def _order_faults(
     top = min(high, caps.share(name)) if caps is not None else high
     kind, cure = f"upper bound {top:.6g}", "lower the one or raise the other"
     if capped:
-        kind, cure = f"token cap {top:.6g}{cap}", "raise max_epochs, lower the token budget or this bound"
+        kind, cure = f"token cap {top:.6g}{cap}", f"{STATE}, raise max_epochs, lower the token budget or this bound"
     faults = []
     if top < low:
         faults.append(Fault(f"{where}.upper", f"domain '{name}': {kind} is below lower bound {low:.6g}; {cure}"))

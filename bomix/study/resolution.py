@@ -23,7 +23,7 @@ from bomix.config.components import child
 from bomix.config.registry import modules_of
 from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
-from bomix.contracts.evaluator import PreparingEvaluator
+from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
 from bomix.contracts.objective import ObjectiveTraits, counted_together
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
@@ -151,6 +151,10 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
     declared = spec.declared_metrics()
     if not isinstance(evaluator, PreparingEvaluator):
         return Preparation(metrics=declared)
+    local = traits(evaluator, EvaluatorTraits).faults_before_network(tuple(spec.domains))
+    if local is not None:  # a network will be asked, and may be slow to answer
+        _, faults = _space(spec, None, {})
+        raise_faults([*local, *faults], _problems(len(local) + len(faults)))
     try:
         preparation = evaluator.prepare(tuple(spec.domains))
     except FaultsError as error:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bomix.cli.inspect import LATEST, check, recommend, status
+from bomix.errors import FaultsError
 from bomix.study.study import Study
 from tests.cli.called import called
 
@@ -146,3 +147,51 @@ def test_a_long_study_shows_its_last_trials_and_those_that_are_pending(tmp_path:
     everything = called("status", tmp_path, "--all")[1]
     assert sum(line.startswith("│") for line in everything.splitlines()) == LATEST + 2
     assert len(json.loads(called("status", tmp_path, "--json")[1])["trials"]) == LATEST + 2
+
+
+STUDY = """\
+domains:
+  web: {source: {kind: hf, name: nobody/web}, lower: 0.7}
+  wiki: {source: {kind: hf, name: nobody/wiki}, lower: 0.6}
+  books: {source: {kind: files, paths: [missing.txt]}}
+evaluator: {kind: proxy, tokens: 100k, corpus: {processes: 0}}
+"""
+
+
+def test_check_tells_what_is_wrong_here_before_it_asks_a_hub(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("the hub was asked"))
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "right.yaml").write_text(STUDY.replace("processes: 0", "processes: 1"))
+    with pytest.raises(FaultsError, match=r"evaluator\.corpus\.processes \(line 5\): is 0"):
+        Study.open(tmp_path).records.prepare()
+    (tmp_path / "study.yaml").write_text((tmp_path / "right.yaml").read_text())
+    with pytest.raises(FaultsError) as caught:
+        Study.open(tmp_path).records.prepare()
+    said = str(caught.value)
+    assert "domains.books.source (line 4): no file matches 'missing.txt'" in said
+    assert "lower bounds sum to 1.3" in said
+
+
+def test_check_says_whose_tokens_were_read_in_part_unless_they_are_stated(tmp_path):
+    words = " ".join(f"word{number}" for number in range(40))
+    for name in ("code", "web"):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(f'{{"text": "{n} {name} {words}"}}' for n in range(200)))
+    domains = "".join(f"  {name}: {{source: {{kind: files, paths: [{name}.jsonl]}}}}\n" for name in ("code", "web"))
+    evaluator = "{kind: proxy, tokens: 2048, sequence_length: 32, batch_sequences: 2, corpus: {max_tokens: 2000, "
+    text = f"domains:\n{domains}evaluator: {evaluator}max_validation_tokens: 200, cache: cache}}}}\n"
+    (tmp_path / "study.yaml").write_text(text)
+    done = CliRunner().invoke(check, [str(tmp_path)], catch_exceptions=False)
+    assert "domains 'code', 'web': reading stopped at evaluator.corpus.max_tokens" in done.output
+    assert "domains.code.tokens: 120B" in done.output
+    stated = text.replace("[web.jsonl]}", "[web.jsonl]}, tokens: 3M").replace(
+        "[code.jsonl]}", "[code.jsonl]}, tokens: 1M"
+    )
+    (tmp_path / "study.yaml").write_text(stated + "target: {tokens: 8M, max_epochs: 4}\n")
+    done = CliRunner().invoke(check, [str(tmp_path)], catch_exceptions=False)
+    assert "reading stopped" not in done.output
+    problem = Study.open(tmp_path).problem
+    assert problem.natural == {"code": 0.25, "web": 0.75}
+    assert problem.space.upper == (0.5, 1.0)
+    assert problem.epochs({"code": 0.5, "web": 0.5}) == {"code": 4.0, "web": pytest.approx(4 / 3)}

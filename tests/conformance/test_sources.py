@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -105,6 +106,24 @@ class TestHub(SourceBattery):
     def put(self, folder, name, texts):
         table = pa.table({"text": pa.array(texts, pa.string())})
         pq.write_table(table, folder / "data" / name)
+
+
+class TestTokens(SourceBattery):
+    """Ids of an array of numpy; what stands for their text here are the ids written out."""
+
+    kind = "tokens"
+    has_files = True
+    spec = spec_of("source", "tokens", {"paths": ["*.npy"], "end_of_document": 0})
+
+    def write(self, folder):
+        np.save(folder / "a.npy", np.array([1, 2, 0, 3, 4, 5, 0, 6, 0], np.uint16))
+
+    def change(self, folder):
+        np.save(folder / "a.npy", np.array([1, 2, 0, 3, 4, 0], np.uint16))
+
+    def damage(self, folder):
+        np.save(folder / "a.npy", np.array([1, 2, 0, -3], np.int16))
+        return "a.npy"
 
 
 def installed(what):

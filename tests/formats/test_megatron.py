@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bomix.contracts.text import Meter
+from bomix.training.data.token_files import Tokens
 from tests.formats.trained import SEQUENCE, WEIGHTS, export, mixture
 
 pytestmark = [pytest.mark.formats, pytest.mark.filterwarnings("ignore")]
@@ -34,6 +37,21 @@ def test_the_parser_reads_weights_and_prefixes_and_the_blend_draws_what_is_said(
     assert shares == pytest.approx(list(weights.values()), rel=1e-9)
     drawn = [written.drawn[name] for name in weights]
     assert np.abs(np.array(blended(utils.normalize(shares), int(sum(drawn)))) - drawn).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_a_corpus_that_it_wrote_is_read_document_by_document(tmp_path: Path, dtype: type[np.number]) -> None:
+    indexed = pytest.importorskip("megatron.core.datasets.indexed_dataset", exc_type=ImportError)
+    torch = pytest.importorskip("torch")
+    builder = indexed.IndexedDatasetBuilder(str(tmp_path / "m.bin"), dtype=dtype)
+    builder.add_document(torch.tensor([1, 2, 3, 0]), [4])
+    for part in ([5, 6], [7, 0]):
+        builder.add_item(torch.tensor(part))
+    builder.end_document()
+    builder.add_document(torch.tensor([9, 9]), [2])
+    builder.finalize(str(tmp_path / "m.idx"))
+    source = Tokens((str(tmp_path / "m.idx"),)).bind(0)
+    assert [ids.tolist() for _, ids in source.token_documents(Meter())] == [[1, 2, 3], [5, 6, 7], [9, 9]]
 
 
 def test_the_json_has_the_three_splits_that_megatron_reads() -> None:

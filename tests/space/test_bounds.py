@@ -35,4 +35,5 @@ def test_tokens_cap_a_share_and_their_shortage_says_the_cure():
     ]
     short = TokenCaps({"a": 100.0, "b": 50.0}, budget=1000.0, max_epochs=4.0)
     (fault,) = bound_faults(["a", "b"], None, None, None, short)
+    assert "state the tokens where a domain really holds more (domains.NAME.tokens, 120B say), " in fault.what
     assert "raise max_epochs to 6.67 or lower the token budget to 600" in fault.what

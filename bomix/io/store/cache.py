@@ -35,23 +35,27 @@ def cache_folder(name: str | None = None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bomix"
 
 
-def build_once(folder: Path, write: Callable[[Path], Mapping[str, Any]]) -> None:
+def build_once(folder: Path, write: Callable[[Path], Mapping[str, Any]], *, resumable: bool = False) -> None:
     """Make ``folder`` unless it is there and whole; other processes that want the same one wait.
 
     Args:
         folder: What is made; a damaged one is replaced.
         write: Fills an empty folder and returns what :func:`read_record` shall find, plain JSON. Where it raises,
             or its process is killed, nothing is left that counts.
+        resumable: Whether ``write`` goes on from what a call of it has left that was killed or interrupted. Where it
+            raises an error of bomix, nothing is left all the same.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_name(f"{folder.name}.lock")):
         if is_whole(folder):
             return
         # Whoever left these behind was killed: while it lived, it held the lock.
+        building = folder.with_name(f".{folder.name}.{'part' if resumable else uuid4().hex[:8]}")
         for leftover in folder.parent.glob(f".{folder.name}.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        building = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
-        building.mkdir()
+            if leftover != building:
+                shutil.rmtree(leftover, ignore_errors=True)
+        building.mkdir(exist_ok=True)
+        keep = False
         try:
             _seal(building, write(building))
             if folder.exists():
@@ -59,8 +63,12 @@ def build_once(folder: Path, write: Callable[[Path], Mapping[str, Any]]) -> None
                 folder.rename(folder.with_name(f".{folder.name}.damaged"))
             building.rename(folder)
             files.sync(folder.parent)
+        except (KeyboardInterrupt, OSError):  # a full disk, a signal: what was done is gone on from
+            keep = resumable
+            raise
         finally:
-            shutil.rmtree(building, ignore_errors=True)
+            if not keep:
+                shutil.rmtree(building, ignore_errors=True)
             shutil.rmtree(folder.with_name(f".{folder.name}.damaged"), ignore_errors=True)
 
 

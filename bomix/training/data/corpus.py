@@ -6,11 +6,10 @@ is trained on, whatever domain it also occurs in. The folder's name hashes the s
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,7 @@ def build(
         FaultsError: Everything that is wrong with the inputs, of all domains together.
     """
     inputs = Inputs(sources, validation, tokenizer, spec)
+    raise_faults(local_faults(inputs) or ())
     faults, signatures = _signatures(inputs)
     if not _legible(inputs, faults):
         raise FaultsError(faults)
@@ -65,7 +65,7 @@ def build(
     # Where a part is missing, so is its signature, and the folder is none that can be whole.
     folder = _folder(spec, signatures)
     if not is_whole(folder):
-        build_once(folder, write)
+        build_once(folder, write, resumable=True)
     raise_faults(_length_faults(inputs, read_record(folder), (), sequence_length))
     corpus = open_corpus(folder)
     for name, found in corpus.task_statistics(sequence_length).items():
@@ -110,8 +110,20 @@ def open_tokenizer(folder: Path) -> LoadedTokenizer:
     return LoadedTokenizer.open(folder / TOKENIZER_FOLDER)
 
 
-def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
-    """Everything that can be wrong before a document is read, and what the corpus depends on."""
+def local_faults(inputs: Inputs) -> list[Fault] | None:
+    """What is wrong that is seen before any network is asked; None where none is, as one report then tells all."""
+    if not (remote := inputs.remote()):
+        return None
+    return _signatures(inputs, without=remote)[0]
+
+
+def _signatures(inputs: Inputs, without: Collection[str] = ()) -> tuple[list[Fault], dict[str, Any]]:
+    """Everything that can be wrong before a document is read, and what the corpus depends on.
+
+    Args:
+        inputs: What it is made of.
+        without: Places of parts whose signatures are not asked for.
+    """
     faults = _under(_OPTIONS, inputs.spec)
     if not inputs.sources:
         faults.append(Fault("domains", "there is none; name at least one"))
@@ -123,20 +135,19 @@ def _signatures(inputs: Inputs) -> tuple[list[Fault], dict[str, Any]]:
         if isinstance(source, TaskSource) and source.choices and other in {*inputs.sources, *inputs.validation}:
             what = f"its accuracy would be called '{other}', which is another set; rename one of them"
             faults.append(Fault(f"evaluator.validation.{name}", what))
-    parts: list[tuple[str, Source | TokenizerSpec]] = []
-    parts += [(f"domains.{name}.source", source) for name, source in sorted(inputs.sources.items())]
-    parts += [(f"evaluator.validation.{name}", source) for name, source in sorted(inputs.validation.items())]
+    if inputs.tokenizer.sample_bytes and (held := inputs.token_sources()):
+        what = f"learns from text, and {', '.join(held)} hold tokens of another tokenizer; name that"
+        faults.append(Fault(TOKENIZER, f"{what}: {{kind: pretrained, name: FOLDER}}"))
     found: dict[str, str] = {}
-    for place, part in [*parts, (TOKENIZER, inputs.tokenizer)]:
+    for place, part in inputs.parts().items():
         own = _under(place, part)
         faults += own
-        if not own:
+        if not own and place not in without:
             try:
                 found[place] = signature_of(part)
             except DataError as error:
                 faults.append(Fault(place, str(error)))
-    options = {key: value for key, value in dataclasses.asdict(inputs.spec).items() if key != "cache"}
-    return faults, {"format": _FORMAT, "options": options, "parts": found}
+    return faults, {"format": _FORMAT, "options": inputs.spec.content, "parts": found}
 
 
 def _under(place: str, part: object) -> list[Fault]:

@@ -20,6 +20,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Literal, get_args
 
+from bomix.contracts.text import Meter
 from bomix.errors import DataError, Fault
 
 logger = logging.getLogger(__name__)
@@ -103,11 +104,19 @@ class Installed:
 
     def documents(self) -> Iterator[str]:
         """Yield the documents in their shuffled order."""
+        return self.metered(Meter())
+
+    def metered(self, meter: Meter) -> Iterator[str]:
+        """The same, and tell how far it is."""
         readers = {"stdlib": _stdlib, "headers": _headers, "docstrings": _docstrings, "readmes": _readmes,
                    "libraries": _libraries}  # fmt: skip
-        total = 0
-        for _, read in sorted(readers[self.what](), key=lambda item: (_rank(item[0]), item[0])):
+        total = read_files = 0
+        found = sorted(readers[self.what](), key=lambda item: (_rank(item[0]), item[0]))
+        meter.begin(0.0, 1.0)
+        meter.follow(lambda: max(read_files / max(1, len(found)), total / self.max_bytes if self.max_bytes else 0.0))
+        for _, read in found:
             text = read()
+            read_files += 1
             if text and text.strip():
                 yield _RULE.sub(lambda rule: _SHORT_RULE * rule[1], text)
                 total += len(text.encode())

@@ -1,22 +1,21 @@
-"""Documents to token files: read each text once, put it on its side, encode it, write it down."""
+"""Documents, the side that each is on, and the token files that they are written to."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from bomix.contracts.text import Source, Tokenizer
+from bomix.contracts.text import Tokenizer
+from bomix.errors import DataError
 
-_BATCH_BYTES = 1 << 18
-"""Text that is tokenized at a time: enough for the tokenizer's own batches, little beside the memory of a process."""
-_BATCH_DOCUMENTS = 512
-"""Documents that are tokenized at a time, where they are short."""
+_CHUNK = 1 << 20
+"""Bytes that are read at a time where a file is only hashed."""
 
 
 class Document(NamedTuple):
@@ -27,12 +26,14 @@ class Document(NamedTuple):
         size: UTF-8 bytes of the text.
         digest: A hash of the text alone: the same text has it in every source.
         held_out: Whether it serves validation.
+        ids: Its tokens where the source holds these; None where they are to be made of the text.
     """
 
     text: str
     size: int
     digest: bytes
     held_out: bool
+    ids: np.ndarray | None = None
 
 
 def digest_of(content: bytes) -> bytes:
@@ -48,55 +49,6 @@ def is_held_out(digest: bytes, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2.0**64
 
 
-class DocumentReader:
-    """The documents of a source, each text once; blank ones are passed over.
-
-    Args:
-        source: The source that the documents come from.
-        share: Share of the documents that serve validation.
-
-    Attributes:
-        duplicates: Documents dropped so far because their text had come before: of training, of validation.
-    """
-
-    def __init__(self, source: Source, share: float) -> None:
-        self.duplicates = [0, 0]
-        self._share = share
-        self._ahead: list[Document] = []
-        self._rest = self._read(source)
-
-    def __iter__(self) -> Iterator[Document]:
-        ahead, self._ahead = self._ahead, []
-        return chain(ahead, self._rest)
-
-    def peek(self, size: int) -> str:
-        """The first training documents, ``size`` bytes of them in all; they will still be iterated over."""
-        kept: list[bytes] = []
-        missing = size
-        for document in self._rest:
-            self._ahead.append(document)
-            if not document.held_out:
-                kept.append(document.text.encode()[:missing])
-                missing -= len(kept[-1])
-            if missing <= 0:
-                break
-        return b"\n".join(kept).decode(errors="ignore")
-
-    def _read(self, source: Source) -> Iterator[Document]:
-        seen: set[bytes] = set()
-        for text in source.documents():
-            if not text.strip():
-                continue
-            content = text.encode()
-            digest = digest_of(content)
-            held_out = is_held_out(digest, self._share)
-            if digest in seen:
-                self.duplicates[held_out] += 1
-                continue
-            seen.add(digest)
-            yield Document(text, len(content), digest, held_out)
-
-
 class TokenWriter:
     """Writes documents end to end, each closed by the end-of-document token.
 
@@ -104,25 +56,38 @@ class TokenWriter:
         path: The file.
         tokenizer: What gives the ids their type, and the end of document.
         limit: Tokens that are written at most; the document that reaches it is cut. None for all.
-        remember: Whether :attr:`digests` is kept.
+        before: What :meth:`state` said of an earlier writer of this file, which is gone on with; None for a new file.
 
     Attributes:
-        digests: Hashes of the documents written.
         documents: Documents written.
+        tokens: Tokens written.
+
+    Raises:
+        DataError: The file is not what ``before`` says it is.
     """
 
-    def __init__(self, path: Path, tokenizer: Tokenizer, limit: int | None, *, remember: bool = False) -> None:
-        self.digests: set[bytes] = set()
-        self.documents = 0
-        self._tokens = 0
-        self._bytes = 0
-        self._remember = remember
+    def __init__(
+        self, path: Path, tokenizer: Tokenizer, limit: int | None, before: Mapping[str, Any] | None = None
+    ) -> None:
+        known = {"documents": 0, "tokens": 0, "bytes": 0} if before is None else before
+        self.documents: int = known["documents"]
+        self.tokens: int = known["tokens"]
+        self._bytes: int = known["bytes"]
         self._limit = limit
         self._end = tokenizer.end_of_document
         self._dtype = tokenizer.dtype
-        self._hash = hashlib.sha256()
         self._path = path
-        self._file = path.open("wb")
+        self._file: BinaryIO
+        if before is None:
+            self._hash = hashlib.sha256()
+            self._file = path.open("wb")
+            return
+        self._file = path.open("r+b")
+        self._hash = _hash_of(self._file, self.tokens * self._dtype.itemsize)
+        self._file.truncate()
+        if self._hash.hexdigest() != before["sha256"]:
+            self._file.close()
+            raise DataError(f"{path} is not what was written")
 
     def __enter__(self) -> TokenWriter:
         return self
@@ -133,28 +98,34 @@ class TokenWriter:
     @property
     def full(self) -> bool:
         """Whether the limit leaves no place for a token and the end of document."""
-        return self._limit is not None and self._limit - self._tokens < 2
+        return self._limit is not None and self._limit - self.tokens < 2
 
-    def write(self, document: Document, ids: list[int]) -> None:
-        """Append a document, unless full."""
+    def write(self, document: Document, ids: np.ndarray) -> bool:
+        """Append a document, unless full; whether it was."""
         if self.full:
-            return
-        kept = len(ids) if self._limit is None else min(len(ids), self._limit - self._tokens - 1)
-        data = np.array([*ids[:kept], self._end], dtype=self._dtype).tobytes()
+            return False
+        kept = len(ids) if self._limit is None else min(len(ids), self._limit - self.tokens - 1)
+        data = np.append(ids[:kept], self._end).astype(self._dtype).tobytes()
         self._file.write(data)
         self._hash.update(data)
         self.documents += 1
-        self._tokens += kept + 1
+        self.tokens += kept + 1
         # Of a document that is cut, the share of its tokens: a token may end inside a character.
         self._bytes += document.size if kept == len(ids) else round(document.size * kept / len(ids))
-        if self._remember:
-            self.digests.add(document.digest)
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """What is written so far, as plain JSON; it is durable."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        counts = {"documents": self.documents, "tokens": self.tokens, "bytes": self._bytes}
+        return {**counts, "sha256": self._hash.hexdigest()}
 
     def facts(self, *, duplicates: int = 0, overlaps: int = 0) -> dict[str, Any]:
         """What was written, as plain JSON."""
         return {
             "file": self._path.name,
-            "tokens": self._tokens,
+            "tokens": self.tokens,
             "documents": self.documents,
             "bytes": self._bytes,
             "duplicates": duplicates,
@@ -163,37 +134,10 @@ class TokenWriter:
         }
 
 
-def write_documents(
-    documents: Iterable[Document],
-    tokenizer: Tokenizer,
-    writer_of: Callable[[Document], TokenWriter | None],
-    enough: Callable[[], bool],
-) -> None:
-    """Encode documents and write each where it belongs.
-
-    Args:
-        documents: The documents, read no further than needed, plus one batch.
-        tokenizer: What makes tokens of their text.
-        writer_of: From a document to the writer that it belongs to; None drops it. Called once for each document.
-        enough: Whether no more is needed; asked after each document that was written.
-    """
-    for batch in _batches(documents):
-        routed = [(document, writer) for document in batch if (writer := writer_of(document)) and not writer.full]
-        encoded = tokenizer.encode([document.text for document, _ in routed])
-        for (document, writer), ids in zip(routed, encoded, strict=True):
-            writer.write(document, ids)
-            if enough():
-                return
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += document.size
-        if size >= _BATCH_BYTES or len(batch) >= _BATCH_DOCUMENTS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _hash_of(file: BinaryIO, size: int) -> Any:
+    """The hash of the first bytes of a file, which is then read no further."""
+    digest = hashlib.sha256()
+    while size > 0 and (data := file.read(min(size, _CHUNK))):
+        digest.update(data)
+        size -= len(data)
+    return digest

@@ -1,4 +1,4 @@
-"""Reads the documents or records of one file, and says in which line it is broken."""
+"""Reads the documents or records of one file, here or elsewhere, and says in which line it is broken."""
 
 from __future__ import annotations
 
@@ -6,42 +6,46 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
+from bomix.contracts.text import Meter
 from bomix.errors import DataError
+from bomix.training.data import table_readers
+from bomix.training.data.places import Place, follow, size_of
+from bomix.training.data.table_readers import some
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 16
 """Bytes read at a time: larger ones read no faster."""
 
 
-def read_documents(path: Path, field: str) -> Iterator[str]:
+def read_documents(path: Place, field: str, meter: Meter | None = None) -> Iterator[str]:
     """Yield the documents of a file in its own order.
 
     Args:
         path: The file, whose ending says what it is: one of :data:`READERS`.
         field: The field, or column, that holds the text; without meaning for ``.txt``.
+        meter: Is told how much of the file is read.
 
     Raises:
         DataError: A broken line, a missing field, a text that is none; with file and line.
     """
-    return READERS[suffix_of(path)](path, field)
+    return READERS[suffix_of(path)](path, field, meter or Meter())
 
 
-def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_records(path: Place) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the records of a file in its own order, each with its place for messages.
 
     Raises:
         DataError: A broken line, with file and line; a file that holds texts and no records.
     """
     if (suffix := suffix_of(path)) == ".parquet":
-        yield from _parquet_records(path)
+        yield from table_readers.parquet_records(path)
         return
     if suffix not in _LINES:
         known = ", ".join([*_LINES, ".parquet"])
-        raise DataError(f"{path}: holds a text and no records; the files of this source must end in {known}")
-    for number, line in _numbered(path, _LINES[suffix](path)):
+        raise DataError(f"{path}: no records are read from such a file; those of this source must end in {known}")
+    for number, line in _numbered(path, _LINES[suffix](path, Meter())):
         if line.strip():
             place = f"{path}:{number}"
             record = _record(line, place, "")
@@ -52,7 +56,7 @@ def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield place, record
 
 
-def suffix_of(path: Path) -> str:
+def suffix_of(path: Place) -> str:
     """The known ending of ``path``.
 
     Raises:
@@ -64,9 +68,10 @@ def suffix_of(path: Path) -> str:
     raise DataError(f"{path}: cannot read this kind of file; the source's files must end in {', '.join(READERS)}")
 
 
-def _text_file(path: Path, field: str) -> Iterator[str]:
+def _text_file(path: Place, field: str, meter: Meter) -> Iterator[str]:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
@@ -77,16 +82,16 @@ def _text_file(path: Path, field: str) -> Iterator[str]:
         raise DataError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
 
 
-def _json_lines(open_lines: Callable[[Path], Iterator[bytes]]) -> Callable[[Path, str], Iterator[str]]:
-    def read(path: Path, field: str) -> Iterator[str]:
-        for number, line in _numbered(path, open_lines(path)):
+def _json_lines(open_lines: Callable[[Place, Meter], Iterator[bytes]]) -> Callable[[Place, str, Meter], Iterator[str]]:
+    def read(path: Place, field: str, meter: Meter) -> Iterator[str]:
+        for number, line in _numbered(path, open_lines(path, meter)):
             if line.strip():
                 yield _document(line, field, f"{path}:{number}")
 
     return read
 
 
-def _numbered(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+def _numbered(path: Place, lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
     """Count lines from one; a file that breaks off is told by the line after the last whole one."""
     number = 0
     try:
@@ -105,7 +110,13 @@ def _record(line: bytes, place: str, expected: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: broken JSON ({error}); mend or remove the line") from error
+        whole = place.endswith(":1") and line.strip() in (b"[", b"{")
+        cure = (
+            "this reads one object a line, so convert the file (jq -c '.[]', say)"
+            if whole
+            else "mend or remove the line"
+        )
+        raise DataError(f"{place}: broken JSON ({error}); {cure}") from error
     if not isinstance(record, dict):
         raise DataError(f"{place}: a JSON {_json_type(record)} where an object{expected} must stand")
     return record
@@ -114,7 +125,7 @@ def _record(line: bytes, place: str, expected: str) -> dict[str, Any]:
 def _document(line: bytes, field: str, place: str) -> str:
     record = _record(line, place, f" with the field '{field}'")
     if field not in record:
-        raise DataError(f"{place}: no field '{field}' (there are: {_some(record)}); set the source's `field`")
+        raise DataError(f"{place}: no field '{field}' (there are: {some(record)}); set the source's `field`")
     text = record[field]
     if not isinstance(text, str):
         raise DataError(f"{place}: field '{field}' holds a JSON {_json_type(text)}, not a string")
@@ -124,22 +135,32 @@ def _document(line: bytes, field: str, place: str) -> str:
     return text
 
 
-def _plain_lines(path: Path) -> Iterator[bytes]:
+def _csv(open_lines: Callable[[Place, Meter], Iterator[bytes]]) -> Callable[[Place, str, Meter], Iterator[str]]:
+    def read(path: Place, field: str, meter: Meter) -> Iterator[str]:
+        return table_readers.csv_column(path, field, _numbered(path, open_lines(path, meter)))
+
+    return read
+
+
+def _plain_lines(path: Place, meter: Meter) -> Iterator[bytes]:
     with path.open("rb") as file:
+        follow(meter, file, size_of(path))
         yield from file
 
 
-def _gzip_lines(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as file:
+def _gzip_lines(path: Place, meter: Meter) -> Iterator[bytes]:
+    with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as file:
+        follow(meter, packed, size_of(path))
         yield from file
 
 
-def _zstd_lines(path: Path) -> Iterator[bytes]:
+def _zstd_lines(path: Place, meter: Meter) -> Iterator[bytes]:
     try:
         import zstandard
     except ModuleNotFoundError as error:
         raise DataError(f"{path}: reading .zst needs the package zstandard; pip install zstandard") from error
     with path.open("rb") as file:
+        follow(meter, file, size_of(path))
         try:
             yield from _split_lines(_zstd_chunks(file))
         except zstandard.ZstdError as error:
@@ -176,59 +197,19 @@ def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _parquet(path: Path, field: str) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    row = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            if field not in file.schema_arrow.names:
-                names = _some(file.schema_arrow.names)
-                raise DataError(f"{path}: no column '{field}' (there are: {names}); set the source's `field`")
-            for batch in file.iter_batches(batch_size=1024, columns=[field], use_threads=False):
-                for text in batch.column(0).to_pylist():
-                    row += 1
-                    if not isinstance(text, str):
-                        raise DataError(f"{path}, row {row}: column '{field}' holds {text!r:.40}, not a string")
-                    yield text
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}, after row {row}: cannot be read ({error}); fetch the file again") from error
-
-
-def _parquet_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    row = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024, use_threads=False):
-                for record in batch.to_pylist():
-                    row += 1
-                    yield f"{path}, row {row}", record
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}, after row {row}: cannot be read ({error}); fetch the file again") from error
-
-
 def _json_type(value: object) -> str:
     names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")
 
 
-def _some(names: Iterable[str]) -> str:
-    listed = sorted(map(str, names))
-    return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "") if listed else "none"
-
-
-_LINES: dict[str, Callable[[Path], Iterator[bytes]]] = {
-    ".jsonl": _plain_lines,
-    ".jsonl.gz": _gzip_lines,
-    ".jsonl.zst": _zstd_lines,
-}
-READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {
+_PLAIN = {"": _plain_lines, ".gz": _gzip_lines, ".zst": _zstd_lines}
+"""Ending of a packed file to what reads its lines."""
+_LINES = {f"{kind}{packed}": lines for kind in (".jsonl", ".json") for packed, lines in _PLAIN.items()}
+READERS: dict[str, Callable[[Place, str, Meter], Iterator[str]]] = {
     ".txt": _text_file,
-    **{suffix: _json_lines(open_lines) for suffix, open_lines in _LINES.items()},
-    ".parquet": _parquet,
+    **{suffix: _json_lines(lines) for suffix, lines in _LINES.items()},
+    **{f".csv{packed}": _csv(lines) for packed, lines in _PLAIN.items()},
+    ".parquet": table_readers.parquet_column,
+    ".arrow": table_readers.arrow_column,
 }
-"""Ending of a file name to its reader; ``.txt`` is one document a file."""
+"""Ending of a file name to its reader; ``.txt`` is one document a file, ``.json`` one object a line, as ``.jsonl``."""

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bomix.errors import DataError, Fault
-from bomix.training.data.sources import folder_signature, relative_name
+from bomix.training.data.hub import hub_error
+from bomix.training.data.sources import folder_signature, is_local, relative_name
 
 _END = "<|endofdocument|>"
 _FACTS = "bomix.json"
 _FAST = "tokenizer.json"
+_PIECE = 1 << 16
+"""Characters that a tokenizer learns from at a time: larger pieces take more memory and are no faster."""
+_CUT = re.compile(r"(?<=\S)\n")
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ class BytePair:
             show_progress=False,
         )
         with _one_thread():
-            backend.train_from_iterator(iter(sample), trainer)
+            backend.train_from_iterator(_pieces(sample), trainer)
         return _from_fast(backend, backend.token_to_id(_END))
 
 
@@ -136,22 +141,34 @@ class Pretrained:
     Attributes:
         name: ``owner/name`` on the hub; or a folder that exists, or one that begins with ``.``, ``~`` or ``/``.
             Its end-of-sequence token closes each document.
+        end_of_document: The token that does so instead, or its id: for a tokenizer that names no end of sequence.
     """
 
     name: str
+    end_of_document: str | int | None = None
     sample_bytes: ClassVar[int] = 0
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields alone."""
-        return [] if self.name else [Fault("name", "is empty; give a name on the hub or a folder")]
+        found = [] if self.name else [Fault("name", "is empty; give a name on the hub or a folder")]
+        end = self.end_of_document
+        if end is not None and (end == "" or isinstance(end, bool) or (isinstance(end, int) and end < 0)):
+            found.append(Fault("end_of_document", f"is {end!r}; give a token, its id, or leave it out"))
+        return found
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is on the hub."""
+        return not is_local(self.name)
 
     def relative_to(self, folder: Path) -> Pretrained:
         """The same with a relative local folder taken from ``folder``."""
         return dataclasses.replace(self, name=relative_name(self.name, folder))
 
     def signature(self) -> str:
-        """The name; for a local folder also names, sizes and times of its files."""
-        return json.dumps({"kind": "pretrained", "name": self.name, "files": folder_signature(self.name)})
+        """The name, the end of documents; for a local folder also names, sizes and times of its files."""
+        own = {} if self.end_of_document is None else {"end_of_document": self.end_of_document}
+        return json.dumps({"kind": "pretrained", "name": self.name, "files": folder_signature(self.name), **own})
 
     def build(self, sample: Iterable[str]) -> LoadedTokenizer:
         """Load it; ``sample`` is not read."""
@@ -164,19 +181,56 @@ class Pretrained:
         # Besides OSError for what is not there, broken files raise whatever their reader does.
         except Exception as error:
             reason = str(error).strip().splitlines() or [""]
-            raise DataError(
+            what = (
                 f"tokenizer '{self.name}' cannot be loaded ({type(error).__name__}: {reason[0]}); check the name and "
                 "that the hub can be reached, or name a folder that holds a tokenizer, or use `kind: bpe`"
-            ) from error
-        if loaded.eos_token_id is None:
-            raise DataError(
-                f"tokenizer '{self.name}' has no end-of-sequence token (eos_token), which must close each document; "
-                "set one in its tokenizer_config.json, or use another tokenizer"
             )
+            raise (hub_error(what, error) if self.remote else DataError(what)) from error
+        end = self._end(loaded)
         # Transformers has tokenizers with a fast one inside and tokenizers without; no common type says which.
         if (backend := getattr(loaded, "backend_tokenizer", None)) is not None:
-            return _from_fast(backend, int(loaded.eos_token_id))
-        return _from_slow(loaded)
+            return _from_fast(backend, end)
+        return _from_slow(loaded, end)
+
+    def _end(self, loaded: Any) -> int:
+        """The id of the token that closes each document."""
+        if self.end_of_document is None:
+            if loaded.eos_token_id is None:
+                raise DataError(
+                    f"tokenizer '{self.name}' has no end-of-sequence token (eos_token), which must close each "
+                    f"document; name the token that shall: `end_of_document`, {_special(loaded)}"
+                )
+            return int(loaded.eos_token_id)
+        known = loaded.get_vocab()
+        if isinstance(self.end_of_document, int):
+            if self.end_of_document in known.values():
+                return self.end_of_document
+            what = f"tokenizer '{self.name}' has no token {self.end_of_document} (end_of_document)"
+            raise DataError(f"{what}; its ids go to {max(known.values())}")
+        if self.end_of_document in known:
+            return int(known[self.end_of_document])
+        what = f"tokenizer '{self.name}' has no token '{self.end_of_document}' (end_of_document)"
+        raise DataError(f"{what}; name one of its vocabulary, {_special(loaded)}")
+
+
+def _special(loaded: Any) -> str:
+    """The special tokens that could close documents, for a message."""
+    names = ", ".join(f"'{token}'" for token in loaded.all_special_tokens[:8])
+    return f"one of its special tokens perhaps: {names}" if names else "by itself or by its id"
+
+
+def _pieces(sample: Iterable[str]) -> Iterator[str]:
+    """Cut texts before line breaks that follow no space, where no word of the BPE goes on: words stay what they are.
+
+    A text that the trainer splits into words takes a hundred times its size meanwhile.
+    """
+    for text in sample:
+        start = 0
+        while start < len(text):
+            cut = _CUT.search(text, start + _PIECE)
+            end = len(text) if cut is None else cut.start()
+            yield text[start:end]
+            start = end
 
 
 def _from_fast(backend: Any, end_of_document: int) -> LoadedTokenizer:
@@ -188,17 +242,17 @@ def _from_fast(backend: Any, end_of_document: int) -> LoadedTokenizer:
     return LoadedTokenizer(backend, vocabulary, end_of_document, digest.hexdigest())
 
 
-def _from_slow(loaded: Any) -> LoadedTokenizer:
+def _from_slow(loaded: Any, end_of_document: int) -> LoadedTokenizer:
     from tempfile import TemporaryDirectory
 
-    digest = hashlib.sha256(str(loaded.eos_token_id).encode())
+    digest = hashlib.sha256(str(end_of_document).encode())
     with TemporaryDirectory() as name:
         loaded.save_pretrained(name)
         for path in sorted(Path(name).rglob("*")):
             if path.is_file():
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
     vocabulary = max(loaded.get_vocab().values()) + 1
-    return LoadedTokenizer(loaded, vocabulary, int(loaded.eos_token_id), digest.hexdigest())
+    return LoadedTokenizer(loaded, vocabulary, end_of_document, digest.hexdigest())
 
 
 def _is_fast(backend: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -126,7 +126,7 @@ def write_task(
     source: TaskSource,
     tokenizer: Tokenizer,
     *,
-    trained: Collection[bytes] = (),
+    trained: Container[bytes] = (),
     limit: int | None = None,
 ) -> dict[str, Any]:
     """Tokenize a task and write it down.

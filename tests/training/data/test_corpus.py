@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import psutil
@@ -20,7 +21,7 @@ from bomix.errors import DataError, FaultsError
 from bomix.io.store.cache import read_record
 from bomix.training.data.corpus import build, load, open_tokenizer
 from bomix.training.data.packing import digest_of, is_held_out
-from bomix.training.data.sources import Files
+from bomix.training.data.sources import Files, Hub
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair, LoadedTokenizer, Pretrained
 from bomix.training.data.tokens import Corpus, TokenSet, open_corpus
@@ -171,7 +172,7 @@ def test_loading_reads_no_document_and_imports_no_library(tmp_path: Path) -> Non
     script = f"""
 import sys
 from bomix.training.data.corpus import *
-from bomix.training.data.sources import Files
+from bomix.training.data.sources import Files, Hub
 from bomix.training.data.tokenizer import BytePair
 corpus = load({{"a": {source!r}}}, {{}}, {TOKENIZER!r}, {spec!r}, sequence_length=16)
 print(corpus.hashes["train/a"], {{"datasets", "tokenizers", "transformers", "torch", "pyarrow"}} & set(sys.modules))
@@ -354,3 +355,94 @@ def test_a_pretrained_tokenizer_gives_the_same_tokens_as_its_origin(tmp_path: Pa
     assert set(documents(corpus, corpus.train["a"])) == set(documents(own, own.train["a"]))
     with pytest.raises(FaultsError, match=r"evaluator\.tokenizer: .*has no end-of-sequence token"):
         make(tmp_path / "cache", sources, tokenizer=Pretrained(str(tmp_path / "without")))
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked = []
+
+    def unreachable(name: str, *_: object, **__: object) -> None:
+        asked.append(name)
+        raise ConnectionError(f"Couldn't reach '{name}' on the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    sources = {"a": Hub("some/web"), "b": Listed(()), "c": Hub("some/wiki")}
+    with pytest.raises(FaultsError) as caught:
+        make(tmp_path, sources, validation={"v": Hub("some/books")})  # type: ignore[arg-type]
+    found = {fault.where: fault.what for fault in caught.value.faults}
+    assert asked == ["some/web"]
+    assert "holds no text" in found.pop("domains.b.source")
+    wanted = "wanted of the hub as well: domains.c.source, evaluator.validation.v"
+    assert found.pop("domains.a.source").endswith(wanted)
+    assert not found
+
+
+def test_a_hub_that_has_no_such_dataset_is_told_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def unknown(name: str, *_: object, **__: object) -> None:
+        raise FileNotFoundError(f"{name} does not exist")
+
+    monkeypatch.setattr(datasets, "load_dataset", unknown)
+    with pytest.raises(FaultsError) as caught:
+        make(tmp_path, {name: Hub(f"some/{name}") for name in "ab"})  # type: ignore[misc]
+    assert [fault.where for fault in caught.value.faults] == ["domains.a.source", "domains.b.source"]
+
+
+@dataclass(frozen=True)
+class Elsewhere(Listed):
+    """A source over a network, which nobody must ask."""
+
+    remote: ClassVar[bool] = True
+
+    def signature(self) -> str:
+        raise AssertionError("it was asked")
+
+
+def test_what_is_wrong_here_is_told_before_the_network_is_asked(tmp_path: Path) -> None:
+    sources = {"a": Elsewhere(()), "b": Files(("missing.txt",), root=str(tmp_path)), "c": Files(())}
+    with pytest.raises(FaultsError) as caught:
+        make(tmp_path, sources)
+    assert [fault.where for fault in caught.value.faults] == ["domains.b.source", "domains.c.source.paths"]
+
+
+def test_the_token_that_closes_documents_may_be_named(tmp_path: Path) -> None:
+    import transformers
+
+    trained = TOKENIZER.build(texts("a"))
+    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=trained.backend, pad_token="<|endofdocument|>")
+    wrapped.save_pretrained(tmp_path / "without")
+    name = str(tmp_path / "without")
+    made = {end: Pretrained(name, end).build(()) for end in ("<|endofdocument|>", 0, 7, "e")}
+    assert made["<|endofdocument|>"].end_of_document == made[0].end_of_document == 0
+    assert made[7].end_of_document == 7
+    assert made["e"].hash != made[7].hash != made[0].hash == made["<|endofdocument|>"].hash
+    assert Pretrained(name).signature() != Pretrained(name, 7).signature() != Pretrained(name, 0).signature()
+    assert "end_of_document" not in Pretrained(name).signature(), "corpora built before there was the key are found"
+    assert [fault.where for fault in Pretrained("", -1).faults()] == ["name", "end_of_document"]
+    for end, message in (
+        (10**6, "its ids go to 299"),
+        ("<|im_end|>", r"has no token '<\|im_end\|>'.*<\|endofdocument"),
+    ):
+        with pytest.raises(DataError, match=message):
+            Pretrained(name, end).build(())
+    with pytest.raises(DataError, match=r"no end-of-sequence token .*`end_of_document`, one of .*<\|endofdocument"):
+        Pretrained(name).build(())
+
+
+def test_the_key_is_that_of_earlier_versions() -> None:
+    from bomix.training.data import corpus
+    from bomix.training.data.assembly import Inputs
+
+    inputs = Inputs({"a": Listed(("x",))}, {}, BytePair(vocabulary=300), CorpusSpec(processes=3, cache="elsewhere"))
+    _, signatures = corpus._signatures(inputs)
+    assert signatures["options"] == {"validation_share": 0.1, "max_tokens": None, "max_validation_tokens": None}
+    assert signatures["format"] == 1
+    assert list(signatures["parts"]) == ["domains.a.source", "evaluator.tokenizer"]
+
+
+def test_a_number_of_processes_is_at_least_one() -> None:
+    assert [fault.where for fault in CorpusSpec(processes=0).faults()] == ["processes"]
+    assert CorpusSpec(processes=5).encoders == 5
+    assert CorpusSpec().encoders >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bomix.contracts.text import Meter
 from bomix.errors import DataError
 from bomix.training.data.installed import Installed
 from bomix.training.data.sources import Files, Hub
@@ -45,18 +47,43 @@ def write_parquet(path: Path, content: bytes) -> None:
     pq.write_table(pa.Table.from_pylist([json.loads(line) for line in content.splitlines()]), path, row_group_size=2)
 
 
+def write_csv(path: Path, content: bytes) -> None:
+    records = [json.loads(line) for line in content.splitlines()]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, records[0])
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def write_arrow(path: Path, content: bytes) -> None:
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist([json.loads(line) for line in content.splitlines()])
+    as_file = "file" in path.name
+    with path.open("wb") as sink, (pa.ipc.new_file if as_file else pa.ipc.new_stream)(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+
+
 FORMATS: dict[str, Callable[[Path, bytes], None]] = {
     ".jsonl": write_plain,
     ".jsonl.gz": write_gzip,
     ".jsonl.zst": write_zstd_in_two_frames,
+    ".json.gz": write_gzip,
     ".parquet": write_parquet,
+    ".csv": write_csv,
+    ".arrow": write_arrow,
+    ".file.arrow": write_arrow,
 }
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_every_format_gives_the_same_documents(tmp_path: Path, suffix: str) -> None:
     FORMATS[suffix](tmp_path / f"a{suffix}", lines(TEXTS, "body"))
-    assert list(Files((f"*{suffix}",), field="body", root=str(tmp_path)).documents()) == TEXTS
+    source, meter = Files((f"*{suffix}",), field="body", root=str(tmp_path)), Meter()
+    assert list(source.documents()) == TEXTS
+    shares = [meter.share for _ in source.metered(meter)]
+    assert shares == sorted(shares)
+    assert 0.0 <= shares[0] <= shares[-1] <= 1.0
 
 
 def test_a_text_file_is_one_document(tmp_path: Path) -> None:
@@ -116,19 +143,19 @@ def test_a_broken_line_is_named(tmp_path: Path, what: str, suffix: str) -> None:
         list(Files((f"*{suffix}",), root=str(tmp_path)).documents())
 
 
-@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet", ".arrow"])
 def test_a_file_that_breaks_off_is_an_error(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     # Random text, which does not shrink to a few bytes.
     FORMATS[suffix](path, lines([os.urandom(300).hex() for _ in range(200)]))
     path.write_bytes(path.read_bytes()[:-500])
-    place = "after row 0" if suffix == ".parquet" else "breaks off or is damaged"
+    place = "after row" if suffix in (".parquet", ".arrow") else "breaks off or is damaged"
     with pytest.raises(DataError, match=f"a{suffix}.*{place}"):
         list(Files((str(path),)).documents())
 
 
 def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
-    for suffix in (".jsonl.gz", ".jsonl.zst", ".parquet"):
+    for suffix in (".jsonl.gz", ".jsonl.zst", ".parquet", ".arrow"):
         path = tmp_path / f"a{suffix}"
         path.write_bytes(lines(["a"]))
         with pytest.raises(DataError, match=f"a{suffix}"):
@@ -152,11 +179,11 @@ def test_parquet_names_the_columns_it_has_and_the_row(tmp_path: Path) -> None:
 
 def test_what_no_glob_matches_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    (tmp_path / "a.csv").touch()
+    (tmp_path / "a.xml").touch()
     root = str(tmp_path)
     with pytest.raises(DataError, match=r"no file matches '\*\.jsonl', 'b/\*'"):
         Files(("*.txt", "*.jsonl", "b/*"), root=root).signature()
-    with pytest.raises(DataError, match=r"a\.csv: cannot read this kind of file"):
+    with pytest.raises(DataError, match=r"a\.xml: cannot read this kind of file"):
         Files(("*",), root=root).signature()
     with pytest.raises(DataError, match="is a folder"):
         Files((str(tmp_path),)).signature()
@@ -230,3 +257,19 @@ def test_docstrings_stand_after_the_names_they_describe(tmp_path: Path) -> None:
     method = '    def f(self):\n        """Method.\n\n        More.\n        """\n'
     path.write_text('"""Module."""\nclass A:\n    """Class."""\n' + method)
     assert _read_docstrings(path) == "Module.\n\n\nA\nClass.\n\n\nA.f\nMethod.\n\nMore."
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_folder_of_save_to_disk_is_read_as_it_was_saved(tmp_path: Path, streaming: bool) -> None:
+    import datasets
+
+    rows = datasets.Dataset.from_dict({"text": TEXTS, "id": range(len(TEXTS))})
+    rows.save_to_disk(tmp_path / "one", num_shards=3)
+    datasets.DatasetDict({"train": rows, "test": rows.select([0])}).save_to_disk(tmp_path / "several")
+    assert list(Hub("one", streaming=streaming).relative_to(tmp_path).documents()) == TEXTS
+    assert list(Hub("several", split="test").relative_to(tmp_path).documents()) == TEXTS[:1]
+    with pytest.raises(DataError, match=r"no split 'dev' \(there are: test, train\)"):
+        list(Hub("several", split="dev").relative_to(tmp_path).documents())
+    assert list(Files(("one",)).relative_to(tmp_path).documents()) == TEXTS
+    with pytest.raises(DataError, match="holds several splits; name one, 'several/train' say"):
+        Files(("several",)).relative_to(tmp_path).signature()
