@@ -13,7 +13,7 @@ import click
 
 import bomix
 from bomix.config.registry import load
-from bomix.errors import BomixError, EvaluationError
+from bomix.errors import BomixError, EvaluationError, SetupError
 
 COMMANDS = {
     "init": "bomix.cli.write:init",
@@ -109,7 +109,7 @@ def main() -> NoReturn:
         code = 130
     except EvaluationError as error:
         click.echo(f"error: {error}", err=True)
-        code = 1
+        code = 2 if isinstance(error, SetupError) else 1
     except OSError as error:  # a full disk, a folder without permission, a closed pipe
         code = _report_system_error(error)
     except BomixError as error:

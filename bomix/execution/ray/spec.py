@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +15,17 @@ if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
     from bomix.execution.pool.executor import PoolExecutor
 
+MISSING = "execution 'ray' needs Ray, which is not installed here; pip install 'bomix[ray]'"
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([KMGT])B?", re.IGNORECASE)
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Letters of sizes to bytes, as Slurm counts them."""
 _ADDRESS = re.compile(r"auto|local|[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
+
+
+def installed() -> bool:
+    """Whether Ray can be imported; a folder of that name, which Python takes for an empty package, is none."""
+    spec = find_spec("ray")
+    return spec is not None and spec.origin is not None
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,20 @@ class RayExecution:
         found = {"CPU": self.cpus_per_trial, "GPU": self.gpus_per_trial}
         if self.memory is not None and (match := _MEMORY.fullmatch(self.memory)) is not None:
             found["memory"] = round(float(match[1]) * _UNITS[match[2].upper()])
+        return found
+
+    def lacks(self, folder: Path | None) -> list[str]:
+        """Ray itself, and CPUs and GPUs beyond those of this machine where it is to be the cluster."""
+        from bomix.execution.local import present
+
+        found = [] if installed() else [MISSING]
+        if self.address == "local":
+            count, devices = os.cpu_count() or 1, present.devices()
+            if self.cpus_per_trial > count:
+                found.append(f"a trial takes {self.cpus_per_trial:g} CPUs (execution.cpus_per_trial); here are {count}")
+            if devices is not None and self.gpus_per_trial > len(devices):
+                here = len(devices)
+                found.append(f"a trial takes {self.gpus_per_trial:g} GPUs (execution.gpus_per_trial); here are {here}")
         return found
 
     def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> PoolExecutor:

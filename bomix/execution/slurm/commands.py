@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.slurm.states import Seen
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,27 @@ def submit(script: Path) -> str:
             return number
         _call("scancel", f"--clusters={cluster}", number)
         what = f"sbatch gave job {number} to the cluster '{cluster}', whose queue is not the one that is asked here"
-        raise EvaluationError(f"{what}; it is cancelled. Drive the study from a login node of '{cluster}'")
+        raise SetupError(f"{what}; it is cancelled. Drive the study from a login node of '{cluster}'")
     if any(part in said.lower() for part in _FULL):
         raise FullError(said[:_TOLD])
     what = said[:_TOLD] or done.stdout.strip()[:_TOLD] or f"it ended with {done.returncode}"
-    raise EvaluationError(f"sbatch takes no job: {what}; the script is {script} (keys 'execution' of the study file)")
+    raise SetupError(f"sbatch takes no job: {what}; the script is {script} (keys 'execution' of the study file)")
+
+
+def missing() -> list[str]:
+    """Those of the commands that a driver cannot do without, and that are not here."""
+    return [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+
+
+def refusal(script: Path) -> str | None:
+    """What Slurm has against a script, in its words; None where it would take it. Nothing is submitted.
+
+    Raises:
+        UnreachableError: It does not answer.
+        SetupError: There is no Slurm here.
+    """
+    done = _call("sbatch", "--test-only", str(script))
+    return (done.stderr.strip() or done.stdout.strip())[:_TOLD] if done.returncode else None
 
 
 def queue() -> list[Seen]:
@@ -151,13 +168,13 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"{command[0]} has not answered for {_PATIENCE_S:g} s") from None
     except FileNotFoundError:
-        raise EvaluationError(
+        raise SetupError(
             f"there is no command '{command[0]}' here; a study that runs through Slurm is driven from a node that has "
             "Slurm's commands, a login node as a rule"
         ) from None
     if done.returncode and _ABSENT in done.stderr.lower():
-        raise EvaluationError(
-            f"{command[0]} knows of no cluster here; is SLURM_CONF set? {done.stderr.strip()[-_TOLD:]}"
+        raise SetupError(
+            f"{command[0]} knows of no cluster here; is SLURM_CONF set? {' '.join(done.stderr.split())[-_TOLD:]}"
         )
     logger.debug("%s: %d", " ".join(command), done.returncode)
     if done.returncode and any(part in done.stderr.lower() for part in _DOWN):

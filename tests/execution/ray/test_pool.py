@@ -27,7 +27,7 @@ STAND_IN = Path(__file__).parent / "stand_in"
 def ray(monkeypatch: pytest.MonkeyPatch) -> None:
     path = os.pathsep.join([str(STAND_IN), *filter(None, [os.environ.get("PYTHONPATH"), str(Path.cwd())])])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setattr(pool, "find_spec", lambda name: name)
+    monkeypatch.setattr(pool, "installed", lambda: True)
 
 
 def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, how: Any = "well", **said: Any) -> Ended:

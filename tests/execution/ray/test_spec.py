@@ -55,7 +55,7 @@ def test_a_study_file_names_it() -> None:
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "find_spec", lambda name: None)
+    monkeypatch.setattr(pool, "installed", lambda: False)
     with pytest.raises(EvaluationError, match=r"needs Ray, which is not installed here; pip install 'bomix\[ray\]'"):
         RayExecution().start(Ending())
 

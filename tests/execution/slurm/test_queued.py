@@ -121,7 +121,7 @@ def test_a_driver_that_does_not_wait_is_told_to_leave(slurm: FakeSlurm, tmp_path
     assert len(slurm.jobs) == 1
 
 
-@pytest.mark.parametrize(("history", "said"), [("TIMEOUT|0:15", "time limit"), ("", "does not know the job")])
+@pytest.mark.parametrize(("history", "said"), [("PREEMPTED|0:15", "preempted"), ("", "does not know the job")])
 def test_a_driver_that_does_not_wait_asks_for_what_the_queue_forgot(
     slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str, said: str
 ) -> None:
