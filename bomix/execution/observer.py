@@ -19,7 +19,7 @@ class Observer:
         """The evaluator is about to build and measure its inputs."""
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
-        """The study is ready; an interrupted run left ``pending`` trials, :meth:`resuming` says what becomes of them."""
+        """The study is ready; an interrupted run left ``pending`` trials, of which :meth:`resuming` says more."""
 
     def resuming(self, running: Sequence[Trial], again: Sequence[Trial]) -> None:
         """Of the pending trials, ``running`` still run, or ended unheard, and are taken over; ``again`` are trained."""
