@@ -32,6 +32,10 @@ _ABSENT = "configuration source"
 """What clients say, in small letters, where there is no cluster to speak of."""
 _ELSEWHERE = ("SBATCH_CLUSTERS", "SLURM_CLUSTERS")
 """Variables that send calls to other clusters: a job is looked for in the one queue of the cluster here."""
+_LOGIN = (
+    "a study that runs through Slurm is driven from a node that has Slurm's commands, a login node as a rule (Debian: "
+    "slurm-client)"
+)
 _TOLD = 500
 """Characters of what a command says that go into a message."""
 
@@ -67,9 +71,10 @@ def submit(script: Path) -> str:
     raise SetupError(f"sbatch takes no job: {what}; the script is {script} (keys 'execution' of the study file)")
 
 
-def missing() -> list[str]:
-    """Those of the commands that a driver cannot do without, and that are not here."""
-    return [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+def missing() -> str | None:
+    """Which of the commands that a driver cannot do without are not here, in a sentence; None where all are."""
+    absent = [f"'{name}'" for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+    return f"there is no command {' and no '.join(absent)} here; {_LOGIN}" if absent else None
 
 
 def refusal(script: Path) -> str | None:
@@ -168,10 +173,7 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"{command[0]} has not answered for {_PATIENCE_S:g} s") from None
     except FileNotFoundError:
-        raise SetupError(
-            f"there is no command '{command[0]}' here; a study that runs through Slurm is driven from a node that has "
-            "Slurm's commands, a login node as a rule"
-        ) from None
+        raise SetupError(f"there is no command '{command[0]}' here; {_LOGIN}") from None
     if done.returncode and _ABSENT in done.stderr.lower():
         raise SetupError(
             f"{command[0]} knows of no cluster here; is SLURM_CONF set? {' '.join(done.stderr.split())[-_TOLD:]}"

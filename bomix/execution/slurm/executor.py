@@ -14,7 +14,7 @@ from bomix.contracts.queued import LeavingError
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError, SetupError
 from bomix.execution.attempt.evaluate import NO_MEMORY
-from bomix.execution.slurm import job_file, states, submission
+from bomix.execution.slurm import commands, job_file, states, submission
 from bomix.execution.slurm.controller import Controller
 from bomix.execution.slurm.evaluator import check
 from bomix.execution.slurm.jobs import End, Job
@@ -50,7 +50,7 @@ class SlurmExecutor:
         leaves: Whether the driver does not wait: asked for events where there are none, it is told to leave.
 
     Raises:
-        EvaluationError: The study's folder says of another evaluator, or of none.
+        SetupError: The study's folder says of another evaluator, or of none; or Slurm's commands are not here.
     """
 
     def __init__(
@@ -65,6 +65,8 @@ class SlurmExecutor:
         leaves: bool = False,
     ) -> None:
         check(evaluator, folder)
+        if (absent := commands.missing()) is not None:
+            raise SetupError(absent)
         self._workers = workers
         self._poll_s = poll_s
         self._silence_s = silence_s

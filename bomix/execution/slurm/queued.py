@@ -82,11 +82,8 @@ def lacks(wanted: Resources, *, folder: Path | None) -> list[str]:
     Raises:
         SetupError: There is no cluster here.
     """
-    if absent := commands.missing():
-        return [
-            f"there is no command {' and no '.join(map(repr, absent))} here; a study that runs through Slurm is driven "
-            "from a node that has Slurm's commands, a login node as a rule"
-        ]
+    if (absent := commands.missing()) is not None:
+        return [absent]
     place = Path("/") if folder is None else folder
     (text,) = preview([(Trial(0, {}, 0, ""), Attempt(1, place / "trials/0000/attempts/1"))], wanted, folder=place)
     with tempfile.NamedTemporaryFile("w", suffix=".sh", encoding="utf-8") as file:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bomix.contracts.executor import Ended, Reported
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.attempt.evaluate import LOG_FILE, NO_MEMORY, RAISED
 from bomix.execution.attempt.reports import Reports
 from bomix.execution.slurm import commands, job_file, jobs
@@ -529,6 +529,13 @@ def test_where_it_cannot_be_known_what_still_runs_nothing_is_submitted(
         started(tmp_path / "s").reattach([one])
 
 
+def test_without_slurms_commands_there_is_no_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nothing is asked for that could not be submitted."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SetupError, match=r"no command 'sbatch' and no 'squeue' and no 'scancel' here; .* login node"):
+        started(tmp_path / "s")
+
+
 def test_an_evaluator_that_the_folder_does_not_say_is_refused(tmp_path: Path) -> None:
     folder = study(tmp_path / "s", "error")
     check(Ending("error"), folder)
@@ -583,12 +590,11 @@ def test_what_was_never_submitted_does_not_go_on(
     slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = attempt(tmp_path / "s", ONE)
+    first, second = (started(tmp_path / "s", workers=1) for _ in range(2))
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    first = started(tmp_path / "s", workers=1)
     with pytest.raises(EvaluationError, match="there is no command 'sbatch'"):
         first.submit(*one)
     first.close()
-    second = started(tmp_path / "s", workers=1)
     with pytest.raises(EvaluationError, match="there is no command 'squeue'"):
         second.reattach([one])
     second.close()
