@@ -24,8 +24,7 @@ from bomix.execution.local.slots import DEVICE_SHARE, THREADS
 from bomix.execution.pool.calls import Gone
 from bomix.execution.pool.executor import PoolExecutor
 from bomix.execution.pool.warm import Limits, Setting
-from bomix.execution.ray.environment import environment
-from bomix.execution.ray.spec import MISSING, installed
+from bomix.execution.ray.environment import MISSING, environment, installed
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator

@@ -5,27 +5,20 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, count_faults
+from bomix.execution.ray.environment import MISSING, installed
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
     from bomix.execution.pool.executor import PoolExecutor
 
-MISSING = "execution 'ray' needs Ray, which is not installed here; pip install 'bomix[ray]'"
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([KMGT])B?", re.IGNORECASE)
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Letters of sizes to bytes, as Slurm counts them."""
 _ADDRESS = re.compile(r"auto|local|[^\s/:]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
-
-
-def installed() -> bool:
-    """Whether Ray can be imported; a folder of that name, which Python takes for an empty package, is none."""
-    spec = find_spec("ray")
-    return spec is not None and spec.origin is not None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import pytest
 from bomix.config import registry
 from bomix.errors import EvaluationError
 from bomix.execution.ray import pool
-from bomix.execution.ray.spec import RayExecution, installed
+from bomix.execution.ray.environment import installed
+from bomix.execution.ray.spec import RayExecution
 from bomix.testing.base import CountsBattery
 from bomix.testing.endings import Ending
 
