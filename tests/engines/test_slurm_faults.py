@@ -96,21 +96,23 @@ def test_a_job_cancelled_by_somebody_is_a_failure_and_never_waited_for(
     study = write(tmp_path, SLURM, seconds=60.0)
     blocker = None if running else filled(cluster)
     driver = start(study)
-    job = job_of(study)
-    if running:
-        until_begun(study)
-    cluster.ask("scancel", job)
-    # The failed trial counts as none of the budget; the next one is asked for.
-    job_of(study, trial=1)
-    driver.send_signal(signal.SIGINT)
-    said = finish(driver, code=130)
-    assert "jobs go on in the cluster: trial 1" in said
-    (first, second) = records(study)
-    assert isinstance(first.outcome, Failure)
-    assert first.outcome.message == f"job {job} was cancelled in the cluster's queue"
-    assert second.outcome is None
-    for number in filter(None, (blocker, job_of(study, trial=1))):
-        cluster.ask("scancel", number)
+    try:
+        job = job_of(study)
+        if running:
+            until_begun(study)
+        cluster.ask("scancel", job)
+        # The failed trial counts as none of the budget; the next one is asked for.
+        job_of(study, trial=1)
+        driver.send_signal(signal.SIGTERM)  # where tests run in the background of a shell, SIGINT is ignored
+        said = finish(driver, code=130)
+        assert "jobs go on in the cluster: trial 1" in said
+        (first, second) = records(study)
+        assert isinstance(first.outcome, Failure)
+        assert first.outcome.message == f"job {job} was cancelled in the cluster's queue"
+        assert second.outcome is None
+    finally:
+        for number in filter(None, (blocker, job_of(study, trial=1))):
+            cluster.ask("scancel", number)
 
 
 def test_a_job_cut_off_by_its_limit_is_run_again_where_it_can_go_on(tmp_path: Path) -> None:
