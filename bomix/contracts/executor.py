@@ -269,7 +269,8 @@ class Execution(Protocol):
             folder: The study's; None where the study is kept in memory.
 
         Raises:
-            EvaluationError: The evaluator cannot be run there.
+            EvaluationError: The evaluator cannot be run there; a :class:`~bomix.errors.SetupError`, which is one, where
+                whoever runs the study can mend it.
         """
         ...
 
