@@ -24,8 +24,9 @@ from bomix.trial import Trial
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 2.0
-"""Seconds for which trials are gathered for one array: those of a design follow one another in milliseconds."""
+GATHER_S = 10.0
+"""Seconds for which trials are gathered for one array: those of a design follow one another in milliseconds, the first
+of them after some seconds of imports where a login node is busy; Slurm looks at its queue every half a minute."""
 MISSED = 2
 """Looks at the queue that do not show a job before it counts as forgotten there, and history is asked."""
 _LOOK_S = 0.2
