@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 
 class BomixError(Exception):
-    """Base of all errors raised on purpose; the command line exits with 2 on them, but for :class:`EvaluationError`.
+    """Base of all errors raised on purpose; the command line exits with 2 on them, on some EvaluationErrors with 1.
 
     Example:
         >>> try:
@@ -50,6 +50,13 @@ class FitError(BomixError):
 
 class EvaluationError(BomixError):
     """A trial whose training failed, or too many of them; the command line exits with 1."""
+
+
+class SetupError(EvaluationError):
+    """Trials cannot be run as the study file says, whichever they are; the command line exits with 2.
+
+    A package, a command, a device or a cluster is not there, or does not take them: whoever runs the study can mend it.
+    """
 
 
 def killed_by(number: int) -> str:

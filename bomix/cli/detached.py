@@ -161,10 +161,13 @@ def _tell_folder(study: Study, folder: Path, *, partial: bool) -> None:
 
     if not folder.is_dir():
         raise click.UsageError(f"no folder {folder}; give the number of a trial, or the folder of `bomix ask --out`")
-    found = list(handed.take(study.records, folder, partial=partial))
-    news = [each for each in found if each.state is not State.BEFORE]
-    if news:
-        console().print(_table(study, news))
+    found: list[Taken] = []
+    try:
+        found += handed.take(study.records, folder, partial=partial)
+    finally:  # a disk that is full half-way: what is recorded is said
+        news = [each for each in found if each.state is not State.BEFORE]
+        if news:
+            console().print(_table(study, news))
     states = [each.state for each in found]
     counts = [f"{states.count(state)} {state}" for state in State if state in states]
     waiting = handed.waiting(study.records, folder)

@@ -12,6 +12,7 @@ import click
 
 from bomix.cli.export import Target, paths_option, show, single
 from bomix.cli.options import log_to_stderr, study_argument
+from bomix.contracts.executor import ExecutionTraits
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
 from bomix.errors import ConfigError, Fault, raise_faults
@@ -87,7 +88,10 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     quarantined = opened.records.quarantined()
     for each in quarantined:
         click.echo(f"warning: {each}")
-    click.echo("no other problems found" if quarantined else "no problems found")
+    lacks = traits(opened.spec.execution, ExecutionTraits).lacks(opened.folder) if opened.spec.evaluator else ()
+    for sentence in lacks:
+        click.echo(f"warning: {sentence}")
+    click.echo("no other problems found" if quarantined or lacks else "no problems found")
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -14,7 +15,7 @@ import click
 import bomix
 from bomix.cli import reading
 from bomix.config.registry import load
-from bomix.errors import BomixError, EvaluationError
+from bomix.errors import BomixError, EvaluationError, SetupError
 
 COMMANDS = {
     "init": "bomix.cli.write:init",
@@ -66,6 +67,16 @@ SUMMARIES = {
 }
 
 
+_MENDABLE = {
+    errno.EROFS: "the file system there is read-only",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+}
+"""What a system refuses, and whoever gives the command can mend."""
+
+
 class _LazyGroup(click.Group):
     """Imports a command's module when the command is called: `bomix --help` stays quick."""
 
@@ -112,7 +123,7 @@ def main() -> NoReturn:
         code = 130
     except EvaluationError as error:
         click.echo(f"error: {error}", err=True)
-        code = 1
+        code = 2 if isinstance(error, SetupError) else 1
     except OSError as error:  # a full disk, a folder without permission, a closed pipe
         code = _report_system_error(error)
     except BomixError as error:
@@ -123,13 +134,24 @@ def main() -> NoReturn:
 
 
 def _report_system_error(error: OSError) -> int:
-    """Say what the system refused; quietly where it is our own output that nobody reads any more."""
+    """Say what the system refused; quietly where it is our own output that nobody reads any more.
+
+    Returns:
+        Exit status: 2 where the user can mend it.
+    """
     if isinstance(error, BrokenPipeError):
         # The interpreter would complain once more while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    else:
+        return 1
+    if (why := _MENDABLE.get(error.errno or 0)) is None or error.filename is None:
         click.echo(f"error: {error}", err=True)
-    return 1
+        return 1
+    click.echo(
+        f"error: {error.filename}: {why}; what was not said to be done is not. Mend that, and give the "
+        "same command again",
+        err=True,
+    )
+    return 2
 
 
 def _interrupt(signum: int, interrupted_at: object) -> NoReturn:

@@ -41,10 +41,18 @@ class _Teller(Observer):
         self._say(PREPARING)
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
-        """Say what is resumed."""
+        """Begin to count."""
         self._tally.begin(study)
-        if pending:
-            self._say(f"resuming: {_plural(len(pending), 'interrupted trial')} will be trained again")
+
+    def resuming(self, running: Sequence[Trial], again: Sequence[Trial]) -> None:
+        """Say what becomes of the trials of an interrupted run."""
+        if running:
+            what = (
+                "still runs, or ended unheard, and is" if len(running) == 1 else "still run, or ended unheard, and are"
+            )
+            self._say(f"resuming: {_plural(len(running), 'trial')} {what} taken over")
+        if again:
+            self._say(f"resuming: {_plural(len(again), 'interrupted trial')} will be trained again")
 
     def retried(self, trial: Trial, message: str) -> None:
         """Say why an attempt failed and that the trial is tried again."""

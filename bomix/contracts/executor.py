@@ -89,7 +89,7 @@ Write a frozen dataclass with :meth:`Execution.start`, and the class of what it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -269,7 +269,8 @@ class Execution(Protocol):
             folder: The study's; None where the study is kept in memory.
 
         Raises:
-            EvaluationError: The evaluator cannot be run there.
+            EvaluationError: The evaluator cannot be run there; a :class:`~bomix.errors.SetupError`, which is one, where
+                whoever runs the study can mend it.
         """
         ...
 
@@ -284,6 +285,8 @@ class ExecutionTraits(ComponentTraits):
             failed; None for no limit.
         ask_ahead: New trials that the driver asks for while every slot is taken, so that a slot that becomes free is
             filled at once. Their asks know less: not what the trials come back with that end meanwhile.
+        lacks: Takes the study's folder, None where it has none, and returns what keeps this machine, or the cluster
+            that it is a part of, from running trials so, in sentences with their cures; `bomix check` warns of them.
     """
 
     contract: ClassVar[type | None] = Execution
@@ -291,3 +294,4 @@ class ExecutionTraits(ComponentTraits):
     workers: int | None = None
     max_lost: int | None = None
     ask_ahead: int = 0
+    lacks: Callable[[Path | None], Sequence[str]] = lambda folder: ()

@@ -60,6 +60,11 @@ class Scaled:
         """Modules that any of the evaluators imports before it forks."""
         return tuple(dict.fromkeys(name for each in self._traits() for name in each.preload))
 
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """What any of them keeps for a later attempt of a trial."""
+        return tuple(dict.fromkeys(name for each in self._traits() for name in each.scratch))
+
     def process_environment(self) -> dict[str, str]:
         """Variables that the processes of any of them start with."""
         return {name: value for each in self._traits() for name, value in each.process_environment().items()}

@@ -97,7 +97,9 @@ class _Run:
     def run(self) -> None:
         """Do what is decided until there is nothing to do; running trials end with an error, or stay as they may."""
         try:
-            self._take_over()
+            running = self._take_over()
+            if running or self._again:
+                self._observer.resuming(running, self._again)
             self._give_up_before_more()
             self._loop()
         except BaseException:
@@ -181,17 +183,18 @@ class _Run:
         self._groups = Groups(evaluator, self._executor)
         return self._executor
 
-    def _take_over(self) -> None:
+    def _take_over(self) -> Sequence[Trial]:
         """Count as in flight whatever an earlier driver left running, also what this run would not submit itself."""
         study = self._study
         pending = [record.trial for record in study.history.pending]
         tried = [(trial, attempt) for trial in pending if (attempt := study.last_attempt(trial)) is not None]
         if not tried:
-            return
+            return ()
         running = {trial.id: trial for trial in self._start().reattach(tried)}
         self._in_flight |= running.keys()
         self._again = [trial for trial in self._again if trial.id not in running]
         self._confirmations_taken_over = {n: trial for n, trial in running.items() if trial.origin == CONFIRM}
+        return tuple(running.values())
 
     def _cancel_all_but(self, wanted: Iterable[Trial]) -> None:
         """Cancel the confirmations that were taken over, and that nobody wants to know the result of any more."""

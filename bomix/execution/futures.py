@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import bomix
 from bomix.config.settled import argument
 from bomix.contracts.traits import field_values
-from bomix.errors import EvaluationError, Fault, FaultsError, count_faults, raise_faults
+from bomix.errors import Fault, FaultsError, SetupError, count_faults, raise_faults
 from bomix.execution.pool import worker
 from bomix.execution.pool.calls import Gone
 from bomix.execution.pool.executor import PoolExecutor
@@ -113,9 +113,7 @@ class _FuturesPool:
             # Each job differs by the folder of its attempt: where equal calls are one, as in Dask, it is still run.
             self._futures[number] = self._executor.submit(worker.run, self._setting, job)
         except Exception as error:  # whatever an executor of somebody else raises: it takes no calls
-            raise EvaluationError(
-                f"{name} takes no trials ({type(error).__name__}: {error}); make a new one"
-            ) from error
+            raise SetupError(f"{name} takes no trials ({type(error).__name__}: {error}); make a new one") from error
 
     def wait(self, timeout: float) -> Iterator[tuple[int, Mapping[str, Any] | Gone]]:
         """The jobs that are over."""

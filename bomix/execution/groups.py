@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits, GroupEvaluator
 from bomix.contracts.executor import GroupExecutor
 from bomix.contracts.traits import traits
-from bomix.errors import EvaluationError
+from bomix.errors import SetupError
 
 if TYPE_CHECKING:
     from bomix.contracts.executor import Executor
@@ -40,7 +40,7 @@ class Groups:
     def __init__(self, evaluator: Evaluator, executor: Executor) -> None:
         if traits(evaluator, EvaluatorTraits).evaluate_together and not isinstance(evaluator, GroupEvaluator):
             name = type(evaluator).__name__
-            raise EvaluationError(
+            raise SetupError(
                 f"{name} has evaluate_together and lacks groups(trials, slots), which says what is trained together "
                 "(bomix.contracts.evaluator.GroupEvaluator)"
             )
@@ -69,7 +69,7 @@ class Groups:
         found = self._evaluator.groups(trials, slots)
         if sorted(trial.id for group in found for trial in group) != sorted(trial.id for trial in trials):
             name = type(self._evaluator).__name__
-            raise EvaluationError(f"{name}.groups must return each of the trials that it is given once")
+            raise SetupError(f"{name}.groups must return each of the trials that it is given once")
         return [part for group in found for part in self._parts(group)]
 
     def full(self, trials: Sequence[Trial], slots: int) -> bool:

@@ -19,7 +19,10 @@ class Observer:
         """The evaluator is about to build and measure its inputs."""
 
     def began(self, study: WatchedStudy, pending: Sequence[Trial]) -> None:
-        """The study is ready; ``pending`` trials of an interrupted run are trained again."""
+        """The study is ready; an interrupted run left ``pending`` trials, of which :meth:`resuming` says more."""
+
+    def resuming(self, running: Sequence[Trial], again: Sequence[Trial]) -> None:
+        """Of the pending trials, ``running`` still run, or ended unheard, and are taken over; ``again`` are trained."""
 
     def started(self, trial: Trial) -> None:
         """A trial's process was asked for."""

@@ -17,7 +17,7 @@ from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
 from bomix.strategies.replicates import next_replicate
 from bomix.study import confirmation, experts, reweighting, scales, study_scales
-from bomix.trial import EXPERT, Candidate, Trial
+from bomix.trial import EXPERT, REFERENCE, Candidate, Trial
 
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
@@ -61,6 +61,7 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
                 paired=spec.paired,
                 reweighted=candidate.reweighting is not None,
                 scale=scale,
+                reference=bool(history.withdrawn) and _is_reference(candidate, problem),
             ),
             candidate.origin,
             scale,
@@ -127,11 +128,13 @@ def search_seed(
     paired: bool,
     reweighted: bool = False,
     scale: Scale | None = None,
+    reference: bool = False,
 ) -> int:
     """The seed of a trial that was asked for.
 
     Paired trials share the study's seed and repeats of a mixture take the next; unpaired ones have one each. A run that
-    reweights is no repeat of the mixture that it starts with, nor is one of another of the study's scales.
+    reweights is no repeat of the mixture that it starts with, nor is one of another of the study's scales. A reference
+    that takes the place of a withdrawn one has its seed, as all that is compared with it was trained on that.
 
     Args:
         weights: The trial's mixture.
@@ -140,15 +143,28 @@ def search_seed(
         paired: Whether trials share a seed.
         reweighted: Whether the trial reweights, its mixture being that of the start.
         scale: The scale of the trial; it matters in a study of several.
+        reference: Whether others are compared with the trial.
     """
     if not paired:
         return seed + history.n_asked
-    return seed + sum(
-        (record.trial.reweighting is not None) == reweighted
+    same = [
+        record
+        for record in history.ever_asked
+        if (record.trial.reweighting is not None) == reweighted
         and same_mixture(record.trial.weights, weights)
         and (not history.scales or record.trial.scale == scale)
-        for record in history.ever_asked
-    )
+    ]
+    if reference:
+        standing = {record.trial.seed for record in same if record.withdrawn is None}
+        if freed := {record.trial.seed for record in same} - standing:
+            return min(freed)
+    return seed + len(same)
+
+
+def _is_reference(candidate: Candidate, problem: Problem) -> bool:
+    """Whether other trials are compared with one, or read its model."""
+    anchors = problem.anchors().values()
+    return candidate.origin == REFERENCE or any(same_mixture(candidate.weights, each) for each in anchors)
 
 
 def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | None:

@@ -38,8 +38,9 @@ from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
 from bomix.study import resolved_file, scales, study_scales
-from bomix.study.frozen import changes, may_change, refuse
-from bomix.study.frozen_scales import changed_scales, refuse_measured, tell_moved, with_runs
+from bomix.study.frozen import refuse
+from bomix.study.frozen_file import file_changes
+from bomix.study.frozen_scales import refuse_measured, tell_moved
 from bomix.study.limits import never_fits
 from bomix.trial import EXPERT, Status
 
@@ -115,18 +116,14 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     before = None
     several: tuple[StudyScale, ...] = ()
     target: Scale | None = None
-    ran: list[StudyScale] = []
+    ran: list[StudyScale] | None = None
     # A trial that is pending is being trained as the study was when it was asked for.
     if (furthest := store.furthest()) is not None:
         failed = furthest is Status.FAILED
         if earlier is not None:
-            exempt, kept = may_change(spec), resolved_file.spec_of(earlier)
-            changed = changes(kept, plain(spec), exempt, all_failed=failed)
-            several, target = resolved_file.several_scales(earlier)
-            if several and not failed:
-                ran = with_runs(several, target, store.read().records)
-                changed += changed_scales(kept, plain(spec), ran, exempt)
+            changed, ran = file_changes(spec, store, earlier, furthest)
             refuse(changed, "study file", furthest)
+            several, target = resolved_file.several_scales(earlier)
             before = None if failed else resolved_file.preparation_of(earlier)
         elif isinstance(store, FolderStore):
             logger.warning(
@@ -137,7 +134,7 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     problem = _problem(spec, preparation, store.base)
     if before is not None:
         assert furthest is not None, "something was measured before"
-        refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran if several else None)
+        refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran)
         tell_moved(store, target if several else before.scale, problem)
     resolution = Resolution(problem, preparation)
     rescaled = problem.scales != several or (bool(several) and problem.scale != target)

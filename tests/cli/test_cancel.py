@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,32 @@ def test_a_study_goes_on_by_commands_that_do_not_wait(slurm: FakeSlurm, study: P
     assert "the budget of 3 trials is spent" in said("optimize", study, "--detach")
     assert len(Study.open(study).history.completed) == 3
     assert len(slurm.jobs) == 3
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_trial_is_asked_for_ahead_by_a_driver_that_waits(slurm: FakeSlurm, study: Path, waits: bool) -> None:
+    (study / "study.yaml").write_text(STUDY.replace("workers: 2", "workers: 1, ask_ahead: 1"))
+    if not waits:
+        said("optimize", study, "--detach")
+        assert [record.trial.id for record in Study.open(study).history.pending] == [0]
+        return
+    opened = Study.open(study)
+    driver = threading.Thread(target=opened.run)
+    driver.start()
+    for number in (1, 2, 3):
+        until(lambda number=number: str(number) in slurm.jobs and len(opened.history.records) == min(3, number + 1))
+        assert len(slurm.jobs) == number, "the next one waits in the driver"
+        slurm.run(str(number))
+    driver.join(60.0)
+    assert len(opened.history.completed) == 3
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    patience = time.monotonic() + 60.0
+    while not holds():
+        assert time.monotonic() < patience
+        time.sleep(0.05)
 
 
 def test_a_dry_run_shows_the_script_and_records_nothing(slurm: FakeSlurm, study: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -18,10 +20,11 @@ from click.testing import CliRunner, Result
 
 from bomix.cli.main import cli
 from bomix.errors import BomixError, FaultsError
-from bomix.io.store import lock
+from bomix.io.store import files, lock
 from bomix.objectives.robust import Excess
 from bomix.study.study import Study
 from bomix.testing.endings import lives
+from tests.cli.called import called
 
 pytestmark = pytest.mark.usefixtures("short_chains")
 
@@ -137,6 +140,49 @@ def test_what_the_user_can_mend_ends_with_2(study: Path, arguments: list[str]) -
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errno.EROFS, "the file system there is read-only"),
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EACCES, "permission is denied"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_and_nothing_is_said_of_a_record(
+    study: Path, monkeypatch: pytest.MonkeyPatch, error: int, said: str
+) -> None:
+    opened = Study.open(study)
+    opened.ask()
+    opened.records.save_results()
+    (study / "result.json").write_text('{"losses": {"books": 1, "code": 1, "web": 1}}')
+
+    def refuse(path: object, *rest: object, **more: object) -> NoReturn:
+        raise OSError(error, os.strerror(error), str(path))
+
+    monkeypatch.setattr(files, "_write", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    code, printed = called("tell", study, 0, study / "result.json")
+    assert code == 2
+    assert printed.startswith(f"error: {study / 'trials/0000/outcome.json'}: {said}; what was not said to be done")
+    assert printed.count("\n") == 1
+
+
+def test_a_device_that_is_not_there_is_warned_of_and_ends_the_run_with_2(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (study / "study.yaml").open("a") as file:
+        file.write("execution: {devices: [3]}\n")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    said = "execution.devices names 3, and CUDA_VISIBLE_DEVICES lets this process see 1 (0)"
+    code, printed = called("check", study)
+    assert code == 0
+    assert f"warning: {said}" in printed
+    assert printed.endswith("no other problems found\n")
+    refused = shell("optimize", study)
+    assert refused.returncode == 2
+    assert f"error: {said}" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "optimize", "ask", "status", "recommend"])

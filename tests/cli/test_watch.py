@@ -19,6 +19,19 @@ from bomix.trial import Failure, Outcome, Result
 pytestmark = pytest.mark.usefixtures("short_chains")
 
 
+def test_what_becomes_of_an_interrupted_run_is_said_once_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    study = Study(domains=["a", "b"], metrics=["x"])
+    trials = [study.ask() for _ in range(3)]
+    observer = PlainObserver()
+    observer.began(study, trials)
+    assert capsys.readouterr().err == ""
+    observer.resuming(trials[:1], trials[1:])
+    assert capsys.readouterr().err.splitlines() == [
+        "resuming: 1 trial still runs, or ended unheard, and is taken over",
+        "resuming: 2 interrupted trials will be trained again",
+    ]
+
+
 def test_a_trial_without_all_metrics_is_never_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     study = Study(domains=["a", "b"], metrics=["x", "y"])
     observer = PlainObserver()

@@ -30,7 +30,8 @@ class Sleeper:
         seconds: How long.
         failing: Trials that fail, as ``how`` says.
         how: ``error`` raises one, ``exit`` ends the process, ``hungry`` says that memory ran out, ``half`` leaves half
-            a result and is killed.
+            a result and is killed, ``silent`` says nothing for ten minutes.
+        keeps: Whether each attempt leaves at once what a later one could go on from.
         first: Seconds of the first attempt at a trial, where that is another number.
     """
 
@@ -38,14 +39,20 @@ class Sleeper:
     first: float | None = None
     failing: tuple[int, ...] = ()
     how: str = "error"
+    keeps: bool = False
 
-    may_change: ClassVar[tuple[str, ...]] = ("seconds", "first", "failing", "how")
+    may_change: ClassVar[tuple[str, ...]] = ("seconds", "first", "failing", "how", "keeps")
+    scratch: ClassVar[tuple[str, ...]] = ("kept",)
 
     def prepare(self, domains: Sequence[str]) -> Preparation:
         return Preparation(metrics=(Metric("loss"),))
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         note(workdir, "began", trial)
+        if self.keeps:
+            (workdir / "kept").touch()
+        if self.how == "silent" and trial.id in self.failing:
+            time.sleep(600.0)
         seconds = self.first if self.first is not None and workdir.name == "1" else self.seconds
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -300,7 +300,7 @@ def test_another_version_of_ray_is_named(nodes: Cluster) -> None:
     )
     environment = {**os.environ, "RAY_AUTH_MODE": "token"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert "EvaluationError: the Ray cluster cannot be joined: Version mismatch" in done.stderr
+    assert "SetupError: the Ray cluster cannot be joined: Version mismatch" in done.stderr
     assert "2.40.0" in done.stderr
     assert "install the Python and the Ray of the cluster" in done.stderr
 

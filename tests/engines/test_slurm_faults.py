@@ -22,7 +22,7 @@ from bomix.io.store import lock
 from bomix.trial import Failure, Result
 from tests.engines.evaluators import runs
 from tests.engines.slurm_daemons import Cluster
-from tests.engines.studies import finish, nothing_ran_twice, optimize, records, start, until_begun, write
+from tests.engines.studies import BOMIX, finish, nothing_ran_twice, optimize, records, start, until_begun, write
 
 pytestmark = [pytest.mark.engines, pytest.mark.usefixtures("cluster")]
 
@@ -84,6 +84,7 @@ def test_a_driver_killed_at_random_moments_loses_nothing_and_runs_nothing_twice(
     assert [each.trial for each in ours] == [each.trial for each in theirs]
     assert [each.result.losses for each in ours] == [each.result.losses for each in theirs]
     assert told.keys() <= {each.trial.id for each in ours}
+    print(f"killed {KILLS} times; said to be recorded: {len(told)} of {count}")
     began = [trial for what, trial, _ in runs(disturbed) if what == "began"]
     assert sorted(began) == list(range(count)), "a trial was trained twice, or never"
 
@@ -95,30 +96,65 @@ def test_a_job_cancelled_by_somebody_is_a_failure_and_never_waited_for(
     study = write(tmp_path, SLURM, seconds=60.0)
     blocker = None if running else filled(cluster)
     driver = start(study)
-    job = job_of(study)
-    if running:
-        until_begun(study)
-    cluster.ask("scancel", job)
-    # The failed trial counts as none of the budget; the next one is asked for.
-    job_of(study, trial=1)
-    driver.send_signal(signal.SIGINT)
-    said = finish(driver, code=130)
-    assert "jobs go on in the cluster: trial 1" in said
-    (first, second) = records(study)
-    assert isinstance(first.outcome, Failure)
-    assert first.outcome.message == f"job {job} was cancelled in the cluster's queue"
-    assert second.outcome is None
-    for number in filter(None, (blocker, job_of(study, trial=1))):
-        cluster.ask("scancel", number)
+    try:
+        job = job_of(study)
+        if running:
+            until_begun(study)
+        cluster.ask("scancel", job)
+        # The failed trial counts as none of the budget; the next one is asked for.
+        job_of(study, trial=1)
+        driver.send_signal(signal.SIGTERM)  # where tests run in the background of a shell, SIGINT is ignored
+        said = finish(driver, code=130)
+        assert "jobs go on in the cluster: trial 1" in said
+        (first, second) = records(study)
+        assert isinstance(first.outcome, Failure)
+        assert first.outcome.message == f"job {job} was cancelled in the cluster's queue"
+        assert second.outcome is None
+    finally:
+        for number in filter(None, (blocker, job_of(study, trial=1))):
+            cluster.ask("scancel", number)
 
 
-def test_a_job_cut_off_by_its_limit_is_run_again(cluster: Cluster, tmp_path: Path) -> None:
-    study = write(tmp_path, {**SLURM, "time": "1", "max_failures": 1}, first=200.0, seconds=0.1)
+def test_a_job_cut_off_by_its_limit_is_run_again_where_it_can_go_on(tmp_path: Path) -> None:
+    study = write(tmp_path, {**SLURM, "time": "1", "max_failures": 1}, first=200.0, seconds=0.1, keeps=True)
     said = optimize(study)
     assert "was lost, and is run again: cut off by the cluster's time limit (execution.time)" in said
     (record,) = records(study)
     assert isinstance(record.outcome, Result)
     assert runs(study) == [("began", 0, 1), ("began", 0, 2), ("ended", 0, 2)]
+
+
+def test_a_job_cut_off_by_its_limit_that_would_begin_anew_has_failed(tmp_path: Path) -> None:
+    study = write(tmp_path, {**SLURM, "time": "1", "max_failures": 1}, first=200.0, seconds=0.1)
+    optimize(study, code=1)
+    (record,) = records(study)
+    assert isinstance(record.outcome, Failure)
+    assert "before it left a checkpoint behind" in record.outcome.message
+    assert runs(study) == [("began", 0, 1)]
+
+
+def test_a_job_that_says_nothing_is_cancelled_and_has_failed(cluster: Cluster, tmp_path: Path) -> None:
+    study = write(
+        tmp_path, {**SLURM, "silence_s": 5, "max_failures": 1}, seconds=8.0, trials=2, failing=[1], how="silent"
+    )
+    optimize(study, code=1)
+    well, silent = records(study)
+    assert isinstance(well.outcome, Result), "its reports are signs of life"
+    assert isinstance(silent.outcome, Failure)
+    assert "for 5 s (execution.silence_s)" in silent.outcome.message
+    assert state(cluster, job_of(study, trial=1)) == "CANCELLED"
+    nothing_ran_twice(study)
+
+
+def test_check_says_what_the_cluster_would_not_take(tmp_path: Path) -> None:
+    told = []
+    for name, more in (("well", {}), ("ill", {"partition": "nowhere"}), ("wide", {"cpus": 4000})):
+        study = write(tmp_path / name, {**SLURM, **more})
+        done = subprocess.run([*BOMIX, "check", str(study)], capture_output=True, text=True, check=True)
+        told.append(done.stdout.splitlines()[-2:])
+    assert told[0][-1] == "no problems found"
+    assert "invalid partition" in told[1][0].lower()
+    assert "not available" in told[2][0].lower() or "cpu" in told[2][0].lower()
 
 
 def test_a_preempted_job_is_run_again(cluster: Cluster, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,31 @@ def test_paired_trials_share_a_seed_but_repeats_take_the_next(paired: bool, expe
         seeds.append(search_seed(weights, History(tuple(records)), seed=7, paired=paired))
         records.append(Record(Trial(len(records), weights, seeds[-1], "sobol")))
     assert seeds == expected
+
+
+def test_a_reference_takes_the_seed_of_the_withdrawn_one_that_it_replaces() -> None:
+    def seed(records: list[Record], *, reference: bool = True) -> int:
+        return search_seed(HERE, History(tuple(records)), seed=7, paired=True, reference=reference)
+
+    runs = [Record(Trial(number, HERE, 7 + number, "uniform")) for number in range(3)]
+    assert seed(runs) == 10
+    runs[1] = dataclasses.replace(runs[1], withdrawn="a slip")
+    assert seed(runs) == 8
+    assert seed(runs, reference=False) == 10, "another mixture is repeated, and the seeds of its runs stay taken"
+    assert seed([*runs, Record(Trial(3, HERE, 8, "uniform"))]) == 11
+
+
+def test_what_is_compared_with_a_withdrawn_reference_can_be_compared_with_the_next(tmp_path: Path) -> None:
+    study = by_hand(tmp_path)
+    trials = [study.ask() for _ in range(3)]
+    for trial in trials:
+        told(study, trial)
+    (uniform,) = [trial for trial in trials if trial.weights == THERE]
+    study.withdraw(uniform, why="trained on the wrong tokens")
+    with (tmp_path / "study.yaml").open("a") as file:
+        file.write("replicates: {uniform: 1}\n")
+    again = Study.open(tmp_path).ask()
+    assert (again.weights, again.seed) == (THERE, uniform.seed)
 
 
 def by_hand(folder: Path, *, trials: int = 4, confirm: int = 2) -> Study:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Collection, Iterable
+import threading
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,8 @@ LOG_TAIL_LINES = 20
 """Last lines of a log that an outcome keeps: a traceback fits, and the record stays small."""
 LOG_LIMIT = 256 * 2**20
 """Bytes of a log from which on only its end is kept: a trainer that repeats a warning must not fill the disk."""
+CUT_EVERY_S = 2.0
+"""Seconds between two looks at how long a log is: a disk takes some gigabytes in that time, and a look nothing."""
 LOG_KEPT = 2**20
 """Bytes of a log that are kept when it is cut."""
 
@@ -104,6 +108,28 @@ def cut_log(workdir: Path) -> int:
     with log.open("ab") as file:
         file.write(f"[bomix cut this log, which was longer than {LOG_LIMIT:,} bytes]\n{kept}".encode())
     return log_size(workdir)
+
+
+@contextlib.contextmanager
+def cutting_log(workdir: Path) -> Iterator[None]:
+    """Cut the log of an attempt in this block as often as it is beyond its limit, on the machine that writes it.
+
+    Over a network file system another one could not: what is appended meanwhile would be lost.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(CUT_EVERY_S):
+            with contextlib.suppress(OSError):  # the disk is full, say: the log then ends by itself
+                cut_log(workdir)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _end_of(path: Path, limit: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from bomix.config.secret import secrets
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.traits import traits
-from bomix.errors import EvaluationError
+from bomix.errors import SetupError
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Parcel:
 def _pickled(evaluator: Evaluator) -> str:
     cls = type(evaluator)
     if cls.__module__ == "__main__":
-        raise EvaluationError(
+        raise SetupError(
             f"{cls.__qualname__} is defined in the script or notebook itself, which a training process does not run; "
             "move the class into a module and import it"
         )
     try:
         return base64.b64encode(pickle.dumps(evaluator)).decode("ascii")
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise EvaluationError(
+        raise SetupError(
             f"the evaluator cannot be sent to a training process ({error}); define its class at the top of a module"
         ) from error

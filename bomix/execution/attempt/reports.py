@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bomix.execution.attempt.lines import LineReader
 from bomix.progress import Progress
 from bomix.trial import Trial
 
@@ -21,7 +22,7 @@ KEPT = 16
 LOSSES = 16
 """Losses of a report that are written: a driver shows the first ones."""
 _LIMIT = 1 << 20
-"""Bytes that are read at once; a file that anything may stand in must not fill the driver's memory."""
+"""Bytes that are read at once: reports of some minutes have a hundredth of it."""
 
 
 class Reports:
@@ -67,22 +68,12 @@ class Reader:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-        self._offset = 0
+        self._lines = LineReader(folder / FILE, limit=_LIMIT)
 
     def new(self) -> Iterator[Progress | int]:
-        """Reports, and ids of trials of a group that are finished, since the last call; what is no line is skipped."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                lines = file.read(_LIMIT)
-        except OSError:
-            return
-        whole = lines.rfind(b"\n") + 1
-        self._offset += whole if whole or len(lines) < _LIMIT else len(lines)
-        for line in lines[:whole].splitlines():
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                data = json.loads(line)
+        """Reports, and ids of trials of a group that are finished, since the last call; what is none is skipped."""
+        for data in self._lines.new():
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
                 yield int(data["finished"]) if "finished" in data else _progress(data)
 
 

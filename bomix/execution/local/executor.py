@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from bomix.contracts.evaluator import Evaluator
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED
 from bomix.execution.attempt.parcel import Parcel
@@ -33,7 +33,7 @@ _PATIENCE_S = 5.0
 """Seconds in which the server ends what is killed, and then itself."""
 
 
-class UnloadableError(EvaluationError):
+class UnloadableError(SetupError):
     """The evaluator cannot be loaded in another process."""
 
 
@@ -246,8 +246,9 @@ class LocalExecutor:
             if message["event"] == "broken":
                 return self._broken(message)
         self._log.seek(0)
-        said = self._log.read().decode(errors="replace")[-2000:] or "it left no message"
-        return EvaluationError(f"the process that starts the trials ended: {redacted(said, self._secrets)}")
+        # Cut after that: a part of a secret is not known for one.
+        said = redacted(self._log.read().decode(errors="replace"), self._secrets)[-2000:] or "it left no message"
+        return EvaluationError(f"the process that starts the trials ended: {said}")
 
     def _broken(self, message: Mapping[str, Any]) -> EvaluationError:
         said = redacted(message["message"], self._secrets)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bomix.errors import EvaluationError, Fault
+from bomix.errors import Fault, SetupError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The variable that says which devices a process sees, on AMD's as well."""
@@ -129,7 +129,7 @@ def _named(device: int | str, visible: Sequence[str] | None, variable: str) -> s
         return visible[device]
     if isinstance(device, str) and any(_may_be(device, other) for other in visible):
         return device
-    raise EvaluationError(
+    raise SetupError(
         f"execution.devices names {device}, and {variable} lets this process see {len(visible)} "
         f"({','.join(visible) or 'none'}); numbers count from 0 among those"
     )
@@ -150,7 +150,7 @@ def _of_cpus(workers: int, each: int) -> list[tuple[int, ...]]:
         return [()] * workers
     mine = sorted(os.sched_getaffinity(0), key=_place)
     if workers * each > len(mine):
-        raise EvaluationError(
+        raise SetupError(
             f"{workers} workers of {each} CPUs each need {workers * each}, and this process may run on {len(mine)}; "
             "lower execution.workers or execution.cpus_per_trial"
         )

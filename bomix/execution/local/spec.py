@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import Fault, count_faults
+from bomix.errors import Fault, SetupError, count_faults
 from bomix.execution.local.slots import device_faults, slots
 
 if TYPE_CHECKING:
@@ -71,6 +71,17 @@ class LocalExecution:
             *([] if self.grace_s >= 0 else [Fault("grace_s", f"expected seconds from 0, found {self.grace_s:g}")]),
             *device_faults(self.devices, self.workers),
         ]
+
+    def lacks(self, folder: Path | None) -> list[str]:
+        """Devices that are not here, and CPUs beyond those that are."""
+        from bomix.execution.local import present
+
+        found = present.absent(self.devices)
+        try:
+            slots(self.workers, devices=self.devices, cpus_per_trial=self.cpus_per_trial)
+        except SetupError as error:
+            return [*filter(None, [found]), str(error)]
+        return [] if found is None else [found]
 
     def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> LocalExecutor:
         """Start the process that trials are forked from.

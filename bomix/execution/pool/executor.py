@@ -14,7 +14,7 @@ from typing import Any
 
 import bomix
 from bomix.contracts.executor import Attempt, Ended, Event
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import LOG_FILE
 from bomix.execution.attempt.redaction import redact_file, redact_files, redacted
@@ -233,14 +233,14 @@ class PoolExecutor:
         """
         node = reply["node"]
         if "refused" in reply:
-            raise EvaluationError(f"nothing can be run on {node}: {redacted(reply['refused'], self._secrets)}")
+            raise SetupError(f"nothing can be run on {node}: {redacted(reply['refused'], self._secrets)}")
         if "unseen" not in reply:
             return Gone(f"{node}: {reply.get('lost', 'the worker did not say how the trial ended')}")
         what = f"{node} does not see {reply['unseen']}"
         if self._pool.unseen(reply["where"]):
             logger.warning("%s, and gets no more trials", what)
             return Gone(what)
-        raise EvaluationError(
+        raise SetupError(
             f"{what}; driver and workers must see the study folder under the same path: keep the study on a file "
             "system that all nodes have (in Python, give it a path)"
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bomix.contracts.executor import Ended, Event, Reported
+from bomix.execution.attempt.lines import LineReader
 from bomix.io.store import files, records
 from bomix.progress import Progress
 from bomix.trial import Trial
@@ -224,23 +224,12 @@ class Reader:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / EVENTS_FILE
-        self._at = 0
+        self._lines = LineReader(folder / EVENTS_FILE, limit=_EVENTS_LIMIT)
         self._next = 0
 
     def read(self) -> list[dict[str, Any]]:
-        """The whole lines that have come since the last call; what is no line of a worker is left out."""
-        try:
-            with self._path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size <= self._at:
-                    return []
-                file.seek(self._at)
-                content = file.read(_EVENTS_LIMIT)
-        except OSError:
-            return []
-        whole, _, _ = content.rpartition(b"\n")
-        self._at += len(whole) + bool(whole)
-        return self.new(line for line in map(_parsed, whole.split(b"\n")) if line is not None)
+        """The events that have come since the last call; what is no line of a worker is left out."""
+        return self.new(self._lines.new())
 
     def new(self, events: Any) -> list[dict[str, Any]]:
         """Those of some events that have not been seen, in order."""
@@ -250,12 +239,3 @@ class Reader:
                 self._next = number + 1
                 found.append(each)
         return found
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """A line as data; None where it is none that a worker wrote."""
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -1,13 +1,23 @@
-"""What the process with Ray has in its environment: Ray reads most of it while it is imported."""
+"""Whether Ray is installed, and what the process with it has in its environment: Ray reads most of that at import."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
 _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 """Ray's own variables; a mode that the user sets is left alone."""
+
+
+MISSING = "execution 'ray' needs Ray, which is not installed here; pip install 'bomix[ray]'"
+
+
+def installed() -> bool:
+    """Whether Ray can be imported; a folder of that name, which Python takes for an empty package, is none."""
+    spec = find_spec("ray")
+    return spec is not None and spec.origin is not None
 
 
 def environment(address: str, given: Mapping[str, str]) -> dict[str, str]:

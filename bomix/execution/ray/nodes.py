@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bomix.errors import EvaluationError
+from bomix.errors import SetupError
 
 _SAID_AFTER_S = 5.0
 """Seconds without a node for the trials before that is said: one that restarts takes some."""
@@ -75,7 +75,7 @@ class Nodes:
         self._without = now if self._without is None else self._without
         what = f"no node of the Ray cluster could hold a trial, which takes {named(self._demand)}; {self._seen()}"
         if self._placement_s is not None and now > self._without + self._placement_s:
-            raise EvaluationError(
+            raise SetupError(
                 f"{what}. None has joined in {self._placement_s:g} s (execution.placement_s); ask for less, or start "
                 "such a node and run the same command again"
             )

@@ -14,17 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
+from bomix.execution.attempt.redaction import redacted
 from bomix.execution.line_pipe import LinePipe
 from bomix.execution.local.slots import DEVICE_SHARE, THREADS
 from bomix.execution.pool.calls import Gone
 from bomix.execution.pool.executor import PoolExecutor
 from bomix.execution.pool.warm import Limits, Setting
-from bomix.execution.ray.environment import environment
+from bomix.execution.ray.environment import MISSING, environment, installed
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -53,11 +53,11 @@ def start(
     Raises:
         EvaluationError: Ray is not installed, there is no such cluster, or the evaluator cannot be pickled.
     """
-    if find_spec("ray") is None:
-        raise EvaluationError("execution 'ray' needs Ray, which is not installed here; pip install 'bomix[ray]'")
+    if not installed():
+        raise SetupError(MISSING)
     setting = Setting.of(evaluator, limits, _environment(demand))
     header = {"address": address, "demand": demand, "placement_s": placement_s, "setting": setting.to_data()}
-    return PoolExecutor(RayPool(header), workers=workers, setting=setting)
+    return PoolExecutor(RayPool(header, setting.parcel.secrets), workers=workers, setting=setting)
 
 
 def _environment(demand: Mapping[str, float]) -> dict[str, str]:
@@ -73,12 +73,14 @@ class RayPool:
 
     Args:
         header: The first message to the process with Ray, see :mod:`bomix.execution.ray.bridge`.
+        secrets: Values that must not be in what is told of it.
 
     Raises:
         EvaluationError: There is no such cluster.
     """
 
-    def __init__(self, header: Mapping[str, Any]) -> None:
+    def __init__(self, header: Mapping[str, Any], secrets: Collection[str] = ()) -> None:
+        self._secrets = secrets
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._bridge = subprocess.Popen(
             [sys.executable, "-P", "-m", "bomix.execution.ray.bridge"],
@@ -162,21 +164,25 @@ class RayPool:
         while self._pipe.lines:
             message = json.loads(self._pipe.lines.popleft())
             if message["event"] == "broken":
-                raise EvaluationError(message["message"])
+                raise self._broken(message)
             if message["event"] == "warning":
-                logger.warning("%s", message["message"])
+                logger.warning("%s", redacted(message["message"], self._secrets))
             yield message
 
     def _ended(self) -> EvaluationError:
         for message in map(json.loads, self._pipe.lines):
             if message["event"] == "broken":
-                return EvaluationError(message["message"])
+                return self._broken(message)
         return EvaluationError(
             "Ray has ended, and all running trials with it; where it was the head of the cluster, start it and the "
             f"nodes again. The same command then goes on. Ray said: {self._said()}"
         )
 
+    def _broken(self, message: Mapping[str, Any]) -> EvaluationError:
+        return SetupError(redacted(message["message"], self._secrets))
+
     def _said(self) -> str:
-        """The end of the log of the process with Ray."""
+        """The end of the log of the process with Ray, without secrets."""
         self._log.seek(0)
-        return self._log.read().decode(errors="replace").strip()[-_TOLD:] or "nothing"
+        # Cut after that: a part of a secret is not known for one.
+        return redacted(self._log.read().decode(errors="replace"), self._secrets).strip()[-_TOLD:] or "nothing"

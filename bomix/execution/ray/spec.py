@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, count_faults
+from bomix.execution.ray.environment import MISSING, installed
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -96,6 +98,20 @@ class RayExecution:
         found = {"CPU": self.cpus_per_trial, "GPU": self.gpus_per_trial}
         if self.memory is not None and (match := _MEMORY.fullmatch(self.memory)) is not None:
             found["memory"] = round(float(match[1]) * _UNITS[match[2].upper()])
+        return found
+
+    def lacks(self, folder: Path | None) -> list[str]:
+        """Ray itself, and CPUs and GPUs beyond those of this machine where it is to be the cluster."""
+        from bomix.execution.local import present
+
+        found = [] if installed() else [MISSING]
+        if self.address == "local":
+            count, devices = os.cpu_count() or 1, present.devices()
+            if self.cpus_per_trial > count:
+                found.append(f"a trial takes {self.cpus_per_trial:g} CPUs (execution.cpus_per_trial); here are {count}")
+            if devices is not None and self.gpus_per_trial > len(devices):
+                here = len(devices)
+                found.append(f"a trial takes {self.gpus_per_trial:g} GPUs (execution.gpus_per_trial); here are {here}")
         return found
 
     def start(self, evaluator: Evaluator, *, folder: Path | None = None) -> PoolExecutor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.slurm.states import Seen
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,10 @@ _ABSENT = "configuration source"
 """What clients say, in small letters, where there is no cluster to speak of."""
 _ELSEWHERE = ("SBATCH_CLUSTERS", "SLURM_CLUSTERS")
 """Variables that send calls to other clusters: a job is looked for in the one queue of the cluster here."""
+_LOGIN = (
+    "a study that runs through Slurm is driven from a node that has Slurm's commands, a login node as a rule (Debian: "
+    "slurm-client)"
+)
 _TOLD = 500
 """Characters of what a command says that go into a message."""
 
@@ -59,11 +64,28 @@ def submit(script: Path) -> str:
             return number
         _call("scancel", f"--clusters={cluster}", number)
         what = f"sbatch gave job {number} to the cluster '{cluster}', whose queue is not the one that is asked here"
-        raise EvaluationError(f"{what}; it is cancelled. Drive the study from a login node of '{cluster}'")
+        raise SetupError(f"{what}; it is cancelled. Drive the study from a login node of '{cluster}'")
     if any(part in said.lower() for part in _FULL):
         raise FullError(said[:_TOLD])
     what = said[:_TOLD] or done.stdout.strip()[:_TOLD] or f"it ended with {done.returncode}"
-    raise EvaluationError(f"sbatch takes no job: {what}; the script is {script} (keys 'execution' of the study file)")
+    raise SetupError(f"sbatch takes no job: {what}; the script is {script} (keys 'execution' of the study file)")
+
+
+def missing() -> str | None:
+    """Which of the commands that a driver cannot do without are not here, in a sentence; None where all are."""
+    absent = [f"'{name}'" for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+    return f"there is no command {' and no '.join(absent)} here; {_LOGIN}" if absent else None
+
+
+def refusal(script: Path) -> str | None:
+    """What Slurm has against a script, in its words; None where it would take it. Nothing is submitted.
+
+    Raises:
+        UnreachableError: It does not answer.
+        SetupError: There is no Slurm here.
+    """
+    done = _call("sbatch", "--test-only", str(script))
+    return (done.stderr.strip() or done.stdout.strip())[:_TOLD] if done.returncode else None
 
 
 def queue() -> list[Seen]:
@@ -151,13 +173,10 @@ def _call(*command: str) -> subprocess.CompletedProcess[str]:
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"{command[0]} has not answered for {_PATIENCE_S:g} s") from None
     except FileNotFoundError:
-        raise EvaluationError(
-            f"there is no command '{command[0]}' here; a study that runs through Slurm is driven from a node that has "
-            "Slurm's commands, a login node as a rule"
-        ) from None
+        raise SetupError(f"there is no command '{command[0]}' here; {_LOGIN}") from None
     if done.returncode and _ABSENT in done.stderr.lower():
-        raise EvaluationError(
-            f"{command[0]} knows of no cluster here; is SLURM_CONF set? {done.stderr.strip()[-_TOLD:]}"
+        raise SetupError(
+            f"{command[0]} knows of no cluster here; is SLURM_CONF set? {' '.join(done.stderr.split())[-_TOLD:]}"
         )
     logger.debug("%s: %d", " ".join(command), done.returncode)
     if done.returncode and any(part in done.stderr.lower() for part in _DOWN):

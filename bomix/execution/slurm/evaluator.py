@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bomix.contracts.evaluator import Evaluator
-from bomix.errors import ConfigError, EvaluationError
+from bomix.errors import ConfigError, SetupError
 
 
 def ready_evaluator(study: Path) -> Evaluator:
@@ -16,14 +16,14 @@ def ready_evaluator(study: Path) -> Evaluator:
         FaultsError: Everything that is wrong in the study file.
         StoreError: The study file is of another study by now.
     """
-    from bomix.config.build import plain
     from bomix.study import frozen, resolved_file, study_scales
+    from bomix.study.frozen_file import file_changes
     from bomix.study.resolution import reopen
 
     spec, store = reopen(study)
     kept, furthest = resolved_file.read(store), store.furthest()
     if kept is not None and furthest is not None:
-        changed = frozen.changes(resolved_file.spec_of(kept), plain(spec), frozen.may_change(spec))
+        changed, _ = file_changes(spec, store, kept, furthest)
         frozen.refuse(changed, "study file", furthest)
     evaluator = study_scales.ready_evaluator(spec, store.base)
     if evaluator is None:
@@ -41,9 +41,9 @@ def check(evaluator: Evaluator, study: Path) -> None:
     try:
         is_that = ready_evaluator(study) == evaluator
     except Exception as error:  # whatever a user's module does while it is imported
-        raise EvaluationError(f"{name} cannot be built from {study}, as jobs of Slurm do: {error}") from error
+        raise SetupError(f"{name} cannot be built from {study}, as jobs of Slurm do: {error}") from error
     if not is_that:
-        raise EvaluationError(
+        raise SetupError(
             f"jobs of Slurm build the evaluator from {study}, and what comes of that is not the {name} that this "
             "study was given; write it into the study file, with plain values"
         )

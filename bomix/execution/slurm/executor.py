@@ -12,9 +12,9 @@ from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Attempt, Ended, Event, Reported
 from bomix.contracts.queued import LeavingError
 from bomix.contracts.traits import traits
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.attempt.evaluate import NO_MEMORY
-from bomix.execution.slurm import job_file, states, submission
+from bomix.execution.slurm import commands, job_file, states, submission
 from bomix.execution.slurm.controller import Controller
 from bomix.execution.slurm.evaluator import check
 from bomix.execution.slurm.jobs import End, Job
@@ -24,8 +24,9 @@ from bomix.trial import Trial
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 2.0
-"""Seconds for which trials are gathered for one array: those of a design follow one another in milliseconds."""
+GATHER_S = 10.0
+"""Seconds for which trials are gathered for one array: those of a design follow one another in milliseconds, the first
+of them after some seconds of imports where a login node is busy; Slurm looks at its queue every half a minute."""
 MISSED = 2
 """Looks at the queue that do not show a job before it counts as forgotten there, and history is asked."""
 _LOOK_S = 0.2
@@ -46,10 +47,11 @@ class SlurmExecutor:
         resources: What a job asks of the cluster.
         workers: Jobs in the queue at a time.
         poll_s: Seconds between two calls of Slurm.
+        silence_s: Seconds without a sign of life after which a job is cancelled; None for no limit.
         leaves: Whether the driver does not wait: asked for events where there are none, it is told to leave.
 
     Raises:
-        EvaluationError: The study's folder says of another evaluator, or of none.
+        SetupError: The study's folder says of another evaluator, or of none; or Slurm's commands are not here.
     """
 
     def __init__(
@@ -60,11 +62,16 @@ class SlurmExecutor:
         resources: Resources,
         workers: int,
         poll_s: float,
+        silence_s: float | None = None,
         leaves: bool = False,
     ) -> None:
         check(evaluator, folder)
+        if (absent := commands.missing()) is not None:
+            raise SetupError(absent)
         self._workers = workers
         self._poll_s = poll_s
+        self._silence_s = silence_s
+        self._scratch = traits(evaluator, EvaluatorTraits).scratch
         self._gathers = resources.array
         self._leaves = leaves
         self._secrets = secrets(evaluator)
@@ -209,7 +216,8 @@ class SlurmExecutor:
         elif self._slurm.see(self._jobs):
             self._hand_in([job for job in self._jobs if job.to_submit])
             for job in self._jobs:
-                if self._cancelled.issuperset(job.left) and not job.ending and job.running:
+                unwanted = self._cancelled.issuperset(job.left) or job.is_silent(self._silence_s)
+                if unwanted and not job.ending and job.running:
                     self._end(job)
 
     def _forgotten(self) -> list[Job]:
@@ -254,7 +262,7 @@ class SlurmExecutor:
                 cure = "mend execution.setup or execution.python, and give the same command again: trials stay pending"
                 what = f"jobs end with exit status {code} before the training begins, the last one is {job.file.job}"
                 where = f"{job.last_words()} ({job.file.output})"
-                self._broken = self._broken or EvaluationError(f"{what}: {where}; {cure}")
+                self._broken = self._broken or SetupError(f"{what}: {where}; {cure}")
         if self._broken is None:
             return list(over)
         for job, end in over:
@@ -286,4 +294,4 @@ class SlurmExecutor:
     def _ended(self, job: Job, number: int, end: End | None) -> Ended:
         cancelled = number in self._cancelled
         self._cancelled.discard(number)
-        return job.outcome(number, end, cancelled=cancelled, secrets=self._secrets)
+        return job.outcome(number, end, cancelled=cancelled, scratch=self._scratch, secrets=self._secrets)

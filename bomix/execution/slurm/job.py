@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bomix.errors import BomixError, EvaluationError
+from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.descendants import adopt_orphans, end_descendants
 from bomix.execution.attempt.evaluate import evaluate, log_to
 from bomix.execution.attempt.reports import EVERY_S, Reports
@@ -78,13 +79,14 @@ def _run(job: JobFile) -> int:
     _end_superseded(job)
     log_to([workdir for _, workdir in attempts])
     reports = Reports(job.folder)
-    code = evaluate(
-        evaluator,
-        attempts,
-        reported=_Guarded(job, reports).report,
-        finished=reports.finished,
-        before_writing=lambda: _end_superseded(job),
-    )
+    with left_behind.cutting_log(job.folder):
+        code = evaluate(
+            evaluator,
+            attempts,
+            reported=_Guarded(job, reports).report,
+            finished=reports.finished,
+            before_writing=lambda: _end_superseded(job),
+        )
     _end_superseded(job)
     reports.flush()
     if code:

@@ -21,7 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bomix.errors import EvaluationError, StoreError
+from bomix.errors import EvaluationError, SetupError, StoreError
+from bomix.execution.attempt.evaluate import LOG_FILE
+from bomix.execution.attempt.reports import FILE as REPORTS_FILE
 from bomix.io.store import files, records
 from bomix.trial import MESSAGE_LIMIT, Trial
 
@@ -30,6 +32,8 @@ BEGUN_FILE = "begun.json"
 ENDED_FILE = "ended.json"
 BROKEN_FILE = "broken.txt"
 """Why the evaluator cannot be had in a job, which is no trial's fault."""
+OVERDUE_FILE = "overdue.txt"
+"""Why its driver had the job of an attempt cancelled, for whichever driver sees the end of it."""
 _SCHEMA = 1
 """Version of ``job.json``."""
 _LIMIT = 2**22
@@ -118,7 +122,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 def _damaged(folder: Path, error: Exception) -> EvaluationError:
     cure = f"see with `squeue` that no job of it is left, and remove {folder}"
-    return EvaluationError(f"{folder / FILE} cannot be read ({error}), so that nobody can say what still runs; {cure}")
+    return SetupError(f"{folder / FILE} cannot be read ({error}), so that nobody can say what still runs; {cure}")
 
 
 def name_of(study: Path, trial: int, attempt: int, token: str) -> str:
@@ -183,14 +187,47 @@ def refresh(folder: Path) -> None:
         pass
 
 
+def silent_for(folder: Path) -> float | None:
+    """Seconds since the process of an attempt last wrote to its log or reported; None where it has not begun.
+
+    Both times are of the file system that the folder lies on: clocks of nodes differ.
+    """
+    times = []
+    for name in (BEGUN_FILE, LOG_FILE, REPORTS_FILE):
+        # Opened, since a network file system answers from what it knew of a file that is only looked at.
+        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
+            times.append(os.fstat(file.fileno()).st_mtime)
+    if not times or not has_begun(folder):
+        return None
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp") as file:
+            return os.fstat(file.fileno()).st_mtime - max(times)
+    except OSError:
+        return None  # a full disk is no reason to end a job
+
+
 def broken(folder: Path) -> str | None:
     """Why the evaluator cannot be had in a job; None where nothing is said of that."""
-    try:
-        return (folder / BROKEN_FILE).read_text(encoding="utf-8", errors="replace")[:MESSAGE_LIMIT]
-    except OSError:
-        return None
+    return _said(folder / BROKEN_FILE)
 
 
 def say_broken(folder: Path, why: str) -> None:
     """Say that the evaluator cannot be had in a job."""
     files.write_new(folder / BROKEN_FILE, why[:MESSAGE_LIMIT])
+
+
+def overdue(folder: Path) -> str | None:
+    """Why a driver has the job of an attempt cancelled; None where none does."""
+    return _said(folder / OVERDUE_FILE)
+
+
+def say_overdue(folder: Path, why: str) -> None:
+    """Say why the job of an attempt is cancelled, before it is."""
+    files.replace(folder / OVERDUE_FILE, why)
+
+
+def _said(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:MESSAGE_LIMIT]
+    except OSError:
+        return None

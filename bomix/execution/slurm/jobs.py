@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bomix.contracts.executor import Attempt, Ended
-from bomix.errors import EvaluationError
+from bomix.errors import SetupError
 from bomix.execution.attempt import left_behind
 from bomix.execution.attempt.evaluate import ERROR_FILE, LOG_FILE, RAISED, RESULT_FILE
 from bomix.execution.attempt.redaction import redact_file, redacted
@@ -135,6 +135,24 @@ class Job:
         again = seen.state in states.WAITING and seen.restarts > 0 and job_file.has_begun(self.folder)
         return again or not seen.live
 
+    def is_silent(self, limit_s: float | None) -> bool:
+        """Whether its process has said nothing for too long; that is written down, for whichever driver sees the end.
+
+        Args:
+            limit_s: Seconds without a sign of life; None for no limit.
+        """
+        if job_file.overdue(self.folder) is not None:
+            return True
+        if limit_s is None or not self.running or (silent := job_file.silent_for(self.folder)) is None:
+            return False
+        if silent > limit_s:
+            job_file.say_overdue(
+                self.folder,
+                f"no progress and nothing new in its log for {limit_s:g} s (execution.silence_s); print something, "
+                "report progress (bomix.progress.report), or raise the limit",
+            )
+        return silent > limit_s
+
     def end(self, now: float) -> End | None:
         """How it ended; None while it runs or waits, or where what it wrote may still come into sight.
 
@@ -143,7 +161,7 @@ class Job:
         """
         if (code := job_file.ended(self.folder, self.file.token)) is not None:
             if (why := job_file.broken(self.folder)) is not None:
-                raise EvaluationError(f"the evaluator cannot be loaded in a job of Slurm: {why}")
+                raise SetupError(f"the evaluator cannot be loaded in a job of Slurm: {why}")
             return End(code, self.seen)
         seen = self.seen
         if seen is None or not self._is_over(seen):
@@ -173,13 +191,16 @@ class Job:
         """The last line of its output."""
         return (self._output().strip().splitlines() or ["no output"])[-1]
 
-    def outcome(self, number: int, end: End | None, *, cancelled: bool, secrets: frozenset[str]) -> Ended:
+    def outcome(
+        self, number: int, end: End | None, *, cancelled: bool, scratch: Collection[str], secrets: frozenset[str]
+    ) -> Ended:
         """How a trial ended, which is struck off.
 
         Args:
             number: Its id.
             end: How the job did; None where it goes on with others of a group.
             cancelled: Whether its driver cancelled it.
+            scratch: Patterns of the names of what another attempt can go on from.
             secrets: Values that must not be in what is told.
         """
         self.left.remove(number)
@@ -191,19 +212,35 @@ class Job:
         outcome = left_behind.outcome(folder, code or 0, tail, grouped=True)
         if isinstance(outcome, Result):
             return Ended(trial, outcome, tail)
-        message, has_error = outcome.message, (folder / ERROR_FILE).exists()
         if cancelled:
             return Ended(trial, Failure("cancelled", tail), tail)
-        lost = end is not None and end.code is None and end.lost is not None
-        if end is not None and end.code is None:
-            if end.lost is not None:
-                message = f"{end.lost} (job {self.file.job or self.file.name})"
-            elif end.seen is not None and not (has_error and end.seen.state == "FAILED"):
-                message = end.seen.message(begun=job_file.has_begun(self.folder))
-        by_hand = end is not None and end.code is None and end.seen is not None and end.seen.state == states.CANCELLED
+        overdue = None if end is None else job_file.overdue(self.folder)
+        message, lost = (overdue, False) if overdue is not None else self._why(folder, end, outcome.message, scratch)
+        seen = None if end is None or end.code is not None else end.seen
+        by_hand = seen is not None and seen.state == states.CANCELLED and overdue is None
         by_group = self.grouped and end is not None and not lost and not self.finished and not by_hand
-        raised = by_group and code == RAISED and has_error
+        raised = by_group and code == RAISED and (folder / ERROR_FILE).exists()
         return Ended(trial, Failure(redacted(message, secrets), tail), tail, by_group, raised, lost)
+
+    def _why(self, folder: Path, end: End | None, message: str, scratch: Collection[str]) -> tuple[str, bool]:
+        """Why an attempt failed, and whether that is a loss.
+
+        Args:
+            folder: Its folder.
+            end: How its job ended; None where it goes on.
+            message: What the attempt itself left behind.
+            scratch: Patterns of the names of what another attempt can go on from.
+        """
+        if end is None or end.code is not None:
+            return message, False
+        job = f"(job {self.file.job or self.file.name})"
+        if end.lost == states.LOST[states.TIMEOUT] and not any(any(folder.glob(name)) for name in scratch):
+            return f"{end.lost} {states.FROM_THE_START} {job}", False
+        if end.lost is not None:
+            return f"{end.lost} {job}", True
+        if end.seen is not None and not ((folder / ERROR_FILE).exists() and end.seen.state == "FAILED"):
+            message = end.seen.message(begun=job_file.has_begun(self.folder))
+        return message, False
 
     def _output(self) -> str:
         """The end of what Slurm kept of the job's output, where the training wrote no log."""

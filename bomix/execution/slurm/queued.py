@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from bomix.contracts.executor import Attempt
 from bomix.contracts.queued import QueuedJob
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.attempt.evaluate import LOG_FILE
 from bomix.execution.slurm import commands, job_file, script, states
 from bomix.execution.slurm.commands import UnreachableError
@@ -48,7 +49,7 @@ def cancel(attempts: Sequence[tuple[Trial, Attempt]]) -> list[QueuedJob]:
     for job in found:
         if len(job.left) < len(job.file.attempts):
             every = ", ".join(str(trial.id) for trial, _ in job.file.trials())
-            raise EvaluationError(
+            raise SetupError(
                 f"trials {every} are one job, {job.file.job or job.file.name}; cancel all of them, or none"
             )
     try:
@@ -73,6 +74,26 @@ def preview(attempts: Sequence[tuple[Trial, Attempt]], wanted: Resources, *, fol
     for trial, attempt in attempts:
         submission.add([(trial, attempt)])
     return [script.text([job.file for job in each], wanted) for each in submission.arrays(_NO_TOKEN)]
+
+
+def lacks(wanted: Resources, *, folder: Path | None) -> list[str]:
+    """What keeps jobs from being submitted, in sentences; nothing is submitted, nor written into the study's folder.
+
+    Raises:
+        SetupError: There is no cluster here.
+    """
+    if (absent := commands.missing()) is not None:
+        return [absent]
+    place = Path("/") if folder is None else folder
+    (text,) = preview([(Trial(0, {}, 0, ""), Attempt(1, place / "trials/0000/attempts/1"))], wanted, folder=place)
+    with tempfile.NamedTemporaryFile("w", suffix=".sh", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        try:
+            said = commands.refusal(Path(file.name))
+        except UnreachableError as error:
+            return [f"Slurm's controller does not answer just now ({error}), so that nobody knows what it would take"]
+    return [] if said is None else [f"Slurm would take no job as the keys 'execution' ask for it: {said}"]
 
 
 def _queue(found: Sequence[Job]) -> list[Seen]:

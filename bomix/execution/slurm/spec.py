@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bomix.errors import EvaluationError, Fault, count_faults
+from bomix.errors import Fault, SetupError, count_faults
 from bomix.execution.slurm.resources import Resources
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class SlurmExecution:
         options: Other options of sbatch, without the dashes: ``{account: nlp, qos: high, exclusive: true}``.
         array: Whether jobs that are submitted together are an array.
         max_running: How many jobs of an array run at a time; null for no limit.
+        silence_s: Seconds without a report of progress or anything new in the attempt's log after which its job is
+            cancelled and the trial counts as failed; null for no limit. A day by default. A driver looks at it; where
+            none runs, the next one does.
+        ask_ahead: New trials that are asked for while ``workers`` jobs are in the queue, so that the next is submitted
+            as soon as one has ended. They know nothing of the trials that end meanwhile.
         poll_s: Seconds between two looks at the queue, which show all jobs; what jobs write is seen at once.
     """
 
@@ -75,6 +80,8 @@ class SlurmExecution:
     options: Mapping[str, str | int | bool] = dataclasses.field(default_factory=dict)
     array: bool = True
     max_running: int | None = None
+    silence_s: float | None = 86_400.0
+    ask_ahead: int = 0
     poll_s: float = 15.0
 
     def faults(self) -> list[Fault]:
@@ -82,8 +89,10 @@ class SlurmExecution:
         counts = {"workers": self.workers, "attempts": self.attempts, "max_failures": self.max_failures}
         stated = {"cpus": self.cpus, "max_running": self.max_running}
         found = count_faults(1, **counts, **{name: value for name, value in stated.items() if value is not None})
-        if self.max_lost is not None:
-            found += count_faults(0, max_lost=self.max_lost)
+        found += count_faults(0, max_lost=self.max_lost, ask_ahead=self.ask_ahead)
+        if self.silence_s is not None and not self.silence_s > 0:
+            what = f"expected a positive number of seconds, or null for no limit, found {self.silence_s:g}"
+            found.append(Fault("silence_s", what))
         if self.time is not None and not _TIME.fullmatch(self.time):
             what = f"expected minutes, 'hours:minutes:seconds' or 'days-hours', in quotes, found '{self.time}'"
             found.append(Fault("time", what))
@@ -151,13 +160,14 @@ class SlurmExecution:
         name = type(evaluator).__name__
         if folder is None:
             what = f"{name} cannot be evaluated by jobs of Slurm: the study is kept in memory, which no node sees"
-            raise EvaluationError(f"{what}; give the study a folder on a file system that all nodes share")
+            raise SetupError(f"{what}; give the study a folder on a file system that all nodes share")
         _check_place(folder)
         return SlurmExecutor(
             evaluator,
             folder=folder,
             resources=self.resources,
             workers=self.workers,
+            silence_s=self.silence_s,
             poll_s=self.poll_s,
             leaves=leaves,
         )
@@ -178,6 +188,17 @@ class SlurmExecution:
 
         return queued.cancel(attempts)
 
+    def lacks(self, folder: Path | None) -> list[str]:
+        """Slurm's commands, and what the cluster has against such a job; it is asked, and nothing is submitted."""
+        from bomix.execution.slurm import queued
+
+        try:
+            if folder is not None:
+                _check_place(folder)
+            return queued.lacks(self.resources, folder=folder)
+        except SetupError as error:
+            return [str(error)]
+
     def preview(self, attempts: Sequence[tuple[Trial, Attempt]], *, folder: Path) -> list[str]:
         """The scripts that would be submitted for some trials."""
         from bomix.execution.slurm import queued
@@ -194,7 +215,7 @@ def _check_place(folder: Path) -> None:
     place = str(folder.resolve())
     if any(ord(character) < 32 or character in "\x7f\\" for character in place):
         what = "has a control character or a backslash in its path, which no script of Slurm can say"
-        raise EvaluationError(f"the study's folder {place!r} {what}; rename it")
+        raise SetupError(f"the study's folder {place!r} {what}; rename it")
 
 
 @dataclass(frozen=True)

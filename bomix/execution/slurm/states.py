@@ -35,19 +35,25 @@ UNKNOWN = "UNKNOWN"
 """Of a job that Slurm has forgotten."""
 CANCELLED = "CANCELLED"
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
+TIMEOUT = "TIMEOUT"
 
 LOST = {
     "PREEMPTED": "preempted by the cluster",
     "NODE_FAIL": "its node failed",
     "BOOT_FAIL": "its node did not boot",
     "LAUNCH_FAILED": "the cluster could not start it",
-    "TIMEOUT": "cut off by the cluster's time limit (execution.time)",
+    TIMEOUT: "cut off by the cluster's time limit (execution.time)",
     "DEADLINE": "cut off by its deadline in the cluster",
     "REVOKED": "taken over by another cluster of the federation",
     UNKNOWN: "the cluster does not know the job any more, and it left no result",
 }
 """States to what is said of a trial that the cluster ended, through no fault of its own."""
 REQUEUED = "requeued by the cluster after it had begun"
+FROM_THE_START = (
+    "before it left a checkpoint behind, so that the next attempt would be cut off as well; raise execution.time, or "
+    "execution.attempts where the trainer goes on from what it saved itself"
+)
+"""Added of a trial that was cut off and would begin anew: it has failed."""
 NOT_STARTED = "the cluster could not start it on its node"
 """Of a job that Slurm cancelled itself: it does so where a node fails to start one that must not be requeued."""
 SECOND_COPY = "the cluster ran the job a second time, after its first copy had ended without a result"

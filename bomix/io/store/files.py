@@ -53,8 +53,8 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         for name, text in texts.items():
             _write(temporary / name, text)
         sync(temporary)
@@ -63,6 +63,7 @@ def create_folder(path: Path, texts: Mapping[str, str]) -> None:
         # POSIX lets a system say either of a folder that has something in it.
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and path.is_dir():
             raise FolderTaken(path) from error
+        _name_instead(error, temporary, path)
         raise
     finally:
         if temporary.exists():
@@ -142,9 +143,20 @@ def _temporary(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     try:
         yield temporary
-    finally:
-        with contextlib.suppress(FileNotFoundError):
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the error weighs more, and has the same cause as a rule
             temporary.unlink()
+        if isinstance(error, OSError):
+            _name_instead(error, temporary, path)
+        raise
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+
+
+def _name_instead(error: OSError, temporary: Path, path: Path) -> None:
+    """Have an error name the file or folder that was to be made, and not what it was called until then."""
+    if isinstance(error.filename, str | os.PathLike) and Path(error.filename).is_relative_to(temporary):
+        error.filename = str(path / Path(error.filename).relative_to(temporary))
 
 
 def _write(path: Path, content: str | bytes) -> None:

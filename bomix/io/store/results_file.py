@@ -38,23 +38,33 @@ def changing(folder: Path) -> Iterator[None]:
     It is removed before, so that no kill leaves it behind, and once more afterwards: another process may have written
     it meanwhile of the record as it was. That process looks whether the record has changed, too, once it has written.
     """
-    remove(folder)
+    _refusal(folder)
     try:
         yield
-    finally:
-        remove(folder)
+    except BaseException:
+        _refusal(folder)  # as a rule nothing was recorded, and the error says so
+        raise
+    remove(folder)
 
 
 def remove(folder: Path) -> None:
     """Remove ``results.nc``, durably; where that is refused it is logged, since what is recorded weighs more."""
+    if (error := _refusal(folder)) is not None:
+        path = folder / RESULTS_FILE
+        logger.warning("%s lacks what was recorded since it was written, and cannot be removed: %s", path, error)
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """What the system says where ``results.nc`` cannot be removed; None where it is gone."""
     path = folder / RESULTS_FILE
     if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
-        return
+        return None
     try:
         path.unlink(missing_ok=True)
         files.sync(folder)
     except OSError as error:
-        logger.warning("%s lacks what was recorded since it was written, and cannot be removed: %s", path, error)
+        return error
+    return None
 
 
 def write(folder: Path, dataset: xr.Dataset, *, is_current: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bomix.contracts.executor import Attempt, Ended
-from bomix.errors import EvaluationError
+from bomix.errors import EvaluationError, SetupError
 from bomix.execution.ray import pool
 from bomix.execution.ray.spec import RayExecution
 from bomix.testing.endings import Ending
@@ -27,7 +27,7 @@ STAND_IN = Path(__file__).parent / "stand_in"
 def ray(monkeypatch: pytest.MonkeyPatch) -> None:
     path = os.pathsep.join([str(STAND_IN), *filter(None, [os.environ.get("PYTHONPATH"), str(Path.cwd())])])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setattr(pool, "find_spec", lambda name: name)
+    monkeypatch.setattr(pool, "installed", lambda: True)
 
 
 def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, how: Any = "well", **said: Any) -> Ended:
@@ -172,3 +172,18 @@ def test_neither_process_waits_for_the_other_for_ever(monkeypatch: pytest.Monkey
     finally:
         late.cancel()
         ray.close()
+
+
+def test_what_ray_says_of_a_secret_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN", json.dumps({"init": ["RuntimeError", "no room for hunter-2-hunter"]}))
+    with pytest.raises(SetupError, match=r"no room for \[redacted\]$"):
+        pool.RayPool({"address": "auto", "demand": {}}, {"hunter-2-hunter"})
+    monkeypatch.setenv("STAND_IN", "{}")
+    executor = RayExecution(grace_s=1.0).start(Ending("waiting"))
+    own = executor._pool
+    assert isinstance(own, pool.RayPool)
+    own._secrets = {"hunter-2-hunter"}
+    own._log.write(b"x" * 2100 + b"hunter-2-hunter" + b"y" * (pool._TOLD - 8))  # the cut is within the secret
+    own._log.flush()
+    assert "hunter" not in own._said()
+    executor.close()

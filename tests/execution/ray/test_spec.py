@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from bomix.config import registry
 from bomix.errors import EvaluationError
 from bomix.execution.ray import pool
+from bomix.execution.ray.environment import installed
 from bomix.execution.ray.spec import RayExecution
 from bomix.testing.base import CountsBattery
 from bomix.testing.endings import Ending
@@ -55,9 +59,23 @@ def test_a_study_file_names_it() -> None:
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "find_spec", lambda name: None)
+    monkeypatch.setattr(pool, "installed", lambda: False)
     with pytest.raises(EvaluationError, match=r"needs Ray, which is not installed here; pip install 'bomix\[ray\]'"):
         RayExecution().start(Ending())
+
+
+def test_a_folder_called_ray_is_no_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself leaves one in the folder for temporary files."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    (tmp_path / "ray").mkdir()
+    assert not installed()
+    assert RayExecution().lacks(None) == [
+        "execution 'ray' needs Ray, which is not installed here; pip install 'bomix[ray]'"
+    ]
+    (tmp_path / "ray" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    assert installed()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (pip install 'bomix[ray]')")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bomix.contracts.executor import Ended, Reported
-from bomix.errors import EvaluationError
-from bomix.execution.attempt.evaluate import NO_MEMORY, RAISED
+from bomix.errors import EvaluationError, SetupError
+from bomix.execution.attempt.evaluate import LOG_FILE, NO_MEMORY, RAISED
 from bomix.execution.attempt.reports import Reports
 from bomix.execution.slurm import commands, job_file, jobs
 from bomix.execution.slurm import executor as module
@@ -95,7 +96,6 @@ def test_slurm_is_asked_once_in_so_many_seconds_however_many_jobs_there_are(slur
     [
         ("PREEMPTED", 15, True, "preempted by the cluster (job 1)"),
         ("NODE_FAIL", 0, True, "its node failed (job 1)"),
-        ("TIMEOUT", 15, True, "cut off by the cluster's time limit (execution.time) (job 1)"),
         ("CANCELLED", 15, False, "job 1 was cancelled in the cluster's queue"),
         ("OUT_OF_MEMORY", 9, False, "out of memory: the cluster ended the job at its limit (execution.memory)"),
         ("FAILED", 9, False, "killed by signal 9 (SIGKILL), as the system does to a process where memory runs out"),
@@ -112,6 +112,68 @@ def test_a_job_that_dies_without_a_word_is_lost_or_has_failed(
     assert end.outcome == Failure(said)
     assert end.lost is lost
     assert executor.free == 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_trial_that_is_cut_off_is_lost_only_where_it_left_a_checkpoint(
+    slurm: FakeSlurm, tmp_path: Path, kept: bool
+) -> None:
+    """Else the next attempt would begin anew, and be cut off as well."""
+    executor = started(tmp_path / "s", workers=1)
+    executor._scratch = ("state-*.pt",)
+    executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
+    job_file.begin(begun[1].folder, "job 1")
+    if kept:
+        (begun[1].folder / "state-7.pt").touch()
+    slurm.set("1", "TIMEOUT", status=15)
+    (end,) = ends(executor.events(0.0))
+    assert isinstance(end.outcome, Failure)
+    assert end.lost is kept
+    assert end.outcome.message.startswith("cut off by the cluster's time limit (execution.time) ")
+    assert ("before it left a checkpoint behind" in end.outcome.message) is not kept
+
+
+def aged(folder: Path, seconds: float) -> None:
+    """Have what a job wrote be so old."""
+    for name in (job_file.BEGUN_FILE, LOG_FILE):
+        then = (folder / name).stat().st_mtime - seconds
+        os.utime(folder / name, (then, then))
+
+
+def test_a_job_that_says_nothing_for_too_long_is_cancelled_and_has_failed(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1, silence_s=60.0)
+    executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
+    assert executor.events(0.0) == [], "one that waits in the queue is not silent"
+    slurm.set("1", "RUNNING")
+    job_file.begin(folder := begun[1].folder, "job 1")
+    (folder / LOG_FILE).write_text("step 1\n")
+    aged(folder, 61.0)
+    (folder / LOG_FILE).write_text("step 2\n")
+    assert executor.events(0.0) == [], "its log has something new"
+    aged(folder, 61.0)
+    slurm.down("scancel")
+    assert executor.events(0.0) == []
+    assert slurm.jobs == {"1": "RUNNING"}, "the controller is away"
+    slurm.down()
+    executor.close()
+    # The driver that finds it again has no such limit: what an earlier one wanted is done.
+    executor = started(tmp_path / "s", workers=1, silence_s=None)
+    assert executor.reattach([begun]) == (ONE,)
+    for _ in range(2):
+        found = ends(executor.events(0.0))
+    assert slurm.jobs == {"1": "CANCELLED"}
+    ((end),) = found
+    assert isinstance(end.outcome, Failure)
+    assert end.outcome.message.startswith("no progress and nothing new in its log for 60 s (execution.silence_s)")
+    assert not end.lost
+
+
+def test_a_result_that_came_before_its_job_was_cancelled_for_silence_counts(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = started(tmp_path / "s", workers=1)
+    executor.submit(*(begun := attempt(tmp_path / "s", ONE)))
+    trained(begun[1].folder)
+    job_file.say_overdue(begun[1].folder, "no progress")
+    assert [end.outcome for end in ends(executor.events(0.0))] == [Result({"loss": 1.0})]
 
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", "CANCELLED", "FAILED"])
@@ -467,6 +529,13 @@ def test_where_it_cannot_be_known_what_still_runs_nothing_is_submitted(
         started(tmp_path / "s").reattach([one])
 
 
+def test_without_slurms_commands_there_is_no_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nothing is asked for that could not be submitted."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SetupError, match=r"no command 'sbatch' and no 'squeue' and no 'scancel' here; .* login node"):
+        started(tmp_path / "s")
+
+
 def test_an_evaluator_that_the_folder_does_not_say_is_refused(tmp_path: Path) -> None:
     folder = study(tmp_path / "s", "error")
     check(Ending("error"), folder)
@@ -521,12 +590,11 @@ def test_what_was_never_submitted_does_not_go_on(
     slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = attempt(tmp_path / "s", ONE)
+    first, second = (started(tmp_path / "s", workers=1) for _ in range(2))
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    first = started(tmp_path / "s", workers=1)
     with pytest.raises(EvaluationError, match="there is no command 'sbatch'"):
         first.submit(*one)
     first.close()
-    second = started(tmp_path / "s", workers=1)
     with pytest.raises(EvaluationError, match="there is no command 'squeue'"):
         second.reattach([one])
     second.close()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import EvaluationError
+from bomix.execution.attempt import left_behind
+from bomix.execution.attempt.evaluate import LOG_FILE
 from bomix.execution.slurm import job_file
 from bomix.execution.slurm.job import BROKEN, SECOND
 from bomix.trial import Failure, Result
@@ -110,3 +112,17 @@ def test_a_job_whose_folder_is_gone_says_so(slurm: FakeSlurm, tmp_path: Path) ->
     assert done.returncode == BROKEN
     assert done.stderr.startswith("bomix: there is no job.json in ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_log_without_end_is_cut_while_the_job_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(left_behind, "LOG_LIMIT", 1000)
+    monkeypatch.setattr(left_behind, "LOG_KEPT", 100)
+    monkeypatch.setattr(left_behind, "CUT_EVERY_S", 0.01)
+    log = tmp_path / LOG_FILE
+    with left_behind.cutting_log(tmp_path), log.open("a") as file:
+        patience = time.monotonic() + 20.0
+        while not log.read_text().startswith("[bomix cut this log"):
+            file.write("a warning\n")
+            file.flush()
+            assert time.monotonic() < patience
+    assert log.stat().st_size < 3000

@@ -121,7 +121,7 @@ def test_a_driver_that_does_not_wait_is_told_to_leave(slurm: FakeSlurm, tmp_path
     assert len(slurm.jobs) == 1
 
 
-@pytest.mark.parametrize(("history", "said"), [("TIMEOUT|0:15", "time limit"), ("", "does not know the job")])
+@pytest.mark.parametrize(("history", "said"), [("PREEMPTED|0:15", "preempted"), ("", "does not know the job")])
 def test_a_driver_that_does_not_wait_asks_for_what_the_queue_forgot(
     slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str, said: str
 ) -> None:
@@ -163,3 +163,21 @@ def test_a_driver_that_does_not_wait_waits_for_what_comes_into_sight(
     assert second.events(0.0) == []
     trained(one[1].folder)
     assert [end.outcome for end in ends(second.events(0.0))] == [Result({"loss": 1.0})]
+
+
+def test_check_asks_slurm_whether_it_would_take_a_job(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SPEC.lacks(tmp_path) == []
+    assert slurm.calls("sbatch")[-1][1][0] == "--test-only"
+    assert slurm.jobs == {}
+    slurm.down("sbatch", why="Batch job submission failed: Invalid account")
+    (said,) = SPEC.lacks(tmp_path)
+    assert said.startswith("Slurm would take no job as the keys 'execution' ask for it: ")
+    assert "Invalid account" in said
+    slurm.down("sbatch")
+    assert SPEC.lacks(tmp_path)[0].startswith("Slurm's controller does not answer just now")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (said,) = SPEC.lacks(None)
+    assert said.startswith("there is no command 'sbatch' and no 'squeue' and no 'scancel' here; ")
+    assert not list(tmp_path.glob("trials"))

@@ -47,6 +47,8 @@ def test_every_form_of_a_time_limit_is_taken(time: str) -> None:
         ({"workers": 0}, "workers"),
         ({"attempts": 0}, "attempts"),
         ({"max_lost": -1}, "max_lost"),
+        ({"ask_ahead": -1}, "ask_ahead"),
+        ({"silence_s": 0.0}, "silence_s"),
         ({"max_running": 0}, "max_running"),
         ({"cpus": 0}, "cpus"),
         ({"time": "4 hours"}, "time"),
