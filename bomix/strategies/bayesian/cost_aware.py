@@ -259,7 +259,7 @@ class CostAware:
         busy = np.concatenate([belief.busy, *([waiting] if len(waiting) else [])])
         everywhere = replace(belief, busy=busy)
         acquisition = self.acquisition or AtTarget().chosen(belief.problem).acquisition
-        best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds)
+        best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds, rough=True)
         others = support(belief.model, belief.aggregate, belief.X_inside, CONTENDERS - 1, seed=seeds.subspace)
         snapped = space.snap(space.project(others.numpy()))
         return np.concatenate([best[None], [row for row in snapped if not is_among(row, best[None])]])

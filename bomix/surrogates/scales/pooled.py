@@ -20,8 +20,10 @@ import torch
 from bomix.numerics import repeats
 from bomix.numerics.constants import TINY
 from bomix.space.weights import SAME_MIXTURE
-from bomix.surrogates.cross_validation.held_out import part, refitted
+from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.refit_schedule import size_of_fit
+from bomix.surrogates.gp.refitted import refitted_at_once
+from bomix.surrogates.gp.search import FEW
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
@@ -101,7 +103,7 @@ def fit(
     growth = surrogate.growth if isinstance(surrogate, GP) else 0.0
     first = rows[: max(_ENOUGH, size_of_fit(len(rows), growth))]
     known, names = _part(data, context, first)
-    held = refitted(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
+    held = refitted_at_once(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
     pool = pooled(HeldOut(across.mean[first], across.covariance[first]), held, known.Y.double())
     logger.info(
         "multi_scale: of what is believed at the target %.0f %% comes from all scales, the rest from its %d runs "
@@ -112,7 +114,8 @@ def fit(
     if pool.share > 1.0 - _NEGLIGIBLE:
         return linked
     known, names = _part(data, context, rows)
-    alone = surrogate.fit(known, context=names, seed=seed)
+    of_asks = isinstance(surrogate, GP) and surrogate.draws == 0 and len(rows) <= FEW
+    alone = (_quick(surrogate) if of_asks else surrogate).fit(known, context=names, seed=seed)
     assert isinstance(alone, JointModel)  # the same surrogate modelled the first scale
     return PooledModel(linked, alone, pool, first)
 
