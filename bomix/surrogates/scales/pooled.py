@@ -23,7 +23,6 @@ from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.refit_schedule import size_of_fit
 from bomix.surrogates.gp.refitted import refitted_at_once
-from bomix.surrogates.gp.search import FEW
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
@@ -114,8 +113,7 @@ def fit(
     if pool.share > 1.0 - _NEGLIGIBLE:
         return linked
     known, names = _part(data, context, rows)
-    of_asks = isinstance(surrogate, GP) and surrogate.draws == 0 and len(rows) <= FEW
-    alone = (_quick(surrogate) if of_asks else surrogate).fit(known, context=names, seed=seed)
+    alone = surrogate.fit(known, context=names, seed=seed)
     assert isinstance(alone, JointModel)  # the same surrogate modelled the first scale
     return PooledModel(linked, alone, pool, first)
 
