@@ -54,9 +54,7 @@ def front(model: Model, groups: Tensor, X: Tensor, count: int) -> Tensor:
     return X[kept[:count]]
 
 
-def support(
-    model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: int, wide: int = WIDE
-) -> Tensor:
+def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: int, wide: int = WIDE) -> Tensor:
     """Where the lowest objective may be: ``count`` mixtures of the space, the best of the ``n x d`` tried among them.
 
     Points of the whole space, and points around the best ones tried, compete by what lies one standard deviation

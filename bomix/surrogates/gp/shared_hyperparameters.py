@@ -20,7 +20,6 @@ from bomix.surrogates.gp.search import COARSE, FIRST, MOST, Sampling, search
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.contracts.covariance import Prior
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales import hyperparameters, pooled
 from bomix.surrogates.scales.discrepancy import Discrepancy
 from bomix.surrogates.scales.economical import economical
+from bomix.surrogates.scales.from_first import at_runs
 from bomix.surrogates.scales.levels import chain
-from bomix.surrogates.scales.linked import Linked, at_runs
+from bomix.surrogates.scales.linked import Linked
 from bomix.surrogates.scales.links import conditioned
 from bomix.surrogates.scales.model import LinkedModel
 from bomix.surrogates.scales.steps import steps_of
@@ -152,7 +153,7 @@ def _linked(begun: Start, context: FitContext, integrated: bool) -> Linked:
 
     found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()), middle=not integrated)
     links = hyperparameters.links(found.theta, discrepancy.typical, noise)
-    return Linked(tuple(levels), base, offset, unit, discrepancy, found, links, tuple(steps), Z)
+    return Linked(tuple(levels), base, offset, unit, discrepancy, found, Z, links, tuple(steps))
 
 
 def noise_of(base: JointModel, unit: Tensor, X: Tensor) -> Tensor:

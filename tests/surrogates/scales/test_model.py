@@ -17,7 +17,7 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.regression.specs import Ridge
-from bomix.surrogates.scales import linked
+from bomix.surrogates.scales import from_first
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.testing.known import mixtures
 
@@ -213,7 +213,7 @@ def test_any_surrogate_can_model_the_smallest_scale():
 
 def test_what_links_rest_on_without_larger_runs_is_nothing():
     model, Z = fitted(0), torch.zeros(0, D, dtype=torch.float64)
-    found = linked.at_runs(model.at(SMALL).towards(Z), Z, torch.zeros(M), torch.ones(M))
+    found = from_first.at_runs(model.at(SMALL).towards(Z), Z, torch.zeros(M), torch.ones(M))
     assert found[0].shape == (M, 0)
     assert found[1].shape == (M, 0, 0)
 
