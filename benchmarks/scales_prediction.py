@@ -142,8 +142,8 @@ def synthetic(family: str, agreement: float, n: int, seed: int, *, scales: int =
 
 def surrogate(method: str, table: Table) -> Any:
     """The surrogate across scales of a name; None where the method is none."""
-    first = table.quick
-    across: dict[str, Any] = {"multi_scale": MultiScale(first), "freeze_thaw": FreezeThaw(first), "anchored": Anchored(first)}
+    kinds: dict[str, Any] = {"multi_scale": MultiScale, "freeze_thaw": FreezeThaw, "anchored": Anchored}
+    across = {name: kind(table.quick) for name, kind in kinds.items()}
     if method == "auto":
         return Chosen((*across.values(), table.quick))
     if method == "law + multi_scale":
