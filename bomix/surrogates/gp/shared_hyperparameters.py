@@ -25,14 +25,20 @@ logger = logging.getLogger(__name__)
 
 _OF_SHARED = 40
 """Evaluations of the search for what is shared: few numbers, which all metrics tell of."""
-_OF_EACH = 60
+OF_EACH = 60
 """Evaluations of the search about what is shared, which begins near its end."""
 _TOLERANCE = 1e-3
 """Gradient at which a search ends, in nats for each standard deviation of a prior and metric."""
 
 
 def search_shared(
-    likelihood: Likelihood, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None
+    likelihood: Likelihood,
+    *,
+    spread: float,
+    restarts: int,
+    seed: int,
+    sampling: Sampling | None = None,
+    evaluations: int = OF_EACH,
 ) -> Tensor:
     """Find the hyperparameters.
 
@@ -46,6 +52,7 @@ def search_shared(
         restarts: Starts of the search for a metric's own; the first is where those that are shared are.
         seed: Seed of draws and of further starts.
         sampling: How to draw; None keeps the best alone.
+        evaluations: Most evaluations of the search for a metric's own.
 
     Returns:
         ``s x m x p`` draws, one where they are the best ones.
@@ -63,7 +70,7 @@ def search_shared(
         sd=torch.where(separate, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
         start=torch.where(separate, 0.5 * (theta + prior.mean), theta),
     )
-    return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH)
+    return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=evaluations)
 
 
 def shared(likelihood: Likelihood, evaluations: int = _OF_SHARED, targets: Tensor | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bomix.surrogates.gp.shared_hyperparameters import OF_EACH
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.regression.specs import Ridge
 from bomix.surrogates.scales import economical as module
@@ -26,7 +27,8 @@ def theta(model):
     return [family.theta for family in model.families]
 
 
-def test_up_to_as_many_runs_as_decide_the_model_is_the_plain_one(runs):
+def test_up_to_as_many_runs_as_decide_the_model_is_the_plain_one(runs, monkeypatch):
+    monkeypatch.setattr(module, "_OF_EACH", OF_EACH)
     data, context = runs
     plain, some = (spec.fit(data, context=context, seed=0) for spec in (POOLED, economical(POOLED, N)))
     assert all(map(torch.equal, theta(plain), theta(some)))
