@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
     from bomix.space.polytope import Array
+    from bomix.surrogates.models.scales import MultiScaleModel
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,12 @@ half a millisecond, and as many again lie about the best ones tried."""
 MOST = 4
 """Runs of one mixture at one scale: the noise of their mean is half that of a run, and more of them say hardly more."""
 
-TOLD = 3
-"""Runs of the target that say whether smaller scales mislead: where ranks agree at 0.3 all of them say so from three on
-(7 domains, tuning seed 0), and waiting for as many as a design has spends these where nothing is good."""
+HELPS = 0.65
+"""Share of what is believed at the target that smaller scales must have to be asked for, by left-out runs of it: see
+docs/decisions/0052-which-scale-next.md."""
+TOLD = 6
+"""Runs of the target from which on models that know no such share are compared with the target's runs alone by closed
+forms, which flatter these where runs are few."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ class CostAware:
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
         free &= fit.unsqueeze(-1)
         at_target = self.alone and bool(fit[-1]) and scales[-1].scale == problem.scale
-        if misled := at_target and self._misled(belief, problem, history, seed):
+        if misled := at_target and self._misled(belief, belief.model, problem, history, seed):
             free[:-1] = False
         found = best_choice(contest, self.rule, self._allowance.costs(problem), free, seed=seeds.acquisition)
         if found is None:
@@ -209,8 +213,10 @@ class CostAware:
             weights = next_spaced(belief, history, scale, seed=seeds.search)
         return Candidate(problem.space.to_weights(weights), "cost_aware", scale)
 
-    def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
-        """Whether the target is predicted better from its own runs alone, once they are a few."""
+    def _misled(self, belief: Belief, model: MultiScaleModel, problem: Problem, history: History, seed: int) -> bool:
+        """Whether smaller scales mislead: the target is predicted as well or better from its own runs alone."""
+        if model.share is not None:
+            return model.share < HELPS
         own = AtTarget().chosen(replace(problem, scales=())).surrogate
         return better_alone(belief, history, own, least=TOLD, seed=seed)
 

@@ -177,7 +177,7 @@ class PooledModel(MultiScaleModel):
     def __init__(self, linked: LinkedModel, alone: JointModel, pool: Pool, rows: Tensor) -> None:
         super().__init__()
         self.linked, self.alone, self.pool, self._rows = linked, alone, pool, rows
-        self.target, self.scales = linked.target, linked.scales
+        self.target, self.scales, self.share = linked.target, linked.scales, pool.share
 
     @property
     def num_outputs(self) -> int:
