@@ -38,8 +38,6 @@ class LinkedModel(MultiScaleModel):
         rows: How many runs of all scales it was given.
     """
 
-    share = 1.0
-
     def __init__(self, linked: Linked | Thawed, number: int, rows: int) -> None:
         super().__init__()
         self._linked, self._number, self._rows = linked, number, rows

@@ -111,6 +111,7 @@ def fit(
         len(rows),
     )
     if pool.share > 1.0 - _NEGLIGIBLE:
+        linked.share = pool.share
         return linked
     known, names = _part(data, context, rows)
     alone = surrogate.fit(known, context=names, seed=seed)
