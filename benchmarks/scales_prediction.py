@@ -40,8 +40,10 @@ from bomix.surrogates.combined.auto import Auto as Chosen
 from bomix.surrogates.cross_validation.held_out import new_runs
 from bomix.surrogates.gp.presets import POOLED
 from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.models.joint import HeldOut, JointModel
+from bomix.surrogates.models.joint import HeldOut
+from bomix.surrogates.scales.after_first import AfterFirst
 from bomix.surrogates.scales.anchored_spec import Anchored
+from bomix.surrogates.scales.fitting import Start, start
 from bomix.surrogates.scales.freeze_thaw_spec import FreezeThaw
 from bomix.surrogates.scales.law_spec import ScalingLaw
 from bomix.surrogates.scales.spec import MultiScale
@@ -95,24 +97,17 @@ class Table:
         return SupervisedDataset(torch.as_tensor(X), torch.as_tensor(Y), **names), context
 
 
-class Remembered:
-    """A surrogate that keeps its last models of many runs: the small ones are the same in every table of a name."""
+class Small:
+    """The model of the small runs, fitted once for all tables that have the same."""
 
-    differentiable = True
-    models: ClassVar[dict[bytes, JointModel]] = {}
+    known: ClassVar[list[Start]] = []
 
-    def __init__(self, surrogate: Surrogate) -> None:
-        self.surrogate = surrogate
-
-    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Any:
-        """See :class:`bomix.contracts.surrogate.Surrogate`."""
-        if len(data.X) <= 64:
-            return self.surrogate.fit(data, context=context, seed=seed)
-        key = data.Y.numpy().tobytes()
-        if key not in self.models:
-            self.models.clear()
-            self.models[key] = self.surrogate.fit(data, context=context, seed=seed)
-        return self.models[key]
+    @classmethod
+    def start(cls, table: Table, data: SupervisedDataset, context: FitContext) -> Start:
+        """What every surrogate across scales begins with."""
+        before = cls.known[0] if cls.known else None
+        cls.known = [start(table.quick, data, context=context, seed=0, before=before)]
+        return cls.known[0]
 
 
 def regmix(folder: Path, n: int, draw: int) -> Table:
@@ -145,10 +140,10 @@ def synthetic(family: str, agreement: float, n: int, seed: int, *, scales: int =
     return Table(name, target.domain_names, target.metrics, *parts, truth=target.losses(drawn[2]), middle=middle)
 
 
-def surrogate(method: str, table: Table) -> Surrogate | None:
+def surrogate(method: str, table: Table) -> Any:
     """The surrogate across scales of a name; None where the method is none."""
-    first: Any = Remembered(table.quick)
-    across = {"multi_scale": MultiScale(first), "freeze_thaw": FreezeThaw(first), "anchored": Anchored(first)}
+    kinds: dict[str, Any] = {"multi_scale": MultiScale, "freeze_thaw": FreezeThaw, "anchored": Anchored}
+    across = {name: kind(table.quick) for name, kind in kinds.items()}
     if method == "auto":
         return Chosen((*across.values(), table.quick))
     if method == "law + multi_scale":
@@ -162,16 +157,19 @@ def predictions(method: str, table: Table, seed: int = 0) -> HeldOut | None:
     """What a method says of the judged mixtures; None where it is not defined."""
     X, n = torch.as_tensor(table.judged[0]), len(table.large[0])
     few: Any = tuple(part[-FEW:] for part in table.small)
+    between = [] if table.middle is None else [(table.middle, MIDDLE)]
     if (chosen := surrogate(method, table)) is not None:
-        between = [] if table.middle is None else [(table.middle, MIDDLE)]
+        begins = isinstance(chosen, (AfterFirst, MultiScale)) and "law" not in method
         small = few if "law" in method else table.small
         data, context = table.data((small, SMALL), *between, (table.large, LARGE), target=LARGE)
+        if begins:
+            begun = Small.start(table, data, context)
+            return new_runs(chosen.fit_after(begun, data, context=context, seed=seed), X)
         return new_runs(chosen.fit(data, context=context, seed=seed), X)
     if method == "large alone":
         problem = Problem(MixtureSpace(table.domains), tuple(map(Metric, table.metrics)), Mean())
         return new_runs(_fit(table, Auto().predicting(problem), table.large), X) if n else None
-    data, context = table.data((table.small, None))
-    small_model = Remembered(table.quick).fit(data, context=context, seed=seed)
+    small_model = Small.start(table, *table.data((table.small, SMALL), (table.large, LARGE), target=LARGE)).base
     if method == "small alone":
         return new_runs(small_model, X)
     if n < 4:

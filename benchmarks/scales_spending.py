@@ -47,8 +47,8 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 """Name of a problem to the fields of its function."""
 WITHIN = 0.01
 """Regret, in nats, at which the best mixture counts as found."""
-MOST = {"single": 45.0, "cost_aware": 45.0}
-"""Runs of the target that a search may cost, by the method; BoTorch's as much as that at the target alone."""
+MOST = 45.0
+"""Runs of the target that a search may cost, unless the command says otherwise."""
 EVERY = 0.25
 """Runs of the target between two recommendations of a method that runs small ones."""
 
@@ -125,7 +125,7 @@ class Spent:
         return next((first[0] for first, second in pairs if max(first[1], second[1]) <= WITHIN), None)
 
 
-def by_bomix(cell: Cell, until: float) -> Spent:
+def by_bomix(cell: Cell, until: float, most: float) -> Spent:
     """A search by bomix, ended at a time if need be."""
     from bomix.history import History
     from bomix.strategies.auto import Auto
@@ -137,7 +137,7 @@ def by_bomix(cell: Cell, until: float) -> Spent:
     strategy: Any = Auto() if alone else CostAware(**fields)
     problem = replace(spent.function.problem(), scale=spent.target.scale, scales=() if alone else spent.scales)
     history = History(scale=spent.target.scale, scales=() if alone else tuple(e.scale for e in spent.scales))
-    while spent.cost < MOST[cell.method.partition(":")[0]] and time.time() < until:
+    while spent.cost < most and time.time() < until:
         started = time.process_time()
         (candidate,) = strategy.ask(problem, history, 1, seed=cell.seed)
         spent.asked_s.append(time.process_time() - started)
@@ -164,7 +164,7 @@ def _recommended(problem: Any, history: Any, seed: int) -> Any:
         return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
 
 
-def by_botorch(cell: Cell, until: float) -> Spent:
+def by_botorch(cell: Cell, until: float, most: float) -> Spent:
     """A search by BoTorch over K - 1 weights and the fidelity, which is the cost in runs of the target; likewise."""
     import torch
     from scales_botorch import botorch_best, botorch_next, whole
@@ -193,7 +193,7 @@ def by_botorch(cell: Cell, until: float) -> Spent:
             break
         run(problem.space.to_array(candidate.weights), candidate.scale)
     by_fidelity = {value: scale for scale, value in fidelities.items()}
-    while spent.cost < MOST["single"] and time.time() < until:
+    while spent.cost < most and time.time() < until:
         started = time.process_time()
         point = botorch_next(cell.method, X, y, sorted(fidelities.values()))
         spent.asked_s.append(time.process_time() - started)
@@ -218,7 +218,8 @@ def run(arguments: argparse.Namespace) -> None:
         started = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            spent = (by_botorch if cell.method in {"mes", "kg"} else by_bomix)(cell, began + arguments.seconds)
+            search = by_botorch if cell.method in {"mes", "kg"} else by_bomix
+            spent = search(cell, began + arguments.seconds, arguments.most)
         line = {
             "cell": cell.key,
             "found": spent.found(),
@@ -277,6 +278,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     runs.add_argument("--methods", nargs="+", default=["single", "cost_aware"])
     runs.add_argument("--seconds", type=float, default=math.inf, help="End a cell, and begin none, after so many.")
+    runs.add_argument("--most", type=float, default=MOST, help="End a search that has cost as many runs of the target.")
     runs.set_defaults(call=run)
     tables = parts.add_parser("table")
     tables.add_argument("files", type=Path, nargs="+")

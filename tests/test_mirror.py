@@ -194,6 +194,7 @@ COVERED = {
     "bomix.surrogates.scales.anchored_spec": "surrogates/scales/test_anchored.py",
     "bomix.surrogates.scales.fitting": "surrogates/scales/test_spec.py",
     "bomix.surrogates.scales.freeze_thaw_spec": "surrogates/scales/test_freeze_thaw.py",
+    "bomix.surrogates.scales.from_first": "surrogates/scales/test_model.py",
     "bomix.surrogates.scales.law_spec": "surrogates/scales/test_law_model.py",
     "bomix.surrogates.scales.linked": "surrogates/scales/test_model.py",
     "bomix.surrogates.scales.sized": "surrogates/scales/test_law_model.py",

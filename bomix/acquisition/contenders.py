@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bomix.contracts.acquisition import Aggregate
 
-_WIDE = 512
+WIDE = 512
 """Mixtures of the whole space that compete; a quarter as many sparse ones are added. Each costs one prediction, at
 every ask."""
 _AROUND = 4
@@ -54,11 +54,19 @@ def front(model: Model, groups: Tensor, X: Tensor, count: int) -> Tensor:
     return X[kept[:count]]
 
 
-def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: int) -> Tensor:
+def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: int, wide: int = WIDE) -> Tensor:
     """Where the lowest objective may be: ``count`` mixtures of the space, the best of the ``n x d`` tried among them.
 
     Points of the whole space, and points around the best ones tried, compete by what lies one standard deviation
     below their mean.
+
+    Args:
+        model: The model of the metrics.
+        aggregate: The objective.
+        X: The mixtures tried.
+        count: How many are wanted.
+        seed: Seed of the points.
+        wide: Mixtures of the whole space that compete; a quarter as many sparse ones are added.
     """
     space = aggregate.space
     best = contenders(model, aggregate, X, max(_AROUND, count // 4))
@@ -70,7 +78,7 @@ def support(model: Model, aggregate: Aggregate, X: Tensor, count: int, *, seed: 
     # equally good ones an acquisition function compares with, and so whole asks.
     noise = widths * start_points.typical_change(centre) * rng.normal(size=(len(widths), *centre.shape))
     near = space.project((centre + noise).reshape(-1, space.dimension))
-    pool = np.concatenate([space.sobol(_WIDE, seed=seed), near, start_points.sparse(space, _WIDE // 4, rng)])
+    pool = np.concatenate([space.sobol(wide, seed=seed), near, start_points.sparse(space, wide // 4, rng)])
     ranked = contenders(model, aggregate, torch.as_tensor(pool), len(pool)).numpy()
     chosen = start_points.spaced(ranked, count - len(best), others=best.numpy())
     return torch.cat([best, torch.as_tensor(chosen)])

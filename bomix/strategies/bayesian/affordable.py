@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from bomix.problem import Problem, StudyScale
 
 FIRST = 1.0
-"""Cost of all runs below the target, in runs of it, up to which none of the target is needed: what smaller scales
-recommend may be off by far, however many runs of theirs there are."""
-SHARE = 0.25
-"""Their cost beyond, as a share of what was spent at the target: small runs cannot tell how far they are to be
-believed, and where they mislead this is what they cost."""
+"""Cost of all runs below the target, in runs of it: what smaller scales recommend may be off by far, however many runs
+of theirs there are, and where they mislead this is what they cost. A quarter of what is spent at the target beside it
+brought nothing: 19 small runs and 7 of the target in the place of 9 and 5 (7 domains, tuning seed 0)."""
 FOR_EACH = 4
 """Runs of a scale beyond a design for each run of the next larger one: more of them say ever better what that scale
 says, and no more of the target."""
@@ -58,7 +56,7 @@ def affordable(
 
     asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
     counts = [sum(scale == each.scale for scale in asked) for each in scales]
-    most = (FIRST + SHARE * counts[-1]) * costs[-1] if scales[-1].scale == history.scale else np.inf
+    most = FIRST * costs[-1] if scales[-1].scale == history.scale else np.inf
     below = sum(count * cost for count, cost in zip(counts[:-1], costs[:-1], strict=True))
     found = [
         below + costs[number] <= most

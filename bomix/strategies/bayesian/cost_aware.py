@@ -19,15 +19,16 @@ from bomix.errors import Fault, FitError, count_faults
 from bomix.posterior.belief import believe
 from bomix.posterior.scales_alone import better_alone
 from bomix.posterior.seeds import AskSeeds
-from bomix.space.weights import is_among, same_mixture
+from bomix.space.weights import is_among
 from bomix.strategies.at_target import AtTarget
-from bomix.strategies.bayesian.affordable import fitting, kept, left, usable, within
+from bomix.strategies.bayesian.affordable import fitting, usable
+from bomix.strategies.bayesian.allowance import Allowance, count_runs, missing_anchor
 from bomix.strategies.bayesian.search import most_promising
 from bomix.strategies.checks import need_faults, part_faults
 from bomix.strategies.design_first import MIN_COMPLETED, design_size
 from bomix.strategies.designs import Sobol
 from bomix.surrogates.scales.spec import MultiScale
-from bomix.trial import CONFIRM, EXPERT, IMPORTED, Candidate, Status
+from bomix.trial import EXPERT, Candidate, Status
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,22 +39,27 @@ if TYPE_CHECKING:
     from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
     from bomix.space.polytope import Array
+    from bomix.surrogates.models.scales import MultiScaleModel
 
 logger = logging.getLogger(__name__)
 
-DESIGNS = 3
-"""Designs of the cheapest scale that are run before anything is chosen, as long as they cost little ..."""
-LITTLE = 0.5
-"""... which is this many runs of the target: small runs that are that cheap are better run than thought about."""
 CONTENDERS = 24
 """Mixtures among which a run is chosen: those that may be the best, and the one of the highest acquisition value."""
+COMPETING = 192
+"""Mixtures of the whole space that compete for a place among them: across three scales a prediction of 13 metrics takes
+half a millisecond, and as many again lie about the best ones tried."""
 
 MOST = 4
 """Runs of one mixture at one scale: the noise of their mean is half that of a run, and more of them say hardly more."""
 
+HELPS = 0.65
+"""Share of what is believed at the target, by left-out runs of it, that the model across scales must have for smaller
+ones to be asked for: it was 0.66 to 0.95 where ranks agree at 0.8 (7 domains, tuning seeds 0-4), and mostly below where
+they agree at 0.3."""
 TOLD = 3
-"""Runs of the target that say whether smaller scales mislead: where ranks agree at 0.3 all of them say so from three on
-(7 domains, tuning seed 0), and waiting for as many as a design has spends these where nothing is good."""
+"""Runs of the target that say whether smaller scales mislead, by closed forms until left-out runs can tell: where ranks
+agree at 0.3 all of them say so from three on (7 domains, tuning seed 0), and waiting for as many as a design has spends
+these where nothing is good."""
 
 
 @dataclass(frozen=True)
@@ -122,28 +128,14 @@ class CostAware:
 
     def ended(self, problem: Problem, history: History) -> str | None:
         """Why no scale may have another run though one would fit into what is left of the stated cost, in words."""
-        scales = usable(problem)
-        if len(scales) < 2 or self._in_design(problem, history) or any(self._open(problem, history)):
-            return None
-        rest = left(problem, history)
-        asked = [history.counted_as(record) for record in history.asked if record.status is not Status.FAILED]
-        fit = [each for each in scales if each.cost <= rest]
-        dear = next((each for each in scales if each.cost > rest), None)
-        if dear is None or not fit:
-            return None
-        had = " and ".join(f"{asked.count(each.scale)} of {each.name}" for each in fit)
-        return (
-            f"{rest:.3g} is left of a cost of {problem.cost:g}, into which no run of {dear.name} fits, which costs "
-            f"{dear.cost:g}; {had} are as many as are worth it beside {asked.count(dear.scale)} of {dear.name}; raise "
-            f"budget.cost for more"
-        )
+        return self._allowance.ended(problem, history)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         scales = usable(problem)
         if len(scales) < 2:
             return AtTarget().settled(problem, history)
-        return self._in_design(problem, history)
+        return self._allowance.in_design(problem, history)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
@@ -157,14 +149,19 @@ class CostAware:
             history = history.with_pending([candidate])
         return found
 
+    @property
+    def _allowance(self) -> Allowance:
+        """How many runs each scale may have."""
+        return Allowance(self.n_init, self.stack)
+
     def _next(self, problem: Problem, history: History, scales: tuple[StudyScale, ...], seed: int) -> Candidate:
         """The next candidate: of the design, an anchor of a larger scale, or what is worth most."""
-        if self._in_design(problem, history):
+        if self._allowance.in_design(problem, history):
             return self._designed(problem, history, scales[0].scale, seed)
         fit = fitting(problem, history)
         fits = tuple(each for each, can in zip(scales, fit, strict=True) if can)
         larger = [each for each in fits if each is not scales[0]]
-        if self.anchors and (anchor := _missing_anchor(problem, history, larger)) is not None:
+        if self.anchors and (anchor := missing_anchor(problem, history, larger)) is not None:
             return anchor
         back = [record for record in history.informative if record.trial.origin != EXPERT]
         if len(back) >= MIN_COMPLETED:
@@ -175,32 +172,9 @@ class CostAware:
                     return self._chosen(problem, history, scales, seed)
             except FitError as error:
                 logger.warning("%s; going on with the design", error)
-                can = self._open(problem, history)
+                can = self._allowance.open(problem, history)
                 fits = tuple(each for each, may in zip(scales, can, strict=True) if may) or fits
         return self._designed(problem, history, fits[0].scale, seed)
-
-    def _in_design(self, problem: Problem, history: History) -> bool:
-        """Whether runs of the cheapest scale come first: as many as a design has, and as the stated cost has room."""
-        few = _count(history, usable(problem)[0].scale) < self._design_size(problem)
-        return few and fitting(problem, history)[0]
-
-    def _open(self, problem: Problem, history: History) -> list[bool]:
-        """Which scales may have another run behind the design: none where the search is over."""
-        first, design = self._design_size(problem), design_size(None, problem)
-        return within(problem, history, self._costs(problem), design=design, first=first)
-
-    def _costs(self, problem: Problem) -> list[float]:
-        """What a run of each scale costs, those of the cheapest trained as one."""
-        return [each.cost * (self.stack if number == 0 else 1.0) for number, each in enumerate(usable(problem))]
-
-    def _design_size(self, problem: Problem) -> int:
-        """Runs of the cheapest scale that come first."""
-        usual = design_size(self.n_init, problem)
-        if self.n_init is not None:
-            return usual
-        scales = usable(problem)
-        cheap = int(LITTLE * scales[-1].cost / (scales[0].cost * self.stack))
-        return max(usual, min(DESIGNS * usual, cheap))
 
     def _designed(self, problem: Problem, history: History, scale: Scale, seed: int) -> Candidate:
         """The next of the design at a scale."""
@@ -215,7 +189,7 @@ class CostAware:
         from bomix.strategies.bayesian.spaced import next_spaced
         from bomix.surrogates.models.scales import MultiScaleModel
 
-        can = self._open(problem, history)
+        can = self._allowance.open(problem, history)
         fit = torch.tensor(can if any(can) else fitting(problem, history))
         dearest = int(fit.nonzero().max())
         belief = believe(problem, history, self._asking(problem), seed=seed)
@@ -228,21 +202,23 @@ class CostAware:
         contest, free = contest_of(belief, X, history, [each.scale for each in scales])
         free &= fit.unsqueeze(-1)
         at_target = self.alone and bool(fit[-1]) and scales[-1].scale == problem.scale
-        if misled := at_target and self._misled(belief, problem, history, seed):
+        if misled := at_target and self._misled(belief, belief.model, problem, history, seed):
             free[:-1] = False
-        found = best_choice(contest, self.rule, self._costs(problem), free, seed=seeds.acquisition)
+        found = best_choice(contest, self.rule, self._allowance.costs(problem), free, seed=seeds.acquisition)
         if found is None:
             return replace(self._designed(problem, history, scales[dearest].scale, seed), origin="cost_aware")
         point, number = found
         weights, scale = X[point], scales[number].scale
-        if self.spaced and number and _count(history, scale) < design_size(None, problem):
+        if self.spaced and number and count_runs(history, scale) < design_size(None, problem):
             if misled:
                 return replace(self._designed(problem, history, scale, seed), origin="cost_aware")
             weights = next_spaced(belief, history, scale, seed=seeds.search)
         return Candidate(problem.space.to_weights(weights), "cost_aware", scale)
 
-    def _misled(self, belief: Belief, problem: Problem, history: History, seed: int) -> bool:
-        """Whether the target is predicted better from its own runs alone, once they are a few."""
+    def _misled(self, belief: Belief, model: MultiScaleModel, problem: Problem, history: History, seed: int) -> bool:
+        """Whether smaller scales mislead: the target is predicted as well or better from its own runs alone."""
+        if model.share is not None:
+            return model.share < HELPS
         own = AtTarget().chosen(replace(problem, scales=())).surrogate
         return better_alone(belief, history, own, least=TOLD, seed=seed)
 
@@ -259,8 +235,9 @@ class CostAware:
         busy = np.concatenate([belief.busy, *([waiting] if len(waiting) else [])])
         everywhere = replace(belief, busy=busy)
         acquisition = self.acquisition or AtTarget().chosen(belief.problem).acquisition
-        best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds)
-        others = support(belief.model, belief.aggregate, belief.X_inside, CONTENDERS - 1, seed=seeds.subspace)
+        best, _ = most_promising(everywhere, acquisition, self._asking(belief.problem), seeds=seeds, rough=True)
+        tried, count = belief.X_inside, CONTENDERS - 1
+        others = support(belief.model, belief.aggregate, tried, count, seed=seeds.subspace, wide=COMPETING)
         snapped = space.snap(space.project(others.numpy()))
         return np.concatenate([best[None], [row for row in snapped if not is_among(row, best[None])]])
 
@@ -270,33 +247,8 @@ class CostAware:
         if len(scales) < 2:
             return AtTarget().description(problem)
         names = ", ".join(each.name for each in scales)
-        size = self._design_size(problem)
-        if problem.cost is not None:
-            size = min(size, int(max(0.0, problem.cost - kept(problem)) / scales[0].cost))
+        size = self._allowance.first_runs(problem)
         return f"{size} runs of {scales[0].name}, then what is worth most for its cost among {names}"
-
-
-def _count(history: History, scale: Scale) -> int:
-    """Runs of a scale that count towards a design: those that came back or may still."""
-    return sum(
-        record.status in {Status.COMPLETED, Status.PENDING}
-        and record.trial.origin not in {CONFIRM, EXPERT}
-        and record.trial.reweighting is None
-        and history.counted_as(record) == scale
-        for record in history.records
-    )
-
-
-def _missing_anchor(problem: Problem, history: History, scales: Sequence[StudyScale]) -> Candidate | None:
-    """An anchor that a larger scale, of which nothing was imported, has no run of."""
-    for each in scales:
-        runs = [record for record in history.records if history.counted_as(record) == each.scale]
-        if any(record.trial.origin == IMPORTED for record in runs):
-            continue
-        for name, weights in problem.anchors().items():
-            if not any(same_mixture(record.trial.weights, weights) for record in runs):
-                return Candidate(weights, name, each.scale)
-    return None
 
 
 def contest_of(belief: Belief, X: Array, history: History, scales: Sequence[Scale]) -> tuple[Contest, Tensor]:

@@ -44,6 +44,7 @@ def most_promising(
     space: MixtureSpace | None = None,
     raw: int | None = None,
     starts: int = 8,
+    rough: bool = False,
 ) -> tuple[Array, AcquisitionFunction]:
     """The ``d`` weights that maximise an acquisition function, and that function.
 
@@ -55,13 +56,16 @@ def most_promising(
         space: The part of the space that is searched; all of it by default.
         raw: Points that are scored to find starts; None takes 48 to 128, the fewer the more domains.
         starts: Number of starts that are improved.
+        rough: Whether a rough maximum serves, as where it is one of several mixtures to choose from.
     """
     from bomix.optimization.multistart import Search, optimize
 
     space, function = space or belief.problem.space, acquisition_function(belief, acquisition, seeds.acquisition)
     raw = raw or min(128, max(48, 1024 // space.dimension))
     heavy = len(belief.data.X) ** 2 * len(belief.problem.metrics) > HEAVY
-    search = Search(raw, min(4, starts), iterations=12, polished=1, polish=3) if heavy else Search(raw, starts)
+    search = Search(raw, starts)
+    if heavy or rough:
+        search = Search(raw, min(4, starts), iterations=12, polished=1, polish=3)
     point = optimize(
         function,
         space,

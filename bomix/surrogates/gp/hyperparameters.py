@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bomix.surrogates.data.refit_schedule import digest, remembered
 from bomix.surrogates.gp.search import FEW, Sampling, search
-from bomix.surrogates.gp.shared_hyperparameters import search_shared
+from bomix.surrogates.gp.shared_hyperparameters import OF_EACH, search_shared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,13 +22,14 @@ _MANY_DOMAINS = 8
 """Domains from which on a chain moves twice for each draw: one move goes less far in more dimensions."""
 
 
-def hyperparameters(inputs: GPInputs, spec: GPSettings, *, seed: int) -> tuple[Tensor, ...]:
+def hyperparameters(inputs: GPInputs, spec: GPSettings, *, seed: int, evaluations: int = OF_EACH) -> tuple[Tensor, ...]:
     """Find the hyperparameters.
 
     Args:
         inputs: Runs and families of covariances.
         spec: How many draws and restarts, and how far metrics may differ.
         seed: Seed of starts and draws. Hyperparameters that a process remembers take the number of their runs instead.
+        evaluations: Most evaluations of the search for each metric's own, where they lie about shared ones.
 
     Returns:
         For each family ``s x m x p``, those of the noise last; one draw where they are the best ones.
@@ -50,17 +51,27 @@ def hyperparameters(inputs: GPInputs, spec: GPSettings, *, seed: int) -> tuple[T
                 inputs.features,
             )
             slope = None if spec.mean is None else spec.mean.slope
-            key = (kernel, spec.noise, restarts, slope, spec.pooling, numbers)
-            found.append(remembered(key, partial(_search, likelihood, spec, restarts, len(inputs.order), None)))
+            key = (kernel, spec.noise, restarts, slope, spec.pooling, evaluations, numbers)
+            find = partial(_search, likelihood, spec, restarts, len(inputs.order), None, evaluations)
+            found.append(remembered(key, find))
         else:
-            found.append(_search(likelihood, spec, restarts, seed, sampling))
+            found.append(_search(likelihood, spec, restarts, seed, sampling, evaluations))
     return tuple(found)
 
 
-def _search(likelihood: Likelihood, spec: GPSettings, restarts: int, seed: int, sampling: Sampling | None) -> Tensor:
+def _search(
+    likelihood: Likelihood, spec: GPSettings, restarts: int, seed: int, sampling: Sampling | None, evaluations: int
+) -> Tensor:
     if spec.pooling is None:
         return search(likelihood, restarts=restarts, seed=seed, sampling=sampling)
-    return search_shared(likelihood, spread=spec.pooling, restarts=restarts, seed=seed, sampling=sampling)
+    return search_shared(
+        likelihood,
+        spread=spec.pooling,
+        restarts=restarts,
+        seed=seed,
+        sampling=sampling,
+        evaluations=evaluations,
+    )
 
 
 def chain_settings(n: int, d: int, *, draws: int | None) -> Sampling:

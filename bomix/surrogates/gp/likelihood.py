@@ -136,11 +136,22 @@ def criterion(likelihood: Likelihood, prior: Prior, theta: Tensor, rows: Tensor 
     return value.detach(), gradient
 
 
-def log_marginal(likelihood: Likelihood, theta: Tensor, rows: Tensor | None = None) -> Tensor:
-    """Log marginal likelihoods ``b`` of ``b x p`` hyperparameters, the metrics in turn or those of ``rows``."""
-    targets, known = likelihood.targets, likelihood.known
+def log_marginal(
+    likelihood: Likelihood, theta: Tensor, rows: Tensor | None = None, targets: Tensor | None = None
+) -> Tensor:
+    """Log marginal likelihoods ``b`` of ``b x p`` hyperparameters.
+
+    Args:
+        likelihood: Data and model.
+        theta: ``b x p``, the metrics in turn, or those of ``rows``.
+        rows: ``b`` metrics.
+        targets: ``b x n`` values in the place of the likelihood's own, NaN where missing.
+    """
+    known = likelihood.known
+    if targets is None:
+        targets = likelihood.targets if rows is None else likelihood.targets[rows]
     if rows is not None:
-        targets, known = targets[rows], None if known is None else known[rows]
+        known = None if known is None else known[rows]
     split = likelihood.covariance.size
     covariance = likelihood.covariance(theta[:, :split], likelihood.X.unsqueeze(-3), rows=rows)
     noise = likelihood.noise(theta[:, split:], likelihood.X)

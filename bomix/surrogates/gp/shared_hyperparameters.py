@@ -20,20 +20,25 @@ from bomix.surrogates.gp.search import COARSE, FIRST, MOST, Sampling, search
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.contracts.covariance import Prior
 
 logger = logging.getLogger(__name__)
 
 _OF_SHARED = 40
 """Evaluations of the search for what is shared: few numbers, which all metrics tell of."""
-_OF_EACH = 60
+OF_EACH = 60
 """Evaluations of the search about what is shared, which begins near its end."""
 _TOLERANCE = 1e-3
 """Gradient at which a search ends, in nats for each standard deviation of a prior and metric."""
 
 
 def search_shared(
-    likelihood: Likelihood, *, spread: float, restarts: int, seed: int, sampling: Sampling | None = None
+    likelihood: Likelihood,
+    *,
+    spread: float,
+    restarts: int,
+    seed: int,
+    sampling: Sampling | None = None,
+    evaluations: int = OF_EACH,
 ) -> Tensor:
     """Find the hyperparameters.
 
@@ -47,6 +52,7 @@ def search_shared(
         restarts: Starts of the search for a metric's own; the first is where those that are shared are.
         seed: Seed of draws and of further starts.
         sampling: How to draw; None keeps the best alone.
+        evaluations: Most evaluations of the search for a metric's own.
 
     Returns:
         ``s x m x p`` draws, one where they are the best ones.
@@ -55,7 +61,7 @@ def search_shared(
     n = len(likelihood.X)
     part = n if n <= COARSE else COARSE if n <= MOST else FIRST
     most = _OF_SHARED if n <= MOST else _OF_SHARED // 2
-    theta = _shared(likelihood if part == n else likelihood.thinned(part), prior, most)
+    theta = shared(likelihood if part == n else likelihood.thinned(part), most)[0]
     separate = prior.tied < 0
     if spread <= 0 and not separate.any():
         return theta.unsqueeze(0)
@@ -64,18 +70,28 @@ def search_shared(
         sd=torch.where(separate, prior.sd, prior.sd.clamp_max(max(spread, HELD))),
         start=torch.where(separate, 0.5 * (theta + prior.mean), theta),
     )
-    return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=_OF_EACH)
+    return search(likelihood, restarts=restarts, seed=seed, sampling=sampling, prior=around, evaluations=evaluations)
 
 
-def _shared(likelihood: Likelihood, prior: Prior, evaluations: int) -> Tensor:
-    """``m x p`` hyperparameters, the same for all metrics; those that are never shared where a search starts.
+def shared(likelihood: Likelihood, evaluations: int = _OF_SHARED, targets: Tensor | None = None) -> Tensor:
+    """``f x m x p`` hyperparameters, the same for all metrics; those that are never shared where a search starts.
 
     A metric of which no likelihood can be computed counts for nothing in what is shared.
+
+    Args:
+        likelihood: Data and model.
+        evaluations: Most evaluations of the search.
+        targets: ``f x m x n`` values, each of which has a search of its own, all in one batch: the same runs with
+            others left out, NaN, say. None for the likelihood's own alone.
     """
-    informative = log_marginal(likelihood, prior.start).isfinite().nonzero().squeeze(-1)
+    prior = likelihood.prior
+    targets = likelihood.targets.unsqueeze(0) if targets is None else targets
+    f, m = targets.shape[:2]
+    begin = log_marginal(likelihood, prior.start.repeat(f, 1), torch.arange(m).repeat(f), targets.flatten(0, 1))
+    informative = begin.reshape(f, m).isfinite().all(dim=0).nonzero().squeeze(-1)
     if not len(informative):
         logger.warning("no metric is informative about shared hyperparameters; they stay at the median of their prior")
-        return torch.where(prior.tied >= 0, prior.mean, prior.start)
+        return torch.where(prior.tied >= 0, prior.mean, prior.start).expand(f, -1, -1)
     count = int(prior.tied.max()) + 1
     mean, sd, start = (_by_group(prior.tied, values, count) for values in prior[:3])
 
@@ -84,17 +100,18 @@ def _shared(likelihood: Likelihood, prior: Prior, evaluations: int) -> Tensor:
         return torch.where(prior.tied >= 0, at[:, prior.tied.clamp_min(0)], prior.start)
 
     @torch.enable_grad()
-    def cost(at: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    def cost(at: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
         at = at.detach().requires_grad_()
         theta = for_every_metric(at)[:, informative].flatten(0, 1)
-        density = log_marginal(likelihood, theta, informative.repeat(len(at)))
+        known = targets[problems][:, informative].flatten(0, 1)
+        density = log_marginal(likelihood, theta, informative.repeat(len(at)), known)
         likely = density.reshape(len(at), -1).sum(dim=-1)
         value = (0.5 * ((at - mean) / sd).square().sum(dim=-1) - likely) / len(informative)
         (gradient,) = torch.autograd.grad(value.sum(), at)
         return value.detach(), gradient
 
-    end = minimize(cost, start.unsqueeze(0), max_evaluations=evaluations, tolerance=_TOLERANCE)
-    return for_every_metric(end.x)[0]
+    end = minimize(cost, start.expand(f, -1), max_evaluations=evaluations, tolerance=_TOLERANCE)
+    return for_every_metric(end.x)
 
 
 def _by_group(tied: Tensor, values: Tensor, count: int) -> Tensor:

@@ -22,10 +22,13 @@ class MultiScaleModel(JointModel, ABC):
         target: The scale that its moments are of.
         scales: Every scale that it can be asked about, the one modelled by itself first, the target
             among them.
+        share: Share of what is believed at the target that comes from all scales, the rest being that of its runs
+            alone, as held-out runs of it say; None where the two were not compared.
     """
 
     target: Scale
     scales: tuple[Scale, ...]
+    share: float | None = None
 
     @abstractmethod
     def at(self, scale: Scale) -> JointModel:

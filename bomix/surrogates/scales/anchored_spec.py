@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from bomix.contracts.surrogate import Surrogate, SurrogateTraits
-from bomix.contracts.traits import traits
-from bomix.surrogates.gp.spec import GP
-from bomix.surrogates.scales.spec import first_surrogate
+from bomix.surrogates.scales.after_first import AfterFirst
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from botorch.utils.datasets import SupervisedDataset
 
     from bomix.contracts.context import FitContext
-    from bomix.errors import Fault
+    from bomix.contracts.surrogate import Surrogate
     from bomix.surrogates.scales.fitting import Start
 
 
 @dataclass(frozen=True)
-class Anchored:
+class Anchored(AfterFirst):
     """What the smallest scale of enough runs predicts, moved by the mean difference of a larger scale's runs.
 
     Mixtures are ordered as the small scale orders them; larger runs tell how far losses fall and how large the errors
@@ -30,32 +27,10 @@ class Anchored:
         of: Surrogate of the smallest scale; None takes the one that ``multi_scale`` takes.
     """
 
-    of: Surrogate | None = None
-
-    across_scales: ClassVar[bool] = True
-    fantasizes: ClassVar[bool] = False
-
-    def faults(self) -> list[Fault]:
-        """What is wrong with the fields: nothing can be."""
-        return []
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether the surrogate of the smallest scale is."""
-        return traits(self.of or GP(), SurrogateTraits).differentiable
-
-    def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
-        """Fit the smallest scale, then the shifts; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.
-
-        Where rows are of one scale and nothing else is asked for, that is the surrogate of that scale alone.
-        """
-        return self.fit_after(None, data, context=context, seed=seed)
-
-    def fit_after(self, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
-        """The same, with a model of the smallest scale that was fitted before, where its runs are the same."""
+    def _fit_others(
+        self, first: Surrogate, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int
+    ) -> Model:
+        """See :class:`AfterFirst`."""
         from bomix.surrogates.scales import anchored
 
-        first = first_surrogate(self.of, context)
-        if context.target is None:
-            return first.fit(data, context=context, seed=seed)
         return anchored.fit(first, data, context=context, seed=seed, before=before)

@@ -12,14 +12,13 @@ from bomix.errors import FitError
 from bomix.numerics.determinism import deterministic
 from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.standardize import standardisation
-from bomix.surrogates.gp.hyperparameters import DRAWS_UP_TO
-from bomix.surrogates.gp.presets import QUICK
-from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales import hyperparameters, pooled
 from bomix.surrogates.scales.discrepancy import Discrepancy
+from bomix.surrogates.scales.economical import economical
+from bomix.surrogates.scales.from_first import at_runs
 from bomix.surrogates.scales.levels import chain
-from bomix.surrogates.scales.linked import Linked, at_runs
+from bomix.surrogates.scales.linked import Linked
 from bomix.surrogates.scales.links import conditioned
 from bomix.surrogates.scales.model import LinkedModel
 from bomix.surrogates.scales.steps import steps_of
@@ -97,7 +96,7 @@ def start(
     known, names = part(data, context, keep)
     if before is not None and before.serves(known):
         return Start(levels, before.base, X, Y, number)
-    base = _economical(surrogate, len(known.X)).fit(known, context=replace(names, target=None), seed=seed)
+    base = economical(surrogate, len(known.X)).fit(known, context=replace(names, target=None), seed=seed)
     if not isinstance(base, JointModel):
         raise FitError(
             f"{type(surrogate).__name__} returns no JointModel, which scales could be linked to; take another"
@@ -135,13 +134,6 @@ def fit(
     return pooled.fit(model, surrogate, data, begun.levels[begun.number].rows, context=context, seed=seed)
 
 
-def _economical(surrogate: Surrogate, n: int) -> Surrogate:
-    """The surrogate of ``n`` small runs: where no hyperparameters are drawn, they are found once for nearly as many."""
-    if not isinstance(surrogate, GP) or surrogate.draws is not None or n <= DRAWS_UP_TO:
-        return surrogate
-    return replace(surrogate, draws=0, restarts=1, growth=QUICK.growth)
-
-
 def _linked(begun: Start, context: FitContext, integrated: bool) -> Linked:
     """The links between the scales."""
     X, levels, base = begun.X, begun.levels, begun.base
@@ -161,7 +153,7 @@ def _linked(begun: Start, context: FitContext, integrated: bool) -> Linked:
 
     found = hyperparameters.posterior(log_density, told=bool((~targets.isnan()).any()), middle=not integrated)
     links = hyperparameters.links(found.theta, discrepancy.typical, noise)
-    return Linked(tuple(levels), base, offset, unit, discrepancy, found, links, tuple(steps), Z)
+    return Linked(tuple(levels), base, offset, unit, discrepancy, found, Z, links, tuple(steps))
 
 
 def noise_of(base: JointModel, unit: Tensor, X: Tensor) -> Tensor:

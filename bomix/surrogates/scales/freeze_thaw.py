@@ -12,7 +12,6 @@ from bomix.surrogates.scales import hyperparameters, pooled
 from bomix.surrogates.scales.discrepancy import Discrepancy
 from bomix.surrogates.scales.fitting import noise_of, start
 from bomix.surrogates.scales.frozen import Runs
-from bomix.surrogates.scales.linked import at_runs
 from bomix.surrogates.scales.model import LinkedModel
 from bomix.surrogates.scales.sizes import sizes_of
 from bomix.surrogates.scales.thawed import MEAN, SD, Thawed
@@ -65,8 +64,8 @@ def _thawed(begun: Start, context: FitContext) -> Thawed:
     )
     noise = noise_of(base, unit, begun.X[levels[0].rows])
     prior = hyperparameters.Posterior(torch.tensor([MEAN], dtype=torch.float64), torch.ones(1, dtype=torch.float64))
-    thawed = Thawed(levels, base, offset, unit, Discrepancy(context, base), prior, runs, Z, sizes, noise)
-    moments = at_runs(base.towards(Z), Z, offset, unit)
+    thawed = Thawed(levels, base, offset, unit, Discrepancy(context, base), prior, Z, runs, sizes, noise)
+    moments = thawed.runs_start()
 
     def log_density(theta: Tensor) -> Tensor:
         return hyperparameters.temper(len(unit)) * thawed.given(theta, *moments).density.sum(dim=-1)

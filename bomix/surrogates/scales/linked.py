@@ -2,70 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales.expected import expected
+from bomix.surrogates.scales.from_first import FromFirst
 from bomix.surrogates.scales.hyperparameters import MEAN, NAMES
 from bomix.surrogates.scales.levels import inserted
-from bomix.surrogates.scales.links import Links, Seen, Start, Step, conditioned, predicted
+from bomix.surrogates.scales.links import Links, Seen, Step, conditioned, predicted
 from bomix.surrogates.scales.steps import with_step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.scale import Scale
-    from bomix.surrogates.models.joint import Towards
-    from bomix.surrogates.scales.discrepancy import Discrepancy
-    from bomix.surrogates.scales.hyperparameters import Posterior
-    from bomix.surrogates.scales.levels import Level
 
 
 @dataclass(frozen=True)
-class Linked:
+class Linked(FromFirst):
     """All that predictions across scales rest on.
 
+    Its further fields are those of :class:`~bomix.surrogates.scales.from_first.FromFirst`.
+
     Attributes:
-        levels: The scales, the one that the surrogate models first.
-        base: The model of the first scale.
-        offset: ``m`` means of the metrics there.
-        unit: ``m`` standard deviations there.
-        discrepancy: Covariance of a discrepancy of variance one.
-        posterior: Points of the hyperparameters, with weights.
-        links: The same as links.
+        links: The points of the posterior as links.
         steps: Steps between the scales.
-        Z: ``p x d`` mixtures of all runs but those of the first scale.
     """
 
-    levels: tuple[Level, ...]
-    base: JointModel
-    offset: Tensor
-    unit: Tensor
-    discrepancy: Discrepancy
-    posterior: Posterior
     links: Links
     steps: tuple[Step, ...]
-    Z: Tensor
+
+    _seen: Sequence[Seen] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         with torch.no_grad():
-            towards, mean_towards = self.base.towards(self.Z), self.base.mean_towards(self.Z)
-            mean, covariance = at_runs(towards, self.Z, self.offset, self.unit)
-            across = self.kernel_between(self.Z, self.Z)
-            seen, _ = conditioned(self.steps, mean, covariance, across, self.links)
-        object.__setattr__(self, "_towards", towards)
-        object.__setattr__(self, "_mean_towards", mean_towards)
+            seen, _ = conditioned(self.steps, *self.runs_start(), self.kernel_between(self.Z, self.Z), self.links)
         object.__setattr__(self, "_seen", seen)
-
-    _towards: Towards = None  # type: ignore[assignment]
-    _mean_towards: Callable[[Tensor], tuple[Tensor, Tensor]] = None  # type: ignore[assignment]
-    _seen: Sequence[Seen] = ()
 
     @property
     def seen(self) -> Sequence[Seen]:
@@ -86,30 +63,21 @@ class Linked:
         Returns:
             Means ``batch x m x (w q)`` and covariances ``batch x m x (w q) x (w q)``.
         """
-        told = self._towards(X)
-        squares = self.unit.square()[:, None, None]
-        mean = (told.mean.mT - self.offset.unsqueeze(-1)) / self.unit.unsqueeze(-1)
-        start = Start(mean, told.covariance / squares, told.shared / squares)
+        start = self.start(X)
         if not self.steps:
             return start.mean, start.covariance
 
         def kernels() -> tuple[Tensor, Tensor]:
             return self.kernel_between(X, X), self.kernel_between(X, self.Z)
 
-        means, covariances = predicted(self.steps, self._seen, self.links, start, kernels, wanted)
-        shares = self.posterior.weight[:, *[None] * (means.dim() - 1)]
-        return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0), shares)
+        return self.mixed(*predicted(self.steps, self._seen, self.links, start, kernels, wanted))
 
     def means(self, X: Tensor, number: int) -> Tensor:
         """Means ``n x m`` of the metrics at one scale, in their own units, at ``n x d`` weights."""
-        mean, shared = self._mean_towards(X)
         if not self.steps:
-            return mean
-        start = ((mean - self.offset) / self.unit).mT, shared / self.unit.square()[:, None, None]
-        kernel = self.kernel_between(X, self.Z)
-        found = expected(self.steps, self._seen, self.links, *start, kernel, number)
-        pooled = (self.posterior.weight[:, None, None] * found).sum(dim=0)
-        return self.offset + self.unit * pooled.mT
+            return self._mean_towards(X)[0]
+        start, kernel = self.mean_start(X), self.kernel_between(X, self.Z)
+        return self.mixed_means(expected(self.steps, self._seen, self.links, *start, kernel, number))
 
     def noise(self, X: Tensor, number: int) -> Tensor:
         """Noise variances of new runs at a scale, ``batch x m x q``, in units."""
@@ -124,10 +92,7 @@ class Linked:
     def held_out(self, number: int) -> tuple[Tensor, Tensor]:
         """Each run of a later scale from the others and the scales before: means and variances ``m x n``, in units."""
         seen, step = self._seen[number - 1], self.steps[number - 1]
-        mean, variance = seen.leave_one_out(step.targets, self.links.noise)
-        weight = self.posterior.weight[:, None, None]
-        pooled = (weight * mean).sum(dim=0)
-        return pooled, (weight * (variance + (mean - pooled).square())).sum(dim=0)
+        return self.mixed_marginals(*seen.leave_one_out(step.targets, self.links.noise))
 
     def targets(self, number: int) -> Tensor:
         """Metrics ``m x n`` of the runs of a later scale, in units, NaN where missing."""
@@ -157,11 +122,3 @@ class Linked:
         levels, number = inserted(self.levels, scale)
         steps = with_step(self.steps, levels, number, self.offset / self.unit)
         return replace(self, levels=tuple(levels), steps=tuple(steps))
-
-
-def at_runs(towards: Towards, Z: Tensor, offset: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
-    """Means ``m x p`` and covariances ``m x p x p`` at fixed mixtures ``p x d``, in units."""
-    if not len(Z):
-        return Z.new_zeros(len(unit), 0), Z.new_zeros(len(unit), 0, 0)
-    told = towards(Z)
-    return (told.mean.mT - offset.unsqueeze(-1)) / unit.unsqueeze(-1), told.shared / unit.square()[:, None, None]

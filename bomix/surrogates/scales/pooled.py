@@ -20,8 +20,9 @@ import torch
 from bomix.numerics import repeats
 from bomix.numerics.constants import TINY
 from bomix.space.weights import SAME_MIXTURE
-from bomix.surrogates.cross_validation.held_out import part, refitted
+from bomix.surrogates.cross_validation.held_out import part
 from bomix.surrogates.data.refit_schedule import size_of_fit
+from bomix.surrogates.gp.refitted import refitted_at_once
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import HeldOut, JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
@@ -101,7 +102,7 @@ def fit(
     growth = surrogate.growth if isinstance(surrogate, GP) else 0.0
     first = rows[: max(_ENOUGH, size_of_fit(len(rows), growth))]
     known, names = _part(data, context, first)
-    held = refitted(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
+    held = refitted_at_once(_quick(surrogate), known, context=names, seed=seed, folds=FOLDS)
     pool = pooled(HeldOut(across.mean[first], across.covariance[first]), held, known.Y.double())
     logger.info(
         "multi_scale: of what is believed at the target %.0f %% comes from all scales, the rest from its %d runs "
@@ -110,6 +111,7 @@ def fit(
         len(rows),
     )
     if pool.share > 1.0 - _NEGLIGIBLE:
+        linked.share = pool.share
         return linked
     known, names = _part(data, context, rows)
     alone = surrogate.fit(known, context=names, seed=seed)
@@ -176,7 +178,7 @@ class PooledModel(MultiScaleModel):
     def __init__(self, linked: LinkedModel, alone: JointModel, pool: Pool, rows: Tensor) -> None:
         super().__init__()
         self.linked, self.alone, self.pool, self._rows = linked, alone, pool, rows
-        self.target, self.scales = linked.target, linked.scales
+        self.target, self.scales, self.share = linked.target, linked.scales, pool.share
 
     @property
     def num_outputs(self) -> int:

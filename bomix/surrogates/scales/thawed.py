@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from bomix.numerics.moments import mixture_moments
 from bomix.surrogates.models.hyperparameter import Hyperparameter
-from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.scales.decay import Decay
+from bomix.surrogates.scales.from_first import FromFirst
 from bomix.surrogates.scales.frozen import Given, Runs, conditioned
 from bomix.surrogates.scales.levels import Level
-from bomix.surrogates.scales.linked import at_runs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.scale import Scale
-    from bomix.surrogates.models.joint import Towards
-    from bomix.surrogates.scales.discrepancy import Discrepancy
-    from bomix.surrogates.scales.hyperparameters import Posterior
     from bomix.surrogates.scales.sizes import Sizes
 
 NAMES = ("slope", "params", "tokens", "exponent", "slope_spread", "lengthscale", "noise", "checkpoints")
@@ -50,44 +45,27 @@ def common_of(theta: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Thawed:
+class Thawed(FromFirst):
     """All that predictions rest on.
 
+    Its further fields are those of :class:`~bomix.surrogates.scales.from_first.FromFirst`.
+
     Attributes:
-        levels: The scales, the one that the surrogate models first.
-        base: The model of the first scale.
-        offset: ``m`` means of the metrics there.
-        unit: ``m`` standard deviations there.
-        discrepancy: Covariance of a process of variance one.
-        posterior: Points of the hyperparameters, with weights.
-        runs: Runs of all other scales.
-        Z: ``p x d`` mixtures of these.
+        runs: Runs of all scales but the first.
         sizes: How scales become numbers.
         own_noise: ``m`` standard deviations of a run's noise at the first scale, in units.
     """
 
-    levels: tuple[Level, ...]
-    base: JointModel
-    offset: Tensor
-    unit: Tensor
-    discrepancy: Discrepancy
-    posterior: Posterior
     runs: Runs
-    Z: Tensor
     sizes: Sizes
     own_noise: Tensor
 
-    def __post_init__(self) -> None:
-        with torch.no_grad():
-            towards, mean_towards = self.base.towards(self.Z), self.base.mean_towards(self.Z)
-            given = self.given(self.posterior.theta, *at_runs(towards, self.Z, self.offset, self.unit))
-        object.__setattr__(self, "_towards", towards)
-        object.__setattr__(self, "_mean_towards", mean_towards)
-        object.__setattr__(self, "_given", given)
+    _given: Given = field(init=False, repr=False, compare=False)
 
-    _towards: Towards = None  # type: ignore[assignment]
-    _mean_towards: Callable[[Tensor], tuple[Tensor, Tensor]] = None  # type: ignore[assignment]
-    _given: Given = None  # type: ignore[assignment]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch.no_grad():
+            object.__setattr__(self, "_given", self.given(self.posterior.theta, *self.runs_start()))
 
     def given(self, theta: Tensor, mean: Tensor, covariance: Tensor) -> Given:
         """The runs conditioned under ``k x 8`` hyperparameters; see :func:`conditioned`."""
@@ -98,33 +76,28 @@ class Thawed:
 
     def marginals(self, X: Tensor, wanted: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Moments of each metric by itself at some scales, as of :meth:`Linked.marginals`."""
-        told, w = self._towards(X), len(wanted)
-        squares, given = self.unit.square()[:, None, None], self._given
-        mean = (told.mean.mT - self.offset.unsqueeze(-1)) / self.unit.unsqueeze(-1)
-        mean = (mean - given.pivot.unsqueeze(-1)).repeat(*[1] * (mean.dim() - 1), w)
-        covariance = (told.covariance / squares).repeat(*[1] * (mean.dim() - 1), w, w)
-        shared = (told.shared / squares).repeat(*[1] * (mean.dim() - 1), w, 1)
+        (mean, covariance, shared), w, given = self.start(X), len(wanted), self._given
+        one = [1] * (mean.dim() - 1)
+        mean = (mean - given.pivot.unsqueeze(-1)).repeat(*one, w)
+        covariance, shared = covariance.repeat(*one, w, w), shared.repeat(*one, w, 1)
         here = self._sizes(wanted).repeat_interleave(X.shape[-2], dim=0)
         within, across = self._kernels(X, w)
         means, covariances = given.means(here, mean), given.within(here, mean, covariance, within)
         if len(self.Z):
             more, less = given.told(given.cross(here, mean, shared, across))
             means, covariances = means + more, covariances - less
-        shares = self.posterior.weight[:, *[None] * (means.dim() - 1)]
-        return mixture_moments(means.movedim(-3, 0), covariances.movedim(-4, 0), shares)
+        return self.mixed(means, covariances)
 
     def means(self, X: Tensor, number: int) -> Tensor:
         """Means ``n x m`` of the metrics at one scale, in their own units, at ``n x d`` weights."""
-        mean, shared = self._mean_towards(X)
+        mean, shared = self.mean_start(X)
         given, here = self._given, self._sizes([number]).expand(len(X), 2)
-        mean = ((mean - self.offset) / self.unit).mT - given.pivot.unsqueeze(-1)
+        mean = mean - given.pivot.unsqueeze(-1)
         found = given.means(here, mean)
         if len(self.Z):
-            kernel = self.discrepancy(self._lengthscale, X, self.Z)
-            own = given.cross(here, mean, shared / self.unit.square()[:, None, None], kernel)
+            own = given.cross(here, mean, shared, self.discrepancy(self._lengthscale, X, self.Z))
             found = found + torch.einsum("kmqp,kmp->kmq", own * given.there.unsqueeze(-2), given.alpha)
-        pooled = (self.posterior.weight[:, None, None] * found).sum(dim=0)
-        return self.offset + self.unit * pooled.mT
+        return self.mixed_means(found)
 
     def noise(self, X: Tensor, number: int) -> Tensor:
         """Noise variances of new runs at a scale, ``batch x m x q``, in units."""
@@ -139,10 +112,7 @@ class Thawed:
         left, variance = self._given.leave_one_out(noise)
         # The residual is about what was expected before; what is left of it is about the measured value.
         mean = self.runs.targets.nan_to_num(0.0) - self._given.residual + left
-        mean, variance = mean[..., rows], variance[..., rows]
-        weight = self.posterior.weight[:, None, None]
-        pooled = (weight * mean).sum(dim=0)
-        return pooled, (weight * (variance + (mean - pooled).square())).sum(dim=0)
+        return self.mixed_marginals(mean[..., rows], variance[..., rows])
 
     def targets(self, number: int) -> Tensor:
         """Metrics ``m x n`` of the runs of a later scale, in units, NaN where missing."""

@@ -18,11 +18,12 @@ from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
 from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, left, usable, within
-from bomix.strategies.bayesian.cost_aware import CostAware, contest_of
+from bomix.strategies.bayesian.cost_aware import HELPS, CostAware, contest_of
 from bomix.strategies.bayesian.spaced import next_spaced
 from bomix.study.limits import too_dear
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.trial import IMPORTED, Candidate, Record, Trial
 
@@ -104,7 +105,7 @@ def test_smaller_scales_keep_to_their_share_of_the_cost() -> None:
     (candidate,) = QUICK.ask(problem(), spent, 1, seed=0)
     assert candidate.scale == LARGE
     more = history(*runs(SMALL, small), *runs(LARGE, 1, first=small))
-    assert affordable(more, SCALES, [1.0, 10.0], design=20).tolist() == [True, True]
+    assert affordable(more, SCALES, [1.0, 10.0], design=20).tolist() == [False, True]
 
 
 def test_a_scale_has_not_many_more_runs_than_the_next_larger_one() -> None:
@@ -212,8 +213,14 @@ def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pyt
         monkeypatch.setattr(strategy, "better_alone", lambda *_, answer=answer, **__: answer)
         (found,) = QUICK.ask(problem(), record(), 1, seed=0)
         assert (found.weights == even.weights) == answer
+    # Once left-out runs weigh the two, their share decides in the place of closed forms.
+    for share in (0.9 * HELPS, 1.1 * HELPS):
+        monkeypatch.setattr(MultiScaleModel, "share", share)
+        monkeypatch.setattr(strategy, "better_alone", lambda *_, share=share, **__: share > HELPS)
+        (found,) = QUICK.ask(problem(), record(), 1, seed=0)
+        assert (found.weights == even.weights) == (share < HELPS)
     replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
-    assert free_of == [[False, True], [True, True], [True, True]]
+    assert free_of == [[False, True], [True, True], [False, True], [True, True], [True, True]]
 
 
 def test_the_first_run_of_the_target_is_what_looks_best_and_the_next_ones_are_good_and_far_from_it() -> None:

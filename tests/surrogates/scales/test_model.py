@@ -17,7 +17,8 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import JointModel
 from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.surrogates.regression.specs import Ridge
-from bomix.surrogates.scales import linked
+from bomix.surrogates.scales import from_first
+from bomix.surrogates.scales.linked import Linked
 from bomix.surrogates.scales.spec import MultiScale
 from bomix.testing.known import mixtures
 
@@ -213,7 +214,7 @@ def test_any_surrogate_can_model_the_smallest_scale():
 
 def test_what_links_rest_on_without_larger_runs_is_nothing():
     model, Z = fitted(0), torch.zeros(0, D, dtype=torch.float64)
-    found = linked.at_runs(model.at(SMALL).towards(Z), Z, torch.zeros(M), torch.ones(M))
+    found = from_first.at_runs(model.at(SMALL).towards(Z), Z, torch.zeros(M), torch.ones(M))
     assert found[0].shape == (M, 0)
     assert found[1].shape == (M, 0, 0)
 
@@ -273,3 +274,13 @@ def test_covariances_with_fixed_runs_through_inducing_runs(monkeypatch):
         found, expected = model.towards(Z)(points(4, 1)), JointModel.towards(model, Z)(points(4, 1))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+
+
+def test_a_scale_beyond_the_chain_leaves_what_is_believed_of_the_others(model):
+    linked, X = model.linked._linked, points(4, 1)
+    assert isinstance(linked, Linked)
+    longer = linked.with_scale(Scale(10**9, 10**9))
+    assert len(longer.levels) == len(linked.levels) + 1
+    for wanted in range(len(linked.levels)):
+        for one, other in zip(linked.marginals(X, [wanted]), longer.marginals(X, [wanted]), strict=True):
+            torch.testing.assert_close(one, other)

@@ -63,7 +63,7 @@ def test_small_runs_are_never_left_out_and_their_surrogate_is_fitted_once(monkey
         counts.append(n)
         return surrogate
 
-    monkeypatch.setattr(fitting, "_economical", counted)
+    monkeypatch.setattr(fitting, "economical", counted)
     data, context = runs(8, misleading=False)
     Auto((Anchored(QUICK), MultiScale(QUICK, integrated=False))).fit(data, context=context, seed=0)
     assert counts == [24]
