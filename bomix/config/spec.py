@@ -11,6 +11,7 @@ from bomix.config import registry
 from bomix.config.budget import BudgetSpec
 from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
+from bomix.config.constraint_spec import ConstraintSpec, named_faults
 from bomix.config.expert_checks import expert_faults, wanted
 from bomix.config.replicate_checks import replicate_faults
 from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
@@ -68,6 +69,7 @@ class StudySpec:
             where that is less, but no less than one sequence of the target.
         replicates: Anchor (``uniform``, ``natural``) to the trials that are spent on it, each on a seed of its own, so
             that it is known by how much repeats differ.
+        constraints: Sums of weights, of named or globbed domains, between two ends; every mixture keeps them.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -87,6 +89,7 @@ class StudySpec:
     own: Mapping[str, str] = dataclasses.field(default_factory=dict)
     negligible: float = NEGLIGIBLE
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    constraints: tuple[ConstraintSpec, ...] = ()
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data, where every value is of the type of its field."""
@@ -111,6 +114,7 @@ class StudySpec:
             faults.append(Fault("target.tokens", "missing key 'tokens'"))
         faults += [Fault(f"budget.{each.where}", each.what) for each in self.budget.scale_faults(tuple(self.scales))]
         faults += replicate_faults(self.replicates, self.budget.trials)
+        faults += named_faults(self.constraints, tuple(self.domains))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:

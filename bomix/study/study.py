@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bomix.config import sections
 from bomix.config.budget import BudgetSpec
+from bomix.config.constraint_spec import ConstraintSpec, constraint_specs
 from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
@@ -81,6 +82,8 @@ class Study:
         replicates: ``uniform`` or ``natural`` to the trials that are spent on it, each on another seed.
         scales: Name to scale where the study has several: runs of all of them are learnt from, and one is decided about
             (``target.scale``), the dearest unless it is named.
+        constraints: Sums of weights between two ends, each a :class:`~bomix.config.constraint_spec.ConstraintSpec` or
+            its keys, as ``{"domains": ["web/*"], "at_most": 0.6}``.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -107,6 +110,7 @@ class Study:
         own: Mapping[str, str] | None = None,
         replicates: Mapping[str, int] | None = None,
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
+        constraints: Sequence[ConstraintSpec | Mapping[str, object]] = (),
     ) -> None:
         given: dict[str, object] = {
             "objective": objective,
@@ -115,6 +119,7 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
+        given["constraints"] = constraint_specs(constraints)
         given["scales"] = None if scales is None else scale_specs(scales, evaluator)
         spec = StudySpec(
             domains=sections.domain_specs(domains),
