@@ -31,6 +31,8 @@ _IDLE = 10
 squares it where bounds are settled, and needs a few steps to settle them."""
 _DONE = 1e-15
 """Residual at which to stop: weights are then best to the last digit."""
+_DONE_CONSTRAINED = 1e-12
+"""The same under constraints, of which projections themselves leave a tenth of it."""
 _WORSE = 1e-9
 """By how much the value may rise above that of the start, relative to it: a smaller residual is otherwise what makes a
 point better, and elsewhere than at a minimum it may be small too."""
@@ -103,7 +105,8 @@ def _polished(
     """Newton's method on ``w = M(loss'(w))``; the best of the points that it passes."""
     best = certify(function, rough, lower, upper, penalty=penalty, rows=rows)
     allowed, idle, w = best.value + _WORSE * max(1.0, abs(best.value)), 0, rough
-    while best.residual > _DONE and idle < _IDLE:
+    done = _DONE if rows is None else _DONE_CONSTRAINED
+    while best.residual > done and idle < _IDLE:
         idle += 1
         _, slope, hessian = derivatives(function, w)
         target, jacobian = _projected(w, slope, hessian, lower, upper, penalty, rows)
