@@ -81,7 +81,7 @@ def test_a_single_mixture_is_known_and_blamed():
         Constraint({"c": 1.0}, at_most=0.5, name="c"),
     ]
     space = MixtureSpace(ABCDE, constraints=constraints)
-    assert few_mixtures(space) == ((0.25, 0.75, 0.0, 0.0, 0.0),)
+    np.testing.assert_allclose(few_mixtures(space), [[0.25, 0.75, 0.0, 0.0, 0.0]], atol=1e-12)
     np.testing.assert_allclose(space.sobol(3, seed=0), [[0.25, 0.75, 0, 0, 0]] * 3, atol=1e-9)
     blamed = blame.why_single(space.lower_array, space.upper_array, ABCDE, constraints)
     said = blame.said(blamed, space.lower_array, space.upper_array, ABCDE, constraints)
@@ -96,7 +96,7 @@ def test_zero_or_at_least_may_fit_no_constraint():
 
 def test_few_mixtures_under_constraints_are_counted():
     least = dict.fromkeys("abc", 0.5)
-    space = MixtureSpace("abc", at_least=least, constraints=[Constraint({"a": 1.0}, 0.1)])
+    space = MixtureSpace(tuple("abc"), at_least=least, constraints=[Constraint({"a": 1.0}, 0.1)])
     found = few_mixtures(space)
     assert found is not None
     assert len(found) == 3  # a alone, and half of it with b or with c

@@ -79,7 +79,7 @@ def test_the_first_points_of_a_sequence_are_those_of_a_longer_one():
 
 def test_a_sequence_that_is_sifted_is_as_even_as_the_whole():
     """A half of a simplex: as many points as its volume asks for, to what Sobol points miss."""
-    half = MixtureSpace("abc", constraints=[Constraint({"a": 1.0, "b": -1.0}, at_least=0.0)])
+    half = MixtureSpace(tuple("abc"), constraints=[Constraint({"a": 1.0, "b": -1.0}, at_least=0.0)])
     points = half.sobol(512, seed=0)
     assert (points[:, 0] >= points[:, 1]).all()
     assert np.mean(points[:, 2] > 0.5) == pytest.approx(0.25, abs=0.02)
