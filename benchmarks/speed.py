@@ -206,7 +206,7 @@ def asking() -> None:
 
 
 def constrained() -> None:
-    """The same ask of 50 domains with and without ten group constraints, side by side; uniform mixtures; CPU seconds."""
+    """An ask of 50 domains with and without ten group constraints, side by side; uniform mixtures; CPU seconds."""
     function = Synthetic(domains=50, useless=20, seed=0)
     names = function.domain_names
     groups = [Constraint(dict.fromkeys(names[g::10], 1.0), 0.05, 0.2) for g in range(10)]
@@ -229,7 +229,9 @@ def constrained() -> None:
     without, with_ = (statistics.median(seconds[1:]) for *_, seconds in asked)  # the first of each also imports
     print(f"{'ask, 50 domains, without and with ten constraints':<58} {without:8.2f} s, {with_:.2f} s")
     names = tuple(f"d{index:03d}" for index in range(200))
-    wide = MixtureSpace(names, constraints=[Constraint(dict.fromkeys(names[g::20], 1.0), 0.03, 0.07) for g in range(20)])
+    wide = MixtureSpace(
+        names, constraints=[Constraint(dict.fromkeys(names[g::20], 1.0), 0.03, 0.07) for g in range(20)]
+    )
     started = time.process_time()
     wide.sample(512, np.random.default_rng(0))
     print(f"{'512 uniform mixtures, 200 domains, 20 constraints':<58} {time.process_time() - started:8.2f} s")

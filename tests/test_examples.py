@@ -99,3 +99,18 @@ def test_a_command_finds_it_in_the_folder_of_the_study(tmp_path: Path, monkeypat
     code, said = called("export", tmp_path, "--trial", 0, "--format", "my_forms:Lines", *paths)
     assert code == 0
     assert "0.250000 /data/code\n0.750000 /data/web\n" in said
+
+
+def test_constraints_hold_in_every_trial_and_in_the_recommendation(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(EXAMPLES / "constraints", folder)
+    text = (folder / "study.yaml").read_text().replace("argv: [python,", f"argv: [{sys.executable},")
+    (folder / "study.yaml").write_text(text.replace("trials: 12", "trials: 3"))
+    code, checked = called("check", folder)
+    assert (code, "all of the code" in checked) == (0, True)
+    assert called("optimize", folder)[0] == 0
+    study = Study.open(folder)
+    assert len(study.history.completed) == 3
+    for record in study.history.completed:
+        study.problem.space.check(record.trial.weights, tolerance=1e-9)
+    study.problem.space.check(study.recommend().weights, tolerance=1e-9)

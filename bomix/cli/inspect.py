@@ -43,6 +43,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     import numpy as np
 
     from bomix.cli import tables
+    from bomix.space.constraint_checks import single_by
     from bomix.space.few import few_mixtures
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
@@ -56,6 +57,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         click.echo(str(done))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
+    if opened.problem.space.constraints:
+        tables.console().print(tables.constraints(opened))
     if opened.problem.scales:
         tables.console().print(tables.scales(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
@@ -70,7 +73,10 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         )
     if (few := few_mixtures(space)) is not None and not opened.problem.pool:
         count = "a single mixture, so that there is nothing to search" if len(few) == 1 else f"only {len(few)} mixtures"
-        click.echo(f"bounds and 'at_least' allow {count}: each is asked for once")
+        what = "bounds, constraints and 'at_least'" if space.constraints else "bounds and 'at_least'"
+        click.echo(f"{what} allow {count}: each is asked for once")
+        if space.constraints and len(few) == 1 and not any(space.at_least):
+            click.echo(f"  it is fixed by {single_by(space)}")
     if (note := own_domain_note(opened.problem)) is not None:
         click.echo(f"metrics: {note}")
     raise_faults(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import typing
 
@@ -53,6 +54,18 @@ def domains(study: Study) -> Table:
             share(upper),
             f"{small:.1g}",
         )
+    return table
+
+
+def constraints(study: Study) -> Table:
+    """Each linear constraint, its ends, and its sum at the uniform and the natural mixture as they are allowed."""
+    problem, table = study.problem, titled("constraints")
+    anchors = problem.anchors()
+    for column in ("constraint", "sum", "from", "to", *anchors):
+        table.add_column(column, justify="left" if column in ("constraint", "sum") else "right")
+    for each in problem.space.constraints:
+        ends = ["" if math.isinf(end) else f"{end:.4g}" for end in (each.at_least, each.at_most)]
+        table.add_row(each.name, each.total, *ends, *(f"{each.sum_of(weights):.4g}" for weights in anchors.values()))
     return table
 
 

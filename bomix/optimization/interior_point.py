@@ -167,14 +167,10 @@ def _approach_constrained(
     x, none = np.concatenate([w[free], np.maximum(room, _POINT)]), np.zeros(len(open_))
     most = np.abs(values[loose]) + np.abs(matrix[loose]).sum(axis=1) + 1.0  # no mixture leaves so much unused
     whole = _FreeWeights(function, penalty, free, middle, slacks=len(open_))
-    return _descend(
-        whole, x, np.append(lower[free], none), np.append(upper[free], most), equations, start is not None
-    )
+    return _descend(whole, x, np.append(lower[free], none), np.append(upper[free], most), equations, start is not None)
 
 
-def _descend(
-    whole: _FreeWeights, x: Array, low: Array, high: Array, equations: Array | None, warm: bool
-) -> Array:
+def _descend(whole: _FreeWeights, x: Array, low: Array, high: Array, equations: Array | None, warm: bool) -> Array:
     """All weights where the barrier's descent ends that begins at ``x``, between bounds and under equations."""
     slope, hessian = whole.gradient_and_hessian(x)
     unit = max(float(np.ptp(slope)), 1e-3 * float(np.abs(hessian).max()), _TINY)

@@ -50,12 +50,13 @@ class KLPenalty:
             best[room.argmax()] += 1.0 - best.sum()
         return best
 
-
     def _nearest_constrained(self, slope: Array, lower: Array, upper: Array, rows: Rows) -> Array:
         """The same under constraints, each of which adds its multiplier to the exponent."""
         free = self.prior > 0.0
         with np.errstate(divide="ignore"):
-            tilted = np.where(free, np.log(self.prior), 0.0) - np.where(free, slope - slope[free].min(), 0.0) / self.strength
+            tilted = (
+                np.where(free, np.log(self.prior), 0.0) - np.where(free, slope - slope[free].min(), 0.0) / self.strength
+            )
         start = self.nearest(slope, lower, upper)
         dual = _Entropic.of_rows(tilted[None], lower[None], np.where(free, upper, lower)[None], rows)
         y = np.zeros((1, len(dual.values)))

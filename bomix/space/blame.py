@@ -43,7 +43,7 @@ class Blamed:
 
 
 def why_empty(low: Array, high: Array, domains: Sequence[str], constraints: Sequence[Constraint]) -> list[Blamed]:
-    """What leaves no mixture: sides of constraints and bounds that do so together, and none of them could be missing."""
+    """What leaves no mixture: sides of constraints and bounds that do so together, none of which could be missing."""
 
     def still(lower: Array, upper: Array, rows: Rows | None) -> bool:
         return feasible(lower, upper, rows) is None

@@ -1,7 +1,7 @@
 """Which weights are zero under linear constraints: negligible ones, and those that may be "zero or at least".
 
-Without constraints :func:`bomix.space.polytope.snap` decides it. With them a set of weights may have to stay, since a sum
-needs them; where the plain choice leaves no mixture, an integer programme finds the one with the fewest changes.
+Without constraints :func:`bomix.space.polytope.snap` decides it. With them a set of weights may have to stay, since a
+sum needs them; where the plain choice leaves no mixture, an integer programme finds the one with the fewest changes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 _NODES = 500
-"""Nodes of the integer programme at most: some hundredths of a second, and far more than choices of few changes need."""
+"""Nodes of the integer programme at most: some hundredths of a second, and more than choices of few changes need."""
 _CUTS = 8
-"""Choices that the solver's tolerance lets through and that hold no mixture after all, before it is given up."""
+"""Choices that the solver's tolerance lets through and that hold no mixture after all, before it gives up."""
 
 
-def snap(
-    points: Array, lower: Array, upper: Array, at_least: Array, threshold: float | Array, rows: Rows
-) -> Array:
+def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: float | Array, rows: Rows) -> Array:
     """:func:`bomix.space.polytope.snap` under constraints: weights that these need stay, however small."""
     floor, optional = np.maximum(lower, at_least), lower <= 0.0
     on = ~optional | (points >= np.maximum(threshold, 0.5 * at_least))
@@ -48,7 +46,7 @@ def snap(
 def _settled(
     on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, optional: NDArray[np.bool_], rows: Rows
 ) -> Array:
-    """The mixtures nearest to ``n x d`` points with the weights that are ``on``; ``on`` is changed where it has none."""
+    """The mixtures nearest to ``n x d`` points with the weights that are ``on``, which is changed where it has none."""
     weights, right = constrained.attempt(points, on * floor, on * upper, rows)
     for row in np.flatnonzero(~right):
         cost = np.where(on[row], points[row], 1.0 - points[row])
@@ -62,7 +60,7 @@ def _settled(
 def nearest_choice(
     on: NDArray[np.bool_], cost: Array, floor: Array, upper: Array, optional: NDArray[np.bool_], rows: Rows
 ) -> NDArray[np.bool_] | None:
-    """The choice of weights that are not zero nearest to ``on`` under which a mixture is left; None where none is found.
+    """The choice of weights that are not zero nearest to ``on`` that leaves a mixture; None where none is found.
 
     Args:
         on: ``d`` booleans, the choice wished for.
@@ -91,7 +89,9 @@ def nearest_choice(
     whole = np.concatenate([np.ones(d), np.zeros(d)])
     for _ in range(_CUTS):
         options = {"mip_rel_gap": 0.0, "node_limit": _NODES}
-        found = milp(np.append(price, np.zeros(d)), integrality=whole, bounds=bounds, constraints=limits, options=options)
+        found = milp(
+            np.append(price, np.zeros(d)), integrality=whole, bounds=bounds, constraints=limits, options=options
+        )
         if found.x is None:
             return None
         choice = np.asarray(found.x[:d] > 0.5)

@@ -1,9 +1,9 @@
 """Projection onto the simplex cut by a box and by linear constraints, of many points at once.
 
 The dual of the projection has a multiplier for each constraint and none for the bounds, which a clip takes care of:
-``w = clip(v - C' y, lower, upper)``. It is concave and piecewise quadratic, so that Newton's method ends in a few steps,
-with a line search that makes it safe [Bertsekas1982]_. Points that need no multiplier but that of the sum are projected
-as if there were no constraints.
+``w = clip(v - C' y, lower, upper)``. It is concave and piecewise quadratic, so that Newton's method ends in a few
+steps, with a line search that makes it safe [Bertsekas1982]_. Points that need no multiplier but that of the sum are
+projected as if there were no constraints.
 
 References:
     [Bertsekas1982] Projected Newton methods for optimization problems with simple constraints.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
 
 EXACT = 1e-12
-"""How far a sum may miss its constraint where a projection has succeeded: a thousand times what is promised, and as near
+"""How far a sum may miss its constraint where a projection has succeeded: a thousandth of what is promised, and as near
 as multipliers of large distances are computed."""
 
 _AT_HOME = 1e-13

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.errors import Fault
-from bomix.space.blame import said, why_empty
+from bomix.space.blame import said, why_empty, why_single
 from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.choices import nearest_choice
 from bomix.space.linear import Constraint, Rows
 from bomix.space.programme import feasible
 
 if TYPE_CHECKING:
+    from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
 
@@ -32,7 +33,9 @@ def constraint_faults(
         at_least: ``d`` smallest shares other than zero.
     """
     faults = [fault for i, each in enumerate(constraints) for fault in _own_faults(domains, i, each)]
-    faults = faults or [fault for i, each in enumerate(constraints) for fault in _out_of_reach(i, each, domains, low, high)]
+    faults = faults or [
+        fault for i, each in enumerate(constraints) for fault in _out_of_reach(i, each, domains, low, high)
+    ]
     if faults or not constraints:
         return faults
     rows = Rows.of(constraints, domains)
@@ -50,16 +53,18 @@ def constraint_faults(
     return []
 
 
-def broken(
-    constraints: Sequence[Constraint], weights: Mapping[str, float], *, tolerance: float
-) -> list[Fault]:
+def single_by(space: MixtureSpace) -> str:
+    """What leaves a space, in which no weight is "zero or at least", a single mixture; in words."""
+    given = (space.lower_array, space.upper_array, space.domains, space.constraints)
+    return said(why_single(*given), *given)
+
+
+def broken(constraints: Sequence[Constraint], weights: Mapping[str, float], *, tolerance: float) -> list[Fault]:
     """The constraints that a mixture, finite shares of all domains, does not keep."""
     faults = []
     for each in constraints:
         total, size = each.sum_of(weights), max(abs(value) for _, value in each.coefficients)
-        if total < each.at_least - tolerance * size:
-            faults.append(Fault("weights", f"the constraint {each} does not hold: the sum is {total:.6g}"))
-        elif total > each.at_most + tolerance * size:
+        if total < each.at_least - tolerance * size or total > each.at_most + tolerance * size:
             faults.append(Fault("weights", f"the constraint {each} does not hold: the sum is {total:.6g}"))
     return faults
 
@@ -81,13 +86,13 @@ def _own_faults(domains: Sequence[str], index: int, constraint: Constraint) -> l
     elif math.isinf(low) and math.isinf(high):
         faults.append(Fault(where, "it has no end; give 'at_least', 'at_most' or both"))
     elif low > high:
-        faults.append(Fault(where, f"'at_least' is {low:g}, above 'at_most', {high:g}; lower the one or raise the other"))
+        faults.append(
+            Fault(where, f"'at_least' is {low:g}, above 'at_most', {high:g}; lower the one or raise the other")
+        )
     return faults
 
 
-def _out_of_reach(
-    index: int, constraint: Constraint, domains: Sequence[str], low: Array, high: Array
-) -> list[Fault]:
+def _out_of_reach(index: int, constraint: Constraint, domains: Sequence[str], low: Array, high: Array) -> list[Fault]:
     """A constraint that contradicts the bounds of its domains, token caps included."""
     named = dict(constraint.coefficients)
     row = np.array([named.get(name, 0.0) for name in domains])

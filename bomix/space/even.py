@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TRIED = 1024
 """Points by which it is decided how many keep the constraints."""
 _FAIR = 1.0 / 32.0
-"""Share of points that keep the constraints from which the sequence is sifted: thousands are then drawn for a design."""
+"""Share of points that keep the constraints from which a sequence is sifted: some thousands are drawn for a design."""
 
 
 def points(

@@ -42,7 +42,7 @@ _STILL = 1e-200
 
 @lru_cache(maxsize=32)
 def mixtures(lower: tuple[float, ...], upper: tuple[float, ...], rows: Rows, seed: tuple[int, ...]) -> Array:
-    """:data:`CHAINS` independent mixtures, uniform on a space that holds at least one; ``CHAINS x d``, not to be changed.
+    """:data:`CHAINS` independent mixtures, uniform on a space that is not empty; ``CHAINS x d``, not to be changed.
 
     Args:
         lower: ``d`` lower bounds.

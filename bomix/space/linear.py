@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 HOLDS = 1e-9
 """By how much a constraint may be missed and still hold: far below any share that can be trained on."""
 
+_NEAR = 1e-6
+"""Room of a constraint below which a mixture is said to stand at its end: what a table of weights shows."""
 _SHOWN = 4  # Domains that a sentence about a constraint names.
 
 
@@ -68,14 +70,19 @@ class Constraint:
         object.__setattr__(self, "at_most", math.inf if at_most is None else float(at_most))
         object.__setattr__(self, "name", name)
 
-    def __str__(self) -> str:
+    @property
+    def total(self) -> str:
+        """The sum in words: ``code + 0.5 web``."""
         terms = [
             (f" {'-' if value < 0.0 else '+'} ", name if abs(value) == 1.0 else f"{abs(value):g} {name}")
             for name, value in self.coefficients
         ]
         first = "-" if terms and "-" in terms[0][0] else ""
         total = first + "".join(sign + term for sign, term in terms[:_SHOWN])[3:]
-        total += f" + {len(terms) - _SHOWN} more" if len(terms) > _SHOWN else ""
+        return total + (f" + {len(terms) - _SHOWN} more" if len(terms) > _SHOWN else "")
+
+    def __str__(self) -> str:
+        total = self.total
         if self.at_least == self.at_most:
             ends = f"equal to {self.at_most:g}"
         elif math.isinf(self.at_least):
@@ -84,6 +91,11 @@ class Constraint:
             ends = f"at least {self.at_least:g}"
             ends = ends if math.isinf(self.at_most) else f"from {self.at_least:g} to {self.at_most:g}"
         return f"'{self.name}' ({total} {ends})" if self.name else f"{total} {ends}"
+
+    def is_tight(self, weights: Mapping[str, float]) -> bool:
+        """Whether a mixture that keeps an inequality leaves nothing of it; of an equality nothing can be left."""
+        total = self.sum_of(weights)
+        return self.at_least < self.at_most and (total <= self.at_least + _NEAR or total >= self.at_most - _NEAR)
 
     def sum_of(self, weights: Mapping[str, float]) -> float:
         """The sum at a mixture."""

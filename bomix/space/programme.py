@@ -89,7 +89,9 @@ def interior(lower: tuple[float, ...], upper: tuple[float, ...], rows: Rows) -> 
     cost = np.append(np.zeros(d), -1.0)
     above = np.concatenate([np.eye(d), -np.eye(d), matrix[open_]])
     reach = np.concatenate([width, width, np.ones(int(open_.sum()))])
-    every = np.concatenate([np.column_stack([matrix[:equalities], np.zeros(equalities)]), np.column_stack([above, reach])])
+    every = np.concatenate(
+        [np.column_stack([matrix[:equalities], np.zeros(equalities)]), np.column_stack([above, reach])]
+    )
     limits = np.concatenate([values[:equalities], high, -low, values[open_]])
     bounds = np.concatenate([np.stack([low, high], axis=1), [[0.0, 0.5]]])
     found = _solved(cost, every, limits, equalities, bounds)

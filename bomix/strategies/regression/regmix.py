@@ -46,8 +46,8 @@ class RegMix:
 
     Simulated are draws of ``Dirichlet(c p)``, ``p`` the shares of the tokens (uniform where they are unknown) and
     ``c`` drawn anew each time; a draw that breaks a bound is projected, one that breaks a constraint moved towards the
-    middle of the space until all hold, since a million projections under constraints take minutes. What is predicted there is the mean of the
-    surrogate's belief.
+    middle of the space until all hold, since a million projections under constraints take minutes. What is predicted
+    there is the mean of the surrogate's belief.
 
     Attributes:
         surrogate: The surrogate that predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for
