@@ -43,8 +43,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     import numpy as np
 
     from bomix.cli import tables
-    from bomix.space.constraint_checks import single_by
-    from bomix.space.few import few_mixtures
+    from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
     from bomix.study import repair as repairing

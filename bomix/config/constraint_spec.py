@@ -61,8 +61,8 @@ class ConstraintSpec:
         if self.equals is None and all(end is None for end in ends.values()):
             found.append(Fault("", "it has no end; give 'at_least', 'at_most' or 'equals'"))
         if self.equals is not None:
-            beside = [key for key, end in ends.items() if end is not None]
-            found += [Fault(key, "'equals' leaves no room for it; give one or the other") for key in beside]
+            double = [key for key, end in ends.items() if end is not None]
+            found += [Fault(key, "'equals' leaves no room for it; give one or the other") for key in double]
         elif self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             what = f"it is {self.at_least:g}, above 'at_most', {self.at_most:g}; lower the one or raise the other"
             found.append(Fault("at_least", what))

@@ -245,8 +245,8 @@ class _BoundMultipliers:
         if self.equations is not None:
             sides = np.column_stack([-slope, self.equations.T])
             newton, kept = np.split(np.linalg.solve(factor.T, np.linalg.solve(factor, sides)), [1], axis=1)
-            pull = np.linalg.lstsq(self.equations @ kept, self.equations @ newton, rcond=1e-13)[0]
-            found: Array = (newton - kept @ pull)[:, 0]
+            shares = np.linalg.lstsq(self.equations @ kept, self.equations @ newton, rcond=1e-13)[0]
+            found: Array = (newton - kept @ shares)[:, 0]
             return found
         newton, even = np.linalg.solve(factor.T, np.linalg.solve(factor, np.stack([-slope, np.ones_like(w)], axis=1))).T
         step: Array = newton - even * (newton.sum() / even.sum())

@@ -164,18 +164,18 @@ def _newton(points: Array, lower: Array, upper: Array, plain: Array, rows: Rows)
     shift = np.where(inside, points - plain, 0.0).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
     y = np.zeros((len(points), len(rows.stacked[1])))
     y[:, 0] = np.where(inside.any(axis=1), shift, (points - plain).max(axis=1))
-    reach = _FAR
-    far = np.flatnonzero(scale > reach)
+    radius = _FAR
+    far = np.flatnonzero(scale > radius)
     if len(far):  # from near to far in the same direction: the multipliers grow with the distance
-        y[far] *= (reach / scale[far])[:, None]
+        y[far] *= (radius / scale[far])[:, None]
     best = plain.copy()
     while len(far):
-        nearer = points[far] * (reach / scale[far])[:, None]
+        nearer = points[far] * (radius / scale[far])[:, None]
         best[far], y[far] = ascent(Dual.of_rows(nearer, lower[far], upper[far], rows), y[far])
-        grown = np.minimum(scale[far] / reach, _GROWTH)
+        grown = np.minimum(scale[far] / radius, _GROWTH)
         y[far] *= grown[:, None]
-        reach *= _GROWTH
-        far = far[scale[far] > reach]
+        radius *= _GROWTH
+        far = far[scale[far] > radius]
     return ascent(Dual.of_rows(points, lower, upper, rows), y)[0]
 
 
@@ -188,7 +188,7 @@ def ascent(dual: Dual, y: Array, *, steps: int = _STEPS) -> tuple[Array, Array]:
         steps: Steps at most.
 
     Returns:
-        The ``n x d`` points on the way that keep the constraints best, and the last multipliers.
+        The ``n x d`` points passed that keep the constraints best, and the last multipliers.
     """
     signed, y, whole = dual.signed, y.copy(), dual
     scale = np.maximum(1.0, np.abs(dual.v).max(axis=1))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.errors import Fault
-from bomix.space.blame import said, why_empty, why_single
+from bomix.space.blame import said, why_empty
 from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.choices import nearest_choice
 from bomix.space.linear import Constraint, Rows
 from bomix.space.programme import feasible
 
 if TYPE_CHECKING:
-    from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
 
@@ -34,7 +33,7 @@ def constraint_faults(
     """
     faults = [fault for i, each in enumerate(constraints) for fault in _own_faults(domains, i, each)]
     faults = faults or [
-        fault for i, each in enumerate(constraints) for fault in _out_of_reach(i, each, domains, low, high)
+        fault for i, each in enumerate(constraints) for fault in _out_of_range(i, each, domains, low, high)
     ]
     if faults or not constraints:
         return faults
@@ -51,12 +50,6 @@ def constraint_faults(
             what = "no choice of zeros that fits 'zero or at least' keeps the constraints"
             return [Fault("constraints", f"{what}; lower some 'at_least', or loosen a constraint")]
     return []
-
-
-def single_by(space: MixtureSpace) -> str:
-    """What leaves a space, in which no weight is "zero or at least", a single mixture; in words."""
-    given = (space.lower_array, space.upper_array, space.domains, space.constraints)
-    return said(why_single(*given), *given)
 
 
 def broken(constraints: Sequence[Constraint], weights: Mapping[str, float], *, tolerance: float) -> list[Fault]:
@@ -92,7 +85,7 @@ def _own_faults(domains: Sequence[str], index: int, constraint: Constraint) -> l
     return faults
 
 
-def _out_of_reach(index: int, constraint: Constraint, domains: Sequence[str], low: Array, high: Array) -> list[Fault]:
+def _out_of_range(index: int, constraint: Constraint, domains: Sequence[str], low: Array, high: Array) -> list[Fault]:
     """A constraint that contradicts the bounds of its domains, token caps included."""
     named = dict(constraint.coefficients)
     row = np.array([named.get(name, 0.0) for name in domains])

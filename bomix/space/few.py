@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.space.blame import said, why_single
 from bomix.space.constrained import project
 from bomix.space.polytope import ROUNDING, Array
 from bomix.space.programme import interior
@@ -49,6 +50,12 @@ def few_mixtures(space: MixtureSpace) -> tuple[tuple[float, ...], ...] | None:
         point = project(even, floor, upper, space.rows)
         found.setdefault(tuple(np.round(point, 9).tolist()), tuple(point.tolist()))
     return tuple(found.values())
+
+
+def single_by(space: MixtureSpace) -> str:
+    """What leaves a space, in which no weight is "zero or at least", a single mixture; in words."""
+    given = (space.lower_array, space.upper_array, space.domains, space.constraints)
+    return said(why_single(*given), *given)
 
 
 def _faces(space: MixtureSpace) -> Iterator[tuple[Array, Array] | None]:

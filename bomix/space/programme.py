@@ -88,9 +88,9 @@ def interior(lower: tuple[float, ...], upper: tuple[float, ...], rows: Rows) -> 
     width = np.where(wide, np.minimum(high - low, 1.0), 0.0)
     cost = np.append(np.zeros(d), -1.0)
     above = np.concatenate([np.eye(d), -np.eye(d), matrix[open_]])
-    reach = np.concatenate([width, width, np.ones(int(open_.sum()))])
+    widths = np.concatenate([width, width, np.ones(int(open_.sum()))])
     every = np.concatenate(
-        [np.column_stack([matrix[:equalities], np.zeros(equalities)]), np.column_stack([above, reach])]
+        [np.column_stack([matrix[:equalities], np.zeros(equalities)]), np.column_stack([above, widths])]
     )
     limits = np.concatenate([values[:equalities], high, -low, values[open_]])
     bounds = np.concatenate([np.stack([low, high], axis=1), [[0.0, 0.5]]])

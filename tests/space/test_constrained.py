@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bomix.space import constrained
+from bomix.space import choices, constrained
 from bomix.space.linear import Constraint, Rows
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.programme import feasible, interior, solve
@@ -99,3 +99,12 @@ def test_snapping_keeps_what_sums_need(least):
     snapped = space.snap([[0.09, 0.01, 0.0, 0.9], [0.05, 0.05, 0.05, 0.85]], threshold=0.15)
     assert space.contains(snapped, tolerance=1e-9).all()
     assert ((snapped[:, :3] == 0.0) | (snapped[:, :3] >= max(0.15, least) - 1e-9)).all()
+
+
+def test_a_choice_that_leaves_no_mixture_is_changed_as_little_as_possible():
+    """The sum of ``a`` and ``b`` is wanted, and ``c`` alone is on: the cheaper of the two is turned on beside it."""
+    rows = Rows.of([Constraint({"a": 1.0, "b": 1.0}, 0.5)], ABC)
+    on, cost, free = np.array([False, False, True]), np.array([0.9, 0.1, 0.5]), np.ones(3, dtype=bool)
+    found = choices.nearest_choice(on, cost, np.zeros(3), np.ones(3), free, rows)
+    assert found.tolist() == [False, True, True]
+    assert choices.nearest_choice(on, cost, np.zeros(3), np.array([0.2, 0.2, 1.0]), free, rows) is None

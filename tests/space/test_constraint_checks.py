@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bomix.errors import FaultsError
 from bomix.space import blame
-from bomix.space.few import few_mixtures
+from bomix.space.few import few_mixtures, single_by
 from bomix.space.linear import Constraint, Rows
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.programme import feasible
@@ -83,9 +83,7 @@ def test_a_single_mixture_is_known_and_blamed():
     space = MixtureSpace(ABCDE, constraints=constraints)
     np.testing.assert_allclose(few_mixtures(space), [[0.25, 0.75, 0.0, 0.0, 0.0]], atol=1e-12)
     np.testing.assert_allclose(space.sobol(3, seed=0), [[0.25, 0.75, 0, 0, 0]] * 3, atol=1e-9)
-    blamed = blame.why_single(space.lower_array, space.upper_array, ABCDE, constraints)
-    said = blame.said(blamed, space.lower_array, space.upper_array, ABCDE, constraints)
-    assert said == "'a' (a at least 0.25); 'b' (b at least 0.75)"
+    assert single_by(space) == "'a' (a at least 0.25); 'b' (b at least 0.75)"
 
 
 def test_zero_or_at_least_may_fit_no_constraint():

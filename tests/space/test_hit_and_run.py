@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bomix.space import hit_and_run
+from bomix.space import even, hit_and_run
 from bomix.space.linear import Constraint, Rows
 from bomix.space.mixture_space import MixtureSpace
 
@@ -73,8 +73,9 @@ def test_the_first_points_of_a_sequence_are_those_of_a_longer_one():
     longer = space.sobol(520, seed=3)
     np.testing.assert_array_equal(space.sobol(3, seed=3, skip=510), longer[510:513])
     assert np.abs(space.sobol(1, seed=4) - longer[:1]).max() > 1e-3
-    rng = np.random.default_rng(0)
-    assert space.sample(600, rng).shape == (600, 30)
+    some = even.points(space.lower, space.upper, space.rows, 2, seed=3, skip=511)
+    np.testing.assert_array_equal(some, longer[511:513])
+    assert space.sample(600, np.random.default_rng(0)).shape == (600, 30)
 
 
 def test_a_sequence_that_is_sifted_is_as_even_as_the_whole():
