@@ -65,7 +65,12 @@ def constraints(study: Study) -> Table:
         table.add_column(column, justify="left" if column in ("constraint", "sum") else "right")
     for each in problem.space.constraints:
         ends = ["" if math.isinf(end) else f"{end:.4g}" for end in (each.at_least, each.at_most)]
-        table.add_row(each.name, each.total, *ends, *(f"{round(each.sum_of(weights), 9) + 0.0:.4g}" for weights in anchors.values()))
+        table.add_row(
+            each.name,
+            each.total,
+            *ends,
+            *(f"{round(each.sum_of(weights), 9) + 0.0:.4g}" for weights in anchors.values()),
+        )
     return table
 
 

@@ -112,10 +112,10 @@ class ConstraintSpec:
         elif low is not None and low == high:
             yield Constraint({**named, **dict.fromkeys(whole, -low)}, 0.0, 0.0, name)
         else:
-            for share, ends in ((low, (0.0, None)), (high, (None, 0.0))):
-                if share is not None:
-                    shares = dict.fromkeys(whole, -share) if share else {}
-                    yield Constraint({**named, **shares}, *ends, name)
+            if low:  # a share of at least nothing says nothing
+                yield Constraint({**named, **dict.fromkeys(whole, -low)}, at_least=0.0, name=name)
+            if high is not None:
+                yield Constraint({**named, **dict.fromkeys(whole, -high)}, at_most=0.0, name=name)
 
 
 def constraints_of(specs: Sequence[ConstraintSpec], domains: Sequence[str]) -> tuple[tuple[Constraint, ...], list[int]]:

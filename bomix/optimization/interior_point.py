@@ -202,8 +202,7 @@ class _BoundMultipliers:
     upper: Array
     below: Array
     above: Array
-    equations: Array | None = None
-    """``e x n`` coefficients of sums that a step keeps; None for the plain sum alone."""
+    equations: Array | None = None  # ``e x n`` coefficients of sums that a step keeps; None for the plain sum alone
 
     @classmethod
     def at(
@@ -269,7 +268,7 @@ class _BoundMultipliers:
             new = old + min(1.0, _TO_THE_WALL * float(most)) * change
             central = height / (slack + sign * length * step)
             found.append(np.clip(new, 1e-10 * central, 1e10 * central))
-        return _BoundMultipliers(self.lower, self.upper, *found, self.equations)
+        return replace(self, below=found[0], above=found[1])
 
 
 def _off_span(slope: Array, equations: Array) -> float:

@@ -152,7 +152,7 @@ def _slowly(point: Array, lower: Array, upper: Array, rows: Rows) -> Array | Non
     for each in (near, start):
         ended = _newton(each[None], lower[None], upper[None], np.clip(each, lower, upper)[None], rows)[0]
         if _exact(ended, rows):
-            return ended
+            return np.asarray(ended)
     return None
 
 

@@ -39,7 +39,7 @@ def points(
         found = _sobol(mapping, count, seed, 0)
         found = found[rows.hold(found, tolerance=0.0)]
         if len(found) >= skip + n:
-            return found[skip : skip + n]
+            return np.asarray(found[skip : skip + n])
         count *= 2
 
 

@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from bomix.errors import Fault, SpaceError, raise_faults
 from bomix.space import choices, constrained, even, polytope
-from bomix.space.bounds import TokenCaps, bound_faults, column, name_faults, number, unknown_name
+from bomix.space.bounds import (
+    TokenCaps,
+    bound_faults,
+    column,
+    label_faults,
+    name_faults,
+    number,
+    weight_faults,
+)
 from bomix.space.constraint_checks import broken, constraint_faults
 from bomix.space.linear import Constraint, Rows
 from bomix.space.negligible import negligible_weights
@@ -94,8 +102,7 @@ class MixtureSpace:
         small = negligible_weights(high, least) if negligible is None else column(names, negligible, 0.0)
         object.__setattr__(self, "negligible", tuple(small.tolist()))
         object.__setattr__(self, "constraints", tuple(constraints))
-        wrong = constraint_faults(names, self.constraints, low, high, least)
-        raise_faults(wrong, "the space of mixtures cannot be built")
+        raise_faults(constraint_faults(names, self.constraints, low, high, least), "the space cannot be built")
 
     @classmethod
     def from_tokens(
@@ -170,8 +177,10 @@ class MixtureSpace:
         """
         given = (self.lower, self.upper, self.at_least)
         stated = [old if new is None else new for old, new in zip(given, (lower, upper, at_least), strict=True)]
-        named = [dict(zip(self.domains, np.asarray(each).tolist(), strict=True)) for each in (*stated, self.negligible)]
-        return MixtureSpace(self.domains, *named, constraints=self.constraints)
+        low, high, least, small = (
+            dict(zip(self.domains, np.asarray(each).tolist(), strict=True)) for each in (*stated, self.negligible)
+        )
+        return MixtureSpace(self.domains, low, high, least, small, self.constraints)
 
     def to_array(self, weights: Weights) -> Array:
         """Put weights into columns, ``d`` array; every domain must be named, and no other. Bounds are not checked."""
@@ -263,22 +272,8 @@ class MixtureSpace:
             bounded: Whether bounds and constraints must hold; zero and one must anyway.
         """
         sum_tolerance = tolerance if sum_tolerance is None else sum_tolerance
-        faults = self._label_faults(weights, "weights")
-        for name, low, high in zip(self.domains, self.lower, self.upper, strict=True):
-            if name not in weights:
-                continue
-            where, share = f"weights.{name}", number(weights[name])
-            if share is None:
-                faults.append(Fault(where, f"the weight of domain '{name}' is {weights[name]!r}, not a finite number"))
-            elif share < -tolerance:
-                faults.append(Fault(where, f"the weight of domain '{name}' is {share:.6g}; weights are not negative"))
-            elif bounded and share < low - tolerance:
-                faults.append(Fault(where, f"domain '{name}' has {share:.6g}, below its lower bound {low:.6g}"))
-            elif bounded and share > high + tolerance:
-                faults.append(Fault(where, f"domain '{name}' has {share:.6g}, above its upper bound {high:.6g}"))
-        shares = [number(share) for share in weights.values()]
-        if None not in shares and abs((total := math.fsum(x for x in shares if x is not None)) - 1.0) > sum_tolerance:
-            faults.append(Fault("weights", f"the weights sum to {total:.6g}, not to 1; divide them by their sum"))
+        bounds = self.bounds if bounded else None
+        faults = weight_faults(self.domains, weights, bounds, tolerance=tolerance, sum_tolerance=sum_tolerance)
         return faults or (broken(self.constraints, weights, tolerance=tolerance) if bounded else [])
 
     def check(self, weights: Weights, *, tolerance: float = 1e-6) -> None:
@@ -287,20 +282,12 @@ class MixtureSpace:
 
     def _columns(self, values: Mapping[str, float], where: str) -> Array:
         """Values in the order of the domains, ``d`` array."""
-        faults = self._label_faults(values, where)
+        faults = label_faults(self.domains, values, where)
         for name in self.domains:
             if name in values and number(values[name]) is None:
                 faults.append(Fault(f"{where}.{name}", f"domain '{name}' has {values[name]!r}, not a finite number"))
         raise_faults(faults, f"these {where} do not fit the domains of the space")
         return column(self.domains, values, 0.0)
-
-    def _label_faults(self, names: Iterable[str], where: str) -> list[Fault]:
-        """Domains that are missing or unknown."""
-        given = set(names)
-        absent = [name for name in self.domains if name not in given]
-        missing = [Fault(f"{where}.{name}", f"domain '{name}' is missing") for name in absent]
-        unknown = sorted(given.difference(self.domains), key=str)
-        return missing + [Fault(f"{where}.{name}", unknown_name("domain", name, self.domains)) for name in unknown]
 
     def _points(self, points: ArrayLike, *, ndim: int | None = None) -> Array:
         """Points as an array with one column for each domain."""

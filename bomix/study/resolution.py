@@ -317,8 +317,8 @@ def _space(
     )
     names = space.domains
     stated = (space.lower, space.upper, space.at_least, small.tolist())
-    bounds_now = (dict(zip(names, values, strict=True)) for values in stated)
-    return MixtureSpace(names, *bounds_now, constraints=constraints), []
+    low, high, least, zero_below = (dict(zip(names, values, strict=True)) for values in stated)
+    return MixtureSpace(names, low, high, least, zero_below, constraints), []
 
 
 def _problems(count: int) -> str:

@@ -27,7 +27,6 @@ from bomix.io.artifacts import scored_tokens
 from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
-from bomix.space.linear import Constraint
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.study import Study
@@ -61,13 +60,11 @@ TOKENS = 240
 N, SEED = 6, 3
 
 
-def problem_of(
-    domains: Sequence[str] = DOMAINS, constraints: Sequence[Constraint] = (), **bounds: Mapping[str, float]
-) -> Problem:
+def problem_of(domains: Sequence[str] = DOMAINS, **bounds: Mapping[str, float]) -> Problem:
     """A problem of three metrics, of one of which more is better; each domain has twice the tokens of the last."""
     tokens = {name: 1e9 * 2.0 ** sorted(domains).index(name) for name in domains}
     natural = {name: count / sum(tokens.values()) for name, count in tokens.items()}
-    space = MixtureSpace(domains, **cast(Any, bounds), constraints=constraints)
+    space = MixtureSpace(domains, **cast(Any, bounds))
     return Problem(space, METRICS, Mean(), natural, tokens=tokens, run_tokens=2e9, budget=20)
 
 

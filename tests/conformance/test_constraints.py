@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -35,12 +37,7 @@ def strategy(kind):
 
 @pytest.fixture(scope="module")
 def problem():
-    return problem_of(constraints=CONSTRAINTS)
-
-
-@pytest.fixture(scope="module")
-def battery():
-    return {name[4:]: each for name, each in vars(conformance).items() if name.startswith("Test")}
+    return dataclasses.replace(problem_of(), space=MixtureSpace(DOMAINS, constraints=CONSTRAINTS))
 
 
 @pytest.mark.parametrize("n", [0, 6])
