@@ -1,6 +1,6 @@
 """Where bomix's own time goes: start-up, sampling, fitting, asking.
 
-    python benchmarks/speed.py [imports] [start_up] [sampling] [fitting] [largest] [asking] [simulating]
+    python benchmarks/speed.py [imports] [start_up] [sampling] [fitting] [largest] [asking] [constrained] [simulating]
 
 Each figure is the median of a few repeats in one run, one thread, and what it is compared with is measured beside it.
 """
@@ -31,6 +31,7 @@ from bomix.history import History
 from bomix.numerics.determinism import deterministic
 from bomix.posterior.belief import believe
 from bomix.posterior.seeds import AskSeeds
+from bomix.space.linear import Constraint
 from bomix.space.mixture_space import MixtureSpace
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.search import most_promising
@@ -204,6 +205,38 @@ def asking() -> None:
         print(f"{label:<58} {done - started:8.2f} s, {done - fitted:.2f} s of it beyond the fit")
 
 
+def constrained() -> None:
+    """An ask of 50 domains with and without ten group constraints, side by side; uniform mixtures; CPU seconds."""
+    function = Synthetic(domains=50, useless=20, seed=0)
+    names = function.domain_names
+    groups = [Constraint(dict.fromkeys(names[g::10], 1.0), 0.05, 0.2) for g in range(10)]
+    asked = []
+    for constraints in ((), groups):
+        problem = dataclasses.replace(function.problem(budget=96), space=MixtureSpace(names, constraints=constraints))
+        records = []
+        for number, weights in enumerate(problem.space.sobol(64, seed=0)):
+            losses = function.observe(weights, entropy=[0, number]).tolist()
+            named = dict(zip(problem.metric_names, losses, strict=True))
+            records.append(Record(Trial(number, problem.space.to_weights(weights), 0, "sobol"), Result(named)))
+        asked.append((problem, History(tuple(records)), []))
+    strategy = Auto()
+    with deterministic():
+        for seed in range(6):
+            for problem, history, seconds in asked:
+                started = time.process_time()
+                strategy.ask(problem, history, 1, seed=seed)
+                seconds.append(time.process_time() - started)
+    without, with_ = (statistics.median(seconds[1:]) for *_, seconds in asked)  # the first of each also imports
+    print(f"{'ask, 50 domains, without and with ten constraints':<58} {without:8.2f} s, {with_:.2f} s")
+    names = tuple(f"d{index:03d}" for index in range(200))
+    wide = MixtureSpace(
+        names, constraints=[Constraint(dict.fromkeys(names[g::20], 1.0), 0.03, 0.07) for g in range(20)]
+    )
+    started = time.process_time()
+    wide.sample(512, np.random.default_rng(0))
+    print(f"{'512 uniform mixtures, 200 domains, 20 constraints':<58} {time.process_time() - started:8.2f} s")
+
+
 def simulating() -> None:
     """A million simulated mixtures of 17 domains: drawn, predicted from 512 runs, the best 100 kept; CPU seconds."""
     from bomix.objectives.weighted import Mean
@@ -242,6 +275,6 @@ def simulating() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     sys.path.insert(0, str(Path(__file__).parent))
-    for part in (imports, start_up, sampling, fitting, largest, asking, simulating):
+    for part in (imports, start_up, sampling, fitting, largest, asking, constrained, simulating):
         if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
             part()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bomix.config.budget import BudgetSpec
+    from bomix.config.constraint_spec import ConstraintSpec
     from bomix.config.scale_spec import StudyScaleSpec
     from bomix.config.sections import DomainSpec, MetricSpec, TargetSpec
     from bomix.contracts.evaluator import Evaluator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bomix.objectives.weighted import Mean, WeightedMean
     from bomix.problem import Metric, Problem
     from bomix.scale import Scale
+    from bomix.space.linear import Constraint
     from bomix.space.mixture_space import MixtureSpace
     from bomix.study.study import Study
     from bomix.trial import Candidate, Failure, Result, Trial
@@ -34,6 +36,8 @@ __all__ = [
     "BomixError",
     "BudgetSpec",
     "Candidate",
+    "Constraint",
+    "ConstraintSpec",
     "DomainSpec",
     "Evaluator",
     "Failure",
@@ -66,6 +70,8 @@ _HOMES = {
     "BudgetSpec": "bomix.config.budget",
     "BomixError": "bomix.errors",
     "Candidate": "bomix.trial",
+    "Constraint": "bomix.space.linear",
+    "ConstraintSpec": "bomix.config.constraint_spec",
     "Evaluator": "bomix.contracts.evaluator",
     "Failure": "bomix.trial",
     "History": "bomix.history",

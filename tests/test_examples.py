@@ -156,3 +156,18 @@ def test_a_source_of_ones_own_is_read_and_built_anew_when_its_code_changes(besid
     assert status == 0, said
     names = bomix.Study.open(beside).problem.metric_names
     assert set(names) == {"sums", "differences"}
+
+
+def test_constraints_hold_in_every_trial_and_in_the_recommendation(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(EXAMPLES / "constraints", folder)
+    text = (folder / "study.yaml").read_text().replace("argv: [python,", f"argv: [{sys.executable},")
+    (folder / "study.yaml").write_text(text.replace("trials: 12", "trials: 3"))
+    code, checked = called("check", folder)
+    assert (code, "all of the code" in checked) == (0, True)
+    assert called("optimize", folder)[0] == 0
+    study = Study.open(folder)
+    assert len(study.history.completed) == 3
+    for record in study.history.completed:
+        study.problem.space.check(record.trial.weights, tolerance=1e-9)
+    study.problem.space.check(study.recommend().weights, tolerance=1e-9)

@@ -44,7 +44,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     import numpy as np
 
     from bomix.cli import tables
-    from bomix.space.few import few_mixtures
+    from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
     from bomix.study import repair as repairing
@@ -59,6 +59,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     raise_faults(unready(opened.spec.callbacks))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
+    if opened.problem.space.constraints:
+        tables.console().print(tables.constraints(opened))
     if (cut := tables.read_in_part(opened)) is not None:
         click.echo(cut)
     if opened.problem.scales:
@@ -75,7 +77,10 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         )
     if (few := few_mixtures(space)) is not None and not opened.problem.pool:
         count = "a single mixture, so that there is nothing to search" if len(few) == 1 else f"only {len(few)} mixtures"
-        click.echo(f"bounds and 'at_least' allow {count}: each is asked for once")
+        what = "bounds, constraints and 'at_least'" if space.constraints else "bounds and 'at_least'"
+        click.echo(f"{what} allow {count}: each is asked for once")
+        if space.constraints and len(few) == 1 and not any(space.at_least):
+            click.echo(f"  it is fixed by {single_by(space)}")
     if (note := own_domain_note(opened.problem)) is not None:
         click.echo(f"metrics: {note}")
     raise_faults(

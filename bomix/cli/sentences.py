@@ -161,9 +161,12 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
     on_top = (*best.against_odds, *best.across_scales)
     lines = [warning for warning in best.warnings if warning not in on_top]
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
+    tight = [str(each) for each in space.constraints if each.is_tight(best.weights)]
+    lines += [f"at the end of what is allowed: {'; '.join(tight)}"] if tight else []
     moved = [label for label in problem.anchors() if not problem.allows(label)]
     if moved:
         what = "pool lacks" if problem.pool else "bounds forbid"
+        what = "bounds or constraints forbid" if space.constraints and not problem.pool else what
         lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
     if (reason := why_ended(study)) is not None:
         larger = "a larger one (--trials N)" if study.spec.evaluator is not None else "a larger budget.trials"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import typing
 
@@ -67,6 +68,23 @@ def read_in_part(study: Study) -> str | None:
         f"domains {listed}: reading stopped at evaluator.corpus.max_tokens, which caps, epochs and the natural mixture "
         f"take for all that there is; state what they really hold, domains.{first}.tokens: 120B say"
     )
+
+
+def constraints(study: Study) -> Table:
+    """Each linear constraint, its ends, and its sum at the uniform and the natural mixture as they are allowed."""
+    problem, table = study.problem, titled("constraints")
+    anchors = problem.anchors()
+    for column in ("constraint", "sum", "from", "to", *anchors):
+        table.add_column(column, justify="left" if column in ("constraint", "sum") else "right")
+    for each in problem.space.constraints:
+        ends = ["" if math.isinf(end) else f"{end:.4g}" for end in (each.at_least, each.at_most)]
+        table.add_row(
+            each.name,
+            each.total,
+            *ends,
+            *(f"{round(each.sum_of(weights), 9) + 0.0:.4g}" for weights in anchors.values()),
+        )
+    return table
 
 
 def scales(study: Study) -> Table:

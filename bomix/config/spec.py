@@ -11,6 +11,7 @@ from bomix.config import registry
 from bomix.config.budget import BudgetSpec
 from bomix.config.build import FILLED
 from bomix.config.components import misspelt_traits
+from bomix.config.constraint_spec import ConstraintSpec, named_faults
 from bomix.config.expert_checks import expert_faults, wanted
 from bomix.config.replicate_checks import replicate_faults
 from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
@@ -71,6 +72,7 @@ class StudySpec:
             that it is known by how much repeats differ.
         callbacks: What runs of the study tell of their trials: loggers of Weights & Biases, MLflow, TensorBoard and
             trackio, or classes of your own. They change no trial.
+        constraints: Sums of weights, of named or globbed domains, between two ends; every mixture keeps them.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -91,6 +93,7 @@ class StudySpec:
     negligible: float = NEGLIGIBLE
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
     callbacks: tuple[Callback, ...] = ()
+    constraints: tuple[ConstraintSpec, ...] = ()
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data, where every value is of the type of its field."""
@@ -115,6 +118,7 @@ class StudySpec:
             faults.append(Fault("target.tokens", "missing key 'tokens'"))
         faults += [Fault(f"budget.{each.where}", each.what) for each in self.budget.scale_faults(tuple(self.scales))]
         faults += replicate_faults(self.replicates, self.budget.trials)
+        faults += named_faults(self.constraints, tuple(self.domains))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:

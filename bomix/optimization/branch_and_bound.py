@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +19,12 @@ import numpy as np
 from bomix.optimization import sequential_quadratic
 from bomix.optimization.faces import on_nearest_face
 from bomix.space import polytope
+from bomix.space.programme import feasible
 
 if TYPE_CHECKING:
     from bomix.optimization.convex import Minimum
     from bomix.optimization.interior_point import Function
+    from bomix.space.linear import Rows
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
@@ -56,9 +59,9 @@ class _Part:
     @property
     def empty(self) -> bool:
         lower, upper = self.bounds
-        return bool(
-            lower.sum() > 1.0 + polytope.ROUNDING or upper.sum() < 1.0 - polytope.ROUNDING or (lower > upper).any()
-        )
+        if lower.sum() > 1.0 + polytope.ROUNDING or upper.sum() < 1.0 - polytope.ROUNDING or (lower > upper).any():
+            return True
+        return self.space.rows is not None and feasible(lower, upper, self.space.rows) is None
 
     def shortfall(self, point: Array) -> Array:
         """By how much each weight is from zero and from what it must be, whichever is nearer."""
@@ -87,8 +90,9 @@ def minimise(
         No mixture of the space has a value lower than the minimum's by more than its gap.
     """
     whole = _Part(space, np.zeros(space.dimension, dtype=bool), np.zeros(space.dimension, dtype=bool))
-    first = _solved(function, like, *whole.bounds)
-    best = on_nearest_face(space, first, lambda low, high, _: _solved(function, like, low, high, start=first.point))
+    solved = partial(_solved, function, like, rows=space.rows)
+    first = solved(*whole.bounds)
+    best = on_nearest_face(space, first, lambda low, high, _: solved(low, high, start=first.point))
     closed, count = np.inf, 1
     waiting = [(first.value - first.gap, 0, whole, first)]
     while waiting and count < _PARTS and waiting[0][0] < best.value - TOLERANCE:
@@ -98,7 +102,7 @@ def minimise(
             best, closed = min(best, found, key=lambda each: each.value), min(closed, bound)
             continue
         for child in part.split(int(shortfall.argmax())):
-            below = _solved(function, like, *child.bounds, start=found.point)
+            below = solved(*child.bounds, start=found.point)
             heapq.heappush(waiting, (max(bound, below.value - below.gap), count, child, below))
             count += 1
     bound = min([closed, *(entry[0] for entry in waiting)])
@@ -106,20 +110,31 @@ def minimise(
 
 
 def _solved(
-    function: Function, like: Function | None, lower: Array, upper: Array, *, start: Array | None = None
+    function: Function,
+    like: Function | None,
+    lower: Array,
+    upper: Array,
+    *,
+    start: Array | None = None,
+    rows: Rows | None = None,
 ) -> Minimum:
     """The minimum over a polytope, from that of the function that is like it."""
     like = function if like is None else like
     curvature = sequential_quadratic.curvature_of(like)
     if start is None:
         middle = np.full(len(lower), 1.0 / len(lower))
-        start = middle if like is function else _descended(like, curvature, lower, upper, middle).point
-    return _descended(function, curvature, lower, upper, start)
+        start = middle if like is function else _descended(like, curvature, lower, upper, middle, rows).point
+    return _descended(function, curvature, lower, upper, start, rows)
 
 
 def _descended(
-    function: Function, curvature: sequential_quadratic.Curvature, lower: Array, upper: Array, start: Array
+    function: Function,
+    curvature: sequential_quadratic.Curvature,
+    lower: Array,
+    upper: Array,
+    start: Array,
+    rows: Rows | None,
 ) -> Minimum:
     return sequential_quadratic.minimise(
-        function, lower, upper, start=start, curvature=curvature, tolerance=0.1 * TOLERANCE
+        function, lower, upper, start=start, curvature=curvature, tolerance=0.1 * TOLERANCE, rows=rows
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.optimization.interior_point import derivatives
-from bomix.space import polytope
+from bomix.space import constrained
 
 if TYPE_CHECKING:
     from bomix.optimization.interior_point import Function
+    from bomix.space.linear import Rows
     from bomix.space.polytope import Array
 
 _RADIUS, _LEAST_RADIUS = 0.1, 1e-10
@@ -32,7 +33,14 @@ small where more steps are asked for."""
 
 
 def minimise(
-    function: Function, lower: Array, upper: Array, start: Array, *, tolerance: float = 1e-9, steps: int = 300
+    function: Function,
+    lower: Array,
+    upper: Array,
+    start: Array,
+    *,
+    tolerance: float = 1e-9,
+    steps: int = 300,
+    rows: Rows | None = None,
 ) -> Array:
     """A point at least as low as the start; the minimum to the tolerance where the function is convex.
 
@@ -43,16 +51,17 @@ def minimise(
         start: ``d`` weights of the polytope.
         tolerance: Predicted gain at which to stop.
         steps: Linear programmes at most.
+        rows: Linear constraints.
     """
     centre, radius = start, _RADIUS
     best, slope, _ = derivatives(function, centre, curvature=False)
     heights, slopes = np.array([best - slope @ centre]), slope[None]
     for _ in range(steps):
         low, high = np.maximum(lower, centre - radius), np.minimum(upper, centre + radius)
-        found = _lowest_of_planes(heights, slopes, low, high)
+        found = _lowest_of_planes(heights, slopes, low, high, rows)
         if found is None or not np.isfinite(found[1]):
             break
-        point, promised = polytope.project(found[0], lower, upper), found[1]
+        point, promised = constrained.project(found[0], lower, upper, rows), found[1]
         if best - promised < tolerance:
             break
         value, slope, _ = derivatives(function, point, curvature=False)
@@ -66,17 +75,26 @@ def minimise(
     return centre
 
 
-def _lowest_of_planes(heights: Array, slopes: Array, low: Array, high: Array) -> tuple[Array, float] | None:
+def _lowest_of_planes(
+    heights: Array, slopes: Array, low: Array, high: Array, rows: Rows | None
+) -> tuple[Array, float] | None:
     """The mixture within bounds at which the highest plane is lowest, and how high that is."""
     from scipy.optimize import linprog
 
     planes, d = slopes.shape
+    above, limits = np.hstack([slopes, -np.ones((planes, 1))]), -heights
+    equal, sums = np.append(np.ones(d), 0.0)[None], np.ones(1)
+    if rows is not None:
+        matrix, values, equalities = rows.stacked
+        matrix = np.hstack([matrix, np.zeros((len(values), 1))])
+        above, limits = np.vstack([above, matrix[equalities:]]), np.append(limits, values[equalities:])
+        equal, sums = matrix[:equalities], values[:equalities]
     found = linprog(
         np.append(np.zeros(d), 1.0),
-        A_ub=np.hstack([slopes, -np.ones((planes, 1))]),
-        b_ub=-heights,
-        A_eq=np.append(np.ones(d), 0.0)[None],
-        b_eq=[1.0],
+        A_ub=above,
+        b_ub=limits,
+        A_eq=equal,
+        b_eq=sums,
         bounds=[*zip(low, high, strict=True), (None, None)],
         method="highs",
     )

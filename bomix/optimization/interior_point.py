@@ -17,12 +17,14 @@ import numpy as np
 import torch
 
 from bomix.numerics.constants import ARMIJO
-from bomix.space import polytope
+from bomix.space import constrained, polytope
+from bomix.space.programme import interior
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.optimization.relative_entropy import KLPenalty
+    from bomix.space.linear import Rows
     from bomix.space.polytope import Array
 
 Function = Callable[["Tensor"], "Tensor"]
@@ -76,6 +78,7 @@ class _FreeWeights:
         free: ``d`` booleans, which weights the bounds leave free.
         fixed: ``d`` weights; those that are not free keep these values.
         unit: Divisor of values, gradients and Hessians.
+        slacks: Variables behind the free weights on which nothing depends: what constraints leave unused.
     """
 
     function: Function
@@ -83,11 +86,12 @@ class _FreeWeights:
     free: np.ndarray
     fixed: Array
     unit: float = 1.0
+    slacks: int = 0
 
     def point(self, x: Array) -> Array:
         """All ``d`` weights."""
         point = self.fixed.copy()
-        point[self.free] = x
+        point[self.free] = x[: len(x) - self.slacks]
         return point
 
     def value(self, x: Array) -> float:
@@ -101,12 +105,22 @@ class _FreeWeights:
         _, every_slope, every_hessian = derivatives(self.function, self.point(x))
         slope, hessian = every_slope[self.free], every_hessian[np.ix_(self.free, self.free)]
         if self.penalty is not None:
-            slope = slope + self.penalty.strength * (np.log(x / self.penalty.prior[self.free]) + 1.0)
-            hessian = hessian + np.diag(self.penalty.strength / x)
+            w = x[: len(x) - self.slacks]
+            slope = slope + self.penalty.strength * (np.log(w / self.penalty.prior[self.free]) + 1.0)
+            hessian = hessian + np.diag(self.penalty.strength / w)
+        if self.slacks:
+            slope, hessian = np.pad(slope, (0, self.slacks)), np.pad(hessian, (0, self.slacks))
         return slope / self.unit, hessian / self.unit
 
 
-def approach(function: Function, lower: Array, upper: Array, penalty: KLPenalty | None, start: Array | None) -> Array:
+def approach(
+    function: Function,
+    lower: Array,
+    upper: Array,
+    penalty: KLPenalty | None,
+    start: Array | None,
+    rows: Rows | None = None,
+) -> Array:
     """A point near a minimum: about as far from its best place as the barrier is high at last.
 
     Args:
@@ -115,22 +129,54 @@ def approach(function: Function, lower: Array, upper: Array, penalty: KLPenalty 
         upper: ``d`` upper bounds, which sum to at least one.
         penalty: A second term; None for none.
         start: ``d`` weights near which to begin; None for the middle of the polytope.
+        rows: Constraints; what each leaves unused is one more variable, which is not negative.
 
     Returns:
         ``d`` weights, whose sum is one up to rounding.
     """
+    if rows is not None:
+        return _approach_constrained(function, lower, upper, penalty, start, rows)
     low, high = polytope.tighten(lower, upper)
     free = high - low > _POINT
     if not free.any():
         return low
     middle = low + (high - low) * (1.0 - low.sum()) / (high - low).sum()
     x = (middle if start is None else 0.01 * middle + 0.99 * polytope.project(start, lower, upper))[free]
-    whole = _FreeWeights(function, penalty, free, low)
+    return _descend(_FreeWeights(function, penalty, free, low), x, low[free], high[free], None, start is not None)
+
+
+def _approach_constrained(
+    function: Function, lower: Array, upper: Array, penalty: KLPenalty | None, start: Array | None, rows: Rows
+) -> Array:
+    """:func:`approach` under constraints."""
+    inside = interior(tuple(lower.tolist()), tuple(upper.tolist()), rows)
+    assert inside is not None, "spaces are checked to hold a mixture"
+    free, middle = inside.free, inside.centre
+    if not inside.dimension(rows):
+        return middle
+    matrix, values, _ = rows.stacked
+    loose, open_ = ~inside.flat, np.eye(int((~inside.flat).sum()))
+    w = middle if start is None else 0.01 * middle + 0.99 * constrained.project(start, lower, upper, rows)
+    equations = np.block(
+        [
+            [matrix[inside.flat][:, free], np.zeros((int(inside.flat.sum()), len(open_)))],
+            [matrix[loose][:, free], open_],
+        ]
+    )
+    room = values[loose] - matrix[loose] @ w
+    x, none = np.concatenate([w[free], np.maximum(room, _POINT)]), np.zeros(len(open_))
+    most = np.abs(values[loose]) + np.abs(matrix[loose]).sum(axis=1) + 1.0  # no mixture leaves so much unused
+    whole = _FreeWeights(function, penalty, free, middle, slacks=len(open_))
+    return _descend(whole, x, np.append(lower[free], none), np.append(upper[free], most), equations, start is not None)
+
+
+def _descend(whole: _FreeWeights, x: Array, low: Array, high: Array, equations: Array | None, warm: bool) -> Array:
+    """All weights where the barrier's descent ends that begins at ``x``, between bounds and under equations."""
     slope, hessian = whole.gradient_and_hessian(x)
     unit = max(float(np.ptp(slope)), 1e-3 * float(np.abs(hessian).max()), _TINY)
     whole, slope, hessian = replace(whole, unit=unit), slope / unit, hessian / unit
-    height = _HEIGHT if start is None else _WARM_HEIGHT
-    bounds = _BoundMultipliers.at(x, low[free], high[free], height)
+    height = _WARM_HEIGHT if warm else _HEIGHT
+    bounds = _BoundMultipliers.at(x, low, high, height, equations)
     for _ in range(_STEPS):
         while (near := bounds.error(x, slope, height) < 10.0 * height) and height > _LEAST_HEIGHT:
             height = max(_LEAST_HEIGHT, min(0.2 * height, height**1.5))
@@ -156,11 +202,14 @@ class _BoundMultipliers:
     upper: Array
     below: Array
     above: Array
+    equations: Array | None = None  # ``e x n`` coefficients of sums that a step keeps; None for the plain sum alone
 
     @classmethod
-    def at(cls, x: Array, lower: Array, upper: Array, height: float) -> _BoundMultipliers:
+    def at(
+        cls, x: Array, lower: Array, upper: Array, height: float, equations: Array | None = None
+    ) -> _BoundMultipliers:
         """Multipliers that a barrier of this height has."""
-        return cls(lower, upper, height / (x - lower), height / (upper - x))
+        return cls(lower, upper, height / (x - lower), height / (upper - x), equations)
 
     def slacks(self, w: Array) -> tuple[Array, Array]:
         """Distances to the lower and the upper bounds; never zero, whatever rounding does."""
@@ -180,7 +229,8 @@ class _BoundMultipliers:
         slope = gradient - self.below + self.above
         loose = np.concatenate([self.below * under, self.above * over]) - height
         size = max(1.0, float(np.abs(gradient).max()) * 1e-2)
-        return max(0.5 * float(np.ptp(slope)) / size, float(np.abs(loose).max()))
+        left = 0.5 * float(np.ptp(slope)) if self.equations is None else _off_span(slope, self.equations)
+        return max(left / size, float(np.abs(loose).max()))
 
     def direction(self, w: Array, gradient: Array, hessian: Array, height: float) -> Array:
         """A Newton step that descends and keeps the sum."""
@@ -191,6 +241,12 @@ class _BoundMultipliers:
             if raised > _HOPELESS:
                 return np.zeros_like(w)
         slope = gradient + self.pressure(w, height)
+        if self.equations is not None:
+            sides = np.column_stack([-slope, self.equations.T])
+            newton, kept = np.split(np.linalg.solve(factor.T, np.linalg.solve(factor, sides)), [1], axis=1)
+            shares = np.linalg.lstsq(self.equations @ kept, self.equations @ newton, rcond=1e-13)[0]
+            found: Array = (newton - kept @ shares)[:, 0]
+            return found
         newton, even = np.linalg.solve(factor.T, np.linalg.solve(factor, np.stack([-slope, np.ones_like(w)], axis=1))).T
         step: Array = newton - even * (newton.sum() / even.sum())
         return step
@@ -212,7 +268,12 @@ class _BoundMultipliers:
             new = old + min(1.0, _TO_THE_WALL * float(most)) * change
             central = height / (slack + sign * length * step)
             found.append(np.clip(new, 1e-10 * central, 1e10 * central))
-        return _BoundMultipliers(self.lower, self.upper, *found)
+        return replace(self, below=found[0], above=found[1])
+
+
+def _off_span(slope: Array, equations: Array) -> float:
+    """By how much a slope differs from all sums of equations: what no multiplier of theirs explains."""
+    return float(np.abs(slope - equations.T @ np.linalg.lstsq(equations.T, slope, rcond=None)[0]).max())
 
 
 def _cholesky(matrix: Array) -> Array | None:

@@ -10,7 +10,6 @@ import torch
 from bomix.optimization import bundle, convex
 from bomix.optimization.faces import on_nearest_face
 from bomix.optimization.multistart import Search, optimize
-from bomix.space.mixture_space import MixtureSpace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from bomix.optimization.convex import Minimum
     from bomix.optimization.interior_point import Function
     from bomix.optimization.relative_entropy import KLPenalty
+    from bomix.space.linear import Rows
+    from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
 Shape = Literal["convex", "smooth", "kinked"]
@@ -59,21 +60,27 @@ def minimise(
         start = optimize(negated, space, seed=seed, near=near, search=_SEARCH)
 
     def finished(lower: Array, upper: Array, near: Array | None) -> Minimum:
-        return _finished(function, lower, upper, shape, penalty, None if shape == "convex" else near)
+        return _finished(function, lower, upper, shape, penalty, None if shape == "convex" else near, space.rows)
 
     return on_nearest_face(space, finished(space.lower_array, space.upper_array, start), finished)
 
 
 def _finished(
-    function: Function, lower: Array, upper: Array, shape: Shape, penalty: KLPenalty | None, start: Array | None
+    function: Function,
+    lower: Array,
+    upper: Array,
+    shape: Shape,
+    penalty: KLPenalty | None,
+    start: Array | None,
+    rows: Rows | None,
 ) -> Minimum:
     """The minimum next to a start, and never worse than that."""
     if start is None:
-        return convex.minimise(function, lower, upper, penalty=penalty)
+        return convex.minimise(function, lower, upper, penalty=penalty, rows=rows)
     if shape == "kinked":
-        start = bundle.minimise(penalised(function, penalty), lower, upper, start)
-    there = convex.certify(function, start, lower, upper, penalty=penalty)
-    found = convex.minimise(function, lower, upper, penalty=penalty, start=start)
+        start = bundle.minimise(penalised(function, penalty), lower, upper, start, rows=rows)
+    there = convex.certify(function, start, lower, upper, penalty=penalty, rows=rows)
+    found = convex.minimise(function, lower, upper, penalty=penalty, start=start, rows=rows)
     return found if found.value <= there.value else there
 
 
@@ -85,10 +92,7 @@ def restricted(space: MixtureSpace, allowed: np.ndarray) -> MixtureSpace:
         allowed: ``d`` booleans, which weights stay free; their upper bounds must leave a mixture.
     """
     upper = np.where(allowed, space.upper_array, space.lower_array)
-    at_least = np.where(allowed, np.array(space.at_least), 0.0)
-    names = space.domains
-    bounds = (space.lower, upper.tolist(), at_least.tolist(), space.negligible)
-    return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in bounds))
+    return space.within(upper=upper, at_least=np.where(allowed, np.array(space.at_least), 0.0))
 
 
 def penalised(function: Function, penalty: KLPenalty | None) -> Function:

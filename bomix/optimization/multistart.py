@@ -3,7 +3,8 @@
 A sample of the polytope and of the neighbourhood of the best mixtures picks the starts. L-BFGS moves all of them at
 once through :class:`~bomix.optimization.simplex_map.SimplexMap`; spectral projected gradient finishes the
 leaders on the polytope itself, where a weight can leave a cap or a zero. Functions without gradients are searched by
-rounds of smaller and smaller changes of the best points. General linear constraints fall back to SLSQP.
+rounds of smaller and smaller changes of the best points. Under linear constraints, which no map absorbs, projected
+gradients move all starts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import torch
 from bomix.numerics import lbfgs
 from bomix.numerics.chunks import in_chunks
 from bomix.optimization import start_points
-from bomix.optimization.linear_constraints import Inequalities, meeting, slsqp
 from bomix.optimization.projected_gradient import projected_gradient
 from bomix.optimization.simplex_map import SimplexMap
 from bomix.space.weights import is_among
@@ -82,7 +82,6 @@ def optimize(
     avoid: Array | None = None,
     search: Search | None = None,
     gradients: bool = True,
-    inequalities: Inequalities | None = None,
     joint: bool = False,
     screen: AcquisitionValue | None = None,
 ) -> Array:
@@ -96,20 +95,14 @@ def optimize(
         avoid: ``p x d`` mixtures not to be proposed again.
         search: Numbers of starts and evaluations; None takes the defaults.
         gradients: Whether the acquisition is differentiable; without, it is searched by sampling.
-        inequalities: Further linear constraints; each start is then improved by SLSQP.
         joint: Whether the acquisition is one draw of a function, to be called once on all mixtures that compete.
         screen: A cheaper measure, of the same shape: only the best mixtures by it are scored as starts.
 
     Returns:
         ``d`` weights, snapped, feasible to 1e-9, different from those to avoid unless the space is one point.
-
-    Raises:
-        SpaceError: No mixture that was looked at meets the inequalities.
     """
     search = search or Search()
     raw = _scored_points(space, search.raw, near, seed)
-    if inequalities is not None:
-        raw = meeting(space, inequalities, raw)
     if joint:
         return best_of(acquisition, space.snap(raw), avoid=avoid, joint=True)
     if screen is not None:
@@ -119,15 +112,11 @@ def optimize(
     starts = start_points.spaced(raw[order], search.starts)
     if not gradients:
         points = _sampled(acquisition, space, starts, search.iterations, seed)
-    elif inequalities is not None:
-        points = np.array([slsqp(_cost(acquisition), space, start, inequalities) for start in starts])
     else:
         points = _improved(_cost(acquisition), space, starts, search)
     ends = space.snap(np.concatenate([points, raw[order[: search.starts]]]))
     ranked = ends[np.argsort(-_values(acquisition, ends), kind="stable")]
     found = np.concatenate([ranked, space.snap(raw[order])])
-    if inequalities is not None:
-        found = found[inequalities.hold(found)] if inequalities.hold(found).any() else raw[order]
     return next((np.asarray(point) for point in found if not is_among(point, avoid)), np.asarray(found[0]))
 
 
@@ -152,6 +141,8 @@ def value_at(acquisition: AcquisitionValue, point: Array) -> float:
 
 def _improved(cost: Cost, space: MixtureSpace, starts: Array, search: Search) -> Array:
     """The starts moved downhill, the leaders finished; ``b x d``."""
+    if space.rows is not None:
+        return projected_gradient(cost, space, starts, search.iterations + search.polish)[0]
     mapping = SimplexMap(space)
 
     def mapped(z: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -26,6 +26,8 @@ Cost = Callable[[Array], tuple[Array, Array]]
 _NON_MONOTONE = 5
 """Values of which a step must stay below the largest: spectral steps are long, and pay only if some may go up
 [Birgin2000]_, whose ten are more than the few iterations here leave room for."""
+_ACROSS = 1.0
+"""Change of a weight, before it is projected, that no step under constraints exceeds: a weight can change no more."""
 _MAX_TRIES = 20
 """Shorter and shorter steps in a row, each three tenths of the last, after which a start has come to its end."""
 
@@ -41,6 +43,8 @@ def projected_gradient(cost: Cost, space: MixtureSpace, starts: Array, iteration
     best_x, best_f = x.copy(), f.copy()
     recent = np.repeat(f[:, None], _NON_MONOTONE, axis=1)
     spectral = 0.1 / np.maximum(np.abs(g).max(axis=1), 1e-12)
+    if space.rows is not None:
+        spectral = np.minimum(spectral, _longest(g))
     direction = space.project(x - spectral[:, None] * g) - x
     length, tries = np.ones(len(x)), np.zeros(len(x), dtype=int)
     done = ~np.isfinite(f) | (np.abs(direction).max(axis=1) < 1e-6)
@@ -61,8 +65,16 @@ def projected_gradient(cost: Cost, space: MixtureSpace, starts: Array, iteration
         recent = np.where(ok[:, None], np.concatenate([recent[:, 1:], f[:, None]], axis=1), recent)
         better = ok & (f < best_f)
         best_x, best_f = np.where(better[:, None], x, best_x), np.where(better, f, best_f)
+        if space.rows is not None:
+            spectral = np.minimum(spectral, _longest(g))
         moved = space.project(x - spectral[:, None] * np.nan_to_num(g)) - x
         direction = np.where(ok[:, None], moved, direction)
         length, tries = np.where(ok, 1.0, 0.3 * length), np.where(ok, 0, tries + 1)
         done |= (ok & (np.abs(direction).max(axis=1) < 1e-7)) | (tries > _MAX_TRIES)
     return best_x, best_f
+
+
+def _longest(gradient: Array) -> Array:
+    """The ``b`` step lengths that reach no further than across the space: projections from far away are dear."""
+    size = np.abs(np.nan_to_num(gradient)).max(axis=1)
+    return np.asarray(_ACROSS / np.maximum(size, TINY))

@@ -19,11 +19,13 @@ import torch
 from bomix.numerics.constants import ARMIJO, TINY
 from bomix.optimization import convex
 from bomix.optimization.interior_point import derivatives
-from bomix.space import polytope
+from bomix.space import constrained, polytope
+from bomix.space.programme import interior
 
 if TYPE_CHECKING:
     from bomix.optimization.convex import Minimum
     from bomix.optimization.interior_point import Function
+    from bomix.space.linear import Rows
     from bomix.space.polytope import Array
 
 Curvature = Callable[["Array"], "Array"]
@@ -63,6 +65,7 @@ def minimise(
     curvature: Curvature | None = None,
     tolerance: float = 1e-10,
     steps: int = 100,
+    rows: Rows | None = None,
 ) -> Minimum:
     """The minimum of a convex function, or the one next to the start of another.
 
@@ -74,23 +77,24 @@ def minimise(
         curvature: Curvature of the function, or of something like it; from differences of its own slopes by default.
         tolerance: The gap at which to stop.
         steps: At most.
+        rows: Linear constraints.
 
     Returns:
         The best point met. Its gap is to the best of the bounds that were met, and holds where the function is convex.
     """
-    here = _finite_start(function, start, lower, upper)
-    found = _certified(here, lower, upper)
+    here = _finite_start(function, start, lower, upper, rows)
+    found = _certified(here, lower, upper, rows)
     curvature = curvature_of(function) if curvature is None else curvature
     bound, raised, idle = found.value - found.gap, 0.0, 0
     for _ in range(steps):
         if found.value - bound <= tolerance or idle >= _PATIENCE:
             break
-        there = _step(function, here, _raised(curvature(here.point), raised), lower, upper)
+        there = _step(function, here, _raised(curvature(here.point), raised), lower, upper, rows)
         if there is None:
             idle, raised = idle + 1, max(10.0 * raised, _RAISED)
             continue
         raised = 0.1 * raised if raised > _RAISED else 0.0
-        here, reached = there, _certified(there, lower, upper)
+        here, reached = there, _certified(there, lower, upper, rows)
         bound = max(bound, reached.value - reached.gap)
         idle = 0 if reached.value < found.value or reached.residual < 0.5 * found.residual else idle + 1
         found = reached if reached.value <= found.value else found
@@ -116,14 +120,19 @@ def curvature_of(function: Function) -> Curvature:
     return curvature
 
 
-def _finite_start(function: Function, start: Array, lower: Array, upper: Array) -> _Place:
+def _finite_start(function: Function, start: Array, lower: Array, upper: Array, rows: Rows | None) -> _Place:
     """The start, or what lies between it and the middle of the polytope where it has no value."""
-    low, high = polytope.tighten(lower, upper)
-    room = high - low
-    middle = low + room * (1.0 - low.sum()) / max(float(room.sum()), TINY)
-    point = polytope.project(start, lower, upper)
+    if rows is None:
+        low, high = polytope.tighten(lower, upper)
+        room = high - low
+        middle = low + room * (1.0 - low.sum()) / max(float(room.sum()), TINY)
+    else:
+        inside = interior(tuple(lower.tolist()), tuple(upper.tolist()), rows)
+        assert inside is not None, "spaces are checked to hold a mixture"
+        middle = inside.centre
+    point = constrained.project(start, lower, upper, rows)
     for share in (0.0, 1e-6, 1e-3, 0.1, 1.0):
-        place = _at(function, polytope.project((1.0 - share) * point + share * middle, lower, upper))
+        place = _at(function, constrained.project((1.0 - share) * point + share * middle, lower, upper, rows))
         if np.isfinite(place.value) and np.isfinite(place.slope).all():
             break
     return place
@@ -134,10 +143,10 @@ def _at(function: Function, point: Array) -> _Place:
     return _Place(point, value, slope)
 
 
-def _certified(place: _Place, lower: Array, upper: Array) -> Minimum:
+def _certified(place: _Place, lower: Array, upper: Array, rows: Rows | None) -> Minimum:
     """How good a place is: what :func:`convex.certify` says of the plane that touches the function there."""
     slope = torch.as_tensor(place.slope)
-    return convex.certify(lambda X: X @ slope, place.point, lower, upper)._replace(value=place.value)
+    return convex.certify(lambda X: X @ slope, place.point, lower, upper, rows=rows)._replace(value=place.value)
 
 
 def _raised(matrix: Array, raised: float) -> Array:
@@ -146,7 +155,9 @@ def _raised(matrix: Array, raised: float) -> Array:
     return matrix + (_RIDGE + raised) * size * np.eye(len(matrix))
 
 
-def _step(function: Function, here: _Place, matrix: Array, lower: Array, upper: Array) -> _Place | None:
+def _step(
+    function: Function, here: _Place, matrix: Array, lower: Array, upper: Array, rows: Rows | None
+) -> _Place | None:
     """Towards the minimum of the quadratic model, as far as the function falls; None where it does not."""
     slope, curved, at = (torch.as_tensor(array) for array in (here.slope, matrix, here.point))
 
@@ -154,12 +165,12 @@ def _step(function: Function, here: _Place, matrix: Array, lower: Array, upper: 
         step = X - at
         return step @ slope + 0.5 * ((step @ curved) * step).sum(dim=-1)
 
-    direction = convex.minimise(model, lower, upper, start=here.point).point - here.point
+    direction = convex.minimise(model, lower, upper, start=here.point, rows=rows).point - here.point
     descent, length = float(here.slope @ direction), 1.0
     if not descent < 0.0:
         return None
     for _ in range(_HALVINGS):
-        there = _at(function, polytope.project(here.point + length * direction, lower, upper))
+        there = _at(function, constrained.project(here.point + length * direction, lower, upper, rows))
         allowed = here.value + ARMIJO * length * descent + _ROUNDING * max(1.0, abs(here.value))
         if there.value <= allowed and np.isfinite(there.slope).all():
             return there

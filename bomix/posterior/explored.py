@@ -8,11 +8,11 @@ import numpy as np
 
 from bomix.errors import FaultsError
 from bomix.space.bounds import ROUNDING
-from bomix.space.mixture_space import MixtureSpace
 from bomix.trial import EXPERT
 
 if TYPE_CHECKING:
     from bomix.history import History
+    from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
 MANY = 32
@@ -41,14 +41,13 @@ def explored(space: MixtureSpace, history: History, *, across: bool = False) -> 
     """
     if space.dimension <= MANY or not len(points := tried(space, history, across=across)):
         return space
-    names, least = space.domains, np.asarray(space.at_least)
+    least = np.asarray(space.at_least)
     largest = points.max(axis=0)
     # Where no run had at least the smallest share other than zero, zero is all that was tried.
     untried = largest < least - ROUNDING
     largest = np.where(untried, 0.0, np.maximum(largest, least))
     upper = np.clip(largest, space.lower_array, space.upper_array)
-    bounds = (space.lower_array, upper, np.where(untried, 0.0, least))
     try:
-        return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in (*bounds, space.negligible)))
+        return space.within(upper=upper, at_least=np.where(untried, 0.0, least))
     except FaultsError:
         return space

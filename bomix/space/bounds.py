@@ -162,6 +162,52 @@ def bound_faults(
     return faults
 
 
+def label_faults(domains: Sequence[str], names: Iterable[str], where: str) -> list[Fault]:
+    """Domains that are missing or unknown among the names of some values."""
+    given = set(names)
+    absent = [name for name in domains if name not in given]
+    missing = [Fault(f"{where}.{name}", f"domain '{name}' is missing") for name in absent]
+    unknown = sorted(given.difference(domains), key=str)
+    return missing + [Fault(f"{where}.{name}", unknown_name("domain", name, domains)) for name in unknown]
+
+
+def weight_faults(
+    domains: Sequence[str],
+    weights: Mapping[str, float],
+    bounds: Array | None,
+    *,
+    tolerance: float,
+    sum_tolerance: float,
+) -> list[Fault]:
+    """What keeps weights from being a mixture within bounds.
+
+    Args:
+        domains: ``d`` names.
+        weights: The mixture, domain to share.
+        bounds: ``2 x d`` lower and upper bounds; None for zero alone.
+        tolerance: How far a share may lie beyond them.
+        sum_tolerance: How far the sum may miss one.
+    """
+    faults = label_faults(domains, weights, "weights")
+    for index, name in enumerate(domains):
+        if name not in weights:
+            continue
+        where, share = f"weights.{name}", number(weights[name])
+        low, high = (0.0, math.inf) if bounds is None else bounds[:, index].tolist()
+        if share is None:
+            faults.append(Fault(where, f"the weight of domain '{name}' is {weights[name]!r}, not a finite number"))
+        elif share < -tolerance:
+            faults.append(Fault(where, f"the weight of domain '{name}' is {share:.6g}; weights are not negative"))
+        elif share < low - tolerance:
+            faults.append(Fault(where, f"domain '{name}' has {share:.6g}, below its lower bound {low:.6g}"))
+        elif share > high + tolerance:
+            faults.append(Fault(where, f"domain '{name}' has {share:.6g}, above its upper bound {high:.6g}"))
+    shares = [number(share) for share in weights.values()]
+    if None not in shares and abs((total := math.fsum(x for x in shares if x is not None)) - 1.0) > sum_tolerance:
+        faults.append(Fault("weights", f"the weights sum to {total:.6g}, not to 1; divide them by their sum"))
+    return faults
+
+
 def _value_faults(domains: Sequence[str], key: str, values: object) -> list[Fault]:
     """Names that are unknown and values that are no shares, in one mapping."""
     if not isinstance(values, Mapping):

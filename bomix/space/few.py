@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.space.polytope import ROUNDING, Array, project
+from bomix.space.blame import said, why_single
+from bomix.space.constrained import project
+from bomix.space.polytope import ROUNDING, Array
+from bomix.space.programme import interior
 
 if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
@@ -24,7 +27,7 @@ def few_mixtures(space: MixtureSpace) -> tuple[tuple[float, ...], ...] | None:
     """All mixtures of a space, each a row of weights, the first domains largest first; None where there are many.
 
     There are few where the bounds meet the sum of one from below or above, so that a single mixture is left, or where
-    "zero or at least" leaves single mixtures whichever weights are zero.
+    "zero or at least" leaves single mixtures whichever weights are zero; with constraints, where they do.
     """
     found: dict[tuple[float, ...], tuple[float, ...]] = {}
     for steps, face in enumerate(_faces(space)):
@@ -33,13 +36,26 @@ def few_mixtures(space: MixtureSpace) -> tuple[tuple[float, ...], ...] | None:
         if face is None:
             continue
         floor, upper = face
-        free = (upper > floor).sum()
-        single = free <= 1 or floor.sum() >= 1.0 - ROUNDING or upper.sum() <= 1.0 + ROUNDING
+        if space.rows is not None:
+            inside = interior(tuple(floor.tolist()), tuple(upper.tolist()), space.rows)
+            if inside is None:
+                continue
+            single = not inside.dimension(space.rows)
+        else:
+            free = (upper > floor).sum()
+            single = free <= 1 or floor.sum() >= 1.0 - ROUNDING or upper.sum() <= 1.0 + ROUNDING
         if not single or len(found) >= MOST:
             return None
-        point = project(np.where(upper > 0.0, 1.0 / max(1, (upper > 0.0).sum()), 0.0), floor, upper)
+        even = np.where(upper > 0.0, 1.0 / max(1, (upper > 0.0).sum()), 0.0)
+        point = project(even, floor, upper, space.rows)
         found.setdefault(tuple(np.round(point, 9).tolist()), tuple(point.tolist()))
     return tuple(found.values())
+
+
+def single_by(space: MixtureSpace) -> str:
+    """What leaves a space, in which no weight is "zero or at least", a single mixture; in words."""
+    given = (space.lower_array, space.upper_array, space.domains, space.constraints)
+    return said(why_single(*given), *given)
 
 
 def _faces(space: MixtureSpace) -> Iterator[tuple[Array, Array] | None]:

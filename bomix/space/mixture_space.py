@@ -5,22 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bomix.errors import Fault, SpaceError, raise_faults
-from bomix.space import polytope
-from bomix.space.bounds import TokenCaps, bound_faults, column, name_faults, number, unknown_name
+from bomix.space import choices, constrained, even, polytope
+from bomix.space.bounds import (
+    TokenCaps,
+    bound_faults,
+    column,
+    label_faults,
+    name_faults,
+    number,
+    weight_faults,
+)
+from bomix.space.constraint_checks import broken, constraint_faults
+from bomix.space.linear import Constraint, Rows
 from bomix.space.negligible import negligible_weights
-from bomix.space.polytope import Array, LinearConstraints
-from bomix.space.uniform import uniform_map
+from bomix.space.polytope import Array
 from bomix.space.weights import Weights
 
 
 @dataclass(frozen=True, init=False)
 class MixtureSpace:
-    """The polytope ``{w : lower <= w <= upper, sum w = 1}`` over named domains.
+    """The polytope ``{w : lower <= w <= upper, sum w = 1}`` over named domains, and linear constraints on top.
 
     Domains are kept sorted by name, which is the order of the columns of every array. So results depend on which
     name has which bounds, never on the order in which they were given.
@@ -45,6 +55,7 @@ class MixtureSpace:
         upper: Largest share of each domain.
         at_least: ``x > 0`` stands for "zero or at least x"; only :meth:`snap` applies it, the polytope stays convex.
         negligible: Weights below it become zero in :meth:`snap`, see :mod:`bomix.space.negligible`.
+        constraints: Sums of weights between two ends, which every mixture keeps.
     """
 
     domains: tuple[str, ...]
@@ -52,6 +63,7 @@ class MixtureSpace:
     upper: tuple[float, ...]
     at_least: tuple[float, ...]
     negligible: tuple[float, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     def __init__(
         self,
@@ -60,6 +72,7 @@ class MixtureSpace:
         upper: Mapping[str, float] | None = None,
         at_least: Mapping[str, float] | None = None,
         negligible: Mapping[str, float] | None = None,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
         """Check the bounds and put them in order.
 
@@ -69,9 +82,10 @@ class MixtureSpace:
             upper: Largest shares; 1 where a domain is missing.
             at_least: Shares below which only zero is taken; 0 where a domain is missing.
             negligible: Shares that are as good as zero; where None, by the upper bounds.
+            constraints: Linear constraints.
 
         Raises:
-            FaultsError: All that is wrong.
+            FaultsError: All that is wrong; where constraints leave no mixture, which of them.
         """
         raise_faults(name_faults(domains), "the space of mixtures cannot be built")
         names = tuple(sorted(domains))
@@ -87,6 +101,8 @@ class MixtureSpace:
         object.__setattr__(self, "at_least", tuple(least.tolist()))
         small = negligible_weights(high, least) if negligible is None else column(names, negligible, 0.0)
         object.__setattr__(self, "negligible", tuple(small.tolist()))
+        object.__setattr__(self, "constraints", tuple(constraints))
+        raise_faults(constraint_faults(names, self.constraints, low, high, least), "the space cannot be built")
 
     @classmethod
     def from_tokens(
@@ -99,6 +115,7 @@ class MixtureSpace:
         upper: Mapping[str, float] | None = None,
         at_least: Mapping[str, float] | None = None,
         negligible: Mapping[str, float] | None = None,
+        constraints: Sequence[Constraint] = (),
     ) -> MixtureSpace:
         """Cap every domain at ``max_epochs`` passes over its tokens.
 
@@ -110,6 +127,7 @@ class MixtureSpace:
             upper: Largest shares; where the cap is smaller, or a domain is missing, the cap holds.
             at_least: Shares below which only zero is taken; 0 where a domain is missing.
             negligible: Shares that are as good as zero; where None, by the upper bounds.
+            constraints: Linear constraints.
 
         Raises:
             FaultsError: All that is wrong; where the caps leave no mixture it says by how much.
@@ -119,7 +137,7 @@ class MixtureSpace:
         raise_faults([*name_faults(tuple(available)), *caps.faults()], title)
         raise_faults(bound_faults(tuple(sorted(available)), lower, upper, at_least, caps), title)
         shares = {name: min((upper or {}).get(name, 1.0), caps.share(name)) for name in available}
-        return cls(tuple(available), lower, shares, at_least, negligible)
+        return cls(tuple(available), lower, shares, at_least, negligible, constraints)
 
     @property
     def dimension(self) -> int:
@@ -141,10 +159,28 @@ class MixtureSpace:
         """Lower and upper bounds, ``2 x d`` array."""
         return np.array([self.lower, self.upper])
 
-    def constraints(self) -> LinearConstraints:
-        """Bounds and the equality, for an optimiser."""
-        d = self.dimension
-        return LinearConstraints(self.bounds, np.arange(d), np.ones(d), 1.0)
+    @cached_property
+    def rows(self) -> Rows | None:
+        """The constraints in columns; None where there are none."""
+        return Rows.of(self.constraints, self.domains)
+
+    def within(
+        self,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+        at_least: ArrayLike | None = None,
+    ) -> MixtureSpace:
+        """The part of the space with other bounds, ``d`` each; those that are None stay.
+
+        Raises:
+            FaultsError: Bounds and constraints leave no mixture of it.
+        """
+        given = (self.lower, self.upper, self.at_least)
+        stated = [old if new is None else new for old, new in zip(given, (lower, upper, at_least), strict=True)]
+        low, high, least, small = (
+            dict(zip(self.domains, np.asarray(each).tolist(), strict=True)) for each in (*stated, self.negligible)
+        )
+        return MixtureSpace(self.domains, low, high, least, small, self.constraints)
 
     def to_array(self, weights: Weights) -> Array:
         """Put weights into columns, ``d`` array; every domain must be named, and no other. Bounds are not checked."""
@@ -160,11 +196,13 @@ class MixtureSpace:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Draw ``n x d`` independent points, uniform on the polytope."""
-        mapping = uniform_map(self.lower, self.upper)
-        return mapping(rng.random((n, mapping.inputs)))
+        return even.sample(self.lower, self.upper, self.rows, n, rng)
 
     def sobol(self, n: int, *, seed: int, skip: int = 0) -> Array:
         """Points ``skip .. skip + n - 1`` of a scrambled Sobol sequence that covers the polytope uniformly.
+
+        Under constraints that few of its points keep they are independent uniform mixtures, see
+        :mod:`bomix.space.even`.
 
         Args:
             n: Number of points.
@@ -174,24 +212,11 @@ class MixtureSpace:
         Returns:
             ``n x d`` array.
         """
-        import scipy
-        from packaging.version import Version
-        from scipy.stats import qmc
-
-        mapping = uniform_map(self.lower, self.upper)
-        if not (mapping.inputs and n):
-            return mapping(np.empty((n, mapping.inputs)))
-        generator = "rng" if Version(scipy.__version__) >= Version("1.15") else "seed"  # the same under another name
-        sequence = qmc.Sobol(mapping.inputs, scramble=True, **{generator: np.random.default_rng(seed)})
-        # A draw that starts behind the first point is exempt from SciPy's warning on counts that are no powers of two.
-        first = sequence.random(1)
-        if skip == 0:
-            return mapping(np.concatenate([first, sequence.random(n - 1)]))
-        return mapping(sequence.fast_forward(skip - 1).random(n))
+        return even.points(self.lower, self.upper, self.rows, n, seed=seed, skip=skip)
 
     def project(self, points: ArrayLike) -> Array:
         """Nearest points of the polytope, ``(...) x d`` to ``(...) x d``."""
-        return polytope.project(self._points(points), self.lower_array, self.upper_array)
+        return constrained.project(self._points(points), self.lower_array, self.upper_array, self.rows)
 
     def snap(self, points: ArrayLike, *, threshold: float | None = None) -> Array:
         """Clean points for use: negligible weights become zero, "zero or at least" holds, rows sum to one.
@@ -209,7 +234,9 @@ class MixtureSpace:
         rows = array.reshape(-1, self.dimension)
         at_least = np.array(self.at_least)
         small = np.array(self.negligible) if threshold is None else threshold
-        return polytope.snap(rows, self.lower_array, self.upper_array, at_least, small).reshape(array.shape)
+        bounds = (self.lower_array, self.upper_array, at_least, small)
+        found = polytope.snap(rows, *bounds) if self.rows is None else choices.snap(rows, *bounds, self.rows)
+        return found.reshape(array.shape)
 
     def uniform(self) -> Array:
         """Equal shares, projected onto the polytope; ``d`` array."""
@@ -226,11 +253,12 @@ class MixtureSpace:
         return self.project(counts / counts.sum())
 
     def contains(self, points: ArrayLike, *, tolerance: float) -> NDArray[np.bool_]:
-        """Which of ``n x d`` mixtures keep the bounds and "zero or at least", ``n``."""
+        """Which of ``n x d`` mixtures keep the bounds, "zero or at least" and the constraints, ``n``."""
         array, least = self._points(points), np.array(self.at_least)
         bounded = (array >= self.lower_array - tolerance) & (array <= self.upper_array + tolerance)
         kept = bounded & ((array <= tolerance) | (array >= least - tolerance))
-        return np.asarray(kept.all(axis=-1))
+        inside = np.asarray(kept.all(axis=-1))
+        return inside if self.rows is None else inside & self.rows.hold(array, tolerance=tolerance)
 
     def faults_of(
         self, weights: Weights, *, tolerance: float = 1e-6, sum_tolerance: float | None = None, bounded: bool = True
@@ -241,26 +269,12 @@ class MixtureSpace:
             weights: The mixture, domain to share.
             tolerance: How far a share may lie beyond its bounds.
             sum_tolerance: How far the sum may miss one; ``tolerance`` unless given.
-            bounded: Whether the bounds must hold; zero and one must anyway.
+            bounded: Whether bounds and constraints must hold; zero and one must anyway.
         """
         sum_tolerance = tolerance if sum_tolerance is None else sum_tolerance
-        faults = self._label_faults(weights, "weights")
-        for name, low, high in zip(self.domains, self.lower, self.upper, strict=True):
-            if name not in weights:
-                continue
-            where, share = f"weights.{name}", number(weights[name])
-            if share is None:
-                faults.append(Fault(where, f"the weight of domain '{name}' is {weights[name]!r}, not a finite number"))
-            elif share < -tolerance:
-                faults.append(Fault(where, f"the weight of domain '{name}' is {share:.6g}; weights are not negative"))
-            elif bounded and share < low - tolerance:
-                faults.append(Fault(where, f"domain '{name}' has {share:.6g}, below its lower bound {low:.6g}"))
-            elif bounded and share > high + tolerance:
-                faults.append(Fault(where, f"domain '{name}' has {share:.6g}, above its upper bound {high:.6g}"))
-        shares = [number(share) for share in weights.values()]
-        if None not in shares and abs((total := math.fsum(x for x in shares if x is not None)) - 1.0) > sum_tolerance:
-            faults.append(Fault("weights", f"the weights sum to {total:.6g}, not to 1; divide them by their sum"))
-        return faults
+        bounds = self.bounds if bounded else None
+        faults = weight_faults(self.domains, weights, bounds, tolerance=tolerance, sum_tolerance=sum_tolerance)
+        return faults or (broken(self.constraints, weights, tolerance=tolerance) if bounded else [])
 
     def check(self, weights: Weights, *, tolerance: float = 1e-6) -> None:
         """Raise FaultsError, every domain named, unless ``weights`` are a mixture of this space."""
@@ -268,20 +282,12 @@ class MixtureSpace:
 
     def _columns(self, values: Mapping[str, float], where: str) -> Array:
         """Values in the order of the domains, ``d`` array."""
-        faults = self._label_faults(values, where)
+        faults = label_faults(self.domains, values, where)
         for name in self.domains:
             if name in values and number(values[name]) is None:
                 faults.append(Fault(f"{where}.{name}", f"domain '{name}' has {values[name]!r}, not a finite number"))
         raise_faults(faults, f"these {where} do not fit the domains of the space")
         return column(self.domains, values, 0.0)
-
-    def _label_faults(self, names: Iterable[str], where: str) -> list[Fault]:
-        """Domains that are missing or unknown."""
-        given = set(names)
-        absent = [name for name in self.domains if name not in given]
-        missing = [Fault(f"{where}.{name}", f"domain '{name}' is missing") for name in absent]
-        unknown = sorted(given.difference(self.domains), key=str)
-        return missing + [Fault(f"{where}.{name}", unknown_name("domain", name, self.domains)) for name in unknown]
 
     def _points(self, points: ArrayLike, *, ndim: int | None = None) -> Array:
         """Points as an array with one column for each domain."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,23 +14,6 @@ ROUNDING = 5e-13
 of a sum of a hundred weights, and far below what :data:`bomix.space.bounds.ROUNDING` lets pass in a study file."""
 _COUNTS = np.array(sorted({*range(1, 9), *(round(8 * 1.25**power) for power in range(1, 24))}))
 """Numbers of weights raised to "at least" that are tried, besides none and as many as fit."""
-
-
-@dataclass(frozen=True)
-class LinearConstraints:
-    """The polytope in the form that optimisers take.
-
-    Attributes:
-        bounds: ``2 x d`` array, lower and upper.
-        indices: ``d`` integers, the columns that the equality names.
-        coefficients: ``d`` array.
-        rhs: Value that ``coefficients @ weights[indices]`` must have.
-    """
-
-    bounds: Array
-    indices: np.ndarray
-    coefficients: Array
-    rhs: float
 
 
 def project(points: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Array:
@@ -121,7 +103,7 @@ def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: 
     floor = np.maximum(lower, at_least)
     optional = lower <= 0.0
     on = ~optional | (points >= np.maximum(threshold, 0.5 * at_least))
-    _fill(on, points, floor, upper, optional)
+    fill(on, points, floor, upper, optional)
     for row in np.flatnonzero(((on * floor).sum(axis=1) > 1.0) | ((on * upper).sum(axis=1) < 1.0)):
         reached = nearest_choice(on[row], np.where(on[row], points[row], 1.0 - points[row]), floor, upper, optional)
         assert reached is not None, "the space was checked to have a face"
@@ -135,7 +117,7 @@ def snap(points: Array, lower: Array, upper: Array, at_least: Array, threshold: 
         on &= ~small
 
 
-def _fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, optional: NDArray[np.bool_]) -> None:
+def fill(on: NDArray[np.bool_], points: Array, floor: Array, upper: Array, optional: NDArray[np.bool_]) -> None:
     """Turn on, in place, the largest of the coordinates that fell short of "at least" where that is nearer.
 
     What they hold must go somewhere: many small weights together are as near to some of them raised as to none. Where

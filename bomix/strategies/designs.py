@@ -207,5 +207,6 @@ def _missing(mixtures: Iterable[tuple[str, Weights]], history: History) -> list[
 
 
 def _within(point: Array, space: MixtureSpace) -> bool:
-    """Whether a ``d`` array meets the bounds of a space."""
-    return bool(((point >= space.lower_array) & (point <= space.upper_array)).all())
+    """Whether a ``d`` array meets the bounds of a space and keeps its constraints."""
+    bounded = bool(((point >= space.lower_array) & (point <= space.upper_array)).all())
+    return bounded and (space.rows is None or bool(space.rows.hold(point)))

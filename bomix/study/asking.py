@@ -179,7 +179,8 @@ def exhausted(problem: Problem, history: History, strategy: Strategy) -> str | N
     if few is None or _untried(few, problem, history):
         return None
     count = "only one mixture, which has" if len(few) == 1 else f"only {len(few)} mixtures, all of which have"
-    return f"bounds and 'at_least' allow {count} been asked for; loosen them, or withdraw a trial to have it repeated"
+    what = "bounds, constraints and 'at_least'" if problem.space.constraints else "bounds and 'at_least'"
+    return f"{what} allow {count} been asked for; loosen them, or withdraw a trial to have it repeated"
 
 
 def settled(records: Records, history: History) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from bomix.config import sections, study_file
 from bomix.config.build import plain
 from bomix.config.components import child
+from bomix.config.constraint_spec import constraints_of
 from bomix.config.registry import modules_of
 from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
@@ -297,14 +298,18 @@ def _space(
         "upper": {name: domain.upper for name, domain in domains.items()},
         "at_least": {name: domain.at_least for name, domain in domains.items()},
     }
+    constraints, positions = constraints_of(spec.constraints, sorted(domains))
     try:
         if target is None or target.tokens is None or not tokens:
-            space = MixtureSpace(tuple(domains), **bounds)
+            space = MixtureSpace(tuple(domains), **bounds, constraints=constraints)
         else:
             available = {name: tokens.get(name, math.inf) for name in domains}
-            space = MixtureSpace.from_tokens(available, budget=target.tokens, max_epochs=target.max_epochs, **bounds)
+            space = MixtureSpace.from_tokens(
+                available, budget=target.tokens, max_epochs=target.max_epochs, **bounds, constraints=constraints
+            )
     except FaultsError as error:
-        return None, list(error.faults)
+        places = {f"constraints[{number}]": f"constraints[{position}]" for number, position in enumerate(positions)}
+        return None, [Fault(places.get(fault.where, fault.where), fault.what) for fault in error.faults]
     small = negligible_weights(
         space.upper_array,
         np.array(space.at_least),
@@ -314,7 +319,8 @@ def _space(
     )
     names = space.domains
     stated = (space.lower, space.upper, space.at_least, small.tolist())
-    return MixtureSpace(names, *(dict(zip(names, values, strict=True)) for values in stated)), []
+    low, high, least, zero_below = (dict(zip(names, values, strict=True)) for values in stated)
+    return MixtureSpace(names, low, high, least, zero_below, constraints), []
 
 
 def _problems(count: int) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from bomix.config import sections
 from bomix.config.budget import BudgetSpec
+from bomix.config.constraint_spec import ConstraintSpec, constraint_specs
 from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
@@ -92,6 +93,8 @@ class Study:
         replicates: ``uniform`` or ``natural`` to the trials that are spent on it, each on another seed.
         scales: Name to scale where the study has several: runs of all of them are learnt from, and one is decided about
             (``target.scale``), the dearest unless it is named.
+        constraints: Sums of weights between two ends, each a :class:`~bomix.config.constraint_spec.ConstraintSpec` or
+            its keys, as ``{"domains": ["web/*"], "at_most": 0.6}``.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -118,6 +121,7 @@ class Study:
         own: Mapping[str, str] | None = None,
         replicates: Mapping[str, int] | None = None,
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
+        constraints: Sequence[ConstraintSpec | Mapping[str, object]] = (),
     ) -> None:
         given: dict[str, object] = {
             "objective": objective,
@@ -126,6 +130,7 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
+        given["constraints"] = constraint_specs(constraints)
         if scales is not None:  # their keys stand over those of the evaluator
             made: Evaluator | None = argument("evaluator", Evaluator | None, evaluator)
             evaluator, given["scales"] = made, scale_specs(scales, made)

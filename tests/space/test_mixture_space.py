@@ -476,8 +476,10 @@ class TestLabels:
         with pytest.raises(BomixError, match=r"columns|'code'"):
             self.space.project(points)
 
-    def test_constraints_describe_the_polytope(self):
-        constraints = self.space.constraints()
-        point = self.space.sample(1, np.random.default_rng(0))[0]
-        assert constraints.coefficients @ point[constraints.indices] == pytest.approx(constraints.rhs)
-        assert np.array_equal(constraints.bounds, [[0.1, 0.0, 0.0], [1.0, 1.0, 0.5]])
+    def test_bounds_are_rows_of_an_array(self):
+        assert np.array_equal(self.space.bounds, [[0.1, 0.0, 0.0], [1.0, 1.0, 0.5]])
+
+    def test_a_part_keeps_what_is_not_stated_anew(self):
+        part = self.space.within(upper=[0.6, 0.6, 0.4])
+        assert part.upper == (0.6, 0.6, 0.4)
+        assert (part.lower, part.negligible, part.constraints) == (self.space.lower, self.space.negligible, ())

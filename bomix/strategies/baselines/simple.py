@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bomix.errors import Fault, FaultsError, raise_faults
-from bomix.space import polytope
+from bomix.space import constrained, polytope
 from bomix.space.bounds import ROUNDING, TokenCaps, number
 from bomix.space.weights import SAME_MIXTURE, normalized, same_mixture
 from bomix.strategies.designs import temperature_faults, tempered
@@ -191,9 +191,15 @@ class UniMax(Constant):
         """The same within the bounds; where those leave no mixture that keeps to the caps, bounds come first."""
         space = problem.space
         lower, upper = space.lower_array, np.minimum(space.upper_array, self._caps(problem))
-        if (lower <= upper).all() and upper.sum() >= 1.0 - ROUNDING:
-            return space.snap(space.project(polytope.project(self._uniform(problem), lower, upper)), threshold=0.0)
-        return super().nearest(problem)
+        if not (lower <= upper).all() or upper.sum() < 1.0 - ROUNDING:
+            return super().nearest(problem)
+        if space.rows is None:
+            found = polytope.project(self._uniform(problem), lower, upper)
+        else:
+            found, right = constrained.attempt(self._uniform(problem), lower, upper, space.rows)
+            if not right:
+                return super().nearest(problem)
+        return space.snap(space.project(found), threshold=0.0)
 
     def _uniform(self, problem: Problem) -> Array:
         return np.full(problem.space.dimension, 1.0 / problem.space.dimension)
@@ -266,4 +272,4 @@ def moved_notes(domains: Sequence[str], ideal: Array, nearest: Array) -> list[st
         return []
     shown = ", ".join(f"{domains[j]} {ideal[j]:.4g} -> {nearest[j]:.4g}" for j in order[:_SHOWN])
     more = f" and {len(order) - _SHOWN} more" if len(order) > _SHOWN else ""
-    return [f"the bounds do not allow the mixture as it is; the nearest is taken ({shown}{more})"]
+    return [f"the space does not allow the mixture as it is; the nearest is taken ({shown}{more})"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bomix.errors import FaultsError
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.polytope import Array
 
@@ -102,9 +103,10 @@ class Region:
         upper = np.clip((root + half_side) ** 2, space.lower_array, space.upper_array)
         if lower.sum() > 1.0 or upper.sum() < 1.0:
             return space
-        bounds = (lower, upper, space.negligible)
-        low, high, small = (dict(zip(space.domains, values, strict=True)) for values in bounds)
-        return MixtureSpace(space.domains, low, high, negligible=small)
+        try:
+            return space.within(lower, upper, np.zeros(space.dimension))
+        except FaultsError:  # the constraints leave nothing of the box
+            return space
 
 
 def fold(trials: Iterable[tuple[str, Array, float]], *, origin: str, count: int, rules: Rules) -> tuple[Region, ...]:

@@ -19,6 +19,7 @@ from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
 from bomix.space.bounds import ROUNDING, number, unknown_name
+from bomix.space.programme import feasible
 from bomix.space.weights import normalized
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
@@ -79,10 +80,20 @@ class KLProposer:
             return []  # said by the fields' own check
         shares = self.shares(problem)
         if float(np.where(shares > 0.0, space.upper_array, space.lower_array).sum()) >= 1.0 - ROUNDING:
-            return []
+            return self._constraint_faults(problem, shares)
         without = ", ".join(name for name, share in zip(names, shares, strict=True) if share == 0.0)
         text = f"the bounds allow no mixture without more of the domains whose share in the prior is zero ({without})"
         return [Fault("prior", f"{text}; give these a share above zero, or raise the upper bounds of the others")]
+
+    def _constraint_faults(self, problem: Problem, shares: Array) -> list[Fault]:
+        """A prior whose zeros the constraints do not allow."""
+        space = problem.space
+        upper = np.where(shares > 0.0, space.upper_array, space.lower_array)
+        if space.rows is None or feasible(space.lower_array, upper, space.rows) is not None:
+            return []
+        zero = ", ".join(name for name, share in zip(space.domains, shares, strict=True) if share == 0.0)
+        text = f"the constraints allow no mixture without the domains whose share in the prior is zero ({zero})"
+        return [Fault("prior", f"{text}; give these a share above zero, or loosen a constraint")]
 
     def shares(self, problem: Problem) -> Array:
         """The prior in columns, ``d`` shares that sum to one; bounds are not regarded."""

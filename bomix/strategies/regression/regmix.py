@@ -19,6 +19,7 @@ from bomix.objectives.reference import require_reference, resolved
 from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds, fitting_seed
+from bomix.space import constrained
 from bomix.strategies.checks import strategy_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Dirichlet, temperature_faults, tempered
@@ -44,8 +45,9 @@ class RegMix:
     """A design first, then the average of the best of simulated mixtures, as in [Liu2025]_, sections 3.3 and 3.4.
 
     Simulated are draws of ``Dirichlet(c p)``, ``p`` the shares of the tokens (uniform where they are unknown) and
-    ``c`` drawn anew each time; a draw that breaks a bound is projected. What is predicted there is the mean of the
-    surrogate's belief.
+    ``c`` drawn anew each time; a draw that breaks a bound is projected, one that breaks a constraint moved towards the
+    middle of the space until all hold, since a million projections under constraints take minutes. What is predicted
+    there is the mean of the surrogate's belief.
 
     Attributes:
         surrogate: The surrogate that predicts. The published setting is ``lightgbm`` with a ``leaf`` of 20, for
@@ -172,7 +174,9 @@ def _drawn(prior: Array, concentration: tuple[float, ...], count: int, rng: np.r
 
 
 def _within(space: MixtureSpace, points: Array) -> Array:
-    """Points of which those that break a bound are projected."""
+    """Points of which those that break a bound are projected, or moved inside where there are constraints."""
+    if space.rows is not None:
+        return constrained.pulled_inside(points, space.lower_array, space.upper_array, space.rows)
     outside = ((points < space.lower_array) | (points > space.upper_array)).any(axis=1)
     points[outside] = space.project(points[outside])
     return points
