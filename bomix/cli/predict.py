@@ -15,7 +15,7 @@ from bomix.cli.options import log_to_stderr, study_argument
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bomix.io.tables.reading import Table
+    from bomix.io.tables.table import Table
 
 COLUMNS = ("mean", "sd", "lower", "upper")
 """What is said of each metric and of the objective, each name after an underscore."""

@@ -15,6 +15,7 @@ from bomix.io.imports.differences import KEY
 from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.repeats import Run, far_from_each_other
 from bomix.io.store.incoming import checked_runs
+from bomix.io.tables.reading import SHOWN
 from bomix.space.weights import SAME_MIXTURE
 from bomix.trial import IMPORTED
 
@@ -71,7 +72,7 @@ def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: 
     raise_faults(_unscaled(records, found.runs))
     compared = identity.compare(found, records.history.all_records)
     if not update:
-        raise_faults(map(_changed, compared.changed), _TITLE)
+        raise_faults(map(_changed, compared.changed), _TITLE, most=SHOWN)
     if not as_one:
         raise_faults(
             _mixed(records, found.runs)
@@ -101,7 +102,7 @@ def _changed(match: Match) -> Fault:
     key = match.record.result.info.get(KEY)
     name = f"trial {trial}" if key is None else f"run {key} (trial {trial})"
     gone = "" if match.record.withdrawn is None else ", withdrawn"
-    return Fault(match.place, f"{name}{gone}: {'; '.join(match.differences)}")
+    return Fault(match.place, f"{name}{gone}: {'; '.join(match.differences)}", kind="changed")
 
 
 def _mixed(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:

@@ -11,7 +11,9 @@ from bomix.errors import Fault, did_you_mean
 from bomix.io.imports.scales import countless, scale_columns
 from bomix.io.imports.selecting import named_step
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
-from bomix.io.tables.reading import Table, missing_columns
+from bomix.io.tables.reading import missing_columns
+from bomix.io.tables.sums import Unit
+from bomix.io.tables.table import Table
 from bomix.scale import Scale
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class Reading:
         scale_names: Column that holds names of the study's scales.
         as_one: Take runs of several scales or models, and repeats of a mixture that are far apart, for comparable.
         prefix: Put before every key, where other runs have the same keys in another table.
+        unit: What weights are written in; told by what the rows sum to where None.
+        decimal_comma: Whether ``0,25`` is a quarter.
     """
 
     key: str | None = None
@@ -54,6 +58,8 @@ class Reading:
     scale_names: str | None = None
     as_one: bool = False
     prefix: str = ""
+    unit: Unit | None = None
+    decimal_comma: bool = False
 
 
 class ColumnSearch:

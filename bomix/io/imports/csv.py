@@ -18,7 +18,9 @@ from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
 from bomix.io.imports.selecting import Pair, kept_rows, with_scale_names
-from bomix.io.tables.reading import EMPTY_CELLS, Table, decimals, read_table, row_shares, to_number
+from bomix.io.tables.reading import SHOWN, read_table, row_shares
+from bomix.io.tables.sums import Divisors, divisors
+from bomix.io.tables.table import EMPTY_CELLS, Table, decimals, to_number
 from bomix.trial import Result
 
 if TYPE_CHECKING:
@@ -43,12 +45,12 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
     """
     faults: list[Fault] = []
     reading = reading or Reading()
-    first = read_table(weights, faults)
+    first = read_table(weights, faults, decimal_comma=reading.decimal_comma)
     single = losses is None or losses.absolute() == weights.absolute()
-    second = first if single or losses is None else read_table(losses, faults)
+    second = first if single or losses is None else read_table(losses, faults, decimal_comma=reading.decimal_comma)
     if first is not None and second is not None:
         found = _Runs(first, second, problem, reading, faults).read()
-    raise_faults(faults, "the tables cannot be imported; nothing was recorded:")
+    raise_faults(faults, "the tables cannot be imported; nothing was recorded:", most=SHOWN)
     return found
 
 
@@ -93,12 +95,14 @@ class _Runs:
         pairs = join.pairs()
         self.seeds = [join.seed(pair) for pair in pairs]
         at = self.first.positions(domains), self.second.positions(metrics)
-        printed = self._printed(domains, metrics)
+        divided = divisors(self.first, at[0], self.reading.unit, self.faults, self.notes)
+        printed = self._printed(domains, metrics, divided)
         of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
         told_runs: list[tuple[Pair, Run]] = []
         for pair in pairs:
             told = list(zip((self.first, self.second), (pair.first, pair.second), of_scale, strict=True))
-            weights = row_shares(self.first, pair.first, at[0], self.faults)
+            whole = divided.of.get(pair.first.line, 1.0)
+            weights = row_shares(self.first, pair.first, at[0], self.faults, whole=whole)
             losses = self._losses(pair, at[1])
             scale = None
             if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
@@ -144,13 +148,13 @@ class _Runs:
         said = f"{len(wrong)} runs have a seed that is no whole number from 0 below 2^63 ({listed(wrong)})"
         return [f"{said}: recorded with the study's own"]
 
-    def _printed(self, domains: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, Any]:
+    def _printed(self, domains: Mapping[str, str], metrics: Mapping[str, str], divided: Divisors) -> dict[str, Any]:
         """Digits behind the point that the weights, all together, and each metric are printed with."""
         weights = self.first.positions(domains).values()
         losses = self.second.positions(metrics)
         shares = [decimals(row.cells[at]) or 0 for row in self.first.rows for at in weights]
         return {
-            "weights": max(shares, default=0),
+            "weights": max(shares, default=0) + divided.decimals,
             "losses": {
                 name: max((decimals(row.cells[at]) or 0 for row in self.second.rows), default=0)
                 for name, at in losses.items()
