@@ -8,57 +8,39 @@ from pathlib import Path
 import click
 
 from bomix.cli.options import study_argument
-from bomix.config.build import number
+from bomix.cli.reading_options import (
+    FILE,
+    chosen_rows,
+    count,
+    mapping_of,
+    reading_options,
+    scale_columns_of,
+    unit_of,
+)
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
 from bomix.io.imports.joining import LONGEST_KEY
 from bomix.io.imports.runs import Runs
-from bomix.io.imports.scales import AXES
 from bomix.problem import Problem
 from bomix.scale import Scale
 from bomix.space.bounds import is_name
 from bomix.study.importing import import_runs
 from bomix.study.study import Study
 
-_CSV = click.Path(path_type=Path, dir_okay=False)
-
-
-def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
-    """A positive whole number as study files write it, ``50M``."""
-    if text is None:
-        return None
-    try:
-        count = number(text)
-    except ValueError:
-        count = 0.0
-    if count <= 0 or not count.is_integer():
-        raise click.BadParameter(f"'{text}' is no positive whole number; write 50000000 or 50M", ctx, param)
-    return int(count)
-
 
 @click.command("import")
 @study_argument
-@click.option("--weights", type=_CSV, help="CSV with a row per run and a column per domain.")
-@click.option("--losses", type=_CSV, help="CSV with a column per metric; left out where --weights has them too.")
-@click.option("--id", "key", help="Column that identifies a run in both; run, run_id, index or id unless given.")
-@click.option("--map", "mapping", multiple=True, metavar="COLUMN=NAME", help="What a column is; may be repeated.")
+@click.option("--weights", type=FILE, help="Table with a row per run and a column per domain.")
+@click.option("--losses", type=FILE, help="Table with a column per metric; left out where --weights has them too.")
+@reading_options
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that stand for nothing in the study.")
 @click.option(
-    "--params", callback=_count, help="Non-embedding parameters of the runs, where no column 'params' says it."
+    "--params", callback=count, help="Non-embedding parameters of the runs, where no column 'params' says it."
 )
-@click.option("--tokens", callback=_count, help="Training tokens of the runs, where no column 'tokens' says it.")
+@click.option("--tokens", callback=count, help="Training tokens of the runs, where no column 'tokens' says it.")
 @click.option("--allow-partial", is_flag=True, help="Drop runs that have weights or losses and not both.")
 @click.option("--update", is_flag=True, help="Other values of runs that are there become revisions; old ones are kept.")
-@click.option("--step", metavar="last|N|COLUMN", help="Which checkpoint of each run counts; also COLUMN=N.")
-@click.option("--where", "where", multiple=True, metavar="COLUMN=VALUE", help="Rows to read; may be repeated.")
-@click.option(
-    "--scale",
-    "scale_from",
-    multiple=True,
-    metavar="NAME|COLUMN",
-    help="One of the study's scales; or a column of their names, or of parameters; tokens=COLUMN.",
-)
 @click.option(
     "--prefix", default="", metavar="TEXT", help="Put before every key, where another table has the same keys."
 )
@@ -71,6 +53,10 @@ def import_tables(
     losses: Path | None,
     key: str | None,
     mapping: tuple[str, ...],
+    map_file: Path | None,
+    percent: bool,
+    rescale: bool,
+    decimal_comma: bool,
     ignore_unknown: bool,
     allow_partial: bool,
     params: int | None,
@@ -109,16 +95,18 @@ def import_tables(
     problem = opened.problem
     reading = Reading(
         key,
-        _parsed(mapping),
+        mapping_of(mapping, map_file),
         ignore_unknown,
         allow_partial,
         scale=_named_scale(problem, scale_from, params, tokens),
         scale_named=any(text in _names(problem) for text in scale_from),
-        where=tuple(_divided(text, "--where", "COLUMN=VALUE") for text in where),
+        where=chosen_rows(where),
         step=step,
-        scale_from=_scale_from([text for text in scale_from if text not in _names(problem)]),
+        scale_from=scale_columns_of([text for text in scale_from if text not in _names(problem)]),
         as_one=as_one,
         prefix=prefix,
+        unit=unit_of(percent=percent, rescale=rescale),
+        decimal_comma=decimal_comma,
     )
     if prefix and not (is_name(prefix) and len(prefix) <= LONGEST_KEY):
         raise_faults(
@@ -163,31 +151,6 @@ def the_one_format(formats: Mapping[str, Callable[[], Runs] | None]) -> Callable
     return next(iter(named.values()))
 
 
-def _parsed(mapping: Sequence[str]) -> dict[str, str]:
-    """Column to name."""
-    parsed: dict[str, str] = {}
-    faults = []
-    for text in mapping:
-        column, name = _divided(text, "--map", "COLUMN=NAME")
-        if parsed.get(column, name) != name:
-            faults.append(Fault("--map", f"column '{column}' is both '{parsed[column]}' and '{name}'; keep one"))
-        parsed[column] = name
-    raise_faults(faults)
-    return parsed
-
-
-def _divided(text: str, option: str, form: str) -> tuple[str, str]:
-    """Both sides of the last ``=``, as columns of some trackers have it in their names.
-
-    Raises:
-        FaultsError: A side is missing.
-    """
-    column, divider, value = text.rpartition("=")
-    if not (divider and column and value):
-        raise_faults([Fault(option, f"expected {form}, found '{text}'")])
-    return column, value
-
-
 def _names(problem: Problem) -> list[str]:
     return [each.name for each in problem.scales]
 
@@ -204,14 +167,3 @@ def _named_scale(problem: Problem, texts: Sequence[str], params: int | None, tok
     if named:
         return named[0].scale
     return None if params is None and tokens is None else Scale(params, tokens)
-
-
-def _scale_from(texts: Sequence[str]) -> dict[str, str]:
-    """``params`` or ``tokens`` to the column that holds them; a column alone holds parameters."""
-    found: dict[str, str] = {}
-    for text in texts:
-        axis, divider, column = text.partition("=")
-        if not divider or axis not in AXES:
-            axis, column = AXES[0], text
-        found[axis] = column
-    return found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from bomix.errors import Fault, did_you_mean
 from bomix.io.imports.scales import countless, scale_columns
 from bomix.io.imports.selecting import named_step
-from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
+from bomix.io.imports.trackers import STATES, is_tracker, tracker_key
+from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, UNNAMED, Role, find_columns, key_columns
 from bomix.io.tables.reading import missing_columns
 from bomix.io.tables.sums import Unit
 from bomix.io.tables.table import Table
@@ -138,11 +139,28 @@ class ColumnSearch:
                 self.faults.append(Fault(str(table.path), what))
             return None if lacking else (key, key)
         found = key_columns(self.first.columns, self.second.columns)
+        if found is None and self.single and (own := tracker_key(self.first.columns)) is not None:
+            return own, own
+        if found is None and not self.single and (found := self._unnamed_key()) is not None:
+            return found
         if found is None and not self.single:
             known = ", ".join(name for group in KEYS for name in group)
             what = f"has no key column in common with {self.second.path} (looked for {known}); name it with --id"
             self.faults.append(Fault(str(self.first.path), what))
         return found
+
+    def _unnamed_key(self) -> tuple[str, str] | None:
+        """The unnamed index of both tables, where it tells more than the place of a row; None without one."""
+        names = [next((name for name in UNNAMED if name in table.columns), None) for table in (self.first, self.second)]
+        first, second = names
+        if first is None or second is None:
+            return None
+        if any(cell != str(at) for at, cell in enumerate(self.first.cells_of(first))):
+            self.notes.append("joined by the unnamed first column, pandas' index; --id COLUMN joins by another")
+            return first, second
+        what = "both tables have an unnamed index that counts 0, 1, 2, which may number other runs in each"
+        self.faults.append(Fault(str(self.first.path), f"{what}; name a column with --id, or call it 'index' to join"))
+        return first, second
 
     def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
         """Add a fault, or a note where they may be left out, for columns that stand for nothing in the study.
@@ -154,11 +172,11 @@ class ColumnSearch:
         """
         known = {*taken, *BOOKKEEPING, *self.scale_columns(table), *(column for column, _ in self.reading.where)}
         known |= self._mistaken | ({"scale"} if self.reading.scale_names is not None else set())
-        known |= {*named_step(self.reading.step, table.columns)[:1]}
+        known |= {*named_step(self.reading.step, table.columns)[:1], *STATES}
         strays = [column for column in table.columns if column not in known]
         if not strays:
             return
-        if self.reading.ignore_unknown:
+        if self.reading.ignore_unknown or is_tracker(table.columns):
             self.notes.append(f"{table.path}: left out {listed(strays)}")
             return
         names = [name for role in roles for name in self._names(role)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,13 @@ from bomix.io.imports.comparability import mixed, unnamed_columns
 from bomix.io.imports.differences import DECIMALS, KEY, SEED, STEP
 from bomix.io.imports.identity import is_seed
 from bomix.io.imports.joining import Join
+from bomix.io.imports.mapping import expanded
 from bomix.io.imports.named_scales import SCALE, named_in, with_column_of_names, with_name_of_column
 from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
 from bomix.io.imports.selecting import Pair, kept_rows, with_scale_names
+from bomix.io.imports.trackers import finished, unpacked
 from bomix.io.tables.reading import SHOWN, read_table, row_shares
 from bomix.io.tables.sums import Divisors, divisors
 from bomix.io.tables.table import EMPTY_CELLS, Table, decimals, to_number
@@ -66,7 +69,13 @@ class _Runs:
     """
 
     def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
+        single = first is second
+        first = unpacked(first)
+        second = first if single else unpacked(second)
         reading = with_column_of_names(reading, problem, (first, second))
+        names = (*problem.space.domains, *problem.metric_names)
+        mapping = expanded(reading.mapping, (*first.columns, *second.columns), names, faults)
+        reading = dataclasses.replace(reading, mapping=mapping)
         self.problem, self.reading, self.faults = problem, reading, faults
         self.notes: list[str] = []
         # The partner of a row that could not be read is no stray.
@@ -74,8 +83,8 @@ class _Runs:
         names = [each.name for each in problem.scales]
         faults += unnamed_columns(reading, (*first.columns, *second.columns), scales=names)
         self.first = self._selected(first)
-        self.second = self.first if first is second else self._selected(second)
-        self.single = first is second
+        self.second = self.first if single else self._selected(second)
+        self.single = single
         self.columns = ColumnSearch(self.first, self.second, problem, reading, faults)
         self.collector = RunCollector(problem, faults, allow_partial=reading.allow_partial)
         self.gaps: dict[str, Counter[str]] = {}
@@ -83,7 +92,8 @@ class _Runs:
 
     def _selected(self, table: Table) -> Table:
         """The rows that were chosen, the columns of the scale under their own names."""
-        rows = kept_rows(table, self.reading.where, self.faults, self.notes)
+        kept = {*self.reading.mapping, *(column for column, _ in self.reading.where)}
+        rows = kept_rows(finished(table, kept, self.notes), self.reading.where, self.faults, self.notes)
         return with_scale_names(with_name_of_column(rows, self.reading), self.reading.scale_from, self.faults)
 
     def read(self) -> Runs:
