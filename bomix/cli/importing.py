@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bomix.cli.import_preview import show
 from bomix.cli.options import study_argument
 from bomix.cli.reading_options import (
     FILE,
+    PLACE,
     chosen_rows,
     count,
     mapping_of,
@@ -21,11 +24,13 @@ from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
 from bomix.io.imports.joining import LONGEST_KEY
+from bomix.io.imports.lm_eval import read_lm_eval
 from bomix.io.imports.runs import Runs
+from bomix.io.imports.study import OtherStudy, parsed_domains, read_study
 from bomix.problem import Problem
 from bomix.scale import Scale
 from bomix.space.bounds import is_name
-from bomix.study.importing import import_runs
+from bomix.study.importing import import_runs, planned
 from bomix.study.study import Study
 
 
@@ -33,6 +38,15 @@ from bomix.study.study import Study
 @study_argument
 @click.option("--weights", type=FILE, help="Table with a row per run and a column per domain.")
 @click.option("--losses", type=FILE, help="Table with a column per metric; left out where --weights has them too.")
+@click.option("--lm-eval", type=PLACE, help="Folder of results of lm-evaluation-harness, for runs of --weights.")
+@click.option("--study", "other", type=PLACE, help="Another study of bomix, whose completed runs come in.")
+@click.option(
+    "--domain",
+    "parts",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="With --study: what a domain of it is here; OLD=A:0.6,B:0.4 where it is split; may be repeated.",
+)
 @reading_options
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that stand for nothing in the study.")
 @click.option(
@@ -47,28 +61,12 @@ from bomix.study.study import Study
 @click.option(
     "--as-one", is_flag=True, help="Take several models or scales, or repeats far apart, for runs that compare."
 )
-def import_tables(
-    study: Path,
-    weights: Path | None,
-    losses: Path | None,
-    key: str | None,
-    mapping: tuple[str, ...],
-    map_file: Path | None,
-    percent: bool,
-    rescale: bool,
-    decimal_comma: bool,
-    ignore_unknown: bool,
-    allow_partial: bool,
-    params: int | None,
-    tokens: int | None,
-    update: bool,
-    step: str | None,
-    where: tuple[str, ...],
-    scale_from: tuple[str, ...],
-    prefix: str,
-    as_one: bool,
-) -> None:
-    """Record runs made earlier, from tables joined by key.
+@click.option("--dry-run", is_flag=True, help="Show what would come in, and record nothing.")
+def import_tables(study: Path, **given: Any) -> None:
+    """Record runs made earlier: tables joined by key, results of an evaluation harness, another study.
+
+    A table may be CSV (commas, semicolons, tabs), JSON, a JSON record a line, Parquet or Excel (`runs.xlsx#sheet`),
+    packed by gzip or zstd, or what W&B and MLflow export of their runs; `--dry-run` shows what would come in.
 
     A column stands for the domain or metric of its name; `train_the_pile_<domain>` and
     `metric/the_pile_<metric>_val_loss` are recognised too, and `--map loss_on_web=web` says it of any other. Where
@@ -93,33 +91,19 @@ def import_tables(
     """
     opened = Study.open(study)
     problem = opened.problem
-    reading = Reading(
-        key,
-        mapping_of(mapping, map_file),
-        ignore_unknown,
-        allow_partial,
-        scale=_named_scale(problem, scale_from, params, tokens),
-        scale_named=any(text in _names(problem) for text in scale_from),
-        where=chosen_rows(where),
-        step=step,
-        scale_from=scale_columns_of([text for text in scale_from if text not in _names(problem)]),
-        as_one=as_one,
-        prefix=prefix,
-        unit=unit_of(percent=percent, rescale=rescale),
-        decimal_comma=decimal_comma,
-    )
-    if prefix and not (is_name(prefix) and len(prefix) <= LONGEST_KEY):
-        raise_faults(
-            [Fault("--prefix", f"expected at most {LONGEST_KEY} characters, none of them a control character")]
-        )
+    reading = _reading(problem, given)
     # Each format has an option of its own, which names its files; those of a format that was not named stay unread.
     formats: dict[str, Callable[[], Runs] | None] = {
-        "--weights": None if weights is None else lambda: read_runs(weights, losses, problem, reading),
+        "--weights": _of_tables(given, problem, reading),
+        "--study": _of_study(given, problem, reading),
     }
     found = the_one_format(formats)()
     for note in found.notes:
         click.echo(note, err=True)
-    done = import_runs(opened.records, found, update=update, as_one=as_one)
+    if given["dry_run"]:
+        show(found, planned(opened.records, found, update=given["update"], as_one=reading.as_one), problem)
+        return
+    done = import_runs(opened.records, found, update=given["update"], as_one=reading.as_one)
     known = len(found.runs) - len(done.added)
     if known and not done.revised and any(scale is not None for _, _, scale in found.runs):
         click.echo("runs that are there already keep the scale that they were recorded with", err=True)
@@ -133,6 +117,68 @@ def import_tables(
         + (f", {len(done.withdrawn)} withdrawn, which stay so" if done.withdrawn else "")
         + (f"; {gaps} without some metric" if gaps else "")
     )
+
+
+def _reading(problem: Problem, given: Mapping[str, Any]) -> Reading:
+    """How tables are read, as the options say it."""
+    prefix, scales = given["prefix"], given["scale_from"]
+    if prefix and not (is_name(prefix) and len(prefix) <= LONGEST_KEY):
+        raise_faults(
+            [Fault("--prefix", f"expected at most {LONGEST_KEY} characters, none of them a control character")]
+        )
+    return Reading(
+        given["key"],
+        mapping_of(given["mapping"], given["map_file"]),
+        given["ignore_unknown"],
+        given["allow_partial"],
+        scale=_named_scale(problem, scales, given["params"], given["tokens"]),
+        scale_named=any(text in _names(problem) for text in scales),
+        where=chosen_rows(given["where"]),
+        step=given["step"],
+        scale_from=scale_columns_of([text for text in scales if text not in _names(problem)]),
+        as_one=given["as_one"],
+        prefix=prefix,
+        unit=unit_of(percent=given["percent"], rescale=given["rescale"]),
+        decimal_comma=given["decimal_comma"],
+    )
+
+
+def _of_tables(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+    """What reads the runs of a table of weights; None where there is none."""
+    weights, losses, folder = given["weights"], given["losses"], given["lm_eval"]
+    if folder is not None and (weights is None or losses is not None):
+        raise click.UsageError("--lm-eval goes with --weights, the table of the mixtures, and without --losses")
+    if weights is None:
+        return None
+    if folder is not None:
+        return lambda: read_lm_eval(weights, folder, problem, reading)
+    return lambda: read_runs(weights, losses, problem, reading)
+
+
+def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+    """What reads the runs of another study; None where none is named."""
+    path: Path | None = given["other"]
+    if path is None:
+        if given["parts"]:
+            raise click.UsageError("--domain goes with --study")
+        return None
+
+    def read() -> Runs:
+        opened = Study.open(path)
+        folder = opened.folder or path
+        records = tuple(opened.history.records)
+        other = OtherStudy(folder, opened.problem.space.domains, opened.problem.metrics, records)
+        domains = parsed_domains(given["parts"])
+        return read_study(
+            other,
+            problem,
+            domains,
+            metrics=reading.mapping,
+            prefix=reading.prefix,
+            allow_partial=reading.allow_partial,
+        )
+
+    return read
 
 
 def the_one_format(formats: Mapping[str, Callable[[], Runs] | None]) -> Callable[[], Runs]:

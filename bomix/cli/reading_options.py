@@ -17,6 +17,7 @@ from bomix.io.tables.sums import Unit
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+PLACE = click.Path(path_type=Path)
 
 _OPTIONS = (
     click.option("--id", "key", help="Column that identifies a run in both; run, run_id, index or id unless given."),

@@ -11,7 +11,7 @@ from bomix.errors import Fault, did_you_mean
 from bomix.io.imports.scales import countless, scale_columns
 from bomix.io.imports.selecting import named_step
 from bomix.io.imports.trackers import STATES, is_tracker, tracker_key
-from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, UNNAMED, Role, find_columns, key_columns
+from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, ERRORS, KEYS, METRIC, UNNAMED, Role, find_columns, key_columns
 from bomix.io.tables.reading import missing_columns
 from bomix.io.tables.sums import Unit
 from bomix.io.tables.table import Table
@@ -94,16 +94,16 @@ class ColumnSearch:
         domain_names, metric_names = self.problem.space.domains, self.problem.metric_names
         domains = find_columns(first.columns, DOMAIN, domain_names, mapping, self.faults, where=str(first.path))
         metrics = find_columns(second.columns, METRIC, metric_names, mapping, self.faults, where=str(second.path))
-        keys = self._keys()
+        keys, errors = self._keys(), self.error_columns(metrics).values()
         self.faults += missing_columns(first, DOMAIN, domain_names, domains)
         if self.single:
             for column in sorted({*domains.values()} & {*metrics.values()}):
                 what = f"column '{column}' may be a weight or a loss; map it to 'weights.<name>' or 'losses.<name>'"
                 self.faults.append(Fault(str(first.path), what))
-            self._unknown(first, [*domains.values(), *metrics.values(), *(keys or ())], (DOMAIN, METRIC))
+            self._unknown(first, [*domains.values(), *metrics.values(), *errors, *(keys or ())], (DOMAIN, METRIC))
         else:
             self._unknown(first, [*domains.values(), *(keys or ())[:1]], (DOMAIN,))
-            self._unknown(second, [*metrics.values(), *(keys or ())[1:]], (METRIC,))
+            self._unknown(second, [*metrics.values(), *errors, *(keys or ())[1:]], (METRIC,))
         lacking = [name for name in metric_names if name not in metrics]
         if not metrics:
             what = f"there is no column for any metric; the study has {listed(metric_names)}"
@@ -111,6 +111,15 @@ class ColumnSearch:
         elif lacking:
             self.notes.append(f"no column for {listed(lacking)}: recorded as not measured")
         return domains, metrics, keys
+
+    def error_columns(self, metrics: Mapping[str, str]) -> dict[str, str]:
+        """Metric to the column of its standard errors, for those that have one: its own column's name and an ending."""
+        taken = {*metrics.values(), *self.problem.space.domains}
+        named = {name: [f"{column}{ending}" for ending in ERRORS] for name, column in metrics.items()}
+        known = {*self.second.columns} - taken
+        return {
+            name: next(each for each in names if each in known) for name, names in named.items() if known & {*names}
+        }
 
     def _check_mapping(self) -> None:
         """Mappings of columns that are not there, or to what the study does not have."""

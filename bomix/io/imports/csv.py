@@ -52,9 +52,22 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
     single = losses is None or losses.absolute() == weights.absolute()
     second = first if single or losses is None else read_table(losses, faults, decimal_comma=reading.decimal_comma)
     if first is not None and second is not None:
-        found = _Runs(first, second, problem, reading, faults).read()
+        found = runs_of(first, second, problem, reading, faults)
     raise_faults(faults, "the tables cannot be imported; nothing was recorded:", most=SHOWN)
     return found
+
+
+def runs_of(first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> Runs:
+    """The runs of tables that were read, of whatever format; of no use where there are faults.
+
+    Args:
+        first: The table that has the weights.
+        second: The table that has the losses; the same object where one table has both.
+        problem: The study's domains and metrics.
+        reading: How they are read.
+        faults: A list to which whatever is wrong with columns and rows is added.
+    """
+    return _Runs(first, second, problem, reading, faults).read()
 
 
 class _Runs:
@@ -107,6 +120,7 @@ class _Runs:
         at = self.first.positions(domains), self.second.positions(metrics)
         divided = divisors(self.first, at[0], self.reading.unit, self.faults, self.notes)
         printed = self._printed(domains, metrics, divided)
+        errors = self.second.positions(self.columns.error_columns(metrics))
         of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
         told_runs: list[tuple[Pair, Run]] = []
         for pair in pairs:
@@ -127,7 +141,7 @@ class _Runs:
                 told_runs.append((pair, Run(weights, known, scale)))
             self.collector.add(
                 weights,
-                Result(losses, info=self._info(join, pair, printed)),  # type: ignore[arg-type]  # gaps are named there
+                Result(losses, self._errors(pair, errors, losses), info=self._info(join, pair, printed)),  # type: ignore[arg-type]  # gaps are named there
                 scale,
                 where=self.first.where(pair.first),
                 losses_at=self.second.where(pair.second),
@@ -187,6 +201,20 @@ class _Runs:
         for name, cell in gaps.items() if any(loss is not None for loss in losses.values()) else ():
             self.gaps.setdefault(name, Counter())[cell] += 1
         return losses
+
+    def _errors(self, pair: Pair, positions: Mapping[str, int], losses: Mapping[str, float | None]) -> dict[str, float]:
+        """The standard errors of the metrics that were measured, as far as columns tell them."""
+        found: dict[str, float] = {}
+        for name, position in positions.items():
+            cell = pair.second.cells[position]
+            if losses.get(name) is None or cell.lower() in EMPTY_CELLS:
+                continue
+            if (error := to_number(cell)) is None or error < 0.0:
+                what = f"the standard error of metric '{name}' is '{cell}', not a number from 0"
+                self.faults.append(Fault(self.second.where(pair.second), what))
+            else:
+                found[name] = error
+        return found
 
     def _gap_notes(self) -> list[str]:
         """How many cells of each metric hold no number, and what they hold."""

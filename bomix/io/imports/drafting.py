@@ -18,7 +18,7 @@ from bomix.io.imports.scales import AXES, counted
 from bomix.io.imports.selecting import kept_rows, named_step
 from bomix.io.imports.trackers import STATES, finished, is_tracker, unpacked
 from bomix.io.imports.weight_columns import is_measured, mapped_columns, named_by_layout, weight_columns
-from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, METRIC, Role, find_columns
+from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, ERRORS, METRIC, Role, find_columns
 from bomix.io.tables.table import EMPTY_CELLS, Table, to_number
 from bomix.problem import NATS_PER_TOKEN
 from bomix.scale import Scale
@@ -38,8 +38,6 @@ _NOISE = frozenset(
 """Words in names of columns that say nothing of a domain."""
 _MOST_SCALES = 8
 """Scales of runs that are written into a study file: more sizes are those of checkpoints, as a rule."""
-ERRORS = ("_stderr", "_sem")
-"""What the name of a metric's column is followed by in that of its standard errors."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.io.artifacts.harness_results import is_results, score_of, scores_of, several
 from bomix.io.store.plain import as_mapping, number, short
 from bomix.io.store.result_checks import (
     KEYS,
@@ -44,23 +45,30 @@ RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
 """Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
 _MOST_DIGITS = 400
 """Digits of a whole number beyond which it is infinite as a float; Python refuses to read some thousand."""
+_SCORES_SHOWN = 4
+"""Scores of a file that a message lists: enough to see how they are called."""
 RESULT_LIMIT = 64 * 2**20
 """Most bytes of a result in a file: the curves of a hundred metrics over ten thousand steps are half of it."""
 
 
-def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Result:
+def read_result(
+    text: str, metrics: Sequence[str], domains: Sequence[str], *, directions: Mapping[str, str] | None = None
+) -> Result:
     """Read what a user's program wrote: ``{"losses": {...}, "sems": {}, "realized": {}, "cost": s}``.
 
     Args:
-        text: JSON; all but ``losses`` is optional.
+        text: JSON; all but ``losses`` is optional. Or a file of results of lm-evaluation-harness.
         metrics: Every one of them must have a loss, or null where it was not measured.
         domains: The only names that ``realized`` and ``epochs`` may have.
+        directions: Metric to ``min`` or ``max``, which those of the harness must be, where they are known.
 
     Raises:
         FaultsError: Everything that is wrong.
     """
     title = "the result cannot be used:"
     data = _json(text)
+    if is_results(data):
+        data = _of_harness(data, metrics, directions or {})
     if not isinstance(data, dict) or not isinstance(data.get("losses"), dict):
         raise FaultsError([Fault("", 'the result must look like {"losses": {"<metric>": 2.5, ...}}')])
     known_keys = ", ".join(RESULT_KEYS)
@@ -70,6 +78,33 @@ def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Re
         known["curve"] = read_curve(known["curve"], faults)
     result = Result(**known)
     return accepted(result, metrics, domains, title=title, before=faults)
+
+
+def _of_harness(data: Mapping[str, Any], metrics: Sequence[str], directions: Mapping[str, str]) -> dict[str, Any]:
+    """A result in bomix's own form from a file of results of lm-evaluation-harness.
+
+    Raises:
+        FaultsError: A metric is no score of it, or more than one, or has the other direction.
+    """
+    scores = scores_of(data)
+    names = list(scores.values)
+    found = {metric: score_of(metric, names) for metric in metrics}
+    faults = []
+    for metric, score in found.items():
+        own = several(metric, names)
+        if score is None:
+            shown = ", ".join((own or names)[:_SCORES_SHOWN])
+            what = f"lm-evaluation-harness has {'several scores' if own else 'no score'} of that name ({shown}, ...)"
+            faults.append(Fault(f"metrics.{metric}", f"{what}; call the metric task/measure"))
+            continue
+        higher, told = scores.higher.get(score), directions.get(metric)
+        if higher is not None and told is not None and higher != (told == "max"):
+            word = "max" if higher else "min"
+            faults.append(Fault(f"metrics.{metric}", f"by lm-evaluation-harness its direction is {word}, not {told}"))
+    raise_faults(faults, "the results of lm-evaluation-harness cannot be used:")
+    losses = {metric: scores.values[score] for metric, score in found.items() if score is not None}
+    errors = {metric: scores.errors[score] for metric, score in found.items() if score in scores.errors}
+    return {"losses": losses, "sems": {name: error for name, error in errors.items() if losses[name] is not None}}
 
 
 def _json(text: str) -> Any:

@@ -71,6 +71,9 @@ SEEDS = ("seed", "random_seed", "train_seed")
 MODELS = ("model", "model_size", "model_name", "proxy", "n_params")
 """Columns that tell which model a run trained."""
 
+ERRORS = ("_stderr", "_sem")
+"""What follows the name of a metric's column in that of its standard errors."""
+
 BOOKKEEPING = frozenset(
     {*(name for group in KEYS for name in group), "name", "trial", *UNNAMED, *STEPS, *SEEDS, *MODELS}
 )
