@@ -16,8 +16,11 @@ from bomix.cli.reading_options import (
     chosen_rows,
     count,
     mapping_of,
+    option_of,
     reading_options,
     scale_columns_of,
+    source_of,
+    source_options,
     unit_of,
 )
 from bomix.errors import Fault, raise_faults
@@ -27,6 +30,7 @@ from bomix.io.imports.joining import LONGEST_KEY
 from bomix.io.imports.lm_eval import read_lm_eval
 from bomix.io.imports.runs import Runs
 from bomix.io.imports.study import OtherStudy, parsed_domains, read_study
+from bomix.io.imports.tracked import read_tracked
 from bomix.problem import Problem
 from bomix.scale import Scale
 from bomix.space.bounds import is_name
@@ -38,7 +42,7 @@ from bomix.study.study import Study
 @study_argument
 @click.option("--weights", type=FILE, help="Table with a row per run and a column per domain.")
 @click.option("--losses", type=FILE, help="Table with a column per metric; left out where --weights has them too.")
-@click.option("--lm-eval", type=PLACE, help="Folder of results of lm-evaluation-harness, for runs of --weights.")
+@source_options
 @click.option("--study", "other", type=PLACE, help="Another study of bomix, whose completed runs come in.")
 @click.option(
     "--domain",
@@ -95,6 +99,7 @@ def import_tables(study: Path, **given: Any) -> None:
     # Each format has an option of its own, which names its files; those of a format that was not named stay unread.
     formats: dict[str, Callable[[], Runs] | None] = {
         "--weights": _of_tables(given, problem, reading),
+        option_of((source_of(given) or ("lm_eval", None))[0]): _of_source(given, problem, reading),
         "--study": _of_study(given, problem, reading),
     }
     found = the_one_format(formats)()
@@ -144,15 +149,28 @@ def _reading(problem: Problem, given: Mapping[str, Any]) -> Reading:
 
 
 def _of_tables(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
-    """What reads the runs of a table of weights; None where there is none."""
-    weights, losses, folder = given["weights"], given["losses"], given["lm_eval"]
-    if folder is not None and (weights is None or losses is not None):
-        raise click.UsageError("--lm-eval goes with --weights, the table of the mixtures, and without --losses")
-    if weights is None:
+    """What reads the runs of tables alone; None where no table is named, or something beside it."""
+    weights, losses = given["weights"], given["losses"]
+    if losses is not None and weights is None:
+        raise click.UsageError("--losses goes with --weights, the table of the mixtures")
+    if weights is None or source_of(given) is not None:
         return None
-    if folder is not None:
-        return lambda: read_lm_eval(weights, folder, problem, reading)
     return lambda: read_runs(weights, losses, problem, reading)
+
+
+def _of_source(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+    """What reads runs whose results stand in no table; None where no such source is named."""
+    found, weights = source_of(given), given["weights"]
+    if found is None:
+        return None
+    name, place = found
+    if given["losses"] is not None:
+        raise click.UsageError(f"{option_of(name)} and --losses both say what was measured; name one of them")
+    if name != "lm_eval":
+        return lambda: read_tracked(name, place, weights, problem, reading)
+    if weights is None:
+        raise click.UsageError("--lm-eval goes with --weights, the table of the mixtures")
+    return lambda: read_lm_eval(weights, place, problem, reading)
 
 
 def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:

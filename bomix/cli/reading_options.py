@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +42,40 @@ _OPTIONS = (
         help="One of the study's scales; or a column of their names, or of parameters; tokens=COLUMN.",
     ),
 )
+
+
+_SOURCES = (
+    click.option("--lm-eval", type=PLACE, help="Folder of results of lm-evaluation-harness, for runs of a table."),
+    click.option("--wandb", type=PLACE, help="Folder of runs that wandb made offline; mixtures in their settings."),
+    click.option("--trackio", type=PLACE, help="A project of trackio, NAME.db; mixtures in the settings of its runs."),
+    click.option("--tensorboard", type=PLACE, help="Folder of TensorBoard's logs, for runs of a table."),
+)
+SOURCES = ("lm_eval", "wandb", "trackio", "tensorboard")
+"""Parameters of the options that name where results are which stand in no table."""
+
+
+def source_options(command: Command) -> Command:
+    """A command with the options of :data:`SOURCES`."""
+    for option in reversed(_SOURCES):
+        command = option(command)
+    return command
+
+
+def source_of(given: Mapping[str, Any]) -> tuple[str, Path] | None:
+    """The one source of results that was named, and where it is; None where none was.
+
+    Raises:
+        click.UsageError: Several were named.
+    """
+    named = [(name, given[name]) for name in SOURCES if given[name] is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(option_of(name) for name, _ in named)}: name one of them")
+    return named[0] if named else None
+
+
+def option_of(parameter: str) -> str:
+    """The option of a parameter, ``--lm-eval``."""
+    return f"--{parameter.replace('_', '-')}"
 
 
 def reading_options(command: Command) -> Command:

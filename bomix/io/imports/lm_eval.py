@@ -19,9 +19,9 @@ from bomix.io.imports.csv import runs_of
 from bomix.io.imports.differences import KEY
 from bomix.io.imports.mapping import expanded
 from bomix.io.imports.runs import Runs
-from bomix.io.imports.trackers import tracker_key, unpacked
+from bomix.io.imports.trackers import run_key, unpacked
 from bomix.io.store import files
-from bomix.io.tables.columns import ERRORS, KEYS
+from bomix.io.tables.columns import ERRORS
 from bomix.io.tables.reading import SHOWN, read_table
 from bomix.io.tables.table import Row, Table
 
@@ -54,7 +54,7 @@ def read_lm_eval(weights: Path, folder: Path, problem: Problem, reading: Reading
     notes: list[str] = []
     reading = reading or Reading()
     first = read_table(weights, faults, decimal_comma=reading.decimal_comma)
-    if first is not None and (key := run_key(first, reading, faults)) is not None:
+    if first is not None and (key := run_key(first, reading.key, faults)) is not None:
         first = unpacked(first)
         table, scores = read_folder(folder, first.cells_of(key), faults, notes)
         table = _of_study(table, scores, problem, reading, faults)
@@ -65,22 +65,6 @@ def read_lm_eval(weights: Path, folder: Path, problem: Problem, reading: Reading
             found = runs_of(first, table, problem, reading, faults)
     raise_faults(faults, "the results cannot be imported; nothing was recorded:", most=SHOWN)
     return dataclasses.replace(found, notes=(*notes, *found.notes))
-
-
-def run_key(table: Table, reading: Reading, faults: list[Fault]) -> str | None:
-    """The column of the keys of a table; None, with a fault, where it has none."""
-    if reading.key is not None and reading.key in table.columns:
-        return reading.key
-    known = [name for group in KEYS for name in group if name in table.columns] or [tracker_key(table.columns)]
-    if reading.key is None and known[0] is not None:
-        return known[0]
-    what = (
-        "has no column of keys that say which results are whose"
-        if reading.key is None
-        else f"has no column '{reading.key}'"
-    )
-    faults.append(Fault(str(table.path), f"{what}; name one with --id"))
-    return None
 
 
 def _of_study(table: Table, scores: Scores, problem: Problem, reading: Reading, faults: list[Fault]) -> Table:

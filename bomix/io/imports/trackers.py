@@ -14,7 +14,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from bomix.errors import Fault
 from bomix.io.imports.selecting import shown
+from bomix.io.tables.columns import KEYS
 from bomix.io.tables.records import flattened
 from bomix.io.tables.table import EMPTY_CELLS, Row, Table, as_text
 
@@ -41,6 +43,24 @@ def tracker_key(columns: Sequence[str]) -> str | None:
     if not is_tracker(columns) or "run_id" in columns:
         return None
     return next((name for name in _KEYS if name in columns), None)
+
+
+def run_key(table: Table, given: str | None, faults: list[Fault]) -> str | None:
+    """The column of the keys of a table that others are matched to; None, with a fault, where it has none.
+
+    Args:
+        table: A table.
+        given: The column that was named; None where none was.
+        faults: A list to which it is added that there is none.
+    """
+    if given is not None and given in table.columns:
+        return given
+    known = [name for group in KEYS for name in group if name in table.columns] or [tracker_key(table.columns)]
+    if given is None and known[0] is not None:
+        return known[0]
+    what = "has no column of keys that say which results are whose" if given is None else f"has no column '{given}'"
+    faults.append(Fault(str(table.path), f"{what}; name one with --id"))
+    return None
 
 
 def finished(table: Table, kept: Collection[str], notes: list[str]) -> Table:
