@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 
 from bomix.io.imports.drafting import Draft, DraftMetric
 from bomix.problem import NATS_PER_TOKEN
+from bomix.scale import written
 
 COLUMNS_FILE = "columns.yaml"
 """The file beside the study file that says which column is what, where names do not."""
@@ -27,7 +29,12 @@ _METRICS = """\
 """
 _OWN = "# The domain that each metric falls with, as its column is named; a first guess that the model may correct.\n"
 _OBJECTIVE = """\
-# What is minimised. `of` takes some of the metrics, or weighs them: of: {web: 2, code: 1}.
+# What is minimised: the mean of all metrics. {kind: mean, metrics: [web, code]} is of some of them,
+# {kind: weighted_mean, of: {web: 2, code: 1}} weighs them; `bomix kinds objective` has the others.
+"""
+_OF_SOME = """\
+# What is minimised: the mean of the metrics of one unit, as those of others do not add up. Name those that count.
+# {kind: weighted_mean, of: {web: 2, code: 1}} weighs them; `bomix kinds objective` has the others.
 """
 _TARGET = """\
 # The run that the study decides about. Where domains have `tokens` (web: {tokens: 120B}), a weight is capped so that
@@ -46,10 +53,10 @@ def study_text(draft: Draft, *, tokens: int | None) -> str:
     parts.append(_METRICS + _dumped({"metrics": {name: _metric(each) for name, each in draft.metrics.items()}}))
     if draft.own:
         parts.append(_OWN + _dumped({"own": dict(draft.own)}))
-    parts.append(_OBJECTIVE + _dumped({"objective": {"kind": "mean"}}))
+    parts.append(_objective(draft.metrics))
     if draft.scales:
         parts.append(draft.scales + "\n")
-    target: dict[str, Any] = {} if tokens is None else {"tokens": tokens}
+    target: dict[str, Any] = {} if tokens is None else {"tokens": written(tokens).replace(",", "")}
     if draft.largest:
         target["scale"] = draft.largest
     if target:
@@ -76,6 +83,16 @@ def import_command(study: Path, tables: Mapping[str, Path], options: Mapping[str
         elif value not in (None, False, ""):
             words += [option, str(value)]
     return shlex.join(words)
+
+
+def _objective(metrics: Mapping[str, DraftMetric]) -> str:
+    """The mean of all metrics; of those of the commonest unit where there are several."""
+    units = Counter((each.unit, each.direction) for each in metrics.values())
+    if len(units) == 1:
+        return _OBJECTIVE + _dumped({"objective": {"kind": "mean"}})
+    most = units.most_common(1)[0][0]
+    counted = [name for name, each in metrics.items() if (each.unit, each.direction) == most]
+    return _OF_SOME + _dumped({"objective": {"kind": "mean", "metrics": counted}})
 
 
 def _metric(metric: DraftMetric) -> dict[str, Any]:

@@ -12,11 +12,15 @@ import click
 from bomix.cli.options import study_argument
 from bomix.cli.reading_options import (
     FILE,
+    SOURCES,
     chosen_rows,
     count,
     mapping_of,
+    option_of,
     reading_options,
     scale_columns_of,
+    source_of,
+    source_options,
     unit_of,
 )
 from bomix.errors import ConfigError, StudyError
@@ -54,6 +58,7 @@ class _Init(click.Command):
 @click.option(
     "--target", callback=count, metavar="TOKENS", help="With tables: training tokens of the run to be decided about."
 )
+@source_options
 @reading_options
 def init(
     directory: Path | None,
@@ -66,8 +71,9 @@ def init(
 
     With `--from-tables WEIGHTS [LOSSES]` it is that of runs made earlier: domains are the columns whose rows sum to
     one (or a hundred), metrics those of losses and scores, and the command that records the runs is printed. Both may
-    stand in one table. Where names do not say it, `--map 'PREFIX*=weights.*'` and `--map 'PREFIX*=losses.*'` do. The
-    other options are those of `bomix import`.
+    stand in one table, or what was measured in results of an evaluation harness, or both with a tracker. Where names
+    do not say it, `--map 'PREFIX*=weights.*'` and `--map 'PREFIX*=losses.*'` do. The other options are those of
+    `bomix import`.
     """
     if schema:
         from bomix.config.schema import json_schema
@@ -77,7 +83,7 @@ def init(
         return
     if directory is None:
         raise click.UsageError("Missing argument 'DIRECTORY'.")
-    if tables:
+    if tables or any(reading[name] is not None for name in SOURCES):
         _begin_from(directory, tables, target, reading)
         return
     if target is not None or any(reading.values()):
@@ -101,6 +107,9 @@ def _begin_from(directory: Path, tables: tuple[Path, ...], target: int | None, g
 
     if len(tables) > 2:
         raise click.UsageError(f"{TABLES} takes a table of weights and one of losses")
+    source = source_of(given)
+    if source is not None and len(tables) > 1:
+        raise click.UsageError(f"{option_of(source[0])} and a second table both say what was measured; name one")
     reading = Reading(
         given["key"],
         mapping_of(given["mapping"], given["map_file"]),
@@ -111,8 +120,9 @@ def _begin_from(directory: Path, tables: tuple[Path, ...], target: int | None, g
         decimal_comma=given["decimal_comma"],
     )
     names = {"key": "--id", "mapping": "--map", "scale_from": "--scale"}
-    options = {names.get(name, f"--{name.replace('_', '-')}"): value for name, value in given.items()}
-    brought = Brought(tables[0], tables[1] if len(tables) > 1 else None, options, reading)
+    options = {names.get(name, option_of(name)): value for name, value in given.items() if name not in SOURCES}
+    weights, losses = (*tables, None, None)[:2]
+    brought = Brought(weights, losses, source, options, reading)
     begin(directory, brought, tokens=target)
 
 

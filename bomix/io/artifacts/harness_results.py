@@ -68,7 +68,7 @@ def scores_of(data: Mapping[str, Any]) -> Scores:
                 values[name] = number
                 said = own.get(plain) if isinstance(own, Mapping) else None
                 higher[name] = said if isinstance(said, bool) else None
-            elif number is not None:
+            elif number:  # zero where all documents agree, which is no error of zero
                 errors[name] = number
     return Scores(values, errors, higher)
 

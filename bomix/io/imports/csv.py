@@ -86,8 +86,8 @@ class _Runs:
         first = unpacked(first)
         second = first if single else unpacked(second)
         reading = with_column_of_names(reading, problem, (first, second))
-        names = (*problem.space.domains, *problem.metric_names)
-        mapping = expanded(reading.mapping, (*first.columns, *second.columns), names, faults)
+        known = (*problem.space.domains, *problem.metric_names)
+        mapping = expanded(reading.mapping, (*first.columns, *second.columns), known, faults)
         reading = dataclasses.replace(reading, mapping=mapping)
         self.problem, self.reading, self.faults = problem, reading, faults
         self.notes: list[str] = []

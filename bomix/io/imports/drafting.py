@@ -7,6 +7,7 @@ said in the notes, with the option that decides it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,7 +18,7 @@ from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.scales import AXES, counted
 from bomix.io.imports.selecting import kept_rows, named_step
 from bomix.io.imports.trackers import STATES, finished, is_tracker, unpacked
-from bomix.io.imports.weight_columns import is_measured, mapped_columns, named_by_layout, weight_columns
+from bomix.io.imports.weight_columns import is_measured, mapped_columns, weight_columns
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, ERRORS, METRIC, Role, find_columns
 from bomix.io.tables.table import EMPTY_CELLS, Table, to_number
 from bomix.problem import NATS_PER_TOKEN
@@ -25,9 +26,11 @@ from bomix.scale import Scale
 
 _WORD = re.compile(r"[a-zA-Z]+")
 _PERPLEXITIES = frozenset({"ppl", "perplexity"})
-_SCORES = frozenset({"acc", "accuracy", "em", "f", "match", "score", "bleu", "rouge", "pass", "mcc"})
+_ACCURACIES = frozenset({"acc", "accuracy", "em", "match", "pass"})
+_SCORES = _ACCURACIES | {"f", "score", "bleu", "rouge", "mcc"}
 _BITS = frozenset({"bpb", "bits"})
 _LOSSES = frozenset({"loss", "losses", "nll", "ce", "entropy"})
+_TRAINING = frozenset({"train", "training"})
 _MEASURES = _PERPLEXITIES | _SCORES | _BITS | _LOSSES
 """Words in the name of a column that say that it measures something."""
 _NOISE = frozenset(
@@ -68,6 +71,7 @@ class Draft:
         scales: The lines of a study file that name its scales; empty where there are not several.
         largest: The name of the largest of them.
         mapping: Columns that are not found by their names in the study, each to what it is.
+        ignores: Whether columns are left out that an import would ask about.
         notes: What was left out or guessed, a line each.
     """
 
@@ -77,6 +81,7 @@ class Draft:
     scales: str = ""
     largest: str = ""
     mapping: Mapping[str, str] = field(default_factory=dict)
+    ignores: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -109,18 +114,23 @@ def draft(
     measured = first if second is None else second
     taken = domains if second is None else {}
     free = [name for name in _free(measured, reading) if name not in taken]
-    metrics = _metric_columns(measured, free, reading, notes)
+    names = {name: column for column, name in domains.items()}
+    metrics = _metric_columns(measured, free, reading, [] if second is None else list(names))
     if not metrics:
         what = "no column of losses or scores can be told; say which they are, --map 'PREFIX*=losses.*'"
         raise_faults([Fault(str(measured.path), what)])
-    if second is not None and (rest := [name for name in _free(first, reading) if name not in domains]):
+    left = [name for name in free if name not in metrics and not _is_error(name, free)]
+    if left:
+        notes.append(f"{measured.path}: left out {listed(left)}; --map COLUMN=losses.NAME makes a metric of one")
+    rest = [name for name in _free(first, reading) if second is not None and name not in domains]
+    if rest:
         notes.append(f"{first.path}: left out {listed(rest)}")
+    ignores = bool(left and not is_tracker(measured.columns)) or bool(rest and not is_tracker(first.columns))
     found = {name: _metric(measured, column, higher or {}) for column, name in metrics.items()}
-    names = {name: column for column, name in domains.items()}
     scales, largest = _scales([each for each in (first, second) if each is not None], reading, notes)
     own = own_domains(found, names)
     mapping = _to_map(first, measured, names, found)
-    return Draft(names, found, own, scales, largest, mapping, tuple(notes))
+    return Draft(names, found, own, scales, largest, mapping, ignores, tuple(notes))
 
 
 def own_domains(metrics: Mapping[str, DraftMetric], domains: Mapping[str, str]) -> dict[str, str]:
@@ -159,19 +169,36 @@ def _free(table: Table, reading: Reading) -> list[str]:
     return [name for name in table.columns if name not in taken or name in reading.mapping]
 
 
-def _metric_columns(table: Table, free: Sequence[str], reading: Reading, notes: list[str]) -> dict[str, str]:
-    """Column to name of what was measured."""
+def _metric_columns(table: Table, free: Sequence[str], reading: Reading, domains: Sequence[str]) -> dict[str, str]:
+    """Column to name of what was measured.
+
+    Args:
+        table: The table.
+        free: Its columns that stand for nothing else.
+        reading: What the user says of columns.
+        domains: The domains, in a table of measurements alone: one that is called so is the loss on it.
+    """
     if told := mapped_columns(METRIC, reading.mapping, free):
         return told
     numbers = [name for name in free if is_measured(table, name) and not _is_error(name, free)]
-    chosen = named_by_layout(METRIC, [name for name in numbers if _words(name) & _LOSSES])
-    chosen |= {name: name for name in numbers if name not in chosen and _words(name) & _MEASURES}
+    # The loss of the batches that a run trained on compares with no other run's, which trained on others.
+    numbers = [name for name in numbers if not _words(name) & _TRAINING] or numbers
+    chosen = _layout_names([name for name in numbers if _words(name) & _LOSSES])
+    measures = [name for name in numbers if _words(name) & _MEASURES or name in domains]
+    chosen |= {name: name for name in measures if name not in chosen}
     if not chosen and not is_tracker(table.columns):
         chosen = dict(zip(numbers, numbers, strict=True))
-    left = [name for name in free if name not in chosen and not _is_error(name, free)]
-    if chosen and left:
-        notes.append(f"{table.path}: left out {listed(left)}; --map COLUMN=losses.NAME says of one that it is a metric")
-    return chosen
+    return {name: chosen[name] for name in table.columns if name in chosen}
+
+
+def _layout_names(columns: Sequence[str]) -> dict[str, str]:
+    """Columns of known layouts to the names in them, each by its first layout; their own names where these repeat."""
+    found = {}
+    for column in columns:
+        names = [match[1] for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
+        found[column] = names[0] if names else column
+    often = Counter(found.values())
+    return {column: name if often[name] == 1 else column for column, name in found.items()}
 
 
 def _is_error(name: str, columns: Collection[str]) -> bool:
@@ -188,8 +215,9 @@ def _metric(table: Table, column: str, higher: Mapping[str, bool | None]) -> Dra
     values = [value for cell in table.cells_of(column) if (value := to_number(cell)) is not None]
     above = higher.get(column)
     if words & _SCORES or above:
-        unit = "accuracy" if values and min(values) >= 0.0 and max(values) <= 1.0 else "score"
-        unit = "%" if unit == "score" and min(values) >= 0.0 and max(values) <= 100.0 else unit
+        unit = "score"
+        if words & _ACCURACIES and values and min(values) >= 0.0 and max(values) <= 100.0:
+            unit = "accuracy" if max(values) <= 1.0 else "%"
         return DraftMetric(column, unit, "min" if above is False else "max")
     if words & _PERPLEXITIES and min(values) >= 1.0:
         return DraftMetric(column, "perplexity")
@@ -232,8 +260,7 @@ def _to_map(
     chosen = {name: metric.column for name, metric in metrics.items()}
     for role, table, wanted in ((DOMAIN, first, domains), (METRIC, second, chosen)):
         found |= _unfound(role, table, wanted)
-    both = {*domains.values()} & {*chosen.values()}
-    return {**{column: f"weights.{name}" for name, column in domains.items() if column in both}, **found}
+    return found
 
 
 def _unfound(role: Role, table: Table, wanted: Mapping[str, str]) -> dict[str, str]:

@@ -88,7 +88,7 @@ def _of_study(table: Table, scores: Scores, problem: Problem, reading: Reading, 
             better, word = ("higher", "max") if higher else ("lower", "min")
             what = f"{better} is better by lm-evaluation-harness, and the study says direction: {metric.direction}"
             faults.append(Fault(f"metrics.{metric.name}", f"{what}; write direction: {word} in the study file"))
-    if not chosen and names:
+    if not chosen and names and not faults:
         what = f"has none of the study's metrics ({listed(problem.metric_names)}) but {listed(names)}"
         faults.append(Fault(str(table.path), f"{what}; name metrics so, or say with --map SCORE=METRIC which they are"))
     places = {column: at for at, column in enumerate(table.columns)}
@@ -119,7 +119,7 @@ def read_folder(folder: Path, keys: Collection[str], faults: list[Fault], notes:
     if not found:
         faults.append(Fault(str(folder), f"has no file {RESULTS}, as lm-evaluation-harness writes with --output_path"))
     runs: dict[str, list[tuple[str, Scores]]] = {}
-    strays, places = [], {}
+    strays: list[str] = []
     for path in found:
         data = _data(path, faults)
         if data is None:
@@ -130,7 +130,6 @@ def read_folder(folder: Path, keys: Collection[str], faults: list[Fault], notes:
             faults.append(Fault(str(path), what, kind="several runs"))
         for key in fits:
             runs.setdefault(key, []).append((_date(path), scores_of(data)))
-            places.setdefault(key, path)
         if not fits:
             strays.append(str(path.relative_to(folder)) if path != folder else path.name)
     if strays and not runs:

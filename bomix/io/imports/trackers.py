@@ -55,9 +55,10 @@ def run_key(table: Table, given: str | None, faults: list[Fault]) -> str | None:
     """
     if given is not None and given in table.columns:
         return given
-    known = [name for group in KEYS for name in group if name in table.columns] or [tracker_key(table.columns)]
-    if given is None and known[0] is not None:
-        return known[0]
+    known = [name for group in KEYS for name in group if name in table.columns]
+    found = known[0] if known else tracker_key(table.columns)
+    if given is None and found is not None:
+        return found
     what = "has no column of keys that say which results are whose" if given is None else f"has no column '{given}'"
     faults.append(Fault(str(table.path), f"{what}; name one with --id"))
     return None

@@ -102,8 +102,9 @@ def _of_harness(data: Mapping[str, Any], metrics: Sequence[str], directions: Map
             word = "max" if higher else "min"
             faults.append(Fault(f"metrics.{metric}", f"by lm-evaluation-harness its direction is {word}, not {told}"))
     raise_faults(faults, "the results of lm-evaluation-harness cannot be used:")
-    losses = {metric: scores.values[score] for metric, score in found.items() if score is not None}
-    errors = {metric: scores.errors[score] for metric, score in found.items() if score in scores.errors}
+    known = {metric: score for metric, score in found.items() if score is not None}
+    losses = {metric: scores.values[score] for metric, score in known.items()}
+    errors = {metric: scores.errors[score] for metric, score in known.items() if score in scores.errors}
     return {"losses": losses, "sems": {name: error for name, error in errors.items() if losses[name] is not None}}
 
 
