@@ -34,4 +34,4 @@ def test_one_format_is_named_and_only_its_files_are_read(tmp_path):
     (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: {loss: {}}\n")
     refused = CliRunner().invoke(import_tables, [str(tmp_path)])
     assert refused.exit_code == 2
-    assert "say with one of --weights where the runs are" in refused.output
+    assert "say with one of --weights, --lm-eval, --study where the runs are" in refused.output

@@ -25,6 +25,7 @@ from bomix.trial import SUM_TOLERANCE
 if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
 
+_ARROW = b"ARROW1"
 SHOWN = 5
 """Faults of one kind that are shown before the others are counted: a cause is seen in a few lines."""
 
@@ -106,6 +107,9 @@ def read_table(path: Path, faults: list[Fault], *, decimal_comma: bool = False) 
         return excel.read_excel(file, raw, faults, sheet=sheet)
     if raw.startswith(excel.OLD_MAGIC):
         faults.append(Fault(str(file), "is a workbook of Excel 97; save it as .xlsx, or as CSV"))
+        return None
+    if raw.startswith(_ARROW):
+        faults.append(Fault(str(file), "is a file of Arrow; save it as Parquet"))
         return None
     if (text := decoded(file, raw, faults)) is None:
         return None
