@@ -50,7 +50,10 @@ test-formats:  ## run the trainers' own code on what bomix exports, in an enviro
 	@[ -x .venv-formats/bin/python ] || $(PYTHON) -m venv .venv-formats
 	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
 	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/formats/requirements.txt
-	.venv-formats/bin/python -m pytest -m formats -rs tests/formats $(ARGS)
+	.venv-formats/bin/python -m pytest -m formats -rs tests/formats --ignore tests/formats/test_trackers.py $(ARGS)
+	@[ -x .venv-trackers/bin/python ] || $(PYTHON) -m venv .venv-trackers
+	@.venv-trackers/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[dev]' -r tests/formats/trackers.txt
+	.venv-trackers/bin/python -m pytest -m formats -rs tests/formats/test_trackers.py $(ARGS)
 
 smoke: environment  ## run every default method through tiny problems: about a minute
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
@@ -68,7 +71,7 @@ format: environment  ## mend what can be mended by machine
 	$(RUN) ruff format .
 
 clean:  ## remove the environment and every cache; studies stay
-	rm -rf $(VENV) $(VENV).lock .venv-formats .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV).lock .venv-formats .venv-trackers .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find bomix tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder that it was written in: a clone that has moved is installed again.

@@ -120,12 +120,12 @@ def _condensed(faults: tuple[Fault, ...], most: int) -> list[str]:
         kind = fault.kind or _NAMES_AND_NUMBERS.sub("#", fault.what)
         kinds.setdefault((fault.where.partition(":")[0], kind), []).append(fault)
     lines = []
-    for alike in kinds.values():
+    for found in kinds.values():
         # One more is shown rather than counted.
-        shown = alike if len(alike) <= most + 1 else alike[:most]
+        shown = found if len(found) <= most + 1 else found[:most]
         lines += [str(fault) for fault in shown]
-        if rest := len(alike) - len(shown):
-            lines.append(f"and {rest} more of this kind, the last: {alike[-1].where}")
+        if rest := len(found) - len(shown):
+            lines.append(f"and {rest} more of this kind, the last: {found[-1].where}")
     return lines
 
 

@@ -61,7 +61,7 @@ def planned(records: Records, found: Runs, *, update: bool = False, as_one: bool
         as_one: Whether runs of several scales are taken for comparable in a study without a scale of its own.
 
     Raises:
-        FaultsError: As :func:`import_runs`.
+        FaultsError: Whatever keeps the runs from being recorded, as of :func:`import_runs`.
     """
     checked_runs(found.runs, records.resolution.problem)
     raise_faults(_unscaled(records, found.runs))

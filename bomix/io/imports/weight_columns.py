@@ -17,6 +17,8 @@ from bomix.space.polytope import Array
 from bomix.trial import SUM_TOLERANCE
 
 _LAST_DIVIDER = re.compile(r"^(.*[._/ ])[^._/ ]+$")
+_EXACT = 1e-9
+"""Difference of two sums that adding in another order leaves."""
 _WIDEST = 400
 """Columns of numbers among which neighbours are tried that sum to a whole: of more, a pattern says it."""
 
@@ -27,8 +29,8 @@ def weight_columns(
     """Find the columns of the weights.
 
     In this order: those that are mapped to ``weights.<name>``; those of a known layout; all columns of numbers; those
-    whose names begin alike; the longest row of neighbours. Rows of all but the first must sum to one or a hundred, or,
-    in a table of weights alone, to any number that is the same for all.
+    whose names begin the same; the longest row of neighbours. Rows of all but the first must sum to one or a hundred,
+    or, in a table of weights alone, to any number that is the same for all.
 
     Args:
         table: A table that has weights.
@@ -47,7 +49,7 @@ def weight_columns(
     if len(layout) > 1 and _whole([shares[name] for name in layout], unit, alone=alone):
         return layout
     candidates = [list(shares)] if alone else []
-    candidates += sorted(_alike(list(shares)).values(), key=len, reverse=True)
+    candidates += sorted(_by_prefix(list(shares)).values(), key=len, reverse=True)
     for names in candidates:
         if len(names) > 1 and _whole([shares[name] for name in names], unit, alone=alone):
             return _without_prefix(names)
@@ -97,7 +99,7 @@ def _whole(shares: Sequence[Array], unit: Unit | None, *, alone: bool) -> bool:
     return constant and (known or (alone and len(sums) > 1))
 
 
-def _alike(columns: Sequence[str]) -> dict[str, list[str]]:
+def _by_prefix(columns: Sequence[str]) -> dict[str, list[str]]:
     """Columns by what their names begin with, up to the last divider."""
     groups: dict[str, list[str]] = {}
     for column in columns:
@@ -116,18 +118,20 @@ def _without_prefix(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _neighbours(shares: Mapping[str, Array]) -> list[str]:
-    """The longest row of neighbouring columns that sum to one, or to a hundred, in every row."""
+    """The neighbouring columns whose rows are nearest to one, or to a hundred; the most of them where several are."""
     names = list(shares)[:_WIDEST]
     if len(names) < 2:
         return []
     totals = np.vstack([np.zeros_like(shares[names[0]]), np.cumsum([shares[name] for name in names], axis=0)])
+    best: tuple[float, int, int] = (SUM_TOLERANCE + _EXACT, 0, 0)
     for length, start in itertools.product(range(len(names), 1, -1), range(len(names))):
         if start + length > len(names):
             continue
         sums = totals[start + length] - totals[start]
-        if any(np.all(np.abs(sums - whole) <= SUM_TOLERANCE * whole) for whole in (1.0, PERCENT)):
-            return names[start : start + length]
-    return []
+        missed = min(float(np.max(np.abs(sums / whole - 1.0))) for whole in (1.0, PERCENT))
+        if missed < best[0] - _EXACT:
+            best = (missed, start, length)
+    return names[best[1] : best[1] + best[2]]
 
 
 def is_measured(table: Table, column: str) -> bool:

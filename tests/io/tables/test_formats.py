@@ -14,6 +14,7 @@ import pytest
 
 from bomix.io.tables import columnar, excel
 from bomix.io.tables.reading import read_table
+from bomix.io.tables.records import flattened, looks_like_json
 from bomix.io.tables.table import Table
 
 RUNS = pd.DataFrame({"run": ["a", "b"], "web": [0.25, 1 / 3], "code": [0.75, 2 / 3], "loss": [2.5, float("nan")]})
@@ -95,6 +96,13 @@ def test_decimal_commas_are_read_where_that_is_told(tmp_path: Path) -> None:
 
 
 def test_nested_settings_become_columns(tmp_path: Path) -> None:
+    assert flattened({"a": {"b": 1}}, levels=0) == {"a": '{"b": 1}'}
+    assert [looks_like_json(text) for text in (' [{"a": 1}]', '{"a": 1}', "{a},b", "[a],b")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     run = {"id": 1, "config": {"mix": {"web": 0.5}, "tags": ["a"], "none": {}}, "loss": None, "ok": True}
     table, _ = read(written(tmp_path, "t.jsonl", json.dumps(run)))
     assert dict(zip(table.columns, table.rows[0].cells, strict=True)) == {
@@ -188,10 +196,10 @@ def test_published_tables_say_the_same_in_every_format(tmp_path: Path) -> None:
     if (data := os.environ.get("BOMIX_DATA")) is None:
         pytest.skip("BOMIX_DATA names no folder with regmix/ (github.com/sail-sg/regmix, folder data)")
     source = Path(data) / "regmix" / "train_pile_loss_1m.csv"
-    frame = pd.read_csv(source)
-    frame.to_parquet(tmp_path / "t.parquet")
-    frame.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
-    frame.to_json(tmp_path / "t.jsonl.gz", orient="records", lines=True, double_precision=15)
+    runs = pd.read_csv(source)
+    runs.to_parquet(tmp_path / "t.parquet")
+    runs.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
+    runs.to_json(tmp_path / "t.jsonl.gz", orient="records", lines=True, double_precision=15)
     plain, _ = read(source)
     for name in ("t.parquet", "t.csv", "t.jsonl.gz"):
         found, faults = read(tmp_path / name, decimal_comma=name == "t.csv")
