@@ -21,7 +21,8 @@ LOCK := $(if $(shell command -v flock 2>/dev/null),flock $(VENV).lock)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu test-faults test-engines test-formats test-callbacks test-floors test-wheel smoke lint types format clean environment
+.PHONY: help demo test test-slow test-gpu test-faults test-engines test-formats \
+	test-callbacks test-floors test-wheel smoke lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -50,7 +51,10 @@ test-formats:  ## run the trainers' own code on what bomix exports, in an enviro
 	@[ -x .venv-formats/bin/python ] || $(PYTHON) -m venv .venv-formats
 	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
 	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/formats/requirements.txt
-	.venv-formats/bin/python -m pytest -m formats -rs tests/formats $(ARGS)
+	.venv-formats/bin/python -m pytest -m formats -rs tests/formats --ignore tests/formats/test_trackers.py $(ARGS)
+	@[ -x .venv-trackers/bin/python ] || $(PYTHON) -m venv .venv-trackers
+	@.venv-trackers/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[dev]' -r tests/formats/trackers.txt
+	.venv-trackers/bin/python -m pytest -m formats -rs tests/formats/test_trackers.py $(ARGS)
 
 test-callbacks:  ## log to the real W&B, MLflow, TensorBoard and trackio, offline, in an environment of its own: a minute
 	@[ -x .venv-callbacks/bin/python ] || $(PYTHON) -m venv .venv-callbacks
@@ -87,7 +91,7 @@ format: environment  ## mend what can be mended by machine
 	$(RUN) ruff format .
 
 clean:  ## remove the environment and every cache; studies stay
-	rm -rf $(VENV) $(VENV).lock .venv-formats .venv-callbacks .venv-floors .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV).lock .venv-formats .venv-trackers .venv-callbacks .venv-floors .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find bomix tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder that it was written in: a clone that has moved is installed again.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 
@@ -82,10 +83,12 @@ class Fault:
     Attributes:
         where: Dotted path in the study file, ``domains.books.source``; may be empty.
         what: The sentence that names the thing and its cure.
+        kind: What many faults of one cause have in common; what they say but for names and numbers where empty.
     """
 
     where: str
     what: str
+    kind: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
@@ -97,19 +100,40 @@ class FaultsError(BomixError):
     Args:
         faults: At least one.
         title: A line above them.
+        most: How many of one kind are shown; all where None. ``faults`` has all of them.
     """
 
-    def __init__(self, faults: Iterable[Fault], title: str = "") -> None:
+    def __init__(self, faults: Iterable[Fault], title: str = "", most: int | None = None) -> None:
         self.faults = tuple(faults)
         self.title = title
-        lines = [f"  - {fault}" for fault in self.faults] if len(self.faults) > 1 else [str(self.faults[0])]
+        shown = [str(fault) for fault in self.faults] if most is None else _condensed(self.faults, most)
+        lines = [f"  - {line}" for line in shown] if len(shown) > 1 else shown
         super().__init__("\n".join([title, *lines] if title else lines))
 
 
-def raise_faults(faults: Iterable[Fault], title: str = "") -> None:
-    """Raise :class:`FaultsError` where there is at least one fault."""
+def raise_faults(faults: Iterable[Fault], title: str = "", *, most: int | None = None) -> None:
+    """Raise :class:`FaultsError` where there is at least one fault; ``most`` of one kind are shown."""
     if faults := tuple(faults):
-        raise FaultsError(faults, title)
+        raise FaultsError(faults, title, most)
+
+
+_NAMES_AND_NUMBERS = re.compile(r"'[^']*'|[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
+
+
+def _condensed(faults: tuple[Fault, ...], most: int) -> list[str]:
+    """A line for each fault, no more than some of each kind, and how many more of it there are."""
+    kinds: dict[tuple[str, str], list[Fault]] = {}
+    for fault in faults:
+        kind = fault.kind or _NAMES_AND_NUMBERS.sub("#", fault.what)
+        kinds.setdefault((fault.where.partition(":")[0], kind), []).append(fault)
+    lines = []
+    for found in kinds.values():
+        # One more is shown rather than counted.
+        shown = found if len(found) <= most + 1 else found[:most]
+        lines += [str(fault) for fault in shown]
+        if rest := len(found) - len(shown):
+            lines.append(f"and {rest} more of this kind, the last: {found[-1].where}")
+    return lines
 
 
 def count_faults(least: int = 0, **counts: int | None) -> list[Fault]:

@@ -22,7 +22,7 @@ paths_option = click.option(
     "--paths",
     multiple=True,
     metavar="FILE|DOMAIN=PATH",
-    help="Where each domain's data lie: a YAML file of them, or one domain; may be repeated.",
+    help="Where each domain's data lie: a YAML file of them, or one domain; '*=/data/{domain}' for all others.",
 )
 
 

@@ -4,85 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bomix.cli.import_preview import show
 from bomix.cli.options import study_argument
-from bomix.config.build import number
+from bomix.cli.reading_options import (
+    FILE,
+    PLACE,
+    chosen_rows,
+    count,
+    mapping_of,
+    option_of,
+    reading_options,
+    scale_columns_of,
+    source_of,
+    source_options,
+    unit_of,
+)
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
 from bomix.io.imports.joining import LONGEST_KEY
+from bomix.io.imports.lm_eval import read_lm_eval
 from bomix.io.imports.runs import Runs
-from bomix.io.imports.scales import AXES
+from bomix.io.imports.study import OtherStudy, parsed_domains, read_study
+from bomix.io.imports.tracked import read_tracked
 from bomix.problem import Problem
 from bomix.scale import Scale
 from bomix.space.bounds import is_name
-from bomix.study.importing import import_runs
+from bomix.study.importing import import_runs, planned
 from bomix.study.study import Study
-
-_CSV = click.Path(path_type=Path, dir_okay=False)
-
-
-def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
-    """A positive whole number as study files write it, ``50M``."""
-    if text is None:
-        return None
-    try:
-        count = number(text)
-    except ValueError:
-        count = 0.0
-    if count <= 0 or not count.is_integer():
-        raise click.BadParameter(f"'{text}' is no positive whole number; write 50000000 or 50M", ctx, param)
-    return int(count)
 
 
 @click.command("import")
 @study_argument
-@click.option("--weights", type=_CSV, help="CSV with a row per run and a column per domain.")
-@click.option("--losses", type=_CSV, help="CSV with a column per metric; left out where --weights has them too.")
-@click.option("--id", "key", help="Column that identifies a run in both; run, run_id, index or id unless given.")
-@click.option("--map", "mapping", multiple=True, metavar="COLUMN=NAME", help="What a column is; may be repeated.")
+@click.option("--weights", type=FILE, help="Table with a row per run and a column per domain.")
+@click.option("--losses", type=FILE, help="Table with a column per metric; left out where --weights has them too.")
+@source_options
+@click.option("--study", "other", type=PLACE, help="Another study of bomix, whose completed runs come in.")
+@click.option(
+    "--domain",
+    "parts",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="With --study: what a domain of it is here; OLD=A:0.6,B:0.4 where it is split; may be repeated.",
+)
+@reading_options
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that stand for nothing in the study.")
 @click.option(
-    "--params", callback=_count, help="Non-embedding parameters of the runs, where no column 'params' says it."
+    "--params", callback=count, help="Non-embedding parameters of the runs, where no column 'params' says it."
 )
-@click.option("--tokens", callback=_count, help="Training tokens of the runs, where no column 'tokens' says it.")
+@click.option("--tokens", callback=count, help="Training tokens of the runs, where no column 'tokens' says it.")
 @click.option("--allow-partial", is_flag=True, help="Drop runs that have weights or losses and not both.")
 @click.option("--update", is_flag=True, help="Other values of runs that are there become revisions; old ones are kept.")
-@click.option("--step", metavar="last|N|COLUMN", help="Which checkpoint of each run counts; also COLUMN=N.")
-@click.option("--where", "where", multiple=True, metavar="COLUMN=VALUE", help="Rows to read; may be repeated.")
-@click.option(
-    "--scale",
-    "scale_from",
-    multiple=True,
-    metavar="NAME|COLUMN",
-    help="One of the study's scales; or a column of their names, or of parameters; tokens=COLUMN.",
-)
 @click.option(
     "--prefix", default="", metavar="TEXT", help="Put before every key, where another table has the same keys."
 )
 @click.option(
     "--as-one", is_flag=True, help="Take several models or scales, or repeats far apart, for runs that compare."
 )
-def import_tables(
-    study: Path,
-    weights: Path | None,
-    losses: Path | None,
-    key: str | None,
-    mapping: tuple[str, ...],
-    ignore_unknown: bool,
-    allow_partial: bool,
-    params: int | None,
-    tokens: int | None,
-    update: bool,
-    step: str | None,
-    where: tuple[str, ...],
-    scale_from: tuple[str, ...],
-    prefix: str,
-    as_one: bool,
-) -> None:
-    """Record runs made earlier, from tables joined by key.
+@click.option("--dry-run", is_flag=True, help="Show what would come in, and record nothing.")
+def import_tables(study: Path, **given: Any) -> None:
+    """Record runs made earlier: tables joined by key, results of an evaluation harness, another study.
+
+    A table may be CSV (commas, semicolons, tabs), JSON, a JSON record a line, Parquet or Excel (`runs.xlsx#sheet`),
+    packed by gzip or zstd, or what W&B and MLflow export of their runs; `--dry-run` shows what would come in.
 
     A column stands for the domain or metric of its name; `train_the_pile_<domain>` and
     `metric/the_pile_<metric>_val_loss` are recognised too, and `--map loss_on_web=web` says it of any other. Where
@@ -107,31 +95,20 @@ def import_tables(
     """
     opened = Study.open(study)
     problem = opened.problem
-    reading = Reading(
-        key,
-        _parsed(mapping),
-        ignore_unknown,
-        allow_partial,
-        scale=_named_scale(problem, scale_from, params, tokens),
-        scale_named=any(text in _names(problem) for text in scale_from),
-        where=tuple(_divided(text, "--where", "COLUMN=VALUE") for text in where),
-        step=step,
-        scale_from=_scale_from([text for text in scale_from if text not in _names(problem)]),
-        as_one=as_one,
-        prefix=prefix,
-    )
-    if prefix and not (is_name(prefix) and len(prefix) <= LONGEST_KEY):
-        raise_faults(
-            [Fault("--prefix", f"expected at most {LONGEST_KEY} characters, none of them a control character")]
-        )
+    reading = _reading(problem, given)
     # Each format has an option of its own, which names its files; those of a format that was not named stay unread.
     formats: dict[str, Callable[[], Runs] | None] = {
-        "--weights": None if weights is None else lambda: read_runs(weights, losses, problem, reading),
+        "--weights": _of_tables(given, problem, reading),
+        option_of((source_of(given) or ("lm_eval", None))[0]): _of_source(given, problem, reading),
+        "--study": _of_study(given, problem, reading),
     }
     found = the_one_format(formats)()
     for note in found.notes:
         click.echo(note, err=True)
-    done = import_runs(opened.records, found, update=update, as_one=as_one)
+    if given["dry_run"]:
+        show(found, planned(opened.records, found, update=given["update"], as_one=reading.as_one), problem)
+        return
+    done = import_runs(opened.records, found, update=given["update"], as_one=reading.as_one)
     known = len(found.runs) - len(done.added)
     if known and not done.revised and any(scale is not None for _, _, scale in found.runs):
         click.echo("runs that are there already keep the scale that they were recorded with", err=True)
@@ -145,6 +122,81 @@ def import_tables(
         + (f", {len(done.withdrawn)} withdrawn, which stay so" if done.withdrawn else "")
         + (f"; {gaps} without some metric" if gaps else "")
     )
+
+
+def _reading(problem: Problem, given: Mapping[str, Any]) -> Reading:
+    """How tables are read, as the options say it."""
+    prefix, scales = given["prefix"], given["scale_from"]
+    if prefix and not (is_name(prefix) and len(prefix) <= LONGEST_KEY):
+        raise_faults(
+            [Fault("--prefix", f"expected at most {LONGEST_KEY} characters, none of them a control character")]
+        )
+    return Reading(
+        given["key"],
+        mapping_of(given["mapping"], given["map_file"]),
+        given["ignore_unknown"],
+        given["allow_partial"],
+        scale=_named_scale(problem, scales, given["params"], given["tokens"]),
+        scale_named=any(text in _names(problem) for text in scales),
+        where=chosen_rows(given["where"]),
+        step=given["step"],
+        scale_from=scale_columns_of([text for text in scales if text not in _names(problem)]),
+        as_one=given["as_one"],
+        prefix=prefix,
+        unit=unit_of(percent=given["percent"], rescale=given["rescale"]),
+        decimal_comma=given["decimal_comma"],
+    )
+
+
+def _of_tables(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+    """What reads the runs of tables alone; None where no table is named, or something beside it."""
+    weights, losses = given["weights"], given["losses"]
+    if losses is not None and weights is None:
+        raise click.UsageError("--losses goes with --weights, the table of the mixtures")
+    if weights is None or source_of(given) is not None:
+        return None
+    return lambda: read_runs(weights, losses, problem, reading)
+
+
+def _of_source(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+    """What reads runs whose results stand in no table; None where no such source is named."""
+    found, weights = source_of(given), given["weights"]
+    if found is None:
+        return None
+    name, place = found
+    if given["losses"] is not None:
+        raise click.UsageError(f"{option_of(name)} and --losses both say what was measured; name one of them")
+    if name != "lm_eval":
+        return lambda: read_tracked(name, place, weights, problem, reading)
+    if weights is None:
+        raise click.UsageError("--lm-eval goes with --weights, the table of the mixtures")
+    return lambda: read_lm_eval(weights, place, problem, reading)
+
+
+def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+    """What reads the runs of another study; None where none is named."""
+    path: Path | None = given["other"]
+    if path is None:
+        if given["parts"]:
+            raise click.UsageError("--domain goes with --study")
+        return None
+
+    def read() -> Runs:
+        opened = Study.open(path)
+        folder = opened.folder or path
+        records = tuple(opened.history.records)
+        other = OtherStudy(folder, opened.problem.space.domains, opened.problem.metrics, records)
+        domains = parsed_domains(given["parts"])
+        return read_study(
+            other,
+            problem,
+            domains,
+            metrics=reading.mapping,
+            prefix=reading.prefix,
+            allow_partial=reading.allow_partial,
+        )
+
+    return read
 
 
 def the_one_format(formats: Mapping[str, Callable[[], Runs] | None]) -> Callable[[], Runs]:
@@ -163,31 +215,6 @@ def the_one_format(formats: Mapping[str, Callable[[], Runs] | None]) -> Callable
     return next(iter(named.values()))
 
 
-def _parsed(mapping: Sequence[str]) -> dict[str, str]:
-    """Column to name."""
-    parsed: dict[str, str] = {}
-    faults = []
-    for text in mapping:
-        column, name = _divided(text, "--map", "COLUMN=NAME")
-        if parsed.get(column, name) != name:
-            faults.append(Fault("--map", f"column '{column}' is both '{parsed[column]}' and '{name}'; keep one"))
-        parsed[column] = name
-    raise_faults(faults)
-    return parsed
-
-
-def _divided(text: str, option: str, form: str) -> tuple[str, str]:
-    """Both sides of the last ``=``, as columns of some trackers have it in their names.
-
-    Raises:
-        FaultsError: A side is missing.
-    """
-    column, divider, value = text.rpartition("=")
-    if not (divider and column and value):
-        raise_faults([Fault(option, f"expected {form}, found '{text}'")])
-    return column, value
-
-
 def _names(problem: Problem) -> list[str]:
     return [each.name for each in problem.scales]
 
@@ -204,14 +231,3 @@ def _named_scale(problem: Problem, texts: Sequence[str], params: int | None, tok
     if named:
         return named[0].scale
     return None if params is None and tokens is None else Scale(params, tokens)
-
-
-def _scale_from(texts: Sequence[str]) -> dict[str, str]:
-    """``params`` or ``tokens`` to the column that holds them; a column alone holds parameters."""
-    found: dict[str, str] = {}
-    for text in texts:
-        axis, divider, column = text.partition("=")
-        if not divider or axis not in AXES:
-            axis, column = AXES[0], text
-        found[axis] = column
-    return found

@@ -15,7 +15,7 @@ from bomix.cli.options import log_to_stderr, study_argument
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bomix.io.tables.reading import Table
+    from bomix.io.tables.table import Table
 
 COLUMNS = ("mean", "sd", "lower", "upper")
 """What is said of each metric and of the objective, each name after an underscore."""
@@ -43,6 +43,8 @@ def predict(study: Path, mixtures: Path, out: Path | None, scale: str | None, ve
     if out is not None:
         check_output(out, mixtures, opened.folder)
     given = read_mixtures(mixtures, opened.problem.space)
+    for note in given.notes:
+        click.echo(note, err=True)
     label = objective_label(opened.problem.metric_names)
     check_columns(given.table, opened.problem.metric_names, label)
     text = predictions(given.table, opened.predict(given.weights, scale=scale), label)

@@ -170,7 +170,9 @@ class Command:
                 f"{argv[0]} ended well but its result cannot be read ({error}); it must write JSON to {{result}}"
             ) from error
         try:
-            result = read_result(text, [metric.name for metric in declared_metrics(self.metrics)], tuple(trial.weights))
+            declared = declared_metrics(self.metrics)
+            directions = {metric.name: metric.direction for metric in declared}
+            result = read_result(text, list(directions), tuple(trial.weights), directions=directions)
         except FaultsError as error:
             raise EvaluationError(str(error)) from error
         return result if result.cost is not None else dataclasses.replace(result, cost=elapsed)

@@ -15,11 +15,12 @@ from bomix.io.imports.differences import KEY
 from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.repeats import Run, far_from_each_other
 from bomix.io.store.incoming import checked_runs
+from bomix.io.tables.reading import SHOWN
 from bomix.space.weights import SAME_MIXTURE
 from bomix.trial import IMPORTED
 
 if TYPE_CHECKING:
-    from bomix.io.imports.identity import Match
+    from bomix.io.imports.identity import Compared, Match
     from bomix.io.imports.runs import ImportedRun, Runs
     from bomix.scale import Scale
     from bomix.space.weights import Weights
@@ -50,6 +51,32 @@ class Imported:
     withdrawn: tuple[int, ...] = ()
 
 
+def planned(records: Records, found: Runs, *, update: bool = False, as_one: bool = False) -> Compared:
+    """What an import would do with the runs of a table; nothing is recorded.
+
+    Args:
+        records: The spec and the trials of the study.
+        found: What an importer found.
+        update: Whether other values may take the place of those that are recorded.
+        as_one: Whether runs of several scales are taken for comparable in a study without a scale of its own.
+
+    Raises:
+        FaultsError: Whatever keeps the runs from being recorded, as of :func:`import_runs`.
+    """
+    checked_runs(found.runs, records.resolution.problem)
+    raise_faults(_unscaled(records, found.runs))
+    compared = identity.compare(found, records.history.all_records)
+    if not update:
+        raise_faults(map(_changed, compared.changed), _TITLE, most=SHOWN)
+    if not as_one:
+        raise_faults(
+            _mixed(records, found.runs)
+            or _told_of_another_scale(records, compared.new)
+            or _far_from_recorded(records, compared.new)
+        )
+    return compared
+
+
 def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: bool = False) -> Imported:
     """Record the runs of a table; nothing is recorded where anything is wrong with one of them.
 
@@ -67,17 +94,7 @@ def import_runs(records: Records, found: Runs, *, update: bool = False, as_one: 
         FaultsError: Runs that cannot be recorded; values that differ from the recorded ones, every one of them;
             runs of another scale than those of the record, where the study has none of its own.
     """
-    checked_runs(found.runs, records.resolution.problem)
-    raise_faults(_unscaled(records, found.runs))
-    compared = identity.compare(found, records.history.all_records)
-    if not update:
-        raise_faults(map(_changed, compared.changed), _TITLE)
-    if not as_one:
-        raise_faults(
-            _mixed(records, found.runs)
-            or _told_of_another_scale(records, compared.new)
-            or _far_from_recorded(records, compared.new)
-        )
+    compared = planned(records, found, update=update, as_one=as_one)
     # A withdrawn run stays as it was recorded: what the table has instead is another run.
     revised = [match for match in compared.changed if match.record.withdrawn is None]
     anew = [match.run for match in compared.changed if match.record.withdrawn is not None]
@@ -101,7 +118,7 @@ def _changed(match: Match) -> Fault:
     key = match.record.result.info.get(KEY)
     name = f"trial {trial}" if key is None else f"run {key} (trial {trial})"
     gone = "" if match.record.withdrawn is None else ", withdrawn"
-    return Fault(match.place, f"{name}{gone}: {'; '.join(match.differences)}")
+    return Fault(match.place, f"{name}{gone}: {'; '.join(match.differences)}", kind="changed")
 
 
 def _mixed(records: Records, runs: Sequence[ImportedRun]) -> list[Fault]:

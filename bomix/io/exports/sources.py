@@ -14,6 +14,9 @@ from bomix.config.build import build, number
 from bomix.config.components import child
 from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
 
+EVERY = "*"
+"""What stands for every domain that is not named."""
+
 
 @dataclass(frozen=True)
 class DomainData:
@@ -73,7 +76,8 @@ def read_sources(given: Iterable[str], domains: Sequence[str]) -> dict[str, Doma
     """Read what stands behind ``--paths``: YAML or JSON files, and ``DOMAIN=PATH``.
 
     Args:
-        given: Each of them; several ``DOMAIN=PATH`` of one domain add up, and a later file wins.
+        given: Each of them; several ``DOMAIN=PATH`` of one domain add up, and a later file wins. ``*=PATH`` is of all
+            domains that no other names, ``{domain}`` in it standing for the name of each.
         domains: Names of the study's domains.
 
     Returns:
@@ -83,14 +87,20 @@ def read_sources(given: Iterable[str], domains: Sequence[str]) -> dict[str, Doma
         BomixError: A file that is not there or not readable, a domain that the study does not have, a wrong key.
     """
     told: dict[str, tuple[str, Any]] = {}
+    of_all = ""
     for each in given:
         name, equals, path = each.partition("=")
-        if equals and (name in domains or not Path(each).is_file()):
+        if equals and name == EVERY and name not in domains:
+            of_all = path
+        elif equals and (name in domains or not Path(each).is_file()):
             earlier = told.get(name)
             listed = earlier[1] if earlier is not None and isinstance(earlier[1], list) else []
             told[name] = ("--paths", [*listed, path])
         else:
             told |= {str(key): (f"{each}: {key}", value) for key, value in _mapping(Path(each)).items()}
+    if of_all and "{domain}" not in of_all:
+        raise_faults([Fault("--paths", f"'{EVERY}={of_all}' gives all domains one path; write {{domain}} in it")])
+    told |= {name: ("--paths", of_all.replace("{domain}", name)) for name in domains if of_all and name not in told}
     faults = [
         Fault(where, f"the study has no domain '{name}'{did_you_mean(name, domains)}")
         for name, (where, _) in told.items()

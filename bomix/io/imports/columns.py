@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from bomix.errors import Fault, did_you_mean
 from bomix.io.imports.scales import countless, scale_columns
 from bomix.io.imports.selecting import named_step
-from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, KEYS, METRIC, Role, find_columns, key_columns
-from bomix.io.tables.reading import Table, missing_columns
+from bomix.io.imports.trackers import STATES, is_tracker, tracker_key
+from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, ERRORS, KEYS, METRIC, UNNAMED, Role, find_columns, key_columns
+from bomix.io.tables.reading import missing_columns
+from bomix.io.tables.sums import Unit
+from bomix.io.tables.table import Table
 from bomix.scale import Scale
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ class Reading:
         scale_names: Column that holds names of the study's scales.
         as_one: Take runs of several scales or models, and repeats of a mixture that are far apart, for comparable.
         prefix: Put before every key, where other runs have the same keys in another table.
+        unit: What weights are written in; told by what the rows sum to where None.
+        decimal_comma: Whether ``0,25`` is a quarter.
     """
 
     key: str | None = None
@@ -54,6 +59,8 @@ class Reading:
     scale_names: str | None = None
     as_one: bool = False
     prefix: str = ""
+    unit: Unit | None = None
+    decimal_comma: bool = False
 
 
 class ColumnSearch:
@@ -87,16 +94,16 @@ class ColumnSearch:
         domain_names, metric_names = self.problem.space.domains, self.problem.metric_names
         domains = find_columns(first.columns, DOMAIN, domain_names, mapping, self.faults, where=str(first.path))
         metrics = find_columns(second.columns, METRIC, metric_names, mapping, self.faults, where=str(second.path))
-        keys = self._keys()
+        keys, errors = self._keys(), self.error_columns(metrics).values()
         self.faults += missing_columns(first, DOMAIN, domain_names, domains)
         if self.single:
             for column in sorted({*domains.values()} & {*metrics.values()}):
                 what = f"column '{column}' may be a weight or a loss; map it to 'weights.<name>' or 'losses.<name>'"
                 self.faults.append(Fault(str(first.path), what))
-            self._unknown(first, [*domains.values(), *metrics.values(), *(keys or ())], (DOMAIN, METRIC))
+            self._unknown(first, [*domains.values(), *metrics.values(), *errors, *(keys or ())], (DOMAIN, METRIC))
         else:
             self._unknown(first, [*domains.values(), *(keys or ())[:1]], (DOMAIN,))
-            self._unknown(second, [*metrics.values(), *(keys or ())[1:]], (METRIC,))
+            self._unknown(second, [*metrics.values(), *errors, *(keys or ())[1:]], (METRIC,))
         lacking = [name for name in metric_names if name not in metrics]
         if not metrics:
             what = f"there is no column for any metric; the study has {listed(metric_names)}"
@@ -104,6 +111,15 @@ class ColumnSearch:
         elif lacking:
             self.notes.append(f"no column for {listed(lacking)}: recorded as not measured")
         return domains, metrics, keys
+
+    def error_columns(self, metrics: Mapping[str, str]) -> dict[str, str]:
+        """Metric to the column of its standard errors, for those that have one: its own column's name and an ending."""
+        taken = {*metrics.values(), *self.problem.space.domains}
+        named = {name: [f"{column}{ending}" for ending in ERRORS] for name, column in metrics.items()}
+        known = {*self.second.columns} - taken
+        return {
+            name: next(each for each in names if each in known) for name, names in named.items() if known & {*names}
+        }
 
     def _check_mapping(self) -> None:
         """Mappings of columns that are not there, or to what the study does not have."""
@@ -132,11 +148,28 @@ class ColumnSearch:
                 self.faults.append(Fault(str(table.path), what))
             return None if lacking else (key, key)
         found = key_columns(self.first.columns, self.second.columns)
+        if found is None and self.single and (own := tracker_key(self.first.columns)) is not None:
+            return own, own
+        if found is None and not self.single and (found := self._unnamed_key()) is not None:
+            return found
         if found is None and not self.single:
             known = ", ".join(name for group in KEYS for name in group)
             what = f"has no key column in common with {self.second.path} (looked for {known}); name it with --id"
             self.faults.append(Fault(str(self.first.path), what))
         return found
+
+    def _unnamed_key(self) -> tuple[str, str] | None:
+        """The unnamed index of both tables, where it tells more than the place of a row; None without one."""
+        names = [next((name for name in UNNAMED if name in table.columns), None) for table in (self.first, self.second)]
+        first, second = names
+        if first is None or second is None:
+            return None
+        if any(cell != str(at) for at, cell in enumerate(self.first.cells_of(first))):
+            self.notes.append("joined by the unnamed first column, pandas' index; --id COLUMN joins by another")
+            return first, second
+        what = "both tables have an unnamed index that counts 0, 1, 2, which may number other runs in each"
+        self.faults.append(Fault(str(self.first.path), f"{what}; name a column with --id, or call it 'index' to join"))
+        return first, second
 
     def _unknown(self, table: Table, taken: Sequence[str], roles: Sequence[Role]) -> None:
         """Add a fault, or a note where they may be left out, for columns that stand for nothing in the study.
@@ -148,11 +181,11 @@ class ColumnSearch:
         """
         known = {*taken, *BOOKKEEPING, *self.scale_columns(table), *(column for column, _ in self.reading.where)}
         known |= self._mistaken | ({"scale"} if self.reading.scale_names is not None else set())
-        known |= {*named_step(self.reading.step, table.columns)[:1]}
+        known |= {*named_step(self.reading.step, table.columns)[:1], *STATES}
         strays = [column for column in table.columns if column not in known]
         if not strays:
             return
-        if self.reading.ignore_unknown:
+        if self.reading.ignore_unknown or is_tracker(table.columns):
             self.notes.append(f"{table.path}: left out {listed(strays)}")
             return
         names = [name for role in roles for name in self._names(role)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +14,16 @@ from bomix.io.imports.comparability import mixed, unnamed_columns
 from bomix.io.imports.differences import DECIMALS, KEY, SEED, STEP
 from bomix.io.imports.identity import is_seed
 from bomix.io.imports.joining import Join
+from bomix.io.imports.mapping import expanded
 from bomix.io.imports.named_scales import SCALE, named_in, with_column_of_names, with_name_of_column
 from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
 from bomix.io.imports.selecting import Pair, kept_rows, with_scale_names
-from bomix.io.tables.reading import EMPTY_CELLS, Table, decimals, read_table, row_shares, to_number
+from bomix.io.imports.trackers import finished, unpacked
+from bomix.io.tables.reading import SHOWN, read_table, row_shares
+from bomix.io.tables.sums import Divisors, divisors
+from bomix.io.tables.table import EMPTY_CELLS, Table, decimals, to_number
 from bomix.trial import Result
 
 if TYPE_CHECKING:
@@ -43,13 +48,26 @@ def read_runs(weights: Path, losses: Path | None, problem: Problem, reading: Rea
     """
     faults: list[Fault] = []
     reading = reading or Reading()
-    first = read_table(weights, faults)
+    first = read_table(weights, faults, decimal_comma=reading.decimal_comma)
     single = losses is None or losses.absolute() == weights.absolute()
-    second = first if single or losses is None else read_table(losses, faults)
+    second = first if single or losses is None else read_table(losses, faults, decimal_comma=reading.decimal_comma)
     if first is not None and second is not None:
-        found = _Runs(first, second, problem, reading, faults).read()
-    raise_faults(faults, "the tables cannot be imported; nothing was recorded:")
+        found = runs_of(first, second, problem, reading, faults)
+    raise_faults(faults, "the tables cannot be imported; nothing was recorded:", most=SHOWN)
     return found
+
+
+def runs_of(first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> Runs:
+    """The runs of tables that were read, of whatever format; of no use where there are faults.
+
+    Args:
+        first: The table that has the weights.
+        second: The table that has the losses; the same object where one table has both.
+        problem: The study's domains and metrics.
+        reading: How they are read.
+        faults: A list to which whatever is wrong with columns and rows is added.
+    """
+    return _Runs(first, second, problem, reading, faults).read()
 
 
 class _Runs:
@@ -64,7 +82,13 @@ class _Runs:
     """
 
     def __init__(self, first: Table, second: Table, problem: Problem, reading: Reading, faults: list[Fault]) -> None:
+        single = first is second
+        first = unpacked(first)
+        second = first if single else unpacked(second)
         reading = with_column_of_names(reading, problem, (first, second))
+        known = (*problem.space.domains, *problem.metric_names)
+        mapping = expanded(reading.mapping, (*first.columns, *second.columns), known, faults)
+        reading = dataclasses.replace(reading, mapping=mapping)
         self.problem, self.reading, self.faults = problem, reading, faults
         self.notes: list[str] = []
         # The partner of a row that could not be read is no stray.
@@ -72,8 +96,8 @@ class _Runs:
         names = [each.name for each in problem.scales]
         faults += unnamed_columns(reading, (*first.columns, *second.columns), scales=names)
         self.first = self._selected(first)
-        self.second = self.first if first is second else self._selected(second)
-        self.single = first is second
+        self.second = self.first if single else self._selected(second)
+        self.single = single
         self.columns = ColumnSearch(self.first, self.second, problem, reading, faults)
         self.collector = RunCollector(problem, faults, allow_partial=reading.allow_partial)
         self.gaps: dict[str, Counter[str]] = {}
@@ -81,7 +105,8 @@ class _Runs:
 
     def _selected(self, table: Table) -> Table:
         """The rows that were chosen, the columns of the scale under their own names."""
-        rows = kept_rows(table, self.reading.where, self.faults, self.notes)
+        kept = {*self.reading.mapping, *(column for column, _ in self.reading.where)}
+        rows = kept_rows(finished(table, kept, self.notes), self.reading.where, self.faults, self.notes)
         return with_scale_names(with_name_of_column(rows, self.reading), self.reading.scale_from, self.faults)
 
     def read(self) -> Runs:
@@ -93,12 +118,15 @@ class _Runs:
         pairs = join.pairs()
         self.seeds = [join.seed(pair) for pair in pairs]
         at = self.first.positions(domains), self.second.positions(metrics)
-        printed = self._printed(domains, metrics)
+        divided = divisors(self.first, at[0], self.reading.unit, self.faults, self.notes)
+        printed = self._printed(domains, metrics, divided)
+        errors = self.second.positions(self.columns.error_columns(metrics))
         of_scale = [self.columns.scale_columns(table) for table in (self.first, self.second)]
         told_runs: list[tuple[Pair, Run]] = []
         for pair in pairs:
             told = list(zip((self.first, self.second), (pair.first, pair.second), of_scale, strict=True))
-            weights = row_shares(self.first, pair.first, at[0], self.faults)
+            whole = divided.of.get(pair.first.line, 1.0)
+            weights = row_shares(self.first, pair.first, at[0], self.faults, whole=whole)
             losses = self._losses(pair, at[1])
             scale = None
             if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
@@ -113,7 +141,7 @@ class _Runs:
                 told_runs.append((pair, Run(weights, known, scale)))
             self.collector.add(
                 weights,
-                Result(losses, info=self._info(join, pair, printed)),  # type: ignore[arg-type]  # gaps are named there
+                Result(losses, self._errors(pair, errors, losses), info=self._info(join, pair, printed)),  # type: ignore[arg-type]  # gaps are named there
                 scale,
                 where=self.first.where(pair.first),
                 losses_at=self.second.where(pair.second),
@@ -144,13 +172,13 @@ class _Runs:
         said = f"{len(wrong)} runs have a seed that is no whole number from 0 below 2^63 ({listed(wrong)})"
         return [f"{said}: recorded with the study's own"]
 
-    def _printed(self, domains: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, Any]:
+    def _printed(self, domains: Mapping[str, str], metrics: Mapping[str, str], divided: Divisors) -> dict[str, Any]:
         """Digits behind the point that the weights, all together, and each metric are printed with."""
         weights = self.first.positions(domains).values()
         losses = self.second.positions(metrics)
         shares = [decimals(row.cells[at]) or 0 for row in self.first.rows for at in weights]
         return {
-            "weights": max(shares, default=0),
+            "weights": max(shares, default=0) + divided.decimals,
             "losses": {
                 name: max((decimals(row.cells[at]) or 0 for row in self.second.rows), default=0)
                 for name, at in losses.items()
@@ -173,6 +201,20 @@ class _Runs:
         for name, cell in gaps.items() if any(loss is not None for loss in losses.values()) else ():
             self.gaps.setdefault(name, Counter())[cell] += 1
         return losses
+
+    def _errors(self, pair: Pair, positions: Mapping[str, int], losses: Mapping[str, float | None]) -> dict[str, float]:
+        """The standard errors of the metrics that were measured, as far as columns tell them."""
+        found: dict[str, float] = {}
+        for name, position in positions.items():
+            cell = pair.second.cells[position]
+            if losses.get(name) is None or cell.lower() in EMPTY_CELLS:
+                continue
+            if (error := to_number(cell)) is None or error < 0.0:
+                what = f"the standard error of metric '{name}' is '{cell}', not a number from 0"
+                self.faults.append(Fault(self.second.where(pair.second), what))
+            else:
+                found[name] = error
+        return found
 
     def _gap_notes(self) -> list[str]:
         """How many cells of each metric hold no number, and what they hold."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bomix.io.imports.runs import ImportedRun
-from bomix.io.tables.reading import decimals
+from bomix.io.tables.table import decimals
 from bomix.space.weights import Weights
 from bomix.trial import Record, Result
 

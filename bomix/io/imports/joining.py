@@ -13,7 +13,7 @@ from bomix.io.imports.runs import RunCollector
 from bomix.io.imports.scales import AXES
 from bomix.io.imports.selecting import Cells, Pair, StepChoice, named_step
 from bomix.io.tables.columns import MODELS, SEEDS, STEPS
-from bomix.io.tables.reading import Row, Table, to_number
+from bomix.io.tables.table import Row, Table, to_number
 from bomix.space.bounds import is_name
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
@@ -199,7 +199,7 @@ class Join:
             assert self.keys is not None, "only rows with a key are of one run for that alone"
             what = f"the key '{self.keys[0]}' is {pair.key} again, as in line {self._line(earlier, pair)}"
             what += f", and so for {len(clashes) - 1} more rows" if many else ""
-            self.faults.append(Fault(self._place(pair, earlier), what + cure))
+            self.faults.append(Fault(self._place(pair, earlier), what + cure, kind="key twice"))
 
     def _differ(self, name: str, pair: Pair, earlier: Pair) -> bool:
         return self.cells.of(pair, name) != self.cells.of(earlier, name)

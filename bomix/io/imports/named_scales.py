@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean
 from bomix.io.imports.scales import AXES
-from bomix.io.tables.reading import EMPTY_CELLS, Row, Table
+from bomix.io.tables.table import EMPTY_CELLS, Row, Table
 from bomix.scale import Scale, written
 
 if TYPE_CHECKING:

@@ -108,7 +108,8 @@ class RunCollector:
         if self._allow_partial:
             self._dropped.append(where)
         else:
-            self._faults.append(Fault(where, f"run {what}; --allow-partial drops it"))
+            kind = f"stray in {where.rpartition(':')[0]}"
+            self._faults.append(Fault(where, f"run {what}; --allow-partial drops it", kind=kind))
 
     def found(self, metrics: Iterable[str], notes: Sequence[str], *, where: str) -> Runs:
         """Everything that was kept; of no use where there are faults.

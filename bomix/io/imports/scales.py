@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from bomix.config.build import number
 from bomix.contracts.traits import field_values
 from bomix.errors import Fault, FaultsError
-from bomix.io.tables.reading import EMPTY_CELLS, Row, Table
+from bomix.io.tables.table import EMPTY_CELLS, Row, Table
 from bomix.scale import Scale
 
 AXES = ("params", "tokens")

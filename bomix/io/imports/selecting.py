@@ -13,7 +13,7 @@ from bomix.config.build import number
 from bomix.errors import Fault
 from bomix.io.imports.scales import counted
 from bomix.io.tables.columns import STEPS
-from bomix.io.tables.reading import EMPTY_CELLS, Row, Table
+from bomix.io.tables.table import EMPTY_CELLS, Row, Table
 
 LAST = "last"
 _SHOWN = 6

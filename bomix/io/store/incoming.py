@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.io.artifacts.harness_results import is_results, score_of, scores_of, several
 from bomix.io.store.plain import as_mapping, number, short
 from bomix.io.store.result_checks import (
     KEYS,
@@ -44,36 +45,52 @@ RESULT_KEYS = tuple(key for key in KEYS if key != "unmeasured")
 """Keys that a user's program may write; it gives null for the loss of a metric that it did not measure."""
 _MOST_DIGITS = 400
 """Digits of a whole number beyond which it is infinite as a float; Python refuses to read some thousand."""
+_SCORES_SHOWN = 4
+"""Scores of a file that a message lists: enough to see how they are called."""
 RESULT_LIMIT = 64 * 2**20
 """Most bytes of a result in a file: the curves of a hundred metrics over ten thousand steps are half of it."""
 
 
-def read_result(text: str, metrics: Sequence[str], domains: Sequence[str]) -> Result:
+def read_result(
+    text: str, metrics: Sequence[str], domains: Sequence[str], *, directions: Mapping[str, str] | None = None
+) -> Result:
     """Read what a user's program wrote, as :func:`result_of` takes it.
 
     Args:
         text: JSON.
         metrics: Every one of them must have a loss, or null where it was not measured.
         domains: The only names that ``realized`` and ``epochs`` may have.
+        directions: Metric to ``min`` or ``max``, which those of lm-evaluation-harness must be, where they are known.
 
     Raises:
         FaultsError: Everything that is wrong.
     """
-    return result_of(_json(text), metrics, domains)
+    return result_of(_json(text), metrics, domains, directions=directions)
 
 
-def result_of(data: Any, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Result:
-    """A result in either of its two forms: ``{"losses": {...}, "sems": {}, "cost": s}``, or the losses alone.
+def result_of(
+    data: Any,
+    metrics: Sequence[str],
+    domains: Sequence[str],
+    *,
+    partial: bool = False,
+    directions: Mapping[str, str] | None = None,
+) -> Result:
+    """A result in one of its forms: ``{"losses": {...}, "sems": {}, "cost": s}``, the losses alone, or a harness's.
 
     Args:
-        data: Plain data, numbers of any library; of the first form all but ``losses`` is optional.
+        data: Plain data, numbers of any library; of the first form all but ``losses`` is optional. The third is what
+            lm-evaluation-harness writes.
         metrics: Every one of them must have a loss, or None where it was not measured.
         domains: The only names that ``realized`` and ``epochs`` may have.
         partial: Whether metrics that are not named were not measured.
+        directions: Metric to ``min`` or ``max``, which those of lm-evaluation-harness must be, where they are known.
 
     Raises:
         FaultsError: Everything that is wrong.
     """
+    if is_results(data):
+        data = _of_harness(data, metrics, directions or {})
     if not isinstance(data, Mapping) or not (is_whole(data) or {*data} & {*metrics}):
         looks = f'{{"losses": {{"{metrics[0] if metrics else "<metric>"}": 2.5, ...}}}}'
         raise FaultsError([Fault("", f"the result must look like {looks}, or be the losses alone")])
@@ -91,6 +108,34 @@ def result_of(data: Any, metrics: Sequence[str], domains: Sequence[str], *, part
 def is_whole(data: Mapping[str, Any]) -> bool:
     """Whether a mapping is a result with its losses under a key, and not the losses alone."""
     return isinstance(as_mapping(data.get("losses")), Mapping)
+
+
+def _of_harness(data: Mapping[str, Any], metrics: Sequence[str], directions: Mapping[str, str]) -> dict[str, Any]:
+    """A result in bomix's own form from a file of results of lm-evaluation-harness.
+
+    Raises:
+        FaultsError: A metric is no score of it, or more than one, or has the other direction.
+    """
+    scores = scores_of(data)
+    names = list(scores.values)
+    found = {metric: score_of(metric, names) for metric in metrics}
+    faults = []
+    for metric, score in found.items():
+        own = several(metric, names)
+        if score is None:
+            shown = ", ".join((own or names)[:_SCORES_SHOWN])
+            what = f"lm-evaluation-harness has {'several scores' if own else 'no score'} of that name ({shown}, ...)"
+            faults.append(Fault(f"metrics.{metric}", f"{what}; call the metric task/measure"))
+            continue
+        higher, told = scores.higher.get(score), directions.get(metric)
+        if higher is not None and told is not None and higher != (told == "max"):
+            word = "max" if higher else "min"
+            faults.append(Fault(f"metrics.{metric}", f"by lm-evaluation-harness its direction is {word}, not {told}"))
+    raise_faults(faults, "the results of lm-evaluation-harness cannot be used:")
+    known = {metric: score for metric, score in found.items() if score is not None}
+    losses = {metric: scores.values[score] for metric, score in known.items()}
+    errors = {metric: scores.errors[score] for metric, score in known.items() if score in scores.errors}
+    return {"losses": losses, "sems": {name: error for name, error in errors.items() if losses[name] is not None}}
 
 
 def _json(text: str) -> Any:

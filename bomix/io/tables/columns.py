@@ -33,7 +33,18 @@ class Role:
         return name if name in names else bare if bare in names else None
 
 
-DOMAIN = Role("domain", "weights", (re.compile(r"train_the_pile_(.+)"), re.compile(r"train_(.+)")))
+_WEIGHT = r"(?:weight|ratio|share|proportion)"
+_SPLIT = r"(?:val|valid|validation|eval|test)[._/ ]"
+DOMAIN = Role(
+    "domain",
+    "weights",
+    (
+        re.compile(r"train_the_pile_(.+)"),
+        re.compile(r"train_(.+)"),
+        re.compile(rf"(?:params\.|config\.)?(?:mix|mixture|{_WEIGHT}s?)[._/ ](.+)"),
+        re.compile(rf"(?:params\.|config\.)?(.+)[._/ ]{_WEIGHT}"),
+    ),
+)
 METRIC = Role(
     "metric",
     "losses",
@@ -41,11 +52,17 @@ METRIC = Role(
         re.compile(r"metric/the_pile_(.+)_val_loss"),
         re.compile(r"metric/(.+)_val_loss"),
         re.compile(r"metric/(.+)"),
+        re.compile(rf"(?:metrics\.|summary\.)?(?:{_SPLIT})?loss(?:es)?[._/ ](.+)"),
+        re.compile(rf"(?:metrics\.|summary\.)?(?:{_SPLIT})?(.+?)[._/ ](?:{_SPLIT})?loss"),
+        re.compile(r"(?:metrics\.|summary\.)(.+)"),
     ),
 )
 
 KEYS = (("run", "run_id"), ("index",), ("id",))
 """Columns that identify a run, the best first; those in one group mean the same."""
+UNNAMED = ("", "Unnamed: 0", "__index_level_0__")
+"""What the column of pandas' index is called where it has no name: in CSV, read from there and written again, in
+Parquet."""
 
 STEPS = ("step", "steps", "global_step", "_step", "train_step", "iteration", "iter", "checkpoint")
 """Columns that tell how far a run was when a row was measured."""
@@ -54,8 +71,11 @@ SEEDS = ("seed", "random_seed", "train_seed")
 MODELS = ("model", "model_size", "model_name", "proxy", "n_params")
 """Columns that tell which model a run trained."""
 
+ERRORS = ("_stderr", "_sem")
+"""What follows the name of a metric's column in that of its standard errors."""
+
 BOOKKEEPING = frozenset(
-    {*(name for group in KEYS for name in group), "name", "", "Unnamed: 0", "trial", *STEPS, *SEEDS, *MODELS}
+    {*(name for group in KEYS for name in group), "name", "trial", *UNNAMED, *STEPS, *SEEDS, *MODELS}
 )
 """Columns that are plainly neither weights nor losses."""
 

@@ -1,76 +1,33 @@
-"""Tables of mixtures and losses in CSV files: rows with their line numbers, columns found by name.
+"""Tables of mixtures and losses: files of any format as rows with their numbers, columns found by name.
 
 Whatever is wrong is told together, each fault with its file and line, so that a table is mended in one go.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bomix.errors import Fault, did_you_mean, raise_faults
-from bomix.io.store import files
+from bomix.io.tables import columnar, excel
 from bomix.io.tables.columns import DOMAIN, Role, find_columns
+from bomix.io.tables.content import read_content
+from bomix.io.tables.delimited import decoded, read_delimited
+from bomix.io.tables.records import looks_like_json, read_json
+from bomix.io.tables.sums import divisors
+from bomix.io.tables.table import NOTHING, Row, Table, to_share
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE
 
 if TYPE_CHECKING:
     from bomix.space.mixture_space import MixtureSpace
 
-_NOTHING = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "#n/a", "#na", "<na>", "?")
-_DIVERGED = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
-EMPTY_CELLS = frozenset({*_NOTHING, *_DIVERGED})
-"""How tables write that there is no number, in lower case; from a loss that is not finite nothing can be learnt."""
-
-_DIVIDERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-"""What stands between the columns of tables that are no CSV, and its name."""
-_LARGEST_TABLE = 512 * 2**20
-"""Bytes of a table: a hundred thousand runs of a hundred domains and metrics have a third of it."""
-_LARGEST_CELL = 1_000_000
-"""Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table.
-
-    Attributes:
-        line: Number of the line in the file where the row begins, from 1.
-        cells: Text of each column, without surrounding blanks.
-    """
-
-    line: int
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A CSV file.
-
-    Attributes:
-        path: The file.
-        columns: Unique names, as the first line has them.
-        rows: In the file's order; empty lines are left out.
-    """
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-    def where(self, row: Row) -> str:
-        """The place of a row for messages: ``weights.csv:7``."""
-        return f"{self.path}:{row.line}"
-
-    def positions(self, columns: Mapping[str, str]) -> dict[str, int]:
-        """Name to column becomes name to position in a row."""
-        places = {column: position for position, column in enumerate(self.columns)}
-        return {name: places[column] for name, column in columns.items()}
+_ARROW = b"ARROW1"
+SHOWN = 5
+"""Faults of one kind that are shown before the others are counted: a cause is seen in a few lines."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +37,19 @@ class Mixtures:
     Attributes:
         table: The file as it is, every column kept.
         weights: A mixture for each row, in the same order; each sums to one.
+        notes: How the table was understood where it does not say, a line each.
     """
 
     table: Table
     weights: tuple[Weights, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_mixtures(path: str | Path, space: MixtureSpace, *, mapping: Mapping[str, str] | None = None) -> Mixtures:
     """Read a table with a column for each domain; further columns are kept and not looked at.
 
     Args:
-        path: A CSV file with a header.
+        path: A file of any format that :func:`read_table` reads.
         space: The domains, which must have a column each; the bounds of the space need not hold.
         mapping: Column to domain, for columns of other names.
 
@@ -104,59 +63,68 @@ def read_mixtures(path: str | Path, space: MixtureSpace, *, mapping: Mapping[str
     title = f"{path} is no table of mixtures:"
     table = read_table(Path(path), faults)
     if table is None:
-        raise_faults(faults, title)
+        raise_faults(faults, title, most=SHOWN)
         raise AssertionError("a table that is not there has a fault")
     columns = find_columns(table.columns, DOMAIN, space.domains, mapping or {}, faults, where=str(path))
     faults += missing_columns(table, DOMAIN, space.domains, columns)
     doubled = len(set(table.columns)) < len(table.columns)
     if doubled or len(columns) < space.dimension:
-        raise_faults(faults, title)
+        raise_faults(faults, title, most=SHOWN)
     positions = table.positions(columns)
-    weights = [row_weights(table, row, positions, space, faults) for row in table.rows]
-    raise_faults(faults, title)
-    return Mixtures(table, tuple(weights))
+    notes: list[str] = []
+    divided = divisors(table, positions, None, faults, notes, options=False)
+    weights = (
+        []
+        if divided.known
+        else [
+            row_weights(table, row, positions, space, faults, whole=divided.of.get(row.line, 1.0)) for row in table.rows
+        ]
+    )
+    raise_faults(faults, title, most=SHOWN)
+    return Mixtures(table, tuple(weights), tuple(notes))
 
 
-def read_table(path: Path, faults: list[Fault]) -> Table | None:
-    """Read a CSV file in UTF-8 whose first line names the columns.
+def read_table(path: Path, faults: list[Fault], *, decimal_comma: bool = False) -> Table | None:
+    """Read a table in CSV (divided by commas, semicolons, tabs or bars), JSON, Parquet or Excel.
+
+    What a file is, and whether gzip or zstd compressed it, is told by how it begins, not by its name.
 
     Args:
-        path: The file.
+        path: The file; ``runs.xlsx#small`` is a sheet of a workbook.
         faults: What is wrong is added here.
+        decimal_comma: Whether ``0,25`` is a quarter, in a table of text.
 
     Returns:
         The table without the rows that cannot be read; None where there is nothing to look at.
     """
-    try:
-        raw = files.bytes_of(path, _LARGEST_TABLE, pipes=True)
-    except OSError as error:
-        faults.append(Fault(str(path), f"cannot be read: {error.strerror or error}"))
+    file, sheet = _with_sheet(path)
+    raw = read_content(file, faults)
+    if raw is None:
         return None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        faults.append(Fault(f"{path}:{line}", "is not UTF-8; save the table as CSV in that encoding"))
+    if raw.startswith(columnar.MAGIC):
+        return columnar.read_parquet(file, raw, faults)
+    if raw.startswith(excel.MAGIC):
+        return excel.read_excel(file, raw, faults, sheet=sheet)
+    if raw.startswith(excel.OLD_MAGIC):
+        faults.append(Fault(str(file), "is a workbook of Excel 97; save it as .xlsx, or as CSV"))
         return None
-    lines = _lines(path, text, faults)
-    if not lines:
-        faults.append(Fault(str(path), "is empty; the first line must name the columns"))
+    if raw.startswith(_ARROW):
+        faults.append(Fault(str(file), "is a file of Arrow; save it as Parquet"))
         return None
-    header, *body = lines
-    table = Table(path, header.cells, tuple(row for row in body if len(row.cells) == len(header.cells)))
-    for name in sorted({name for name in table.columns if table.columns.count(name) > 1}):
-        faults.append(Fault(f"{path}:{header.line}", f"column '{name}' stands twice; rename or remove one"))
-    for row in body:
-        if (found := len(row.cells)) != len(table.columns):
-            what = f"{found} cells, where the header names {len(table.columns)} columns"
-            faults.append(Fault(table.where(row), what))
-    if not body:
-        faults.append(Fault(str(path), "has a header and no rows"))
-    if len(header.cells) == 1 and (divider := next((each for each in _DIVIDERS if each in header.cells[0]), None)):
-        what = f"has columns that are divided by {_DIVIDERS[divider]}; save the table with commas"
-        faults.append(Fault(f"{path}:{header.line}", what))
+    if (text := decoded(file, raw, faults)) is None:
         return None
-    return table
+    if looks_like_json(text):
+        return read_json(file, text, faults)
+    return read_delimited(file, text, faults, decimal_comma=decimal_comma)
+
+
+def _with_sheet(path: Path) -> tuple[Path, str | None]:
+    """A file, and the sheet that is named behind ``#``; a file whose own name has that is meant itself."""
+    name, divider, sheet = path.name.rpartition("#")
+    with contextlib.suppress(OSError):  # what cannot be looked at is told when it is read
+        if divider and name and sheet and not path.exists() and path.with_name(name).exists():
+            return path.with_name(name), sheet
+    return path, None
 
 
 def missing_columns(table: Table, role: Role, names: Sequence[str], found: Mapping[str, str]) -> list[Fault]:
@@ -170,7 +138,9 @@ def missing_columns(table: Table, role: Role, names: Sequence[str], found: Mappi
     ]
 
 
-def row_shares(table: Table, row: Row, positions: Mapping[str, int], faults: list[Fault]) -> dict[str, float] | None:
+def row_shares(
+    table: Table, row: Row, positions: Mapping[str, int], faults: list[Fault], *, whole: float = 1.0
+) -> dict[str, float] | None:
     """The weights of a row as they stand there; None where one of them is no number.
 
     Args:
@@ -178,21 +148,28 @@ def row_shares(table: Table, row: Row, positions: Mapping[str, int], faults: lis
         row: One of its rows.
         positions: Domain to the position of its cell.
         faults: A list to which whatever is wrong with the cells is added; what the weights sum to is not looked at.
+        whole: What each is divided by.
     """
     shares: dict[str, float] = {}
     before = len(faults)
     for name, position in positions.items():
         cell = row.cells[position]
-        if (share := to_number(cell)) is not None:
-            shares[name] = share
+        if (share := to_share(cell)) is not None:
+            shares[name] = share / whole
             continue
-        what = "is empty; write 0 where it has none" if cell.lower() in _NOTHING else f"is '{cell}', not a number"
+        what = "is empty; write 0 where it has none" if cell.lower() in NOTHING else f"is '{cell}', not a number"
         faults.append(Fault(table.where(row), f"the weight of domain '{name}' {what}"))
     return shares if len(faults) == before else None
 
 
 def row_weights(
-    table: Table, row: Row, positions: Mapping[str, int], space: MixtureSpace, faults: list[Fault]
+    table: Table,
+    row: Row,
+    positions: Mapping[str, int],
+    space: MixtureSpace,
+    faults: list[Fault],
+    *,
+    whole: float = 1.0,
 ) -> dict[str, float]:
     """The mixture of a row, its sum set right.
 
@@ -202,44 +179,11 @@ def row_weights(
         positions: Domain to the position of its cell.
         space: The domains; the bounds of the space need not hold.
         faults: A list to which whatever is wrong is added; the mixture is of no use then.
+        whole: What each weight is divided by.
     """
-    shares = row_shares(table, row, positions, faults)
+    shares = row_shares(table, row, positions, faults, whole=whole)
     if shares is None:
         return {}
     found = space.faults_of(shares, sum_tolerance=SUM_TOLERANCE, bounded=False)
     faults += [Fault(table.where(row), fault.what) for fault in found]
     return shares if found else normalized(shares)
-
-
-def decimals(cell: str) -> int | None:
-    """Digits that a cell prints behind the point, ``2.5e-5`` being 0.000025; None where it holds no number."""
-    if to_number(cell) is None:
-        return None
-    exponent = Decimal(cell).as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else None
-
-
-def to_number(text: str) -> float | None:
-    """A finite number, or None where the text is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    # Python reads 1_000 as a thousand; in a table it is a slip.
-    return value if math.isfinite(value) and "_" not in text else None
-
-
-def _lines(path: Path, text: str, faults: list[Fault]) -> list[Row]:
-    """Every line that holds anything, as cells."""
-    csv.field_size_limit(_LARGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    begins = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append(Row(begins, tuple(cell.strip() for cell in cells)))
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        faults.append(Fault(f"{path}:{begins}", f"is no CSV: {error}"))
-    return rows

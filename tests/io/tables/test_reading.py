@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bomix.errors import FaultsError
+from bomix.io.tables.delimited import read_delimited
 from bomix.io.tables.reading import read_mixtures
 from bomix.space.mixture_space import MixtureSpace
 
@@ -108,3 +109,16 @@ def test_what_is_no_table_of_mixtures_says_so(tmp_path: Path, text: str | bytes,
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=r"nowhere\.csv: cannot be read"):
         read_mixtures(tmp_path / "nowhere.csv", SPACE)
+
+
+def test_what_divides_columns_is_what_makes_most_of_the_first_line() -> None:
+    faults: list = []
+    table = read_delimited(Path("t"), 'run;"a,b";c,d\nx;1;2\n', faults)
+    assert table is not None
+    assert (table.columns, faults) == (("run", "a,b", "c,d"), [])
+
+
+def test_mixtures_in_percent_are_read_and_said(tmp_path: Path) -> None:
+    found = read_mixtures(written(tmp_path, "web,code\n25,75\n100,0\n"), SPACE)
+    assert found.weights == ({"code": 0.75, "web": 0.25}, {"code": 0.0, "web": 1.0})
+    assert found.notes == (f"{tmp_path / 'mixtures.csv'}: every row sums to 100: read as percent",)
