@@ -102,7 +102,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
         click.echo(json.dumps({**state, "trials": _rows(opened)}, indent=1))
         return
     from bomix.cli import attempts, tables
-    from bomix.cli.shown import done_of
+    from bomix.report.shown import done_of
 
     others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
     unconfirmed = f" ({', '.join(f'{count} more {key}' for key, count in others.items())})" if others else ""
@@ -226,7 +226,7 @@ def _in_short(value: Any) -> str:
 
 def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
     from bomix.cli import attempts, jobs
-    from bomix.cli.ending import why_ended
+    from bomix.study.standing import why_ended
 
     history = study.history
     stands = [record.status for record in study.spec.counted(history)]
@@ -240,7 +240,7 @@ def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
         "confirming": confirming.count(Status.COMPLETED),
         "confirming_pending": confirming.count(Status.PENDING),
         "confirming_failed": confirming.count(Status.FAILED),
-        "ended": why_ended(study),
+        "ended": why_ended(study.records),
         "driver": "none" if study.folder is None else _driver(study.folder),
         "dataset": _dataset(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],

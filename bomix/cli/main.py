@@ -35,6 +35,7 @@ COMMANDS = {
     "dataset": "bomix.cli.dataset:dataset",
     "recommend": "bomix.cli.inspect:recommend",
     "export": "bomix.cli.export:export",
+    "report": "bomix.cli.report:report",
     "kinds": "bomix.cli.inspect:kinds",
     "benchmark": "bomix.cli.benchmark:benchmark",
 }
@@ -60,6 +61,7 @@ SUMMARIES = {
     "dataset": "Write the record as one file for other programs, results.nc.",
     "recommend": "Show which mixture to train on, and how sure that is.",
     "export": "Write the mixture to train on as a trainer reads it.",
+    "report": "Write the page of a study: the answer in words, figures, and sliders.",
     "kinds": "List what can stand in a study file.",
     "benchmark": "Compare methods on functions whose best mixture is known.",
 }

@@ -9,15 +9,17 @@ import click
 import numpy as np
 from rich.table import Table
 
-from bomix.cli.sentences import GUESS, elsewhere, percent, references_that_are_it, sentences
-from bomix.cli.shown import mixture, share, value
 from bomix.cli.tables import console, titled
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
 from bomix.recommendation.confirmation import Comparison, compare
 from bomix.recommendation.recommend import Recommendation
+from bomix.report.sentences import GUESS, elsewhere, references_that_are_it, sentences
+from bomix.report.shown import percent, value
+from bomix.space.display import mixture, share
 from bomix.space.weights import Weights, same_mixture
+from bomix.study.standing import standing
 from bomix.study.study import Study
 from bomix.trial import Record, Status
 
@@ -46,7 +48,7 @@ def show_summary(study: Study, best: Recommendation) -> None:
     if best.scale is not None:
         click.echo(f"at scale '{best.scale.name}' ({best.scale.scale}); {_runs_by_scale(study)}")
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
-    for line in sentences(study, best, comparisons, subject):
+    for line in sentences(standing(study.records), best, comparisons, subject):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
@@ -129,7 +131,7 @@ def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:
         for label, weights in mixtures.items()
     }
     if all(confirmed.values()):
-        table = titled(f"metrics, mean of the fresh seeds{elsewhere(study)}")
+        table = titled(f"metrics, mean of the fresh seeds{elsewhere(study.problem)}")
         values = [
             [_mean_of([losses.get(name, math.nan) for losses in found]) for name in names]
             for found in confirmed.values()

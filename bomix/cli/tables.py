@@ -9,12 +9,13 @@ import typing
 from rich.console import Console
 from rich.table import Table
 
-from bomix.cli.shown import mixture, share, value
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
 from bomix.errors import UnknownKindError
+from bomix.report.shown import value
 from bomix.scale import written
+from bomix.space.display import mixture, share
 from bomix.study.study import Study
 from bomix.trial import Failure, Result, Status
 

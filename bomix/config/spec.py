@@ -68,6 +68,7 @@ class StudySpec:
             where that is less, but no less than one sequence of the target.
         replicates: Anchor (``uniform``, ``natural``) to the trials that are spent on it, each on a seed of its own, so
             that it is known by how much repeats differ.
+        report: Whether ``bomix optimize`` writes ``report.html`` anew as trials come back.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -87,6 +88,7 @@ class StudySpec:
     own: Mapping[str, str] = dataclasses.field(default_factory=dict)
     negligible: float = NEGLIGIBLE
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    report: bool = False
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data, where every value is of the type of its field."""

@@ -19,8 +19,9 @@ from bomix.config.spec import StudySpec
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
 from bomix.space.weights import Weights
-from bomix.study import asking
+from bomix.study import asking, shown
 from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
+from bomix.study.plots import Plots
 from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
 from bomix.study.study_scales import named_scale, scale_of_study
@@ -81,6 +82,7 @@ class Study:
         replicates: ``uniform`` or ``natural`` to the trials that are spent on it, each on another seed.
         scales: Name to scale where the study has several: runs of all of them are learnt from, and one is decided about
             (``target.scale``), the dearest unless it is named.
+        report: Whether :meth:`run` writes ``report.html`` into the folder as trials come back.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -107,6 +109,7 @@ class Study:
         own: Mapping[str, str] | None = None,
         replicates: Mapping[str, int] | None = None,
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
+        report: bool = False,
     ) -> None:
         given: dict[str, object] = {
             "objective": objective,
@@ -123,11 +126,13 @@ class Study:
             target=target,
             seed=seed,
             paired=paired,
+            report=report,
             **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
         spec = sound(spec)
         store = MemoryStore() if path is None else new_folder(path)
         self._records = Records(spec, store, resolve(spec, store))
+        self._plots = Plots(self._records)
 
     @classmethod
     def open(cls, path: str | Path) -> Study:
@@ -144,6 +149,7 @@ class Study:
         spec, store = reopen(folder_path(path))
         study = cls.__new__(cls)
         study._records = Records(spec, store)
+        study._plots = Plots(study._records)
         return study
 
     @property
@@ -179,6 +185,17 @@ class Study:
     def dataset(self) -> xr.Dataset:
         """The record as an xarray dataset, schema v1."""
         return self._records.dataset
+
+    @property
+    def plot(self) -> Plots:
+        """Figures: ``study.plot.weights()``, ``study.plot.slices("code")``, ... are plotly figures."""
+        return self._plots
+
+    def __repr__(self) -> str:
+        return shown.study_line(self._records)
+
+    def _repr_html_(self) -> str:
+        return shown.study_html(self._records)
 
     def ask(self, *, expert: bool = False) -> Trial:
         """Propose the next mixture and record it as pending.
