@@ -13,7 +13,7 @@ import click
 
 import bomix
 from bomix.config.registry import load
-from bomix.errors import BomixError, EvaluationError
+from bomix.errors import BomixError, EvaluationError, did_you_mean
 
 COMMANDS = {
     "init": "bomix.cli.write:init",
@@ -36,7 +36,7 @@ COMMANDS = {
     "recommend": "bomix.cli.inspect:recommend",
     "export": "bomix.cli.export:export",
     "report": "bomix.cli.report:report",
-    "kinds": "bomix.cli.inspect:kinds",
+    "kinds": "bomix.cli.kinds:kinds",
     "benchmark": "bomix.cli.benchmark:benchmark",
 }
 """Command to ``module:function``; nothing is imported before it is called."""
@@ -79,6 +79,15 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = load(address)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; of one that there is not, the closest name is said."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no command '{name}'{did_you_mean(name, COMMANDS)}; `bomix --help` lists all")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

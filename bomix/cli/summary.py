@@ -9,7 +9,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from bomix.cli.tables import console, titled
+from bomix.cli.tables import console, titled, without_empty
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
@@ -74,7 +74,7 @@ def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommenda
     table.add_column("domain")
     for label in (*mixtures, "nearly as good"):
         table.add_column(label, justify="right")
-    for name in problem.space.domains:
+    for name in sorted(problem.space.domains, key=lambda name: -best.weights[name]):
         cells = []
         for label, weights in mixtures.items():
             passes = epochs[label]
@@ -119,7 +119,7 @@ def _objective(
             _mean(problem, [record for record in found if record.trial.id in fresh]),
             "-" if difference is None else value(difference.mean, sign="+"),
         )
-    return table
+    return without_empty(table)
 
 
 def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:

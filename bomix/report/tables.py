@@ -75,7 +75,9 @@ def mixture(found: Findings) -> str:
             share(found.mixtures["uniform"][name]),
             *([f"{best.epochs[name]:.2f}"] if best.epochs else []),
         ]
-        bar = _bar(best.weights[name], (low, high) if best.ranges else None, natural and natural[name], largest)
+        bar = _bar(
+            best.weights[name], (low, high) if best.ranges else None, natural[name] if natural else None, largest
+        )
         rows.append(_row(name, cells) + f'<td class="wide">{bar}</td></tr>')
     legend = (
         '<p class="legend"><span><i style="width:1.4rem;height:.5rem;background:var(--best)"></i>recommended</span>'

@@ -59,9 +59,9 @@ def mixtures_near(centres: Sequence[Array], tried: Array, count: int, *, seed: i
     d, found = len(centres[0]), []
     for _ in range(count):
         draw = rng.random()
-        start = centres[0] if draw < 0.5 else centres[rng.integers(len(centres))]
+        start = centres[0] if draw < 0.5 else centres[int(rng.integers(len(centres)))]
         if draw > 0.8 and len(tried):
-            start = tried[rng.integers(len(tried))]
+            start = tried[int(rng.integers(len(tried)))]
         moved = np.asarray(start, dtype=float).copy()
         for domain in rng.choice(d, rng.integers(1, min(6, d + 1)), replace=False):
             kind = rng.random()

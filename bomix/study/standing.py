@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bomix.report.sentences import Standing
 from bomix.study.asking import exhausted
 from bomix.study.limits import too_dear
 
 if TYPE_CHECKING:
+    from bomix.report.sentences import Standing
     from bomix.study.records import Records
 
 
@@ -28,6 +28,8 @@ def why_ended(records: Records) -> str | None:
 
 def standing(records: Records) -> Standing:
     """What sentences about a study need to know of it."""
+    from bomix.report.sentences import Standing  # brings torch, which `bomix status` does without
+
     return Standing(
         problem=records.problem,
         history=records.history,

@@ -59,7 +59,7 @@ def history(found: Findings) -> go.Figure:
                 ],
                 hovertemplate="trial %{x} (%{customdata[0]}): %{y:.4f}<br>%{customdata[1]}<extra></extra>",
             )
-    confirming = ~searched
+    confirming = np.logical_not(searched)
     if confirming.any():
         made.add_scatter(
             x=ids[confirming],
