@@ -256,7 +256,7 @@ def _scale(found: Findings, best: Recommendation) -> list[str]:
     if not problem.scales and own and problem.run_tokens and problem.run_tokens > 1.5 * own:
         lines.append(
             f"Scale: runs of {own:.3g} tokens decide about one of {problem.run_tokens:.3g}; whether mixtures keep "
-            "their order on the way is not tested here."
+            "their order until then is not tested here."
         )
     elif not problem.scales and own is None:
         lines.append("Scale: the runs do not say how large they were, so how far they carry to a larger one is open.")

@@ -40,7 +40,7 @@ _NUGGET = 1e-6
 _SPREAD_NUGGET = 1e-4
 """The same of the logarithms of standard deviations, large enough for single precision."""
 _SHIFTS = (0.001, 0.01, 0.1)
-"""Weights at which the logarithms bend: a thousandth, a hundredth and a tenth of the tokens."""
+"""Weights below which the logarithms level off: a thousandth, a hundredth and a tenth of the tokens."""
 
 
 def mixtures_near(centres: Sequence[Array], tried: Array, count: int, *, seed: int) -> Array:
@@ -93,7 +93,7 @@ class Compressed:
         spread_length: Lengthscale of that kernel.
         error: Root mean squared error of each output at mixtures that were not fitted, ``k``.
         relative: The same in standard deviations of the prediction, ``k``.
-        coefficients: Of an objective that is a weighted sum, the coefficients of the metrics; else None.
+        coefficients: Those of the metrics, where the objective is a weighted sum of them; else None.
     """
 
     points: Array
@@ -158,7 +158,7 @@ def compress(predicted: Predicted, held: Predicted, coefficients: Sequence[float
     Args:
         predicted: What the surrogate says of the mixtures that are fitted.
         held: What it says of others, on which the error is measured.
-        coefficients: Of an objective that is a weighted sum, those of the metrics as they are reported.
+        coefficients: Those of the metrics as they are reported, where the objective is a weighted sum.
     """
     X, Y = np.asarray(predicted.points, dtype=np.float32).astype(float), predicted.mean
     basis, roots, outputs = _basis(X), _root(X), range(Y.shape[1])
@@ -229,7 +229,7 @@ def _fitted(roots: Array, basis: Array, y: Array, importance: Array) -> tuple[Ar
 
 
 def _basis(points: Array) -> Array:
-    """Functions of single weights, ``n x d x 5``: the weight, its root, and logarithms that bend at small weights."""
+    """Functions of single weights, ``n x d x 5``: the weight, its root, and logarithms that level off at small weights."""
     inside = points.clip(min=0.0)
     return np.stack([inside, np.sqrt(inside), *(np.log(inside + shift) for shift in _SHIFTS)], axis=-1)
 

@@ -11,6 +11,7 @@ from bomix.config.sections import DomainSpec, RecommendationSpec
 from bomix.recommendation.recommend import OUTSIDE
 from bomix.report.sentences import sentences
 from bomix.report.shown import value
+from bomix.space.display import mixture, share
 from bomix.space.weights import Weights, same_mixture
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.study.confirmation import confirming_trials
@@ -133,3 +134,8 @@ def test_a_study_without_an_evaluator_is_advised_of_what_it_can_do(capsys: pytes
 )
 def test_no_value_takes_many_characters(number: float, sign: str, shown: str) -> None:
     assert value(number, sign=sign) == shown
+
+
+def test_small_weights_keep_two_digits_and_of_many_the_largest_are_named() -> None:
+    assert [share(weight) for weight in (0.0, 0.25, 0.00047)] == ["0.000", "0.250", "0.00047"]
+    assert mixture({f"d{n}": 0.1 for n in range(10)}).endswith("d7 0.100, 2 more")

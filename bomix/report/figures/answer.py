@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from bomix.report.findings import Findings
+    from bomix.space.weights import Weights
 
 _ROW = 30
 """Pixels of a domain: three bars and small type."""
@@ -125,7 +126,6 @@ def front(found: Findings) -> go.Figure:
     return made
 
 
-def _largest(weights: object) -> list[str]:
-    assert hasattr(weights, "items")
+def _largest(weights: Weights) -> list[str]:
     largest = sorted(weights.items(), key=lambda item: -item[1])[:8]
     return [f"{label(name)} {share:.1%}" for name, share in largest if share > 0.0]

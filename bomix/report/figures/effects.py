@@ -37,6 +37,7 @@ MINUS = "\N{MINUS SIGN}"
 SMALLEST = 5e-4
 """Weight at which those of zero stand on a logarithmic axis: half of the last digit that tables of weights have."""
 _COLUMNS = 4
+"""Panels beside each other: in the page's column each is then wide enough for a curve."""
 
 
 def effects(found: Findings) -> go.Figure:

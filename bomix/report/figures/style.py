@@ -122,6 +122,7 @@ _AXIS: dict[str, Any] = {
     "ticks": "",
     "automargin": True,
 }
+"""Every axis: faint lines, small quiet type, and no ticks."""
 _TEMPLATE: dict[str, Any] = {
     "font": {"family": FONT, "size": 12, "color": INK},
     "paper_bgcolor": PAPER,
@@ -148,3 +149,4 @@ _TEMPLATE: dict[str, Any] = {
         },
     },
 }
+"""What every figure has in common."""
