@@ -31,9 +31,9 @@ def test_they_are_what_the_recommendation_says_of_its_own_mixture() -> None:
 
 
 def test_a_direction_that_is_to_rise_and_a_worst_loss_have_predictions_too() -> None:
-    from bomix.objectives.robust import WorstLoss
+    from bomix.objectives.robust import Worst
 
-    study = bomix.Study(["a", "b"], ["x", "y"], objective=WorstLoss())
+    study = bomix.Study(["a", "b"], ["x", "y"], objective=Worst())
     for share in (0.1, 0.3, 0.5, 0.7, 0.9):
         study.add({"a": share, "b": 1 - share}, {"x": 3.0 - share, "y": 2.0 + share})
     problem, history = study.records.to_learn_from()

@@ -169,7 +169,9 @@ def test_figures_show_the_numbers_that_they_are_of(found: Findings) -> None:
     heat = effects.effects(found).data[0]
     assert heat.z.shape == (4, 3)
     ray = effects.slices(found, "code", ["web"]).data[1]
-    assert ray.y == pytest.approx(found.model.rays.mean[: len(found.model.shares), 2], rel=1e-5)
+    count, web, code = len(found.model.shares), found.domains.index("web"), found.outputs.index("code")
+    expected = found.model.rays.mean[web * count : (web + 1) * count, code]
+    assert ray.y == pytest.approx(expected, rel=1e-5)
     assert len(effects.own_weight(found).data) == 2
     assert checks.held_out(found).data[-1].y[-1] >= 0.9
     assert len(runs.curves(found, "web").data) == len(found.values)

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+import bomix
 from bomix.recommendation.confirmation import Comparison
 from bomix.report import summary
 from bomix.report.findings import Findings
@@ -35,7 +36,7 @@ def test_every_metric_is_said_to_gain_to_lose_or_to_be_open(found: Findings) -> 
 
 def test_what_limits_the_answer_names_caps_and_what_is_next_follows_the_verdicts(found: Findings) -> None:
     assert found.best is not None
-    space = dataclasses.replace(found.problem.space, upper={"web": found.best.weights["web"]})
+    space = bomix.MixtureSpace(found.domains, upper={"web": found.best.weights["web"]})
     capped = dataclasses.replace(found, problem=dataclasses.replace(found.problem, space=space))
     assert any(line.startswith("Caps: web at the largest weight") for line in summary.limits(capped))
     assert any("Confirm the recommendation" in line for line in summary.next_steps(found))
