@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.problem import NATS_PER_TOKEN
+from bomix.space.weights import same_mixture
 from bomix.trial import CONFIRM, EXPERT, Status
 
 if TYPE_CHECKING:
@@ -107,6 +108,13 @@ class Findings:
         anchors = self.problem.anchors()
         named = {name: anchors[name] for name in ("natural", "uniform") if name in anchors}
         return ({} if self.best is None else {RECOMMENDED: self.best.weights}) | named
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the recommendation is the mixture that others are compared with, so that nothing is gained."""
+        if self.best is None or self.model is None:
+            return False
+        return same_mixture(self.best.weights, self.mixtures[self.model.reference])
 
     @cached_property
     def unit(self) -> str:

@@ -24,6 +24,8 @@ _NAMED = 5
 """Domains or metrics that a sentence names before it counts the rest."""
 _FLAT, _SHARP = 0.10, 0.03
 """Median width of the ranges from which an optimum is called flat, and below which it is called sharp."""
+_NO_GAIN = 5e-5
+"""Gain that four digits show as none."""
 _KEPT = 1e-6
 """How near a weight lies to its bound to be at it: rounding alone."""
 
@@ -52,8 +54,8 @@ class MetricChange:
 
 
 def metric_changes(found: Findings) -> list[MetricChange]:
-    """Every metric against the reference, in their order; empty before the first result."""
-    if found.model is None:
+    """Every metric against the reference, in their order; empty where the recommendation is the reference itself."""
+    if found.model is None or found.is_reference:
         return []
     mixtures, names = found.model.mixtures, list(found.mixtures)
     at = names.index(found.model.reference)
@@ -101,9 +103,10 @@ def gains(found: Findings) -> list[str]:
             continue
         low, high = margin.interval
         direction = "lower" if margin.mean >= 0.0 else "HIGHER"
+        size = "the same" if abs(margin.mean) < _NO_GAIN else f"{value(abs(margin.mean))} {direction}"
         guess = "; this is an extrapolation, see what limits the answer" if best.extrapolated else ""
         lines.append(
-            f"Against {name}, the objective is expected to be {value(abs(margin.mean))} {direction}{at_scale} "
+            f"Against {name}, the objective is expected to be {size}{at_scale} "
             f"(95 % interval of the gain {value(low)} to {value(high)}), better with a probability of "
             f"{percent(margin.positive)}{guess}."
         )
@@ -179,7 +182,14 @@ def limits(found: Findings) -> list[str]:
     best = found.best
     if best is None:
         return []
-    return [*_noise(found, best), *_exploration(best), *_caps(found, best), *_scale(found, best), *_surprise(best)]
+    return [
+        *_guarded(best),
+        *_noise(found, best),
+        *_exploration(best),
+        *_caps(found, best),
+        *_scale(found, best),
+        *_surprise(best),
+    ]
 
 
 def next_steps(found: Findings) -> list[str]:
@@ -209,6 +219,12 @@ def next_steps(found: Findings) -> list[str]:
     if all(each.verdict == "holds" for each in found.comparisons) and found.comparisons:
         steps.append("Train on it: `bomix export --format FORMAT` writes it as your trainer reads it.")
     return steps
+
+
+def _guarded(best: Recommendation) -> list[str]:
+    if best.feasible is None:
+        return []
+    return [f"Guardrails: the recommendation keeps them with a probability of {percent(best.feasible)}."]
 
 
 def _noise(found: Findings, best: Recommendation) -> list[str]:

@@ -166,8 +166,9 @@ def _row(head: str, cells: Iterable[str]) -> str:
 def _table(caption: str, head: str, rows: Iterable[str]) -> str:
     body = "".join(rows)
     return (
+        f'<p class="caption">{html.escape(caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}"><table>'
-        f"<caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

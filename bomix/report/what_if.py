@@ -229,7 +229,7 @@ def _fitted(roots: Array, basis: Array, y: Array, importance: Array) -> tuple[Ar
 
 
 def _basis(points: Array) -> Array:
-    """Functions of single weights, ``n x d x 5``: the weight, its root, and logarithms that level off at small weights."""
+    """Functions of single weights, ``n x d x 5``: the weight, its root, and logarithms level at small ones."""
     inside = points.clip(min=0.0)
     return np.stack([inside, np.sqrt(inside), *(np.log(inside + shift) for shift in _SHIFTS)], axis=-1)
 

@@ -78,7 +78,7 @@ CATALOGUE = (
         "Who gains and who loses",
         "answer",
         lambda found: f"{_in_units(found)}, with 95 % intervals. An interval that crosses the line may go either way.",
-        lambda found: found.model is not None and found.best is not None,
+        lambda found: found.model is not None and not found.is_reference,
         answer.gains,
     ),
     Entry(
