@@ -236,7 +236,7 @@ def _noise(found: Findings, best: Recommendation) -> list[str]:
     share = noise * math.sqrt(2.0) / margin.mean
     start = f"Noise: two runs of one mixture differ by about {value(noise * math.sqrt(2.0))} in the objective"
     if share >= 1.0:
-        return [f"{start}, as much as the gain or more; only repeated seeds can show it."]
+        return [f"{start}, as much as the gain over {next(iter(best.margins))} or more."]
     return [f"{start}, {100 * share:.0f} % of the gain over {next(iter(best.margins))}."]
 
 
