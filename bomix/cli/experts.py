@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bomix.cli import reading
 from bomix.cli.options import log_to_stderr, study_argument
 
 
@@ -22,6 +23,8 @@ def experts(study: Path, workers: int | None, quiet: bool, verbose: int) -> None
 
     log_to_stderr(verbose)
     opened = Study.open(study)
+    if quiet:
+        reading.silence()
     train_experts(opened.records, workers=workers, observer=observer_for(quiet=quiet, verbose=verbose))
     for domain, trial in sorted(opened.history.experts.items()):
         click.echo(f"{domain}: trial {trial}")

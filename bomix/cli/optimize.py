@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bomix.cli import reading
 from bomix.cli.options import log_to_stderr, study_argument
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def optimize(
         _show_scripts(opened, workers)
         return
     observer = observer_for(quiet=quiet, verbose=verbose)
+    if quiet:
+        reading.silence()
     if detach:
         run(
             opened.records,

@@ -32,6 +32,11 @@ def shown() -> Iterator[None]:
         display.close()
 
 
+def silence() -> None:
+    """Show none of the readings of the command that runs."""
+    click.get_current_context().with_resource(progress.reading_to(lambda reading: None))
+
+
 class ReadingDisplay:
     """A line for each domain, or further validation set, that takes longer than a moment.
 

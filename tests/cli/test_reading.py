@@ -6,10 +6,11 @@ import io
 import sys
 from itertools import count
 
+import click
 import pytest
 
-from bomix.cli.reading import QUIET_S, ReadingDisplay
-from bomix.progress import Reading
+from bomix.cli.reading import QUIET_S, ReadingDisplay, silence
+from bomix.progress import Reading, reading_to, report_reading
 
 
 class Terminal(io.StringIO):
@@ -55,3 +56,20 @@ def test_a_terminal_has_a_bar_for_each_domain_and_names_are_no_markup(monkeypatc
     assert shown.index("web[b]") < shown.index("code") < shown.index("books")
     assert "1,000 documents, " in shown
     assert "documents/s" in shown
+
+
+def test_a_command_may_show_none(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = count(0.0, QUIET_S)
+
+    @click.command()
+    def quiet() -> None:
+        silence()
+        for reading in readings("web"):
+            report_reading(reading)
+
+    with reading_to(ReadingDisplay(lambda: next(clock)).show):
+        quiet.main([], standalone_mode=False)
+        assert capsys.readouterr().err == ""
+        for reading in readings("web"):
+            report_reading(reading)
+    assert "web: " in capsys.readouterr().err
