@@ -23,7 +23,8 @@ LONGEST_README = 250
 
 MINIMAL: Mapping[str, Any] = {"domains": {"web": {}, "code": {}}, "metrics": ["web", "code"]}
 """What a fragment of a study file is put into."""
-STUDY_KEYS = {"domains", "metrics", "evaluator", "objective", "strategy", "experts", "target", "budget", "execution"}
+STUDY_KEYS = {"domains", "metrics", "evaluator", "objective", "strategy", "experts", "target", "budget"}
+STUDY_KEYS |= {"execution", "callbacks"}
 
 
 class Block(NamedTuple):
