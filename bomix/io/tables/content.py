@@ -62,17 +62,17 @@ def _unzstd(raw: bytes) -> bytes:
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     content = bytearray()
-    frame = unpacker.decompressobj()
+    part = unpacker.decompressobj()
     at = 0
     try:
         while at < len(raw) and len(content) <= LARGEST_TABLE:
-            content += frame.decompress(raw[at : at + _PIECE])
+            content += part.decompress(raw[at : at + _PIECE])
             at += _PIECE
-            if frame.eof and (at := at - len(frame.unused_data) if frame.unused_data else min(at, len(raw))) < len(raw):
-                frame = unpacker.decompressobj()
+            if part.eof and (at := at - len(part.unused_data) if part.unused_data else min(at, len(raw))) < len(raw):
+                part = unpacker.decompressobj()
     except zstandard.ZstdError as error:
         raise OSError(str(error)) from error
     # The reader of a stream would take a file that is cut short for one that ends there.
-    if not frame.eof and len(content) <= LARGEST_TABLE:
-        raise EOFError("it ends in the middle of a frame")
+    if not part.eof and len(content) <= LARGEST_TABLE:
+        raise EOFError("it ends before its content does")
     return bytes(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,9 +66,14 @@ def check_names(columns: Sequence[str], where: str, faults: list[Fault]) -> None
 
 
 def _divider(text: str) -> str:
-    """What divides the first line into most columns; a comma where nothing does."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(_DIVIDERS, key=lambda each: len(next(csv.reader([first[:_LARGEST_CELL]], delimiter=each), [])))
+    """What divides the first two lines into as many columns, and into most; a comma where nothing does."""
+    lines = list(itertools.islice((line for line in io.StringIO(text) if line.strip()), 2))
+
+    def columns(divider: str) -> tuple[bool, int]:
+        first, *others = [len(next(csv.reader([line[:_LARGEST_CELL]], delimiter=divider), [])) for line in lines]
+        return first > 1 and all(other == first for other in others), first
+
+    return max(_DIVIDERS, key=columns) if lines else _DIVIDERS[0]
 
 
 def _lines(path: Path, text: str, divider: str, faults: list[Fault]) -> list[Row]:
