@@ -36,7 +36,7 @@ def refitted_at_once(
 
     Hyperparameters are those of each fold, but for rounding, whatever the growth of the surrogate.
     """
-    if not isinstance(surrogate, GP) or not _alike(surrogate, data, context):
+    if not isinstance(surrogate, GP) or not _batches(surrogate, data, context):
         return refitted(surrogate, data, context=context, seed=seed, folds=folds)
     fold = torch.as_tensor(assign_folds(data.X, folds=folds, seed=seed))
     left_out = fold == torch.arange(int(fold.max()) + 1).unsqueeze(-1)
@@ -52,7 +52,7 @@ def refitted_at_once(
     return HeldOut(mean, covariance)
 
 
-def _alike(surrogate: GP, data: SupervisedDataset, context: FitContext) -> bool:
+def _batches(surrogate: GP, data: SupervisedDataset, context: FitContext) -> bool:
     """Whether all folds have the same inputs, and one set of hyperparameters each."""
     plain = surrogate.mean is None and surrogate.features is None and surrogate.noise == "inferred"
     few = 1 < len(data.X) <= COARSE and data.Yvar is None and context.target is None

@@ -30,7 +30,7 @@ class Anchored(AfterFirst):
     def _fit_others(
         self, first: Surrogate, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int
     ) -> Model:
-        """See :class:`AfterFirst`."""
+        """Shifts of all other scales, told by their runs."""
         from bomix.surrogates.scales import anchored
 
         return anchored.fit(first, data, context=context, seed=seed, before=before)

@@ -37,7 +37,7 @@ class DecidedBySome(GP):
     """
 
     def _independent(self, data: SupervisedDataset, context: FitContext, *, seed: int) -> IndependentGPs:
-        """See :class:`GP`."""
+        """One Gaussian process per metric, in the steps of ``GP``, some of the runs in the second."""
         seen = inputs(data, context, self, seed=seed)
         decide = seen
         if len(seen.order) > DECIDING:

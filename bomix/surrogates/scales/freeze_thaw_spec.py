@@ -34,7 +34,7 @@ class FreezeThaw(AfterFirst):
     def _fit_others(
         self, first: Surrogate, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int
     ) -> Model:
-        """See :class:`AfterFirst`."""
+        """The decay over all scales, told by the runs of the others together."""
         from bomix.surrogates.scales import freeze_thaw
 
         return freeze_thaw.fit(first, data, context=context, seed=seed, before=before)
