@@ -13,12 +13,14 @@ nothing; neither removes anything from the record.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bomix.space.display import html_table, mixture
 from bomix.space.weights import Weights
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class Candidate:
     reweighting: Reweighting | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trial:
     """A numbered candidate.
 
@@ -136,6 +138,13 @@ class Trial:
     origin: str
     scale: Scale | None = None
     reweighting: Reweighting | None = None
+
+    def __repr__(self) -> str:
+        return f"Trial({self.id}, {self.origin}, seed {self.seed}: {mixture(self.weights)})"
+
+    def _repr_html_(self) -> str:
+        head = f"<p><b>Trial {self.id}</b>, {html.escape(self.origin)}, seed {self.seed}</p>"
+        return head + html_table(("domain", "weight"), [(name, f"{w:.3f}") for name, w in self.weights.items()])
 
 
 @dataclass(frozen=True)

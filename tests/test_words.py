@@ -69,7 +69,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bo
 
 
 def words(name: str) -> list[str]:
-    """The words of a name: ``mean_at``, ``KernelContext``."""
+    """The words of a name: ``mean_at``, ``KernelContext``; pandas' own name of a table is none of ours."""
+    name = name.replace("DataFrame", "")
     return [word.lower() for part in name.split("_") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", part)]
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bomix.cli.options import study_argument
-from bomix.cli.shown import value
 from bomix.errors import StudyError
 from bomix.io.exports.formats import FORMATS
 from bomix.io.exports.sheet import sheet_of
 from bomix.io.store import lock
+from bomix.report.shown import value
 from bomix.study import handed
 from bomix.study.handed import State, Taken
 from bomix.study.limits import over

@@ -186,7 +186,7 @@ def show(written: Written, run: TargetRun, out: Path | None) -> None:
 def _table(written: Written, run: TargetRun) -> Any:
     """A row per domain: recommended, drawn, the difference, tokens, passes."""
     from bomix.cli import tables
-    from bomix.cli.shown import share
+    from bomix.space.display import share
 
     total = [each.tokens for each in written.drawn if each.tokens is not None]
     counted = ", counted by the target's tokenizer" if any(each.bytes_per_token for each in run.data.values()) else ""

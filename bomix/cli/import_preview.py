@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bomix.cli.shown import mixture, share
 from bomix.io.imports.differences import KEY, SEED
+from bomix.space.display import mixture, share
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,6 +12,7 @@ import click
 
 from bomix.cli.export import Target, paths_option, show, single
 from bomix.cli.options import log_to_stderr, study_argument
+from bomix.cli.spinner import working
 from bomix.contracts.executor import ExecutionTraits
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import field_values, traits
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from bomix.study.study import Study
     from bomix.trial import Record
 
-LATEST = 50
-"""Trials that ``bomix status`` shows: what a screen or two hold, so that it is as quick for a study of thousands."""
+BEST = 10
+"""Trials that ``bomix status`` shows beside those that are pending: what a glance takes in."""
 
 
 @click.command()
@@ -102,7 +103,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
 @click.command()
 @study_argument
 @click.option("--json", "as_json", is_flag=True, help="For programs; every trial.")
-@click.option("--all", "every", is_flag=True, help=f"Every trial, not the last {LATEST} and pending ones alone.")
+@click.option("--all", "every", is_flag=True, help=f"Every trial, not the best {BEST} and pending ones alone.")
 def status(study: Path, as_json: bool, every: bool) -> None:
     """Show where a study stands."""
     from bomix.cli import jobs
@@ -115,7 +116,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
         click.echo(json.dumps({**state, "trials": _rows(opened)}, indent=1))
         return
     from bomix.cli import attempts, tables
-    from bomix.cli.shown import done_of
+    from bomix.report.shown import done_of
 
     others = {key: state[f"confirming_{key}"] for key in ("pending", "failed") if state[f"confirming_{key}"]}
     unconfirmed = f" ({', '.join(f'{count} more {key}' for key, count in others.items())})" if others else ""
@@ -137,9 +138,9 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     if opened.history.all_records:
         if opened.problem.scales:
             tables.console().print(tables.scales(opened))
-        tables.console().print(tables.trials(opened, latest=None if every else LATEST))
-        if not every and len(opened.history.all_records) > LATEST:
-            click.echo(f"of {len(opened.history.all_records)} trials the last {LATEST}; --all shows every one")
+        tables.console().print(tables.trials(opened, best=None if every else BEST))
+        if not every and len(opened.history.all_records) > BEST:
+            click.echo(f"of {len(opened.history.all_records)} trials the best {BEST}; --all shows every one")
     for line in attempts.log_lines(opened):
         click.echo(line)
 
@@ -167,7 +168,8 @@ def recommend(study: Path, as_json: bool, figure: Path | None, kind: str | None,
         check_folder(figure, "--figure")
     opened = Study.open(study)
     target = None if kind is None else Target(opened, kind, paths)
-    best = opened.recommend()
+    with working("fitting the model, and looking for the best mixture"):
+        best = opened.recommend()
     if _dataset(opened.folder) is None:
         opened.records.save_results()
     if target is not None:
@@ -183,23 +185,6 @@ def recommend(study: Path, as_json: bool, figure: Path | None, kind: str | None,
 
         draw(opened, best, figure)
         click.echo(f"figure: {figure}", err=as_json or kind is not None)
-
-
-@click.command()
-@click.argument("group", required=False)
-def kinds(group: str | None) -> None:
-    """List what can stand in a study file; with GROUP, the keys of each of its kinds."""
-    from bomix.cli import tables
-    from bomix.config import registry
-
-    if group is not None and group not in registry.BUILT_IN:
-        raise ConfigError(f"unknown group '{group}' (known: {', '.join(registry.BUILT_IN)})")
-    if group is not None:
-        tables.console().print(tables.kinds(group))
-        return
-    for name in registry.BUILT_IN:
-        click.echo(f"{name}: {', '.join(sorted(registry.kinds(name)))}")
-    click.echo("\n`bomix kinds GROUP` shows the keys; a class of your own is 'my_package.my_module:MyClass'")
 
 
 def _surrogate(study: Study) -> str:
@@ -239,7 +224,7 @@ def _in_short(value: Any) -> str:
 
 def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
     from bomix.cli import attempts, jobs
-    from bomix.cli.ending import why_ended
+    from bomix.study.standing import why_ended
 
     history = study.history
     stands = [record.status for record in study.spec.counted(history)]
@@ -253,7 +238,7 @@ def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
         "confirming": confirming.count(Status.COMPLETED),
         "confirming_pending": confirming.count(Status.PENDING),
         "confirming_failed": confirming.count(Status.FAILED),
-        "ended": why_ended(study),
+        "ended": why_ended(study.records),
         "driver": "none" if study.folder is None else _driver(study.folder),
         "dataset": _dataset(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],

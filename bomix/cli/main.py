@@ -15,7 +15,7 @@ import click
 import bomix
 from bomix.cli import reading
 from bomix.config.registry import load
-from bomix.errors import BomixError, EvaluationError, SetupError
+from bomix.errors import BomixError, EvaluationError, SetupError, did_you_mean
 
 COMMANDS = {
     "init": "bomix.cli.write:init",
@@ -37,7 +37,8 @@ COMMANDS = {
     "dataset": "bomix.cli.dataset:dataset",
     "recommend": "bomix.cli.inspect:recommend",
     "export": "bomix.cli.export:export",
-    "kinds": "bomix.cli.inspect:kinds",
+    "report": "bomix.cli.report:report",
+    "kinds": "bomix.cli.kinds:kinds",
     "benchmark": "bomix.cli.benchmark:benchmark",
 }
 """Command to ``module:function``; nothing is imported before it is called."""
@@ -62,6 +63,7 @@ SUMMARIES = {
     "dataset": "Write the record as one file for other programs, results.nc.",
     "recommend": "Show which mixture to train on, and how sure that is.",
     "export": "Write the mixture to train on as a trainer reads it.",
+    "report": "Write the page of a study: the answer in words, figures, and sliders.",
     "kinds": "List what can stand in a study file.",
     "benchmark": "Compare methods on functions whose best mixture is known.",
 }
@@ -89,6 +91,15 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = load(address)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; of one that there is not, the closest name is said."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no command '{name}'{did_you_mean(name, COMMANDS)}; `bomix --help` lists all")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from bomix.execution.groups import named
 from bomix.progress import Progress
+from bomix.report.shown import LARGE
 from bomix.trial import CONFIRM, Trial
-
-LARGE = 1e7
-"""Size from which a value is shown with an exponent: no loss or score is as large, and a slipped unit may be."""
 
 
 @dataclass

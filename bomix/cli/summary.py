@@ -9,15 +9,17 @@ import click
 import numpy as np
 from rich.table import Table
 
-from bomix.cli.sentences import GUESS, elsewhere, percent, references_that_are_it, sentences
-from bomix.cli.shown import mixture, share, value
-from bomix.cli.tables import console, titled
+from bomix.cli.tables import console, titled, without_empty
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
 from bomix.recommendation.confirmation import Comparison, compare
 from bomix.recommendation.recommend import Recommendation
+from bomix.report.sentences import GUESS, elsewhere, references_that_are_it, sentences
+from bomix.report.shown import percent, value
+from bomix.space.display import mixture, share
 from bomix.space.weights import Weights, same_mixture
+from bomix.study.standing import standing
 from bomix.study.study import Study
 from bomix.trial import Record, Status
 
@@ -46,7 +48,7 @@ def show_summary(study: Study, best: Recommendation) -> None:
     if best.scale is not None:
         click.echo(f"at scale '{best.scale.name}' ({best.scale.scale}); {_runs_by_scale(study)}")
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
-    for line in sentences(study, best, comparisons, subject):
+    for line in sentences(standing(study.records), best, comparisons, subject):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
@@ -72,7 +74,7 @@ def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommenda
     table.add_column("domain")
     for label in (*mixtures, "nearly as good"):
         table.add_column(label, justify="right")
-    for name in problem.space.domains:
+    for name in sorted(problem.space.domains, key=lambda name: -best.weights[name]):
         cells = []
         for label, weights in mixtures.items():
             passes = epochs[label]
@@ -117,7 +119,7 @@ def _objective(
             _mean(problem, [record for record in found if record.trial.id in fresh]),
             "-" if difference is None else value(difference.mean, sign="+"),
         )
-    return table
+    return without_empty(table)
 
 
 def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:
@@ -129,7 +131,7 @@ def _metrics(study: Study, mixtures: Mapping[str, Weights]) -> Table:
         for label, weights in mixtures.items()
     }
     if all(confirmed.values()):
-        table = titled(f"metrics, mean of the fresh seeds{elsewhere(study)}")
+        table = titled(f"metrics, mean of the fresh seeds{elsewhere(study.problem)}")
         values = [
             [_mean_of([losses.get(name, math.nan) for losses in found]) for name in names]
             for found in confirmed.values()

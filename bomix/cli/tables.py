@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
-import typing
 
 from rich.console import Console
 from rich.table import Table
 
-from bomix.cli.shown import mixture, share, value
-from bomix.config import registry
-from bomix.config.build import spec_fields
-from bomix.config.components import component_group
-from bomix.errors import UnknownKindError
+from bomix.report.shown import value
 from bomix.scale import written
+from bomix.space.display import mixture, share
 from bomix.study.study import Study
-from bomix.trial import Failure, Result, Status
+from bomix.trial import Failure, Record, Result, Status
 
 _LARGE = 1e15
 """Tokens from which a count is shown with an exponent: a hundred times all text that there is."""
@@ -54,7 +49,7 @@ def domains(study: Study) -> Table:
             share(upper),
             f"{small:.1g}",
         )
-    return table
+    return without_empty(table)
 
 
 def read_in_part(study: Study) -> str | None:
@@ -109,24 +104,26 @@ def scales(study: Study) -> Table:
     return table
 
 
-def trials(study: Study, *, latest: int | None = None) -> Table:
+def trials(study: Study, *, best: int | None = None) -> Table:
     """One row per trial.
 
     Args:
         study: Whose trials are shown.
-        latest: How many of them, the last ones, and before those all that are pending; None for all.
+        best: How many of those that have an objective, the lowest first, below all that are pending; None for every
+            trial in order.
     """
     problem, records = study.problem, study.history.all_records
-    table, several = titled("trials"), bool(problem.scales)
+    title = "trials" if best is None or len(records) <= best else f"trials, the best {best}"
+    table, several = titled(title), bool(problem.scales)
     for column in ("trial", "status", "origin", *(("scale",) if several else ()), "seed", "objective", "mixture"):
-        table.add_column(column, justify="right" if column in ("trial", "seed", "objective") else "left")
-    first = 0 if latest is None else len(records) - latest
-    for record in (each for place, each in enumerate(records) if place >= first or each.status is Status.PENDING):
+        right = column in ("trial", "seed", "objective")
+        table.add_column(column, justify="right" if right else "left", no_wrap=column != "mixture")
+    for record in records if best is None or len(records) <= best else _best(study, best):
         trial = record.trial
-        objective = value(problem.value(record.result.losses)) if record.status is Status.COMPLETED else ""
+        objective = value(_objective(study, record)) if record.status is Status.COMPLETED else ""
         note = mixture(trial.weights)
         if trial.reweighting is not None:
-            objective, note = "", f"from {note}"
+            note = f"from {note}"
             if isinstance(record.outcome, Result) and record.outcome.mixture is not None:
                 note = f"{note} to {mixture(record.outcome.mixture)}"
         if isinstance(record.outcome, Failure):
@@ -137,53 +134,32 @@ def trials(study: Study, *, latest: int | None = None) -> Table:
             note = f"{note}: {record.withdrawn}"
         scale = (problem.scale_name(trial.scale),) if several else ()
         table.add_row(str(trial.id), str(record.status), trial.origin, *scale, str(trial.seed), objective, note)
-    return table
+    return without_empty(table)
 
 
-def kinds(group: str) -> Table:
-    """The kinds of a group with their keys and defaults."""
-    table = titled(group)
-    for column in ("kind", "what it is", "keys"):
-        table.add_column(column)
-    for kind in sorted(registry.kinds(group)):
-        try:
-            spec = registry.resolve(group, kind)
-        except UnknownKindError as error:  # of an installed package whose own requirements are missing
-            table.add_row(kind, str(error), "")
-            continue
-        summary = (spec.__doc__ or "").strip().split("\n")[0]
-        table.add_row(kind, summary, "\n".join(_keys(spec)))
+def _objective(study: Study, record: Record) -> float:
+    """The objective of a completed trial; NaN of one that reweighted, whose losses are those of no mixture."""
+    return math.nan if record.trial.reweighting is not None else study.problem.value(record.result.losses)
+
+
+def _best(study: Study, count: int) -> list[Record]:
+    """The pending trials, and the completed ones with the lowest objective; of several scales those decided about."""
+    history = study.history
+    ours = [each for each in history.observations if not math.isnan(_objective(study, each))]
+    ours.sort(key=lambda record: (_objective(study, record), record.trial.id))
+    return [*history.pending, *ours[:count]]
+
+
+def without_empty(table: Table) -> Table:
+    """A table without the columns that have nothing but a dash in any row."""
+    for column in list(table.columns):
+        if table.row_count and all(cell in ("", "-") for cell in column.cells):
+            table.columns.remove(column)
+    for place, column in enumerate(table.columns):
+        column._index = place
     return table
 
 
 def titled(title: str) -> Table:
     """An empty table with its title on the left."""
     return Table(title=title, title_justify="left", title_style="bold", min_width=len(title) + 2)
-
-
-def _keys(spec: type[object]) -> list[str]:
-    hints = typing.get_type_hints(spec)
-    lines = []
-    for field in spec_fields(spec):
-        hint = hints[field.name]
-        name = (
-            hint.__name__
-            if isinstance(hint, type)
-            else str(hint).replace("typing.", "").replace("collections.abc.", "")
-        )
-        if field.default is not dataclasses.MISSING:
-            lines.append(f"{field.name}: {name} = {_shown(hint, field.default)}")
-        else:
-            required = field.default_factory is dataclasses.MISSING
-            lines.append(f"{field.name}: {name}{' (required)' if required else ''}")
-    return lines
-
-
-def _shown(hint: typing.Any, default: object) -> str:
-    """A default as a study file says it; of a component its kind, whose own keys have a row of their own."""
-    group = component_group(hint)
-    if group is not None and default is not None:
-        return registry.kind_of(group, type(default))
-    if isinstance(default, tuple) and any(map(dataclasses.is_dataclass, default)):
-        return f"({len(default)} of its own)"
-    return repr(default)

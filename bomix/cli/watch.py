@@ -14,12 +14,13 @@ from rich.table import Table
 
 from bomix.cli.pace import Pace, in_words
 from bomix.cli.running import RunningTrials, losses_of, name_of, parting, position
-from bomix.cli.shown import done_of, mixture, value
 from bomix.contracts.study import WatchedStudy
 from bomix.execution.observer import Observer
 from bomix.progress import Progress
 from bomix.recommendation.confirmation import failed_seeds
+from bomix.report.shown import done_of, value
 from bomix.scale import comparable
+from bomix.space.display import mixture
 from bomix.trial import CONFIRM, Failure, Record, Result, Status, Trial
 
 PREPARING = "preparing the evaluator (the first time takes a while)"

@@ -73,6 +73,7 @@ class StudySpec:
         callbacks: What runs of the study tell of their trials: loggers of Weights & Biases, MLflow, TensorBoard and
             trackio, or classes of your own. They change no trial.
         constraints: Sums of weights, of named or globbed domains, between two ends; every mixture keeps them.
+        report: Whether ``bomix optimize`` writes ``report.html`` anew as trials come back.
     """
 
     domains: Mapping[str, DomainSpec]
@@ -94,6 +95,7 @@ class StudySpec:
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
     callbacks: tuple[Callback, ...] = ()
     constraints: tuple[ConstraintSpec, ...] = ()
+    report: bool = False
 
     def faults(self) -> list[Fault]:
         """What can be seen without looking at any data, where every value is of the type of its field."""

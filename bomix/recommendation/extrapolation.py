@@ -67,10 +67,16 @@ def stretch(tried: Array, point: Array) -> float:
         tried: ``n x d`` mixtures.
         point: ``d`` weights.
     """
+    return float(stretches(tried, point[None])[0])
+
+
+def stretches(tried: Array, points: Array) -> Array:
+    """The same of ``n x d`` mixtures, ``n`` factors."""
     if not len(tried):
-        return 1.0
-    nearest, typical = _distances(tried, point)
-    return nearest / typical if nearest > typical > 0.0 else 1.0
+        return np.ones(len(points))
+    roots, typical = _roots_and_typical(tried)
+    nearest = np.array([_nearest(roots, point) for point in points])
+    return np.where(nearest > typical, nearest / typical, 1.0) if typical > 0.0 else np.ones(len(points))
 
 
 def _outside(domains: Sequence[str], tried: Array, point: Array) -> list[str]:
@@ -99,12 +105,27 @@ def _distances(X: Array, point: Array) -> tuple[float, float]:
 
     The second is 0 where all trials have one mixture.
     """
+    roots, typical = _roots_and_typical(X)
+    return _nearest(roots, point), typical
+
+
+def _roots_and_typical(X: Array) -> tuple[Array, float]:
+    """Square roots of the distinct ones of ``n x d`` trials, and the distance of nine in ten to their nearest one."""
     from scipy.spatial import cKDTree
 
     roots = np.sqrt(distinct(X.clip(min=0.0), tolerance=SAME_MIXTURE))
-    nearest = float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
     if len(roots) < 2:
-        return nearest, 0.0
+        return roots, 0.0
     # A tree, not all pairs: those of three thousand runs take a gigabyte. The nearest of all is a mixture itself.
     to_others = cKDTree(roots).query(roots, k=2)[0][:, 1]
-    return nearest, float(np.quantile(to_others, _TYPICAL))
+    return roots, float(np.quantile(to_others, _TYPICAL))
+
+
+def _nearest(roots: Array, point: Array) -> float:
+    """Distance of a mixture of ``d`` weights to the nearest of ``n x d`` square roots of weights."""
+    return float(np.sqrt(((roots - np.sqrt(point.clip(min=0.0))) ** 2).sum(axis=1)).min())
+
+
+def typical_distance(tried: Array) -> float:
+    """Distance within which nine in ten of ``n x d`` trials have their nearest one, in square roots of weights."""
+    return _roots_and_typical(tried)[1] if len(tried) else 0.0

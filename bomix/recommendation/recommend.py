@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,13 @@ from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
 from bomix.recommendation.scale_sentences import scale_warnings
+from bomix.space.display import html_table, mixture
 from bomix.space.few import few_mixtures
 from bomix.space.weights import is_among, same_mixture
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bomix.contracts.surrogate import Surrogate
     from bomix.history import History
     from bomix.posterior.belief import Belief
@@ -52,7 +56,7 @@ class Choice:
     objective: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recommendation:
     """The mixture to train on.
 
@@ -113,6 +117,44 @@ class Recommendation:
     front: tuple[FrontPoint, ...] = ()
     scale: StudyScale | None = None
     across_scales: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        at = f"objective {self.loss:.4f} [{low:.4f}, {high:.4f}] from {self.completed} trials"
+        return f"Recommendation({mixture(self.weights)}; {at})"
+
+    def _repr_html_(self) -> str:
+        table = self.to_pandas()
+        rows = [
+            (str(name), *(f"{cell:.3f}" for cell in row)) for name, row in zip(table.index, table.values, strict=True)
+        ]
+        odds = "".join(
+            f"<li>{html.escape(name)}: better by {margin.mean:.4f} "
+            f"[{margin.interval[0]:.4f}, {margin.interval[1]:.4f}], with a probability of {margin.positive:.0%}</li>"
+            for name, margin in self.margins.items()
+        )
+        warnings = "".join(f"<li>{html.escape(line)}</li>" for line in self.warnings)
+        low, high = self.interval
+        head = f"<p>Objective {self.loss:.4f} [{low:.4f}, {high:.4f}], from {self.completed} trials</p>"
+        return f"{head}{html_table(('domain', *table.columns), rows)}<ul>{odds}{warnings}</ul>"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The mixture as a table: a row per domain, its ``weight``, and what else is known of it.
+
+        Returns:
+            Columns ``weight``; ``nearly_as_good_from`` and ``nearly_as_good_to`` where ranges are known; ``epochs``
+            where tokens are.
+        """
+        import pandas as pd
+
+        columns: dict[str, Mapping[str, float]] = {"weight": self.weights}
+        if self.ranges:
+            columns["nearly_as_good_from"] = {name: ends[0] for name, ends in self.ranges.items()}
+            columns["nearly_as_good_to"] = {name: ends[1] for name, ends in self.ranges.items()}
+        if self.epochs:
+            columns["epochs"] = self.epochs
+        table = pd.DataFrame({name: dict(values) for name, values in columns.items()}, index=list(self.weights))
+        return table.rename_axis("domain")
 
     @property
     def loss(self) -> float:

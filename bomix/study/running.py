@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import math
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from bomix.contracts.executor import Attempt
 from bomix.contracts.queued import LeavingError, QueuedExecution
 from bomix.contracts.study import Experts
 from bomix.contracts.traits import traits
-from bomix.errors import Fault, FaultsError, raise_faults
+from bomix.errors import BomixError, Fault, FaultsError, raise_faults
 from bomix.study import asking, experts, limits, reweighting, scales, study_scales
 from bomix.study.arguments import sound
 from bomix.study.confirmation import confirming_trials
@@ -39,8 +40,13 @@ if TYPE_CHECKING:
     from bomix.study.records import Records
     from bomix.trial import Outcome, Record, Trial
 
+logger = logging.getLogger(__name__)
+
 RESULTS_SHARE = 0.01
 """Most of a run's time that goes into ``results.nc``: written after each trial as long as trials take a minute."""
+REPORT_SHARE = 0.1
+"""Most of a run's time that goes into the page, where the study file asks for it: after each trial as long as trials
+take ten times as long as a fit."""
 
 
 def run(
@@ -157,6 +163,7 @@ class RunningStudy:
         self._execution = execution
         self._expected: Seen = {}
         self._save_at = -math.inf
+        self._report_at = -math.inf
 
     @property
     def spec(self) -> StudySpec:
@@ -201,6 +208,9 @@ class RunningStudy:
         if (began := time.monotonic()) >= self._save_at:
             self._records.save_results()
             self._save_at = time.monotonic() + (time.monotonic() - began) / RESULTS_SHARE
+        if self.spec.report and (began := time.monotonic()) >= self._report_at:
+            self._save_page()
+            self._report_at = time.monotonic() + (time.monotonic() - began) / REPORT_SHARE
         return record
 
     def experts(self, history: History, *, wanted: bool = False) -> Experts:
@@ -256,5 +266,16 @@ class RunningStudy:
         self._records.store.clear((record.trial.id for record in ended), names)
 
     def save_results(self) -> None:
-        """Write the derived ``results.nc``; nothing in memory."""
+        """Write what is derived at the end of a run: ``results.nc``, and the page where the study file asks for it."""
         self._records.save_results()
+        if self.spec.report:
+            self._save_page()
+
+    def _save_page(self) -> None:
+        """Write the page; what keeps it from being written is logged, since the search weighs more."""
+        from bomix.study.reporting import save_page
+
+        try:
+            save_page(self._records)
+        except (BomixError, OSError) as error:
+            logger.warning("the page could not be written: %s", error)

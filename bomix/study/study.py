@@ -22,8 +22,9 @@ from bomix.contracts.evaluator import Evaluator
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
 from bomix.space.weights import Weights
-from bomix.study import asking
+from bomix.study import asking, shown
 from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
+from bomix.study.plots import Plots
 from bomix.study.records import Records
 from bomix.study.resolution import reopen, resolve
 from bomix.study.study_scales import named_scale, scale_of_study
@@ -95,6 +96,7 @@ class Study:
             (``target.scale``), the dearest unless it is named.
         constraints: Sums of weights between two ends, each a :class:`~bomix.config.constraint_spec.ConstraintSpec` or
             its keys, as ``{"domains": ["web/*"], "at_most": 0.6}``.
+        report: Whether :meth:`run` writes ``report.html`` into the folder as trials come back.
 
     Raises:
         FaultsError: Everything that is wrong with the arguments.
@@ -122,6 +124,7 @@ class Study:
         replicates: Mapping[str, int] | None = None,
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
         constraints: Sequence[ConstraintSpec | Mapping[str, object]] = (),
+        report: bool = False,
     ) -> None:
         given: dict[str, object] = {
             "objective": objective,
@@ -141,11 +144,13 @@ class Study:
             target=target,  # type: ignore[arg-type]
             seed=seed,
             paired=paired,
+            report=report,
             **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
         spec = sound(spec, None if path is None else folder_path(path))
         store = MemoryStore() if path is None else new_folder(path)
         self._records = Records(spec, store, resolve(spec, store))
+        self._plots = Plots(self._records)
 
     @classmethod
     def open(cls, path: str | Path) -> Study:
@@ -162,6 +167,7 @@ class Study:
         spec, store = reopen(folder_path(path))
         study = cls.__new__(cls)
         study._records = Records(spec, store)
+        study._plots = Plots(study._records)
         return study
 
     @property
@@ -197,6 +203,17 @@ class Study:
     def dataset(self) -> xr.Dataset:
         """The record as an xarray dataset, schema v1."""
         return self._records.dataset
+
+    @property
+    def plot(self) -> Plots:
+        """Figures: ``study.plot.weights()``, ``study.plot.slices("code")``, ... are plotly figures."""
+        return self._plots
+
+    def __repr__(self) -> str:
+        return shown.study_line(self._records)
+
+    def _repr_html_(self) -> str:
+        return shown.study_html(self._records)
 
     @overload
     def ask(self, n: None = None, *, expert: bool = False) -> Trial: ...

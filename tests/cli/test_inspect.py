@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bomix.cli.inspect import LATEST, check, recommend, status
+from bomix.cli.inspect import BEST, check, recommend, status
 from bomix.errors import FaultsError
 from bomix.study.study import Study
 from tests.cli.called import called
@@ -133,20 +133,20 @@ def test_commands_that_only_read_or_tell_import_no_model(tmp_path: Path, name: s
     assert set(json.loads(done.stderr.splitlines()[-1])) <= PACKAGES
 
 
-def test_a_long_study_shows_its_last_trials_and_those_that_are_pending(tmp_path: Path) -> None:
+def test_a_long_study_shows_its_best_trials_and_those_that_are_pending(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: [loss]\nstrategy: sobol\n")
     study = Study.open(tmp_path)
     first = study.ask()
-    for _ in range(LATEST + 1):
-        study.tell(study.ask(), {"loss": 2.0})
+    for number in range(BEST + 1):
+        study.tell(study.ask(), {"loss": 3.0 - 0.1 * number})
     code, printed = called("status", tmp_path)
     rows = [line.split()[1] for line in printed.splitlines() if line.startswith("│") and line.split()[1].isdigit()]
     assert code == 0
-    assert rows == [str(number) for number in (first.id, *range(2, LATEST + 2))]
-    assert f"of {LATEST + 2} trials the last {LATEST}" in printed
+    assert rows == [str(number) for number in (first.id, *range(BEST + 1, 1, -1))]
+    assert f"of {BEST + 2} trials the best {BEST}" in printed
     everything = called("status", tmp_path, "--all")[1]
-    assert sum(line.startswith("│") for line in everything.splitlines()) == LATEST + 2
-    assert len(json.loads(called("status", tmp_path, "--json")[1])["trials"]) == LATEST + 2
+    assert sum(line.startswith("│") for line in everything.splitlines()) == BEST + 2
+    assert len(json.loads(called("status", tmp_path, "--json")[1])["trials"]) == BEST + 2
 
 
 STUDY = """\

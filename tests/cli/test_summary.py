@@ -6,14 +6,16 @@ import dataclasses
 
 import pytest
 
-from bomix.cli.sentences import sentences
-from bomix.cli.shown import value
 from bomix.cli.summary import BEST, show_summary
 from bomix.config.sections import DomainSpec, RecommendationSpec
 from bomix.recommendation.recommend import OUTSIDE
+from bomix.report.sentences import sentences
+from bomix.report.shown import value
+from bomix.space.display import mixture, share
 from bomix.space.weights import Weights, same_mixture
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.study.confirmation import confirming_trials
+from bomix.study.standing import standing
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 
@@ -114,7 +116,7 @@ def test_a_study_without_an_evaluator_is_advised_of_what_it_can_do(capsys: pytes
     assert "not decided; more seeds ('confirm: N' and `bomix ask`) would" in printed
     assert "--confirm" not in printed
     assert "--trials" not in printed
-    said = sentences(study, dataclasses.replace(best, source="space"), (), BEST)
+    said = sentences(standing(study.records), dataclasses.replace(best, source="space"), (), BEST)
     assert any("more trials (a larger budget.trials and `bomix ask`) and 'confirm: N' and" in line for line in said)
 
 
@@ -132,3 +134,8 @@ def test_a_study_without_an_evaluator_is_advised_of_what_it_can_do(capsys: pytes
 )
 def test_no_value_takes_many_characters(number: float, sign: str, shown: str) -> None:
     assert value(number, sign=sign) == shown
+
+
+def test_small_weights_keep_two_digits_and_of_many_the_largest_are_named() -> None:
+    assert [share(weight) for weight in (0.0, 0.25, 0.00047)] == ["0.000", "0.250", "0.00047"]
+    assert mixture({f"d{n}": 0.1 for n in range(10)}).endswith("d7 0.100, 2 more")

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from bomix.cli.tables import console, kinds, trials
-from bomix.config import registry
+from bomix.cli.tables import console, trials
 from bomix.strategies.designs import Sobol
 from bomix.study.study import Study
 from bomix.trial import Failure
-
-
-@pytest.mark.parametrize("group", registry.BUILT_IN)
-def test_every_kind_has_a_row(group):
-    assert kinds(group).row_count == len(registry.kinds(group))
 
 
 def test_a_trial_that_failed_says_why_and_brackets_are_no_markup(capsys):

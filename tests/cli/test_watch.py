@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from bomix.cli import watch
-from bomix.cli.shown import done_of
 from bomix.cli.watch import PlainObserver
 from bomix.config.budget import BudgetSpec
 from bomix.progress import Progress
+from bomix.report.shown import done_of
 from bomix.strategies.designs import Sobol
 from bomix.study.confirmation import confirming_trials
 from bomix.study.study import Study

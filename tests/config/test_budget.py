@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from bomix.cli.ending import why_ended
 from bomix.config.budget import BudgetSpec
 from bomix.config.sections import TargetSpec
 from bomix.errors import FaultsError
@@ -10,6 +9,7 @@ from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.problem import StudyScale, cost_at
 from bomix.scale import Scale
 from bomix.strategies.designs import Sobol
+from bomix.study.standing import why_ended
 from bomix.study.study import Study
 from bomix.trial import Failure, Record, Result, Trial
 
@@ -90,7 +90,7 @@ def test_no_run_is_begun_that_does_not_fit(cost: float, large: int) -> None:
     )
     study.run()
     assert len(study.history.completed) == large
-    assert why_ended(study) is not None
+    assert why_ended(study.records) is not None
 
 
 def test_a_run_of_another_scale_costs_in_proportion_to_its_flops() -> None:
@@ -128,4 +128,4 @@ def test_a_cost_alone_is_no_limit_of_trials() -> None:
     )
     study.run()
     assert len(study.history.completed) == 25
-    assert why_ended(study) == "the budget of a cost of 25 is spent"
+    assert why_ended(study.records) == "the budget of a cost of 25 is spent"

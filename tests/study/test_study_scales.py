@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import bomix
-from bomix.cli.sentences import sentences
 from bomix.config.sections import ExpertsSpec
 from bomix.errors import FaultsError, StudyError
 from bomix.evaluators.scaled import Scaled
@@ -21,12 +20,14 @@ from bomix.posterior.belief import believe
 from bomix.problem import StudyScale
 from bomix.recommendation.confirmation import compare
 from bomix.report.correlation import correlate
+from bomix.report.sentences import sentences
 from bomix.scale import Scale
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
 from bomix.study.confirmation import confirming_trial, confirming_trials
 from bomix.study.running import RunningStudy
+from bomix.study.standing import standing
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.scales import MultiScaleModel
 from bomix.trial import Result, Trial
@@ -399,7 +400,9 @@ def test_confirmations_below_the_target_are_told_with_their_scale() -> None:
     best = study.recommend()
     assert best.confirmed is not None
     found = compare(study.problem, study.history, best.confirmed.weights)
-    assert "1 paired seed at scale 'large', not the target: " in sentences(study, best, found, "best")[0]
+    assert (
+        "1 paired seed at scale 'large', not the target: " in sentences(standing(study.records), best, found, "best")[0]
+    )
 
 
 def test_correlations_are_of_one_scale() -> None:

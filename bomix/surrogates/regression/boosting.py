@@ -96,7 +96,7 @@ def _lightgbm_forest(X: np.ndarray, y: np.ndarray, setting: LightGBMSetting) -> 
 
 
 def _boosted(X: np.ndarray, y: np.ndarray, setting: BoostingSetting) -> list[Tree]:
-    from sklearn.ensemble import GradientBoostingRegressor  # type: ignore[import-untyped]
+    from sklearn.ensemble import GradientBoostingRegressor
 
     if len(y) < 2:
         return []

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bomix.cli.ending import why_ended
-from bomix.cli.shown import value
 from bomix.recommendation.confirmation import Comparison
 from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
-from bomix.study.study import Study
+from bomix.report.shown import percent, value
 from bomix.trial import Status
+
+if TYPE_CHECKING:
+    from bomix.history import History
+    from bomix.problem import Problem
 
 VERDICTS = {
     "holds": "the recommendation holds",
@@ -27,45 +31,65 @@ SURPRISING = 2.0
 """Standard deviations beyond which predicted and observed are said not to agree."""
 
 
-def sentences(study: Study, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
+@dataclass(frozen=True)
+class Standing:
+    """How far a study is, and what it can do next.
+
+    Attributes:
+        problem: Space, metrics, objective.
+        history: The record.
+        confirm: Fresh seeds that the study file wants of each mixture that is confirmed.
+        has_evaluator: Whether the study runs its trials itself.
+        ended: Why the search is over, in words; None while it goes on.
+    """
+
+    problem: Problem
+    history: History
+    confirm: int = 0
+    has_evaluator: bool = False
+    ended: str | None = None
+
+
+def sentences(standing: Standing, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
     """All of it, a line each.
 
     Args:
-        study: Whose record is shown.
+        standing: How far the study is.
         best: What it recommends.
         comparisons: The confirmed mixture, or the recommendation, against the references on fresh seeds.
         subject: What the tables call that mixture.
     """
-    said = (*_verdicts(study, best, comparisons, subject), *_confirmation(study, best, comparisons))
-    return [*said, *_beliefs(best), *_caveats(study, best)]
+    said = (*_verdicts(standing, best, comparisons, subject), *_confirmation(standing, best, comparisons))
+    return [*said, *_beliefs(best), *_caveats(standing, best)]
 
 
-def _to_confirm(study: Study) -> str:
+def to_confirm(standing: Standing) -> str:
     """What has a recommendation confirmed, by this study's own means."""
-    return "--confirm N" if study.spec.evaluator is not None else "'confirm: N' and `bomix ask`"
+    return "--confirm N" if standing.has_evaluator else "'confirm: N' and `bomix ask`"
 
 
-def _to_go_on(study: Study) -> str:
+def to_go_on(standing: Standing) -> str:
     """What has more trials run."""
-    return "--trials N" if study.spec.evaluator is not None else "a larger budget.trials and `bomix ask`"
+    return "--trials N" if standing.has_evaluator else "a larger budget.trials and `bomix ask`"
 
 
-def elsewhere(study: Study) -> str:
+def elsewhere(problem: Problem) -> str:
     """Where confirmations ran, if that is not at the scale that is decided about; else nothing."""
-    problem = study.problem
     usual = problem.default_scale
     return "" if usual == problem.scale else f" at scale '{problem.scale_name(usual)}', not the target"
 
 
-def _verdicts(study: Study, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
+def _verdicts(standing: Standing, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
     lines = []
     for each in comparisons:
         mean, low, high = (value(number, sign="+") for number in (each.mean, *each.interval))
         interval = f"[{low}, {high}]" if math.isfinite(each.interval[0]) else "no interval from a single seed"
-        verdict = _verdict(best, each).format(option=_to_confirm(study))
+        verdict = _verdict(best, each).format(option=to_confirm(standing))
         seeds = f"{len(each.differences)} paired seed{'s' if len(each.differences) > 1 else ''}"
-        lines.append(f"{subject} minus {each.reference}: {mean} {interval}, {seeds}{elsewhere(study)}: {verdict}")
-    return [*lines, *_change(study, best)]
+        lines.append(
+            f"{subject} minus {each.reference}: {mean} {interval}, {seeds}{elsewhere(standing.problem)}: {verdict}"
+        )
+    return [*lines, *_change(standing, best)]
 
 
 def _verdict(best: Recommendation, comparison: Comparison) -> str:
@@ -85,7 +109,7 @@ def _verdict(best: Recommendation, comparison: Comparison) -> str:
     return f"{behind}, and the model {agrees} (better with {percent(margin.positive)}{guess}); {said}"
 
 
-def _change(study: Study, best: Recommendation) -> list[str]:
+def _change(standing: Standing, best: Recommendation) -> list[str]:
     """That another mixture than the confirmed one is recommended, in a list; empty where it is the same."""
     if best.change is None:
         return []
@@ -94,27 +118,27 @@ def _change(study: Study, best: Recommendation) -> list[str]:
         which, tested = "one of the references", "it was trained on the same seeds"
     else:
         which = "another mixture"
-        tested = f"it is not confirmed: more trials ({_to_go_on(study)}) and {_to_confirm(study)} would tell"
+        tested = f"it is not confirmed: more trials ({to_go_on(standing)}) and {to_confirm(standing)} would tell"
     said = f"its confirmation counted, the study now recommends {which}, expected to be {gain} better than"
     return [f"{said} the confirmed one; {tested}"]
 
 
-def _confirmation(study: Study, best: Recommendation, comparisons: Sequence[Comparison]) -> list[str]:
+def _confirmation(standing: Standing, best: Recommendation, comparisons: Sequence[Comparison]) -> list[str]:
     """What is expected where nothing was confirmed, and which confirming runs failed."""
-    failed = [record for record in study.history.confirming if record.status is Status.FAILED]
+    failed = [record for record in standing.history.confirming if record.status is Status.FAILED]
     lines = []
     itself = references_that_are_it(best)
     for name, margin in best.margins.items() if not comparisons else ():
         if name in itself:
             continue
         low, high = map(value, margin.interval)
-        hint = "" if failed else f"; {_to_confirm(study)} tests it"
+        hint = "" if failed else f"; {to_confirm(standing)} tests it"
         odds = f"; better with {percent(margin.positive)}, {GUESS}: {OUTSIDE}" if best.extrapolated else ""
         lines.append(f"predicted gain over {name}: {value(margin.mean)} [{low}, {high}]{odds}{hint}")
     if failed:
         runs = f"{len(failed)} run{'s' if len(failed) > 1 else ''} failed, the last one trial {failed[-1].trial.id}"
         paired = min((len(each.differences) for each in comparisons), default=0)
-        cure = "; mend the cause and confirm again, on fresh seeds" if paired < max(1, study.spec.confirm) else ""
+        cure = "; mend the cause and confirm again, on fresh seeds" if paired < max(1, standing.confirm) else ""
         lines.append(f"confirmation: {runs}{cure}")
     return lines
 
@@ -150,8 +174,8 @@ def references_that_are_it(best: Recommendation) -> list[str]:
     return [name for name, margin in best.margins.items() if margin.mean == margin.sd == 0.0]
 
 
-def _caveats(study: Study, best: Recommendation) -> list[str]:
-    problem = study.problem
+def _caveats(standing: Standing, best: Recommendation) -> list[str]:
+    problem = standing.problem
     space = problem.space
     capped = [
         name
@@ -168,17 +192,10 @@ def _caveats(study: Study, best: Recommendation) -> list[str]:
         what = "pool lacks" if problem.pool else "bounds forbid"
         what = "bounds or constraints forbid" if space.constraints and not problem.pool else what
         lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
-    if (reason := why_ended(study)) is not None:
-        larger = "a larger one (--trials N)" if study.spec.evaluator is not None else "a larger budget.trials"
+    if (reason := standing.ended) is not None:
+        larger = "a larger one (--trials N)" if standing.has_evaluator else "a larger budget.trials"
         for key, unit in (("device_seconds", "device-seconds is spent"), ("flops", "FLOPs is spent")):
             larger = f"a larger budget.{key}" if unit in reason else larger
         more = larger if reason.startswith("the budget") else "a smaller budget.improvement"
         lines.append(reason if reason.startswith("bounds") else f"{reason}; {more} goes on from here")
     return lines
-
-
-def percent(probability: float) -> str:
-    """A probability that is never rounded to certainty."""
-    if probability > 0.995:
-        return "> 99 %"
-    return "< 1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")

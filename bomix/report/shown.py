@@ -1,0 +1,34 @@
+"""Numbers and mixtures as the command line and the page show them."""
+
+from __future__ import annotations
+
+import math
+
+LARGE = 1e7
+"""Size from which a value is shown with an exponent: no loss or score is as large, and a slipped unit may be."""
+
+
+def done_of(done: int, budget: int | None, what: str = "trials") -> str:
+    """How much of a budget is done, ``3 of 6 trials``; one that was smaller than what is done is named beside it."""
+    if budget is None:
+        return f"{done} {what}"
+    return f"{done} of {budget} {what}" if done <= budget else f"{done} {what} (budget {budget})"
+
+
+def value(objective: float, *, sign: str = "") -> str:
+    """An objective as text; ``-`` where a trial lacks a metric that counts.
+
+    Args:
+        objective: The number, of any size.
+        sign: ``+`` for differences, of which the sign is always shown.
+    """
+    if math.isnan(objective):
+        return "-"
+    return format(objective, f"{sign}.4f" if abs(objective) < LARGE else f"{sign}.6g")
+
+
+def percent(probability: float) -> str:
+    """A probability that is never rounded to certainty."""
+    if probability > 0.995:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")
