@@ -11,6 +11,7 @@ from typing import Any, Literal, Union
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
+from bomix.config.descriptions import descriptions, summary
 from bomix.config.scale_spec import StudyScaleSpec
 from bomix.errors import UnknownKindError
 
@@ -31,7 +32,7 @@ def json_schema(spec: type[Any]) -> dict[str, Any]:
 
 
 def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = None) -> dict[str, Any]:
-    hints = typing.get_type_hints(spec)
+    hints, told = typing.get_type_hints(spec), descriptions(spec)
     properties: dict[str, Any] = {}
     required = []
     if kind is not None:
@@ -43,10 +44,11 @@ def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = 
             required.append(field.name)
         elif isinstance(field.default, (bool, int, float, str)):
             properties[field.name] = {**properties[field.name], "default": field.default}
-    summary = (spec.__doc__ or "").strip().split("\n\n")[0]
+        if field.name in told:
+            properties[field.name] = {**properties[field.name], "description": told[field.name]}
     return {
         "type": "object",
-        "description": " ".join(summary.split()),
+        "description": summary(spec),
         "properties": properties,
         "required": required,
         "additionalProperties": spec is StudyScaleSpec,  # keys of the evaluator stand in it

@@ -1,0 +1,120 @@
+"""A hook of MkDocs: pages of reference that are made from the code, so that they cannot fall behind it.
+
+The keys of the study file come from its JSON schema, the same that `bomix init --schema` prints for editors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from bomix.config.registry import DEFAULT_KINDS
+from bomix.config.schema import json_schema
+from bomix.config.spec import StudySpec
+
+Schema = Mapping[str, Any]
+INTRODUCTION = """# Every key of the study file
+
+Made from the schema that `bomix init --schema` prints. What the keys are for, with examples, stands in
+[the study file](../guide/study-file.md); a count may be written `128k`, `10M`, `1.5B`.
+"""
+GROUPS = """# Every kind, and its keys
+
+What can stand where a study file has a `kind`, as `bomix kinds GROUP` lists it. `kind: my_package.my_module:MyClass`
+names a class of your own ([parts of your own](../guide/plug-ins.md)).
+"""
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    schema = json_schema(StudySpec)
+    files.append(File.generated(config, "reference/keys.md", content=keys_page(schema)))
+    files.append(File.generated(config, "reference/kinds.md", content=kinds_page(schema)))
+    return files
+
+
+def keys_page(schema: Schema) -> str:
+    """The keys of a study file and of its sections."""
+    parts = [INTRODUCTION, *table(schema)]
+    for key, value in schema["properties"].items():
+        section = _section(value)
+        if section is not None:
+            many = " (of each name)" if _is_mapping(value) else ""
+            parts += [f"\n## {key}{many}\n", section["description"], "", *table(section)]
+    return "\n".join(parts) + "\n"
+
+
+def kinds_page(schema: Schema) -> str:
+    """The kinds of every group, and the keys of each."""
+    parts = [GROUPS]
+    for group, definition in schema["$defs"].items():
+        parts.append(f"\n## {group}\n")
+        for option in definition["anyOf"]:
+            kind = option.get("properties", {}).get("kind", {}).get("const")
+            if kind is None:
+                continue
+            default = " (where no kind is named)" if DEFAULT_KINDS.get(group) == kind else ""
+            keys = {**option, "properties": {k: v for k, v in option["properties"].items() if k != "kind"}}
+            parts += [f"\n### {kind}{default} {{ #{group}-{kind} }}\n", option["description"], "", *table(keys)]
+    return "\n".join(parts) + "\n"
+
+
+def table(spec: Schema) -> Iterator[str]:
+    """Rows of key, type, default and sentence; nothing where there are no keys."""
+    if not spec["properties"]:
+        return
+    yield "| key | what may stand there | default | what it says |"
+    yield "|---|---|---|---|"
+    for key, value in spec["properties"].items():
+        default = "required" if key in spec["required"] else _default(value)
+        said = re.sub(r"``(.+?)``", r"`\1`", value.get("description", ""))
+        yield f"| `{key}` | {_cell(in_words(value))} | {_cell(default)} | {_cell(said)} |"
+
+
+def in_words(value: Schema) -> str:
+    """What a value may be."""
+    if "$ref" in value:
+        group = value["$ref"].rsplit("/", 1)[1]
+        return f"a kind of [{group}](kinds.md#{group})"
+    if "const" in value or "enum" in value:
+        return " or ".join(f"`{each}`" for each in value.get("enum", [value.get("const")]))
+    if "anyOf" in value:
+        # A number may be text with a suffix, a list one name alone: the first says what is meant.
+        short = {json.dumps(each, sort_keys=True): in_words(each) for each in value["anyOf"] if "pattern" not in each}
+        words = [each for each in dict.fromkeys(short.values()) if each]
+        return " or ".join([each for each in words if each != "null"] + ["`null`"] * ("null" in words))
+    if value.get("type") == "array":
+        return f"a list of {in_words(value['items'])}"
+    if value.get("type") == "object" and isinstance(value.get("additionalProperties"), Mapping):
+        return f"name to {in_words(value['additionalProperties'])}"
+    names = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"}
+    return names.get(value.get("type", ""), "keys, below" if value.get("type") == "object" else value.get("type", ""))
+
+
+def _section(value: Schema) -> Schema | None:
+    """The mapping of keys that stands at a key; None where there is none, or a kind."""
+    if value.get("type") == "object" and value.get("properties"):
+        return value
+    inner = [value["additionalProperties"]] if isinstance(value.get("additionalProperties"), Mapping) else []
+    for each in [*value.get("anyOf", []), *inner]:
+        if (found := _section(each)) is not None:
+            return found
+    return None
+
+
+def _is_mapping(value: Schema) -> bool:
+    options = [value, *value.get("anyOf", [])]
+    return any(isinstance(each.get("additionalProperties"), Mapping) for each in options)
+
+
+def _default(value: Schema) -> str:
+    return f"`{json.dumps(value['default'])}`" if "default" in value else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
