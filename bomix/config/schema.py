@@ -44,6 +44,9 @@ def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = 
             required.append(field.name)
         elif isinstance(field.default, (bool, int, float, str)):
             properties[field.name] = {**properties[field.name], "default": field.default}
+        elif field.default_factory is not dataclasses.MISSING and (group := component_group(hints[field.name])):
+            kind = registry.kind_of(group, type(field.default_factory()))
+            properties[field.name] = {**properties[field.name], "default": kind}
         if field.name in told:
             properties[field.name] = {**properties[field.name], "description": told[field.name]}
     return {

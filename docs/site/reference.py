@@ -12,6 +12,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from bomix.config.registry import DEFAULT_KINDS
 from bomix.config.schema import json_schema
@@ -23,6 +24,8 @@ INTRODUCTION = """# Every key of the study file
 Made from the schema that `bomix init --schema` prints. What the keys are for, with examples, stands in
 [the study file](../guide/study-file.md); a count may be written `128k`, `10M`, `1.5B`.
 """
+SECTION = "keys of its own"
+"""What is said of a mapping whose keys stand in a table of their own, where there is no link to it."""
 GROUPS = """# Every kind, and its keys
 
 What can stand where a study file has a `kind`, as `bomix kinds GROUP` lists it. `kind: my_package.my_module:MyClass`
@@ -38,15 +41,14 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Leave out what mkdocs-click 0.9 shows as the default of an option that has none, with click 8.3."""
+    return html.replace("<code>Sentinel.UNSET</code>", "") if page.file.src_uri == "reference/cli.md" else html
+
+
 def keys_page(schema: Schema) -> str:
     """The keys of a study file and of its sections."""
-    parts = [INTRODUCTION, *table(schema)]
-    for key, value in schema["properties"].items():
-        section = _section(value)
-        if section is not None:
-            many = " (of each name)" if _is_mapping(value) else ""
-            parts += [f"\n## {key}{many}\n", section["description"], "", *table(section)]
-    return "\n".join(parts) + "\n"
+    return "\n".join([INTRODUCTION, *keys(schema, (), level=2)]) + "\n"
 
 
 def kinds_page(schema: Schema) -> str:
@@ -59,21 +61,34 @@ def kinds_page(schema: Schema) -> str:
             if kind is None:
                 continue
             default = " (where no kind is named)" if DEFAULT_KINDS.get(group) == kind else ""
-            keys = {**option, "properties": {k: v for k, v in option["properties"].items() if k != "kind"}}
-            parts += [f"\n### {kind}{default} {{ #{group}-{kind} }}\n", option["description"], "", *table(keys)]
+            own = {**option, "properties": {k: v for k, v in option["properties"].items() if k != "kind"}}
+            parts += [f"\n### {kind}{default} {{ #{group}-{kind} }}\n", option["description"], ""]
+            parts += keys(own, (group, kind), level=4)
     return "\n".join(parts) + "\n"
 
 
-def table(spec: Schema) -> Iterator[str]:
-    """Rows of key, type, default and sentence; nothing where there are no keys."""
-    if not spec["properties"]:
-        return
-    yield "| key | what may stand there | default | what it says |"
-    yield "|---|---|---|---|"
+def keys(spec: Schema, path: tuple[str, ...], *, level: int) -> Iterator[str]:
+    """A table of the keys of a mapping, and one of each section in it.
+
+    Args:
+        spec: The mapping.
+        path: Where it stands: group and kind, or nothing, and the keys above it.
+        level: Level of the headings of its sections.
+    """
+    if spec["properties"]:
+        yield "| key | what may stand there | default | what it says |"
+        yield "|---|---|---|---|"
     for key, value in spec["properties"].items():
         default = "required" if key in spec["required"] else _default(value)
         said = re.sub(r"``(.+?)``", r"`\1`", value.get("description", ""))
-        yield f"| `{key}` | {_cell(in_words(value))} | {_cell(default)} | {_cell(said)} |"
+        words = in_words(value).replace(SECTION, f"[keys](#{'-'.join(('key', *path, key))})")
+        yield f"| `{key}` | {_cell(words)} | {_cell(default)} | {_cell(said)} |"
+    for key, value in spec["properties"].items():
+        if (section := _section(value)) is not None:
+            many = ": of each name" if _is_mapping(value) else ": of each" if _is_list(value) else ""
+            yield f"\n{'#' * level} {key}{many} {{ #{'-'.join(('key', *path, key))} }}\n"
+            yield f"{section['description']}\n"
+            yield from keys(section, (*path, key), level=min(level + 1, 6))
 
 
 def in_words(value: Schema) -> str:
@@ -86,14 +101,16 @@ def in_words(value: Schema) -> str:
     if "anyOf" in value:
         # A number may be text with a suffix, a list one name alone: the first says what is meant.
         short = {json.dumps(each, sort_keys=True): in_words(each) for each in value["anyOf"] if "pattern" not in each}
-        words = [each for each in dict.fromkeys(short.values()) if each]
-        return " or ".join([each for each in words if each != "null"] + ["`null`"] * ("null" in words))
+        words = [each for each in dict.fromkeys(short.values()) if each != "`null`"]
+        # An empty section stands for its defaults, which is not worth a word.
+        empty = "`null`" in short.values() and not any(SECTION in each for each in words)
+        return " or ".join([*words, "`null`"] if empty else words)
     if value.get("type") == "array":
         return f"a list of {in_words(value['items'])}"
     if value.get("type") == "object" and isinstance(value.get("additionalProperties"), Mapping):
         return f"name to {in_words(value['additionalProperties'])}"
     names = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"}
-    return names.get(value.get("type", ""), "keys, below" if value.get("type") == "object" else value.get("type", ""))
+    return {**names, "object": SECTION, "null": "`null`"}.get(value.get("type", ""), "anything")
 
 
 def _section(value: Schema) -> Schema | None:
@@ -101,7 +118,7 @@ def _section(value: Schema) -> Schema | None:
     if value.get("type") == "object" and value.get("properties"):
         return value
     inner = [value["additionalProperties"]] if isinstance(value.get("additionalProperties"), Mapping) else []
-    for each in [*value.get("anyOf", []), *inner]:
+    for each in [*value.get("anyOf", []), *inner, *([value["items"]] if "items" in value else [])]:
         if (found := _section(each)) is not None:
             return found
     return None
@@ -110,6 +127,10 @@ def _section(value: Schema) -> Schema | None:
 def _is_mapping(value: Schema) -> bool:
     options = [value, *value.get("anyOf", [])]
     return any(isinstance(each.get("additionalProperties"), Mapping) for each in options)
+
+
+def _is_list(value: Schema) -> bool:
+    return any(each.get("type") == "array" for each in [value, *value.get("anyOf", [])])
 
 
 def _default(value: Schema) -> str:
