@@ -1,4 +1,4 @@
-"""Draws the figures of the concept and how-to pages, from bomix's own results: `python docs/site/figures.py [NAME...]`.
+"""Draws the figures of the concept and how-to pages from bomix's own results: `python docs/site/figures.py [NAME...]`.
 
 What is drawn is either computed here, on functions whose optimum is known, or read from the tables of benchmarks/ and
 experiments/, whose commands stand beside them. The files lie beside the pages, as SVG.
@@ -6,8 +6,8 @@ experiments/, whose commands stand beside them. The files lie beside the pages, 
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -247,15 +247,20 @@ FIGURES: Mapping[str, tuple[str, Callable[[], Figure]]] = {
 """Name of a figure to the folder of docs/ that it lies in, and what draws it."""
 
 
-def main(names: Sequence[str]) -> None:
+def main() -> None:
     """Draw some figures, or all."""
-    for name in names or FIGURES:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*FIGURES, []])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder for theirs; docs/ unless given")
+    given = parser.parse_args()
+    for name in given.names or FIGURES:
         folder, draw = FIGURES[name]
+        (given.out / folder).mkdir(parents=True, exist_ok=True)
         with plt.rc_context(STYLE):
             figure = draw()
-            figure.savefig(ROOT / "docs" / folder / f"{name}.svg", metadata={"Date": None})
+            figure.savefig(given.out / folder / f"{name}.svg", metadata={"Date": None})
             plt.close(figure)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
