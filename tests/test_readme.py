@@ -1,4 +1,4 @@
-"""What README and the pages of docs show is true: Python runs, study files are read, commands parse, exports are such."""
+"""What README and the pages of docs show is true: Python runs, study files are read, commands parse, exports agree."""
 
 from __future__ import annotations
 

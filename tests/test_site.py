@@ -96,7 +96,9 @@ def test_a_browser_finds_nothing_to_complain_of(site: Path, width: int, scheme: 
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     wrong: list[str] = []
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--allow-file-access-from-files"])
+        browser = started.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--allow-file-access-from-files"]
+        )
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         for path in pages(site):
             where = str(path.relative_to(site))

@@ -55,7 +55,7 @@ def mixtures() -> Figure:
         simplex.text(*(place + shift), f"all {name}", ha="center")
     simplex.set(aspect="equal", ylim=(-0.12, 0.95))
     simplex.axis("off")
-    simplex.legend(loc="upper right", bbox_to_anchor=(1.3, 1.0), fontsize=8)
+    simplex.legend(loc="upper left", bbox_to_anchor=(0.72, 1.08), fontsize=8)
     lengths = {"web": 600, "books": 90_000}  # tokens of a document
     documents = np.array([0.5 / each for each in lengths.values()])
     for row, shares in enumerate((documents / documents.sum(), np.array([0.5, 0.5]))):
@@ -179,7 +179,9 @@ def trials() -> Figure:
             if head.startswith("at ") and cell
         ]
         x, y = np.array(points).T
-        axes.plot(x / domains, y, "o-", color=colour, ms=4, label=f"{domains} domains, {x[0]:.0f} to {x[-1]:.0f} trials")
+        axes.plot(
+            x / domains, y, "o-", color=colour, ms=4, label=f"{domains} domains, {x[0]:.0f} to {x[-1]:.0f} trials"
+        )
     axes.set(yscale="log", xlabel="trials for each domain", ylabel="regret, nats per token")
     axes.legend()
     return figure

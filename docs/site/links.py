@@ -1,8 +1,8 @@
 """A hook of MkDocs: what pages link to outside of docs/ becomes a part of the site, so that it stands alone.
 
-A link such as ``../../benchmarks/README.md`` works on a forge, where a page is read in its folder. In the site that file
-is a page below ``repository/``; a file of code becomes a page that shows it, a picture is copied. Whatever such a page
-links to is taken in as well.
+A link such as ``../../benchmarks/README.md`` works on a forge, where a page is read in its folder. In the site that
+file is a page below ``repository/``; a file of code becomes a page that shows it, a picture is copied. Whatever such a
+page links to is taken in as well.
 """
 
 from __future__ import annotations
