@@ -31,6 +31,13 @@ def json_schema(spec: type[Any]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 
 
+def kinds_schema(group: str) -> dict[str, Any]:
+    """The JSON schemas of every kind of a group and of the groups that these name, by group."""
+    definitions: dict[str, Any] = {}
+    _component(group, definitions)
+    return definitions
+
+
 def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = None) -> dict[str, Any]:
     hints, told = typing.get_type_hints(spec), descriptions(spec)
     properties: dict[str, Any] = {}

@@ -11,50 +11,45 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
-from bomix.config.registry import DEFAULT_KINDS
-from bomix.config.schema import json_schema
+from bomix.config.registry import BUILT_IN, DEFAULT_KINDS
+from bomix.config.schema import json_schema, kinds_schema
 from bomix.config.spec import StudySpec
 
 Schema = Mapping[str, Any]
-INTRODUCTION = """# Every key of the study file
-
-Made from the schema that `bomix init --schema` prints. What the keys are for, with examples, stands in
-[the study file](../guide/study-file.md); a count may be written `128k`, `10M`, `1.5B`.
-"""
+_PLACEHOLDER = re.compile(
+    r"<(?!(?:p|a|h\d|code|pre|div|span|table|t[drh]|thead|tbody|ul|ol|li|strong|em|br|hr|nav|label)>)(\w+)>"
+)
+"""What stands for a name in the help of a command, and is none of the tags of the page."""
 SECTION = "keys of its own"
 """What is said of a mapping whose keys stand in a table of their own, where there is no link to it."""
-GROUPS = """# Every kind, and its keys
-
-What can stand where a study file has a `kind`, as `bomix kinds GROUP` lists it. `kind: my_package.my_module:MyClass`
-names a class of your own ([parts of your own](../guide/plug-ins.md)).
-"""
 
 
-def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages."""
-    schema = json_schema(StudySpec)
-    files.append(File.generated(config, "reference/keys.md", content=keys_page(schema)))
-    files.append(File.generated(config, "reference/kinds.md", content=kinds_page(schema)))
-    return files
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Add what is made to the pages that a forge shows with their first lines alone."""
+    made = {"reference/keys.md": keys_page, "reference/kinds.md": kinds_page}.get(page.file.src_uri)
+    return markdown if made is None else f"{markdown}\n{made()}"
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leave out what mkdocs-click 0.9 shows as the default of an option that has none, with click 8.3."""
-    return html.replace("<code>Sentinel.UNSET</code>", "") if page.file.src_uri == "reference/cli.md" else html
+    """Mend what mkdocs-click 0.9 shows: a default where there is none (with click 8.3), ``<id>`` taken for a tag."""
+    if page.file.src_uri != "reference/cli.md":
+        return html
+    return _PLACEHOLDER.sub(r"&lt;\1&gt;", html.replace("<code>Sentinel.UNSET</code>", ""))
 
 
-def keys_page(schema: Schema) -> str:
+def keys_page() -> str:
     """The keys of a study file and of its sections."""
-    return "\n".join([INTRODUCTION, *keys(schema, (), level=2)]) + "\n"
+    return "\n".join(keys(json_schema(StudySpec), (), level=2)) + "\n"
 
 
-def kinds_page(schema: Schema) -> str:
+def kinds_page() -> str:
     """The kinds of every group, and the keys of each."""
-    parts = [GROUPS]
-    for group, definition in schema["$defs"].items():
+    parts: list[str] = []
+    for group in BUILT_IN:
+        definition = kinds_schema(group)[group]
         parts.append(f"\n## {group}\n")
         for option in definition["anyOf"]:
             kind = option.get("properties", {}).get("kind", {}).get("const")
