@@ -39,16 +39,14 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
             if target.startswith(f"{DOCS}/") or target in STANDS_FOR or files.get_file_from_path(place) is not None:
                 continue
             source = ROOT / target
-            if not source.is_file():
-                raise PluginError(f"{path} links to {target}, which the site cannot show; link to a file")
+            if not source.exists():
+                raise PluginError(f"{path} links to {target}, which is not there")
             if source.suffix in PICTURES:
                 files.append(File.generated(config, place, abs_src_path=str(source)))
                 continue
-            content = source.read_text(encoding="utf-8")
-            if source.suffix == ".md":
-                waiting.append((target, content))
-            else:
-                content = f"# {target}\n\n```{LANGUAGES.get(source.suffix, 'text')}\n{content.rstrip()}\n```\n"
+            content = _content(source, target)
+            if place.endswith(("README.md", "index.md")) or source.suffix == ".md":
+                waiting.append((place.removeprefix(f"{TAKEN_IN}/"), content))
             files.append(File.generated(config, place, content=content))
     return files
 
@@ -83,12 +81,27 @@ def _resolved(path: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
 
 
+def _content(source: Path, target: str) -> str:
+    """The page of a file of the repository: Markdown as it is, code in a block, a folder as a list of its files."""
+    if (source / "README.md").is_file():
+        return (source / "README.md").read_text(encoding="utf-8")
+    if source.is_dir():
+        shown = sorted(path.name for path in source.iterdir() if path.suffix in LANGUAGES and path.is_file())
+        return "\n".join([f"# {target}", "", *(f"* [{name}]({name})" for name in shown), ""])
+    text = source.read_text(encoding="utf-8")
+    if source.suffix == ".md":
+        return text
+    return f"# {target}\n\n```{LANGUAGES.get(source.suffix, 'text')}\n{text.rstrip()}\n```\n"
+
+
 def _place(target: str) -> str:
-    """Where in the site a file of the repository stands."""
+    """Where in the site a file or folder of the repository stands."""
     if target in STANDS_FOR:
         return STANDS_FOR[target]
     if target.startswith(f"{DOCS}/"):
         return target.removeprefix(f"{DOCS}/")
+    if (ROOT / target).is_dir():
+        return f"{TAKEN_IN}/{target}/{'README' if (ROOT / target / 'README.md').exists() else 'index'}.md"
     known = Path(target).suffix in PICTURES | {".md"}
     return f"{TAKEN_IN}/{target}" if known else f"{TAKEN_IN}/{target}.md"
 
