@@ -80,7 +80,7 @@ smoke: environment  ## run every default method through tiny problems: about a m
 		$(VENV)/bin/bomix benchmark --smoke --out "$$folder" --processes $(WORKERS)
 
 docs: environment  ## build the documentation site into build/site; a warning is an error, and nothing is fetched
-	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict $(ARGS)
 	@echo 'open build/site/index.html'
 
 lint: environment  ## check style and formatting
