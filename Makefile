@@ -22,7 +22,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-gpu test-faults test-engines test-formats \
-	test-callbacks test-floors test-wheel smoke lint types format clean environment
+	test-callbacks test-floors test-wheel smoke docs lint types format clean environment
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,10 @@ test-wheel: environment  ## build the wheel, install it beside the environment's
 smoke: environment  ## run every default method through tiny problems: about a minute
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 		$(VENV)/bin/bomix benchmark --smoke --out "$$folder" --processes $(WORKERS)
+
+docs: environment  ## build the documentation site into build/site; a warning is an error, and nothing is fetched
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict $(ARGS)
+	@echo 'open build/site/index.html'
 
 lint: environment  ## check style and formatting
 	$(RUN) ruff check .

@@ -1,7 +1,8 @@
-"""What README and the guide show is true: their Python runs, their study files are read, their commands parse."""
+"""What README and the pages of docs show is true: Python runs, study files are read, commands parse, exports agree."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -14,11 +15,16 @@ import click
 import pytest
 import yaml
 
+import bomix
 from bomix.cli.main import COMMANDS, cli
+from bomix.config.registry import BUILT_IN, resolve
 from bomix.config.study_file import load
+from bomix.io.exports.mixture import TargetRun
+from bomix.io.exports.sources import DomainData
+from bomix.io.exports.writing import write
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LONGEST_README = 250
 
 MINIMAL: Mapping[str, Any] = {"domains": {"web": {}, "code": {}}, "metrics": ["web", "code"]}
@@ -28,21 +34,32 @@ STUDY_KEYS |= {"execution", "callbacks"}
 
 
 class Block(NamedTuple):
-    """A fenced block of a page."""
+    """A fenced block of a page; its title is the file that it stands for, or the format of an export."""
 
     page: str
     line: int
     language: str
+    title: str
     text: str
 
 
 def blocks(page: Path, *languages: str) -> Iterator[Block]:
     """The fenced blocks of a page in some languages, in order."""
     text = page.read_text(encoding="utf-8")
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for found in re.finditer(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', text, re.MULTILINE | re.DOTALL):
         if found[1] in languages:
             line = text[: found.start()].count("\n") + 1
-            yield Block(str(page.relative_to(ROOT)), line, found[1], found[2])
+            yield Block(str(page.relative_to(ROOT)), line, found[1], found[2] or "", found[3])
+
+
+def with_blocks(*languages: str) -> list[Path]:
+    """The pages that have a block in one of some languages."""
+    return [page for page in PAGES if next(blocks(page, *languages), None) is not None]
+
+
+def name_of(page: Path) -> str:
+    """Path of a page, for the name of a test."""
+    return str(page.relative_to(ROOT))
 
 
 def commands() -> list[tuple[str, str]]:
@@ -70,13 +87,15 @@ def train_my_proxy(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: 3.0 - share + share**2 for name, share in weights.items()}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", with_blocks("python"), ids=name_of)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page")
     module.__dict__["train_my_proxy"] = train_my_proxy
     monkeypatch.setitem(sys.modules, "page", module)  # dataclasses look up the module that they are defined in
     for block in blocks(page, "python"):
+        if block.title in BUILT_IN["exporter"] or "sys.argv" in block.text:
+            continue  # compared with the export, or run as a script by tests/test_starts.py
         exec(compile("\n" * block.line + block.text, str(page), "exec", dont_inherit=True), module.__dict__)
 
 
@@ -101,9 +120,11 @@ def test_a_command_that_a_sentence_names_is_there(where: str, text: str) -> None
     assert {argument for argument in arguments if argument.startswith("--")} <= options, where
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", with_blocks("yaml"), ids=name_of)
 def test_the_study_files_of_a_page_can_be_read(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "yaml"):
+        if block.title in BUILT_IN["exporter"]:
+            continue
         shown = yaml.safe_load(block.text)
         assert {*shown} & STUDY_KEYS, f"{block.page}:{block.line} shows no key of a study file"
         file = tmp_path / "study.yaml"
@@ -112,6 +133,30 @@ def test_the_study_files_of_a_page_can_be_read(page: Path, tmp_path: Path) -> No
             whole = {**MINIMAL, **whole}
         file.write_text(yaml.safe_dump(whole), encoding="utf-8")
         load(file)
+
+
+@pytest.mark.parametrize("page", with_blocks("json"), ids=name_of)
+def test_the_json_of_a_page_is_json(page: Path) -> None:
+    for block in blocks(page, "json"):
+        json.loads(block.text)
+
+
+def test_the_exports_that_a_page_shows_are_what_is_written() -> None:
+    study = bomix.Study(["books", "code", "web"], ["loss"], target=bomix.TargetSpec(tokens=20e9))
+    data = {
+        "books": DomainData("/data/books", tokens=2e9, tokens_per_document=90_000),
+        "code": DomainData("/data/code", tokens=20e9, tokens_per_document=1_500),
+        "web": DomainData("/data/web", tokens=100e9, tokens_per_document=600),
+    }
+    page = ROOT / "docs" / "how-to" / "exporters.md"
+    shown = [block for block in blocks(page, "json", "python", "text", "yaml") if block.title in BUILT_IN["exporter"]]
+    assert len(shown) > len(BUILT_IN["exporter"]) / 2
+    for block in shown:
+        exporter = resolve("exporter", block.title)()
+        written = write(study.problem, {"books": 0.36, "code": 0.46, "web": 0.18}, exporter, TargetRun(data=data))
+        assert block.text.rstrip("\n") == written.export.text.rstrip("\n"), f"{block.page}:{block.line}"
+    text = page.read_text(encoding="utf-8")
+    assert [kind for kind in BUILT_IN["exporter"] if not re.search(rf"\b{kind}\b", text)] == []
 
 
 def test_readme_fits_on_a_few_screens() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import types
 import typing
 from typing import Any
@@ -15,6 +14,7 @@ from bomix.cli.tables import console, titled
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
+from bomix.config.descriptions import descriptions, summary
 from bomix.config.wording import type_in_words
 from bomix.errors import ConfigError, UnknownKindError, did_you_mean
 
@@ -53,15 +53,15 @@ def group_table(group: str) -> Table:
         except UnknownKindError as error:  # of an installed package whose own requirements are missing
             table.add_row(kind, str(error), "")
             continue
-        table.add_row(kind, _summary(spec), ", ".join(field.name for field in spec_fields(spec)))
+        table.add_row(kind, _unquoted(summary(spec)), ", ".join(field.name for field in spec_fields(spec)))
     return table
 
 
 def show_kind(group: str, kind: str) -> None:
     """Print a kind: what it is, then each key with its type in words, its default and what it means."""
     spec = registry.resolve(group, kind)
-    click.echo(f"{kind} ({group}): {_summary(spec)}")
-    said, hints = sentences_of(spec), typing.get_type_hints(spec)
+    click.echo(f"{kind} ({group}): {_unquoted(summary(spec))}")
+    said, hints = descriptions(spec), typing.get_type_hints(spec)
     fields = spec_fields(spec)
     if not fields:
         click.echo("no keys")
@@ -71,7 +71,7 @@ def show_kind(group: str, kind: str) -> None:
         table.add_column(column)
     for field in fields:
         hint = hints[field.name]
-        table.add_row(field.name, in_words(hint), _default(hint, field), said.get(field.name, ""))
+        table.add_row(field.name, in_words(hint), _default(hint, field), _unquoted(said.get(field.name, "")))
     console().print(table)
 
 
@@ -80,18 +80,6 @@ def in_words(hint: Any) -> str:
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     texts = [_one_in_words(option) for option in options if option is not type(None)]
     return " or ".join(dict.fromkeys(texts)) + (", or nothing" if type(None) in options else "")
-
-
-def sentences_of(spec: type[Any]) -> dict[str, str]:
-    """Key to what the docstring of a class, or of one that it derives from, says of it."""
-    found: dict[str, str] = {}
-    for cls in reversed(spec.__mro__):
-        _, _, attributes = (cls.__doc__ or "").partition("Attributes:")
-        for part in re.split(r"\n {8}(?=\S)", attributes.partition("\n\n")[0]):
-            name, colon, text = part.partition(":")
-            if colon and name.strip().isidentifier():
-                found[name.strip()] = re.sub(r"``?", "", " ".join(text.split()))
-    return found
 
 
 def _one_in_words(hint: Any) -> str:
@@ -106,8 +94,9 @@ def _one_in_words(hint: Any) -> str:
     return words if words[:1].islower() or words[:1] == "'" else "a value"
 
 
-def _summary(spec: type[object]) -> str:
-    return re.sub(r"``?", "", (spec.__doc__ or "").strip().split("\n")[0])
+def _unquoted(text: str) -> str:
+    """A sentence of a docstring without the marks of code, for a terminal."""
+    return text.replace("`", "")
 
 
 def _default(hint: Any, field: dataclasses.Field[Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.config.components import component_group
+from bomix.config.descriptions import descriptions, summary
 from bomix.config.scale_spec import StudyScaleSpec
 from bomix.errors import UnknownKindError
 
@@ -30,8 +31,15 @@ def json_schema(spec: type[Any]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 
 
+def kinds_schema(group: str) -> dict[str, Any]:
+    """The JSON schemas of every kind of a group and of the groups that these name, by group."""
+    definitions: dict[str, Any] = {}
+    _component(group, definitions)
+    return definitions
+
+
 def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = None) -> dict[str, Any]:
-    hints = typing.get_type_hints(spec)
+    hints, told = typing.get_type_hints(spec), descriptions(spec)
     properties: dict[str, Any] = {}
     required = []
     if kind is not None:
@@ -43,10 +51,14 @@ def _object(spec: type[Any], definitions: dict[str, Any], *, kind: str | None = 
             required.append(field.name)
         elif isinstance(field.default, (bool, int, float, str)):
             properties[field.name] = {**properties[field.name], "default": field.default}
-    summary = (spec.__doc__ or "").strip().split("\n\n")[0]
+        elif field.default_factory is not dataclasses.MISSING and (group := component_group(hints[field.name])):
+            kind = registry.kind_of(group, type(field.default_factory()))
+            properties[field.name] = {**properties[field.name], "default": kind}
+        if field.name in told:
+            properties[field.name] = {**properties[field.name], "description": told[field.name]}
     return {
         "type": "object",
-        "description": " ".join(summary.split()),
+        "description": summary(spec),
         "properties": properties,
         "required": required,
         "additionalProperties": spec is StudyScaleSpec,  # keys of the evaluator stand in it

@@ -39,7 +39,7 @@ def near_optimal_ranges(
 
     belief, space, about = decision.belief, decision.belief.problem.space, decision.of_space
     mean, sd = minimum.mean / belief.aggregate.unit, minimum.sd / belief.aggregate.unit
-    at, variance = (float(each) for each in belief.aggregate.spread(belief.model, as_tensor([decision.point])))
+    at, variance = (float(each.detach()) for each in belief.aggregate.spread(belief.model, as_tensor([decision.point])))
     if at > mean + sd:
         # The minimum is too vague to be recommended: what is nearly as good as what is recommended counts.
         about, mean, sd = decision.point, at, math.sqrt(variance)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bomix.cli.kinds import group_table, in_words, sentences_of
+from bomix.cli.kinds import group_table, in_words
 from bomix.config import registry
 from bomix.config.build import spec_fields
+from bomix.config.descriptions import descriptions
 from bomix.strategies.bayesian.turbo import Turbo
 from tests.cli.called import called
 
@@ -20,7 +21,7 @@ def test_a_kind_shows_each_key_with_type_default_and_sentence() -> None:
     code, printed = called("kinds", "turbo")
     assert code == 0
     assert printed.startswith("turbo (strategy): ")
-    said = sentences_of(Turbo)
+    said = descriptions(Turbo)
     for field in spec_fields(Turbo):
         assert f" {field.name} " in printed
         assert said[field.name]
