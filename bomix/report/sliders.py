@@ -14,7 +14,7 @@ from bomix.report.shown import value
 from bomix.surrogates.cross_validation.scores import Z95
 
 if TYPE_CHECKING:
-    from bomix.report.findings import Findings
+    from bomix.report.findings import Findings, Model
 
 
 def sliders(found: Findings) -> str:
@@ -58,8 +58,8 @@ def form(found: Findings) -> str:
         f"{len(made.points)} mixtures. On others it misses the surrogate's objective by {value(float(made.error[0]))} "
         f"(root mean square, {100 * made.relative[0]:.0f} % of its standard deviation), and metric "
         f"{found.outputs[worst]}, which it knows least, by {value(float(made.error[worst]))} "
-        f"({100 * made.relative[worst]:.0f} %). That error is part of every interval here. `bomix predict` has "
-        "the exact numbers."
+        f"({100 * made.relative[worst]:.0f} %). That error is part of every interval here. At the mixtures of "
+        "the buttons the numbers are the surrogate's own, as `bomix predict` has them of all."
     )
 
 
@@ -76,7 +76,17 @@ def what_if_data(found: Findings) -> dict[str, Any]:
         "signs": [1.0, *found.problem.signs],
         "limits": [[end if math.isfinite(end) else None for end in ends] for ends in limits],
         "typical": _typical(found),
+        "exact": _exact(found.model),
     }
+
+
+def _exact(model: Model) -> list[dict[str, list[float]]]:
+    """What the surrogate itself says of the mixtures that the buttons set, so that the page has one word on them."""
+    said = model.mixtures
+    return [
+        {"mean": mean.tolist(), "sd": sd.tolist(), "change": change.tolist(), "change_sd": change_sd.tolist()}
+        for mean, sd, change, change_sd in zip(said.mean, said.sd, said.change, said.change_sd, strict=True)
+    ]
 
 
 def _typical(found: Findings) -> float:
