@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ import yaml
 import bomix
 from bomix.cli.main import COMMANDS, cli
 from bomix.config.registry import BUILT_IN, resolve
+from bomix.config.spec import StudySpec
 from bomix.config.study_file import load
 from bomix.io.exports.mixture import TargetRun
 from bomix.io.exports.sources import DomainData
@@ -29,8 +31,7 @@ LONGEST_README = 250
 
 MINIMAL: Mapping[str, Any] = {"domains": {"web": {}, "code": {}}, "metrics": ["web", "code"]}
 """What a fragment of a study file is put into."""
-STUDY_KEYS = {"domains", "metrics", "evaluator", "objective", "strategy", "experts", "target", "budget"}
-STUDY_KEYS |= {"execution", "callbacks"}
+STUDY_KEYS = {field.name for field in fields(StudySpec)}
 
 
 class Block(NamedTuple):
