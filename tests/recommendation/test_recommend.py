@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -54,7 +55,9 @@ class Stiff(JointModel):
 
 @dataclasses.dataclass(frozen=True)
 class Blind:
-    """Declares no gradients, and so has none."""
+    """Declares that it has no gradients."""
+
+    differentiable: ClassVar[bool] = False
 
     def fit(self, data, *, context, seed):
         return Stiff(FAST.fit(data, context=context, seed=seed))

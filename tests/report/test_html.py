@@ -23,6 +23,7 @@ from tests.report.conftest import EVIL
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRAWN = "document.querySelectorAll('.plot[data-drawn]').length"
 SHARES = "[...document.querySelectorAll('.sliders output')].map((o) => parseFloat(o.textContent))"
+MINUS = "\N{MINUS SIGN}"
 INTERVALS = "[...document.querySelectorAll('tr[data-output] td:nth-child(3)')].map((c) => c.textContent)"
 PREDICTED = "[...document.querySelectorAll('tr[data-output] td:nth-child(2)')].map((c) => c.textContent)"
 
@@ -136,8 +137,8 @@ def test_at_the_buttons_the_sliders_show_what_the_tables_show(browser: Any, file
     for row, name in enumerate(found.mixtures):
         tab.get_by_role("button", name=name, exact=True).click()
         for column, (text, shown) in enumerate(zip(tab.evaluate(PREDICTED), tab.evaluate(INTERVALS), strict=True)):
-            assert float(text.replace("−", "-")) == pytest.approx(said.mean[row, column], abs=6e-4)
-            low, high = (float(end.replace("−", "-")) for end in shown.split(" to "))
+            assert float(text.replace(MINUS, "-")) == pytest.approx(said.mean[row, column], abs=6e-4)
+            low, high = (float(end.replace(MINUS, "-")) for end in shown.split(" to "))
             assert high - low <= 2.0 * style_z() * said.sd[row, column] + 2e-3
     assert wrong == []
     tab.close()
