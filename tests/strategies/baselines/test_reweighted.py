@@ -152,8 +152,8 @@ def test_what_was_found_is_moved_into_the_bounds_and_it_is_said_once(caplog):
     caplog.set_level(logging.WARNING)
     history = run(ODM(), 3, where=where)
     assert history.records[1].trial.weights == pytest.approx({"code": 0.4, "maths": 0.25, "web": 0.35})
-    assert [record.message for record in caplog.records if "bounds" in record.message] == [
-        "odm: the bounds do not allow the mixture as it is; the nearest is taken (code 0.5 -> 0.4, maths 0.2 -> 0.25, "
+    assert [record.message for record in caplog.records if "space" in record.message] == [
+        "odm: the space does not allow the mixture as it is; the nearest is taken (code 0.5 -> 0.4, maths 0.2 -> 0.25, "
         "web 0.3 -> 0.35)"
     ]
 

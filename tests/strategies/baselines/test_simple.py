@@ -110,7 +110,7 @@ def test_a_mixture_that_bounds_move_is_said_once(world, caplog):
     problem = world(upper={"web": 0.1}).problem
     with caplog.at_level(logging.WARNING):
         candidates = Uniform().ask(problem, History(), 1, seed=0)
-        assert "uniform: the bounds do not allow the mixture as it is" in caplog.text
+        assert "uniform: the space does not allow the mixture as it is" in caplog.text
         assert "web 0.25 -> 0.1" in caplog.text
         caplog.clear()
         assert Uniform().ask(problem, History().with_pending(candidates), 1, seed=0) == candidates
