@@ -18,6 +18,7 @@ from bomix.contracts.preparation import Preparation
 from bomix.contracts.traits import field_values, traits
 from bomix.io.store import records
 from bomix.io.store.incoming import accepted
+from bomix.io.store.result_checks import as_result
 from bomix.progress import Progress, reporting_to
 from bomix.testing.base import SpecBattery
 from bomix.trial import Result, Trial
@@ -92,7 +93,7 @@ class EvaluatorBattery(SpecBattery):
 
         def evaluated() -> tuple[Result, Path]:
             workdir = tmp_path_factory.mktemp("attempt")
-            return ready[0].evaluate(self.trial(), workdir), workdir
+            return as_result(ready[0].evaluate(self.trial(), workdir)), workdir
 
         return self.once("outcome", evaluated)
 
@@ -158,7 +159,7 @@ class EvaluatorBattery(SpecBattery):
         """Each trial runs in a process of its own, which gets the evaluator pickled."""
         copy = pickle.loads(pickle.dumps(ready[0]))
         assert copy == ready[0]
-        assert set(copy.evaluate(self.trial(), tmp_path).losses) == set(outcome[0].losses)
+        assert set(as_result(copy.evaluate(self.trial(), tmp_path)).losses) == set(outcome[0].losses)
 
     def test_the_same_weights_and_seed_give_the_same_losses(
         self, ready: tuple[Any, Preparation | None], outcome: tuple[Result, Path], tmp_path: Path
@@ -167,7 +168,7 @@ class EvaluatorBattery(SpecBattery):
         if not self.same_again:
             pytest.skip("it does not promise it")
         weights = dict(reversed(self.trial().weights.items()))  # type: ignore[call-overload]
-        again = ready[0].evaluate(self.trial(weights, number=9), tmp_path)
+        again = as_result(ready[0].evaluate(self.trial(weights, number=9), tmp_path))
         assert dict(again.losses) == dict(outcome[0].losses)
 
     def test_every_domain_alone_can_be_trained(self, ready: tuple[Any, Preparation | None], tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ class ObjectiveBattery(SpecBattery):
 
     def test_wrong_columns_are_refused(self) -> None:
         """Losses without a column for each metric would be summed under the wrong names."""
+        if traits(self.objective, ObjectiveTraits).metric_faults is ObjectiveTraits.metric_faults:
+            pytest.skip("it names no metrics: whatever columns there are will do")
         for losses in (self.losses[..., :-1], torch.as_tensor(self.losses[..., :-1])):
             with pytest.raises(BomixError):
                 self.objective(losses, self.metrics)

@@ -137,4 +137,5 @@ class TestTokenizer(TokenizerBattery):
 
 def test_the_example_of_every_extension_point_is_here() -> None:
     tried = {value.group for name, value in globals().items() if name.startswith("Test")}
-    assert tried == {*COMPONENTS.values()}
+    owes_nothing = {"callback"}  # whatever it does or raises, the run goes on: tests/execution/test_callbacks.py
+    assert tried == {*COMPONENTS.values()} - owes_nothing
