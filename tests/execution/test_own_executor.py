@@ -200,7 +200,7 @@ def test_a_kind_without_workers_says_so(tmp_path: Path) -> None:
 
 
 def test_what_cannot_run_trials_is_named() -> None:
-    for wrong in ({"workers": 2}, Ending()):
+    for wrong in (2, Ending()):
         with pytest.raises(FaultsError, match=r"execution: expected an executor"):
             Study(["a"], ["loss"], execution=wrong)  # type: ignore[arg-type]
 

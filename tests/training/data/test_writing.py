@@ -63,7 +63,7 @@ def test_an_interrupted_building_goes_on_to_the_same_corpus(
     tmp_path: Path, many: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, after: int
 ) -> None:
     monkeypatch.setattr(writing, "NOTE_S", 0.0)
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="bomix")
     given = texts("a", 300) + texts("a", 20) + texts("more", 100)
     further = {"v": Listed(texts("v", 60) + given[:9])}
     whole = make(tmp_path / "whole", {"a": Listed(given), "b": Listed(texts("b"))}, validation=further)
