@@ -231,6 +231,11 @@ class History:
         return len(self.ever_asked) + len(self.damaged)
 
     @cached_property
+    def ended(self) -> History:
+        """The record without the trials that have not ended, which tell nothing yet."""
+        return replace(self, records=tuple(each for each in self.records if each.status is not Status.PENDING))
+
+    @cached_property
     def all_records(self) -> tuple[Record, ...]:
         """Every trial, the withdrawn ones at their places: for showing, never for learning."""
         return tuple(sorted((*self.records, *self.withdrawn), key=lambda record: record.trial.id))

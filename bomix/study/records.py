@@ -142,7 +142,8 @@ class Records:
     def to_learn_from(self) -> tuple[Problem, History]:
         """The problem and the record, which is looked at first: without a result nothing need be resolved.
 
-        It is read again once the study is resolved, as which runs are learnt from depends on the study's scale.
+        Trials that have not ended are left out: the same results give the same answer, whatever was asked for since.
+        The record is read again once the study is resolved, as which runs are learnt from depends on the study's scale.
 
         Raises:
             StudyError: There is nothing to learn from yet.
@@ -154,7 +155,7 @@ class Records:
         left_out = quarantined(problem, whole)
         for each in left_out:
             logger.warning("%s", each)
-        history = without(whole, left_out)
+        history = without(whole, left_out).ended
         if whole.observations and not history.observations:
             first = f"trial {left_out[0].trial}, whose {left_out[0].metric} is {left_out[0].value:g}"
             raise StudyError(

@@ -351,6 +351,18 @@ def test_what_an_earlier_version_did_not_know_is_no_change(tmp_path: Path) -> No
         Study.open(tmp_path).ask()
 
 
+def test_what_is_asked_for_changes_no_answer() -> None:
+    """A page, an export and a recommendation around an ask are of the same results, and agree."""
+    study = bomix.Study(["code", "web"], ["code", "web"], seed=1)
+    for share in (0.2, 0.4, 0.6, 0.8):
+        study.add({"code": share, "web": 1.0 - share}, {"code": 3.0 - share, "web": 2.0 + share**2})
+    best, expected = study.recommend(), study.predict([{"code": 0.5, "web": 0.5}])
+    study.ask(3)
+    assert len(study.history.pending) == 3
+    assert study.recommend() == best
+    assert study.predict([{"code": 0.5, "web": 0.5}]).identical(expected)
+
+
 def test_a_domain_that_is_no_spec_is_named() -> None:
     with pytest.raises(FaultsError, match=r"domains\.b: expected a DomainSpec, found 0\.1"):
         bomix.Study(domains={"a": bomix.DomainSpec(), "b": 0.1}, metrics=["a"])
