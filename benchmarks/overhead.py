@@ -3,25 +3,31 @@ r"""What a study loses to bomix: idle slots, start and end of a run, and the dri
     python benchmarks/overhead.py wall [--strategy sobol] [--ahead 1] [--trials 64] [--workers 2] [--seconds 4]
                                      [--execution '{kind: ray, address: local}']
     python benchmarks/overhead.py memory [--trials 5000] [--workers 8] [--in-memory]
+    python benchmarks/overhead.py turns [--recorded 50 1000 3000 5000] [--trials 60] [--workers 2]
 
 Trials of ``wall`` sleep, from three quarters to five quarters of ``--seconds``, drawn by the trial's number. The ideal
 is the time that the slots need where each takes the next trial at the moment that it is free; what is beyond it is
 lost, by where it goes: before the first trial began, between two trials of a slot, after the last one, and in the
 recommendation. The driver's CPU-seconds are what an idle machine would lose at most, but for the disk. Trials of
-``memory`` do nothing; the driver's resident memory is printed as their number grows.
+``memory`` do nothing; the driver's resident memory is printed as their number grows. ``turns`` goes on with a study of
+which so many trials are recorded already, without having run: what the driver takes for each trial that follows, in
+CPU-seconds and in looks at files, of which most are cheap on a local disk and none is on a network's.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -31,6 +37,9 @@ from bomix.contracts.preparation import Preparation
 from bomix.execution.observer import Observer
 from bomix.problem import Metric
 from bomix.trial import Record, Result, Trial
+
+if TYPE_CHECKING:
+    from bomix.study.study import Study
 
 METRICS = ("code", "math", "web", "wiki")
 """Losses of a trial: as many as a small study has."""
@@ -80,6 +89,43 @@ class Memory(Observer):
             used = psutil.Process().memory_info().rss / 2**20
             cpu = sum(psutil.Process().cpu_times()[:2])
             print(f"| {self.count} | {used:.1f} | {time.time() - self.since:.1f} | {cpu:.1f} |", flush=True)
+
+
+class Turns(Observer):
+    """Counts what the driver takes from the end of one trial to that of the last; the first ones have imports in them.
+
+    Attributes:
+        looks: Calls for the names in a folder, its time of change, or the content of a file, since the run began.
+    """
+
+    CALLS = ("stat", "lstat", "listdir", "scandir", "open")
+    SKIPPED = 10
+
+    def __init__(self) -> None:
+        self.looks, self.ends = 0, list[tuple[float, int]]()
+
+    def ended(self, study: object, record: Record) -> None:
+        self.ends.append((time.process_time(), self.looks))
+
+    def each(self) -> tuple[float, float]:
+        """CPU-seconds and looks, of each trial behind the first ones."""
+        (began, before), (ended, after) = self.ends[self.SKIPPED], self.ends[-1]
+        count = len(self.ends) - 1 - self.SKIPPED
+        return (ended - began) / count, (after - before) / count
+
+    def counting(self) -> contextlib.ExitStack:
+        """Count looks in this block."""
+        stack = contextlib.ExitStack()
+        for name in self.CALLS:
+            stack.enter_context(mock.patch.object(os, name, self._counted(getattr(os, name))))
+        return stack
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **options: Any) -> Any:
+            self.looks += 1
+            return call(*args, **options)
+
+        return counted
 
 
 def greedy(lasting: Sequence[float], workers: int) -> float:
@@ -144,6 +190,41 @@ def memory(given: argparse.Namespace, folder: Path) -> None:
     ).run(observer=Memory())
 
 
+def turns(given: argparse.Namespace, folder: Path) -> None:
+    """Print what the driver takes for a trial in studies of some size."""
+    import overhead
+
+    import bomix
+
+    print("| recorded | CPU-seconds a trial | looks a trial |\n|---|---|---|")
+    for recorded in given.recorded:
+        study = bomix.Study(
+            DOMAINS,
+            path=folder / str(recorded),
+            evaluator=overhead.Sleeping(),
+            strategy=strategy_of("sobol"),
+            budget=bomix.BudgetSpec(trials=recorded + given.trials),
+            execution=bomix.LocalExecution(workers=given.workers),
+        )
+        record(study, recorded)
+        told = Turns()
+        with told.counting():
+            study.run(observer=told)
+        seconds, looks = told.each()
+        print(f"| {recorded} | {seconds:.4f} | {looks:.0f} |", flush=True)
+
+
+def record(study: Study, count: int) -> None:
+    """Record trials that were never run, and no power cut need spare them."""
+    draw = np.random.default_rng(0)
+    study.records.prepare()
+    with mock.patch.object(os, "fsync"):
+        for number in range(count):
+            weights = dict(zip(DOMAINS, map(float, draw.dirichlet(np.ones(len(DOMAINS)))), strict=True))
+            result = Result({name: float(draw.uniform(2, 3)) for name in METRICS}, cost=1.0)
+            study.records.store.create(Trial(number, weights, 0, "sobol"), result)
+
+
 def strategy_of(kind: str) -> object:
     """A strategy with its defaults; only its own module is imported."""
     from bomix.config.registry import resolve
@@ -160,10 +241,10 @@ def execution_of(text: str, **options: int) -> object:
 
 
 def main() -> None:
-    """Run one of the two."""
+    """Run one of the three."""
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, trials, workers in (("wall", 64, 2), ("memory", 5000, 8)):
+    for name, trials, workers in (("wall", 64, 2), ("memory", 5000, 8), ("turns", 60, 2)):
         command = commands.add_parser(name)
         command.add_argument("--trials", type=int, default=trials)
         command.add_argument("--workers", type=int, default=workers)
@@ -172,9 +253,10 @@ def main() -> None:
     commands.choices["wall"].add_argument("--ahead", type=int, default=0)
     commands.choices["wall"].add_argument("--execution", default="{kind: local}")
     commands.choices["memory"].add_argument("--in-memory", action="store_true")
+    commands.choices["turns"].add_argument("--recorded", type=int, nargs="+", default=[50, 1000, 3000, 5000])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        {"wall": wall, "memory": memory}[given.command](given, Path(folder))
+        {"wall": wall, "memory": memory, "turns": turns}[given.command](given, Path(folder))
 
 
 if __name__ == "__main__":

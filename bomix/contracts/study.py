@@ -111,6 +111,14 @@ class Experts(NamedTuple):
 class RunnableStudy(WatchedStudy, Protocol):
     """What a driver needs of a study: it decides, the study knows and records."""
 
+    def look(self) -> History:
+        """The record as it is now in all its parts.
+
+        ``history`` has what became of pending trials and which ones are new; what others revise or withdraw of trials
+        that have ended it may have a little later, so that it takes as long however many have ended.
+        """
+        ...
+
     def prepare(self) -> None:
         """Have the evaluator build and measure its inputs, and clear away what killed writers left; under the lock.
 

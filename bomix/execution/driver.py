@@ -130,6 +130,8 @@ class _Run:
             decision = decide(now, self._study.why_stop, self._study.settled)
             self._tell_why(decision)
             match decision.action:
+                case Action.STOP | Action.CONFIRM if self._study.look() != now.history:
+                    continue  # the search may go on after all: a trial was withdrawn elsewhere
                 case Action.STOP:
                     return
                 case Action.CONFIRM:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -57,6 +58,7 @@ class Records:
         self._read: tuple[Kept, tuple[Scale | None, tuple[StudyScale, ...]], History] | None = None
         self._clean: tuple[Problem, History, History] | None = None
         self._named: set[Damage] = set()
+        self._glances = False
 
     @property
     def store(self) -> FolderStore | MemoryStore:
@@ -109,12 +111,31 @@ class Records:
         """The record as it is now, other processes' additions included; nothing is resolved or prepared.
 
         Its scale is the study's own: before the study is resolved, that of the last time it was. A trial of which a
-        file cannot be read is left out, and named once.
+        file cannot be read is left out, and named once. Within :meth:`glancing` it may be older in part.
 
         Raises:
             StoreError: A record of a newer version.
         """
-        kept = self._reading.read()
+        return self._as_history(self._reading.glance() if self._glances else self._reading.read())
+
+    def look(self) -> History:
+        """The record as it is now, in all its parts also within :meth:`glancing`."""
+        return self._as_history(self._reading.read())
+
+    @contextmanager
+    def glancing(self) -> Iterator[None]:
+        """Have looks in this block take as long however many trials have ended: a driver looks several times a trial.
+
+        Pending trials and new ones are seen at once, whoever changed them; what others revise or withdraw of trials
+        that have ended is seen a little later, see :meth:`bomix.io.store.reading.Reading.glance`.
+        """
+        self._glances = True
+        try:
+            yield
+        finally:
+            self._glances = False
+
+    def _as_history(self, kept: Kept) -> History:
         self._name(kept.damages)
         own: Scale | None = None
         several: tuple[StudyScale, ...] = ()
@@ -233,6 +254,7 @@ class Records:
         if not isinstance(why, str) or not why.strip():
             raise StudyError("say why the run is withdrawn: the record keeps it")
         self._store.withdraw(record.trial.id, why=kept_text(why.strip()))
+        self._reading.look_at_all()
         return self.find(record.trial.id)
 
     def revise(self, record: Record, *, why: str) -> None:
@@ -244,6 +266,7 @@ class Records:
             why: What changes, in words.
         """
         self._store.revise(record, why=why)
+        self._reading.look_at_all()
 
     def find(self, trial: Trial | SupportsIndex) -> Record:
         """The record of a trial that is told of, withdrawn or not.
@@ -308,10 +331,10 @@ class Records:
         """Write ``results.nc`` as the record is now, see :mod:`bomix.io.store.results_file`; nothing in memory."""
         if not isinstance(self._store, FolderStore):
             return
-        before = self.history
+        before = self.look()
         dataset = before.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
         seen = _ended(before)
-        results_file.write(self._store.folder, dataset, is_current=lambda: _ended(self.history) == seen)
+        results_file.write(self._store.folder, dataset, is_current=lambda: _ended(self.look()) == seen)
 
 
 def _ended(history: History) -> list[int]:

@@ -91,7 +91,7 @@ def run(
     records.spec = spec
     if detach:
         execution = queued_execution(spec.execution, "--detach").leaving()
-    with contextlib.suppress(LeavingError):
+    with records.glancing(), contextlib.suppress(LeavingError):
         drive(RunningStudy(records, execution), observer=told, take_over=take_over, leaves=detach)
 
 
@@ -133,7 +133,8 @@ def train_experts(records: Records, *, workers: int | None = None, observer: Obs
     raise_faults(evaluator_faults(spec.evaluator))
     records.spec = spec
     told = watching(observer, spec.callbacks, (), records.store.base)
-    drive(RunningStudy(records), observer=told, experts_only=True)
+    with records.glancing():
+        drive(RunningStudy(records), observer=told, experts_only=True)
 
 
 def with_workers(execution: Execution, workers: int) -> Execution:
@@ -178,8 +179,12 @@ class RunningStudy:
 
     @property
     def history(self) -> History:
-        """The record as it is now."""
+        """The record as it is now; see :meth:`look`."""
         return self._records.history
+
+    def look(self) -> History:
+        """The same, with what others changed a moment ago of trials that had ended."""
+        return self._records.look()
 
     @property
     def folder(self) -> Path | None:

@@ -31,6 +31,13 @@ class MemoryStore:
         """What reads the records again and again."""
         return self
 
+    def glance(self) -> Kept:
+        """The same: there is nothing in memory that a look would take long to see."""
+        return self.read()
+
+    def look_at_all(self) -> None:
+        """Nothing: every glance is a look at all."""
+
     def read_one(self, trial_id: int) -> Record | None:
         """The record of one trial; None where there is no such trial."""
         return self._records.get(trial_id)
