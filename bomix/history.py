@@ -62,11 +62,13 @@ class History:
 
     def __post_init__(self) -> None:
         everything = self.all_records
-        ids = Counter(record.trial.id for record in everything)
-        if doubled := [trial_id for trial_id, count in ids.items() if count > 1]:
-            raise StudyError(f"trial {doubled[0]} stands twice in the record; give every trial its own id")
-        gone = tuple(record for record in everything if record.status is Status.WITHDRAWN)
-        kept = tuple(record for record in everything if record.status is not Status.WITHDRAWN)
+        # A driver makes a history of thousands of records twice a trial: what is rare is looked for only where it is.
+        if len({record.trial.id for record in everything}) < len(everything):
+            ids = Counter(record.trial.id for record in everything)
+            doubled = next(trial_id for trial_id, count in ids.items() if count > 1)
+            raise StudyError(f"trial {doubled} stands twice in the record; give every trial its own id")
+        gone = tuple(record for record in everything if record.withdrawn is not None)
+        kept = tuple(record for record in everything if record.withdrawn is None) if gone else everything
         object.__setattr__(self, "records", kept)
         object.__setattr__(self, "withdrawn", gone)
 
@@ -243,7 +245,8 @@ class History:
     @property
     def next_id(self) -> int:
         """The id of the trial to come."""
-        return 1 + max([-1, *(record.trial.id for record in self.all_records), *self.damaged])
+        last = self.all_records[-1].trial.id if self.all_records else -1
+        return 1 + max([last, *self.damaged])
 
     def with_record(self, record: Record) -> History:
         """This history and one record; a record of the same trial gives way."""
@@ -270,4 +273,11 @@ class History:
         return to_dataset(self.all_records, problem, attrs=attrs)
 
     def _with_status(self, status: Status) -> tuple[Record, ...]:
-        return tuple(record for record in self.records if record.status is status)
+        return self._by_status[status]
+
+    @cached_property
+    def _by_status(self) -> dict[Status, tuple[Record, ...]]:
+        found: dict[Status, list[Record]] = {status: [] for status in Status}
+        for record in self.records:
+            found[record.status].append(record)
+        return {status: tuple(records) for status, records in found.items()}

@@ -58,6 +58,7 @@ class Records:
         self._read: tuple[Kept, tuple[Scale | None, tuple[StudyScale, ...]], History] | None = None
         self._clean: tuple[Problem, History, History] | None = None
         self._named: set[Damage] = set()
+        self._scaled: tuple[Kept, bool] | None = None
         self._glances = False
 
     @property
@@ -140,7 +141,7 @@ class Records:
         own: Scale | None = None
         several: tuple[StudyScale, ...] = ()
         # Only a run whose scale is known can be of another one.
-        if self.spec.scales or any(record.trial.scale is not None for record in kept.records):
+        if self.spec.scales or self._has_scales(kept):
             own, several = self._own_scales()
         of = (own, several)
         # What a history derives from its records stays with it: one that is the same is not made anew.
@@ -148,6 +149,12 @@ class Records:
             damaged = tuple(damage.trial for damage in kept.damages)
             self._read = kept, of, study_scales.history_of(kept.records, damaged, own, several)
         return self._read[2]
+
+    def _has_scales(self, kept: Kept) -> bool:
+        """Whether the scale of any run is known; records that are the same are not gone through again."""
+        if self._scaled is None or self._scaled[0] is not kept:
+            self._scaled = kept, any(record.trial.scale is not None for record in kept.records)
+        return self._scaled[1]
 
     def _name(self, damages: Sequence[Damage]) -> None:
         for damage in damages:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,16 +21,19 @@ from bomix.errors import EvaluationError, StoreError, StudyError
 from bomix.execution.local.spec import LocalExecution
 from bomix.execution.observer import Observer
 from bomix.history import History
-from bomix.io.store import lock
+from bomix.io.store import lock, reading
+from bomix.io.store.study_folder import FolderStore
 from bomix.problem import Problem
 from bomix.progress import Progress
 from bomix.recommendation.confirmation import SEED_OFFSET
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
+from bomix.study import running
 from bomix.study.confirmation import confirming_trial
 from bomix.study.study import Study
 from bomix.trial import CONFIRM, Failure, Record, Result, Trial
 from tests.execution.evaluators import Ending
+from tests.execution.inline import Inline
 
 pytestmark = pytest.mark.usefixtures("short_chains")
 
@@ -314,3 +320,75 @@ def test_an_artifact_is_found_below_the_trials_folder(tmp_path: Path) -> None:
     study.run()
     path = study.history.completed[0].result.artifacts["note"]
     assert (tmp_path / "trials/0000" / path).read_text() == "kept"
+
+
+@pytest.fixture
+def looks_at_all_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a run took no time: what is done for a share of it is done once."""
+    monkeypatch.setattr(reading, "LOOKING_SHARE", 1e-12)
+    monkeypatch.setattr(reading, "LONGEST_GLANCING", 1e9)
+    monkeypatch.setattr(running, "RESULTS_SHARE", 1e-12)
+    monkeypatch.setenv("BOMIX_SLOT", "0")
+
+
+def recorded(path: Path, count: int, *, trials: int) -> Study:
+    """A study of trials that never ran, with a budget of so many more."""
+    study = Study(
+        DOMAINS,
+        path=path,
+        evaluator=Ending(),
+        strategy=Sobol(),
+        budget=BudgetSpec(count + trials),
+        execution=Inline(),
+    )
+    study.records.prepare()
+    for number in range(count):
+        study.records.store.create(Trial(number, {"code": 0.5, "web": 0.5}, 0, "sobol"), Result({"loss": 2.0}))
+    return study
+
+
+class Looks(Observer):
+    """Counts calls to the file system, and notes how many there were at the end of each trial."""
+
+    CALLS = ("stat", "lstat", "listdir", "scandir", "open", "mkdir", "unlink")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.at_ends = 0, list[int]()
+        for name in self.CALLS:
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **options: Any) -> Any:
+            self.count += 1
+            return call(*args, **options)
+
+        return counted
+
+    def ended(self, study: Study, record: Record) -> None:
+        self.at_ends.append(self.count)
+
+
+@pytest.mark.usefixtures("looks_at_all_only_where_it_must")
+def test_a_trial_costs_the_same_looks_at_files_however_many_have_ended(tmp_path: Path) -> None:
+    found = []
+    for count in (3, 60):
+        study = recorded(tmp_path / str(count), count, trials=5)
+        with pytest.MonkeyPatch.context() as patch:
+            looks = Looks(patch)
+            running.run(study.records, confirm=0, observer=looks)
+        found.append([after - before for before, after in itertools.pairwise(looks.at_ends)][1:])
+    assert found[0] == found[1]
+    assert max(found[0]) < 150
+
+
+@pytest.mark.usefixtures("looks_at_all_only_where_it_must")
+def test_a_run_looks_at_all_trials_before_it_ends(tmp_path: Path) -> None:
+    study = recorded(tmp_path, 3, trials=1)
+
+    class Withdrawing(Observer):
+        def ended(self, study: Study, record: Record) -> None:
+            if record.trial.id == 3:
+                FolderStore(tmp_path).withdraw(1, why="wrong data")
+
+    running.run(study.records, confirm=0, observer=Withdrawing())
+    assert [record.trial.id for record in study.history.completed] == [0, 2, 3, 4]

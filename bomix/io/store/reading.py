@@ -11,7 +11,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +79,13 @@ class Reading:
         self._found = list(self.each())
         ended = time.monotonic()
         self._due = ended + min((ended - began) / LOOKING_SHARE, LONGEST_GLANCING)
-        return self._keep()
+        self._pending = dict(_pending(enumerate(self._found)))
+        kept = self._sorted()
+        before = self._kept.records
+        same = len(kept.records) == len(before) and all(map(_is_same, kept.records, before))
+        if not same or kept.damages != self._kept.damages:
+            self._kept = kept
+        return self._kept
 
     def glance(self) -> Kept:
         """The same as far as pending trials and new ones go; of those that had ended as of a look that may be older.
@@ -99,17 +105,17 @@ class Reading:
                 return self.read()  # the folder is gone, or damaged
             if not _stands(record, names):
                 changed[place] = self._one(path, record.trial.id)
-        added: list[Record | Damage] = []
-        number = 1 + (_number(self._found[-1]) if self._found else -1)
+        place, number = len(self._found), 1 + (_number(self._found[-1]) if self._found else -1)
         while _changed(path := self._path(number)) is not None:
-            added.append(self._one(path, number))
-            number += 1
-        if not changed and not added:
-            return self._kept
-        for place, found in changed.items():
-            self._found[place] = found
-        self._found += added
-        return self._keep()
+            changed[place] = self._one(path, number)
+            place, number = place + 1, number + 1
+        if changed:
+            for place, found in changed.items():
+                self._found[place : place + 1] = [found]
+                self._pending.pop(place, None)
+            self._pending |= _pending(changed.items())
+            self._kept = self._sorted()
+        return self._kept
 
     def look_at_all(self) -> None:
         """Have the next glance be a look at all trials."""
@@ -118,19 +124,12 @@ class Reading:
     def _path(self, number: int) -> str:
         return os.path.join(self._trials, f"{number:04d}")
 
-    def _keep(self) -> Kept:
-        """What was found; the same object where that is what was found before."""
-        places = enumerate(self._found)
-        self._pending = {
-            place: each for place, each in places if isinstance(each, Record) and each.status is Status.PENDING
-        }
-        records = tuple(each for each in self._found if isinstance(each, Record))
-        damages = tuple(each for each in self._found if isinstance(each, Damage))
-        before = self._kept.records
-        same = len(records) == len(before) and all(map(_is_same, records, before))
-        if not same or damages != self._kept.damages:
-            self._kept = Kept(records, damages)
-        return self._kept
+    def _sorted(self) -> Kept:
+        """What was found, records and damages apart."""
+        return Kept(
+            tuple(each for each in self._found if isinstance(each, Record)),
+            tuple(each for each in self._found if isinstance(each, Damage)),
+        )
 
     def each(self) -> Iterator[Record | Damage]:
         """The same, one after the other, in the order of their ids."""
@@ -178,6 +177,11 @@ def _stands(record: Record, names: Collection[str]) -> bool:
     """Whether a trial's folder holds an outcome where its record does, and neither more nor fewer amendments."""
     ended = record.outcome is not None
     return (OUTCOME_FILE in names) == ended and amendments.standing(names) == amendments.Standing.of(record)
+
+
+def _pending(found: Iterable[tuple[int, Record | Damage]]) -> Iterator[tuple[int, Record]]:
+    """Those of some places at which a pending trial stands, with its record."""
+    return ((place, each) for place, each in found if isinstance(each, Record) and each.status is Status.PENDING)
 
 
 def _number(found: Record | Damage) -> int:

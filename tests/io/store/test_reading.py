@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from bomix.io.store import reading as module
 from bomix.io.store import trial_files
 from bomix.io.store.study_folder import FolderStore
 from bomix.trial import Failure, Result, Status, Trial
@@ -111,3 +112,50 @@ def test_a_trial_whose_outcome_is_gone_is_pending_again(store: FolderStore, sett
     reading.read()
     (store.trial_folder(1) / "outcome.json").unlink()
     assert [record.trial.id for record in reading.read().records if record.status is Status.PENDING] == [1, 3]
+
+
+@pytest.fixture
+def glances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a test takes, no glance is a look at all for the time that has gone by."""
+    monkeypatch.setattr(module, "LOOKING_SHARE", 1e-12)
+    monkeypatch.setattr(module, "LONGEST_GLANCING", 1e9)
+
+
+@pytest.mark.usefixtures("glances")
+def test_a_glance_sees_pending_and_new_trials_and_the_others_once_it_is_a_look(store: FolderStore) -> None:
+    reading = store.reading()
+    store.create(trial(4))
+    first = reading.glance()
+    assert reading.glance() is first
+    assert len(first.records) == 5
+    store.withdraw(1, why="wrong data")
+    assert reading.glance() is first
+    store.finish(3, Result({"loss": 1.0}))
+    store.withdraw(4, why="never run")
+    store.create(trial(5))
+    store.create(trial(6), Failure("out of memory"))
+    seen = [record.status for record in reading.glance().records]
+    end = [Status.COMPLETED, Status.WITHDRAWN, Status.PENDING, Status.FAILED]
+    assert seen == [Status.COMPLETED] * 3 + end
+    reading.look_at_all()
+    assert reading.glance() == store.read()
+    assert reading.glance().records[1].status is Status.WITHDRAWN
+
+
+@pytest.mark.usefixtures("glances")
+def test_a_glance_that_finds_no_pending_trial_in_its_place_looks_at_all(store: FolderStore) -> None:
+    reading = store.reading()
+    reading.glance()
+    store.trial_folder(3).rename(store.folder / "elsewhere")
+    store.withdraw(1, why="wrong data")
+    assert reading.glance() == store.read()
+
+
+def test_a_glance_is_a_look_at_all_after_fifty_times_what_a_look_took(store: FolderStore) -> None:
+    reading = store.reading()
+    clock = [0.0, 0.01, 0.5, 0.52]
+    with mock.patch.object(module.time, "monotonic", side_effect=lambda: clock.pop(0) if clock else 0.52):
+        reading.read()
+        store.withdraw(1, why="wrong data")
+        assert reading.glance().records[1].status is Status.COMPLETED, "half a second after a look of 10 ms"
+        assert reading.glance().records[1].status is Status.WITHDRAWN
