@@ -235,6 +235,11 @@ class Problem:
         return ideals
 
     @property
+    def directions(self) -> dict[str, Literal["min", "max"]]:
+        """Metric to its direction."""
+        return {metric.name: metric.direction for metric in self.metrics}
+
+    @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the metrics, in their order."""
         return tuple(metric.name for metric in self.metrics)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bomix.io.artifacts.harness_results import is_results
 from bomix.io.store.incoming import is_whole, outcome_of
 from bomix.io.store.plain import as_mapping
 
@@ -30,7 +31,9 @@ def told(outcome: Any, records: Records) -> Any:
 
         return read_told(Path(outcome), records.resolved.problem)
     data = as_mapping(outcome)
-    if not isinstance(data, Mapping) or not (is_whole(data) or isinstance(data.get("failure"), str)):
+    if not isinstance(data, Mapping):
+        return outcome
+    if not (is_whole(data) or is_results(data) or isinstance(data.get("failure"), str)):
         return outcome
     problem = records.resolved.problem
-    return outcome_of(data, problem.metric_names, problem.space.domains)
+    return outcome_of(data, problem.metric_names, problem.space.domains, directions=problem.directions)

@@ -169,9 +169,12 @@ def _latest(key: str, found: Sequence[tuple[str, Scores]], notes: list[str]) -> 
     higher: dict[str, bool | None] = {}
     again: list[str] = []
     for _, each in sorted(found, key=lambda one: one[0]):
-        again += [name for name, value in each.values.items() if values.get(name, value) != value]
-        values.update(each.values)
-        errors = {name: error for name, error in errors.items() if name not in each.values} | dict(each.errors)
+        # One that a later file has no number of keeps the number and the error of an earlier one.
+        new = {name: value for name, value in each.values.items() if value is not None or values.get(name) is None}
+        again += [name for name, value in new.items() if values.get(name, value) not in (value, None)]
+        values.update(new)
+        errors = {name: error for name, error in errors.items() if name not in new}
+        errors |= {name: error for name, error in each.errors.items() if name in new}
         higher.update(each.higher)
     if again:
         notes.append(f"{key}: {listed(list(dict.fromkeys(again)))} measured more than once: the last one counts")
@@ -203,9 +206,9 @@ def _names(path: Path, folder: Path, data: Mapping[str, Any]) -> set[str]:
     models = re.findall(r"(?:^|,)(?:pretrained|model|path)=([^,]+)", str(arguments or ""))
     for model in [*models, data.get("model_name"), data.get("model_name_sanitized")]:
         if isinstance(model, str):
-            names |= {model, *model.strip("/").split("/")}
+            names |= {model, model.rstrip("/").rpartition("/")[2]}
     # The harness writes "__" where a model's name has a slash.
-    return names | {part for name in names for part in name.split("__")}
+    return (names | {name.removesuffix("__").rpartition("__")[2] for name in names}) - {""}
 
 
 def _date(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.tables.reading import SHOWN
 from bomix.io.tables.table import to_number
 from bomix.space.weights import Weights
-from bomix.trial import SUM_TOLERANCE, Record, Result
+from bomix.trial import EXPERT, SUM_TOLERANCE, Record, Result
 
 if TYPE_CHECKING:
     from bomix.problem import Metric, Problem
@@ -115,7 +116,10 @@ def read_study(
     prefix: str = "",
     allow_partial: bool = False,
 ) -> Runs:
-    """The completed runs of another study as runs of this one; what was withdrawn there is left out.
+    """The completed runs of another study as runs of this one.
+
+    What was withdrawn there is left out, and with a note runs that are of no one mixture of all domains: those that
+    were reweighted while they trained, and the experts of single domains.
 
     Args:
         other: The other study.
@@ -129,12 +133,15 @@ def read_study(
         FaultsError: Everything that is wrong.
     """
     names = {old: new.removeprefix("losses.") for old, new in (metrics or {}).items()}
+    # A name that is mapped onto is that metric alone: one that is called so there is another one.
+    names |= {each.name: "" for each in other.metrics if each.name in {*names.values()} - {*names}}
     faults = [*domains.faults(other.domains, problem.space.domains), *_metric_faults(other, problem, names)]
     raise_faults(faults, "the other study cannot be imported; nothing was recorded:")
     collector = RunCollector(problem, faults, allow_partial=allow_partial)
     known = [metric.name for metric in other.metrics if names.get(metric.name, metric.name) in problem.metric_names]
-    for record in other.records:
-        if not isinstance(record.outcome, Result) or record.withdrawn is not None:
+    completed = [each for each in other.records if isinstance(each.outcome, Result) and each.withdrawn is None]
+    for record in completed:
+        if _special(record):
             continue
         place = f"{other.path}:trial {record.trial.id}"
         weights = domains.weights(record.result.realized or record.trial.weights)
@@ -153,11 +160,20 @@ def read_study(
     raise_faults(faults, "the other study cannot be imported; nothing was recorded:", most=SHOWN)
     absent = [name for name in problem.space.domains if name not in _reached(other, domains)]
     notes = [f"no run of {other.path} has {listed(absent)}: weight 0"] if absent else []
+    kinds = Counter(found for record in completed if (found := _special(record)))
+    notes += [f"{other.path}: left out {number} runs {kind}" for kind, number in kinds.items()]
     left = [metric.name for metric in other.metrics if metric.name not in known]
     notes += [f"{other.path}: left out {listed(left)}, no metrics of this study"] if left else []
     found = collector.found([names.get(name, name) for name in known], notes, where=str(other.path))
     raise_faults(faults)
     return found
+
+
+def _special(record: Record) -> str:
+    """What keeps a run from being one of a single mixture of all domains; empty where nothing does."""
+    if record.trial.reweighting is not None:
+        return "that were reweighted while they trained, which are of no one mixture"
+    return "of experts, which are of single domains" if record.trial.origin == EXPERT else ""
 
 
 def _result(record: Record, known: Sequence[str], names: Mapping[str, str], key: str) -> Result:
@@ -179,6 +195,15 @@ def _metric_faults(other: OtherStudy, problem: Problem, names: Mapping[str, str]
         Fault(f"--map {old}={new}", f"the other study has no metric '{old}'{did_you_mean(old, there)}")
         for old, new in names.items()
         if old not in there
+    ]
+    onto: dict[str, list[str]] = {}
+    for old, new in names.items():
+        if new:
+            onto.setdefault(new, []).append(old)
+    faults += [
+        Fault("--map", f"{' and '.join(olds)} are both mapped onto '{new}'; keep one")
+        for new, olds in onto.items()
+        if len(olds) > 1
     ]
     both = [(metric, here.get(names.get(name, name))) for name, metric in there.items()]
     for old, new in both:

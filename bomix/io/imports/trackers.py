@@ -23,8 +23,10 @@ from bomix.io.tables.table import EMPTY_CELLS, Row, Table, as_text
 STATES = ("State", "state", "status")
 """Columns that tell whether a run finished."""
 _FINISHED = frozenset({"finished", "completed", "complete", "success", "succeeded", "done"})
-_OTHERS = frozenset(
-    {"running", "crashed", "failed", "killed", "preempted", "preempting", "pending", "scheduled", "queued", "canceled"}
+_UNFINISHED = frozenset(
+    {"running", "crashed", "failed", "failure", "killed", "preempted", "preempting", "pending", "scheduled", "queued"}
+    | {"canceled", "cancelled", "timeout", "node_fail", "out_of_memory", "boot_fail", "deadline", "revoked", "stopped"}
+    | {"suspended", "requeued", "aborted", "error", "errored", "interrupted", "starting", "submitted", "waiting"}
 )
 _KEYS = ("ID", "Name", "name")
 """Columns that identify a run of W&B, the best first: names may repeat."""
@@ -65,7 +67,7 @@ def run_key(table: Table, given: str | None, faults: list[Fault]) -> str | None:
 
 
 def finished(table: Table, kept: Collection[str], notes: list[str]) -> Table:
-    """The rows of runs that finished, where a column tells the state of each.
+    """The rows of runs that finished, where a column tells the state of each; an unknown state is not finished.
 
     Args:
         table: A table.
@@ -77,8 +79,8 @@ def finished(table: Table, kept: Collection[str], notes: list[str]) -> Table:
         return table
     cells = [cell.lower() for cell in table.cells_of(column)]
     known = {cell for cell in cells if cell not in EMPTY_CELLS}
-    if not known or known - _FINISHED - _OTHERS:
-        return table
+    if not known & (_FINISHED | _UNFINISHED):
+        return table  # states of something else, as of a country
     rows = tuple(row for row, cell in zip(table.rows, cells, strict=True) if cell in _FINISHED)
     if len(rows) < len(table.rows):
         others = Counter(cell for cell in cells if cell not in _FINISHED)

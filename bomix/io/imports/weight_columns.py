@@ -28,9 +28,10 @@ def weight_columns(
 ) -> dict[str, str]:
     """Find the columns of the weights.
 
-    In this order: those that are mapped to ``weights.<name>``; those of a known layout; all columns of numbers; those
-    whose names begin the same; the longest row of neighbours. Rows of all but the first must sum to one or a hundred,
-    or, in a table of weights alone, to any number that is the same for all.
+    In this order: those that are mapped to ``weights.<name>``; those of a known layout; in a table of weights alone all
+    columns of numbers, or all that are not the same in every row; those whose names begin the same; the longest row of
+    neighbours. Rows of all but the first must sum to one or a hundred. Where none do, a table of weights alone may have
+    columns whose rows sum to any number that is the same for all; those that never change, as of devices, are none.
 
     Args:
         table: A table that has weights.
@@ -48,13 +49,17 @@ def weight_columns(
     layout = named_by_layout(DOMAIN, list(shares))
     if len(layout) > 1 and _whole([shares[name] for name in layout], unit, alone=alone):
         return layout
-    candidates = [list(shares)] if alone else []
-    candidates += sorted(_by_prefix(list(shares)).values(), key=len, reverse=True)
-    for names in candidates:
-        if len(names) > 1 and _whole([shares[name] for name in names], unit, alone=alone):
+    groups = sorted(_by_prefix(list(shares)).values(), key=len, reverse=True)
+    changing = [name for name, cells in shares.items() if len(cells) == 1 or np.ptp(cells) > 0.0]
+    for names in [*([list(shares), changing] if alone else []), *groups]:
+        if len(names) > 1 and _whole([shares[name] for name in names], unit):
             return _without_prefix(names)
-    neighbours = _neighbours(shares)
-    return dict(zip(neighbours, neighbours, strict=True))
+    if neighbours := _neighbours(shares):
+        return dict(zip(neighbours, neighbours, strict=True))
+    for names in [changing, *groups] if alone else []:
+        if len(names) > 1 and _whole([shares[name] for name in names], unit, alone=True):
+            return _without_prefix(names)
+    return {}
 
 
 def mapped_columns(role: Role, mapping: Mapping[str, str], columns: Sequence[str]) -> dict[str, str]:
@@ -88,8 +93,8 @@ def _shares(table: Table, column: str) -> Array | None:
     return np.array(known) if known and len(known) == len(cells) else None
 
 
-def _whole(shares: Sequence[Array], unit: Unit | None, *, alone: bool) -> bool:
-    """Whether rows of some columns sum to a whole."""
+def _whole(shares: Sequence[Array], unit: Unit | None, *, alone: bool = False) -> bool:
+    """Whether rows of some columns sum to one or a hundred; in a table of weights alone, all to one number."""
     if unit == "parts":
         return True
     sums = np.sum(shares, axis=0)

@@ -164,7 +164,14 @@ def _json(text: str) -> Any:
         raise FaultsError([Fault("", f"the result is not JSON that can be read: {error}")]) from error
 
 
-def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Outcome:
+def read_outcome(
+    text: str,
+    metrics: Sequence[str],
+    domains: Sequence[str],
+    *,
+    partial: bool = False,
+    directions: Mapping[str, str] | None = None,
+) -> Outcome:
     """Read what a user's program wrote of a run, by hand: a result as :func:`result_of` takes it, or a failure.
 
     Args:
@@ -172,14 +179,22 @@ def read_outcome(text: str, metrics: Sequence[str], domains: Sequence[str], *, p
         metrics: Every one of them must have a loss, or null where it was not measured.
         domains: The only names that ``realized`` and ``epochs`` may have.
         partial: Whether metrics that are not named were not measured.
+        directions: Metric to ``min`` or ``max``, which those of lm-evaluation-harness must be, where they are known.
 
     Raises:
         FaultsError: Everything that is wrong.
     """
-    return outcome_of(_json(text), metrics, domains, partial=partial)
+    return outcome_of(_json(text), metrics, domains, partial=partial, directions=directions)
 
 
-def outcome_of(data: Any, metrics: Sequence[str], domains: Sequence[str], *, partial: bool = False) -> Outcome:
+def outcome_of(
+    data: Any,
+    metrics: Sequence[str],
+    domains: Sequence[str],
+    *,
+    partial: bool = False,
+    directions: Mapping[str, str] | None = None,
+) -> Outcome:
     """A result as :func:`result_of` takes it, or a failure; arguments and errors as there."""
     if isinstance(data, Mapping) and "failure" in data and "failure" not in metrics:
         message, others = data["failure"], sorted(str(key) for key in data if key != "failure")
@@ -188,7 +203,7 @@ def outcome_of(data: Any, metrics: Sequence[str], domains: Sequence[str], *, par
         if not isinstance(message, str) or not message.strip():
             raise_faults([Fault("failure", f"expected the reason as text, found {short(message)}")])
         return Failure(message.strip())
-    return result_of(data, metrics, domains, partial=partial)
+    return result_of(data, metrics, domains, partial=partial, directions=directions)
 
 
 def accepted(

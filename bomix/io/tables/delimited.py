@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import itertools
 import re
@@ -10,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bomix.errors import Fault
-from bomix.io.tables.table import Row, Table
+from bomix.io.tables.table import WITH_COMMA, Row, Table, has_comma
 
 _DIVIDERS = ",;\t|"
 """What may stand between columns, the usual one first."""
 _LARGEST_CELL = 1_000_000
 """Characters of a cell: a number or a name is far shorter, and a file with one quote too many ends here."""
-_WITH_COMMA = re.compile(r"([+-]?\d*),(\d+(?:[eE][+-]?\d+)?%?)")
 _WITH_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?%?")
 
 
@@ -30,14 +30,13 @@ def decoded(path: Path, raw: bytes, faults: list[Fault]) -> str | None:
         return None
 
 
-def read_delimited(path: Path, text: str, faults: list[Fault], *, decimal_comma: bool = False) -> Table | None:
+def read_delimited(path: Path, text: str, faults: list[Fault]) -> Table | None:
     """The table of a text whose first line names the columns.
 
     Args:
         path: The file, which faults name.
         text: What stands in it.
         faults: What is wrong is added here.
-        decimal_comma: Whether ``0,25`` is a quarter.
 
     Returns:
         The table without the rows that cannot be read; None where there is nothing to look at.
@@ -56,7 +55,7 @@ def read_delimited(path: Path, text: str, faults: list[Fault], *, decimal_comma:
             faults.append(Fault(table.where(row), what))
     if not body:
         faults.append(Fault(str(path), "has a header and no rows"))
-    return _with_points(table, faults) if decimal_comma else table
+    return table
 
 
 def check_names(columns: Sequence[str], where: str, faults: list[Fault]) -> None:
@@ -92,16 +91,16 @@ def _lines(path: Path, text: str, divider: str, faults: list[Fault]) -> list[Row
     return rows
 
 
-def _with_points(table: Table, faults: list[Fault]) -> Table:
+def with_points(table: Table, faults: list[Fault]) -> Table:
     """The table with points for decimal commas; a column that has both is a fault, as points may divide thousands."""
     for at, name in enumerate(table.columns):
-        commas = any(_WITH_COMMA.fullmatch(row.cells[at]) for row in table.rows)
+        commas = any(has_comma(row.cells[at]) for row in table.rows)
         points = [row for row in table.rows if _WITH_POINT.fullmatch(row.cells[at])]
         if commas and points:
             what = f"column '{name}' has decimal commas, and '{points[0].cells[at]}' with a point; write one of them"
             faults.append(Fault(table.where(points[0]), what))
-    rows = [Row(row.line, tuple(_WITH_COMMA.sub(_point, cell) for cell in row.cells)) for row in table.rows]
-    return Table(table.path, table.columns, tuple(rows))
+    rows = [Row(row.line, tuple(WITH_COMMA.sub(_point, cell) for cell in row.cells)) for row in table.rows]
+    return dataclasses.replace(table, rows=tuple(rows))
 
 
 def _point(found: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ from bomix.errors import Fault, did_you_mean, raise_faults
 from bomix.io.tables import columnar, excel
 from bomix.io.tables.columns import DOMAIN, Role, find_columns
 from bomix.io.tables.content import read_content
-from bomix.io.tables.delimited import decoded, read_delimited
+from bomix.io.tables.delimited import decoded, read_delimited, with_points
 from bomix.io.tables.records import looks_like_json, read_json
 from bomix.io.tables.sums import divisors
 from bomix.io.tables.table import NOTHING, Row, Table, to_share
@@ -92,11 +92,17 @@ def read_table(path: Path, faults: list[Fault], *, decimal_comma: bool = False) 
     Args:
         path: The file; ``runs.xlsx#small`` is a sheet of a workbook.
         faults: What is wrong is added here.
-        decimal_comma: Whether ``0,25`` is a quarter, in a table of text.
+        decimal_comma: Whether the text ``0,25`` is a quarter.
 
     Returns:
         The table without the rows that cannot be read; None where there is nothing to look at.
     """
+    table = _table(path, faults)
+    return table if table is None or not decimal_comma else with_points(table, faults)
+
+
+def _table(path: Path, faults: list[Fault]) -> Table | None:
+    """The table of a file as it is written."""
     file, sheet = _with_sheet(path)
     raw = read_content(file, faults)
     if raw is None:
@@ -115,7 +121,7 @@ def read_table(path: Path, faults: list[Fault], *, decimal_comma: bool = False) 
         return None
     if looks_like_json(text):
         return read_json(file, text, faults)
-    return read_delimited(file, text, faults, decimal_comma=decimal_comma)
+    return read_delimited(file, text, faults)
 
 
 def _with_sheet(path: Path) -> tuple[Path, str | None]:

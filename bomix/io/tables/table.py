@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +14,11 @@ NOTHING = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "#n/a", "#
 _DIVERGED = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 EMPTY_CELLS = frozenset({*NOTHING, *_DIVERGED})
 """How tables write that there is no number, in lower case; from a loss that is not finite nothing can be learnt."""
+
+WITH_COMMA = re.compile(r"([+-]?\d*),(\d+(?:[eE][+-]?\d+)?%?)")
+"""A number with a decimal comma."""
+PERCENT_UNITS = frozenset({"%", "percent", "percentage"})
+"""Units of metrics whose whole is a hundred."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,18 @@ def to_share(text: str) -> float | None:
         return to_number(text)
     value = to_number(text[:-1].rstrip())
     return None if value is None else value / 100.0
+
+
+def to_measure(text: str, unit: str = "") -> float | None:
+    """What a cell says of a metric: ``31%`` is 31 where its unit is percent, else 0.31; None where it is no number."""
+    if text.endswith("%") and unit in PERCENT_UNITS:
+        return to_number(text[:-1].rstrip())
+    return to_share(text)
+
+
+def has_comma(text: str) -> bool:
+    """Whether a cell is a number with a decimal comma, ``0,25`` or ``12,5%``."""
+    return WITH_COMMA.fullmatch(text) is not None
 
 
 def decimals(cell: str) -> int | None:
