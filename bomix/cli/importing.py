@@ -12,12 +12,14 @@ from bomix.cli.import_preview import show
 from bomix.cli.options import study_argument
 from bomix.cli.reading_options import (
     FILE,
+    OF_TABLES,
     PLACE,
     chosen_rows,
     count,
     mapping_of,
     option_of,
     reading_options,
+    refuse_unused,
     scale_columns_of,
     source_of,
     source_options,
@@ -166,6 +168,8 @@ def _of_source(given: Mapping[str, Any], problem: Problem, reading: Reading) -> 
     name, place = found
     if given["losses"] is not None:
         raise click.UsageError(f"{option_of(name)} and --losses both say what was measured; name one of them")
+    if weights is None:
+        refuse_unused(given, ("decimal_comma",), f"of a table of mixtures (--weights), and {option_of(name)} is none")
     if name != "lm_eval":
         return lambda: read_tracked(name, place, weights, problem, reading)
     if weights is None:
@@ -180,6 +184,7 @@ def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> C
         if given["parts"]:
             raise click.UsageError("--domain goes with --study")
         return None
+    refuse_unused(given, OF_TABLES, "of tables, and --study reads none: its runs say mixtures, scales and seeds")
 
     def read() -> Runs:
         opened = Study.open(path)

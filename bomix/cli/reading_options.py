@@ -54,6 +54,13 @@ SOURCES = ("lm_eval", "wandb", "trackio", "tensorboard")
 """Parameters of the options that name where results are which stand in no table."""
 
 
+OF_TABLES = (
+    *("key", "percent", "rescale", "decimal_comma", "where", "step", "scale_from"),
+    *("ignore_unknown", "params", "tokens"),
+)
+"""Parameters of the options that say how tables are read."""
+
+
 def source_options(command: Command) -> Command:
     """A command with the options of :data:`SOURCES`."""
     for option in reversed(_SOURCES):
@@ -71,6 +78,19 @@ def source_of(given: Mapping[str, Any]) -> tuple[str, Path] | None:
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(option_of(name) for name, _ in named)}: name one of them")
     return named[0] if named else None
+
+
+def refuse_unused(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
+    """Raise click.UsageError where options were given that say nothing of what is read.
+
+    Args:
+        given: Parameter to what was given.
+        names: Parameters that say nothing here.
+        what: What is read, and what they go with.
+    """
+    options = {"key": "--id", "scale_from": "--scale"}
+    if found := [options.get(name, option_of(name)) for name in names if given.get(name) not in (None, False, (), "")]:
+        raise click.UsageError(f"{', '.join(found)}: {what}")
 
 
 def option_of(parameter: str) -> str:

@@ -18,6 +18,7 @@ from bomix.cli.reading_options import (
     mapping_of,
     option_of,
     reading_options,
+    refuse_unused,
     scale_columns_of,
     source_of,
     source_options,
@@ -110,6 +111,10 @@ def _begin_from(directory: Path, tables: tuple[Path, ...], target: int | None, g
     source = source_of(given)
     if source is not None and len(tables) > 1:
         raise click.UsageError(f"{option_of(source[0])} and a second table both say what was measured; name one")
+    if source is not None and not tables:
+        refuse_unused(
+            given, ("decimal_comma",), f"of a table of mixtures ({TABLES}), and {option_of(source[0])} is none"
+        )
     reading = Reading(
         given["key"],
         mapping_of(given["mapping"], given["map_file"]),

@@ -64,3 +64,19 @@ def test_a_preview_of_no_metric_is_shown(capsys):
     problem = Problem(MixtureSpace(["code", "web"]), (Metric("loss"),), Mean())
     show(Runs((({"code": 0.0, "web": 1.0}, Result({}), None),), ("loss",)), Compared(), problem)
     assert capsys.readouterr().out.splitlines()[-1] == "1 runs: none; nothing was recorded"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--study", "old", "--where", "a=b", "--step", "last"],
+        ["--study", "old", "--percent"],
+        ["--study", "old", "--scale", "x"],
+        ["--wandb", "old", "--decimal-comma"],
+    ],
+)
+def test_options_that_say_nothing_of_what_is_read_are_refused(tmp_path, options):
+    (tmp_path / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: {loss: {}}\n")
+    refused = CliRunner().invoke(import_tables, [str(tmp_path), *options])
+    assert refused.exit_code == 2, refused.output
+    assert f"{', '.join(word for word in options[2:] if word.startswith('--'))}: of" in refused.output

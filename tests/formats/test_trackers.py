@@ -114,3 +114,26 @@ def test_results_of_the_evaluation_harness(tmp_path: Path) -> None:
     found = read_lm_eval(tmp_path / "w.csv", tmp_path / "evals", problem)
     assert all(run[1].losses["tiny"] in (0.0, 0.5, 1.0) for run in found.runs)
     assert len(found.runs) == 2
+
+
+def test_scalars_of_tensorboard_may_be_tensors_as_tensorflow_2_writes_them(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    import numpy as np
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    rows = ["run,web,code"]
+    for at, share in enumerate(SHARES):
+        writer = EventFileWriter(str(tmp_path / "logs" / f"r{at}"))
+        for step in (10, 20):
+            values = [(name, "scalars", np.float32(value)) for name, value in measured(share, step).items()]
+            for name, plugin, value in [*values, ("picture", "images", np.array([b"png"]))]:
+                kind = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin))
+                tensor = Summary.Value(tag=name, metadata=kind, tensor=make_tensor_proto(value))
+                writer.add_event(Event(step=step, wall_time=step, summary=Summary(value=[tensor])))
+        writer.close()
+        rows.append(f"r{at},{share},{1 - share}")
+    (tmp_path / "w.csv").write_text("\n".join(rows))
+    check(read_tracked("tensorboard", tmp_path / "logs", tmp_path / "w.csv", PROBLEM), tolerance=1e-6)

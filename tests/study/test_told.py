@@ -100,3 +100,28 @@ def test_what_is_neither_form_shows_both(tmp_path: Path) -> None:
     (file := tmp_path / "result.json").write_text('{"cod": 2.0}')
     with pytest.raises(FaultsError, match=r"must look like \{.losses.: \{.code.: 2.5, ...\}\}, or be the losses alone"):
         study.tell(0, file)
+
+
+@pytest.mark.parametrize("way", ["mapping", "path", "command", "folder"])
+def test_results_of_a_harness_have_the_directions_of_the_study(tmp_path: Path, way: str) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    data = {"results": {"arc": {"acc,none": 0.5}}, "higher_is_better": {"arc": {"acc": True}}}
+    (study / "study.yaml").write_text("domains: {code: {}, web: {}}\nmetrics: {arc/acc: {unit: accuracy}}\n")
+    (out := tmp_path / "out").mkdir()
+    assert called("ask", study, "--out", out)[0] == 0
+    (out / "0.result.json").write_text(json.dumps(data))
+    if way in ("mapping", "path"):
+        with pytest.raises(FaultsError, match="by lm-evaluation-harness its direction is max, not min"):
+            bomix.Study.open(study).tell(0, data if way == "mapping" else out / "0.result.json")
+    else:
+        code, printed = called("tell", study, *([out] if way == "folder" else [0, out / "0.result.json"]))
+        assert "by lm-evaluation-harness its direction is max, not min" in printed
+        assert code == (2 if way == "command" else code)
+    assert not bomix.Study.open(study).history.completed
+
+
+def test_results_of_a_harness_are_told_from_memory() -> None:
+    study = bomix.Study(["code", "web"], {"arc": {"unit": "accuracy", "direction": "max"}})
+    data = {"results": {"arc": {"acc,none": 0.5}}, "higher_is_better": {"arc": {"acc": True}}}
+    assert study.tell(study.ask(), data).result.losses == {"arc": 0.5}

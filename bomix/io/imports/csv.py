@@ -21,9 +21,9 @@ from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
 from bomix.io.imports.selecting import Pair, kept_rows, with_scale_names
 from bomix.io.imports.trackers import finished, unpacked
-from bomix.io.tables.reading import SHOWN, read_table, row_shares
+from bomix.io.tables.reading import SHOWN, comma_faults, read_table, row_shares
 from bomix.io.tables.sums import Divisors, divisors
-from bomix.io.tables.table import EMPTY_CELLS, Table, decimals, to_number
+from bomix.io.tables.table import EMPTY_CELLS, Table, decimals, to_measure
 from bomix.trial import Result
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class _Runs:
         mapping = expanded(reading.mapping, (*first.columns, *second.columns), known, faults)
         reading = dataclasses.replace(reading, mapping=mapping)
         self.problem, self.reading, self.faults = problem, reading, faults
+        self.units = {metric.name: metric.unit for metric in problem.metrics}
         self.notes: list[str] = []
         # The partner of a row that could not be read is no stray.
         self.whole = not faults
@@ -114,6 +115,9 @@ class _Runs:
         domains, metrics, keys = self.columns.find()
         if len(domains) < self.problem.space.dimension or not metrics or (keys is None and not self.single):
             return Runs((), ())
+        if found := comma_faults(self.first, domains.values()) + comma_faults(self.second, metrics.values()):
+            self.faults += found[:1] if self.single else found
+            return Runs((), ())
         join = Join(self.columns, self.collector, domains, metrics, keys, whole=self.whole)
         pairs = join.pairs()
         self.seeds = [join.seed(pair) for pair in pairs]
@@ -127,7 +131,9 @@ class _Runs:
             told = list(zip((self.first, self.second), (pair.first, pair.second), of_scale, strict=True))
             whole = divided.of.get(pair.first.line, 1.0)
             weights = row_shares(self.first, pair.first, at[0], self.faults, whole=whole)
+            before = len(self.faults)
             losses = self._losses(pair, at[1])
+            broken = len(self.faults) > before
             scale = None
             if any(loss is not None for loss in losses.values()):  # the scale of a stray matters to nobody
                 named = self._named(join, pair) or (self.reading.scale if self.reading.scale_named else None)
@@ -146,6 +152,7 @@ class _Runs:
                 where=self.first.where(pair.first),
                 losses_at=self.second.where(pair.second),
                 key=pair.key,
+                told=broken,
             )
         if not self.faults and not self.reading.as_one:
             self.faults += mixed(join, told_runs, tuple(metrics), own=self.problem.scale)
@@ -194,7 +201,7 @@ class _Runs:
             if cell.lower() in EMPTY_CELLS:
                 gaps[name] = cell
                 continue
-            losses[name] = to_number(cell)
+            losses[name] = to_measure(cell, self.units[name])
             if losses[name] is None:
                 what = f"the loss of metric '{name}' is '{cell}', not a finite number"
                 self.faults.append(Fault(self.second.where(pair.second), what))
@@ -209,7 +216,7 @@ class _Runs:
             cell = pair.second.cells[position]
             if losses.get(name) is None or cell.lower() in EMPTY_CELLS:
                 continue
-            if (error := to_number(cell)) is None or error < 0.0:
+            if (error := to_measure(cell, self.units[name])) is None or error < 0.0:
                 what = f"the standard error of metric '{name}' is '{cell}', not a number from 0"
                 self.faults.append(Fault(self.second.where(pair.second), what))
             else:

@@ -20,14 +20,16 @@ from bomix.io.imports.selecting import kept_rows, named_step
 from bomix.io.imports.trackers import STATES, finished, is_tracker, unpacked
 from bomix.io.imports.weight_columns import is_measured, mapped_columns, weight_columns
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, ERRORS, METRIC, Role, find_columns
-from bomix.io.tables.table import EMPTY_CELLS, Table, to_number
+from bomix.io.tables.reading import comma_faults
+from bomix.io.tables.table import EMPTY_CELLS, Table, to_share
 from bomix.problem import NATS_PER_TOKEN
 from bomix.scale import Scale
 
-_WORD = re.compile(r"[a-zA-Z]+")
+_WORD = re.compile(r"(?<![a-zA-Z0-9])[fF]1(?![a-zA-Z0-9])|[a-zA-Z]+")
 _PERPLEXITIES = frozenset({"ppl", "perplexity"})
 _ACCURACIES = frozenset({"acc", "accuracy", "em", "match", "pass"})
-_SCORES = _ACCURACIES | {"f", "score", "bleu", "rouge", "mcc"}
+_SCORES = _ACCURACIES | {"f1", "score", "bleu", "rouge", "mcc"}
+_MISTAKES = frozenset({"err", "error", "errors", "wer", "cer", "mse", "mae", "rmse"})
 _BITS = frozenset({"bpb", "bits"})
 _LOSSES = frozenset({"loss", "losses", "nll", "ce", "entropy"})
 _TRAINING = frozenset({"train", "training"})
@@ -39,6 +41,10 @@ _NOISE = frozenset(
     | {"perplexity", "set", "data", "of", "on"}
 )
 """Words in names of columns that say nothing of a domain."""
+_SPREADS = (*ERRORS, "_err", "_error", "_std", "_se")
+"""What follows the name of a metric's column in that of how far it is off; those beside :data:`ERRORS` are not read."""
+_LAYOUT_WORDS = frozenset({"summary", "metrics", "val", "valid", "validation", "eval", "test"})
+"""Words of layouts, which are no name of what a column measures."""
 _MOST_SCALES = 8
 """Scales of runs that are written into a study file: more sizes are those of checkpoints, as a rule."""
 
@@ -110,15 +116,17 @@ def draft(
     if not domains:
         what = "no columns whose rows sum to 1 or 100; say which are weights, --map 'PREFIX*=weights.*'"
         cure = "and add --rescale where they are counts"
-        raise_faults([Fault(str(first.path), f"{what}, {cure}")])
+        raise_faults(_commas(first, reading) or [Fault(str(first.path), f"{what}, {cure}")])
     measured = first if second is None else second
     taken = domains if second is None else {}
     free = [name for name in _free(measured, reading) if name not in taken]
     names = {name: column for column, name in domains.items()}
+    numbers = [name for name in free if name in reading.mapping or _words(name) & _MEASURES or name in names]
+    raise_faults(comma_faults(first, domains) or comma_faults(measured, numbers))
     metrics = _metric_columns(measured, free, reading, [] if second is None else list(names))
     if not metrics:
         what = "no column of losses or scores can be told; say which they are, --map 'PREFIX*=losses.*'"
-        raise_faults([Fault(str(measured.path), what)])
+        raise_faults(_commas(measured, reading) or [Fault(str(measured.path), what)])
     left = [name for name in free if name not in metrics and not _is_error(name, free)]
     if left:
         notes.append(f"{measured.path}: left out {listed(left)}; --map COLUMN=losses.NAME makes a metric of one")
@@ -126,7 +134,8 @@ def draft(
     if rest:
         notes.append(f"{first.path}: left out {listed(rest)}")
     ignores = bool(left and not is_tracker(measured.columns)) or bool(rest and not is_tracker(first.columns))
-    found = {name: _metric(measured, column, higher or {}) for column, name in metrics.items()}
+    found = {name: _metric(measured, column, higher or {}, list(names)) for column, name in metrics.items()}
+    notes += _guesses(measured, found, higher or {}, list(names))
     scales, largest = _scales([each for each in (first, second) if each is not None], reading, notes)
     own = own_domains(found, names)
     mapping = _to_map(first, measured, names, found)
@@ -137,7 +146,7 @@ def own_domains(metrics: Mapping[str, DraftMetric], domains: Mapping[str, str]) 
     """Metric to the domain that it is named after, by names or by what is left of the names of their columns."""
     cores: dict[str, list[str]] = {}
     for name, column in domains.items():
-        for core in {_core(name), _core(column)}:
+        for core in {_core(name), _core(column)} - {""}:
             cores.setdefault(core, []).append(name)
     found = {}
     for name, metric in metrics.items():
@@ -180,7 +189,7 @@ def _metric_columns(table: Table, free: Sequence[str], reading: Reading, domains
     """
     if told := mapped_columns(METRIC, reading.mapping, free):
         return told
-    numbers = [name for name in free if is_measured(table, name) and not _is_error(name, free)]
+    numbers = [name for name in free if is_measured(table, name) and not _is_error(name, free, _SPREADS)]
     # The loss of the batches that a run trained on compares with no other run's, which trained on others.
     numbers = [name for name in numbers if not _words(name) & _TRAINING] or numbers
     chosen = _layout_names([name for name in numbers if _words(name) & _LOSSES])
@@ -195,34 +204,76 @@ def _layout_names(columns: Sequence[str]) -> dict[str, str]:
     """Columns of known layouts to the names in them, each by its first layout; their own names where these repeat."""
     found = {}
     for column in columns:
-        names = [match[1] for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
+        matches = [match[1] for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
+        names = [name for name in matches if not _words(name) or _words(name) - _LAYOUT_WORDS]
         found[column] = names[0] if names else column
     often = Counter(found.values())
     return {column: name if often[name] == 1 else column for column, name in found.items()}
 
 
-def _is_error(name: str, columns: Collection[str]) -> bool:
-    return any(name.endswith(ending) and name.removesuffix(ending) in columns for ending in ERRORS)
+def _is_error(name: str, columns: Collection[str], endings: Sequence[str] = ERRORS) -> bool:
+    return any(name.endswith(ending) and name.removesuffix(ending) in columns for ending in endings)
 
 
 def _words(name: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(name)}
 
 
-def _metric(table: Table, column: str, higher: Mapping[str, bool | None]) -> DraftMetric:
-    """The metric of a column, unit and direction by its name unless somebody says them."""
-    words = _words(column)
-    values = [value for cell in table.cells_of(column) if (value := to_number(cell)) is not None]
+def _metric(table: Table, column: str, higher: Mapping[str, bool | None], domains: Sequence[str] = ()) -> DraftMetric:
+    """The metric of a column, unit and direction by its name unless somebody says them; a loss before a score."""
+    words = _measure(column, domains)
+    values = [value for cell in table.cells_of(column) if (value := to_share(cell)) is not None]
+    least, most = min(values, default=1.0), max(values, default=1.0)
     above = higher.get(column)
+    if above is not True and words & (_LOSSES | _BITS | _PERPLEXITIES):
+        if words & _PERPLEXITIES and least >= 1.0:
+            return DraftMetric(column, "perplexity")
+        return DraftMetric(column, "bits/byte" if words & _BITS else NATS_PER_TOKEN, signed=least < 0.0)
+    if words & _MISTAKES and above is not True:
+        return DraftMetric(column, "score")
     if words & _SCORES or above:
         unit = "score"
-        if words & _ACCURACIES and values and min(values) >= 0.0 and max(values) <= 100.0:
-            unit = "accuracy" if max(values) <= 1.0 else "%"
+        if words & _ACCURACIES and least >= 0.0 and most <= 100.0:
+            unit = "accuracy" if most <= 1.0 else "%"
         return DraftMetric(column, unit, "min" if above is False else "max")
-    if words & _PERPLEXITIES and min(values) >= 1.0:
-        return DraftMetric(column, "perplexity")
-    unit = "bits/byte" if words & _BITS else NATS_PER_TOKEN
-    return DraftMetric(column, unit, signed=min(values) < 0.0)
+    return DraftMetric(column, signed=least < 0.0)
+
+
+def _measure(column: str, domains: Sequence[str]) -> set[str]:
+    """The words of a column that say what it measures: none of those of the domain that it is measured on."""
+    losses = [match for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
+    for match in losses:
+        if (left := _words(f"{column[: match.start(1)]} {column[match.end(1) :]}")) & _LOSSES:
+            return left
+    left = column
+    for name in sorted(domains, key=len, reverse=True):
+        left = re.sub(rf"(?<![a-zA-Z0-9]){re.escape(name)}(?![a-zA-Z0-9])", " ", left)
+    return _words(left)
+
+
+def _guesses(
+    table: Table, metrics: Mapping[str, DraftMetric], higher: Mapping[str, bool | None], domains: Sequence[str]
+) -> list[str]:
+    """Notes on the directions that only the names of columns say, or not even they."""
+    told = {name: each for name, each in metrics.items() if higher.get(each.column) is None}
+    best = [name for name, each in told.items() if each.direction == "max"]
+    silent = [
+        name
+        for name, each in told.items()
+        if each.direction == "min" and not _measure(each.column, domains) & (_MEASURES | _MISTAKES)
+    ]
+    notes = []
+    if best:
+        notes.append(f"{table.path}: taken for better when higher: {', '.join(best)}; 'direction: min' says otherwise")
+    if silent:
+        what = f"taken for a loss, as no word in the name says what it is: {', '.join(silent)}"
+        notes.append(f"{table.path}: {what}; 'direction: max' in the study file says otherwise")
+    return notes
+
+
+def _commas(table: Table, reading: Reading) -> list[Fault]:
+    """A fault where numbers with decimal commas are why no columns were found."""
+    return comma_faults(table, _free(table, reading))
 
 
 def _scales(tables: Sequence[Table], reading: Reading, notes: list[str]) -> tuple[str, str]:

@@ -71,7 +71,15 @@ class RunCollector:
         self._dropped: list[str] = []
 
     def add(
-        self, weights: Weights | None, losses: Losses, scale: Scale | None, *, where: str, losses_at: str, key: str = ""
+        self,
+        weights: Weights | None,
+        losses: Losses,
+        scale: Scale | None,
+        *,
+        where: str,
+        losses_at: str,
+        key: str = "",
+        told: bool = False,
     ) -> None:
         """Check a run, and keep it where it can be recorded.
 
@@ -83,6 +91,7 @@ class RunCollector:
             where: File and line of the weights, ``weights.csv:7``.
             losses_at: File and line of the losses; the same where they stand together.
             key: The name of the run in its files; empty where it has none.
+            told: Whether a loss of the run is a fault already, so that nothing more is said where it has no other.
         """
         result = self._with_gaps(losses)
         if weights is not None:
@@ -90,7 +99,8 @@ class RunCollector:
             self._faults += [Fault(where, fault.what) for fault in wrong]
             weights = weights if wrong else normalized(weights)
         if not result.losses:
-            self.stray(f"{key or 'the run'} has no loss", losses_at)
+            if not told:
+                self.stray(f"{key or 'the run'} has no loss", losses_at)
             return
         wrong = result_faults(result, self._problem.metric_names, self._problem.space.domains)
         wrong += range_faults(result, self._problem.metrics)

@@ -196,6 +196,11 @@ def _metric_faults(other: OtherStudy, problem: Problem, names: Mapping[str, str]
         for old, new in names.items()
         if old not in there
     ]
+    faults += [
+        Fault(f"--map {old}={new}", f"this study has no metric '{new}'{did_you_mean(new, here)}")
+        for old, new in names.items()
+        if new and new not in here
+    ]
     onto: dict[str, list[str]] = {}
     for old, new in names.items():
         if new:

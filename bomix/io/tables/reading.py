@@ -6,7 +6,7 @@ Whatever is wrong is told together, each fault with its file and line, so that a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from bomix.io.tables.content import read_content
 from bomix.io.tables.delimited import decoded, read_delimited, with_points
 from bomix.io.tables.records import looks_like_json, read_json
 from bomix.io.tables.sums import divisors
-from bomix.io.tables.table import NOTHING, Row, Table, to_share
+from bomix.io.tables.table import NOTHING, Row, Table, has_comma, to_share
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE
 
@@ -142,6 +142,22 @@ def missing_columns(table: Table, role: Role, names: Sequence[str], found: Mappi
         for name in names
         if name not in found
     ]
+
+
+def comma_faults(table: Table, columns: Iterable[str]) -> list[Fault]:
+    """One fault where cells of some columns are numbers with decimal commas; none where there are none.
+
+    Args:
+        table: A table, in which decimal commas are points where the user said that it has such.
+        columns: Columns that must hold numbers.
+    """
+    found = {name: cell for name in columns for cell in table.cells_of(name) if has_comma(cell)}
+    if not found:
+        return []
+    (name, cell), *others = found.items()
+    which = f"column '{name}'" + (f" and {len(others)} more columns" if others else "")
+    what = f"numbers with a comma in {which}, as '{cell}'; --decimal-comma reads it as {cell.replace(',', '.')}"
+    return [Fault(str(table.path), what, kind="decimal commas")]
 
 
 def row_shares(

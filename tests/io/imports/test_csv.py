@@ -256,3 +256,24 @@ def test_runs_that_are_there_are_found_whatever_their_scale(tmp_path: Path) -> N
     found = read(tmp_path, SCALED, OF_SCALED, as_one=True)
     records = [Record(Trial(n, run[0], 0, IMPORTED), run[1]) for n, run in enumerate(found.runs[:2])]
     assert compare(found, records).new == (found.runs[2],)
+
+
+def test_a_cause_is_told_once_and_not_its_consequences(tmp_path: Path) -> None:
+    problem = Problem(MixtureSpace(["code", "web"]), (Metric("acc", "accuracy", "max"),), Mean())
+    table = tmp_path / "t.csv"
+    table.write_text("run;web;code;acc\na;0,25;0,75;0,3\nb;0,5;0,5;0,4\n")
+    with pytest.raises(FaultsError) as caught:
+        read_runs(table, None, problem)
+    (fault,) = caught.value.faults
+    assert "as '0,25'; --decimal-comma reads it as 0.25" in fault.what
+    table.write_text("run,web,code,acc\na,0.25,0.75,x\nb,0.5,0.5,0.4\n")
+    with pytest.raises(FaultsError) as caught:
+        read_runs(table, None, problem)
+    assert [fault.what for fault in caught.value.faults] == ["the loss of metric 'acc' is 'x', not a finite number"]
+
+
+@pytest.mark.parametrize(("unit", "value"), [("accuracy", 0.31), ("%", 31.0)])
+def test_percent_cells_of_a_metric_are_read_by_its_unit(tmp_path: Path, unit: str, value: float) -> None:
+    problem = Problem(MixtureSpace(["code", "web"]), (Metric("acc", unit, "max"),), Mean())
+    (table := tmp_path / "t.csv").write_text("run,web,code,acc\na,20%,80%,31%\n")
+    assert read_runs(table, None, problem).runs[0][1].losses == {"acc": value}

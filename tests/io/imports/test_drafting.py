@@ -112,3 +112,50 @@ def test_several_scales_become_lines_of_the_study_file(tmp_path: Path) -> None:
 def test_values_below_zero_say_that_the_unit_has_no_bound(tmp_path: Path) -> None:
     found = drafted(tmp_path, "run,web,code,gain_loss\na,0.2,0.8,-1\nb,0.5,0.5,2\n")
     assert [each.signed for each in found.metrics.values()] == [True]
+
+
+def test_a_word_for_a_loss_says_more_than_one_for_a_score_and_names_of_domains_say_nothing(tmp_path: Path) -> None:
+    columns = ["loss_f", "code_score_4_loss", "hellaswag_acc_err", "squad_f1", "web_winrate", "em_ppl"]
+    text = f"run,em,code_score_4,{','.join(columns)}\na,0.2,0.8,2,2,0.3,0.5,3,9\nb,0.5,0.5,3,3,0.4,0.6,2,8\n"
+    found = drafted(tmp_path, text.replace("web_winrate", "web_winrate_loss", 1))
+    assert found.metrics["web_winrate"].direction == "min"
+    lines = [line.split(",") for line in text.splitlines()]
+    weights = "\n".join(",".join(cells[:3]) for cells in lines)
+    losses = "\n".join(",".join([cells[0], *cells[3:]]) for cells in lines)
+    found = drafted(tmp_path, weights, losses.replace("web_winrate", "code_score_4"))
+    said = {each.column: (each.unit, each.direction) for each in found.metrics.values()}
+    assert said == {
+        "loss_f": ("nats/token", "min"),
+        "code_score_4_loss": ("nats/token", "min"),
+        "hellaswag_acc_err": ("score", "min"),
+        "squad_f1": ("score", "max"),
+        "code_score_4": ("nats/token", "min"),
+        "em_ppl": ("perplexity", "min"),
+    }
+    assert "taken for better when higher: squad_f1;" in found.notes[-2]
+    assert "taken for a loss, as no word in the name says what it is: code_score_4;" in found.notes[-1]
+
+
+def test_what_says_nothing_but_the_split_or_the_table_names_no_metric_and_no_domain(tmp_path: Path) -> None:
+    text = "run,web,code,summary.loss,summary.val_loss\na,0.2,0.8,2,3\nb,0.5,0.5,3,2\n"
+    assert [*drafted(tmp_path, text).metrics] == ["loss", "val_loss"]
+    assert drafted(tmp_path, text.replace("code", "test")).own == {}
+
+
+def test_columns_that_never_change_are_no_weights(tmp_path: Path) -> None:
+    losses = "run,loss\na,2\nb,3\n"
+    found = drafted(tmp_path, "run,web,code,gpus\na,0.2,0.8,8\nb,0.5,0.5,8\n", losses)
+    assert [*found.domains] == ["web", "code"]
+    assert [*drafted(tmp_path, "run,web,code,gpus\na,2,8,8\nb,5,5,8\n", losses).domains] == ["web", "code"]
+    assert [*drafted(tmp_path, "run,a,b,c\na,0.1,0.8,0.1\nb,0.1,0.5,0.4\n", losses).domains] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("mapping", [{}, {"web": "weights.web", "code": "weights.code", "loss": "losses.loss"}])
+def test_decimal_commas_and_percent_are_read_or_named(tmp_path: Path, mapping: dict[str, str]) -> None:
+    for text in ("run;web;code;loss\na;0,2;0,8;2\nb;0,5;0,5;3\n", "run;web;code;loss\na;0.2;0.8;2,5\nb;0.5;0.5;3\n"):
+        with pytest.raises(FaultsError) as caught:
+            drafted(tmp_path, text, mapping=mapping)
+        (fault,) = caught.value.faults
+        assert "--decimal-comma reads it as" in fault.what
+    found = drafted(tmp_path, "run,web,code,mmlu_acc\na,20%,80%,31%\nb,50%,50%,35%\n")
+    assert [each.unit for each in found.metrics.values()] == ["accuracy"]

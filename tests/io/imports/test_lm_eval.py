@@ -144,3 +144,20 @@ def test_it_is_the_result_of_a_trainer() -> None:
     with pytest.raises(FaultsError) as caught:
         read_result(text, ["arc", "loss", "arc/acc"], ["web"], directions={"arc/acc": "min"})
     assert [fault.where for fault in caught.value.faults] == ["metrics.arc", "metrics.loss", "metrics.arc/acc"]
+
+
+def test_a_later_file_without_a_number_erases_none(tmp_path: Path) -> None:
+    for run in "ab":
+        write(tmp_path, f"{run}/results_2026-01-01.json", results(0.25))
+    write(tmp_path, "a/results_2026-02-01.json", {"results": {"arc": {"acc,none": "N/A", "acc_stderr,none": "N/A"}}})
+    found = read(tmp_path, [ACC])
+    assert [(run[1].losses, dict(run[1].sems)) for run in found.runs] == [({"arc/acc": 0.25}, {"arc/acc": 0.1})] * 2
+
+
+def test_a_model_is_named_by_the_last_part_of_its_path(tmp_path: Path) -> None:
+    for at, run in enumerate("ab"):
+        model = f"/models/{'ba'[at]}/{run}"
+        data = results(0.25 + at / 2, config={"model_args": f"pretrained={model}"}, model_name=model)
+        write(tmp_path, f"results_{at}.json", data | {"model_name_sanitized": model.replace("/", "__")})
+    found = read(tmp_path, [ACC])
+    assert [run[1].losses for run in found.runs] == [{"arc/acc": 0.25}, {"arc/acc": 0.75}]

@@ -12,7 +12,7 @@ from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
-from bomix.trial import Failure, Record, Result, Trial
+from bomix.trial import Failure, Record, Result, Reweighting, Trial
 
 HERE = Problem(MixtureSpace(["books", "code", "web"]), (Metric("code"), Metric("web")), Mean())
 
@@ -88,3 +88,27 @@ def test_metrics_of_one_name_and_two_meanings_are_refused() -> None:
         read_study(study, HERE, parsed_domains([]))
     with pytest.raises(FaultsError, match="has no metric of this study: x there"):
         read_study(other({"web": 1.0}, metrics=(Metric("x"),)), HERE, parsed_domains([]))
+
+
+def test_runs_of_no_single_mixture_are_left_out_and_counted() -> None:
+    mixture, losses = {"code": 0.5, "web": 0.5}, Result({"code": 2.0})
+    reweighted = Trial(1, mixture, 0, "doremi", reweighting=Reweighting("doremi"))
+    trials = (Trial(0, mixture, 0, "sobol"), reweighted, Trial(2, {"code": 1.0, "web": 0.0}, 0, "expert"))
+    records = tuple(Record(trial, losses) for trial in trials)
+    found = read_study(
+        OtherStudy(Path("before"), ("code", "web"), (Metric("code"),), records), HERE, parsed_domains([])
+    )
+    assert [run[1].info["run"] for run in found.runs] == ["before/0"]
+    assert any("left out 1 runs that were reweighted while they trained" in note for note in found.notes)
+    assert any("left out 1 runs of experts" in note for note in found.notes)
+
+
+def test_a_name_that_is_mapped_onto_comes_from_the_mapping_alone() -> None:
+    study = other({"code": 0.5, "web": 0.5})
+    found = read_study(study, HERE, parsed_domains([]), metrics={"old": "code"})
+    assert (found.runs[0][1].losses, found.runs[0][1].sems) == ({"code": 3.0}, {})
+    assert found.notes[-1] == "before: left out code, no metrics of this study"
+    with pytest.raises(FaultsError, match="code and old are both mapped onto 'web'; keep one"):
+        read_study(study, HERE, parsed_domains([]), metrics={"code": "web", "old": "web"})
+    with pytest.raises(FaultsError, match="this study has no metric 'wbe'; did you mean 'web'"):
+        read_study(study, HERE, parsed_domains([]), metrics={"old": "wbe"})

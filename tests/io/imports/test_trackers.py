@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from bomix.errors import FaultsError
 from bomix.io.imports.columns import Reading
 from bomix.io.imports.csv import read_runs
 from bomix.io.imports.runs import Runs
@@ -65,8 +68,18 @@ def test_the_table_of_runs_of_mlflow(tmp_path: Path) -> None:
 
 
 def test_a_column_of_other_states_is_no_state_of_runs(tmp_path: Path) -> None:
-    text = "run,state,code,web,val_loss/web\na,Texas,0.2,0.8,2\nb,finished,0.5,0.5,3\n"
+    text = "run,state,code,web,val_loss/web\na,Texas,0.2,0.8,2\nb,Ohio,0.5,0.5,3\n"
     assert len(read(tmp_path, text).runs) == 2
+
+
+def test_an_unknown_state_beside_known_ones_is_not_finished(tmp_path: Path) -> None:
+    rows = "".join(f"{state},{state},0.2,0.8,2\n" for state in ("Finished", "crashed", "Cancelled", "TIMEOUT", "odd"))
+    found = read(tmp_path, "run,state,code,web,val_loss/web\n" + rows)
+    assert [run[1].info["run"] for run in found.runs] == ["Finished"]
+    assert any("left out 4 rows whose state is not finished" in note for note in found.notes)
+    others = "".join(f"{state},{state},0.2,0.8,2\n" for state in ("NODE_FAIL", "canceled", "preempted", "killed"))
+    with pytest.raises(FaultsError, match="no run is left"):
+        read(tmp_path, "run,state,code,web,val_loss/web\n" + others)
 
 
 def test_cells_that_only_look_like_mappings_stay_as_they_are() -> None:
