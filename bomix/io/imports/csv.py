@@ -115,8 +115,13 @@ class _Runs:
         domains, metrics, keys = self.columns.find()
         if len(domains) < self.problem.space.dimension or not metrics or (keys is None and not self.single):
             return Runs((), ())
-        if found := comma_faults(self.first, domains.values()) + comma_faults(self.second, metrics.values()):
-            self.faults += found[:1] if self.single else found
+        together = [*domains.values(), *metrics.values()]
+        if found := (
+            comma_faults(self.first, together)
+            if self.single
+            else comma_faults(self.first, domains.values()) + comma_faults(self.second, metrics.values())
+        ):
+            self.faults += found
             return Runs((), ())
         join = Join(self.columns, self.collector, domains, metrics, keys, whole=self.whole)
         pairs = join.pairs()

@@ -197,7 +197,8 @@ def _metric_columns(table: Table, free: Sequence[str], reading: Reading, domains
     chosen |= {name: name for name in measures if name not in chosen}
     if not chosen and not is_tracker(table.columns):
         chosen = dict(zip(numbers, numbers, strict=True))
-    return {name: chosen[name] for name in table.columns if name in chosen}
+    often = Counter(chosen.values())
+    return {name: chosen[name] if often[chosen[name]] == 1 else name for name in table.columns if name in chosen}
 
 
 def _layout_names(columns: Sequence[str]) -> dict[str, str]:

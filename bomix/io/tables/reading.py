@@ -151,7 +151,8 @@ def comma_faults(table: Table, columns: Iterable[str]) -> list[Fault]:
         table: A table, in which decimal commas are points where the user said that it has such.
         columns: Columns that must hold numbers.
     """
-    found = {name: cell for name in columns for cell in table.cells_of(name) if has_comma(cell)}
+    cells = {name: next(filter(has_comma, table.cells_of(name)), None) for name in columns}
+    found = {name: cell for name, cell in cells.items() if cell is not None}
     if not found:
         return []
     (name, cell), *others = found.items()
