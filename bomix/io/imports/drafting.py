@@ -244,8 +244,8 @@ def _measure(column: str, domains: Sequence[str]) -> set[str]:
     """The words of a column that say what it measures: none of those of the domain that it is measured on."""
     losses = [match for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
     for match in losses:
-        if (left := _words(f"{column[: match.start(1)]} {column[match.end(1) :]}")) & _LOSSES:
-            return left
+        if (words := _words(f"{column[: match.start(1)]} {column[match.end(1) :]}")) & _LOSSES:
+            return words
     left = column
     for name in sorted(domains, key=len, reverse=True):
         left = re.sub(rf"(?<![a-zA-Z0-9]){re.escape(name)}(?![a-zA-Z0-9])", " ", left)

@@ -160,7 +160,7 @@ def read_study(
     raise_faults(faults, "the other study cannot be imported; nothing was recorded:", most=SHOWN)
     absent = [name for name in problem.space.domains if name not in _reached(other, domains)]
     notes = [f"no run of {other.path} has {listed(absent)}: weight 0"] if absent else []
-    kinds = Counter(found for record in completed if (found := _special(record)))
+    kinds = Counter(kind for record in completed if (kind := _special(record)))
     notes += [f"{other.path}: left out {number} runs {kind}" for kind, number in kinds.items()]
     left = [metric.name for metric in other.metrics if metric.name not in known]
     notes += [f"{other.path}: left out {listed(left)}, no metrics of this study"] if left else []
@@ -202,9 +202,9 @@ def _metric_faults(other: OtherStudy, problem: Problem, names: Mapping[str, str]
         if new and new not in here
     ]
     onto: dict[str, list[str]] = {}
-    for old, new in names.items():
-        if new:
-            onto.setdefault(new, []).append(old)
+    for name, target in names.items():
+        if target:
+            onto.setdefault(target, []).append(name)
     faults += [
         Fault("--map", f"{' and '.join(olds)} are both mapped onto '{new}'; keep one")
         for new, olds in onto.items()

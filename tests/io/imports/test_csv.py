@@ -265,7 +265,7 @@ def test_a_cause_is_told_once_and_not_its_consequences(tmp_path: Path) -> None:
     with pytest.raises(FaultsError) as caught:
         read_runs(table, None, problem)
     (fault,) = caught.value.faults
-    assert "as '0,25'; --decimal-comma reads it as 0.25" in fault.what
+    assert "as '0,75'; --decimal-comma reads it as 0.75" in fault.what
     table.write_text("run,web,code,acc\na,0.25,0.75,x\nb,0.5,0.5,0.4\n")
     with pytest.raises(FaultsError) as caught:
         read_runs(table, None, problem)
