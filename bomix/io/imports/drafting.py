@@ -10,10 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from bomix.errors import Fault, raise_faults
 from bomix.io.imports.columns import Reading, listed
+from bomix.io.imports.measures import LOSSES, MEASURES, TRAINING, DraftMetric, guesses, metric_of, words_of
 from bomix.io.imports.named_scales import lines_to_add
 from bomix.io.imports.scales import AXES, counted
 from bomix.io.imports.selecting import kept_rows, named_step
@@ -21,20 +21,9 @@ from bomix.io.imports.trackers import STATES, finished, is_tracker, unpacked
 from bomix.io.imports.weight_columns import is_measured, mapped_columns, weight_columns
 from bomix.io.tables.columns import BOOKKEEPING, DOMAIN, ERRORS, METRIC, Role, find_columns
 from bomix.io.tables.reading import comma_faults
-from bomix.io.tables.table import EMPTY_CELLS, Table, to_share
-from bomix.problem import NATS_PER_TOKEN
+from bomix.io.tables.table import EMPTY_CELLS, Table
 from bomix.scale import Scale
 
-_WORD = re.compile(r"(?<![a-zA-Z0-9])[fF]1(?![a-zA-Z0-9])|[a-zA-Z]+")
-_PERPLEXITIES = frozenset({"ppl", "perplexity"})
-_ACCURACIES = frozenset({"acc", "accuracy", "em", "match", "pass"})
-_SCORES = _ACCURACIES | {"f1", "score", "bleu", "rouge", "mcc"}
-_MISTAKES = frozenset({"err", "error", "errors", "wer", "cer", "mse", "mae", "rmse"})
-_BITS = frozenset({"bpb", "bits"})
-_LOSSES = frozenset({"loss", "losses", "nll", "ce", "entropy"})
-_TRAINING = frozenset({"train", "training"})
-_MEASURES = _PERPLEXITIES | _SCORES | _BITS | _LOSSES
-"""Words in the name of a column that say that it measures something."""
 _NOISE = frozenset(
     {"train", "the", "pile", "metric", "metrics", "val", "valid", "validation", "eval", "test", "loss", "losses"}
     | {"weight", "weights", "ratio", "ratios", "share", "mix", "mixture", "params", "config", "summary", "ppl", "bpb"}
@@ -47,23 +36,6 @@ _LAYOUT_WORDS = frozenset({"summary", "metrics", "val", "valid", "validation", "
 """Words of layouts, which are no name of what a column measures."""
 _MOST_SCALES = 8
 """Scales of runs that are written into a study file: more sizes are those of checkpoints, as a rule."""
-
-
-@dataclass(frozen=True)
-class DraftMetric:
-    """A metric that a table has.
-
-    Attributes:
-        column: Its column.
-        unit: Nats per token unless the name of the column says otherwise.
-        direction: ``max`` where its name, or who measured it, says that higher is better.
-        signed: Whether it has values below zero, which its unit does not allow.
-    """
-
-    column: str
-    unit: str = NATS_PER_TOKEN
-    direction: Literal["min", "max"] = "min"
-    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,21 +84,12 @@ def draft(
     raise_faults(faults)
     if not first.rows:
         raise_faults([Fault(str(first.path), "no run is left that finished; --where STATE=... takes others")])
-    domains = weight_columns(first, _free(first, reading), reading.mapping, reading.unit, alone=second is not None)
-    if not domains:
-        what = "no columns whose rows sum to 1 or 100; say which are weights, --map 'PREFIX*=weights.*'"
-        cure = "and add --rescale where they are counts"
-        raise_faults(_commas(first, reading) or [Fault(str(first.path), f"{what}, {cure}")])
+    domains = _domains(first, reading, alone=second is not None)
     measured = first if second is None else second
     taken = domains if second is None else {}
     free = [name for name in _free(measured, reading) if name not in taken]
     names = {name: column for column, name in domains.items()}
-    numbers = [name for name in free if name in reading.mapping or _words(name) & _MEASURES or name in names]
-    raise_faults(comma_faults(first, domains) or comma_faults(measured, numbers))
-    metrics = _metric_columns(measured, free, reading, [] if second is None else list(names))
-    if not metrics:
-        what = "no column of losses or scores can be told; say which they are, --map 'PREFIX*=losses.*'"
-        raise_faults(_commas(measured, reading) or [Fault(str(measured.path), what)])
+    metrics = _metrics(measured, free, reading, [] if second is None else list(names))
     left = [name for name in free if name not in metrics and not _is_error(name, free)]
     if left:
         notes.append(f"{measured.path}: left out {listed(left)}; --map COLUMN=losses.NAME makes a metric of one")
@@ -134,12 +97,41 @@ def draft(
     if rest:
         notes.append(f"{first.path}: left out {listed(rest)}")
     ignores = bool(left and not is_tracker(measured.columns)) or bool(rest and not is_tracker(first.columns))
-    found = {name: _metric(measured, column, higher or {}, list(names)) for column, name in metrics.items()}
-    notes += _guesses(measured, found, higher or {}, list(names))
+    found = {name: metric_of(measured, column, higher or {}, list(names)) for column, name in metrics.items()}
+    notes += guesses(measured, found, higher or {}, list(names))
     scales, largest = _scales([each for each in (first, second) if each is not None], reading, notes)
     own = own_domains(found, names)
     mapping = _to_map(first, measured, names, found)
     return Draft(names, found, own, scales, largest, mapping, ignores, tuple(notes))
+
+
+def _domains(table: Table, reading: Reading, *, alone: bool) -> dict[str, str]:
+    """Column to domain.
+
+    Raises:
+        FaultsError: None can be told, or their cells have decimal commas.
+    """
+    found = weight_columns(table, _free(table, reading), reading.mapping, reading.unit, alone=alone)
+    raise_faults(comma_faults(table, found or _free(table, reading)))
+    if not found:
+        what = "no columns whose rows sum to 1 or 100; say which are weights, --map 'PREFIX*=weights.*'"
+        raise_faults([Fault(str(table.path), f"{what}, and add --rescale where they are counts")])
+    return found
+
+
+def _metrics(table: Table, free: Sequence[str], reading: Reading, domains: Sequence[str]) -> dict[str, str]:
+    """Column to metric; arguments as of :func:`_metric_columns`.
+
+    Raises:
+        FaultsError: None can be told, or their cells have decimal commas.
+    """
+    numbers = [name for name in free if name in reading.mapping or words_of(name) & MEASURES or name in domains]
+    found = _metric_columns(table, free, reading, domains)
+    raise_faults(comma_faults(table, [*numbers, *(found or free)]))
+    if not found:
+        what = "no column of losses or scores can be told; say which they are, --map 'PREFIX*=losses.*'"
+        raise_faults([Fault(str(table.path), what)])
+    return found
 
 
 def own_domains(metrics: Mapping[str, DraftMetric], domains: Mapping[str, str]) -> dict[str, str]:
@@ -191,9 +183,9 @@ def _metric_columns(table: Table, free: Sequence[str], reading: Reading, domains
         return told
     numbers = [name for name in free if is_measured(table, name) and not _is_error(name, free, _SPREADS)]
     # The loss of the batches that a run trained on compares with no other run's, which trained on others.
-    numbers = [name for name in numbers if not _words(name) & _TRAINING] or numbers
-    chosen = _layout_names([name for name in numbers if _words(name) & _LOSSES])
-    measures = [name for name in numbers if _words(name) & _MEASURES or name in domains]
+    numbers = [name for name in numbers if not words_of(name) & TRAINING] or numbers
+    chosen = _layout_names([name for name in numbers if words_of(name) & LOSSES])
+    measures = [name for name in numbers if words_of(name) & MEASURES or name in domains]
     chosen |= {name: name for name in measures if name not in chosen}
     if not chosen and not is_tracker(table.columns):
         chosen = dict(zip(numbers, numbers, strict=True))
@@ -206,7 +198,7 @@ def _layout_names(columns: Sequence[str]) -> dict[str, str]:
     found = {}
     for column in columns:
         matches = [match[1] for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
-        names = [name for name in matches if not _words(name) or _words(name) - _LAYOUT_WORDS]
+        names = [name for name in matches if not words_of(name) or words_of(name) - _LAYOUT_WORDS]
         found[column] = names[0] if names else column
     often = Counter(found.values())
     return {column: name if often[name] == 1 else column for column, name in found.items()}
@@ -214,67 +206,6 @@ def _layout_names(columns: Sequence[str]) -> dict[str, str]:
 
 def _is_error(name: str, columns: Collection[str], endings: Sequence[str] = ERRORS) -> bool:
     return any(name.endswith(ending) and name.removesuffix(ending) in columns for ending in endings)
-
-
-def _words(name: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(name)}
-
-
-def _metric(table: Table, column: str, higher: Mapping[str, bool | None], domains: Sequence[str] = ()) -> DraftMetric:
-    """The metric of a column, unit and direction by its name unless somebody says them; a loss before a score."""
-    words = _measure(column, domains)
-    values = [value for cell in table.cells_of(column) if (value := to_share(cell)) is not None]
-    least, most = min(values, default=1.0), max(values, default=1.0)
-    above = higher.get(column)
-    if above is not True and words & (_LOSSES | _BITS | _PERPLEXITIES):
-        if words & _PERPLEXITIES and least >= 1.0:
-            return DraftMetric(column, "perplexity")
-        return DraftMetric(column, "bits/byte" if words & _BITS else NATS_PER_TOKEN, signed=least < 0.0)
-    if words & _MISTAKES and above is not True:
-        return DraftMetric(column, "score")
-    if words & _SCORES or above:
-        unit = "score"
-        if words & _ACCURACIES and least >= 0.0 and most <= 100.0:
-            unit = "accuracy" if most <= 1.0 else "%"
-        return DraftMetric(column, unit, "min" if above is False else "max")
-    return DraftMetric(column, signed=least < 0.0)
-
-
-def _measure(column: str, domains: Sequence[str]) -> set[str]:
-    """The words of a column that say what it measures: none of those of the domain that it is measured on."""
-    losses = [match for pattern in METRIC.patterns if (match := pattern.fullmatch(column))]
-    for match in losses:
-        if (words := _words(f"{column[: match.start(1)]} {column[match.end(1) :]}")) & _LOSSES:
-            return words
-    left = column
-    for name in sorted(domains, key=len, reverse=True):
-        left = re.sub(rf"(?<![a-zA-Z0-9]){re.escape(name)}(?![a-zA-Z0-9])", " ", left)
-    return _words(left)
-
-
-def _guesses(
-    table: Table, metrics: Mapping[str, DraftMetric], higher: Mapping[str, bool | None], domains: Sequence[str]
-) -> list[str]:
-    """Notes on the directions that only the names of columns say, or not even they."""
-    told = {name: each for name, each in metrics.items() if higher.get(each.column) is None}
-    best = [name for name, each in told.items() if each.direction == "max"]
-    silent = [
-        name
-        for name, each in told.items()
-        if each.direction == "min" and not _measure(each.column, domains) & (_MEASURES | _MISTAKES)
-    ]
-    notes = []
-    if best:
-        notes.append(f"{table.path}: taken for better when higher: {', '.join(best)}; 'direction: min' says otherwise")
-    if silent:
-        what = f"taken for a loss, as no word in the name says what it is: {', '.join(silent)}"
-        notes.append(f"{table.path}: {what}; 'direction: max' in the study file says otherwise")
-    return notes
-
-
-def _commas(table: Table, reading: Reading) -> list[Fault]:
-    """A fault where numbers with decimal commas are why no columns were found."""
-    return comma_faults(table, _free(table, reading))
 
 
 def _scales(tables: Sequence[Table], reading: Reading, notes: list[str]) -> tuple[str, str]:
