@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from bomix.io.imports.drafting import Draft, DraftMetric
+from bomix.io.imports.drafting import Draft
+from bomix.io.imports.measures import DraftMetric
 from bomix.problem import NATS_PER_TOKEN
 from bomix.scale import written
 
