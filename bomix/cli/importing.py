@@ -169,7 +169,9 @@ def _of_source(given: Mapping[str, Any], problem: Problem, reading: Reading) -> 
     if given["losses"] is not None:
         raise click.UsageError(f"{option_of(name)} and --losses both say what was measured; name one of them")
     if weights is None:
-        refuse_unused(given, ("decimal_comma",), f"of a table of mixtures (--weights), and {option_of(name)} is none")
+        refuse_unused(
+            given, ("decimal_comma",), f"of use for tables alone, and {option_of(name)} is none; leave it out"
+        )
     if name != "lm_eval":
         return lambda: read_tracked(name, place, weights, problem, reading)
     if weights is None:
@@ -184,7 +186,7 @@ def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> C
         if given["parts"]:
             raise click.UsageError("--domain goes with --study")
         return None
-    refuse_unused(given, OF_TABLES, "of tables, and --study reads none: its runs say mixtures, scales and seeds")
+    refuse_unused(given, OF_TABLES, "of use for tables alone, and --study reads none; leave it out")
 
     def read() -> Runs:
         opened = Study.open(path)

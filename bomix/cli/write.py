@@ -113,7 +113,7 @@ def _begin_from(directory: Path, tables: tuple[Path, ...], target: int | None, g
         raise click.UsageError(f"{option_of(source[0])} and a second table both say what was measured; name one")
     if source is not None and not tables:
         refuse_unused(
-            given, ("decimal_comma",), f"of a table of mixtures ({TABLES}), and {option_of(source[0])} is none"
+            given, ("decimal_comma",), f"of use for tables alone, and {option_of(source[0])} is none; leave it out"
         )
     reading = Reading(
         given["key"],
