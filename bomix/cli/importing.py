@@ -102,7 +102,7 @@ def import_tables(study: Path, **given: Any) -> None:
     formats: dict[str, Callable[[], Runs] | None] = {
         "--weights": _of_tables(given, problem, reading),
         option_of((source_of(given) or ("lm_eval", None))[0]): _of_source(given, problem, reading),
-        "--study": _of_study(given, problem, reading),
+        "--study": _of_study(given, opened, reading),
     }
     found = the_one_format(formats)()
     for note in found.notes:
@@ -179,7 +179,7 @@ def _of_source(given: Mapping[str, Any], problem: Problem, reading: Reading) -> 
     return lambda: read_lm_eval(weights, place, problem, reading)
 
 
-def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> Callable[[], Runs] | None:
+def _of_study(given: Mapping[str, Any], study: Study, reading: Reading) -> Callable[[], Runs] | None:
     """What reads the runs of another study; None where none is named."""
     path: Path | None = given["other"]
     if path is None:
@@ -191,12 +191,14 @@ def _of_study(given: Mapping[str, Any], problem: Problem, reading: Reading) -> C
     def read() -> Runs:
         opened = Study.open(path)
         folder = opened.folder or path
+        if study.folder is not None and folder.resolve() == study.folder.resolve():
+            raise click.UsageError(f"--study {path} is the study that takes the runs in; name another one")
         records = tuple(opened.history.records)
         other = OtherStudy(folder, opened.problem.space.domains, opened.problem.metrics, records)
         domains = parsed_domains(given["parts"])
         return read_study(
             other,
-            problem,
+            study.problem,
             domains,
             metrics=reading.mapping,
             prefix=reading.prefix,

@@ -67,6 +67,14 @@ def test_a_table_is_imported_once_and_the_study_goes_on_from_it(study: Path) -> 
     assert "best" in recommended.output
 
 
+def test_a_study_does_not_take_its_own_runs_in_again(study: Path) -> None:
+    """All that is known would count twice."""
+    assert call(*arguments(study)).exit_code == 0
+    done = call("import", study, "--study", study / "study.yaml")
+    assert (done.exit_code, "is the study that takes the runs in" in done.output) == (2, True)
+    assert len(Study.open(study).history.records) == 12
+
+
 def test_runs_keep_no_scale_unless_one_is_told(study: Path) -> None:
     call(*arguments(study))
     assert {record.trial.scale for record in Study.open(study).history.records} == {None}

@@ -66,8 +66,10 @@ Parquet."""
 
 STEPS = ("step", "steps", "global_step", "_step", "train_step", "iteration", "iter", "checkpoint")
 """Columns that tell how far a run was when a row was measured."""
-SEEDS = ("seed", "random_seed", "train_seed")
-"""Columns that tell the seed of a run."""
+SEEDS = tuple(
+    f"{settings}{name}" for settings in ("", "config.", "params.") for name in ("seed", "random_seed", "train_seed")
+)
+"""Columns that tell the seed of a run, also among the settings in tables of W&B and MLflow."""
 MODELS = ("model", "model_size", "model_name", "proxy", "n_params")
 """Columns that tell which model a run trained."""
 

@@ -164,12 +164,13 @@ def test_options_that_name_nothing_are_refused(tmp_path: Path, options: dict[str
     assert any(said in fault for fault in refused(tmp_path, rows("model", SIZES), **options))
 
 
-def test_seeds_are_kept_and_repeat_a_mixture(tmp_path: Path) -> None:
-    text = rows("seed", {0: 0.0, 1: 0.004, 2: -0.003}, key="run")
+@pytest.mark.parametrize("column", ["seed", "config.seed", "params.random_seed"])
+def test_seeds_are_kept_and_repeat_a_mixture(tmp_path: Path, column: str) -> None:
+    text = rows(column, {0: 0.0, 1: 0.004, 2: -0.003}, key="run")
     found = read(tmp_path, text)
     assert len(found.runs) == 30
     assert [result.info["seed"] for _, result, _ in found.runs][:3] == [0, 1, 2]
-    assert len(read(tmp_path, text, where=(("seed", "0"), ("seed", "2"))).runs) == 20
+    assert len(read(tmp_path, text, where=((column, "0"), (column, "2"))).runs) == 20
 
 
 def test_copies_of_a_row_are_left_out_and_told(tmp_path: Path) -> None:
