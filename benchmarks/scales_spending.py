@@ -18,7 +18,7 @@ for two recommendations in a row.
   simplex and a design that is the one of ``cost_aware``.
 
 What the target's own model would have recommended on the way of ``cost_aware`` stands in the file beside it, and under
-"own" in the table; it ends no search.
+"own" in the table what it would have cost to find; it ends no search. So do the shares of the model across scales.
 
 Seeds from 100 on are for reporting; choose by others. Files are appended to; a cell that is there is not run again.
 """
@@ -108,6 +108,7 @@ class Spent:
         self.cost, self.runs = 0.0, dict.fromkeys((each.name for each in self.scales), 0)
         self.path: list[tuple[float, float]] = []
         self.own: list[tuple[float, float]] = []
+        self.shares: list[tuple[float, float]] = []
         self.asked_s: list[float] = []
 
     def observe(self, weights: Mapping[str, float], scale: Any, number: int, seed: int) -> Any:
@@ -166,24 +167,31 @@ def by_bomix(cell: Cell, until: float, most: float) -> Spent:
             continue
         if not alone and spent.runs[spent.target.name] > 1 and scale == spent.target.scale:
             of_target = replace(problem, scales=()), history.of_scale(scale)
-            spent.own.append(spent.priced(_recommended(*of_target, cell.seed)))
-        if spent.judge(_recommended(problem, history, cell.seed)):
+            spent.own.append(spent.priced(_recommended(*of_target, cell.seed)[0]))
+        weights, share = _recommended(problem, history, cell.seed)
+        spent.shares += [] if share is None else [(round(spent.cost, 3), share)]
+        if spent.judge(weights):
             break
     return spent
 
 
-def _recommended(problem: Any, history: Any, seed: int) -> Any:
-    """The mixture of the lowest posterior mean at the target, by the model that asks are made with."""
+def _recommended(problem: Any, history: Any, seed: int) -> tuple[Any, float | None]:
+    """The mixture of the lowest posterior mean at the target, by the model that asks are made with.
+
+    Beside it the share of what that believes which comes from all scales, where it was compared with the target's own.
+    """
     from bomix.numerics.determinism import deterministic
     from bomix.optimization.multistart import Search, optimize
     from bomix.posterior.belief import believe
     from bomix.strategies.auto import Auto
+    from bomix.surrogates.models.scales import MultiScaleModel
 
     with deterministic():
         surrogate = Auto().chosen(problem).surrogate
         belief = believe(problem, history, surrogate, seed=seed)
         search = Search(raw=64, starts=4, iterations=20, polished=1)
-        return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
+        best = optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
+    return best, belief.model.share if isinstance(belief.model, MultiScaleModel) else None
 
 
 def by_botorch(cell: Cell, until: float, most: float) -> Spent:
@@ -249,6 +257,7 @@ def run(arguments: argparse.Namespace) -> None:
             "runs": spent.runs,
             "path": spent.path,
             "own": spent.own,
+            "shares": spent.shares,
             "ask_s": max(spent.asked_s),
             "cpu_s": time.process_time() - started,
         }

@@ -1,7 +1,7 @@
 """The search of the target alone, which takes over for good where smaller scales were found to mislead.
 
 What tells that smaller scales mislead changes its mind from run to run, and every run that is made where it believes
-them again lies where they say that good mixtures are. So the record says by the origin of a run that it was given up.
+them again lies where they say that good mixtures are. So the origin of a run says that they were given up.
 """
 
 from __future__ import annotations
@@ -9,22 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bomix.trial import ALONE
+
 if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
     from bomix.history import History
     from bomix.problem import Problem
     from bomix.trial import Candidate, Record
-
-PREFIX = "alone_"
-"""What the origin of a run begins with that the search of the target alone proposed."""
-
-
-def given_up(history: History) -> bool:
-    """Whether smaller scales were given up before: a run of the target says so by its origin."""
-    return any(
-        record.trial.origin.startswith(PREFIX) and history.counted_as(record) == history.scale
-        for record in history.records
-    )
 
 
 def ask_alone(strategy: Strategy, problem: Problem, history: History, *, seed: int) -> Candidate:
@@ -39,9 +30,9 @@ def ask_alone(strategy: Strategy, problem: Problem, history: History, *, seed: i
     known = history.of_scale(problem.scale)
     known = replace(known, records=tuple(_with_own_origin(record) for record in known.records))
     (candidate,) = strategy.ask(replace(problem, scales=()), known, 1, seed=seed)
-    return replace(candidate, origin=f"{PREFIX}{candidate.origin}", scale=problem.scale)
+    return replace(candidate, origin=f"{ALONE}{candidate.origin}", scale=problem.scale)
 
 
 def _with_own_origin(record: Record) -> Record:
     """The run as the strategy proposed it."""
-    return replace(record, trial=replace(record.trial, origin=record.trial.origin.removeprefix(PREFIX)))
+    return replace(record, trial=replace(record.trial, origin=record.trial.origin.removeprefix(ALONE)))

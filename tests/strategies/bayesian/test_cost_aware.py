@@ -20,7 +20,6 @@ from bomix.strategies.bayesian import cost_aware as strategy
 from bomix.strategies.bayesian.affordable import FIRST, affordable, fitting, kept, left, usable, within
 from bomix.strategies.bayesian.cost_aware import HELPS, CostAware, contest_of
 from bomix.strategies.bayesian.spaced import next_spaced
-from bomix.strategies.bayesian.target_alone import given_up
 from bomix.study.limits import too_dear
 from bomix.surrogates.gp import presets
 from bomix.surrogates.gp.spec import GP
@@ -219,7 +218,7 @@ def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pyt
         monkeypatch.setattr(MultiScaleModel, "share", share)
         monkeypatch.setattr(strategy, "better_alone", lambda *_, share=share, **__: share > HELPS)
         (found,) = QUICK.ask(problem(), record(), 1, seed=0)
-        assert (found.weights == even.weights) == given_up(record().with_pending([found])) == (share < HELPS)
+        assert (found.weights == even.weights) == record().with_pending([found]).target_alone == (share < HELPS)
         (closed,) = replace(QUICK, guard="closed").ask(problem(), record(), 1, seed=0)
         assert (closed.weights == even.weights) == (share > HELPS)
     replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
