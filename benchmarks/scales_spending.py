@@ -111,12 +111,12 @@ class Spent:
         self.shares: list[tuple[float, float]] = []
         self.asked_s: list[float] = []
 
-    def observe(self, weights: Mapping[str, float], scale: Any, number: int, seed: int) -> Any:
-        """Train one run."""
+    def observe(self, weights: Mapping[str, float], scale: Any, number: int, seed: int, origin: str = "run") -> Any:
+        """Train one run; strategies may look at its origin again."""
         from bomix.trial import Record, Trial
 
         named = next(each for each in self.scales if each.scale == scale)
-        trial = Trial(number, weights, seed, "run", scale)
+        trial = Trial(number, weights, seed, origin, scale)
         self.cost += named.cost / self.target.cost
         self.runs[named.name] += 1
         return Record(trial, self.function.evaluate(trial, Path()))
@@ -162,7 +162,8 @@ def by_bomix(cell: Cell, until: float, most: float) -> Spent:
         (candidate,) = strategy.ask(problem, history, 1, seed=cell.seed)
         spent.asked_s.append(time.process_time() - started)
         scale = candidate.scale or spent.target.scale
-        history = history.with_record(spent.observe(candidate.weights, scale, history.next_id, cell.seed))
+        run = candidate.weights, scale, history.next_id, cell.seed, candidate.origin
+        history = history.with_record(spent.observe(*run))
         if candidate.origin in {"sobol", "uniform"} or not spent.due(scale):
             continue
         if not alone and spent.runs[spent.target.name] > 1 and scale == spent.target.scale:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from bomix.posterior.belief import learns_across
 from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian import cost_aware as strategy
 from bomix.strategies.bayesian.target_alone import ask_alone
 from bomix.strategies.designs import Sobol
+from bomix.surrogates.scales.spec import MultiScale
 from bomix.trial import ALONE
 from tests.strategies.bayesian.test_cost_aware import LARGE, QUICK, SMALL, history, problem, runs
 
@@ -38,8 +40,10 @@ def test_origins_are_its_own_again_where_it_looks_at_them() -> None:
 
 def test_a_run_of_the_target_by_it_says_that_smaller_scales_were_given_up() -> None:
     small = runs(SMALL, 2, origin=f"{ALONE}sobol")
-    assert not history(*small, *runs(LARGE, 2, first=2)).target_alone
-    assert history(*small, *runs(LARGE, 2, first=2, origin=f"{ALONE}sobol")).target_alone
+    for origin, alone in (("sobol", False), (f"{ALONE}sobol", True)):
+        known = history(*small, *runs(LARGE, 2, first=2, origin=origin))
+        assert known.target_alone == alone
+        assert learns_across(MultiScale(), known) != alone
 
 
 def test_what_was_given_up_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
