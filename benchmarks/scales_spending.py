@@ -10,11 +10,15 @@ value; the answer is the cost, in runs of the target, after which it is and stay
 for two recommendations in a row.
 
 * cost_aware: bomix over mixtures and scales, the kind ``cost_aware``; ``cost_aware:entropy`` and so on are its rules,
-  and ``cost_aware:together`` lets the rule choose all mixtures of larger scales.
+  ``cost_aware:together`` lets the rule choose all mixtures of larger scales, ``cost_aware:closed`` goes by closed forms
+  alone in whether smaller scales mislead, and ``cost_aware:trusting`` never asks.
 * single: bomix at the target alone, the kind ``auto``.
 * mes, kg: BoTorch's SingleTaskMultiFidelityGP on the objective, with qMultiFidelityMaxValueEntropy or
   qMultiFidelityKnowledgeGradient as their tutorials set them up, but for one candidate at a time, the exact costs, the
   simplex and a design that is the one of ``cost_aware``.
+
+What the target's own model would have recommended on the way of ``cost_aware`` stands in the file beside it, and under
+"own" in the table what it would have cost to find; it ends no search. So do the shares of the model across scales.
 
 Seeds from 100 on are for reporting; choose by others. Files are appended to; a cell that is there is not run again.
 """
@@ -26,9 +30,9 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,12 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "17-regmix": {"family": "regmix"},
 }
 """Name of a problem to the fields of its function."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "together": {"spaced": False},
+    "trusting": {"alone": False},
+    "closed": {"guard": "closed"},
+}
+"""What stands behind the colon of a method to fields of the strategy, where it is no rule."""
 WITHIN = 0.01
 """Regret, in nats, at which the best mixture counts as found."""
 MOST = 45.0
@@ -97,22 +107,28 @@ class Spent:
         self.target = self.scales[-1]
         self.cost, self.runs = 0.0, dict.fromkeys((each.name for each in self.scales), 0)
         self.path: list[tuple[float, float]] = []
+        self.own: list[tuple[float, float]] = []
+        self.shares: list[tuple[float, float]] = []
         self.asked_s: list[float] = []
 
-    def observe(self, weights: Mapping[str, float], scale: Any, number: int, seed: int) -> Any:
-        """Train one run."""
+    def observe(self, weights: Mapping[str, float], scale: Any, number: int, seed: int, origin: str = "run") -> Any:
+        """Train one run; strategies may look at its origin again."""
         from bomix.trial import Record, Trial
 
         named = next(each for each in self.scales if each.scale == scale)
-        trial = Trial(number, weights, seed, "run", scale)
+        trial = Trial(number, weights, seed, origin, scale)
         self.cost += named.cost / self.target.cost
         self.runs[named.name] += 1
         return Record(trial, self.function.evaluate(trial, Path()))
 
     def judge(self, weights: Any) -> bool:
         """Note how good ``d`` weights are; whether the best mixture is found."""
-        self.path.append((round(self.cost, 3), float(self.function.regret(weights))))
+        self.path.append(self.priced(weights))
         return len(self.path) > 1 and all(regret <= WITHIN for _, regret in self.path[-2:])
+
+    def priced(self, weights: Any) -> tuple[float, float]:
+        """What was spent so far, and the regret of ``d`` weights."""
+        return round(self.cost, 3), float(self.function.regret(weights))
 
     def due(self, scale: Any) -> bool:
         """Whether it is time for a recommendation."""
@@ -121,8 +137,12 @@ class Spent:
 
     def found(self) -> float | None:
         """Cost at which the first of two recommendations in a row was good enough."""
-        pairs = zip(self.path, self.path[1:], strict=False)
-        return next((first[0] for first, second in pairs if max(first[1], second[1]) <= WITHIN), None)
+        return found(self.path)
+
+
+def found(path: Sequence[Sequence[float]]) -> float | None:
+    """The same of pairs of a cost and a regret."""
+    return next((first[0] for first, second in pairwise(path) if max(first[1], second[1]) <= WITHIN), None)
 
 
 def by_bomix(cell: Cell, until: float, most: float) -> Spent:
@@ -133,7 +153,7 @@ def by_bomix(cell: Cell, until: float, most: float) -> Spent:
 
     spent, rule = Spent(cell), cell.method.partition(":")[2]
     alone = cell.method == "single"
-    fields: dict[str, Any] = {"spaced": False} if rule == "together" else {"rule": rule} if rule else {}
+    fields: dict[str, Any] = VARIANTS.get(rule, {"rule": rule} if rule else {})
     strategy: Any = Auto() if alone else CostAware(**fields)
     problem = replace(spent.function.problem(), scale=spent.target.scale, scales=() if alone else spent.scales)
     history = History(scale=spent.target.scale, scales=() if alone else tuple(e.scale for e in spent.scales))
@@ -142,26 +162,37 @@ def by_bomix(cell: Cell, until: float, most: float) -> Spent:
         (candidate,) = strategy.ask(problem, history, 1, seed=cell.seed)
         spent.asked_s.append(time.process_time() - started)
         scale = candidate.scale or spent.target.scale
-        history = history.with_record(spent.observe(candidate.weights, scale, history.next_id, cell.seed))
+        run = candidate.weights, scale, history.next_id, cell.seed, candidate.origin
+        history = history.with_record(spent.observe(*run))
         if candidate.origin in {"sobol", "uniform"} or not spent.due(scale):
             continue
-        if spent.judge(_recommended(problem, history, cell.seed)):
+        if not alone and spent.runs[spent.target.name] > 1 and scale == spent.target.scale:
+            of_target = replace(problem, scales=()), history.of_scale(scale)
+            spent.own.append(spent.priced(_recommended(*of_target, cell.seed)[0]))
+        weights, share = _recommended(problem, history, cell.seed)
+        spent.shares += [] if share is None else [(round(spent.cost, 3), share)]
+        if spent.judge(weights):
             break
     return spent
 
 
-def _recommended(problem: Any, history: Any, seed: int) -> Any:
-    """The mixture of the lowest posterior mean at the target, by the model that asks are made with."""
+def _recommended(problem: Any, history: Any, seed: int) -> tuple[Any, float | None]:
+    """The mixture of the lowest posterior mean at the target, by the model that asks are made with.
+
+    Beside it the share of what that believes which comes from all scales, where it was compared with the target's own.
+    """
     from bomix.numerics.determinism import deterministic
     from bomix.optimization.multistart import Search, optimize
     from bomix.posterior.belief import believe
     from bomix.strategies.auto import Auto
+    from bomix.surrogates.models.scales import MultiScaleModel
 
     with deterministic():
         surrogate = Auto().chosen(problem).surrogate
         belief = believe(problem, history, surrogate, seed=seed)
         search = Search(raw=64, starts=4, iterations=20, polished=1)
-        return optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
+        best = optimize(belief.negated_mean, problem.space, seed=seed, near=belief.ranked(), search=search)
+    return best, belief.model.share if isinstance(belief.model, MultiScaleModel) else None
 
 
 def by_botorch(cell: Cell, until: float, most: float) -> Spent:
@@ -226,6 +257,8 @@ def run(arguments: argparse.Namespace) -> None:
             "spent": spent.cost,
             "runs": spent.runs,
             "path": spent.path,
+            "own": spent.own,
+            "shares": spent.shares,
             "ask_s": max(spent.asked_s),
             "cpu_s": time.process_time() - started,
         }
@@ -249,8 +282,8 @@ def table(arguments: argparse.Namespace) -> None:
     lines = [json.loads(line) for file in arguments.files for line in file.read_text().splitlines()]
     cells = {tuple(line["cell"]): line for line in lines}
     alone = {(key[0], key[4]): line for key, line in cells.items() if key[1] == "single"}
-    print("| problem | scales | agreement | method | seeds | found | median cost | to single, median | worst |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| problem | scales | agreement | method | seeds | found | median cost | to single, median | worst | own |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for group in sorted({key[:1] + key[2:4] + key[1:2] for key in cells}):
         own = {key[4]: line for key, line in cells.items() if key[:1] + key[2:4] + key[1:2] == group}
         costs = {seed: line["found"] or line["spent"] for seed, line in own.items()}
@@ -258,7 +291,8 @@ def table(arguments: argparse.Namespace) -> None:
         ratios = [costs[seed] / _cost(alone[group[0], seed]) for seed in there]
         good = sum(line["found"] is not None for line in own.values())
         ratio, worst = (np.median(ratios), max(ratios)) if ratios else (math.nan, math.nan)
-        row = f"{good} | {np.median([*costs.values()]):.1f} | {ratio:.2f} | {worst:.2f} |"
+        by_own = ", ".join(f"{found(line['own']) or math.nan:g}" for line in own.values() if line.get("own"))
+        row = f"{good} | {np.median([*costs.values()]):.1f} | {ratio:.2f} | {worst:.2f} | {by_own} |"
         print(f"| {group[0]} | {group[1]} | {group[2]:g} | {group[3]} | {len(own)} | {row}")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bomix.errors import StudyError
 from bomix.scale import comparable, counted_as
 from bomix.trial import (
+    ALONE,
     CONFIRM,
     EXPERT,
     SCORED_TOKENS,
@@ -133,6 +134,12 @@ class History:
         """The record of one of several scales, as that of a study of that scale alone; other runs are left out."""
         kept = tuple(record for record in self.records if self.counted_as(record) == scale)
         return replace(self, records=kept, scale=scale, scales=(), trains=None, withdrawn=())
+
+    @cached_property
+    def target_alone(self) -> bool:
+        """Whether smaller scales were found to mislead and given up: a run of the own one says so by its origin."""
+        own = (record for record in self.records if record.trial.origin.startswith(ALONE))
+        return bool(self.scales) and any(self.counted_as(record) == self.scale for record in own)
 
     @cached_property
     def tried(self) -> tuple[Record, ...]:

@@ -37,6 +37,8 @@ REFERENCE = "reference"
 """Origin of ordinary runs whose model is kept, for a run that reweights to compare its losses with."""
 REWEIGHTING = "reweighting"
 """Origin of runs that reweight the domains while they train, see :class:`Reweighting`."""
+ALONE = "alone_"
+"""What origins begin with of runs that the search of the target alone proposed, once smaller scales were given up."""
 UNCOUNTED_ORIGINS = frozenset({IMPORTED, CONFIRM, EXPERT})
 """Origins of trials that no strategy asked for: they do not move a design. Experts may still cost budget."""
 

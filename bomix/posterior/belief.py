@@ -183,8 +183,9 @@ def believe_at(problem: Problem, history: History, surrogate: Surrogate, *, seed
 
 
 def learns_across(surrogate: Surrogate, history: History) -> bool:
-    """Whether a surrogate is given the runs of all scales of a study."""
-    return bool(history.scales) and traits(surrogate, SurrogateTraits).across_scales
+    """Whether a surrogate is given the runs of all scales of a study: not once smaller ones were given up."""
+    several = bool(history.scales) and not history.target_alone
+    return several and traits(surrogate, SurrogateTraits).across_scales
 
 
 def require_runs(history: History, surrogate: Surrogate) -> None:

@@ -204,7 +204,13 @@ def _of_model(
     with deterministic():
         belief = believe(problem, history, surrogate, seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
-            raise_faults([Fault("strategy.surrogate", "it learns from one scale; take 'multi_scale'")])
+            where, what = "strategy.surrogate", "it learns from one scale; take 'multi_scale'"
+            if history.target_alone:
+                where, what = (
+                    "runs",
+                    "smaller scales were found to mislead and given up: all that is left is the target's",
+                )
+            raise_faults([Fault(where, what)])
         assert isinstance(belief.model, MultiScaleModel)
         near = belief.ranked()[:_TRIED]
         others = _mixtures(problem, seed, count=_OF_MODEL - len(near))

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 FIRST = 1.0
 """Cost of all runs below the target, in runs of it: what smaller scales recommend may be off by far, however many runs
-of theirs there are, and where they mislead this is what they cost. A quarter of what is spent at the target beside it
-brought nothing: 19 small runs and 7 of the target in the place of 9 and 5 (7 domains, tuning seed 0)."""
+of theirs there are, and where they mislead this is what they cost. More of them do not help, see decision 52."""
 FOR_EACH = 4
 """Runs of a scale beyond a design for each run of the next larger one: more of them say ever better what that scale
 says, and no more of the target."""

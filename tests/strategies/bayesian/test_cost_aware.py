@@ -213,14 +213,16 @@ def test_where_small_runs_mislead_the_target_alone_is_asked_for(monkeypatch: pyt
         monkeypatch.setattr(strategy, "better_alone", lambda *_, answer=answer, **__: answer)
         (found,) = QUICK.ask(problem(), record(), 1, seed=0)
         assert (found.weights == even.weights) == answer
-    # Once left-out runs weigh the two, their share decides in the place of closed forms.
+    # Once left-out runs weigh the two, their share decides in the place of closed forms, and for good.
     for share in (0.9 * HELPS, 1.1 * HELPS):
         monkeypatch.setattr(MultiScaleModel, "share", share)
         monkeypatch.setattr(strategy, "better_alone", lambda *_, share=share, **__: share > HELPS)
         (found,) = QUICK.ask(problem(), record(), 1, seed=0)
-        assert (found.weights == even.weights) == (share < HELPS)
+        assert (found.weights == even.weights) == record().with_pending([found]).target_alone == (share < HELPS)
+        (closed,) = replace(QUICK, guard="closed").ask(problem(), record(), 1, seed=0)
+        assert (closed.weights == even.weights) == (share > HELPS)
     replace(QUICK, alone=False).ask(problem(), record(), 1, seed=0)
-    assert free_of == [[False, True], [True, True], [False, True], [True, True], [True, True]]
+    assert free_of == [[False, True], [True, True], [True, True], [True, True], [False, True], [True, True]]
 
 
 def test_the_first_run_of_the_target_is_what_looks_best_and_the_next_ones_are_good_and_far_from_it() -> None:
