@@ -134,6 +134,7 @@ def _pairs(belief: Belief, X: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     import torch
 
     from bomix.posterior.ranges import limits, moved, objective_moved
+    from bomix.surrogates.models.joint import transformed
 
     aggregate = belief.aggregate
     posterior: Any = belief.model.posterior(X)
@@ -144,7 +145,7 @@ def _pairs(belief: Belief, X: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     metrics = _moments(posterior.mean + by, torch.stack(alone, dim=-3), by)
     single: Any = belief.model.posterior(X.flatten(0, 1).unsqueeze(-2))
     moves = objective_moved(aggregate, single, within).reshape(len(X), 2)
-    whole: Any = aggregate.transform()(posterior, X)
+    whole: Any = transformed(aggregate.transform(), posterior, X)
     of_objective = _moments(
         whole.mean + moves.unsqueeze(-1), whole.distribution.covariance_matrix.unsqueeze(-3), moves.unsqueeze(-1)
     )
@@ -157,9 +158,11 @@ def _block(posterior: Any, metric: int, X: Tensor) -> Tensor:
     """Covariance of one metric at ``b`` pairs of mixtures, ``b x 2 x 2``."""
     from botorch.acquisition.objective import ScalarizedPosteriorTransform
 
+    from bomix.surrogates.models.joint import transformed
+
     chosen = X.new_zeros(posterior.mean.shape[-1])
     chosen[metric] = 1.0
-    alone: Any = ScalarizedPosteriorTransform(chosen)(posterior, X)
+    alone: Any = transformed(ScalarizedPosteriorTransform(chosen), posterior, X)
     covariance: Tensor = alone.distribution.covariance_matrix
     return covariance
 

@@ -14,7 +14,10 @@ from bomix.space import constrained, polytope
 from bomix.space.programme import feasible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+    from scipy.optimize import Bounds, LinearConstraint
 
     from bomix.space.linear import Rows
     from bomix.space.polytope import Array
@@ -70,7 +73,7 @@ def nearest_choice(
         optional: ``d`` booleans, which weights may be zero.
         rows: The constraints.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
 
     if (floor[optional] <= 0.0).all() and feasible(np.where(optional, 0.0, floor), upper, rows) is None:
         return None
@@ -88,16 +91,28 @@ def nearest_choice(
     bounds = Bounds(np.concatenate([np.where(optional, 0.0, 1.0), np.zeros(d)]), np.ones(2 * d))
     whole = np.concatenate([np.ones(d), np.zeros(d)])
     for _ in range(_CUTS):
-        options = {"mip_rel_gap": 0.0, "node_limit": _NODES}
-        found = milp(
-            np.append(price, np.zeros(d)), integrality=whole, bounds=bounds, constraints=limits, options=options
-        )
-        if found.x is None:
+        found = _solved(np.append(price, np.zeros(d)), whole, bounds, limits)
+        if found is None:
             return None
-        choice = np.asarray(found.x[:d] > 0.5)
+        choice = np.asarray(found[:d] > 0.5)
         if feasible(choice * floor, choice * upper, rows) is not None:
             return choice
         # The solver's tolerance let it through: rule out this very choice and ask again.
         cut = np.append(np.where(choice, -1.0, 1.0), np.zeros(d))
         limits.append(LinearConstraint(cut[None], 1.0 - choice.sum(), np.inf))
+    return None
+
+
+def _solved(price: Array, whole: Array, bounds: Bounds, limits: Sequence[LinearConstraint]) -> Array | None:
+    """The variables of the cheapest solution; None where there is none.
+
+    The HiGHS of SciPy 1.15 and before calls some problems infeasible, in its presolve, that it solves without it.
+    """
+    from scipy.optimize import milp
+
+    for presolve in (True, False):
+        options = {"mip_rel_gap": 0.0, "node_limit": _NODES, "presolve": presolve}
+        found = milp(price, integrality=whole, bounds=bounds, constraints=limits, options=options).x
+        if found is not None:
+            return np.asarray(found)
     return None
