@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, ClassVar
 
 from bomix.errors import Fault, FaultsError
 from bomix.io.store.plain import as_mapping, short
@@ -43,6 +43,8 @@ class ConstraintSpec:
         equals: The value, in place of both.
         name: What messages and tables call it.
     """
+
+    EXAMPLE: ClassVar[str] = "{domains: [web, code], at_least: 0.5}"
 
     domains: tuple[str, ...] = ()
     coefficients: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -309,7 +309,11 @@ def _space(
             )
     except FaultsError as error:
         places = {f"constraints[{number}]": f"constraints[{position}]" for number, position in enumerate(positions)}
-        return None, [Fault(places.get(fault.where, fault.where), fault.what) for fault in error.faults]
+        faults = []
+        for fault in error.faults:
+            of = [places.get(place, place) for place in fault.where.split(", ")]
+            faults.append(Fault(", ".join(dict.fromkeys(of)), fault.what))
+        return None, faults
     small = negligible_weights(
         space.upper_array,
         np.array(space.at_least),
