@@ -24,6 +24,10 @@ PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows, unless COLUMNS says how many: a pipe has no width of its own."""
 
 
+LOWER = "lower is better"
+"""What the heading of a table says of the objective."""
+
+
 def console() -> Console:
     """A console on standard output for text that is shown as it is, wide enough where that is no terminal."""
     # Names are the user's: brackets in them are no markup.
@@ -120,7 +124,7 @@ def trials(study: Study, *, best: int | None = None) -> Table:
     """
     problem, records = study.problem, study.history.all_records
     title = "trials" if best is None or len(records) <= best else f"trials, the best {best}"
-    title += turned(problem)
+    title += f" (objective: {LOWER}{more})" if (more := turned(problem)) else ""
     table, several = titled(title), bool(problem.scales)
     for column in ("trial", "status", "origin", *(("scale",) if several else ()), "seed", "objective", "mixture"):
         right = column in ("trial", "seed", "objective")
@@ -145,10 +149,10 @@ def trials(study: Study, *, best: int | None = None) -> Table:
 
 
 def turned(problem: Problem) -> str:
-    """What a heading adds where the objective counts metrics of which more is better; nothing elsewhere."""
+    """What follows :data:`LOWER` where the objective counts metrics of which more is better; nothing elsewhere."""
     counted = counted_together(problem.objective, problem.metric_names)
     raised = any(each.direction == "max" for each in problem.metrics if each.name in counted)
-    return " (objective: lower is better, metrics to raise count negative)" if raised else ""
+    return ", metrics to raise count negative" if raised else ""
 
 
 def _objective(study: Study, record: Record) -> float:

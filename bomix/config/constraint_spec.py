@@ -139,6 +139,33 @@ def named_faults(specs: Sequence[ConstraintSpec], domains: Sequence[str]) -> lis
     ]
 
 
+def more_named_faults(data: Any, known: Sequence[Fault]) -> list[Fault]:
+    """What is wrong with the names in constraints that were not looked at, as other faults keep data from being a study.
+
+    Args:
+        data: A study file as plain data.
+        known: What is wrong with it that was found already.
+    """
+    domains, given = (data.get("domains"), data.get("constraints")) if isinstance(data, Mapping) else (None, None)
+    if not isinstance(domains, Mapping | list) or not isinstance(given, list):
+        return []
+    keys = [each if isinstance(each, Mapping) else {} for each in given]
+    specs = [
+        ConstraintSpec(
+            domains=_names(each.get("domains")),
+            coefficients=dict.fromkeys(_names(each.get("coefficients")), 1.0),
+            of=_names(each.get("of")),
+        )
+        for each in keys
+    ]
+    return [fault for fault in named_faults(specs, tuple(map(str, domains))) if fault not in known]
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """The names under a key of a constraint, whatever stands there."""
+    return (given,) if isinstance(given, str) else tuple(map(str, given if isinstance(given, Mapping | list) else ()))
+
+
 def constraint_specs(given: Sequence[ConstraintSpec | Mapping[str, Any]]) -> tuple[ConstraintSpec, ...]:
     """Constraints as a program hands them over: specs, or their keys.
 
