@@ -144,6 +144,21 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     return resolution
 
 
+def as_measured(spec: StudySpec, store: FolderStore | MemoryStore) -> Resolution | None:
+    """A study by what was measured when it was last resolved, to look at; None where nothing was, and of others then.
+
+    Raises:
+        FaultsError: Everything that is wrong with the study itself.
+        StoreError: What the folder keeps is damaged.
+    """
+    if (kept := resolved_file.read(store)) is None:
+        return None
+    preparation = resolved_file.preparation_of(kept)
+    if not isinstance(spec.evaluator, PreparingEvaluator) or set(preparation.domains) != set(spec.domains):
+        return None
+    return Resolution(_problem(spec, preparation, store.base), preparation)
+
+
 def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
     evaluator = study_scales.ready_evaluator(spec, store.base)
     declared = spec.declared_metrics()

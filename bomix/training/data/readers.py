@@ -233,4 +233,4 @@ READERS: dict[str, Callable[[Place, str, Meter], Iterator[str]]] = {
     ".parquet": table_readers.parquet_column,
     ".arrow": table_readers.arrow_column,
 }
-"""Ending of a file name to its reader; ``.txt`` is one document a file, ``.json`` one object a line, as ``.jsonl``, or an array of them."""
+"""Ending of a file name to its reader; ``.txt`` is one document a file, ``.json`` one object a line or an array."""
