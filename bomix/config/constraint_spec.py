@@ -140,7 +140,7 @@ def named_faults(specs: Sequence[ConstraintSpec], domains: Sequence[str]) -> lis
 
 
 def more_named_faults(data: Any, known: Sequence[Fault]) -> list[Fault]:
-    """What is wrong with the names in constraints that were not looked at, as other faults keep data from being a study.
+    """What is wrong with the names in constraints of a study file that other faults keep from being a study.
 
     Args:
         data: A study file as plain data.
