@@ -96,7 +96,7 @@ def scales(study: Study) -> Table:
     problem, history = study.problem, study.history
     table = titled("scales")
     stated = any(each.cost is not None for each in study.spec.scales.values())
-    cost = "cost of a run (units of 'cost')" if stated else "FLOPs of a run"
+    cost = "cost of a run, as stated" if stated else "FLOPs of a run"
     for column in ("scale", "params", "tokens", cost, "runs", "trained", "target"):
         table.add_column(column, justify="left" if column in ("scale", "trained", "target") else "right")
     for each in problem.scales:

@@ -1,8 +1,7 @@
-"""Whether two domains of a study hold the same text."""
+"""Which domains of a study hold the same text."""
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,24 +14,29 @@ _SHOWN = 3  # Files that a message names.
 
 
 def shared_text(spec: StudySpec, folder: Path) -> list[str]:
-    """A sentence for each two domains whose sources are equal or read the same local files.
+    """A sentence for all domains that read the same local files, or whose sources are equal.
 
     Args:
         spec: The study, whose sources can be read.
         folder: What relative paths are relative to.
     """
-    sources = {name: domain.source for name, domain in spec.domains.items() if domain.source is not None}
-    files = {
-        name: frozenset(map(str, source.relative_to(folder).files()))
-        for name, source in sources.items()
-        if isinstance(source, Files) and not source.remote
-    }
-    found = []
-    for one, other in combinations(sources, 2):
-        both = sorted(files.get(one, frozenset()) & files.get(other, frozenset()))
-        if both:
-            named = ", ".join(both[:_SHOWN]) + (f" and {len(both) - _SHOWN} more" if len(both) > _SHOWN else "")
-            found.append(f"domains '{one}' and '{other}' share text ({named}); their weights cannot be told apart")
-        elif sources[one] == sources[other]:
-            found.append(f"domains '{one}' and '{other}' have the same source; their weights cannot be told apart")
-    return found
+    readers: dict[str, list[str]] = {}
+    for name, domain in spec.domains.items():
+        source = domain.source
+        if isinstance(source, Files) and not source.remote:
+            for file in source.relative_to(folder).files():
+                readers.setdefault(str(file), []).append(name)
+        elif source is not None:
+            readers.setdefault(repr(source), []).append(name)
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for text, names in readers.items():
+        if len(names) > 1:
+            shared.setdefault(tuple(names), []).append(text)
+    return [
+        f"domains {', '.join(map(repr, names))} share text ({_listed(texts)}); give each text to one domain"
+        for names, texts in shared.items()
+    ]
+
+
+def _listed(texts: list[str]) -> str:
+    return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
