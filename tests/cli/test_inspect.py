@@ -223,7 +223,7 @@ def test_what_was_measured_is_shown_without_the_corpus_and_shared_text_is_named(
     assert "nothing can be told of the inputs (domains.all.source (line 3): no file matches" in without_data()
     checked = CliRunner().invoke(check, [str(tmp_path)])
     assert checked.exit_code == 0
-    assert "warning: domains 'code' and 'all' share text (" in checked.output
+    assert "warning: domains 'code', 'all' share text (" in checked.output
     assert "nothing can be told" not in without_data()
     study = Study.open(tmp_path)
     study.tell(study.ask(), Failure("no device left"))
