@@ -112,7 +112,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     from bomix.study.study import Study
 
     opened = Study.open(study)
-    unread = opened.records.look()
+    unread = opened.records.resolve_to_show()
     queued = jobs.queued(opened)
     state = _state(opened, queued, resolved=unread is None)
     if as_json:

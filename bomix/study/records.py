@@ -91,7 +91,7 @@ class Records:
             self._resolution = resolve(self.spec, self._store)
         return self._resolution
 
-    def look(self) -> FaultsError | None:
+    def resolve_to_show(self) -> FaultsError | None:
         """Resolve the study to show it, by what was measured last where its inputs cannot be read now.
 
         Returns:
