@@ -49,6 +49,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
     from bomix.study import repair as repairing
+    from bomix.study.shared_text import shared_text
     from bomix.study.study import Study
     from bomix.study.watching import unready
 
@@ -91,7 +92,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         ],
         "files of the record are damaged; restore them, or let `bomix check --repair` set them aside:",
     )
-    quarantined = opened.records.quarantined()
+    quarantined = [str(each) for each in opened.records.quarantined()]
+    quarantined += shared_text(opened.spec, opened.folder) if opened.spec.trains_on_sources else []
     for each in quarantined:
         click.echo(f"warning: {each}")
     lacks = traits(opened.spec.execution, ExecutionTraits).lacks(opened.folder) if opened.spec.evaluator else ()
@@ -110,8 +112,9 @@ def status(study: Path, as_json: bool, every: bool) -> None:
     from bomix.study.study import Study
 
     opened = Study.open(study)
+    unread = opened.records.resolve_to_show()
     queued = jobs.queued(opened)
-    state = _state(opened, queued)
+    state = _state(opened, queued, resolved=unread is None)
     if as_json:
         click.echo(json.dumps({**state, "trials": _rows(opened)}, indent=1))
         return
@@ -135,6 +138,9 @@ def status(study: Path, as_json: bool, every: bool) -> None:
         click.echo(jobs.line(opened, job))
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
+    if unread is not None:
+        first = unread.faults[0]
+        click.echo(f"nothing can be told of the inputs ({first.where}: {first.what}); `bomix check` says all")
     if opened.history.all_records:
         if opened.problem.scales:
             tables.console().print(tables.scales(opened))
@@ -222,7 +228,8 @@ def _in_short(value: Any) -> str:
     return _in_short(inner) if isinstance(inner, Mapping) else str(value["kind"])
 
 
-def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
+def _state(study: Study, queued: Sequence[QueuedJob], *, resolved: bool) -> dict[str, Any]:
+    """Where a study stands, for programs; ``resolved`` says whether its inputs could be read, now or earlier."""
     from bomix.cli import attempts, jobs
     from bomix.study.standing import why_ended
 
@@ -238,17 +245,19 @@ def _state(study: Study, queued: Sequence[QueuedJob]) -> dict[str, Any]:
         "confirming": confirming.count(Status.COMPLETED),
         "confirming_pending": confirming.count(Status.PENDING),
         "confirming_failed": confirming.count(Status.FAILED),
-        "ended": why_ended(study.records),
+        "ended": why_ended(study.records) if resolved else None,
         "driver": "none" if study.folder is None else _driver(study.folder),
         "dataset": _dataset(study.folder),
         "running": [each.as_data() for each in attempts.running(study)],
         "jobs": [jobs.as_data(each) for each in queued],
-        "quarantined": [str(each) for each in study.records.quarantined()],
+        "quarantined": [str(each) for each in study.records.quarantined()] if resolved else [],
     }
 
 
 def _rows(study: Study) -> list[dict[str, Any]]:
     """Every trial, for programs."""
+    if not study.history.all_records:
+        return []
     problem = study.problem
     return [
         {

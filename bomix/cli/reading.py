@@ -96,7 +96,9 @@ class ReadingDisplay:
         assert self._first is not None, "it was opened with a reading"
         seconds = max(1e-9, self._clock() - self._began)
         speed = (reading.documents - self._first.documents) / seconds
-        done = f"{reading.documents:,} documents{tokens.format(reading.tokens)}, {speed:,.0f} documents/s"
+        done = f"{reading.documents:,} documents{tokens.format(reading.tokens)}"
+        if speed >= 0.5:  # none was read since the first report of a corpus that is small, or was there already
+            done += f", {speed:,.0f} documents/s"
         if reading.is_done:
             return done
         share = "" if reading.share is None else f", {100 * reading.share:.0f} %"

@@ -9,7 +9,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from bomix.cli.tables import console, titled, without_empty
+from bomix.cli.tables import LOWER, console, titled, turned, without_empty
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.posterior.predict import Estimate
 from bomix.problem import Problem
@@ -104,7 +104,7 @@ def _objective(
     itself = references_that_are_it(best)
     fresh = {record.trial.id for record in history.confirming}
     guess = f" ({GUESS})" if best.extrapolated else ""
-    table = titled("objective (lower is better)")
+    table = titled(f"objective ({LOWER}{turned(problem)})")
     heads = ("observed", "predicted", "95 % interval", "best beats it", "fresh seeds", f"{subject} minus it, paired")
     for column in ("mixture", *heads):
         table.add_column(column, justify="left" if column == "mixture" else "right")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 
 from rich.console import Console
 from rich.table import Table
 
+from bomix.contracts.objective import counted_together
+from bomix.problem import Problem
 from bomix.report.shown import value
 from bomix.scale import written
 from bomix.space.display import mixture, share
@@ -18,13 +21,19 @@ _LARGE = 1e15
 """Tokens from which a count is shown with an exponent: a hundred times all text that there is."""
 
 PLAIN_WIDTH = 120
-"""Columns of a table that no terminal shows: a pipe has no width of its own."""
+"""Columns of a table that no terminal shows, unless COLUMNS says how many: a pipe has no width of its own."""
+
+
+LOWER = "lower is better"
+"""What the heading of a table says of the objective."""
 
 
 def console() -> Console:
     """A console on standard output for text that is shown as it is, wide enough where that is no terminal."""
     # Names are the user's: brackets in them are no markup.
-    width = None if sys.stdout is not None and sys.stdout.isatty() else PLAIN_WIDTH
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    stated = os.environ.get("COLUMNS", "")
+    width = None if terminal else int(stated) if stated.isdecimal() and int(stated) else PLAIN_WIDTH
     return Console(width=width, markup=False, highlight=False)
 
 
@@ -87,8 +96,9 @@ def scales(study: Study) -> Table:
     problem, history = study.problem, study.history
     table = titled("scales")
     stated = any(each.cost is not None for each in study.spec.scales.values())
-    for column in ("scale", "params", "tokens", "cost of a run" if stated else "FLOPs of a run", "runs", "trained", ""):
-        table.add_column(column, justify="right" if column not in ("scale", "trained", "") else "left")
+    cost = "cost of a run, as stated" if stated else "FLOPs of a run"
+    for column in ("scale", "params", "tokens", cost, "runs", "trained", "target"):
+        table.add_column(column, justify="left" if column in ("scale", "trained", "target") else "right")
     for each in problem.scales:
         sizes = each.scale
         runs = sum(history.counted_as(record) == sizes for record in history.informative)
@@ -114,6 +124,7 @@ def trials(study: Study, *, best: int | None = None) -> Table:
     """
     problem, records = study.problem, study.history.all_records
     title = "trials" if best is None or len(records) <= best else f"trials, the best {best}"
+    title += f" (objective: {LOWER}{more})" if (more := turned(problem)) else ""
     table, several = titled(title), bool(problem.scales)
     for column in ("trial", "status", "origin", *(("scale",) if several else ()), "seed", "objective", "mixture"):
         right = column in ("trial", "seed", "objective")
@@ -135,6 +146,13 @@ def trials(study: Study, *, best: int | None = None) -> Table:
         scale = (problem.scale_name(trial.scale),) if several else ()
         table.add_row(str(trial.id), str(record.status), trial.origin, *scale, str(trial.seed), objective, note)
     return without_empty(table)
+
+
+def turned(problem: Problem) -> str:
+    """What follows :data:`LOWER` where the objective counts metrics of which more is better; nothing elsewhere."""
+    counted = counted_together(problem.objective, problem.metric_names)
+    raised = any(each.direction == "max" for each in problem.metrics if each.name in counted)
+    return ", metrics to raise count negative" if raised else ""
 
 
 def _objective(study: Study, record: Record) -> float:

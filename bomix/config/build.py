@@ -120,7 +120,8 @@ def _dataclass(spec: type[Any], data: Any, where: str, faults: list[Fault]) -> A
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
-        faults.append(Fault(where, f"expected a mapping of keys, found {shown(data)}"))
+        example = f", as {vars(spec)['EXAMPLE']}" if "EXAMPLE" in vars(spec) else ""
+        faults.append(Fault(where, f"expected a mapping of keys{example}, found {shown(data)}"))
         return None
     fields = {field.name: field for field in spec_fields(spec)}
     before = len(faults)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, ClassVar
 
 from bomix.errors import Fault, FaultsError
 from bomix.io.store.plain import as_mapping, short
@@ -43,6 +43,8 @@ class ConstraintSpec:
         equals: The value, in place of both.
         name: What messages and tables call it.
     """
+
+    EXAMPLE: ClassVar[str] = "{domains: [web, code], at_least: 0.5}"
 
     domains: tuple[str, ...] = ()
     coefficients: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -135,6 +137,33 @@ def named_faults(specs: Sequence[ConstraintSpec], domains: Sequence[str]) -> lis
         for position, spec in enumerate(specs)
         for fault in spec.domain_faults(domains)
     ]
+
+
+def more_named_faults(data: Any, known: Sequence[Fault]) -> list[Fault]:
+    """What is wrong with the names in constraints of a study file that other faults keep from being a study.
+
+    Args:
+        data: A study file as plain data.
+        known: What is wrong with it that was found already.
+    """
+    domains, given = (data.get("domains"), data.get("constraints")) if isinstance(data, Mapping) else (None, None)
+    if not isinstance(domains, Mapping | list) or not isinstance(given, list):
+        return []
+    keys = [each if isinstance(each, Mapping) else {} for each in given]
+    specs = [
+        ConstraintSpec(
+            domains=_names(each.get("domains")),
+            coefficients=dict.fromkeys(_names(each.get("coefficients")), 1.0),
+            of=_names(each.get("of")),
+        )
+        for each in keys
+    ]
+    return [fault for fault in named_faults(specs, tuple(map(str, domains))) if fault not in known]
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """The names under a key of a constraint, whatever stands there."""
+    return (given,) if isinstance(given, str) else tuple(map(str, given if isinstance(given, Mapping | list) else ()))
 
 
 def constraint_specs(given: Sequence[ConstraintSpec | Mapping[str, Any]]) -> tuple[ConstraintSpec, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bomix.config import registry
 from bomix.config.build import FILLED, build, plain, spec_fields
+from bomix.config.constraint_spec import more_named_faults
 from bomix.config.secret import SECRET
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.traits import field_values, traits
@@ -91,7 +92,8 @@ def build_study(spec: type[Spec], data: Any) -> tuple[Spec | None, list[Fault]]:
     """
     scales = data.get("scales") if isinstance(data, Mapping) else None
     if not isinstance(scales, Mapping) or not scales:
-        return build(spec, data)
+        built, faults = build(spec, data)
+        return built, [*faults, *(more_named_faults(data, faults) if built is None else ())]
     given = data.get("evaluator")
     over = {name: _keys_of_evaluator(given, keys) for name, keys in scales.items()}
     whole = {
@@ -111,7 +113,8 @@ def build_study(spec: type[Spec], data: Any) -> tuple[Spec | None, list[Fault]]:
         again, left = build(spec, {**data, "evaluator": first})
         if not any(fault.where.startswith("evaluator") for fault in left):
             built, faults = again, left
-    return built, [_of_scale(fault, given) for fault in _where_they_stand(faults, over)]
+    faults = [_of_scale(fault, given) for fault in _where_they_stand(faults, over)]
+    return built, [*faults, *(more_named_faults(data, faults) if built is None else ())]
 
 
 def scale_specs(scales: Any, evaluator: Evaluator | None) -> Mapping[str, StudyScaleSpec]:

@@ -131,10 +131,15 @@ def _component(group: str, allowed: Sequence[Any], value: Any, where: str, fault
     if not isinstance(value, contract) and not has_method:
         article = "an" if group[0] in "aeiou" else "a"
         known = ", ".join(sorted(registry.kinds(group))[:3])
-        cure = f"give one of the {group}s as an object, or by its kind ({known}, ...)"
+        cure = f"give one of the {_plural(group)} as an object, or by its kind ({known}, ...)"
         faults.append(Fault(where, f"expected {article} {group}, found {short(value)}; {cure}"))
         return value
     return _dataclass(value, where, faults) if dataclasses.is_dataclass(value) else value
+
+
+def _plural(group: str) -> str:
+    """Several of a group of components: strategies, surrogates."""
+    return f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
 
 
 def _single(hint: Any, value: Any, where: str, faults: list[Fault]) -> Any:

@@ -85,6 +85,8 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
 def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
     """Add the line of the fault, or of the nearest thing above it that the file has."""
     where = fault.where
+    if len(places := where.split(", ")) > 1 and all(place in lines for place in places):
+        return Fault(f"{where} (lines {', '.join(str(lines[place]) for place in places)})", fault.what)
     while where and where not in lines:
         where = _LAST_STEP.sub("", where)
     return Fault(f"{fault.where} (line {lines[where]})", fault.what) if where else fault

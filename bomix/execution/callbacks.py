@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -108,19 +109,26 @@ class CallbackObserver(Observer):
             self._tell(each, _own(each).closed)
         for each in self._callbacks:
             if (count := self._failures.get(id(each), 0)) > 1:
-                logger.warning("the callback %s raised %d times in this run", type(each).__name__, count)
+                logger.warning("the callback %s raised %d times in this run", _name(each), count)
 
     def _tell(self, callback: Callback, call: Callable[..., Any], *what: object) -> bool:
         """Tell a callback something; whether it took it. Its first error is logged with its traceback."""
         try:
             call(*what)
         except Exception:  # whatever it raises: the trial that it is told of is recorded, and the next one is wanted
-            name = type(callback).__name__
             count = self._failures[id(callback)] = self._failures.get(id(callback), 0) + 1
             if count == 1:
-                logger.exception("the callback %s raised; the record is whole, and the run goes on", name)
+                logger.exception("the callback %s raised; the record is whole, and the run goes on", _name(callback))
             return False
         return True
+
+
+def _name(callback: Callback) -> str:
+    """What a log calls a callback: a function by its own name, an object by its class."""
+    if isinstance(callback, Function):
+        call = callback.call
+        return call.__name__ if isinstance(call, types.FunctionType | types.MethodType) else type(call).__name__
+    return type(callback).__name__
 
 
 def _own(callback: Callback) -> CallbackTraits:

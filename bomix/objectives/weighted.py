@@ -214,6 +214,7 @@ def repeated_names(names: Sequence[str], where: str) -> list[Fault]:
 def unknown_metrics(names: Iterable[str], metrics: Sequence[str], where: str) -> list[Fault]:
     """Faults for names that are not among the metrics, and for metrics that are none."""
     if not metrics:
-        return [Fault(where, "there are no metrics to aggregate; an evaluator must measure at least one")]
+        what = "there are no metrics to aggregate; name those that the evaluator measures"
+        return [Fault(where, f"{what} (Study(metrics=[...]), or `metrics:` in a study file)")]
     strays = [name for name in names if name not in metrics]
     return [Fault(f"{where}.{name}", unknown_name("metric", name, metrics)) for name in strays]

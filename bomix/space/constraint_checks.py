@@ -41,9 +41,10 @@ def constraint_faults(
     assert rows is not None, "there are constraints"
     if feasible(low, high, rows) is None:
         blamed = why_empty(low, high, domains, constraints)
-        first = min((each.index for each in blamed if not each.of_domain), default=0)
+        places = sorted({each.index for each in blamed if not each.of_domain}) or [0]
+        where = ", ".join(f"constraints[{place}]" for place in places)
         which = said(blamed, low, high, domains, constraints)
-        return [Fault(f"constraints[{first}]", f"no mixture keeps all of these: {which}; loosen one of them")]
+        return [Fault(where, f"no mixture keeps all of these: {which}; loosen one of them")]
     if at_least.any():
         optional, floor = low <= 0.0, np.maximum(low, at_least)
         if nearest_choice(floor <= low, np.zeros(len(low)), floor, high, optional, rows) is None:

@@ -236,7 +236,8 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
     """The next run of an anchor that is to be repeated; then the candidate that the strategy proposes.
 
     Raises:
-        StudyError: Experts are pending, and the strategy cannot ask without them; or no mixture is left.
+        StudyError: Experts are pending, and the strategy cannot ask without them; or no mixture is left; or the
+            strategy proposed none, or several.
         FaultsError: The strategy proposed what is no mixture of the space, or a scale that the evaluator cannot train.
     """
     spec = records.spec
@@ -252,7 +253,11 @@ def _proposed(records: Records, problem: Problem, history: History) -> Candidate
     from bomix.surrogates.data.quarantine import learnt
 
     history = learnt(problem, history)
-    (candidate,) = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
+    proposed = spec.ready_strategy(records.store.base).ask(problem, history, 1, seed=spec.seed)
+    if len(proposed) != 1:
+        name = type(spec.strategy).__name__
+        raise StudyError(f"the strategy {name} proposed {len(proposed)} of 1 mixtures; its 'ask' must return q of them")
+    (candidate,) = proposed
     if candidate.reweighting is None:
         candidate = _other_than_tried(candidate, spec.strategy, problem, history)
     raise_faults(problem.space.faults_of(candidate.weights), "the strategy proposed what is no mixture:")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from bomix.errors import StudyError
+from bomix.errors import StudyError, did_you_mean
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -32,6 +32,15 @@ class Plots:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._known: tuple[tuple[int, ...], Findings] | None = None
+
+    def __repr__(self) -> str:
+        return f"Plots({', '.join(_names())})"
+
+    if not TYPE_CHECKING:  # a checker of types is to find a misspelt figure itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            close = did_you_mean(name, _names()) or f"; there are {', '.join(_names())}"
+            raise AttributeError(f"there is no figure '{name}'{close}", name=name, obj=self)
 
     def weights(self) -> go.Figure:
         """The recommended mixture beside natural and uniform, with how far each weight may move."""
@@ -129,3 +138,8 @@ class Plots:
         if self._known is None or self._known[0] != state:
             self._known = (state, findings(self._records, page=False))
         return self._known[1]
+
+
+def _names() -> list[str]:
+    """The figures, in the order of the page."""
+    return [name for name in vars(Plots) if not name.startswith("_")]

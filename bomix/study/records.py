@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex
 
-from bomix.errors import StoreError, StudyError, raise_faults
+from bomix.contracts.evaluator import PreparingEvaluator
+from bomix.errors import FaultsError, StoreError, StudyError, raise_faults
 from bomix.history import History
 from bomix.io.store import results_file
 from bomix.io.store.files import FolderTaken
@@ -23,7 +24,7 @@ from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.accepting import acceptable, with_ranges
 from bomix.study.arguments import is_same, trial_number
-from bomix.study.resolution import Resolution, resolve
+from bomix.study.resolution import Resolution, as_measured, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
@@ -89,6 +90,30 @@ class Records:
         if self._resolution is None:
             self._resolution = resolve(self.spec, self._store)
         return self._resolution
+
+    def resolve_to_show(self) -> FaultsError | None:
+        """Resolve the study to show it, by what was measured last where its inputs cannot be read now.
+
+        Returns:
+            What keeps a new study, of which nothing was measured yet, from being resolved; None where it is resolved.
+
+        Raises:
+            FaultsError: Everything that is wrong with the study beside its inputs.
+            StoreError: The study file no longer fits the records.
+        """
+        try:
+            _ = self.resolved  # kept where it can be had
+        except FaultsError as error:
+            try:
+                kept = as_measured(self.spec, self._store)
+            except FaultsError:
+                raise error from None  # which has the lines of all faults
+            if kept is None:
+                if self.history.all_records or not isinstance(self.spec.evaluator, PreparingEvaluator):
+                    raise
+                return error
+            self._resolution = kept
+        return None
 
     def prepare(self) -> Resolution:
         """Have the evaluator build and measure its inputs now, and compare them with those the study began with.

@@ -144,6 +144,21 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
     return resolution
 
 
+def as_measured(spec: StudySpec, store: FolderStore | MemoryStore) -> Resolution | None:
+    """A study by what was measured when it was last resolved, to look at; None where nothing was, and of others then.
+
+    Raises:
+        FaultsError: Everything that is wrong with the study itself.
+        StoreError: What the folder keeps is damaged.
+    """
+    if (kept := resolved_file.read(store)) is None:
+        return None
+    preparation = resolved_file.preparation_of(kept)
+    if not isinstance(spec.evaluator, PreparingEvaluator) or set(preparation.domains) != set(spec.domains):
+        return None
+    return Resolution(_problem(spec, preparation, store.base), preparation)
+
+
 def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
     evaluator = study_scales.ready_evaluator(spec, store.base)
     declared = spec.declared_metrics()
@@ -309,7 +324,11 @@ def _space(
             )
     except FaultsError as error:
         places = {f"constraints[{number}]": f"constraints[{position}]" for number, position in enumerate(positions)}
-        return None, [Fault(places.get(fault.where, fault.where), fault.what) for fault in error.faults]
+        faults = []
+        for fault in error.faults:
+            of = [places.get(place, place) for place in fault.where.split(", ")]
+            faults.append(Fault(", ".join(dict.fromkeys(of)), fault.what))
+        return None, faults
     small = negligible_weights(
         space.upper_array,
         np.array(space.at_least),

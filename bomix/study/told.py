@@ -33,7 +33,9 @@ def told(outcome: Any, records: Records) -> Any:
     data = as_mapping(outcome)
     if not isinstance(data, Mapping):
         return outcome
-    if not (is_whole(data) or is_results(data) or isinstance(data.get("failure"), str)):
-        return outcome
     problem = records.resolved.problem
+    # No losses at all but words, as {"failed": "oom"}: the refusal of a file shows the forms that there are.
+    in_words = not {*data} & {*problem.metric_names} and any(isinstance(value, str) for value in data.values())
+    if not (is_whole(data) or is_results(data) or in_words or isinstance(data.get("failure"), str)):
+        return outcome
     return outcome_of(data, problem.metric_names, problem.space.domains, directions=problem.directions)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from bomix.cli.inspect import BEST, check, recommend, status
 from bomix.errors import FaultsError
 from bomix.study.study import Study
+from bomix.trial import Failure
 from tests.cli.called import called
 
 
@@ -195,3 +196,35 @@ def test_check_says_whose_tokens_were_read_in_part_unless_they_are_stated(tmp_pa
     assert problem.natural == {"code": 0.25, "web": 0.75}
     assert problem.space.upper == (0.5, 1.0)
     assert problem.epochs({"code": 0.5, "web": 0.5}) == {"code": 4.0, "web": pytest.approx(4 / 3)}
+
+
+def test_what_was_measured_is_shown_without_the_corpus_and_shared_text_is_named(tmp_path):
+    words = " ".join(f"word{number}" for number in range(40))
+    (tmp_path / "data").mkdir()
+    for name in ("code", "web"):
+        (tmp_path / "data" / f"{name}.jsonl").write_text(
+            "\n".join(f'{{"text": "{n} {name} {words}"}}' for n in range(200))
+        )
+    (tmp_path / "study.yaml").write_text(
+        "domains:\n  code: {source: {kind: files, paths: [data/code.jsonl]}}\n"
+        "  all: {source: {kind: files, paths: ['data/*.jsonl']}}\n"
+        "evaluator: {kind: proxy, tokens: 20k, sequence_length: 32, batch_sequences: 4, model: {architecture: llama, "
+        "size: 0.3M}, tokenizer: {kind: bpe, vocabulary: 300}, corpus: {cache: cache}}\n"
+    )
+
+    def without_data():
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        found = CliRunner().invoke(status, [str(tmp_path)])
+        (tmp_path / "elsewhere").rename(tmp_path / "data")
+        assert found.exit_code == 0, found.output
+        assert "0 of 20 trials completed" in found.output
+        return found.output
+
+    assert "nothing can be told of the inputs (domains.all.source (line 3): no file matches" in without_data()
+    checked = CliRunner().invoke(check, [str(tmp_path)])
+    assert checked.exit_code == 0
+    assert "warning: domains 'code', 'all' share text (" in checked.output
+    assert "nothing can be told" not in without_data()
+    study = Study.open(tmp_path)
+    study.tell(study.ask(), Failure("no device left"))
+    assert "no device left" in without_data()

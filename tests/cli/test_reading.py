@@ -73,3 +73,11 @@ def test_a_command_may_show_none(capsys: pytest.CaptureFixture[str]) -> None:
         for reading in readings("web"):
             report_reading(reading)
     assert "web: " in capsys.readouterr().err
+
+
+def test_a_corpus_that_was_there_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = count(0.0, QUIET_S)
+    display = ReadingDisplay(lambda: next(clock))
+    display.show(Reading("web", 300, 60_000, 0.9, is_done=False))
+    display.show(Reading("web", 300, 60_000, 1.0, is_done=True))
+    assert capsys.readouterr().err.splitlines()[-1] == "web: 300 documents, 60,000 tokens"

@@ -76,7 +76,7 @@ def test_every_fault_is_named_with_its_line(text: str, where: str, what: str, tm
 
 def test_constraints_that_leave_nothing_are_located_whatever_ratios_come_before():
     ratio = {"domains": ["wiki"], "of": ["web/*"], "at_least": 0.1, "at_most": 0.2}
-    with pytest.raises(FaultsError, match=r"constraints\[1\]: no mixture keeps all of these") as caught:
+    with pytest.raises(FaultsError, match=r"constraints\[1\], constraints\[2\]: no mixture keeps all") as caught:
         study(ratio, {"domains": ["web/*"], "at_least": 0.7}, {"domains": ["code/*"], "at_least": 0.4})
     assert "constraints[0]" not in str(caught.value)
 
@@ -109,3 +109,34 @@ def test_runs_that_break_a_constraint_inform_and_are_never_recommended(tmp_path:
     )
     again.problem.space.check(again.ask().weights, tolerance=1e-9)
     assert len(again.history.completed) == 5
+
+
+def test_faults_of_constraints_do_not_hide_each_other(tmp_path: Path):
+    (tmp_path / "study.yaml").write_text(
+        "domains: {web: {}, code: {}}\nmetrics: {loss: {}}\nconstraints:\n"
+        "  - {domains: [web, coed], at_lest: 0.3}\n"
+        "  - {domains: 'x*', at_least: 0.5, at_most: 0.2}\n"
+        "  - {domains: web, of: [web], at_least: 0.5}\n"
+        "  - web + code >= 0.5\n"
+    )
+    with pytest.raises(FaultsError) as caught:
+        Study.open(tmp_path)
+    said = str(caught.value)
+    for part in (
+        "constraints[0].at_lest (line 4): unknown key",
+        "constraints[0].domains[1] (line 4): unknown domain 'coed'",
+        "constraints[1].at_least (line 5): it is 0.5, above",
+        "constraints[1].domains[0] (line 5): no domain matches 'x*'",
+        "constraints[2].of (line 6): domain 'web' is on both sides",
+        "(line 7): expected a mapping of keys, as {domains: [web, code], at_least: 0.5}, found 'web + code >= 0.5'",
+    ):
+        assert said.count(part) == 1
+
+
+def test_all_constraints_that_are_to_blame_have_their_lines(tmp_path: Path):
+    (tmp_path / "study.yaml").write_text(
+        "domains: {web: {}, code: {}}\nmetrics: {loss: {}}\nconstraints:\n"
+        "  - {domains: web, at_most: 0.3}\n  - {domains: code, at_most: 0.5}\n"
+    )
+    with pytest.raises(FaultsError, match=r"constraints\[0\], constraints\[1\] \(lines 4, 5\): no mixture keeps all"):
+        Study.open(tmp_path).records.prepare()

@@ -123,6 +123,15 @@ def test_one_that_raises_loses_no_trial_and_is_named_once(only: str, caplog: pyt
     assert ("raised 2 times" in caplog.text) == (only == "ended")
 
 
+def test_a_function_that_raises_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    def tells_nobody(study: Any, record: Any) -> None:
+        raise OSError("no network")
+
+    study().run(callbacks=[tells_nobody])
+    assert "the callback tells_nobody raised; the record is whole" in caplog.text
+    assert "the callback tells_nobody raised 2 times" in caplog.text
+
+
 def test_an_interrupt_in_a_callback_ends_the_run_and_the_trial_is_recorded() -> None:
     def interrupt(study: Any, record: Any) -> None:
         raise KeyboardInterrupt

@@ -9,10 +9,11 @@ import pytest
 
 from bomix.errors import StudyError
 from bomix.history import History
+from bomix.problem import Problem
 from bomix.recommendation.confirmation import compare
 from bomix.study.asking import search_seed
 from bomix.study.study import Study
-from bomix.trial import IMPORTED, Failure, Record, Trial
+from bomix.trial import IMPORTED, Candidate, Failure, Record, Trial
 
 HERE, THERE = {"code": 0.25, "web": 0.75}, {"code": 0.5, "web": 0.5}
 
@@ -110,3 +111,16 @@ def test_a_failed_trial_leaves_room_in_the_budget(tmp_path: Path) -> None:
     search = [study.ask() for _ in range(4)]
     study.tell(search[0], Failure("diverged"))
     assert study.ask().origin == "sobol"
+
+
+@dataclasses.dataclass(frozen=True)
+class Few:
+    """Proposes nothing."""
+
+    def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
+        return []
+
+
+def test_a_strategy_that_proposes_nothing_is_named() -> None:
+    with pytest.raises(StudyError, match="the strategy Few proposed 0 of 1 mixtures"):
+        Study(["a", "b"], ["loss"], strategy=Few()).ask()

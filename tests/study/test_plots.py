@@ -81,3 +81,9 @@ def test_a_run_keeps_its_page_where_the_study_file_asks_for_it(tmp_path: Path) -
     Study.open(tmp_path).run()
     written = (tmp_path / reporting.REPORT_FILE).read_text(encoding="utf-8")
     assert "2 trials completed" in written
+
+
+def test_figures_are_listed_and_a_misspelt_one_is_told(study: Study) -> None:
+    assert repr(study.plot).startswith("Plots(weights, gains, front, history")
+    with pytest.raises(AttributeError, match="no figure 'wieghts'; did you mean 'weights'"):
+        study.plot.wieghts  # type: ignore[attr-defined]  # noqa: B018

@@ -126,3 +126,8 @@ def test_results_of_a_harness_are_told_from_memory() -> None:
     study = bomix.Study(["code", "web"], {"arc": {"unit": "accuracy", "direction": "max"}})
     data = {"results": {"arc": {"acc,none": 0.5}}, "higher_is_better": {"arc": {"acc": True}}}
     assert study.tell(study.ask(), data).result.losses == {"arc": 0.5}
+
+
+def test_words_in_place_of_losses_show_how_a_failure_is_told() -> None:
+    with pytest.raises(FaultsError, match=r"or \{.failure.: .why.\} of a run that failed"):
+        asked().tell(0, {"failed": "oom"})

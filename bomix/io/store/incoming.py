@@ -93,7 +93,8 @@ def result_of(
         data = _of_harness(data, metrics, directions or {})
     if not isinstance(data, Mapping) or not (is_whole(data) or {*data} & {*metrics}):
         looks = f'{{"losses": {{"{metrics[0] if metrics else "<metric>"}": 2.5, ...}}}}'
-        raise FaultsError([Fault("", f"the result must look like {looks}, or be the losses alone")])
+        failed = '{"failure": "why"} of a run that failed'
+        raise FaultsError([Fault("", f"the result must look like {looks}, or be the losses alone, or {failed}")])
     data = data if is_whole(data) else {"losses": data}
     known_keys = ", ".join(RESULT_KEYS)
     faults = [Fault(str(key), f"unknown key '{key}' (known: {known_keys})") for key in data if key not in RESULT_KEYS]

@@ -45,15 +45,13 @@ def read_records(path: Place) -> Iterator[tuple[str, dict[str, Any]]]:
     if suffix not in _LINES:
         known = ", ".join([*_LINES, ".parquet"])
         raise DataError(f"{path}: no records are read from such a file; those of this source must end in {known}")
-    for number, line in _numbered(path, _LINES[suffix](path, Meter())):
-        if line.strip():
-            place = f"{path}:{number}"
-            record = _record(line, place, "")
-            try:
-                json.dumps(record, ensure_ascii=False).encode()
-            except UnicodeEncodeError as error:
-                raise DataError(f"{place}: holds half a surrogate pair; mend or remove the line") from error
-            yield place, record
+    for line, place in _objects(path, _LINES[suffix](path, Meter())):
+        record = _record(line, place, "")
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{place}: holds half a surrogate pair; mend or remove the line") from error
+        yield place, record
 
 
 def suffix_of(path: Place) -> str:
@@ -84,11 +82,34 @@ def _text_file(path: Place, field: str, meter: Meter) -> Iterator[str]:
 
 def _json_lines(open_lines: Callable[[Place, Meter], Iterator[bytes]]) -> Callable[[Place, str, Meter], Iterator[str]]:
     def read(path: Place, field: str, meter: Meter) -> Iterator[str]:
-        for number, line in _numbered(path, open_lines(path, meter)):
-            if line.strip():
-                yield _document(line, field, f"{path}:{number}")
+        for line, place in _objects(path, open_lines(path, meter)):
+            yield _document(line, field, place)
 
     return read
+
+
+def _objects(path: Place, lines: Iterator[bytes]) -> Iterator[tuple[bytes, str]]:
+    """The objects of a file as JSON with their places: one a line, or, in a ``.json``, the items of one array."""
+    numbered = _numbered(path, lines)
+    for number, line in numbered:
+        if number == 1 and line.lstrip().startswith(b"[") and not suffix_of(path).startswith(".jsonl"):
+            yield from _items(path, b"".join([line, *(more for _, more in numbered)]))
+        elif line.strip():
+            yield line, f"{path}:{number}"
+
+
+def _items(path: Place, whole: bytes) -> Iterator[tuple[bytes, str]]:
+    """The items of the array that a file is; all of it is held in memory."""
+    try:
+        items = json.loads(whole.decode())
+    except UnicodeDecodeError as error:
+        line = whole.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        cure = "mend the array, or write one object a line (jq -c '.[]', say)"
+        raise DataError(f"{path}: broken JSON ({error}); {cure}") from error
+    for number, item in enumerate(items, start=1):
+        yield json.dumps(item).encode(), f"{path}, item {number}"
 
 
 def _numbered(path: Place, lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -212,4 +233,4 @@ READERS: dict[str, Callable[[Place, str, Meter], Iterator[str]]] = {
     ".parquet": table_readers.parquet_column,
     ".arrow": table_readers.arrow_column,
 }
-"""Ending of a file name to its reader; ``.txt`` is one document a file, ``.json`` one object a line, as ``.jsonl``."""
+"""Ending of a file name to its reader; ``.txt`` is one document a file, ``.json`` one object a line or an array."""

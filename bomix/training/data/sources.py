@@ -21,7 +21,8 @@ from bomix.training.data.table_readers import some
 class Files:
     """Text files: ``.txt`` (one document a file), ``.jsonl``, ``.json``, ``.csv``, ``.parquet``, ``.arrow``.
 
-    A ``.json`` holds one object a line, as a ``.jsonl`` does. These two and ``.csv`` may be packed: ``.gz``, ``.zst``.
+    A ``.json`` holds one object a line, as a ``.jsonl`` does, or is one array of objects, all of it then held in
+    memory. These two and ``.csv`` may be packed: ``.gz``, ``.zst``.
 
     Attributes:
         paths: Files or globs; ``**`` goes through folders, ``~`` is the home folder, ``s3://``, ``gs://``, ``hf://``

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 
 import pytest
 
@@ -70,10 +71,32 @@ def test_a_broken_row_of_a_csv_is_told_with_its_number(tmp_path, rows, said):
         list(read_documents(tmp_path / "a.csv", "text"))
 
 
-def test_a_file_that_is_one_json_array_is_told_how_to_convert(tmp_path):
-    (tmp_path / "a.json").write_text('[\n{"text": "x"}\n]\n')
-    with pytest.raises(DataError, match=r"a\.json:1: .*one object a line, so convert the file"):
+@pytest.mark.parametrize("text", ['[\n{"text": "x"},\n{"text": "y"}\n]\n', '[{"text": "x"}, {"text": "y"}]'])
+def test_a_json_may_be_one_array_of_objects(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("a.json", "b.json.gz"):
+        assert list(read_documents(tmp_path / name, "text")) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"text": "x"}, {"other": "y"}]', r"a\.json, item 2: no field 'text'"),
+        ('[{"text": "x"},', r"a\.json: broken JSON .*one object a line"),
+        ('[{"text": "x"}, 3]', r"item 2: a JSON number"),
+    ],
+)
+def test_a_broken_array_is_told_with_its_item(tmp_path, text, said):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=said):
         list(read_documents(tmp_path / "a.json", "text"))
+
+
+def test_an_array_in_a_file_of_lines_is_told_how_to_convert(tmp_path):
+    (tmp_path / "a.jsonl").write_text('[\n{"text": "x"}\n]\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: .*one object a line, so convert the file"):
+        list(read_documents(tmp_path / "a.jsonl", "text"))
 
 
 def test_a_message_names_the_first_columns():
