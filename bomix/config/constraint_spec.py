@@ -174,7 +174,7 @@ def _all(names: Sequence[str] | Mapping[str, float], domains: Sequence[str]) -> 
 
 
 def _less(named: Mapping[str, float], share: float, whole: set[str]) -> dict[str, float]:
-    """Coefficients less a share of a sum; a domain of both sides, as in a share of its own group, has the difference."""
+    """Coefficients less a share of a sum; a domain on both sides, in a share of its own group, has the difference."""
     found = {name: named.get(name, 0.0) - (share if name in whole else 0.0) for name in {*named, *whole}}
     return {name: value for name, value in found.items() if value != 0.0} or found  # all zero: said to say nothing
 

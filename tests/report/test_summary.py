@@ -40,6 +40,12 @@ def test_what_limits_the_answer_names_caps_and_what_is_next_follows_the_verdicts
     capped = dataclasses.replace(found, problem=dataclasses.replace(found.problem, space=space))
     assert any(line.startswith("Caps: web at the largest weight") for line in limits.limits(capped))
     assert any("Confirm the recommendation" in line for line in summary.next_steps(found))
+    other = bomix.Study(["web", "code"], ["loss"], strategy="sobol")
+    other.ask()
+    for evaluator, said in ((False, "anew."), (True, "anew, and a run with `report: true` does so by itself.")):
+        standing = dataclasses.replace(found.standing, history=other.history, has_evaluator=evaluator)
+        steps = summary.next_steps(dataclasses.replace(found, standing=standing))
+        assert steps[0] == f"Wait for the 1 trial under way; `bomix report` then writes the page {said}"
     for interval, expected in (
         ((-0.3, -0.1), "bomix export"),
         ((-0.3, 0.1), "more seeds"),
