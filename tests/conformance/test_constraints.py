@@ -77,15 +77,16 @@ def test_a_space_of_constraints_and_at_least_is_kept_as_well():
 def test_confirmations_and_exports_keep_constraints_and_experts_are_exempt():
     together = {"domains": ["code", "wiki"], "at_least": 0.5}
     own = {"domains": ["wiki"], "of": ["code", "wiki"], "at_most": 1 / 3}
-    study = bomix.Study(["code", "web", "wiki"], ["loss"], constraints=[together, own], strategy="mde")
+    named = {"domains": ["code", "web", "wiki"], "metrics": ["loss"], "constraints": [together, own]}
+    assert bomix.Study(**named, strategy="mde").ask(expert=True).weights == {"code": 1.0, "web": 0.0, "wiki": 0.0}
+    study = bomix.Study(**named)
     space = study.problem.space
-    assert study.ask(expert=True).weights == {"code": 1.0, "web": 0.0, "wiki": 0.0}
     for point in space.sobol(5, seed=0):
         study.add(space.to_weights(point), {"loss": float(3.0 - np.sqrt(point[1]) - 0.2 * np.sqrt(point[2]))})
     best = study.recommend().weights
     confirming = [record.trial.weights for record in confirming_trials(study.records, 2)]
     text = exporter_of("json").export(target_mixture(study.problem, best, exporter_of("json"), TargetRun())).text
-    exported = {name: json.loads(text)["weights"].get(name, 0.0) for name in best}
+    exported = {name: json.loads(text).get(name, 0.0) for name in best}
     assert len(confirming) >= 2
     for weights in (best, exported, *confirming):
         space.check(weights, tolerance=1e-9)
