@@ -66,8 +66,8 @@ def form(found: Findings) -> str:
         f"(root mean square, {100 * made.relative[0]:.0f} % of its standard deviation), and metric "
         f"{found.outputs[worst]}, which it knows least, by {value(float(made.error[worst]))} "
         f"({100 * made.relative[worst]:.0f} %). That error is part of every interval here. At the mixtures of "
-        "the buttons the numbers are the surrogate's own. Means are those that `bomix predict` has of any mixture; its "
-        "intervals are wider, since they are those of a new run and hold its noise, which the intervals here leave out."
+        "the buttons the numbers are the surrogate's own. The means are those of `bomix predict`; its intervals are "
+        "wider, since they are those of a new run and hold its noise, which the intervals here leave out."
     )
 
 
