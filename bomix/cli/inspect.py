@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ from bomix.cli.options import log_to_stderr, study_argument
 from bomix.cli.spinner import working
 from bomix.contracts.executor import ExecutionTraits
 from bomix.contracts.strategy import StrategyTraits
-from bomix.contracts.traits import field_values, traits
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, raise_faults
 from bomix.io.store import lock
 from bomix.io.store.results_file import RESULTS_FILE
@@ -45,6 +43,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     import numpy as np
 
     from bomix.cli import tables
+    from bomix.cli.surrogate_line import surrogate_line
     from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
@@ -69,7 +68,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         tables.console().print(tables.scales(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
-    click.echo(f"surrogate of predictions and the recommendation: {_surrogate(opened)}")
+    click.echo(f"surrogate of predictions and the recommendation: {surrogate_line(opened)}")
     space = opened.problem.space
     for name, largest in left_out(space.domains, space.upper_array, np.array(space.negligible)).items():
         least = space.negligible[space.domains.index(name)]
@@ -191,41 +190,6 @@ def recommend(study: Path, as_json: bool, figure: Path | None, kind: str | None,
 
         draw(opened, best, figure)
         click.echo(f"figure: {figure}", err=as_json or kind is not None)
-
-
-def _surrogate(study: Study) -> str:
-    """The kind of the surrogate that predicts and recommends, and those of its keys that are not at their defaults."""
-    from bomix.config import build, registry
-    from bomix.config.build import spec_fields
-    from bomix.study.surrogate import study_surrogate
-
-    surrogate = study_surrogate(study.spec, study.problem)
-    values, stated = field_values(surrogate), build.plain(surrogate)
-    changed = [
-        f"{field.name}: {_in_short(stated[field.name])}"
-        for field in spec_fields(type(surrogate))
-        if values[field.name] != _default(field)
-    ]
-    kind = registry.kind_of("surrogate", type(surrogate))
-    return f"{kind} with {', '.join(changed)}" if changed else f"{kind} with its defaults"
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    """The value of a field that nobody gave; ``MISSING`` where one must be given."""
-    made = field.default_factory
-    return field.default if made is dataclasses.MISSING else made()
-
-
-def _in_short(value: Any) -> str:
-    """A plain value in which components stand as their kinds, those that combine others as what they combine."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_in_short, value))}]"
-    if not isinstance(value, Mapping) or "kind" not in value:
-        return json.dumps(value)
-    inner = value.get("of")
-    if isinstance(inner, list):
-        return " + ".join(map(_in_short, inner))
-    return _in_short(inner) if isinstance(inner, Mapping) else str(value["kind"])
 
 
 def _state(study: Study, queued: Sequence[QueuedJob], *, resolved: bool) -> dict[str, Any]:

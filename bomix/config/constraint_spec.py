@@ -37,7 +37,8 @@ class ConstraintSpec:
     Attributes:
         domains: Domains whose weights are added up.
         coefficients: Domain to its coefficient, in place of ``domains``, for sums with others than one.
-        of: Domains whose sum the ends are shares of: ``at_most: 0.2`` then says at most 0.2 times that sum.
+        of: Domains whose sum the ends are shares of: ``at_most: 0.2`` then says at most 0.2 times that sum. Those of
+            ``domains`` may be among them.
         at_least: Smallest value.
         at_most: Largest value.
         equals: The value, in place of both.
@@ -92,9 +93,9 @@ class ConstraintSpec:
             if len(patterns) > 1 and domain not in patterns:
                 shown = " and ".join(f"'{name}'" for name in patterns)
                 found.append(Fault("coefficients", f"{shown} both match domain '{domain}'; name it by itself"))
-        both = sorted((_all(self.domains, domains) | _all(self.coefficients, domains)) & _all(self.of, domains))
-        if both and not found:
-            found.append(Fault("of", f"domain '{both[0]}' is on both sides; leave it out of one"))
+        if not found and self.domains and _all(self.domains, domains) == _all(self.of, domains):
+            what = "it matches the very domains of 'domains', whose share of themselves is always 1"
+            found.append(Fault("of", f"{what}; leave it out for shares of all tokens"))
         return found
 
     def over(self, domains: Sequence[str], name: str) -> Iterator[Constraint]:
@@ -112,12 +113,12 @@ class ConstraintSpec:
         if not whole:
             yield Constraint(named, low, high, name)
         elif low is not None and low == high:
-            yield Constraint({**named, **dict.fromkeys(whole, -low)}, 0.0, 0.0, name)
+            yield Constraint(_less(named, low, whole), 0.0, 0.0, name)
         else:
             if low:  # a share of at least nothing says nothing
-                yield Constraint({**named, **dict.fromkeys(whole, -low)}, at_least=0.0, name=name)
+                yield Constraint(_less(named, low, whole), at_least=0.0, name=name)
             if high is not None:
-                yield Constraint({**named, **dict.fromkeys(whole, -high)}, at_most=0.0, name=name)
+                yield Constraint(_less(named, high, whole), at_most=0.0, name=name)
 
 
 def constraints_of(specs: Sequence[ConstraintSpec], domains: Sequence[str]) -> tuple[tuple[Constraint, ...], list[int]]:
@@ -199,6 +200,12 @@ def _matched(name: str, domains: Sequence[str]) -> list[str]:
 
 def _all(names: Sequence[str] | Mapping[str, float], domains: Sequence[str]) -> set[str]:
     return {domain for name in names for domain in _matched(name, domains)}
+
+
+def _less(named: Mapping[str, float], share: float, whole: set[str]) -> dict[str, float]:
+    """Coefficients less a share of a sum; a domain on both sides, in a share of its own group, has the difference."""
+    found = {name: named.get(name, 0.0) - (share if name in whole else 0.0) for name in {*named, *whole}}
+    return {name: value for name, value in found.items() if value != 0.0} or found  # all zero: said to say nothing
 
 
 def _is_pattern(name: str) -> bool:

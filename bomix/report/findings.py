@@ -148,6 +148,21 @@ class Findings:
         return np.array([float(self.problem.objective(row, self.metrics)) for row in losses])
 
     @cached_property
+    def known(self) -> Array:
+        """Which of the completed trials have an objective, ``n`` booleans."""
+        return np.isfinite(self.values)
+
+    @cached_property
+    def spreads(self) -> Array:
+        """Standard deviations of the objective and each metric over the completed trials, ``1 + m``.
+
+        It is 1 for one that no trial has, or that does not vary.
+        """
+        columns = [self.values, *self.completed["loss"].sel(metric=list(self.metrics)).values.T]
+        found = (float(np.std(column[np.isfinite(column)])) if np.isfinite(column).any() else 0.0 for column in columns)
+        return np.array([each if each > 0.0 else 1.0 for each in found])
+
+    @cached_property
     def weights(self) -> Array:
         """The mixtures of the completed trials, as they were really drawn where that is known, ``n x d``."""
         asked, real = self.completed["weights"].values, self.completed["weights_realized"].values

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import bomix
-from bomix.report import summary, tables
+from bomix.report import limits, summary, tables
 from bomix.report.figures.catalogue import Entry, drawable
 from bomix.report.figures.search import largest
 from bomix.report.figures.style import DARK, label
@@ -104,7 +104,7 @@ def _answer(found: Findings) -> list[str]:
     """Words and tables of the first part."""
     said = [*summary.gains(found), " ".join(summary.winners_and_losers(found))]
     shape = [*summary.flatness(found), *summary.epochs(found)]
-    lists = [("What limits the answer", summary.limits(found)), ("What to run next", summary.next_steps(found))]
+    lists = [("What limits the answer", limits.limits(found)), ("What to run next", summary.next_steps(found))]
     blocks = "".join(f"<div><h3>{head}</h3>{_said(lines)}</div>" for head, lines in lists if lines)
     return [
         tables.tiles(found),

@@ -19,6 +19,8 @@ from bomix.trial import Status
 if TYPE_CHECKING:
     from bomix.history import History
     from bomix.problem import Problem
+    from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.weights import Weights
 
 VERDICTS = {
     "holds": "the recommendation holds",
@@ -77,6 +79,22 @@ def elsewhere(problem: Problem) -> str:
     """Where confirmations ran, if that is not at the scale that is decided about; else nothing."""
     usual = problem.default_scale
     return "" if usual == problem.scale else f" at scale '{problem.scale_name(usual)}', not the target"
+
+
+def at_the_end(space: MixtureSpace, weights: Weights) -> list[str]:
+    """The constraints of which a mixture leaves nothing, in one sentence; empty for none."""
+    tight = [str(each) for each in space.constraints if each.is_tight(weights)]
+    return [f"at the end of what is allowed: {'; '.join(tight)}"] if tight else []
+
+
+def stand_ins(problem: Problem) -> list[str]:
+    """That natural or uniform is not allowed, and what is shown in its place, in one sentence; empty if both are."""
+    moved = [label for label in problem.anchors() if not problem.allows(label)]
+    if not moved:
+        return []
+    what = "pool lacks" if problem.pool else "bounds forbid"
+    what = "bounds or constraints forbid" if problem.space.constraints and not problem.pool else what
+    return [f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it"]
 
 
 def _verdicts(standing: Standing, best: Recommendation, comparisons: Sequence[Comparison], subject: str) -> list[str]:
@@ -185,13 +203,7 @@ def _caveats(standing: Standing, best: Recommendation) -> list[str]:
     on_top = (*best.against_odds, *best.across_scales)
     lines = [warning for warning in best.warnings if warning not in on_top]
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
-    tight = [str(each) for each in space.constraints if each.is_tight(best.weights)]
-    lines += [f"at the end of what is allowed: {'; '.join(tight)}"] if tight else []
-    moved = [label for label in problem.anchors() if not problem.allows(label)]
-    if moved:
-        what = "pool lacks" if problem.pool else "bounds forbid"
-        what = "bounds or constraints forbid" if space.constraints and not problem.pool else what
-        lines.append(f"the {what} {' and '.join(moved)}; the nearest allowed mixture stands for it")
+    lines += [*at_the_end(space, best.weights), *stand_ins(problem)]
     if (reason := standing.ended) is not None:
         larger = "a larger one (--trials N)" if standing.has_evaluator else "a larger budget.trials"
         for key, unit in (("device_seconds", "device-seconds is spent"), ("flops", "FLOPs is spent")):

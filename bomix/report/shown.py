@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+NAMED = 5
+"""Domains or metrics that a sentence names before it counts the rest."""
 LARGE = 1e7
 """Size from which a value is shown with an exponent: no loss or score is as large, and a slipped unit may be."""
 
@@ -32,3 +35,10 @@ def percent(probability: float) -> str:
     if probability > 0.995:
         return "> 99 %"
     return "< 1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")
+
+
+def listed(names: Sequence[str]) -> str:
+    """``code, web and wiki``; of many names the first few, and how many more there are."""
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    texts = [*names[:NAMED], *more]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

@@ -11,10 +11,15 @@ import numpy as np
 from bomix.report.findings import RECOMMENDED
 from bomix.report.prose import prose
 from bomix.report.shown import value
+from bomix.report.tables import references
 from bomix.surrogates.cross_validation.scores import Z95
 
 if TYPE_CHECKING:
     from bomix.report.findings import Findings, Model
+    from bomix.space.mixture_space import MixtureSpace
+
+_TOLERANCE = 1e-6
+"""By how much a weight or a sum may miss its end: as :meth:`bomix.MixtureSpace.check` takes a user's mixture."""
 
 
 def sliders(found: Findings) -> str:
@@ -43,7 +48,9 @@ interval and its change against {found.model.reference}.</p>
 </tr></thead><tbody>{lines}</tbody></table>
 <p class="note" id="what-far" hidden>This mixture is farther from all trials than they are from each other: the numbers
 are an extrapolation.</p>
+<p class="note" id="what-not" role="status" hidden></p>
 </div></div>
+{references(found)}
 <p class="note">{prose(form(found))}</p>"""
 
 
@@ -59,7 +66,8 @@ def form(found: Findings) -> str:
         f"(root mean square, {100 * made.relative[0]:.0f} % of its standard deviation), and metric "
         f"{found.outputs[worst]}, which it knows least, by {value(float(made.error[worst]))} "
         f"({100 * made.relative[worst]:.0f} %). That error is part of every interval here. At the mixtures of "
-        "the buttons the numbers are the surrogate's own, as `bomix predict` has them of all."
+        "the buttons the numbers are the surrogate's own. The means are those of `bomix predict`; its intervals are "
+        "wider, since they are those of a new run and hold its noise, which the intervals here leave out."
     )
 
 
@@ -76,7 +84,32 @@ def what_if_data(found: Findings) -> dict[str, Any]:
         "signs": [1.0, *found.problem.signs],
         "limits": [[end if math.isfinite(end) else None for end in ends] for ends in limits],
         "typical": _typical(found),
+        "allowed": _allowed(found.problem.space),
         "exact": _exact(found.model),
+    }
+
+
+def _allowed(space: MixtureSpace) -> dict[str, Any]:
+    """What mixtures keep: bounds of each weight, and constraints as pairs of a domain's number and its coefficient.
+
+    ``tolerance`` is by how much they may be missed, which is what the space itself takes of a user's mixture.
+    """
+    rows = space.rows
+    constraints = [] if rows is None else zip(space.constraints, rows.coefficients, rows.lows, rows.highs, strict=True)
+    return {
+        "lower": list(space.lower),
+        "upper": space.upper_array.tolist(),
+        "least": list(space.at_least),
+        "constraints": [
+            {
+                "says": str(each),
+                "terms": [[at, value] for at, value in enumerate(row) if value],
+                "low": low if math.isfinite(low) else None,
+                "high": high if math.isfinite(high) else None,
+            }
+            for each, row, low, high in constraints
+        ],
+        "tolerance": _TOLERANCE,
     }
 
 

@@ -1,4 +1,6 @@
-"""What a report says first, in words: the answer, who gains and who loses, what limits it, what to run next.
+"""What a report says first, in words: the answer, who gains and who loses, what to run next.
+
+What limits the answer is in :mod:`bomix.report.limits`.
 
 Every function returns whole sentences without markup, so that a page and a terminal can show them alike.
 """
@@ -12,22 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.recommendation.recommend import ALONE
-from bomix.report.sentences import SURPRISING, VERDICTS, elsewhere, to_confirm, to_go_on
-from bomix.report.shown import percent, value
+from bomix.report.sentences import VERDICTS, elsewhere, to_confirm, to_go_on
+from bomix.report.shown import NAMED, listed, percent, value
 from bomix.surrogates.cross_validation.scores import Z95
 
 if TYPE_CHECKING:
     from bomix.recommendation.recommend import Recommendation
     from bomix.report.findings import Findings
 
-_NAMED = 5
-"""Domains or metrics that a sentence names before it counts the rest."""
 _FLAT, _SHARP = 0.10, 0.03
 """Median width of the ranges from which an optimum is called flat, and below which it is called sharp."""
 _NO_GAIN = 5e-5
 """Gain that four digits show as none."""
-_KEPT = 1e-6
-"""How near a weight lies to its bound to be at it: rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def headline(found: Findings) -> str:
     if found.best is None:
         return "No run has come back yet, so there is nothing to recommend."
     largest = sorted(found.best.weights.items(), key=lambda item: -item[1])
-    shown = [f"{100 * share:.0f} % {name}" for name, share in largest if share >= 0.005][:_NAMED]
+    shown = [f"{100 * share:.0f} % {name}" for name, share in largest if share >= 0.005][:NAMED]
     rest = 1.0 - sum(share for _, share in largest[: len(shown)])
     tail = f", and {100 * rest:.0f} % of {_others(found, len(shown))}" if rest >= 0.005 else ""
     return f"Train on {', '.join(shown)}{tail}."
@@ -150,8 +148,8 @@ def epochs(found: Findings) -> list[str]:
     repeated = sorted((name for name in passes if passes[name] > 1.0), key=lambda name: -passes[name])
     if not repeated:
         return ["At the target no domain is repeated: every one has more tokens than the mixture takes."]
-    named = ", ".join(f"{name} {passes[name]:.1f} times" for name in repeated[:_NAMED])
-    more = f", and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
+    named = ", ".join(f"{name} {passes[name]:.1f} times" for name in repeated[:NAMED])
+    more = f", and {len(repeated) - NAMED} more" if len(repeated) > NAMED else ""
     return [f"At the target, the run passes more than once over {named}{more}."]
 
 
@@ -173,23 +171,8 @@ def flatness(found: Findings) -> list[str]:
     first = f"The optimum is {shape}: half of the weights may move within {100 * middle:.0f} points or less"
     lines = [f"{first}, and furthest {moves}, without a loss that the model could notice."]
     if 0 < len(needed) < len(best.ranges):
-        lines.append(f"No mixture that is nearly as good leaves out {_list(needed)}; any one of the others can go.")
+        lines.append(f"No mixture that is nearly as good leaves out {listed(needed)}; any one of the others can go.")
     return lines
-
-
-def limits(found: Findings) -> list[str]:
-    """What keeps the answer from being better or surer: noise, exploration, caps, scale."""
-    best = found.best
-    if best is None:
-        return []
-    return [
-        *_guarded(best),
-        *_noise(found, best),
-        *_exploration(best),
-        *_caps(found, best),
-        *_scale(found, best),
-        *_surprise(best),
-    ]
 
 
 def next_steps(found: Findings) -> list[str]:
@@ -201,7 +184,10 @@ def next_steps(found: Findings) -> list[str]:
     steps = []
     pending = len(standing.history.pending)
     if pending:
-        steps.append(f"Wait for the {pending} trial{'s' if pending > 1 else ''} under way; the page is then rewritten.")
+        anew = "`bomix report` then writes the page anew"
+        anew += ", and a run with `report: true` does so by itself" if standing.has_evaluator else ""
+        trials = f"{pending} trial{'s' if pending > 1 else ''}"
+        steps.append(f"Wait for the {trials} under way; {anew}.")
     if best.extrapolated or ALONE in best.warnings:
         steps.append(f"Try mixtures near the recommendation, of which too little is known: {to_go_on(standing)}.")
     if any(each.verdict == "does not hold" for each in found.comparisons):
@@ -221,72 +207,6 @@ def next_steps(found: Findings) -> list[str]:
     return steps
 
 
-def _guarded(best: Recommendation) -> list[str]:
-    if best.feasible is None:
-        return []
-    return [f"Guardrails: the recommendation keeps them with a probability of {percent(best.feasible)}."]
-
-
-def _noise(found: Findings, best: Recommendation) -> list[str]:
-    """How a run's own noise compares with what is gained."""
-    margin = next(iter(best.margins.values()), None)
-    if found.model is None or margin is None or margin.mean <= 0.0:
-        return []
-    noise = float(found.model.noise[0])
-    share = noise * math.sqrt(2.0) / margin.mean
-    start = f"Noise: two runs of one mixture differ by about {value(noise * math.sqrt(2.0))} in the objective"
-    if share >= 1.0:
-        return [f"{start}, as much as the gain over {next(iter(best.margins))} or more."]
-    return [f"{start}, {100 * share:.0f} % of the gain over {next(iter(best.margins))}."]
-
-
-def _exploration(best: Recommendation) -> list[str]:
-    lines = [f"Exploration: {text}." for text in best.extrapolated]
-    return [*lines, *([f"Exploration: {ALONE}."] if ALONE in best.warnings else [])]
-
-
-def _caps(found: Findings, best: Recommendation) -> list[str]:
-    space = found.problem.space
-    capped = [
-        name
-        for name, upper in zip(space.domains, space.upper_array, strict=True)
-        if upper < 1.0 and best.weights[name] > upper - _KEPT
-    ]
-    floored = [
-        name
-        for name, lower in zip(space.domains, space.lower, strict=True)
-        if lower > 0.0 and best.weights[name] < lower + _KEPT
-    ]
-    lines = []
-    if capped:
-        lines.append(f"Caps: {_list(capped)} at the largest weight allowed; more of it may be better still.")
-    if floored:
-        lines.append(f"Caps: {_list(floored)} at the smallest weight allowed; less of it may be better still.")
-    return lines
-
-
-def _scale(found: Findings, best: Recommendation) -> list[str]:
-    lines = [f"Scale: {text}." for text in best.across_scales]
-    problem = found.problem
-    own = None if problem.scale is None else problem.scale.tokens
-    if not problem.scales and own and problem.run_tokens and problem.run_tokens > 1.5 * own:
-        lines.append(
-            f"Scale: runs of {own:.3g} tokens decide about one of {problem.run_tokens:.3g}; whether mixtures keep "
-            "their order until then is not tested here."
-        )
-    elif not problem.scales and own is None:
-        lines.append("Scale: the runs do not say how large they were, so how far they carry to a larger one is open.")
-    return lines
-
-
-def _surprise(best: Recommendation) -> list[str]:
-    gap = best.gap
-    if gap is None or abs(gap.z) <= SURPRISING:
-        return []
-    how = "worse" if gap.z > 0 else "better"
-    return [f"Model: the last {len(gap.trials)} trials were {how} than it held possible ({gap.z:+.1f} sd)."]
-
-
 def _is_anchor(best: Recommendation) -> bool:
     return any(margin.mean == margin.sd == 0.0 for margin in best.margins.values())
 
@@ -296,8 +216,8 @@ def _named(changes: list[MetricChange]) -> str:
     if not changes:
         return ""
     largest = sorted(changes, key=lambda each: -abs(each.change))
-    texts = [f"{each.name} {value(each.change, sign='+')}" for each in largest[:_NAMED]]
-    more = f", {len(changes) - _NAMED} more" if len(changes) > _NAMED else ""
+    texts = [f"{each.name} {value(each.change, sign='+')}" for each in largest[:NAMED]]
+    more = f", {len(changes) - NAMED} more" if len(changes) > NAMED else ""
     return f" ({', '.join(texts)}{more})"
 
 
@@ -305,9 +225,3 @@ def _others(found: Findings, shown: int) -> str:
     assert found.best is not None
     rest = sum(share > 0.0 for share in found.best.weights.values()) - shown
     return "one other domain" if rest == 1 else f"{rest} other domains"
-
-
-def _list(names: list[str]) -> str:
-    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    texts = [*names[:_NAMED], *more]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

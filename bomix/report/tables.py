@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bomix.report import summary
 from bomix.report.findings import RECOMMENDED
 from bomix.report.prose import prose
+from bomix.report.sentences import stand_ins
 from bomix.report.shown import percent, value
 from bomix.space.display import share
 from bomix.trial import Failure, Status
@@ -87,7 +88,12 @@ def mixture(found: Findings) -> str:
     )
     head = "".join(f'<th scope="col">{text}</th>' for text in heads) + "<th></th>"
     caption = "The mixture, as shares of the training tokens"
-    return f"<h3>The mixture in numbers</h3>{legend}{_table(caption, head, rows)}"
+    return f"<h3>The mixture in numbers</h3>{legend}{_table(caption, head, rows)}{references(found)}"
+
+
+def references(found: Findings) -> str:
+    """A note that what is called natural or uniform is the nearest allowed mixture; empty where it is itself."""
+    return "".join(f'<p class="note">{prose(f"{text[0].upper()}{text[1:]}.")}</p>' for text in stand_ins(found.problem))
 
 
 def metrics(found: Findings) -> str:

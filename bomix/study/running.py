@@ -165,6 +165,7 @@ class RunningStudy:
         self._expected: Seen = {}
         self._save_at = -math.inf
         self._report_at = -math.inf
+        self._page_failed = False
 
     @property
     def spec(self) -> StudySpec:
@@ -277,10 +278,14 @@ class RunningStudy:
             self._save_page()
 
     def _save_page(self) -> None:
-        """Write the page; what keeps it from being written is logged, since the search weighs more."""
+        """Write the page; what keeps it from being written is logged, a fault with its traceback the first time."""
         from bomix.study.reporting import save_page
 
         try:
             save_page(self._records)
         except (BomixError, OSError) as error:
             logger.warning("the page could not be written: %s", error)
+        except Exception as error:  # whatever fits and figures raise: the record is whole, and the next trial is wanted
+            what = f"the page could not be written ({type(error).__name__}: {error}); the search goes on"
+            logger.warning(what, exc_info=not self._page_failed)
+            self._page_failed = True

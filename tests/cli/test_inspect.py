@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bomix.cli.inspect import BEST, check, recommend, status
+from bomix.cli.surrogate_line import surrogate_line
 from bomix.errors import FaultsError
 from bomix.study.study import Study
 from bomix.trial import Failure
@@ -51,6 +52,7 @@ def test_check_says_which_surrogate_predicts(tmp_path, count, strategy, expected
     (tmp_path / "study.yaml").write_text(f"domains: {domains}\nmetrics: {metrics}\nstrategy: {strategy}\n")
     found = CliRunner().invoke(check, [str(tmp_path)])
     assert f"surrogate of predictions and the recommendation: {expected}\n" in found.output, found.output
+    assert surrogate_line(Study.open(tmp_path)) == expected
 
 
 def test_check_status_and_recommend_name_what_is_not_learnt_from(tmp_path):

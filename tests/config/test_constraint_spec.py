@@ -38,6 +38,21 @@ def test_names_patterns_ratios_and_sums_become_rows():
     assert found[4].at_least == found[4].at_most == 0.0
 
 
+def test_a_share_of_ones_own_group_adds_coefficients_up():
+    def rows(**keys):
+        found, _ = constraints_of([ConstraintSpec(of=("web/*",), **keys)], DOMAINS)
+        return [dict(each.coefficients) for each in found]
+
+    assert rows(domains=("web/high",), at_least=0.6) == [{"web/high": 0.4, "web/low": -0.6}]
+    assert rows(domains=("web/high",), equals=1.0) == [{"web/low": -1.0}]
+    assert rows(coefficients={"web/high": 2.0, "wiki": 1.0}, at_most=0.5) == [
+        {"web/high": 1.5, "web/low": -0.5, "wiki": 1.0}
+    ]
+    space = study({"domains": ["web/high"], "of": ["web/*"], "at_least": 0.6}).problem.space
+    shares = space.to_weights(space.project([0.0, 0.0, 0.0, 1.0, 0.0]))
+    assert shares["web/high"] / (shares["web/high"] + shares["web/low"]) == pytest.approx(0.6, abs=1e-9)
+
+
 def test_a_domain_whose_name_has_a_star_is_meant_itself():
     (found,), _ = constraints_of([ConstraintSpec(domains=("c*",), at_most=0.5)], ("c*", "code"))
     assert dict(found.coefficients) == {"c*": 1.0}
@@ -53,7 +68,8 @@ FAULTS = [
     ("{domains: [wiki], equals: 0.2, at_most: 0.5}", "constraints[0].at_most", "'equals'"),
     ("{domains: [wiki], at_most: 1.5}", "constraints[0].at_most", "from 0 to 1"),
     ("{domains: [wiki], at_mots: 0.5}", "constraints[0].at_mots", "did you mean 'at_most'"),
-    ("{domains: [wiki], of: [wiki], at_most: 0.5}", "constraints[0].of", "both sides"),
+    ("{domains: [wiki], of: [wiki], at_most: 0.5}", "constraints[0].of", "always 1"),
+    ("{coefficients: {wiki: 2}, of: [wiki], at_most: 2}", "constraints[0]", "every coefficient is zero"),
     ("{domains: [wiki], of: ['x*'], at_most: 0.5}", "constraints[0].of[0]", "no domain matches"),
     ("{coefficients: {wiki: 0}, at_most: 0.5}", "constraints[0].coefficients.wiki", "other than 0"),
     ("{coefficients: {'w*': 1, '*i': 2}, at_most: 0.5}", "constraints[0].coefficients", "both match domain 'wiki'"),

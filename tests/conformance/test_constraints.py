@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
+import bomix
 from bomix.config import registry
 from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import traits
+from bomix.io.exports.mixture import TargetRun, target_mixture
+from bomix.io.exports.writing import exporter_of
 from bomix.space.linear import Constraint
 from bomix.space.mixture_space import MixtureSpace
+from bomix.study.confirmation import confirming_trials
 from bomix.testing.strategies import DOMAINS, SEED, problem_of, tried
 from tests.conformance import test_strategies as conformance
 from tests.conformance.every import spec_of
@@ -67,3 +72,21 @@ def test_a_space_of_constraints_and_at_least_is_kept_as_well():
     assert space.contains(points, tolerance=1e-9).all()
     assert ((points == 0.0) | (points >= 0.2 - 1e-9)).all()
     assert np.ptp(points, axis=0).min() > 0.0
+
+
+def test_confirmations_and_exports_keep_constraints_and_experts_are_exempt():
+    together = {"domains": ["code", "wiki"], "at_least": 0.5}
+    own = {"domains": ["wiki"], "of": ["code", "wiki"], "at_most": 1 / 3}
+    named = {"domains": ["code", "web", "wiki"], "metrics": ["loss"], "constraints": [together, own]}
+    assert bomix.Study(**named, strategy="mde").ask(expert=True).weights == {"code": 1.0, "web": 0.0, "wiki": 0.0}
+    study = bomix.Study(**named)
+    space = study.problem.space
+    for point in space.sobol(5, seed=0):
+        study.add(space.to_weights(point), {"loss": float(3.0 - np.sqrt(point[1]) - 0.2 * np.sqrt(point[2]))})
+    best = study.recommend().weights
+    confirming = [record.trial.weights for record in confirming_trials(study.records, 2)]
+    text = exporter_of("json").export(target_mixture(study.problem, best, exporter_of("json"), TargetRun())).text
+    exported = {name: json.loads(text).get(name, 0.0) for name in best}
+    assert len(confirming) >= 2
+    for weights in (best, exported, *confirming):
+        space.check(weights, tolerance=1e-9)

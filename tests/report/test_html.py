@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bomix
-from bomix.report import prose, sliders, tables
+from bomix.report import limits, prose, sliders, tables
 from bomix.report.figures import answer, checks, effects, runs, search, style
 from bomix.report.figures.catalogue import CATALOGUE, drawable
 from bomix.report.findings import Findings
 from bomix.report.html import page
+from bomix.report.sentences import at_the_end, stand_ins
 from bomix.study.reporting import findings
 from tests.report.conftest import EVIL
 
@@ -208,6 +210,52 @@ def test_the_page_says_which_form_of_the_model_it_has_and_its_error(found: Findi
     assert "a kernel expansion fitted to what the surrogate says of 300 mixtures" in said
     assert f"by {found.model.what_if.error[0]:.4f}" in said
     assert "of 3; " in tables.tiles(found)
+
+
+def test_means_at_the_buttons_are_those_of_predict_whose_intervals_hold_noise(
+    studied: bomix.Study, found: Findings
+) -> None:
+    assert found.model is not None
+    assert "those of a new run and hold its noise" in sliders.form(found)
+    said = studied.predict(list(found.mixtures.values()))
+    assert said["mean"].values == pytest.approx(found.model.mixtures.mean[:, 1:], abs=1e-6)
+    assert (said["upper"].values - said["lower"].values > 2.0 * style_z() * found.model.mixtures.sd[:, 1:]).all()
+
+
+@pytest.fixture(scope="module")
+def constrained() -> Findings:
+    """Three domains, of which the best mixture wants more of one than a constraint allows."""
+    domains = {"code": bomix.DomainSpec(), "web": bomix.DomainSpec(upper=0.6), "wiki": bomix.DomainSpec()}
+    together = {"domains": ["code", "wiki"], "at_least": 0.5, "name": "<b>kept</b>"}
+    made = bomix.Study(domains, ["loss"], constraints=[together, {"domains": ["wiki"], "at_most": 0.3}])
+    for point in made.problem.space.sobol(8, seed=0):
+        made.add(made.problem.space.to_weights(point), {"loss": float(3.0 - np.sqrt(point[1]) - 0.1 * point[2])})
+    return findings(made.records)
+
+
+def test_the_page_says_what_is_not_allowed(browser: Any, tmp_path: Path, constrained: Findings) -> None:
+    assert constrained.best is not None
+    (said,) = at_the_end(constrained.problem.space, constrained.best.weights)
+    assert f"Constraints: {said}; beyond it may be better still." in limits.limits(constrained)
+    (moved,) = stand_ins(constrained.problem)
+    assert moved == "the bounds or constraints forbid uniform; the nearest allowed mixture stands for it"
+    assert f"References: {moved}." in limits.limits(constrained)
+    path = tmp_path / "constrained.html"
+    path.write_text(page(constrained), encoding="utf-8")
+    tab, wrong = opened(browser, path)
+    assert tab.inner_text("#what-if").count("forbid uniform") == 1
+    marked = tab.locator("#what-not")
+    for name in constrained.mixtures:
+        tab.get_by_role("button", name=name, exact=True).click()
+        assert marked.is_hidden()
+    for at, expected in (
+        (1, "Not allowed: '<b>kept</b>' (code + wiki at least 0.5); web at most 60 %."),
+        (2, "Not allowed: 'constraints[1]' (wiki at most 0.3)."),
+    ):
+        tab.locator(f"#w{at}").fill("900")
+        assert marked.inner_text() == expected
+    assert wrong == []
+    tab.close()
 
 
 def style_z() -> float:

@@ -8,7 +8,7 @@ import pytest
 
 import bomix
 from bomix.recommendation.confirmation import Comparison
-from bomix.report import summary
+from bomix.report import limits, summary
 from bomix.report.findings import Findings
 from bomix.report.sentences import sentences
 
@@ -38,8 +38,14 @@ def test_what_limits_the_answer_names_caps_and_what_is_next_follows_the_verdicts
     assert found.best is not None
     space = bomix.MixtureSpace(found.domains, upper={"web": found.best.weights["web"]})
     capped = dataclasses.replace(found, problem=dataclasses.replace(found.problem, space=space))
-    assert any(line.startswith("Caps: web at the largest weight") for line in summary.limits(capped))
+    assert any(line.startswith("Caps: web at the largest weight") for line in limits.limits(capped))
     assert any("Confirm the recommendation" in line for line in summary.next_steps(found))
+    other = bomix.Study(["web", "code"], ["loss"], strategy="sobol")
+    other.ask()
+    for evaluator, said in ((False, "anew."), (True, "anew, and a run with `report: true` does so by itself.")):
+        standing = dataclasses.replace(found.standing, history=other.history, has_evaluator=evaluator)
+        steps = summary.next_steps(dataclasses.replace(found, standing=standing))
+        assert steps[0] == f"Wait for the 1 trial under way; `bomix report` then writes the page {said}"
     for interval, expected in (
         ((-0.3, -0.1), "bomix export"),
         ((-0.3, 0.1), "more seeds"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bomix
 from bomix.errors import StudyError
+from bomix.report.figures.catalogue import drawable
+from bomix.report.html import page
 from bomix.study import reporting, shown
 from bomix.study.plots import Plots
 from bomix.study.study import Study
@@ -87,3 +91,32 @@ def test_figures_are_listed_and_a_misspelt_one_is_told(study: Study) -> None:
     assert repr(study.plot).startswith("Plots(weights, gains, front, history")
     with pytest.raises(AttributeError, match="no figure 'wieghts'; did you mean 'weights'"):
         study.plot.wieghts  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_whatever_the_page_raises_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(reporting, "save_page", broken)
+    (tmp_path / "study.yaml").write_text(RUN)
+    with caplog.at_level(logging.WARNING, "bomix.study.running"):
+        Study.open(tmp_path).run()
+    assert len(Study.open(tmp_path).history.completed) == 2
+    logged = [each for each in caplog.records if "(LinAlgError: Singular matrix)" in each.getMessage()]
+    assert len(logged) >= 2  # after a trial, and at the end
+    assert [bool(each.exc_info) for each in logged] == [True] + [False] * (len(logged) - 1)
+
+
+def test_trials_without_an_objective_have_a_page() -> None:
+    made = bomix.Study(["a", "b"], ["x", "y"])
+    for share in (0.2, 0.5, 0.8):
+        made.add({"a": share, "b": 1.0 - share}, {"x": 2.0 + share, "y": None})
+    found = reporting.findings(made.records)
+    names = [entry.name for entry in drawable(found)]
+    assert not found.known.any()
+    assert not {"history", "parallel", "ternary", "curves"} & {*names}
+    assert "effects" in names
+    assert found.spreads.tolist() == pytest.approx([1.0, np.std([0.2, 0.5, 0.8]), 1.0])
+    assert "3 trials completed" in page(found)

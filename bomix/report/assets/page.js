@@ -173,6 +173,28 @@
     });
     const farthest = Math.min(...page.trials.map((trial) => Math.hypot(...trial.map((w, at) => Math.sqrt(Math.max(0, w)) - Math.sqrt(weights[at])))));
     document.getElementById("what-far").hidden = farthest <= page.typical;
+    tell(forbidden(weights));
+  };
+  // What the space forbids: constraints by their names, then weights out of their bounds, of many the first few.
+  const outside = (value, low, high) => value < (low ?? -Infinity) - page.allowed.tolerance || value > (high ?? Infinity) + page.allowed.tolerance;
+  const forbidden = (weights) => {
+    const { constraints, lower, upper, least } = page.allowed;
+    const sum = (terms) => terms.reduce((total, [at, factor]) => total + factor * weights[at], 0);
+    const said = constraints.filter(({ terms, low, high }) => outside(sum(terms), low, high)).map(({ says }) => says);
+    const share = (value) => `${Number((100 * value).toFixed(2))} %`;
+    weights.forEach((weight, at) => {
+      const name = page.labels[at];
+      if (outside(weight, null, upper[at])) said.push(`${name} at most ${share(upper[at])}`);
+      else if (outside(weight, lower[at], null)) said.push(`${name} at least ${share(lower[at])}`);
+      else if (weight > page.allowed.tolerance && outside(weight, least[at], null)) said.push(`${name} zero or at least ${share(least[at])}`);
+    });
+    return said;
+  };
+  const notAllowed = document.getElementById("what-not");
+  const tell = (said) => {
+    const more = said.length > 4 ? ` and ${said.length - 4} more` : "";
+    notAllowed.textContent = said.length ? `Not allowed: ${said.slice(0, 4).join("; ")}${more}.` : "";
+    notAllowed.hidden = said.length === 0;
   };
   const set = (weights) => {
     raw = weights.slice();

@@ -65,8 +65,7 @@ def gains(found: Findings) -> go.Figure:
     """
     assert found.model is not None
     model = found.model
-    signs, spread = np.array(found.problem.signs), np.nanstd(found.completed["loss"].values, axis=0)
-    scale = np.where(spread > 0.0, spread, 1.0)
+    signs, scale = np.array(found.problem.signs), found.spreads[1:]
     change, sd = model.mixtures.change[0, 1:], model.mixtures.change_sd[0, 1:]
     gain, half = -signs * change / scale, Z95 * sd / scale
     order = np.argsort(-gain)

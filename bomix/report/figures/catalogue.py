@@ -52,7 +52,7 @@ def _with_curves(found: Findings) -> tuple[str, ...]:
     table = found.completed["curve"]
     if not table.sizes["step"]:
         return ()
-    seen = np.isfinite(table.values).any(axis=(0, 1))
+    seen = np.isfinite(table.values[found.known]).any(axis=(0, 1))
     return tuple(name for name, some in zip(found.metrics, seen, strict=True) if some)[:MOST_VARIANTS]
 
 
@@ -102,7 +102,7 @@ CATALOGUE = (
             "clusters of mixtures. The dark line is the lowest prediction among the mixtures tried so far, by "
             "the model as it is now; unlike the lowest observation it is not fooled by a lucky seed."
         ),
-        lambda found: len(found.values) > 0,
+        lambda found: bool(found.known.any()),
         search.history,
     ),
     Entry(
@@ -113,7 +113,7 @@ CATALOGUE = (
             "A line per trial over the domains, dark for the best fifth. Where dark lines run together, the "
             "good mixtures agree; where they spread, the weight matters little."
         ),
-        lambda found: len(found.values) > 1 and len(found.domains) > 1,
+        lambda found: found.known.sum() > 1 and len(found.domains) > 1,
         search.parallel,
     ),
     Entry(
@@ -124,7 +124,7 @@ CATALOGUE = (
             "Shares among three domains, whatever the rest of the mixture is; a point is large where the three "
             "make up most of the tokens."
         ),
-        lambda found: len(found.values) > 1 and len(found.domains) >= 3,
+        lambda found: found.known.sum() > 1 and len(found.domains) >= 3,
         search.ternary,
         needs="it takes three domains and two trials",
     ),

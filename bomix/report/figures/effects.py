@@ -50,9 +50,7 @@ def effects(found: Findings) -> go.Figure:
     model = found.model
     signs = np.array([1.0, *found.problem.signs])
     change, sd = model.effects.change, model.effects.change_sd
-    spread = np.array([np.nanstd(found.values), *np.nanstd(found.completed["loss"].values, axis=0)])
-    scale = np.where(np.isfinite(spread) & (spread > 0.0), spread, 1.0)
-    worse = (signs * change / scale).T
+    worse = (signs * change / found.spreads).T
     sure = (np.abs(change) > Z95 * sd).T
     most = max(float(np.quantile(np.abs(worse), 0.98)), 1e-12)
     names = [label(name, 20) for name in found.domains]
