@@ -106,7 +106,7 @@ def nearest_choice(
 def _solved(price: Array, whole: Array, bounds: Bounds, limits: Sequence[LinearConstraint]) -> Array | None:
     """The variables of the cheapest solution; None where there is none.
 
-    The HiGHS of SciPy 1.15 and before calls some problems infeasible, in its presolve, that it solves without it.
+    The HiGHS of SciPy 1.17.0 and before calls some problems infeasible, in its presolve, that it solves without it.
     """
     from scipy.optimize import milp
 
