@@ -18,6 +18,9 @@ os.environ |= {
     "HF_HOME": str(_CACHE / "huggingface"),
     "HF_HUB_OFFLINE": "1",
 }
+# The width of the terminal that the tests are run from, which pytest-xdist hands on, is none of theirs.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 
 pytest_plugins = ["tests.known.chains", "tests.known.world", "tests.known.runs", "tests.known.planted"]

@@ -143,7 +143,7 @@ def test_faults_of_constraints_do_not_hide_each_other(tmp_path: Path):
         "constraints[0].domains[1] (line 4): unknown domain 'coed'",
         "constraints[1].at_least (line 5): it is 0.5, above",
         "constraints[1].domains[0] (line 5): no domain matches 'x*'",
-        "constraints[2].of (line 6): domain 'web' is on both sides",
+        "constraints[2].of (line 6): it matches the very domains of 'domains'",
         "(line 7): expected a mapping of keys, as {domains: [web, code], at_least: 0.5}, found 'web + code >= 0.5'",
     ):
         assert said.count(part) == 1
