@@ -22,6 +22,9 @@ LONGEST_KEY = 500
 _MANY = 3
 """Keys that stand twice of which each has a message of its own: beyond, a column that tells them apart is the cause."""
 
+_OWN_KEY = "; every run needs its own (--id names another column)"
+"""Ends what is said of a key that stands twice, in one table or in both."""
+
 
 class Join:
     """The runs of two tables, or of one that has both weights and losses.
@@ -110,7 +113,7 @@ class Join:
             if len(rows) > 1 and len(others) > 1:
                 what = f"the key '{self.keys[0]}' is {key[0]} again, as in line {rows[0].line}, as it is in"
                 what += f" {self.second.path}"
-                self.faults.append(Fault(self.first.where(rows[1]), f"{what}; every run needs its own"))
+                self.faults.append(Fault(self.first.where(rows[1]), what + _OWN_KEY))
                 continue
             found += [Pair(key[0], row, other) for row in rows for other in others]
         return found
@@ -190,7 +193,7 @@ class Join:
         """Faults for keys that stand twice; a single one where a column tells the rows of many of them apart."""
         told = [{name for name in self.others() if self._differ(name, *clash)} for clash in clashes]
         common = [name for name in self.others() if told and all(name in names for names in told)]
-        cure = "; every run needs its own"
+        cure = _OWN_KEY
         if common:
             some = self.cells.of(clashes[0][0], common[0])
             cure += f"; '{common[0]}' tells them apart: --where {common[0]}={some}, or --step {common[0]} for the last"

@@ -45,7 +45,8 @@ def test_one_mixture_has_a_run_for_each_seed_that_only_the_losses_tell() -> None
 def test_a_key_that_stands_twice_in_both_is_refused() -> None:
     pairs, faults, _ = joined("run,code,web\nx,0.5,0.5\nx,1,0\n", "run,a\nx,2.0\nx,3.0\n")
     assert pairs == []
-    assert faults == ["w:3: the key 'run' is x again, as in line 2, as it is in l; every run needs its own"]
+    said = "w:3: the key 'run' is x again, as in line 2, as it is in l"
+    assert faults == [f"{said}; every run needs its own (--id names another column)"]
 
 
 def test_copies_are_left_out_with_a_note() -> None:
