@@ -23,6 +23,11 @@
     if (narrow()) {
       layout.margin = { ...layout.margin, l: 8, r: 8 };
       layout.legend = { ...layout.legend, font: { size: 10 } };
+      if (layout.ternary) {  // names of corners stand beside it, and the scale below
+        layout.margin = { ...layout.margin, l: 64, r: 64, b: 120 };
+        const bars = figure.data.filter((trace) => trace.marker && trace.marker.colorbar);
+        bars.forEach(({ marker }) => Object.assign(marker.colorbar, { orientation: "h", x: 0.5, y: -0.55, len: 1, thickness: 10 }));
+      }
     }
     return figure;
   };
