@@ -53,7 +53,8 @@ test-formats:  ## run the trainers' own code on what bomix exports, in an enviro
 	@.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/formats/requirements.txt
 	.venv-formats/bin/python -m pytest -m formats -rs tests/formats --ignore tests/formats/test_trackers.py $(ARGS)
 	@[ -x .venv-trackers/bin/python ] || $(PYTHON) -m venv .venv-trackers
-	@.venv-trackers/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[dev]' -r tests/formats/trackers.txt
+	@.venv-trackers/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@.venv-trackers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/formats/trackers.txt
 	.venv-trackers/bin/python -m pytest -m formats -rs tests/formats/test_trackers.py $(ARGS)
 
 test-callbacks:  ## log to the real W&B, MLflow, TensorBoard and trackio, offline, in an environment of its own: a minute
