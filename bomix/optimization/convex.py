@@ -135,7 +135,7 @@ def _projected(
         return _projected_constrained(w, slope, hessian, lower, upper, penalty, rows)
     eye = np.eye(len(w))
     if penalty is None:
-        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), TINY)
+        length = _step_length(slope, hessian)
         target = polytope.project(w - length * slope, lower, upper)
         free = ((target > lower) & (target < upper)).astype(float)
         change = np.diag(free) - np.outer(free, free) / max(free.sum(), 1.0)
@@ -144,6 +144,11 @@ def _projected(
     share = target * ((target > lower) & (target < upper) & (penalty.prior > 0.0))
     change = np.diag(share) - np.outer(share, share) / max(share.sum(), TINY)
     return target, eye + change @ hessian / penalty.strength
+
+
+def _step_length(slope: Array, hessian: Array) -> float:
+    """Length of a step of projected gradient: the largest curvature allows no longer one, nor do steep slopes."""
+    return 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), TINY)
 
 
 def _projected_constrained(
@@ -159,7 +164,7 @@ def _projected_constrained(
     matrix, values, equalities = rows.stacked
     length = 1.0
     if penalty is None:
-        length = 1.0 / max(float(np.abs(hessian).sum(axis=1).max()), 1e-3 * float(np.ptp(slope)), TINY)
+        length = _step_length(slope, hessian)
         target = constrained.project(w - length * slope, lower, upper, rows)
         moved = ((target > lower) & (target < upper)).astype(float)
     else:
