@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -186,12 +186,6 @@ def compress(predicted: Predicted, held: Predicted, coefficients: Sequence[float
     error = np.sqrt((gaps**2).mean(axis=0))
     typical = np.sqrt((held.sd**2).mean(axis=0))
     relative = np.divide(error, typical, out=np.zeros_like(error), where=typical > 0.0)
-    return _with_error(made, error, relative)
-
-
-def _with_error(made: Compressed, error: Array, relative: Array) -> Compressed:
-    from dataclasses import replace
-
     return replace(made, error=error, relative=relative)
 
 
