@@ -142,6 +142,8 @@ class Problem:
             recommendation are of that one, and runs of all are learnt from. Empty for a study of one scale.
         cost: What the trials of the whole search may cost, in the unit of ``scales``; None where there is no limit.
         experts_cost: Whether experts count against that cost.
+        passes: Passes over each domain's text that a run of the study makes where the domain is all of it: a mixture
+            ``w`` reads domain ``i`` ``passes[i] * w[i]`` times. Empty where tokens are unknown.
     """
 
     space: MixtureSpace
@@ -159,6 +161,7 @@ class Problem:
     scales: tuple[StudyScale, ...] = ()
     cost: float | None = None
     experts_cost: bool = False
+    passes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def default_scale(self) -> Scale | None:

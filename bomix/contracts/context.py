@@ -27,6 +27,8 @@ class FitContext:
         runs: Number of the training behind each row, where rows are of several scales: checkpoints of one training, of
             the same text and seed, have the same. Empty where every row is a training by itself.
         own: Metric to its own domain, as the study states it; a metric that is not in it has the domain of its name.
+        passes: Domain to the passes over its text that a run makes where the domain is all of it, so that weights
+            times passes are epochs; empty where tokens are unknown.
     """
 
     space: MixtureSpace
@@ -39,6 +41,7 @@ class FitContext:
     target: Scale | None = None
     own: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[int, ...] = ()
+    passes: Mapping[str, float] = field(default_factory=dict)
 
     def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:
         """Metric to its own domain, where the names differ.

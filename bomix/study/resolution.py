@@ -221,6 +221,7 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         scales=several,
         cost=spec.budget.cost_limit(several) if several else None,
         experts_cost=spec.counts(EXPERT),
+        passes={name: run_tokens / tokens[name] for name in tokens} if run_tokens and natural else {},
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)

@@ -126,6 +126,7 @@ def fit_context(problem: Problem, history: History, *, across: bool = False) -> 
         scales=tuple(history.counted_as(each) if across else each.trial.scale for each in records),
         target=history.scale if across else None,
         own=problem.own,
+        passes=problem.passes,
         runs=_trainings(records) if across else (),
     )
 
