@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bomix.io.store import files
 from bomix.study.study import Study
 
-KILLS = 10
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 ACKNOWLEDGED = re.compile(r"^trial (\d+) objective ([\d.]+)")
 
@@ -39,7 +39,8 @@ DESIGN = 4
 """Trials that are trained as one, and so pending at a time; a killed stack begins again."""
 
 
-def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path: Path, kills: int) -> None:
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     for folder in (undisturbed, disturbed):
         folder.mkdir()
@@ -48,7 +49,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path: Path) -> Non
     rng = np.random.default_rng(20240229)
     acknowledged: dict[int, float] = {}
     done = 0
-    for kill in range(KILLS):
+    for kill in range(kills):
         # Every fourth kill may hit the imports or the preparation, the others a stack, or an ask after it. The
         # budget always leaves more to do than the time before the kill can.
         early = kill % 4 == 0
