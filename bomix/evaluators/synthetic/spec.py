@@ -75,10 +75,10 @@ class Synthetic:
         agreement: Rank agreement (Spearman) of the mean of the metrics between neighbouring scales of a study that has
             several; at the target it is the function of the seed, see :mod:`bomix.evaluators.synthetic.scales`.
         below: How many scales below the target this function is; above 0 its optimum is another mixture, and known.
-        natural_epochs: Of the family ``epochs``: passes of the natural mixture over every domain in a run of
+        natural_epochs: Passes of the natural mixture over every domain, where the family is ``epochs``, in a run of
             :data:`~bomix.evaluators.synthetic.epochs.RUN_TOKENS`; far below one, 0.005 say, no domain is ever repeated.
-        misfit: Of the family ``epochs``: share of the variance of the logarithm above the floor that no law of epochs
-            explains; from 0, where the losses are such a law, below 1.
+        misfit: Share of the variance of the logarithm above the floor that no law of epochs explains, where the
+            family is ``epochs``: from 0, where the losses are such a law, below 1.
         scales: The scales of the study up to the target, the cheapest first: a trial of one is measured at its own.
     """
 
