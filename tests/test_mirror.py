@@ -72,6 +72,7 @@ COVERED = {
     "bomix.dataset": "test_history.py",
     "bomix.evaluators.stacks": "evaluators/test_proxy.py",
     "bomix.evaluators.synthetic.emulator_families": "evaluators/synthetic/test_emulator.py",
+    "bomix.evaluators.synthetic.families": "evaluators/synthetic/test_spec.py",
     "bomix.evaluators.synthetic.functions": "evaluators/synthetic/test_spec.py",
     "bomix.evaluators.synthetic.laws": "evaluators/synthetic/test_spec.py",
     "bomix.evaluators.synthetic.observed": "evaluators/synthetic/test_spec.py",

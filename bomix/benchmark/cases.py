@@ -14,7 +14,8 @@ from bomix.benchmark.pools import Pool
 from bomix.contracts.traits import field_values
 from bomix.evaluators.synthetic import worst
 from bomix.evaluators.synthetic.emulator_families import EMULATORS, REGMIX
-from bomix.evaluators.synthetic.spec import SCORES, SKEWED, Synthetic
+from bomix.evaluators.synthetic.families import SCORES
+from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
 from bomix.objectives.robust import Excess
 from bomix.problem import Problem
 from bomix.space.polytope import Array

@@ -40,6 +40,15 @@ do."""
 _SPACING = 0.3
 """Sum of the differences of weights between two starts: nearer ones most likely lie in one valley."""
 
+STARTS = 64
+"""Local minimisations where there may be several valleys: what a user compares regrets with must not be missed."""
+FEW_STARTS = 8
+"""The same of a scale below the target, as what is searched for there decides nothing, and of a law in epochs with
+deviations, which bends in one valley."""
+_POINTS = 20_000
+"""Mixtures of each of three spreads among which starts are chosen: all are evaluated at once, and once for a
+function."""
+
 
 def minimum(function: ValueAndGradient, start: Array, *, local: bool = False) -> tuple[Array, float]:
     """A minimum over the simplex, the minimum where the function is convex.
@@ -81,6 +90,14 @@ def best_of_minima(function: ValueAndGradient, points: Array, *, starts: int) ->
             taken.append(point)
     taken += list(points[: starts - len(taken)])
     return min((minimum(function, point, local=True) for point in taken), key=lambda found: found[1])
+
+
+def best_known(function: ValueAndGradient, d: int, *, starts: int) -> tuple[Array, float]:
+    """The best of minima from many mixtures of ``d`` domains, sparse and even ones, corners and the uniform one."""
+    rng = np.random.default_rng(0)
+    spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
+    points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
+    return best_of_minima(function, rng.permutation(points), starts=starts)
 
 
 def gap(function: ValueAndGradient, weights: Array) -> float:

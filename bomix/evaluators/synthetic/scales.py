@@ -38,7 +38,7 @@ _LENGTHSCALE = 1.2
 """Length over which the random functions change, in roots of weights: between the likeliest ones, 1 and 1.5, of what a
 line from 1M to 60M parameters leaves of the mean loss of RegMix's 256 runs. A line in the roots explains 54 % of that,
 a process 65 %, and a fifth is noise."""
-_FLOOR = 0.01
+FLOOR = 0.01
 """Weight that is added before roots are taken, so that slopes at zero weight are finite."""
 _SPREAD_FROM = 0.25
 """``u`` from which on slopes differ as much as :data:`SLOPES` says: slopes alone make ranks disagree at about 0.95, so
@@ -141,7 +141,7 @@ def smaller(above: Losses, d: int, *, agreement: float, seed: int, below: int) -
 
 def waves_at(weights: Array, waves: Array, phases: Array) -> Array:
     """Waves ``(...) x f`` at mixtures ``(...) x d``."""
-    return np.asarray(np.cos(np.sqrt(weights + _FLOOR) @ waves + phases))
+    return np.asarray(np.cos(np.sqrt(weights + FLOOR) @ waves + phases))
 
 
 def below_target(target: Losses, d: int, *, agreement: float, seed: int, below: int) -> Losses:

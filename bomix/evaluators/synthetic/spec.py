@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,14 +14,20 @@ from bomix.config.build import FILLED
 from bomix.contracts.preparation import Preparation
 from bomix.errors import ConfigError, Fault, did_you_mean, raise_faults
 from bomix.evaluators.synthetic.emulator_families import EMULATORS, load
-from bomix.evaluators.synthetic.functions import DOLMA, Family, Losses, TokenExperts, tilted
-from bomix.evaluators.synthetic.functions import FAMILIES as FORMULAS
-from bomix.evaluators.synthetic.laws import LAW_FAMILIES
+from bomix.evaluators.synthetic.epochs import (
+    EPOCHS,
+    NATURAL_EPOCHS,
+    EpochsLosses,
+    epochs_faults,
+    epochs_losses,
+    preparation,
+    tokens_known,
+)
+from bomix.evaluators.synthetic.families import FAMILIES, MOST_DOMAINS, SCORES, fixed_domains
+from bomix.evaluators.synthetic.functions import Losses, TokenExperts, tilted
 from bomix.evaluators.synthetic.observed import group_means, numbered
-from bomix.evaluators.synthetic.optimum import best_of_minima, minimum
+from bomix.evaluators.synthetic.optimum import FEW_STARTS, STARTS, best_known, minimum
 from bomix.evaluators.synthetic.scales import below_target
-from bomix.evaluators.synthetic.scores import scores
-from bomix.evaluators.synthetic.tasks import tasks
 from bomix.io.artifacts import scored_tokens
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
@@ -33,23 +39,10 @@ from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
 SKEWED = 0.4
 """Share of the domains that is useless in the skewed form of a family: 3 of 7, 8 of 20, 20 of 50."""
 
-SCORES = "scores"
-FAMILIES: Mapping[str, Family] = {**FORMULAS, **LAW_FAMILIES, SCORES: scores, "tasks": tasks}
-"""Name to family, the emulators aside; new ones come last, as the place enters what a seed draws."""
-
-MOST_DOMAINS = 10_000
-"""Domains that a function can have: its tables grow with their square, and a study of so many takes gigabytes."""
 _DOMAINS = 7
 """Domains where their number is not given: as in the tables of published studies with few domains."""
 _OF_SCALE = 2**31
 """Word that sets the random numbers of the scale apart from all others of a seed: larger than any count of domains."""
-_POINTS = 20_000
-"""Mixtures of each of three spreads among which starts are chosen: all are evaluated at once, and once for a
-function."""
-_STARTS = 64
-"""Local minimisations from the best of them: what a user compares regrets with must not be missed."""
-_STARTS_BELOW = 8
-"""The same of a scale below the target: what is searched for there decides nothing."""
 _VARIED = 4096
 """Mixtures, even over the simplex, from which the variance of the losses is taken: it is known to some per cent."""
 _GRID = 1e9
@@ -63,7 +56,8 @@ class Synthetic:
     The objective that :meth:`optimum` minimises is the mean of the metrics.
 
     Attributes:
-        family: Key of :data:`FAMILIES`, or of :data:`EMULATORS`: an emulator of RegMix's runs.
+        family: Key of :data:`~bomix.evaluators.synthetic.families.FAMILIES`, or an emulator of RegMix's runs, of
+            :data:`~bomix.evaluators.synthetic.emulator_families.EMULATORS`.
         domains: Names, or how many: ``d0``, ``d1``, ...; None for 7, or those that the family has.
         useless: Domains without a metric of their own, which domains is drawn.
         seed: Seed of the drawn function; another seed is another function.
@@ -81,6 +75,10 @@ class Synthetic:
         agreement: Rank agreement (Spearman) of the mean of the metrics between neighbouring scales of a study that has
             several; at the target it is the function of the seed, see :mod:`bomix.evaluators.synthetic.scales`.
         below: How many scales below the target this function is; above 0 its optimum is another mixture, and known.
+        natural_epochs: Passes of the natural mixture over every domain, where the family is ``epochs``, in a run of
+            :data:`~bomix.evaluators.synthetic.epochs.RUN_TOKENS`; far below one, 0.005 say, no domain is ever repeated.
+        misfit: Share of the variance of the logarithm above the floor that no law of epochs explains, where the
+            family is ``epochs``: from 0, where the losses are such a law, below 1.
         scales: The scales of the study up to the target, the cheapest first: a trial of one is measured at its own.
     """
 
@@ -97,6 +95,8 @@ class Synthetic:
     groups: int = 0
     agreement: float = 0.8
     below: int = 0
+    natural_epochs: float = NATURAL_EPOCHS
+    misfit: float = 0.0
     scales: tuple[Scale, ...] = field(default=(), metadata={FILLED: "scales"})
 
     def faults(self) -> list[Fault]:
@@ -108,7 +108,7 @@ class Synthetic:
             return [Fault("family", f"{text} (known: {', '.join(known)})")]
         if isinstance(self.domains, int) and self.domains > MOST_DOMAINS:
             return [Fault("domains", f"expected at most {MOST_DOMAINS:,} domains, found {self.domains:,}")]
-        fixed = _fixed_domains(self.family)
+        fixed = fixed_domains(self.family)
         count = len(self.domain_names)
         if fixed is not None and (self.useless or self.domain_names != fixed):
             text = f"family '{self.family}' has its own {len(fixed)} domains; leave 'domains' and 'useless' out"
@@ -134,6 +134,7 @@ class Synthetic:
             found.append(Fault("groups", f"groups is {self.groups}; give a divisor of the {metrics} metrics, or 0"))
         if self.groups and self.scores_tokens:
             found.append(Fault("groups", "experts score the tokens of single metrics; take another family, or 0"))
+        found += epochs_faults(self.family, self.natural_epochs, self.misfit, several=bool(self.scales))
         return found + self._scale_faults()
 
     def _scale_faults(self) -> list[Fault]:
@@ -168,7 +169,7 @@ class Synthetic:
         """``d`` names, sorted, the columns of every array."""
         if isinstance(self.domains, tuple):
             return tuple(sorted(self.domains))
-        if self.domains is None and (fixed := _fixed_domains(self.family)) is not None:
+        if self.domains is None and (fixed := fixed_domains(self.family)) is not None:
             return fixed
         return numbered("d", _DOMAINS if self.domains is None else self.domains)
 
@@ -179,6 +180,15 @@ class Synthetic:
         if self.groups:
             return numbered("g", self.groups)
         return names if self.named else numbered("m", len(names))
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """Tokens available of each domain, whole; empty but of the family ``epochs``."""
+        if self.family != EPOCHS:
+            return {}
+        losses = _drawn(replace(self, below=0)).losses
+        assert isinstance(losses, EpochsLosses)
+        return dict(zip(self.domain_names, losses.tokens, strict=True))
 
     @property
     def convex(self) -> bool:
@@ -250,8 +260,9 @@ class Synthetic:
         return group_means(self._every_loss(weights) + common * draws[0] + own * draws[1:], self.groups)
 
     def problem(self, *, budget: int | None = None) -> Problem:
-        """What a strategy may know: the simplex, the metrics, their mean."""
-        return Problem(MixtureSpace(self.domain_names), tuple(map(Metric, self.metrics)), Mean(), budget=budget)
+        """What a strategy may know: the space, the metrics, their mean; tokens and passes where there are any."""
+        problem = Problem(MixtureSpace(self.domain_names), tuple(map(Metric, self.metrics)), Mean(), budget=budget)
+        return tokens_known(problem, self.tokens) if self.tokens else problem
 
     def prepare(self, domains: Sequence[str]) -> Preparation:
         """See :class:`bomix.contracts.evaluator.PreparingEvaluator`.
@@ -262,7 +273,7 @@ class Synthetic:
         if tuple(sorted(domains)) != self.domain_names:
             text = f"the study's domains are not {', '.join(self.domain_names)}; name them here"
             raise_faults([Fault("evaluator.domains", text)])
-        return Preparation(metrics=tuple(map(Metric, self.metrics)))
+        return preparation(tuple(map(Metric, self.metrics)), self.tokens)
 
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """See :class:`bomix.contracts.evaluator.Evaluator`.
@@ -326,6 +337,8 @@ def _drawn(spec: Synthetic) -> _Drawn:
     names = tuple(spec.domain_names[column] for column in own)
     if spec.family == SCORES:
         names = tuple(f"score_{number:02d}" for number in range(len(own)))
+    if spec.family == EPOCHS:
+        return drawn(epochs_losses(rng, d, own, natural_epochs=spec.natural_epochs, misfit=spec.misfit), names)
     return drawn(FAMILIES[spec.family](rng, d, own), names)
 
 
@@ -341,10 +354,8 @@ def _optimum(spec: Synthetic) -> tuple[Array, float]:
         return minimum(function, np.full(d, 1.0 / d))
     if spec.family in EMULATORS and not spec.below:
         return minimum(function, load(spec.family).best, local=True)
-    rng = np.random.default_rng(0)
-    spread = [rng.dirichlet(np.full(d, strength), _POINTS) for strength in (0.1, 0.3, 1.0)]
-    points = np.concatenate([*spread, np.eye(d), np.full((1, d), 1.0 / d)])
-    return best_of_minima(function, rng.permutation(points), starts=_STARTS_BELOW if spec.below else _STARTS)
+    few = bool(spec.below) or spec.family == EPOCHS
+    return best_known(function, d, starts=FEW_STARTS if few else STARTS)
 
 
 @lru_cache(maxsize=256)
@@ -355,10 +366,3 @@ def _noise_of_share(spec: Synthetic) -> float:
     assert spec.noise_share is not None
     of_each = varied * spec.noise_share / (1.0 - spec.noise_share)
     return math.sqrt(of_each / (spec.common + (1.0 - spec.common) * m))
-
-
-def _fixed_domains(family: str) -> tuple[str, ...] | None:
-    """The domains of a family that has its own."""
-    if family in EMULATORS:
-        return load(family).domains
-    return DOLMA if family == "dolma" else None

@@ -12,12 +12,13 @@ import pytest
 from bomix.config.build import build, plain
 from bomix.errors import ConfigError, FaultsError
 from bomix.evaluators.synthetic.emulator_families import EMULATORS
+from bomix.evaluators.synthetic.families import FAMILIES
 from bomix.evaluators.synthetic.functions import ExponentialPower
 from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.observed import group_means, numbered
 from bomix.evaluators.synthetic.optimum import gap, minimum
 from bomix.evaluators.synthetic.scores import scores
-from bomix.evaluators.synthetic.spec import FAMILIES, SKEWED, Synthetic
+from bomix.evaluators.synthetic.spec import SKEWED, Synthetic
 from bomix.evaluators.synthetic.tasks import Tasks, tasks
 from bomix.laws import formulas
 from bomix.trial import Trial
