@@ -14,6 +14,7 @@ from bomix.space.weights import Weights, nearest, normalized, same_mixture
 
 if TYPE_CHECKING:
     from bomix.contracts.objective import Objective
+    from bomix.contracts.repetition import Matching
     from bomix.space.mixture_space import MixtureSpace
 
 NATS_PER_TOKEN = "nats/token"
@@ -144,6 +145,7 @@ class Problem:
         experts_cost: Whether experts count against that cost.
         passes: Passes over each domain's text that a run of the study makes where the domain is all of it: a mixture
             ``w`` reads domain ``i`` ``passes[i] * w[i]`` times. Empty where tokens are unknown.
+        matching: What text trials may see, so that they repeat it as the target will; None where they see all of it.
     """
 
     space: MixtureSpace
@@ -162,6 +164,7 @@ class Problem:
     cost: float | None = None
     experts_cost: bool = False
     passes: Mapping[str, float] = field(default_factory=dict)
+    matching: Matching | None = None
 
     @property
     def default_scale(self) -> Scale | None:

@@ -48,6 +48,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
     from bomix.study import repair as repairing
+    from bomix.study import repetition_check
     from bomix.study.shared_text import shared_text
     from bomix.study.study import Study
     from bomix.study.watching import unready
@@ -60,6 +61,12 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     raise_faults(unready(opened.spec.callbacks))
     opened.records.prepare()
     tables.console().print(tables.domains(opened))
+    if (epochs := tables.epochs(opened)) is not None:
+        tables.console().print(epochs)
+    if opened.problem.matching is not None:
+        click.echo(
+            "trials see only so much of each domain that they repeat it as the target does (target.match_epochs)"
+        )
     if opened.problem.space.constraints:
         tables.console().print(tables.constraints(opened))
     if (cut := tables.read_in_part(opened)) is not None:
@@ -93,6 +100,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     )
     quarantined = [str(each) for each in opened.records.quarantined()]
     quarantined += shared_text(opened.spec, opened.folder) if opened.spec.trains_on_sources else []
+    quarantined += repetition_check.warnings(opened)
     for each in quarantined:
         click.echo(f"warning: {each}")
     lacks = traits(opened.spec.execution, ExecutionTraits).lacks(opened.folder) if opened.spec.evaluator else ()

@@ -14,6 +14,7 @@ from bomix.problem import Problem
 from bomix.report.shown import value
 from bomix.scale import written
 from bomix.space.display import mixture, share
+from bomix.study import repetition_check
 from bomix.study.study import Study
 from bomix.trial import Failure, Record, Result, Status
 
@@ -59,6 +60,21 @@ def domains(study: Study) -> Table:
             f"{small:.1g}",
         )
     return without_empty(table)
+
+
+def epochs(study: Study) -> Table | None:
+    """Passes over each domain in proxies and in the target, at the anchors; None where they are unknown."""
+    if not (runs := repetition_check.runs(study)):
+        return None
+    anchors, table = study.problem.anchors(), titled("epochs")
+    table.add_column("domain")
+    for anchor in anchors:
+        for each in runs:
+            table.add_column(f"{anchor}, {each.name}", justify="right")
+    for name in study.problem.space.domains:
+        cells = [f"{weights[name] * each.passes[name]:.3g}x" for weights in anchors.values() for each in runs]
+        table.add_row(name, *cells)
+    return table
 
 
 def read_in_part(study: Study) -> str | None:

@@ -63,11 +63,15 @@ class TargetSpec:
         tokens: Training tokens of the run; those of ``scale`` where it has them.
         max_epochs: Passes over a domain's tokens that the run may make, at most.
         scale: The one of the study's ``scales`` that is decided about; the dearest unless it is named.
+        match_epochs: Whether trials see only so much of each domain, in whole documents, that a mixture repeats it as
+            often in them as in the target. Unless it is stated: where what trains can, and a domain can repeat in the
+            target within its cap.
     """
 
     tokens: float | None = None
     max_epochs: float = 4.0
     scale: str | None = None
+    match_epochs: bool | None = None
 
     def faults(self) -> list[Fault]:
         """Tokens that are missing, tokens or passes that are not positive."""

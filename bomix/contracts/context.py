@@ -29,6 +29,8 @@ class FitContext:
         own: Metric to its own domain, as the study states it; a metric that is not in it has the domain of its name.
         passes: Domain to the passes over its text that a run makes where the domain is all of it, so that weights
             times passes are epochs; empty where tokens are unknown.
+        whole_experts: Whether experts saw all text of their domain, and trials a part, so that their losses are of
+            other passes.
     """
 
     space: MixtureSpace
@@ -42,6 +44,7 @@ class FitContext:
     own: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[int, ...] = ()
     passes: Mapping[str, float] = field(default_factory=dict)
+    whole_experts: bool = False
 
     def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:
         """Metric to its own domain, where the names differ.

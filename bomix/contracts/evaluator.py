@@ -120,6 +120,10 @@ class EvaluatorTraits(ComponentTraits):
             is asked; None where none is.
         save_model: Whether trained models are kept: ``False`` refuses means that average experts' parameters. Believed
             of an evaluator that does not say.
+        matches_epochs: Whether it reads no more of a domain than it is told, in a field with the metadata
+            ``{FILLED: "matching"}`` (:class:`bomix.contracts.repetition.Matching`, or None), so that trials repeat the
+            text as the target will.
+        sequence_length: Tokens that it reads as one; of a domain it reads at least as many.
     """
 
     contract: ClassVar[type | None] = PreparingEvaluator
@@ -137,6 +141,8 @@ class EvaluatorTraits(ComponentTraits):
     scratch: Collection[str] = ()
     faults_before_network: Callable[[Sequence[str]], list[Fault] | None] = lambda domains: None
     save_model: bool | str = True
+    matches_epochs: bool = False
+    sequence_length: int = 1
 
 
 @runtime_checkable

@@ -18,18 +18,21 @@ from bomix.config.build import FILLED
 from bomix.config.secret import NOT_KEPT, SECRET
 from bomix.config.sections import MetricSpec, declared_metrics, metric_faults
 from bomix.contracts.preparation import Preparation
+from bomix.contracts.repetition import Matching
 from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, killed_by, raise_faults
 from bomix.io.store import files
 from bomix.io.store.incoming import RESULT_LIMIT, read_result
 from bomix.scale import Scale
-from bomix.trial import Result, Trial
+from bomix.trial import EXPERT, Result, Trial
 
 if TYPE_CHECKING:
     import psutil
 
-PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed", "params", "tokens", "scale")
-_OF_SCALE = ("params", "tokens", "scale")
+PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed", "params", "tokens", "scale", "available")
+_OF_SCALE = ("params", "tokens", "scale", "available")
 """Placeholders that only a study of several scales can fill."""
+_NEEDS = {"available": "tokens"}
+"""Placeholder to the key of a scale that it follows from, where that has another name."""
 _LAST_BREATH_S = 10.0
 """Seconds that are waited for killed processes to be gone: the device's memory is free then, and one that never goes
 must not hold up the study."""
@@ -45,19 +48,23 @@ class Command:
     The mixture file is ``{"trial": 7, "seed": 0, "weights": {"web": 0.5, ...}}``, in a study of several scales with
     ``"scale": {"name": "small", "params": 1000000, "tokens": 50000000}`` in it; the command writes
     ``{"losses": {metric: x}, "sems": {}, "realized": {}, "epochs": {}, "cost": s}``, all but ``losses`` optional.
-    ``cost`` is the wall time where the command does not say.
+    ``cost`` is the wall time where the command does not say. Where trials are to repeat each domain as the target will
+    (``target.match_epochs``), the mixture file has ``"available": {"web": 120000, ...}`` as well, the tokens of each
+    domain that the run may see; ``{available}`` is a file of these alone, ``{}`` where all text may be seen.
 
     Attributes:
         argv: The program and its arguments; ``{mixture}``, ``{result}``, ``{workdir}``, ``{trial}`` and ``{seed}``
             are replaced, the first three by absolute paths; in a study of several scales ``{scale}``, ``{params}`` and
-            ``{tokens}`` as well, by the name and the numbers of the trial's. The environment has ``BOMIX_MIXTURE``,
-            ``BOMIX_RESULT``, ``BOMIX_WORKDIR``, ``BOMIX_TRIAL``, ``BOMIX_SEED``, ``BOMIX_SLOT``, and of several scales
-            ``BOMIX_SCALE``, ``BOMIX_PARAMS`` and ``BOMIX_TOKENS``.
+            ``{tokens}`` as well, by the name and the numbers of the trial's, and ``{available}``, which says that the
+            command keeps to what it names. The environment has ``BOMIX_MIXTURE``, ``BOMIX_RESULT``, ``BOMIX_WORKDIR``,
+            ``BOMIX_TRIAL``, ``BOMIX_SEED``, ``BOMIX_SLOT``, and of several scales ``BOMIX_SCALE``, ``BOMIX_PARAMS``
+            and ``BOMIX_TOKENS``.
         metrics: Names of the losses it writes, or name to unit and direction.
         cwd: The folder that the command runs in, relative to the study folder.
         timeout_s: Seconds after which it is ended and the attempt counts as failed: SIGTERM, and SIGKILL after ten
             seconds.
         scale_name: The scale that it trains at; a study of several fills it.
+        matching: What text trials may see; a study fills it.
         environment: Variables to set. Their values are kept out of ``resolved.json`` and ``results.nc``, and those of
             six characters or more out of logs.
     """
@@ -71,6 +78,12 @@ class Command:
     timeout_s: float | None = None
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={SECRET: True})
     scale_name: str | None = dataclasses.field(default=None, metadata={FILLED: "scale"})
+    matching: Matching | None = dataclasses.field(default=None, metadata={FILLED: "matching"})
+
+    @property
+    def matches_epochs(self) -> bool:
+        """Whether the command asks for the tokens that it may see, and so reads no more."""
+        return any("available" in _PLACEHOLDER.findall(argument) for argument in self.argv)
 
     def faults(self) -> list[Fault]:
         """An empty command, no metrics, a placeholder that does not exist."""
@@ -100,9 +113,12 @@ class Command:
         Raises:
             FaultsError: It asks for numbers of the scale that are unknown.
         """
-        sizes = scale.to_data()
+        sizes = {**scale.to_data(), "available": scale.tokens}
         faults = [
-            Fault(f"scales.{name}.{key}", f"evaluator.argv[{position}] asks for {{{key}}}, which is unknown; state it")
+            Fault(
+                f"scales.{name}.{_NEEDS.get(key, key)}",
+                (f"evaluator.argv[{position}] asks for {{{key}}}, which is unknown; state it"),
+            )
             for position, argument in enumerate(self.argv)
             for key in _PLACEHOLDER.findall(argument)
             if key in sizes and sizes[key] is None
@@ -158,6 +174,10 @@ class Command:
                 "scale": self.scale_name,
                 **{key: str(sizes[key]) for key in _OF_SCALE if sizes.get(key) is not None},
             }
+        if (available := self._available(trial)) or self.matches_epochs:
+            mixture |= {"available": available} if available else {}
+            values["available"] = str((workdir / "available.json").resolve())
+            files.replace(workdir / "available.json", json.dumps(available, indent=1) + "\n")
         files.replace(paths["mixture"], json.dumps(mixture, indent=1) + "\n")
         argv = [_PLACEHOLDER.sub(lambda match: values[match[1]], argument) for argument in self.argv]
         started = time.monotonic()
@@ -176,6 +196,13 @@ class Command:
         except FaultsError as error:
             raise EvaluationError(str(error)) from error
         return result if result.cost is not None else dataclasses.replace(result, cost=elapsed)
+
+    def _available(self, trial: Trial) -> dict[str, int]:
+        """Tokens of each domain that a trial may see; empty where it may see all, as experts may."""
+        scale = trial.scale
+        if self.matching is None or trial.origin == EXPERT or scale is None or scale.tokens is None:
+            return {}
+        return {name: max(1, round(tokens)) for name, tokens in self.matching.tokens(scale.tokens).items()}
 
     def _run(self, argv: list[str], values: Mapping[str, str]) -> None:
         variables = {f"BOMIX_{name.upper()}": value for name, value in values.items()}

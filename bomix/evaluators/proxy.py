@@ -234,7 +234,15 @@ class Proxy(ProxySpec):
             spec=spec,
             score_step=self._score_step(trial, steps),
             guide=guide,
+            sequences=self._sequences(trial, scale),
         )
+
+    def _sequences(self, trial: Trial, scale: Scale) -> dict[str, int]:
+        """Domain to the sequences that a trial may see of it; empty where it sees all of the text."""
+        tokens = self.trained_scale(scale).tokens
+        if self.matching is None or trial.origin == EXPERT or tokens is None:
+            return {}
+        return self.matching.sequences(tokens, self.sequence_length)
 
     def _score_step(self, trial: Trial, steps: int) -> int | None:
         """After which of its steps the tokens of a trial are scored; None for one that keeps no scores."""

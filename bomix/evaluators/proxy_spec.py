@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from bomix.config.build import FILLED
+from bomix.contracts.repetition import Matching
 from bomix.contracts.text import Source, TokenizerSpec
 from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
@@ -46,6 +47,8 @@ class ProxySpec(TrainingSpec):
         stack: How many trials of one scale are trained as one, at most; ``auto`` for as many as there are and fit into
             memory. 1 trains each by itself.
         score_at: Share of the run after which they are taken; below 1 an expert is a checkpoint of its run.
+        matching: What text trials may see, so that they repeat it as the target will; a study fills it. Experts see
+            all of their domain: they stand for what it says, and alone they would read a small part of it very often.
     """
 
     may_change: ClassVar[tuple[str, ...]] = (
@@ -56,6 +59,9 @@ class ProxySpec(TrainingSpec):
 
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("tokens", "tokens_per_parameter"),)
     """Keys of which one is given."""
+
+    matches_epochs: ClassVar[bool] = True
+    """It reads no more of a domain than :attr:`matching` allows."""
 
     sources: Mapping[str, Source] = field(default_factory=dict, metadata={FILLED: "domains"})
     validation: Mapping[str, Source] = field(default_factory=dict)
@@ -69,6 +75,7 @@ class ProxySpec(TrainingSpec):
     score_tokens: Literal["experts", "all", "none"] = "experts"
     score_at: float = 1.0
     stack: int | Literal["auto"] = "auto"
+    matching: Matching | None = field(default=None, metadata={FILLED: "matching"})
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields of its own; each part looks after its own."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.build import plain
-from bomix.study import resolved_file
+from bomix.study import repetition, resolved_file
 from bomix.study.frozen import changes, may_change
 from bomix.study.frozen_scales import changed_scales, with_runs
 from bomix.trial import Status
@@ -38,6 +38,7 @@ def file_changes(
     """
     failed, exempt, kept = furthest is Status.FAILED, may_change(spec), resolved_file.spec_of(earlier)
     changed = changes(kept, plain(spec), exempt, all_failed=failed)
+    changed += [] if failed else repetition.changes(spec, repetition.Begun(resolved_file.matching_of(earlier)))
     several, target = resolved_file.several_scales(earlier)
     if not several:
         return changed, None

@@ -38,7 +38,7 @@ from bomix.problem import Metric, Problem, StudyScale
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
-from bomix.study import resolved_file, scales, study_scales
+from bomix.study import repetition, resolved_file, scales, study_scales
 from bomix.study.frozen import refuse
 from bomix.study.frozen_file import file_changes
 from bomix.study.frozen_scales import refuse_measured, tell_moved
@@ -114,7 +114,7 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
 
 def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool) -> Resolution:
     earlier = resolved_file.read(store)
-    before = None
+    before = begun = None
     several: tuple[StudyScale, ...] = ()
     target: Scale | None = None
     ran: list[StudyScale] | None = None
@@ -126,13 +126,14 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
             refuse(changed, "study file", furthest)
             several, target = resolved_file.several_scales(earlier)
             before = None if failed else resolved_file.preparation_of(earlier)
+            begun = None if failed else repetition.Begun(resolved_file.matching_of(earlier))
         elif isinstance(store, FolderStore):
             logger.warning(
                 "%s is missing: whether the study is still the one that its trials belong to cannot be checked",
                 store.folder / RESOLVED_FILE,
             )
     preparation = _prepare(spec, store) if before is None or measure else before
-    problem = _problem(spec, preparation, store.base)
+    problem = _problem(spec, preparation, store.base, begun, told=before is not preparation)
     if before is not None:
         assert furthest is not None, "something was measured before"
         refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran)
@@ -156,7 +157,8 @@ def as_measured(spec: StudySpec, store: FolderStore | MemoryStore) -> Resolution
     preparation = resolved_file.preparation_of(kept)
     if not isinstance(spec.evaluator, PreparingEvaluator) or set(preparation.domains) != set(spec.domains):
         return None
-    return Resolution(_problem(spec, preparation, store.base), preparation)
+    begun = repetition.Begun(resolved_file.matching_of(kept)) if store.furthest() is not None else None
+    return Resolution(_problem(spec, preparation, store.base, begun), preparation)
 
 
 def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
@@ -182,7 +184,14 @@ def _prepare(spec: StudySpec, store: FolderStore | MemoryStore) -> Preparation:
     return preparation
 
 
-def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem:
+def _problem(
+    spec: StudySpec,
+    preparation: Preparation,
+    folder: Path,
+    begun: repetition.Begun | None = None,
+    *,
+    told: bool = False,
+) -> Problem:
     metrics = _stated(spec, preparation.metrics)
     names = tuple(metric.name for metric in metrics)
     unfit = traits(spec.objective, ObjectiveTraits).metric_faults(names)
@@ -203,9 +212,11 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
     faults += space_faults
     trained = study_scales.default_of(several, own) if several and own is not None else own
     faults += scales.expert_faults(spec.experts, trained, study_scales.trainer(spec))
+    faults += repetition.faults(spec, tokens, own, several)
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
     run_tokens = None if target is None else target.tokens
+    matching = repetition.decide(spec, target, tokens, space, begun, told=told)
     problem = Problem(
         space,
         metrics,
@@ -221,7 +232,15 @@ def _problem(spec: StudySpec, preparation: Preparation, folder: Path) -> Problem
         scales=several,
         cost=spec.budget.cost_limit(several) if several else None,
         experts_cost=spec.counts(EXPERT),
-        passes={name: run_tokens / tokens[name] for name in tokens} if run_tokens and natural else {},
+        passes=repetition.passes(
+            matching,
+            tokens if natural else {},
+            run=None if own is None else own.tokens,
+            target=run_tokens,
+            text=preparation.domains if trained == own else {},
+            length=traits(spec.evaluator, EvaluatorTraits).sequence_length,
+        ),
+        matching=matching,
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)

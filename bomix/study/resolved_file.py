@@ -11,6 +11,7 @@ from bomix.config.build import plain
 from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
 from bomix.contracts.preparation import DomainStats, Preparation
+from bomix.contracts.repetition import Matching
 from bomix.errors import FaultsError
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.records import scale_from_data
@@ -60,6 +61,20 @@ def several_scales(kept: Mapping[str, Any]) -> tuple[tuple[StudyScale, ...], Sca
         found = tuple(StudyScale(**{**each, "scale": Scale(**each["scale"])}) for each in kept.get("scales", ()))
         return found, next((each.scale for each in found if each.name == kept.get("target")), None)
     except (KeyError, TypeError, AttributeError, FaultsError) as error:
+        raise _damaged(error) from error
+
+
+def matching_of(kept: Mapping[str, Any]) -> Matching | None:
+    """What text trials may see, as it was last resolved; None where they see all of it, as before that was kept.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    if (data := kept.get("matching")) is None:
+        return None
+    try:
+        return Matching(float(data["target_tokens"]), {str(name): float(x) for name, x in data["available"].items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(error) from error
 
 
@@ -135,6 +150,8 @@ def write(store: FolderStore, spec: StudySpec, problem: Problem, preparation: Pr
     if problem.scales:
         data["scales"] = [{**dataclasses.asdict(each), "scale": each.scale.to_data()} for each in problem.scales]
         data["target"] = problem.scale_name(problem.scale)
+    if problem.matching is not None:
+        data["matching"] = problem.matching.to_data()
     store.write_resolved(data)
 
 

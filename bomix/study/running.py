@@ -201,7 +201,7 @@ class RunningStudy:
 
     def ready_evaluator(self) -> Evaluator | None:
         """The evaluator with everything filled in that it takes from the study."""
-        return study_scales.ready_evaluator(self.spec, self._records.store.base)
+        return study_scales.ready_evaluator(self.spec, self._records.store.base, self.problem.matching)
 
     def ask(self, *, expert: bool = False) -> Trial:
         """Propose the next mixture and record it as pending."""

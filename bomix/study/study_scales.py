@@ -18,33 +18,37 @@ from bomix.history import History
 from bomix.io.store.plain import short
 from bomix.problem import StudyScale
 from bomix.scale import Scale, comparable
+from bomix.study.repetition import matched
 
 if TYPE_CHECKING:
     from bomix.config.scale_spec import StudyScaleSpec
     from bomix.config.spec import StudySpec
     from bomix.contracts.evaluator import Evaluator
+    from bomix.contracts.repetition import Matching
     from bomix.io.store.incoming import ForeignRun
     from bomix.problem import Problem
     from bomix.trial import Record
 
 
-def ready_evaluator(spec: StudySpec, folder: Path) -> Evaluator | None:
+def ready_evaluator(spec: StudySpec, folder: Path, matching: Matching | None = None) -> Evaluator | None:
     """What trains the trials of a study, with everything filled in that it takes from the study.
 
     Args:
         spec: The study file.
         folder: What relative paths are relative to.
+        matching: What text trials may see; all where None.
 
     Raises:
         FaultsError: Scales that cannot be trained, or told apart.
     """
     if spec.evaluator is None or not spec.scales:
-        return spec.ready_evaluator(folder)
+        evaluator = spec.ready_evaluator(folder)
+        return None if evaluator is None else matched(evaluator, matching)
     found, target = study_scales(spec)
     trained: dict[str, tuple[Scale, Evaluator]] = {}
     for each in found:
         if (evaluator := spec.ready_evaluator_at(each.name, folder)) is not None:
-            trained[each.name] = each.scale, _with_all(evaluator, found, target)
+            trained[each.name] = each.scale, matched(_with_all(evaluator, found, target), matching)
     return scaled(trained, default_of(found, target))
 
 

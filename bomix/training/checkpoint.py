@@ -111,6 +111,7 @@ def identity_of(run: Run, corpus: Corpus, dtype: str) -> str:
         "dtype": dtype,
         "tokenizer": corpus.tokenizer_hash,
         "corpus": dict(corpus.hashes),
+        **({"sequences": dict(run.sequences)} if run.sequences else {}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.training.data.tokens import Corpus
+    from bomix.training.data.excerpt import Text
     from bomix.training.data_order import Plan
     from bomix.training.device import Hardware
 
@@ -22,14 +22,16 @@ class Feed:
     """What each model of a stack reads.
 
     Args:
-        corpus: Where from.
+        texts: Where from, domain to its text for each model.
         plans: Which sequences, one plan for each model, all of one size.
         length: Inputs per sequence.
         hardware: Where to.
     """
 
-    def __init__(self, corpus: Corpus, plans: Sequence[Plan], *, length: int, hardware: Hardware) -> None:
-        self._corpus, self._plans, self._length, self._hardware = corpus, plans, length, hardware
+    def __init__(
+        self, texts: Sequence[Mapping[str, Text]], plans: Sequence[Plan], *, length: int, hardware: Hardware
+    ) -> None:
+        self._texts, self._plans, self._length, self._hardware = texts, plans, length, hardware
         steps, batch = plans[0].domain.shape
         self._steps = steps
         self._block = max(1, min(steps, TOKENS_AT_ONCE // (len(plans) * batch * (length + 1))))
@@ -48,11 +50,10 @@ class Feed:
 
         shape = (end - first, len(self._plans), self._plans[0].domain.shape[1], self._length + 1)
         found = np.empty(shape, dtype=np.int64)
-        for at, plan in enumerate(self._plans):
+        for at, (text, plan) in enumerate(zip(self._texts, self._plans, strict=True)):
             domain, sequence = plan.domain[first:end], plan.sequence[first:end]
             for number in np.unique(domain):
                 chosen = domain == number
-                rows = self._corpus.train[plan.domains[number]].windows(sequence[chosen], self._length)
-                found[:, at][chosen] = rows
+                found[:, at][chosen] = text[plan.domains[number]].windows(sequence[chosen], self._length)
         tokens = torch.from_numpy(found)
         return tokens.pin_memory().to(self._hardware.device, non_blocking=True) if self._hardware.is_cuda else tokens

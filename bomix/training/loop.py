@@ -25,7 +25,7 @@ from bomix.training.monitor import CURE, Monitor
 from bomix.training.optim import StackOptimizer
 from bomix.training.ranks import ALONE, Ranks
 from bomix.training.reweighting.steps import GuidedSteps
-from bomix.training.run import Run, Trained, can_share, curve_steps
+from bomix.training.run import Run, Trained, can_share, curve_steps, texts_of
 from bomix.training.step import Step
 from bomix.training.validation import Measured
 from bomix.trial import Curve
@@ -92,10 +92,16 @@ class _Lockstep:
         self._first = self._saved[0].step if self._saved else 0
         self._spec, self._steps = runs[0].spec, runs[0].steps
         length, batch = self._spec.sequence_length, self._spec.batch_sequences
-        available = {name: tokens.sequences(length) for name, tokens in corpus.train.items()}
+        self._texts = texts_of(corpus, runs)
         self._plans = [
-            plan(run.weights, available, steps=run.steps, batch=batch, seed=run.data_seed)
-            for run in runs
+            plan(
+                run.weights,
+                {name: tokens.sequences(length) for name, tokens in text.items()},
+                steps=run.steps,
+                batch=batch,
+                seed=run.data_seed,
+            )
+            for run, text in zip(runs, self._texts, strict=True)
             if run.guide is None
         ]
         self._stack = Stack(
@@ -197,12 +203,13 @@ class _Lockstep:
         run = self._runs[0]
         if run.guide is None:
             plans = [self._ranks.own(each) for each in self._plans]
-            feed = Feed(self._corpus, plans, length=self._spec.sequence_length, hardware=self._hardware)
+            feed = Feed(self._texts, plans, length=self._spec.sequence_length, hardware=self._hardware)
             step = Step(self._stack, optimizer, self._hardware, part=self._spec.part, ranks=self._ranks)
             return feed, step
         self._guided = GuidedSteps(
             run.guide,
             self._corpus,
+            train=self._texts[0],
             weights=run.weights,
             spec=self._spec,
             steps=self._steps,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from bomix.io.artifacts.scored_tokens import ScoredTokens
+    from bomix.training.data.excerpt import Text
+    from bomix.training.data.tokens import Corpus
     from bomix.training.data_order import Plan
     from bomix.training.device import Hardware
     from bomix.training.model.stack import Stack
@@ -39,6 +41,8 @@ class Run:
             last one, that is what the final losses are made of.
         guide: What moves the weights while the model trains, the mixture being that of the start; None for a run of one
             mixture.
+        sequences: Domain to the sequences that the run may see of it, documents in an order of ``data_seed``; a domain
+            that is missing, or has no more, is seen whole.
     """
 
     weights: Mapping[str, float]
@@ -48,6 +52,7 @@ class Run:
     spec: TrainingSpec = TrainingSpec()
     score_step: int | None = None
     guide: Guide | None = None
+    sequences: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
@@ -109,6 +114,19 @@ def can_share(one: Run, other: Run) -> bool:
         for run in (one, other)
     ]
     return one.steps == other.steps and plain[0] == plain[1]
+
+
+def texts_of(corpus: Corpus, runs: Sequence[Run]) -> list[Mapping[str, Text]]:
+    """For each run what it may see of each domain; those of one seed that see as much share it."""
+    from bomix.training.data.excerpt import excerpts
+
+    found: dict[tuple[Any, ...], Mapping[str, Text]] = {}
+    keys = [(run.data_seed, run.spec.sequence_length, tuple(sorted(run.sequences.items()))) for run in runs]
+    for key, run in zip(keys, runs, strict=True):
+        if key not in found:
+            length, end = run.spec.sequence_length, corpus.end_of_document
+            found[key] = excerpts(corpus.train, run.sequences, length, end_of_document=end, seed=run.data_seed)
+    return [found[key] for key in keys]
 
 
 def curve_steps(steps: int, points: int) -> list[int]:

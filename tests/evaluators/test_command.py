@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bomix.contracts.repetition import Matching
 from bomix.errors import EvaluationError, FaultsError
 from bomix.evaluators.command import Command
-from bomix.trial import Trial
+from bomix.scale import Scale
+from bomix.trial import EXPERT, Trial
 
 TRIAL = Trial(7, {"code": 0.25, "web": 0.75}, 3, "sobol")
 
@@ -41,6 +44,24 @@ def test_the_mixture_goes_in_and_the_losses_come_out(tmp_path: Path) -> None:
         "seed": 3,
         "weights": {"code": 0.25, "web": 0.75},
     }
+
+
+def test_a_command_is_told_how_much_of_each_domain_it_may_see(tmp_path: Path) -> None:
+    script = """
+import json, os, sys
+given, alone = (json.load(open(path)) for path in (sys.argv[1], os.environ["BOMIX_AVAILABLE"]))
+assert alone == given.get("available", {}), alone
+json.dump({"losses": {"loss": alone.get("code", -1)}}, open(sys.argv[2], "w"))
+"""
+    argv = (sys.executable, "-c", script, "{mixture}", "{result}", "{available}")
+    matching = Matching(1e9, {"code": 2e7, "web": 5e9})
+    told = replace(Command(argv, ("loss",)).at_scale("s", Scale(10, 1_000_000)), matching=matching)
+    trial = replace(TRIAL, scale=Scale(10, 1_000_000))
+    assert told.evaluate(trial, tmp_path).losses == {"loss": 20_000}
+    expert = replace(trial, weights={"code": 1.0, "web": 0.0}, origin=EXPERT)
+    assert told.evaluate(expert, tmp_path).losses == {"loss": -1}
+    with pytest.raises(FaultsError, match=r"scales.s.tokens: .*asks for \{available\}, which is unknown; state it"):
+        told.at_scale("s", Scale(10, None))
 
 
 def test_it_runs_in_the_study_folder_with_the_variables_that_the_study_sets(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bomix.training import feed
-from bomix.training.data.tokens import Corpus, TokenSet
+from bomix.training.data.tokens import TokenSet
 from bomix.training.data_order import plan
 from bomix.training.device import choose
 
@@ -16,10 +16,9 @@ def test_the_tokens_are_those_of_the_plans(monkeypatch, at_once):
     monkeypatch.setattr(feed, "TOKENS_AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     train = {name: TokenSet(rng.integers(0, 50, 200).astype(np.uint8), 1, 200) for name in ("a", "b")}
-    corpus = Corpus(train=train, validation={}, vocabulary=50, tokenizer_hash="", hashes={})
     weights = [{"a": 0.7, "b": 0.3}, {"a": 0.0, "b": 1.0}, {"b": 1.0}]
     plans = [plan(each, {"a": 19, "b": 19}, steps=6, batch=2, seed=seed) for seed, each in enumerate(weights)]
-    read = feed.Feed(corpus, plans, length=10, hardware=choose("cpu", "fp32", False))
+    read = feed.Feed([train] * 3, plans, length=10, hardware=choose("cpu", "fp32", False))
     for step in range(6):
         tokens = read.tokens(step).numpy()
         assert tokens.shape == (3, 2, 11)

@@ -25,7 +25,8 @@ def ready_evaluator(study: Path) -> Evaluator:
     if kept is not None and furthest is not None:
         changed, _ = file_changes(spec, store, kept, furthest)
         frozen.refuse(changed, "study file", furthest)
-    evaluator = study_scales.ready_evaluator(spec, store.base)
+    matching = None if kept is None else resolved_file.matching_of(kept)
+    evaluator = study_scales.ready_evaluator(spec, store.base, matching)
     if evaluator is None:
         raise ConfigError(f"the study {study} has no evaluator")
     return evaluator

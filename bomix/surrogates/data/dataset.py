@@ -127,6 +127,7 @@ def fit_context(problem: Problem, history: History, *, across: bool = False) -> 
         target=history.scale if across else None,
         own=problem.own,
         passes=problem.passes,
+        whole_experts=problem.matching is not None,
         runs=_trainings(records) if across else (),
     )
 

@@ -48,6 +48,8 @@ class Examples(NamedTuple):
 def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> Examples:
     """Leave out the experts, where they are not wanted; a metric is learnt from them until as many others have it.
 
+    They are not wanted either where they saw more of their text than the trials did.
+
     Args:
         data: ``X`` is ``n x d``, ``Y`` ``n x m``, NaN where a trial lacks a metric.
         context: Says which rows are experts.
@@ -57,7 +59,7 @@ def examples(data: SupervisedDataset, context: FitContext, *, experts: bool) -> 
     expert = torch.tensor(context.expert_rows, dtype=torch.bool) if context.trials else ~every
     there = ~data.Y.isnan()
     elsewhere = there[~expert].sum(dim=0) >= there[expert].sum(dim=0).clamp_min(1)
-    if experts or not expert.any() or not elsewhere.any():
+    if (experts and not context.whole_experts) or not expert.any() or not elsewhere.any():
         return Examples(data, context, data.X, every)
     Y = data.Y.masked_fill(expert.unsqueeze(-1) & elsewhere, torch.nan)
     kept = ~expert | ~Y.isnan().all(dim=-1)

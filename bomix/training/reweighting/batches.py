@@ -14,7 +14,7 @@ from bomix.training.reweighting.draws import Sequences, counts
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.training.data.tokens import TokenSet
+    from bomix.training.data.excerpt import Text
 
 
 class Batches:
@@ -31,7 +31,7 @@ class Batches:
         domain: For each sequence of the batch that was drawn last, the position of its set; ascending.
     """
 
-    def __init__(self, sets: Mapping[str, TokenSet], *, length: int, seed: int, device: str) -> None:
+    def __init__(self, sets: Mapping[str, Text], *, length: int, seed: int, device: str) -> None:
         self.names = tuple(sets)
         self.domain = np.empty(0, dtype=np.int64)
         self._sets, self._length, self._device = sets, length, device

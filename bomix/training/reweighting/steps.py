@@ -15,6 +15,7 @@ import numpy as np
 from bomix.contracts.reweighter import Array, Reweighter, ReweighterTraits, Signal
 from bomix.contracts.traits import traits
 from bomix.errors import EvaluationError
+from bomix.training.data.excerpt import Excerpt, Text
 from bomix.training.data.tokens import TokenSet
 from bomix.training.optim import rate_at
 from bomix.training.reweighting import reference
@@ -69,6 +70,7 @@ class GuidedSteps:
     Args:
         guide: The rule, and what it needs.
         corpus: The tokens.
+        train: Domain to what the run may see of it.
         weights: The mixture that the run starts with, domain to weight.
         spec: The model, and how it is trained.
         steps: Steps of the run.
@@ -85,6 +87,7 @@ class GuidedSteps:
         guide: Guide,
         corpus: Corpus,
         *,
+        train: Mapping[str, Text],
         weights: Mapping[str, float],
         spec: TrainingSpec,
         steps: int,
@@ -95,7 +98,7 @@ class GuidedSteps:
         self._rule, self._traits, self._spec = guide.rule, traits(guide.rule, ReweighterTraits), spec
         self._stack, self._optimizer, self._steps = stack, optimizer, steps
         self._coefficients = np.array([x / sum(guide.target.values()) for _, x in sorted(guide.target.items())])
-        self._batches = self._in_batches(_sets(sorted(weights), corpus.train, "no tokens of domain"), seed)
+        self._batches = self._in_batches(_sets(sorted(weights), train, "no tokens of domain"), seed)
         self._target = self._in_batches(_sets(sorted(guide.target), corpus.validation, _NO_TEXT), seed)
         start = np.array([weights[name] for name in self._batches.names])
         self._state = guide.rule.init(start / start.sum(), steps=steps)
@@ -109,7 +112,7 @@ class GuidedSteps:
         self._flops = 0.0
         self._course: list[Array] = []
 
-    def _in_batches(self, sets: Mapping[str, TokenSet], seed: int) -> Batches:
+    def _in_batches(self, sets: Mapping[str, Text], seed: int) -> Batches:
         return Batches(sets, length=self._spec.sequence_length, seed=seed, device=self._stack.device)
 
     def tokens(self, step: int) -> Tensor:
@@ -269,10 +272,10 @@ class GuidedSteps:
 _NO_TEXT = "no text, to follow the gradient of its loss, of metric"
 
 
-def _sets(names: list[str], known: Mapping[str, object], lack: str) -> dict[str, TokenSet]:
-    found = {}
+def _sets(names: list[str], known: Mapping[str, object], lack: str) -> dict[str, Text]:
+    found: dict[str, Text] = {}
     for name in names:
-        if not isinstance(tokens := known.get(name), TokenSet):
+        if not isinstance(tokens := known.get(name), TokenSet | Excerpt):
             raise EvaluationError(f"{lack} '{name}' (known: {', '.join(sorted(known))})")
         found[name] = tokens
     return found

@@ -92,6 +92,7 @@ def first_step(corpus, rule, *, weights=WEIGHTS, reference=None):
     guided = GuidedSteps(
         Guide(heard, target, reference),
         corpus,
+        train=corpus.train,
         weights=weights,
         spec=SPEC,
         steps=STEPS,
