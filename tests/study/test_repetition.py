@@ -28,7 +28,7 @@ evaluator:
   device: cpu
   dtype: fp32
 strategy: {{kind: sobol}}
-budget: {{trials: 3}}
+budget: {{trials: 1}}
 target: {{{target}}}
 """
 MATCHED = "tokens: 160000, max_epochs: 8"
@@ -72,26 +72,26 @@ def test_a_proxy_repeats_a_small_domain_as_the_target_will(folder):
 
 def test_a_study_keeps_what_it_began_with(folder, caplog):
     opened = study(folder)
-    opened.prepare()
+    opened.records.prepare()
     trial = opened.ask()
     assert trial.id == 0
     with pytest.raises(StoreError, match="match_epochs: true when the study began, false now"):
-        study(folder, f"{MATCHED}, match_epochs: false")
+        _ = study(folder, f"{MATCHED}, match_epochs: false").problem
     with caplog.at_level(logging.WARNING):
         moved = study(folder, "tokens: 320000, max_epochs: 16")
-        moved.prepare()
+        moved.records.prepare()
     assert moved.problem.matching.target_tokens == 160_000.0
     assert "stays cut for a target of 160,000 tokens" in caplog.text
 
 
 def test_a_study_from_before_sees_all_of_its_text_and_says_so(folder, caplog):
     opened = study(folder, f"{MATCHED}, match_epochs: false")
-    opened.prepare()
+    opened.records.prepare()
     opened.ask()
     with caplog.at_level(logging.WARNING):
         resumed = study(folder)
-        resumed.prepare()
+        resumed.records.prepare()
     assert resumed.problem.matching is None
     assert "the trials so far see all text of each domain" in caplog.text
     with pytest.raises(StoreError, match="match_epochs: false when the study began, true now"):
-        study(folder, f"{MATCHED}, match_epochs: true")
+        _ = study(folder, f"{MATCHED}, match_epochs: true").problem
