@@ -146,6 +146,9 @@ class Problem:
         passes: Passes over each domain's text that a run of the study makes where the domain is all of it: a mixture
             ``w`` reads domain ``i`` ``passes[i] * w[i]`` times. Empty where tokens are unknown.
         matching: What text trials may see, so that they repeat it as the target will; None where they see all of it.
+        uncapped: The space without caps by tokens; None where there are none.
+        repetition_decay: Domain to the repetitions after which a token is worth 1/e of a fresh one, where they are
+            others than :data:`bomix.contracts.repetition.REPETITION_DECAY`.
     """
 
     space: MixtureSpace
@@ -165,6 +168,8 @@ class Problem:
     experts_cost: bool = False
     passes: Mapping[str, float] = field(default_factory=dict)
     matching: Matching | None = None
+    uncapped: MixtureSpace | None = None
+    repetition_decay: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def default_scale(self) -> Scale | None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from bomix.contracts.repetition import REPETITION_DECAY
 from bomix.contracts.text import Source
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store.plain import as_mapping, short
@@ -33,6 +34,10 @@ class DomainSpec:
         lower: Smallest weight.
         upper: Largest weight; a token cap may lower it.
         at_least: Zero, or at least this weight.
+        max_epochs: Passes over its tokens that the target may make, at most; those of ``target`` unless they are
+            stated.
+        repetition_decay: Repetitions after which a token is worth 1/e of a fresh one, the ``R*`` of
+            :func:`bomix.laws.repetition.effective_passes`.
     """
 
     source: Source | None = None
@@ -40,12 +45,20 @@ class DomainSpec:
     lower: float = 0.0
     upper: float = 1.0
     at_least: float = 0.0
+    max_epochs: float | None = None
+    repetition_decay: float = REPETITION_DECAY
 
     def faults(self) -> list[Fault]:
         """Counts that cannot be; bounds are the space's to check."""
+        found = []
         if self.tokens is not None and self.tokens <= 0:
-            return [Fault("tokens", f"expected a positive count, found {self.tokens:g}")]
-        return []
+            found.append(Fault("tokens", f"expected a positive count, found {self.tokens:g}"))
+        named = {"max_epochs": self.max_epochs, "repetition_decay": self.repetition_decay}
+        return found + [
+            Fault(key, f"expected a positive number, found {value:g}")
+            for key, value in named.items()
+            if value is not None and value <= 0
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +178,17 @@ class ExpertsSpec:
             for key, value in named.items()
             if value is not None and value <= 0
         ]
+
+
+def own_max_epochs(domains: Mapping[str, DomainSpec]) -> dict[str, float]:
+    """Domain to the passes over it that are allowed, where those are others than the target's."""
+    return {name: spec.max_epochs for name, spec in domains.items() if spec.max_epochs is not None}
+
+
+def repetition_decays(domains: Mapping[str, DomainSpec]) -> dict[str, float]:
+    """Domain to how fast the worth of its repeated tokens falls, where it is stated otherwise."""
+    found = {name: spec.repetition_decay for name, spec in domains.items()}
+    return {name: decay for name, decay in found.items() if decay != REPETITION_DECAY}
 
 
 def domain_specs(domains: Sequence[str] | Mapping[str, DomainSpec]) -> Mapping[str, DomainSpec]:

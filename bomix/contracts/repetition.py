@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+REPETITION_DECAY = 15.4
+"""Repetitions after which a token is worth 1/e of a fresh one: what runs of up to 9B parameters on English web text let
+Muennighoff et al. (2023), *Scaling data-constrained language models*, fit."""
+
 
 @dataclass(frozen=True)
 class Matching:

@@ -14,10 +14,12 @@ from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.posterior.belief import learns_across
 from bomix.posterior.predict import Estimate, difference, estimates
+from bomix.posterior.seeds import recommendation_seed
 from bomix.recommendation.decision import Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import Gap, predicted_against_observed
+from bomix.recommendation.repetition import Uncapped, effective_tokens, uncapped
 from bomix.recommendation.scale_sentences import scale_warnings
 from bomix.space.display import html_table, mixture
 from bomix.space.few import few_mixtures
@@ -92,6 +94,9 @@ class Recommendation:
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
         scale: The scale that all of this is said of, in a study of several; None in one of a single scale.
+        effective: Tokens of fresh text that those of each domain are worth in the run that is decided about, where a
+            repeated token is worth less than a fresh one; None where the tokens are unknown.
+        uncapped: The best mixture without caps by tokens; None where none holds the recommendation back.
         across_scales: Where that scale was never run, or where scales disagree or were never compared, in words; the
             belief then rests on what the model makes of other scales.
     """
@@ -117,6 +122,8 @@ class Recommendation:
     front: tuple[FrontPoint, ...] = ()
     scale: StudyScale | None = None
     across_scales: tuple[str, ...] = ()
+    effective: Mapping[str, float] | None = None
+    uncapped: Uncapped | None = None
 
     def __repr__(self) -> str:
         low, high = self.interval
@@ -194,7 +201,7 @@ def recommend(
     """
     import torch
 
-    from bomix.posterior.explored import tried
+    from bomix.posterior.explored import explored, tried
     from bomix.posterior.ranges import objective_inside
     from bomix.recommendation.extrapolation import stretch, unexplored
 
@@ -206,6 +213,10 @@ def recommend(
     known = {name: point for name, point in others.items() if point is not None}
     across = learns_across(surrogate, history)
     runs = tried(space, history, across=across)
+    beyond = None
+    if problem.uncapped is not None:
+        part = explored(problem.uncapped, history, across=across)
+        beyond = uncapped(belief, surrogate, part, best, runs, seed=recommendation_seed(history, seed=seed))
     with torch.no_grad():
         per_metric, far = _per_metric(belief, best), stretch(runs, best)
         at = {name: _choice(belief, point) for name, point in {"best": best, **known}.items()}
@@ -254,6 +265,8 @@ def recommend(
         front=front(belief, seed=seed, gradients=traits(surrogate, SurrogateTraits).differentiable),
         scale=next((each for each in problem.scales if each.scale == problem.scale), None),
         across_scales=of_scales,
+        effective=effective_tokens(problem, weights),
+        uncapped=beyond,
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bomix.recommendation.confirmation import Comparison
 from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
+from bomix.report.repetition import without_caps, worth
 from bomix.report.shown import percent, value
 from bomix.trial import Status
 
@@ -203,7 +204,7 @@ def _caveats(standing: Standing, best: Recommendation) -> list[str]:
     on_top = (*best.against_odds, *best.across_scales)
     lines = [warning for warning in best.warnings if warning not in on_top]
     lines += [f"at the upper bound of its weight: {', '.join(capped)}"] if capped else []
-    lines += [*at_the_end(space, best.weights), *stand_ins(problem)]
+    lines += [*without_caps(best), *worth(problem, best), *at_the_end(space, best.weights), *stand_ins(problem)]
     if (reason := standing.ended) is not None:
         larger = "a larger one (--trials N)" if standing.has_evaluator else "a larger budget.trials"
         for key, unit in (("device_seconds", "device-seconds is spent"), ("flops", "FLOPs is spent")):

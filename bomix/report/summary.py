@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.recommendation.recommend import ALONE
+from bomix.report.repetition import without_caps, worth
 from bomix.report.sentences import VERDICTS, elsewhere, to_confirm, to_go_on
 from bomix.report.shown import NAMED, listed, percent, value
 from bomix.surrogates.cross_validation.scores import Z95
@@ -150,7 +151,9 @@ def epochs(found: Findings) -> list[str]:
         return ["At the target no domain is repeated: every one has more tokens than the mixture takes."]
     named = ", ".join(f"{name} {passes[name]:.1f} times" for name in repeated[:NAMED])
     more = f", and {len(repeated) - NAMED} more" if len(repeated) > NAMED else ""
-    return [f"At the target, the run passes more than once over {named}{more}."]
+    said = (*worth(found.problem, found.best), *without_caps(found.best))
+    texts = [f"{text[0].upper()}{text[1:]}." for text in said]
+    return [f"At the target, the run passes more than once over {named}{more}.", *texts]
 
 
 def flatness(found: Findings) -> list[str]:

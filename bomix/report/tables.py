@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bomix.report import summary
 from bomix.report.findings import RECOMMENDED
 from bomix.report.prose import prose
+from bomix.report.repetition import repeated
 from bomix.report.sentences import stand_ins
 from bomix.report.shown import percent, value
 from bomix.space.display import share
@@ -66,6 +67,8 @@ def mixture(found: Findings) -> str:
     largest = max([*best.weights.values(), *(high for _, high in best.ranges.values()), *(natural or {}).values()])
     heads = ["domain", "weight", "nearly as good", *(["natural"] if natural else []), "uniform"]
     heads += ["passes at the target"] if best.epochs else []
+    fresh = best.effective if repeated(best) else None
+    heads += ["as fresh passes"] if fresh else []
     rows = []
     for name in names:
         low, high = best.ranges.get(name, (math.nan, math.nan))
@@ -75,6 +78,7 @@ def mixture(found: Findings) -> str:
             *([share(natural[name])] if natural else []),
             share(found.mixtures["uniform"][name]),
             *([f"{best.epochs[name]:.2f}"] if best.epochs else []),
+            *([f"{fresh[name] / found.problem.tokens[name]:.2f}"] if fresh else []),
         ]
         bar = _bar(
             best.weights[name], (low, high) if best.ranges else None, natural[name] if natural else None, largest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,19 +60,25 @@ class TokenCaps:
         available: Training tokens of each domain; infinity where they are unknown, which caps nothing.
         budget: Training tokens of the run.
         max_epochs: Passes allowed over a domain.
+        own: Domain to the passes allowed over it, where those are others.
     """
 
     available: Mapping[str, float]
     budget: float
     max_epochs: float
+    own: Mapping[str, float] = field(default_factory=dict)
+
+    def epochs(self, name: str) -> float:
+        """Passes allowed over a domain."""
+        return self.own.get(name, self.max_epochs)
 
     def share(self, name: str) -> float:
         """Largest share of the budget that the domain can fill."""
-        return min(1.0, self.max_epochs * self.available[name] / self.budget)
+        return min(1.0, self.epochs(name) * self.available[name] / self.budget)
 
     def reason(self, name: str) -> str:
         """Where the cap of a domain comes from."""
-        return f"{self.max_epochs:g} epochs of {self.available[name]:,.0f} tokens in a budget of {self.budget:,.0f}"
+        return f"{self.epochs(name):g} epochs of {self.available[name]:,.0f} tokens in a budget of {self.budget:,.0f}"
 
     def faults(self) -> list[Fault]:
         """Counts that are no counts."""
@@ -80,6 +86,10 @@ class TokenCaps:
         for where, value in (("budget", self.budget), ("max_epochs", self.max_epochs)):
             if (count := number(value)) is None or count <= 0.0:
                 faults.append(Fault(where, f"{where} is {value!r}; it must be a positive number"))
+        for name, value in self.own.items():
+            if (count := number(value)) is None or count <= 0.0:
+                where = f"domains.{name}.max_epochs"
+                faults.append(Fault(where, f"max_epochs of domain '{name}' is {value!r}; it must be a positive number"))
         for name, value in self.available.items():
             if value != math.inf and ((count := number(value)) is None or count < 0.0):
                 where = f"domains.{name}"
@@ -96,7 +106,7 @@ class TokenCaps:
         text = (
             f"{stock:,.0f} tokens in all, at most {self.max_epochs:g} epochs, a budget of {self.budget:,.0f}; {STATE}"
         )
-        if free and stock > 0.0:
+        if free and stock > 0.0 and not self.own:
             need, fill = math.ceil(100.0 * self.budget / stock) / 100.0, math.floor(self.max_epochs * stock)
             return f"{text}, raise max_epochs to {need:,.2f} or lower the token budget to {fill:,}"
         return f"{text}, raise max_epochs or an upper bound, or lower the token budget"

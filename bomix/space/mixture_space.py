@@ -111,6 +111,7 @@ class MixtureSpace:
         *,
         budget: float,
         max_epochs: float = 4.0,
+        own_max_epochs: Mapping[str, float] | None = None,
         lower: Mapping[str, float] | None = None,
         upper: Mapping[str, float] | None = None,
         at_least: Mapping[str, float] | None = None,
@@ -123,6 +124,7 @@ class MixtureSpace:
             available: Training tokens of each domain; infinity where they are unknown.
             budget: Training tokens of the run that the mixture is for.
             max_epochs: Passes allowed.
+            own_max_epochs: Domain to the passes allowed over it, where those are others.
             lower: Smallest shares; 0 where a domain is missing.
             upper: Largest shares; where the cap is smaller, or a domain is missing, the cap holds.
             at_least: Shares below which only zero is taken; 0 where a domain is missing.
@@ -132,7 +134,7 @@ class MixtureSpace:
         Raises:
             FaultsError: All that is wrong; where the caps leave no mixture it says by how much.
         """
-        caps = TokenCaps(dict(available), budget, max_epochs)
+        caps = TokenCaps(dict(available), budget, max_epochs, own_max_epochs or {})
         title = "the space of mixtures cannot be built"
         raise_faults([*name_faults(tuple(available)), *caps.faults()], title)
         raise_faults(bound_faults(tuple(sorted(available)), lower, upper, at_least, caps), title)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.build import FILLED
-from bomix.config.sections import TargetSpec
+from bomix.config.sections import DomainSpec, TargetSpec
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.repetition import Matching
 from bomix.contracts.traits import traits
 from bomix.errors import Fault
+from bomix.space.mixture_space import MixtureSpace
 
 if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bomix.contracts.preparation import DomainStats
     from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
-    from bomix.space.mixture_space import MixtureSpace
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +163,16 @@ def passes(
         name: exact[name] if length <= cut[name] <= there[name] else run / min(max(cut[name], length), there[name])
         for name in tokens
     }
+
+
+def uncapped(space: MixtureSpace, domains: Mapping[str, DomainSpec]) -> MixtureSpace | None:
+    """A space with the upper bounds that the file states; None where no cap by tokens lies below them."""
+    upper = {name: spec.upper for name, spec in domains.items()}
+    if all(top >= upper[name] for name, top in zip(space.domains, space.upper, strict=True)):
+        return None
+    kept = (space.lower, space.at_least, space.negligible)
+    lower, least, small = (dict(zip(space.domains, values, strict=True)) for values in kept)
+    return MixtureSpace(space.domains, lower, upper, least, small, space.constraints)
 
 
 def target_passes(problem: Problem) -> dict[str, float]:

@@ -241,6 +241,8 @@ def _problem(
             length=traits(spec.evaluator, EvaluatorTraits).sequence_length,
         ),
         matching=matching,
+        uncapped=repetition.uncapped(space, spec.domains),
+        repetition_decay=sections.repetition_decays(spec.domains),
     )
     _warn_of_mixed_units(problem)
     strategy = spec.ready_strategy(folder)
@@ -340,7 +342,12 @@ def _space(
         else:
             available = {name: tokens.get(name, math.inf) for name in domains}
             space = MixtureSpace.from_tokens(
-                available, budget=target.tokens, max_epochs=target.max_epochs, **bounds, constraints=constraints
+                available,
+                budget=target.tokens,
+                max_epochs=target.max_epochs,
+                own_max_epochs=sections.own_max_epochs(domains),
+                **bounds,
+                constraints=constraints,
             )
     except FaultsError as error:
         places = {f"constraints[{number}]": f"constraints[{position}]" for number, position in enumerate(positions)}
