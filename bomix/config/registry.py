@@ -110,6 +110,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "mean": {
         "law": "bomix.surrogates.means.law:LawMean",
+        "effective_law": "bomix.surrogates.means.effective:EffectiveLaw",
         "mde": "bomix.surrogates.means.experts:MDE",
         "mde_dataset": "bomix.surrogates.means.experts:MDEDataset",
         "mde_strengths": "bomix.surrogates.means.experts:MDEStrengths",

@@ -31,6 +31,8 @@ class FitContext:
             times passes are epochs; empty where tokens are unknown.
         whole_experts: Whether experts saw all text of their domain, and trials a part, so that their losses are of
             other passes.
+        repetition_decay: Domain to the repetitions after which a token is worth 1/e of a fresh one, where that is
+            stated.
     """
 
     space: MixtureSpace
@@ -45,6 +47,7 @@ class FitContext:
     runs: tuple[int, ...] = ()
     passes: Mapping[str, float] = field(default_factory=dict)
     whole_experts: bool = False
+    repetition_decay: Mapping[str, float] = field(default_factory=dict)
 
     def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:
         """Metric to its own domain, where the names differ.

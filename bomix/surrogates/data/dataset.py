@@ -128,6 +128,7 @@ def fit_context(problem: Problem, history: History, *, across: bool = False) -> 
         own=problem.own,
         passes=problem.passes,
         whole_experts=problem.matching is not None,
+        repetition_decay=problem.repetition_decay,
         runs=_trainings(records) if across else (),
     )
 
