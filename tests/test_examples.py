@@ -171,3 +171,20 @@ def test_constraints_hold_in_every_trial_and_in_the_recommendation(tmp_path: Pat
     for record in study.history.completed:
         study.problem.space.check(record.trial.weights, tolerance=1e-9)
     study.problem.space.check(study.recommend().weights, tolerance=1e-9)
+
+
+def test_proxies_repeat_a_domain_that_runs_out_as_the_target_does(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(EXAMPLES / "repetition", folder)
+    text = (folder / "study.yaml").read_text().replace("trials: 4", "trials: 1")
+    (folder / "study.yaml").write_text(text)
+    code, checked = called("check", folder)
+    assert (code, "uniform, target" in checked, "warning" in checked) == (0, True, False), checked
+    study = Study.open(folder)
+    assert dict(zip(study.problem.space.domains, study.problem.space.upper, strict=True))["readmes"] < 0.5
+    study.run()
+    (record,) = study.history.completed
+    expected = study.problem.epochs(record.result.realized)
+    assert record.result.epochs["readmes"] == pytest.approx(expected["readmes"], rel=0.02)
+    assert expected["readmes"] > 4.0
+    assert study.problem.passes["readmes"] == pytest.approx(study.problem.run_tokens / study.problem.tokens["readmes"])
