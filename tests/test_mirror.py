@@ -166,6 +166,7 @@ COVERED = {
     "bomix.report.images": "cli/test_report.py",
     "bomix.report.limits": "report/test_summary.py",
     "bomix.report.prose": "report/test_html.py",
+    "bomix.report.repetition": "recommendation/test_repetition.py",
     "bomix.report.sentences": "cli/test_summary.py",
     "bomix.report.shown": "cli/test_summary.py",
     "bomix.report.sliders": "report/test_html.py",
