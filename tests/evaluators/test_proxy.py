@@ -12,6 +12,7 @@ import pytest
 
 from bomix.config.build import build, plain
 from bomix.contracts.evaluator import PreparingEvaluator, ScaledEvaluator
+from bomix.contracts.repetition import Matching
 from bomix.errors import DataError, EvaluationError, FaultsError
 from bomix.evaluators.proxy import Proxy
 from bomix.evaluators.stacks import parts
@@ -24,7 +25,7 @@ from bomix.training.data.tokenizer import BytePair
 from bomix.training.device import Hardware
 from bomix.training.model.decoder import Model
 from bomix.training.optim import Optimization
-from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Trial
+from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Reweighting, Trial
 
 WORDS = {"code": "def return import class self lambda", "prose": "the of and moon river quietly"}
 
@@ -135,6 +136,41 @@ def test_a_scale_that_is_the_proxys_own_changes_nothing(proxy, scale):
     assert proxy.scale.params == 13_408
     trial = Trial(3, {"code": 0.7, "prose": 0.3}, 5, "sobol")
     assert proxy.run_of(replace(trial, scale=scale)) == proxy.run_of(trial)
+
+
+def test_a_trial_sees_as_much_of_each_domain_as_its_scale_does_of_the_target(proxy, prepared):
+    matched = replace(proxy, matching=Matching(3_296_000.0, {"code": 320_000.0, "prose": 3_200_000.0}))
+    trial = Trial(3, {"code": 0.7, "prose": 0.3}, 5, "sobol")
+    assert matched.run_of(trial).sequences == {"code": 20, "prose": 200}
+    assert matched.run_of(replace(trial, scale=Scale(tokens=64))).sequences == {"code": 1, "prose": 4}
+    rule = Reweighting({"kind": "odm"}, batch_sequences=4)
+    assert matched.run_of(replace(trial, reweighting=rule)).sequences == {"code": 20, "prose": 200}
+    assert matched.run_of(replace(trial, origin=EXPERT)).sequences == {}
+    assert proxy.run_of(trial).sequences == {}
+    assert checkpoint_identity(matched, trial) != checkpoint_identity(proxy, trial)
+
+
+def checkpoint_identity(proxy, trial):
+    corpus = load(proxy.sources, proxy.validation, proxy.tokenizer, proxy.corpus, sequence_length=16)
+    return checkpoint.identity_of(proxy.run_of(trial), corpus, "fp32")
+
+
+def test_trials_of_several_seeds_see_their_own_cut_in_one_stack(proxy, prepared, tmp_path):
+    """An expert among them sees all of its text; a run that reweights keeps to the cut."""
+    matched = replace(proxy, matching=Matching(3_296_000.0, {"code": 320_000.0, "prose": 3_200_000.0}))
+    weights = {"code": 0.7, "prose": 0.3}
+    trials = [Trial(0, weights, 5, "sobol"), Trial(1, weights, 6, "sobol"), Trial(2, weights, 5, EXPERT)]
+    attempts = [(trial, tmp_path / str(trial.id)) for trial in trials]
+    for _, workdir in attempts:
+        workdir.mkdir()
+    found = [outcome for _, outcome in matched.evaluate_together(attempts)]
+    alone = matched.evaluate(trials[1], tmp_path / "alone")
+    assert found[1].losses["code"] == pytest.approx(alone.losses["code"], rel=1e-5)
+    assert [each.epochs["code"] for each in found] == [144 / 20, 144 / 20, 144 / 153]
+    assert found[0].losses["code"] > found[2].losses["code"]
+    rule = Reweighting({"kind": "odm"})
+    moved = matched.evaluate(Trial(4, weights, 5, "reweighting", reweighting=rule), tmp_path / "moved")
+    assert moved.epochs["code"] == pytest.approx(moved.realized["code"] * 206 / 20)
 
 
 def test_the_scale_that_is_really_trained_is_of_whole_steps(proxy):
