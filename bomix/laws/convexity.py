@@ -12,10 +12,12 @@ effective_power    convex for ``f_j >= 0``: a falling power of a linear function
 additive           ``W (w + floor)^a``, ``0 < a < 1``: convex where ``f_j W_ji <= 0``, that is where every domain that
                    counts helps
 autoscale          convex for ``f_j >= 0``: falling powers of linear functions
+epochs             convex for ``f_j >= 0``: the exponential of a convex function, for ``kappa < 1``
+log_epochs         not known: the square of a logarithm bends down where text is read very often
 =================  ====================================================================================
 
 A loss whose coefficient is positive has ``f_j >= 0``, unless its law was fitted to its negative
-(see :attr:`bomix.laws.forms.Law.mirrored`).
+(see :attr:`bomix.laws.law.Law.mirrored`).
 """
 
 from __future__ import annotations
@@ -61,5 +63,14 @@ def _additive(natural: Mapping[str, Tensor]) -> Tensor:
     return -torch.sign(natural["W"])
 
 
-_CURVATURES: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = {"bimix": _bimix, "additive": _additive}
+def _unknown(natural: Mapping[str, Tensor]) -> Tensor:
+    """Both signs: no sum with such a law is known to be convex."""
+    return torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+
+
+_CURVATURES: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = {
+    "bimix": _bimix,
+    "additive": _additive,
+    "log_epochs": _unknown,
+}
 """Name of a law to the signs of its second derivatives, ``m`` or ``m x d``; a law that is not listed is convex."""

@@ -11,6 +11,8 @@ References:
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from bomix.errors import UnknownKindError, did_you_mean
+from bomix.laws.epochs import EpochsLaw
 from bomix.laws.fit_data import (
     HUBER_CUT,
     NOISE_PRIOR,
@@ -29,13 +32,16 @@ from bomix.laws.fit_data import (
     refit,
     standardised,
 )
-from bomix.laws.forms import LAWS, Law, own_domains
+from bomix.laws.forms import LAWS
+from bomix.laws.law import Law, own_domains
 from bomix.numerics.lbfgs import minimize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.contracts.context import FitContext
+
+logger = logging.getLogger(__name__)
 
 _SCREENING = 30
 """Evaluations of all starts together: enough to rank them, and most of the time of a fit."""
@@ -109,6 +115,31 @@ def find(name: str) -> Law:
     return LAWS[name]
 
 
+def law_of(name: str, context: FitContext) -> Law:
+    """The law of a name for the domains of a context, whose passes a law in epochs takes.
+
+    Where the passes of a domain are unknown it takes weights for epochs, and says so, once in a process.
+
+    Raises:
+        UnknownKindError: There is no such law.
+    """
+    law = find(name)
+    if all(domain in context.passes for domain in context.domains):
+        return law.bound([context.passes[domain] for domain in context.domains])
+    if isinstance(law, EpochsLaw):
+        _tell_shares(name)
+    return law
+
+
+@functools.cache
+def _tell_shares(name: str) -> None:
+    logger.warning(
+        "law '%s': the tokens of the domains or of a run are not known, so it counts shares instead of epochs; give "
+        "'domains.X.tokens' and 'target.tokens'",
+        name,
+    )
+
+
 class Fit(NamedTuple):
     """A fit and what it came from.
 
@@ -154,7 +185,7 @@ def fit(
         The law with the best parameters of each metric.
     """
     columns = own_domains(context.domains, context.metrics, context.own_mapping(own))
-    return fit_rows(find(law), X, Y, columns, seed=seed, starts=starts).best
+    return fit_rows(law_of(law, context), X, Y, columns, seed=seed, starts=starts).best
 
 
 def fit_rows(law: Law, X: Tensor, Y: Tensor, own: Tensor, *, seed: int, starts: int = 8) -> Fit:

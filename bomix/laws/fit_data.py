@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.func import jvp, vmap
 
-from bomix.laws.forms import Law
+from bomix.laws.law import Law
 from bomix.numerics.lbfgs import minimize
 
 if TYPE_CHECKING:
@@ -178,6 +178,9 @@ def leverages(rows: Rows, z: Tensor, log_noise: Tensor) -> tuple[Tensor, Tensor]
 
 def jacobian_of(rows: Rows, z: Tensor) -> Tensor:
     """``m x n x p`` derivatives of the standardised predictions in ``m x p`` parameters."""
+    closed = rows.law.jacobian(rows.X, rows.centre + rows.width * z, rows.own)
+    if closed is not None:
+        return (closed * rows.width / rows.spread[:, None]).transpose(0, 1)
 
     def column(direction: Tensor) -> Tensor:
         change: Tensor = jvp(rows.predict, (z,), (direction.expand(z.shape),))[1]

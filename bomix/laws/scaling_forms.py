@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bomix.laws.forms import Law, Parameter, Params, own_weights
+from bomix.laws.law import Law, Parameter, Params, own_weights
 from bomix.laws.scaling import additive_over_scale, autoscale_over_scale, bimix_over_scale, joint_over_scale
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from bomix.contracts.context import FitContext
-from bomix.laws.forms import LAWS, own_domains
+from bomix.laws.forms import LAWS
+from bomix.laws.law import own_domains
 from bomix.space.mixture_space import MixtureSpace
 from tests.known.world import DOMAINS
 

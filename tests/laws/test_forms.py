@@ -9,8 +9,9 @@ from torch import Tensor
 
 from bomix.errors import FaultsError
 from bomix.laws import formulas
-from bomix.laws.forms import LAWS, NO_DOMAIN, own_domains, own_weights
+from bomix.laws.forms import LAWS
 from bomix.laws.formulas import FLOOR
+from bomix.laws.law import NO_DOMAIN, own_domains, own_weights
 
 D, M, N = 4, 3, 6
 OWN = torch.tensor([0, 2, NO_DOMAIN])

@@ -17,9 +17,9 @@ import pyro
 import torch
 from pyro.distributions import Normal
 
-from bomix.laws.fit import Fit, FittedLaw, fit_rows
+from bomix.laws.fit import Fit, FittedLaw, fit_rows, law_of
 from bomix.laws.fit_data import NOISE_PRIOR, huber_weights, jacobian_of, precision_factor
-from bomix.laws.forms import LAWS, own_domains
+from bomix.laws.law import own_domains
 from bomix.surrogates.cross_validation.correlation import shrunk_correlation
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.fully_bayesian.chain import ChainSettings, VariationalSettings
@@ -124,7 +124,7 @@ def fitted(
     order = torch.as_tensor(canonical_rows(X.numpy(), Y.numpy()))
     columns = own_domains(context.domains, context.metrics, context.own_mapping(own))
     with torch.no_grad():
-        found = fit_rows(LAWS[form], X[order], Y[order], columns, seed=seed)
+        found = fit_rows(law_of(form, context), X[order], Y[order], columns, seed=seed)
     active = torch.nonzero(found.best.unit != 0).squeeze(-1)
     draws = Draws(found.z.repeat(settings.samples, 1, 1), found.log_noise.repeat(settings.samples, 1))
     samples: dict[str, Tensor] = {}

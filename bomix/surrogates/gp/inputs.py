@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.contracts.covariance import Covariance, KernelContext
-from bomix.laws.forms import own_domains
+from bomix.laws.law import own_domains
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.data.refit_schedule import size_of_fit

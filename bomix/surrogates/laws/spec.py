@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
 
-LawName = Literal["effective_power", "exponential", "own_exponential", "bimix", "log_linear", "additive", "autoscale"]
+LawName = Literal[
+    "effective_power",
+    "exponential",
+    "own_exponential",
+    "bimix",
+    "log_linear",
+    "additive",
+    "autoscale",
+    "epochs",
+    "log_epochs",
+]
 """Names of :data:`bomix.laws.forms.LAWS`, as study files are checked against them: that table needs torch."""
 
 
@@ -78,8 +88,8 @@ class LawRegression:
         """
         import torch
 
-        from bomix.laws.fit import fit_rows
-        from bomix.laws.forms import LAWS, own_domains
+        from bomix.laws.fit import fit_rows, law_of
+        from bomix.laws.law import own_domains
         from bomix.surrogates.data.expert_rows import examples
         from bomix.surrogates.laws import uncertainty
 
@@ -87,7 +97,7 @@ class LawRegression:
         X, Y = chosen.data.X.double(), chosen.data.Y.double()
         own = own_domains(context.domains, context.metrics, context.own_mapping(self.own))
         with torch.no_grad():
-            found = fit_rows(LAWS[self.form], X, Y, own, seed=seed, starts=self.starts)
+            found = fit_rows(law_of(self.form, context), X, Y, own, seed=seed, starts=self.starts)
             if self.uncertainty == "laplace":
                 return chosen.restored(uncertainty.LaplaceLaw(found, seed=seed))
             return chosen.restored(uncertainty.BootstrapLaw(found, samples=self.samples, seed=seed))

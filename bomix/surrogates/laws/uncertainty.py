@@ -249,6 +249,9 @@ def _held_out(model: JointModel, X: Tensor, residuals: Residuals) -> HeldOut:
 def _tangent(best: FittedLaw, X: Tensor) -> Tensor:
     """Derivatives of the predictions in the unconstrained parameters, ``batch x q x m x p``; differentiable."""
     m, p = best.flat.shape
+    closed = best.law.jacobian(X.reshape(-1, X.shape[-1]), best.flat, best.own)
+    if closed is not None:
+        return (best.unit[:, None] * closed).reshape(*X.shape[:-1], m, p)
 
     def along(direction: Tensor) -> Tensor:
         change: Tensor = jvp(lambda flat: replace(best, flat=flat)(X), (best.flat,), (direction.expand(m, p),))[1]

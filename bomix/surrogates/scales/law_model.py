@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bomix.laws.fit import fit_rows
-from bomix.laws.forms import own_domains
+from bomix.laws.law import own_domains
 from bomix.laws.scaling_forms import scaling_law_named
 from bomix.numerics.determinism import deterministic
 from bomix.scale import Scale

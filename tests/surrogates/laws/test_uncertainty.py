@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from bomix.laws.fit import Fit, fit_rows
-from bomix.laws.forms import LAWS, own_domains
+from bomix.laws.forms import LAWS
+from bomix.laws.law import own_domains
 from bomix.surrogates.laws.uncertainty import BootstrapLaw, LaplaceLaw
 from bomix.surrogates.models.joint import JointModel
 from tests.known.planted import Planted
