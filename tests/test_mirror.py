@@ -140,6 +140,7 @@ COVERED = {
     "bomix.laws.convexity": "strategies/regression/test_law.py",
     "bomix.laws.fit_data": "laws/test_fit.py",
     "bomix.laws.formulas": "laws/test_forms.py",
+    "bomix.laws.law": "laws/test_forms.py",
     "bomix.numerics.pairwise": "surrogates/kernels/test_stationary.py",
     "bomix.objectives.pareto": "objectives/test_robust.py",
     "bomix.optimization.branch_and_bound": "strategies/regression/test_mde.py",

@@ -6,16 +6,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bomix.laws import formulas
 from bomix.laws.epochs import EPOCHS, LOG_EPOCHS
-from bomix.laws.law import Law, Parameter
+from bomix.laws.law import Law, Parameter, Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def law_named(name: str) -> Law:
-    """The law of a name of :data:`LAWS`, as pickles find it again."""
-    return LAWS[name]
+@dataclass(frozen=True)
+class OfWeights:
+    """A formula of the weights of all domains, as a law takes it: a function with a name, so that pickles hold it."""
+
+    function: Callable[..., Tensor]
+
+    def __call__(self, weights: Tensor, own: Tensor, parameters: Params) -> Tensor:
+        """The formula's values, ``(...) x n x m``."""
+        return self.function(weights, **parameters)
+
+
+@dataclass(frozen=True)
+class OfOwn:
+    """A formula of the weight of each metric's own domain."""
+
+    function: Callable[..., Tensor]
+
+    def __call__(self, weights: Tensor, own: Tensor, parameters: Params) -> Tensor:
+        """The formula's values, ``(...) x n x m``."""
+        return self.function(own, **parameters)
 
 
 LAWS: Mapping[str, Law] = {
@@ -28,7 +50,7 @@ LAWS: Mapping[str, Law] = {
                 "k": Parameter("exp", 0.0, 1.0),
                 "t": Parameter("identity", 0.0, 1.5, per_domain=True, own_shift=-8.0, slope=1.0),
             },
-            lambda w, own, p: formulas.exponential(w, p["c"], p["k"], p["t"]),
+            OfWeights(formulas.exponential),
             level="c",
             mirrored=True,
         ),
@@ -39,14 +61,14 @@ LAWS: Mapping[str, Law] = {
                 "k": Parameter("exp", 0.5, 1.0),
                 "t": Parameter("identity", -8.0, 5.0),
             },
-            lambda w, own, p: formulas.own_exponential(own, p["c"], p["k"], p["t"]),
+            OfOwn(formulas.own_exponential),
             level="c",
             mirrored=True,
         ),
         Law(
             "bimix",
             {"A": Parameter("exp", 0.0, 0.5), "alpha": Parameter("identity", 0.05, 0.1)},
-            lambda w, own, p: formulas.bimix(own, p["A"], p["alpha"]),
+            OfOwn(formulas.bimix),
         ),
         Law(
             "log_linear",
@@ -54,7 +76,7 @@ LAWS: Mapping[str, Law] = {
                 "c": Parameter("identity", math.log(0.5), 0.5),
                 "t": Parameter("identity", math.log(0.5), 0.5, per_domain=True, own_shift=-4.0, slope=1.0),
             },
-            lambda w, own, p: formulas.log_linear(w, p["c"], p["t"]),
+            OfWeights(formulas.log_linear),
         ),
         Law(
             "effective_power",
@@ -65,7 +87,7 @@ LAWS: Mapping[str, Law] = {
                 "t": Parameter("exp", -2.0, 2.0, per_domain=True, own_shift=4.0, slope=-1.0),
                 "b": Parameter("exp", -3.5, 0.5),
             },
-            lambda w, own, p: formulas.effective_power(w, p["c"], p["k"], p["e"], p["t"], p["b"]),
+            OfWeights(formulas.effective_power),
             level="c",
             mirrored=True,
         ),
@@ -76,7 +98,7 @@ LAWS: Mapping[str, Law] = {
                 "W": Parameter("identity", 0.0, 0.4, per_domain=True, own_shift=-6.0, slope=1.0),
                 "a": Parameter("sigmoid", -1.0, 1.0, per_domain=True),
             },
-            lambda w, own, p: formulas.additive(w, p["b"], p["W"], p["a"]),
+            OfWeights(formulas.additive),
             level="b",
         ),
         Law(
@@ -87,7 +109,7 @@ LAWS: Mapping[str, Law] = {
                 "n0": Parameter("exp", -3.0, 1.5, per_domain=True),
                 "gamma": Parameter("exp", -4.0, 1.0, per_domain=True, own_shift=1.5, slope=-1.0),
             },
-            lambda w, own, p: formulas.autoscale(w, p["L"], p["n"], p["n0"], p["gamma"]),
+            OfWeights(formulas.autoscale),
             level="L",
             mirrored=True,
         ),

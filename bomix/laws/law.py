@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 
@@ -103,12 +103,6 @@ class Law:
     formula: Formula
     level: str | None = None
     mirrored: bool = False
-
-    def __reduce__(self) -> tuple[Callable[..., Law], tuple[Any, ...]]:
-        # Formulas are nameless functions, which no pickle takes; the law's own name finds them again.
-        from bomix.laws.forms import law_named
-
-        return law_named, (self.name,)
 
     def __call__(self, weights: Tensor, params: Params, own: Tensor) -> Tensor:
         """The law's values.
