@@ -42,6 +42,10 @@ class Matching:
         """
         return {name: count * run_tokens / self.target_tokens for name, count in self.available.items()}
 
+    def whole_tokens(self, run_tokens: float) -> dict[str, int]:
+        """The same in whole tokens, at least one."""
+        return {name: max(1, round(count)) for name, count in self.tokens(run_tokens).items()}
+
     def sequences(self, run_tokens: float, length: int) -> dict[str, int]:
         """The same in whole sequences, at least one, since a run that draws from a domain must find something there.
 

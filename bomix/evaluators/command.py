@@ -202,7 +202,7 @@ class Command:
         scale = trial.scale
         if self.matching is None or trial.origin == EXPERT or scale is None or scale.tokens is None:
             return {}
-        return {name: max(1, round(tokens)) for name, tokens in self.matching.tokens(scale.tokens).items()}
+        return self.matching.whole_tokens(scale.tokens)
 
     def _run(self, argv: list[str], values: Mapping[str, str]) -> None:
         variables = {f"BOMIX_{name.upper()}": value for name, value in values.items()}

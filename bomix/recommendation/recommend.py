@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from bomix.contracts.traits import traits
 from bomix.posterior.belief import learns_across
 from bomix.posterior.predict import Estimate, difference, estimates
 from bomix.posterior.seeds import recommendation_seed
+from bomix.recommendation.caveats import ALONE, is_alone, unmeasured
 from bomix.recommendation.decision import Source, as_tensor, decide
 from bomix.recommendation.front import FrontPoint, front
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
@@ -22,8 +22,7 @@ from bomix.recommendation.prediction_check import Gap, predicted_against_observe
 from bomix.recommendation.repetition import Uncapped, effective_tokens, uncapped
 from bomix.recommendation.scale_sentences import scale_warnings
 from bomix.space.display import html_table, mixture
-from bomix.space.few import few_mixtures
-from bomix.space.weights import is_among, same_mixture
+from bomix.space.weights import is_among
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,15 +33,11 @@ if TYPE_CHECKING:
     from bomix.problem import Problem, StudyScale
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
-    from bomix.trial import Record
 
 EVEN = 0.5 - 1e-6
 """Probability of being better below which the odds are said to be less than even; the rest is rounding."""
 OUTSIDE = "outside what was explored"
 """What warnings of an extrapolated recommendation begin with."""
-
-ALONE = "every run has this one mixture: what is said of others, and of how far they lie from it, is a guess"
-"""The warning where nothing else was tried."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +231,7 @@ def recommend(
     references = {name: objectives[name] for name in references}
     kept = belief.aggregate.holds(belief.model, as_tensor([best]))
     of_scales = scale_warnings(problem, history)
-    alone = _is_alone(problem, history.learnt_from(across=across), weights)
+    alone = is_alone(problem, history.learnt_from(across=across), weights)
     return Recommendation(
         weights=weights,
         objective=at["best"].objective,
@@ -256,7 +251,7 @@ def recommend(
         warnings=(
             *against_odds(margins),
             *of_scales,
-            *_unmeasured(belief),
+            *unmeasured(belief),
             *(f"{OUTSIDE}: {text}" for text in outside),
             *([ALONE] if alone else []),
         ),
@@ -282,13 +277,6 @@ def against_odds(margins: Mapping[str, Estimate]) -> tuple[str, ...]:
         for name, margin in margins.items()
         if margin.positive < EVEN
     )
-
-
-def _is_alone(problem: Problem, records: Sequence[Record], weights: Weights) -> bool:
-    """Whether all runs, experts among them, have one mixture, and others could be run."""
-    runs = [record.trial.weights for record in records]
-    few = few_mixtures(problem.space) if problem.pool_array is None else problem.pool_array
-    return (few is None or len(few) > 1) and all(same_mixture(each, weights) for each in runs)
 
 
 def _references(belief: Belief, point: Array, runs: Array) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
@@ -347,14 +335,3 @@ def _per_metric(belief: Belief, point: Array) -> dict[str, Estimate]:
         metric.name: Estimate(centre, spread, metric.limits)
         for metric, centre, spread in zip(metrics, mean.tolist(), sd.tolist(), strict=True)
     }
-
-
-def _unmeasured(belief: Belief) -> list[str]:
-    """A sentence for each metric that the objective needs and no trial has measured."""
-    problem = belief.problem
-    unseen = belief.data.Y.isnan().all(dim=0).tolist()
-    return [
-        f"no trial has measured metric '{name}', which the objective counts: what is said of it is a guess"
-        for name, missing in zip(problem.metric_names, unseen, strict=True)
-        if missing and math.isnan(problem.value({other: 1.0 for other in problem.metric_names if other != name}))
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bomix.recommendation.recommend import ALONE
+from bomix.recommendation.caveats import ALONE
 from bomix.report.sentences import SURPRISING, at_the_end, stand_ins
 from bomix.report.shown import listed, percent, value
 

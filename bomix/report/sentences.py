@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bomix.recommendation.caveats import ALONE
 from bomix.recommendation.confirmation import Comparison
-from bomix.recommendation.recommend import ALONE, EVEN, OUTSIDE, Recommendation
+from bomix.recommendation.recommend import EVEN, OUTSIDE, Recommendation
 from bomix.report.repetition import without_caps, worth
 from bomix.report.shown import percent, value
 from bomix.trial import Status

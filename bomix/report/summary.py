@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bomix.recommendation.recommend import ALONE
+from bomix.recommendation.caveats import ALONE
 from bomix.report.repetition import without_caps, worth
 from bomix.report.sentences import VERDICTS, elsewhere, to_confirm, to_go_on
 from bomix.report.shown import NAMED, listed, percent, value

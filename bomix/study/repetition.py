@@ -61,7 +61,7 @@ def decide(
         begun: What the study began with; None where nothing is frozen.
         told: Whether to log where a study that began now would do otherwise.
     """
-    if begun is not None and spec.evaluator is not None:
+    if begun is not None and _evaluators(spec):
         if told:
             _tell_kept(begun, decide(spec, target, tokens, space, None))
         return begun.matching
@@ -111,7 +111,7 @@ def changes(spec: StudySpec, begun: Begun) -> list[str]:
     """The key where a study file contradicts what the study began with, in one line."""
     stated = None if spec.target is None else spec.target.match_epochs
     before = begun.matching is not None
-    if stated is None or spec.evaluator is None or stated is before:
+    if stated is None or not _evaluators(spec) or stated is before:
         return []
     words = {True: "true", False: "false"}
     return [f"{WHERE}: {words[before]} when the study began, {words[stated]} now"]
@@ -192,7 +192,7 @@ def filled_field(evaluator: Evaluator) -> str | None:
 def matched(evaluator: Evaluator, matching: Matching | None) -> Evaluator:
     """An evaluator with what is cut filled in, where it has a field for it."""
     name = filled_field(evaluator)
-    if matching is None or name is None:
+    if name is None:
         return evaluator
     return dataclasses.replace(evaluator, **{name: matching})  # type: ignore[type-var]
 

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,20 @@ from bomix.config.registry import modules_of
 from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
 from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
-from bomix.contracts.objective import ObjectiveTraits, counted_together
+from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.preparation import Preparation
 from bomix.contracts.strategy import Strategy, StrategyTraits
-from bomix.contracts.traits import field_values, traits
+from bomix.contracts.traits import traits
 from bomix.errors import ConfigError, Fault, FaultsError, raise_faults
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import RESOLVED_FILE, STUDY_FILE, FolderStore
 from bomix.laws.own_domain import own_faults
 from bomix.objectives.reference import missing_reference
-from bomix.problem import Metric, Problem, StudyScale
+from bomix.problem import Problem, StudyScale
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
-from bomix.study import repetition, resolved_file, scales, study_scales
+from bomix.study import repetition, resolved_file, scales, study_scales, units
 from bomix.study.frozen import refuse
 from bomix.study.frozen_file import file_changes
 from bomix.study.frozen_scales import refuse_measured, tell_moved
@@ -62,12 +62,13 @@ class Resolution:
 
     def attrs(self, spec: StudySpec) -> dict[str, Any]:
         """Attributes of the dataset: the resolved study and its provenance."""
-        own = self.problem.scale
+        own, matching = self.problem.scale, self.problem.matching
         return {
             "study": json.dumps(plain(spec), sort_keys=True),
             "provenance": json.dumps(dict(self.preparation.provenance), sort_keys=True),
             **({} if own is None else {"scale": json.dumps(own.to_data(), sort_keys=True)}),
             **({"target": self.problem.scale_name(own)} if self.problem.scales else {}),
+            **({} if matching is None else {"matching": json.dumps(matching.to_data(), sort_keys=True)}),
         }
 
 
@@ -192,7 +193,7 @@ def _problem(
     *,
     told: bool = False,
 ) -> Problem:
-    metrics = _stated(spec, preparation.metrics)
+    metrics = units.stated(spec, preparation.metrics)
     names = tuple(metric.name for metric in metrics)
     unfit = traits(spec.objective, ObjectiveTraits).metric_faults(names)
     faults = [Fault(child("objective", fault.where), fault.what) for fault in unfit]
@@ -244,7 +245,7 @@ def _problem(
         uncapped=repetition.uncapped(space, spec.domains),
         repetition_decay=sections.repetition_decays(spec.domains),
     )
-    _warn_of_mixed_units(problem)
+    units.warn_of_mixed(problem)
     strategy = spec.ready_strategy(folder)
     faults = _unmet(problem, strategy)
     if not faults and several:
@@ -265,20 +266,6 @@ def _target(stated: sections.TargetSpec | None, own: Scale | None) -> sections.T
     return dataclasses.replace(stated, tokens=own.tokens) if stated.tokens is None else stated
 
 
-def _stated(spec: StudySpec, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
-    """Metrics as they were measured, with their ranges as the study file has them now."""
-    own = field_values(spec.evaluator).get("metrics") if dataclasses.is_dataclass(spec.evaluator) else None
-    ranges: dict[str, tuple[float | None, ...] | None] = {}
-    for named in (own, spec.metrics):
-        for name, given in named.items() if isinstance(named, Mapping) else ():
-            if isinstance(given, sections.MetricSpec):
-                ranges[name] = given.range or ranges.get(name)
-    return tuple(
-        dataclasses.replace(metric, range=ranges[metric.name]) if metric.name in ranges else metric
-        for metric in metrics
-    )
-
-
 def _pooled(problem: Problem, strategy: Strategy) -> Problem:
     """The problem of which only the mixtures of the strategy's pool can be run, where it has one."""
     pool = traits(strategy, StrategyTraits).pool
@@ -287,24 +274,6 @@ def _pooled(problem: Problem, strategy: Strategy) -> Problem:
     from bomix.strategies.bayesian.search import with_pool
 
     return with_pool(problem, pool)
-
-
-def _warn_of_mixed_units(problem: Problem) -> None:
-    """Log where values of other units or another direction are added up or compared: the sum means nothing."""
-    counted = counted_together(problem.objective, problem.metric_names)
-    kinds: dict[str, list[str]] = {}
-    for metric in problem.metrics:
-        if metric.name in counted:
-            more = ", more is better" if metric.direction == "max" else ""
-            kinds.setdefault(f"{metric.unit}{more}", []).append(metric.name)
-    if len(kinds) > 1:
-        from bomix.io.imports.columns import listed
-
-        logger.warning(
-            "the objective counts metrics of different units together (%s); name those that count in "
-            "objective.metrics (of a guardrail in objective.base.metrics), or take a weighted mean",
-            "; ".join(f"{listed(names)} in {kind}" for kind, names in kinds.items()),
-        )
 
 
 def _unmet(problem: Problem, strategy: Strategy) -> list[Fault]:

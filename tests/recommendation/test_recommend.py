@@ -21,11 +21,12 @@ from bomix.optimization.level_set import LevelSet, near_optimal
 from bomix.posterior.belief import believe
 from bomix.posterior.explored import tried
 from bomix.posterior.predict import Estimate
+from bomix.recommendation.caveats import ALONE
 from bomix.recommendation.decision import decide
 from bomix.recommendation.extrapolation import unexplored
 from bomix.recommendation.nearly_as_good import near_optimal_ranges
 from bomix.recommendation.prediction_check import predicted_against_observed
-from bomix.recommendation.recommend import ALONE, recommend
+from bomix.recommendation.recommend import recommend
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.weights import same_mixture
 from bomix.strategies.baselines.simple import Uniform

@@ -8,8 +8,9 @@ import logging
 import numpy as np
 import pytest
 
+from bomix.config.study_file import load
 from bomix.contracts.repetition import Matching
-from bomix.errors import StoreError
+from bomix.errors import FaultsError, StoreError
 from bomix.study.study import Study
 
 STUDY = """
@@ -68,6 +69,20 @@ def test_a_proxy_repeats_a_small_domain_as_the_target_will(folder):
     )
     kept = json.loads((folder / "resolved.json").read_text())
     assert kept["matching"]["available"]["code"] == 16_000.0
+    assert json.loads(opened.dataset.attrs["matching"]) == kept["matching"]
+
+
+def test_faults_of_the_keys_name_their_lines(folder):
+    text = STUDY.format(target="tokens: 160000, match_epochs: maybe")
+    text = text.replace("tokens: 16000}", "tokens: 16000, max_epochs: 0}")
+    (folder / "study.yaml").write_text(text.replace("tokens: 2000000}", "repetition_decay: -1}"))
+    with pytest.raises(FaultsError) as error:
+        load(folder / "study.yaml")
+    assert [str(fault) for fault in error.value.faults] == [
+        "domains.code.max_epochs (line 3): expected a positive number, found 0",
+        "domains.prose.repetition_decay (line 4): expected a positive number, found -1",
+        "target.match_epochs (line 18): expected true or false, found 'maybe'",
+    ]
 
 
 def test_a_study_keeps_what_it_began_with(folder, caplog):

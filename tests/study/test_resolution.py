@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bomix.errors import BomixError, ConfigError
+from bomix.study import units
 from bomix.study.frozen import FROZEN
 from bomix.study.resolution import reopen
 from bomix.study.study import Study
@@ -57,7 +58,8 @@ def test_metrics_of_different_units_are_not_counted_together_in_silence(tmp_path
         f"domains: {{code: {{}}, web: {{}}}}\nmetrics: {metrics}\nobjective: {objective}\n"
     )
     assert Study.open(tmp_path).problem.metric_names == ("a", "b", "score")
-    said = [line for line in caplog.messages if "metrics of different units together" in line]
+    logged = [record.getMessage() for record in caplog.records if record.name == units.__name__]
+    said = [line for line in logged if "metrics of different units together" in line]
     assert len(said) == warned
     if warned:
         assert "score in accuracy, more is better" in said[0]

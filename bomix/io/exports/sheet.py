@@ -13,7 +13,7 @@ from typing import Any
 from bomix.errors import ConfigError
 from bomix.io.store import files
 from bomix.problem import Problem
-from bomix.trial import Trial
+from bomix.trial import EXPERT, Trial
 
 SHEET_SCHEMA = 1
 """Version of the file of a trial: raised when a key changes its meaning or goes away."""
@@ -30,6 +30,8 @@ class Sheet:
         scale_name: What its scale is called in the study; None where the study has no names for scales.
         tokens: Training tokens of each domain, which add up to those of the run; None where these are unknown.
         epochs: Passes over each domain's tokens; None where either number is unknown.
+        available: Tokens of each domain that the run may see, so that it repeats them as the target does; None where it
+            may see all.
         target: Tokens and passes of each domain in the run that is decided about; empty where they are unknown.
         metrics: What the result must name.
     """
@@ -38,6 +40,7 @@ class Sheet:
     scale_name: str | None
     tokens: Mapping[str, int] | None
     epochs: Mapping[str, float] | None
+    available: Mapping[str, int] | None
     target: Mapping[str, Mapping[str, float]]
     metrics: tuple[str, ...]
 
@@ -61,7 +64,7 @@ class Sheet:
             data["scale"] = {**named, **trial.scale.to_data()}
         if trial.reweighting is not None:
             data["reweighting"] = dataclasses.asdict(trial.reweighting)
-        for name, counts in (("tokens", self.tokens), ("epochs", self.epochs)):
+        for name, counts in (("tokens", self.tokens), ("epochs", self.epochs), ("available", self.available)):
             if counts is not None:
                 data[name] = dict(counts)
         if self.target:
@@ -88,7 +91,11 @@ def sheet_of(trial: Trial, problem: Problem, *, tokens: int | None = None) -> Sh
     """
     known = tokens if trial.scale is None or trial.scale.tokens is None else trial.scale.tokens
     counts = None if known is None else token_counts(trial.weights, known)
-    available = problem.tokens if trial.weights.keys() <= problem.tokens.keys() else None
+    cut = None
+    if problem.matching is not None and known is not None and trial.origin != EXPERT:
+        cut = problem.matching.whole_tokens(known)
+    seen: Mapping[str, float] = problem.tokens if cut is None else cut
+    there = seen if trial.weights.keys() <= seen.keys() else None
     target: dict[str, Mapping[str, float]] = {}
     if problem.run_tokens is not None:
         target["tokens"] = token_counts(trial.weights, int(problem.run_tokens))
@@ -99,8 +106,9 @@ def sheet_of(trial: Trial, problem: Problem, *, tokens: int | None = None) -> Sh
         scale_name=problem.scale_name(trial.scale) if problem.scales else None,
         tokens=counts,
         epochs=None
-        if counts is None or available is None
-        else {name: count / available[name] for name, count in counts.items()},
+        if counts is None or there is None
+        else {name: count / there[name] for name, count in counts.items()},
+        available=cut,
         target=target,
         metrics=problem.metric_names,
     )

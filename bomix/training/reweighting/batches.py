@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.contracts.reweighter import Array
+from bomix.errors import EvaluationError
+from bomix.training.data.excerpt import Excerpt
+from bomix.training.data.tokens import TokenSet
 from bomix.training.data_order import Plan
 from bomix.training.reweighting.draws import Sequences, counts
 
@@ -74,3 +77,22 @@ class Batches:
         """What was read, as the plan of a run of one mixture says it beforehand; every batch is of one size."""
         domain, sequence = (np.stack(rows) for rows in zip(*self._drawn, strict=True))
         return Plan(self.names, domain, sequence, self._order.realized, self._order.epochs)
+
+
+def sets_of(names: Sequence[str], known: Mapping[str, object], lack: str) -> dict[str, Text]:
+    """The texts of some names, in their order.
+
+    Args:
+        names: Of domains, or of metrics.
+        known: Name to what there is: text, or a task, which is none.
+        lack: What the error says of a name without text.
+
+    Raises:
+        EvaluationError: A name has no text.
+    """
+    found: dict[str, Text] = {}
+    for name in names:
+        if not isinstance(tokens := known.get(name), TokenSet | Excerpt):
+            raise EvaluationError(f"{lack} '{name}' (known: {', '.join(sorted(known))})")
+        found[name] = tokens
+    return found

@@ -14,16 +14,14 @@ import numpy as np
 
 from bomix.contracts.reweighter import Array, Reweighter, ReweighterTraits, Signal
 from bomix.contracts.traits import traits
-from bomix.errors import EvaluationError
-from bomix.training.data.excerpt import Excerpt, Text
-from bomix.training.data.tokens import TokenSet
 from bomix.training.optim import rate_at
 from bomix.training.reweighting import reference
-from bomix.training.reweighting.batches import Batches
+from bomix.training.reweighting.batches import Batches, sets_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bomix.training.data.excerpt import Text
     from bomix.training.data.tokens import Corpus
     from bomix.training.data_order import Plan
     from bomix.training.model.stack import Stack
@@ -98,8 +96,8 @@ class GuidedSteps:
         self._rule, self._traits, self._spec = guide.rule, traits(guide.rule, ReweighterTraits), spec
         self._stack, self._optimizer, self._steps = stack, optimizer, steps
         self._coefficients = np.array([x / sum(guide.target.values()) for _, x in sorted(guide.target.items())])
-        self._batches = self._in_batches(_sets(sorted(weights), train, "no tokens of domain"), seed)
-        self._target = self._in_batches(_sets(sorted(guide.target), corpus.validation, _NO_TEXT), seed)
+        self._batches = self._in_batches(sets_of(sorted(weights), train, "no tokens of domain"), seed)
+        self._target = self._in_batches(sets_of(sorted(guide.target), corpus.validation, _NO_TEXT), seed)
         start = np.array([weights[name] for name in self._batches.names])
         self._state = guide.rule.init(start / start.sum(), steps=steps)
         self._reference: Stack | None = None
@@ -270,15 +268,6 @@ class GuidedSteps:
 
 
 _NO_TEXT = "no text, to follow the gradient of its loss, of metric"
-
-
-def _sets(names: list[str], known: Mapping[str, object], lack: str) -> dict[str, Text]:
-    found: dict[str, Text] = {}
-    for name in names:
-        if not isinstance(tokens := known.get(name), TokenSet | Excerpt):
-            raise EvaluationError(f"{lack} '{name}' (known: {', '.join(sorted(known))})")
-        found[name] = tokens
-    return found
 
 
 @dataclass(frozen=True)

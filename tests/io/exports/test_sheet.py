@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bomix.io.exports import sheet
 from bomix.io.exports.sheet import sheet_of, token_counts
 from bomix.scale import Scale
 from bomix.study.study import Study
-from bomix.trial import Trial
+from bomix.trial import EXPERT, Trial
 
 TRIAL = Trial(7, {"code": 0.25, "web": 0.75}, 3, "sobol")
 
@@ -48,6 +49,15 @@ def test_tokens_and_passes_are_those_of_the_trial_and_of_the_run_that_is_decided
         "tokens": {"code": 500_000, "web": 1_500_000},
         "epochs": {"code": 0.5, "web": 0.5},
     }
+
+
+def test_a_run_that_is_to_repeat_as_the_target_is_told_how_much_it_may_see() -> None:
+    domains = {"code": DomainSpec(tokens=1e6), "web": DomainSpec(tokens=3e6)}
+    problem = Study(domains, ["loss"], target=TargetSpec(tokens=8e6, match_epochs=True)).problem
+    data = sheet_of(TRIAL, problem, tokens=400_000).to_data()
+    assert data["available"] == {"code": 50_000, "web": 150_000}
+    assert data["epochs"] == data["target"]["epochs"] == {"code": 2.0, "web": 2.0}
+    assert "available" not in sheet_of(replace(TRIAL, origin=EXPERT), problem, tokens=400_000).to_data()
 
 
 def test_what_is_unknown_is_left_out() -> None:
