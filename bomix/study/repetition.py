@@ -125,8 +125,9 @@ def _tell_kept(begun: Begun, anew: Matching | None) -> None:
         what = "the trials so far see all text of each domain, and so will those to come: a domain repeats in the"
         logger.warning("%s target and not in them; a study in a new folder would match that (%s)", what, WHERE)
     else:
-        kept = f"of {begun.matching.target_tokens:,.0f} tokens as it was when the study began"
-        logger.warning("the text that trials see stays cut for a target %s; begin a new one for another target", kept)
+        what = "the text that trials see stays cut as when the study began, for a target of %s tokens; a study in a new"
+        then = f"{begun.matching.target_tokens:,.0f}"
+        logger.warning(f"{what} folder would go by what target and domains have now", then)
 
 
 def passes(

@@ -96,7 +96,7 @@ def test_a_study_keeps_what_it_began_with(folder, caplog):
         moved = study(folder, "tokens: 320000, max_epochs: 16")
         moved.records.prepare()
     assert moved.problem.matching.target_tokens == 160_000.0
-    assert "stays cut for a target of 160,000 tokens" in caplog.text
+    assert "stays cut as when the study began, for a target of 160,000 tokens" in caplog.text
 
 
 def test_a_study_from_before_sees_all_of_its_text_and_says_so(folder, caplog):

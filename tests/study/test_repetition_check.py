@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from bomix.cli import tables
 from bomix.contracts.repetition import Matching
 from bomix.errors import FaultsError
 from bomix.evaluators.command import Command
-from bomix.study import repetition_check
+from bomix.study import repetition_check, study_scales
 from bomix.study.study import Study
 from tests.study.test_repetition import MATCHED, study, texts
 
@@ -67,6 +68,15 @@ def test_a_command_is_matched_where_it_asks_for_the_tokens_that_it_may_see():
     assert command("train.py").problem.matching is None
     assert command("train.py", match_epochs=True).problem.passes == {"books": 50.0, "web": 0.2}
     assert command("train.py").problem.passes == {"books": 0.5, "web": 0.002}
+
+
+def test_every_scale_has_a_cut_of_its_own_and_the_passes_of_the_target():
+    opened = command("train.py", "{available}")
+    *scales, target = repetition_check.runs(opened)
+    assert [each.name for each in scales] == ["small", "large"]
+    assert all(each.passes == target.passes == {"books": 50.0, "web": 0.2} for each in scales)
+    evaluator = study_scales.ready_evaluator(opened.spec, Path(), opened.problem.matching)
+    assert [part.evaluator.matching.tokens(part.scale.tokens)["books"] for part in evaluator.parts] == [2e4, 2e5]
 
 
 def refused(said, domains=DOMAINS, metrics=(), **options):
