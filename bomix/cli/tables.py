@@ -21,6 +21,9 @@ from bomix.trial import Failure, Record, Result, Status
 _LARGE = 1e15
 """Tokens from which a count is shown with an exponent: a hundred times all text that there is."""
 
+MANY = 32
+"""Domains beyond which the table of epochs leaves out those that nothing repeats: more rows than a screen has."""
+
 PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows, unless COLUMNS says how many: a pipe has no width of its own."""
 
@@ -63,7 +66,10 @@ def domains(study: Study) -> Table:
 
 
 def epochs(study: Study) -> Table | None:
-    """Passes over each domain in proxies and in the target, at the anchors; None where they are unknown."""
+    """Passes over each domain in proxies and in the target, at the anchors; None where they are unknown.
+
+    Of more than :data:`MANY` domains only those that some run can repeat.
+    """
     if not (runs := repetition_check.runs(study)):
         return None
     anchors, table = study.problem.anchors(), titled("epochs")
@@ -71,7 +77,10 @@ def epochs(study: Study) -> Table | None:
     for anchor in anchors:
         for each in runs:
             table.add_column(f"{anchor}, {each.name}", justify="right")
-    for name in study.problem.space.domains:
+    space = study.problem.space
+    for name, top in zip(space.domains, space.upper, strict=True):
+        if len(space.domains) > MANY and all(top * each.passes[name] <= 1.0 for each in runs):
+            continue
         cells = [f"{weights[name] * each.passes[name]:.3g}x" for weights in anchors.values() for each in runs]
         table.add_row(name, *cells)
     return table
