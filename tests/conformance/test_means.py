@@ -8,12 +8,13 @@ from tests.conformance.every import batteries
 
 OPTIONS = {
     "law": {"starts": 2},
+    "effective_law": {"starts": 2},
     "mde_gated": {"strengths": True},
     "accuracy_from_loss": {"of": "mde", "loss": {"quiz": "text"}, "floor": {"quiz": 0.0}},
 }
 SETTINGS = {
     **{kind: {"of_experts": (0, 1)} for kind in registry.kinds("mean")},
-    "law": {"of_experts": (), "near": 1e-3},
+    **{kind: {"of_experts": (), "near": 1e-3} for kind in ("law", "effective_law")},
     "accuracy_from_loss": {"of_experts": (1,)},
 }
 
