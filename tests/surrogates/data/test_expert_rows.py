@@ -85,6 +85,14 @@ def test_where_the_context_has_no_experts_the_option_changes_nothing(runs, spec)
     assert torch.equal(first.covariance, second.covariance)
 
 
+def test_experts_that_saw_more_text_than_trials_are_no_examples(runs):
+    data, context = runs(7)
+    whole, names, expert = with_experts(data, context)
+    assert examples(whole, names, experts=True).kept.all()
+    chosen = examples(whole, dataclasses.replace(names, whole_experts=True), experts=True)
+    assert torch.equal(chosen.kept, ~expert)
+
+
 def test_experts_alone_are_examples_whatever_is_said(runs):
     data, context = runs(4)
     nothing = SupervisedDataset(data.X[:0], data.Y[:0], feature_names=list("abcd"), outcome_names=list("xyz"))
