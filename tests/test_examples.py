@@ -188,3 +188,18 @@ def test_proxies_repeat_a_domain_that_runs_out_as_the_target_does(tmp_path: Path
     assert record.result.epochs["readmes"] == pytest.approx(expected["readmes"], rel=0.02)
     assert expected["readmes"] > 4.0
     assert study.problem.passes["readmes"] == pytest.approx(study.problem.run_tokens / study.problem.tokens["readmes"])
+
+
+def test_a_law_in_epochs_finds_the_best_mixture_of_domains_that_run_out(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(EXAMPLES / "epochs-law", folder)
+    text = (folder / "study.yaml").read_text().replace("trials: 16", "trials: 13")
+    (folder / "study.yaml").write_text(text)
+    study = Study.open(folder)
+    study.run()
+    *design, last = study.history.completed
+    assert last.trial.origin == "law"
+    _, best = study.spec.evaluator.optimum()
+    values = [study.problem.value(record.result.losses) for record in study.history.completed]
+    assert values[-1] - best < 0.2 * (min(values[:-1]) - best)
+    assert all(record.trial.origin != "law" for record in design)

@@ -18,7 +18,7 @@ OPTIONS = {
     "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},
     "bayesian_gp": CHAINS,
     "bayesian_law": CHAINS,
-    "law": {"starts": 2, "samples": 8},
+    "law": ({"starts": 2, "samples": 8}, {"form": "epochs", "starts": 2}),
     "lightgbm": {"rounds": 20},
     "boosting": {"trees": [5], "rates": [0.1], "depths": [2]},
 }
