@@ -13,6 +13,7 @@ from typing import Any
 from bomix.errors import ConfigError
 from bomix.io.store import files
 from bomix.problem import Problem
+from bomix.space.phases import Phases
 from bomix.trial import Trial
 
 SHEET_SCHEMA = 1
@@ -32,6 +33,8 @@ class Sheet:
         epochs: Passes over each domain's tokens; None where either number is unknown.
         target: Tokens and passes of each domain in the run that is decided about; empty where they are unknown.
         metrics: What the result must name.
+        phases: The two phases of the study; None where a trial has one mixture. ``tokens``,
+            ``epochs`` and ``target`` are of the whole run then.
     """
 
     trial: Trial
@@ -40,6 +43,25 @@ class Sheet:
     epochs: Mapping[str, float] | None
     target: Mapping[str, Mapping[str, float]]
     metrics: tuple[str, ...]
+    phases: Phases | None = None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The mixture of the whole run."""
+        return dict(self.trial.weights) if self.phases is None else self.phases.aggregate(self.trial.weights)
+
+    @property
+    def by_phase(self) -> dict[str, dict[str, Any]]:
+        """Phase to its share of the tokens, its mixture, and the tokens of each domain; empty of one mixture."""
+        if self.phases is None:
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        counts = None if self.tokens is None else token_counts(self.trial.weights, sum(self.tokens.values()))
+        for phase, weights in self.phases.split(self.trial.weights).items():
+            found[phase] = {"share": self.phases.share[phase], "weights": weights}
+            if counts is not None:
+                found[phase]["tokens"] = {name: counts[self.phases.column(phase, name)] for name in weights}
+        return found
 
     @property
     def file_name(self) -> str:
@@ -55,7 +77,9 @@ class Sheet:
         """The same as plain JSON; what is unknown is left out."""
         trial = self.trial
         data: dict[str, Any] = {"trial": trial.id, "seed": trial.seed, "origin": trial.origin}
-        data["weights"] = dict(trial.weights)
+        data["weights"] = self.weights
+        if self.phases is not None:
+            data["phases"] = self.by_phase
         if trial.scale is not None:
             named = {} if self.scale_name is None else {"name": self.scale_name}
             data["scale"] = {**named, **trial.scale.to_data()}
@@ -87,11 +111,12 @@ def sheet_of(trial: Trial, problem: Problem, *, tokens: int | None = None) -> Sh
         tokens: Training tokens of a run where the trial's scale says none.
     """
     known = tokens if trial.scale is None or trial.scale.tokens is None else trial.scale.tokens
-    counts = None if known is None else token_counts(trial.weights, known)
-    available = problem.tokens if trial.weights.keys() <= problem.tokens.keys() else None
+    phases = problem.phases
+    counts = None if known is None else _counted(trial.weights, known, phases)
+    available = problem.tokens if {*problem.single.domains} <= problem.tokens.keys() else None
     target: dict[str, Mapping[str, float]] = {}
     if problem.run_tokens is not None:
-        target["tokens"] = token_counts(trial.weights, int(problem.run_tokens))
+        target["tokens"] = _counted(trial.weights, int(problem.run_tokens), phases)
         if (passes := problem.epochs(trial.weights)) is not None:
             target["epochs"] = passes
     return Sheet(
@@ -103,7 +128,16 @@ def sheet_of(trial: Trial, problem: Problem, *, tokens: int | None = None) -> Sh
         else {name: count / available[name] for name, count in counts.items()},
         target=target,
         metrics=problem.metric_names,
+        phases=phases,
     )
+
+
+def _counted(weights: Mapping[str, float], total: int, phases: Phases | None) -> dict[str, int]:
+    """Whole tokens of each domain in the whole run, which add up to all."""
+    counts = token_counts(weights, total)
+    if phases is None:
+        return counts
+    return {domain: sum(counts[phases.column(phase, domain)] for phase in phases.names) for domain in phases.domains}
 
 
 def token_counts(weights: Mapping[str, float], total: int) -> dict[str, int]:
