@@ -65,12 +65,13 @@ def epochs(study: Study) -> Table | None:
     """Passes over each domain in proxies and in the target, at the anchors; None where they are unknown."""
     if not (runs := repetition_check.runs(study)):
         return None
-    anchors, table = study.problem.anchors(), titled("epochs")
+    problem, table = study.problem.whole, titled("epochs")
+    anchors = problem.anchors()
     table.add_column("domain")
     for anchor in anchors:
         for each in runs:
             table.add_column(f"{anchor}, {each.name}", justify="right")
-    for name in study.problem.space.domains:
+    for name in problem.space.domains:
         cells = [f"{weights[name] * each.passes[name]:.3g}x" for weights in anchors.values() for each in runs]
         table.add_row(name, *cells)
     return table
