@@ -114,7 +114,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=REPORTED)
-    parser.add_argument("--runs", type=int, default=14)
+    parser.add_argument("--runs", type=int, default=16)
     options = parser.parse_args()
     print(f"regret after {options.runs} runs against the best mixture for the whole run, 1e-3 nats per token")
     for matters in (False, True):
