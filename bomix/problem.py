@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from bomix.scale import Scale
+from bomix.space.phased import PhasedSpace, phases_of
 from bomix.space.weights import Weights, nearest, normalized, same_mixture
 
 if TYPE_CHECKING:
     from bomix.contracts.objective import Objective
     from bomix.contracts.repetition import Matching
     from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.phases import Phases
 
 NATS_PER_TOKEN = "nats/token"
 
@@ -183,12 +185,40 @@ class Problem:
         return names[0] if names else "" if scale is None else str(scale)
 
     @property
+    def phases(self) -> Phases | None:
+        """The two phases that a mixture is of; None in a study of one mixture for the whole run."""
+        return phases_of(self.space)
+
+    @property
+    def single(self) -> MixtureSpace:
+        """The space of one mixture for the whole run: the space itself unless there are two phases."""
+        return self.space.single if isinstance(self.space, PhasedSpace) else self.space
+
+    @property
+    def whole(self) -> Problem:
+        """The problem of one mixture for the whole run: the problem itself unless there are two phases."""
+        if self.phases is None:
+            return self
+        natural = None if self.natural is None else self.phases.aggregate(self.natural)
+        return replace(self, space=self.single, natural=natural)
+
+    @property
+    def domain_count(self) -> int:
+        """Number of domains, each counted once also where there are two phases."""
+        return self.single.dimension
+
+    @property
     def pool_array(self) -> np.ndarray | None:
         """The mixtures of the pool, ``p x d``; None where all of the space can be run."""
         return np.array(self.pool) if self.pool else None
 
     def epochs(self, weights: Mapping[str, float]) -> dict[str, float] | None:
-        """Passes over each domain's tokens in that run, ``weight * run_tokens / tokens``; None where unknown."""
+        """Passes over each domain's tokens in that run, ``weight * run_tokens / tokens``; None where unknown.
+
+        Of two phases they are those of the whole run.
+        """
+        if self.phases is not None and self.phases.are_columns(tuple(weights)):
+            weights = self.phases.aggregate(weights)
         if self.run_tokens is None or not weights.keys() <= self.tokens.keys():
             return None
         return {name: weight * self.run_tokens / self.tokens[name] for name, weight in weights.items()}
@@ -234,13 +264,17 @@ class Problem:
     def _nearest(self, point: np.ndarray) -> np.ndarray:
         """The mixture that can be run nearest to ``d`` weights."""
         pool = self.pool_array
+        if isinstance(self.space, PhasedSpace) and pool is None:  # an anchor is one mixture for the whole run
+            single, whole = self.single, np.asarray(point @ self.space.phases.sums)
+            return np.asarray(single.snap(single.project(whole), threshold=0.0) @ self.space.phases.spread)
         # A small domain has its share: only "zero or at least" may take it away.
         return self.space.snap(self.space.project(point), threshold=0.0) if pool is None else nearest(point, pool)
 
     def _ideals(self) -> dict[str, np.ndarray]:
         """Uniform and natural without regard to the bounds, ``d`` arrays."""
-        d = self.space.dimension
-        ideals = {"uniform": np.full(d, 1.0 / d)}
+        d = self.domain_count
+        uniform = np.full(d, 1.0 / d)
+        ideals = {"uniform": uniform if self.phases is None else uniform @ self.phases.spread}
         if self.natural is not None:
             ideals["natural"] = self.space.to_array(normalized(self.natural))
         return ideals

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import bomix
 from bomix.contracts.text import signature_of
@@ -203,3 +204,34 @@ def test_a_law_in_epochs_finds_the_best_mixture_of_domains_that_run_out(tmp_path
     values = [study.problem.value(record.result.losses) for record in study.history.completed]
     assert values[-1] - best < 0.2 * (min(values[:-1]) - best)
     assert all(record.trial.origin != "law" for record in design)
+
+
+def test_small_models_are_trained_on_two_phases_side_by_side(tmp_path: Path) -> None:
+    """The example as it is, but shorter, and on two domains of which less text is read."""
+    data = yaml.safe_load((EXAMPLES / "phases" / "proxy" / "study.yaml").read_text())
+    del data["domains"]["docstrings"]
+    for domain in data["domains"].values():
+        domain["source"]["max_bytes"] = 200_000
+    data["evaluator"] |= {"tokens": 5120, "validation_sequences": 16, "corpus": {"cache": str(tmp_path / "cache")}}
+    data["evaluator"]["validation"]["libraries"]["max_bytes"] = 100_000
+    data["evaluator"]["tokenizer"]["vocabulary"] = 300
+    data |= {"strategy": "sobol", "budget": {"trials": 3}}
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "study.yaml").write_text(yaml.safe_dump(data))
+    code, said = called("optimize", folder, "--quiet")
+    assert code == 0, said
+    study = Study.open(folder)
+    completed, phases = study.history.completed, study.problem.phases
+    assert len(completed) == 3
+    for record in completed:
+        assert record.result.info["phases"] == {"pretrain": 4096, "anneal": 1024}
+        counts = {
+            phase: {name: share * record.result.info["phases"][phase] / 128 for name, share in mixture.items()}
+            for phase, mixture in phases.split(record.result.realized).items()
+        }
+        for phase, mixture in phases.split(record.trial.weights).items():
+            for name, share in mixture.items():
+                assert counts[phase][name] == pytest.approx(round(counts[phase][name]), abs=1e-9)  # whole sequences
+                assert abs(counts[phase][name] - share * sum(counts[phase].values())) < 1.0
+    assert max(record.result.info["stack"] for record in completed) > 1

@@ -43,6 +43,7 @@ paths_option = click.option(
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the order of the data.")
 @click.option("--trial", type=click.IntRange(0), metavar="ID", help="The mixture of a trial, not the recommendation.")
+@click.option("--phase", metavar="NAME", help="Of two phases one alone, or 'whole' for the mixture of the whole run.")
 @click.option("--front", type=click.IntRange(1), metavar="ROW", help="Of a trade-off, the mixture in this row of it.")
 def export(
     study: Path,
@@ -55,11 +56,13 @@ def export(
     batch_sequences: int,
     seed: int,
     trial: int | None,
+    phase: str | None,
     front: int | None,
 ) -> None:
     """Write the mixture to train on in a trainer's own form, and show what the trainer will draw.
 
-    Without --out the mixture goes to standard output and all else to standard error.
+    Without --out the mixture goes to standard output and all else to standard error. Of two phases with a mixture each
+    there is a file of each, with the name of the phase in its own.
     """
     from bomix.study.study import Study
 
@@ -67,7 +70,13 @@ def export(
     count = None if tokens is None else _count(tokens)
     run = {"tokens": count, "sequence_length": sequence_length, "batch_sequences": batch_sequences, "seed": seed}
     target = Target(opened, kind, paths, dict(map(_setting, settings)), **run)
-    show(target.write(chosen(opened, trial=trial, front=front)), target.run, out)
+    weights = chosen(opened, trial=trial, front=front)
+    if out is None:
+        show(*target.write_one(weights, phase=phase), None)
+        return
+    written = target.write_phases(weights, phase=phase)
+    for name, (each, of) in written.items():
+        show(each, of, out_of_phase(out, each.export.file, name if len(written) > 1 else ""))
 
 
 class Target:
@@ -92,14 +101,41 @@ class Target:
         with modules_of(study.folder or Path()):
             self.exporter = exporter_of(kind, settings)
         self.problem = study.problem
-        data = read_sources(paths, self.problem.space.domains)
+        data = read_sources(paths, self.problem.single.domains)
         self.run = TargetRun(data=data, measured=study.records.resolution.preparation.domains, **run)
 
-    def write(self, weights: Weights) -> Written:
-        """A mixture in the form, and what the trainer will draw."""
-        from bomix.io.exports.writing import write
+    def write_phases(self, weights: Weights, *, phase: str | None) -> Mapping[str, tuple[Written, TargetRun]]:
+        """Each of the mixtures of two phases, see :func:`bomix.io.exports.phased.write_phases`; of one that alone."""
+        from bomix.io.exports.phased import write_phases
 
-        return write(self.problem, weights, self.exporter, self.run)
+        return write_phases(self.problem, weights, self.exporter, self.run, phase=phase)
+
+    def write_one(self, weights: Weights, *, phase: str | None = None) -> tuple[Written, TargetRun]:
+        """The one mixture that there is, or that of the phase that is wanted, and the run that it is for.
+
+        Raises:
+            ConfigError: There are two, of a phase each.
+        """
+        from bomix.errors import ConfigError
+
+        written = self.write_phases(weights, phase=phase)
+        if len(written) > 1:
+            names = " or ".join(f"--phase {name}" for name in written)
+            what = "each phase has a mixture of its own; `bomix export` writes a file of each with --out FILE, or one"
+            raise ConfigError(f"{what} with {names}")
+        return next(iter(written.values()))
+
+
+def out_of_phase(out: Path, file: str, phase: str) -> Path:
+    """Where the export of a phase goes: ``mixture.anneal.yaml`` for ``mixture.yaml``; as it is where none is named.
+
+    Args:
+        out: A file, or a folder.
+        file: The name that a file in a folder has.
+        phase: Name of the phase; empty for one mixture.
+    """
+    path = out / file if out.is_dir() else out
+    return path.with_name(f"{path.stem}.{phase}{path.suffix}") if phase else out
 
 
 def chosen(study: Study, *, trial: int | None, front: int | None) -> Weights:

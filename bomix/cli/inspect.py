@@ -43,6 +43,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     import numpy as np
 
     from bomix.cli import tables
+    from bomix.cli.phases import phases
     from bomix.cli.surrogate_line import surrogate_line
     from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
@@ -67,6 +68,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         click.echo(
             "trials see only so much of each domain that they repeat it as the target does (target.match_epochs)"
         )
+    if (of := opened.problem.phases) is not None:
+        tables.console().print(phases(opened.problem, of))
     if opened.problem.space.constraints:
         tables.console().print(tables.constraints(opened))
     if (cut := tables.read_in_part(opened)) is not None:
@@ -76,13 +79,14 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
         click.echo(f"strategy: {described(opened.problem)}")
     click.echo(f"surrogate of predictions and the recommendation: {surrogate_line(opened)}")
-    space = opened.problem.space
+    space = opened.problem.single
     for name, largest in left_out(space.domains, space.upper_array, np.array(space.negligible)).items():
         least = space.negligible[space.domains.index(name)]
         click.echo(
             f"domain '{name}' is left out of all mixtures but the natural one: its largest weight {largest:.2g} is as "
             f"good as zero, below {least:.2g} (one sequence of the run, or the key 'negligible')"
         )
+    space = opened.problem.space
     if (few := few_mixtures(space)) is not None and not opened.problem.pool:
         count = "a single mixture, so that there is nothing to search" if len(few) == 1 else f"only {len(few)} mixtures"
         what = "bounds, constraints and 'at_least'" if space.constraints else "bounds and 'at_least'"
@@ -186,7 +190,7 @@ def recommend(study: Path, as_json: bool, figure: Path | None, kind: str | None,
     if _dataset(opened.folder) is None:
         opened.records.save_results()
     if target is not None:
-        show(target.write(single(best)), target.run, None)
+        show(*target.write_one(single(best)), None)
     elif as_json:
         click.echo(json.dumps(_plain_recommendation(opened, best), indent=1))
     else:

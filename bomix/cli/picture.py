@@ -48,12 +48,15 @@ def draw(study: Study, best: Recommendation, figure: Path) -> None:
 def picture(study: Study, best: Recommendation) -> Picture:
     """What is drawn of a study: of a confirmed mixture its gain on fresh seeds, else what is predicted.
 
-    Trials are those of the target in a study of several scales, whose objectives cannot be compared with others.
+    Weights are those of the whole run. Trials are those of the target in a study of several scales, whose objectives
+    cannot be compared with others.
     """
     problem, history = study.problem, study.history
     judged = best.weights if best.confirmed is None else best.confirmed.weights
     label = "best" if best.change is None else "confirmed"
     mixtures: Mapping[str, Weights] = {**problem.anchors(), label: judged}
+    if problem.phases is not None:
+        mixtures = {name: problem.phases.aggregate(weights) for name, weights in mixtures.items()}
     searched = [
         record
         for record in history.asked

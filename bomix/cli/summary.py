@@ -9,6 +9,7 @@ import click
 import numpy as np
 from rich.table import Table
 
+from bomix.cli.phases import phase_weights
 from bomix.cli.tables import LOWER, console, titled, turned, without_empty
 from bomix.io.store.results_file import RESULTS_FILE
 from bomix.posterior.predict import Estimate
@@ -68,6 +69,8 @@ def _runs_by_scale(study: Study) -> str:
 
 def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommendation) -> Table:
     """A row per domain, a column per mixture, and how far the weight may move."""
+    if problem.phases is not None:
+        return phase_weights(problem, problem.phases, mixtures)
     epochs = {label: problem.epochs(weights) for label, weights in mixtures.items()}
     known = all(passes is not None for passes in epochs.values())
     table = titled("weights (and passes over the domain's tokens)" if known else "weights")

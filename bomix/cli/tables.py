@@ -43,15 +43,14 @@ def console() -> Console:
 
 def domains(study: Study) -> Table:
     """What each domain holds, the bounds of its weight, and the weight below which it is left out."""
-    space, stats = study.problem.space, study.records.resolution.preparation.domains
-    table = titled("domains")
-    natural = study.problem.natural or {}
+    problem, stats = study.problem.whole, study.records.resolution.preparation.domains
+    space, table, natural = problem.single, titled("domains"), problem.natural or {}
     heads = ("domain", "tokens", "documents", "bytes/token", "natural", "weight from", "to", "zero below")
     for column in heads:
         table.add_column(column, justify="left" if column == "domain" else "right")
     for name, lower, upper, small in zip(space.domains, space.lower, space.upper, space.negligible, strict=True):
         measured = stats.get(name)
-        tokens = study.problem.tokens.get(name)
+        tokens = problem.tokens.get(name)
         table.add_row(
             name,
             "unknown" if tokens is None else f"{tokens:,.0f}" if tokens < _LARGE else f"{tokens:.4g}",
@@ -72,12 +71,13 @@ def epochs(study: Study) -> Table | None:
     """
     if not (runs := repetition_check.runs(study)):
         return None
-    anchors, table = study.problem.anchors(), titled("epochs")
+    problem, table = study.problem.whole, titled("epochs")
+    anchors = problem.anchors()
     table.add_column("domain")
     for anchor in anchors:
         for each in runs:
             table.add_column(f"{anchor}, {each.name}", justify="right")
-    space = study.problem.space
+    space = problem.space
     for name, top in zip(space.domains, space.upper, strict=True):
         if len(space.domains) > MANY and all(top * each.passes[name] <= 1.0 for each in runs):
             continue

@@ -30,7 +30,8 @@ FILLED = "filled_from"
 """Key of a field's metadata: the part of the study that the field is filled from.
 
 ``domains``: their sources by name. ``scales``: the scales up to the one that is decided about, the cheapest first, of a
-study of several. ``scale``: what :attr:`bomix.contracts.evaluator.EvaluatorTraits.at_scale` is told."""
+study of several. ``scale``: what :attr:`bomix.contracts.evaluator.EvaluatorTraits.at_scale` is told. ``phases``: a
+:class:`bomix.space.phases.Phases` in a study of two phases, else None."""
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 """Suffix of a count to its factor: those of the field's papers, ``g`` and ``b`` both for billions."""
@@ -79,6 +80,17 @@ def plain(value: Any) -> Any:
 def spec_fields(spec: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
     """The fields that are keys of a file: all that the constructor takes, but for those that a study fills itself."""
     return tuple(field for field in dataclasses.fields(spec) if field.init and FILLED not in field.metadata)
+
+
+def filled_field(part: Any, of: str) -> str | None:
+    """The name of the field of a component that is filled from a part of the study; None where there is none.
+
+    Args:
+        part: The component.
+        of: What it is filled from, see :data:`FILLED`.
+    """
+    fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
+    return next((field.name for field in fields if field.metadata.get(FILLED) == of), None)
 
 
 def number(text: str) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bomix.config import registry
 from bomix.config.budget import BudgetSpec
-from bomix.config.build import FILLED
+from bomix.config.build import filled_field
 from bomix.config.components import misspelt_traits
 from bomix.config.constraint_spec import ConstraintSpec, named_faults
 from bomix.config.expert_checks import expert_faults, wanted
+from bomix.config.phase_spec import phases_of_study, study_faults
 from bomix.config.replicate_checks import replicate_faults
 from bomix.config.reweighting_checks import reweighting_faults, too_few_trials
 from bomix.config.scale_spec import StudyScaleSpec, scale_faults
@@ -36,6 +37,7 @@ from bomix.io.store.plain import short
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric
 from bomix.space.negligible import NEGLIGIBLE
+from bomix.space.phases import Phases
 from bomix.trial import EXPERT, UNCOUNTED_ORIGINS, Record
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class StudySpec:
         callbacks: What runs of the study tell of their trials: loggers of Weights & Biases, MLflow, TensorBoard and
             trackio, or classes of your own. They change no trial.
         constraints: Sums of weights, of named or globbed domains, between two ends; every mixture keeps them.
+        phases: Name of the last phase of a training to its share of the tokens, or of both phases in their order: a
+            mixture is then one of each. Empty for one mixture from the first token to the last.
         report: Whether ``bomix optimize`` writes ``report.html`` anew as trials come back.
     """
 
@@ -95,6 +99,7 @@ class StudySpec:
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
     callbacks: tuple[Callback, ...] = ()
     constraints: tuple[ConstraintSpec, ...] = ()
+    phases: Mapping[str, float] = dataclasses.field(default_factory=dict)
     report: bool = False
 
     def faults(self) -> list[Fault]:
@@ -121,6 +126,9 @@ class StudySpec:
         faults += [Fault(f"budget.{each.where}", each.what) for each in self.budget.scale_faults(tuple(self.scales))]
         faults += replicate_faults(self.replicates, self.budget.trials)
         faults += named_faults(self.constraints, tuple(self.domains))
+        trained = {"evaluator": self.evaluator}
+        trained |= {f"scales.{name}.evaluator": each.evaluator for name, each in self.scales.items()}
+        faults += study_faults(self.phases, experts=self.trains_experts, strategy=self.strategy, evaluators=trained)
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:
@@ -180,11 +188,11 @@ class StudySpec:
     @property
     def trains_on_sources(self) -> bool:
         """Whether the evaluator declares a field that is filled from the sources of the domains."""
-        return _source_field(self.evaluator) is not None
+        return filled_field(self.evaluator, "domains") is not None
 
     def _source_faults(self) -> list[Fault]:
         """Text that an evaluator made in Python was given for domains, and that is not what these have."""
-        name = _source_field(self.evaluator)
+        name = filled_field(self.evaluator, "domains")
         given = {} if name is None else field_values(self.evaluator)[name] or {}
         if all(domain in self.domains and self.domains[domain].source == each for domain, each in given.items()):
             return []
@@ -215,9 +223,13 @@ class StudySpec:
         return None if evaluator is None else self._ready(evaluator, folder)
 
     def _ready(self, evaluator: Evaluator, folder: Path) -> Evaluator:
-        if (name := _source_field(evaluator)) is not None:
+        if (name := filled_field(evaluator, "domains")) is not None:
             sources = {domain: spec.source for domain, spec in self.domains.items()}
             evaluator = dataclasses.replace(evaluator, **{name: sources})  # type: ignore[type-var]
+        if self.phases and (name := filled_field(evaluator, "phases")) is not None:
+            names, shares = zip(*phases_of_study(self.phases), strict=True)
+            known = Phases(names, shares, tuple(sorted(self.domains)))
+            evaluator = dataclasses.replace(evaluator, **{name: known})  # type: ignore[type-var]
         relative = traits(evaluator, EvaluatorTraits).relative_to
         return evaluator if relative is None else relative(folder)
 
@@ -225,10 +237,3 @@ class StudySpec:
         """The strategy; ``folder`` is what relative paths are relative to."""
         relative = traits(self.strategy, StrategyTraits).relative_to
         return self.strategy if relative is None else relative(folder)
-
-
-def _source_field(evaluator: Evaluator | None) -> str | None:
-    """The name of the field of an evaluator that takes the sources of the domains; None where there is none."""
-    cls: Any = type(evaluator)
-    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    return next((field.name for field in fields if field.metadata.get(FILLED) == "domains"), None)

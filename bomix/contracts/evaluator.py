@@ -4,6 +4,8 @@ Write a frozen dataclass with :meth:`Evaluator.evaluate`; it must survive pickli
 own. One that builds or checks something before the first trial also has :meth:`PreparingEvaluator.prepare`. What else
 bomix makes use of stands in :class:`EvaluatorTraits`. A field with the metadata ``{FILLED: "domains"}``
 (:data:`bomix.config.build.FILLED`) is filled with the domains' sources, name to source, and is no key of a study file.
+One with ``{FILLED: "phases"}`` takes the :class:`bomix.space.phases.Phases` of a study of two phases, whose
+``split(trial.weights)`` are both mixtures; without one such a study is refused.
 One that can train several trials as one, many small models in one process say, has the two methods of
 :class:`GroupEvaluator`.
 

@@ -23,12 +23,18 @@ from bomix.errors import EvaluationError, Fault, FaultsError, did_you_mean, kill
 from bomix.io.store import files
 from bomix.io.store.incoming import RESULT_LIMIT, read_result
 from bomix.scale import Scale
+from bomix.space.phases import Phases
 from bomix.trial import EXPERT, Result, Trial
 
 if TYPE_CHECKING:
     import psutil
 
-PLACEHOLDERS = ("mixture", "result", "workdir", "trial", "seed", "params", "tokens", "scale", "available")
+_OF_PHASES = ("mixture_first", "mixture_last")
+"""Placeholders that only a study of two phases can fill: the mixture of each, in a file of its own."""
+PLACEHOLDERS = (
+    *("mixture", "result", "workdir", "trial", "seed", "params", "tokens", "scale", "available"),
+    *_OF_PHASES,
+)
 _OF_SCALE = ("params", "tokens", "scale", "available")
 """Placeholders that only a study of several scales can fill."""
 _NEEDS = {"available": "tokens"}
@@ -52,19 +58,25 @@ class Command:
     (``target.match_epochs``), the mixture file has ``"available": {"web": 120000, ...}`` as well, the tokens of each
     domain that the run may see; ``{available}`` is a file of these alone, ``{}`` where all text may be seen.
 
+    In a study of two phases the weights are those of the whole run, and ``"phases": {"pretrain": {"share": 0.8,
+    "weights": {...}}, "anneal": {...}}`` the mixture of each, the first phase first; ``realized`` and ``epochs`` are by
+    phase then, ``{"pretrain": {"web": 0.9, ...}, "anneal": {...}}``.
+
     Attributes:
         argv: The program and its arguments; ``{mixture}``, ``{result}``, ``{workdir}``, ``{trial}`` and ``{seed}``
             are replaced, the first three by absolute paths; in a study of several scales ``{scale}``, ``{params}`` and
             ``{tokens}`` as well, by the name and the numbers of the trial's, and ``{available}``, which says that the
-            command keeps to what it names. The environment has ``BOMIX_MIXTURE``, ``BOMIX_RESULT``, ``BOMIX_WORKDIR``,
-            ``BOMIX_TRIAL``, ``BOMIX_SEED``, ``BOMIX_SLOT``, and of several scales ``BOMIX_SCALE``, ``BOMIX_PARAMS``
-            and ``BOMIX_TOKENS``.
+            command keeps to what it names; in one of two phases ``{mixture_first}`` and ``{mixture_last}``, files with
+            the mixture of one phase as its weights. The environment has
+            ``BOMIX_MIXTURE``, ``BOMIX_RESULT``, ``BOMIX_WORKDIR``, ``BOMIX_TRIAL``, ``BOMIX_SEED``, ``BOMIX_SLOT``, and
+            of several scales ``BOMIX_SCALE``, ``BOMIX_PARAMS`` and ``BOMIX_TOKENS``.
         metrics: Names of the losses it writes, or name to unit and direction.
         cwd: The folder that the command runs in, relative to the study folder.
         timeout_s: Seconds after which it is ended and the attempt counts as failed: SIGTERM, and SIGKILL after ten
             seconds.
         scale_name: The scale that it trains at; a study of several fills it.
         matching: What text trials may see; a study fills it.
+        phases: The phases of the study, which fills it; None where a run has one mixture.
         environment: Variables to set. Their values are kept out of ``resolved.json`` and ``results.nc``, and those of
             six characters or more out of logs.
     """
@@ -84,6 +96,8 @@ class Command:
     def matches_epochs(self) -> bool:
         """Whether the command asks for the tokens that it may see, and so reads no more."""
         return any("available" in _PLACEHOLDER.findall(argument) for argument in self.argv)
+
+    phases: Phases | None = dataclasses.field(default=None, metadata={FILLED: "phases"})
 
     def faults(self) -> list[Fault]:
         """An empty command, no metrics, a placeholder that does not exist."""
@@ -134,15 +148,9 @@ class Command:
         """
         faults = []
         if self.scale_name is None:
-            faults += [
-                Fault(
-                    f"evaluator.argv[{position}]",
-                    f"{{{name}}} is known in a study of several scales alone; name 'scales'",
-                )
-                for position, argument in enumerate(self.argv)
-                for name in _PLACEHOLDER.findall(argument)
-                if name in _OF_SCALE
-            ]
+            faults += self._asks_for(_OF_SCALE, "is known in a study of several scales alone; name 'scales'")
+        if self.phases is None:
+            faults += self._asks_for(_OF_PHASES, "is known in a study of two phases alone; name 'phases'")
         if not Path(self.cwd).is_dir():
             faults.append(Fault("evaluator.cwd", f"there is no folder {self.cwd}"))
         elif _found(self.argv[0], self.cwd) is None:
@@ -157,6 +165,15 @@ class Command:
         raise_faults(faults)
         return Preparation(metrics=declared_metrics(self.metrics))
 
+    def _asks_for(self, names: Sequence[str], why: str) -> list[Fault]:
+        """A fault for each of some placeholders among the arguments."""
+        return [
+            Fault(f"evaluator.argv[{position}]", f"{{{name}}} {why}")
+            for position, argument in enumerate(self.argv)
+            for name in _PLACEHOLDER.findall(argument)
+            if name in names
+        ]
+
     def evaluate(self, trial: Trial, workdir: Path) -> Result:
         """Run the command.
 
@@ -166,7 +183,7 @@ class Command:
         paths = {"mixture": workdir / "mixture.json", "result": workdir / "command-result.json", "workdir": workdir}
         values = {name: str(path.resolve()) for name, path in paths.items()}
         values |= {"trial": str(trial.id), "seed": str(trial.seed)}
-        mixture = {"trial": trial.id, "seed": trial.seed, "weights": dict(trial.weights)}
+        mixture: dict[str, object] = {"trial": trial.id, "seed": trial.seed, "weights": dict(trial.weights)}
         if self.scale_name is not None and trial.scale is not None:
             sizes = trial.scale.to_data()
             mixture["scale"] = {"name": self.scale_name, **sizes}
@@ -178,6 +195,8 @@ class Command:
             mixture |= {"available": available} if available else {}
             values["available"] = str((workdir / "available.json").resolve())
             files.replace(workdir / "available.json", json.dumps(available, indent=1) + "\n")
+        if self.phases is not None:
+            values |= self._phase_files(trial, mixture, workdir)
         files.replace(paths["mixture"], json.dumps(mixture, indent=1) + "\n")
         argv = [_PLACEHOLDER.sub(lambda match: values[match[1]], argument) for argument in self.argv]
         started = time.monotonic()
@@ -192,7 +211,8 @@ class Command:
         try:
             declared = declared_metrics(self.metrics)
             directions = {metric.name: metric.direction for metric in declared}
-            result = read_result(text, list(directions), tuple(trial.weights), directions=directions)
+            domains = self.phases or tuple(trial.weights)
+            result = read_result(text, list(directions), domains, directions=directions)
         except FaultsError as error:
             raise EvaluationError(str(error)) from error
         return result if result.cost is not None else dataclasses.replace(result, cost=elapsed)
@@ -203,6 +223,21 @@ class Command:
         if self.matching is None or trial.origin == EXPERT or scale is None or scale.tokens is None:
             return {}
         return self.matching.whole_tokens(scale.tokens)
+
+    def _phase_files(self, trial: Trial, mixture: dict[str, object], workdir: Path) -> dict[str, str]:
+        """Put both mixtures of a trial into its data, and into a file each; placeholder to path."""
+        assert self.phases is not None, "the caller looked"
+        parts, paths = self.phases.split(trial.weights), {}
+        mixture["weights"] = self.phases.aggregate(trial.weights)
+        mixture["phases"] = {
+            name: {"share": self.phases.share[name], "weights": weights} for name, weights in parts.items()
+        }
+        for placeholder, (name, weights) in zip(_OF_PHASES, parts.items(), strict=True):
+            own = {"trial": trial.id, "seed": trial.seed, "phase": name, "share": self.phases.share[name]}
+            path = workdir / f"{placeholder.replace('_', '-')}.json"
+            files.replace(path, json.dumps({**own, "weights": weights}, indent=1) + "\n")
+            paths[placeholder] = str(path.resolve())
+        return paths
 
     def _run(self, argv: list[str], values: Mapping[str, str]) -> None:
         variables = {f"BOMIX_{name.upper()}": value for name, value in values.items()}

@@ -235,6 +235,7 @@ class Proxy(ProxySpec):
             score_step=self._score_step(trial, steps),
             guide=guide,
             sequences=self._sequences(trial, scale),
+            phases={} if self.phases is None else self.phases.share,
         )
 
     def _sequences(self, trial: Trial, scale: Scale) -> dict[str, int]:
@@ -289,6 +290,7 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         **({} if peak is None else {"mfu": round(flops / peak / run.spec.devices, 4)}),
         "steps": run.steps,
         "tokens": run.tokens,
+        **({"phases": _phase_tokens(run)} if run.phases else {}),
         "non_embedding_parameters": model.non_embedding_parameters(),
         "parameters": model.parameters(loaded.vocabulary),
         "training_loss": float(trained.training_losses[-max(1, run.steps // 20) :].mean()),
@@ -296,3 +298,12 @@ def _info(run: Run, trained: Trained, loaded: Corpus) -> dict[str, Any]:
         "validation_sequences": {name: found.sequences for name, found in trained.evaluations.items()},
         **({} if trained.found is None else of_reweighting.told(run, trained.found, loaded.vocabulary)),
     }
+
+
+def _phase_tokens(run: Run) -> dict[str, int]:
+    """Phase to the tokens that it read."""
+    from bomix.training.phases import phase_sequences
+
+    spec = run.spec
+    counts = phase_sequences(run.phases, run.steps * spec.batch_sequences)
+    return {phase: count * spec.sequence_length for phase, count in counts.items()}

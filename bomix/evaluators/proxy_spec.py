@@ -15,6 +15,7 @@ from bomix.contracts.traits import ComponentTraits, traits
 from bomix.errors import Fault
 from bomix.evaluators import reweighting as of_reweighting
 from bomix.scale import Scale
+from bomix.space.phases import Phases
 from bomix.training.data.spec import CorpusSpec
 from bomix.training.data.tokenizer import BytePair
 from bomix.training.spec import TrainingSpec
@@ -46,6 +47,7 @@ class ProxySpec(TrainingSpec):
         score_tokens: Whose probabilities of every validation token are kept, as the artifact ``scored_tokens``.
         stack: How many trials of one scale are trained as one, at most; ``auto`` for as many as there are and fit into
             memory. 1 trains each by itself.
+        phases: The phases of the study, which fills it; None where a run has one mixture.
         score_at: Share of the run after which they are taken; below 1 an expert is a checkpoint of its run.
         matching: What text trials may see, so that they repeat it as the target will; a study fills it. Experts see
             all of their domain: they stand for what it says, and alone they would read a small part of it very often.
@@ -76,6 +78,7 @@ class ProxySpec(TrainingSpec):
     score_at: float = 1.0
     stack: int | Literal["auto"] = "auto"
     matching: Matching | None = field(default=None, metadata={FILLED: "matching"})
+    phases: Phases | None = field(default=None, metadata={FILLED: "phases"})
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields of its own; each part looks after its own."""

@@ -14,7 +14,7 @@ recommendation is never expected to be worse than an anchor or the confirmed mix
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,10 +24,13 @@ from bomix.config.sections import RecommendationSpec
 from bomix.contracts.surrogate import ModelTraits, SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.posterior.belief import Belief, believe, learns_across
-from bomix.posterior.explored import explored
+from bomix.posterior.explored import explored, tried
 from bomix.posterior.predict import difference
 from bomix.posterior.seeds import recommendation_seed
+from bomix.recommendation.extrapolation import MANY_LOSSES
+from bomix.recommendation.phases import Order, order_of
 from bomix.space.bounds import ROUNDING
+from bomix.space.phased import PhasedSpace
 from bomix.space.weights import SAME_MIXTURE, is_among, nearest
 
 if TYPE_CHECKING:
@@ -59,10 +62,6 @@ CLEARLY_BETTER = 0.9
 """Probability of being better than what was confirmed up to which a mixture does not take its place: the model cannot
 tell them apart."""
 
-MANY_LOSSES = 4096
-"""Losses of a record beyond which the minimiser of a weighted sum is sought by means alone, from fewer starts: the
-variances that come with them are four fifths of the time, and the best of many runs are near it."""
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -76,6 +75,7 @@ class Decision:
         of_space: ``d`` weights, the minimiser of the posterior mean over the space, or over the pool.
         of_trials: ``d`` weights, the trial with the lowest posterior mean; None where the space allows no trial.
         confirmed: ``d`` weights, the mixture of the present round of confirmations; None without one.
+        order: What the order of two phases is worth; None in a study of one mixture.
     """
 
     belief: Belief
@@ -84,6 +84,7 @@ class Decision:
     of_space: Array
     of_trials: Array | None
     confirmed: Array | None
+    order: Order | None = None
 
 
 def decide(
@@ -91,9 +92,25 @@ def decide(
 ) -> Decision:
     """Choose the mixture that is recommended; arguments as those of :func:`~bomix.recommendation.recommend.recommend`.
 
+    Of two phases that is the best tied one, unless another one is credibly better.
+
     Raises:
         StudyError: No trial has come back yet.
     """
+    if isinstance(problem.space, PhasedSpace) and not problem.space.ties:
+        whole = replace(problem, space=problem.space.tied)
+        tied = decide(whole, history, surrogate, seed=seed, options=options)
+        pair = _decide(problem, history, surrogate, seed=seed, options=options)
+        across = learns_across(surrogate, history)
+        order = order_of(pair.belief, tied.point, pair.point, tried(problem.space, history, across=across))
+        return replace(pair if order.credible else tied, order=order)
+    return _decide(problem, history, surrogate, seed=seed, options=options)
+
+
+def _decide(
+    problem: Problem, history: History, surrogate: Surrogate, *, seed: int, options: RecommendationSpec | None
+) -> Decision:
+    """The mixture of the whole space that is recommended."""
     options = options or RecommendationSpec()
     belief = believe(problem, history, surrogate, seed=seed)
     across = learns_across(surrogate, history)
@@ -220,9 +237,14 @@ def _convex_minimum(belief: Belief, space: MixtureSpace) -> list[Array]:
 
 
 def _best_trial(belief: Belief, records: Sequence[Record]) -> Array | None:
-    """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows."""
+    """The ``d`` weights of the completed trial with the lowest posterior mean among those that the space allows.
+
+    Where only tied mixtures of two phases are wanted, trials stand for those of their whole runs.
+    """
     space = belief.problem.space
     points = space.to_arrays([record.trial.weights for record in records])
+    if isinstance(space, PhasedSpace) and space.ties:
+        points = points @ space.phases.sums @ space.phases.spread
     points = _runnable(belief.problem, points[space.contains(points, tolerance=SAME_MIXTURE)])
     if not len(points):
         return None

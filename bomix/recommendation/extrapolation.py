@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bomix.numerics.repeats import distinct
-from bomix.recommendation.decision import MANY_LOSSES
 from bomix.space.weights import SAME_MIXTURE
 
 if TYPE_CHECKING:
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
 
 BEYOND = 0.02
 """How far a weight may lie beyond those of all trials without a warning: predictions that near are nearly as good."""
+
+MANY_LOSSES = 4096
+"""Losses of a record beyond which the minimiser of a weighted sum is sought by means alone, from fewer starts: the
+variances that come with them are four fifths of the time, and the best of many runs are near it."""
 
 _EVEN = 256
 """Mixtures of the space of whose standard deviations the median is taken: it is needed to two digits."""

@@ -11,7 +11,8 @@ import numpy as np
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.posterior.predict import AT_ONCE, Estimate
-from bomix.recommendation.decision import MANY_LOSSES, Decision, as_tensor
+from bomix.recommendation.decision import Decision, as_tensor
+from bomix.recommendation.extrapolation import MANY_LOSSES
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bomix.history import History
     from bomix.posterior.belief import Belief
     from bomix.problem import Problem, StudyScale
+    from bomix.recommendation.phases import Order
     from bomix.space.polytope import Array
     from bomix.space.weights import Weights
 
@@ -88,6 +89,8 @@ class Recommendation:
             :func:`bomix.recommendation.extrapolation.stretch`.
         feasible: Probability that the recommendation keeps what the objective guards; None where it guards nothing.
         front: Mixtures that none of the others beats in every group of metrics; empty for an objective without groups.
+        order: What the order of two phases is worth: the best mixture for both, the best pair, and the gain; the
+            recommendation is the former unless the gain is credible. None in a study of one mixture.
         scale: The scale that all of this is said of, in a study of several; None in one of a single scale.
         effective: Tokens of fresh text that those of each domain are worth in the run that is decided about, where a
             repeated token is worth less than a fresh one; None where the tokens are unknown.
@@ -119,6 +122,7 @@ class Recommendation:
     across_scales: tuple[str, ...] = ()
     effective: Mapping[str, float] | None = None
     uncapped: Uncapped | None = None
+    order: Order | None = None
 
     def __repr__(self) -> str:
         low, high = self.interval
@@ -262,6 +266,7 @@ def recommend(
         across_scales=of_scales,
         effective=effective_tokens(problem, weights),
         uncapped=beyond,
+        order=decision.order,
     )
 
 

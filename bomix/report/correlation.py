@@ -18,6 +18,7 @@ import numpy as np
 
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.traits import traits
+from bomix.dataset import columns_of
 from bomix.errors import StudyError
 from bomix.numerics import repeats
 from bomix.space.weights import SAME_MIXTURE
@@ -151,7 +152,7 @@ def _mixtures(dataset: xr.Dataset) -> np.ndarray:
     """Which mixture each trial is a run of, ``n`` integers from 0."""
     if "weights" not in dataset:
         return np.arange(dataset.sizes["trial"])
-    return repeats.number(dataset["weights"].transpose("trial", "domain").values, tolerance=SAME_MIXTURE)
+    return repeats.number(columns_of(dataset), tolerance=SAME_MIXTURE)
 
 
 def _averaged(column: _Column, mixture: np.ndarray) -> _Column:

@@ -75,6 +75,7 @@ class Findings:
             there are too few.
         correlations: Rank correlations of losses, see :func:`bomix.report.correlation.correlate`; None where there are
             too few trials.
+        phased: The recommendation by phase, in a study of two: all else here is of whole runs. None without phases.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Findings:
     model: Model | None = None
     validation: xr.Dataset | None = None
     correlations: xr.Dataset | None = field(default=None)
+    phased: Recommendation | None = None
 
     @cached_property
     def domains(self) -> tuple[str, ...]:

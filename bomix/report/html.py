@@ -15,6 +15,7 @@ from bomix.report import limits, summary, tables
 from bomix.report.figures.catalogue import Entry, drawable
 from bomix.report.figures.search import largest
 from bomix.report.figures.style import DARK, label
+from bomix.report.phases import phase_table
 from bomix.report.prose import prose
 from bomix.report.sliders import sliders, what_if_data
 
@@ -111,6 +112,7 @@ def _answer(found: Findings) -> list[str]:
         _said(each for each in (*said, *shape) if each),
         f'<div class="columns">{blocks}</div>',
         tables.mixture(found),
+        *([] if found.phased is None else [phase_table(found.phased)]),
         tables.metrics(found),
     ]
 

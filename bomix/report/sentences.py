@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bomix.recommendation.caveats import ALONE
 from bomix.recommendation.confirmation import Comparison
 from bomix.recommendation.recommend import EVEN, OUTSIDE, Recommendation
+from bomix.report.phases import order_sentences
 from bomix.report.repetition import without_caps, worth
 from bomix.report.shown import percent, value
 from bomix.trial import Status
@@ -64,7 +65,7 @@ def sentences(standing: Standing, best: Recommendation, comparisons: Sequence[Co
         subject: What the tables call that mixture.
     """
     said = (*_verdicts(standing, best, comparisons, subject), *_confirmation(standing, best, comparisons))
-    return [*said, *_beliefs(best), *_caveats(standing, best)]
+    return [*order_sentences(best.order), *said, *_beliefs(best), *_caveats(standing, best)]
 
 
 def to_confirm(standing: Standing) -> str:
@@ -174,7 +175,8 @@ def _beliefs(best: Recommendation) -> list[str]:
     elif best.of_space is not None and best.of_space.objective.mean < best.objective.mean:
         why = "the lowest prediction lies where too little is known"
     if best.source == "trials":
-        lines.append(f"best is a mixture that was tried: {why}")
+        what = "the mixture of a whole run" if best.order is not None and not best.order.credible else "a mixture"
+        lines.append(f"best is {what} that was tried: {why}")
     if best.source == "anchors" and (names := references_that_are_it(best)):
         lines.append(f"best is the {' and '.join(names)} mixture: {why}")
     if best.feasible is not None:

@@ -101,7 +101,7 @@ class AtTarget:
             n_init = min(POOL_DESIGN, design_size(None, problem)) if pooled else design_size(None, problem)
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
-        d = problem.space.dimension
+        d = problem.domain_count
         own = self._own(problem)
         surrogate = self.surrogate or (MultiScale(of=own, integrated=False) if problem.scales else own)
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
@@ -150,14 +150,14 @@ class AtTarget:
         A single metric, which falls with most domains, has that of many domains from :data:`POOLED_FROM` on: under an
         upper confidence bound alone, over the whole space.
         """
-        alone = len(problem.metrics) == 1 and POOLED_FROM <= problem.space.dimension <= MANY
+        alone = len(problem.metrics) == 1 and POOLED_FROM <= problem.domain_count <= MANY
         if alone and self.acquisition is None and self.pool is None and not problem.pool and _is_weighted_sum(problem):
             return SUMMED
         return _surrogate(problem)
 
     def description(self, problem: Problem) -> str:
         """One line on what is chosen, and the numbers that decide it."""
-        chosen, d = self.chosen(problem), problem.space.dimension
+        chosen, d = self.chosen(problem), problem.domain_count
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
         whole = "the pool" if self.pool is not None or problem.pool else "the whole space"
         how = "a trust region" if isinstance(chosen, Turbo) else whole
@@ -176,7 +176,7 @@ class AtTarget:
 
     def _first_asks(self, problem: Problem, history: History, chosen: Bayesian) -> bool:
         """Whether trials are so few that what lies beyond them has to be known from elsewhere."""
-        d, plain = problem.space.dimension, (chosen.surrogate, chosen.acquisition) == (GP(), LogEI())
+        d, plain = problem.domain_count, (chosen.surrogate, chosen.acquisition) == (GP(), LogEI())
         named = self.surrogate is not None or self.acquisition is not None or self.pool is not None
         if named or not plain or d >= POOLED_FROM:
             return False
@@ -197,13 +197,13 @@ def _is_weighted_sum(problem: Problem) -> bool:
 
 def _mostly_without_own(problem: Problem) -> bool:
     """Whether most metrics have no domain of their own, by name or mapping: scores of tasks, as a rule, and noisy."""
-    lacking = without_own(problem.own, problem.space.domains, problem.metric_names)
+    lacking = without_own(problem.own, problem.single.domains, problem.metric_names)
     return 2 * len(lacking) > len(problem.metrics)
 
 
 def _surrogate(problem: Problem) -> GP:
     """The surrogate for as many domains and metrics."""
-    d, m = problem.space.dimension, len(problem.metrics)
+    d, m = problem.domain_count, len(problem.metrics)
     if d <= MANY:
         if min(d, m) >= POOLED_FROM:
             return POOLED

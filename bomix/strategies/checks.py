@@ -98,7 +98,7 @@ def own_domain_warnings(strategy: Strategy, problem: Problem) -> list[str]:
 
 def own_domain_note(problem: Problem) -> str | None:
     """What it means beyond :data:`MANY` domains that metrics have no domain of their own; None where all have."""
-    domains, names = problem.space.domains, problem.metric_names
+    domains, names = problem.single.domains, problem.metric_names
     missing = without_own(problem.own, domains, names)
     if len(domains) <= MANY or not missing:
         return None

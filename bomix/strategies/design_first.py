@@ -13,6 +13,7 @@ from bomix.contracts.strategy import StrategyTraits
 from bomix.contracts.traits import traits
 from bomix.errors import FitError, StudyError
 from bomix.objectives.reference import missing_reference, resolved
+from bomix.space.phased import PhasedSpace
 from bomix.space.weights import is_among, nearest, same_mixture
 from bomix.strategies.replicates import repeated
 from bomix.trial import CONFIRM, EXPERT, Candidate, Status
@@ -39,7 +40,7 @@ def design_size(n_init: int | None, problem: Problem) -> int:
     Where experts of all domains come first, two: the uniform and the natural mixture, which experts cannot replace.
     A pool has no more than its mixtures.
     """
-    usual = 2 if problem.experts else min(max(5, problem.space.dimension + 2), 32)
+    usual = 2 if problem.experts else min(max(5, problem.domain_count + 2), 32)
     size = usual if n_init is None else n_init
     return min(size, max(MIN_COMPLETED, len(problem.pool))) if problem.pool else size
 
@@ -134,13 +135,20 @@ def take(
         if candidate is None and not in_design(problem, history, size, across=across):
             try:
                 with deterministic():
-                    candidate = choose(problem, history)
+                    candidate = choose(_tied_in_turn(problem, history), history)
             except FitError as error:
                 logger.warning("%s; going on with the design", error)
         candidate = candidate or _designed(problem, history, design, seed)
         history = history.with_pending([candidate])
         candidates.append(candidate)
     return candidates
+
+
+def _tied_in_turn(problem: Problem, history: History) -> Problem:
+    """Of two phases, every other time the problem of one mixture for both: what order gains is gained over that."""
+    if not isinstance(problem.space, PhasedSpace) or history.n_asked % 2:
+        return problem
+    return replace(problem, space=problem.space.tied)
 
 
 def _designed(problem: Problem, history: History, design: Strategy, seed: int) -> Candidate:

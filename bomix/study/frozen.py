@@ -51,6 +51,7 @@ def changes(
             name: {"source": "any" if all_failed else domain["source"] or "none"}
             for name, domain in data["domains"].items()
         }
+        side["phases"] = dict(data.get("phases") or {})  # the names of weights too
     for pair in ((frozen_before, frozen_now), (frozen_before.get("evaluator"), frozen_now.get("evaluator"))):
         _leave_out_ranges(*pair)
     return compared(frozen_before, frozen_now, exempt)

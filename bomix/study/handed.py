@@ -156,7 +156,11 @@ def read_told(path: Path, problem: Problem, *, partial: bool = False, text: str 
     text = _decoded(path, _content(path)) if text is None else text
     try:
         outcome = read_outcome(
-            text, problem.metric_names, problem.space.domains, partial=partial, directions=problem.directions
+            text,
+            problem.metric_names,
+            problem.phases or problem.space.domains,
+            partial=partial,
+            directions=problem.directions,
         )
     except FaultsError as error:
         raise FaultsError(error.faults, f"{path} cannot be used:") from error

@@ -73,7 +73,7 @@ def warnings(study: Study) -> Iterator[str]:
 
 def _far(study: Study, proxy: Runs, target: Runs) -> Iterator[str]:
     """What differs by more than :data:`FAR`, where either can read the domain more than once."""
-    space, matching = study.problem.space, study.problem.matching
+    space, matching = study.problem.single, study.problem.matching
     fewer: list[str] = []
     more: list[str] = []
     for name, top in zip(space.domains, space.upper, strict=True):

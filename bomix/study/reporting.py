@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bomix.dataset import columns_of
 from bomix.errors import StudyError
 from bomix.recommendation.confirmation import compare
 from bomix.report.findings import Findings, Model
+from bomix.report.phases import WholeRuns, of_whole_run
 from bomix.study.standing import standing
 from bomix.study.surrogate import study_surrogate
 
@@ -48,23 +51,28 @@ def findings(records: Records, *, best: Recommendation | None = None, page: bool
     surrogate, seed = study_surrogate(records.spec, records.problem), records.spec.seed
     name = records.folder.resolve().name if records.folder is not None else "study"
     if not records.history.informative:
-        return Findings(name, records.problem, records.dataset, standing(records))
+        there = standing(records)
+        return Findings(name, records.problem.whole, records.dataset, replace(there, problem=there.problem.whole))
     problem, history = records.to_learn_from()
     with deterministic():
         if best is None:
             best = recommend(problem, history, surrogate, seed=seed, options=records.spec.recommendation)
         judged = best.weights if best.confirmed is None else best.confirmed.weights
-        bare = Findings(name, problem, records.dataset, standing(records), best, compare(problem, history, judged))
-        return Findings(
+        there = standing(records)
+        bare = Findings(
             name,
-            problem,
-            bare.dataset,
-            bare.standing,
-            best,
-            bare.comparisons,
-            _model(bare, history, surrogate, seed=seed, page=page),
-            _validation(problem, history, surrogate, seed=seed),
-            _correlations(problem, bare.dataset),
+            problem.whole,
+            records.dataset,
+            replace(there, problem=there.problem.whole),
+            best if problem.phases is None else of_whole_run(best, problem.phases),
+            compare(problem, history, judged),
+            phased=None if problem.phases is None else best,
+        )
+        return replace(
+            bare,
+            model=_model(bare, problem, history, surrogate, seed=seed, page=page),
+            validation=_validation(problem, history, surrogate, seed=seed),
+            correlations=_correlations(problem, bare.dataset),
         )
 
 
@@ -95,12 +103,16 @@ def save_page(records: Records, path: Path | None = None, *, best: Recommendatio
     return path
 
 
-def _model(bare: Findings, history: History, surrogate: Surrogate, *, seed: int, page: bool) -> Model:
+def _model(bare: Findings, asked: Problem, history: History, surrogate: Surrogate, *, seed: int, page: bool) -> Model:
+    """What the surrogate says; ``asked`` is the problem of the record, which has two phases where it has any."""
     from bomix.recommendation.predictions import Predictor, along_rays, towards_vertices
 
     assert bare.best is not None
-    problem, space = bare.problem, bare.problem.space
-    predictor = Predictor(problem, history, surrogate, seed=seed)
+    space = bare.problem.space
+    predictor: Predictor | WholeRuns = Predictor(asked, history, surrogate, seed=seed)
+    if asked.phases is not None:
+        assert isinstance(predictor, Predictor), "it was just made"
+        predictor = WholeRuns(predictor, asked.phases)
     best = space.to_array(bare.best.weights)
     name = "natural" if "natural" in bare.mixtures else "uniform"
     reference = space.to_array(bare.mixtures[name])
@@ -108,8 +120,8 @@ def _model(bare: Findings, history: History, surrogate: Surrogate, *, seed: int,
     rays = along_rays(best, SHARES).reshape(-1, space.dimension)
     return Model(
         reference=name,
-        mixtures=predictor.at(mixtures, reference),
-        trials=predictor.at(bare.weights, reference),
+        mixtures=predictor.at(_asked(bare, asked, mixtures), reference),
+        trials=predictor.at(columns_of(bare.completed, realized=True), reference),
         shares=np.array(SHARES),
         rays=predictor.at(rays, best),
         step=STEP,
@@ -119,7 +131,18 @@ def _model(bare: Findings, history: History, surrogate: Surrogate, *, seed: int,
     )
 
 
-def _what_if(bare: Findings, predictor: Predictor, mixtures: Array, reference: Array, *, seed: int) -> Compressed:
+def _asked(bare: Findings, asked: Problem, mixtures: Array) -> Array:
+    """The mixtures that are shown as they can be run: the recommendation may be a pair."""
+    if asked.phases is None or bare.phased is None:
+        return mixtures
+    points = mixtures @ asked.phases.spread
+    points[0] = asked.space.to_array(bare.phased.weights)
+    return np.asarray(points)
+
+
+def _what_if(
+    bare: Findings, predictor: Predictor | WholeRuns, mixtures: Array, reference: Array, *, seed: int
+) -> Compressed:
     """The model in the form that the page evaluates."""
     from bomix.report.what_if import HELD_OUT, compress, mixtures_near, size
 

@@ -43,6 +43,7 @@ from bomix.study.frozen import refuse
 from bomix.study.frozen_file import file_changes
 from bomix.study.frozen_scales import refuse_measured, tell_moved
 from bomix.study.limits import never_fits
+from bomix.study.phases import phased
 from bomix.trial import EXPERT, Status
 
 logger = logging.getLogger(__name__)
@@ -245,6 +246,7 @@ def _problem(
         uncapped=repetition.uncapped(space, spec.domains),
         repetition_decay=sections.repetition_decays(spec.domains),
     )
+    problem = phased(problem, spec)
     units.warn_of_mixed(problem)
     strategy = spec.ready_strategy(folder)
     faults = _unmet(problem, strategy)

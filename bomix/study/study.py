@@ -96,6 +96,9 @@ class Study:
             (``target.scale``), the dearest unless it is named.
         constraints: Sums of weights between two ends, each a :class:`~bomix.config.constraint_spec.ConstraintSpec` or
             its keys, as ``{"domains": ["web/*"], "at_most": 0.6}``.
+        phases: Name of the last phase of a training to its share of the tokens, as ``{"anneal": 0.2}``, or of both:
+            every mixture is one of each phase then, its weights called ``anneal:web``; see
+            :class:`bomix.space.phases.Phases`, which ``study.problem.phases`` is.
         report: Whether :meth:`run` writes ``report.html`` into the folder as trials come back.
 
     Raises:
@@ -124,6 +127,7 @@ class Study:
         replicates: Mapping[str, int] | None = None,
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
         constraints: Sequence[ConstraintSpec | Mapping[str, object]] = (),
+        phases: Mapping[str, float] | None = None,
         report: bool = False,
     ) -> None:
         given: dict[str, object] = {
@@ -133,7 +137,7 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
-        given["constraints"] = constraint_specs(constraints)
+        given |= {"constraints": constraint_specs(constraints), "phases": phases}
         if scales is not None:  # their keys stand over those of the evaluator
             made: Evaluator | None = argument("evaluator", Evaluator | None, evaluator)
             evaluator, given["scales"] = made, scale_specs(scales, made)

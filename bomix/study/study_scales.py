@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bomix.config.build import FILLED
+from bomix.config.build import filled_field
 from bomix.config.components import child
 from bomix.contracts.evaluator import EvaluatorTraits, ScaledEvaluator
 from bomix.contracts.traits import traits
@@ -54,18 +54,12 @@ def ready_evaluator(spec: StudySpec, folder: Path, matching: Matching | None = N
 
 def _with_all(evaluator: Evaluator, scales: tuple[StudyScale, ...], target: Scale) -> Evaluator:
     """An evaluator with the scales of the study up to the target, the cheapest first, where it has a field for them."""
-    name = _field_of_scales(evaluator)
+    name = filled_field(evaluator, "scales")
     if name is None:
         return evaluator
     known = [each.scale for each in scales]
     upto = tuple(known[: known.index(target) + 1])
     return dataclasses.replace(evaluator, **{name: upto})  # type: ignore[type-var]
-
-
-def _field_of_scales(evaluator: Evaluator) -> str | None:
-    if not dataclasses.is_dataclass(evaluator):
-        return None
-    return next((each.name for each in dataclasses.fields(evaluator) if each.metadata.get(FILLED) == "scales"), None)
 
 
 def trainer(spec: StudySpec) -> Evaluator | None:
@@ -188,7 +182,7 @@ def _trained_the_same(spec: StudySpec) -> list[Fault]:
     faults = []
     for first, second in combinations([name for name, part in trained.items() if part is not None], 2):
         part = trained[second]
-        told = traits(part, EvaluatorTraits).at_scale is not None or (part and _field_of_scales(part))
+        told = traits(part, EvaluatorTraits).at_scale is not None or (part and filled_field(part, "scales"))
         if not told and not isinstance(part, ScaledEvaluator) and part == trained[first]:
             what = f"{type(part).__name__} takes no scale from a trial, and would train it as it trains '{first}'"
             faults.append(Fault(f"scales.{second}", f"{what}; give the keys that differ, or 'train: false'"))

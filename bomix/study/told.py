@@ -38,4 +38,5 @@ def told(outcome: Any, records: Records) -> Any:
     in_words = not {*data} & {*problem.metric_names} and any(isinstance(value, str) for value in data.values())
     if not (is_whole(data) or is_results(data) or in_words or isinstance(data.get("failure"), str)):
         return outcome
-    return outcome_of(data, problem.metric_names, problem.space.domains, directions=problem.directions)
+    domains = problem.phases or problem.space.domains
+    return outcome_of(data, problem.metric_names, domains, directions=problem.directions)

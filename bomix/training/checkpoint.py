@@ -105,6 +105,7 @@ def identity_of(run: Run, corpus: Corpus, dtype: str) -> str:
     facts = {
         "schema": SCHEMA,
         "weights": dict(run.weights),
+        **({"phases": list(run.phases.items())} if run.phases else {}),
         "seeds": [run.init_seed, run.data_seed],
         "steps": [run.steps, run.score_step],
         "spec": spec,

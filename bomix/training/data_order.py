@@ -123,15 +123,30 @@ def plan(weights: Mapping[str, float], available: Mapping[str, int], *, steps: i
         raise EvaluationError(f"no tokens of domain '{unknown[0]}' (known: {', '.join(sorted(available))})")
     counts = quotas(weights, steps * batch)
     names = tuple(counts)
-    n = np.array(list(counts.values()), dtype=np.int64)
-    domain = np.repeat(np.arange(len(names)), n)
-    sequence = np.concatenate([order(x, counts[x], available=available[x], seed=seed) for x in names])
-    place = np.concatenate([(2 * np.arange(q) + 1) / (2 * q) for q in n if q])
-    by_place = np.lexsort((domain, place))
+    read = {x: order(x, counts[x], available=available[x], seed=seed) for x in names}
+    domain, sequence = laid_out(counts, read)
     return Plan(
         domains=names,
-        domain=domain[by_place].reshape(steps, batch),
-        sequence=sequence[by_place].reshape(steps, batch),
+        domain=domain.reshape(steps, batch),
+        sequence=sequence.reshape(steps, batch),
         realized={x: counts[x] / (steps * batch) for x in names},
         epochs={x: counts[x] / available[x] if counts[x] else 0.0 for x in names},
     )
+
+
+def laid_out(counts: Mapping[str, int], read: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Spread the sequences of each domain evenly, ties in order of name.
+
+    Args:
+        counts: Domain name to number of sequences, in order of name; one of them is above zero.
+        read: Domain name to as many sequence numbers, in the order in which they are read.
+
+    Returns:
+        For each sequence of all the position of its domain, and its number in that domain.
+    """
+    n = np.array(list(counts.values()), dtype=np.int64)
+    domain = np.repeat(np.arange(len(n)), n)
+    sequence = np.concatenate([read[name] for name in counts])
+    place = np.concatenate([(2 * np.arange(q) + 1) / (2 * q) for q in n if q])
+    by_place = np.lexsort((domain, place))
+    return domain[by_place], sequence[by_place]

@@ -17,7 +17,6 @@ from bomix.io.artifacts.scored_tokens import ScoredTokens
 from bomix.training import checkpoint, device, keeping, validation
 from bomix.training.checkpoint import Place, Saved
 from bomix.training.data.tokens import Corpus
-from bomix.training.data_order import plan
 from bomix.training.device import Hardware
 from bomix.training.feed import Feed
 from bomix.training.keeping import Keeper
@@ -91,16 +90,10 @@ class _Lockstep:
         self._saved = [saved for place in places if (saved := checkpoint.found_at(place)) is not None]
         self._first = self._saved[0].step if self._saved else 0
         self._spec, self._steps = runs[0].spec, runs[0].steps
-        length, batch = self._spec.sequence_length, self._spec.batch_sequences
+        length = self._spec.sequence_length
         self._texts = texts_of(corpus, runs)
         self._plans = [
-            plan(
-                run.weights,
-                {name: tokens.sequences(length) for name, tokens in text.items()},
-                steps=run.steps,
-                batch=batch,
-                seed=run.data_seed,
-            )
+            run.plan({name: tokens.sequences(length) for name, tokens in text.items()})
             for run, text in zip(runs, self._texts, strict=True)
             if run.guide is None
         ]

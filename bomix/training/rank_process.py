@@ -46,7 +46,11 @@ def request(corpus: Corpus, run: Run, place: Place, *, slot: int) -> str:
     values = field_values(run.spec)
     spec = TrainingSpec(**{field.name: values[field.name] for field in dataclasses.fields(TrainingSpec)})
     own = {name: value for name, value in field_values(run).items() if name not in ("spec", "guide")}
-    facts = {"run": own | {"weights": dict(run.weights)}, "spec": plain(spec), "place": field_values(place)}
+    facts = {
+        "run": own | {"weights": dict(run.weights), "phases": dict(run.phases)},
+        "spec": plain(spec),
+        "place": field_values(place),
+    }
     return json.dumps({**facts, "corpus": corpus.folder, "slot": slot}, default=str)
 
 

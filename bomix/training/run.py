@@ -43,6 +43,8 @@ class Run:
             mixture.
         sequences: Domain to the sequences that the run may see of it, documents in an order of ``data_seed``; a domain
             that is missing, or has no more, is seen whole.
+        phases: Name of each of two phases to its share of the tokens, in the order of the training: the weights are
+            then by phase and domain, ``anneal:web``. Empty for one mixture.
     """
 
     weights: Mapping[str, float]
@@ -53,11 +55,26 @@ class Run:
     score_step: int | None = None
     guide: Guide | None = None
     sequences: Mapping[str, int] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
         """Training tokens of the run."""
         return self.steps * self.spec.step_tokens
+
+    def plan(self, available: Mapping[str, int]) -> Plan:
+        """What it reads, of as many sequences of each domain.
+
+        Raises:
+            EvaluationError: No mixture, or a domain that is unknown or has no sequence.
+        """
+        from bomix.training.data_order import plan
+        from bomix.training.phases import phased_plan
+
+        size = {"steps": self.steps, "batch": self.spec.batch_sequences, "seed": self.data_seed}
+        if self.phases:
+            return phased_plan(self.weights, self.phases, available, **size)
+        return plan(self.weights, available, **size)
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,14 @@ class Format(NamedTuple):
 
 
 def weights(sheet: Sheet) -> str:
-    """Domain to share of the training tokens, in order of the names."""
+    """Domain to share of the training tokens, in order of the names; of two phases that for each of them."""
+    if sheet.phases is not None:
+        return _json({phase: own["weights"] for phase, own in sheet.by_phase.items()})
     return _json(dict(sorted(sheet.trial.weights.items())))
 
 
 def tokens(sheet: Sheet) -> str:
-    """Domain to training tokens, in order of the names.
+    """Domain to training tokens, in order of the names; of two phases that for each of them.
 
     Raises:
         StudyError: Nobody said how many tokens the run has.
@@ -43,6 +45,8 @@ def tokens(sheet: Sheet) -> str:
             f"nothing says how many tokens trial {sheet.trial.id} trains on, so that they cannot be counted per "
             "domain; pass --tokens, or state 'tokens' of the study's scales"
         )
+    if sheet.phases is not None:
+        return _json({phase: own["tokens"] for phase, own in sheet.by_phase.items()})
     return _json(dict(sorted(sheet.tokens.items())))
 
 
@@ -53,5 +57,5 @@ FORMATS: Mapping[str, Format] = {
 """Name to format."""
 
 
-def _json(data: Mapping[str, float]) -> str:
+def _json(data: Mapping[str, float] | Mapping[str, Mapping[str, float]]) -> str:
     return json.dumps(data, indent=1) + "\n"

@@ -13,6 +13,7 @@ from typing import Any
 from bomix.errors import ConfigError
 from bomix.io.store import files
 from bomix.problem import Problem
+from bomix.space.phases import Phases
 from bomix.trial import EXPERT, Trial
 
 SHEET_SCHEMA = 1
@@ -34,6 +35,8 @@ class Sheet:
             may see all.
         target: Tokens and passes of each domain in the run that is decided about; empty where they are unknown.
         metrics: What the result must name.
+        phases: The two phases of the study; None where a trial has one mixture. ``tokens``,
+            ``epochs`` and ``target`` are of the whole run then.
     """
 
     trial: Trial
@@ -43,6 +46,25 @@ class Sheet:
     available: Mapping[str, int] | None
     target: Mapping[str, Mapping[str, float]]
     metrics: tuple[str, ...]
+    phases: Phases | None = None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The mixture of the whole run."""
+        return dict(self.trial.weights) if self.phases is None else self.phases.aggregate(self.trial.weights)
+
+    @property
+    def by_phase(self) -> dict[str, dict[str, Any]]:
+        """Phase to its share of the tokens, its mixture, and the tokens of each domain; empty of one mixture."""
+        if self.phases is None:
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        counts = None if self.tokens is None else token_counts(self.trial.weights, sum(self.tokens.values()))
+        for phase, weights in self.phases.split(self.trial.weights).items():
+            found[phase] = {"share": self.phases.share[phase], "weights": weights}
+            if counts is not None:
+                found[phase]["tokens"] = {name: counts[self.phases.column(phase, name)] for name in weights}
+        return found
 
     @property
     def file_name(self) -> str:
@@ -58,7 +80,9 @@ class Sheet:
         """The same as plain JSON; what is unknown is left out."""
         trial = self.trial
         data: dict[str, Any] = {"trial": trial.id, "seed": trial.seed, "origin": trial.origin}
-        data["weights"] = dict(trial.weights)
+        data["weights"] = self.weights
+        if self.phases is not None:
+            data["phases"] = self.by_phase
         if trial.scale is not None:
             named = {} if self.scale_name is None else {"name": self.scale_name}
             data["scale"] = {**named, **trial.scale.to_data()}
@@ -90,15 +114,16 @@ def sheet_of(trial: Trial, problem: Problem, *, tokens: int | None = None) -> Sh
         tokens: Training tokens of a run where the trial's scale says none.
     """
     known = tokens if trial.scale is None or trial.scale.tokens is None else trial.scale.tokens
-    counts = None if known is None else token_counts(trial.weights, known)
+    phases = problem.phases
+    counts = None if known is None else _counted(trial.weights, known, phases)
     cut = None
     if problem.matching is not None and known is not None and trial.origin != EXPERT:
         cut = problem.matching.whole_tokens(known)
     seen: Mapping[str, float] = problem.tokens if cut is None else cut
-    there = seen if trial.weights.keys() <= seen.keys() else None
+    there = seen if {*problem.single.domains} <= seen.keys() else None
     target: dict[str, Mapping[str, float]] = {}
     if problem.run_tokens is not None:
-        target["tokens"] = token_counts(trial.weights, int(problem.run_tokens))
+        target["tokens"] = _counted(trial.weights, int(problem.run_tokens), phases)
         if (passes := problem.epochs(trial.weights)) is not None:
             target["epochs"] = passes
     return Sheet(
@@ -111,7 +136,16 @@ def sheet_of(trial: Trial, problem: Problem, *, tokens: int | None = None) -> Sh
         available=cut,
         target=target,
         metrics=problem.metric_names,
+        phases=phases,
     )
+
+
+def _counted(weights: Mapping[str, float], total: int, phases: Phases | None) -> dict[str, int]:
+    """Whole tokens of each domain in the whole run, which add up to all."""
+    counts = token_counts(weights, total)
+    if phases is None:
+        return counts
+    return {domain: sum(counts[phases.column(phase, domain)] for phase in phases.names) for domain in phases.domains}
 
 
 def token_counts(weights: Mapping[str, float], total: int) -> dict[str, int]:

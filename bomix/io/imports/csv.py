@@ -16,6 +16,7 @@ from bomix.io.imports.identity import is_seed
 from bomix.io.imports.joining import Join
 from bomix.io.imports.mapping import expanded
 from bomix.io.imports.named_scales import SCALE, named_in, with_column_of_names, with_name_of_column
+from bomix.io.imports.phased import as_tied, read_as
 from bomix.io.imports.repeats import Run
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.scales import row_scale
@@ -67,7 +68,8 @@ def runs_of(first: Table, second: Table, problem: Problem, reading: Reading, fau
         reading: How they are read.
         faults: A list to which whatever is wrong with columns and rows is added.
     """
-    return _Runs(first, second, problem, reading, faults).read()
+    read = read_as(problem, (*unpacked(first).columns, *reading.mapping.values()))
+    return as_tied(_Runs(first, second, read, reading, faults).read(), read, problem)
 
 
 class _Runs:

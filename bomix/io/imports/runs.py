@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bomix.errors import Fault
 from bomix.io.imports.columns import listed
 from bomix.io.store.incoming import Losses
+from bomix.io.store.phased import set_right
 from bomix.io.store.result_checks import cleaned, range_faults, result_faults
 from bomix.scale import Scale
 from bomix.space.weights import Weights, normalized
@@ -98,6 +99,9 @@ class RunCollector:
             wrong = self._problem.space.faults_of(weights, sum_tolerance=SUM_TOLERANCE, bounded=False)
             self._faults += [Fault(where, fault.what) for fault in wrong]
             weights = weights if wrong else normalized(weights)
+            if not wrong and self._problem.phases is not None:
+                weights, wrong = set_right(weights, self._problem.phases)
+                self._faults += [Fault(where, fault.what) for fault in wrong]
         if not result.losses:
             if not told:
                 self.stray(f"{key or 'the run'} has no loss", losses_at)

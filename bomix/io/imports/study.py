@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bomix.errors import Fault, did_you_mean, raise_faults
 from bomix.io.imports.columns import listed
 from bomix.io.imports.differences import KEY, SEED
+from bomix.io.imports.phased import as_tied, read_as
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.tables.reading import SHOWN
 from bomix.io.tables.table import to_number
@@ -132,6 +133,7 @@ def read_study(
     Raises:
         FaultsError: Everything that is wrong.
     """
+    phased, problem = problem, read_as(problem, other.domains)
     names = {old: new.removeprefix("losses.") for old, new in (metrics or {}).items()}
     # A name that is mapped onto is that metric alone: one that is called so there is another one.
     names |= {each.name: "" for each in other.metrics if each.name in {*names.values()} - {*names}}
@@ -166,7 +168,7 @@ def read_study(
     notes += [f"{other.path}: left out {listed(left)}, no metrics of this study"] if left else []
     found = collector.found([names.get(name, name) for name in known], notes, where=str(other.path))
     raise_faults(faults)
-    return found
+    return as_tied(found, problem, phased)
 
 
 def _special(record: Record) -> str:

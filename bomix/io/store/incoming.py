@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from bomix import trial
 from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.artifacts.harness_results import is_results, score_of, scores_of, several
+from bomix.io.store.phased import by_column, of_run, set_right
 from bomix.io.store.plain import as_mapping, number, short
 from bomix.io.store.result_checks import (
     KEYS,
@@ -20,6 +21,8 @@ from bomix.io.store.result_checks import (
 )
 from bomix.scale import Scale
 from bomix.space.bounds import number as finite
+from bomix.space.phased import phases_of
+from bomix.space.phases import Phases
 from bomix.space.weights import Weights, normalized
 from bomix.trial import Candidate, Curve, Failure, Outcome, Result
 
@@ -52,7 +55,7 @@ RESULT_LIMIT = 64 * 2**20
 
 
 def read_result(
-    text: str, metrics: Sequence[str], domains: Sequence[str], *, directions: Mapping[str, str] | None = None
+    text: str, metrics: Sequence[str], domains: Sequence[str] | Phases, *, directions: Mapping[str, str] | None = None
 ) -> Result:
     """Read what a user's program wrote, as :func:`result_of` takes it.
 
@@ -71,7 +74,7 @@ def read_result(
 def result_of(
     data: Any,
     metrics: Sequence[str],
-    domains: Sequence[str],
+    domains: Sequence[str] | Phases,
     *,
     partial: bool = False,
     directions: Mapping[str, str] | None = None,
@@ -82,7 +85,7 @@ def result_of(
         data: Plain data, numbers of any library; of the first form all but ``losses`` is optional. The third is what
             lm-evaluation-harness writes.
         metrics: Every one of them must have a loss, or None where it was not measured.
-        domains: The only names that ``realized`` and ``epochs`` may have.
+        domains: The only names that ``realized`` and ``epochs`` may have; of phases, those of a mixture of each.
         partial: Whether metrics that are not named were not measured.
         directions: Metric to ``min`` or ``max``, which those of lm-evaluation-harness must be, where they are known.
 
@@ -96,6 +99,8 @@ def result_of(
         failed = '{"failure": "why"} of a run that failed'
         raise FaultsError([Fault("", f"the result must look like {looks}, or be the losses alone, or {failed}")])
     data = data if is_whole(data) else {"losses": data}
+    if isinstance(domains, Phases):
+        data, domains = by_column(data, domains), domains.columns
     known_keys = ", ".join(RESULT_KEYS)
     faults = [Fault(str(key), f"unknown key '{key}' (known: {known_keys})") for key in data if key not in RESULT_KEYS]
     known = {key: value for key, value in data.items() if key in RESULT_KEYS and value is not None}
@@ -168,7 +173,7 @@ def _json(text: str) -> Any:
 def read_outcome(
     text: str,
     metrics: Sequence[str],
-    domains: Sequence[str],
+    domains: Sequence[str] | Phases,
     *,
     partial: bool = False,
     directions: Mapping[str, str] | None = None,
@@ -178,7 +183,7 @@ def read_outcome(
     Args:
         text: JSON; ``{"failure": "diverged at step 800"}`` says that the run failed, and nothing else stands there.
         metrics: Every one of them must have a loss, or null where it was not measured.
-        domains: The only names that ``realized`` and ``epochs`` may have.
+        domains: The only names that ``realized`` and ``epochs`` may have; of phases, those of a mixture of each.
         partial: Whether metrics that are not named were not measured.
         directions: Metric to ``min`` or ``max``, which those of lm-evaluation-harness must be, where they are known.
 
@@ -191,7 +196,7 @@ def read_outcome(
 def outcome_of(
     data: Any,
     metrics: Sequence[str],
-    domains: Sequence[str],
+    domains: Sequence[str] | Phases,
     *,
     partial: bool = False,
     directions: Mapping[str, str] | None = None,
@@ -315,7 +320,8 @@ def _rows(given: Any, where: str, what: str) -> list[Any]:
 
 def _mixture(weights: Any, space: MixtureSpace) -> tuple[dict[str, float], list[Fault]]:
     """Weights with plain numbers, and what keeps them from being a mixture, bounds aside."""
-    named = as_mapping(weights)
+    phases = phases_of(space)
+    named = as_mapping(weights if phases is None else of_run(weights, phases))
     if not isinstance(named, Mapping):
         names = ", ".join(map(repr, space.domains[:3])) + (", ..." if len(space.domains) > 3 else "")
         what = f"expected a mapping from domains to weights, {{{names}}}, found {short(weights)}; name each weight"
@@ -326,4 +332,5 @@ def _mixture(weights: Any, space: MixtureSpace) -> tuple[dict[str, float], list[
         for name, share in shares.items()
         if name in space.domains and (not isinstance(share, (int, float)) or finite(share) is None)
     ]
-    return shares, wrong or space.faults_of(shares, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
+    wrong = wrong or space.faults_of(shares, sum_tolerance=trial.SUM_TOLERANCE, bounded=False)
+    return (shares, wrong) if wrong or phases is None else set_right(shares, phases)

@@ -19,6 +19,7 @@ from bomix.io.tables.delimited import decoded, read_delimited, with_points
 from bomix.io.tables.records import looks_like_json, read_json
 from bomix.io.tables.sums import divisors
 from bomix.io.tables.table import NOTHING, Row, Table, has_comma, to_share
+from bomix.space.phased import PhasedSpace
 from bomix.space.weights import Weights, normalized
 from bomix.trial import SUM_TOLERANCE
 
@@ -50,7 +51,8 @@ def read_mixtures(path: str | Path, space: MixtureSpace, *, mapping: Mapping[str
 
     Args:
         path: A file of any format that :func:`read_table` reads.
-        space: The domains, which must have a column each; the bounds of the space need not hold.
+        space: The domains, which must have a column each; the bounds of the space need not hold. Of two phases the
+            columns may as well be those of one mixture for both.
         mapping: Column to domain, for columns of other names.
 
     Returns:
@@ -65,6 +67,9 @@ def read_mixtures(path: str | Path, space: MixtureSpace, *, mapping: Mapping[str
     if table is None:
         raise_faults(faults, title, most=SHOWN)
         raise AssertionError("a table that is not there has a fault")
+    named = [*table.columns, *(mapping or {}).values()]
+    if isinstance(space, PhasedSpace) and not space.phases.are_columns(named):
+        space = space.single  # one mixture for both phases
     columns = find_columns(table.columns, DOMAIN, space.domains, mapping or {}, faults, where=str(path))
     faults += missing_columns(table, DOMAIN, space.domains, columns)
     doubled = len(set(table.columns)) < len(table.columns)

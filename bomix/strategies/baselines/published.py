@@ -171,6 +171,7 @@ class Published(Constant):
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """Pairs for domains that the study has not, names that fit two domains, or nothing in common."""
+        problem = problem.whole
         domains = problem.space.domains
         found = [
             Fault(f"map.{name}", unknown_name("domain", target, domains))

@@ -78,8 +78,10 @@ class Constant(ABC):
             FaultsError: The problem lacks what the mixture is computed from.
         """
         raise_faults(self.faults() or self.problem_faults(problem), f"'{self.origin}' has no mixture for this study:")
+        phases, problem = problem.phases, problem.whole
         nearest = self.nearest(problem)
         weights = problem.space.to_weights(nearest)
+        weights = weights if phases is None else phases.tied(weights)
         # Said once, before the first trial: the record alone decides, so nothing is remembered.
         if not any(same_mixture(weights, record.trial.weights) for record in history.records):
             moved = moved_notes(problem.space.domains, self.ideal(problem), nearest)
@@ -241,7 +243,7 @@ class Fixed(Constant):
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """Domains that are missing or unknown."""
         try:
-            problem.space.to_array(self.weights)
+            problem.single.to_array(self.weights)
         except FaultsError as error:
             return list(error.faults)
         return []
@@ -260,7 +262,7 @@ def _natural_faults(problem: Problem) -> list[Fault]:
 
 def _token_faults(problem: Problem) -> list[Fault]:
     """Domains whose tokens are unknown."""
-    missing = [name for name in problem.space.domains if name not in problem.tokens]
+    missing = [name for name in problem.single.domains if name not in problem.tokens]
     return [Fault("", f"the tokens of domain '{name}' are unknown; give domains.{name}.tokens") for name in missing]
 
 

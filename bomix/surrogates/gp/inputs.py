@@ -7,14 +7,15 @@ than what the prediction says of their mixtures: those of a fit that has not see
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from bomix.contracts.covariance import Covariance, KernelContext
 from bomix.laws.law import own_domains
+from bomix.space.phased import PhasedSpace
 from bomix.space.weights import SAME_MIXTURE
 from bomix.surrogates.cross_validation.folds import canonical_rows
 from bomix.surrogates.data.refit_schedule import size_of_fit
@@ -25,6 +26,7 @@ from bomix.surrogates.gp.transforms import Between, Transforms
 from bomix.surrogates.kernels.columns import ColumnsCovariance, WeightsCovariance
 from bomix.surrogates.kernels.composition import SumCovariance
 from bomix.surrogates.kernels.linear import FeatureCovariance
+from bomix.surrogates.kernels.phased import PhasedCovariance
 from bomix.surrogates.means.law import Standardised
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bomix.contracts.context import FitContext
+    from bomix.contracts.kernel import Kernel
     from bomix.contracts.mean import Feature
     from bomix.surrogates.features.columns import Columns
     from bomix.surrogates.gp.settings import GPSettings
@@ -136,7 +139,7 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         unseen_targets=unseen.mT,
         known_noise=known,
         noise=_noise_of(spec, X, targets.mT, known, kernels),
-        covariances=_covariances(spec, kernels, columns, picked),
+        covariances=_covariances(spec, kernels, context, columns, picked),
         context=kernels,
         features=None if columns is None else columns.index,
         order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
@@ -174,14 +177,22 @@ def _few_searches(spec: GPSettings, predicted: list[Feature]) -> bool:
     return True
 
 
+def _bound(kernels: Sequence[Kernel], context: KernelContext, fit: FitContext) -> list[Covariance]:
+    """A covariance of weights for each kernel; of two phases each is of the mixtures of whole runs, and their order."""
+    if not isinstance(fit.space, PhasedSpace):
+        return [kernel.bind(context) for kernel in kernels]
+    whole = kernel_context(replace(fit, space=fit.space.single))
+    return [PhasedCovariance(kernel.bind(whole), fit.space.phases) for kernel in kernels]
+
+
 def _covariances(
-    spec: GPSettings, context: KernelContext, columns: Columns | None, mean: Between | None
+    spec: GPSettings, context: KernelContext, fit: FitContext, columns: Columns | None, mean: Between | None
 ) -> tuple[Covariance, ...]:
     """A covariance of inputs for each kernel: of its weights, plus those of features and of the mean."""
     extra: list[Covariance] = [] if columns is None else [ColumnsCovariance(context, columns.index)]
     if spec.mean is not None and mean is not None and spec.mean.slope > 0:
         extra.append(FeatureCovariance(mean, context, spec.mean.slope))
-    bound = [kernel.bind(context) for kernel in spec.kernels]
+    bound = _bound(spec.kernels, context, fit)
     if columns is None and mean is None:
         return tuple(bound)
     return tuple(SumCovariance([WeightsCovariance(each, context.d), *extra]) for each in bound)
