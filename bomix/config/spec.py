@@ -25,6 +25,7 @@ from bomix.config.sections import (
     declared_metrics,
     metric_faults,
 )
+from bomix.config.tree_spec import NodeSpec, searched, tree_faults
 from bomix.contracts.callback import Callback
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Execution
@@ -73,6 +74,8 @@ class StudySpec:
         callbacks: What runs of the study tell of their trials: loggers of Weights & Biases, MLflow, TensorBoard and
             trackio, or classes of your own. They change no trial.
         constraints: Sums of weights, of named or globbed domains, between two ends; every mixture keeps them.
+        tree: Node of the tree that names with ``/`` form to how the shares inside it are found; what is not free is
+            searched as one domain. It may change while a study runs.
         report: Whether ``bomix optimize`` writes ``report.html`` anew as trials come back.
     """
 
@@ -95,6 +98,7 @@ class StudySpec:
     replicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
     callbacks: tuple[Callback, ...] = ()
     constraints: tuple[ConstraintSpec, ...] = ()
+    tree: Mapping[str, NodeSpec] = dataclasses.field(default_factory=dict)
     report: bool = False
 
     def faults(self) -> list[Fault]:
@@ -121,6 +125,7 @@ class StudySpec:
         faults += [Fault(f"budget.{each.where}", each.what) for each in self.budget.scale_faults(tuple(self.scales))]
         faults += replicate_faults(self.replicates, self.budget.trials)
         faults += named_faults(self.constraints, tuple(self.domains))
+        faults += tree_faults(self.tree, tuple(self.domains))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:
@@ -138,7 +143,7 @@ class StudySpec:
             self.experts.train,
             strategy=self.strategy,
             evaluator=self.evaluator,
-            domains=len(self.domains),
+            domains=self.searched,
             trials=self.budget.trials if self.experts.counted else None,
         )
         faults += reweighting_faults(self.strategy, self.evaluator)
@@ -171,7 +176,12 @@ class StudySpec:
     @property
     def trials_to_search(self) -> int | None:
         """The trials of the budget without the experts that are part of it; None where it has no limit of trials."""
-        return None if self.budget.trials is None else self.budget.trials - len(self.domains) * self._experts_count
+        return None if self.budget.trials is None else self.budget.trials - self.searched * self._experts_count
+
+    @property
+    def searched(self) -> int:
+        """How many things are weighed: nodes whose inside is fixed, and domains outside of them."""
+        return searched(tuple(self.domains), self.tree)
 
     @property
     def _experts_count(self) -> bool:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from bomix.config import sections
@@ -18,11 +19,12 @@ from bomix.config.constraint_spec import ConstraintSpec, constraint_specs
 from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
+from bomix.config.tree_spec import NodeSpec, tree_specs
 from bomix.contracts.evaluator import Evaluator
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
 from bomix.space.weights import Weights
-from bomix.study import asking, shown
+from bomix.study import asking, nested, shown
 from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
 from bomix.study.plots import Plots
 from bomix.study.records import Records
@@ -96,6 +98,8 @@ class Study:
             (``target.scale``), the dearest unless it is named.
         constraints: Sums of weights between two ends, each a :class:`~bomix.config.constraint_spec.ConstraintSpec` or
             its keys, as ``{"domains": ["web/*"], "at_most": 0.6}``.
+        tree: Node of the tree that names with ``/`` form to how the shares inside it are found, a
+            :class:`~bomix.config.tree_spec.NodeSpec` or its keys, as ``{"web": {"inside": "natural"}}``.
         report: Whether :meth:`run` writes ``report.html`` into the folder as trials come back.
 
     Raises:
@@ -124,6 +128,7 @@ class Study:
         replicates: Mapping[str, int] | None = None,
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
         constraints: Sequence[ConstraintSpec | Mapping[str, object]] = (),
+        tree: Mapping[str, NodeSpec | Mapping[str, object]] = MappingProxyType({}),
         report: bool = False,
     ) -> None:
         given: dict[str, object] = {
@@ -133,7 +138,7 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
-        given["constraints"] = constraint_specs(constraints)
+        given |= {"constraints": constraint_specs(constraints), "tree": tree_specs(tree)}
         if scales is not None:  # their keys stand over those of the evaluator
             made: Evaluator | None = argument("evaluator", Evaluator | None, evaluator)
             evaluator, given["scales"] = made, scale_specs(scales, made)
@@ -338,7 +343,9 @@ class Study:
         from bomix.posterior.predict import predict
 
         problem, history = self._records.to_learn_from()
-        points = problem.space.to_arrays(checked_mixtures(mixtures, problem.space))
+        whole = self.problem
+        checked = checked_mixtures(mixtures, whole.space)
+        points = problem.space.to_arrays(nested.summed(whole, weights) for weights in checked)
         at = scale_of_study(problem, scale)
         with deterministic():
             return predict(problem, history, self._surrogate(), points, seed=self.spec.seed, scale=at)
@@ -376,8 +383,9 @@ class Study:
         with deterministic():
             options = self.spec.recommendation
             best = recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+        best = nested.recommended(self.problem, best)
         return replace(best, warnings=(*best.warnings, *map(str, self._records.quarantined())))
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""
-        return study_surrogate(self.spec, self.problem)
+        return study_surrogate(self.spec, self.problem.searched)
