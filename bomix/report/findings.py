@@ -75,6 +75,7 @@ class Findings:
             there are too few.
         correlations: Rank correlations of losses, see :func:`bomix.report.correlation.correlate`; None where there are
             too few trials.
+        inside: Node that is searched as one domain to the fixed shares of the domains below it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Findings:
     model: Model | None = None
     validation: xr.Dataset | None = None
     correlations: xr.Dataset | None = field(default=None)
+    inside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @cached_property
     def domains(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.tree_spec import inside_of, without_tokens
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from bomix.recommendation.recommend import Choice, Recommendation
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.weights import Weights
+    from bomix.study.records import Records
 
 logger = logging.getLogger(__name__)
 
 OTHER_SHARES = "the shares inside of closed nodes are others than the tree says"
 """Why a run counts for nothing while nodes are closed; it counts again once they are open."""
+_SHOWN = 5  # Nodes, and trials, that a sentence names.
 
 
 def nested_of(
@@ -127,16 +129,27 @@ def require_runs(problem: Problem, history: History) -> None:
         if len(left) == len(history.completed):
             raise StudyError(
                 f"{len(left)} trials came back, and of none can be learnt: {OTHER_SHARES} "
-                f"({', '.join(_named(problem))}); let nodes be free (inside: free), or run trials of this tree"
+                f"({_named(problem)}); let nodes be free (inside: free), or run trials of this tree"
             )
         logger.warning("%s", said(problem, left))
 
 
+def sentences(records: Records) -> list[str]:
+    """What a study whose nodes are closed searches, and which runs it does not learn from, a line each."""
+    nested, problem = records.problem.nested, records.problem
+    if nested is None:
+        return []
+    count = f"{len(nested.shares)} weights are searched in place of {len(nested.of)}"
+    lines = [f"tree: {count}; the shares inside of {_named(problem)} are fixed"]
+    left = others(problem, records.history)
+    return [*lines, *([f"warning: {said(problem, left)}"] if left else [])]
+
+
 def said(problem: Problem, left: Sequence[Record]) -> str:
     """That runs are left out, in a sentence."""
-    shown = ", ".join(str(record.trial.id) for record in left[:5]) + (", ..." if len(left) > 5 else "")
+    shown = ", ".join(str(record.trial.id) for record in left[:_SHOWN]) + (", ..." if len(left) > _SHOWN else "")
     return (
-        f"{len(left)} runs (trials {shown}) are not learnt from while nodes are closed ({', '.join(_named(problem))}): "
+        f"{len(left)} runs (trials {shown}) are not learnt from while nodes are closed ({_named(problem)}): "
         f"more than {100 * KEEPS:.0f} % of their tokens lie elsewhere inside of them; 'inside: free' brings them back"
     )
 
@@ -146,17 +159,39 @@ def recommended(problem: Problem, best: Recommendation) -> Recommendation:
     nested = problem.nested
     if nested is None:
         return best
-
-    def choice(each: Choice | None) -> Choice | None:
-        return None if each is None else dataclasses.replace(each, weights=nested.spread(each.weights))
-
-    weights = nested.spread(best.weights)
     ranges = {
         name: (share * best.ranges[node][0], share * best.ranges[node][1])
         for node, inside in nested.shares.items()
         for name, share in inside.items()
         if node in best.ranges
     }
+    return _with(best, problem, nested.spread, ranges)
+
+
+def of_searched(problem: Problem, best: Recommendation) -> Recommendation:
+    """A recommendation in the weights of all domains as one of what is searched: the inverse of :func:`recommended`."""
+    nested = problem.nested
+    if nested is None:
+        return best
+    ranges = {}
+    if best.ranges:
+        low, high = (nested.sums({name: ends[end] for name, ends in best.ranges.items()}) for end in (0, 1))
+        ranges = {node: (low[node], high[node]) for node in low}
+    return _with(best, problem.searched, nested.sums, ranges)
+
+
+def _with(
+    best: Recommendation,
+    problem: Problem,
+    of: Callable[[Weights], Weights],
+    ranges: Mapping[str, tuple[float, float]],
+) -> Recommendation:
+    """A recommendation in other weights."""
+
+    def choice(each: Choice | None) -> Choice | None:
+        return None if each is None else dataclasses.replace(each, weights=of(each.weights))
+
+    weights = of(best.weights)
     return dataclasses.replace(
         best,
         weights=weights,
@@ -165,7 +200,7 @@ def recommended(problem: Problem, best: Recommendation) -> Recommendation:
         of_trials=choice(best.of_trials),
         confirmed=choice(best.confirmed),
         ranges=ranges,
-        front=tuple(dataclasses.replace(each, weights=nested.spread(each.weights)) for each in best.front),
+        front=tuple(dataclasses.replace(each, weights=of(each.weights)) for each in best.front),
     )
 
 
@@ -179,8 +214,10 @@ def summed(problem: Problem, weights: Weights) -> Weights:
     return weights if problem.nested is None else problem.nested.sums(weights)
 
 
-def _named(problem: Problem) -> list[str]:
-    return [] if problem.nested is None else [f"'{node}'" for node in problem.nested.closed]
+def _named(problem: Problem) -> str:
+    """The closed nodes, the first few by name."""
+    names = [] if problem.nested is None else [f"'{node}'" for node in problem.nested.closed]
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _summed(nested: Nested, record: Record) -> Record:

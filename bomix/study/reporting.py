@@ -11,6 +11,7 @@ import numpy as np
 from bomix.errors import StudyError
 from bomix.recommendation.confirmation import compare
 from bomix.report.findings import Findings, Model
+from bomix.study.nested import of_searched
 from bomix.study.standing import standing
 from bomix.study.surrogate import study_surrogate
 
@@ -45,16 +46,20 @@ def findings(records: Records, *, best: Recommendation | None = None, page: bool
     from bomix.numerics.determinism import deterministic
     from bomix.recommendation.recommend import recommend
 
-    surrogate, seed = study_surrogate(records.spec, records.problem), records.spec.seed
+    searched, everything = records.searched()
+    surrogate, seed = study_surrogate(records.spec, searched), records.spec.seed
     name = records.folder.resolve().name if records.folder is not None else "study"
-    if not records.history.informative:
-        return Findings(name, records.problem, records.dataset, standing(records))
+    dataset = everything.to_dataset(searched, attrs=records.resolution.attrs(records.spec))
+    inside = {} if records.problem.nested is None else records.problem.nested.closed
+    if not everything.informative:
+        return Findings(name, searched, dataset, standing(records), inside=inside)
     problem, history = records.to_learn_from()
     with deterministic():
+        best = None if best is None else of_searched(records.problem, best)
         if best is None:
             best = recommend(problem, history, surrogate, seed=seed, options=records.spec.recommendation)
         judged = best.weights if best.confirmed is None else best.confirmed.weights
-        bare = Findings(name, problem, records.dataset, standing(records), best, compare(problem, history, judged))
+        bare = Findings(name, problem, dataset, standing(records), best, compare(problem, history, judged))
         return Findings(
             name,
             problem,
@@ -65,6 +70,7 @@ def findings(records: Records, *, best: Recommendation | None = None, page: bool
             _model(bare, history, surrogate, seed=seed, page=page),
             _validation(problem, history, surrogate, seed=seed),
             _correlations(problem, bare.dataset),
+            inside,
         )
 
 

@@ -30,9 +30,10 @@ def standing(records: Records) -> Standing:
     """What sentences about a study need to know of it."""
     from bomix.report.sentences import Standing  # brings torch, which `bomix status` does without
 
+    problem, history = records.searched()
     return Standing(
-        problem=records.problem,
-        history=records.history,
+        problem=problem,
+        history=history,
         confirm=records.spec.confirm,
         has_evaluator=records.spec.evaluator is not None,
         ended=why_ended(records),
