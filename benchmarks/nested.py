@@ -16,16 +16,23 @@ import time
 from collections.abc import Mapping
 
 import numpy as np
+import torch
+from botorch.utils.datasets import SupervisedDataset
 
 import bomix
 from bomix.config.tree_spec import NodeSpec
+from bomix.contracts.context import FitContext
+from bomix.contracts.kernel import Kernel
+from bomix.optimization.minimize import minimise
 from bomix.strategies.auto import Auto
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
-from bomix.surrogates.kernels.logarithmic_specs import Logarithmic
+from bomix.surrogates.kernels.nested_specs import Nodes, Siblings
+from bomix.surrogates.kernels.presets import MIXED_KERNELS
 from bomix.surrogates.kernels.specs import Stationary
 
 METRICS = 12
+HELD = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +79,6 @@ class Problem:
 
     def best(self, study: bomix.Study) -> float:
         """The least mean loss of the whole space, which is convex: exact."""
-        import torch
-
-        from bomix.optimization.minimize import minimise
-
         use = torch.as_tensor(self.use)
         function = lambda X: (2.0 + (X @ use.mT + 0.02) ** -0.2).mean(dim=-1)  # noqa: E731
         return float(minimise(function, study.problem.space, shape="convex", seed=0).value)
@@ -113,15 +116,81 @@ def cost(arguments: argparse.Namespace) -> None:
         print(f"| {inside} | {space.dimension} | {len(study.history.completed)} | {each:.2f} |", flush=True)
 
 
+KERNELS: Mapping[str, tuple[Kernel, ...]] = {
+    "all domains alike (default)": MIXED_KERNELS,
+    "siblings": tuple(map(Siblings, MIXED_KERNELS)),
+    "sums of nodes": tuple(map(Nodes, MIXED_KERNELS)),
+    "sums, and a little of each": (Sum((Nodes(MIXED_KERNELS[1]), Scaled(Siblings(Stationary()), variance=0.1))),),
+}
+"""Name to families of covariances."""
+
+
+def kernels(arguments: argparse.Namespace) -> None:
+    """A row for each kernel: log density of a run's metric that was not learnt from, at each likeness of siblings."""
+    likenesses = (1.0, 0.7, 0.3, 0.0)
+    found: dict[str, list[float]] = {name: [] for name in KERNELS}
+    for alike in likenesses:
+        problem = Problem.drawn(leaves=24, groups=6, alike=alike, seed=arguments.seed)
+        study = problem.study(inside="free", trials=64, strategy=Auto(), seed=arguments.seed)
+        space = study.problem.space
+        points = space.sobol(arguments.runs + HELD, seed=arguments.seed)
+        rows = [problem.losses(space.to_weights(point)) for point in points]
+        Y = np.array([[row[name] for name in study.problem.metric_names] for row in rows])
+        Y += (
+            arguments.noise
+            * Y[: arguments.runs].std(axis=0)
+            * np.random.default_rng(arguments.seed).normal(size=Y.shape)
+        )
+        X, Y = torch.as_tensor(points), torch.as_tensor(Y)
+        unit = Y[: arguments.runs].std(dim=0)
+        context = FitContext(space, study.problem.metric_names)
+        data = SupervisedDataset(X[: arguments.runs], Y[: arguments.runs], feature_names=list(space.domains),
+                                 outcome_names=list(study.problem.metric_names))  # fmt: skip
+        for name, families in KERNELS.items():
+            model = GP(families).fit(data, context=context, seed=0)
+            with torch.no_grad():
+                there = model.posterior(X[arguments.runs :].unsqueeze(-2), observation_noise=True)
+            sd, miss = there.variance.squeeze(-2).sqrt() / unit, (Y[arguments.runs :] - there.mean.squeeze(-2)) / unit
+            density = -0.5 * (miss / sd).square() - sd.log() - 0.5 * np.log(2.0 * np.pi)
+            found[name].append(float(density.mean()))
+    print("| kernel | " + " | ".join(f"alike {alike:g}" for alike in likenesses) + " |")
+    print("|---" * (1 + len(likenesses)) + "|")
+    for name, values in found.items():
+        print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
+
+
+def regret(arguments: argparse.Namespace) -> None:
+    """A row for each way to treat the nodes: what the best recommendation loses on the best mixture of all."""
+    print("| alike | inside | after 20 runs | after 40 runs |\n|---|---|---|---|")
+    for alike in (1.0, 0.7, 0.3):
+        problem = Problem.drawn(leaves=24, groups=6, alike=alike, seed=arguments.seed)
+        for name, before, after in (("natural", "natural", "natural"), ("natural, then free", "natural", "free"),
+                                    ("free", "free", "free")):  # fmt: skip
+            study = problem.study(inside=before, trials=40, strategy=Auto(), seed=arguments.seed)
+            least, lost = problem.best(study), []
+            for runs, inside in ((20, before), (40, after)):
+                if inside != before:
+                    opened = problem.study(inside=inside, trials=40, strategy=Auto(), seed=arguments.seed)
+                    done = study.history.completed
+                    opened.records.add_all([(each.trial.weights, each.result.losses) for each in done])
+                    study = opened
+                run(study, problem, runs)
+                best = problem.losses(study.recommend().weights)
+                lost.append(float(np.mean(list(best.values()))) - least)
+            print(f"| {alike:g} | {name} | " + " | ".join(f"{each:.4f}" for each in lost) + " |", flush=True)
+
+
 def main() -> None:
     """Read the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["cost"])
+    parser.add_argument("what", choices=["cost", "regret", "kernels"])
     parser.add_argument("--leaves", type=int, default=200)
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--noise", type=float, default=0.1, help="Standard deviation of a run, of a metric's.")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    {"cost": cost}[arguments.what](arguments)
+    arguments.runs = arguments.runs or {"cost": 100, "kernels": 40}.get(arguments.what, 0)
+    {"cost": cost, "regret": regret, "kernels": kernels}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

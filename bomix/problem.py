@@ -195,7 +195,9 @@ class Problem:
             uncapped=self.nested.uncapped,
             natural=None if self.natural is None else sums(self.natural),
             tokens=sums(self.tokens) if of.keys() <= self.tokens.keys() else {},
-            own={metric: of.get(domain, domain) for metric, domain in whole.items() if of.get(domain, domain) != metric},
+            own={
+                metric: of.get(domain, domain) for metric, domain in whole.items() if of.get(domain, domain) != metric
+            },
             passes={node: 1.0 / value for node, value in sums({n: 1.0 / p for n, p in self.passes.items()}).items()}
             if self.passes
             else {},

@@ -183,7 +183,9 @@ def trials(study: Study, *, best: int | None = None) -> Table:
 def by_node(problem: Problem, weights: Weights) -> Weights:
     """A mixture as a line shows it: closed nodes in place of what is below; of more than a line holds, all nodes."""
     if problem.nested is not None:
-        return {f"{name}/" if name in problem.nested.closed else name: w for name, w in summed(problem, weights).items()}
+        return {
+            f"{name}/" if name in problem.nested.closed else name: w for name, w in summed(problem, weights).items()
+        }
     if len(weights) <= _MOST:
         return weights
     return {row.label: row.sum(weights) for row in tree.rows(tuple(weights)) if not row.depth}

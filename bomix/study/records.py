@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem, StudyScale
-    from bomix.space.nested import Nested
     from bomix.scale import Scale
+    from bomix.space.nested import Nested
     from bomix.surrogates.data.quarantine import Quarantined
 
 logger = logging.getLogger(__name__)

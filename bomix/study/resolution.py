@@ -23,8 +23,8 @@ from bomix.config.components import child
 from bomix.config.constraint_spec import constraints_of
 from bomix.config.registry import modules_of
 from bomix.config.scale_spec import build_study
-from bomix.config.tree_spec import inside_of
 from bomix.config.spec import StudySpec
+from bomix.config.tree_spec import inside_of
 from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
 from bomix.contracts.objective import ObjectiveTraits, counted_together
 from bomix.contracts.preparation import Preparation

@@ -71,4 +71,5 @@ def test_what_fixed_shares_contradict_is_a_fault(keys, where, said):
     found, faults = nested_space(MixtureSpace(NAMES, **keys), SHARES, most=1e-4)
     assert found is None
     assert [fault.where for fault in faults] == [where]
-    assert said in faults[0].what and "free" in faults[0].what
+    assert said in faults[0].what
+    assert "free" in faults[0].what

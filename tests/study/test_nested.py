@@ -13,6 +13,8 @@ from bomix.study.confirmation import confirming_trials
 from bomix.study.reporting import findings
 from bomix.trial import Result
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 TOKENS = {"code/a": 2e9, "code/b": 6e9, "web/h": 10e9, "web/l": 30e9, "wiki": 2e9}
 SUMS = {"code": 8e9, "web": 40e9, "wiki": 2e9}
 TREE = {"code": {"inside": "natural"}, "web": {"inside": "natural"}}
@@ -82,7 +84,8 @@ def test_anchors_confirmations_and_replicates_are_of_what_is_searched(both):
     assert closed.problem.nested.sums(anchors["uniform"]) == pytest.approx(dict.fromkeys(SUMS, 1 / 3))
     fresh = grown(study(), 3)
     confirming = [record.trial.weights for record in confirming_trials(fresh.records, 1)]
-    assert confirming and all(fresh.problem.nested.departure(weights) < 1e-12 for weights in confirming)
+    assert confirming
+    assert all(fresh.problem.nested.departure(weights) < 1e-12 for weights in confirming)
     again = study(replicates={"natural": 2})
     origins = [grown(again, 1).history.records[-1].trial.origin for _ in range(4)]
     assert origins.count("natural") == 2
@@ -102,7 +105,7 @@ def test_runs_with_other_shares_are_kept_and_count_again_once_the_node_is_open(c
     made = study()
     made.add(kept, losses(kept))
     made.add(other, losses(other))
-    problem, history = made.records.searched()
+    _problem, history = made.records.searched()
     assert [record.trial.id for record in history.observations] == [0]
     assert (history.n_asked, history.next_id) == (0, 2)
     assert [record.trial.id for record in nested.others(made.problem, made.history)] == [1]
