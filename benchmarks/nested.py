@@ -1,7 +1,7 @@
 """Trees of domains: what an ask costs, and what closing nodes gains or loses at the same number of runs.
 
     python benchmarks/nested.py cost       CPU-seconds of an ask: 200 domains in 12 nodes, 12 metrics, 100 runs
-    python benchmarks/nested.py regret     regret after 40 and 80 runs, nodes closed, opened half-way, and free
+    python benchmarks/nested.py regret     regret after 20 and 40 runs, nodes closed, opened half-way, and free
     python benchmarks/nested.py kernels    log density of held-out runs, with and without lengthscales of parents
 
 Losses are known functions: each metric falls with some domains, siblings being alike to the degree `--alike` (1: what
@@ -32,7 +32,7 @@ from bomix.surrogates.kernels.presets import MIXED_KERNELS
 from bomix.surrogates.kernels.specs import Stationary
 
 METRICS = 12
-HELD = 128
+HELD, GROUPS = 128, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,7 @@ def kernels(arguments: argparse.Namespace) -> None:
     likenesses = (1.0, 0.7, 0.3, 0.0)
     found: dict[str, list[float]] = {name: [] for name in KERNELS}
     for alike in likenesses:
-        problem = Problem.drawn(leaves=24, groups=6, alike=alike, seed=arguments.seed)
+        problem = Problem.drawn(leaves=arguments.leaves, groups=GROUPS, alike=alike, seed=arguments.seed)
         study = problem.study(inside="free", trials=64, strategy=Auto(), seed=arguments.seed)
         space = study.problem.space
         points = space.sobol(arguments.runs + HELD, seed=arguments.seed)
@@ -161,35 +161,37 @@ def kernels(arguments: argparse.Namespace) -> None:
 
 def regret(arguments: argparse.Namespace) -> None:
     """A row for each way to treat the nodes: what the best recommendation loses on the best mixture of all."""
-    print("| alike | inside | after 20 runs | after 40 runs |\n|---|---|---|---|")
-    for alike in (1.0, 0.7, 0.3):
-        problem = Problem.drawn(leaves=24, groups=6, alike=alike, seed=arguments.seed)
-        for name, before, after in (("natural", "natural", "natural"), ("natural, then free", "natural", "free"),
-                                    ("free", "free", "free")):  # fmt: skip
-            study = problem.study(inside=before, trials=40, strategy=Auto(), seed=arguments.seed)
-            least, lost = problem.best(study), []
-            for runs, inside in ((20, before), (40, after)):
-                if inside != before:
-                    opened = problem.study(inside=inside, trials=40, strategy=Auto(), seed=arguments.seed)
-                    done = study.history.completed
-                    opened.records.add_all([(each.trial.weights, each.result.losses) for each in done])
-                    study = opened
-                run(study, problem, runs)
-                best = problem.losses(study.recommend().weights)
-                lost.append(float(np.mean(list(best.values()))) - least)
-            print(f"| {alike:g} | {name} | " + " | ".join(f"{each:.4f}" for each in lost) + " |", flush=True)
+    print(f"siblings alike to {arguments.alike:g}, {arguments.leaves} domains in {GROUPS} nodes\n")
+    print(f"| inside | after {arguments.runs // 2} runs | after {arguments.runs} runs |\n|---|---|---|")
+    drawn = {"leaves": arguments.leaves, "groups": GROUPS, "alike": arguments.alike, "seed": arguments.seed}
+    problem = Problem.drawn(**drawn)
+    made = {"trials": arguments.runs, "strategy": Auto(), "seed": arguments.seed}
+    for name, ways in {"natural": ("natural", "natural"), "natural, then free": ("natural", "free"),
+                       "free": ("free", "free")}.items():  # fmt: skip
+        study = problem.study(inside=ways[0], **made)
+        least, lost = problem.best(study), []
+        for runs, inside in zip((arguments.runs // 2, arguments.runs), ways, strict=True):
+            if inside != ways[0]:  # as in a folder whose study file was changed
+                study.spec = dataclasses.replace(study.spec, tree=dict.fromkeys(study.spec.tree, NodeSpec(inside)))
+                study.records.prepare()
+            run(study, problem, runs)
+            best = problem.losses(study.recommend().weights)
+            lost.append(float(np.mean(list(best.values()))) - least)
+        print(f"| {name} | " + " | ".join(f"{each:.4f}" for each in lost) + " |", flush=True)
 
 
 def main() -> None:
     """Read the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["cost", "regret", "kernels"])
-    parser.add_argument("--leaves", type=int, default=200)
+    parser.add_argument("--leaves", type=int)
     parser.add_argument("--runs", type=int)
     parser.add_argument("--noise", type=float, default=0.1, help="Standard deviation of a run, of a metric's.")
+    parser.add_argument("--alike", type=float, default=0.7, help="How alike siblings are, 0 to 1.")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    arguments.runs = arguments.runs or {"cost": 100, "kernels": 40}.get(arguments.what, 0)
+    arguments.runs = arguments.runs or {"cost": 100, "kernels": 40, "regret": 40}[arguments.what]
+    arguments.leaves = arguments.leaves or (200 if arguments.what == "cost" else 24)
     {"cost": cost, "regret": regret, "kernels": kernels}[arguments.what](arguments)
 
 

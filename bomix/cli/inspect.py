@@ -69,7 +69,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
             "trials see only so much of each domain that they repeat it as the target does (target.match_epochs)"
         )
     searched = opened.problem.searched
-    for line in nested.sentences(opened.records):
+    for line in nested.sentences(opened.problem, opened.history):
         click.echo(line)
     if opened.problem.space.constraints:
         tables.console().print(tables.constraints(opened))
@@ -148,7 +148,7 @@ def status(study: Path, as_json: bool, every: bool) -> None:
         click.echo(f"running: {each}")
     for job in queued:
         click.echo(jobs.line(opened, job))
-    for sentence in nested.sentences(opened.records) if unread is None else ():
+    for sentence in nested.sentences(opened.problem, opened.history) if unread is None else ():
         click.echo(sentence)
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")

@@ -91,7 +91,8 @@ def shares_inside(
     of = {
         child: 1.0 if rule == "uniform" else sum(tokens[name] for name in domains) for child, domains in parts.items()
     }
-    total, found = sum(of.values()), {}
+    total = sum(of.values())
+    found: dict[str, float] = {}
     for child, domains in parts.items():
         within = {child: 1.0} if domains == (child,) else shares_inside(child, domains, inside, tokens, rule)
         found |= {name: of[child] / total * share for name, share in within.items()}
@@ -139,7 +140,7 @@ def rows(names: Sequence[str], values: Mapping[str, float] | None = None) -> lis
         names: Names of the domains; without a tree each is a line of its own.
         values: Domain to what is summed; by name where there is none.
     """
-    found = {node: below for node, below in nodes(names).items() if len(below) > 1}
+    found = {node: domains for node, domains in nodes(names).items() if len(domains) > 1}
     under: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for name, domains in [*found.items(), *((name, (name,)) for name in names)]:
         parents = [node for node in above(name) if node in found and domains[0] in found[node]]
@@ -148,10 +149,10 @@ def rows(names: Sequence[str], values: Mapping[str, float] | None = None) -> lis
     def size(item: tuple[str, tuple[str, ...]]) -> tuple[float, str]:
         return (-sum(values[name] for name in item[1]) if values else 0.0, item[0])
 
-    def walk(parent: str, depth: int) -> Iterator[Row]:
+    def below(parent: str, depth: int) -> Iterator[Row]:
         for name, domains in sorted(under.get(parent, ()), key=size):
             yield Row(name, depth, domains, parent)
             if domains != (name,):
-                yield from walk(name, depth + 1)
+                yield from below(name, depth + 1)
 
-    return list(walk("", 0))
+    return list(below("", 0))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bomix.recommendation.recommend import Choice, Recommendation
     from bomix.space.mixture_space import MixtureSpace
     from bomix.space.weights import Weights
-    from bomix.study.records import Records
 
 logger = logging.getLogger(__name__)
 
@@ -102,17 +101,20 @@ def tell_opened(earlier: Mapping[str, Any] | None, spec: StudySpec, *, before: b
     return bool(changed)
 
 
-def searched_history(problem: Problem, history: History) -> History:
+def searched_history(nested: Nested, history: History, earlier: tuple[History, History] | None = None) -> History:
     """The record in terms of what is searched; runs that do not keep fixed shares count for nothing.
 
     Their numbers stay taken, as those of withdrawn ones, so that designs go on behind them.
+
+    Args:
+        nested: What is searched.
+        history: The record.
+        earlier: Another record and what was made of it: records that are the same are not gone through again.
     """
-    if problem.nested is None:
-        return history
-    nested = problem.nested
-    return dataclasses.replace(
-        history, records=tuple(_summed(nested, record) for record in history.all_records), withdrawn=()
-    )
+    pairs = () if earlier is None else zip(*(each.all_records for each in earlier), strict=True)
+    known = {id(before): after for before, after in pairs}
+    records = tuple(known.get(id(record)) or _summed(nested, record) for record in history.all_records)
+    return dataclasses.replace(history, records=records, withdrawn=())
 
 
 def others(problem: Problem, history: History) -> list[Record]:
@@ -134,14 +136,14 @@ def require_runs(problem: Problem, history: History) -> None:
         logger.warning("%s", said(problem, left))
 
 
-def sentences(records: Records) -> list[str]:
+def sentences(problem: Problem, history: History) -> list[str]:
     """What a study whose nodes are closed searches, and which runs it does not learn from, a line each."""
-    nested, problem = records.problem.nested, records.problem
+    nested = problem.nested
     if nested is None:
         return []
     count = f"{len(nested.shares)} weights are searched in place of {len(nested.of)}"
     lines = [f"tree: {count}; the shares inside of {_named(problem)} are fixed"]
-    left = others(problem, records.history)
+    left = others(problem, history)
     return [*lines, *([f"warning: {said(problem, left)}"] if left else [])]
 
 
@@ -207,6 +209,17 @@ def _with(
 def spread(problem: Problem, weights: Weights) -> Weights:
     """A mixture of what is searched as one of all domains."""
     return weights if problem.nested is None else problem.nested.spread(weights)
+
+
+def to_predict(problem: Problem, mixtures: Sequence[Weights]) -> list[Weights]:
+    """Mixtures of all domains as what is searched; that some do not keep the fixed shares is logged."""
+    nested = problem.nested
+    if nested is None:
+        return [*mixtures]
+    if far := [number for number, each in enumerate(mixtures) if nested.departure(each) > KEEPS]:
+        what = "have other shares inside of closed nodes (%s) than the tree says, and are predicted as if they had not"
+        logger.warning(f"%d of %d mixtures {what}", len(far), len(mixtures), _named(problem))
+    return [nested.sums(each) for each in mixtures]
 
 
 def summed(problem: Problem, weights: Weights) -> Weights:

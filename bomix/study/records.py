@@ -144,9 +144,11 @@ class Records:
         problem, history = self.problem, self.history if history is None else history
         if problem.nested is None:
             return problem, history
-        if self._summed is None or self._summed[0] is not problem.nested or self._summed[1] is not history:
-            self._summed = problem.nested, history, searched_history(problem, history)
-        return problem.searched, self._summed[2]
+        before = None if self._summed is None or self._summed[0] is not problem.nested else self._summed[1:]
+        if before is None or before[0] is not history:
+            before = history, searched_history(problem.nested, history, before)
+            self._summed = problem.nested, *before
+        return problem.searched, before[1]
 
     @property
     def history(self) -> History:
@@ -287,7 +289,7 @@ class Records:
                 outcome,
                 self.resolved.problem,
                 believed=lambda: self.resolution.problem,
-                history=lambda: self.history,
+                history=lambda: self.searched()[1],
             )
         self._store.finish(trial_id, outcome)
         return Record(record.trial, outcome)

@@ -344,8 +344,7 @@ class Study:
 
         problem, history = self._records.to_learn_from()
         whole = self.problem
-        checked = checked_mixtures(mixtures, whole.space)
-        points = problem.space.to_arrays(nested.summed(whole, weights) for weights in checked)
+        points = problem.space.to_arrays(nested.to_predict(whole, checked_mixtures(mixtures, whole.space)))
         at = scale_of_study(problem, scale)
         with deterministic():
             return predict(problem, history, self._surrogate(), points, seed=self.spec.seed, scale=at)

@@ -109,7 +109,7 @@ def test_runs_with_other_shares_are_kept_and_count_again_once_the_node_is_open(c
     assert [record.trial.id for record in history.observations] == [0]
     assert (history.n_asked, history.next_id) == (0, 2)
     assert [record.trial.id for record in nested.others(made.problem, made.history)] == [1]
-    assert "1 runs (trials 1) are not learnt from" in nested.sentences(made.records)[1]
+    assert "1 runs (trials 1) are not learnt from" in nested.sentences(made.problem, made.history)[1]
     assert made.predict([kept]).sizes["candidate"] == 1
     assert "are not learnt from while nodes are closed ('code', 'web')" in caplog.text
     opened = study({"code": {"inside": "natural"}})
