@@ -47,9 +47,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
-    from bomix.study import nested
+    from bomix.study import nested, repetition_check
     from bomix.study import repair as repairing
-    from bomix.study import repetition_check
     from bomix.study.shared_text import shared_text
     from bomix.study.study import Study
     from bomix.study.watching import unready

@@ -31,10 +31,12 @@ class Nested:
     Attributes:
         shares: What is searched to the share of each of its domains, which sum to one.
         space: The mixtures of what is searched that are allowed: bounds, caps and constraints hold for every domain.
+        uncapped: The same without caps by tokens; None where there are none.
     """
 
     shares: Mapping[str, Mapping[str, float]]
     space: MixtureSpace
+    uncapped: MixtureSpace | None = None
 
     @cached_property
     def of(self) -> dict[str, str]:
@@ -49,6 +51,30 @@ class Nested:
     def sums(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sums over the domains of each of what is searched; of weights, its weight."""
         return {node: math.fsum(values[name] for name in inside) for node, inside in self.shares.items()}
+
+    def means(self, values: Mapping[str, float], usual: float) -> dict[str, float]:
+        """Means over the domains of each of what is searched, by their shares; none where no domain has a value.
+
+        Args:
+            values: Domain to its value, where it has one.
+            usual: The value of the others.
+        """
+        return {
+            node: math.fsum(share * values.get(name, usual) for name, share in inside.items())
+            for node, inside in self.shares.items()
+            if any(name in values for name in inside)
+        }
+
+    def capped(self, node: str, space: MixtureSpace) -> tuple[str, ...]:
+        """The domains whose upper bounds keep what is searched to its own.
+
+        Args:
+            node: What is searched.
+            space: The mixtures of all domains.
+        """
+        upper = dict(zip(space.domains, space.upper, strict=True))
+        most = self.space.upper[self.space.domains.index(node)]
+        return tuple(name for name, share in self.shares[node].items() if upper[name] <= share * most + ROUNDING)
 
     def spread(self, weights: Weights) -> dict[str, float]:
         """A mixture of what is searched as one of all domains, sorted by name."""

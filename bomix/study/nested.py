@@ -41,6 +41,8 @@ def nested_of(
     tokens: Mapping[str, float],
     natural: Mapping[str, float] | None,
     run_tokens: float | None,
+    *,
+    uncapped: MixtureSpace | None = None,
 ) -> tuple[Nested | None, list[Fault]]:
     """What a study searches where nodes are closed, or all that keeps them from being; None where all are free.
 
@@ -50,6 +52,7 @@ def nested_of(
         tokens: Tokens of the domains that are known.
         natural: Natural share of each domain; None where unknown.
         run_tokens: Tokens of the run that is decided about; None where unknown.
+        uncapped: The mixtures of all domains without caps by tokens; None where there are none.
     """
     inside = inside_of(spec.tree)
     fixed = closed(space.domains, inside)
@@ -62,8 +65,10 @@ def nested_of(
     taken = {name for below in fixed.values() for name in below}
     shares |= {name: {name: 1.0} for name in space.domains if name not in taken}
     shares = {name: shares[name] for name in sorted(shares)}
-    searched, faults = nested_space(space, shares, natural=natural, run_tokens=run_tokens, most=spec.negligible)
-    return None if searched is None else Nested(shares, searched), faults
+    known: dict[str, Any] = {"natural": natural, "run_tokens": run_tokens, "most": spec.negligible}
+    searched, faults = nested_space(space, shares, **known)
+    free = None if uncapped is None else nested_space(uncapped, shares, **known)[0]
+    return None if searched is None else Nested(shares, searched, free), faults
 
 
 def _misfits(spec: StudySpec) -> list[Fault]:
@@ -167,7 +172,9 @@ def recommended(problem: Problem, best: Recommendation) -> Recommendation:
         for name, share in inside.items()
         if node in best.ranges
     }
-    return _with(best, problem, nested.spread, ranges)
+    capped = () if best.uncapped is None else best.uncapped.binding
+    binding = tuple(name for node in capped for name in nested.capped(node, problem.space))
+    return _with(best, problem, nested.spread, ranges, binding)
 
 
 def of_searched(problem: Problem, best: Recommendation) -> Recommendation:
@@ -179,7 +186,8 @@ def of_searched(problem: Problem, best: Recommendation) -> Recommendation:
     if best.ranges:
         low, high = (nested.sums({name: ends[end] for name, ends in best.ranges.items()}) for end in (0, 1))
         ranges = {node: (low[node], high[node]) for node in low}
-    return _with(best, problem.searched, nested.sums, ranges)
+    capped = () if best.uncapped is None else best.uncapped.binding
+    return _with(best, problem.searched, nested.sums, ranges, tuple(dict.fromkeys(nested.of[name] for name in capped)))
 
 
 def _with(
@@ -187,17 +195,33 @@ def _with(
     problem: Problem,
     of: Callable[[Weights], Weights],
     ranges: Mapping[str, tuple[float, float]],
+    binding: tuple[str, ...],
 ) -> Recommendation:
-    """A recommendation in other weights."""
+    """A recommendation in other weights.
+
+    Args:
+        best: The recommendation.
+        problem: The problem that the other weights are of.
+        of: A mixture in the other weights.
+        ranges: How far each of them may move.
+        binding: Which of them caps hold back.
+    """
+    from bomix.recommendation.repetition import effective_tokens
 
     def choice(each: Choice | None) -> Choice | None:
         return None if each is None else dataclasses.replace(each, weights=of(each.weights))
 
-    weights = of(best.weights)
+    weights, free = of(best.weights), best.uncapped
+    if free is not None:
+        without = of(free.weights)
+        passes = problem.epochs(without) or {}
+        free = dataclasses.replace(free, weights=without, epochs=passes, binding=binding)
     return dataclasses.replace(
         best,
         weights=weights,
         epochs=problem.epochs(weights),
+        effective=None if best.effective is None else effective_tokens(problem, weights),
+        uncapped=free,
         of_space=choice(best.of_space),
         of_trials=choice(best.of_trials),
         confirmed=choice(best.confirmed),

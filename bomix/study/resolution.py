@@ -214,9 +214,10 @@ def _problem(
         natural = {name: tokens[name] / total for name in sorted(spec.domains)}
     space, space_faults = _space(spec, target, tokens, natural)
     run_tokens = None if target is None else target.tokens
-    nested = None
+    nested, free = None, None
     if space is not None:
-        nested, space_faults = nested_of(spec, space, tokens, natural, run_tokens)
+        free = repetition.uncapped(space, spec.domains)
+        nested, space_faults = nested_of(spec, space, tokens, natural, run_tokens, uncapped=free)
     faults += space_faults
     trained = study_scales.default_of(several, own) if several and own is not None else own
     faults += scales.expert_faults(spec.experts, trained, study_scales.trainer(spec))
@@ -248,7 +249,7 @@ def _problem(
             length=traits(spec.evaluator, EvaluatorTraits).sequence_length,
         ),
         matching=matching,
-        uncapped=repetition.uncapped(space, spec.domains),
+        uncapped=free,
         repetition_decay=sections.repetition_decays(spec.domains),
         nested=nested,
     )

@@ -45,6 +45,14 @@ def test_sums_undo_spreading_and_departure_counts_tokens_elsewhere():
     assert list(spread) == sorted(spread)
 
 
+def test_the_domains_that_cap_a_node_are_named_and_means_go_by_shares():
+    space, made = nested(upper={"code/b": 0.45, "code/a": 0.2})
+    assert made.space.upper[0] == pytest.approx(0.6)
+    assert made.capped("code", space) == ("code/b",)
+    assert made.means({"code/a": 3.0}, 15.0) == {"code": pytest.approx(12.0)}
+    assert made.means({}, 15.0) == {}
+
+
 def test_a_constraint_that_fixed_shares_decide_is_left_out():
     _, made = nested(constraints=[Constraint({"web/h": 1.0, "web/l": -1.0}, at_most=0.2)])
     assert made.space.constraints == ()

@@ -97,6 +97,7 @@ def test_caps_hold_for_every_domain_of_a_node():
     # Four passes over 1e8 of 20e9 tokens are 0.02 for each half of the code.
     assert made.problem.searched.space.upper[0] == pytest.approx(0.04)
     assert made.problem.searched.passes["code"] == pytest.approx(20e9 / 6.1e9)
+    assert made.problem.searched.uncapped.upper[0] == 1.0
 
 
 def test_runs_with_other_shares_are_kept_and_count_again_once_the_node_is_open(caplog):
