@@ -8,6 +8,8 @@ import bomix
 from bomix.config.spec import StudySpec
 from bomix.config.tree_spec import NodeSpec, searched, tree_specs
 from bomix.errors import FaultsError
+from bomix.strategies.baselines.reweighted import DoReMi
+from bomix.study.nested import nested_of
 from bomix.study.study import Study
 
 FILE = """\
@@ -64,6 +66,10 @@ def test_pools_and_runs_that_reweight_are_refused():
     domains = {"web/a": bomix.DomainSpec(), "web/b": bomix.DomainSpec()}
     with pytest.raises(FaultsError, match=r"tree: a pool names mixtures of all domains"):
         bomix.Study(domains, ["loss"], tree={"web": {"inside": "uniform"}}, strategy={"kind": "auto", "pool": "p.csv"})
+    spec = StudySpec(domains, metrics=("loss",), strategy=DoReMi(), tree={"web": NodeSpec("uniform")})
+    found, (fault,) = nested_of(spec, bomix.MixtureSpace(list(domains)), {}, None, None)
+    assert found is None
+    assert fault.what.startswith("runs that reweight the domains move the shares inside")
 
 
 def test_a_program_hands_over_specs_or_keys():
