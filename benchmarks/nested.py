@@ -23,8 +23,10 @@ import bomix
 from bomix.config.tree_spec import NodeSpec
 from bomix.contracts.context import FitContext
 from bomix.contracts.kernel import Kernel
+from bomix.contracts.surrogate import Surrogate
 from bomix.optimization.minimize import minimise
 from bomix.strategies.auto import Auto
+from bomix.surrogates.combined.auto import Auto as Stacked
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.kernels.composition_specs import Scaled, Sum
 from bomix.surrogates.kernels.nested_specs import Nodes, Siblings
@@ -128,7 +130,10 @@ KERNELS: Mapping[str, tuple[Kernel, ...]] = {
 def kernels(arguments: argparse.Namespace) -> None:
     """A row for each kernel: log density of a run's metric that was not learnt from, at each likeness of siblings."""
     likenesses = (1.0, 0.7, 0.3, 0.0)
-    found: dict[str, list[float]] = {name: [] for name in KERNELS}
+    surrogates: dict[str, Surrogate] = {name: GP(families) for name, families in KERNELS.items()}
+    chosen = tuple(surrogates[name] for name in KERNELS if name != "sums of nodes")
+    surrogates["the other three, stacked"] = Stacked(of=chosen)
+    found: dict[str, list[float]] = {name: [] for name in surrogates}
     for alike in likenesses:
         problem = Problem.drawn(leaves=arguments.leaves, groups=GROUPS, alike=alike, seed=arguments.seed)
         study = problem.study(inside="free", trials=64, strategy=Auto(), seed=arguments.seed)
@@ -146,8 +151,8 @@ def kernels(arguments: argparse.Namespace) -> None:
         context = FitContext(space, study.problem.metric_names)
         data = SupervisedDataset(X[: arguments.runs], Y[: arguments.runs], feature_names=list(space.domains),
                                  outcome_names=list(study.problem.metric_names))  # fmt: skip
-        for name, families in KERNELS.items():
-            model = GP(families).fit(data, context=context, seed=0)
+        for name, surrogate in surrogates.items():
+            model = surrogate.fit(data, context=context, seed=0)
             with torch.no_grad():
                 there = model.posterior(X[arguments.runs :].unsqueeze(-2), observation_noise=True)
             sd, miss = there.variance.squeeze(-2).sqrt() / unit, (Y[arguments.runs :] - there.mean.squeeze(-2)) / unit
