@@ -33,7 +33,6 @@ from bomix.surrogates.kernels.nested_specs import Nodes, Siblings
 from bomix.surrogates.kernels.presets import MIXED_KERNELS
 from bomix.surrogates.kernels.specs import Stationary
 
-METRICS = 12
 HELD, GROUPS = 128, 6
 
 
@@ -43,21 +42,21 @@ class Problem:
 
     Attributes:
         tokens: Domain to its tokens, over two orders of magnitude.
-        use: ``METRICS x d`` what each domain is worth to each metric.
+        use: ``m x d`` what each domain is worth to each metric.
     """
 
     tokens: Mapping[str, float]
     use: np.ndarray
 
     @classmethod
-    def drawn(cls, *, leaves: int, groups: int, alike: float, seed: int) -> Problem:
+    def drawn(cls, *, leaves: int, groups: int, alike: float, seed: int, metrics: int = 12) -> Problem:
         """A tree with as even nodes as there can be."""
         rng = np.random.default_rng(seed)
         names = sorted(f"g{leaf % groups:02d}/d{leaf // groups:02d}" for leaf in range(leaves))
         tokens = {name: 1e9 * 10.0 ** rng.uniform(0.0, 2.0) for name in names}
         nodes = [name.partition("/")[0] for name in names]
-        of_node = {node: rng.normal(size=METRICS) for node in sorted({*nodes})}
-        own = rng.normal(size=(METRICS, leaves))
+        of_node = {node: rng.normal(size=metrics) for node in sorted({*nodes})}
+        own = rng.normal(size=(metrics, leaves))
         shared = np.array([of_node[node] for node in nodes]).T
         return cls(tokens, np.exp(2.0 * (np.sqrt(alike) * shared + np.sqrt(1.0 - alike) * own) - 2.0))
 
@@ -71,7 +70,7 @@ class Problem:
         nodes = sorted({name.partition("/")[0] for name in self.tokens})
         return bomix.Study(
             {name: bomix.DomainSpec(tokens=count) for name, count in self.tokens.items()},
-            [f"m{number:02d}" for number in range(METRICS)],
+            [f"m{number:02d}" for number in range(len(self.use))],
             tree={node: NodeSpec(inside) for node in nodes},
             target=bomix.TargetSpec(tokens=0.1 * sum(self.tokens.values())),
             budget={"trials": trials},
@@ -168,8 +167,9 @@ def regret(arguments: argparse.Namespace) -> None:
     """A row for each way to treat the nodes: what the best recommendation loses on the best mixture of all."""
     print(f"siblings alike to {arguments.alike:g}, {arguments.leaves} domains in {GROUPS} nodes\n")
     print(f"| inside | after {arguments.runs // 2} runs | after {arguments.runs} runs |\n|---|---|---|")
-    drawn = {"leaves": arguments.leaves, "groups": GROUPS, "alike": arguments.alike, "seed": arguments.seed}
-    problem = Problem.drawn(**drawn)
+    problem = Problem.drawn(
+        leaves=arguments.leaves, groups=GROUPS, alike=arguments.alike, seed=arguments.seed, metrics=4
+    )
     made = {"trials": arguments.runs, "strategy": Auto(), "seed": arguments.seed}
     for name, ways in {"natural": ("natural", "natural"), "natural, then free": ("natural", "free"),
                        "free": ("free", "free")}.items():  # fmt: skip
