@@ -127,40 +127,31 @@ KERNELS: Mapping[str, tuple[Kernel, ...]] = {
 
 
 def kernels(arguments: argparse.Namespace) -> None:
-    """A row for each kernel: log density of a run's metric that was not learnt from, at each likeness of siblings."""
-    likenesses = (1.0, 0.7, 0.3, 0.0)
+    """A row for each likeness of siblings: log density of a run's metric that was not learnt from, by each kernel."""
     surrogates: dict[str, Surrogate] = {name: GP(families) for name, families in KERNELS.items()}
     chosen = tuple(surrogates[name] for name in KERNELS if name != "sums of nodes")
-    surrogates["the other three, stacked"] = Stacked(of=chosen)
-    found: dict[str, list[float]] = {name: [] for name in surrogates}
-    for alike in likenesses:
-        problem = Problem.drawn(leaves=arguments.leaves, groups=GROUPS, alike=alike, seed=arguments.seed)
+    surrogates["the other three, stacked"] = Stacked(of=chosen, folds=3)
+    print("| siblings alike to | " + " | ".join(surrogates) + " |\n" + "|---" * (1 + len(surrogates)) + "|", flush=True)
+    for alike in (1.0, 0.5, 0.0):
+        problem = Problem.drawn(leaves=24, groups=GROUPS, alike=alike, seed=arguments.seed)
         study = problem.study(inside="free", trials=64, strategy=Auto(), seed=arguments.seed)
-        space = study.problem.space
-        points = space.sobol(arguments.runs + HELD, seed=arguments.seed)
-        rows = [problem.losses(space.to_weights(point)) for point in points]
-        Y = np.array([[row[name] for name in study.problem.metric_names] for row in rows])
-        Y += (
-            arguments.noise
-            * Y[: arguments.runs].std(axis=0)
-            * np.random.default_rng(arguments.seed).normal(size=Y.shape)
-        )
-        X, Y = torch.as_tensor(points), torch.as_tensor(Y)
-        unit = Y[: arguments.runs].std(dim=0)
+        space, n = study.problem.space, arguments.runs
+        points = space.sobol(n + HELD, seed=arguments.seed)
+        rows = [list(problem.losses(space.to_weights(point)).values()) for point in points]
+        X, Y = torch.as_tensor(points), torch.as_tensor(np.array(rows))
+        unit = Y[:n].std(dim=0)
+        Y += arguments.noise * unit * torch.as_tensor(np.random.default_rng(arguments.seed).normal(size=Y.shape))
         context = FitContext(space, study.problem.metric_names)
-        data = SupervisedDataset(X[: arguments.runs], Y[: arguments.runs], feature_names=list(space.domains),
-                                 outcome_names=list(study.problem.metric_names))  # fmt: skip
-        for name, surrogate in surrogates.items():
-            model = surrogate.fit(data, context=context, seed=0)
+        names = {"feature_names": list(space.domains), "outcome_names": list(context.metrics)}
+        found = []
+        for surrogate in surrogates.values():
+            model = surrogate.fit(SupervisedDataset(X[:n], Y[:n], **names), context=context, seed=0)
             with torch.no_grad():
-                there = model.posterior(X[arguments.runs :].unsqueeze(-2), observation_noise=True)
-            sd, miss = there.variance.squeeze(-2).sqrt() / unit, (Y[arguments.runs :] - there.mean.squeeze(-2)) / unit
+                there = model.posterior(X[n:].unsqueeze(-2), observation_noise=True)
+            sd, miss = there.variance.squeeze(-2).sqrt() / unit, (Y[n:] - there.mean.squeeze(-2)) / unit
             density = -0.5 * (miss / sd).square() - sd.log() - 0.5 * np.log(2.0 * np.pi)
-            found[name].append(float(density.mean()))
-    print("| kernel | " + " | ".join(f"alike {alike:g}" for alike in likenesses) + " |")
-    print("|---" * (1 + len(likenesses)) + "|")
-    for name, values in found.items():
-        print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
+            found.append(float(density.mean()))
+        print(f"| {alike:g} | " + " | ".join(f"{value:.2f}" for value in found) + " |", flush=True)
 
 
 def regret(arguments: argparse.Namespace) -> None:

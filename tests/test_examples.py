@@ -190,6 +190,7 @@ def test_proxies_repeat_a_domain_that_runs_out_as_the_target_does(tmp_path: Path
     assert study.problem.passes["readmes"] == pytest.approx(study.problem.run_tokens / study.problem.tokens["readmes"])
 
 
+@pytest.mark.usefixtures("short_chains")
 def test_a_tree_is_searched_by_its_nodes_shown_with_sums_and_opened_later(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     shutil.copytree(EXAMPLES / "nested", folder)
