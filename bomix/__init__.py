@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bomix.config.constraint_spec import ConstraintSpec
     from bomix.config.scale_spec import StudyScaleSpec
     from bomix.config.sections import DomainSpec, MetricSpec, TargetSpec
+    from bomix.config.tree_spec import NodeSpec
     from bomix.contracts.evaluator import Evaluator
     from bomix.contracts.objective import Objective
     from bomix.contracts.strategy import Strategy
@@ -47,6 +48,7 @@ __all__ = [
     "Metric",
     "MetricSpec",
     "MixtureSpace",
+    "NodeSpec",
     "Objective",
     "Problem",
     "Proxy",
@@ -79,6 +81,7 @@ _HOMES = {
     "Mean": "bomix.objectives.weighted",
     "Metric": "bomix.problem",
     "MixtureSpace": "bomix.space.mixture_space",
+    "NodeSpec": "bomix.config.tree_spec",
     "Objective": "bomix.contracts.objective",
     "Problem": "bomix.problem",
     "Proxy": "bomix.evaluators.proxy",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bomix.errors import StudyError
 from bomix.scale import comparable, counted_as
+from bomix.space.weights import SAME_MIXTURE
 from bomix.trial import (
     ALONE,
     CONFIRM,
@@ -172,7 +173,10 @@ class History:
         found: dict[str, int] = {}
         for record in self.completed:
             if record.trial.origin == EXPERT and SCORED_TOKENS in record.result.artifacts:
-                found.setdefault(max(record.trial.weights, key=record.trial.weights.__getitem__), record.trial.id)
+                domain = max(record.trial.weights, key=record.trial.weights.__getitem__)
+                # One of a node that was closed when it was asked for is no expert of any domain inside.
+                if record.trial.weights[domain] >= 1.0 - SAME_MIXTURE:
+                    found.setdefault(domain, record.trial.id)
         return found
 
     @cached_property

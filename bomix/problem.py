@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bomix.contracts.repetition import REPETITION_DECAY
 from bomix.scale import Scale
 from bomix.space.phased import PhasedSpace, phases_of
 from bomix.space.weights import Weights, nearest, normalized, same_mixture
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from bomix.contracts.objective import Objective
     from bomix.contracts.repetition import Matching
     from bomix.space.mixture_space import MixtureSpace
+    from bomix.space.nested import Nested
     from bomix.space.phases import Phases
 
 NATS_PER_TOKEN = "nats/token"
@@ -151,6 +154,8 @@ class Problem:
         uncapped: The space without caps by tokens; None where there are none.
         repetition_decay: Domain to the repetitions after which a token is worth 1/e of a fresh one, where they are
             others than :data:`bomix.contracts.repetition.REPETITION_DECAY`.
+        nested: The nodes of the domains' tree that are searched as one, see :attr:`searched`; None where there are
+            none.
     """
 
     space: MixtureSpace
@@ -172,6 +177,34 @@ class Problem:
     matching: Matching | None = None
     uncapped: MixtureSpace | None = None
     repetition_decay: Mapping[str, float] = field(default_factory=dict)
+    nested: Nested | None = None
+
+    @cached_property
+    def searched(self) -> Problem:
+        """The problem of what is searched: closed nodes stand for the domains below them, the shares inside fixed.
+
+        Strategies and surrogates see it, records and results do not. Passes of a node are those on the average of its
+        tokens. It is the problem itself where nothing is nested.
+        """
+        if self.nested is None:
+            return self
+        of, sums = self.nested.of, self.nested.sums
+        whole = {metric: self.own.get(metric, metric) for metric in self.metric_names}
+        return replace(
+            self,
+            nested=None,
+            space=self.nested.space,
+            uncapped=self.nested.uncapped,
+            natural=None if self.natural is None else sums(self.natural),
+            tokens=sums(self.tokens) if of.keys() <= self.tokens.keys() else {},
+            own={
+                metric: of.get(domain, domain) for metric, domain in whole.items() if of.get(domain, domain) != metric
+            },
+            passes={node: 1.0 / value for node, value in sums({n: 1.0 / p for n, p in self.passes.items()}).items()}
+            if self.passes
+            else {},
+            repetition_decay=self.nested.means(self.repetition_decay, REPETITION_DECAY),
+        )
 
     @property
     def default_scale(self) -> Scale | None:
@@ -248,8 +281,11 @@ class Problem:
         """The mixtures that every study should hold: ``uniform`` and, where the tokens are known, ``natural``.
 
         Each is the nearest one that the bounds allow, of a pool its nearest mixture; a natural mixture that equals the
-        uniform one is left out.
+        uniform one is left out. Where nodes are searched as one, they are those of what is searched, and all domains'
+        weights follow from them.
         """
+        if self.nested is not None:
+            return {name: self.nested.spread(weights) for name, weights in self.searched.anchors().items()}
         space = self.space
         found: dict[str, Weights] = {name: space.to_weights(self._nearest(at)) for name, at in self._ideals().items()}
         if "natural" in found and same_mixture(found["natural"], found["uniform"]):
@@ -258,6 +294,8 @@ class Problem:
 
     def allows(self, anchor: str) -> bool:
         """Whether bounds and pool allow an anchor as it is; where not, :meth:`anchors` has the nearest mixture."""
+        if self.nested is not None:
+            return self.searched.allows(anchor)
         ideal = self.space.to_weights(self._ideals()[anchor])
         return same_mixture(self.anchors()[anchor], ideal)
 

@@ -235,3 +235,34 @@ def test_small_models_are_trained_on_two_phases_side_by_side(tmp_path: Path) -> 
                 assert counts[phase][name] == pytest.approx(round(counts[phase][name]), abs=1e-9)  # whole sequences
                 assert abs(counts[phase][name] - share * sum(counts[phase].values())) < 1.0
     assert max(record.result.info["stack"] for record in completed) > 1
+
+
+@pytest.mark.usefixtures("short_chains")
+def test_a_tree_is_searched_by_its_nodes_shown_with_sums_and_opened_later(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(EXAMPLES / "nested", folder)
+    text = (folder / "study.yaml").read_text().replace("argv: [python,", f"argv: [{sys.executable},")
+    (folder / "study.yaml").write_text(text.replace("trials: 12", "trials: 3"))
+    code, checked = called("check", folder)
+    assert code == 0, checked
+    assert "6 weights are searched in place of 11; the shares inside of 'code', 'web' are fixed" in checked
+    assert "\u2502   forums/ \u2502         \u2502 120,000,000,000 \u2502" in checked
+    assert called("optimize", folder, "-q")[0] == 0
+    for record in Study.open(folder).history.completed:
+        weights = record.trial.weights
+        assert weights["web/news/low"] == pytest.approx(3.0 * weights["web/news/high"], abs=1e-9)
+        assert 0.3 - 1e-9 <= sum(w for name, w in weights.items() if name.startswith("web/")) <= 0.7 + 1e-9
+    assert "web/ 0.300, books/fiction 0.140" in called("status", folder)[1]
+    shown = called("export", folder, "--format", "olmix", "--set", "separator=/", "--paths", "*=/d/{domain}")[1]
+    assert "news/high:" in shown
+    assert "  forums/" in shown
+    assert called("report", folder)[0] == 0
+    assert "% of web, fixed" in (folder / "report.html").read_text()
+    (folder / "study.yaml").write_text(
+        text.replace("trials: 12", "trials: 4").replace("code: {inside: uniform}", "code: {inside: free}")
+    )
+    code, said = called("optimize", folder, "-q")
+    assert code == 0, said
+    study = Study.open(folder)
+    assert len(study.problem.searched.space.domains) == 8
+    assert len(study.records.searched()[1].observations) == 4

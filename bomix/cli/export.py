@@ -220,8 +220,10 @@ def show(written: Written, run: TargetRun, out: Path | None) -> None:
 
 
 def _table(written: Written, run: TargetRun) -> Any:
-    """A row per domain: recommended, drawn, the difference, tokens, passes."""
+    """A row per domain and per node above it: recommended, drawn, the difference, tokens, passes."""
     from bomix.cli import tables
+    from bomix.io.exports.comparison import together
+    from bomix.space import tree
     from bomix.space.display import share
 
     total = [each.tokens for each in written.drawn if each.tokens is not None]
@@ -239,12 +241,16 @@ def _table(written: Written, run: TargetRun) -> Any:
     ]
     for head in heads:
         table.add_column(head, justify="right")
-    for each in written.drawn:
-        chance = [f"+-{100 * each.spread:.2g} %"] if written.export.by_chance else []
+    drawn = {each.name: each for each in written.drawn}
+    plain = [tree.Row(name, 0, (name,)) for name in drawn]
+    for row in tree.rows(tuple(drawn)) if tree.nodes(tuple(drawn)) else plain:
+        each = together([drawn[name] for name in row.domains], row.name)
+        chance = [""] if row.is_node else [f"+-{100 * each.spread:.2g} %"]
         tokens = "-" if each.tokens is None else _short(each.tokens)
         passes = "-" if each.epochs is None else f"{each.epochs:.2f}x"
         difference = f"{round(100 * each.deviation, 2) + 0.0:+.2f} %"  # no zero below zero
-        table.add_row(each.name, share(each.recommended), share(each.share), difference, *chance, tokens, passes)
+        cells = [*(chance if written.export.by_chance else []), tokens, passes]
+        table.add_row(row.label, share(each.recommended), share(each.share), difference, *cells)
     return table
 
 

@@ -48,8 +48,8 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
+    from bomix.study import nested, repetition_check
     from bomix.study import repair as repairing
-    from bomix.study import repetition_check
     from bomix.study.shared_text import shared_text
     from bomix.study.study import Study
     from bomix.study.watching import unready
@@ -70,6 +70,9 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         )
     if (of := opened.problem.phases) is not None:
         tables.console().print(phases(opened.problem, of))
+    searched = opened.problem.searched
+    for line in nested.sentences(opened.problem, opened.history):
+        click.echo(line)
     if opened.problem.space.constraints:
         tables.console().print(tables.constraints(opened))
     if (cut := tables.read_in_part(opened)) is not None:
@@ -77,9 +80,9 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     if opened.problem.scales:
         tables.console().print(tables.scales(opened))
     if (described := traits(opened.spec.strategy, StrategyTraits).description) is not None:
-        click.echo(f"strategy: {described(opened.problem)}")
+        click.echo(f"strategy: {described(searched)}")
     click.echo(f"surrogate of predictions and the recommendation: {surrogate_line(opened)}")
-    space = opened.problem.single
+    space = searched.single
     for name, largest in left_out(space.domains, space.upper_array, np.array(space.negligible)).items():
         least = space.negligible[space.domains.index(name)]
         click.echo(
@@ -93,7 +96,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
         click.echo(f"{what} allow {count}: each is asked for once")
         if space.constraints and len(few) == 1 and not any(space.at_least):
             click.echo(f"  it is fixed by {single_by(space)}")
-    if (note := own_domain_note(opened.problem)) is not None:
+    if (note := own_domain_note(searched)) is not None:
         click.echo(f"metrics: {note}")
     raise_faults(
         [
@@ -120,6 +123,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
 def status(study: Path, as_json: bool, every: bool) -> None:
     """Show where a study stands."""
     from bomix.cli import jobs
+    from bomix.study import nested
     from bomix.study.study import Study
 
     opened = Study.open(study)
@@ -147,6 +151,8 @@ def status(study: Path, as_json: bool, every: bool) -> None:
         click.echo(f"running: {each}")
     for job in queued:
         click.echo(jobs.line(opened, job))
+    for sentence in nested.sentences(opened.problem, opened.history) if unread is None else ():
+        click.echo(sentence)
     for sentence in state["quarantined"]:
         click.echo(f"warning: {sentence}")
     if unread is not None:

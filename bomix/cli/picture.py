@@ -13,6 +13,7 @@ from bomix.recommendation.recommend import Recommendation
 from bomix.report.figures.recommendation import Gain, Picture, render
 from bomix.report.figures.validation import FORMATS
 from bomix.space.weights import Weights
+from bomix.study.nested import of_searched
 from bomix.study.study import Study
 from bomix.trial import EXPERT, Status
 
@@ -51,7 +52,8 @@ def picture(study: Study, best: Recommendation) -> Picture:
     Weights are those of the whole run. Trials are those of the target in a study of several scales, whose objectives
     cannot be compared with others.
     """
-    problem, history = study.problem, study.history
+    problem, history = study.records.searched()
+    best = of_searched(study.problem, best)
     judged = best.weights if best.confirmed is None else best.confirmed.weights
     label = "best" if best.change is None else "confirmed"
     mixtures: Mapping[str, Weights] = {**problem.anchors(), label: judged}

@@ -43,8 +43,7 @@ def plan(study: Path, cost: str | None, functions: int, seed: int | None, as_jso
 
     opened = Study.open(study)
     found = plan_spending(
-        opened.problem,
-        opened.history,
+        *opened.records.searched(),
         _surrogate(opened),
         budget=_budget(opened, cost),
         functions=functions,
@@ -176,7 +175,7 @@ def _surrogate(study: Study) -> Any:
     named = traits(study.spec.strategy, StrategyTraits).surrogate
     if named is not None and traits(named, SurrogateTraits).across_scales:
         return named
-    return Auto().chosen(study.problem).surrogate
+    return Auto().chosen(study.problem.searched).surrogate
 
 
 def _number(value: float) -> float | None:

@@ -18,8 +18,10 @@ from bomix.recommendation.confirmation import Comparison, compare
 from bomix.recommendation.recommend import Recommendation
 from bomix.report.sentences import GUESS, elsewhere, references_that_are_it, sentences
 from bomix.report.shown import percent, value
+from bomix.space import tree
 from bomix.space.display import mixture, share
 from bomix.space.weights import Weights, same_mixture
+from bomix.study.nested import of_searched
 from bomix.study.standing import standing
 from bomix.study.study import Study
 from bomix.trial import Record, Status
@@ -49,7 +51,7 @@ def show_summary(study: Study, best: Recommendation) -> None:
     if best.scale is not None:
         click.echo(f"at scale '{best.scale.name}' ({best.scale.scale}); {_runs_by_scale(study)}")
     console().print(*tables, _metrics(study, mixtures), *([_front(best)] if best.front else []))
-    for line in sentences(standing(study.records), best, comparisons, subject):
+    for line in sentences(standing(study.records), of_searched(problem, best), comparisons, subject):
         click.echo(line)
     if study.folder is not None:
         click.echo(f"record: {study.folder / 'trials'}, dataset: {study.folder / RESULTS_FILE}")
@@ -68,22 +70,25 @@ def _runs_by_scale(study: Study) -> str:
 
 
 def _weights(problem: Problem, mixtures: Mapping[str, Weights], best: Recommendation) -> Table:
-    """A row per domain, a column per mixture, and how far the weight may move."""
+    """A row per domain and node, a column per mixture, and how far the weight may move."""
     if problem.phases is not None:
         return phase_weights(problem, problem.phases, mixtures)
-    epochs = {label: problem.epochs(weights) for label, weights in mixtures.items()}
-    known = all(passes is not None for passes in epochs.values())
+    known = all(problem.epochs(weights) is not None for weights in mixtures.values())
     table = titled("weights (and passes over the domain's tokens)" if known else "weights")
     table.add_column("domain")
     for label in (*mixtures, "nearly as good"):
         table.add_column(label, justify="right")
-    for name in sorted(problem.space.domains, key=lambda name: -best.weights[name]):
-        cells = []
-        for label, weights in mixtures.items():
-            passes = epochs[label]
-            cells.append(share(weights[name]) + ("" if passes is None else f" ({passes[name]:.2f}x)"))
-        near = " to ".join(map(share, best.ranges[name])) if name in best.ranges else "not known"
-        table.add_row(name, *cells, near)
+    ranges = {**best.ranges, **of_searched(problem, best).ranges}
+    for row in tree.rows(problem.space.domains, best.weights):
+        cells = [share(row.sum(weights)) for weights in mixtures.values()]
+        if known and problem.run_tokens is not None:
+            passes = problem.run_tokens / row.sum(problem.tokens)
+            cells = [
+                f"{cell} ({row.sum(weights) * passes:.2f}x)"
+                for cell, weights in zip(cells, mixtures.values(), strict=True)
+            ]
+        near = " to ".join(map(share, ranges[row.name])) if row.name in ranges else "" if row.is_node else "not known"
+        table.add_row(row.label, *cells, near)
     return table
 
 

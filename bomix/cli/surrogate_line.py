@@ -19,7 +19,7 @@ def surrogate_line(study: Study) -> str:
     from bomix.config.build import spec_fields
     from bomix.study.surrogate import study_surrogate
 
-    surrogate = study_surrogate(study.spec, study.problem)
+    surrogate = study_surrogate(study.spec, study.problem.searched)
     values, stated = field_values(surrogate), build.plain(surrogate)
     changed = [
         f"{field.name}: {_in_short(stated[field.name])}"

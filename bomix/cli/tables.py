@@ -9,12 +9,16 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from bomix.config.tree_spec import inside_of
 from bomix.contracts.objective import counted_together
 from bomix.problem import Problem
 from bomix.report.shown import value
 from bomix.scale import written
+from bomix.space import tree
 from bomix.space.display import mixture, share
+from bomix.space.weights import Weights
 from bomix.study import repetition_check
+from bomix.study.nested import summed
 from bomix.study.study import Study
 from bomix.trial import Failure, Record, Result, Status
 
@@ -23,6 +27,8 @@ _LARGE = 1e15
 
 MANY = 32
 """Domains beyond which the table of epochs leaves out those that nothing repeats: more rows than a screen has."""
+_MOST = 8
+"""Domains of a mixture that a line shows by their own names, as many as :func:`bomix.space.display.mixture` names."""
 
 PLAIN_WIDTH = 120
 """Columns of a table that no terminal shows, unless COLUMNS says how many: a pipe has no width of its own."""
@@ -42,24 +48,25 @@ def console() -> Console:
 
 
 def domains(study: Study) -> Table:
-    """What each domain holds, the bounds of its weight, and the weight below which it is left out."""
+    """What each domain and each node holds, the bounds of its weight, and the weight below which it is left out."""
     problem, stats = study.problem.whole, study.records.resolution.preparation.domains
-    space, table, natural = problem.single, titled("domains"), problem.natural or {}
-    heads = ("domain", "tokens", "documents", "bytes/token", "natural", "weight from", "to", "zero below")
+    table = titled("domains")
+    natural, rules = problem.natural or {}, inside_of(study.spec.tree)
+    heads = ("domain", "inside", "tokens", "documents", "bytes/token", "natural", "weight from", "to", "zero below")
     for column in heads:
-        table.add_column(column, justify="left" if column == "domain" else "right")
-    for name, lower, upper, small in zip(space.domains, space.lower, space.upper, space.negligible, strict=True):
-        measured = stats.get(name)
-        tokens = problem.tokens.get(name)
+        table.add_column(column, justify="left" if column in ("domain", "inside") else "right")
+    for row in tree.rows(problem.space.domains):
+        known = [stats[name] for name in row.domains if name in stats]
+        counts = [problem.tokens[name] for name in row.domains if name in problem.tokens]
+        tokens = sum(counts) if len(counts) == len(row.domains) else None
         table.add_row(
-            name,
+            row.label,
+            rules.get(row.name, "") if row.is_node else "",
             "unknown" if tokens is None else f"{tokens:,.0f}" if tokens < _LARGE else f"{tokens:.4g}",
-            "" if measured is None else f"{measured.documents:,}",
-            "" if measured is None else f"{measured.bytes_per_token:.2f}",
-            share(natural[name]) if name in natural else "",
-            share(lower),
-            share(upper),
-            f"{small:.1g}",
+            f"{sum(each.documents for each in known):,}" if len(known) == len(row.domains) else "",
+            f"{known[0].bytes_per_token:.2f}" if known and not row.is_node else "",
+            share(row.sum(natural)) if natural else "",
+            *_limits(problem, row),
         )
     return without_empty(table)
 
@@ -84,6 +91,15 @@ def epochs(study: Study) -> Table | None:
         cells = [f"{weights[name] * each.passes[name]:.3g}x" for weights in anchors.values() for each in runs]
         table.add_row(name, *cells)
     return table
+
+
+def _limits(problem: Problem, row: tree.Row) -> tuple[str, str, str]:
+    """Bounds of a weight and what is as good as zero; nothing for a node whose inside is free."""
+    space = problem.space if problem.nested is None or row.name in problem.space.domains else problem.nested.space
+    if row.name not in space.domains:
+        return "", "", ""
+    place = space.domains.index(row.name)
+    return share(space.lower[place]), share(space.upper[place]), f"{space.negligible[place]:.1g}"
 
 
 def read_in_part(study: Study) -> str | None:
@@ -157,11 +173,11 @@ def trials(study: Study, *, best: int | None = None) -> Table:
     for record in records if best is None or len(records) <= best else _best(study, best):
         trial = record.trial
         objective = value(_objective(study, record)) if record.status is Status.COMPLETED else ""
-        note = mixture(trial.weights)
+        note = mixture(by_node(problem, trial.weights))
         if trial.reweighting is not None:
             note = f"from {note}"
             if isinstance(record.outcome, Result) and record.outcome.mixture is not None:
-                note = f"{note} to {mixture(record.outcome.mixture)}"
+                note = f"{note} to {mixture(by_node(problem, record.outcome.mixture))}"
         if isinstance(record.outcome, Failure):
             note = f"{note}: {record.outcome.message}"
         if record.revision:
@@ -171,6 +187,17 @@ def trials(study: Study, *, best: int | None = None) -> Table:
         scale = (problem.scale_name(trial.scale),) if several else ()
         table.add_row(str(trial.id), str(record.status), trial.origin, *scale, str(trial.seed), objective, note)
     return without_empty(table)
+
+
+def by_node(problem: Problem, weights: Weights) -> Weights:
+    """A mixture as a line shows it: closed nodes in place of what is below; of more than a line holds, all nodes."""
+    if problem.nested is not None:
+        return {
+            f"{name}/" if name in problem.nested.closed else name: w for name, w in summed(problem, weights).items()
+        }
+    if len(weights) <= _MOST:
+        return weights
+    return {row.label: row.sum(weights) for row in tree.rows(tuple(weights)) if not row.depth}
 
 
 def turned(problem: Problem) -> str:

@@ -132,9 +132,10 @@ def _hyperparameters(opened: Study, surrogate: Surrogate | None) -> list[Hyperpa
     from bomix.posterior.hyperparameters import hyperparameters
     from bomix.study.surrogate import study_surrogate
 
-    chosen = surrogate or study_surrogate(opened.spec, opened.problem)
+    problem, history = opened.records.searched()
+    chosen = surrogate or study_surrogate(opened.spec, problem)
     with deterministic():
-        return hyperparameters(opened.problem, opened.history, chosen, seed=opened.spec.seed)
+        return hyperparameters(problem, history, chosen, seed=opened.spec.seed)
 
 
 def moved(learnt: Sequence[Hyperparameter]) -> list[Hyperparameter]:

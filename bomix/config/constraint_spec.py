@@ -12,6 +12,7 @@ from bomix.errors import Fault, FaultsError
 from bomix.io.store.plain import as_mapping, short
 from bomix.space.bounds import unknown_name
 from bomix.space.linear import Constraint
+from bomix.space.tree import subtree
 
 _WILD = "*?["
 """Characters by which a name is told to be a pattern where no domain has that very name."""
@@ -22,7 +23,8 @@ _SHOWN = 6  # Domains that a message lists.
 class ConstraintSpec:
     """One constraint: a sum of weights that is bounded below, above, or equal to something.
 
-    A name may be a pattern (``web/*``, ``*_code``, ``?``), which stands for all domains that it matches.
+    A name may be a pattern (``web/*``, ``*_code``, ``?``), which stands for all domains that it matches, or a node of
+    the tree (``web``), which stands for those below it.
 
     Example:
         >>> web = bomix.ConstraintSpec(domains=("web/*",), at_least=0.3, at_most=0.6)
@@ -35,7 +37,7 @@ class ConstraintSpec:
         'constraints[1]' (-0.2 web/high - 0.2 web/low + wiki at most 0)
 
     Attributes:
-        domains: Domains whose weights are added up.
+        domains: Domains whose weights are added up, by name, pattern or node.
         coefficients: Domain to its coefficient, in place of ``domains``, for sums with others than one.
         of: Domains whose sum the ends are shares of: ``at_most: 0.2`` then says at most 0.2 times that sum. Those of
             ``domains`` may be among them.
@@ -192,9 +194,11 @@ def constraint_specs(given: Sequence[ConstraintSpec | Mapping[str, Any]]) -> tup
 
 
 def _matched(name: str, domains: Sequence[str]) -> list[str]:
-    """The domain of that name, else those that it matches as a pattern."""
+    """The domain of that name, else those that it matches as a pattern, or that lie below the node of that name."""
     if name in domains:
         return [name]
+    if below := subtree(name, domains):
+        return list(below)
     return [domain for domain in domains if fnmatchcase(domain, name)] if _is_pattern(name) else []
 
 

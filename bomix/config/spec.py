@@ -26,6 +26,7 @@ from bomix.config.sections import (
     declared_metrics,
     metric_faults,
 )
+from bomix.config.tree_spec import NodeSpec, searched, tree_faults
 from bomix.contracts.callback import Callback
 from bomix.contracts.evaluator import Evaluator, EvaluatorTraits
 from bomix.contracts.executor import Execution
@@ -77,6 +78,8 @@ class StudySpec:
         constraints: Sums of weights, of named or globbed domains, between two ends; every mixture keeps them.
         phases: Name of the last phase of a training to its share of the tokens, or of both phases in their order: a
             mixture is then one of each. Empty for one mixture from the first token to the last.
+        tree: Node of the tree that names with ``/`` form to how the shares inside it are found; what is not free is
+            searched as one domain. It may change while a study runs.
         report: Whether ``bomix optimize`` writes ``report.html`` anew as trials come back.
     """
 
@@ -100,6 +103,7 @@ class StudySpec:
     callbacks: tuple[Callback, ...] = ()
     constraints: tuple[ConstraintSpec, ...] = ()
     phases: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    tree: Mapping[str, NodeSpec] = dataclasses.field(default_factory=dict)
     report: bool = False
 
     def faults(self) -> list[Fault]:
@@ -129,6 +133,7 @@ class StudySpec:
         trained = {"evaluator": self.evaluator}
         trained |= {f"scales.{name}.evaluator": each.evaluator for name, each in self.scales.items()}
         faults += study_faults(self.phases, experts=self.trains_experts, strategy=self.strategy, evaluators=trained)
+        faults += tree_faults(self.tree, tuple(self.domains), phases=bool(self.phases))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))
         if self.budget.improvement is not None and not traits(self.strategy, StrategyTraits).can_expect:
@@ -146,7 +151,7 @@ class StudySpec:
             self.experts.train,
             strategy=self.strategy,
             evaluator=self.evaluator,
-            domains=len(self.domains),
+            domains=self.searched,
             trials=self.budget.trials if self.experts.counted else None,
         )
         faults += reweighting_faults(self.strategy, self.evaluator)
@@ -179,7 +184,12 @@ class StudySpec:
     @property
     def trials_to_search(self) -> int | None:
         """The trials of the budget without the experts that are part of it; None where it has no limit of trials."""
-        return None if self.budget.trials is None else self.budget.trials - len(self.domains) * self._experts_count
+        return None if self.budget.trials is None else self.budget.trials - self.searched * self._experts_count
+
+    @property
+    def searched(self) -> int:
+        """How many things are weighed: nodes whose inside is fixed, and domains outside of them."""
+        return searched(tuple(self.domains), self.tree)
 
     @property
     def _experts_count(self) -> bool:

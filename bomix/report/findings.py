@@ -76,6 +76,7 @@ class Findings:
         correlations: Rank correlations of losses, see :func:`bomix.report.correlation.correlate`; None where there are
             too few trials.
         phased: The recommendation by phase, in a study of two: all else here is of whole runs. None without phases.
+        inside: Node that is searched as one domain to the fixed shares of the domains below it.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Findings:
     validation: xr.Dataset | None = None
     correlations: xr.Dataset | None = field(default=None)
     phased: Recommendation | None = None
+    inside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @cached_property
     def domains(self) -> tuple[str, ...]:

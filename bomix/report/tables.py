@@ -13,11 +13,12 @@ from bomix.report.prose import prose
 from bomix.report.repetition import repeated
 from bomix.report.sentences import stand_ins
 from bomix.report.shown import percent, value
+from bomix.space import tree
 from bomix.space.display import share
 from bomix.trial import Failure, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bomix.report.findings import Findings
 
@@ -62,7 +63,6 @@ def mixture(found: Findings) -> str:
     best = found.best
     if best is None:
         return _domains(found)
-    names = sorted(found.domains, key=lambda name: -best.weights[name])
     natural = found.mixtures.get("natural")
     largest = max([*best.weights.values(), *(high for _, high in best.ranges.values()), *(natural or {}).values()])
     heads = ["domain", "weight", "nearly as good", *(["natural"] if natural else []), "uniform"]
@@ -70,20 +70,20 @@ def mixture(found: Findings) -> str:
     fresh = best.effective if repeated(best) else None
     heads += ["as fresh passes"] if fresh else []
     rows = []
-    for name in names:
-        low, high = best.ranges.get(name, (math.nan, math.nan))
+    for row in tree.rows(found.domains, best.weights):
+        weight, near = row.sum(best.weights), best.ranges.get(row.name)
+        usual = row.sum(natural) if natural else None
         cells = [
-            f"<strong>{share(best.weights[name])}</strong>",
-            f"{share(low)} to {share(high)}" if best.ranges else "not known",
-            *([share(natural[name])] if natural else []),
-            share(found.mixtures["uniform"][name]),
-            *([f"{best.epochs[name]:.2f}"] if best.epochs else []),
-            *([f"{fresh[name] / found.problem.tokens[name]:.2f}"] if fresh else []),
+            f"<strong>{share(weight)}</strong>",
+            f"{share(near[0])} to {share(near[1])}" if near else "" if row.is_node else "not known",
+            *([] if usual is None else [share(usual)]),
+            share(row.sum(found.mixtures["uniform"])),
+            *([_passes(found, row.name, row.domains, best.epochs)] if best.epochs else []),
+            *([f"{row.sum(fresh) / row.sum(found.problem.tokens):.2f}"] if fresh else []),
         ]
-        bar = _bar(
-            best.weights[name], (low, high) if best.ranges else None, natural[name] if natural else None, largest
-        )
-        rows.append(_row(name, cells) + f'<td class="wide">{bar}</td></tr>')
+        bar = "" if row.is_node else _bar(weight, near, usual, largest)
+        rows.append(_row(_indented(row.label), cells) + f'<td class="wide">{bar}</td></tr>')
+        rows += _inside(found, row, len(cells))
     legend = (
         '<p class="legend"><span><i style="width:1.4rem;height:.5rem;background:var(--best)"></i>recommended</span>'
         '<span><i style="width:1.4rem;height:2px;background:var(--best-soft)"></i>nearly as good</span>'
@@ -93,6 +93,32 @@ def mixture(found: Findings) -> str:
     head = "".join(f'<th scope="col">{text}</th>' for text in heads) + "<th></th>"
     caption = "The mixture, as shares of the training tokens"
     return f"<h3>The mixture in numbers</h3>{legend}{_table(caption, head, rows)}{references(found)}"
+
+
+def _inside(found: Findings, row: tree.Row, cells: int) -> list[str]:
+    """Rows of the domains of a node that is searched as one: their shares of it are fixed."""
+    inside, best = found.inside.get(row.name, {}), found.best
+    if best is None:
+        return []
+    made = []
+    for name, part in sorted(inside.items(), key=lambda item: (-item[1], item[0])):
+        label = _indented("  " * (row.depth + 1) + name[len(row.name) + 1 :])
+        known = [share(part * best.weights[row.name]), f"{percent(part)} of {html.escape(row.name)}, fixed"]
+        made.append(_row(label, [*known, *[""] * (cells - 2)]) + '<td class="wide"></td></tr>')
+    return made
+
+
+def _passes(found: Findings, name: str, domains: tuple[str, ...], epochs: Mapping[str, float]) -> str:
+    """Passes over the tokens of a domain, or over those of all domains of a node on the average."""
+    if domains == (name,):
+        return f"{epochs[name]:.2f}"
+    tokens = found.problem.tokens
+    return f"{sum(epochs[each] * tokens[each] for each in domains) / sum(tokens[each] for each in domains):.2f}"
+
+
+def _indented(label: str) -> str:
+    """A label whose steps a browser keeps."""
+    return label.replace("  ", "\u2003")
 
 
 def references(found: Findings) -> str:

@@ -17,6 +17,7 @@ from bomix.strategies.baselines.reweighted import Reweighted
 from bomix.strategies.baselines.simple import Constant
 from bomix.strategies.replicates import next_replicate
 from bomix.study import confirmation, experts, reweighting, scales, study_scales
+from bomix.study.nested import spread
 from bomix.trial import EXPERT, REFERENCE, Candidate, Trial
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ def ask(records: Records, *, expert: bool = False) -> Trial:
         return confirming
     while True:
         history = records.history
-        candidate = next_expert(spec, problem, history, wanted=expert)
+        searched = records.searched(history)
+        candidate = next_expert(spec, *searched, wanted=expert)
         if candidate is None:
-            candidate = _proposed(records, problem, history)
+            candidate = _proposed(records, *searched)
+        candidate = dataclasses.replace(candidate, weights=spread(problem, candidate.weights))
         scale = scales.of(candidate, problem, study_scales.trainer(spec))
         trial = Trial(
             history.next_id,
@@ -192,7 +195,7 @@ def settled(records: Records, history: History) -> bool:
     """
     from bomix.surrogates.data.quarantine import learnt
 
-    spec, problem = records.spec, records.problem
+    spec, (problem, history) = records.spec, records.searched(history)
     if next_replicate(problem, history) is not None:
         return True
     strategy = spec.ready_strategy(records.store.base)

@@ -8,6 +8,7 @@ from bomix.errors import StudyError
 from bomix.recommendation.confirmation import confirming_candidates
 from bomix.space.weights import Weights, same_mixture
 from bomix.study.limits import over
+from bomix.study.nested import spread
 from bomix.study.surrogate import study_surrogate
 from bomix.trial import CONFIRM, Candidate, Record, Trial
 
@@ -55,7 +56,7 @@ def next_by_hand(records: Records) -> Trial | None:
             has been asked for.
     """
     spec, history = records.spec, records.history
-    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(spec, records.problem, history)) is None:
+    if spec.evaluator is not None or spec.confirm == 0 or (limit := over(spec, *records.searched(history))) is None:
         return None
     waiting = [str(record.trial.id) for record in history.pending if record.trial.origin != CONFIRM]
     if waiting:
@@ -85,7 +86,8 @@ def to_confirm(records: Records) -> Weights:
     from bomix.numerics.determinism import deterministic
     from bomix.recommendation import decision
 
-    spec, problem = records.spec, records.problem
+    spec, (problem, history) = records.spec, records.searched()
     model = study_surrogate(spec, problem)
     with deterministic():
-        return decision.to_confirm(problem, records.history, model, seed=spec.seed, options=spec.recommendation)
+        found = decision.to_confirm(problem, history, model, seed=spec.seed, options=spec.recommendation)
+    return spread(records.problem, found)

@@ -24,6 +24,7 @@ from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.accepting import acceptable, with_ranges
 from bomix.study.arguments import is_same, trial_number
+from bomix.study.nested import require_runs, searched_history
 from bomix.study.resolution import Resolution, as_measured, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Status, Trial
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
+    from bomix.space.nested import Nested
     from bomix.surrogates.data.quarantine import Quarantined
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Records:
         self._clean: tuple[Problem, History, History] | None = None
         self._named: set[Damage] = set()
         self._scaled: tuple[Kept, bool] | None = None
+        self._summed: tuple[Nested, History, History] | None = None
         self._glances = False
 
     @property
@@ -132,6 +135,21 @@ class Records:
         problem = self.resolution.problem
         return resolved(problem, self._learnt(problem)) if wants_reference(problem) else problem
 
+    def searched(self, history: History | None = None) -> tuple[Problem, History]:
+        """The problem and a record in terms of what is searched, see :mod:`bomix.study.nested`.
+
+        Args:
+            history: The record; as it is now unless given.
+        """
+        problem, history = self.problem, self.history if history is None else history
+        if problem.nested is None:
+            return problem, history
+        before = None if self._summed is None or self._summed[0] is not problem.nested else self._summed[1:]
+        if before is None or before[0] is not history:
+            before = history, searched_history(problem.nested, history, before)
+            self._summed = problem.nested, *before
+        return problem.searched, before[1]
+
     @property
     def history(self) -> History:
         """The record as it is now, other processes' additions included; nothing is resolved or prepared.
@@ -193,7 +211,7 @@ class Records:
         return self.history.to_dataset(self.problem, attrs=self.resolution.attrs(self.spec))
 
     def to_learn_from(self) -> tuple[Problem, History]:
-        """The problem and the record, which is looked at first: without a result nothing need be resolved.
+        """What is searched and the record of it, which is looked at first: without a result nothing need be resolved.
 
         Trials that have not ended are left out: the same results give the same answer, whatever was asked for since.
         The record is read again once the study is resolved, as which runs are learnt from depends on the study's scale.
@@ -216,7 +234,8 @@ class Records:
                 f"{left_out[0].why}), so there is nothing to predict from; {left_out[0].cure}"
             )
         history.require_observations()
-        return problem, history
+        require_runs(problem, history)
+        return self.searched(history)
 
     def quarantined(self) -> tuple[Quarantined, ...]:
         """Values of the record that nobody can have measured, and that are not learnt from."""
@@ -270,7 +289,7 @@ class Records:
                 outcome,
                 self.resolved.problem,
                 believed=lambda: self.resolution.problem,
-                history=lambda: self.history,
+                history=lambda: self.searched()[1],
             )
         self._store.finish(trial_id, outcome)
         return Record(record.trial, outcome)

@@ -14,6 +14,7 @@ from bomix.errors import StudyError
 from bomix.recommendation.confirmation import compare
 from bomix.report.findings import Findings, Model
 from bomix.report.phases import WholeRuns, of_whole_run
+from bomix.study.nested import of_searched
 from bomix.study.standing import standing
 from bomix.study.surrogate import study_surrogate
 
@@ -48,25 +49,33 @@ def findings(records: Records, *, best: Recommendation | None = None, page: bool
     from bomix.numerics.determinism import deterministic
     from bomix.recommendation.recommend import recommend
 
-    surrogate, seed = study_surrogate(records.spec, records.problem), records.spec.seed
+    searched, everything = records.searched()
+    surrogate, seed = study_surrogate(records.spec, searched), records.spec.seed
     name = records.folder.resolve().name if records.folder is not None else "study"
-    if not records.history.informative:
-        there = standing(records)
-        return Findings(name, records.problem.whole, records.dataset, replace(there, problem=there.problem.whole))
+    dataset = records.dataset
+    if records.problem.nested is not None:
+        dataset = everything.to_dataset(searched, attrs=records.resolution.attrs(records.spec))
+    inside = {} if records.problem.nested is None else records.problem.nested.closed
+    there = standing(records)
+    if records.problem.phases is not None:
+        there = replace(there, problem=there.problem.whole)
+    if not everything.informative:
+        return Findings(name, searched.whole, dataset, there, inside=inside)
     problem, history = records.to_learn_from()
     with deterministic():
+        best = None if best is None else of_searched(records.problem, best)
         if best is None:
             best = recommend(problem, history, surrogate, seed=seed, options=records.spec.recommendation)
         judged = best.weights if best.confirmed is None else best.confirmed.weights
-        there = standing(records)
         bare = Findings(
             name,
             problem.whole,
-            records.dataset,
-            replace(there, problem=there.problem.whole),
+            dataset,
+            there,
             best if problem.phases is None else of_whole_run(best, problem.phases),
             compare(problem, history, judged),
             phased=None if problem.phases is None else best,
+            inside=inside,
         )
         return replace(
             bare,

@@ -24,6 +24,7 @@ from bomix.config.constraint_spec import constraints_of
 from bomix.config.registry import modules_of
 from bomix.config.scale_spec import build_study
 from bomix.config.spec import StudySpec
+from bomix.config.tree_spec import inside_of
 from bomix.contracts.evaluator import EvaluatorTraits, PreparingEvaluator
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.preparation import Preparation
@@ -38,11 +39,13 @@ from bomix.problem import Problem, StudyScale
 from bomix.scale import Scale
 from bomix.space.mixture_space import MixtureSpace
 from bomix.space.negligible import negligible_weights
+from bomix.space.tree import closed
 from bomix.study import repetition, resolved_file, scales, study_scales, units
 from bomix.study.frozen import refuse
 from bomix.study.frozen_file import file_changes
 from bomix.study.frozen_scales import refuse_measured, tell_moved
 from bomix.study.limits import never_fits
+from bomix.study.nested import nested_of, tell_opened
 from bomix.study.phases import phased
 from bomix.trial import EXPERT, Status
 
@@ -141,8 +144,9 @@ def _resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool
         refuse_measured(before, preparation, furthest, scales=problem.scales, ran=ran)
         tell_moved(store, target if several else before.scale, problem)
     resolution = Resolution(problem, preparation)
-    rescaled = problem.scales != several or (bool(several) and problem.scale != target)
-    if isinstance(store, FolderStore) and (preparation is not before or rescaled):
+    changed_since = problem.scales != several or (bool(several) and problem.scale != target)
+    changed_since |= tell_opened(earlier, spec, before=furthest is not None)
+    if isinstance(store, FolderStore) and (preparation is not before or changed_since):
         resolved_file.write(store, spec, resolution.problem, preparation)
     return resolution
 
@@ -198,7 +202,7 @@ def _problem(
     names = tuple(metric.name for metric in metrics)
     unfit = traits(spec.objective, ObjectiveTraits).metric_faults(names)
     faults = [Fault(child("objective", fault.where), fault.what) for fault in unfit]
-    faults += own_faults(spec.own, tuple(spec.domains), names)
+    faults += own_faults(spec.own, (*spec.domains, *closed(tuple(spec.domains), inside_of(spec.tree))), names)
     tokens = {
         name: float(preparation.domains[name].tokens) if domain.tokens is None else domain.tokens
         for name, domain in spec.domains.items()
@@ -211,13 +215,17 @@ def _problem(
         total = sum(tokens.values())
         natural = {name: tokens[name] / total for name in sorted(spec.domains)}
     space, space_faults = _space(spec, target, tokens, natural)
+    run_tokens = None if target is None else target.tokens
+    nested, free = None, None
+    if space is not None:
+        free = repetition.uncapped(space, spec.domains)
+        nested, space_faults = nested_of(spec, space, tokens, natural, run_tokens, uncapped=free)
     faults += space_faults
     trained = study_scales.default_of(several, own) if several and own is not None else own
     faults += scales.expert_faults(spec.experts, trained, study_scales.trainer(spec))
     faults += repetition.faults(spec, tokens, own, several)
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
-    run_tokens = None if target is None else target.tokens
     matching = repetition.decide(spec, target, tokens, space, begun, told=told)
     problem = Problem(
         space,
@@ -243,16 +251,17 @@ def _problem(
             length=traits(spec.evaluator, EvaluatorTraits).sequence_length,
         ),
         matching=matching,
-        uncapped=repetition.uncapped(space, spec.domains),
+        uncapped=free,
         repetition_decay=sections.repetition_decays(spec.domains),
+        nested=nested,
     )
     problem = phased(problem, spec)
     units.warn_of_mixed(problem)
     strategy = spec.ready_strategy(folder)
-    faults = _unmet(problem, strategy)
+    faults = _unmet(problem.searched, strategy)
     if not faults and several:
         stated = any(each.cost is not None for each in spec.scales.values())
-        faults = never_fits(problem, strategy, unit="" if stated else " FLOPs")
+        faults = never_fits(problem.searched, strategy, unit="" if stated else " FLOPs")
     raise_faults(faults, _problems(len(faults)))
     if (said := study_scales.unreached(problem)) is not None:
         logger.warning(said)

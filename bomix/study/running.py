@@ -227,22 +227,22 @@ class RunningStudy:
         """
         if not (wanted or self.spec.trains_experts):
             return Experts()
-        problem = self.problem
+        problem, history = self._records.searched(history)
         scale = scales.of_experts(self.spec.experts, problem.default_scale, study_scales.trainer(self.spec))
         experts.refuse_others(problem, history, scale=scale)
         return Experts(experts.missing(problem, history), experts.waiting(problem, history))
 
     def exhausted(self, history: History) -> str | None:
         """Why there is no mixture left to ask for, or none that the stated cost has room for; None where there is."""
-        strategy = self.spec.strategy
-        return asking.exhausted(self.problem, history, strategy) or limits.too_dear(self.problem, history, strategy)
+        strategy, searched = self.spec.strategy, self._records.searched(history)
+        return asking.exhausted(*searched, strategy) or limits.too_dear(*searched, strategy)
 
     def why_stop(self, history: History) -> str | None:
         """Why no further trial is worth it; what was computed once in a run is not computed again."""
         from bomix.recommendation.stopping import why_stop
 
-        spec = self.spec
-        return why_stop(self.problem, history, spec.strategy, spec.budget, seed=spec.seed, seen=self._expected)
+        spec, searched = self.spec, self._records.searched(history)
+        return why_stop(*searched, spec.strategy, spec.budget, seed=spec.seed, seen=self._expected)
 
     def settled(self, history: History) -> bool:
         """Whether the next ask is the same whatever comes back of the pending trials, and worth it in any case."""

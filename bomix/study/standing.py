@@ -17,22 +17,23 @@ def why_ended(records: Records) -> str | None:
     history, budget = records.history, records.spec.budget
     if (limit := budget.spent(records.spec.counted(history), records.problem.scales)) is not None:
         return f"the budget of {limit} is spent"
-    strategy = records.spec.strategy
-    reason = exhausted(records.problem, history, strategy) or too_dear(records.problem, history, strategy)
+    strategy, searched = records.spec.strategy, records.searched(history)
+    reason = exhausted(*searched, strategy) or too_dear(*searched, strategy)
     if reason is not None or budget.improvement is None:
         return reason
     from bomix.recommendation.stopping import why_stop
 
-    return why_stop(records.problem, history, records.spec.strategy, budget, seed=records.spec.seed)
+    return why_stop(*searched, strategy, budget, seed=records.spec.seed)
 
 
 def standing(records: Records) -> Standing:
     """What sentences about a study need to know of it."""
     from bomix.report.sentences import Standing  # brings torch, which `bomix status` does without
 
+    problem, history = records.searched()
     return Standing(
-        problem=records.problem,
-        history=records.history,
+        problem=problem,
+        history=history,
         confirm=records.spec.confirm,
         has_evaluator=records.spec.evaluator is not None,
         ended=why_ended(records),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from bomix.config import sections
@@ -18,11 +19,12 @@ from bomix.config.constraint_spec import ConstraintSpec, constraint_specs
 from bomix.config.scale_spec import StudyScaleSpec, scale_specs
 from bomix.config.settled import argument
 from bomix.config.spec import StudySpec
+from bomix.config.tree_spec import NodeSpec, tree_specs
 from bomix.contracts.evaluator import Evaluator
 from bomix.io.store.incoming import checked_mixtures
 from bomix.io.store.memory_store import MemoryStore
 from bomix.space.weights import Weights
-from bomix.study import asking, shown
+from bomix.study import asking, nested, shown
 from bomix.study.arguments import folder_path, new_folder, sound, surrogate_of, typed
 from bomix.study.plots import Plots
 from bomix.study.records import Records
@@ -99,6 +101,8 @@ class Study:
         phases: Name of the last phase of a training to its share of the tokens, as ``{"anneal": 0.2}``, or of both:
             every mixture is one of each phase then, its weights called ``anneal:web``; see
             :class:`bomix.space.phases.Phases`, which ``study.problem.phases`` is.
+        tree: Node of the tree that names with ``/`` form to how the shares inside it are found, a
+            :class:`~bomix.config.tree_spec.NodeSpec` or its keys, as ``{"web": {"inside": "natural"}}``.
         report: Whether :meth:`run` writes ``report.html`` into the folder as trials come back.
 
     Raises:
@@ -128,6 +132,7 @@ class Study:
         scales: Mapping[str, StudyScaleSpec | Mapping[str, object]] | None = None,
         constraints: Sequence[ConstraintSpec | Mapping[str, object]] = (),
         phases: Mapping[str, float] | None = None,
+        tree: Mapping[str, NodeSpec | Mapping[str, object]] = MappingProxyType({}),
         report: bool = False,
     ) -> None:
         given: dict[str, object] = {
@@ -137,7 +142,7 @@ class Study:
             "execution": execution,
         }
         given |= {"recommendation": recommendation, "experts": experts, "own": own, "replicates": replicates}
-        given |= {"constraints": constraint_specs(constraints), "phases": phases}
+        given |= {"constraints": constraint_specs(constraints), "phases": phases, "tree": tree_specs(tree)}
         if scales is not None:  # their keys stand over those of the evaluator
             made: Evaluator | None = argument("evaluator", Evaluator | None, evaluator)
             evaluator, given["scales"] = made, scale_specs(scales, made)
@@ -342,7 +347,8 @@ class Study:
         from bomix.posterior.predict import predict
 
         problem, history = self._records.to_learn_from()
-        points = problem.space.to_arrays(checked_mixtures(mixtures, problem.space))
+        whole = self.problem
+        points = problem.space.to_arrays(nested.to_predict(whole, checked_mixtures(mixtures, whole.space)))
         at = scale_of_study(problem, scale)
         with deterministic():
             return predict(problem, history, self._surrogate(), points, seed=self.spec.seed, scale=at)
@@ -380,8 +386,9 @@ class Study:
         with deterministic():
             options = self.spec.recommendation
             best = recommend(problem, history, self._surrogate(), seed=self.spec.seed, options=options)
+        best = nested.recommended(self.problem, best)
         return replace(best, warnings=(*best.warnings, *map(str, self._records.quarantined())))
 
     def _surrogate(self) -> Surrogate:
         """The strategy's surrogate, or a Gaussian process where the strategy has none."""
-        return study_surrogate(self.spec, self.problem)
+        return study_surrogate(self.spec, self.problem.searched)

@@ -21,6 +21,8 @@ EXAMPLES = {
         {"distance": "aitchison", "shape": "matern32"},
     ),
     "geometric": ({}, {"smoothness": 0.5}, {"smoothness": 50.0}),
+    "siblings": ({"of": "stationary"}, {"of": "logarithmic", "deviation": 0.2}),
+    "nodes": ({"of": "stationary"},),
     "scaled": ({"of": "stationary"}, {"of": "linear", "variance": 0.3}),
     "sum": (
         {"of": ["stationary", "additive", {"kind": "scaled", "of": "linear"}]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bomix.contracts.exporter import Export, TargetMixture, Unit
@@ -50,6 +51,23 @@ class Drawn:
         if self.spread > CLOSE:
             return f"{self.name}: the trainer draws at random, and may be off by {100 * self.spread:.1f} % of its share"
         return None
+
+
+def together(drawn: Sequence[Drawn], name: str) -> Drawn:
+    """Several domains as one, a node of the tree; passes are those over all of their tokens, ``spread`` is unknown.
+
+    Args:
+        drawn: The domains, one or more.
+        name: What they are together.
+    """
+    if len(drawn) == 1:
+        return drawn[0]
+    counts = [each.tokens for each in drawn if each.tokens is not None]
+    stock = [each.tokens / each.epochs for each in drawn if each.tokens is not None and each.epochs]
+    tokens = math.fsum(counts) if len(counts) == len(drawn) else None
+    passes = tokens / math.fsum(stock) if tokens is not None and len(stock) == len(drawn) else None
+    shares = (math.fsum(each.recommended for each in drawn), math.fsum(each.share for each in drawn))
+    return Drawn(name, *shares, math.nan, tokens, passes)
 
 
 def compared(mixture: TargetMixture, unit: Unit, export: Export) -> tuple[Drawn, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,15 +20,25 @@ class OlmixFile:
 
     A domain named ``dclm:code`` is the topic ``code`` of the source ``dclm``; weights of topics are shares of
     their source.
+
+    Attributes:
+        separator: What stands between source and topic in the name of a domain: ``/`` makes the topmost nodes of a tree
+            sources, and all that is below them topics.
     """
 
+    separator: str = ":"
+
     unit: ClassVar[Unit] = "tokens"
+
+    def faults(self) -> list[Fault]:
+        """An empty separator."""
+        return [] if self.separator else [Fault("separator", "expected a text, ':' or '/' say, found an empty one")]
 
     def export(self, mixture: TargetMixture) -> Export:
         """Sources with their topics, and the mix."""
         sources: dict[str, list[ExportDomain]] = {}
         for domain in mixture.domains:
-            sources.setdefault(domain.name.partition(":")[0], []).append(domain)
+            sources.setdefault(domain.name.partition(self.separator)[0], []).append(domain)
         raise_faults(
             [
                 Fault(name, "it is a domain, and the source of others; rename one of them")
@@ -35,34 +46,31 @@ class OlmixFile:
                 if len(domains) > 1 and any(domain.name == name for domain in domains)
             ]
         )
+        topics = {domain.name: domain.name.partition(self.separator)[2] for domain in mixture.domains}
         data = {
-            "data": {"sources": [_source(name, domains) for name, domains in sources.items()]},
-            "mix": {name: _mix(domains, mixture) for name, domains in sources.items()},
+            "data": {"sources": [_source(name, domains, topics) for name, domains in sources.items()]},
+            "mix": {name: _mix(domains, topics, mixture) for name, domains in sources.items()},
         }
         return Export(dumped(data), "mix.yaml", mixture.weights, notes=tuple(unknown_passes(mixture)))
 
 
-def _topic(domain: ExportDomain) -> str:
-    return domain.name.partition(":")[2]
-
-
-def _source(name: str, domains: list[ExportDomain]) -> dict[str, Any]:
-    if not _topic(domains[0]):
+def _source(name: str, domains: list[ExportDomain], topics: Mapping[str, str]) -> dict[str, Any]:
+    if not topics[domains[0].name]:
         return {"name": name, "paths": [*domains[0].paths]}
-    return {"name": name, "topics": [{"name": _topic(domain), "paths": [*domain.paths]} for domain in domains]}
+    return {"name": name, "topics": [{"name": topics[domain.name], "paths": [*domain.paths]} for domain in domains]}
 
 
-def _mix(domains: list[ExportDomain], mixture: TargetMixture) -> dict[str, Any]:
+def _mix(domains: list[ExportDomain], topics: Mapping[str, str], mixture: TargetMixture) -> dict[str, Any]:
     """Weight and repetition of a source, or weights of its topics beside its own."""
     whole = math.fsum(domain.weight for domain in domains)
     leaves = [
         {
-            "weight": float(number(domain.weight / (whole if _topic(domain) else 1.0))),
+            "weight": float(number(domain.weight / (whole if topics[domain.name] else 1.0))),
             "repetition_factor": repetition(domain, domain.weight * (mixture.tokens or 0.0)),
         }
         for domain in domains
     ]
-    if not _topic(domains[0]):
+    if not topics[domains[0].name]:
         return leaves[0]
-    topics = {_topic(domain): leaf for domain, leaf in zip(domains, leaves, strict=True)}
-    return {"weight": float(number(whole)), **topics}
+    of_topics = {topics[domain.name]: leaf for domain, leaf in zip(domains, leaves, strict=True)}
+    return {"weight": float(number(whole)), **of_topics}

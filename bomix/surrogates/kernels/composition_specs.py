@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bomix.contracts.kernel import Kernel
 from bomix.errors import Fault
+from bomix.surrogates.kernels.nested_specs import Nodes, Siblings
 from bomix.surrogates.kernels.specs import OwnDomain, positive_faults
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Sum:
 
 def sees_own_alone(kernel: Kernel) -> bool:
     """Whether a kernel is one of the weight of a metric's own domain alone, zero for a metric that has none."""
-    if isinstance(kernel, Scaled):
+    if isinstance(kernel, (Scaled, Siblings, Nodes)):
         return sees_own_alone(kernel.of)
     if isinstance(kernel, Sum):
         return all(sees_own_alone(each) for each in kernel.of)

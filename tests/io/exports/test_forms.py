@@ -154,6 +154,16 @@ def test_olmix_nests_topics_below_their_source() -> None:
         OlmixFile().export(replace(MIXTURE, domains=(domains[0], replace(BOOKS, name="dclm"))))
 
 
+def test_olmix_takes_the_topmost_nodes_of_a_tree_for_sources() -> None:
+    names = {"web/news/high": 0.5, "web/news/low": 0.1, "wiki": 0.4}
+    domains = tuple(replace(CODE, name=name, weight=weight) for name, weight in names.items())
+    data = loaded(OlmixFile(separator="/"), replace(MIXTURE, domains=domains))
+    assert data["mix"]["web"]["weight"] == pytest.approx(0.6)
+    assert data["mix"]["web"]["news/high"]["weight"] == pytest.approx(5 / 6)
+    assert data["mix"]["wiki"]["weight"] == 0.4
+    assert OlmixFile(separator="").faults()[0].where == "separator"
+
+
 def test_doremi_and_regmix_have_their_own_keys() -> None:
     data = loaded(DoremiFile())
     assert data["train_domain_weights"] == data["eval_domain_weights"] == {"code": 0.75, "books": 0.25}
