@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from bomix.space.polytope import Array
     from bomix.trial import Record
 
-FUNCTIONS = 12
-"""Functions that are drawn: mean regrets are known to a third of themselves then, which tells 10 runs from 30."""
 MORE = (0, 2, 4, 8)
 """Further runs after which a regret is told."""
 ANEW = (4, 8, 12, 16, 24, 32, 48, 64, 96)
@@ -66,7 +64,7 @@ class Reuse:
         return None
 
 
-def reuse(problem: Problem, history: History, *, seed: int, functions: int = FUNCTIONS) -> Reuse:
+def reuse(problem: Problem, history: History, *, seed: int, functions: int) -> Reuse:
     """Simulate searches with and without the runs that were carried over; nothing is trained, no model is fitted.
 
     Args:

@@ -109,7 +109,7 @@ class Extension:
         if self.trials is not None:
             return self.trials
         usual = PER_DOMAIN * changed + MORE_TRIALS
-        return usual if problem.budget is None else min(usual, problem.budget // 2)
+        return usual if problem.budget is None else min(usual, max(1, problem.budget // 2))
 
     def _choose(self, seed: int) -> Choose:
         """What proposes the next mixture of the block and the changed domains."""

@@ -1,4 +1,4 @@
-"""Losses of a mixture that no model was trained for: each falls with text that some domains hold, by other names too."""
+"""Losses of a mixture that no model was trained for: each falls with texts that domains are made of."""
 
 import json
 import sys

@@ -55,9 +55,9 @@ def to_dataset(problem: Problem, history: History, *, across: bool = False) -> S
 
     Returns:
         ``X``: ``n x d`` realised weights where known, else the weights asked for; of a run of an earlier study that
-        had a domain which this one lacks, its shares of all tokens, which sum to less than one. ``Y``: ``n x m`` metrics as they
-        were reported, whatever their direction, NaN where a trial lacks one; outliers are pulled in, see
-        :func:`winsorised`, among the runs of their scale.
+        had a domain which this one lacks, its shares of all tokens, which sum to less than one. ``Y``: ``n x m``
+        metrics as they were reported, whatever their direction, NaN where a trial lacks one; outliers are pulled in,
+        see :func:`winsorised`, among the runs of their scale.
     """
     records = history.learnt_from(across=across)
     X = problem.space.to_arrays(seen_weights(record) for record in records)
