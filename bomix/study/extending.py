@@ -125,7 +125,7 @@ def _said_of(found: Carriage) -> list[str]:
 
 def _recipe_changes(old: Records, new: Records) -> list[str]:
     """How the later study trains in another way, beside its domains, metrics and sizes; a line each."""
-    sides = []
+    sides: list[dict[str, Any]] = []
     for records in (old, new):
         evaluator: Any = plain(records.spec.evaluator)
         keys = evaluator if isinstance(evaluator, Mapping) else {"kind": "none"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bomix.errors import StudyError
-from bomix.recommendation.reuse import ANEW, MORE, Reuse, reuse
 from bomix.history import History
+from bomix.recommendation.reuse import ANEW, MORE, Reuse, reuse
 from tests.strategies.test_extension import PROBLEM, history
 
 
