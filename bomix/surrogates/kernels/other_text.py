@@ -33,10 +33,10 @@ class NoOtherText:
 
 
 class OtherTextCovariance(Covariance):
-    """``k(z, z') = sum_h r_h^2 (z_h z'_h + s(z_h) s(z'_h)) / 2`` with ``s(z) = sign(z) sqrt(|z|)``.
+    """``sum_h r_h^2 (z_h z'_h + s(z_h) s(z'_h)) / 2 * (1 + cos(w, w')) / 2`` with ``s(z) = sign(z) sqrt(|z|)``.
 
-    What a text does is a line in its share and one in the root of it, with slopes of which nothing else is known: zero
-    where a run has none of it, and the same for all runs that have as much. Hyperparameters: logarithms of ``r_h``, for
+    What a text does is a line in its share ``z`` and one in the root of it, zero where a run has none, with slopes of
+    which nothing is known but that mixtures ``w`` in like directions have like ones. Hyperparameters: logarithms of ``r_h``, for
     metrics that are standardised.
 
     Args:
@@ -47,14 +47,14 @@ class OtherTextCovariance(Covariance):
     label = "other_text"
 
     def __init__(self, context: KernelContext, at: Sequence[int]) -> None:
-        self._at = list(at)
+        self._at, self._d = list(at), context.d
         self.prior = Prior.of(context.m, [f"effect[{number}]" for number in range(1, len(self._at) + 1)], *_EFFECT)
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of inputs, see :class:`Covariance`."""
-        first = self._columns(X)
-        second = first if Z is None else self._columns(Z)
-        return (first * self._squares(theta).unsqueeze(-2)) @ second.mT
+        first, along = self._columns(X), self._directions(X)
+        second, towards = (first, along) if Z is None else (self._columns(Z), self._directions(Z))
+        return ((first * self._squares(theta).unsqueeze(-2)) @ second.mT) * (0.5 + 0.5 * along @ towards.mT)
 
     def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
         """Variances ``batch x b x n`` at ``batch x 1 x n x (d + p)`` inputs."""
@@ -63,6 +63,11 @@ class OtherTextCovariance(Covariance):
     def _squares(self, theta: Tensor) -> Tensor:
         """Half of ``r_h^2`` for both lines of each text, ``b x 2h``."""
         return 0.5 * torch.cat([theta, theta], dim=-1).mul(2.0).exp()
+
+    def _directions(self, X: Tensor) -> Tensor:
+        """Weights of length one, ``batch x 1 x n x d``."""
+        weights = X[..., : self._d]
+        return weights / weights.norm(dim=-1, keepdim=True)
 
     def _columns(self, X: Tensor) -> Tensor:
         """Shares and their signed roots, ``batch x 1 x n x 2h``."""

@@ -17,7 +17,7 @@ SPACE = MixtureSpace(["code", "web"])
 SHIFT = 0.6
 
 
-def test_the_covariance_is_that_of_a_line_in_the_share_and_one_in_its_root() -> None:
+def test_the_covariance_is_that_of_lines_in_the_share_and_its_root_alike_in_like_directions() -> None:
     context = KernelContext(torch.as_tensor(SPACE.sobol(16, seed=0)), torch.tensor([-1, -1]))
     kernel = OtherTextCovariance(context, [2, 3])
     X = torch.tensor([[0.5, 0.5, 0.25, 0.0], [0.2, 0.8, -0.04, 0.81], [1.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
@@ -25,8 +25,9 @@ def test_the_covariance_is_that_of_a_line_in_the_share_and_one_in_its_root() -> 
     found = kernel(theta, X[None, None])[0]
     z = X[:, 2:].numpy()
     lines = np.stack([z, np.sign(z) * np.sqrt(np.abs(z))])
+    along = X[:, :2].numpy() / np.linalg.norm(X[:, :2].numpy(), axis=1, keepdims=True)
     for row, logs in enumerate(theta.numpy()):
-        by_hand = 0.5 * np.einsum("lih,ljh,h->ij", lines, lines, np.exp(2.0 * logs))
+        by_hand = 0.5 * np.einsum("lih,ljh,h->ij", lines, lines, np.exp(2.0 * logs)) * (0.5 + 0.5 * along @ along.T)
         np.testing.assert_allclose(found[row].numpy(), by_hand, atol=1e-12)
     np.testing.assert_allclose(kernel.diagonal(theta, X[None, None])[0], found.diagonal(dim1=-2, dim2=-1))
     assert not NoOtherText(2)(X[None]).any()
