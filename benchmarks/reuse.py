@@ -32,7 +32,7 @@ from bomix.evaluators.synthetic.optimum import best_of_minima
 from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.history import History
 from bomix.io.imports.carried import CARRIED, carried
-from bomix.io.imports.domain_changes import DomainChanges, carriage
+from bomix.io.imports.domain_changes import DomainChanges, carriage, next_generation
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.recommendation.decision import decide
@@ -144,9 +144,9 @@ def carry_over(history: History, step: Step, before: Sequence[str], world: World
     """The runs of the study before as runs of this one."""
     tokens = dict.fromkeys(before, 1.0)
     plan = carriage(step.changes, before, world.domains, old_tokens=tokens, new_tokens={})
-    records = []
+    generation, records = next_generation(history.completed), []
     for record in history.completed:
-        if (found := plan.of(record)) is None:
+        if (found := plan.of(record, generation=generation)) is None:
             continue
         weights, beside = found
         if unaware:

@@ -28,7 +28,7 @@ class Carried:
         other: Name of text that the study has no more, or has another cut of, to its share of the tokens of the run;
             of a union, by how much a part exceeds its share in it, which may be below zero.
         lost: Share of the tokens that belongs to no domain of the study: the mixture is that of all others.
-        generation: How often the record was carried over before the run's own study, and then.
+        generation: Number of the last change of domains that its study went through, from 1.
     """
 
     changed: tuple[str, ...] = ()

@@ -72,13 +72,18 @@ class Carriage:
 
     def exact(self, record: Record) -> bool:
         """Whether a run is one of the new study without reservation."""
-        found = self.of(record)
+        found = self.of(record, generation=0)
         return found is not None and not any(found[1].other.values())
 
-    def of(self, record: Record) -> tuple[dict[str, float], Carried] | None:
-        """Mixture in domains of the new study, and what it does not say; None where next to nothing of it is left."""
-        before = carried(record) or Carried(generation=0)
-        generation, kept = before.generation + 1, kept_share(record)
+    def of(self, record: Record, *, generation: int) -> tuple[dict[str, float], Carried] | None:
+        """Mixture in domains of the new study, and what it does not say; None where next to nothing of it is left.
+
+        Args:
+            record: A run of the earlier study.
+            generation: Number of the change, the same for all its runs (:func:`next_generation`): text of one name is
+                one text.
+        """
+        before, kept = carried(record) or Carried(), kept_share(record)
         tokens = {name: weight * kept for name, weight in (record.result.realized or record.trial.weights).items()}
         found: dict[str, dict[str, float]] = {}
         other, lost = dict(before.other), before.lost
@@ -98,6 +103,11 @@ class Carriage:
             return None
         told = {name: share for name, share in other.items() if abs(share) > NEGLIGIBLE}
         return {name: share / left for name, share in weights.items()}, Carried(self.changed, told, lost, generation)
+
+
+def next_generation(records: Iterable[Record]) -> int:
+    """The number of a change of domains: one more than of those that a study's runs went through."""
+    return 1 + max((found.generation for each in records if (found := carried(each)) is not None), default=0)
 
 
 def parsed_changes(

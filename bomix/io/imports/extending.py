@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bomix.errors import raise_faults
 from bomix.io.imports.carried import CARRIED, Carried
 from bomix.io.imports.columns import listed
-from bomix.io.imports.domain_changes import Carriage
+from bomix.io.imports.domain_changes import Carriage, next_generation
 from bomix.io.imports.runs import RunCollector, Runs
 from bomix.io.imports.study import OtherStudy, metric_faults, special, told_by
 from bomix.io.tables.reading import SHOWN
@@ -56,11 +56,12 @@ def read_extended(
     collector = RunCollector(problem, faults)
     known = [metric.name for metric in other.metrics if names.get(metric.name, metric.name) in problem.metric_names]
     completed = [each for each in other.records if isinstance(each.outcome, Result) and each.withdrawn is None]
+    generation = next_generation(completed)
     left_out = Counter(kind for record in completed if (kind := special(record)))
     for record in completed:
         if special(record):
             continue
-        found = carriage.of(record)
+        found = carriage.of(record, generation=generation)
         if found is None or (exact and not carriage.exact(record)):
             left_out["of text that the study has no more, or has another cut of"] += 1
             continue

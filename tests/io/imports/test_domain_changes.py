@@ -8,7 +8,7 @@ import pytest
 
 from bomix.errors import FaultsError
 from bomix.io.imports.carried import CARRIED, Carried, carried, changed_domains, kept_share, other_text
-from bomix.io.imports.domain_changes import Carriage, DomainChanges, carriage, parsed_changes
+from bomix.io.imports.domain_changes import Carriage, DomainChanges, carriage, next_generation, parsed_changes
 from bomix.trial import IMPORTED, Record, Result, Trial
 
 OLD = ("code", "forum", "news", "web", "wiki")
@@ -30,7 +30,7 @@ def test_an_added_domain_has_weight_zero_and_the_run_is_exact() -> None:
     found = plan(DomainChanges(), (*OLD, "books"))
     assert found.added == found.changed == ("books",)
     assert found.exact(RUN)
-    assert found.of(RUN) == (dict(RUN.trial.weights), Carried(("books",)))
+    assert found.of(RUN, generation=1) == (dict(RUN.trial.weights), Carried(("books",)))
 
 
 def test_a_split_domain_has_the_shares_that_are_stated_else_those_of_tokens() -> None:
@@ -40,7 +40,7 @@ def test_a_split_domain_has_the_shares_that_are_stated_else_those_of_tokens() ->
         ("web=web/high,web/low", {"web/high": 1.0, "web/low": 3.0}),
     ):
         found = plan(parsed_changes([text]), new, **tokens)
-        weights, beside = found.of(RUN) or ({}, Carried())
+        weights, beside = found.of(RUN, generation=1) or ({}, Carried())
         assert (weights["web/high"], weights["web/low"]) == pytest.approx((0.1, 0.3))
         assert beside.changed == ("web/high", "web/low")
         assert not beside.other
@@ -48,7 +48,7 @@ def test_a_split_domain_has_the_shares_that_are_stated_else_those_of_tokens() ->
 
 def test_weights_of_united_domains_add_and_what_one_exceeds_its_share_by_is_told() -> None:
     found = plan(parsed_changes(["news=talk", "forum=talk"]), ("code", "talk", "web", "wiki"))
-    weights, beside = found.of(RUN) or ({}, Carried())
+    weights, beside = found.of(RUN, generation=1) or ({}, Carried())
     assert weights["talk"] == pytest.approx(0.4)
     assert found.unions["talk"] == {"forum": 0.75, "news": 0.25}
     assert beside.other == pytest.approx({"news (in talk, 1)": 0.2 - 0.25 * 0.4})
@@ -66,18 +66,20 @@ def test_a_union_of_unknown_tokens_has_no_column() -> None:
 
 def test_of_a_dropped_domain_the_rest_is_the_mixture_and_its_share_is_told() -> None:
     found = plan(DomainChanges(dropped=("web",)), ("code", "forum", "news", "wiki"))
-    weights, beside = found.of(RUN) or ({}, Carried())
+    weights, beside = found.of(RUN, generation=1) or ({}, Carried())
     assert math.fsum(weights.values()) == pytest.approx(1.0)
     assert weights["wiki"] == pytest.approx(0.1 / 0.6)
     assert beside.lost == beside.other["web (dropped, 1)"] == pytest.approx(0.4)
-    assert found.of(record({**dict.fromkeys(OLD, 0.0), "web": 0.99, "code": 0.01})) is None  # next to nothing is left
+    assert (
+        found.of(record({**dict.fromkeys(OLD, 0.0), "web": 0.99, "code": 0.01}), generation=1) is None
+    )  # next to nothing is left
     without = record({**dict.fromkeys(OLD, 0.0), "code": 0.9995, "web": 0.0005})
     assert found.exact(without)
 
 
 def test_a_refiltered_domain_keeps_its_weight_and_says_that_it_was_another_cut() -> None:
     found = plan(DomainChanges(refiltered=("code",)), OLD)
-    weights, beside = found.of(RUN) or ({}, Carried())
+    weights, beside = found.of(RUN, generation=1) or ({}, Carried())
     assert weights == dict(RUN.trial.weights)
     assert beside.other == pytest.approx({"code (before 1)": 0.1})
     assert beside.changed == ("code",)
@@ -85,16 +87,17 @@ def test_a_refiltered_domain_keeps_its_weight_and_says_that_it_was_another_cut()
 
 def test_what_was_carried_over_before_goes_on_by_its_own_name() -> None:
     first = plan(DomainChanges(dropped=("web",), refiltered=("code",)), ("code", "forum", "news", "wiki"))
-    weights, beside = first.of(RUN) or ({}, Carried())
+    weights, beside = first.of(RUN, generation=1) or ({}, Carried())
     again = record(weights, **{CARRIED: beside.to_data()})
     assert carried(again) == beside
     assert kept_share(again) == pytest.approx(0.6)
     second = carriage(DomainChanges(refiltered=("code",)), tuple(weights), tuple(weights), old_tokens={}, new_tokens={})
-    _, found = second.of(again) or ({}, Carried())
+    _, found = second.of(again, generation=2) or ({}, Carried())
     assert found.other == pytest.approx({"code (before 1)": 0.1, "code (before 2)": 0.1, "web (dropped, 1)": 0.4})
     assert (found.lost, found.generation, found.changed) == (pytest.approx(0.4), 2, ("code",))
     assert other_text([again, record({"code": 1.0})]) == ((pytest.approx(0.1), pytest.approx(0.4)), (0.0, 0.0))
     assert changed_domains([again]) == ("code",)
+    assert (next_generation([RUN]), next_generation([RUN, again])) == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_the_covariance_is_that_of_lines_in_the_share_and_its_root_alike_in_like
     theta = torch.tensor([[0.3, -0.2], [0.0, 0.5]], dtype=torch.float64)
     found = kernel(theta, X[None, None])[0]
     z = X[:, 2:].numpy()
-    lines = np.stack([z, np.sign(z) * np.sqrt(np.abs(z))])
+    lines = np.stack([z, z / np.sqrt(np.abs(z) + 0.05)])
     along = X[:, :2].numpy() / np.linalg.norm(X[:, :2].numpy(), axis=1, keepdims=True)
     for row, logs in enumerate(theta.numpy()):
         by_hand = 0.5 * np.einsum("lih,ljh,h->ij", lines, lines, np.exp(2.0 * logs)) * (0.5 + 0.5 * along @ along.T)
