@@ -9,7 +9,8 @@ RegMix's 512 runs (17 domains, 13 losses); twelve domains, drawn with the seed, 
 has 20 runs (24 of 12 domains). In the arm ``extended`` each study takes over all runs of the one before and asks for
 ``MORE`` of its own; in ``anew`` each begins with none. ``blind`` is ``extended`` without trials along what changed, and
 ``unaware`` without columns for text that is gone. Both ask by ``auto`` with the surrogate ``QUICK``. Each line of FILE
-is a world, a seed and an arm: regrets (true values) of what is recommended after so many runs of a step's own.
+is a world, a seed and an arm: regrets (true values) of what is recommended after so many runs of a step's own;
+``table`` has in brackets the runs of a new start after which the mean regret is as low for good.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -214,39 +216,50 @@ def runs_for(curve: Mapping[int, float], value: float) -> float:
     return float(counts[0])
 
 
+def curves_of(lines: Sequence[dict[str, Any]], seeds: Sequence[int]) -> dict[str, dict[str, dict[int, float]]]:
+    """Step to arm to mean regret after each number of runs, over seeds that all arms have."""
+    by_arm = {
+        arm: {line["seed"]: line["regret"] for line in lines if line["arm"] == arm and line["seed"] in seeds}
+        for arm in ARMS
+    }
+    by_arm = {arm: found for arm, found in by_arm.items() if found}
+    common = sorted(set.intersection(*(set(found) for found in by_arm.values()))) if by_arm else []
+    curves: dict[str, dict[str, dict[int, float]]] = {}
+    for arm, found in by_arm.items():
+        for step in found[common[0]] if common else ():
+            counts = sorted(map(int, found[common[0]][step]))
+            means = {count: float(np.mean([found[seed][step][str(count)] for seed in common])) for count in counts}
+            curves.setdefault(step, {})[arm] = means
+    return curves
+
+
 def table(lines: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
-    """Mean regrets of each step, and the runs that a new start takes for what an extended study ends at."""
+    """Mean regrets of each step, and the runs that a new start takes for the same; how many runs that saves in all."""
+    shown = (0, 2, 4, MORE)
     for name in dict.fromkeys(line["world"] for line in lines):
-        curves: dict[str, dict[str, dict[int, float]]] = {}
-        for arm in ARMS:
-            own = [
-                line["regret"]
-                for line in lines
-                if (line["world"], line["arm"]) == (name, arm) and line["seed"] in seeds
-            ]
-            for step in own[0] if own else ():
-                counts = sorted(map(int, own[0][step]))
-                means = {count: float(np.mean([each[step][str(count)] for each in own])) for count in counts}
-                curves.setdefault(step, {})[arm] = means
-        print(f"\n{name}\n| change | arm | carried over alone | after 2 | after 4 | after {MORE} | anew for the same |")
-        print("|---|---|---|---|---|---|---|")
-        spent = {arm: [0.0, 0.0] for arm in ARMS}
+        print(f"\n{name}\n\n| change | runs | " + " | ".join(f"after {count}" for count in shown) + " |")
+        print("|---" * (2 + len(shown)) + "|")
+        needed: dict[str, dict[int, float]] = {}
+        curves = curves_of([line for line in lines if line["world"] == name], seeds)
         for step, by_arm in curves.items():
             for arm, curve in by_arm.items():
                 if arm == "anew":
                     continue
-                equal = {count: runs_for(by_arm["anew"], curve[count]) for count in (0, 2, 4, MORE)}
-                best = min((count for count in (2, 4, MORE)), key=lambda count: count / equal[count])
-                spent[arm][0] += best
-                spent[arm][1] += min(equal[best], max(ANEW))
-                cells = " | ".join(f"{curve[count]:.4f}" for count in (0, 2, 4, MORE))
-                told = ", ".join(f"{count}: {runs:.0f}" for count, runs in equal.items())
-                print(f"| {step} | {arm} | {cells} | {told} |")
-            anew = ", ".join(f"{count}: {value:.4f}" for count, value in by_arm["anew"].items())
-            print(f"| {step} | anew | {anew} | | | | |")
-        for arm, (own, other) in spent.items():
-            if other:
-                print(f"{arm}: {own:.0f} runs where new starts take {other:.0f}: {100 * own / other:.0f} %")
+                equal = {count: runs_for(by_arm["anew"], curve[count]) for count in shown}
+                cells = [f"{curve[count]:.4f} ({_runs(equal[count])})" for count in shown]
+                print(f"| {step} | {arm} | " + " | ".join(cells) + " |")
+                own = needed.setdefault(arm, dict.fromkeys(shown, 0.0))
+                for count in shown:
+                    own[count] += min(equal[count], max(ANEW))
+        for arm, own in needed.items():
+            for count in shown[1:]:
+                spent = count * len(curves)
+                share = 100.0 * spent / own[count]
+                print(f"\n{arm}, {count} runs a change: {spent} where new starts take {own[count]:.0f}, {share:.0f} %")
+
+
+def _runs(count: float) -> str:
+    return f"over {max(ANEW)}" if math.isinf(count) else f"{count:.0f}"
 
 
 def main() -> None:
