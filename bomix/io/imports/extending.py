@@ -65,12 +65,12 @@ def read_extended(
         if found is None or (exact and not carriage.exact(record)):
             left_out["of text that the study has no more, or has another cut of"] += 1
             continue
-        weights, beside = found
+        weights, told = found
         place = f"{other.path}:trial {record.trial.id}"
         result = told_by(record, known, names, f"{other.path.name}/{record.trial.id}")
         collector.add(
             {name: weights.get(name, 0.0) for name in problem.space.domains},
-            dataclasses.replace(result, info={**result.info, CARRIED: _beside(beside, recipe).to_data()}),
+            dataclasses.replace(result, info={**result.info, CARRIED: _with_recipe(told, recipe).to_data()}),
             record.trial.scale,
             where=place,
             losses_at=place,
@@ -85,7 +85,7 @@ def read_extended(
     return found_runs
 
 
-def _beside(found: Carried, recipe: bool) -> Carried:
+def _with_recipe(found: Carried, recipe: bool) -> Carried:
     """The same of a run by another recipe: all of it is text that was trained on in another way."""
     if not recipe:
         return found

@@ -16,7 +16,7 @@ _EFFECT = (-0.7, 1.0)
 """Mean and standard deviation of ``ln r``: all of a run's tokens on other text move a metric by half of what mixtures
 do, give or take a factor of three. A cut that was filtered a little moves it less, one that is gone more."""
 
-_BEND = 0.05
+_STRAIGHT = 0.05
 """Share from which on the second line is a root: below, it is straight, as shares that scatter about zero are noise."""
 
 
@@ -38,9 +38,9 @@ class NoOtherText:
 class OtherTextCovariance(Covariance):
     """``sum_h r_h^2 (z_h z'_h + s(z_h) s(z'_h)) / 2 * (1 + cos(w, w')) / 2`` with ``s(z) = z / sqrt(|z| + 0.05)``.
 
-    What a text does is a line in its share ``z`` and one in the root of it, zero where a run has none, with slopes of
-    which nothing is known but that mixtures ``w`` in like directions have like ones. Hyperparameters: logarithms of ``r_h``, for
-    metrics that are standardised.
+    What a text does is a line in its share ``z`` and one in what rises like its root, zero where a run has none, with
+    slopes of which nothing is known but that mixtures ``w`` in like directions have like ones. Hyperparameters:
+    logarithms of ``r_h``, for metrics that are standardised.
 
     Args:
         context: The space and the metrics.
@@ -75,4 +75,4 @@ class OtherTextCovariance(Covariance):
     def _columns(self, X: Tensor) -> Tensor:
         """Shares and what rises like their roots, ``batch x 1 x n x 2h``."""
         shares = X[..., self._at]
-        return torch.cat([shares, shares / (shares.abs() + _BEND).sqrt()], dim=-1)
+        return torch.cat([shares, shares / (shares.abs() + _STRAIGHT).sqrt()], dim=-1)
