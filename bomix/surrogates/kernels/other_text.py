@@ -70,7 +70,8 @@ class OtherTextCovariance(Covariance):
     def _directions(self, X: Tensor) -> Tensor:
         """Weights of length one, ``batch x 1 x n x d``."""
         weights = X[..., : self._d]
-        return weights / weights.norm(dim=-1, keepdim=True)
+        along: Tensor = weights / weights.norm(dim=-1, keepdim=True)
+        return along
 
     def _columns(self, X: Tensor) -> Tensor:
         """Shares and what rises like their roots, ``batch x 1 x n x 2h``."""
