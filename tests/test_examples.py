@@ -188,6 +188,8 @@ def test_proxies_repeat_a_domain_that_runs_out_as_the_target_does(tmp_path: Path
     assert record.result.epochs["readmes"] == pytest.approx(expected["readmes"], rel=0.02)
     assert expected["readmes"] > 4.0
     assert study.problem.passes["readmes"] == pytest.approx(study.problem.run_tokens / study.problem.tokens["readmes"])
+
+
 def test_a_study_goes_on_with_other_domains_as_its_example_says(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / "extend", tmp_path / "extend")
     before, after = tmp_path / "extend/before", tmp_path / "extend/after"

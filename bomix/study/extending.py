@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OTHER_RECIPE = "--other-recipe"
 """The option that takes runs of another recipe, and its name in messages."""
+_OTHERWISE = 1.1
+"""Ratio of passes from which on repetition is said to be another: less moves losses by less than their noise."""
 _TITLE = "the runs cannot be carried over; nothing was recorded:"
 
 
@@ -93,7 +95,12 @@ def extend(
     runs = read_extended(other, here, found, metrics=metrics, exact=exact, recipe=bool(recipe) and other_recipe)
     _refuse_changed(new, runs)
     done = import_runs(new, runs, as_one=True)
-    notes = [*runs.notes, *_said_of(found), *(f"taken as another recipe: {line}" for line in recipe)]
+    notes = [
+        *runs.notes,
+        *_said_of(found),
+        *_repeated_otherwise(found, there.passes, here.passes),
+        *(f"taken as another recipe: {line}" for line in recipe),
+    ]
     keys = {result.info.get("run") for _, result, _ in runs.runs}
     kept = [record for record in new.history.completed if record.result.info.get("run") in keys]
     return Extended(found, len(done.added), done.there, sum(map(is_exact, kept)), tuple(notes))
@@ -121,6 +128,26 @@ def _said_of(found: Carriage) -> list[str]:
         for new, shares in found.unions.items()
         if not shares
     ]
+
+
+def _repeated_otherwise(found: Carriage, before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
+    """Domains of the same text that runs of the two studies repeat otherwise, which moves losses too.
+
+    Args:
+        found: What became of the domains.
+        before: Passes over each domain's text where it is all of a run, in the earlier study; none where unknown.
+        now: The same in the later one.
+    """
+    notes = []
+    for name, shares in found.parts.items():
+        (here,) = shares if len(shares) == 1 else ("",)
+        then, later = before.get(name, 0.0), now.get(here, 0.0)
+        if then and later and max(then, later) > 1.0 and max(then, later) > _OTHERWISE * min(then, later):
+            notes.append(
+                f"{here}: a run of it alone went over its text {then:.3g} times, and does so {later:.3g} times now; "
+                "losses that repetition moved are not told apart from others (--exact does not leave them out)"
+            )
+    return notes
 
 
 def _recipe_changes(old: Records, new: Records) -> list[str]:

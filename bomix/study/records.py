@@ -24,7 +24,7 @@ from bomix.objectives.reference import resolved, wants_reference
 from bomix.study import resolved_file, scales, study_scales
 from bomix.study.accepting import acceptable, with_ranges
 from bomix.study.arguments import is_same, trial_number
-from bomix.study.resolution import Resolution, as_measured, reopen, resolve
+from bomix.study.resolution import Resolution, as_measured, resolve
 from bomix.trial import Candidate, Failure, Outcome, Record, Result, Status, Trial
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bomix.config.spec import StudySpec
     from bomix.problem import Problem, StudyScale
     from bomix.scale import Scale
-    from bomix.study.extending import Extended
     from bomix.surrogates.data.quarantine import Quarantined
 
 logger = logging.getLogger(__name__)
@@ -334,43 +333,6 @@ class Records:
         added = [scales.of(candidate, problem, evaluator) for candidate, _ in checked]
         scales.warn_of_others(problem, self.history, added)
         return self._enqueue_all(checked, seed=self.spec.seed)
-
-    def extend(
-        self,
-        later: Records | str | Path,
-        *,
-        map: Mapping[str, str | Mapping[str, float | None]] | None = None,
-        drop: Sequence[str] = (),
-        refilter: Sequence[str] = (),
-        add: Sequence[str] = (),
-        metrics: Mapping[str, str] | None = None,
-        exact: bool = False,
-        other_recipe: bool = False,
-    ) -> Extended:
-        """Carry the runs over to a later study whose domains are others, see :mod:`bomix.study.extending`.
-
-        Args:
-            later: The records of the later study, or its path.
-            map: Domain of this study to what it is in the later one: another name, or names to the shares of its text,
-                None where tokens are to say them.
-            drop: Domains that the later study has no more.
-            refilter: Domains of the later study whose text is another now.
-            add: Domains that no domain of this study is part of; those that are not named are found.
-            metrics: Metric of this study to its name in the later one, where that is another.
-            exact: Whether only runs come over that are runs of the later study without reservation.
-            other_recipe: Whether runs come over though they were trained in another way.
-
-        Raises:
-            FaultsError: Everything that is wrong; nothing is recorded then.
-            StudyError: The studies are one, or this one has no run.
-        """
-        from bomix.io.imports.domain_changes import DomainChanges
-        from bomix.study.extending import extend
-
-        parts = {old: {new: None} if isinstance(new, str) else dict(new) for old, new in (map or {}).items()}
-        changes = DomainChanges(parts, tuple(drop), tuple(refilter), tuple(add))
-        into = later if isinstance(later, Records) else Records(*reopen(Path(later)))
-        return extend(self, into, changes, metrics=metrics, exact=exact, other_recipe=other_recipe)
 
     def enqueue(self, candidate: Candidate, *, seed: int) -> Record:
         """Record a trial that no strategy asked for as pending."""
