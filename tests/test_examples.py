@@ -266,3 +266,22 @@ def test_a_tree_is_searched_by_its_nodes_shown_with_sums_and_opened_later(tmp_pa
     study = Study.open(folder)
     assert len(study.problem.searched.space.domains) == 8
     assert len(study.records.searched()[1].observations) == 4
+
+
+def test_a_study_goes_on_with_other_domains_as_its_example_says(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "extend", tmp_path / "extend")
+    before, after = tmp_path / "extend/before", tmp_path / "extend/after"
+    text = (before / "study.yaml").read_text()
+    lines = text.replace("\\\n#", "").splitlines()
+    (command,) = [line.split("#   bomix ")[1] for line in lines if line.startswith("#   bomix extend")]
+    (before / "study.yaml").write_text(
+        text.replace("argv: [python,", f"argv: [{sys.executable},").replace("trials: 12", "trials: 3")
+    )
+    assert called("optimize", before)[0] == 0
+    code, said = called(*shlex.split(command.replace("examples", str(tmp_path))), "--functions", 2)
+    assert code == 0, said
+    assert "added: books; dropped: wiki; united: talk; split: web" in said
+    assert called("ask", after, "--out", tmp_path / "asked")[0] == 0
+    study = Study.open(after)
+    assert sorted(study.problem.space.domains) == ["books", "code", "talk", "web/high", "web/low"]
+    assert [record.trial.origin for record in study.history.records] == ["imported"] * 3 + ["extension"]

@@ -121,6 +121,7 @@ COVERED = {
     "bomix.io.exports.webdataset": "io/exports/test_forms.py",
     "bomix.io.exports.writing": "io/exports/test_mixture.py",
     "bomix.io.exports.yaml_file": "io/exports/test_forms.py",
+    "bomix.io.imports.carried": "io/imports/test_domain_changes.py",
     "bomix.io.imports.columns": "io/imports/test_csv.py",
     "bomix.io.imports.comparability": "io/imports/test_selecting.py",
     "bomix.io.imports.differences": "io/imports/test_identity.py",

@@ -69,6 +69,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "reweighted": "bomix.strategies.baselines.reweighted:Reweighted",
         "published": "bomix.strategies.baselines.published:Published",
         "sequence": "bomix.strategies.sequence:Sequence",
+        "extension": "bomix.strategies.extension:Extension",
         "law": "bomix.strategies.regression.law:Law",
         "kl": "bomix.strategies.regression.kl:KLProposer",
         "mde": "bomix.strategies.regression.mde:MDE",

@@ -33,6 +33,9 @@ class FitContext:
             other passes.
         repetition_decay: Domain to the repetitions after which a token is worth 1/e of a fresh one, where that is
             stated.
+        other: Behind each row, shares of text that the study no longer has, which runs of an earlier one were trained
+            on beside its domains, or instead of their present text; a column for each such text, zero of all mixtures
+            that the model is asked about. Empty where no row has any.
     """
 
     space: MixtureSpace
@@ -48,6 +51,7 @@ class FitContext:
     passes: Mapping[str, float] = field(default_factory=dict)
     whole_experts: bool = False
     repetition_decay: Mapping[str, float] = field(default_factory=dict)
+    other: tuple[tuple[float, ...], ...] = ()
 
     def own_mapping(self, stated: Mapping[str, str] | None = None) -> dict[str, str]:
         """Metric to its own domain, where the names differ.

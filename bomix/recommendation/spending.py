@@ -115,9 +115,16 @@ def regret(world: World, allocation: Allocation, *, design: int, seed: int) -> f
         design: Runs without regard to results at the cheapest scale that has any.
         seed: Seed of the noise and of the design.
     """
+    mean, _ = spent(world, allocation, design=design, seed=seed).at_target()
+    values = world.values[-1]
+    return float(values[int(mean.argmin())] - values.min())
+
+
+def spent(world: World, allocation: Allocation, *, design: int, seed: int) -> Known:
+    """What is known once a budget is spent; arguments as those of :func:`regret`."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, *allocation.runs]))
-    known = _Known(world)
-    first = next(number for number, runs in enumerate(allocation.runs) if runs)
+    known = Known(world)
+    first = next((number for number, runs in enumerate(allocation.runs) if runs), -1)
     for scale, runs in enumerate(allocation.runs):
         runs = min(runs, MOST_RUNS)
         blind = min(runs, max(0, design - len(known.y))) if scale == first else 0
@@ -127,12 +134,10 @@ def regret(world: World, allocation: Allocation, *, design: int, seed: int) -> f
             mean, variance = known.at_target()
             optimistic = mean - np.sqrt(variance - variance.min())
             known.run(np.argsort(optimistic, kind="stable")[:size], scale, rng)
-    mean, _ = known.at_target()
-    values = world.values[-1]
-    return float(values[int(mean.argmin())] - values.min())
+    return known
 
 
-class _Known:
+class Known:
     """What is known of a world, and how it becomes more.
 
     Args:

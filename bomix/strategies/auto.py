@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bomix.acquisition.improvement import LogEI
 from bomix.contracts.objective import ObjectiveTraits
 from bomix.contracts.surrogate import SurrogateTraits
 from bomix.contracts.traits import traits
 from bomix.strategies.at_target import AtTarget
 from bomix.strategies.bayesian.affordable import usable
 from bomix.strategies.bayesian.cost_aware import CostAware
+from bomix.strategies.extension import Extension, changed_in
 
 if TYPE_CHECKING:
     from bomix.contracts.strategy import Strategy
@@ -42,6 +44,9 @@ class Auto(AtTarget):
     :class:`~bomix.strategies.bayesian.cost_aware.CostAware`; of a pool, and for a trade-off, which has no one value
     that a small run could tell of, runs of the target alone are asked for.
 
+    Where runs of an earlier study were carried over (``bomix extend``), what the change of the domains made unknown
+    comes first, see :class:`~bomix.strategies.extension.Extension`.
+
     Attributes:
         surrogate: Model of every metric; None lets the strategy choose: in a study of several scales one that learns
             from the runs of all.
@@ -66,7 +71,15 @@ class Auto(AtTarget):
 
     def acting(self, problem: Problem, history: History) -> Strategy:
         """The strategy that proposes next."""
-        return self._over_scales(problem) or super().acting(problem, history)
+        return self._over_scales(problem) or self._extension(problem, history) or super().acting(problem, history)
+
+    def _extension(self, problem: Problem, history: History) -> Extension | None:
+        """What asks for what a change of the domains made unknown, where runs were carried over; None else."""
+        if self.pool is not None or problem.pool or not changed_in(problem, history):
+            return None
+        chosen = super().chosen(problem)
+        along = Extension(surrogate=chosen.surrogate, acquisition=self.acquisition or LogEI())
+        return along if along.goes_on(problem, history) and not along.problem_faults(problem) else None
 
     def _over_scales(self, problem: Problem) -> CostAware | None:
         """The strategy of a study whose runs can be of several scales; None where mixtures alone are chosen."""

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bomix.problem import Problem
     from bomix.recommendation.recommend import Recommendation
     from bomix.scale import Scale
+    from bomix.study.extending import Extended
 
 
 Plain: TypeAlias = str | Mapping[str, Any]
@@ -284,6 +285,43 @@ class Study:
             FaultsError: Everything that is wrong with the mixture and the losses.
         """
         return self._records.add_all([(weights, losses, named_scale(self._records.resolution.problem, scale))])[0]
+
+    def extend(
+        self,
+        later: Study | str | Path,
+        *,
+        map: Mapping[str, str | Mapping[str, float | None]] | None = None,
+        drop: Sequence[str] = (),
+        refilter: Sequence[str] = (),
+        add: Sequence[str] = (),
+        metrics: Mapping[str, str] | None = None,
+        exact: bool = False,
+        other_recipe: bool = False,
+    ) -> Extended:
+        """Carry the runs over to a later study whose domains are others, see :mod:`bomix.study.extending`.
+
+        Args:
+            later: The later study, or its path.
+            map: Domain of this study to what it is in the later one: another name, or names to the shares of its text,
+                None where tokens are to say them.
+            drop: Domains that the later study has no more.
+            refilter: Domains of the later study whose text is another now.
+            add: Domains that no domain of this study is part of; those that are not named are found.
+            metrics: Metric of this study to its name in the later one, where that is another.
+            exact: Whether only runs come over that are runs of the later study without reservation.
+            other_recipe: Whether runs come over though they were trained in another way.
+
+        Raises:
+            FaultsError: Everything that is wrong; nothing is recorded then.
+            StudyError: The studies are one, or this one has no run.
+        """
+        from bomix.io.imports.domain_changes import DomainChanges
+        from bomix.study.extending import extend
+
+        parts = {old: {new: None} if isinstance(new, str) else dict(new) for old, new in (map or {}).items()}
+        changes = DomainChanges(parts, tuple(drop), tuple(refilter), tuple(add))
+        into = (later if isinstance(later, Study) else Study.open(later)).records
+        return extend(self._records, into, changes, metrics=metrics, exact=exact, other_recipe=other_recipe)
 
     def run(
         self,

@@ -137,13 +137,13 @@ def read_study(
     names = {old: new.removeprefix("losses.") for old, new in (metrics or {}).items()}
     # A name that is mapped onto is that metric alone: one that is called so there is another one.
     names |= {each.name: "" for each in other.metrics if each.name in {*names.values()} - {*names}}
-    faults = [*domains.faults(other.domains, problem.space.domains), *_metric_faults(other, problem, names)]
+    faults = [*domains.faults(other.domains, problem.space.domains), *metric_faults(other, problem, names)]
     raise_faults(faults, "the other study cannot be imported; nothing was recorded:")
     collector = RunCollector(problem, faults, allow_partial=allow_partial)
     known = [metric.name for metric in other.metrics if names.get(metric.name, metric.name) in problem.metric_names]
     completed = [each for each in other.records if isinstance(each.outcome, Result) and each.withdrawn is None]
     for record in completed:
-        if _special(record):
+        if special(record):
             continue
         place = f"{other.path}:trial {record.trial.id}"
         weights = domains.weights(record.result.realized or record.trial.weights)
@@ -153,7 +153,7 @@ def read_study(
             continue
         collector.add(
             {name: weights.get(name, 0.0) for name in problem.space.domains},
-            _result(record, known, names, f"{prefix}{other.path.name}/{record.trial.id}"),
+            told_by(record, known, names, f"{prefix}{other.path.name}/{record.trial.id}"),
             record.trial.scale,
             where=place,
             losses_at=place,
@@ -162,7 +162,7 @@ def read_study(
     raise_faults(faults, "the other study cannot be imported; nothing was recorded:", most=SHOWN)
     absent = [name for name in problem.space.domains if name not in _reached(other, domains)]
     notes = [f"no run of {other.path} has {listed(absent)}: weight 0"] if absent else []
-    kinds = Counter(kind for record in completed if (kind := _special(record)))
+    kinds = Counter(kind for record in completed if (kind := special(record)))
     notes += [f"{other.path}: left out {number} runs {kind}" for kind, number in kinds.items()]
     left = [metric.name for metric in other.metrics if metric.name not in known]
     notes += [f"{other.path}: left out {listed(left)}, no metrics of this study"] if left else []
@@ -171,14 +171,14 @@ def read_study(
     return as_tied(found, problem, phased)
 
 
-def _special(record: Record) -> str:
+def special(record: Record) -> str:
     """What keeps a run from being one of a single mixture of all domains; empty where nothing does."""
     if record.trial.reweighting is not None:
         return "that were reweighted while they trained, which are of no one mixture"
     return "of experts, which are of single domains" if record.trial.origin == EXPERT else ""
 
 
-def _result(record: Record, known: Sequence[str], names: Mapping[str, str], key: str) -> Result:
+def told_by(record: Record, known: Sequence[str], names: Mapping[str, str], key: str) -> Result:
     """The losses of a run under the names of this study, and where they come from."""
     losses = {names.get(name, name): record.result.losses.get(name) for name in known}
     errors = {names.get(name, name): error for name, error in record.result.sems.items() if name in known}
@@ -189,7 +189,7 @@ def _reached(other: OtherStudy, domains: DomainMap) -> set[str]:
     return {here for name in other.domains for here in domains.parts.get(name, {name: 1.0})}
 
 
-def _metric_faults(other: OtherStudy, problem: Problem, names: Mapping[str, str]) -> list[Fault]:
+def metric_faults(other: OtherStudy, problem: Problem, names: Mapping[str, str]) -> list[Fault]:
     """Metrics that are not there, or of one name and two meanings."""
     there = {metric.name: metric for metric in other.metrics}
     here = {metric.name: metric for metric in problem.metrics}

@@ -177,7 +177,10 @@ def part(data: SupervisedDataset, context: FitContext, keep: Tensor) -> tuple[Su
     trials = tuple(trial for trial, kept in zip(context.trials, keep.tolist(), strict=True) if kept)
     rows = zip(context.scales, keep.tolist(), strict=True) if context.scales else ()
     scales = tuple(scale for scale, kept in rows if kept)
+    other = tuple(row for row, kept in zip(context.other, keep.tolist(), strict=True) if kept) if context.other else ()
     runs = tuple(run for run, kept in zip(context.runs, keep.tolist(), strict=True) if kept) if context.runs else ()
     readable = {*trials, *context.experts.values()}
     artifacts = {trial: files for trial, files in context.artifacts.items() if trial in readable}
-    return chosen, dataclasses.replace(context, trials=trials, scales=scales, artifacts=artifacts, runs=runs)
+    return chosen, dataclasses.replace(
+        context, trials=trials, scales=scales, artifacts=artifacts, runs=runs, other=other
+    )

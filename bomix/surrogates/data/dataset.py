@@ -15,6 +15,7 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 
 from bomix.contracts.context import FitContext
+from bomix.io.imports.carried import kept_share, other_text
 from bomix.io.imports.differences import KEY
 from bomix.surrogates.data.refit_schedule import size_of_fit
 from bomix.trial import EXPERT, IMPORTED, Result
@@ -53,12 +54,14 @@ def to_dataset(problem: Problem, history: History, *, across: bool = False) -> S
         across: Whether the runs of every scale of the study are rows, not those of its own alone.
 
     Returns:
-        ``X``: ``n x d`` realised weights where known, else the weights asked for. ``Y``: ``n x m`` metrics as they
-        were reported, whatever their direction, NaN where a trial lacks one; outliers are pulled in, see
-        :func:`winsorised`, among the runs of their scale.
+        ``X``: ``n x d`` realised weights where known, else the weights asked for; of a run of an earlier study that
+        had a domain which this one lacks, its shares of all tokens, which sum to less than one. ``Y``: ``n x m``
+        metrics as they were reported, whatever their direction, NaN where a trial lacks one; outliers are pulled in,
+        see :func:`winsorised`, among the runs of their scale.
     """
     records = history.learnt_from(across=across)
     X = problem.space.to_arrays(seen_weights(record) for record in records)
+    X = X * np.array([kept_share(record) for record in records]).reshape(-1, 1)
     Y = np.array([[record.result.losses.get(name, np.nan) for name in problem.metric_names] for record in records])
     Y = Y.reshape(len(records), len(problem.metrics))
     if across:
@@ -130,6 +133,7 @@ def fit_context(problem: Problem, history: History, *, across: bool = False) -> 
         whole_experts=problem.matching is not None,
         repetition_decay=problem.repetition_decay,
         runs=_trainings(records) if across else (),
+        other=other_text(records),
     )
 
 

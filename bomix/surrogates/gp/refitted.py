@@ -55,7 +55,7 @@ def refitted_at_once(
 def _batches(surrogate: GP, data: SupervisedDataset, context: FitContext) -> bool:
     """Whether all folds have the same inputs, and one set of hyperparameters each."""
     plain = surrogate.mean is None and surrogate.features is None and surrogate.noise == "inferred"
-    few = 1 < len(data.X) <= COARSE and data.Yvar is None and context.target is None
+    few = 1 < len(data.X) <= COARSE and data.Yvar is None and context.target is None and not context.other
     shares = surrogate.pooling == 0.0 and surrogate.shares == "equal" and not surrogate.scores
     return plain and few and shares and not (context.trials and any(context.expert_rows))
 
