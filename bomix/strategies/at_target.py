@@ -98,7 +98,9 @@ class AtTarget:
         """The strategy for a problem."""
         n_init, pooled = self.n_init, self.pool is not None or bool(problem.pool)
         if n_init is None:
-            n_init = min(POOL_DESIGN, design_size(None, problem)) if pooled else design_size(None, problem)
+            usual = design_size(None, problem, self.design)
+            listed = traits(self.design, StrategyTraits).listed(problem)
+            n_init = min(POOL_DESIGN + listed, usual) if pooled else usual
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.space.dimension
