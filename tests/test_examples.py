@@ -16,6 +16,7 @@ import yaml
 
 import bomix
 from bomix.contracts.text import signature_of
+from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.study.study import Study
 from tests.cli.called import called
 
@@ -285,3 +286,23 @@ def test_a_study_goes_on_with_other_domains_as_its_example_says(tmp_path: Path) 
     study = Study.open(after)
     assert sorted(study.problem.space.domains) == ["books", "code", "talk", "web/high", "web/low"]
     assert [record.trial.origin for record in study.history.records] == ["imported"] * 3 + ["extension"]
+
+
+def test_a_design_lists_repeats_and_deletions_before_it_exchanges(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(EXAMPLES / "designs", folder)
+    code, checked = called("check", folder)
+    assert code == 0, checked
+    code, said = called("optimize", folder)
+    assert code == 0, said
+    study = Study.open(folder)
+    origins = [record.trial.origin for record in study.history.completed]
+    assert origins[:10] == ["uniform", *["natural"] * 3, *["deletion"] * 6]
+    assert (set(origins[10:20]), set(origins[20:])) == ({"i_optimal"}, {"law"})
+    assert len({record.trial.seed for record in study.history.completed[1:4]}) == 3
+    best = study.recommend().weights
+    function = study.spec.evaluator
+    assert isinstance(function, Synthetic)
+    weights = study.problem.space.to_array(best)
+    natural = study.problem.space.to_array(study.problem.anchors()["natural"])
+    assert function.regret(weights) < 0.2 * function.regret(natural)

@@ -195,6 +195,7 @@ COVERED = {
     "bomix.strategies.bayesian.spaced": "strategies/bayesian/test_cost_aware.py",
     "bomix.strategies.bayesian.trust_region": "strategies/bayesian/test_turbo.py",
     "bomix.strategies.checks": "strategies/test_auto.py",
+    "bomix.strategies.design_features": "strategies/test_i_optimal.py",
     "bomix.strategies.regression.next_best": "strategies/regression/test_law.py",
     "bomix.study.arguments": "study/test_calls.py",
     "bomix.study.confirmation": "recommendation/test_confirmation.py",

@@ -19,7 +19,7 @@ from bomix.trial import EXPERT, Status
 
 FIGURE = "recommendation.png"
 """The file in a study folder that a search ends with."""
-DESIGNS = ("uniform", "natural", "sobol", "dirichlet", "vertex")
+DESIGNS = ("uniform", "natural", "sobol", "dirichlet", "vertex", "deletion", "i_optimal")
 """Origins of trials that are asked for without looking at any result."""
 
 

@@ -57,6 +57,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "sobol": "bomix.strategies.designs:Sobol",
         "dirichlet": "bomix.strategies.designs:Dirichlet",
         "vertices": "bomix.strategies.designs:Vertices",
+        "i_optimal": "bomix.strategies.i_optimal:IOptimal",
         "uniform": "bomix.strategies.baselines.simple:Uniform",
         "natural": "bomix.strategies.baselines.simple:Natural",
         "temperature": "bomix.strategies.baselines.simple:Temperature",

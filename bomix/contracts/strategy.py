@@ -136,6 +136,9 @@ class StrategyTraits(ComponentTraits):
         settled: Takes the problem and the history and returns whether the next ask is the same whatever comes back of
             the trials that are pending, as long as none of them fails: in a design, of a baseline. Such trials may be
             trained as one, see :class:`bomix.contracts.evaluator.GroupEvaluator`.
+        design: The strategy that proposes its first trials, where it has one.
+        listed: Takes the problem and returns how many runs it lists by name besides the two anchors: a design of the
+            usual size has as many more.
         n_init: Trials of its design; None for the usual number, two more than there are domains. 0, the default, is no
             design.
         pool: A CSV file of mixtures that alone are proposed and recommended.
@@ -162,6 +165,8 @@ class StrategyTraits(ComponentTraits):
     expects: bool | None = None
     design_trials: Callable[[Problem], int] | None = None
     settled: Callable[[Problem, History], bool] = lambda problem, history: False
+    design: Strategy | None = None
+    listed: Callable[[Problem], int] = lambda problem: 0
     n_init: int | None = 0
     pool: str | Path | None = None
     least_trials: int = 1

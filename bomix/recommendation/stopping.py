@@ -126,7 +126,7 @@ def expected_improvement(problem: Problem, history: History, strategy: Strategy,
 
 def _design_trials(own: StrategyTraits, problem: Problem) -> int:
     """Trials that a strategy proposes without looking at results."""
-    return design_size(own.n_init, problem) if own.design_trials is None else own.design_trials(problem)
+    return design_size(own.n_init, problem, own.design) if own.design_trials is None else own.design_trials(problem)
 
 
 def _best_expected(problem: Problem, history: History, surrogate: Surrogate, *, seed: int) -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bomix.report.what_if import Compressed
     from bomix.space.polytope import Array
 
-DESIGNS = ("uniform", "natural", "sobol", "dirichlet", "vertex")
+DESIGNS = ("uniform", "natural", "sobol", "dirichlet", "vertex", "deletion", "i_optimal")
 """Origins of trials that are asked for without looking at any result."""
 RECOMMENDED = "recommended"
 """What figures and tables call the mixture that is recommended."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
 from bomix.acquisition.improvement import UCB, Greedy, LogEI
 from bomix.acquisition.trust import trust
 from bomix.contracts.acquisition import Acquisition, objective_faults
@@ -25,6 +27,7 @@ from bomix.strategies.designs import Sobol
 from bomix.strategies.replicates import repeated
 from bomix.surrogates.gp.presets import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.means.law import LawMean
 from bomix.surrogates.scales.spec import MultiScale
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ is no failure. After successes the region grows as others do."""
 
 SUMMED_UP_TO = 2
 """Number of metrics up to which, beyond :data:`MANY` domains, each is taken to fall with most of the domains."""
+IN_EPOCHS = replace(QUICK, mean=LawMean(form="epochs"))
+"""The surrogate where domains repeat: a law in passes over their text, and a process on what it leaves."""
 _LEARNT = (LEARNT, GROUPED, SUMMED)
 """Surrogates that learn which domains a metric falls with."""
 _SEARCHED_WIDELY = (POOLED, *_LEARNT)
@@ -98,16 +103,20 @@ class AtTarget:
         """The strategy for a problem."""
         n_init, pooled = self.n_init, self.pool is not None or bool(problem.pool)
         if n_init is None:
-            n_init = min(POOL_DESIGN, design_size(None, problem)) if pooled else design_size(None, problem)
+            usual = design_size(None, problem, self.design)
+            listed = traits(self.design, StrategyTraits).listed(problem)
+            n_init = min(POOL_DESIGN + listed, usual) if pooled else usual
             if problem.budget is not None:
                 n_init = min(n_init, max(2, problem.budget // 2))
         d = problem.domain_count
         own = self._own(problem)
         surrogate = self.surrogate or (MultiScale(of=own, integrated=False) if problem.scales else own)
+        if self.surrogate is None and in_epochs(problem) and not pooled:
+            surrogate = IN_EPOCHS
         parts: dict[str, Any] = {"surrogate": surrogate, "design": self.design, "n_init": n_init}
         exploring = UCB(beta=BETA_PER_DOMAIN * d)
         serves = self.acquisition is None and not objective_faults(exploring, problem.objective)
-        explores = serves and self.surrogate is None and own in _SEARCHED_WIDELY
+        explores = serves and self.surrogate is None and (surrogate == IN_EPOCHS or own in _SEARCHED_WIDELY)
         explores &= d > MANY or _is_weighted_sum(problem)
         if pooled:
             greedy = Greedy() if serves else self.acquisition or LogEI()
@@ -132,6 +141,8 @@ class AtTarget:
         """
         if self.surrogate is not None:
             return self.surrogate
+        if in_epochs(problem) and self.pool is None and not problem.pool:
+            return IN_EPOCHS
         of = self._predicting_one_scale(problem)
         return MultiScale(of=of) if problem.scales else of
 
@@ -187,6 +198,17 @@ class AtTarget:
         if not history.asked:
             logger.info("auto: %s", self.description(problem))
         return self.acting(problem, history).ask(problem, history, q, seed=seed)
+
+
+def in_epochs(problem: Problem) -> bool:
+    """Whether a run that the space allows reads some domain more than once, so that passes tell more than shares do.
+
+    Not of several scales, whose runs are of several lengths.
+    """
+    if problem.scales or not problem.passes:
+        return False
+    passes = np.array([problem.passes.get(name, 0.0) for name in problem.space.domains])
+    return bool((passes * problem.space.upper_array).max() > 1.0)
 
 
 def _is_weighted_sum(problem: Problem) -> bool:

@@ -49,11 +49,28 @@ def surrogate_of(strategy: Strategy, problem: Problem) -> Surrogate | None:
 
 
 def part_faults(
-    acquisition: Acquisition, surrogate: Surrogate | None, design: Strategy, problem: Problem
+    acquisition: Acquisition, surrogate: Surrogate | None, design: Strategy, problem: Problem, n_init: int | None
 ) -> list[Fault]:
     """Faults of a strategy's acquisition, surrogate and design in a study."""
     found = objective_faults(acquisition, problem.objective)
-    return found + surrogate_faults(surrogate, problem) + strategy_faults(design, problem, "design")
+    return found + surrogate_faults(surrogate, problem) + design_faults(design, problem, n_init)
+
+
+def design_faults(design: Strategy, problem: Problem, n_init: int | None) -> list[Fault]:
+    """Faults of a strategy's design in a study, also where it has fewer trials than the runs that it lists by name.
+
+    Args:
+        design: Strategy that proposes the first trials.
+        problem: The study's.
+        n_init: Trials of the design; None for the usual number, which makes room for what is listed.
+    """
+    found = strategy_faults(design, problem, "design")
+    listed = traits(design, StrategyTraits).listed(problem)
+    if n_init is not None and listed and n_init < (runs := listed + len(problem.anchors())):
+        what = f"the design has {n_init} trials, and lists {runs} runs by name before any other"
+        cure = "give it more (n_init, or a larger budget), or leave its 'deletions' or 'replicates' out"
+        found.append(Fault("n_init", f"{what}; {cure}"))
+    return found
 
 
 def strategy_faults(strategy: Strategy, problem: Problem, where: str) -> list[Fault]:

@@ -34,13 +34,19 @@ MIN_COMPLETED = 2
 logger = logging.getLogger(__name__)
 
 
-def design_size(n_init: int | None, problem: Problem) -> int:
+def design_size(n_init: int | None, problem: Problem, design: Strategy | None = None) -> int:
     """Trials of the design unless given: two more than there are domains, at least 5 and at most 32.
 
     Where experts of all domains come first, two: the uniform and the natural mixture, which experts cannot replace.
-    A pool has no more than its mixtures.
+    What a design lists by name besides these comes on top. A pool has no more than its mixtures.
+
+    Args:
+        n_init: Trials as they are stated; None where they are not.
+        problem: The space, the metrics and the objective.
+        design: Strategy that proposes them; None for one that lists nothing.
     """
     usual = 2 if problem.experts else min(max(5, problem.domain_count + 2), 32)
+    usual += 0 if design is None else traits(design, StrategyTraits).listed(problem)
     size = usual if n_init is None else n_init
     return min(size, max(MIN_COMPLETED, len(problem.pool))) if problem.pool else size
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bomix.errors import Fault
 from bomix.space.weights import Weights, is_among, nearest, normalized, same_mixture
+from bomix.strategies.listed import Named, listed_beyond, listed_faults, missing_runs
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -37,9 +38,24 @@ class Sobol:
     Attributes:
         anchors: Whether the uniform and the natural mixture come first; one that is in the record already, or
             equals the other, is passed over.
+        replicates: Runs of the natural mixture that come then, its anchor among them, each on a seed of its own: how
+            much two runs of one mixture differ is learnt from them alone. Those that the study's ``replicates`` ask
+            for are among them.
+        deletions: Whether the natural mixture without each domain follows, the others in proportion, as far as bounds
+            and constraints allow: what each domain gives.
     """
 
     anchors: bool = True
+    replicates: int = 1
+    deletions: bool = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return listed_faults(self.replicates)
+
+    def listed(self, problem: Problem) -> int:
+        """Runs besides the two anchors that are listed by name."""
+        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Always: no result is looked at."""
@@ -48,7 +64,7 @@ class Sobol:
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
         space = problem.space
-        missing = iter(_missing_anchors(problem, history) if self.anchors else [])
+        missing = iter(_listed_first(self, problem, history))
         candidates = []
         for index in range(history.n_asked, history.n_asked + q):
             if (anchor := next(missing, None)) is not None:
@@ -78,6 +94,8 @@ class Dirichlet:
         concentration: Smallest and largest ``c``.
         spacing: Whether ``c`` or its logarithm is drawn uniformly.
         anchors: Whether the uniform and the natural mixture come first, as in :class:`Sobol`.
+        replicates: Runs of the natural mixture, as in :class:`Sobol`.
+        deletions: Whether the natural mixture without each domain follows, as in :class:`Sobol`.
     """
 
     prior_share: float = 1.0
@@ -85,16 +103,22 @@ class Dirichlet:
     concentration: tuple[float, ...] = (0.1, 5.0)
     spacing: Literal["uniform", "log"] = "uniform"
     anchors: bool = True
+    replicates: int = 1
+    deletions: bool = False
 
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
-        found = temperature_faults(self.temperature)
+        found = temperature_faults(self.temperature) + listed_faults(self.replicates)
         if not 0.0 <= self.prior_share <= 1.0:
             found.append(Fault("prior_share", f"prior_share is {self.prior_share:g}; give 0 to 1"))
         if len(self.concentration) != 2 or not 0.0 < self.concentration[0] <= self.concentration[1]:
             shown = list(self.concentration)
             found.append(Fault("concentration", f"expected [smallest, largest], both above 0, found {shown}"))
         return found
+
+    def listed(self, problem: Problem) -> int:
+        """Runs besides the two anchors that are listed by name."""
+        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Always: no result is looked at."""
@@ -103,7 +127,7 @@ class Dirichlet:
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
         space = problem.space
-        missing = iter(_missing_anchors(problem, history) if self.anchors else [])
+        missing = iter(_listed_first(self, problem, history))
         tried = [record.trial.weights for record in history.tried]
         candidates: list[Candidate] = []
         for index in range(history.n_asked, history.n_asked + q):
@@ -149,9 +173,21 @@ class Vertices:
 
     Attributes:
         anchors: Whether the uniform and the natural mixture come first, as in :class:`Sobol`.
+        replicates: Runs of the natural mixture, as in :class:`Sobol`.
+        deletions: Whether the natural mixture without each domain follows, as in :class:`Sobol`.
     """
 
     anchors: bool = True
+    replicates: int = 1
+    deletions: bool = False
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the fields."""
+        return listed_faults(self.replicates)
+
+    def listed(self, problem: Problem) -> int:
+        """Runs besides the two anchors that are listed by name."""
+        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Always: no result is looked at."""
@@ -164,7 +200,9 @@ class Vertices:
         if pool is not None:
             corners = np.array([nearest(corner, pool) for corner in corners])
         named = [("vertex", space.to_weights(corner)) for corner in corners]
-        listed = _missing([*(problem.anchors().items() if self.anchors else []), *named], history)
+        listed = _listed_first(self, problem, history)
+        beyond = history.with_pending([Candidate(weights, origin) for origin, weights in listed])
+        listed += _missing(named, beyond)
         candidates = [Candidate(weights, origin) for origin, weights in listed[:q]]
         beyond = history.with_pending(candidates)
         return candidates + Sobol(anchors=False).ask(problem, beyond, q - len(candidates), seed=seed)
@@ -190,9 +228,11 @@ def temperature_faults(temperature: float) -> list[Fault]:
     return [Fault("temperature", f"temperature is {temperature:g}; give more than 0, 1 to leave shares as they are")]
 
 
-def _missing_anchors(problem: Problem, history: History) -> list[tuple[str, Weights]]:
-    """The anchors that the record does not hold yet, by name."""
-    return _missing(problem.anchors().items(), history)
+def _listed_first(design: Sobol | Dirichlet | Vertices, problem: Problem, history: History) -> Named:
+    """What a design lists by name and the record does not hold yet."""
+    return missing_runs(
+        problem, history, anchors=design.anchors, replicates=design.replicates, deletions=design.deletions
+    )
 
 
 def _missing(mixtures: Iterable[tuple[str, Weights]], history: History) -> list[tuple[str, Weights]]:

@@ -20,7 +20,18 @@ from tests.conformance.test_strategies import OPTIONS, cheap
 
 ASKS = 8
 DESIGN = 4
-ALWAYS = {"sobol", "dirichlet", "vertices", "uniform", "natural", "temperature", "unimax", "fixed", "published"}
+ALWAYS = {
+    "sobol",
+    "dirichlet",
+    "vertices",
+    "i_optimal",
+    "uniform",
+    "natural",
+    "temperature",
+    "unimax",
+    "fixed",
+    "published",
+}
 """Kinds that never look at a result."""
 DESIGN_FIRST = {"bayesian", "turbo", "embedded", "law", "kl", "blackbox", "regmix"}
 """Kinds whose first four asks here are a design."""

@@ -27,6 +27,7 @@ from bomix.strategies.sequence import Sequence, Step
 from bomix.surrogates.gp.presets import GROUPED, LEARNT, POOLED, PREDICTING, QUICK, STEEP, SUMMED
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
+from bomix.surrogates.means.law import LawMean
 from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
 from tests.known.told import told
 
@@ -258,3 +259,16 @@ def test_the_first_asks_of_few_domains_expect_steep_losses_and_trust_deviations_
     acting = strategy.acting(study, told(function, study.space.sobol(trials, seed=0)))
     steep = replace(strategy.chosen(study), surrogate=STEEP, acquisition=LogEI(careful=True))
     assert acting == (steep if first else strategy.chosen(study))
+
+
+def test_where_a_domain_may_be_read_more_than_once_the_model_is_a_law_in_epochs_and_a_process() -> None:
+    repeating = Synthetic(family="epochs", domains=8, useless=5).problem(budget=40)
+    plenty = Synthetic(family="epochs", domains=8, useless=5, natural_epochs=0.001).problem(budget=40)
+    assert plenty.passes
+    blind = replace(repeating, passes={})
+    for problem, law in ((repeating, True), (plenty, False), (blind, False)):
+        surrogates = [Auto().chosen(problem).surrogate, Auto().predicting(problem)]
+        assert [isinstance(each, GP) and each.mean == LawMean(form="epochs") for each in surrogates] == [law, law]
+    assert Auto().chosen(plenty) == Auto().chosen(replace(plenty, passes={}))
+    named = Auto(surrogate=GP())
+    assert (named.chosen(repeating).surrogate, named.predicting(repeating)) == (GP(), GP())

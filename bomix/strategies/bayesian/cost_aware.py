@@ -116,7 +116,9 @@ class CostAware:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        found = part_faults(self.acquisition or LogEI(), self.surrogate or MultiScale(), self.design, problem)
+        found = part_faults(
+            self.acquisition or LogEI(), self.surrogate or MultiScale(), self.design, problem, self.n_init
+        )
         if len(usable(problem)) > 1 and traits(problem.objective, ObjectiveTraits).is_trade_off:
             what = "a trade-off has no one value that a run could tell of; take another strategy, or objective"
             found.append(Fault("objective", what))

@@ -73,11 +73,11 @@ class Embedded:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        return part_faults(self.acquisition, self.surrogate, self.design, problem)
+        return part_faults(self.acquisition, self.surrogate, self.design, problem, self.n_init)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        size, across = design_size(self.n_init, problem, self.design), learns_across(self.surrogate, history)
         return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
@@ -91,7 +91,7 @@ class Embedded:
             point = self._best(belief, _corners(belief, self.corners, seeds.subspace), seeds)
             return Candidate(problem.space.to_weights(point), "embedded")
 
-        size = design_size(self.n_init, problem)
+        size = design_size(self.n_init, problem, self.design)
         across = learns_across(self.surrogate, history)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 

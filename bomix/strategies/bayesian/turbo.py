@@ -96,7 +96,7 @@ class Turbo:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs."""
-        return part_faults(self.acquisition, self.surrogate, self.design, problem)
+        return part_faults(self.acquisition, self.surrogate, self.design, problem, self.n_init)
 
     def state(self, problem: Problem, history: History) -> tuple[Region, ...]:
         """The regions that follow from the record."""
@@ -109,7 +109,7 @@ class Turbo:
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        size, across = design_size(self.n_init, problem, self.design), learns_across(self.surrogate, history)
         return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
@@ -135,7 +135,7 @@ class Turbo:
             point = not_pending(problem.space.snap(offers[index][0]), belief, seed=seeds.search)
             return Candidate(problem.space.to_weights(point), f"{ORIGIN}_{index}")
 
-        size = design_size(self.n_init, problem)
+        size = design_size(self.n_init, problem, self.design)
         across = learns_across(self.surrogate, history)
         return take(problem, history, q, design=self.design, size=size, choose=choose, seed=seed, across=across)
 

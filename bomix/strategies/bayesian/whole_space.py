@@ -67,7 +67,7 @@ class Bayesian:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What does not fit the study: its objective, what the design needs, the pool."""
-        found = part_faults(self.acquisition, self.surrogate, self.design, problem)
+        found = part_faults(self.acquisition, self.surrogate, self.design, problem, self.n_init)
         return found + ([] if self.pool is None else pool_faults(self.pool, problem))
 
     def relative_to(self, folder: Path) -> Bayesian:
@@ -78,13 +78,13 @@ class Bayesian:
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
         problem = with_pool(problem, self.pool)
-        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        size, across = design_size(self.n_init, problem, self.design), learns_across(self.surrogate, history)
         return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures, one after the other, the earlier ones pending."""
         problem = with_pool(problem, self.pool)
-        size = design_size(self.n_init, problem)
+        size = design_size(self.n_init, problem, self.design)
 
         def choose(problem: Problem, history: History) -> Candidate:
             if (reference := reference_again(problem, history)) is not None:

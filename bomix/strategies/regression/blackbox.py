@@ -27,7 +27,7 @@ from bomix.optimization import start_points
 from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
-from bomix.strategies.checks import strategy_faults
+from bomix.strategies.checks import design_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.next_best import Found, fresh
@@ -84,11 +84,11 @@ class BlackBox:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
-        return strategy_faults(self.design, problem, "design")
+        return design_faults(self.design, problem, self.n_init)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        size, across = design_size(self.n_init, problem, self.design), learns_across(self.surrogate, history)
         return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
@@ -98,7 +98,7 @@ class BlackBox:
             FaultsError: The package ``cma`` is not installed.
         """
         raise_faults(_cma_faults())
-        size = design_size(self.n_init, problem)
+        size = design_size(self.n_init, problem, self.design)
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = RegressionSeeds.of(seed, history.n_asked)

@@ -21,7 +21,7 @@ from bomix.posterior.seeds import RegressionSeeds
 from bomix.space.bounds import ROUNDING, number, unknown_name
 from bomix.space.programme import feasible
 from bomix.space.weights import normalized
-from bomix.strategies.checks import strategy_faults
+from bomix.strategies.checks import design_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.law import shape_of
@@ -69,7 +69,7 @@ class KLProposer:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """A prior that names other domains, or whose domains may not fill a mixture; what the design needs."""
-        return self.prior_faults(problem) + strategy_faults(self.design, problem, "design")
+        return self.prior_faults(problem) + design_faults(self.design, problem, self.n_init)
 
     def prior_faults(self, problem: Problem) -> list[Fault]:
         """What keeps the prior from fitting the space."""
@@ -106,7 +106,7 @@ class KLProposer:
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        size, across = design_size(self.n_init, problem), learns_across(self.surrogate, history)
+        size, across = design_size(self.n_init, problem, self.design), learns_across(self.surrogate, history)
         return design_goes_on(problem, history, design=self.design, size=size, across=across)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
@@ -116,7 +116,7 @@ class KLProposer:
             FaultsError: The prior does not fit the space.
         """
         raise_faults(self.prior_faults(problem), "the prior does not fit the space")
-        size = design_size(self.n_init, problem)
+        size = design_size(self.n_init, problem, self.design)
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = RegressionSeeds.of(seed, history.n_asked)

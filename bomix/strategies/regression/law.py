@@ -13,7 +13,7 @@ from bomix.laws.own_domain import own_faults, own_form
 from bomix.posterior.belief import Belief, believe
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
-from bomix.strategies.checks import strategy_faults
+from bomix.strategies.checks import design_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.next_best import NEGLIGIBLE, Found, fresh
@@ -67,15 +67,15 @@ class Law:
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
         own = own_faults(self.own, problem.space.domains, problem.metric_names)
-        return own + strategy_faults(self.design, problem, "design")
+        return own + design_faults(self.design, problem, self.n_init)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
-        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem))
+        return design_goes_on(problem, history, design=self.design, size=design_size(self.n_init, problem, self.design))
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
-        size = design_size(self.n_init, problem)
+        size = design_size(self.n_init, problem, self.design)
 
         def choose(problem: Problem, history: History) -> Candidate:
             seeds = RegressionSeeds.of(seed, history.n_asked)

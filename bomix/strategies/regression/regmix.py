@@ -20,7 +20,7 @@ from bomix.posterior.belief import believe, learns_across
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds, fitting_seed
 from bomix.space import constrained
-from bomix.strategies.checks import strategy_faults
+from bomix.strategies.checks import design_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Dirichlet, temperature_faults, tempered
 from bomix.strategies.regression.next_best import Found, fresh
@@ -87,13 +87,13 @@ class RegMix:
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """What the design needs and the problem does not know."""
-        return strategy_faults(self.design, problem, "design")
+        return design_faults(self.design, problem, self.n_init)
 
     def design_trials(self, problem: Problem) -> int:
         """Trials of the design in this study."""
         if self.n_init is None and problem.budget is not None:
             return problem.budget - 1
-        return design_size(self.n_init, problem)
+        return design_size(self.n_init, problem, self.design)
 
     def settled(self, problem: Problem, history: History) -> bool:
         """Whether the next trial is one of the design in any case."""
