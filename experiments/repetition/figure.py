@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grid
 import numpy as np
 import plan
 import show
@@ -21,7 +22,7 @@ LABELS = {
 }
 
 
-def draw(rows: Sequence[show.Row], path: Path) -> None:
+def draw(rows: Sequence[grid.Row], path: Path) -> None:
     """Harm against epochs and against share; the slice of German; short runs against the target."""
     from matplotlib import pyplot as plt
 
@@ -33,29 +34,30 @@ def draw(rows: Sequence[show.Row], path: Path) -> None:
     plt.close(shown)
 
 
-def _harm(rows: Sequence[show.Row], by_epochs: Axes, by_share: Axes) -> None:
+def _harm(rows: Sequence[grid.Row], by_epochs: Axes, by_share: Axes) -> None:
     for domain, marker in zip(plan.SMALL, ("o", "^"), strict=True):
-        found = np.array(show.harms(rows, domain))
+        found = grid.harms(rows, domain)
         by_epochs.scatter(found[:, 1], found[:, 2], c=np.log(found[:, 0]), cmap="viridis", marker=marker, label=domain)
         by_share.scatter(found[:, 0], found[:, 2], c=np.log(found[:, 1]), cmap="magma_r", marker=marker, label=domain)
-    by_epochs.set(xscale="log", xlabel="epochs of the domain (light: large share)", title="What repetition does to the domain's own loss")  # fmt: skip
+    by_epochs.set(xscale="log", xlabel="epochs of the domain (light: large share)")
+    by_epochs.set(title="What repetition does to the domain's own loss")
     by_share.set(xlabel="share of the domain (dark: many epochs)", title="The same against the share")
     for axis in (by_epochs, by_share):
         axis.set(ylabel="loss - that of one epoch, same share, nats")
         axis.legend()
 
 
-def _slice(rows: Sequence[show.Row], axis: Axes) -> None:
+def _slice(rows: Sequence[grid.Row], axis: Axes) -> None:
     for kind, colour in COLOURS.items():
-        values = show.slice_values(rows, kind)
-        axis.plot(plan.SHARES, values - values.min(), "o-", color=colour, label=LABELS[kind])
-        axis.axvline(show.best_share(values, 0.0)[0], color=colour, linestyle=":")
+        shares, values = show.along(rows, kind)
+        axis.plot(shares, values - values.min(), "o-", color=colour, label=LABELS[kind])
+        axis.axvline(show.best_share(shares, values, 0.0)[0], color=colour, linestyle=":")
     axis.set(xlabel="share of German (the rest in equal parts)", ylabel="mean loss above the least, nats")
     axis.set(title="Which share is best (dotted)")
     axis.legend()
 
 
-def _against(rows: Sequence[show.Row], axis: Axes) -> None:
+def _against(rows: Sequence[grid.Row], axis: Axes) -> None:
     target = show.by_name(rows, plan.TARGET)
     names = [name for name in target if name.startswith(("held", "german="))]
     for kind in show.KINDS:

@@ -2,7 +2,7 @@
 
     python experiments/mde/corpora.py                             # the text, once
     python experiments/repetition/texts.py                        # its passages
-    python experiments/repetition/run.py train [--limit S]        # resumes; begins nothing more after S seconds
+    python experiments/repetition/run.py train [--limit S]        # resumes; begins nothing that ends after S seconds
     python experiments/repetition/run.py propose                  # writes proposals.json, which the target is run at
     python experiments/repetition/run.py table                    # the tables of README.md, from what is kept
     python experiments/repetition/run.py figure                   # writes shares.png
@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plan
 from plan import Planned
 
@@ -31,7 +33,7 @@ from bomix.training.device import process_environment
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 PROPOSALS = HERE / "proposals.json"
-WIDTHS = {plan.TARGET: 7}
+WIDTHS = {plan.TARGET: 6}
 """Runs of one stack, and so the most that is lost where the experiment is stopped: minutes at 1M tokens a run."""
 WIDTH = 16
 """The same for short runs."""
@@ -53,9 +55,7 @@ def built() -> Corpus:
 
     given = plan.proxy()
     sources = {name: given.sources[name] for name in plan.DOMAINS}
-    return corpus.build(
-        sources, given.validation, given.tokenizer, given.corpus, sequence_length=given.sequence_length
-    )
+    return corpus.build(sources, given.validation, given.tokenizer, given.corpus, sequence_length=given.sequence_length)
 
 
 def view(corpus: Corpus, run: Planned, domain: str) -> tuple[str, Any]:
@@ -103,17 +103,22 @@ def trained(corpus: Corpus, some: Sequence[Planned]) -> list[dict[str, Any]]:
 
 
 def train(limit: float) -> None:
-    """Train what is missing, stack by stack."""
-    until = time.monotonic() + limit
+    """Train what is missing, stack by stack, until the next one would end too late; the first one is trained anyway."""
+    started = time.monotonic()
     corpus = built()
-    while time.monotonic() <= until:
-        known = {(row["set"], row["name"], row["seed"], row["cut"]) for row in rows()}
-        missing = [run for run in plan.plan({row["name"]: row["weights"] for row in fits()}) if run.key not in known]
+    for stacks in itertools.count():
+        done = rows()
+        known = {(row["set"], row["name"], row["seed"], row["cut"]) for row in done}
+        missing = [run for run in plan.plan({fit["name"]: fit["weights"] for fit in fits()}) if run.key not in known]
         if not missing:
             print("nothing is missing", file=sys.stderr)
             return
         alike = [run for run in missing if (run.set == plan.TARGET) == (missing[0].set == plan.TARGET)]
         some = alike[: WIDTHS.get(alike[0].set, WIDTH)]
+        speed = np.median([row["cpu_s"] / plan.tokens_of(row["set"]) for row in done]) if done else 0.0
+        expected = float(speed) * plan.tokens_of(some[0].set) * len(some)
+        if stacks and time.monotonic() - started + expected > limit:
+            return
         found = trained(corpus, some)
         with RESULTS.open("a") as out:
             out.write("".join(json.dumps(row) + "\n" for row in found))
@@ -125,7 +130,7 @@ def main() -> None:
     """Train, propose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "propose", "table", "figure"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which no stack is begun")
+    parser.add_argument("--limit", type=float, default=math.inf, help="seconds within which it ends")
     args = parser.parse_args()
     if args.what == "train":
         train(args.limit)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
+import grid
 import models
 import numpy as np
 import plan
+from grid import Row, mean
 from scipy.stats import spearmanr
 
-Row = Mapping[str, Any]
 KINDS = (plan.UNMATCHED, plan.MATCHED)
 RESAMPLES = 4000
 """Of mixtures, for intervals of rank correlations: more moves no second digit."""
+SAMPLED, PROMISING = 4000, 400
+"""Mixtures that are looked at for the optimum, and those with the lowest means, of which functions are drawn."""
 TWO_SIDED = 1.959964
 """Standard deviations of 95 %."""
-
-
-def mean(row: Row) -> float:
-    """The objective: mean of the four losses, nats per token."""
-    return float(np.mean(list(row["losses"].values())))
 
 
 def chosen(rows: Iterable[Row], kind: str, names: Callable[[str], bool] = lambda name: True) -> list[Row]:
@@ -50,64 +46,6 @@ def ranked(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
 def interval(found: tuple[float, float, float]) -> str:
     """A number with its interval."""
     return f"{found[0]:.2f} [{found[1]:.2f}, {found[2]:.2f}]"
-
-
-# ---- the grid
-
-
-def explained(rows: Sequence[Row], domain: str, value: Callable[[Row], float]) -> dict[str, float]:
-    """Shares of the variance over the grid of a domain that linear functions of features explain."""
-    runs = [row for row in rows if row["set"] == plan.GRID and row["name"].startswith(domain)]
-    y = np.array([value(row) for row in runs])
-    share, passes = (np.log([row[key][domain] for row in runs]) for key in ("weights", "epochs"))
-    columns = {
-        "share": [share, share**2],
-        "epochs": [passes, passes**2],
-        "pool": [share - passes, (share - passes) ** 2],
-        "both": [share, share**2, passes, passes**2, share * passes],
-    }
-    return {name: _r_squared(y, features) for name, features in columns.items()}
-
-
-def _r_squared(y: np.ndarray, features: Sequence[np.ndarray]) -> float:
-    X = np.stack([np.ones_like(y), *features], axis=1)
-    left = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
-    return float(1 - left.var() / y.var())
-
-
-def harms(rows: Sequence[Row], domain: str) -> list[tuple[float, float, float, float]]:
-    """Share, epochs, and the harm to the domain's own loss and to the objective, against one epoch of the same share."""
-    runs = [row for row in rows if row["set"] == plan.GRID and row["name"].startswith(domain)]
-    once = {(row["weights"][domain], row["seed"]): row for row in runs if row["name"].endswith(" x 1")}
-    found = []
-    for row in runs:
-        if row["name"].endswith(" x 1"):
-            continue
-        base = once[row["weights"][domain], row["seed"]]
-        own = row["losses"][domain] - base["losses"][domain]
-        found.append((row["weights"][domain], row["epochs"][domain], own, mean(row) - mean(base)))
-    return found
-
-
-def grid_table(rows: Sequence[Row]) -> None:
-    """Which explains more of what repetition does: the epochs, or the share."""
-    runs = [row for row in rows if row["set"] == plan.GRID]
-    print(f"{len(runs)} runs of the grid\n")
-    print("| domain | loss | R2 by share | by epochs | by pool | by share and epochs |\n|---|---|---|---|---|---|")
-    for domain in plan.SMALL:
-        for what, value in (("own", lambda row, domain=domain: row["losses"][domain]), ("mean", mean)):
-            r = explained(rows, domain, value)
-            print(f"| {domain} | {what} | {r['share']:.2f} | {r['epochs']:.2f} | {r['pool']:.2f} | {r['both']:.2f} |")
-    print("\n| domain | harm to | correlation with log epochs | with share | with log share | largest harm |")
-    print("|---|---|---|---|---|---|")
-    for domain in plan.SMALL:
-        found = np.array(harms(rows, domain))
-        for what, column in (("own loss", 2), ("mean", 3)):
-            harm = found[:, column]
-            with_epochs, with_share, with_log = (
-                float(np.corrcoef(harm, x)[0, 1]) for x in (np.log(found[:, 1]), found[:, 0], np.log(found[:, 0]))
-            )
-            print(f"| {domain} | {what} | {with_epochs:.2f} | {with_share:.2f} | {with_log:.2f} | {harm.max():+.3f} |")
 
 
 # ---- short runs against the target
@@ -149,26 +87,28 @@ def _values(rows: Sequence[Row], kind: str, names: Sequence[str], loss: str) -> 
     return np.array([np.mean(values) for values in found.values()])
 
 
+def along(rows: Sequence[Row], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """The shares of German of the slice that were run, and the objective there over all seeds."""
+    done = by_name(rows, kind)
+    shares = [share for share in plan.SHARES if f"german={share:g}" in done]
+    return np.array(shares), _values(rows, kind, [f"german={share:g}" for share in shares], "mean")
+
+
 def slice_table(rows: Sequence[Row]) -> None:
     """The objective along the share of German, against its least value, and the best share."""
     print(f"| share of German | {' | '.join(f'{share:g}' for share in plan.SHARES)} | best share |")
     print("|---|" + "---|" * (len(plan.SHARES) + 1))
     for kind in (*KINDS, plan.TARGET):
-        values = slice_values(rows, kind)
-        cells = " | ".join(f"{value - values.min():.3f}" for value in values)
-        sd = noise(rows, kind) / (1 if kind == plan.TARGET else 2) ** 0.5
-        best, low, high = best_share(values, sd)
+        shares, values = along(rows, kind)
+        found = dict(zip(shares, values - values.min(), strict=True))
+        cells = " | ".join(f"{found[share]:.3f}" if share in found else "" for share in plan.SHARES)
+        best, low, high = best_share(shares, values, noise(rows, kind) / (1 if kind == plan.TARGET else 2) ** 0.5)
         print(f"| {kind} | {cells} | {best:.2f} [{low:.2f}, {high:.2f}] |")
 
 
-def slice_values(rows: Sequence[Row], kind: str) -> np.ndarray:
-    """The objective along the share of German, over all seeds."""
-    return _values(rows, kind, [f"german={share:g}" for share in plan.SHARES], "mean")
-
-
-def best_share(values: np.ndarray, sd: float) -> tuple[float, float, float]:
-    """The share with the least loss of a cubic in its logarithm; an interval by noise of one run added to each point."""
-    at = np.log(plan.SHARES)
+def best_share(shares: np.ndarray, values: np.ndarray, sd: float) -> tuple[float, float, float]:
+    """The share with the least loss of a cubic in its logarithm; an interval by noise added to each point."""
+    at = np.log(shares)
     fine = np.linspace(at[0], at[-1], 400)
 
     def lowest(y: np.ndarray) -> float:
@@ -186,17 +126,18 @@ def of_target(rows: Sequence[Row]) -> models.Fitted:
     return models.fitted(chosen(rows, plan.TARGET), models.GP(), models.passes(rows, plan.TARGET))
 
 
-def optimum(rows: Sequence[Row], count: int = 4000) -> tuple[np.ndarray, np.ndarray, float]:
+def optimum(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, float]:
     """The target's best mixture, draws of where it may be, and its loss, by the model of all its runs."""
     import torch
 
     model = of_target(rows)
     best, value = model.best()
-    X = np.concatenate([plan.space().sample(count, np.random.default_rng(1)), best[None]])
-    with torch.no_grad():
-        posterior = model.model.posterior(torch.as_tensor(X[:1000]))
-        drawn = posterior.rsample(torch.Size([200])).mean(dim=-1).argmin(dim=-1).numpy()
-    return best, X[drawn], value
+    X = plan.space().sample(SAMPLED, np.random.default_rng(1))
+    promising = np.concatenate([best[None], X[model.moments(X)[0].argsort()[:PROMISING]]])
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(plan.SEED)
+        drawn = model.model.posterior(torch.as_tensor(promising)).rsample(torch.Size([RESAMPLES // 10]))
+    return best, promising[drawn.mean(dim=-1).argmin(dim=-1).numpy()], value
 
 
 def model_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
@@ -234,7 +175,9 @@ def proposal_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
         point = np.array([fit["weights"][name] for name in plan.DOMAINS])
         loss = target.get(fit["name"])
         told = "| not run | |" if loss is None else f"| {loss:.4f} | {loss - value:+.4f} |"
-        print(f"| {fit['name']} | {' | '.join(f'{x:.2f}' for x in point)} | {np.abs(point - best).sum() / 2:.2f} {told}")
+        print(
+            f"| {fit['name']} | {' | '.join(f'{x:.2f}' for x in point)} | {np.abs(point - best).sum() / 2:.2f} {told}"
+        )
     print(f"| uniform | {' | '.join(['0.25'] * 4)} | {np.abs(0.25 - best).sum() / 2:.2f} | {target['uniform']:.4f} | "
           f"{target['uniform'] - value:+.4f} |")  # fmt: skip
     print(f"\nnoise of one run of the target: {sd:.4f}")
@@ -245,7 +188,7 @@ def table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
     done = {row["set"] for row in rows}
     seconds = sum(row["cpu_s"] for row in rows)
     print(f"{len(rows)} runs, {seconds / 60:.0f} CPU-minutes\n")
-    grid_table(rows)
+    grid.table(rows)
     if plan.TARGET in done:
         print()
         noise_table(rows)
