@@ -33,7 +33,7 @@ from bomix.training.device import process_environment
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 PROPOSALS = HERE / "proposals.json"
-WIDTHS = {plan.TARGET: 6}
+WIDTHS = {plan.TARGET: 7}
 """Runs of one stack, and so the most that is lost where the experiment is stopped: minutes at 1M tokens a run."""
 WIDTH = 16
 """The same for short runs."""
