@@ -17,14 +17,17 @@ from bomix.surrogates.means.law import LawMean
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bomix.space.mixture_space import MixtureSpace
     from bomix.space.polytope import Array
 
 LAW = "law in epochs"
 ASKED = "law in epochs, asked at the target's epochs"
+PROCESS = "GP on log weights"
+CAPPED = f"{PROCESS}, {plan.CAP} epochs at most"
 MODELS: Mapping[str, Callable[[], Surrogate]] = {
     LAW: lambda: LawRegression(form="epochs"),
     "law in epochs + GP": lambda: GP(mean=LawMean(form="epochs")),
-    "GP on log weights": GP,
+    PROCESS: GP,
     "log-linear": lambda: LawRegression(form="log_linear"),
     "power law": lambda: LawRegression(form="effective_power"),
 }
@@ -56,15 +59,15 @@ class Fitted:
             variance = posterior.distribution.covariance_matrix.mean(dim=(-2, -1))
         return mean.numpy(), variance.sqrt().numpy()
 
-    def best(self) -> tuple[Array, float]:
-        """The allowed mixture with the lowest mean, and that mean."""
+    def best(self, space: MixtureSpace | None = None) -> tuple[Array, float]:
+        """The mixture of a space, the study's unless it is given, with the lowest mean, and that mean."""
         from bomix.optimization.minimize import minimise
         from bomix.surrogates.models.joint import mean_at
 
         def objective(X: Tensor) -> Tensor:
             return mean_at(self.model, self.longer * X).mean(dim=-1)
 
-        found = minimise(objective, plan.space(), shape="smooth", seed=plan.SEED)
+        found = minimise(objective, space or plan.space(), shape="smooth", seed=plan.SEED)
         return found.point, float(self.moments(found.point[None])[0][0])
 
 
@@ -122,12 +125,16 @@ def report(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             found.append(_told(kind, name, model, X, judged))
             if kind == plan.UNMATCHED and name == LAW:
                 found.append(_told(kind, ASKED, replace(model, longer=plan.longer()), X, judged))
+            if kind == plan.UNMATCHED and name == PROCESS:
+                found.append(_told(kind, CAPPED, model, X, judged, plan.capped()))
     return found
 
 
-def _told(kind: str, name: str, model: Fitted, X: Array, judged: Iterable[str]) -> dict[str, Any]:
+def _told(
+    kind: str, name: str, model: Fitted, X: Array, judged: Iterable[str], space: MixtureSpace | None = None
+) -> dict[str, Any]:
     mean, sd = model.moments(X)
-    best, value = model.best()
+    best, value = model.best(space)
     return {
         "name": f"{kind}, {name}",
         "kind": kind,

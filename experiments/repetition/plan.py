@@ -33,6 +33,8 @@ GRID_SHARES = (0.05, 0.1, 0.2, 0.35, 0.5)
 GRID_EPOCHS = (1, 2, 4, 8, 16, 32, 64)
 LEAST_SEQUENCES = 4
 """Sequences of the smallest pool of the grid: below, a domain is the same few sentences again and again."""
+CAP = 4
+"""Epochs at most, as in a study that says nothing of them."""
 UNMATCHED, MATCHED, TARGET, GRID = "unmatched", "matched", "target", "grid"
 
 
@@ -101,6 +103,14 @@ def space() -> MixtureSpace:
     lower = {name: domain.lower or 0.0 for name, domain in named}
     upper = {name: 1.0 if domain.upper is None else domain.upper for name, domain in named}
     return MixtureSpace(DOMAINS, lower, upper)
+
+
+def capped() -> MixtureSpace:
+    """Those of them that read no domain more than :data:`CAP` times in the target."""
+    whole, has = space(), pools(TARGET)
+    most = {name: CAP * tokens / tokens_of(TARGET) for name, tokens in has.items()}
+    upper = {name: min(top, most.get(name, top)) for name, top in zip(DOMAINS, whole.upper, strict=True)}
+    return MixtureSpace(DOMAINS, dict(zip(DOMAINS, whole.lower, strict=True)), upper)
 
 
 def uniform() -> dict[str, float]:
