@@ -36,6 +36,10 @@ LEARNT_REPEATS = 3
 """Runs of the uniform mixture that models learn from; the others only tell the noise."""
 
 
+NEAR = 0.06
+"""Share of the tokens by which two proposals may differ that one run of the target stands for."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A model of the four losses, asked for their mean.
@@ -113,7 +117,7 @@ def report(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         A row for each, plain JSON: ``predicted`` has mean and standard deviation at every mixture of the design that no
-        model learns from, and along the slice.
+        model learns from, and along the slice; ``run`` is whose run of the target stands for the proposal.
     """
     judged = {name: weights for name, weights in plan.mixtures() if name.startswith("held")}
     judged |= {f"german={share:g}": plan.with_share("german", share) for share in plan.SHARES}
@@ -127,7 +131,15 @@ def report(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 found.append(_told(kind, ASKED, replace(model, longer=plan.longer()), X, judged))
             if kind == plan.UNMATCHED and name == PROCESS:
                 found.append(_told(kind, CAPPED, model, X, judged, plan.capped()))
+    for at, one in enumerate(found):
+        close = (each["run"] for each in found[:at] if _apart(each, one) <= NEAR)
+        one["run"] = next(close, one["name"])
     return found
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Total variation between two proposals: the share of the tokens that differs."""
+    return sum(abs(one["weights"][name] - other["weights"][name]) for name in plan.DOMAINS) / 2
 
 
 def _told(

@@ -25,7 +25,7 @@ FITTED, HELD, REPEATS, RECUTS = 48, 16, 8, 8
 """Mixtures that models learn from, that they are judged on, repeats of the uniform one, other cuts of its pools."""
 TARGET_HELD, TARGET_REPEATS = 12, 2
 """Of the target, whose run costs as much as sixteen: mixtures of those that models are judged on, and repeats."""
-TARGET_SHARES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5)
+TARGET_SHARES = (0.05, 0.1, 0.2, 0.3, 0.025, 0.5)
 """Of the slice likewise."""
 SHARES = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Shares of German along the slice; the other three share the rest equally."""
@@ -157,12 +157,12 @@ def grid() -> Iterator[Planned]:
 def targets(proposed: dict[str, dict[str, float]]) -> Iterator[Planned]:
     """Runs 16 times as long: slice, held mixtures, proposals of the studies, repeats of the uniform mixture."""
     of = pools(TARGET)
+    along = [Planned(TARGET, f"german={s:g}", with_share("german", s), of) for s in TARGET_SHARES]
     held = [Planned(TARGET, name, weights, of) for name, weights in mixtures()[FITTED : FITTED + TARGET_HELD]]
-    yield from (Planned(TARGET, f"german={s:g}", with_share("german", s), of) for s in TARGET_SHARES)
-    yield from held[: TARGET_HELD // 2]
+    yield from along[:-1]
     yield from (Planned(TARGET, name, weights, of) for name, weights in proposed.items())
     yield from (Planned(TARGET, "uniform", uniform(), of, seed) for seed in range(TARGET_REPEATS + 1))
-    yield from held[TARGET_HELD // 2 :]
+    yield from [along[-1], *held]
 
 
 def plan(proposed: dict[str, dict[str, float]]) -> list[Planned]:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import math
@@ -21,7 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plan
@@ -30,9 +31,16 @@ from plan import Planned
 from bomix.training.data.tokens import Corpus
 from bomix.training.device import process_environment
 
+if TYPE_CHECKING:
+    from bomix.training.checkpoint import Place
+    from bomix.training.run import Run
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 PROPOSALS = HERE / "proposals.json"
+WORK = Path("~/.cache/bomix/repetition/checkpoints")
+CHECKPOINT_S = 45.0
+"""Seconds between two checkpoints of a long run."""
 WIDTHS = {plan.TARGET: 7}
 """Runs of one stack, and so the most that is lost where the experiment is stopped: minutes at 1M tokens a run."""
 WIDTH = 16
@@ -47,6 +55,11 @@ def rows() -> list[dict[str, Any]]:
 def fits() -> list[dict[str, Any]]:
     """What models made of the short runs; nothing before `propose`."""
     return list(json.loads(PROPOSALS.read_text())) if PROPOSALS.exists() else []
+
+
+def proposed() -> dict[str, dict[str, float]]:
+    """The mixtures that the target is trained on because they were proposed, by the name of who did first."""
+    return {fit["name"]: fit["weights"] for fit in fits() if fit["run"] == fit["name"]}
 
 
 def built() -> Corpus:
@@ -71,7 +84,7 @@ def view(corpus: Corpus, run: Planned, domain: str) -> tuple[str, Any]:
 
 def trained(corpus: Corpus, some: Sequence[Planned]) -> list[dict[str, Any]]:
     """Train a stack; a row for each run."""
-    from bomix.training import loop
+    from bomix.training import checkpoint, loop
     from bomix.training.run import Run, seeds
 
     views: dict[str, Any] = {}
@@ -81,11 +94,15 @@ def trained(corpus: Corpus, some: Sequence[Planned]) -> list[dict[str, Any]]:
         views |= dict(named.values())
         weights = {named[domain][0]: share for domain, share in each.weights.items()}
         init, data = seeds(each.seed)
-        steps = plan.tokens_of(each.set) // plan.proxy().step_tokens
-        runs.append((Run(weights, steps, init, data, plan.proxy()), {named[d][0]: d for d in plan.DOMAINS}))
+        spec = dataclasses.replace(plan.proxy(), checkpoint_s=CHECKPOINT_S)
+        steps = plan.tokens_of(each.set) // spec.step_tokens
+        runs.append((Run(weights, steps, init, data, spec), {named[d][0]: d for d in plan.DOMAINS}))
     seen = Corpus(views, corpus.validation, corpus.vocabulary, corpus.tokenizer_hash, {})
+    places = [
+        place for each, (run, _) in zip(some, runs, strict=True) if (place := _place(each, run, seen)) is not None
+    ]
     started = time.process_time()
-    ended = loop.train_together(seen, [run for run, _ in runs])
+    ended = loop.train_together(seen, [run for run, _ in runs], places=places)
     cpu = (time.process_time() - started) / len(runs)
     found = []
     for each, (_, names), result in zip(some, runs, ended, strict=True):
@@ -96,10 +113,22 @@ def trained(corpus: Corpus, some: Sequence[Planned]) -> list[dict[str, Any]]:
                 "epochs": {names[name]: round(x, 4) for name, x in result.plan.epochs.items()},
                 "losses": {name: round(x.loss, 5) for name, x in result.evaluations.items()},
                 "training_loss": round(float(result.training_losses[-len(result.training_losses) // 10 :].mean()), 4),
-                "cpu_s": round(cpu, 2),
+                "cpu_s": round(cpu * len(result.training_losses) / (len(result.training_losses) - result.resumed), 2),
             }
         )
+    for place in places:
+        checkpoint.remove(place)
     return found
+
+
+def _place(each: Planned, run: Run, corpus: Corpus) -> Place | None:
+    """Where a long run has its checkpoints; None for a short one, which is soon trained anew."""
+    from bomix.evaluators.stacks import place_of
+
+    if each.set != plan.TARGET:
+        return None
+    # A folder of its own for each run: attempts lie side by side.
+    return place_of(WORK.expanduser() / f"{each.name}-{each.seed}" / "0", run, corpus)
 
 
 def train(limit: float) -> None:
@@ -109,7 +138,7 @@ def train(limit: float) -> None:
     for stacks in itertools.count():
         done = rows()
         known = {(row["set"], row["name"], row["seed"], row["cut"]) for row in done}
-        missing = [run for run in plan.plan({fit["name"]: fit["weights"] for fit in fits()}) if run.key not in known]
+        missing = [run for run in plan.plan(proposed()) if run.key not in known]
         if not missing:
             print("nothing is missing", file=sys.stderr)
             return

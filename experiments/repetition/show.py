@@ -173,7 +173,7 @@ def proposal_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
     print(f"| the target's runs | {ends} | | {value:.4f} | |")
     for fit in fits:
         point = np.array([fit["weights"][name] for name in plan.DOMAINS])
-        loss = target.get(fit["name"])
+        loss = target.get(fit["run"])
         told = "| not run | |" if loss is None else f"| {loss:.4f} | {loss - value:+.4f} |"
         print(
             f"| {fit['name']} | {' | '.join(f'{x:.2f}' for x in point)} | {np.abs(point - best).sum() / 2:.2f} {told}"
