@@ -1,0 +1,202 @@
+"""The tables and the figure of the experiment, from kept results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import grid
+import models
+import numpy as np
+import plan
+from grid import Row, mean
+from scipy.stats import spearmanr
+
+KINDS = (plan.UNMATCHED, plan.MATCHED)
+RESAMPLES = 4000
+"""Of mixtures, for intervals of rank correlations: more moves no second digit."""
+SAMPLED, PROMISING = 4000, 400
+"""Mixtures that are looked at for the optimum, and those with the lowest means, of which functions are drawn."""
+TWO_SIDED = 1.959964
+"""Standard deviations of 95 %."""
+
+
+def chosen(rows: Iterable[Row], kind: str, names: Callable[[str], bool] = lambda name: True) -> list[Row]:
+    """The runs of a kind whose name is wanted, on the first cut."""
+    return [row for row in rows if row["set"] == kind and row["cut"] == plan.SEED and names(row["name"])]
+
+
+def by_name(rows: Iterable[Row], kind: str) -> dict[str, float]:
+    """Objective of each mixture of a kind on the first seed."""
+    return {row["name"]: mean(row) for row in chosen(rows, kind) if row["seed"] == plan.SEED}
+
+
+def noise(rows: Iterable[Row], kind: str) -> float:
+    """Standard deviation of the objective over repeats of the uniform mixture."""
+    return float(np.std([mean(row) for row in chosen(rows, kind, "uniform".__eq__)], ddof=1))
+
+
+def ranked(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Rank correlation with its 95 % interval by the bootstrap over mixtures."""
+    draws = np.random.default_rng(0).integers(len(one), size=(RESAMPLES, len(one)))
+    resampled = [float(spearmanr(one[at], other[at]).statistic) for at in draws]
+    low, high = np.nanquantile(resampled, [0.025, 0.975])
+    return float(spearmanr(one, other).statistic), float(low), float(high)
+
+
+def interval(found: tuple[float, float, float]) -> str:
+    """A number with its interval."""
+    return f"{found[0]:.2f} [{found[1]:.2f}, {found[2]:.2f}]"
+
+
+# ---- short runs against the target
+
+
+def noise_table(rows: Sequence[Row]) -> None:
+    """How far mixtures lie apart, and repeats of one."""
+    print("| runs | tokens | mixtures | spread | repeats | noise | mean loss, uniform |\n|---|---|---|---|---|---|---|")
+    for kind in (*KINDS, plan.TARGET):
+        drawn = [value for name, value in by_name(rows, kind).items() if name.startswith(("fit", "held"))]
+        repeats = [mean(row) for row in chosen(rows, kind, "uniform".__eq__)]
+        print(
+            f"| {kind} | {plan.tokens_of(kind):,} | {len(drawn)} | {np.std(drawn, ddof=1):.4f} | {len(repeats)} | "
+            f"{noise(rows, kind):.4f} | {np.mean(repeats):.3f} |"
+        )
+    recut = [mean(row) for row in rows if row["set"] == plan.MATCHED and row["name"] == "uniform" and row["seed"] == 0]
+    print(f"\n{len(recut)} cuts of the matched pools, one seed: sd {np.std(recut, ddof=1):.4f}")
+
+
+def agreement_table(rows: Sequence[Row]) -> None:
+    """How the losses of short runs rank mixtures that the target was trained on, without any model."""
+    target = by_name(rows, plan.TARGET)
+    print("| short runs | loss | held mixtures | slice of German |\n|---|---|---|---|")
+    for kind in KINDS:
+        for loss in ("mean", *plan.DOMAINS):
+            cells = []
+            for beginning in ("held", "german="):
+                names = [name for name in target if name.startswith(beginning)]
+                one, other = (_values(rows, each, names, loss) for each in (kind, plan.TARGET))
+                cells.append(f"{interval(ranked(one, other))} ({len(names)})")
+            print(f"| {kind} | {loss} | {' | '.join(cells)} |")
+
+
+def _values(rows: Sequence[Row], kind: str, names: Sequence[str], loss: str) -> np.ndarray:
+    """A loss at named mixtures, over all seeds of each."""
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for row in chosen(rows, kind, found.__contains__):
+        found[row["name"]].append(mean(row) if loss == "mean" else row["losses"][loss])
+    return np.array([np.mean(values) for values in found.values()])
+
+
+def along(rows: Sequence[Row], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """The shares of German of the slice that were run, and the objective there over all seeds."""
+    done = by_name(rows, kind)
+    shares = [share for share in plan.SHARES if f"german={share:g}" in done]
+    return np.array(shares), _values(rows, kind, [f"german={share:g}" for share in shares], "mean")
+
+
+def slice_table(rows: Sequence[Row]) -> None:
+    """The objective along the share of German, against its least value, and the best share."""
+    print(f"| share of German | {' | '.join(f'{share:g}' for share in plan.SHARES)} | best share |")
+    print("|---|" + "---|" * (len(plan.SHARES) + 1))
+    for kind in (*KINDS, plan.TARGET):
+        shares, values = along(rows, kind)
+        found = dict(zip(shares, values - values.min(), strict=True))
+        cells = " | ".join(f"{found[share]:.3f}" if share in found else "" for share in plan.SHARES)
+        best, low, high = best_share(shares, values, noise(rows, kind) / (1 if kind == plan.TARGET else 2) ** 0.5)
+        print(f"| {kind} | {cells} | {best:.2f} [{low:.2f}, {high:.2f}] |")
+
+
+def best_share(shares: np.ndarray, values: np.ndarray, sd: float) -> tuple[float, float, float]:
+    """The share with the least loss of a cubic in its logarithm; an interval by noise added to each point."""
+    at = np.log(shares)
+    fine = np.linspace(at[0], at[-1], 400)
+
+    def lowest(y: np.ndarray) -> float:
+        return float(np.exp(fine[np.polyval(np.polyfit(at, y, 3), fine).argmin()]))
+
+    drawn = [lowest(values + each) for each in np.random.default_rng(0).normal(0.0, sd, (500, len(values)))]
+    return lowest(values), *map(float, np.quantile(drawn, [0.025, 0.975]))
+
+
+# ---- models of short runs
+
+
+def of_target(rows: Sequence[Row]) -> models.Fitted:
+    """A Gaussian process of every run of the target."""
+    return models.fitted(chosen(rows, plan.TARGET), models.GP(), models.passes(rows, plan.TARGET))
+
+
+def optimum(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, float]:
+    """The target's best mixture, draws of where it may be, and its loss, by the model of all its runs."""
+    import torch
+
+    model = of_target(rows)
+    best, value = model.best()
+    X = plan.space().sample(SAMPLED, np.random.default_rng(1))
+    promising = np.concatenate([best[None], X[model.moments(X)[0].argsort()[:PROMISING]]])
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(plan.SEED)
+        drawn = model.model.posterior(torch.as_tensor(promising)).rsample(torch.Size([RESAMPLES // 10]))
+    return best, promising[drawn.mean(dim=-1).argmin(dim=-1).numpy()], value
+
+
+def model_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
+    """What each model of short runs predicts of short runs, and of the target."""
+    target = by_name(rows, plan.TARGET)
+    print("| short runs | model | rank corr., short | RMSE | inside 95 % | rank corr., target held | target, all |")
+    print("|---|---|---|---|---|---|---|")
+    for fit in fits:
+        own = by_name(rows, fit["kind"])
+        held = [name for name in fit["predicted"] if name.startswith("held")]
+        at, sd = np.array([fit["predicted"][name] for name in held]).T
+        y = np.array([own[name] for name in held])
+        inside = int((np.abs(y - at) <= TWO_SIDED * sd).sum())
+        cells = []
+        for names in ([name for name in held if name in target], [name for name in fit["predicted"] if name in target]):
+            predicted = np.array([fit["predicted"][name][0] for name in names])
+            cells.append(interval(ranked(predicted, np.array([target[name] for name in names]))))
+        rmse = float(np.sqrt(np.mean((y - at) ** 2)))
+        print(
+            f"| {fit['kind']} | {fit['model']} | {interval(ranked(at, y))} | {rmse:.4f} | {inside} of {len(held)} | "
+            f"{' | '.join(cells)} |"
+        )
+
+
+def proposal_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
+    """What each model proposes, and what the target makes of it."""
+    best, drawn, value = optimum(rows)
+    target, sd = by_name(rows, plan.TARGET), noise(rows, plan.TARGET)
+    print(f"| proposed by | {' | '.join(plan.DOMAINS)} | off by | target's loss | above the best |")
+    print("|---|" + "---|" * (len(plan.DOMAINS) + 3))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    ends = " | ".join(f"{b:.2f} [{x:.2f}, {y:.2f}]" for b, x, y in zip(best, low, high, strict=True))
+    print(f"| the target's runs | {ends} | | {value:.4f} | |")
+    for fit in fits:
+        point = np.array([fit["weights"][name] for name in plan.DOMAINS])
+        loss = target.get(fit["run"])
+        told = "| not run | |" if loss is None else f"| {loss:.4f} | {loss - value:+.4f} |"
+        print(
+            f"| {fit['name']} | {' | '.join(f'{x:.2f}' for x in point)} | {np.abs(point - best).sum() / 2:.2f} {told}"
+        )
+    print(f"| uniform | {' | '.join(['0.25'] * 4)} | {np.abs(0.25 - best).sum() / 2:.2f} | {target['uniform']:.4f} | "
+          f"{target['uniform'] - value:+.4f} |")  # fmt: skip
+    print(f"\nnoise of one run of the target: {sd:.4f}")
+
+
+def table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
+    """Everything that README.md tells."""
+    done = {row["set"] for row in rows}
+    seconds = sum(row["cpu_s"] for row in rows)
+    print(f"{len(rows)} runs, {seconds / 60:.0f} CPU-minutes\n")
+    grid.table(rows)
+    if plan.TARGET in done:
+        print()
+        noise_table(rows)
+        for part in (agreement_table, slice_table):
+            print()
+            part(rows)
+        if fits:
+            print()
+            model_table(rows, fits)
+            print()
+            proposal_table(rows, fits)
