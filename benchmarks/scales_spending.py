@@ -302,6 +302,13 @@ def _cost(line: Mapping[str, Any]) -> float:
     return float(line["found"] or line["spent"])
 
 
+def _asks(arguments: argparse.Namespace) -> None:
+    """Print what an ask costs."""
+    from scales_ask import run as run_asks
+
+    run_asks(arguments)
+
+
 def _oracle(arguments: argparse.Namespace) -> None:
     """Print what a search needs that knows the smaller scale."""
     from scales_oracle import run as run_oracle
@@ -328,6 +335,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     oracle.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     oracle.add_argument("--most", type=int, default=16, help="Runs of the target at which it gives up.")
     oracle.set_defaults(call=_oracle)
+    asks = parts.add_parser("ask", help="What an ask over three scales costs, see scales_ask.")
+    asks.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    asks.set_defaults(call=_asks)
     tables = parts.add_parser("table")
     tables.add_argument("files", type=Path, nargs="+")
     tables.set_defaults(call=table)
