@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bomix.surrogates.scales.after_first import AfterFirst
-from bomix.surrogates.scales.told_apart import size_faults
+from bomix.surrogates.scales.size_checks import size_faults
 
 if TYPE_CHECKING:
     from botorch.models.model import Model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
-from bomix.surrogates.scales.told_apart import size_faults
+from bomix.surrogates.scales.size_checks import size_faults
 
 if TYPE_CHECKING:
     from botorch.models.model import Model

@@ -14,7 +14,7 @@ import torch
 
 from bomix.errors import FitError
 from bomix.surrogates.scales.levels import distinct, named
-from bomix.surrogates.scales.told_apart import known_axes, not_told_apart
+from bomix.surrogates.scales.size_checks import known_axes, size_refusal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +62,7 @@ def sizes_of(scales: Sequence[Scale], *, largest: bool, name: str) -> Sizes:
     Raises:
         FitError: Neither axis is known of every scale, or scales differ in nothing but their recipe.
     """
-    if (refusal := not_told_apart(scales, name)) is not None:
+    if (refusal := size_refusal(scales, name)) is not None:
         raise FitError(refusal)
     axes = known_axes(scales)
     pick = max if largest else min

@@ -20,7 +20,7 @@ def known_axes(scales: Sequence[Scale]) -> tuple[bool, bool]:
     return by_params, all(scale.tokens is not None for scale in scales)
 
 
-def not_told_apart(scales: Sequence[Scale], name: str) -> str | None:
+def size_refusal(scales: Sequence[Scale], name: str) -> str | None:
     """What sizes do not say of some scales, with a cure; None where they tell them apart.
 
     Args:
@@ -44,5 +44,5 @@ def not_told_apart(scales: Sequence[Scale], name: str) -> str | None:
 
 def size_faults(scales: Sequence[Scale], name: str) -> list[Fault]:
     """The same as a fault of the surrogate in a study of these scales; none where it has no scales."""
-    refusal = not_told_apart(scales, name) if scales else None
+    refusal = size_refusal(scales, name) if scales else None
     return [] if refusal is None else [Fault("kind", refusal)]

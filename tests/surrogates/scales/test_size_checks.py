@@ -14,8 +14,8 @@ from bomix.strategies.checks import surrogate_faults
 from bomix.surrogates.combined.auto import Auto
 from bomix.surrogates.scales.freeze_thaw_spec import FreezeThaw
 from bomix.surrogates.scales.law_spec import ScalingLaw
+from bomix.surrogates.scales.size_checks import known_axes, size_refusal
 from bomix.surrogates.scales.spec import MultiScale
-from bomix.surrogates.scales.told_apart import known_axes, not_told_apart
 
 SMALL, LARGE = Scale(10**6, 10**8), Scale(10**8, 10**8)
 OTHER = replace(SMALL, recipe="low-rate")
@@ -52,6 +52,6 @@ def test_a_chain_of_scales_takes_any_recipe() -> None:
 
 def test_sizes_that_no_two_scales_share_tell_nothing() -> None:
     assert known_axes([SMALL, Scale(10**6)]) == (True, False)
-    refusal = not_told_apart([Scale(10**6), Scale(None, 10**8)], "law")
+    refusal = size_refusal([Scale(10**6), Scale(None, 10**8)], "law")
     assert refusal is not None
     assert "neither is known of every scale" in refusal
