@@ -66,7 +66,7 @@ FILES = [
     (
         "some-cost",
         TOLD + "scales:\n  s: {params: 1M, tokens: 1M, cost: 1}\n  l: {params: 2M, tokens: 1B}\n",
-        "scales (line 3): s state a cost",
+        "scales (line 3): s states a cost",
     ),
     (
         "twice",
