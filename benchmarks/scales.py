@@ -5,6 +5,8 @@ r"""Runs of several scales: what they predict of the largest, and what they save
     python benchmarks/scales.py optimisation run --out FILE [--problems 7-useless] [--scales 2 3] [--agreement 0.8] \
         [--seeds 100 101] [--methods single cost_aware mes kg]
     python benchmarks/scales.py optimisation table FILE ...
+    python benchmarks/scales.py optimisation oracle [--problems 7-useless] [--agreement 0.8] [--seeds 0 1]
+    python benchmarks/scales.py optimisation ask [--seeds 1 2 3]
 
 The second part is that of the module ``scales_spending``, which says what its cells are. Of the first:
 ``--table`` is ``regmix``, or a synthetic family and the agreement in rank of its scales, ``"regmix 0.8"`` say, with

@@ -3,6 +3,7 @@ r"""What it costs to find the best mixture of a target with smaller scales besid
     python benchmarks/scales_spending.py run --out FILE [--problems 7-useless] [--scales 2 3] \
         [--agreement 0.8] [--seeds 100 101] [--methods M ...]
     python benchmarks/scales_spending.py table FILE ...
+    python benchmarks/scales_spending.py oracle [--agreement 0.8 0.95] [--seeds 0 1 2]
 
 Each cell is a function (7 domains and 5 metrics, 20 and 12, or the 17 and 13 of RegMix; noise of 0.01 nats at every
 scale), costs 1 : 10, or 1 : 10 : 100, and a method. What a method recommends is judged at the target, by its true
@@ -301,6 +302,20 @@ def _cost(line: Mapping[str, Any]) -> float:
     return float(line["found"] or line["spent"])
 
 
+def _asks(arguments: argparse.Namespace) -> None:
+    """Print what an ask costs."""
+    from scales_ask import run as run_asks
+
+    run_asks(arguments)
+
+
+def _oracle(arguments: argparse.Namespace) -> None:
+    """Print what a search needs that knows the smaller scale."""
+    from scales_oracle import run as run_oracle
+
+    run_oracle(arguments, PROBLEMS)
+
+
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Add what can be asked for; the function to call with the arguments is their ``call``."""
     parts = parser.add_subparsers(required=True)
@@ -314,6 +329,15 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     runs.add_argument("--seconds", type=float, default=math.inf, help="End a cell, and begin none, after so many.")
     runs.add_argument("--most", type=float, default=MOST, help="End a search that has cost as many runs of the target.")
     runs.set_defaults(call=run)
+    oracle = parts.add_parser("oracle", help="What a search needs that knows the smaller scale, see scales_oracle.")
+    oracle.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=["7-useless"])
+    oracle.add_argument("--agreement", type=float, nargs="+", default=[0.8, 0.95])
+    oracle.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    oracle.add_argument("--most", type=int, default=16, help="Runs of the target at which it gives up.")
+    oracle.set_defaults(call=_oracle)
+    asks = parts.add_parser("ask", help="What an ask over three scales costs, see scales_ask.")
+    asks.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    asks.set_defaults(call=_asks)
     tables = parts.add_parser("table")
     tables.add_argument("files", type=Path, nargs="+")
     tables.set_defaults(call=table)

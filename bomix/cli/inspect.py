@@ -163,7 +163,8 @@ def status(study: Path, as_json: bool, every: bool) -> None:
             tables.console().print(tables.scales(opened))
         tables.console().print(tables.trials(opened, best=None if every else BEST))
         if not every and len(opened.history.all_records) > BEST:
-            click.echo(f"of {len(opened.history.all_records)} trials the best {BEST}; --all shows every one")
+            scale = f" of scale '{opened.problem.scale_name(opened.problem.scale)}'" if opened.problem.scales else ""
+            click.echo(f"of {len(opened.history.all_records)} trials the best {BEST}{scale}; --all shows every one")
     for line in attempts.log_lines(opened):
         click.echo(line)
 

@@ -183,7 +183,8 @@ def scale_faults(
     with_cost = [name for name, scale in scales.items() if scale.cost is not None]
     if with_cost and len(with_cost) < len(scales):
         without = ", ".join(name for name in scales if name not in with_cost)
-        what = f"{', '.join(with_cost)} state a cost and {without} none, so that they cannot be compared"
+        states = "states" if len(with_cost) == 1 else "state"
+        what = f"{', '.join(with_cost)} {states} a cost and {without} none, so that they cannot be compared"
         faults.append(Fault("scales", f"{what}; state the cost of all scales, or of none (FLOPs are then counted)"))
     if evaluator is None:
         faults += [

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
 
 from bomix.errors import Fault, did_you_mean
+from bomix.scale import Scale
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -81,11 +82,13 @@ class PartTraits(ComponentTraits):
             them, say.
         own_alone: The field that makes it a function of the weight of a metric's own domain and of nothing else, so
             that it is a constant for a metric that has none, ``form`` of a law say; None where there is none.
+        scale_faults: Takes the scales of the study, none where it has one alone, and returns what does not fit them.
     """
 
     own: Mapping[str, str] | None = None
     own_alone: str | None = None
     metric_faults: Callable[[tuple[str, ...]], list[Fault]] = lambda _: []
+    scale_faults: Callable[[tuple[Scale, ...]], list[Fault]] = lambda _: []
 
 
 def traits(component: object, kind: type[Kind]) -> Kind:

@@ -135,10 +135,11 @@ def plan_spending(
         seed: Decides everything random.
 
     Raises:
-        FaultsError: The study has no two scales that are trained, or the budget is below a run of the target.
+        FaultsError: The study has no two scales that are trained, or has given the smaller ones up, or the budget is
+            below a run of the target.
     """
     scales = usable(problem)
-    _refuse(problem, budget)
+    _refuse(problem, history, budget)
     names, costs = tuple(each.name for each in scales), tuple(each.cost for each in scales)
     ways = allocations(names, costs, budget)
     runs = [sum(history.counted_as(record) == each.scale for record in history.informative) for each in scales]
@@ -152,8 +153,8 @@ def plan_spending(
     return SpendingPlan(names, costs, budget, tuple(states), tuple(ways), outlooks, functions, agreement)
 
 
-def _refuse(problem: Problem, budget: float) -> None:
-    """Refuse a study of one scale, a target that nobody trains, and too little to spend."""
+def _refuse(problem: Problem, history: History, budget: float) -> None:
+    """Refuse a study of one scale, a target not trained, smaller scales given up, and too little to spend."""
     scales = usable(problem)
     if len(scales) < 2:
         what = "the study has no two scales that are trained, so that there is nothing to divide; name them (scales)"
@@ -161,6 +162,12 @@ def _refuse(problem: Problem, budget: float) -> None:
     if scales[-1].scale != problem.scale:
         what = "the scale that is decided about is not trained here, so that no allocation reaches it"
         raise_faults([Fault("target.scale", f"{what}; name one that is")])
+    if history.target_alone:
+        what = (
+            "left-out runs said that smaller scales mislead, and the search gave them up for good, so that there is "
+            f"nothing to divide: all that is left goes to {scales[-1].name} (`bomix optimize`)"
+        )
+        raise_faults([Fault("trials", what)])
     if not budget >= scales[-1].cost:
         what = f"{budget:g} is less than one run of {scales[-1].name} costs ({scales[-1].cost:g}); give more"
         raise_faults([Fault("cost", what)])
@@ -204,13 +211,8 @@ def _of_model(
     with deterministic():
         belief = believe(problem, history, surrogate, seed=seed)
         if not isinstance(belief.model, MultiScaleModel):
-            where, what = "strategy.surrogate", "it learns from one scale; take 'multi_scale'"
-            if history.target_alone:
-                where, what = (
-                    "runs",
-                    "smaller scales were found to mislead and given up: all that is left is the target's",
-                )
-            raise_faults([Fault(where, what)])
+            what = "it learns from one scale; take 'multi_scale'"
+            raise_faults([Fault("strategy.surrogate", what)])
         assert isinstance(belief.model, MultiScaleModel)
         near = belief.ranked()[:_TRIED]
         others = _mixtures(problem, seed, count=_OF_MODEL - len(near))

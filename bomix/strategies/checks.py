@@ -80,12 +80,12 @@ def strategy_faults(strategy: Strategy, problem: Problem, where: str) -> list[Fa
 
 
 def surrogate_faults(surrogate: Surrogate | None, problem: Problem) -> list[Fault]:
-    """Names in a surrogate, or in any part of it, that the study does not have."""
-    found = []
+    """Names in a surrogate, or in any part of it, that the study does not have, and scales that do not fit it."""
+    found, scales = [], tuple(each.scale for each in problem.scales)
     for where, part in parts(surrogate, "surrogate"):
         own = traits(part, PartTraits)
         faults = own_faults(own.own, problem.space.domains, problem.metric_names)
-        faults += own.metric_faults(problem.metric_names)
+        faults += [*own.metric_faults(problem.metric_names), *own.scale_faults(scales)]
         found += [Fault(f"{where}.{fault.where}", fault.what) for fault in faults]
     return found
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bomix import Study
 from bomix.cli.plan import WIDTH, plan
 from bomix.errors import FaultsError
+from bomix.trial import Candidate
 
 FILE = """
 domains: {d0: {}, d1: {}, d2: {}}
@@ -59,3 +61,15 @@ def test_a_cost_that_is_none_is_refused(tmp_path: Path, cost: str | None, told: 
     result = CliRunner().invoke(plan, [written(tmp_path), *given])
     assert isinstance(result.exception, FaultsError)
     assert told in str(result.exception)
+
+
+def test_a_study_that_gave_its_small_scales_up_says_so(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    study = Study.open(folder)
+    even = dict.fromkeys(study.problem.space.domains, 1 / 3)
+    trial = study.records.enqueue(Candidate(even, "alone_sobol", study.problem.scale), seed=0)
+    study.tell(trial.trial, {"d0": 3.0, "d1": 3.1, "d2": 3.2})
+    result = CliRunner().invoke(plan, [folder, "--cost", "6 runs of large"])
+    assert isinstance(result.exception, FaultsError)
+    assert "trials: left-out runs said that smaller scales mislead" in str(result.exception)
+    assert "all that is left goes to large" in str(result.exception)

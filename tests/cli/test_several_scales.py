@@ -66,7 +66,7 @@ FILES = [
     (
         "some-cost",
         TOLD + "scales:\n  s: {params: 1M, tokens: 1M, cost: 1}\n  l: {params: 2M, tokens: 1B}\n",
-        "scales (line 3): s state a cost",
+        "scales (line 3): s states a cost",
     ),
     (
         "twice",
@@ -117,6 +117,7 @@ def test_small_and_large_runs_are_imported_with_one_command_each_and_decided_abo
     assert (
         "at scale 'large' (10M params x 500M tokens); learnt from runs 8 of small, 3 of large, 0 of final" in done.out
     )
+    assert "of 11 trials the best 10 of scale 'large'; --all shows every one" in called("status", study).out
     state = json.loads(called("status", study, "--json").out)
     assert [trial["scale"] for trial in state["trials"]] == ["small"] * 8 + ["large"] * 3
     asked = json.loads(called("ask", study).out)

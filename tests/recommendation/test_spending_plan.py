@@ -87,3 +87,15 @@ def test_what_cannot_be_planned_is_refused(scales: tuple[StudyScale, ...], budge
     with pytest.raises(FaultsError) as error:
         plan_spending(problem(scales), empty(), SURROGATE, budget=budget, functions=2, seed=0)
     assert [fault.where for fault in error.value.faults] == [where]
+
+
+def test_a_record_whose_small_scales_were_given_up_leaves_nothing_to_plan() -> None:
+    history = with_runs()
+    last = history.records[-1]
+    given_up = replace(last, trial=replace(last.trial, origin="alone_sobol"))
+    records = (*history.records[:-1], given_up)
+    # Of few runs, too: without the record four agreements would be simulated, as if nothing were known of the scales.
+    for kept in (records, (*records[:3], given_up)):
+        with pytest.raises(FaultsError, match="all that is left goes to large") as error:
+            plan_spending(problem(), replace(history, records=kept), SURROGATE, budget=60.0, functions=2, seed=0)
+        assert [fault.where for fault in error.value.faults] == ["trials"]

@@ -90,7 +90,7 @@ WRONG = {
     "no-cost": ({"s": {"params": 10}, "l": {"params": 20, "tokens": 5}}, "scales.s: its tokens are unknown"),
     "some-cost": (
         {"s": {"params": 10, "tokens": 5, "cost": 1}, "l": {"params": 20, "tokens": 5}},
-        "s state a cost and l none",
+        "s states a cost and l none",
     ),
     "same-sizes": (
         {"s": {"params": 10, "tokens": 5}, "l": {"params": 10, "tokens": 5}},

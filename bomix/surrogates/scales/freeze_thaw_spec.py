@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bomix.surrogates.scales.after_first import AfterFirst
+from bomix.surrogates.scales.size_checks import size_faults
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from bomix.contracts.context import FitContext
     from bomix.contracts.surrogate import Surrogate
+    from bomix.errors import Fault
+    from bomix.scale import Scale
     from bomix.surrogates.scales.fitting import Start
 
 
@@ -30,6 +33,10 @@ class FreezeThaw(AfterFirst):
     Attributes:
         of: Surrogate of the smallest scale; None takes the one that ``multi_scale`` takes.
     """
+
+    def scale_faults(self, scales: tuple[Scale, ...]) -> list[Fault]:
+        """What sizes do not say of the scales of a study."""
+        return size_faults(scales, "freeze_thaw")
 
     def _fit_others(
         self, first: Surrogate, before: Start | None, data: SupervisedDataset, *, context: FitContext, seed: int

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bomix.errors import Fault
+from bomix.surrogates.scales.size_checks import size_faults
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from botorch.utils.datasets import SupervisedDataset
 
     from bomix.contracts.context import FitContext
+    from bomix.scale import Scale
 
 ScalingLawName = Literal["additive", "joint", "bimix", "autoscale"]
 """Names of :data:`bomix.laws.scaling_forms.SCALING_LAWS`, as study files are checked against them without torch."""
@@ -50,6 +52,10 @@ class ScalingLaw:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         return [Fault("starts", f"starts is {self.starts}; give at least 1")] if self.starts < 1 else []
+
+    def scale_faults(self, scales: tuple[Scale, ...]) -> list[Fault]:
+        """What sizes do not say of the scales of a study."""
+        return size_faults(scales, "scaling_law")
 
     def fit(self, data: SupervisedDataset, *, context: FitContext, seed: int) -> Model:
         """Fit every metric to the runs of all scales; see :meth:`bomix.contracts.surrogate.Surrogate.fit`.

@@ -14,6 +14,7 @@ import torch
 
 from bomix.errors import FitError
 from bomix.surrogates.scales.levels import distinct, named
+from bomix.surrogates.scales.size_checks import known_axes, size_refusal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,21 +62,11 @@ def sizes_of(scales: Sequence[Scale], *, largest: bool, name: str) -> Sizes:
     Raises:
         FitError: Neither axis is known of every scale, or scales differ in nothing but their recipe.
     """
-    by_axis = [[scale.params for scale in scales], [scale.tokens for scale in scales]]
-    axes = tuple(all(count is not None for count in counts) for counts in by_axis)
-    if not any(axes):
-        lacking = next(scale for scale in scales if scale.params is None or scale.tokens is None)
-        raise FitError(
-            f"{name} is a function of parameters and tokens, and neither is known of every scale ({lacking}); state "
-            "params or tokens of all scales, or take the surrogate 'multi_scale'"
-        )
-    recipes = sorted({str(scale.recipe or "the usual one") for scale in scales})
-    if len(recipes) > 1:
-        raise FitError(
-            f"{name} tells scales apart by parameters and tokens alone, and there are runs of several recipes "
-            f"({', '.join(recipes)}); take the surrogate 'multi_scale', which learns how recipes differ"
-        )
+    if (refusal := size_refusal(scales, name)) is not None:
+        raise FitError(refusal)
+    axes = known_axes(scales)
     pick = max if largest else min
+    by_axis = [[scale.params for scale in scales], [scale.tokens for scale in scales]]
     counts = [[count for count in each if count is not None] for each in by_axis]
     origin = [math.log(pick(each)) if told else 0.0 for told, each in zip(axes, counts, strict=True)]
     return Sizes((axes[0], axes[1]), (origin[0], origin[1]))

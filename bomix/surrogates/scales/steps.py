@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,11 +25,15 @@ _FALL = 0.15
 """The same relative to the level itself, and at least: losses fall by tenths of nats a decade however little they vary
 between the mixtures of a space."""
 _DRIFT = 0.5
-"""The same relative to how far the level has moved before, where larger scales were seen: a power law slows down."""
+"""The same relative to how far the level has moved before, or moves up to the next scale with runs: a power law slows
+down."""
 
 
 def steps_of(levels: Sequence[Level], targets: Tensor, mean: Tensor, height: Tensor) -> list[Step]:
     """The steps between the scales of a chain.
+
+    A scale without runs between two that have some is expected on the line from one to the other; one beyond all of
+    them, where that line would go on.
 
     Args:
         levels: The chain.
@@ -37,21 +42,46 @@ def steps_of(levels: Sequence[Level], targets: Tensor, mean: Tensor, height: Ten
         height: ``m`` levels of the metrics at the first scale from zero, in units.
     """
     steps: list[Step] = []
-    start, decades, total, drift = 0, 0.0, targets.new_zeros(len(targets)), targets.new_zeros(len(targets))
-    for level in levels[1:]:
-        rows = torch.arange(start, start + len(level.rows))
-        start, decades = start + len(level.rows), decades + level.decades
-        change = (targets - mean)[:, rows]
-        count = (~change.isnan()).sum(dim=-1)
-        seen = count > 0
-        moved = change.nan_to_num(0.0).sum(dim=-1) / count.clamp_min(1) - total
-        shift = torch.where(seen, moved, drift * level.decades)
-        steps.append(Step(level.decades, rows, targets[:, rows], shift, _spread(seen, drift, level.decades, height)))
-        total = total + shift
+    ends = [0, *accumulate(len(level.rows) for level in levels[1:])]
+    rows = [torch.arange(start, end) for start, end in pairwise(ends)]
+    moved = [_moved(targets - mean, each) for each in rows]
+    places = [*accumulate(level.decades for level in levels[1:])]
+    before, total, drift = 0.0, targets.new_zeros(len(targets)), targets.new_zeros(len(targets))
+    for number, level in enumerate(levels[1:]):
+        decades, seen = level.decades, ~moved[number].isnan()
+        ahead = _ahead(moved[number + 1 :], places[number + 1 :], total, before)
+        course = torch.where(ahead.isnan(), drift, ahead)
+        shift = torch.where(seen, moved[number] - total, course * decades)
+        spread = _spread(seen, course, decades, height)
+        steps.append(Step(decades, rows[number], targets[:, rows[number]], shift, spread))
+        total, before = total + shift, places[number]
         # Back where the chain began there is no distance that a level could have moved over.
-        if abs(decades) >= LEAST_DECADES:
-            drift = torch.where(seen, total / decades, drift)
+        if abs(before) >= LEAST_DECADES:
+            drift = torch.where(seen, total / before, drift)
     return steps
+
+
+def _moved(change: Tensor, rows: Tensor) -> Tensor:
+    """How far the levels ``m`` of some runs lie from those of the first scale; NaN of metrics that none of them has."""
+    change = change[:, rows]
+    count = (~change.isnan()).sum(dim=-1)
+    return torch.where(count > 0, change.nan_to_num(0.0).sum(dim=-1) / count.clamp_min(1), torch.nan)
+
+
+def _ahead(moved: Sequence[Tensor], places: Sequence[float], total: Tensor, before: float) -> Tensor:
+    """Changes ``m`` of levels for a decade on the way to the next scales of the chain that tell them, NaN where none.
+
+    Args:
+        moved: How far the levels of each of these scales have moved, ``m`` with NaN.
+        places: Decades of each from the first scale.
+        total: How far levels have moved up to the scale before.
+        before: Decades of that one.
+    """
+    found = torch.full_like(total, torch.nan)
+    for there, place in zip(reversed(moved), reversed(places), strict=True):
+        if abs(place - before) >= LEAST_DECADES:
+            found = torch.where(there.isnan(), found, (there - total) / (place - before))
+    return found
 
 
 def with_step(steps: Sequence[Step], levels: Sequence[Level], number: int, height: Tensor) -> list[Step]:

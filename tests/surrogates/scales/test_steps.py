@@ -26,6 +26,21 @@ def test_a_scale_without_runs_goes_on_as_the_last_step_went():
     assert last.spread[0] < last.spread[1] < first.spread[0]
 
 
+def test_a_target_between_two_scales_lies_on_the_line_between_their_levels():
+    """A metric that the middle scale was measured in goes by its own runs, and the steps sum up to the larger scale."""
+    middle = Scale(10**7, 10**8)
+    ones = torch.ones(8, dtype=torch.bool)
+    chained = chain([SMALL] * 5 + [middle] + [LARGE] * 2, middle, ones)
+    nan = torch.nan
+    targets = torch.tensor([[nan, -2.0, -4.0], [-2.0, -2.0, -4.0], [nan, nan, nan]], dtype=torch.float64)
+    between, last = steps_of(chained, targets, torch.zeros_like(targets), torch.zeros(3, dtype=torch.float64))
+    assert between.decades == last.decades == 1.0
+    assert between.shift.tolist() == [-1.5, -2.0, 0.0]
+    assert last.shift.tolist() == [-1.5, -1.0, 0.0]
+    # What lies between is known better than a level of which nothing was seen, and less well than runs will tell it.
+    assert between.spread[0] < between.spread[2] < between.spread[1]
+
+
 def test_a_level_rises_on_the_way_down_as_it_fell_on_the_way_up():
     targets = torch.tensor([[-2.0, -4.0]], dtype=torch.float64)
     chained = levels(2)[:2]
