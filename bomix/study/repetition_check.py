@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.traits import traits
+from bomix.report.shown import listed
 from bomix.study import repetition
 
 if TYPE_CHECKING:
@@ -84,11 +85,11 @@ def _far(study: Study, proxy: Runs, target: Runs) -> Iterator[str]:
     if fewer:
         cure = "target.match_epochs: true lets them" if matching is None else "state target.tokens as it is"
         cure += "" if not study.history.all_records else ", in a study in a new folder"
-        yield f"{which} repeat domains less often than the target: {', '.join(fewer)}; {cure}"
+        yield f"{which} repeat domains less often than the target: {listed(fewer)}; {cure}"
     if more:
         what = "their text is small, so that its repetition is taken for the domain's"
         cure = "give more text, or take fewer evaluator.tokens"
-        yield f"{which} repeat domains more often than the target: {', '.join(more)}; {what}: {cure}"
+        yield f"{which} repeat domains more often than the target: {listed(more)}; {what}: {cure}"
 
 
 def _ratio(here: float, there: float) -> str:
@@ -103,10 +104,10 @@ def _small(study: Study, proxy: Runs) -> Iterator[str]:
     small = [name for name in sorted(cut, key=cut.__getitem__) if cut[name] < FEW * length]
     if not small or length <= 1:
         return
-    listed = ", ".join(f"'{name}' ({cut[name]:,.0f} tokens)" for name in small)
+    names = listed([f"'{name}' ({cut[name]:,.0f} tokens)" for name in small])
     need = proxy.tokens * FEW * length / cut[small[0]]
     which = "proxies" if proxy.name == "proxy" else f"runs of '{proxy.name}'"
     yield (
-        f"what {which} may see is less than {FEW} sequences of {length} tokens of {listed}; longer proxies (of "
+        f"what {which} may see is less than {FEW} sequences of {length} tokens of {names}; longer proxies (of "
         f"{need:,.0f} tokens, for all of them), shorter sequences, or a domain that takes them together would help"
     )
