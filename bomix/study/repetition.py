@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.build import FILLED
-from bomix.config.sections import DomainSpec, TargetSpec
+from bomix.config.sections import DomainSpec, TargetSpec, repetition_decays
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.repetition import Matching
 from bomix.contracts.traits import traits
@@ -163,6 +163,32 @@ def passes(
     return {
         name: exact[name] if length <= cut[name] <= there[name] else run / min(max(cut[name], length), there[name])
         for name in tokens
+    }
+
+
+def problem_fields(
+    spec: StudySpec,
+    matching: Matching | None,
+    tokens: Mapping[str, float],
+    *,
+    run: float | None,
+    target: float | None,
+    text: Mapping[str, DomainStats],
+) -> dict[str, Any]:
+    """Fields of a problem that say how often its runs read each domain, and what repetition costs.
+
+    Args:
+        spec: The study file.
+        matching: What is cut.
+        tokens: Domain to the tokens that the target has of it; empty where those of a domain are unknown.
+        run: Training tokens of a run; None where they are unknown.
+        target: Those of the target.
+        text: Domain to the text that runs are trained on, where that is here.
+    """
+    length = traits(spec.evaluator, EvaluatorTraits).sequence_length
+    return {
+        "passes": passes(matching, tokens, run=run, target=target, text=text, length=length),
+        "repetition_decay": repetition_decays(spec.domains),
     }
 
 

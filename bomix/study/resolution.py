@@ -242,17 +242,16 @@ def _problem(
         scales=several,
         cost=spec.budget.cost_limit(several) if several else None,
         experts_cost=spec.counts(EXPERT),
-        passes=repetition.passes(
+        matching=matching,
+        **repetition.problem_fields(
+            spec,
             matching,
             tokens if natural else {},
             run=None if own is None else own.tokens,
             target=run_tokens,
             text=preparation.domains if trained == own else {},
-            length=traits(spec.evaluator, EvaluatorTraits).sequence_length,
         ),
-        matching=matching,
         uncapped=free,
-        repetition_decay=sections.repetition_decays(spec.domains),
         nested=nested,
     )
     problem = phased(problem, spec)
