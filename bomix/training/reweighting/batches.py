@@ -83,7 +83,7 @@ def sets_of(names: Sequence[str], known: Mapping[str, object], lack: str) -> dic
     """The texts of some names, in their order.
 
     Args:
-        names: Of domains, or of metrics.
+        names: The domains, or the metrics, in order.
         known: Name to what there is: text, or a task, which is none.
         lack: What the error says of a name without text.
 
