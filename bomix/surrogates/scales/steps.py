@@ -69,7 +69,7 @@ def _moved(change: Tensor, rows: Tensor) -> Tensor:
 
 
 def _ahead(moved: Sequence[Tensor], places: Sequence[float], total: Tensor, before: float) -> Tensor:
-    """Changes ``m`` of levels for a decade on the way to the next scales of the chain that tell them, NaN where none.
+    """Changes ``m`` of levels for a decade towards the next scales of the chain that tell them, NaN where none.
 
     Args:
         moved: How far the levels of each of these scales have moved, ``m`` with NaN.
