@@ -37,6 +37,8 @@ _DAMPING = 1e-2
 """Damping of the first step, as a share of the curvature: starts are near."""
 _SETTLED = 3e-3
 """Change of the criterion, in nats, below which steps end: far below what tells two fits apart."""
+_BLOCK = 1e5
+"""Numbers ``n x m x d`` of the columns that take their steps together, so that they stay in the cache."""
 _STUCK = 1e6
 """Damping beyond which no step gains anything but rounding."""
 _DIRECTIONS = 16
@@ -132,7 +134,10 @@ def refit(rows: Rows, z: Tensor, log_noise: Tensor, *, evaluations: int = 40) ->
         ``m x p`` parameters in units of the prior.
     """
     if rows.law.jacobian(rows.X[:1], rows.centre, rows.own) is not None:
-        return _damped_steps(rows, z, log_noise, most=evaluations // 2)
+        size = max(1, int(_BLOCK / max(rows.X.numel(), 1)))
+        blocks = [torch.arange(first, min(first + size, len(z))) for first in range(0, len(z), size)]
+        moved = [_damped_steps(rows.take(some), z[some], log_noise[some], most=evaluations // 2) for some in blocks]
+        return torch.cat(moved) if moved else z
     weight = huber_weights(rows, z, log_noise) * rows.shares
     factor = precision_factor(jacobian_of(rows, z), weight, log_noise)
     across = torch.linalg.solve_triangular(factor.mT, torch.eye(z.shape[-1], dtype=z.dtype), upper=True)

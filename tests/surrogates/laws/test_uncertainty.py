@@ -4,11 +4,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from botorch.utils.datasets import SupervisedDataset
 from torch import Tensor
 
+from bomix.contracts.context import FitContext
+from bomix.laws.epochs import CONVEX, epochs
 from bomix.laws.fit import Fit, fit_rows
 from bomix.laws.forms import LAWS
 from bomix.laws.law import own_domains
+from bomix.space.mixture_space import MixtureSpace
+from bomix.surrogates.laws.spec import LawRegression
 from bomix.surrogates.laws.uncertainty import BootstrapLaw, LaplaceLaw
 from bomix.surrogates.models.joint import JointModel
 from tests.known.planted import Planted
@@ -115,3 +120,26 @@ def test_errors_of_a_loss_and_of_its_mirror_image_are_opposite(planted: Plant) -
     _, opposite = LaplaceLaw(mirrored, seed=0).moments(runs.X[:1])
     assert covariance[0, 1] > 0.3 * (covariance[0, 0] * covariance[1, 1]).sqrt()
     torch.testing.assert_close(opposite[0, 1], -covariance[0, 1], rtol=0.2, atol=0.0)
+
+
+def test_intervals_of_the_law_in_epochs_hold_what_they_say_of_planted_runs() -> None:
+    names, passes = tuple(f"d{index}" for index in range(8)), 40.0 ** torch.linspace(-0.5, 1.0, 8).double()
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    parts = {"rho": 0.3 + draw(4), "kappa": 0.6 + 0.4 * draw(4), "tau": 1.0 + draw(4), "floor": draw(4), "c": draw(4)}
+    planted = {**parts, "alpha": 0.4 * draw(4, 8), "beta": 0.1 * draw(4, 8)}
+    space = MixtureSpace(names)
+    X = torch.as_tensor(space.sobol(300, seed=0))
+    Y = epochs(X * passes, planted, harm=CONVEX)
+    Y = Y + 0.05 * Y.std(dim=0) * torch.randn(Y.shape, generator=generator, dtype=torch.float64)
+    metrics = ("a", "b", "c", "d")
+    context = FitContext(space, metrics, passes=dict(zip(names, passes.tolist(), strict=True)))
+    data = SupervisedDataset(X[:40], Y[:40], feature_names=list(names), outcome_names=list(metrics))
+    with torch.no_grad():
+        posterior = LawRegression("epochs", starts=4).fit(data, context=context, seed=0).posterior(X[40:, None])
+    ratio = (posterior.mean.squeeze(-2) - Y[40:]).abs() / posterior.variance.squeeze(-2).sqrt()
+    assert 0.85 < (ratio < 1.645).double().mean() < 0.99
+    assert ((posterior.mean.squeeze(-2) - Y[40:]).std(dim=0) < 0.25 * Y.std(dim=0)).all()
