@@ -174,6 +174,12 @@ def read(path: Path) -> tuple[Trial, str | None]:
     try:
         data = json.loads(files.read_bounded(path, SHEET_LIMIT))
         weights = {str(name): float(weight) for name, weight in data["weights"].items()}
+        if "phases" in data:
+            weights = {
+                Phases.column(str(phase), str(name)): float(own["share"]) * float(weight)
+                for phase, own in data["phases"].items()
+                for name, weight in own["weights"].items()
+            }
         study = data.get("study")
         trial = Trial(int(data["trial"]), weights, int(data["seed"]), str(data["origin"]))
         return trial, None if study is None else str(study)
