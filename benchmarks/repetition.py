@@ -134,7 +134,7 @@ REPORTED = (
     "default",
     "default*",
     "default, passes unknown",
-    "olmix 1 uniform, dense",
+    "olmix 3 uniform, dense",
     "regmix, dense",
     "law, exchanged",
 )
