@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bomix.acquisition.improvement import LogEI
 from bomix.contracts.strategy import Strategy
 from bomix.contracts.surrogate import Surrogate
 from bomix.evaluators.synthetic.spec import Synthetic
@@ -105,6 +106,7 @@ METHODS: Mapping[str, Method] = {
         for name, each in DESIGNS.items()
     },
     "law*": Method(lambda n: Law(form="epochs")),
+    "log-EI*": Method(lambda n: Auto(acquisition=LogEI())),
     **{f"default, {name}": Method(lambda n: Auto(n_init=n), each) for name, each in DESIGNS.items()},
     **{
         f"olmix {strength:g} {prior}, {name}": Method(
@@ -134,7 +136,7 @@ REPORTED = (
     "default",
     "default*",
     "default, passes unknown",
-    "olmix 1 uniform, dense",
+    "olmix 3 uniform, dense",
     "regmix, dense",
     "law, exchanged",
 )

@@ -63,7 +63,7 @@ def exchange(candidates: Array, moments: Array, precision: Array, given: Array, 
         given: ``g x p`` features of runs that are there anyway.
         count: Rows to choose; as many as there are candidates at most.
     """
-    start = np.linalg.inv(given.T @ given + np.diag(precision))
+    start: Array = np.asarray(np.linalg.inv(given.T @ given + np.diag(precision)), dtype=np.float64)
     chosen: list[int] = []
     covariance = start
     for _ in range(min(count, len(candidates))):

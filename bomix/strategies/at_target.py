@@ -172,7 +172,8 @@ class AtTarget:
         budget = "no budget" if problem.budget is None else f"{problem.budget} trials"
         whole = "the pool" if self.pool is not None or problem.pool else "the whole space"
         how = "a trust region" if isinstance(chosen, Turbo) else whole
-        return f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
+        said = f"{chosen.n_init} trials of design, then {chosen.acquisition.origin} over {how} ({d} domains, {budget})"
+        return f"{said}; losses as a law in epochs" if chosen.surrogate == IN_EPOCHS else said
 
     def acting(self, problem: Problem, history: History) -> Strategy:
         """The strategy that is chosen; with few domains, another model and less trust in it for the first asks."""

@@ -36,6 +36,10 @@ class Auto(AtTarget):
     ``MANY`` domains where the objective is no weighted sum, the worst metric say: it turns on
     few slopes, and the whole space is searched by log-EI, near the lowest posterior mean.
 
+    Where a mixture that is allowed reads a domain more than once, predictions come of a law in passes over the text and
+    a process on what it leaves (``IN_EPOCHS``), and an upper confidence bound searches a trust region whatever the
+    number of domains.
+
     Of a pool, ``POOL_DESIGN`` trials of design are followed by the mixture of the lowest posterior mean, as none is
     asked for twice; a model of the objective alone proposes where it predicts the runs better than those of the
     metrics.

@@ -21,7 +21,7 @@ from bomix.strategies.i_optimal import IOptimal, candidates
 from bomix.trial import IMPORTED, Candidate, Record, Result, Trial
 
 PROBLEM = Synthetic(family="epochs", domains=8, useless=6).problem()
-TRIALS = 20
+TRIALS = 14
 
 
 def arrays(problem: Problem, found: list[Candidate]) -> np.ndarray:
@@ -31,7 +31,7 @@ def arrays(problem: Problem, found: list[Candidate]) -> np.ndarray:
 def variance(problem: Problem, name: FeatureMap, points: np.ndarray) -> float:
     """Mean variance of predictions over a fresh sample of the space."""
     passes = np.array([problem.passes[each] for each in problem.space.domains])
-    features = Features(name, problem.space.sample(4096, np.random.default_rng(99)), passes)
+    features = Features(name, problem.space.sample(2048, np.random.default_rng(99)), passes)
     return mean_variance(features(points), features.moments, features.precision)
 
 
