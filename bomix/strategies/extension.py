@@ -18,6 +18,7 @@ from bomix.io.imports.carried import carried, changed_domains
 from bomix.posterior.belief import believe
 from bomix.posterior.seeds import AskSeeds
 from bomix.strategies.bayesian.search import best_of_pool
+from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.checks import need_faults, relative_strategy, strategy_faults, surrogate_faults, surrogate_of
 from bomix.strategies.design_first import take
 from bomix.strategies.designs import Sobol
@@ -65,7 +66,7 @@ class Extension:
         acquisition: Acquisition function.
     """
 
-    then: Strategy = Sobol()
+    then: Strategy = Bayesian()
     trials: int | None = None
     surrogate: Surrogate = GP()
     acquisition: Acquisition = LogEI()

@@ -114,7 +114,6 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         columns = columns_from(predicted, spec.features, data, context=context, part=first)
     function = None if mean is None else Standardised(mean.predict, offset, scale)
     functions, parts = _extra_inputs(X, columns, function)
-    other = torch.tensor(context.other, dtype=torch.float64) if context.other else None
     picked, targets = None, (Y - offset) / scale
     unseen = targets
     if mean is not None:
@@ -122,15 +121,14 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         targets = targets - parts[-1]
         stop = sum(part.shape[-1] for part in parts)
         picked = Between(stop - parts[-1].shape[-1], stop)
-    if other is not None:  # behind all that features and the mean see
-        functions, parts = [*functions, NoOtherText(other.shape[-1])], [*parts, other]
+    other = _with_other_text(context.other, functions, parts) if context.other else range(0)
     transforms = Transforms(
         offset,
         scale,
         extra=SideBySide(tuple(functions)) if functions else None,
         mean=picked,
         mean_learnt=mean is not None and mean.held_out is not None,
-        extra_held_out=(columns is not None and columns.learnt) or other is not None,
+        extra_held_out=(columns is not None and columns.learnt) or bool(other),
     )
     kernels = kernel_context(context)
     known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
@@ -143,7 +141,7 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         unseen_targets=unseen.mT,
         known_noise=known,
         noise=_noise_of(spec, X, targets.mT, known, kernels),
-        covariances=_covariances(spec, kernels, context, columns, picked, _of_other_text(kernels, parts, other)),
+        covariances=_covariances(spec, kernels, context, columns, picked, other),
         context=kernels,
         features=None if columns is None else columns.index,
         order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
@@ -189,18 +187,24 @@ def _bound(kernels: Sequence[Kernel], context: KernelContext, fit: FitContext) -
     return [PhasedCovariance(kernel.bind(whole), fit.space.phases) for kernel in kernels]
 
 
-def _of_other_text(context: KernelContext, parts: list[Tensor], other: Tensor | None) -> list[Covariance]:
-    """The covariance of text that the study no longer has, whose shares are the last inputs; none where there is none.
+def _with_other_text(
+    other: Sequence[Sequence[float]], functions: list[Callable[[Tensor], Tensor]], parts: list[Tensor]
+) -> range:
+    """Add shares of text that the study no longer has behind all other inputs, zero where the model is asked.
 
     Args:
-        context: The space and the metrics.
-        parts: All inputs of the runs side by side.
-        other: ``n x h`` shares; None where no run has any.
+        other: ``n x h`` shares.
+        functions: Functions that give the extra inputs; one more afterwards.
+        parts: All inputs of the runs; one more afterwards.
+
+    Returns:
+        Positions of the shares among the inputs.
     """
-    if other is None:
-        return []
-    stop = sum(part.shape[-1] for part in parts)
-    return [OtherTextCovariance(context, range(stop - other.shape[-1], stop))]
+    shares = torch.tensor(other, dtype=torch.float64)
+    start, count = sum(part.shape[-1] for part in parts), shares.shape[-1]
+    functions.append(NoOtherText(count))
+    parts.append(shares)
+    return range(start, start + count)
 
 
 def _covariances(
@@ -209,11 +213,11 @@ def _covariances(
     fit: FitContext,
     columns: Columns | None,
     mean: Between | None,
-    other: list[Covariance],
+    other: range,
 ) -> tuple[Covariance, ...]:
     """A covariance of inputs for each kernel: of its weights, plus those of features, of the mean, of other text."""
     extra: list[Covariance] = [] if columns is None else [ColumnsCovariance(context, columns.index)]
-    extra += other
+    extra += [OtherTextCovariance(context, other)] if other else []
     if spec.mean is not None and mean is not None and spec.mean.slope > 0:
         extra.append(FeatureCovariance(mean, context, spec.mean.slope))
     bound = _bound(spec.kernels, context, fit)
