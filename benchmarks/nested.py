@@ -159,7 +159,7 @@ def regret(arguments: argparse.Namespace) -> None:
     print(f"siblings alike to {arguments.alike:g}, {arguments.leaves} domains in {GROUPS} nodes\n")
     print(f"| inside | after {arguments.runs // 2} runs | after {arguments.runs} runs |\n|---|---|---|")
     problem = Problem.drawn(
-        leaves=arguments.leaves, groups=GROUPS, alike=arguments.alike, seed=arguments.seed, metrics=4
+        leaves=arguments.leaves, groups=GROUPS, alike=arguments.alike, seed=arguments.seed, metrics=arguments.metrics
     )
     made = {"trials": arguments.runs, "strategy": Auto(), "seed": arguments.seed}
     for name, ways in {"natural": ("natural", "natural"), "natural, then free": ("natural", "free"),
@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int)
     parser.add_argument("--noise", type=float, default=0.1, help="Standard deviation of a run, of a metric's.")
     parser.add_argument("--alike", type=float, default=0.7, help="How alike siblings are, 0 to 1.")
+    parser.add_argument("--metrics", type=int, default=4, help="Of the functions whose regret is measured.")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     arguments.runs = arguments.runs or {"cost": 100, "kernels": 40, "regret": 40}[arguments.what]
