@@ -1,6 +1,7 @@
 """Trees of domains: what an ask costs, and what closing nodes gains or loses at the same number of runs.
 
     python benchmarks/nested.py cost       CPU-seconds of an ask: 200 domains in 12 nodes, 12 metrics, 100 runs
+    python benchmarks/nested.py price      what fixed shares cost at most, exactly
     python benchmarks/nested.py regret     regret after 20 and 40 runs, nodes closed, opened half-way, and free
     python benchmarks/nested.py kernels    log density of held-out runs, with and without lengthscales of parents
 
@@ -33,7 +34,7 @@ from bomix.surrogates.kernels.nested_specs import Nodes, Siblings
 from bomix.surrogates.kernels.presets import MIXED_KERNELS
 from bomix.surrogates.kernels.specs import Stationary
 
-HELD, GROUPS = 128, 6
+HELD, GROUPS, SEEDS = 128, 6, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +80,19 @@ class Problem:
         )
 
     def best(self, study: bomix.Study) -> float:
-        """The least mean loss of the whole space, which is convex: exact."""
-        use = torch.as_tensor(self.use)
+        """The least mean loss of what a study searches, which is convex: exact."""
+        searched = study.problem.searched.space
+        spread = torch.as_tensor(self._spread(study))
+        use = torch.as_tensor(self.use) @ spread.mT
         function = lambda X: (2.0 + (X @ use.mT + 0.02) ** -0.2).mean(dim=-1)  # noqa: E731
-        return float(minimise(function, study.problem.space, shape="convex", seed=0).value)
+        return float(minimise(function, searched, shape="convex", seed=0).value)
+
+    def _spread(self, study: bomix.Study) -> np.ndarray:
+        """Weights of all domains, a row for each thing that is searched."""
+        nested, names = study.problem.nested, study.problem.searched.space.domains
+        if nested is None:
+            return np.eye(len(names))
+        return np.array([[nested.shares[node].get(name, 0.0) for name in self.tokens] for node in names])
 
 
 def run(study: bomix.Study, problem: Problem, trials: int) -> float:
@@ -154,18 +164,39 @@ def kernels(arguments: argparse.Namespace) -> None:
         print(f"| {alike:g} | " + " | ".join(f"{value:.2f}" for value in found) + " |", flush=True)
 
 
+def price(arguments: argparse.Namespace) -> None:
+    """A row for each likeness of siblings: what the best mixture with fixed shares loses on the best of all, exactly.
+
+    Means over seeds from ``--seed`` on, beside what the natural mixture loses.
+    """
+    print(f"{arguments.leaves} domains in {GROUPS} nodes, means of {SEEDS} functions\n")
+    print("| siblings alike to | natural inside | uniform inside | the natural mixture |\n|---|---|---|---|")
+    for alike in (1.0, 0.7, 0.3, 0.0):
+        lost = []
+        for seed in range(arguments.seed, arguments.seed + SEEDS):
+            problem = Problem.drawn(leaves=arguments.leaves, groups=GROUPS, alike=alike, seed=seed)
+            studies = [
+                problem.study(inside=inside, trials=20, strategy=Auto(), seed=0)
+                for inside in ("free", "natural", "uniform")
+            ]
+            least, *others = (problem.best(each) for each in studies)
+            plain = float(np.mean(list(problem.losses(studies[0].problem.anchors()["natural"]).values())))
+            lost.append([each - least for each in (*others, plain)])
+        print(f"| {alike:g} | " + " | ".join(f"{each:.4f}" for each in np.mean(lost, axis=0)) + " |", flush=True)
+
+
 def regret(arguments: argparse.Namespace) -> None:
     """A row for each way to treat the nodes: what the best recommendation loses on the best mixture of all."""
     print(f"siblings alike to {arguments.alike:g}, {arguments.leaves} domains in {GROUPS} nodes\n")
     print(f"| inside | after {arguments.runs // 2} runs | after {arguments.runs} runs |\n|---|---|---|")
     problem = Problem.drawn(
-        leaves=arguments.leaves, groups=GROUPS, alike=arguments.alike, seed=arguments.seed, metrics=4
+        leaves=arguments.leaves, groups=GROUPS, alike=arguments.alike, seed=arguments.seed, metrics=arguments.metrics
     )
     made = {"trials": arguments.runs, "strategy": Auto(), "seed": arguments.seed}
     for name, ways in {"natural": ("natural", "natural"), "natural, then free": ("natural", "free"),
                        "free": ("free", "free")}.items():  # fmt: skip
         study = problem.study(inside=ways[0], **made)
-        least, lost = problem.best(study), []
+        least, lost = problem.best(problem.study(inside="free", **made)), []
         for runs, inside in zip((arguments.runs // 2, arguments.runs), ways, strict=True):
             if inside != ways[0]:  # as in a folder whose study file was changed
                 study.spec = dataclasses.replace(study.spec, tree=dict.fromkeys(study.spec.tree, NodeSpec(inside)))
@@ -179,16 +210,17 @@ def regret(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Read the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["cost", "regret", "kernels"])
+    parser.add_argument("what", choices=["cost", "price", "regret", "kernels"])
     parser.add_argument("--leaves", type=int)
     parser.add_argument("--runs", type=int)
     parser.add_argument("--noise", type=float, default=0.1, help="Standard deviation of a run, of a metric's.")
     parser.add_argument("--alike", type=float, default=0.7, help="How alike siblings are, 0 to 1.")
+    parser.add_argument("--metrics", type=int, default=4, help="Of the functions whose regret is measured.")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    arguments.runs = arguments.runs or {"cost": 100, "kernels": 40, "regret": 40}[arguments.what]
+    arguments.runs = arguments.runs or {"cost": 100, "price": 0, "kernels": 40, "regret": 40}[arguments.what]
     arguments.leaves = arguments.leaves or (200 if arguments.what == "cost" else 24)
-    {"cost": cost, "regret": regret, "kernels": kernels}[arguments.what](arguments)
+    {"cost": cost, "price": price, "regret": regret, "kernels": kernels}[arguments.what](arguments)
 
 
 if __name__ == "__main__":
