@@ -212,7 +212,7 @@ def test_small_models_are_trained_on_two_phases_side_by_side(tmp_path: Path) -> 
     data = yaml.safe_load((EXAMPLES / "phases" / "proxy" / "study.yaml").read_text())
     del data["domains"]["docstrings"]
     for domain in data["domains"].values():
-        domain["source"]["max_bytes"] = 200_000
+        domain["source"]["max_bytes"] = 1_000_000
     data["evaluator"] |= {"tokens": 5120, "validation_sequences": 16, "corpus": {"cache": str(tmp_path / "cache")}}
     data["evaluator"]["validation"]["libraries"]["max_bytes"] = 100_000
     data["evaluator"]["tokenizer"]["vocabulary"] = 300
@@ -231,7 +231,12 @@ def test_small_models_are_trained_on_two_phases_side_by_side(tmp_path: Path) -> 
             phase: {name: share * record.result.info["phases"][phase] / 128 for name, share in mixture.items()}
             for phase, mixture in phases.split(record.result.realized).items()
         }
-        for phase, mixture in phases.split(record.trial.weights).items():
+        asked = phases.split(record.trial.weights)
+        if asked["pretrain"] == pytest.approx(asked["anneal"]):  # one mixture is read as in a study without phases
+            whole = phases.aggregate(record.result.realized)
+            assert all(share * 40 == pytest.approx(round(share * 40), abs=1e-9) for share in whole.values())
+            continue
+        for phase, mixture in asked.items():
             for name, share in mixture.items():
                 assert counts[phase][name] == pytest.approx(round(counts[phase][name]), abs=1e-9)  # whole sequences
                 assert abs(counts[phase][name] - share * sum(counts[phase].values())) < 1.0

@@ -69,7 +69,7 @@ def commands() -> list[tuple[str, str]]:
         (f"{block.page}:{block.line}", line.split("  #")[0].strip())
         for page in PAGES
         for block in blocks(page, "sh")
-        for line in block.text.splitlines()
+        for line in block.text.replace("\\\n", " ").splitlines()
         if line.startswith("bomix ")
     ]
 

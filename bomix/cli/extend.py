@@ -27,7 +27,7 @@ FUNCTIONS = 12
 
 
 @click.command()
-@click.argument("old", type=click.Path(path_type=Path, exists=True))
+@click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=PLACE)
 @click.option(
     "--map",

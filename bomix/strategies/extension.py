@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 
 from bomix.acquisition.improvement import LogEI
 from bomix.contracts.acquisition import Acquisition, objective_faults
@@ -168,6 +167,8 @@ def _best_between(belief: Belief, history: History, rng: np.random.Generator) ->
     runs = space.to_arrays(record.trial.weights for record in history.observations if carried(record) is not None)
     rows = rng.dirichlet(np.full(len(runs), _FEW_AT_A_TIME / len(runs)), _HULL) @ runs
     points = space.snap(space.project(np.concatenate([runs, rows])))
+    import torch
+
     with torch.no_grad():
         values = belief.mean(torch.as_tensor(points))
     return np.asarray(points[int(values.argmin())])
