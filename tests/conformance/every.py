@@ -12,9 +12,10 @@ from bomix.testing.base import Battery
 Options = Mapping[str, Any]
 
 
-def spec_of(group: str, kind: str, options: Options | None = None) -> Any:
-    """The spec that a study file with these options says."""
-    spec, faults = build(registry.resolve(group, kind), dict(options or {}))
+def spec_of(group: str, kind: str, options: Options | tuple[Options, ...] | None = None) -> Any:
+    """The spec that a study file with these options says, or with the first of several."""
+    first = options[0] if isinstance(options, tuple) else options
+    spec, faults = build(registry.resolve(group, kind), dict(first or {}))
     assert not faults, f"give options for {group} kind '{kind}' in this file: {faults}"
     return spec
 
