@@ -18,6 +18,7 @@ from bomix.io.tables.reading import SHOWN
 from bomix.scale import comparable, counted_as
 from bomix.study.frozen import compared, may_change
 from bomix.study.importing import import_runs
+from bomix.study.nested import others, said
 
 if TYPE_CHECKING:
     from bomix.io.imports.runs import Runs
@@ -103,6 +104,7 @@ def extend(
         *_said_of(found),
         *_repeated_otherwise(found, there.passes, here.passes),
         *(f"taken as another recipe: {line}" for line in recipe),
+        *([said(here, left)] if (left := others(here, new.history)) else []),
     ]
     keys = {result.info.get("run") for _, result, _ in runs.runs}
     kept = [record for record in new.history.completed if record.result.info.get("run") in keys]
