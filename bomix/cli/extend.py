@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bomix.cli.reading_options import mapping_of
-from bomix.errors import Fault, raise_faults
+from bomix.errors import Fault, FaultsError, raise_faults
 from bomix.io.store import files
 from bomix.io.store.memory_store import MemoryStore
 from bomix.io.store.study_folder import STUDY_FILE
@@ -130,7 +130,14 @@ def _later(old: Path, new: Path, changes: DomainChanges, tokens: dict[str, str],
     text = extended_text(_file_of(old), changes, tokens)
     with whole_or_absent(folder, keep=keep) as built:
         files.write_new(built / STUDY_FILE, text)
-        yield Study.open(built)
+        try:
+            yield Study.open(built)
+        except FaultsError as error:
+            if not error.title.startswith(str(built / STUDY_FILE)):
+                raise
+            what = f"the study file of {_file_of(old)}, with these domains, is no study; lines are those of the file"
+            title = f"{what} that --draft writes into {folder}: edit it, and give the same command again"
+            raise FaultsError(error.faults, title) from error
 
 
 def _draft(old: Path, folder: Path, changes: DomainChanges, tokens: dict[str, str]) -> None:

@@ -76,7 +76,7 @@ def compared(study: Study) -> Comparison:
     from bomix.report.transfer import Comparison
     from bomix.study.surrogate import study_surrogate
 
-    require_scales(study.records.resolution.problem)
+    require_scales(study.records.resolution.problem, least=2)
     problem, history = study.records.to_learn_from()
     measured = runs_by_scale(problem, history)
     with deterministic():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bomix.config.build import filled_field
@@ -12,7 +12,7 @@ from bomix.contracts.traits import traits
 from bomix.errors import Fault
 from bomix.io.store.plain import short
 from bomix.space.bounds import ROUNDING
-from bomix.space.phases import BETWEEN
+from bomix.space.phases import BETWEEN, WHOLE
 
 if TYPE_CHECKING:
     from bomix.contracts.evaluator import Evaluator
@@ -46,6 +46,9 @@ def phase_faults(stated: Mapping[str, float]) -> list[Fault]:
     for name, share in stated.items():
         if not name.strip() or BETWEEN in name or "/" in name:
             faults.append(Fault(f"phases.{name}", f"the name {short(name)} is blank or holds '{BETWEEN}' or '/'"))
+        if name == WHOLE:
+            what = "is what the mixture of the whole run is asked for by (--phase whole); take another name"
+            faults.append(Fault(f"phases.{WHOLE}", f"'{WHOLE}' {what}"))
         if not 0.0 < share < 1.0:
             what = f"expected a share of the tokens above 0 and below 1, found {share:g}"
             faults.append(Fault(f"phases.{name}", what))
@@ -58,12 +61,18 @@ def phase_faults(stated: Mapping[str, float]) -> list[Fault]:
 
 
 def study_faults(
-    stated: Mapping[str, float], *, experts: bool, strategy: Strategy, evaluators: Mapping[str, Evaluator | None]
+    stated: Mapping[str, float],
+    domains: Sequence[str],
+    *,
+    experts: bool,
+    strategy: Strategy,
+    evaluators: Mapping[str, Evaluator | None],
 ) -> list[Fault]:
     """What is wrong with the phases of a study, and what it has that knows nothing of phases.
 
     Args:
         stated: The key ``phases``.
+        domains: Names of the domains.
         experts: Whether experts of single domains are trained.
         strategy: What proposes mixtures.
         evaluators: Key of the study file to what trains, None where nothing does.
@@ -71,6 +80,13 @@ def study_faults(
     if not stated:
         return []
     faults = phase_faults(stated)
+    weights = {
+        f"{phase}{BETWEEN}{name}" for phase in ([FIRST] if len(stated) == 1 else []) + [*stated] for name in domains
+    }
+    for name in domains:
+        if name in weights:
+            what = "is what a weight of a phase is called, too; rename the domain, or the phase"
+            faults.append(Fault(f"domains.{name}", f"'{name}' {what}"))
     if experts:
         what = "the strategy, or 'experts', trains on one domain alone, which is no mixture of two phases"
         faults.append(Fault("phases", f"{what}; leave one of them out"))

@@ -132,7 +132,13 @@ class StudySpec:
         faults += named_faults(self.constraints, tuple(self.domains))
         trained = {"evaluator": self.evaluator}
         trained |= {f"scales.{name}.evaluator": each.evaluator for name, each in self.scales.items()}
-        faults += study_faults(self.phases, experts=self.trains_experts, strategy=self.strategy, evaluators=trained)
+        faults += study_faults(
+            self.phases,
+            tuple(self.domains),
+            experts=self.trains_experts,
+            strategy=self.strategy,
+            evaluators=trained,
+        )
         faults += tree_faults(self.tree, tuple(self.domains), phases=bool(self.phases))
         if self.confirm < 0:
             faults.append(Fault("confirm", f"expected a number of seeds from 0, found {self.confirm}"))

@@ -35,6 +35,7 @@ from bomix.laws.fit_data import (
 from bomix.laws.forms import LAWS
 from bomix.laws.law import Law, own_domains
 from bomix.numerics.lbfgs import minimize
+from bomix.space.phased import phases_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,7 +119,8 @@ def find(name: str) -> Law:
 def law_of(name: str, context: FitContext) -> Law:
     """The law of a name for the domains of a context, whose passes a law in epochs takes.
 
-    Where the passes of a domain are unknown it takes weights for epochs, and says so, once in a process.
+    Where the passes of a domain are unknown, or a run has two phases, it takes weights for epochs, and says so, once in
+    a process.
 
     Raises:
         UnknownKindError: There is no such law.
@@ -127,17 +129,16 @@ def law_of(name: str, context: FitContext) -> Law:
     if all(domain in context.passes for domain in context.domains):
         return law.bound([context.passes[domain] for domain in context.domains])
     if isinstance(law, EpochsLaw):
-        _tell_shares(name)
+        _tell_shares(name, phased=phases_of(context.space) is not None)
     return law
 
 
 @functools.cache
-def _tell_shares(name: str) -> None:
-    logger.warning(
-        "law '%s': the tokens of the domains or of a run are not known, so it counts shares instead of epochs; give "
-        "'domains.X.tokens' and 'target.tokens'",
-        name,
-    )
+def _tell_shares(name: str, *, phased: bool) -> None:
+    why = "the tokens of the domains or of a run are not known", "; give 'domains.X.tokens' and 'target.tokens'"
+    if phased:
+        why = "epochs are counted of one mixture for the whole run, and there is one for each phase", ""
+    logger.warning("law '%s': %s, so it counts shares instead of epochs%s", name, *why)
 
 
 class Fit(NamedTuple):

@@ -6,6 +6,7 @@ mixture for both phases, unless the gain of the best pair over it is credible.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,20 @@ class Order:
     tied: Weights
     pair: dict[str, dict[str, float]]
     gain: Estimate
+
+    def by_phase(self, weights: Weights, values: Mapping[str, float]) -> dict[str, float]:
+        """Values of domains, passes say, shared out to the phases in proportion to a domain's weight in each.
+
+        Args:
+            weights: A mixture by phase and domain.
+            values: Domain to its value in the whole run.
+        """
+        whole, found = self.phases.aggregate(weights), {}
+        for phase in self.phases.names:
+            for name in self.phases.domains:
+                column = self.phases.column(phase, name)
+                found[column] = weights[column] / whole[name] * values[name] if whole[name] > 0.0 else 0.0
+        return found
 
     @property
     def credible(self) -> bool:

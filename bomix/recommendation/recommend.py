@@ -149,7 +149,7 @@ class Recommendation:
 
         Returns:
             Columns ``weight``; ``nearly_as_good_from`` and ``nearly_as_good_to`` where ranges are known; ``epochs``
-            where tokens are.
+            where tokens are. Of two phases there is a row per phase and domain, with the passes that the phase makes.
         """
         import pandas as pd
 
@@ -158,7 +158,7 @@ class Recommendation:
             columns["nearly_as_good_from"] = {name: ends[0] for name, ends in self.ranges.items()}
             columns["nearly_as_good_to"] = {name: ends[1] for name, ends in self.ranges.items()}
         if self.epochs:
-            columns["epochs"] = self.epochs
+            columns["epochs"] = self.epochs if self.order is None else self.order.by_phase(self.weights, self.epochs)
         table = pd.DataFrame({name: dict(values) for name, values in columns.items()}, index=list(self.weights))
         return table.rename_axis("domain")
 

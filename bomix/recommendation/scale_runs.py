@@ -66,9 +66,9 @@ class ScaleRuns:
         return int((self.runs > 0).sum())
 
 
-def require_scales(problem: Problem) -> None:
-    """Raise StudyError where the study has a single scale."""
-    if not problem.scales:
+def require_scales(problem: Problem, least: int = 1) -> None:
+    """Raise StudyError where the study names fewer scales; a study of one may name it for the tokens of its runs."""
+    if len(problem.scales) < least:
         raise StudyError(
             "the study has one scale, so that there is nothing to compare; name several in the study file, `scales: "
             "{small: {params: 1M, tokens: 50M}, large: {params: 60M, tokens: 1B}}`, and bring runs of each "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BETWEEN = ":"
 """What stands between the name of a phase, which has none, and that of a domain."""
+WHOLE = "whole"
+"""What the mixture of the whole run is asked for by, where a trainer is to read one; no phase is called so."""
 
 
 @dataclass(frozen=True)

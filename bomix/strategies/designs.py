@@ -142,7 +142,7 @@ class Dirichlet:
 
     def _average(self, problem: Problem) -> Array:
         """Where the draws are on average, ``d`` array; uniform where the tokens are unknown."""
-        uniform = np.full(problem.space.dimension, 1.0 / problem.space.dimension)
+        uniform = even(problem)
         if problem.natural is None:
             return uniform
         return self.prior_share * tempered(problem, self.temperature) + (1.0 - self.prior_share) * uniform
@@ -208,13 +208,23 @@ class Vertices:
         return candidates + Sobol(anchors=False).ask(problem, beyond, q - len(candidates), seed=seed)
 
 
+def even(problem: Problem) -> Array:
+    """Equal shares, bounds not regarded; of two phases in each of them, in columns."""
+    uniform = np.full(problem.domain_count, 1.0 / problem.domain_count)
+    return uniform if problem.phases is None else np.asarray(uniform @ problem.phases.spread)
+
+
 def tempered(problem: Problem, temperature: float) -> Array:
     """Natural shares to the power ``1 / temperature``, normalised, bounds not regarded; ``d`` array.
+
+    Of two phases both have that mixture.
 
     Args:
         problem: The problem, whose natural shares must be known.
         temperature: 1 leaves the shares as they are; the higher, the more even.
     """
+    if problem.phases is not None:
+        return np.asarray(tempered(problem.whole, temperature) @ problem.phases.spread)
     assert problem.natural is not None, "callers check"
     shares = problem.space.to_array(normalized(problem.natural))
     raised = (shares / shares.max()) ** (1.0 / temperature)

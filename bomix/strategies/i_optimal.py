@@ -73,7 +73,10 @@ class IOptimal:
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """Features of epochs in a study that knows no tokens; fewer trials than are listed."""
         found = []
-        if self.features == "epochs" and not problem.passes:
+        if self.features == "epochs" and problem.phases is not None:
+            what = "epochs are counted of one mixture for the whole run, and this study has a mixture for each phase"
+            found.append(Fault("features", f"{what}; take 'log', or leave 'phases' out"))
+        elif self.features == "epochs" and not problem.passes:
             what = "how often a run reads each domain is unknown; give every domain 'tokens' and the study a 'target'"
             found.append(Fault("features", f"{what}, or take 'log'"))
         listed = len(self._listed(problem))

@@ -71,8 +71,10 @@ def listed_beyond(problem: Problem, *, replicates: int, deletions: bool) -> int:
 def deleted(problem: Problem) -> Named:
     """The natural mixture without each domain, the others in proportion as far as bounds and constraints allow.
 
-    A domain that has a lower bound keeps that much; one that the constraints do not let go has no deletion.
+    A domain that has a lower bound keeps that much; one that the constraints do not let go has no deletion. Of two
+    phases neither has the domain, and both have one mixture.
     """
+    phases, problem = problem.phases, problem.whole
     space, pool = problem.space, problem.pool_array
     natural = np.full(space.dimension, 1.0 / space.dimension)
     if problem.natural is not None:
@@ -80,7 +82,8 @@ def deleted(problem: Problem) -> Named:
     points = _without_each(space, tuple((natural / natural.sum()).tolist()))
     if pool is not None:
         points = tuple(nearest(point, pool) for point in points)
-    return [(DELETION, space.to_weights(point)) for point in points]
+    mixtures = [space.to_weights(point) for point in points]
+    return [(DELETION, each if phases is None else phases.tied(each)) for each in mixtures]
 
 
 @lru_cache(maxsize=64)

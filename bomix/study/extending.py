@@ -18,6 +18,7 @@ from bomix.io.tables.reading import SHOWN
 from bomix.scale import comparable, counted_as
 from bomix.study.frozen import compared, may_change
 from bomix.study.importing import import_runs
+from bomix.study.nested import others, said
 
 if TYPE_CHECKING:
     from bomix.io.imports.runs import Runs
@@ -76,11 +77,14 @@ def extend(
 
     Raises:
         FaultsError: Everything that is wrong; nothing is recorded then.
-        StudyError: The studies are one, or the earlier one has no run.
+        StudyError: The studies are one, the earlier one has no run, or one of them has two phases.
     """
     if old.folder is not None and new.folder is not None and old.folder.resolve() == new.folder.resolve():
         raise StudyError(f"{old.folder} cannot be extended by itself; name another folder for the later study")
     there, here = old.problem, new.problem
+    if there.phases is not None or here.phases is not None:
+        what = "runs are carried over to other domains with one mixture for the whole run, and there are 'phases' here"
+        raise StudyError(f"{what}; between studies of the same domains `bomix import NEW --study OLD` brings them")
     found = carriage(changes, there.space.domains, here.space.domains, old_tokens=there.tokens, new_tokens=here.tokens)
     if not old.history.completed:
         raise StudyError("the earlier study has no run that came back, so that there is nothing to carry over")
@@ -100,6 +104,7 @@ def extend(
         *_said_of(found),
         *_repeated_otherwise(found, there.passes, here.passes),
         *(f"taken as another recipe: {line}" for line in recipe),
+        *([said(here, left)] if (left := others(here, new.history)) else []),
     ]
     keys = {result.info.get("run") for _, result, _ in runs.runs}
     kept = [record for record in new.history.completed if record.result.info.get("run") in keys]

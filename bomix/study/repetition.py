@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bomix.config.build import FILLED
-from bomix.config.sections import DomainSpec, TargetSpec, repetition_decays
+from bomix.config.sections import DomainSpec, TargetSpec, own_max_epochs, repetition_decays
 from bomix.contracts.evaluator import EvaluatorTraits
 from bomix.contracts.repetition import Matching
 from bomix.contracts.traits import traits
@@ -105,6 +105,24 @@ def faults(
         if scale is None or scale.tokens is None:
             where, cure = (f"scales.{name}.tokens", "state them") if several else (WHERE, "name 'scales', with tokens")
             yield Fault(where, f"how many tokens a trial trains on is unknown, and {WHERE} needs it; {cure}")
+
+
+def cap_faults(spec: StudySpec, tokens: Mapping[str, float], run_tokens: float | None) -> list[Fault]:
+    """Caps of single domains that cannot be kept, as nothing says how often the target reads them.
+
+    Args:
+        spec: The study file.
+        tokens: Domain to the tokens that the target has of it, as far as they are known.
+        run_tokens: Tokens of the target; None where they are unknown.
+    """
+    found = []
+    for name in own_max_epochs(spec.domains):
+        where, lacks = f"domains.{name}.max_epochs", "how many tokens {} is unknown, and the cap needs it; {}"
+        if name not in tokens:
+            found.append(Fault(where, lacks.format(f"there are of '{name}'", f"give domains.{name}.tokens")))
+        if run_tokens is None:
+            found.append(Fault(where, lacks.format("the target has", "give target.tokens")))
+    return found
 
 
 def changes(spec: StudySpec, begun: Begun) -> list[str]:

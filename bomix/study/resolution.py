@@ -223,7 +223,7 @@ def _problem(
     faults += space_faults
     trained = study_scales.default_of(several, own) if several and own is not None else own
     faults += scales.expert_faults(spec.experts, trained, study_scales.trainer(spec))
-    faults += repetition.faults(spec, tokens, own, several)
+    faults += [*repetition.faults(spec, tokens, own, several), *repetition.cap_faults(spec, tokens, run_tokens)]
     raise_faults(faults, _problems(len(faults)))
     assert space is not None
     matching = repetition.decide(spec, target, tokens, space, begun, told=told)

@@ -120,3 +120,30 @@ def test_places_that_are_no_studies_are_named(old: Path, tmp_path: Path) -> None
     assert (code, "is there and holds no study" in said) == (2, True)
     code, said = called("extend", old, old, *QUICK)
     assert (code, "cannot be extended by itself" in said) == (2, True)
+
+
+def test_a_study_file_that_no_longer_fits_is_to_be_edited(old: Path, tmp_path: Path) -> None:
+    rule = "constraints:\n  - {coefficients: {wiki: 1, web: -1}, at_most: 0}\n"
+    (old / "study.yaml").write_text(FILE + rule)
+    code, said = called("extend", old, tmp_path / "new", "--drop", "wiki", *QUICK)
+    assert (code, (tmp_path / "new").exists()) == (2, False)
+    assert f"that --draft writes into {tmp_path / 'new'}: edit it" in " ".join(said.split())
+    assert "constraints[0].coefficients.wiki (line 11): unknown domain 'wiki'" in said
+    assert "/.new." not in said
+
+
+def test_phases_are_refused_with_what_helps(old: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "study.yaml").write_text(FILE + "phases: {anneal: 0.2}\n")
+    code, said = called("extend", old, tmp_path / "new", "--refilter", "code", *QUICK)
+    assert (code, "there are 'phases' here; between studies of the same domains `bomix import" in said) == (2, True)
+
+
+def test_runs_that_a_closed_node_leaves_out_are_named(old: Path, tmp_path: Path) -> None:
+    options = ("--map", "web=web/a:0.9,web/b:0.1", *QUICK)
+    assert called("extend", old, tmp_path / "new", *options, "--draft")[0] == 0
+    with (tmp_path / "new" / "study.yaml").open("a") as file:
+        file.write("tree: {web: {inside: uniform}}\n")
+    code, said = called("extend", old, tmp_path / "new", *options)
+    assert code == 0, said
+    assert "4 runs (trials 0, 1, 2, 3) are not learnt from while nodes are closed ('web')" in " ".join(said.split())

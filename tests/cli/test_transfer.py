@@ -96,11 +96,12 @@ def test_a_study_without_runs_and_one_of_one_scale_are_refused(tmp_path: Path) -
     assert "no trial has come back yet" in printed
     text = STUDY[: STUDY.index("scales:")]
     (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "study.yaml").write_text(text)
-    code, printed = called("transfer", tmp_path / "one")
-    assert code == 2
-    assert "the study has one scale" in printed
-    assert "`scales: {small:" in printed
+    for named in ("", "scales: {only: {params: 1M, tokens: 50M}}\n"):  # named for the tokens of its runs, say
+        (tmp_path / "one" / "study.yaml").write_text(text + named)
+        code, printed = called("transfer", tmp_path / "one")
+        assert code == 2
+        assert "the study has one scale" in printed
+        assert "`scales: {small:" in printed
 
 
 def test_recommend_says_at_which_scale_and_warns_on_top_where_scales_disagree(tmp_path: Path) -> None:

@@ -33,8 +33,10 @@ FAULTS = [
     ("{a: 0.5, b: 0.4}", "", "phases", "sum to 0.9"),
     ("{a: 0.5, b: 0.4, c: 0.1}", "", "phases", "3 phases"),
     ("{'a:b': 0.5}", "", "phases.a:b", "holds ':'"),
+    ("{whole: 0.5}", "", "phases.whole", "take another name"),
     ("{anneal: much}", "", "phases.anneal", "expected a number"),
     ("0.2", "", "phases", "expected a mapping"),
+    ("{anneal: 0.2}", "strategy: {kind: i_optimal, features: epochs}\n", "strategy.features", "for each phase"),
     ("{anneal: 0.2}", "strategy: mde\n", "phases", "one domain alone"),
     ("{anneal: 0.2}", "evaluator: {kind: synthetic, domains: 2}\n", "evaluator", "no field"),
     ("{anneal: 0.2}", "strategy: {kind: auto, pool: pool.csv}\n", "strategy.pool", "one mixture"),
@@ -52,6 +54,12 @@ def test_faults_name_the_key_and_its_line(tmp_path: Path, value, more, where, wh
     assert said, str(caught.value)
     line = 4 if where.startswith(("evaluator", "strategy")) else 3
     assert f"(line {line})" in said[0]
+
+
+def test_a_domain_cannot_be_called_as_a_weight_of_a_phase_is():
+    with pytest.raises(FaultsError, match=r"domains.anneal:web: 'anneal:web' is what a weight of a phase is called"):
+        bomix.Study(["web", "anneal:web"], ["loss"], phases={"anneal": 0.2})
+    assert bomix.Study(["web", "anneal:web"], ["loss"]).problem.domain_count == 2
 
 
 def test_phases_are_frozen_once_a_trial_is_asked_for(tmp_path: Path):

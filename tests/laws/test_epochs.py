@@ -14,6 +14,7 @@ from bomix.laws.epochs import CONVEX, EPOCHS, LOG, START, EpochsLaw, Harm, benef
 from bomix.laws.fit import FittedLaw, fit, fit_rows, law_of
 from bomix.laws.law import own_domains
 from bomix.space.mixture_space import MixtureSpace
+from bomix.space.phased import PhasedSpace
 
 DOMAINS = ("books", "code", "maths", "web")
 PASSES = {"books": 10.0, "code": 3.0, "maths": 40.0, "web": 0.5}
@@ -95,6 +96,9 @@ def test_shares_stand_in_for_epochs_where_tokens_are_unknown_and_are_said_to(cap
     of_ones = fit("epochs", X, Y, context=context(passes=dict.fromkeys(DOMAINS, 1.0)), seed=0, starts=2)
     assert torch.equal(of_shares(UNSEEN), of_ones(UNSEEN))
     assert law_of("epochs", context(passes={"books": 2.0})) is EPOCHS
+    space = PhasedSpace((("pretrain", 0.8), ("anneal", 0.2)), MixtureSpace(DOMAINS), {})
+    assert law_of("epochs", FitContext(space, ("a",))) is EPOCHS
+    assert "there is one for each phase, so it counts shares" in caplog.text  # tokens may be known here
     assert law_of("effective_power", context()) is law_of("effective_power", context(passes={}))
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bomix
 from bomix.history import History
 from bomix.objectives.weighted import Mean
 from bomix.problem import Metric, Problem
 from bomix.space.mixture_space import MixtureSpace
-from bomix.strategies.designs import Dirichlet, Sobol, Vertices
+from bomix.strategies.designs import Dirichlet, Sobol, Vertices, even, tempered
 from bomix.trial import IMPORTED, Candidate, Record, Result, Trial
 
 PILE_SHARES = (
@@ -215,3 +216,11 @@ def test_uniform_concentrations_and_temperature_two_look_like_the_published_mixt
     gaps = {key: abs(sparsity(*key) - largest) for key in [(2.0, "uniform"), (1.0, "log"), (2.0, "log")]}
     assert min(gaps, key=gaps.get) == (2.0, "uniform")
     assert gaps[2.0, "uniform"] < 0.04
+
+
+def test_what_draws_lie_about_is_one_mixture_of_two_phases():
+    domains = {"books": {"tokens": "1B"}, "code": {"tokens": "4B"}, "web": {"tokens": "9B"}}
+    problem = bomix.Study(domains, ["loss"], phases={"anneal": 0.2}).problem
+    for phase in problem.phases.names:
+        np.testing.assert_allclose(tempered(problem, 2.0) @ problem.phases.part(phase), [1 / 6, 2 / 6, 3 / 6])
+        np.testing.assert_allclose(even(problem) @ problem.phases.part(phase), 1 / 3)

@@ -117,3 +117,11 @@ def test_of_a_pool_the_nearest_mixtures_are_listed() -> None:
     )
     assert all((np.abs(rows - point).max(axis=1) < 1e-9).any() for point in asked)
     assert len(np.unique(asked.round(9), axis=0)) == 12
+
+
+def test_of_two_phases_neither_has_the_domain() -> None:
+    domains = {name: {"tokens": f"{share}B"} for name, share in NATURAL.items()}
+    problem = bomix.Study(domains, ["loss"], phases={"anneal": 0.2}).problem
+    found = [problem.phases.aggregate(weights) for _, weights in deleted(problem)]
+    assert found == [pytest.approx(weights) for _, weights in deleted(problem_of())]
+    assert all(problem.phases.is_tied(weights) for _, weights in deleted(problem))

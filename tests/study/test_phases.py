@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,8 @@ def test_a_pair_is_recommended_only_where_its_gain_is_credible(studies):
         assert order.credible is matters
         assert phases.is_tied(best.weights) is not matters
         assert order.tied["code"] == pytest.approx(0.4, abs=0.1)
+        passes = replace(best, epochs={"code": 1.5, "web": 2.0}).to_pandas()["epochs"]
+        assert passes.sum() == pytest.approx(3.5)  # a row per phase and domain has those of the phase
         true = loss(phases, phases.tied(order.tied), matters=matters)
         true -= loss(phases, phases.joint(order.pair), matters=matters)
         low, high = order.gain.interval

@@ -85,6 +85,18 @@ def test_faults_of_the_keys_name_their_lines(folder):
     ]
 
 
+def test_a_cap_of_a_domain_that_nothing_can_keep_is_a_fault(tmp_path):
+    (tmp_path / "study.yaml").write_text("domains:\n  code: {max_epochs: 2}\n  web: {tokens: 2B}\nmetrics: [loss]\n")
+    with pytest.raises(FaultsError) as error:
+        _ = Study.open(tmp_path).problem
+    assert [str(fault) for fault in error.value.faults] == [
+        "domains.code.max_epochs (line 2): how many tokens there are of 'code' is unknown, and the cap needs it; "
+        "give domains.code.tokens",
+        "domains.code.max_epochs (line 2): how many tokens the target has is unknown, and the cap needs it; "
+        "give target.tokens",
+    ]
+
+
 def test_a_study_keeps_what_it_began_with(folder, caplog):
     opened = study(folder)
     opened.records.prepare()

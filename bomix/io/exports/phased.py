@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from bomix.errors import ConfigError, did_you_mean
 from bomix.io.exports.writing import Written, write
+from bomix.space.phases import WHOLE
 
 if TYPE_CHECKING:
     from bomix.contracts.exporter import Exporter
     from bomix.io.exports.mixture import TargetRun
     from bomix.problem import Problem
     from bomix.space.weights import Weights
-
-WHOLE = "whole"
-"""What the mixture of the whole run is asked for by, where a trainer is to read one."""
 
 
 def write_phases(

@@ -176,6 +176,7 @@ class UniMax(Constant):
 
     def problem_faults(self, problem: Problem) -> list[Fault]:
         """Tokens that are unknown, or too few for the run."""
+        problem = problem.whole
         found = _token_faults(problem)
         if problem.run_tokens is None:
             found.append(Fault("", "the tokens of the run are unknown; give target.tokens"))

@@ -74,8 +74,9 @@ class KLProposer:
     def prior_faults(self, problem: Problem) -> list[Fault]:
         """What keeps the prior from fitting the space."""
         names, space = problem.space.domains, problem.space
-        if isinstance(self.prior, Mapping) and (strays := [name for name in self.prior if name not in names]):
-            return [Fault(f"prior.{name}", unknown_name("domain", name, names)) for name in strays]
+        known = problem.single.domains if self._of_both(problem) else names
+        if isinstance(self.prior, Mapping) and (strays := [name for name in self.prior if name not in known]):
+            return [Fault(f"prior.{name}", unknown_name("domain", name, known)) for name in strays]
         if isinstance(self.prior, Mapping) and _share_faults(self.prior):
             return []  # said by the fields' own check
         shares = self.shares(problem)
@@ -95,11 +96,19 @@ class KLProposer:
         text = f"the constraints allow no mixture without the domains whose share in the prior is zero ({zero})"
         return [Fault("prior", f"{text}; give these a share above zero, or loosen a constraint")]
 
+    def _of_both(self, problem: Problem) -> bool:
+        """Whether the prior is one mixture for both of two phases: it names domains, no weights of a phase."""
+        if problem.phases is None or not isinstance(self.prior, Mapping):
+            return False
+        return not problem.phases.are_columns(tuple(self.prior))
+
     def shares(self, problem: Problem) -> Array:
         """The prior in columns, ``d`` shares that sum to one; bounds are not regarded."""
         space = problem.space
         if isinstance(self.prior, Mapping):
-            return space.to_array(normalized({name: self.prior.get(name, 0.0) for name in space.domains}))
+            names = problem.single.domains if self._of_both(problem) else space.domains
+            prior = normalized({name: self.prior.get(name, 0.0) for name in names})
+            return space.to_array(problem.phases.tied(prior) if problem.phases and self._of_both(problem) else prior)
         if self.prior == "natural" and problem.natural is not None:
             return space.to_array(normalized(problem.natural))
         return np.full(space.dimension, 1.0 / space.dimension)

@@ -22,7 +22,7 @@ from bomix.posterior.seeds import RegressionSeeds, fitting_seed
 from bomix.space import constrained
 from bomix.strategies.checks import design_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
-from bomix.strategies.designs import Dirichlet, temperature_faults, tempered
+from bomix.strategies.designs import Dirichlet, even, temperature_faults, tempered
 from bomix.strategies.regression.next_best import Found, fresh
 from bomix.surrogates.regression.specs import LightGBM
 from bomix.trial import Candidate
@@ -127,7 +127,7 @@ class RegMix:
             rng: Source of the simulated mixtures.
         """
         d = problem.space.dimension
-        prior = np.full(d, 1.0 / d) if problem.natural is None else tempered(problem, self.temperature)
+        prior = even(problem) if problem.natural is None else tempered(problem, self.temperature)
         points, scores = np.empty((0, d)), np.empty(0)
         for first in range(0, self.simulated, _AT_ONCE):
             count = min(_AT_ONCE, self.simulated - first)

@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 
+import bomix
 from bomix.config.build import build, plain
 from bomix.errors import FaultsError
 from bomix.history import History
@@ -135,3 +136,11 @@ def test_a_study_file_can_say_it():
     spec, faults = build(Fixed, {"weights": {"a": 0.5, "b": 0.5}})
     assert not faults
     assert build(Fixed, plain(spec)) == (spec, [])
+
+
+def test_of_two_phases_both_have_the_mixture():
+    domains = {name: {"tokens": f"{count:.0f}M"} for name, count in TOKENS.items()}
+    study = bomix.Study(domains, ["loss"], target={"tokens": "400M"}, phases={"anneal": 0.2}, strategy="unimax")
+    phases, trial = study.problem.phases, study.ask()
+    assert phases.is_tied(trial.weights)
+    assert phases.aggregate(trial.weights) == pytest.approx({"books": 0.1, "code": 0.3, "maths": 0.3, "web": 0.3})

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
+import bomix
 from bomix.config.build import build, plain
 from bomix.errors import FaultsError
 from bomix.history import History
@@ -172,3 +173,14 @@ def test_a_study_file_holds_every_prior(prior) -> None:
     assert not faults
     assert spec.prior == prior
     assert build(KLProposer, plain(spec))[0] == spec
+
+
+def test_a_prior_of_domains_is_one_mixture_for_both_phases():
+    problem = bomix.Study(["code", "web"], ["loss"], phases={"anneal": 0.25}).problem
+    spec = KLProposer(prior={"code": 0.4, "web": 0.6})
+    assert spec.prior_faults(problem) == []
+    np.testing.assert_allclose(spec.shares(problem), [0.1, 0.15, 0.3, 0.45])  # anneal:code, anneal:web, pretrain: ...
+    of_weights = KLProposer(prior={"anneal:web": 0.25, "pretrain:code": 0.75})
+    np.testing.assert_allclose(of_weights.shares(problem), [0.0, 0.25, 0.75, 0.0])
+    (fault,) = KLProposer(prior={"code": 0.4, "wob": 0.6}).prior_faults(problem)
+    assert str(fault) == "prior.wob: unknown domain 'wob'; did you mean 'web'?"
