@@ -160,7 +160,6 @@ COVERED = {
     "bomix.recommendation.caveats": "recommendation/test_recommend.py",
     "bomix.recommendation.front": "acquisition/test_hypervolume.py",
     "bomix.recommendation.nearly_as_good": "recommendation/test_recommend.py",
-    "bomix.recommendation.phases": "study/test_phases.py",
     "bomix.recommendation.prediction_check": "recommendation/test_recommend.py",
     "bomix.report.figures.answer": "report/test_html.py",
     "bomix.report.figures.catalogue": "report/test_html.py",
