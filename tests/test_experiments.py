@@ -42,8 +42,8 @@ def test_tables_come_from_kept_results(repetition, capsys):
 
 
 def test_kept_runs_are_those_planned(repetition):
-    rows, fits, plan = repetition["run"].rows(), repetition["run"].fits(), repetition["plan"]
-    planned = {run.key: run for run in plan.plan({fit["name"]: fit["weights"] for fit in fits})}
+    rows, plan = repetition["run"].rows(), repetition["plan"]
+    planned = {run.key: run for run in plan.plan(repetition["run"].proposed())}
     assert len({(row["set"], row["name"], row["seed"], row["cut"]) for row in rows}) == len(rows) == len(planned)
     length = plan.proxy().sequence_length
     for row in rows:

@@ -39,12 +39,15 @@ def _harm(rows: Sequence[grid.Row], by_epochs: Axes, by_share: Axes) -> None:
         found = grid.harms(rows, domain)
         by_epochs.scatter(found[:, 1], found[:, 2], c=np.log(found[:, 0]), cmap="viridis", marker=marker, label=domain)
         by_share.scatter(found[:, 0], found[:, 2], c=np.log(found[:, 1]), cmap="magma_r", marker=marker, label=domain)
-    by_epochs.set(xscale="log", xlabel="epochs of the domain (light: large share)")
+    by_epochs.set_xscale("log", base=2)
+    by_epochs.set_xticks(plan.GRID_EPOCHS[1:], [str(each) for each in plan.GRID_EPOCHS[1:]])
+    by_epochs.set(xlabel="epochs of the domain (light: large share)")
     by_epochs.set(title="What repetition does to the domain's own loss")
     by_share.set(xlabel="share of the domain (dark: many epochs)", title="The same against the share")
     for axis in (by_epochs, by_share):
         axis.set(ylabel="loss - that of one epoch, same share, nats")
-        axis.legend()
+        for found in axis.legend().legend_handles:
+            found.set_color("0.4")
 
 
 def _slice(rows: Sequence[grid.Row], axis: Axes) -> None:
