@@ -51,7 +51,8 @@ def _harm(rows: Sequence[grid.Row], by_epochs: Axes, by_share: Axes) -> None:
 
 
 def _slice(rows: Sequence[grid.Row], axis: Axes) -> None:
-    for kind, colour in COLOURS.items():
+    for kind in show.kinds(rows):
+        colour = COLOURS[kind]
         shares, values = show.along(rows, kind)
         axis.plot(shares, values - values.min(), "o-", color=colour, label=LABELS[kind])
         axis.axvline(show.best_share(shares, values, 0.0)[0], color=colour, linestyle=":")
@@ -61,10 +62,17 @@ def _slice(rows: Sequence[grid.Row], axis: Axes) -> None:
 
 
 def _against(rows: Sequence[grid.Row], axis: Axes) -> None:
+    """The same mixtures short and long; short runs of both kinds where nothing long has been run."""
     target = show.by_name(rows, plan.TARGET)
-    names = [name for name in target if name.startswith(("held", "german="))]
-    for kind in show.KINDS:
+    if not target:
+        one, other = (show.by_name(rows, kind) for kind in show.SHORT)
+        names = [name for name in one if name in other]
+        axis.plot([one[name] for name in names], [other[name] for name in names], "o", color="C2")
+        axis.set(xlabel="mean loss, unmatched, nats", ylabel="mean loss, matched, nats", title="The same mixtures")
+        return
+    for kind in show.SHORT:
         own = show.by_name(rows, kind)
+        names = [name for name in target if name in own]
         x = np.array([own[name] for name in names])
         axis.plot(x - x.mean(), [target[name] for name in names], "o", color=COLOURS[kind], label=LABELS[kind])
     axis.set(xlabel="mean loss of a short run, its average taken off, nats", ylabel="mean loss of the target, nats")
