@@ -58,7 +58,7 @@ def _slice(rows: Sequence[grid.Row], axis: Axes) -> None:
         axis.axvline(show.best_share(shares, values, 0.0)[0], color=colour, linestyle=":")
     axis.set(xlabel="share of German (the rest in equal parts)", ylabel="mean loss above the least, nats")
     axis.set(title="Which share is best (dotted)")
-    axis.legend()
+    axis.legend(loc="center right")
 
 
 def _against(rows: Sequence[grid.Row], axis: Axes) -> None:
@@ -77,4 +77,5 @@ def _against(rows: Sequence[grid.Row], axis: Axes) -> None:
         axis.plot(x - x.mean(), [target[name] for name in names], "o", color=COLOURS[kind], label=LABELS[kind])
     axis.set(xlabel="mean loss of a short run, its average taken off, nats", ylabel="mean loss of the target, nats")
     axis.set(title="The same mixtures, short and long")
+    axis.locator_params(axis="x", nbins=6)
     axis.legend()
