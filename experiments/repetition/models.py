@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import plan
 from bomix.contracts.surrogate import Surrogate
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
+from bomix.surrogates.means.effective import EffectiveLaw
 from bomix.surrogates.means.law import LawMean
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ CAPPED = f"{PROCESS}, {plan.CAP} epochs at most"
 MODELS: Mapping[str, Callable[[], Surrogate]] = {
     LAW: lambda: LawRegression(form="epochs"),
     "law in epochs + GP": lambda: GP(mean=LawMean(form="epochs")),
+    "law in effective tokens + GP": lambda: GP(mean=EffectiveLaw(form="exponential")),
     PROCESS: GP,
     "log-linear": lambda: LawRegression(form="log_linear"),
     "power law": lambda: LawRegression(form="effective_power"),
@@ -63,15 +65,15 @@ class Fitted:
             variance = posterior.distribution.covariance_matrix.mean(dim=(-2, -1))
         return mean.numpy(), variance.sqrt().numpy()
 
-    def best(self, space: MixtureSpace | None = None) -> tuple[Array, float]:
-        """The mixture of a space, the study's unless it is given, with the lowest mean, and that mean."""
+    def best(self, space: MixtureSpace) -> tuple[Array, float]:
+        """The mixture of a space with the lowest mean, and that mean."""
         from bomix.optimization.minimize import minimise
         from bomix.surrogates.models.joint import mean_at
 
         def objective(X: Tensor) -> Tensor:
             return mean_at(self.model, self.longer * X).mean(dim=-1)
 
-        found = minimise(objective, space or plan.space(), shape="smooth", seed=plan.SEED)
+        found = minimise(objective, space, shape="smooth", seed=plan.SEED)
         return found.point, float(self.moments(found.point[None])[0][0])
 
 
@@ -117,23 +119,29 @@ def report(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         A row for each, plain JSON: ``predicted`` has mean and standard deviation at every mixture of the design that no
-        model learns from, and along the slice; ``run`` is whose run of the target stands for the proposal.
+        model learns from, along the slice, and at what is proposed; ``run`` says whose run of the target stands for
+        the proposal.
     """
     judged = {name: weights for name, weights in plan.mixtures() if name.startswith("held")}
     judged |= {f"german={share:g}": plan.with_share("german", share) for share in plan.SHARES}
-    X = plan.space().to_arrays(judged.values())
-    found = []
+    fits: list[tuple[str, str, Fitted, MixtureSpace]] = []
     for kind in (plan.UNMATCHED, plan.MATCHED):
         for name, build in MODELS.items():
             model = fitted(learnt(rows, kind), build(), passes(rows, kind))
-            found.append(_told(kind, name, model, X, judged))
+            fits.append((kind, name, model, plan.space()))
             if kind == plan.UNMATCHED and name == LAW:
-                found.append(_told(kind, ASKED, replace(model, longer=plan.longer()), X, judged))
+                fits.append((kind, ASKED, replace(model, longer=plan.longer()), plan.space()))
             if kind == plan.UNMATCHED and name == PROCESS:
-                found.append(_told(kind, CAPPED, model, X, judged, plan.capped()))
+                fits.append((kind, CAPPED, model, plan.capped()))
+    found = [_proposed(*fit) for fit in fits]
     for at, one in enumerate(found):
         close = (each["run"] for each in found[:at] if _apart(each, one) <= NEAR)
         one["run"] = next(close, one["name"])
+    judged |= {one["name"]: one["weights"] for one in found if one["run"] == one["name"]}
+    X = plan.space().to_arrays(judged.values())
+    for one, (_, _, model, _) in zip(found, fits, strict=True):
+        moments = zip(judged, *model.moments(X), strict=True)
+        one["predicted"] = {name: [round(mean, 5), round(sd, 5)] for name, mean, sd in moments}
     return found
 
 
@@ -142,16 +150,7 @@ def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     return sum(abs(one["weights"][name] - other["weights"][name]) for name in plan.DOMAINS) / 2
 
 
-def _told(
-    kind: str, name: str, model: Fitted, X: Array, judged: Iterable[str], space: MixtureSpace | None = None
-) -> dict[str, Any]:
-    mean, sd = model.moments(X)
+def _proposed(kind: str, name: str, model: Fitted, space: MixtureSpace) -> dict[str, Any]:
     best, value = model.best(space)
-    return {
-        "name": f"{kind}, {name}",
-        "kind": kind,
-        "model": name,
-        "weights": {domain: round(float(x), 5) for domain, x in zip(plan.DOMAINS, best, strict=True)},
-        "value": round(value, 5),
-        "predicted": {at: [round(m, 5), round(s, 5)] for at, m, s in zip(judged, mean, sd, strict=True)},
-    }
+    weights = {domain: round(float(x), 5) for domain, x in zip(plan.DOMAINS, best, strict=True)}
+    return {"name": f"{kind}, {name}", "kind": kind, "model": name, "weights": weights, "value": round(value, 5)}

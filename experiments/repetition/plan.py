@@ -168,7 +168,10 @@ def targets(proposed: dict[str, dict[str, float]]) -> Iterator[Planned]:
 def plan(proposed: dict[str, dict[str, float]]) -> list[Planned]:
     """Every run, in order."""
     recuts = [Planned(MATCHED, "uniform", uniform(), pools(MATCHED), cut=cut) for cut in range(1, RECUTS + 1)]
-    return [*proxies(UNMATCHED), *proxies(MATCHED), *recuts, *grid(), *targets(proposed)]
+    again = [
+        Planned(kind, name, weights, pools(kind)) for kind in (UNMATCHED, MATCHED) for name, weights in proposed.items()
+    ]
+    return [*proxies(UNMATCHED), *proxies(MATCHED), *recuts, *grid(), *targets(proposed), *again]
 
 
 def cut(found: TokenSet, tokens: int, seed: int, end: int) -> TokenSet:

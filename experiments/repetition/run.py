@@ -41,7 +41,7 @@ PROPOSALS = HERE / "proposals.json"
 WORK = Path("~/.cache/bomix/repetition/checkpoints")
 CHECKPOINT_S = 45.0
 """Seconds between two checkpoints of a long run."""
-WIDTHS = {plan.TARGET: 7}
+WIDTHS = {plan.TARGET: 6}
 """Runs of one stack, and so the most that is lost where the experiment is stopped: minutes at 1M tokens a run."""
 WIDTH = 16
 """The same for short runs."""

@@ -9,13 +9,15 @@ import models
 import numpy as np
 import plan
 from grid import Row, mean
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
-KINDS = (plan.UNMATCHED, plan.MATCHED)
+SHORT = (plan.UNMATCHED, plan.MATCHED)
 RESAMPLES = 4000
 """Of mixtures, for intervals of rank correlations: more moves no second digit."""
 SAMPLED, PROMISING = 4000, 400
 """Mixtures that are looked at for the optimum, and those with the lowest means, of which functions are drawn."""
+LEAST_RUNS = 12
+"""Runs of the target from which on a model says where it is best."""
 TWO_SIDED = 1.959964
 """Standard deviations of 95 %."""
 
@@ -30,17 +32,32 @@ def by_name(rows: Iterable[Row], kind: str) -> dict[str, float]:
     return {row["name"]: mean(row) for row in chosen(rows, kind) if row["seed"] == plan.SEED}
 
 
+def kinds(rows: Iterable[Row]) -> list[str]:
+    """The kinds of run that there are, the target last."""
+    done = {row["set"] for row in rows}
+    return [kind for kind in (*SHORT, plan.TARGET) if kind in done]
+
+
 def noise(rows: Iterable[Row], kind: str) -> float:
-    """Standard deviation of the objective over repeats of the uniform mixture."""
-    return float(np.std([mean(row) for row in chosen(rows, kind, "uniform".__eq__)], ddof=1))
+    """Standard deviation of the objective over repeats of the uniform mixture; of short runs where there are none."""
+    found = [mean(row) for row in chosen(rows, kind, "uniform".__eq__)]
+    return float(np.std(found, ddof=1)) if len(found) > 1 else noise(rows, plan.UNMATCHED)
 
 
 def ranked(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
     """Rank correlation with its 95 % interval by the bootstrap over mixtures."""
-    draws = np.random.default_rng(0).integers(len(one), size=(RESAMPLES, len(one)))
-    resampled = [float(spearmanr(one[at], other[at]).statistic) for at in draws]
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    return float(spearmanr(one, other).statistic), float(low), float(high)
+    places = np.random.default_rng(0).integers(len(one), size=(RESAMPLES, len(one)))
+    low, high = np.nanquantile(_correlations(one[places], other[places]), [0.025, 0.975])
+    return float(_correlations(one[None], other[None])[0]), float(low), float(high)
+
+
+def _correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Rank correlations of ``r x n`` rows, ``r``; NaN where all of a row is one mixture."""
+    ranks = [rankdata(values, axis=1) for values in (one, other)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    squares = [(each**2).sum(axis=1) for each in centred]
+    scale = np.sqrt(squares[0] * squares[1])
+    return np.where(scale > 0.0, (centred[0] * centred[1]).sum(axis=1) / np.where(scale > 0.0, scale, 1.0), np.nan)
 
 
 def interval(found: tuple[float, float, float]) -> str:
@@ -48,35 +65,39 @@ def interval(found: tuple[float, float, float]) -> str:
     return f"{found[0]:.2f} [{found[1]:.2f}, {found[2]:.2f}]"
 
 
-# ---- short runs against the target
+# ---- short runs, and the target
 
 
 def noise_table(rows: Sequence[Row]) -> None:
     """How far mixtures lie apart, and repeats of one."""
     print("| runs | tokens | mixtures | spread | repeats | noise | mean loss, uniform |\n|---|---|---|---|---|---|---|")
-    for kind in (*KINDS, plan.TARGET):
+    for kind in kinds(rows):
         drawn = [value for name, value in by_name(rows, kind).items() if name.startswith(("fit", "held"))]
         repeats = [mean(row) for row in chosen(rows, kind, "uniform".__eq__)]
-        print(
-            f"| {kind} | {plan.tokens_of(kind):,} | {len(drawn)} | {np.std(drawn, ddof=1):.4f} | {len(repeats)} | "
-            f"{noise(rows, kind):.4f} | {np.mean(repeats):.3f} |"
-        )
+        if len(drawn) > 1 and len(repeats) > 1:
+            spread = f"{len(drawn)} | {np.std(drawn, ddof=1):.4f}"
+            told = f"{len(repeats)} | {noise(rows, kind):.4f} | {np.mean(repeats):.3f}"
+            print(f"| {kind} | {plan.tokens_of(kind):,} | {spread} | {told} |")
     recut = [mean(row) for row in rows if row["set"] == plan.MATCHED and row["name"] == "uniform" and row["seed"] == 0]
     print(f"\n{len(recut)} cuts of the matched pools, one seed: sd {np.std(recut, ddof=1):.4f}")
 
 
 def agreement_table(rows: Sequence[Row]) -> None:
-    """How the losses of short runs rank mixtures that the target was trained on, without any model."""
-    target = by_name(rows, plan.TARGET)
-    print("| short runs | loss | held mixtures | slice of German |\n|---|---|---|---|")
-    for kind in KINDS:
-        for loss in ("mean", *plan.DOMAINS):
-            cells = []
-            for beginning in ("held", "german="):
-                names = [name for name in target if name.startswith(beginning)]
-                one, other = (_values(rows, each, names, loss) for each in (kind, plan.TARGET))
-                cells.append(f"{interval(ranked(one, other))} ({len(names)})")
-            print(f"| {kind} | {loss} | {' | '.join(cells)} |")
+    """How each kind of run ranks the mixtures of another, without any model."""
+    pairs = [
+        (one, other)
+        for one, other in ((plan.UNMATCHED, plan.MATCHED), (plan.UNMATCHED, plan.TARGET), (plan.MATCHED, plan.TARGET))
+        if {one, other} <= {*kinds(rows)}
+    ]
+    shared = [[name for name in by_name(rows, other) if name in by_name(rows, one)] for one, other in pairs]
+    heads = (f"{one}, {other} ({len(names)})" for (one, other), names in zip(pairs, shared, strict=True))
+    print(f"| loss | {' | '.join(heads)} |\n|---|" + "---|" * len(pairs))
+    for loss in ("mean", *plan.DOMAINS):
+        cells = []
+        for pair, names in zip(pairs, shared, strict=True):
+            one, other = (_values(rows, kind, names, loss) for kind in pair)
+            cells.append(interval(ranked(one, other)))
+        print(f"| {loss} | {' | '.join(cells)} |")
 
 
 def _values(rows: Sequence[Row], kind: str, names: Sequence[str], loss: str) -> np.ndarray:
@@ -98,7 +119,7 @@ def slice_table(rows: Sequence[Row]) -> None:
     """The objective along the share of German, against its least value, and the best share."""
     print(f"| share of German | {' | '.join(f'{share:g}' for share in plan.SHARES)} | best share |")
     print("|---|" + "---|" * (len(plan.SHARES) + 1))
-    for kind in (*KINDS, plan.TARGET):
+    for kind in kinds(rows):
         shares, values = along(rows, kind)
         found = dict(zip(shares, values - values.min(), strict=True))
         cells = " | ".join(f"{found[share]:.3f}" if share in found else "" for share in plan.SHARES)
@@ -121,17 +142,36 @@ def best_share(shares: np.ndarray, values: np.ndarray, sd: float) -> tuple[float
 # ---- models of short runs
 
 
-def of_target(rows: Sequence[Row]) -> models.Fitted:
-    """A Gaussian process of every run of the target."""
-    return models.fitted(chosen(rows, plan.TARGET), models.GP(), models.passes(rows, plan.TARGET))
+def model_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
+    """What each model of short runs predicts of short runs that it did not see, and of the target."""
+    target = by_name(rows, plan.TARGET)
+    print("| short runs | model | rank correlation | RMSE | inside 95 % | rank correlation, target |")
+    print("|---|---|---|---|---|---|")
+    for fit in fits:
+        if fit["model"] == models.CAPPED:  # the same model
+            continue
+        names = [name for name in fit["predicted"] if name in target]
+        at = np.array([fit["predicted"][name][0] for name in names])
+        there = interval(ranked(at, np.array([target[name] for name in names]))) if len(names) > 3 else ""
+        own = " | | " if fit["model"] == models.ASKED else _short(by_name(rows, fit["kind"]), fit)
+        print(f"| {fit['kind']} | {fit['model']} | {own} | {there} |")
+
+
+def _short(own: dict[str, float], fit: Row) -> str:
+    """Three cells about held runs of the kind that a model learnt from."""
+    held = [name for name in fit["predicted"] if name.startswith("held")]
+    at, sd = np.array([fit["predicted"][name] for name in held]).T
+    y = np.array([own[name] for name in held])
+    inside = int((np.abs(y - at) <= TWO_SIDED * sd).sum())
+    return f"{interval(ranked(at, y))} | {np.sqrt(np.mean((y - at) ** 2)):.4f} | {inside} of {len(held)}"
 
 
 def optimum(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, float]:
-    """The target's best mixture, draws of where it may be, and its loss, by the model of all its runs."""
+    """The target's best mixture, draws of where it may be, and its loss, by a process of all its runs."""
     import torch
 
-    model = of_target(rows)
-    best, value = model.best()
+    model = models.fitted(chosen(rows, plan.TARGET), models.GP(), models.passes(rows, plan.TARGET))
+    best, value = model.best(plan.space())
     X = plan.space().sample(SAMPLED, np.random.default_rng(1))
     promising = np.concatenate([best[None], X[model.moments(X)[0].argsort()[:PROMISING]]])
     with torch.no_grad(), torch.random.fork_rng():
@@ -140,63 +180,45 @@ def optimum(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, float]:
     return best, promising[drawn.mean(dim=-1).argmin(dim=-1).numpy()], value
 
 
-def model_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
-    """What each model of short runs predicts of short runs, and of the target."""
-    target = by_name(rows, plan.TARGET)
-    print("| short runs | model | rank corr., short | RMSE | inside 95 % | rank corr., target held | target, all |")
-    print("|---|---|---|---|---|---|---|")
-    for fit in fits:
-        own = by_name(rows, fit["kind"])
-        held = [name for name in fit["predicted"] if name.startswith("held")]
-        at, sd = np.array([fit["predicted"][name] for name in held]).T
-        y = np.array([own[name] for name in held])
-        inside = int((np.abs(y - at) <= TWO_SIDED * sd).sum())
-        cells = []
-        for names in ([name for name in held if name in target], [name for name in fit["predicted"] if name in target]):
-            predicted = np.array([fit["predicted"][name][0] for name in names])
-            cells.append(interval(ranked(predicted, np.array([target[name] for name in names]))))
-        rmse = float(np.sqrt(np.mean((y - at) ** 2)))
-        print(
-            f"| {fit['kind']} | {fit['model']} | {interval(ranked(at, y))} | {rmse:.4f} | {inside} of {len(held)} | "
-            f"{' | '.join(cells)} |"
-        )
-
-
 def proposal_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
-    """What each model proposes, and what the target makes of it."""
+    """What each model proposes, and what the target makes of it; a shared run is that of the first of its kind."""
+    target = by_name(rows, plan.TARGET)
+    least = min(target.values(), default=float("nan"))
+    print(f"| proposed by | {' | '.join(plan.DOMAINS)} | target's loss | above the least |")
+    print("|---|" + "---|" * (len(plan.DOMAINS) + 2))
+    uniform = {"name": "uniform", "run": "uniform", "weights": plan.uniform()}
+    for fit in (*fits, uniform):
+        loss = target.get(fit["run"])
+        told = "| |" if loss is None else f"{loss:.4f} | {loss - least:+.4f} |"
+        shares = " | ".join(f"{fit['weights'][name]:.3f}" for name in plan.DOMAINS)
+        print(f"| {fit['name']} | {shares} | {told}")
+
+
+def optimum_table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
+    """Where the target is best by a process of all its runs, and how far from there each proposal lies."""
     best, drawn, value = optimum(rows)
-    target, sd = by_name(rows, plan.TARGET), noise(rows, plan.TARGET)
-    print(f"| proposed by | {' | '.join(plan.DOMAINS)} | off by | target's loss | above the best |")
-    print("|---|" + "---|" * (len(plan.DOMAINS) + 3))
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     ends = " | ".join(f"{b:.2f} [{x:.2f}, {y:.2f}]" for b, x, y in zip(best, low, high, strict=True))
-    print(f"| the target's runs | {ends} | | {value:.4f} | |")
+    print(f"| best by the target's runs | {' | '.join(plan.DOMAINS)} | loss |\n|---|---|---|---|---|---|")
+    print(f"| | {ends} | {value:.4f} |\n")
+    print("| proposed by | share of the tokens that is elsewhere |\n|---|---|")
     for fit in fits:
-        point = np.array([fit["weights"][name] for name in plan.DOMAINS])
-        loss = target.get(fit["run"])
-        told = "| not run | |" if loss is None else f"| {loss:.4f} | {loss - value:+.4f} |"
-        print(
-            f"| {fit['name']} | {' | '.join(f'{x:.2f}' for x in point)} | {np.abs(point - best).sum() / 2:.2f} {told}"
-        )
-    print(f"| uniform | {' | '.join(['0.25'] * 4)} | {np.abs(0.25 - best).sum() / 2:.2f} | {target['uniform']:.4f} | "
-          f"{target['uniform'] - value:+.4f} |")  # fmt: skip
-    print(f"\nnoise of one run of the target: {sd:.4f}")
+        off = sum(abs(fit["weights"][name] - x) for name, x in zip(plan.DOMAINS, best, strict=True)) / 2
+        print(f"| {fit['name']} | {off:.2f} |")
 
 
 def table(rows: Sequence[Row], fits: Sequence[Row]) -> None:
     """Everything that README.md tells."""
-    done = {row["set"] for row in rows}
-    seconds = sum(row["cpu_s"] for row in rows)
-    print(f"{len(rows)} runs, {seconds / 60:.0f} CPU-minutes\n")
+    minutes = {kind: sum(row["cpu_s"] for row in rows if (row["set"] == plan.TARGET) == kind) / 60 for kind in (0, 1)}
+    long = len(chosen(rows, plan.TARGET))
+    print(f"{len(rows) - long} short runs, {minutes[0]:.0f} CPU-minutes; {long} of the target, {minutes[1]:.0f}\n")
     grid.table(rows)
-    if plan.TARGET in done:
+    for part in (noise_table, agreement_table, slice_table):
         print()
-        noise_table(rows)
-        for part in (agreement_table, slice_table):
-            print()
-            part(rows)
-        if fits:
-            print()
-            model_table(rows, fits)
-            print()
-            proposal_table(rows, fits)
+        part(rows)
+    for part in (model_table, proposal_table):
+        print()
+        part(rows, fits)
+    if long >= LEAST_RUNS:
+        print()
+        optimum_table(rows, fits)
