@@ -58,7 +58,8 @@ def _slice(rows: Sequence[grid.Row], axis: Axes) -> None:
         axis.axvline(show.best_share(shares, values, 0.0)[0], color=colour, linestyle=":")
     axis.set(xlabel="share of German (the rest in equal parts)", ylabel="mean loss above the least, nats")
     axis.set(title="Which share is best (dotted)")
-    axis.legend(loc="center right")
+    axis.set_ylim(top=1.5 * axis.get_ylim()[1])  # room for the legend
+    axis.legend(loc="upper right")
 
 
 def _against(rows: Sequence[grid.Row], axis: Axes) -> None:
