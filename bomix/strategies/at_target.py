@@ -208,8 +208,9 @@ def in_epochs(problem: Problem) -> bool:
     """
     if problem.scales or not problem.passes:
         return False
-    passes = np.array([problem.passes.get(name, 0.0) for name in problem.space.domains])
-    return bool((passes * problem.space.upper_array).max() > 1.0)
+    space = problem.single
+    passes = np.array([problem.passes.get(name, 0.0) for name in space.domains])
+    return bool((passes * space.upper_array).max() > 1.0)
 
 
 def _is_weighted_sum(problem: Problem) -> bool:
