@@ -305,8 +305,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print means over seeds, of regret with its standard error; of R2, which a single far prediction may sink, medians
-    and the worst."""
+    """Print means over seeds, of regret with its standard error; of R2, which one far prediction may sink, medians."""
     rows = [row for row in lines(options.out) if row["seed"] in set(seeds(options.seeds))]
     print("| domains, pools, misfit | fit | R2, worst | rank | regret | optimism | covered | CPU-s | seeds |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -324,7 +323,8 @@ def _cells(rows: Sequence[Mapping[str, object]]) -> str:
     error = column["regret"].std(ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else 0.0
     covered = [float(str(row["covered"])) for row in rows if row["covered"] is not None]
     return (
-        f"{np.median(column['r2']):.3f}, {column['r2'].min():.2f} | {column['rank'].mean():.3f} | {column['regret'].mean():.3f} ± {error:.3f} "
+        f"{np.median(column['r2']):.3f}, {column['r2'].min():.2f} | {column['rank'].mean():.3f} "
+        f"| {column['regret'].mean():.3f} ± {error:.3f} "
         f"| {column['optimism'].mean():+.3f} | {f'{np.mean(covered):.2f}' if covered else ''} "
         f"| {column['cpu_s'].mean():.1f}"
     )
