@@ -149,7 +149,8 @@ class Problem:
         cost: What the trials of the whole search may cost, in the unit of ``scales``; None where there is no limit.
         experts_cost: Whether experts count against that cost.
         passes: Passes over each domain's text that a run of the study makes where the domain is all of it: a mixture
-            ``w`` reads domain ``i`` ``passes[i] * w[i]`` times. Empty where tokens are unknown.
+            ``w`` reads domain ``i`` ``passes[i] * w[i]`` times, of two phases that of the whole run. Empty where tokens
+            are unknown.
         matching: What text trials may see, so that they repeat it as the target will; None where they see all of it.
         uncapped: The space without caps by tokens; None where there are none.
         repetition_decay: Domain to the repetitions after which a token is worth 1/e of a fresh one, where they are

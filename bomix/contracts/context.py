@@ -28,7 +28,7 @@ class FitContext:
             the same text and seed, have the same. Empty where every row is a training by itself.
         own: Metric to its own domain, as the study states it; a metric that is not in it has the domain of its name.
         passes: Domain to the passes over its text that a run makes where the domain is all of it, so that weights
-            times passes are epochs; empty where tokens are unknown.
+            times passes are epochs, of two phases the weights of the whole run; empty where tokens are unknown.
         whole_experts: Whether experts saw all text of their domain, and trials a part, so that their losses are of
             other passes.
         repetition_decay: Domain to the repetitions after which a token is worth 1/e of a fresh one, where that is

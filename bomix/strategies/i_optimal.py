@@ -79,6 +79,9 @@ class IOptimal:
         elif self.features == "epochs" and not problem.passes:
             what = "how often a run reads each domain is unknown; give every domain 'tokens' and the study a 'target'"
             found.append(Fault("features", f"{what}, or take 'log'"))
+        elif self.features == "epochs" and problem.phases is not None:
+            what = "epochs are those of one mixture for the whole run, and the study is about two phases"
+            found.append(Fault("features", f"{what}; take 'log'"))
         listed = len(self._listed(problem))
         if self.trials is not None and self.trials < listed:
             what = f"trials is {self.trials}, and {listed} runs are listed before any is chosen"

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def phased(problem: Problem, spec: StudySpec) -> Problem:
     """The problem with a mixture for each phase; the same where the study has no phases.
 
-    Passes over each domain are not told to surrogates: those that count epochs count the columns of one mixture. Nor is
-    it looked for what would be best without caps.
+    Passes over each domain are those of the whole run. It is not looked for what would be best without caps.
 
     Args:
         problem: The problem of one mixture for the whole run, its caps those of all its tokens.
@@ -28,4 +27,4 @@ def phased(problem: Problem, spec: StudySpec) -> Problem:
     upper = {name: domain.upper for name, domain in spec.domains.items()}
     space = PhasedSpace(phases_of_study(spec.phases), problem.space, upper)
     natural = None if problem.natural is None else space.phases.tied(problem.natural)
-    return replace(problem, space=space, natural=natural, passes={}, uncapped=None)
+    return replace(problem, space=space, natural=natural, uncapped=None)

@@ -13,6 +13,7 @@ from bomix.laws.own_domain import own_faults, own_form
 from bomix.posterior.belief import Belief, believe
 from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
+from bomix.space.phased import PhasedSpace
 from bomix.strategies.checks import design_faults
 from bomix.strategies.design_first import design_goes_on, design_size, take
 from bomix.strategies.designs import Sobol
@@ -86,16 +87,14 @@ class Law:
 
     def _minimise(self, problem: Problem, history: History, seed: int, search_seed: int) -> Found:
         from bomix.optimization.minimize import minimise
+        from bomix.surrogates.laws.whole_runs import OfWholeRuns
 
         belief = believe(problem, history, self.surrogate, seed=seed)
-        function = predicted(belief)
-        found = minimise(
-            function,
-            problem.space,
-            shape=shape_of(belief),
-            seed=search_seed,
-            near=belief.data.X.numpy(),
-        )
+        function, space, near = predicted(belief), problem.space, belief.data.X.numpy()
+        if isinstance(space, PhasedSpace) and isinstance(belief.model, OfWholeRuns):
+            # All pairs of one aggregate are alike to the law: the tied one is asked for.
+            space, near = space.tied, near @ space.phases.sums @ space.phases.spread
+        found = minimise(function, space, shape=shape_of(belief), seed=search_seed, near=near)
         return Found(problem.space.snap(found.point, threshold=NEGLIGIBLE), on_arrays(function), problem.space)
 
 
@@ -103,11 +102,14 @@ def shape_of(belief: Belief) -> Shape:
     """What is known of the shape of the objective at the posterior means, as a function of the weights."""
     from bomix.laws.convexity import is_convex
     from bomix.surrogates.laws.uncertainty import LaplaceLaw
+    from bomix.surrogates.laws.whole_runs import OfWholeRuns
 
-    model, coefficients = belief.model, belief.aggregate.coefficients
+    model, coefficients, d = belief.model, belief.aggregate.coefficients, belief.problem.space.dimension
     if coefficients is None:
         return "kinked"
+    if isinstance(model, OfWholeRuns):
+        model, d = model.model, belief.problem.domain_count
     # A simpler surrogate may have stepped in.
-    if isinstance(model, LaplaceLaw) and is_convex(model.best, coefficients, belief.problem.space.dimension):
+    if isinstance(model, LaplaceLaw) and is_convex(model.best, coefficients, d):
         return "convex"
     return "smooth"

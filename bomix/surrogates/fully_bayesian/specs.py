@@ -165,7 +165,10 @@ class BayesianLaw:
         """
         from bomix.surrogates.data.expert_rows import examples
         from bomix.surrogates.fully_bayesian.law_model import fitted
+        from bomix.surrogates.laws.whole_runs import of_whole_runs
 
+        if (whole := of_whole_runs(self.fit, self.form, data, context=context, seed=seed)) is not None:
+            return whole
         chosen = examples(data, context, experts=self.experts)
         settings = _chain(self) if self.method == "nuts" else VariationalSettings(self.steps, self.samples)
         model = fitted(chosen.data, form=self.form, own=self.own, settings=settings, context=chosen.context, seed=seed)

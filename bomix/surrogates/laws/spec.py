@@ -92,7 +92,10 @@ class LawRegression:
         from bomix.laws.law import own_domains
         from bomix.surrogates.data.expert_rows import examples
         from bomix.surrogates.laws import uncertainty
+        from bomix.surrogates.laws.whole_runs import of_whole_runs
 
+        if (whole := of_whole_runs(self.fit, self.form, data, context=context, seed=seed)) is not None:
+            return whole
         chosen = examples(data, context, experts=self.experts)
         X, Y = chosen.data.X.double(), chosen.data.Y.double()
         own = own_domains(context.domains, context.metrics, context.own_mapping(self.own))
