@@ -49,6 +49,7 @@ def browser() -> Iterator[Any]:
 def opened(browser: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
     """The page in a tab of its own, and what went wrong or was asked of the network there."""
     tab = browser.new_page(**{"viewport": {"width": 1100, "height": 800}, **options})
+    tab.set_default_timeout(120_000)  # ms: a loaded machine takes its time, and what is right comes all the same
     wrong: list[str] = []
     tab.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
