@@ -66,20 +66,21 @@ def phase_table(best: Recommendation) -> str:
 
 
 def of_whole_run(best: Recommendation, phases: Phases) -> Recommendation:
-    """A recommendation of which all mixtures are those of whole runs."""
+    """A recommendation of which all mixtures are those of whole runs.
+
+    How far a weight may move is known of each phase alone: the ends of two phases at once need not be nearly as good.
+    """
 
     def whole(choice: Choice | None) -> Any:
         return None if choice is None else replace(choice, weights=phases.aggregate(choice.weights))
 
-    low, high = ({name: ends[at] for name, ends in best.ranges.items()} for at in (0, 1))
-    least, most = phases.aggregate(low), phases.aggregate(high)
     return replace(
         best,
         weights=phases.aggregate(best.weights),
         of_space=whole(best.of_space),
         of_trials=whole(best.of_trials),
         confirmed=whole(best.confirmed),
-        ranges={name: (least[name], most[name]) for name in phases.domains} if best.ranges else {},
+        ranges={},
         front=tuple(replace(point, weights=phases.aggregate(point.weights)) for point in best.front),
     )
 

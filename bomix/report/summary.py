@@ -86,7 +86,9 @@ def headline(found: Findings) -> str:
     shown = [f"{100 * share:.0f} % {name}" for name, share in largest if share >= 0.005][:NAMED]
     rest = 1.0 - sum(share for _, share in largest[: len(shown)])
     tail = f", and {100 * rest:.0f} % of {_others(found, len(shown))}" if rest >= 0.005 else ""
-    return f"Train on {', '.join(shown)}{tail}."
+    order = None if found.phased is None else found.phased.order
+    ordered = "" if order is None or not order.credible else ", each phase on a mixture of its own"
+    return f"Train on {', '.join(shown)}{tail}{ordered}."
 
 
 def gains(found: Findings) -> list[str]:

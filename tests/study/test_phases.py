@@ -255,10 +255,11 @@ def test_the_page_speaks_of_whole_runs_and_says_what_order_is_worth(folder):
     assert "<h3>The phases</h3>" in page
     assert "pretrain (80 %)" in page
     study = Study.open(folder)
+    assert ("each phase on a mixture of its own" in page) == study.recommend().order.credible
     problem = study.problem
     pair = problem.phases.joint(PAIR_OF_THREE)
     best = Recommendation(pair, Estimate(2.0, 0.1), {}, ranges=dict.fromkeys(pair, (0.1, 0.2)))
     seen = report.of_whole_run(best, problem.phases)
     assert seen.weights == pytest.approx({"code": 0.48, "maths": 0.04, "web": 0.48})
-    assert seen.ranges["code"] == pytest.approx((0.2, 0.4))
+    assert seen.ranges == {}  # the ends of both phases at once need not be nearly as good
     assert tables.phase_weights(problem, problem.phases, {"best": pair}).row_count == 3
