@@ -15,7 +15,7 @@ import numpy as np
 
 from bomix.errors import Fault
 from bomix.space.weights import Weights, is_among, nearest, normalized, same_mixture
-from bomix.strategies.listed import Named, listed_beyond, listed_faults, missing_runs
+from bomix.strategies.listed import Listing, Named, listed_faults, missing_runs
 from bomix.trial import Candidate
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TRIES = 100
 
 
 @dataclass(frozen=True)
-class Sobol:
+class Sobol(Listing):
     """The uniform and the natural mixture, then one scrambled Sobol sequence over the space.
 
     The sequence is that of the study's seed, read at the number of trials asked so far: parallel asks and restarts
@@ -53,14 +53,6 @@ class Sobol:
         """What is wrong with the fields."""
         return listed_faults(self.replicates)
 
-    def listed(self, problem: Problem) -> int:
-        """Runs besides the two anchors that are listed by name."""
-        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
-
-    def settled(self, problem: Problem, history: History) -> bool:
-        """Always: no result is looked at."""
-        return True
-
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
         space = problem.space
@@ -76,7 +68,7 @@ class Sobol:
 
 
 @dataclass(frozen=True)
-class Dirichlet:
+class Dirichlet(Listing):
     """The uniform and the natural mixture, then draws around the shares of the tokens, from sparse to even.
 
     Each draw is ``Dirichlet(c p)``: ``p`` sums to one and is where the draws are on average, ``c`` is drawn anew each
@@ -115,14 +107,6 @@ class Dirichlet:
             shown = list(self.concentration)
             found.append(Fault("concentration", f"expected [smallest, largest], both above 0, found {shown}"))
         return found
-
-    def listed(self, problem: Problem) -> int:
-        """Runs besides the two anchors that are listed by name."""
-        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
-
-    def settled(self, problem: Problem, history: History) -> bool:
-        """Always: no result is looked at."""
-        return True
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""
@@ -165,7 +149,7 @@ class Dirichlet:
 
 
 @dataclass(frozen=True)
-class Vertices:
+class Vertices(Listing):
     """The uniform and the natural mixture, then each domain alone, then a Sobol sequence.
 
     Where a domain may not stand alone it has all that its bounds allow, the others share the rest evenly. Vertices
@@ -184,14 +168,6 @@ class Vertices:
     def faults(self) -> list[Fault]:
         """What is wrong with the fields."""
         return listed_faults(self.replicates)
-
-    def listed(self, problem: Problem) -> int:
-        """Runs besides the two anchors that are listed by name."""
-        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
-
-    def settled(self, problem: Problem, history: History) -> bool:
-        """Always: no result is looked at."""
-        return True
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""

@@ -18,7 +18,7 @@ from bomix.space.weights import is_among, same_mixture
 from bomix.strategies.design_features import FeatureMap, Features
 from bomix.strategies.design_first import design_size
 from bomix.strategies.designs import Sobol
-from bomix.strategies.listed import listed_beyond, listed_faults, listed_runs, missing_runs
+from bomix.strategies.listed import Listing, listed_faults, listed_runs, missing_runs
 from bomix.trial import IMPORTED, Candidate
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _SPARSE = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
-class IOptimal:
+class IOptimal(Listing):
     """What is listed, then the mixtures from which a linear model of some features predicts best on average.
 
     The model is one of ``features``; the mean variance of its predictions is taken over mixtures uniform on the space,
@@ -87,14 +87,6 @@ class IOptimal:
             what = f"trials is {self.trials}, and {listed} runs are listed before any is chosen"
             found.append(Fault("trials", f"{what}; give more, or leave 'deletions' or 'replicates' out"))
         return found
-
-    def settled(self, problem: Problem, history: History) -> bool:
-        """Always: no result is looked at."""
-        return True
-
-    def listed(self, problem: Problem) -> int:
-        """Runs besides the two anchors that are listed by name."""
-        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
 
     def ask(self, problem: Problem, history: History, q: int, *, seed: int) -> list[Candidate]:
         """Propose ``q`` mixtures; see :class:`bomix.contracts.strategy.Strategy`."""

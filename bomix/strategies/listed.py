@@ -30,6 +30,21 @@ Named = list[tuple[str, Weights]]
 """Origins and mixtures, in order."""
 
 
+class Listing:
+    """What designs that list runs by name share, as a base of the dataclasses that have these fields."""
+
+    replicates: int
+    deletions: bool
+
+    def listed(self, problem: Problem) -> int:
+        """Runs besides the two anchors that are listed by name."""
+        return listed_beyond(problem, replicates=self.replicates, deletions=self.deletions)
+
+    def settled(self, problem: Problem, history: History) -> bool:
+        """Always: no result is looked at."""
+        return True
+
+
 def listed_faults(replicates: int) -> list[Fault]:
     """A number of runs that is none."""
     return [] if replicates >= 1 else [Fault("replicates", f"replicates is {replicates}; give at least 1")]
