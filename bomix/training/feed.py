@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.training.data.excerpt import Text
+    from bomix.training.data.tokens import Text
     from bomix.training.data_order import Plan
     from bomix.training.device import Hardware
 

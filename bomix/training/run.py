@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from bomix.io.artifacts.scored_tokens import ScoredTokens
-    from bomix.training.data.excerpt import Text
-    from bomix.training.data.tokens import Corpus
+    from bomix.training.data.tokens import Corpus, Text
     from bomix.training.data_order import Plan
     from bomix.training.device import Hardware
     from bomix.training.model.stack import Stack

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from bomix.training.data.tokens import TokenSet
+from bomix.training.data.tokens import Text, TokenSet
 
 _CHUNK = 1 << 24
 """Tokens in which ends of documents are looked for at a time: the comparison takes as many bytes."""
@@ -17,20 +16,8 @@ _STREAM = 0x63757473
 """Sets the order of documents apart from that of sequences, which is drawn from the same seed and name."""
 
 
-class Text(Protocol):
-    """What a run reads of a domain: sequences by their numbers."""
-
-    def sequences(self, length: int) -> int:
-        """Number of disjoint sequences of ``length`` inputs and ``length`` shifted targets."""
-        ...
-
-    def windows(self, index: np.ndarray, length: int) -> np.ndarray:
-        """Read ``b`` sequences by their numbers, ``b x (length + 1)`` int64 array."""
-        ...
-
-
 @dataclass(frozen=True)
-class Excerpt:
+class Excerpt(Text):
     """Some documents of a set of tokens, one after the other as they stand there.
 
     Attributes:
@@ -46,25 +33,16 @@ class Excerpt:
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def sequences(self, length: int) -> int:
-        """Number of disjoint sequences of ``length`` inputs and ``length`` shifted targets."""
-        return max(0, (len(self) - 1) // length)
+    def count(self) -> int:
+        """Tokens of all pieces."""
+        return len(self)
 
-    def windows(self, index: np.ndarray, length: int) -> np.ndarray:
-        """Read sequences.
-
-        Args:
-            index: ``b`` sequence numbers below ``sequences(length)``.
-            length: Inputs per sequence.
-
-        Returns:
-            ``b x (length + 1)`` int64 array; inputs are ``[:, :-1]``, targets ``[:, 1:]``.
-        """
-        offsets = np.asarray(index, dtype=np.int64)[:, None] * length + np.arange(length + 1)
-        piece = np.searchsorted(self.ends, offsets, side="right")
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The tokens at places of the pieces laid end to end, of the same shape."""
+        piece = np.searchsorted(self.ends, places, side="right")
         before = np.concatenate(([0], self.ends[:-1]))
-        windows: np.ndarray = self.tokens[self.starts[piece] + offsets - before[piece]].astype(np.int64)
-        return windows
+        found: np.ndarray = self.tokens[self.starts[piece] + places - before[piece]]
+        return found
 
 
 def document_ends(tokens: np.ndarray, end_of_document: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,37 @@ ACCURACY = "accuracy"
 """Unit of the share of examples in which the right option is the likeliest."""
 
 
+class Text(ABC):
+    """Tokens one after the other, of which a run reads sequences by their numbers."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Tokens that there are."""
+
+    @abstractmethod
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The tokens at places, of the same shape."""
+
+    def sequences(self, length: int) -> int:
+        """Number of disjoint sequences of ``length`` inputs and ``length`` shifted targets."""
+        return max(0, (self.count() - 1) // length)
+
+    def windows(self, index: np.ndarray, length: int) -> np.ndarray:
+        """Read sequences.
+
+        Args:
+            index: ``b`` sequence numbers below ``sequences(length)``.
+            length: Inputs per sequence.
+
+        Returns:
+            ``b x (length + 1)`` int64 array; inputs are ``[:, :-1]``, targets ``[:, 1:]``.
+        """
+        places = np.asarray(index, dtype=np.int64)[:, None] * length + np.arange(length + 1)
+        return self.at(places).astype(np.int64)
+
+
 @dataclass(frozen=True)
-class TokenSet:
+class TokenSet(Text):
     """Documents packed end to end, each closed by the end-of-document token.
 
     Attributes:
@@ -40,23 +70,14 @@ class TokenSet:
         """UTF-8 bytes that one token stands for."""
         return self.bytes / len(self.tokens)
 
-    def sequences(self, length: int) -> int:
-        """Number of disjoint sequences of ``length`` inputs and ``length`` shifted targets."""
-        return max(0, (len(self.tokens) - 1) // length)
+    def count(self) -> int:
+        """Tokens that there are."""
+        return len(self.tokens)
 
-    def windows(self, index: np.ndarray, length: int) -> np.ndarray:
-        """Read sequences.
-
-        Args:
-            index: ``b`` sequence numbers below ``sequences(length)``.
-            length: Inputs per sequence.
-
-        Returns:
-            ``b x (length + 1)`` int64 array; inputs are ``[:, :-1]``, targets ``[:, 1:]``.
-        """
-        offsets = np.asarray(index, dtype=np.int64)[:, None] * length + np.arange(length + 1)
-        windows: np.ndarray = self.tokens[offsets].astype(np.int64)
-        return windows
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The tokens at places, of the same shape."""
+        found: np.ndarray = self.tokens[places]
+        return found
 
 
 @dataclass(frozen=True)

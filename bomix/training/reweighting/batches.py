@@ -9,15 +9,12 @@ import numpy as np
 
 from bomix.contracts.reweighter import Array
 from bomix.errors import EvaluationError
-from bomix.training.data.excerpt import Excerpt
-from bomix.training.data.tokens import TokenSet
+from bomix.training.data.tokens import Text
 from bomix.training.data_order import Plan
 from bomix.training.reweighting.draws import Sequences, counts
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from bomix.training.data.excerpt import Text
 
 
 class Batches:
@@ -92,7 +89,7 @@ def sets_of(names: Sequence[str], known: Mapping[str, object], lack: str) -> dic
     """
     found: dict[str, Text] = {}
     for name in names:
-        if not isinstance(tokens := known.get(name), TokenSet | Excerpt):
+        if not isinstance(tokens := known.get(name), Text):
             raise EvaluationError(f"{lack} '{name}' (known: {', '.join(sorted(known))})")
         found[name] = tokens
     return found

@@ -21,8 +21,7 @@ from bomix.training.reweighting.batches import Batches, sets_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bomix.training.data.excerpt import Text
-    from bomix.training.data.tokens import Corpus
+    from bomix.training.data.tokens import Corpus, Text
     from bomix.training.data_order import Plan
     from bomix.training.model.stack import Stack
     from bomix.training.optim import StackOptimizer
