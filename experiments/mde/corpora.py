@@ -66,6 +66,15 @@ def _python(root: Path) -> Iterator[tuple[str, str]]:
                 continue  # tests of other encodings
 
 
+def _go(root: Path) -> Iterator[tuple[str, str]]:
+    for path in root.rglob("*.go"):
+        if path.is_file() and "testdata" not in path.parts and not path.name.startswith("z"):
+            try:
+                yield path.relative_to(root).as_posix(), plaintext.tidy(path.read_text("utf-8"))
+            except UnicodeDecodeError:
+                continue  # tests of other encodings
+
+
 def _pages(root: Path) -> Iterator[tuple[str, str]]:
     for path in root.rglob("*.html"):
         if path.is_file():
@@ -111,6 +120,7 @@ _PYTHON = tuple(
     "|".join(f"libpython3.{minor}-{part}" for minor in (11, 12, 13)) for part in ("stdlib", "minimal", "testsuite")
 )
 _POSTGRES = "|".join(f"postgresql-doc-{major}" for major in (15, 16, 17))
+_GO = "|".join(f"golang-1.{minor}-src" for minor in (19, 24, 23, 22))
 DOMAINS = {
     "code": Corpus(_PYTHON, _python, 8_000_000),
     "dictionary": Corpus(("dict-gcide",), _dictionary, 8_000_000),
@@ -118,6 +128,16 @@ DOMAINS = {
     "prose": Corpus(("anarchism",), _pages, 8_000_000),
     "technical": Corpus((_POSTGRES,), _pages, 8_000_000),
 }
+MORE = {
+    "cpp": Corpus(("cppreference-doc-en-html",), _pages, 4_000_000),
+    "go": Corpus((_GO,), _go, 4_000_000),
+    "kernel": Corpus(("linux-doc-6.1|linux-doc-6.12|linux-doc",), _pages, 4_000_000),
+    "manual": Corpus(("manpages", "manpages-dev"), _manual, 4_000_000),
+    "node": Corpus(("nodejs-doc",), _pages, 4_000_000),
+    "spanish": Corpus(("manpages-es",), _manual, 4_000_000),
+    "statistics": Corpus(("r-doc-html",), _pages, 4_000_000),
+}
+"""Seven more domains, of the experiments that tell the three papers anew."""
 OUTSIDE = {
     "foldoc": Corpus(("dict-foldoc",), _dictionary, 2_000_000),
     "fortunes": Corpus(("fortunes-min", "fortunes"), _sayings, 2_000_000),
@@ -135,7 +155,7 @@ def build(cache: Path) -> None:
         CorpusError: A package cannot be had, or holds no text.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    for name, corpus in {**DOMAINS, **OUTSIDE}.items():
+    for name, corpus in {**DOMAINS, **MORE, **OUTSIDE}.items():
         path = cache / f"{name}.jsonl"
         if not path.exists():
             with tempfile.TemporaryDirectory(prefix="bomix-mde-") as folder:
