@@ -92,7 +92,7 @@ def evaluated(
             assert not isinstance(result, Failure), result.message
             if place is not None:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(workdir / SCORED_TOKENS, place)
+                shutil.copytree(workdir / SCORED_TOKENS, place, dirs_exist_ok=True)
             found.append(result)
     cpu = (time.process_time() - started) / len(trials)
     return [(result, round(cpu, 2)) for result in found]
