@@ -1,7 +1,11 @@
 """Trains what the tables of README.md stand on.
 
     python experiments/mde/corpora.py               # the text, once
-    python -m experiments.bo.run train [PROBLEM ...] [--limit S]   # resumes; begins nothing after S seconds
+    python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins nothing after S seconds
+    python -m experiments.bo.run choose             # what searches and laws chose; writes found.jsonl
+    python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
+    python -m experiments.bo.run table              # the tables of README.md, from what is kept
+    python -m experiments.bo.run figure             # its figures
 """
 
 from __future__ import annotations
@@ -50,13 +54,29 @@ def train(parts: list[str], limit: float) -> None:
 
 
 def main() -> None:
-    """Train."""
+    """Train, choose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train",))
+    parser.add_argument("what", choices=("train", "choose", "table", "figure"))
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
-    train(args.parts, args.limit)
+    if args.what == "train":
+        train(args.parts, args.limit)
+        return
+    rows = runs.kept(plan.RESULTS)
+    if args.what == "choose":
+        from experiments.bo import choose
+
+        plan.FOUND.unlink(missing_ok=True)
+        runs.add(plan.FOUND, choose.five(rows))
+        return
+    from experiments.bo import figures, show
+
+    found = runs.kept(plan.FOUND)
+    if args.what == "table":
+        show.table(rows, found)
+    else:
+        figures.draw(rows, found)
 
 
 if __name__ == "__main__":

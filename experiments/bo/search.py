@@ -52,15 +52,22 @@ class Search:
 def design(problem: Problem, limit: float) -> None:
     """Train the design of every seed: its mixtures are known beforehand, so that stacks are full."""
     arm = problem.arms[0]
+    searches = [Search(problem, arm, seed) for seed in problem.seeds]
     planned = []
-    for seed in problem.seeds:
-        search = Search(problem, arm, seed)
-        pending = [record.trial for record in search.study.history.records]
-        asked = [*pending, *search.study.ask(arm.trials - len(pending))] if len(pending) < arm.trials else pending
+    for search in searches:
+        if (left := arm.trials - len(search.study.history.records)) > 0:
+            search.study.ask(left)
         planned += [
-            Planned(f"{problem.name} {arm.name}", f"{trial.id:03d}", dict(trial.weights), seed) for trial in asked
+            Planned(f"{problem.name} {arm.name}", f"{each.trial.id:03d}", dict(each.trial.weights), search.seed)
+            for each in search.study.history.records
         ]
     runs.train(RESULTS, problem.proxy, planned, limit=limit)
+    rows = {runs.key(row): row for row in runs.kept(RESULTS)}
+    for search in searches:
+        for each in search.study.history.records:
+            row = rows.get((f"{problem.name} {arm.name}", f"{each.trial.id:03d}", search.seed))
+            if each.status is Status.PENDING and row is not None:
+                search.study.tell(each.trial, Result(row["losses"], cost=row["cpu_s"]))
 
 
 def known(problem: Problem, trial: Trial, seed: int, rows: list[Row]) -> Row | None:
