@@ -1,11 +1,11 @@
 """Trains what the tables of README.md stand on.
 
-    python experiments/mde/corpora.py               # the text, once
-    python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins nothing after S seconds
-    python -m experiments.bo.run choose             # what searches and laws chose; writes found.jsonl
-    python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
-    python -m experiments.bo.run table              # the tables of README.md, from what is kept
-    python -m experiments.bo.run figure             # its figures
+python experiments/mde/corpora.py               # the text, once
+python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins nothing after S seconds
+python -m experiments.bo.run choose             # what searches and laws chose; writes found.jsonl
+python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
+python -m experiments.bo.run table              # the tables of README.md, from what is kept
+python -m experiments.bo.run figure             # its figures
 """
 
 from __future__ import annotations
@@ -44,13 +44,16 @@ def train(parts: list[str], limit: float) -> None:
             search.design(problem, left())
             search.lockstep(problem, left())
         else:
-            found = runs.kept(plan.FOUND)
-            planned = {
-                "fresh": lambda: plan.fresh(found),
-                "scaled": lambda: plan.scaled(found),
-                "larger": lambda: plan.larger(runs.kept(plan.RESULTS)),
-            }[part]()
-            runs.train(plan.RESULTS, plan.FIVE.proxy, planned, width=8 if part == "scaled" else 16, limit=left())
+            width = 8 if part == "scaled" else 16
+            runs.train(plan.RESULTS, plan.FIVE.proxy, chosen(part), width=width, limit=left())
+
+
+def chosen(part: str) -> list[runs.Planned]:
+    """The runs of what was chosen, which are known once `choose` has been there."""
+    found = runs.kept(plan.FOUND)
+    if part == "fresh":
+        return list(plan.fresh(found))
+    return list(plan.scaled(found) if part == "scaled" else plan.larger(runs.kept(plan.RESULTS)))
 
 
 def main() -> None:

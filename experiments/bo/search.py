@@ -27,9 +27,7 @@ class Search:
             proxy = problem.proxy
             budget = BudgetSpec(trials=arm.trials)
             domains = {name: DomainSpec(source=proxy.sources[name]) for name in problem.domains}
-            self.study = Study(
-                domains, path=folder, evaluator=proxy, strategy=arm.strategy, budget=budget, seed=seed
-            )
+            self.study = Study(domains, path=folder, evaluator=proxy, strategy=arm.strategy, budget=budget, seed=seed)
 
     @property
     def over(self) -> bool:
@@ -118,5 +116,3 @@ def _told(search: Search, trial: Trial, row: Row | None) -> bool:
     if row is not None:
         search.study.tell(trial, Result(row["losses"], cost=row["cpu_s"]))
     return row is not None
-
-

@@ -27,7 +27,7 @@ DOMAINS = ("code", "dictionary", "german", "go", "kernel", "manual", "prose", "t
 OUTSIDE = ("foldoc", "fortunes", "office", "perl")
 TARGET = "kernel"
 """The domain whose loss is minimized, as RegMix minimizes that of Pile-CC."""
-SHARES = {name: size for name, size in zip(DOMAINS, (8.0, 8.0, 6.6, 4.0, 4.0, 4.0, 8.0, 5.8), strict=True)}
+SHARES = dict(zip(DOMAINS, (8.0, 8.0, 6.6, 4.0, 4.0, 4.0, 8.0, 5.8), strict=True))
 """Megabytes of text, which the draws lie around."""
 CONCENTRATION = (0.1, 5.0)
 TEMPERATURE = 2.0
@@ -59,10 +59,10 @@ def proxy() -> Proxy:
 def proxy_with_tasks() -> Proxy:
     """The same with tasks of multiple choice among its validation sets."""
     cache_of = tasks.CACHE.expanduser() / "tasks"
-    asked = {f"{name}_task": Choices((str(cache_of / f"{name}.jsonl"),), format="{prompt} {answer}") for name in tasks.TASKS}
-    return dataclasses.replace(
-        proxy(), validation={**proxy().validation, **asked}, validation_sequences=ASKED
-    )
+    asked = {
+        f"{name}_task": Choices((str(cache_of / f"{name}.jsonl"),), format="{prompt} {answer}") for name in tasks.TASKS
+    }
+    return dataclasses.replace(proxy(), validation={**proxy().validation, **asked}, validation_sequences=ASKED)
 
 
 def scale(name: str) -> Scale:
@@ -77,7 +77,7 @@ def mixtures(count: int, domains: tuple[str, ...] = DOMAINS, seed: int = 0) -> l
     shares = np.array([SHARES[name] for name in domains]) ** (1 / TEMPERATURE)
     shares /= shares.sum()
     drawn = [rng.dirichlet(rng.uniform(*CONCENTRATION) * shares) for _ in range(count)]
-    return [{name: 0.0 for name in DOMAINS} | dict(zip(domains, map(float, row), strict=True)) for row in drawn]
+    return [dict.fromkeys(DOMAINS, 0.0) | dict(zip(domains, map(float, row), strict=True)) for row in drawn]
 
 
 def experts(size: str) -> Iterator[Planned]:

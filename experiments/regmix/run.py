@@ -1,8 +1,8 @@
 """Trains the swarm.
 
-    python experiments/mde/corpora.py               # the text, once
-    python -m experiments.tasks                     # tasks of multiple choice, once
-    python -m experiments.regmix.run train          # resumes; --limit SECONDS begins nothing after it
+python experiments/mde/corpora.py               # the text, once
+python -m experiments.tasks                     # tasks of multiple choice, once
+python -m experiments.regmix.run train          # resumes; --limit SECONDS begins nothing after it
 """
 
 from __future__ import annotations
@@ -42,5 +42,9 @@ def main() -> None:
 
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, "-m", "experiments.regmix.run", *sys.argv[1:]], {**os.environ, **process_environment()})
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "experiments.regmix.run", *sys.argv[1:]],
+            {**os.environ, **process_environment()},
+        )
     main()
