@@ -34,7 +34,7 @@ TEMPERATURE = 2.0
 """Those of RegMix: see `bomix.strategies.designs.Dirichlet`."""
 FITTED, HELD, REPEATED = 256, 64, 24
 """Mixtures that models learn from, that they are judged on, and of these the ones with a second seed."""
-LARGER = {"1M": (48, 64), "3M": (0, 32)}
+LARGER = {"1M": (32, 64), "3M": (0, 32)}
 """The same at larger sizes: the first ones of each kind."""
 WITHOUT = (64, 32)
 """The same without the target's domain."""
