@@ -119,7 +119,11 @@ MANY = tuple(
     )
     for name, seeds in (("seven", range(2)), ("twelve", range(1)))
 )
-PROBLEMS = {problem.name: problem for problem in (FIVE, FOUR, *MANY)}
+TWO = Problem("two-uneven", range(2), (Arm("sobol", DESIGN, 8), designed(8, 20, "bo8")))
+"""The search of Figure 2b; of its name there are slices, too, whose set has no arm behind it."""
+PROBLEMS = {problem.name: problem for problem in (FIVE, FOUR, *MANY, TWO)}
+AGAIN = (FOUR, *MANY)
+"""Problems of which the best of each search is trained on fresh seeds, and nothing else."""
 
 
 def slices() -> Iterator[Planned]:

@@ -2,7 +2,7 @@
 
 python experiments/mde/corpora.py               # the text, once
 python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins nothing after S seconds
-python -m experiments.bo.run choose             # what searches and laws chose; writes found.jsonl
+python -m experiments.bo.run choose             # what searches and laws chose; adds to found.jsonl
 python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
 python -m experiments.bo.run table              # the tables of README.md, from what is kept
 python -m experiments.bo.run figure             # its figures
@@ -18,9 +18,9 @@ import time
 
 from bomix.training.device import process_environment
 from experiments import runs
-from experiments.bo import plan, search
+from experiments.bo import choose, plan, search
 
-PARTS = ("two", *plan.PROBLEMS, "fresh", "scaled", "larger")
+PARTS = ("slices", *plan.PROBLEMS, "fresh", "again", "scaled", "larger")
 
 
 def train(parts: list[str], limit: float) -> None:
@@ -33,7 +33,7 @@ def train(parts: list[str], limit: float) -> None:
     for part in parts:
         if left() <= 0:
             return
-        if part == "two":
+        if part == "slices":
             for name in plan.PAIRS:
                 plan.loaded(name).prepare(plan.PAIRS[name])
                 planned = [run for run in plan.slices() if run.set == name]
@@ -43,6 +43,10 @@ def train(parts: list[str], limit: float) -> None:
             problem.proxy.prepare(problem.domains)
             search.design(problem, left())
             search.lockstep(problem, left())
+        elif part == "again":
+            for problem, again in choose.again(runs.kept(plan.RESULTS)):
+                problem.proxy.prepare(problem.domains)
+                runs.train(plan.RESULTS, problem.proxy, again, limit=left())
         else:
             width = 8 if part == "scaled" else 16
             runs.train(plan.RESULTS, plan.FIVE.proxy, chosen(part), width=width, limit=left())
@@ -68,10 +72,8 @@ def main() -> None:
         return
     rows = runs.kept(plan.RESULTS)
     if args.what == "choose":
-        from experiments.bo import choose
-
-        plan.FOUND.unlink(missing_ok=True)
-        runs.add(plan.FOUND, choose.five(rows))
+        for row in choose.five(rows, {row["name"] for row in runs.kept(plan.FOUND)}):
+            runs.add(plan.FOUND, [row])
         return
     from experiments.bo import figures, show
 
