@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DPI = 90
 """Of all figures: sharp enough at the width of a page, and small files."""
+ABOVE = 0.2
+"""Nats above the design's best up to which runs of many domains are shown: those of the design lie far above."""
 
 
 def draw(rows: Sequence[Row], found: Sequence[Row], folder: Path = HERE) -> None:
@@ -53,26 +55,24 @@ def two_domains(rows: Sequence[Row]) -> Figure | None:
     found = {pair: slices.Slice.of(rows, pair) for pair in PAIRS}
     if None in found.values():
         return None
-    shown, axes = plt.subplots(len(PAIRS), 3, figsize=(11, 6.4), layout="constrained")
+    shown, axes = plt.subplots(len(PAIRS), 3, figsize=(10, 5.8), layout="constrained")
     for (pair, each), line in zip(found.items(), axes, strict=True):
         assert each is not None
         for checkpoint, share in enumerate(slices.CHECKPOINTS):
             colour = plt.get_cmap("viridis_r")(0.15 + 0.28 * checkpoint)
-            losses = each.mean(checkpoint)[0]
-            line[0].plot(each.shares, losses, ".", color=colour, label=f"{share:.0%} of the tokens")
-            line[0].plot(slices.FINE, slices.cubic(each.shares, losses, slices.FINE), color=colour, linewidth=1)
+            line[0].plot(each.shares, each.mean(checkpoint)[0], ".", color=colour, label=f"{share:.0%} of the tokens")
+            line[0].plot(slices.FINE, slices.smooth(each, checkpoint), color=colour, linewidth=1)
             for column in (0, 1):
                 _own(line[1 + column], each, column, checkpoint, colour)
         line[0].set(xlabel=f"share of {each.domains[0]}", ylabel="mean loss, nats", title=pair)
         if pair == TWO.name and any(row["set"] == f"{pair} bo8" for row in rows):
             _two_search(rows, line[0])
-        line[0].legend(fontsize=7)
         for column, domain in enumerate(each.domains):
-            line[1 + column].set(xlabel=f"share of {domain}", ylabel="loss, nats (log axis)", yscale="log")
-            line[1 + column].set(title=f"loss of {domain}; dashed: straight lines where they hold")
-            line[1 + column].set_yticks([4, 5, 6], ["4", "5", "6"])
-            line[1 + column].minorticks_off()
-            line[1 + column].title.set_fontsize(9)
+            axis = line[1 + column]
+            axis.set(xlabel=f"share of {domain}", yscale="log", title=f"loss of {domain}, log axis")
+            axis.set_yticks([4.5, 5, 5.5, 6], ["4.5", "5", "5.5", "6"])
+            axis.minorticks_off()
+    shown.legend(*axes[-1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     return shown
 
 
@@ -144,7 +144,7 @@ def _losers(fresh: Fresh, axis: Axes) -> None:
     axis.axhline(0.0, color="0.7", linewidth=1, zorder=0)
     axis.set_xticks(range(len(FIVE.domains)), FIVE.domains)
     axis.set(ylabel="loss - that of uniform, nats", title="Who loses, by what was minimized (95 %, t)")
-    axis.legend(fontsize=7, ncols=2)
+    axis.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 
 
 # ---- Figures 3, 4 and 6
@@ -191,24 +191,21 @@ def many(rows: Sequence[Row]) -> Figure | None:
     shown, axes = plt.subplots(1, len(MANY), figsize=(10, 3.8), layout="constrained")
     for problem, axis in zip(MANY, axes, strict=True):
         first = problem.arms[0].trials
-        fresh = Fresh(rows, f"{problem.name} fresh", problem.domains)
-        for arm, colour in zip(problem.arms[1:], ("C0", "C1"), strict=True):
+        for arm, name, colour in zip(problem.arms[1:], ("BO", "TuRBO"), ("C0", "C1"), strict=True):
             found = complete(rows, problem, arm.name)
             if not found:
                 return None
             for (seed, losses), style in zip(found.items(), ("-", "--"), strict=False):
-                best = np.minimum.accumulate(losses) - losses[:first].min()
-                name = {"bo32": "BO", "turbo": "TuRBO"}[arm.name]
-                axis.plot(best, style, color=colour, label=f"{name}, seed {seed}")
-                axis.plot(
-                    np.arange(first, len(losses)), losses[first:] - losses[:first].min(), ".", color=colour, alpha=0.2
-                )
+                above = losses - losses[:first].min()
+                axis.plot(np.minimum.accumulate(above), style, color=colour, label=f"{name}, seed {seed}")
+                axis.plot(np.arange(first, len(losses)), above[first:], ".", color=colour, alpha=0.2)
+        fresh = Fresh(rows, f"{problem.name} fresh", problem.domains)
         if len(fresh.names) > 1 and len(fresh.seeds) > 1:
             axis.axhspan(-fresh.noise()[0], 0.0, color="0.85", zorder=0, label="noise of a run")
         axis.axvline(first - 0.5, color="0.7", linestyle=":")
-        axis.set(
-            xlabel="trial", ylabel="mean loss - design's best, nats", title=f"{problem.name} domains", ylim=(-0.25, 0.2)
-        )
+        axis.set(xlabel="trial", ylabel="mean loss - design's best, nats", title=f"{problem.name} domains")
+        lowest = min(line.get_ydata().min() for line in axis.lines[:-1])
+        axis.set_ylim(lowest - 0.02, ABOVE)
         axis.legend(fontsize=7)
     return shown
 

@@ -149,35 +149,38 @@ def _above(weights: Array, losses: Array, noise: float, freedom: int) -> str:
     return said((gap, gap - half, gap + half), 3)
 
 
-def cubic(shares: Array, losses: Array, fine: Array) -> Array:
-    """A cubic in the log-odds of the share, at finer shares."""
-    return np.asarray(np.polyval(np.polyfit(_odds(shares), losses, 3), _odds(fine)))
-
-
-def _odds(shares: Array) -> Array:
-    return np.asarray(np.log(shares / (1.0 - shares)))
-
-
 FINE = np.linspace(RATIOS[0], RATIOS[-1], 481)
 """Shares among which the best is sought, a fifth of a percent apart."""
 
 
-def best_share(shares: Array, losses: Array, noise: float) -> tuple[float, float, float]:
+def smooth(found: Slice, checkpoint: int = -1, rng: np.random.Generator | None = None) -> Array:
+    """The mean of the exponentials in either domain's own weight, at the fine shares.
+
+    Args:
+        found: The slice.
+        checkpoint: Of its runs.
+        rng: Adds the noise of a mean over seeds to every loss; None adds none.
+    """
+    laws = []
+    for column in (0, 1):
+        weights, losses, noise, _ = found.own(column, checkpoint)
+        noisy = losses if rng is None else losses + rng.normal(0.0, noise, len(losses))
+        laws.append(law("exponential", weights, noisy, FINE if column == 0 else 1.0 - FINE))
+    return np.asarray(np.mean(laws, axis=0))
+
+
+def best_share(found: Slice, checkpoint: int = -1) -> tuple[float, float, float]:
     """The share of the least mean loss, its interval by noise added to each point."""
     rng = np.random.default_rng(0)
-    found = [
-        float(FINE[cubic(shares, losses + extra, FINE).argmin()])
-        for extra in (np.zeros(len(losses)), *rng.normal(0.0, noise, (DRAWS, len(losses))))
-    ]
-    low, high = np.quantile(found[1:], [0.025, 0.975])
-    return found[0], float(low), float(high)
+    again = [FINE[smooth(found, checkpoint, rng).argmin()] for _ in range(DRAWS)]
+    low, high = np.quantile(again, [0.025, 0.975])
+    return float(FINE[smooth(found, checkpoint).argmin()]), float(low), float(high)
 
 
 def flat(found: Slice) -> tuple[float, float]:
     """The shares whose mean loss is above the least by less than the noise of one run."""
-    losses, noise, _ = found.mean()
-    smooth = cubic(found.shares, losses, FINE)
-    near = FINE[smooth <= smooth.min() + noise * found.losses.shape[1] ** 0.5]
+    curve = smooth(found)
+    near = FINE[curve <= curve.min() + found.mean()[1] * found.losses.shape[1] ** 0.5]
     return float(near[0]), float(near[-1])
 
 
@@ -191,10 +194,7 @@ def optimum_table(rows: Sequence[Row]) -> Iterator[str]:
         if found is None or found.losses.shape[1] < 2:
             yield f"| {pair} | not run on two seeds yet | | | | | |"
             continue
-        cells = []
-        for checkpoint in range(len(CHECKPOINTS)):
-            losses, noise, _ = found.mean(checkpoint)
-            cells.append(said(best_share(found.shares, losses, noise), 2, sign=False))
+        cells = [said(best_share(found, checkpoint), 2, sign=False) for checkpoint in range(len(CHECKPOINTS))]
         low, high = flat(found)
         noise = found.mean()[1] * found.losses.shape[1] ** 0.5
         yield f"| {pair}, {found.domains[0]} | {' | '.join(cells)} | {noise:.4f} | {low:.2f} to {high:.2f} |"
