@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from experiments.bo.fresh import SEARCHES, UNIFORM, Fresh
-from experiments.bo.plan import FIVE, SIZES
+from experiments.bo.plan import FIVE, SCALED, SIZES
 from experiments.bo.stats import Array, said, t_half, t_interval, two_way_noise
 from experiments.runs import Row
 
 JUDGED = ("sobol", "bo32", "GP", "excess", "worst", "guardrail")
 """Of one search or one model, by what they minimize."""
-SCALED = {UNIFORM: "uniform", "sobol-0": "Sobol", "bo32-0": "BO 32 + 32", "LLaMA": "LLaMA"}
-"""What is trained at larger sizes."""
+LABELS = {"sobol-0": "Sobol", "bo32-0": "BO 32 + 32", "LLaMA": "LLaMA"}
+"""What is compared with the uniform mixture at larger sizes."""
 PAPER_SCALED = {"25M": (4.4659, 4.4109, 4.3688), "154M": (3.0066, 3.0587, 3.0085)}
 """The paper's Table V: uniform, Sobol, BO."""
 
@@ -55,18 +55,19 @@ def _cells(found: Array) -> str:
 
 def scale_table(rows: Sequence[Row]) -> Iterator[str]:
     """Table V: the same mixtures at larger sizes with tokens in proportion."""
-    others = [name for name in SCALED if name != UNIFORM]
-    yield f"| size | seeds | uniform | {' | '.join(f'{SCALED[name]} minus uniform' for name in others)} | ± by noise |"
+    heads = " | ".join(f"{label} minus uniform" for label in LABELS.values())
+    yield f"| size | seeds | uniform | {heads} | ± by noise |"
     yield "|---|---|---|---|---|---|---|"
     for size in SIZES:
         fresh = Fresh.at(rows, size)
-        known = [name for name in SCALED if name in fresh.names]
-        if len(known) < len(SCALED) or len(fresh.seeds) < 2:
+        wanted = SCALED.get(size, (UNIFORM, *LABELS))
+        known = [name for name in wanted if name in fresh.names]
+        if len(known) < len(wanted) or len(fresh.seeds) < 2:
             yield f"| {size} | not run yet | | | | | |"
             continue
         noise, freedom = two_way_noise(np.array([fresh.mean(name) for name in known]))
         half = t_half(noise * (2 / len(fresh.seeds)) ** 0.5, freedom)
-        cells = " | ".join(said(t_interval(fresh.gain(name))) for name in others)
+        cells = " | ".join(said(t_interval(fresh.gain(name))) if name in known else "" for name in LABELS)
         yield f"| {size} | {len(fresh.seeds)} | {fresh.mean(UNIFORM).mean():.4f} | {cells} | {half:.4f} |"
     for size, (uniform, sobol, bo) in PAPER_SCALED.items():
         yield f"| paper, {size} | 1 | {uniform:.4f} | {sobol - uniform:+.4f} | {bo - uniform:+.4f} | | |"

@@ -26,7 +26,7 @@ ABOVE = 0.2
 """Nats above the design's best up to which runs of many domains are shown: those of the design lie far above."""
 
 
-def draw(rows: Sequence[Row], found: Sequence[Row], folder: Path = HERE) -> None:
+def draw(rows: Sequence[Row], folder: Path = HERE) -> None:
     """Draw every figure whose runs are there."""
     from matplotlib import pyplot as plt
 

@@ -239,11 +239,20 @@ def exponent_table(moves: Moves) -> Iterator[str]:
             yield f"| {name} | {' | '.join(told)} |"
 
 
-def prediction_table(moves: Moves) -> Iterator[str]:
-    """Laws of the optimum against one that does not move: the share of tokens that is elsewhere, and what it costs."""
+def prediction_table(moves: Moves, laws: Sequence[Row]) -> Iterator[str]:
+    """Laws of the optimum against one that does not move: the share of tokens that is elsewhere, and what it costs.
+
+    Args:
+        moves: The optima.
+        laws: What laws of the losses say of the corner, which are not fitted again for the resamples.
+    """
     yield "| predicted | share elsewhere | loss above the best there |\n|---|---|---|"
     points = predictions(moves.optima)
     again = [predictions(each) for each in moves.optima_again]
+    for row in laws if CORNER in moves.optima else ():
+        at = np.array([row["weights"].get(domain, 0.0) for domain in FIVE.domains])
+        for each in (points, *again):
+            each[f"1M: losses by the law {row['law']}"] = CORNER, at
     for name, (cell, found) in points.items():
         elsewhere = moves.interval(
             [_apart(each[name][1], best[cell]) for each, best in zip(again, moves.optima_again, strict=True)],
@@ -272,7 +281,7 @@ def _cost(law: OwnLog, found: Array, best: Array) -> float:
     return law.value(found) - law.value(best)
 
 
-def table(rows: Sequence[Row]) -> Iterator[str]:
+def table(rows: Sequence[Row], laws: Sequence[Row]) -> Iterator[str]:
     """Everything about where the optimum is."""
     if Design.of(rows, "0.3M") is None:
         yield "The law of the optimum: not run yet."
@@ -283,6 +292,6 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     yield ""
     yield from exponent_table(moves)
     yield ""
-    yield from prediction_table(moves)
+    yield from prediction_table(moves, laws)
     if CORNER not in moves.optima:
         yield "\nThe design at 1M is not run yet."

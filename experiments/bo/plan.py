@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 FOUND = HERE / "found.jsonl"
 """What searches and laws chose, which is trained again on seeds that no search has seen."""
+LAWS = HERE / "laws.jsonl"
+"""Where laws of mixture, size and tokens put the optimum of a scale that they have not seen."""
 WORK = Path("~/.cache/bomix/bo").expanduser()
 """Folders of the studies."""
 PAIRS = {"two-even": ("kernel", "prose"), "two-uneven": ("code", "kernel")}

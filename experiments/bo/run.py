@@ -4,6 +4,7 @@ python experiments/mde/corpora.py               # the text, once
 python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins nothing after S seconds
 python -m experiments.bo.run choose             # what searches and laws chose; adds to found.jsonl
 python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
+python -m experiments.bo.run laws               # optima by laws across sizes; adds to laws.jsonl
 python -m experiments.bo.run table              # the tables of README.md, from what is kept
 python -m experiments.bo.run figure             # its figures
 """
@@ -63,7 +64,7 @@ def chosen(part: str) -> list[runs.Planned]:
 def main() -> None:
     """Train, choose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "choose", "table", "figure"))
+    parser.add_argument("what", choices=("train", "choose", "laws", "table", "figure"))
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
@@ -75,13 +76,18 @@ def main() -> None:
         for row in choose.five(rows, {row["name"] for row in runs.kept(plan.FOUND)}):
             runs.add(plan.FOUND, [row])
         return
+    if args.what == "laws":
+        from experiments.bo import across
+
+        for row in across.optima(rows, runs.kept(plan.LAWS)):
+            runs.add(plan.LAWS, [row])
+        return
     from experiments.bo import figures, show
 
-    found = runs.kept(plan.FOUND)
     if args.what == "table":
-        show.table(rows, found)
+        show.table(rows, runs.kept(plan.FOUND), runs.kept(plan.LAWS))
     else:
-        figures.draw(rows, found)
+        figures.draw(rows)
 
 
 if __name__ == "__main__":

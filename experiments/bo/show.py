@@ -8,8 +8,14 @@ from experiments.bo import criteria, histories, methods, moves, repeats, slices
 from experiments.runs import Row
 
 
-def parts(rows: Sequence[Row], found: Sequence[Row]) -> dict[str, Callable[[], Iterator[str]]]:
-    """Heading to what yields the lines below it."""
+def parts(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> dict[str, Callable[[], Iterator[str]]]:
+    """Heading to what yields the lines below it.
+
+    Args:
+        rows: What was trained.
+        found: What searches and laws chose.
+        laws: Where laws across sizes put the optimum.
+    """
     return {
         "Spread, noise and ceiling": lambda: methods.spread_table(rows),
         "Table I": lambda: methods.method_table(rows),
@@ -26,15 +32,15 @@ def parts(rows: Sequence[Row], found: Sequence[Row]) -> dict[str, Callable[[], I
         "Figure 5": lambda: criteria.domain_table(rows),
         "Table V": lambda: criteria.scale_table(rows),
         "Figure 6": lambda: histories.many_table(rows),
-        "The law of the optimum": lambda: moves.table(rows),
+        "The law of the optimum": lambda: moves.table(rows, laws),
     }
 
 
-def table(rows: Sequence[Row], found: Sequence[Row]) -> None:
+def table(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> None:
     """Print all of them, and what the runs cost."""
     hours = sum(row["cpu_s"] for row in rows) / 3600
     print(f"{len(rows)} runs, {hours:.1f} CPU-hours\n")
-    for name, lines in parts(rows, found).items():
+    for name, lines in parts(rows, found, laws).items():
         print(f"{name}\n")
         for line in lines():
             print(line)
