@@ -51,11 +51,12 @@ def values(rows: Sequence[Mapping[str, Any]], domains: Sequence[str]) -> Array:
 
 
 def searched(rows: Sequence[Row], problem: Problem, arm: str, seed: int) -> list[Row]:
-    """The runs of a search in order, those of the design that it begins with included."""
+    """The runs of a search in order, those of the design that it begins with included; none before it has begun."""
     own = [row for row in rows if row["set"] == f"{problem.name} {arm}" and row["seed"] == seed]
     first = problem.arms[0].name
     designed = [row for row in rows if row["set"] == f"{problem.name} {first}" and row["seed"] == seed]
-    return sorted([*designed[: int(own[0]["name"])], *own] if own else designed, key=lambda row: row["name"])
+    shared = int(min(row["name"] for row in own)) if own else 0
+    return sorted([*(row for row in designed if int(row["name"]) < shared), *own], key=lambda row: row["name"])
 
 
 def fitted(rows: Sequence[Row], problem: Problem, model: Surrogate, seed: int) -> tuple[Array, float, float]:

@@ -87,7 +87,7 @@ class Fresh:
             other = over if over in self.names else f"{over}-{name.rpartition('-')[2]}"
             if other in self.names:
                 found.append(self.gain(name, other))
-        return np.array(found).reshape(-1, len(self.seeds))
+        return np.array(found).reshape(len(found), len(self.seeds))
 
     @property
     def complete(self) -> bool:

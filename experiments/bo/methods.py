@@ -107,7 +107,7 @@ def _against_sobol(fresh: Fresh, name: str) -> str:
         return " | "
     if name in fresh.names:
         others = [fresh.gain(name, sobol) for sobol in fresh.searches("sobol")]
-        gains = np.array(others).reshape(-1, len(fresh.seeds))
+        gains = np.array(others).reshape(len(others), len(fresh.seeds))
     else:
         gains = fresh.method_gains(name, "sobol")
     return f"{said(t_interval(gains.mean(axis=1)))} | {_better(gains)}" if len(gains) > 1 else " | "

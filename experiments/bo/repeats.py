@@ -46,7 +46,7 @@ def budget_table(rows: Sequence[Row]) -> Iterator[str]:
             head = f"| {SEARCHES[name]} | {seed} | {trials} | {first} |"
             told = "" if np.isnan(again) else f"{again:.4f}"
             yield f"{head} {start:.4f} | {end:.4f} | {end - start:+.4f} | {told} |"
-    if len(found.get("bo32", ())) < 2:
+    if {len(found.get(name, ())) for name in BUDGETS} != {len(FIVE.seeds)}:
         return
     yield ""
     yield from _budget_differences({name: np.array(each) for name, each in found.items()})

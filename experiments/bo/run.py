@@ -6,6 +6,7 @@ python -m experiments.bo.run choose             # what searches and laws chose; 
 python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
 python -m experiments.bo.run laws               # optima by laws across sizes; adds to laws.jsonl
 python -m experiments.bo.run table              # the tables of README.md, from what is kept
+python -m experiments.bo.run page               # the same, put into it
 python -m experiments.bo.run figure             # its figures
 """
 
@@ -64,7 +65,7 @@ def chosen(part: str) -> list[runs.Planned]:
 def main() -> None:
     """Train, choose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "choose", "laws", "table", "figure"))
+    parser.add_argument("what", choices=("train", "choose", "laws", "table", "page", "figure"))
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
@@ -84,8 +85,12 @@ def main() -> None:
         return
     from experiments.bo import figures, show
 
+    kept = rows, runs.kept(plan.FOUND), runs.kept(plan.LAWS)
     if args.what == "table":
-        show.table(rows, runs.kept(plan.FOUND), runs.kept(plan.LAWS))
+        show.table(*kept)
+    elif args.what == "page":
+        page = plan.HERE / "README.md"
+        page.write_text(show.pasted(page.read_text(encoding="utf-8"), *kept), encoding="utf-8")
     else:
         figures.draw(rows)
 

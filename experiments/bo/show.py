@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from experiments.bo import criteria, histories, methods, moves, repeats, slices
 from experiments.runs import Row
+
+HEAD = 2
+"""Lines of a table that has nothing below its head."""
 
 
 def parts(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> dict[str, Callable[[], Iterator[str]]]:
@@ -36,12 +40,34 @@ def parts(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> dic
     }
 
 
+def said(lines: Iterator[str]) -> str:
+    """The text of a part."""
+    found = list(lines)
+    return "\n".join(["Not run yet."] if len(found) == HEAD else found)
+
+
+def cost(rows: Sequence[Row]) -> str:
+    """How many runs there are, and what they cost."""
+    return f"{len(rows):,} runs, {sum(row['cpu_s'] for row in rows) / 3600:.1f} CPU-hours"
+
+
 def table(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> None:
     """Print all of them, and what the runs cost."""
-    hours = sum(row["cpu_s"] for row in rows) / 3600
-    print(f"{len(rows)} runs, {hours:.1f} CPU-hours\n")
+    print(f"{cost(rows)}\n")
     for name, lines in parts(rows, found, laws).items():
-        print(f"{name}\n")
-        for line in lines():
-            print(line)
-        print()
+        print(f"{name}\n\n{said(lines())}\n")
+
+
+def block(name: str) -> re.Pattern[str]:
+    """What a page has between the comment that names a part and the next comment."""
+    return re.compile(rf"(?<=<!-- {re.escape(name)} -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
+
+
+def pasted(page: str, rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> str:
+    """A page with the tables of today between its comments."""
+    every = {name: said(lines()) for name, lines in parts(rows, found, laws).items()} | {"Cost": cost(rows)}
+    for name, text in every.items():
+        if len(block(name).findall(page)) != 1:
+            raise ValueError(f"README.md needs the comment of '{name}' once")
+        page = block(name).sub(lambda _, text=text: text, page)
+    return page
