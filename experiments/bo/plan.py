@@ -84,7 +84,13 @@ class Problem:
     @property
     def domains(self) -> tuple[str, ...]:
         """Sorted names."""
-        return tuple(sorted(study_file.load(HERE / f"{self.name}.yaml").domains))
+        return named(self.name)
+
+
+@cache
+def named(name: str) -> tuple[str, ...]:
+    """The sorted domains of a study file."""
+    return tuple(sorted(study_file.load(HERE / f"{name}.yaml").domains))
 
 
 @cache
