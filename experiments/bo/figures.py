@@ -217,9 +217,9 @@ def optimum(rows: Sequence[Row]) -> Figure | None:
     """Weights of the best mixture against the tokens, at both sizes, with what the law says of the corner."""
     from matplotlib import pyplot as plt
 
-    if moves.Design.of(rows, "0.3M") is None:
+    found = moves.made(rows)
+    if found is None:
         return None
-    found = moves.Moves(rows)
     shown, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
     for size, axis in zip(moves.DESIGNS, axes, strict=True):
         if size not in found.designs:

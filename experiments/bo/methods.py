@@ -139,12 +139,11 @@ def promise_table(rows: Sequence[Row], found: Sequence[Row]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     starts = {row["seed"]: row for row in rows if row["set"] == "five default" and row["origin"] == UNIFORM}
     for method in ("sobol", "bo32", "bo16", "default", *MODELS):
-        own = [row for row in found if row["name"] in fresh.searches(method)]
-        if len(own) < 2:
+        gap, own = gaps(fresh, found, method), _promising(fresh, found, method)
+        if len(gap) < 2:
             continue
         promised = np.array([row["value"] for row in own])
         realised = np.array([fresh.mean(row["name"]) for row in own])
-        gap = realised.mean(axis=1) - promised
         against = [
             each - fresh.mean(UNIFORM).mean() + array([starts[seed]], FIVE.domains)[1].mean()
             for each, row in zip(gap, own, strict=True)
@@ -154,6 +153,16 @@ def promise_table(rows: Sequence[Row], found: Sequence[Row]) -> Iterator[str]:
         other = said(t_interval(against)) if len(against) > 1 else ""
         told = f"{promised.mean():.4f} | {realised.mean():.4f} | {said(t_interval(gap))} | {other} | {inside} |"
         yield f"| {SEARCHES[method]} | {told}"
+
+
+def gaps(fresh: Fresh, found: Sequence[Row], method: str) -> Array:
+    """Mean over fresh seeds minus what was promised or seen, for each search of a method."""
+    own = _promising(fresh, found, method)
+    return np.array([float(fresh.mean(row["name"]).mean()) - row["value"] for row in own])
+
+
+def _promising(fresh: Fresh, found: Sequence[Row], method: str) -> list[Row]:
+    return [row for row in found if row["name"] in fresh.searches(method)]
 
 
 def _inside(own: Sequence[Row], realised: Array) -> str:

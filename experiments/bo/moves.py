@@ -11,7 +11,7 @@ import numpy as np
 from experiments.bo.choose import array
 from experiments.bo.plan import FIVE, SIZES
 from experiments.bo.slices import CHECKPOINTS
-from experiments.bo.stats import Array, said
+from experiments.bo.stats import Array, Estimate
 from experiments.runs import Row
 
 DESIGNS = {"0.3M": "five sobol", "1M": "five design 1M"}
@@ -210,88 +210,42 @@ class Moves:
         self.again = [fitted(resampled(self.designs, rng), self.floor) for _ in range(RESAMPLES)]
         self.optima_again = [{cell: law.optimum() for cell, law in laws.items()} for laws in self.again]
 
-    def interval(self, values: Sequence[float], point: float) -> tuple[float, float, float]:
+    def judged(self, laws: Sequence[Row] = ()) -> Iterator[tuple[str, Estimate, Estimate]]:
+        """Every prediction: its name, the share of the tokens that is elsewhere, and what that costs.
+
+        Args:
+            laws: What laws of the losses say of the corner, which are not fitted again for the resamples.
+        """
+        points, again = predictions(self.optima), [predictions(each) for each in self.optima_again]
+        for row in laws if CORNER in self.optima else ():
+            at = np.array([row["weights"].get(domain, 0.0) for domain in FIVE.domains])
+            for each in (points, *again):
+                each[f"1M: losses by the law {row['law']}"] = CORNER, at
+        for name, (cell, found) in points.items():
+            off, costs = [], []
+            for law, best, each in zip(self.again, self.optima_again, again, strict=True):
+                off.append(apart(each[name][1], best[cell]))
+                costs.append(cost_of(law[cell], each[name][1], best[cell]))
+            best_there = self.optima[cell]
+            cost = self.interval(costs, cost_of(self.laws[cell], found, best_there))
+            yield name, self.interval(off, apart(found, best_there)), cost
+
+    def interval(self, values: Sequence[float], point: float) -> Estimate:
         """A number with the interval of its resamples."""
         low, high = np.quantile(values, [0.025, 0.975])
         return point, float(low), float(high)
 
 
-def optimum_table(moves: Moves) -> Iterator[str]:
-    """The best mixture at each size and number of tokens."""
-    yield f"| parameters | tokens | {' | '.join(FIVE.domains)} | error, left out | spread |"
-    yield f"|---|---|{'---|' * (len(FIVE.domains) + 2)}"
-    for (size, share), best in moves.optima.items():
-        each = np.array([again[size, share] for again in moves.optima_again])
-        cells = [said(moves.interval(each[:, at], x), 2, sign=False) for at, x in enumerate(best)]
-        error, spread = moves.laws[size, share].error
-        yield f"| {size} | {share:.0%} | {' | '.join(cells)} | {error:.4f} | {spread:.4f} |"
-
-
-def exponent_table(moves: Moves) -> Iterator[str]:
-    """How each weight moves with tokens and with parameters, by the law of all cells."""
-    cells = list(moves.optima)
-    point = Moving(moves.optima, cells).found
-    again = np.array([Moving(each, cells).found for each in moves.optima_again])
-    yield f"| log weight against | {' | '.join(FIVE.domains)} |\n|---|{'---|' * len(FIVE.domains)}"
-    for row, name in ((1, "log tokens"), (2, "log parameters")):
-        if row == 1 or CORNER in moves.optima:
-            told = [said(moves.interval(again[:, row, at], x), 2) for at, x in enumerate(point[row])]
-            yield f"| {name} | {' | '.join(told)} |"
-
-
-def prediction_table(moves: Moves, laws: Sequence[Row]) -> Iterator[str]:
-    """Laws of the optimum against one that does not move: the share of tokens that is elsewhere, and what it costs.
-
-    Args:
-        moves: The optima.
-        laws: What laws of the losses say of the corner, which are not fitted again for the resamples.
-    """
-    yield "| predicted | share elsewhere | loss above the best there |\n|---|---|---|"
-    points = predictions(moves.optima)
-    again = [predictions(each) for each in moves.optima_again]
-    for row in laws if CORNER in moves.optima else ():
-        at = np.array([row["weights"].get(domain, 0.0) for domain in FIVE.domains])
-        for each in (points, *again):
-            each[f"1M: losses by the law {row['law']}"] = CORNER, at
-    for name, (cell, found) in points.items():
-        elsewhere = moves.interval(
-            [_apart(each[name][1], best[cell]) for each, best in zip(again, moves.optima_again, strict=True)],
-            _apart(found, moves.optima[cell]),
-        )
-        costs = [
-            _cost(laws[cell], each[name][1], best[cell])
-            for laws, each, best in zip(moves.again, again, moves.optima_again, strict=True)
-        ]
-        cost = moves.interval(costs, _cost(moves.laws[cell], found, moves.optima[cell]))
-        yield f"| {name} | {said(elsewhere, 2, sign=False)} | {said(cost)} |"
-    for size in moves.designs:
-        cell = (size, 1.0)
-        off = [_apart(each[cell], moves.optima[cell]) for each in moves.optima_again]
-        cost = [_cost(moves.laws[cell], each[cell], moves.optima[cell]) for each in moves.optima_again]
-        told = f"{np.median(off):.2f}, median | {np.median(cost):+.4f}, median |"
-        yield f"| {size}: the same mixtures drawn again | {told}"
-
-
-def _apart(one: Array, other: Array) -> float:
+def apart(one: Array, other: Array) -> float:
     """Total variation: the share of the tokens that differs."""
     return float(np.abs(one - other).sum() / 2)
 
 
-def _cost(law: OwnLog, found: Array, best: Array) -> float:
+def cost_of(law: OwnLog, found: Array, best: Array) -> float:
+    """What a mixture loses against the best one by a law."""
     return law.value(found) - law.value(best)
 
 
-def table(rows: Sequence[Row], laws: Sequence[Row]) -> Iterator[str]:
-    """Everything about where the optimum is."""
-    if Design.of(rows, "0.3M") is None:
-        yield "The law of the optimum: not run yet."
-        return
-    moves = Moves(rows)
-    yield f"floor {moves.floor:g}\n"
-    yield from optimum_table(moves)
-    yield ""
-    yield from exponent_table(moves)
-    yield ""
-    yield from prediction_table(moves, laws)
-    if CORNER not in moves.optima:
-        yield "\nThe design at 1M is not run yet."
+def made(rows: Sequence[Row]) -> Moves | None:
+    """The optima; None before there is a design."""
+    return None if Design.of(rows, "0.3M") is None else Moves(rows)

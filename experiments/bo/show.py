@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
-from experiments.bo import criteria, histories, methods, moves, repeats, slices
+from experiments.bo import claims, criteria, histories, methods, moves, optima, repeats, slices
 from experiments.runs import Row
 
 HEAD = 2
@@ -20,7 +21,9 @@ def parts(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> dic
         found: What searches and laws chose.
         laws: Where laws across sizes put the optimum.
     """
+    made = cache(partial(moves.made, rows))
     return {
+        "Three columns": lambda: claims.table(rows, found, made()),
         "Spread, noise and ceiling": lambda: methods.spread_table(rows),
         "Table I": lambda: methods.method_table(rows),
         "Table I, weights": lambda: methods.weight_table(rows),
@@ -36,7 +39,7 @@ def parts(rows: Sequence[Row], found: Sequence[Row], laws: Sequence[Row]) -> dic
         "Figure 5": lambda: criteria.domain_table(rows),
         "Table V": lambda: criteria.scale_table(rows),
         "Figure 6": lambda: histories.many_table(rows),
-        "The law of the optimum": lambda: moves.table(rows, laws),
+        "The law of the optimum": lambda: optima.table(made(), laws),
     }
 
 

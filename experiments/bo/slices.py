@@ -21,7 +21,7 @@ FEWEST = 5
 """Shares that a law is judged on at least."""
 REJECTED = 0.05
 """Probability of so bad a fit by noise alone, below which the law does not hold."""
-DRAWS = 200
+DRAWS = 100
 """Of noise, for intervals of where a law ends and of the best share."""
 CHECKPOINTS = (0.25, 0.5, 0.75, 1.0)
 """Of a run, at which losses are kept."""
