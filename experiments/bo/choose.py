@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,16 @@ def searched(rows: Sequence[Row], problem: Problem, arm: str, seed: int) -> list
     designed = [row for row in rows if row["set"] == f"{problem.name} {first}" and row["seed"] == seed]
     shared = int(min(row["name"] for row in own)) if own else 0
     return sorted([*(row for row in designed if int(row["name"]) < shared), *own], key=lambda row: row["name"])
+
+
+def recorded(problem: Problem, arm: str, seed: int) -> list[Row]:
+    """The runs of a search by its own record.
+
+    The search by default draws some of the mixtures that the design of its seed has, and was told what became of
+    them: no row of its own tells of these.
+    """
+    history = Study.open(WORK / f"{problem.name}-{arm}-{seed}").history
+    return [{"weights": dict(each.trial.weights), "losses": dict(each.result.losses)} for each in history.completed]
 
 
 def fitted(rows: Sequence[Row], problem: Problem, model: Surrogate, seed: int) -> tuple[Array, float, float]:
@@ -132,6 +142,7 @@ def _choices(rows: Sequence[Row], seed: int) -> dict[str, Callable[[], Row]]:
     """Name to what makes the row."""
     designed = searched(rows, FIVE, FIVE.arms[0].name, seed)
     arms = {arm.name: searched(rows, FIVE, arm.name, seed) for arm in FIVE.arms}
+    arms["default"] = recorded(FIVE, "default", seed)
     found: dict[str, Callable[[], Row]] = {name: partial(_lowest, own, FIVE) for name, own in arms.items()}
     found["short"] = partial(_lowest, arms["bo16"][:SHORT], FIVE)
     found |= {name: partial(_promised, designed, model, seed) for name, model in MODELS.items()}
@@ -156,7 +167,7 @@ def _lowest(rows: Sequence[Row], problem: Problem) -> Row:
     """The mixture of the lowest mean loss, and that."""
     losses = values(rows, problem.domains)
     at = int(losses.argmin())
-    return {"weights": cast(dict[str, float], rows[at]["weights"]), "value": round(float(losses[at]), 5)}
+    return {**_weights(rows[at]["weights"]), "value": round(float(losses[at]), 5)}
 
 
 def again(rows: Sequence[Row]) -> Iterator[tuple[Problem, list[Planned]]]:

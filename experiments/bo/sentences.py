@@ -12,7 +12,7 @@ from experiments.bo.fresh import SEARCHES, UNIFORM, Fresh
 from experiments.bo.methods import gaps
 from experiments.bo.moves import CORNER, Moves
 from experiments.bo.plan import FIVE, FOUR, MANY, PAIRS, SCALED, SIZES, TWO
-from experiments.bo.stats import Array, Estimate, correlation, said, t_half, t_interval
+from experiments.bo.stats import Array, Estimate, correlation, said, share, t_half, t_interval
 from experiments.runs import Row
 
 
@@ -85,7 +85,8 @@ def two(rows: Sequence[Row]) -> str:
     inside = [(each >= low) & (each <= high) for each in shares]
     asked, drawn = (sum(int(each[part].sum()) for each in inside) for part in (slice(first, None), slice(first)))
     sizes = sum(len(each) - first for each in shares), first * len(shares)
-    return f"{asked} of {sizes[0]} runs after the designs lie in the flat region, {drawn} of {sizes[1]} of the designs"
+    of_design = share(drawn, sizes[1])
+    return f"Of the runs after the designs {share(asked, sizes[0])} lie in the flat region, of the designs {of_design}"
 
 
 # ---- five domains
@@ -141,7 +142,7 @@ def clustered(rows: Sequence[Row]) -> str:
             best = found[losses.argsort()[: histories.BEST]]
             without += not np.isin(found[:first], best).any()
             every += 1
-    return f"So in {without} of {every} long searches" if every else ""
+    return f"So in {share(without, every)} long searches" if every else ""
 
 
 def cursed(rows: Sequence[Row], found: Sequence[Row]) -> str:

@@ -70,6 +70,12 @@ def correlation(one: ArrayLike, other: ArrayLike) -> Estimate:
     return r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
+def share(count: int, of: int) -> str:
+    """A share of independent cases with its exact interval, in words."""
+    low, high = stats.binomtest(count, of).proportion_ci(LEVEL)
+    return f"{count} of {of} [{low:.0%}, {high:.0%}]"
+
+
 def said(found: Sequence[float], digits: int = 4, sign: bool = True) -> str:
     """A number with its interval, as tables have it; the number alone where there is no interval."""
     shape = f"{'+' if sign else ''}.{digits}f"
