@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 FOUND = HERE / "found.jsonl"
 """What searches and laws chose, which is trained again on seeds that no search has seen."""
+LAWS = HERE / "laws.jsonl"
+"""Where laws of mixture, size and tokens put the optimum of a scale that they have not seen."""
 WORK = Path("~/.cache/bomix/bo").expanduser()
 """Folders of the studies."""
 PAIRS = {"two-even": ("kernel", "prose"), "two-uneven": ("code", "kernel")}
@@ -82,7 +84,13 @@ class Problem:
     @property
     def domains(self) -> tuple[str, ...]:
         """Sorted names."""
-        return tuple(sorted(study_file.load(HERE / f"{self.name}.yaml").domains))
+        return named(self.name)
+
+
+@cache
+def named(name: str) -> tuple[str, ...]:
+    """The sorted domains of a study file."""
+    return tuple(sorted(study_file.load(HERE / f"{name}.yaml").domains))
 
 
 @cache
@@ -119,7 +127,11 @@ MANY = tuple(
     )
     for name, seeds in (("seven", range(2)), ("twelve", range(1)))
 )
-PROBLEMS = {problem.name: problem for problem in (FIVE, FOUR, *MANY)}
+TWO = Problem("two-uneven", range(2), (Arm("sobol", DESIGN, 8), designed(8, 20, "bo8")))
+"""The search of Figure 2b; of its name there are slices, too, whose set has no arm behind it."""
+PROBLEMS = {problem.name: problem for problem in (FIVE, FOUR, *MANY, TWO)}
+AGAIN = (FOUR, *MANY)
+"""Problems of which the best of each search is trained on fresh seeds, and nothing else."""
 
 
 def slices() -> Iterator[Planned]:

@@ -2,9 +2,11 @@
 
 python experiments/mde/corpora.py               # the text, once
 python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins nothing after S seconds
-python -m experiments.bo.run choose             # what searches and laws chose; writes found.jsonl
+python -m experiments.bo.run choose             # what searches and laws chose; adds to found.jsonl
 python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
+python -m experiments.bo.run laws               # optima by laws across sizes; adds to laws.jsonl
 python -m experiments.bo.run table              # the tables of README.md, from what is kept
+python -m experiments.bo.run page               # the same, put into it
 python -m experiments.bo.run figure             # its figures
 """
 
@@ -18,9 +20,9 @@ import time
 
 from bomix.training.device import process_environment
 from experiments import runs
-from experiments.bo import plan, search
+from experiments.bo import choose, plan, search
 
-PARTS = ("two", *plan.PROBLEMS, "fresh", "scaled", "larger")
+PARTS = ("slices", *plan.PROBLEMS, "fresh", "again", "scaled", "larger")
 
 
 def train(parts: list[str], limit: float) -> None:
@@ -33,7 +35,7 @@ def train(parts: list[str], limit: float) -> None:
     for part in parts:
         if left() <= 0:
             return
-        if part == "two":
+        if part == "slices":
             for name in plan.PAIRS:
                 plan.loaded(name).prepare(plan.PAIRS[name])
                 planned = [run for run in plan.slices() if run.set == name]
@@ -43,6 +45,10 @@ def train(parts: list[str], limit: float) -> None:
             problem.proxy.prepare(problem.domains)
             search.design(problem, left())
             search.lockstep(problem, left())
+        elif part == "again":
+            for problem, again in choose.again(runs.kept(plan.RESULTS)):
+                problem.proxy.prepare(problem.domains)
+                runs.train(plan.RESULTS, problem.proxy, again, limit=left())
         else:
             width = 8 if part == "scaled" else 16
             runs.train(plan.RESULTS, plan.FIVE.proxy, chosen(part), width=width, limit=left())
@@ -59,7 +65,7 @@ def chosen(part: str) -> list[runs.Planned]:
 def main() -> None:
     """Train, choose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "choose", "table", "figure"))
+    parser.add_argument("what", choices=("train", "choose", "laws", "table", "page", "figure"))
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
@@ -68,18 +74,25 @@ def main() -> None:
         return
     rows = runs.kept(plan.RESULTS)
     if args.what == "choose":
-        from experiments.bo import choose
+        for row in choose.five(rows, {row["name"] for row in runs.kept(plan.FOUND)}):
+            runs.add(plan.FOUND, [row])
+        return
+    if args.what == "laws":
+        from experiments.bo import across
 
-        plan.FOUND.unlink(missing_ok=True)
-        runs.add(plan.FOUND, choose.five(rows))
+        for row in across.optima(rows, runs.kept(plan.LAWS)):
+            runs.add(plan.LAWS, [row])
         return
     from experiments.bo import figures, show
 
-    found = runs.kept(plan.FOUND)
+    kept = rows, runs.kept(plan.FOUND), runs.kept(plan.LAWS)
     if args.what == "table":
-        show.table(rows, found)
+        show.table(*kept)
+    elif args.what == "page":
+        page = plan.HERE / "README.md"
+        page.write_text(show.pasted(page.read_text(encoding="utf-8"), *kept), encoding="utf-8")
     else:
-        figures.draw(rows, found)
+        figures.draw(rows)
 
 
 if __name__ == "__main__":
