@@ -15,7 +15,7 @@ from bomix.objectives.robust import Excess, Guardrail, Worst
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.laws.spec import LawRegression
-from experiments.bo.plan import AGAIN, FIVE, FRESH, WORK, Problem
+from experiments.bo.plan import AGAIN, DESIGN, FIVE, FRESH, WORK, Problem
 from experiments.runs import Planned, Row
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def regmix(problem: Problem, seed: int) -> Mapping[str, float]:
     from bomix.strategies.regression.regmix import RegMix
 
     study = Study.open(WORK / f"{problem.name}-{problem.arms[0].name}-{seed}")
-    strategy = RegMix(n_init=len(study.history.completed), simulated=SIMULATED)
+    # Of the design that was run, none of whose mixtures is missing: RegMix's own would ask for the uniform one first.
+    strategy = RegMix(n_init=len(study.history.completed), design=DESIGN, simulated=SIMULATED)
     (asked,) = strategy.ask(study.problem, study.history, 1, seed=seed)
     return asked.weights
 
