@@ -40,6 +40,7 @@ def test_kept_runs_are_those_planned(rows):
     found = runs.kept(plan.FOUND)
     planned = {run.key: run for run in (*plan.slices(), *plan.fresh(found), *plan.scaled(found), *plan.larger(rows))}
     planned |= {run.key: run for _, some in choose.again(rows) for run in some}
+    assert all(len(row["weights"]) > 1 and len({*row["weights"].values()}) > 1 for row in found)  # none is an anchor
     searches = {f"{problem.name} {arm.name}": arm for problem in plan.PROBLEMS.values() for arm in problem.arms}
     keys = {runs.key(row) for row in rows}
     assert len(keys) == len(rows)
