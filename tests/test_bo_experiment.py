@@ -84,7 +84,13 @@ def test_noise_is_what_neither_mixture_nor_seed_explains():
 def test_fresh_seeds_are_compared_seed_by_seed():
     def row(name, seed, loss):
         losses = dict.fromkeys(plan.FIVE.domains, loss + seed)
-        return {"set": "five fresh", "name": name, "seed": seed, "weights": {"code": 1.0}, "losses": losses}
+        return {
+            "set": "five fresh",
+            "name": name,
+            "seed": seed,
+            "weights": {"code": 1.0 - 0.1 * loss, "prose": 0.1 * loss},
+            "losses": losses,
+        }
 
     every = [
         row(name, seed, loss) for seed in (0, 9) for name, loss in (("uniform", 2.0), ("sobol-0", 1.5), ("bo32-0", 1.0))
