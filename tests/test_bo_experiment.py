@@ -40,6 +40,7 @@ def test_kept_runs_are_those_planned(rows):
     found = runs.kept(plan.FOUND)
     planned = {run.key: run for run in (*plan.slices(), *plan.fresh(found), *plan.scaled(found), *plan.larger(rows))}
     planned |= {run.key: run for _, some in choose.again(rows) for run in some}
+    assert all(len(row["weights"]) > 1 and len({*row["weights"].values()}) > 1 for row in found)  # none is an anchor
     searches = {f"{problem.name} {arm.name}": arm for problem in plan.PROBLEMS.values() for arm in problem.arms}
     keys = {runs.key(row) for row in rows}
     assert len(keys) == len(rows)
@@ -83,7 +84,13 @@ def test_noise_is_what_neither_mixture_nor_seed_explains():
 def test_fresh_seeds_are_compared_seed_by_seed():
     def row(name, seed, loss):
         losses = dict.fromkeys(plan.FIVE.domains, loss + seed)
-        return {"set": "five fresh", "name": name, "seed": seed, "weights": {"code": 1.0}, "losses": losses}
+        return {
+            "set": "five fresh",
+            "name": name,
+            "seed": seed,
+            "weights": {"code": 1.0 - 0.1 * loss, "prose": 0.1 * loss},
+            "losses": losses,
+        }
 
     every = [
         row(name, seed, loss) for seed in (0, 9) for name, loss in (("uniform", 2.0), ("sobol-0", 1.5), ("bo32-0", 1.0))

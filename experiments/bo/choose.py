@@ -99,15 +99,23 @@ def fitted(rows: Sequence[Row], problem: Problem, model: Surrogate, seed: int) -
     return best, mean, sd
 
 
-def regmix(problem: Problem, seed: int) -> Mapping[str, float]:
+def learnt(runs_of: Sequence[Row], problem: Problem, seed: int, **parts: Any) -> Study:
+    """A study in memory that has learnt of runs; ``parts`` are further arguments of it."""
+    study = Study(problem.domains, problem.domains, seed=seed, **parts)
+    nothing = dict.fromkeys(problem.domains, 0.0)
+    study.records.add_all([(nothing | row["weights"], row["losses"]) for row in runs_of])
+    return study
+
+
+def regmix(rows: Sequence[Row], problem: Problem, seed: int) -> Mapping[str, float]:
     """What RegMix takes from the design of a seed."""
     from bomix.strategies.regression.regmix import RegMix
 
-    study = Study.open(WORK / f"{problem.name}-{problem.arms[0].name}-{seed}")
-    # Of the design that was run, none of whose mixtures is missing: RegMix's own would ask for the uniform one first.
-    strategy = RegMix(n_init=len(study.history.completed), design=DESIGN, simulated=SIMULATED)
-    (asked,) = strategy.ask(study.problem, study.history, 1, seed=seed)
-    return asked.weights
+    designed = searched(rows, problem, problem.arms[0].name, seed)
+    strategy = RegMix(n_init=len(designed), design=DESIGN, simulated=SIMULATED)
+    trial = learnt(designed, problem, seed, strategy=strategy).ask()
+    assert trial.origin == "regmix", trial.origin
+    return trial.weights
 
 
 def judged(rows: Sequence[Row], problem: Problem, objective: Objective, seed: int) -> Mapping[str, float]:
@@ -116,11 +124,8 @@ def judged(rows: Sequence[Row], problem: Problem, objective: Objective, seed: in
     That run is the first of the search by default, and has the same seed.
     """
     (uniform,) = (row for row in searched(rows, problem, "default", seed) if row["origin"] == "uniform")
-    study = Study(problem.domains, problem.domains, objective=objective, strategy=Bayesian(), seed=seed)
     runs_of = [*searched(rows, problem, problem.arms[0].name, seed), uniform]
-    nothing = dict.fromkeys(problem.domains, 0.0)
-    study.records.add_all([(nothing | row["weights"], row["losses"]) for row in runs_of])
-    return study.recommend().weights
+    return learnt(runs_of, problem, seed, objective=objective, strategy=Bayesian()).recommend().weights
 
 
 def five(rows: Sequence[Row], known: Container[str] = ()) -> Iterator[Row]:
@@ -147,7 +152,7 @@ def _choices(rows: Sequence[Row], seed: int) -> dict[str, Callable[[], Row]]:
     found: dict[str, Callable[[], Row]] = {name: partial(_lowest, own, FIVE) for name, own in arms.items()}
     found["short"] = partial(_lowest, arms["bo16"][:SHORT], FIVE)
     found |= {name: partial(_promised, designed, model, seed) for name, model in MODELS.items()}
-    found[REGMIX] = lambda: _weights(regmix(FIVE, seed))
+    found[REGMIX] = lambda: _weights(regmix(rows, FIVE, seed))
     found["recommended"] = lambda: _weights(Study.open(WORK / f"five-default-{seed}").recommend().weights)
     for name, objective in OBJECTIVES.items():
         found[name] = lambda objective=objective: _weights(judged(rows, FIVE, objective, seed))

@@ -94,7 +94,15 @@ class Fresh:
         """Whether there is anything to compare."""
         return UNIFORM in self.names and len(self.names) > 1 and len(self.seeds) > 1
 
-    def noise(self, column: int | None = None) -> tuple[float, int]:
-        """Sd of a run beyond its mixture and its seed, with degrees of freedom; of the mean loss, or of one column."""
-        every = np.array([self.of(name) for name in self.names])
-        return two_way_noise(every.mean(axis=2) if column is None else every[:, :, column])
+    def distinct(self, column: int | None = None) -> Array:
+        """The mean loss, or one column, of every mixture on every seed, ``n x s``.
+
+        A mixture that several searches found counts once: its runs are the same to the last bit, and say nothing of
+        noise.
+        """
+        every = np.array([self.of(name) for name in {tuple(self.weights[name]): name for name in self.names}.values()])
+        return np.asarray(every.mean(axis=2) if column is None else every[:, :, column])
+
+    def noise(self) -> tuple[float, int]:
+        """Standard deviation of the mean loss beyond mixture and seed, and its degrees of freedom."""
+        return two_way_noise(self.distinct())

@@ -52,8 +52,7 @@ def spread_table(rows: Sequence[Row]) -> Iterator[str]:
         if not fresh.complete:
             yield f"{head} | | | |"
             continue
-        every = np.array([fresh.of(each) for each in fresh.names])
-        again = every.mean(axis=2) if column is None else every[:, :, column]
+        again = fresh.distinct(column)
         found = _reliability(mixtures, again, freedom)
         root = [max(each, 0.0) ** 0.5 for each in found]
         seeds, noise = again.mean(axis=0).std(ddof=1), two_way_noise(again)[0]

@@ -77,7 +77,9 @@ def share(count: int, of: int) -> str:
 
 
 def said(found: Sequence[float], digits: int = 4, sign: bool = True) -> str:
-    """A number with its interval, as tables have it; the number alone where there is no interval."""
+    """A number with its interval, as tables have it; the number alone where there is no interval, nothing for NaN."""
+    if np.isnan(found[0]):
+        return ""
     shape = f"{'+' if sign else ''}.{digits}f"
     number = format(found[0], shape)
     if len(found) < 3 or np.isnan(found[1]):
