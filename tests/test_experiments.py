@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,3 +82,102 @@ def test_a_cut_is_whole_documents_in_a_seeded_order(repetition):
     ends = np.flatnonzero(one.tokens == 0)
     for document in np.split(one.tokens, ends + 1)[:-1]:
         assert document.tolist() == documents[document[0] - 1].tolist()
+
+
+def test_regmix_tables_come_from_kept_results():
+    from experiments.regmix import losses, optima, ranking
+
+    page = (ranking.fits.HERE / "README.md").read_text(encoding="utf-8").splitlines()
+    parts = (
+        *(ranking.swarm_table("kernel"), ranking.without_table(), ranking.hundred_table()),
+        *(optima.lines(), losses.cost_table(), losses.score_table(), losses.law_table(), losses.size_table()),
+    )
+    said = [line for part in parts for line in part if line.startswith("|")]
+    assert [line for line in said if line not in page] == []
+    assert len(said) > 60
+    assert "nan" not in " ".join(said)
+
+
+def test_regmix_tables_of_published_runs_come_from_them(monkeypatch, tmp_path):
+    from experiments.regmix import data, fits, published
+
+    if data.pile("test", "1m") is None:
+        pytest.skip(data.WHERE)
+    page = (fits.HERE / "README.md").read_text(encoding="utf-8").splitlines()
+    if data.pile("test", "1b") is None:
+        assert [line for line in published.table("pile_cc") if line not in page] == []
+    # With a third size there is a third column, of its own mixtures, in whatever order.
+    shutil.copytree(data.folder(), tmp_path / "regmix")
+    for what in ("mixture", "pile_loss"):
+        lines = (data.folder() / f"test_{what}_60m.csv").read_text().splitlines()
+        (tmp_path / "regmix" / f"test_{what}_1b.csv").write_text("\n".join([lines[0], *lines[:-65:-1]]) + "\n")
+    monkeypatch.setenv("BOMIX_DATA", str(tmp_path))
+    monkeypatch.setattr(published.models, "MODELS", ("linear",))
+    monkeypatch.setattr(published, "GAINS", ())
+    head, _, row = published.table("pile_cc")
+    assert head.endswith("| rank, 60M | rank, 1B |")
+    assert 0.8 < float(row.split("|")[6].split()[0]) < 1.0
+    monkeypatch.setenv("BOMIX_DATA", str(tmp_path / "elsewhere"))
+    assert next(published.lines()) == data.WHERE
+
+
+def test_regmix_fits_and_runs_are_those_that_are_wanted():
+    from experiments import runs
+    from experiments.regmix import fits, hundred, plan
+
+    assert fits.kept().keys() <= {*fits.wanted()}
+    planned = [run.key for run in plan.plan()]
+    assert len(planned) == len({*planned})
+    for path, wanted in ((plan.RESULTS, planned), (hundred.RESULTS, [run.key for run in hundred.plan()])):
+        rows = runs.kept(path)
+        assert len({runs.key(row) for row in rows}) == len(rows)
+        assert {runs.key(row) for row in rows} <= {*wanted}
+    for row in runs.kept(hundred.RESULTS):
+        assert sum(row["weights"].values()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_study_of_a_hundred_domains_is_the_one_that_is_made():
+    from experiments.regmix import hundred
+
+    assert hundred.STUDY.read_text(encoding="utf-8") == hundred.study_text()
+    found = hundred.told()
+    assert [each["name"] for each in found] == hundred.domains()
+    assert min(each["characters"] for each in found) >= hundred.LEAST
+
+
+def test_clusters_are_none_too_small():
+    from experiments.regmix import hundred
+
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, 8))
+    points = centres[rng.integers(40, size=3000)] + 0.01 * rng.normal(size=(3000, 8))
+    sizes = rng.uniform(2_000, 4_500, size=3000)
+    of = hundred.clustered(points, sizes)
+    total = np.bincount(of, sizes, hundred.COUNT)
+    assert total.min() >= hundred.LEAST
+    assert len(total) == hundred.COUNT
+
+
+def test_the_paper_of_regmix_is_a_study_without_faults():
+    from bomix.config import study_file
+    from experiments.regmix import plan
+
+    study = study_file.load(plan.HERE / "paper.yaml")
+    proxy = study.ready_evaluator(plan.HERE)
+    assert len(study.domains) == 17
+    assert (proxy.steps, proxy.step_tokens) == (1000, 2**20)
+    assert proxy.model.non_embedding_parameters() == pytest.approx(1e6, rel=0.4)
+    assert not proxy.faults_before_network([*study.domains])
+
+
+def test_rank_correlations_and_what_seeds_explain():
+    from experiments.regmix import judge
+
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=200)
+    assert judge.correlation(truth, 3 * truth + 1).value == pytest.approx(1.0)
+    noisy = judge.correlation(truth, truth + 0.3 * rng.normal(size=200))
+    assert 0.8 < noisy.low < noisy.value < noisy.high < 1.0
+    one, other = (truth + 0.1 * rng.normal(size=200) + shift for shift in (0.0, 5.0))
+    assert judge.repeat_error(one, other).value == pytest.approx(0.01, rel=0.3)
+    assert judge.gain(truth, rng.normal(size=200), truth).low > 0.7

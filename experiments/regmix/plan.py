@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from experiments.runs import Planned
 HERE = Path(__file__).parent
 STUDY = HERE / "study.yaml"
 RESULTS = HERE / "results.jsonl"
+PROPOSALS = HERE / "proposals.json"
 SCORED = Path("~/.cache/bomix/regmix/experts").expanduser()
 """Where the experts' probabilities go."""
 DOMAINS = ("code", "dictionary", "german", "go", "kernel", "manual", "prose", "technical")
@@ -39,6 +42,8 @@ LARGER = {"1M": (32, 64), "3M": (0, 32)}
 WITHOUT = (64, 32)
 """The same without the target's domain."""
 SMALL = "0.3M"
+PROPOSED_SEEDS = (0, 1)
+"""Of the runs of what models propose."""
 ASKED = 96
 """Questions of a task, and then also sequences of the other sets."""
 
@@ -87,6 +92,18 @@ def experts(size: str) -> Iterator[Planned]:
         yield Planned(f"experts {size}", domain, alone, scale=scale(size), scored=True)
 
 
+def proposals() -> list[dict[str, Any]]:
+    """Name and weights of what models of the swarm call best; none before `propose`."""
+    return list(json.loads(PROPOSALS.read_text())) if PROPOSALS.exists() else []
+
+
+def proposed() -> Iterator[Planned]:
+    """Runs of these at every size."""
+    for size, seed in itertools.product((SMALL, *LARGER), PROPOSED_SEEDS):
+        for one in proposals():
+            yield Planned(f"proposed {size}", one["name"], one["weights"], seed, scale(size))
+
+
 def plan() -> list[Planned]:
     """Every run, in order."""
     drawn = mixtures(FITTED + HELD)
@@ -110,4 +127,5 @@ def plan() -> list[Planned]:
         *numbered("fit without", SMALL, without[: WITHOUT[0]]),
         *numbered("held without", SMALL, without[WITHOUT[0] :]),
         *numbered("fit", "1M", fit[: LARGER["1M"][0]]),
+        *proposed(),
     ]

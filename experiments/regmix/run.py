@@ -1,8 +1,15 @@
-"""Trains the swarm.
+"""Trains the swarm, fits models to it, prints the tables of README.md, draws its figures.
 
-python experiments/mde/corpora.py               # the text, once
-python -m experiments.tasks                     # tasks of multiple choice, once
-python -m experiments.regmix.run train          # resumes; --limit SECONDS begins nothing after it
+    python experiments/mde/corpora.py                # the text, once
+    python -m experiments.tasks                      # tasks of multiple choice, once
+    python -m experiments.regmix.run train           # resumes; --limit SECONDS begins nothing after it
+    python -m experiments.regmix.hundred build       # a hundred domains, once; then `train`, which resumes
+    python -m experiments.regmix.run fit             # what models predict: fits.jsonl; only what is missing
+    python -m experiments.regmix.run propose         # writes proposals.json, which `train` then trains
+    python -m experiments.regmix.run table           # the tables of README.md from what is kept, in seconds
+    python -m experiments.regmix.run figure          # its figures
+
+`fit` and `table` read the tables that RegMix published where --data has a folder `regmix` of them.
 """
 
 from __future__ import annotations
@@ -11,6 +18,7 @@ import argparse
 import math
 import os
 import sys
+from pathlib import Path
 
 from bomix.training.device import process_environment
 from experiments import runs
@@ -32,19 +40,33 @@ def train(limit: float) -> None:
         runs.train(plan.RESULTS, proxy, some, width=width, limit=limit, scored=plan.SCORED)
 
 
+def table() -> None:
+    """Print every table."""
+    from experiments.regmix import losses, optima, published, ranking
+
+    for part in (ranking, published, optima, losses):
+        print("\n".join(part.lines()))
+
+
 def main() -> None:
-    """Train."""
+    """Train, fit, propose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train",))
+    parser.add_argument("what", choices=("train", "fit", "propose", "table", "figure"))
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
-    train(parser.parse_args().limit)
+    parser.add_argument("--data", type=Path, help="holds the folder `regmix` (default: $BOMIX_DATA)")
+    args = parser.parse_args()
+    if args.data is not None:
+        os.environ["BOMIX_DATA"] = str(args.data)
+    if args.what == "train":
+        train(args.limit)
+        return
+    from experiments.regmix import figure, fits
+
+    {"fit": fits.fit, "propose": fits.propose, "table": table, "figure": figure.draw}[args.what]()
 
 
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "experiments.regmix.run", *sys.argv[1:]],
-            {**os.environ, **process_environment()},
-        )
+        again = [sys.executable, "-m", "experiments.regmix.run", *sys.argv[1:]]
+        os.execve(sys.executable, again, {**os.environ, **process_environment()})
     main()
