@@ -109,8 +109,7 @@ def one_stack(trainer: Proxy, studies: dict[tuple[str, int], Study], some: list[
     """Train trials of several searches as one stack, tell each its own, and keep the rows."""
     # Numbers of trials are those of their studies, and mean nothing to who trains them.
     keep = [
-        WORK / f"{arm}-{seed}" / f"scored-{trial.id}" if trial.origin == EXPERT else None
-        for (arm, seed), trial in some
+        WORK / f"{arm}-{seed}" / f"scored-{trial.id}" if trial.origin == EXPERT else None for (arm, seed), trial in some
     ]
     found = runs.evaluated(trainer, [trial for _, trial in some], keep)
     rows = []
