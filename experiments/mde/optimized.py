@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import beta, t
 
 from bomix.evaluators.proxy import Proxy
 from bomix.trial import MODEL, Failure, Trial
 from experiments import runs
 from experiments.mde import generation, optima
-from experiments.mde.resampling import drawn, interval, shown, table
+from experiments.mde.resampling import table
 from experiments.regmix import plan
 
 RESULTS = Path(__file__).parent / "optimized.jsonl"
@@ -62,9 +62,11 @@ def train(limit: float) -> None:
 def rows_of(trainer: Proxy, some: list[runs.Planned]) -> list[runs.Row]:
     """Train as one stack; each row has losses, accuracies, and the numbers of the passages that were gone on with."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
     from bomix.training.data import corpus
 
+    logging.disable_progress_bar()
     asked = generation.questions()
     loaded = corpus.load(
         trainer.sources, trainer.validation, trainer.tokenizer, trainer.corpus, sequence_length=trainer.sequence_length
@@ -96,16 +98,22 @@ def mean_and_half(values: np.ndarray, digits: int, *, signed: bool = False) -> s
 
 
 def matches(kept: list[runs.Row]) -> None:
-    """Print exact matches by mixture, with their interval over passages, beside what guessing gives."""
-    asked = kept[0]["asked"]
-    rows = []
+    """Print exact matches by mixture, with the interval that so many passages leave for the best of the seeds."""
+    asked, rows = kept[0]["asked"], []
     for name in NAMES:
-        some = [row for row in kept if row["name"] == name]
-        right = np.array([np.isin(np.arange(asked), row["matched"]) for row in some], dtype=float)
+        right = [len(row["matched"]) for row in kept if row["name"] == name]
         if len(right) < 2:
             continue
-        counts = drawn(asked)
-        found = interval(100 * counts @ right.mean(axis=0) / asked)
-        rows.append([name, shown(found), str(len(set().union(*(row["matched"] for row in some))))])
-    head = ["mixture", "exact match, %", "passages that any seed answers"]
-    table(f"One word of {asked} passages, greedily; intervals over passages:", head, rows)
+        most = max(right)
+        low = float(beta.ppf(0.025, most, asked - most + 1)) if most else 0.0
+        high = float(beta.ppf(0.975, most + 1, asked - most))
+        rows.append(
+            [
+                name,
+                f"{sum(right)} of {asked * len(right)}",
+                f"{most} of {asked}",
+                f"[{100 * low:.1f}, {100 * high:.1f}]",
+            ]
+        )
+    head = ["mixture", "exact matches, all seeds", "best seed", "its 95 % interval, %"]
+    table(f"One word of {asked} passages, greedily; intervals by Clopper and Pearson:", head, rows)

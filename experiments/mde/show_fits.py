@@ -21,6 +21,16 @@ from experiments.mde.resampling import (
 )
 
 JUDGED_BY = (swarm.SP, swarm.ET, swarm.BOTH)
+COMPARED = (("GP", "MDE"), ("DML", "MDE"), ("GP-MDE", "MDE"))
+"""The experts alone, eight models, beside regressors that learn from 25."""
+RAW = "MDE, raw"
+LINES = {
+    RAW: (False, False, False),
+    "MDE, a + L": (True, False, False),
+    "MDE, a + b L": (True, True, False),
+    "MDE, a + b L through the experts too": (True, True, True),
+}
+"""Title to whether a level is fitted, a slope, and whether the experts are points of the line."""
 Predicted = dict[tuple[str, int], list[tuple[int, dict[str, list[float]]]]]
 
 
@@ -101,45 +111,40 @@ def _noise() -> None:
 
 def _lines(truth: dict[str, np.ndarray]) -> list[list[str]]:
     """Errors of the experts' own prediction: as it is, shifted, and after a line that 25 models fix."""
-    held = expert_tokens.mde("0.3M", swarm.weights(swarm.of("held", "0.3M")), swarm.NAMES)
     rows = []
-    for title, with_experts, slope in (
-        ("MDE, raw", False, None),
-        ("MDE, a + L", False, False),
-        ("MDE, a + b L", False, True),
-        ("MDE, a + b L through the experts too", True, True),
-    ):
-        cells = []
-        for name in JUDGED_BY:
-            counts, shares = draws(swarm.HELD, fits.SPLITS)
-            found = []
-            for split in range(fits.SPLITS):
-                guess = held @ swarm.CRITERIA[name]
-                if slope is not None:
-                    a, b = _line(split, name, with_experts=with_experts, slope=slope)
-                    guess = a + b * guess
-                inside = np.isin(np.arange(len(guess)), fits.judged(split))
-                found.append(square_errors(guess, truth[name], counts * inside))
-            cells.append(shown(interval(1000 * (np.stack(found, axis=1) * shares).sum(axis=1))))
+    for title in LINES:
+        cells = [shown(interval(1000 * _after_line(title, name, truth[name]))) for name in JUDGED_BY]
         rows.append([title, *cells])
     return rows
 
 
-def _line(split: int, criterion: str, *, with_experts: bool, slope: bool) -> tuple[float, float]:
+def _after_line(title: str, criterion: str, truth: np.ndarray) -> np.ndarray:
+    """Square error of the experts' own prediction after one of :data:`LINES`, as :func:`over_splits` has it."""
+    held = expert_tokens.mde("0.3M", swarm.weights(swarm.of("held", "0.3M")), swarm.NAMES) @ swarm.CRITERIA[criterion]
+    counts, shares = draws(len(truth), fits.SPLITS)
+    found = []
+    for split in range(fits.SPLITS):
+        a, b = _line(split, criterion, *LINES[title])
+        inside = np.isin(np.arange(len(held)), fits.judged(split))
+        found.append(square_errors(a + b * held, truth, counts * inside))
+    return np.asarray((np.stack(found, axis=1) * shares).sum(axis=1))
+
+
+def _line(split: int, criterion: str, level: bool, slope: bool, with_experts: bool) -> tuple[float, float]:
     """Level and slope by least squares over the mixtures of a split, and its experts where they are wanted."""
     some = fits.learnt(split, fits.TRAINED) + (swarm.of("experts", "0.3M") if with_experts else [])
     by = swarm.CRITERIA[criterion]
     real, expected = swarm.losses(some) @ by, expert_tokens.mde("0.3M", swarm.weights(some), swarm.NAMES) @ by
     if not slope:
-        return float((real - expected).mean()), 1.0
+        return float((real - expected).mean()) if level else 0.0, 1.0
     b, a = np.polyfit(expected, real, 1)
     return float(a), float(b)
 
 
 def _gains(truth: dict[str, np.ndarray]) -> None:
-    """What the experts' features add to each regressor."""
+    """What the experts' features add to each regressor, and how the experts alone compare."""
     rows = []
-    for without, with_ in fits.PAIRS:
+    for without, with_ in (*fits.PAIRS, *COMPARED):
         if any((name, fits.TRAINED) not in predicted() for name in (without, with_)):
             continue
         cells = []
@@ -147,9 +152,16 @@ def _gains(truth: dict[str, np.ndarray]) -> None:
             for name in (swarm.SP, swarm.BOTH):
                 both = [over_splits(score, each, fits.TRAINED, name, truth[name]) for each in (with_, without)]
                 cells.append(shown(interval(scale * (both[0] - both[1])), digits, signed=True))
-        rows.append([without, *cells])
-    head = ["regressor", f"rank, {swarm.SP}", f"rank, {swarm.BOTH}", f"MSE, {swarm.SP}", f"MSE, {swarm.BOTH}"]
-    table("What experts add (with minus without; mean square errors x 1000):", head, rows)
+        rows.append([with_, without, *cells])
+    cells = []
+    for name in (swarm.SP, swarm.BOTH):
+        apart = _after_line(RAW, name, truth[name]) - over_splits(
+            "mse", "empirical mean", fits.TRAINED, name, truth[name]
+        )
+        cells.append(shown(interval(1000 * apart), signed=True))
+    rows.append([RAW, "empirical mean", "", "", *cells])
+    head = ["method", "less", f"rank, {swarm.SP}", f"rank, {swarm.BOTH}", f"MSE, {swarm.SP}", f"MSE, {swarm.BOTH}"]
+    table("What experts add (differences; mean square errors x 1000):", head, rows)
 
 
 def curve() -> None:
