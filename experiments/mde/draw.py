@@ -54,7 +54,7 @@ def _curve(axis: Any) -> None:
     if size != "0.3M":
         reached = ranked(swarm.losses([first[at] for at in places]) @ swarm.CRITERIA[swarm.SP], truth)[0]
         axis.axhline(reached, color="grey", ls=":", label="their own losses at 0.3M")
-    axis.set(title=f"avg-sp of held mixtures at {size}", xlabel="models of 0.3M, experts counted", ylim=(0, 1.02))
+    axis.set(title=f"avg-sp of held mixtures at {size}", xlabel="models of 0.3M, experts counted", ylim=(-0.2, 1.02))
     axis.set_ylabel("rank correlation")
 
 
@@ -79,8 +79,7 @@ def _pairs(axis: Any) -> None:
 def _searches(axis: Any) -> None:
     rows = runs.kept(iterate.RESULTS)
     for arm, colour in zip(searches.ARMS, ("tab:red", "tab:blue"), strict=True):
-        seeds = [each for each in searches.best_so_far(rows, arm).values() if len(each) == iterate.MODELS]
-        for at, each in enumerate(seeds):
+        for at, each in enumerate(searches.best_so_far(rows, arm).values()):
             label = arm if at == 0 else None
             axis.plot(range(1, len(each) + 1), each, color=colour, alpha=0.6, lw=1.2, label=label)
     even = [searches.value(row) for row in searches.of(rows, "fresh", "uniform")]
@@ -89,5 +88,5 @@ def _searches(axis: Any) -> None:
     axis.set(
         title="live searches, five seeds", xlabel="models trained, experts counted", ylabel="lowest mean loss so far"
     )
-    top = axis.get_ylim()[0]
-    axis.set_ylim(top, top + 0.4)
+    lowest = axis.get_ylim()[0]
+    axis.set_ylim(lowest, lowest + 0.6)

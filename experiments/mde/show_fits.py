@@ -21,6 +21,8 @@ from experiments.mde.resampling import (
 )
 
 JUDGED_BY = (swarm.SP, swarm.ET, swarm.BOTH)
+LEAST = 16
+"""Mixtures below which an interval of a rank correlation says nothing."""
 COMPARED = (("GP", "MDE"), ("DML", "MDE"), ("GP-MDE", "MDE"))
 """The experts alone, eight models, beside regressors that learn from 25."""
 RAW = "MDE, raw"
@@ -71,6 +73,8 @@ def figure2() -> None:
     every = [name for pair in fits.PAIRS for name in pair] + list(fits.ALONE)
     every = [name for name in every if (name, fits.TRAINED) in predicted()]
     _noise()
+    few = min(len(predicted()[name, fits.TRAINED]) for name in every)
+    splits = "five splits" if few == fits.SPLITS else f"{few} to five splits, as far as they are fitted"
     for score, digits, scale, title in (
         ("rank", 2, 1.0, "Rank correlation"),
         ("mse", 2, 1000.0, "Mean square error x 1000"),
@@ -84,7 +88,7 @@ def figure2() -> None:
             for name in every
         ]
         rows += _lines(truth) if score == "mse" else []
-        table(f"{title}, 25 models, 48 held mixtures, five splits:", ["method", *JUDGED_BY], rows)
+        table(f"{title}, 25 models, 48 held mixtures, {splits}:", ["method", *JUDGED_BY], rows)
     _gains(truth)
 
 
@@ -168,8 +172,8 @@ def curve() -> None:
     """Fits to runs of the smallest size, judged by held mixtures' losses at a larger one."""
     for size in ("3M", "1M"):
         real = swarm.of("held", size)
-        if len(real) < 3:
-            print(f"\nThe held mixtures of {size} are not trained yet.")
+        if len(real) < LEAST:
+            print(f"\nOf the held mixtures of {size}, {len(real)} are trained yet: too few to rank.")
             continue
         by_name = {row["name"]: at for at, row in enumerate(swarm.of("held", "0.3M"))}
         places = [by_name[row["name"]] for row in real]
