@@ -1,0 +1,90 @@
+"""The paper's protocol on the eight domains of the swarm.
+
+    python -m experiments.regmix.run train                      # the swarm, whose runs these are
+    python -m experiments.mde.expert_tokens                     # experts-*.npz from its experts
+    python -m experiments.mde.eight fit [--limit SECONDS]       # fits.jsonl
+    python -m experiments.mde.eight optima [--limit SECONDS]    # optima.jsonl
+    python -m experiments.mde.eight train [--limit SECONDS]     # optimized.jsonl: what was chosen, trained
+    python -m experiments.mde.eight table [GROUP ...]
+    python -m experiments.mde.eight page                        # the same tables into EIGHT.md
+    python -m experiments.mde.eight figure                      # eight.png
+
+All resume, and begin nothing after so many seconds. Tables come from the kept files alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import math
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bomix.training.device import process_environment
+
+PAGE = Path(__file__).with_name("EIGHT.md")
+
+
+def groups() -> dict[str, Callable[[], None]]:
+    """Name of a group of tables to what prints it."""
+    from experiments import runs
+    from experiments.mde import iterate, searches, show_fits, show_scales
+
+    return {
+        "figure2": show_fits.figure2,
+        "curve": show_fits.curve,
+        "control": show_fits.control,
+        "pairs": show_scales.pairs,
+        "optimum": show_scales.optimum,
+        "trained": show_scales.trained,
+        "tasks": show_scales.tasks,
+        "searches": lambda: searches.table(runs.kept(iterate.RESULTS)),
+    }
+
+
+def page(text: str) -> str:
+    """A page with every group of tables between its marks, ``<!-- figure2 -->`` and ``<!-- end -->``, printed anew."""
+    for name, shows in groups().items():
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            shows()
+        parts = re.split(rf"(?<=<!-- {name} -->\n)(.*?)(?=<!-- end -->)", text, maxsplit=1, flags=re.DOTALL)
+        assert len(parts) == 3, f"the page has no place for '{name}'"
+        text = parts[0] + "\n" + said.getvalue().strip() + "\n\n" + parts[2]
+    return text
+
+
+def main() -> None:
+    """Fit, train, print or draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("fit", "optima", "train", "table", "page", "figure"))
+    parser.add_argument("group", nargs="*", help="of tables, all unless given")
+    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if args.what == "table":
+        for name, shows in groups().items():
+            if not args.group or name in args.group:
+                shows()
+    elif args.what == "page":
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    elif args.what == "figure":
+        from experiments.mde import draw
+
+        draw.figure(PAGE.with_name("eight.png"))
+    else:
+        from experiments.mde import fits, optima, optimized
+
+        {"fit": fits.run, "optima": optima.run, "train": optimized.train}[args.what](args.limit)
+
+
+if __name__ == "__main__":
+    if any(os.environ.get(name) != value for name, value in process_environment().items()):
+        again = [sys.executable, "-m", "experiments.mde.eight", *sys.argv[1:]]
+        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    main()

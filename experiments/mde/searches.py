@@ -1,0 +1,121 @@
+"""What searches with experts and without found: tables of the rows that iterate.py keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t
+
+from experiments.mde import swarm
+from experiments.mde.resampling import table as print_table
+from experiments.regmix import plan
+from experiments.runs import Row
+
+ARMS = ("GP-MDE", "GP")
+COUNTS = (8, 9, 10, 12, 14, 16, 18)
+"""Trained models at which the best so far is told."""
+
+
+def of(rows: Sequence[Row], kind: str, name: str | None = None) -> list[Row]:
+    """The rows of a kind, of one name if it is given."""
+    return [row for row in rows if row["set"] == kind and name in (None, row["name"])]
+
+
+def value(row: Row) -> float:
+    """The mean of the twelve losses."""
+    return float(swarm.losses([row]).mean())
+
+
+def best_so_far(rows: Sequence[Row], arm: str) -> dict[int, list[float]]:
+    """Seed to the lowest value after each model, those of another origin than experts alone where there are any."""
+    found: dict[int, list[float]] = {}
+    for row in sorted(of(rows, arm), key=lambda row: row["name"]):
+        before = found.setdefault(row["seed"], [])
+        before.append(min([value(row), *before[-1:]]))
+    return found
+
+
+def half(values: np.ndarray) -> float:
+    """Half the width of the 95 % interval of a mean, by Student's t."""
+    return float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+
+
+def shown(values: np.ndarray, *, signed: bool = False) -> str:
+    """Mean and half of its 95 % interval."""
+    return f"{values.mean():{'+' if signed else ''}.4f} ± {half(values):.4f}"
+
+
+def of_seeds(rows: Sequence[Row], name: str) -> dict[int, float]:
+    """Fresh seed to the value of a mixture."""
+    return {row["seed"]: value(row) for row in of(rows, "fresh", name)}
+
+
+def differences(rows: Sequence[Row], one: str, other: str) -> np.ndarray:
+    """By search: a recommendation's mean over fresh seeds less another's; either may be a mixture of no search."""
+    seeds = sorted({row["seed"] for row in of(rows, "recommended")})
+    found = []
+    for search in seeds:
+        names = [f"{each}, search {search}" if "models" in each else each for each in (one, other)]
+        a, b = (of_seeds(rows, name) for name in names)
+        if shared := sorted(a.keys() & b.keys()):
+            found.append(np.mean([a[seed] - b[seed] for seed in shared]))
+    return np.array(found)
+
+
+def table(rows: Sequence[Row]) -> None:
+    """Print the best so far, what recommendations are worth, and what they are."""
+    lines = []
+    for arm in ARMS:
+        seeds = [each for each in best_so_far(rows, arm).values() if len(each) == max(COUNTS)]
+        if len(seeds) > 1:
+            lines.append([arm, *(shown(np.array([each[count - 1] for each in seeds])) for count in COUNTS)])
+    if not lines:
+        print("No search is complete yet: `python -m experiments.mde.iterate search`.")
+        return
+    head = ["search", *(f"{count} models" for count in COUNTS)]
+    print_table("Lowest mean loss so far, five searches, on the seed of each:", head, lines)
+    _worth(rows)
+    _mixtures(rows)
+
+
+def _worth(rows: Sequence[Row]) -> None:
+    names = [f"{arm}, {count} models" for arm in ARMS for count in (8, 18)]
+    pairs = [(name, "uniform") for name in (*names, "natural")] + [
+        ("GP-MDE, 18 models", "GP, 18 models"),
+        ("GP-MDE, 8 models", "GP, 18 models"),
+        ("GP-MDE, 18 models", "GP-MDE, 8 models"),
+        ("GP, 18 models", "GP, 8 models"),
+    ]
+    lines = []
+    for one, other in pairs:
+        if one == "natural":
+            a, b = of_seeds(rows, one), of_seeds(rows, other)
+            found = np.array([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+        else:
+            found = differences(rows, one, other)
+        if len(found) > 1:
+            lines.append([one, other, shown(found, signed=True), str(len(found)), str(int((found < 0).sum()))])
+    if lines:
+        what = "three fresh seeds for each of the searches; of the natural mixture by seed"
+        head = ["recommended after", "less", "mean loss", "number", "of them below zero"]
+        print_table(f"What recommendations are worth, {what}:", head, lines)
+    even = np.array([value(row) for row in of(rows, "fresh", "uniform")])
+    if len(even) > 1:
+        spread = even.std(ddof=1)
+        print(
+            f"\nThe uniform mixture: {even.mean():.4f}, standard deviation {spread:.4f} over {len(even)} fresh seeds."
+        )
+
+
+def _mixtures(rows: Sequence[Row]) -> None:
+    lines = []
+    for arm in ARMS:
+        some = of(rows, "recommended", f"{arm}, 18 models")
+        if len(some) > 1:
+            points = swarm.weights(some)
+            cells = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(points.mean(0), points.std(0, ddof=1), strict=True)]
+            lines.append([arm, *cells])
+    if lines:
+        title = "Recommended after 18 models, mean and standard deviation over the searches:"
+        print_table(title, ["search", *plan.DOMAINS], lines)
