@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -37,6 +37,8 @@ BASELINES = {
 FRESH = range(100, 104)
 """Seeds of the second look."""
 SIZES = {"0.3M": 332_448, "1M": 907_360, "3M": 3_115_264}
+RATES = {"0.3M": 3e-3, "1M": 1.5e-3, "3M": 5e-4}
+"""Learning rate of a size, see `experiments/regmix/plan.py`."""
 SCALED = {"1M": ("uniform", "sobol-0", "bo32-0", "LLaMA"), "3M": ("uniform", "sobol-0", "bo32-0")}
 """What is trained at larger sizes: Table V, and beside it a mixture that is far from all others."""
 SCALED_SEEDS = {"1M": range(100, 104), "3M": range(100, 102)}
@@ -97,6 +99,17 @@ def named(name: str) -> tuple[str, ...]:
 def loaded(name: str) -> Proxy:
     """The evaluator of a study file."""
     return cast(Proxy, study_file.load(HERE / f"{name}.yaml").ready_evaluator(Path()))
+
+
+def at(size: str) -> Proxy:
+    """The proxy of five domains with the learning rate of a size."""
+    given = FIVE.proxy
+    return replace(given, optimization=replace(given.optimization, rate=RATES[size]))
+
+
+def size_of(run: Planned) -> str:
+    """The size of a run."""
+    return next(size for size, count in SIZES.items() if run.scale is None or run.scale.params == count)
 
 
 def designed(n_init: int, trials: int, name: str) -> Arm:

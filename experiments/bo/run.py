@@ -50,8 +50,10 @@ def train(parts: list[str], limit: float) -> None:
                 problem.proxy.prepare(problem.domains)
                 runs.train(plan.RESULTS, problem.proxy, again, limit=left())
         else:
-            width = 8 if part == "scaled" else 16
-            runs.train(plan.RESULTS, plan.FIVE.proxy, chosen(part), width=width, limit=left())
+            for size in plan.SIZES:
+                some = [run for run in chosen(part) if plan.size_of(run) == size]
+                width = 16 if size != "3M" else 8
+                runs.train(plan.RESULTS, plan.at(size), some, width=width, limit=left())
 
 
 def chosen(part: str) -> list[runs.Planned]:

@@ -27,7 +27,7 @@ NAMES = (*(f"optimized {each}" for each in optima.CRITERIA), "uniform", "natural
 
 def proxy() -> Proxy:
     """That of the held mixtures of the middle size, tasks and all; it keeps its models."""
-    return dataclasses.replace(plan.proxy_with_tasks(), save_model=True, curve_points=1)
+    return dataclasses.replace(plan.proxy_with_tasks("1M"), save_model=True, curve_points=1)
 
 
 def planned() -> list[runs.Planned]:

@@ -2,7 +2,7 @@
 
     python experiments/mde/corpora.py                # the text, once
     python -m experiments.tasks                      # tasks of multiple choice, once
-    python -m experiments.regmix.run train           # resumes; --limit SECONDS begins nothing after it
+    python -m experiments.regmix.run train           # resumes; --limit SECONDS begins nothing after it, --sets chooses
     python -m experiments.regmix.hundred build       # a hundred domains, once; then `train`, which resumes
     python -m experiments.regmix.run fit             # what models predict: fits.jsonl; only what is missing
     python -m experiments.regmix.run propose         # writes proposals.json, which `train` then trains
@@ -18,6 +18,7 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 from bomix.training.device import process_environment
@@ -28,15 +29,18 @@ WIDTH = {"3M": 8}
 """Runs of one stack at the largest size, for the memory; 16 else."""
 
 
-def train(limit: float) -> None:
+def train(limit: float, sets: Container[str] | None) -> None:
     """Train what is missing; those of the middle size that are held out answer the tasks as well."""
     planned = plan.plan()
     plan.proxy().prepare(plan.DOMAINS)
-    plan.proxy_with_tasks().prepare(plan.DOMAINS)
+    plan.proxy_with_tasks("1M").prepare(plan.DOMAINS)
     for kind in dict.fromkeys(run.set for run in planned):
-        proxy = plan.proxy_with_tasks() if kind == "held 1M" else plan.proxy()
+        if sets is not None and kind not in sets:
+            continue
+        size = kind.rpartition(" ")[2]
+        proxy = plan.proxy_with_tasks(size) if kind == "held 1M" else plan.proxy(size)
         some = [run for run in planned if run.set == kind]
-        width = WIDTH.get(kind.rpartition(" ")[2], 16)
+        width = WIDTH.get(size, 16)
         runs.train(plan.RESULTS, proxy, some, width=width, limit=limit, scored=plan.SCORED)
 
 
@@ -53,12 +57,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "fit", "propose", "table", "figure"))
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("--sets", nargs="+", help="names of sets to train, such as 'held 1M'; default: all")
     parser.add_argument("--data", type=Path, help="holds the folder `regmix` (default: $BOMIX_DATA)")
     args = parser.parse_args()
     if args.data is not None:
         os.environ["BOMIX_DATA"] = str(args.data)
     if args.what == "train":
-        train(args.limit)
+        train(args.limit, args.sets)
         return
     from experiments.regmix import figure, fits
 
