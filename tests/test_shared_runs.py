@@ -100,6 +100,9 @@ def test_the_swarm_is_always_the_same_and_shares_mixtures_over_sizes():
     assert all(sizes["held 0.3M"][name] == weights for name, weights in sizes["held 1M"].items())
     assert all(sizes["held 1M"][name] == weights for name, weights in sizes["held 3M"].items())
     assert {run.scale.params for run in planned} <= set(swarm.proxy().model.sizes())
+    rates = {name: each.evaluator.optimization.rate for name, each in swarm.study().scales.items()}
+    assert rates == swarm.RATES  # of the study file, and of the runs
+    assert all(swarm.proxy(size).optimization.rate == rate for size, rate in rates.items())
     assert not {tuple(w.items()) for w in sizes["held 0.3M"].values()} & {
         tuple(w.items()) for w in sizes["fit 0.3M"].values()
     }
