@@ -95,7 +95,7 @@ def test_the_swarm_is_always_the_same_and_shares_mixtures_over_sizes():
     sizes = {run.set: {} for run in planned}
     for run in planned:
         sizes[run.set].setdefault(run.name, run.weights)
-        assert sum(run.weights.values()) == pytest.approx(1.0)
+        assert sum(run.weights.values()) == pytest.approx(1.0, abs=1e-4)  # proposals are rounded
         assert (run.weights["kernel"] == 0.0) or not run.set.startswith(("fit without", "held without"))
     assert all(sizes["held 0.3M"][name] == weights for name, weights in sizes["held 1M"].items())
     assert all(sizes["held 1M"][name] == weights for name, weights in sizes["held 3M"].items())

@@ -185,16 +185,17 @@ def _coloured(axis: Axes, losses: Array, clusters: Array) -> None:
 
 
 def many(rows: Sequence[Row]) -> Figure | None:
-    """Best so far against the trial, of seven and of twelve domains."""
+    """Best so far against the trial, of seven and of twelve domains, as far as they are run."""
     from matplotlib import pyplot as plt
 
-    shown, axes = plt.subplots(1, len(MANY), figsize=(10, 3.8), layout="constrained")
-    for problem, axis in zip(MANY, axes, strict=True):
+    there = [each for each in MANY if all(complete(rows, each, arm.name) for arm in each.arms[1:])]
+    if not there:
+        return None
+    shown, axes = plt.subplots(1, len(there), figsize=(5 * len(there), 3.8), layout="constrained", squeeze=False)
+    for problem, axis in zip(there, axes.flat, strict=True):
         first = problem.arms[0].trials
         for arm, name, colour in zip(problem.arms[1:], ("BO", "TuRBO"), ("C0", "C1"), strict=True):
             found = complete(rows, problem, arm.name)
-            if not found:
-                return None
             for (seed, losses), style in zip(found.items(), ("-", "--"), strict=False):
                 above = losses - losses[:first].min()
                 axis.plot(np.minimum.accumulate(above), style, color=colour, label=f"{name}, seed {seed}")
