@@ -10,8 +10,6 @@ from experiments.mde.resampling import drawn, interval, pairwise, rank_correlati
 from experiments.regmix import plan
 from experiments.tasks import TASKS
 
-MIXTURES = 55
-"""Those of the paper's Figure 4."""
 LAST = 3
 """The measurement at the end of a run, of which there are the whole losses."""
 JOINT = "all three"
@@ -20,7 +18,8 @@ COLUMNS = (plan.TARGET, swarm.SP, swarm.ET, swarm.BOTH, JOINT)
 
 def pairs() -> None:
     """How often two mixtures are ordered as at the largest size, by size and steps."""
-    for largest, smaller, count in (("3M", ("0.3M", "1M", "3M"), 32), ("1M", ("0.3M", "1M"), MIXTURES)):
+    for largest, smaller in (("3M", ("0.3M", "1M", "3M")), ("1M", ("0.3M", "1M"))):
+        count = plan.LARGER[largest][1]
         reference = swarm.of("held", largest)[:count]
         if len(reference) < count:
             print(f"\nOf the held mixtures of {largest}, {len(reference)} of {count} are trained yet.")
