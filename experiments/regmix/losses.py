@@ -23,7 +23,7 @@ RESAMPLED = 400
 """Resamples of runs for coefficients, of which two digits are told."""
 LEAST = 1e-3
 """Weights are told apart on a logarithmic axis down to this: less than one sequence of a run."""
-COMPARED = 32
+COMPARED = plan.LARGER["3M"][1]
 """Mixtures that every size has run."""
 
 
