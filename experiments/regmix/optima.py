@@ -88,15 +88,15 @@ def noise(size: str, target: str) -> tuple[float, int] | None:
 
 def proposed_table() -> Iterator[str]:
     """The loss of each proposal at each size, beside the best that was held out; half of an interval from the noise."""
-    heads = " | ".join(f"{target}, {size}" for target in (plan.TARGET, MEAN) for size in SIZES)
+    heads = " | ".join(f"{target}, {size}" for target in (plan.TARGET, MEAN) for size in plan.PROPOSED_AT)
     yield f"| proposed by | {heads} |"
-    yield "|---|" + "---|" * 6
+    yield "|---|" + "---|" * (2 * len(plan.PROPOSED_AT))
     for at, one in enumerate(plan.proposals()):
-        cells = [_proposed(at, size, target) for target in (plan.TARGET, MEAN) for size in SIZES]
+        cells = [_proposed(at, size, target) for target in (plan.TARGET, MEAN) for size in plan.PROPOSED_AT]
         yield f"| {one['name']} | {' | '.join(cells)} |"
-    cells = [_least(f"held {size}", target) for target in (plan.TARGET, MEAN) for size in SIZES]
+    cells = [_least(f"held {size}", target) for target in (plan.TARGET, MEAN) for size in plan.PROPOSED_AT]
     yield f"| *best of those held out, one run* | {' | '.join(cells)} |"
-    cells = [_alone(size, target) for target in (plan.TARGET, MEAN) for size in SIZES]
+    cells = [_alone(size, target) for target in (plan.TARGET, MEAN) for size in plan.PROPOSED_AT]
     yield f"| *{plan.TARGET} alone, one run* | {' | '.join(cells)} |"
 
 
