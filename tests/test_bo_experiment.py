@@ -54,7 +54,7 @@ def test_kept_runs_are_those_planned(rows):
 
 
 def test_every_profile_is_without_faults():
-    paper = study_file.load(FOLDER / "paper.yaml")
+    paper = study_file.load(FOLDER / "paper" / "study.yaml")
     assert paper.strategy.n_init == 32
     assert paper.budget.trials == 64
     sizes = [scale.evaluator for scale in paper.scales.values()]

@@ -136,7 +136,7 @@ def test_an_answer_counts_only_as_a_whole_word():
 
 
 def test_the_study_of_the_paper_loads():
-    spec = study_file.load(FOLDER / "paper.yaml")
+    spec = study_file.load(FOLDER / "paper" / "study.yaml")
     assert spec.faults() == []
     model = spec.ready_evaluator(FOLDER).model
     assert model.parameters(256_000) == pytest.approx(280e6, rel=0.01)

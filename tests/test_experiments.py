@@ -162,7 +162,7 @@ def test_the_paper_of_regmix_is_a_study_without_faults():
     from bomix.config import study_file
     from experiments.regmix import plan
 
-    study = study_file.load(plan.HERE / "paper.yaml")
+    study = study_file.load(plan.HERE / "paper" / "study.yaml")
     proxy = study.ready_evaluator(plan.HERE)
     assert len(study.domains) == 17
     assert (proxy.steps, proxy.step_tokens) == (1000, 2**20)
