@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from bomix.evaluators.proxy import Proxy
 from bomix.scale import Scale
+from bomix.training.device import process_environment
 from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Result, Trial
 
 Row = dict[str, Any]
@@ -46,6 +48,22 @@ class Planned:
     def key(self) -> tuple[str, str, int]:
         """What no two runs share."""
         return self.set, self.name, self.seed
+
+
+def in_process_environment(module: str) -> None:
+    """Begin a command anew with the variables that a process that trains starts with, unless it has them.
+
+    Args:
+        module: Its name, as ``python -m`` takes it.
+    """
+    if any(os.environ.get(name) != value for name, value in process_environment().items()):
+        again = [sys.executable, "-m", module, *sys.argv[1:]]
+        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+
+
+def with_rate(proxy: Proxy, rate: float) -> Proxy:
+    """The same with another learning rate."""
+    return replace(proxy, optimization=replace(proxy.optimization, rate=rate))
 
 
 def kept(path: Path) -> list[Row]:

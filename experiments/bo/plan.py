@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,8 @@ from bomix.strategies.auto import Auto
 from bomix.strategies.bayesian.turbo import Turbo
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.strategies.designs import Sobol
-from experiments.runs import Planned
+from experiments.regmix.plan import RATES, SIZES
+from experiments.runs import Planned, with_rate
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
@@ -36,9 +37,6 @@ BASELINES = {
 """Table I of the paper, with books, Common Crawl, code, papers and forum in this order."""
 FRESH = range(100, 104)
 """Seeds of the second look."""
-SIZES = {"0.3M": 332_448, "1M": 907_360, "3M": 3_115_264}
-RATES = {"0.3M": 3e-3, "1M": 1.5e-3, "3M": 5e-4}
-"""Learning rate of a size, see `experiments/regmix/plan.py`."""
 SCALED = {"1M": ("uniform", "sobol-0", "bo32-0", "LLaMA"), "3M": ("uniform", "sobol-0", "bo32-0")}
 """What is trained at larger sizes: Table V, and beside it a mixture that is far from all others."""
 SCALED_SEEDS = {"1M": range(100, 104), "3M": range(100, 102)}
@@ -103,8 +101,7 @@ def loaded(name: str) -> Proxy:
 
 def at(size: str) -> Proxy:
     """The proxy of five domains with the learning rate of a size."""
-    given = FIVE.proxy
-    return replace(given, optimization=replace(given.optimization, rate=RATES[size]))
+    return with_rate(FIVE.proxy, RATES[size])
 
 
 def size_of(run: Planned) -> str:

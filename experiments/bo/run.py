@@ -14,11 +14,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import sys
 import time
 
-from bomix.training.device import process_environment
 from experiments import runs
 from experiments.bo import choose, plan, search
 
@@ -98,7 +95,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", "experiments.bo.run", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    runs.in_process_environment("experiments.bo.run")
     main()

@@ -19,20 +19,17 @@ import contextlib
 import io
 import logging
 import math
-import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bomix.training.device import process_environment
+from experiments import runs
 
 PAGE = Path(__file__).with_name("EIGHT.md")
 
 
 def groups() -> dict[str, Callable[[], None]]:
     """Name of a group of tables to what prints it."""
-    from experiments import runs
     from experiments.mde import iterate, searches, show_fits, show_scales
 
     return {
@@ -84,7 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", "experiments.mde.eight", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    runs.in_process_environment("experiments.mde.eight")
     main()

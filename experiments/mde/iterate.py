@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -28,7 +27,6 @@ from bomix.space.weights import Weights
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.means.experts import MDE
-from bomix.training.device import process_environment
 from bomix.trial import EXPERT, SCORED_TOKENS, Result, Trial
 from experiments import runs
 from experiments.mde import searches
@@ -172,7 +170,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", "experiments.mde.iterate", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    runs.in_process_environment("experiments.mde.iterate")
     main()

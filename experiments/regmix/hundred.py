@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,6 @@ from bomix.config import study_file
 from bomix.evaluators.proxy import Proxy
 from bomix.io.store import files
 from bomix.training.data.tokens import Corpus, TokenSet
-from bomix.training.device import process_environment
 from experiments import runs
 
 HERE = Path(__file__).parent
@@ -280,7 +278,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", "experiments.regmix.hundred", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    runs.in_process_environment("experiments.regmix.hundred")
     main()

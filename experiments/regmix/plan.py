@@ -18,7 +18,7 @@ from bomix.evaluators.proxy import Proxy
 from bomix.scale import Scale
 from bomix.training.tasks.sources import Choices
 from experiments import tasks
-from experiments.runs import Planned
+from experiments.runs import Planned, with_rate
 
 HERE = Path(__file__).parent
 STUDY = HERE / "study.yaml"
@@ -42,6 +42,8 @@ LARGER = {"1M": (32, 48), "3M": (0, 16)}
 WITHOUT = (48, 24)
 """The same without the target's domain."""
 SMALL = "0.3M"
+SIZES = {"0.3M": 332_448, "1M": 907_360, "3M": 3_115_264}
+"""Parameters of a size, without embeddings."""
 RATES = {"0.3M": 3e-3, "1M": 1.5e-3, "3M": 5e-4}
 """Learning rate of a size. Of the uniform mixture, the mean loss of the eight domains was 4.84, 4.98 at 0.3M with 3e-3,
 1.5e-3; 5.20, 4.80, 4.85 at 1M with 3e-3, 1.5e-3, 1e-3; 5.49, 4.83, 4.80 at 3M with 3e-3, 1e-3, 5e-4: a rate that is
@@ -63,8 +65,7 @@ def study() -> StudySpec:
 @cache
 def proxy(size: str = SMALL) -> Proxy:
     """Its evaluator, with the learning rate of a size."""
-    given = cast(Proxy, study().ready_evaluator(Path()))
-    return dataclasses.replace(given, optimization=dataclasses.replace(given.optimization, rate=RATES[size]))
+    return with_rate(cast(Proxy, study().ready_evaluator(Path())), RATES[size])
 
 
 @cache
@@ -80,8 +81,7 @@ def proxy_with_tasks(size: str) -> Proxy:
 
 def scale(name: str) -> Scale:
     """A scale of the study: the parameters of its size, the tokens of the proxy."""
-    size = {"0.3M": 332_448, "1M": 907_360, "3M": 3_115_264}[name]
-    return Scale(size, proxy().tokens)
+    return Scale(SIZES[name], proxy().tokens)
 
 
 def mixtures(count: int, domains: tuple[str, ...] = DOMAINS, seed: int = 0) -> list[dict[str, float]]:

@@ -17,11 +17,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 from collections.abc import Container
 from pathlib import Path
 
-from bomix.training.device import process_environment
 from experiments import runs
 from experiments.regmix import plan
 
@@ -71,7 +69,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", "experiments.regmix.run", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    runs.in_process_environment("experiments.regmix.run")
     main()

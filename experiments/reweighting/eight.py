@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import sys
 import time
 from collections.abc import Sequence
 
-from bomix.training.device import process_environment
 from experiments import runs
 from experiments.regmix import plan as swarm
 from experiments.reweighting import eight_searches
@@ -84,7 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        command = [sys.executable, "-m", "experiments.reweighting.eight", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **process_environment()})
+    runs.in_process_environment("experiments.reweighting.eight")
     main()
