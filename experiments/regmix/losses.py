@@ -18,7 +18,6 @@ ANSWERING = "held 1M"
 """The runs that answer tasks."""
 AVERAGE = "all four"
 SETS = (*plan.DOMAINS, *plan.OUTSIDE)
-CHANCE = 1 / tasks.OPTIONS
 RESAMPLED = 400
 """Resamples of runs for coefficients, of which two digits are told."""
 LEAST = 1e-3
