@@ -98,15 +98,23 @@ def log_size(workdir: Path) -> int:
 def cut_log(workdir: Path) -> int:
     """Keep the end of a log that is beyond its limit; returns its new size.
 
-    Whoever writes appends to it, and goes on after what is kept.
+    Whoever writes appends to it meanwhile, and goes on after what is kept: the end goes over the beginning, then what
+    was appended since, and only then is the rest cut off.
     """
     if (size := log_size(workdir)) <= LOG_LIMIT:
         return size
-    log = workdir / LOG_FILE
-    kept = _end_of(log, LOG_KEPT)
-    os.truncate(log, 0)
-    with log.open("ab") as file:
-        file.write(f"[bomix cut this log, which was longer than {LOG_LIMIT:,} bytes]\n{kept}".encode())
+    with (workdir / LOG_FILE).open("r+b") as file:
+        file.seek(-min(size, LOG_KEPT), os.SEEK_END)
+        kept = file.read(LOG_KEPT)
+        seen = file.tell()
+        file.seek(0)
+        file.write(f"[bomix cut this log, which was longer than {LOG_LIMIT:,} bytes]\n".encode() + kept)
+        written = file.tell()
+        file.seek(seen)
+        late = file.read(LOG_KEPT)
+        file.seek(written)
+        file.write(late)
+        file.truncate()
     return log_size(workdir)
 
 

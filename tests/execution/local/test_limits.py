@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from bomix.contracts.executor import Attempt, Ended
 from bomix.execution.attempt import left_behind
+from bomix.execution.attempt.evaluate import LOG_FILE
 from bomix.execution.local.executor import LocalExecutor
 from bomix.execution.local.spec import LocalExecution
 from bomix.trial import LOG_TAIL_LIMIT, MESSAGE_LIMIT, Failure, Result, Trial
@@ -112,6 +114,33 @@ def test_a_log_that_grows_for_ever_is_cut_and_keeps_its_end(tmp_path: Path, monk
     assert log.startswith("[bomix cut this log")
     assert event.log_tail.endswith("still here")
     assert len(log) < 1500  # what is written between two looks comes on top
+
+
+def test_a_log_that_is_cut_while_others_write_begins_with_the_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(left_behind, "LOG_LIMIT", 4000)
+    monkeypatch.setattr(left_behind, "LOG_KEPT", 1000)
+    log, over = tmp_path / LOG_FILE, threading.Event()
+
+    def talk() -> None:
+        with log.open("ab", buffering=0) as file:
+            while not over.is_set():
+                file.write(b"still here\n")
+
+    writer = threading.Thread(target=talk)
+    writer.start()
+    try:
+        cuts = 0
+        while cuts < 100:
+            if left_behind.log_size(tmp_path) > 4000:
+                left_behind.cut_log(tmp_path)
+                cuts += 1
+                assert log.read_bytes().startswith(b"[bomix cut this log, which was longer than 4,000 bytes]\n")
+    finally:
+        over.set()
+        writer.join()
+    assert log.read_bytes().endswith(b"\nstill here\n")
 
 
 def test_a_result_file_that_is_no_file_is_a_failure_and_nobody_waits_for_it(tmp_path: Path) -> None:
