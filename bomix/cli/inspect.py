@@ -57,7 +57,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     log_to_stderr(verbose)
     opened = Study.open(study)
     assert opened.folder is not None
-    for done in repairing.repair(opened.folder) if repair else ():
+    for done in repairing.repair(opened.folder, study if study.is_file() else None) if repair else ():
         click.echo(str(done))
     raise_faults(unready(opened.spec.callbacks))
     opened.records.prepare()

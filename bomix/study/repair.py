@@ -42,17 +42,18 @@ def damages(folder: Path) -> tuple[Damage, ...]:
     return FolderStore(folder).read().damages
 
 
-def repair(folder: Path) -> list[Repaired]:
+def repair(folder: Path, file: Path | None = None) -> list[Repaired]:
     """Set every damaged file of a study aside, so that the study can go on; nothing is deleted.
 
     Args:
         folder: The study folder.
+        file: The study file that it was opened by; ``study.yaml`` where none is named.
 
     Raises:
         StoreError: A driver holds the study; or a file is of a newer version.
         DamagedError: ``resolved.json`` is damaged and there is no study file that it could be written again from.
     """
-    store = FolderStore(folder)
+    store = FolderStore(folder, file or folder / STUDY_FILE)
     with lock.holding(folder):
         store.sweep()
         done = []
@@ -104,7 +105,7 @@ def _resolved_damage(store: FolderStore) -> str | None:
             resolved_file.spec_of(kept)
             resolved_file.preparation_of(kept)
     except DamagedError as error:
-        if not (store.folder / STUDY_FILE).is_file():
+        if store.file is None or not store.file.is_file():
             raise
         return error.reason
     return None

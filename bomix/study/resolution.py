@@ -86,7 +86,7 @@ def reopen(path: Path) -> tuple[StudySpec, FolderStore]:
     folder = path if path.is_dir() else path.parent
     file = folder / STUDY_FILE if path.is_dir() else path
     if file.is_file():
-        return study_file.load(file), FolderStore(folder)
+        return study_file.load(file), FolderStore(folder, file)
     store = FolderStore(folder)
     if not path.is_dir() or (resolved := resolved_file.read(store)) is None:
         raise ConfigError(f"no study at {path}: expected a folder with {STUDY_FILE}; `bomix init {path}` writes one")
@@ -112,8 +112,8 @@ def resolve(spec: StudySpec, store: FolderStore | MemoryStore, *, measure: bool 
     try:
         return _resolve(spec, store, measure=measure)
     except FaultsError as error:
-        if isinstance(store, FolderStore) and (file := store.folder / STUDY_FILE).is_file():
-            raise study_file.located(error.faults, spec, file) from error
+        if isinstance(store, FolderStore) and store.file is not None:
+            raise study_file.located(error.faults, spec, store.file) from error
         raise
 
 

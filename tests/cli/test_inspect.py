@@ -28,6 +28,20 @@ def test_looking_at_a_new_study_adds_nothing_to_it(tmp_path):
     assert not (tmp_path / "trials").exists() or not list((tmp_path / "trials").iterdir())
 
 
+@pytest.mark.parametrize("beside", ["domains: {a: {}, b: {}}\nmetrics: [loss]\n", None])
+def test_faults_found_with_the_inputs_name_the_file_that_the_study_was_opened_by(tmp_path, beside):
+    if beside is not None:
+        (tmp_path / "study.yaml").write_text(beside)
+    other = tmp_path / "other.yaml"
+    other.write_text(
+        "domains:\n  code: {}\n  web: {}\nmetrics: [loss]\nobjective:\n  reference: natural\n  kind: excess\n"
+    )
+    code, printed = called("check", other)
+    assert (code, printed.count("study.yaml")) == (2, 0)
+    assert f"{other} has " in printed
+    assert "line 6" in printed
+
+
 @pytest.mark.parametrize(
     ("count", "strategy", "expected"),
     [

@@ -116,6 +116,14 @@ def test_without_a_study_file_nothing_is_taken_away(tmp_path: Path) -> None:
     assert (tmp_path / "resolved.json").read_text() == "{"
 
 
+def test_a_study_opened_by_another_file_is_repaired_from_that_one(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(STUDY)
+    assert call("check", tmp_path / "other.yaml").exit_code == 0
+    (tmp_path / "resolved.json").write_text("{")
+    assert call("check", tmp_path / "other.yaml", "--repair").exit_code == 0
+    assert (tmp_path / "resolved.json").read_text() != "{"
+
+
 def test_a_renamed_domain_strands_nobody(folder: Path) -> None:
     study = Study.open(folder)
     asked = [study.ask() for _ in range(2)]

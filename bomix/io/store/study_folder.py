@@ -62,9 +62,12 @@ class FolderStore:
 
     Attributes:
         folder: The study folder; it must exist.
+        file: The study file that it was opened by, ``study.yaml`` or another one in the folder; None where a study was
+            opened by its record, or has no file.
     """
 
     folder: Path
+    file: Path | None = None
 
     def read(self) -> Kept:
         """Every record that can be read, and the damaged files of the others.
