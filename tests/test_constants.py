@@ -59,9 +59,12 @@ def modules() -> dict[str, Path]:
     return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in files}
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
+MODULES = modules()
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_every_number_says_why(module):
-    found = sorted(unexplained(modules()[module].read_text("utf-8")))
+    found = sorted(unexplained(MODULES[module].read_text("utf-8")))
     assert not found, f"say below each why it has this value, and what another would cost: {', '.join(found)}"
 
 

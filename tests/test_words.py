@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -64,10 +65,14 @@ FRAGMENTS = (
 ONLY_A_REFERENCE = re.compile(r"(?:See|As) (?:also )?:\w+:`[^`]+`[.;]?")
 """A docstring that says nothing but where another one stands."""
 
+RETIRED = re.compile("|".join(rf"\b{phrase}\b" for phrase in PROSE))
+"""Any of the words and phrases."""
+
 MODULES = sorted((ROOT / "bomix").rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bomix").rglob("*.yaml")])
 
 
+@functools.cache
 def words(name: str) -> list[str]:
     """The words of a name: ``mean_at``, ``KernelContext``; pandas' own name of a table is none of ours."""
     name = name.replace("DataFrame", "")
@@ -77,6 +82,8 @@ def words(name: str) -> list[str]:
 def retired(text: str) -> list[str]:
     """The retired words and phrases of a text."""
     plain = " ".join(re.findall(r"[a-z']+", text.lower()))
+    if RETIRED.search(plain) is None:
+        return []
     return [phrase for phrase in PROSE if re.search(rf"\b{phrase}\b", plain)]
 
 
