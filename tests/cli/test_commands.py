@@ -24,7 +24,7 @@ from bomix.io.store import files, lock
 from bomix.objectives.robust import Excess
 from bomix.study.study import Study
 from bomix.testing.endings import lives
-from tests.cli.called import called
+from tests.cli.called import called, ended
 
 pytestmark = pytest.mark.usefixtures("short_chains")
 
@@ -67,14 +67,14 @@ def shell(*arguments: object, **options: object) -> subprocess.CompletedProcess[
 
 def test_optimize_runs_reports_and_does_nothing_the_second_time(study: Path) -> None:
     (study / "train.py").write_text(TRAINER.replace("2 + math.exp(-4 * weight)", "7 - 9 * weights['web']"))
-    first = shell("optimize", study, "--confirm", "2")
+    first = ended("optimize", study, "--confirm", "2")
     assert first.returncode == 0, first.stderr
     assert "trial 3" in first.stderr
     assert "4 of 4 trials" in first.stderr
     for expected in ("uniform", "95 %", "fresh seeds", "best minus uniform", "record:", "budget of 4 trials is spent"):
         assert expected in first.stdout
     assert "2 paired seeds: the recommendation holds" in first.stdout
-    again = shell("optimize", study, "--confirm", "2")
+    again = ended("optimize", study, "--confirm", "2")
     assert again.returncode == 0
     assert again.stdout == first.stdout
     assert "trial" not in again.stderr
@@ -126,7 +126,7 @@ def test_a_refused_result_leaves_the_trial_pending(study: Path, tmp_path: Path) 
     call("ask", study)
     result = tmp_path / "result.json"
     result.write_text('{"losses": {"books": 2.0, "cod": 1, "web": "low"}}')
-    refused = shell("tell", study, 0, result)
+    refused = ended("tell", study, 0, result)
     assert refused.returncode == 2
     for name in ("losses.code", "losses.cod", "losses.web"):
         assert name in refused.stderr
@@ -180,7 +180,7 @@ def test_a_device_that_is_not_there_is_warned_of_and_ends_the_run_with_2(
     assert code == 0
     assert f"warning: {said}" in printed
     assert printed.endswith("no other problems found\n")
-    refused = shell("optimize", study)
+    refused = ended("optimize", study)
     assert refused.returncode == 2
     assert f"error: {said}" in refused.stderr
 
@@ -196,7 +196,7 @@ def test_every_problem_of_a_file_is_reported_with_its_line(tmp_path: Path) -> No
     (tmp_path / "study.yaml").write_text(
         "domains:\n  web: {uper: 0.5}\n  web: {lower: high}\nevaluater: {}\nbudget: {trials: 0}\nseed: -1\n"
     )
-    refused = shell("check", tmp_path)
+    refused = ended("check", tmp_path)
     assert refused.returncode == 2
     for expected in (
         *("domains.web (line 3)", "domains.web.lower (line 3)", "did you mean 'evaluator'", "budget.trials (line 5)"),
@@ -214,7 +214,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_trainer_that_fails_ends_the_run_with_1_and_its_last_words(study: Path) -> None:
     (study / "train.py").write_text("import sys; print('no memory left'); sys.exit(3)")
-    failed = shell("optimize", study)
+    failed = ended("optimize", study)
     assert failed.returncode == 1
     assert "exited with 3" in failed.stderr
     assert "no memory left" in failed.stderr
@@ -243,7 +243,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(study: Path, how: sig
     assert "same command" in said
     assert lock.is_held(study) is False
     (study / "train.py").write_text(TRAINER)
-    assert shell("optimize", study).returncode == 0
+    assert ended("optimize", study).returncode == 0
     assert [record.status for record in Study.open(study).history.records] == ["completed"] * 4
 
 
@@ -311,7 +311,7 @@ def test_a_driver_that_is_stopped_keeps_its_study_and_goes_on(study: Path) -> No
     driver = driving(study)
     driver.send_signal(signal.SIGSTOP)
     try:
-        second = shell("optimize", study)
+        second = ended("optimize", study)
         assert second.returncode == 2
         assert "already optimising" in second.stderr
     finally:
@@ -396,12 +396,12 @@ def test_damaged_files_of_a_study_are_named(study: Path, name: str, damage: str)
     call("ask", study)
     Study.open(study).tell(0, {"books": 1, "code": 1, "web": 1})
     (study / name).write_text(damage)
-    ended = shell("optimize", study, "-q", "--trials", "1")
+    again = ended("optimize", study, "-q", "--trials", "1")
     if name == "driver.json":  # words that name nobody hold nothing
-        assert ended.returncode == 0, ended.stderr
+        assert again.returncode == 0, again.stderr
     else:
-        assert ended.returncode == 2
-        assert "resolved.json is damaged" in ended.stderr
+        assert again.returncode == 2
+        assert "resolved.json is damaged" in again.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_not_a_traceback(study: Path) -> None:
@@ -425,14 +425,14 @@ json.dump({"losses": losses}, open(sys.argv[2], "w"))
 
 def test_confirmations_that_failed_are_said_and_tried_again(study: Path) -> None:
     (study / "train.py").write_text(FAILING)
-    first = shell("optimize", study, "--confirm", "1")
+    first = ended("optimize", study, "--confirm", "1")
     assert first.returncode == 0, first.stderr
     assert "0 of 2 confirming (2 failed)" in first.stderr
     assert "confirmation: 2 runs failed, the last one trial 5; mend the cause" in first.stdout
     assert "--confirm N tests it" not in first.stdout
     assert "0 failed, 0 imported, 0 confirming (2 more failed)" in call("status", study).output
     (study / "mended").touch()
-    again = shell("optimize", study, "--confirm", "1")
+    again = ended("optimize", study, "--confirm", "1")
     assert "2 of 2 confirming" in again.stderr
     assert "1 paired seed: worse on its only seed, and the model does not agree (better with" in again.stdout
     assert "confirmation: 2 runs failed, the last one trial 5\n" in again.stdout
