@@ -406,7 +406,7 @@ def test_damaged_files_of_a_study_are_named(study: Path, name: str, damage: str)
 
 def test_a_folder_that_cannot_be_written_is_an_error_not_a_traceback(study: Path) -> None:
     (study / "trials").write_text("a file where a folder should be")
-    failed = shell("optimize", study)
+    failed = ended("optimize", study)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in failed.stderr

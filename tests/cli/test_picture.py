@@ -40,6 +40,9 @@ class Uneven:
         return [Candidate({"a": share, "b": 1 - share}, "uneven", scale)] * q
 
 
+pytestmark = pytest.mark.usefixtures("short_chains_of_a_module")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("study")

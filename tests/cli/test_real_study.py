@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,9 @@ import pytest
 import xarray as xr
 
 from bomix.study.study import Study
+from tests.cli.called import ended
 
-BOMIX = [sys.executable, "-m", "bomix.cli.main"]
+pytestmark = pytest.mark.usefixtures("short_chains")
 
 STUDY = """
 domains:
@@ -47,15 +46,9 @@ def study(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(command: str, study: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*BOMIX, command, str(study), *options], capture_output=True, text=True, timeout=200, check=False
-    )
-
-
 def test_proxies_are_trained_on_the_users_own_files(study: Path) -> None:
-    ended = call("optimize", study)
-    assert ended.returncode == 0, ended.stderr
+    trained = ended("optimize", study)
+    assert trained.returncode == 0, trained.stderr
     with xr.open_dataset(study / "results.nc", engine="h5netcdf") as dataset:
         assert sorted(dataset["metric"].values) == ["counting", "held", "rhymes"]
         assert dataset["domain"].values.tolist() == ["counting", "rhymes"]
@@ -71,7 +64,7 @@ def test_proxies_are_trained_on_the_users_own_files(study: Path) -> None:
     # What the losses stand on is frozen: other text is refused, and nothing is lost.
     with (study / "counting/a.jsonl").open("a") as file:
         file.write(json.dumps({"text": "four five six seven eight nine ten " * 8}) + "\n")
-    refused = call("optimize", study, "--trials", "4")
+    refused = ended("optimize", study, "--trials", "4")
     assert refused.returncode == 2
     assert "counting" in refused.stderr
     assert "new folder" in refused.stderr
@@ -83,7 +76,7 @@ def test_everything_that_is_wrong_with_the_text_is_reported_at_once(study: Path)
     text = (study / "study.yaml").read_text().replace("field: body", "field: boddy")
     text = text.replace("held.jsonl", "gone.jsonl").replace("upper: 0.6", "upper: 0.6, lower: 0.7")
     (study / "study.yaml").write_text(text)
-    refused = call("check", study)
+    refused = ended("check", study)
     assert refused.returncode == 2
     for expected in ("a.jsonl:2", "boddy", "gone.jsonl", "domains.rhymes"):
         assert expected in refused.stderr, refused.stderr

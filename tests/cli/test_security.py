@@ -14,6 +14,7 @@ from bomix.config.secret import NOT_KEPT
 from bomix.errors import FaultsError
 from bomix.execution.attempt.redaction import MASK, redact_file, redacted
 from bomix.study.study import Study
+from tests.cli.called import called
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "bomix"
 STUDY = """
@@ -65,16 +66,16 @@ def test_a_class_beside_the_study_file_is_found_and_looked_for_last(study: Path,
     (study / "yaml.py").write_text(TRAP)
     text = (study / "study.yaml").read_text()
     (study / "study.yaml").write_text(text.replace("{kind: sobol}", '"mine:Mine"'))
-    for cwd, where in ((study, "."), (tmp_path, "study/study.yaml")):
-        found = shell("optimize", where, "-q", cwd=cwd)
+    for cwd, *command in ((study, "check", "."), (tmp_path, "optimize", "study/study.yaml", "-q")):
+        found = shell(*command, cwd=cwd)
         assert found.returncode == 0, found.stderr
     assert not (study / "sprung").exists()
 
 
 def test_values_of_the_environment_are_kept_nowhere(study: Path) -> None:
-    assert shell("optimize", study, "-q", cwd=study).returncode == 0
+    assert called("optimize", study, "-q")[0] == 0
     (study / "fail").touch()
-    assert shell("optimize", study, "-q", "--trials", "3", cwd=study).returncode == 1
+    assert called("optimize", study, "-q", "--trials", "3")[0] == 1
     (study / "fail").unlink()
     kept = [path for path in study.rglob("*") if path.is_file() and path.name not in ("study.yaml", "train.py")]
     assert {"resolved.json", "results.nc", "log.txt", "outcome.json"} <= {path.name for path in kept}

@@ -29,12 +29,15 @@ strategy: {kind: bayesian}
 """
 
 
+RUNS = 8
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     (tmp_path / "study.yaml").write_text(STUDY)
     opened = Study.open(tmp_path)
     rng = np.random.default_rng(0)
-    for books, code, web in rng.dirichlet(np.ones(3), size=12):
+    for books, code, web in rng.dirichlet(np.ones(3), size=RUNS):
         opened.add(
             {"books": books, "code": code, "web": web},
             {
@@ -66,9 +69,9 @@ def test_json_holds_scores_and_predictions_and_draws_nothing(study: Path) -> Non
     found = Study.open(study).validate()
     assert data["description"] == found.attrs["description"]
     assert data["objective"]["spearman"] == pytest.approx(found["objective_spearman"].item())
-    assert data["metrics"]["accuracy"]["n"] == 12
+    assert data["metrics"]["accuracy"]["n"] == RUNS
     assert data["metrics"]["accuracy"]["nlpd"] == pytest.approx(found["nlpd"].sel(metric="accuracy").item())
-    assert len(data["trials"]) == 12
+    assert len(data["trials"]) == RUNS
     first = data["trials"][0]
     signed = [first["metrics"][name]["mean"] for name in ("books", "code", "accuracy")] @ np.array([1, 1, -1])
     assert first["objective"]["mean"] == pytest.approx(signed / 3)

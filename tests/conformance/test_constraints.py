@@ -21,6 +21,8 @@ from bomix.testing.strategies import DOMAINS, SEED, problem_of, tried
 from tests.conformance import test_strategies as conformance
 from tests.conformance.every import spec_of
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 FIRST, SECOND, THIRD = sorted(DOMAINS)[:3]
 CONSTRAINTS = (
     Constraint({FIRST: 1.0, SECOND: 1.0}, 0.45, 0.7),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bomix.config import registry
 from bomix.config.build import spec_fields
 from bomix.surrogates.gp.spec import GP
 from bomix.testing.strategies import DOMAINS, StrategyBattery
 from tests.conformance.every import batteries, spec_of
+
+pytestmark = pytest.mark.usefixtures("short_chains")
 
 CHEAP_GP = {"kind": "gp", "draws": 0, "restarts": 1}
 
