@@ -25,6 +25,7 @@ from bomix.evaluators.synthetic.epochs import (
 )
 from bomix.evaluators.synthetic.families import FAMILIES, MOST_DOMAINS, SCORES, fixed_domains
 from bomix.evaluators.synthetic.functions import Losses, TokenExperts, tilted
+from bomix.evaluators.synthetic.laws import LAW_FAMILIES
 from bomix.evaluators.synthetic.observed import group_means, numbered
 from bomix.evaluators.synthetic.optimum import FEW_STARTS, STARTS, best_known, minimum
 from bomix.evaluators.synthetic.scales import below_target
@@ -300,6 +301,11 @@ class Synthetic:
         """True losses of all metrics, those that are observed only in their groups' means included."""
         drawn = _drawn(self)
         return np.asarray(drawn.losses(tilted(np.asarray(weights, dtype=float), drawn.tilts)) + drawn.offset)
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """What a law is computed with is imported once, before the processes of trials are forked."""
+        return ("bomix.laws.formulas",) if self.family in LAW_FAMILIES else ()
 
     @property
     def scores_tokens(self) -> bool:

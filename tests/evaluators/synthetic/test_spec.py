@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -364,3 +366,23 @@ def test_half_of_the_tasks_fall_with_more_than_one_domain():
     steep = (slopes < 0.2 * slopes.min(axis=0)).sum(axis=0)
     assert (steep > 1).sum() >= 3
     assert (steep == 1).sum() >= 3
+
+
+@pytest.mark.parametrize("family", ["exponential_power", "additive"])
+def test_a_trial_imports_nothing_that_could_be_imported_before_its_process_was_forked(family: str) -> None:
+    code = (
+        "import importlib, sys\n"
+        "from pathlib import Path\n"
+        "from bomix.contracts.evaluator import EvaluatorTraits\n"
+        "from bomix.contracts.traits import traits\n"
+        "from bomix.evaluators.synthetic.spec import Synthetic\n"
+        "from bomix.trial import Trial\n"
+        f"spec = Synthetic(family={family!r}, domains=3)\n"
+        "for module in traits(spec, EvaluatorTraits).preload:\n"
+        "    importlib.import_module(module)\n"
+        "before = {*sys.modules}\n"
+        "spec.evaluate(Trial(0, dict.fromkeys(spec.domain_names, 1 / 3), 0, 'test'), Path())\n"
+        "print(sorted({*sys.modules} - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
