@@ -20,6 +20,8 @@ from bomix.evaluators.synthetic.spec import Synthetic
 from bomix.study.study import Study
 from tests.cli.called import called
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -243,7 +245,6 @@ def test_small_models_are_trained_on_two_phases_side_by_side(tmp_path: Path) -> 
     assert max(record.result.info["stack"] for record in completed) > 1
 
 
-@pytest.mark.usefixtures("short_chains")
 def test_a_tree_is_searched_by_its_nodes_shown_with_sums_and_opened_later(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     shutil.copytree(EXAMPLES / "nested", folder)

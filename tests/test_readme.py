@@ -88,6 +88,7 @@ def train_my_proxy(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: 3.0 - share + share**2 for name, share in weights.items()}
 
 
+@pytest.mark.usefixtures("short_chains")
 @pytest.mark.parametrize("page", with_blocks("python"), ids=name_of)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

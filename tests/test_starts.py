@@ -70,6 +70,7 @@ def smaller(page: str, text: str) -> str:
     return text
 
 
+@pytest.mark.usefixtures("short_chains")
 @pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow) if p in SLOW else p for p in SMALLER])
 def test_a_newcomer_meets_no_error(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
