@@ -24,7 +24,7 @@ from bomix.surrogates.gp.spec import GP
 from bomix.trial import Candidate, Failure, Record, Trial
 from tests.execution.evaluators import Ending
 
-pytestmark = pytest.mark.usefixtures("recommended_by_the_mean_alone")
+pytestmark = pytest.mark.usefixtures("short_chains", "recommended_by_the_mean_alone")
 
 HAPPENED: list[str] = []
 """What happened in a run, in order."""

@@ -14,6 +14,8 @@ from bomix.errors import Fault, FaultsError
 from bomix.study.watching import unready
 from tests.execution.inline import Inline
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 
 @dataclass(frozen=True)
 class Bowl:

@@ -24,7 +24,7 @@ from bomix.trial import Failure, Trial
 from tests.execution.evaluators import Ending
 from tests.execution.pools import InPool
 
-pytestmark = pytest.mark.usefixtures("recommended_by_the_mean_alone")
+pytestmark = pytest.mark.usefixtures("short_chains", "recommended_by_the_mean_alone")
 
 
 class TestThreads(GroupExecutorBattery):

@@ -18,6 +18,8 @@ from bomix.study.study import Study
 from bomix.testing.endings import Ending
 from bomix.trial import Failure, Outcome, Result, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 
 @dataclass
 class Cluster:

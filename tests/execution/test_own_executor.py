@@ -24,7 +24,7 @@ from tests.execution import inline
 from tests.execution.evaluators import Ending
 from tests.execution.inline import Inline, InlineGroups
 
-pytestmark = pytest.mark.usefixtures("recommended_by_the_mean_alone")
+pytestmark = pytest.mark.usefixtures("short_chains", "recommended_by_the_mean_alone")
 
 STUDY = """
 domains: {code: {}, web: {}}

@@ -19,8 +19,11 @@ from bomix.study.running import RunningStudy
 from bomix.study.study import Study
 from bomix.training.checkpoint import FILE
 from bomix.trial import Result, Status, Trial
+from tests.cli.called import called
 from tests.execution.evaluators import Ending
 from tests.execution.inline import Inline
+
+pytestmark = pytest.mark.usefixtures("short_chains")
 
 BOMIX = [sys.executable, "-m", "bomix.cli.main"]
 
@@ -85,7 +88,8 @@ def test_killed_in_mid_run_it_ends_with_the_same_losses(tmp_path: Path, trials: 
     study.mkdir()
     (study / "study.yaml").write_text(STUDY.format(trials=trials, tokens=tokens))
     _run_and_kill(study, trials)
-    subprocess.run([*BOMIX, "optimize", str(study), "-q"], check=True, capture_output=True, timeout=300)
+    code, said = called("optimize", study, "-q")
+    assert code == 0, said
 
     opened = Study.open(study)
     assert len(opened.history.completed) == trials

@@ -17,6 +17,8 @@ from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import CONFIRM, Failure, Record
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 BEST = {"code": 0.7, "web": 0.3}
 BEST_OF_THREE = {"books": 0.5, "code": 0.3, "web": 0.2}
 

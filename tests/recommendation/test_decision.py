@@ -24,6 +24,8 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import JointModel
 from bomix.trial import CONFIRM, Record, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 FAST = GP(draws=0)
 ROUNDING = 1e-9
 """Of a posterior mean, nats per token."""

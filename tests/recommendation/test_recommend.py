@@ -37,6 +37,8 @@ from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.models.joint import JointModel
 from bomix.trial import EXPERT, IMPORTED, Record, Result, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 FAST = GP(draws=0)
 
 

@@ -28,6 +28,8 @@ from bomix.trial import CONFIRM, IMPORTED, Record, Result, Trial
 from tests.known.scales import history, problem
 from tests.known.told import told
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 STEPS = BudgetSpec(improvement=0.1, patience=2)
 
 

@@ -18,6 +18,8 @@ from bomix.strategies.designs import Dirichlet, Vertices
 from bomix.study.study import Study
 from bomix.surrogates.gp.spec import GP
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 POOL = np.random.default_rng(4).dirichlet(np.ones(3), size=9).round(3)
 POOL[:, 2] = 1.0 - POOL[:, :2].sum(axis=1)
 QUICK = GP(draws=0, restarts=1)

@@ -15,6 +15,8 @@ from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.surrogates.gp.spec import GP
 from bomix.trial import Record, Result, Trial
 
+pytestmark = pytest.mark.usefixtures("short_chains")
+
 FAST = GP(draws=0, restarts=1)
 
 
