@@ -19,8 +19,8 @@ os.environ |= {
     "HF_HOME": str(_CACHE / "huggingface"),
     "HF_HUB_OFFLINE": "1",
 }
-# Compiled files are kept, also where an image of a container says otherwise: the tests start hundreds of processes, each
-# of which would compile all that it imports of bomix anew, and every worker all of the tests.
+# Compiled files are kept, also where the image of a container says otherwise: the tests start hundreds of processes,
+# each of which would compile all that it imports of bomix anew, and every worker all of the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # The width of the terminal that the tests are run from, which pytest-xdist hands on, is none of theirs.
