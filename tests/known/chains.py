@@ -29,6 +29,6 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     from bomix.surrogates.gp import hyperparameters, search
 
     def settings(n: int, d: int, *, draws: int | None) -> search.Sampling:
-        return search.Sampling(draws or 4, warmup=2, thinning=1, leaps=2)
+        return search.Sampling(draws or 4, warmup=4, thinning=1, leaps=4)
 
     monkeypatch.setattr(hyperparameters, "chain_settings", settings)
