@@ -23,6 +23,7 @@ from typing import Any, cast
 import numpy as np
 
 from bomix.config import study_file
+from bomix.errors import DataError
 from bomix.evaluators.proxy import Proxy
 from bomix.io.store import files
 from bomix.training.data.tokens import Corpus, TokenSet
@@ -63,8 +64,10 @@ SEED = 0
 def pieces() -> Iterator[tuple[str, str]]:
     """Corpus and text of every piece; a document is cut where a line ends."""
     for name in CORPORA:
-        left = READ
-        for line in (TEXTS.expanduser() / f"{name}.jsonl").read_text("utf-8").splitlines():
+        left, path = READ, TEXTS.expanduser() / f"{name}.jsonl"
+        if not path.is_file():
+            raise DataError(f"{path} is missing; run `python experiments/mde/corpora.py` first")
+        for line in path.read_text("utf-8").splitlines():
             text = str(json.loads(line)["text"])
             while text and left > 0:
                 end = text.find("\n", PIECE)
@@ -272,11 +275,10 @@ def main() -> None:
     """Build or train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("build", "train"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
     build() if args.what == "build" else train(args.limit)
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.regmix.hundred")
-    main()
+    runs.command(main, "experiments.regmix.hundred")
