@@ -65,7 +65,7 @@ class Planned:
         return self.set, self.name, self.seed
 
 
-def command(main: Callable[[], None], module: str) -> None:
+def command(main: Callable[[], None], module: str | None = None) -> None:
     """Run a command with the variables that a process that trains starts with; begin it anew where it lacks them.
 
     It ends with 2 and one message on what its user can mend, and with 130 where it was stopped, by SIGTERM as well,
@@ -73,10 +73,10 @@ def command(main: Callable[[], None], module: str) -> None:
 
     Args:
         main: The command; reads its own arguments.
-        module: Its name, as ``python -m`` takes it.
+        module: Its name, as ``python -m`` takes it; None for a script.
     """
     if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", module, *sys.argv[1:]]
+        again = [sys.executable, *(["-m", module, *sys.argv[1:]] if module else sys.argv)]
         os.execve(sys.executable, again, {**os.environ, **process_environment()})
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:

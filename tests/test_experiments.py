@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from bomix.errors import FaultsError
 from bomix.training.data.tokens import TokenSet
 
 REPETITION = Path(__file__).parents[1] / "experiments" / "repetition"
@@ -40,6 +42,56 @@ def test_tables_come_from_kept_results(repetition, capsys):
     assert [line for line in kept if line.startswith("|") and line not in page] == []
     assert said.count("\n| ") > 50
     assert "nan" not in said
+
+
+SCRIPTS = REPETITION.parent
+"""Those of the first experiments are started by their path, from anywhere."""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("noise/run.py --check", 0, "| mean | "),
+        ("noise/run.py --check --out none.jsonl", 2, "lacks 38 of the runs"),
+        ("mde/train.py --check --study none", 2, "error: no study at "),
+        ("mde/compare.py run", 2, "`run` needs --study"),
+        ("repetition/run.py train --limit never", 2, "'never' is no number of seconds"),
+        ("reweighting/run.py search", 2, "give --work"),
+    ],
+)
+def test_scripts_start_anywhere_and_end_without_a_traceback(tmp_path, words, code, said):
+    script, *more = words.split()
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPTS / script), *more], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == code, ended.stderr
+    assert said in (ended.stderr if code else ended.stdout)
+    assert "Traceback" not in ended.stderr
+
+
+def test_tables_of_five_domains_need_no_study(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPTS / "mde" / "compare.py"), "table"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    page = [line.rstrip() for line in (SCRIPTS / "mde" / "README.md").read_text(encoding="utf-8").splitlines()]
+    said = [line.rstrip() for line in ended.stdout.partition("\nRank correlation with")[0].splitlines()]
+    assert [line for line in said if line.startswith("|") and line not in page] == []
+    assert len(said) > 90
+
+
+def test_a_live_search_lacks_nothing_but_its_text(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS / "mde"))
+    for name in ("corpora", "plaintext", "compare", "train", "live", "methods"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    live = importlib.import_module("live")
+    with pytest.raises(FaultsError) as raised:
+        live.opened(tmp_path / "live", tmp_path / "text", seed=3, trials=2)
+    assert len(raised.value.faults) == 10  # five domains, five sets from outside
+    assert all(f"no file matches '{tmp_path / 'text'}" in str(fault) for fault in raised.value.faults)
 
 
 def test_kept_runs_are_those_planned(repetition):
