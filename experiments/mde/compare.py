@@ -17,6 +17,7 @@ import argparse
 import logging
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,7 @@ def show(ceilings: dict[str, float]) -> None:
         ceiling = f" (noise ceiling {ceilings[target]:.3f})" if ceilings else ""
         title = f"Rank correlation on {target}, by mixtures beside the experts{ceiling}"
         print(table(title, list(TRAINED), lambda m, n, g=target: interval(of("spearman", m, g, n), 2)), "\n")
+    print(paired(rows), "\n")
     names = list(dict.fromkeys(row["target"] for row in rows))
     first = "| *noise ceiling* | " + " | ".join(f"{ceilings[name]:.2f}" for name in names) + " |" if ceilings else None
     for trained in (8, 24):
@@ -167,6 +169,36 @@ def show(ceilings: dict[str, float]) -> None:
         print(table(title, names, cell, first=first), "\n")
         title = f"Mean square error x 1000 with {trained} mixtures beside the experts"
         print(table(title, names, lambda m, g, n=trained: interval([1e3 * x for x in of("mse", m, g, n)], 2)), "\n")
+
+
+PAIRED = (
+    ("ridge-MDE", "ridge"),
+    ("boosting-MDE", "boosting"),
+    ("boosting-MDE", "MDE"),
+    ("GP-MDE", "GP"),
+    ("BiMix", "MDE"),
+)
+"""What is set beside each other split by split."""
+
+
+def paired(rows: list[dict[str, Any]]) -> str:
+    """Differences in rank correlation over all sets, of the splits that both have."""
+    of: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        if row["target"] == "sp+et":
+            of[row["method"], row["trained"]][row["split"]] = row["spearman"]
+    lines = [
+        "Rank correlation on sp+et less another's, split by split\n",
+        "| method | less | 8 | 16 | 24 |",
+        "|---" * 5 + "|",
+    ]
+    for one, other in PAIRED:
+        cells = []
+        for trained in (8, 16, 24):
+            a, b = of[one, trained], of[other, trained]
+            cells.append(interval([a[split] - b[split] for split in sorted(a.keys() & b.keys())], 2))
+        lines.append(f"| {one} | {other} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 SHOWN = ("GP", "BiMix", "DML", "ridge, w and log w", "MDE", "GP-MDE", "GP-MDE, as input", "ridge-MDE, w and log w")

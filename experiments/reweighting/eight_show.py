@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t
 
 from experiments import runs
 from experiments.regmix import plan as swarm
@@ -117,6 +118,23 @@ def pair_table(worth: Worth) -> None:
         print(f"| {' | '.join(shown)} | {' | '.join(cells)} |")
 
 
+def seed_table(worth: Worth) -> None:
+    """The same by Student's t over the fresh seeds, each the mean over searches: what so few seeds leave open."""
+    print(f"| method | minus | eight domains, {len(plan.FRESH)} fresh seeds | all twelve |\n|---|---|---|---|")
+    for one, other in (*PAIRS[2:], *((name, "uniform") for name in ("natural", "DoReMi", MEAN))):
+        cells = []
+        for goal, sets in plan.GOALS.items():
+            names = one.format(goal=goal), other.format(goal=goal)
+            if not all(worth.labels(name) for name in names):
+                cells.append("not run")
+                continue
+            apart_by = np.subtract(*(worth.table(name, sets).mean(axis=0) for name in names))
+            half = float(t.ppf(0.975, len(apart_by) - 1) * apart_by.std(ddof=1) / len(apart_by) ** 0.5)
+            cells.append(f"{apart_by.mean():+.4f} ± {half:.4f}")
+        shown = (name.replace(", {goal}", "") for name in (one, other))
+        print(f"| {' | '.join(shown)} | {' | '.join(cells)} |")
+
+
 def noise_table(worth: Worth) -> None:
     """The uniform mixture on fresh seeds, and how far mixtures of the designs lie apart."""
     print("| objective | uniform | sd over fresh seeds | sd of a difference on one seed |\n|---|---|---|---|")
@@ -152,7 +170,7 @@ def table(rows: Sequence[Row]) -> None:
     print()
     swarm_table(runs.kept(swarm.RESULTS))
     if worth.labels("uniform"):
-        for tell in (noise_table, worth_table, pair_table, domain_table):
+        for tell in (noise_table, worth_table, pair_table, seed_table, domain_table):
             print()
             tell(worth)
 
