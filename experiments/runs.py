@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -239,6 +240,32 @@ def rows_of(proxy: Proxy, some: Sequence[Planned], scored: Path | None = None) -
         yield {"set": run.set, "name": run.name, "seed": run.seed, "weights": weights, **told(result, cpu_s)}
 
 
+def text_of(proxy: Proxy, kind: str, domains: Iterable[str], path: Path) -> str:
+    """What changes with any token that a run reads or is judged on, as rows keep it in ``text``.
+
+    Args:
+        proxy: Trains and judges.
+        kind: The set of the runs.
+        domains: What they read.
+        path: The file that they are kept in.
+
+    Raises:
+        RowsError: Rows of the same set are of other text: packages that it is built of have newer versions.
+    """
+    entering = json.dumps(dict(proxy.prepare(tuple(sorted(domains))).provenance), sort_keys=True)
+    text = hashlib.sha256(entering.encode()).hexdigest()[:12]
+    of = {row.get("text") for row in kept(path) if row["set"] == kind}
+    if others := sorted(of - {None, text}):
+        raise RowsError(
+            f"{path}: rows of '{kind}' are of text {others[0]}, and what is built here is {text}: their losses cannot "
+            "be compared. Build the text of the same packages (packages.json beside it names them), or train the set "
+            "anew: take its rows out of the file"
+        )
+    if None in of:
+        print(f"{path}: some rows of '{kind}' do not say of which text they are; it may be another", file=sys.stderr)
+    return text
+
+
 def train(
     path: Path,
     proxy: Proxy,
@@ -258,11 +285,13 @@ def train(
         limit: Seconds after which no further stack is begun.
         scored: Folder that the scored tokens of experts go to.
     """
-    started, planned = time.monotonic(), [*planned]
+    started, planned, texts = time.monotonic(), [*planned], {}
     left = missing(path, planned)
     while left and time.monotonic() - started < limit:
         some = [run for run in left if (run.scale, run.set) == (left[0].scale, left[0].set)][:width]
-        rows = list(rows_of(proxy, some, scored))
+        if (kind := some[0].set) not in texts:
+            texts[kind] = text_of(proxy, kind, some[0].weights, path)
+        rows = [{**row, "text": texts[kind]} for row in rows_of(proxy, some, scored)]
         add(path, rows)
         left = missing(path, planned)  # of which another process may have trained some
         print(f"{some[0].set}: {some[-1].name}, {rows[0]['cpu_s']} CPU-s a run, {len(left)} left", file=sys.stderr)

@@ -123,6 +123,24 @@ def test_two_processes_on_one_file_keep_each_run_once(proxy, tmp_path, monkeypat
     assert names == [2, 1]  # and nothing is trained that is there by then
 
 
+def test_rows_of_other_text_are_not_added_to(proxy, tmp_path, capsys):
+    path = tmp_path / "results.jsonl"
+    planned = [Planned("fit", f"{at}", {"one": at / 2, "two": 1 - at / 2}) for at in range(3)]
+    runs.train(path, proxy, planned[:1])
+    (row,) = runs.kept(path)
+    runs.train(path, replace(proxy, tokens=512), planned[:2])  # of the same text, if longer
+    assert [each["text"] for each in runs.kept(path)] == [row["text"]] * 2
+    text = tmp_path / "one.jsonl"
+    text.write_text(text.read_text() + "\n" + json.dumps({"text": "a newer version of the package " * 20}) + "\n")
+    with pytest.raises(runs.RowsError, match=f"rows of 'fit' are of text {row['text']}, and what is built here is "):
+        runs.train(path, proxy, planned)
+    runs.train(path, proxy, [replace(planned[2], set="other")])  # sets are compared with themselves alone
+    path.write_text(json.dumps({name: value for name, value in row.items() if name != "text"}) + "\n")
+    capsys.readouterr()
+    runs.train(path, proxy, planned[:2])
+    assert "some rows of 'fit' do not say of which text they are" in capsys.readouterr().err
+
+
 def test_kept_files_tell_of_no_run_twice():
     files = sorted(swarm.HERE.parent.glob("*/*.jsonl"))
     assert len(files) > 12
