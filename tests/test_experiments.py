@@ -197,6 +197,23 @@ def test_the_study_of_a_hundred_domains_is_the_one_that_is_made():
     assert min(each["characters"] for each in found) >= hundred.LEAST
 
 
+def test_domains_are_not_made_anew_under_runs_of_others(monkeypatch, tmp_path):
+    from experiments import runs
+    from experiments.regmix import hundred
+
+    rng = np.random.default_rng(0)
+    words = [f"{first}{second}{third}ord" for first in "abcde" for second in "fghij" for third in "klmno"]
+    text = [("code", " ".join(rng.choice(words[at % 100 : at % 100 + 25], 60))) for at in range(400)]
+    monkeypatch.setattr(hundred, "pieces", lambda: iter(text))
+    monkeypatch.setattr(hundred, "MADE", tmp_path / "made")
+    monkeypatch.setattr(hundred, "LEAST", 100)
+    before = hundred.FOUND.read_bytes()
+    with pytest.raises(runs.RowsError, match=r"makes other domains than those of .*hundred\.jsonl; move that"):
+        hundred.build()
+    assert hundred.FOUND.read_bytes() == before
+    assert not (tmp_path / "made").exists()
+
+
 def test_clusters_are_none_too_small():
     from experiments.regmix import hundred
 
