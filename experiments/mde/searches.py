@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t
 
+from experiments.intervals import half, mean_and_half
 from experiments.mde import swarm
 from experiments.mde.resampling import table as print_table
 from experiments.regmix import plan
@@ -36,16 +36,6 @@ def best_so_far(rows: Sequence[Row], arm: str) -> dict[int, list[float]]:
     return found
 
 
-def half(values: np.ndarray) -> float:
-    """Half the width of the 95 % interval of a mean, by Student's t."""
-    return float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-
-
-def shown(values: np.ndarray, *, signed: bool = False) -> str:
-    """Mean and half of its 95 % interval."""
-    return f"{values.mean():{'+' if signed else ''}.4f} ± {half(values):.4f}"
-
-
 def of_seeds(rows: Sequence[Row], name: str) -> dict[int, float]:
     """Fresh seed to the value of a mixture."""
     return {row["seed"]: value(row) for row in of(rows, "fresh", name)}
@@ -72,7 +62,7 @@ def table(rows: Sequence[Row]) -> None:
     for arm in ARMS:
         seeds = [each for each in best_so_far(rows, arm).values() if len(each) == max(COUNTS)]
         if len(seeds) > 1:
-            lines.append([arm, *(shown(np.array([each[count - 1] for each in seeds])) for count in COUNTS)])
+            lines.append([arm, *(mean_and_half([each[count - 1] for each in seeds], 4) for count in COUNTS)])
     if not lines:
         print("No search is complete yet: `python -m experiments.mde.iterate search`.")
         return
@@ -101,7 +91,7 @@ def _worth(rows: Sequence[Row]) -> None:
             lines.append([one, other, f"{by_seed.mean():+.4f}", "", *told])
         else:
             below = f"{int((by_search < 0).sum())} of {len(by_search)}"
-            lines.append([one, other, shown(by_search, signed=True), below, *told])
+            lines.append([one, other, mean_and_half(by_search, 4, sign=True), below, *told])
     if lines:
         what = "three fresh seeds, the same for all; ± over searches, and over seeds"
         head = ["recommended after", "less", "mean loss", "searches below zero", "over seeds", "seeds below zero"]

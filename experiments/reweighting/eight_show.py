@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t
 
-from experiments import runs
+from experiments import intervals, runs
 from experiments.regmix import plan as swarm
 from experiments.reweighting import eight_plan as plan
 from experiments.reweighting.eight_spread import RESAMPLES, Array, draws, found, size_table, spread_table, swarm_table
@@ -94,8 +93,7 @@ def worth_table(worth: Worth) -> None:
 
 def signed(values: Array) -> str:
     """A difference with its interval."""
-    low, high = np.quantile(values, [0.025, 0.975])
-    return f"{values[0]:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return intervals.said([values[0], *intervals.ends(values)], 4, sign=True)
 
 
 def cost(worth: Worth, name: str) -> float:
@@ -129,8 +127,7 @@ def seed_table(worth: Worth) -> None:
                 cells.append("not run")
                 continue
             apart_by = np.subtract(*(worth.table(name, sets).mean(axis=0) for name in names))
-            half = float(t.ppf(0.975, len(apart_by) - 1) * apart_by.std(ddof=1) / len(apart_by) ** 0.5)
-            cells.append(f"{apart_by.mean():+.4f} ± {half:.4f}")
+            cells.append(intervals.mean_and_half(apart_by, 4, sign=True))
         shown = (name.replace(", {goal}", "") for name in (one, other))
         print(f"| {' | '.join(shown)} | {' | '.join(cells)} |")
 
