@@ -90,6 +90,9 @@ def command(main: Callable[[], None], module: str | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # nobody reads on, as `head`; the interpreter would complain once more while it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def seconds(text: str) -> float:
@@ -121,7 +124,9 @@ def kept(path: Path) -> list[Row]:
         RowsError: Another line is no row, or two rows are of one run.
     """
     *whole, rest = _lines(path)
-    rows = [_row(path, number, line) for number, line in enumerate(whole, 1)]
+    rows = [_parsed(line) for line in whole]
+    if None in rows:
+        raise RowsError(f"{path}: line {rows.index(None) + 1} is damaged; delete it, and what it told of is made anew")
     if rest:
         print(f"{path}: line {len(rows) + 1} is cut off and counts for nothing", file=sys.stderr)
     first: dict[tuple[Any, ...], int] = {}
@@ -144,12 +149,6 @@ def _parsed(line: str) -> Row | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _row(path: Path, number: int, line: str) -> Row:
-    if (found := _parsed(line)) is None:
-        raise RowsError(f"{path}: line {number} is damaged; delete it, and what it told of is made anew")
-    return found
 
 
 def head(row: Row) -> tuple[Any, ...]:

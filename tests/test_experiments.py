@@ -69,6 +69,22 @@ def test_scripts_start_anywhere_and_end_without_a_traceback(tmp_path, words, cod
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("what", ["propose", "table", "figure"])
+def test_tables_of_too_few_runs_are_refused(repetition, monkeypatch, tmp_path, capsys, what):
+    run = repetition["run"]
+    short = [row for row in run.rows() if row["set"] != repetition["plan"].TARGET]
+    monkeypatch.setattr(sys, "argv", ["run.py", what])
+    monkeypatch.setattr(run, "rows", lambda: short[:-2])
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+    assert ended.value.code == 2
+    count = 2 if what == "propose" else 11  # with the slice of the target, and the uniform mixture's seeds
+    assert f"lacks {count} of the runs that `{what}` needs; run `train` first" in capsys.readouterr().err
+    assert run.lacking(short=True) == 2
+    monkeypatch.undo()
+    assert run.lacking(short=False) == 0
+
+
 def test_tables_of_five_domains_need_no_study(tmp_path):
     ended = subprocess.run(
         [sys.executable, str(SCRIPTS / "mde" / "compare.py"), "table"],

@@ -156,6 +156,17 @@ def train(limit: float) -> None:
         print(f"{some[0].key} to {some[-1].key}: {told}", file=sys.stderr, flush=True)
 
 
+def lacking(*, short: bool) -> int:
+    """How many runs are missing that models learn from, and of the target those that every table needs.
+
+    Args:
+        short: Ask for short runs alone.
+    """
+    known = {(row["set"], row["name"], row["seed"], row["cut"]) for row in rows()}
+    needed = [run for run in plan.plan({}) if run.set != plan.TARGET or not (short or run.name.startswith("held"))]
+    return sum(run.key not in known for run in needed)
+
+
 def main() -> None:
     """Train, propose, print or draw."""
     from experiments.runs import seconds
@@ -167,6 +178,8 @@ def main() -> None:
     if args.what == "train":
         train(args.limit)
         return
+    if count := lacking(short=args.what == "propose"):
+        parser.error(f"{RESULTS} lacks {count} of the runs that `{args.what}` needs; run `train` first")
     import figure
     import models
     import show

@@ -196,6 +196,10 @@ def main() -> None:
         else:
             fresh_runs(args.work, args.fresh, until)
     else:
+        known = {(row["method"], row["seed"], row.get("fresh")) for row in rows()}
+        needed = {(name, seed, fresh) for name in METHODS for seed in SEEDS for fresh in (None, *FRESH)}
+        if count := len((needed | {("uniform", 0, fresh) for fresh in FRESH}) - known):
+            parser.error(f"{RESULTS} lacks {count} of the runs; run `search` and `fresh` first")
         import show
 
         show.table(rows()) if args.what == "table" else show.figure(rows(), HERE / "losses.png")
