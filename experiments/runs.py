@@ -252,7 +252,7 @@ def text_of(proxy: Proxy, kind: str, domains: Iterable[str], path: Path) -> str:
         RowsError: Rows of the same set are of other text: packages that it is built of have newer versions.
     """
     entering = json.dumps(dict(proxy.prepare(tuple(sorted(domains))).provenance), sort_keys=True)
-    text = hashlib.sha256(entering.encode()).hexdigest()[:12]
+    text = hashlib.sha256(entering.encode()).hexdigest()[:8]
     of = {row.get("text") for row in kept(path) if row["set"] == kind}
     if others := sorted(of - {None, text}):
         raise RowsError(
