@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
+import fcntl
+import hashlib
 import json
 import math
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bomix.errors import BomixError
 from bomix.evaluators.proxy import Proxy
 from bomix.scale import Scale
 from bomix.training.device import process_environment
@@ -22,6 +27,17 @@ from bomix.trial import EXPERT, SCORED_TOKENS, Failure, Result, Trial
 Row = dict[str, Any]
 MIXTURE = "mixture"
 """Origin of a run whose scored tokens nobody needs."""
+HEADS = (
+    *("set", "name", "seed", "cut", "fresh", "method", "split", "trained", "target"),
+    *("learnt", "model", "count", "part", "step", "size", "draw", "criterion", "law"),
+)
+"""Fields that say what a row is of; all others are what came out."""
+TEXTS = Path("~/.cache/bomix/mde")
+"""Where the text lies that experiments are of."""
+
+
+class RowsError(BomixError):
+    """A file of rows that is damaged, or that tells of one run twice."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +66,48 @@ class Planned:
         return self.set, self.name, self.seed
 
 
-def in_process_environment(module: str) -> None:
-    """Begin a command anew with the variables that a process that trains starts with, unless it has them.
+def command(main: Callable[[], None], module: str | None = None) -> None:
+    """Run a command with the variables that a process that trains starts with; begin it anew where it lacks them.
+
+    It ends with 2 and one message on what its user can mend, and with 130 where it was stopped, by SIGTERM as well,
+    so that nothing half trained is left in the folder of temporary files.
 
     Args:
-        module: Its name, as ``python -m`` takes it.
+        main: The command; reads its own arguments.
+        module: Its name, as ``python -m`` takes it; None for a script.
     """
     if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        again = [sys.executable, "-m", module, *sys.argv[1:]]
+        again = [sys.executable, *(["-m", module, *sys.argv[1:]] if module else sys.argv)]
         os.execve(sys.executable, again, {**os.environ, **process_environment()})
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        main()
+    except BomixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if not TEXTS.expanduser().is_dir():
+            print("the text is not there: `python experiments/mde/corpora.py` builds it", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # nobody reads on, as `head`; the interpreter would complain once more while it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def seconds(text: str) -> float:
+    """The argument of ``--limit``.
+
+    Raises:
+        ArgumentTypeError: It is no number of seconds, or below zero.
+    """
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not limit >= 0.0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds; give 0 or more")
+    return limit
 
 
 def with_rate(proxy: Proxy, rate: float) -> Proxy:
@@ -67,19 +116,63 @@ def with_rate(proxy: Proxy, rate: float) -> Proxy:
 
 
 def kept(path: Path) -> list[Row]:
-    """The rows of a file; none where there is no file yet."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The rows of a file; none where there is no file yet.
+
+    A last line that a stop has cut off counts for nothing, and is told of: its run is trained anew.
+
+    Raises:
+        RowsError: Another line is no row, or two rows are of one run.
+    """
+    *whole, rest = _lines(path)
+    rows = [_parsed(line) for line in whole]
+    if None in rows:
+        raise RowsError(f"{path}: line {rows.index(None) + 1} is damaged; delete it, and what it told of is made anew")
+    if rest:
+        print(f"{path}: line {len(rows) + 1} is cut off and counts for nothing", file=sys.stderr)
+    first: dict[tuple[Any, ...], int] = {}
+    for number, row in enumerate(rows, 1):
+        if (before := first.setdefault(head(row), number)) != number:
+            told = ", ".join(f"{name} {row[name]}" for name in HEADS if name in row)
+            raise RowsError(f"{path}: lines {before} and {number} are both of {told}; delete one of them")
+    return rows
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, then what stands behind the last of them: nothing, unless it was cut off."""
+    *whole, rest = path.read_text("utf-8").split("\n") if path.exists() else [""]
+    return [*whole, rest, ""] if rest and _parsed(rest) is not None else [*whole, rest]
+
+
+def _parsed(line: str) -> Row | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def head(row: Row) -> tuple[Any, ...]:
+    """What a row is of, which no two rows of a file share."""
+    return tuple(row.get(name) for name in HEADS)
 
 
 def key(row: Row) -> tuple[str, str, int]:
-    """What no two rows of one file share."""
+    """Set, name and seed of a run, which no two runs of one file share."""
     return row["set"], row["name"], row["seed"]
 
 
 def add(path: Path, rows: Iterable[Row]) -> None:
-    """Keep further rows."""
-    with path.open("a") as out:
-        out.write("".join(json.dumps(row) + "\n" for row in rows))
+    """Keep further rows, but those of runs that another process has kept meanwhile."""
+    with path.open("a", encoding="utf-8") as out:
+        fcntl.flock(out, fcntl.LOCK_EX)  # which goes with the file
+        known = {head(row) for row in kept(path)}
+        new = [row for row in rows if head(row) not in known]
+        *whole, rest = _lines(path)
+        if rest:  # else the next row would be glued to it
+            out.truncate(sum(len(line.encode()) + 1 for line in whole))
+        elif whole and not path.read_bytes().endswith(b"\n"):
+            out.write("\n")
+        out.write("".join(json.dumps(row) + "\n" for row in new))
 
 
 def missing(path: Path, planned: Iterable[Planned]) -> list[Planned]:
@@ -146,6 +239,32 @@ def rows_of(proxy: Proxy, some: Sequence[Planned], scored: Path | None = None) -
         yield {"set": run.set, "name": run.name, "seed": run.seed, "weights": weights, **told(result, cpu_s)}
 
 
+def text_of(proxy: Proxy, kind: str, domains: Iterable[str], path: Path) -> str:
+    """What changes with any token that a run reads or is judged on, as rows keep it in ``text``.
+
+    Args:
+        proxy: Trains and judges.
+        kind: The set of the runs.
+        domains: What they read.
+        path: The file that they are kept in.
+
+    Raises:
+        RowsError: Rows of the same set are of other text: packages that it is built of have newer versions.
+    """
+    entering = json.dumps(dict(proxy.prepare(tuple(sorted(domains))).provenance), sort_keys=True)
+    text = hashlib.sha256(entering.encode()).hexdigest()[:8]
+    of = {row.get("text") for row in kept(path) if row["set"] == kind}
+    if others := sorted(of - {None, text}):
+        raise RowsError(
+            f"{path}: rows of '{kind}' are of text {others[0]}, and what is built here is {text}: their losses cannot "
+            "be compared. Build the text of the same packages (packages.json beside it names them), or train the set "
+            "anew: take its rows out of the file"
+        )
+    if None in of:
+        print(f"{path}: some rows of '{kind}' do not say of which text they are; it may be another", file=sys.stderr)
+    return text
+
+
 def train(
     path: Path,
     proxy: Proxy,
@@ -165,14 +284,15 @@ def train(
         limit: Seconds after which no further stack is begun.
         scored: Folder that the scored tokens of experts go to.
     """
-    started = time.monotonic()
+    started, planned, texts = time.monotonic(), [*planned], {}
     left = missing(path, planned)
     while left and time.monotonic() - started < limit:
         some = [run for run in left if (run.scale, run.set) == (left[0].scale, left[0].set)][:width]
-        rows = list(rows_of(proxy, some, scored))
+        if (kind := some[0].set) not in texts:
+            texts[kind] = text_of(proxy, kind, some[0].weights, path)
+        rows = [{**row, "text": texts[kind]} for row in rows_of(proxy, some, scored)]
         add(path, rows)
-        done = {run.key for run in some}
-        left = [run for run in left if run.key not in done]
+        left = missing(path, planned)  # of which another process may have trained some
         print(f"{some[0].set}: {some[-1].name}, {rows[0]['cpu_s']} CPU-s a run, {len(left)} left", file=sys.stderr)
     if not left:
         print(f"{path.name}: nothing is missing", file=sys.stderr)

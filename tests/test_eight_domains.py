@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from bomix import Study
 from bomix.config import study_file
 from experiments import runs
 from experiments.mde import (
@@ -148,3 +149,24 @@ def test_criteria_are_averages():
     assert swarm.CRITERIA[swarm.ALL].sum() == pytest.approx(2.0)
     assert {round(float(swarm.CRITERIA[name].sum()), 9) for name in (swarm.SP, swarm.ET, swarm.BOTH)} == {1.0}
     assert swarm.CRITERIA[swarm.SP][: len(plan.DOMAINS)].min() > 0
+
+
+def test_a_search_goes_on_from_its_folder_and_is_over_by_its_rows(tmp_path, monkeypatch):
+    assert iterate.unfinished() == []  # all rows are kept: no folder is needed, and nothing is trained again
+    kept, path = runs.kept(iterate.RESULTS), tmp_path / "iterate.jsonl"
+    monkeypatch.setattr(iterate, "RESULTS", path)
+    monkeypatch.setattr(iterate, "WORK", tmp_path / "work")
+    first = [row for row in kept if (row["set"], row["seed"]) == ("GP-MDE", 3)][:2]
+    runs.add(path, [row for row in kept if row not in first])
+    assert iterate.unfinished() == [("GP-MDE", 3)]
+    study = Study(list(plan.DOMAINS), list(swarm.NAMES))
+    with pytest.raises(
+        runs.RowsError, match=r"run 02 of GP-MDE, seed 3, which .*GP-MDE-3 lacks: bring that folder back"
+    ):
+        iterate.reconciled(("GP-MDE", 3), study)
+    for row in first:
+        study.add({name: row["weights"].get(name, 0.0) for name in plan.DOMAINS}, row["losses"])
+    path.unlink()
+    runs.add(path, first[:1])
+    iterate.reconciled(("GP-MDE", 3), study)  # a stop came before the second row
+    assert [(row["name"], row["losses"]) for row in runs.kept(path)] == [(row["name"], row["losses"]) for row in first]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from bomix.errors import FaultsError
 from bomix.training.data.tokens import TokenSet
 
 REPETITION = Path(__file__).parents[1] / "experiments" / "repetition"
@@ -40,6 +42,72 @@ def test_tables_come_from_kept_results(repetition, capsys):
     assert [line for line in kept if line.startswith("|") and line not in page] == []
     assert said.count("\n| ") > 50
     assert "nan" not in said
+
+
+SCRIPTS = REPETITION.parent
+"""Those of the first experiments are started by their path, from anywhere."""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("noise/run.py --check", 0, "| mean | "),
+        ("noise/run.py --check --out none.jsonl", 2, "lacks 38 of the runs"),
+        ("mde/train.py --check --study none", 2, "error: no study at "),
+        ("mde/compare.py run", 2, "`run` needs --study"),
+        ("repetition/run.py train --limit never", 2, "'never' is no number of seconds"),
+        ("reweighting/run.py search", 2, "give --work"),
+    ],
+)
+def test_scripts_start_anywhere_and_end_without_a_traceback(tmp_path, words, code, said):
+    script, *more = words.split()
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPTS / script), *more], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == code, ended.stderr
+    assert said in (ended.stderr if code else ended.stdout)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("what", ["propose", "table", "figure"])
+def test_tables_of_too_few_runs_are_refused(repetition, monkeypatch, tmp_path, capsys, what):
+    run = repetition["run"]
+    short = [row for row in run.rows() if row["set"] != repetition["plan"].TARGET]
+    monkeypatch.setattr(sys, "argv", ["run.py", what])
+    monkeypatch.setattr(run, "rows", lambda: short[:-2])
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+    assert ended.value.code == 2
+    count = 2 if what == "propose" else 11  # with the slice of the target, and the uniform mixture's seeds
+    assert f"lacks {count} of the runs that `{what}` needs; run `train` first" in capsys.readouterr().err
+    assert run.lacking(short=True) == 2
+    monkeypatch.undo()
+    assert run.lacking(short=False) == 0
+
+
+def test_tables_of_five_domains_need_no_study(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPTS / "mde" / "compare.py"), "table"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    page = [line.rstrip() for line in (SCRIPTS / "mde" / "README.md").read_text(encoding="utf-8").splitlines()]
+    said = [line.rstrip() for line in ended.stdout.partition("\nRank correlation with")[0].splitlines()]
+    assert [line for line in said if line.startswith("|") and line not in page] == []
+    assert len(said) > 90
+
+
+def test_a_live_search_lacks_nothing_but_its_text(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS / "mde"))
+    for name in ("corpora", "plaintext", "compare", "train", "live", "methods"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    live = importlib.import_module("live")
+    with pytest.raises(FaultsError) as raised:
+        live.opened(tmp_path / "live", tmp_path / "text", seed=3, trials=2)
+    assert len(raised.value.faults) == 10  # five domains, five sets from outside
+    assert all(f"no file matches '{tmp_path / 'text'}" in str(fault) for fault in raised.value.faults)
 
 
 def test_kept_runs_are_those_planned(repetition):
@@ -143,6 +211,23 @@ def test_the_study_of_a_hundred_domains_is_the_one_that_is_made():
     found = hundred.told()
     assert [each["name"] for each in found] == hundred.domains()
     assert min(each["characters"] for each in found) >= hundred.LEAST
+
+
+def test_domains_are_not_made_anew_under_runs_of_others(monkeypatch, tmp_path):
+    from experiments import runs
+    from experiments.regmix import hundred
+
+    rng = np.random.default_rng(0)
+    words = [f"{first}{second}{third}ord" for first in "abcde" for second in "fghij" for third in "klmno"]
+    text = [("code", " ".join(rng.choice(words[at % 100 : at % 100 + 25], 60))) for at in range(400)]
+    monkeypatch.setattr(hundred, "pieces", lambda: iter(text))
+    monkeypatch.setattr(hundred, "MADE", tmp_path / "made")
+    monkeypatch.setattr(hundred, "LEAST", 100)
+    before = hundred.FOUND.read_bytes()
+    with pytest.raises(runs.RowsError, match=r"makes other domains than those of .*hundred\.jsonl; move that"):
+        hundred.build()
+    assert hundred.FOUND.read_bytes() == before
+    assert not (tmp_path / "made").exists()
 
 
 def test_clusters_are_none_too_small():

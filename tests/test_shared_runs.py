@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import random
+import signal
+import sys
 from dataclasses import replace
 
 import pytest
 
+from bomix.errors import DataError
 from bomix.evaluators.proxy import Proxy
 from bomix.training.data.sources import Files
 from bomix.training.data.tokenizer import BytePair
+from bomix.training.device import process_environment
 from bomix.training.model.decoder import Model
 from experiments import runs, tasks
 from experiments.regmix import plan as swarm
@@ -59,6 +65,136 @@ def test_only_what_is_missing_is_trained(proxy, tmp_path, monkeypatch):
     assert any((tmp_path / "scored" / "expert-one").iterdir())
     runs.train(path, proxy, planned)
     assert widths == [1, 1]
+
+
+ROWS = [{"set": "fit", "name": name, "seed": 0, "losses": {"one": 1.0}} for name in "abc"]
+
+
+def test_a_line_that_a_stop_cut_off_counts_for_nothing_and_is_written_anew(tmp_path, capsys):
+    path = tmp_path / "results.jsonl"
+    runs.add(path, ROWS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert runs.kept(path) == ROWS[:2]
+    assert f"{path}: line 3 is cut off" in capsys.readouterr().err
+    assert [run.name for run in runs.missing(path, [Planned("fit", name, {}) for name in "abc"])] == ["c"]
+    runs.add(path, ROWS[2:])
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-1])  # the end of the line alone is lost
+    assert runs.kept(path) == ROWS
+    runs.add(path, [{**ROWS[0], "name": "d"}])
+    assert [row["name"] for row in runs.kept(path)] == [*"abcd"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([json.dumps(ROWS[0]), json.dumps(ROWS[1])[:-9], json.dumps(ROWS[2])], "line 2 is damaged"),
+        ([json.dumps(ROWS[0]), "", json.dumps(ROWS[1])], "line 2 is damaged"),
+        ([json.dumps(ROWS[0]), "[1]"], "line 2 is damaged"),
+        (
+            [json.dumps(row) for row in (*ROWS, {**ROWS[1], "losses": {"one": 2.0}})],
+            "lines 2 and 4 are both of set fit",
+        ),
+    ],
+)
+def test_damaged_rows_and_rows_of_one_run_are_told_with_file_and_line(tmp_path, lines, said):
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(line + "\n" for line in lines))
+    with pytest.raises(runs.RowsError, match=f"{path}: {said}.*delete"):
+        runs.kept(path)
+
+
+def test_two_processes_on_one_file_keep_each_run_once(proxy, tmp_path, monkeypatch):
+    proxy.prepare(("one", "two"))
+    path, trained = tmp_path / "results.jsonl", runs.evaluated
+    planned = [Planned("fit", f"{at}", {"one": at / 4, "two": 1 - at / 4}) for at in range(4)]
+    names = []
+
+    def beside_another(proxy, trials, keep=None):
+        if not names:  # meanwhile the other one has trained a run of this stack, and one of the next
+            runs.add(path, [{"set": "fit", "name": name, "seed": 0, "losses": {}} for name in "12"])
+        names.append(len(trials))
+        return trained(proxy, trials, keep)
+
+    monkeypatch.setattr(runs, "evaluated", beside_another)
+    runs.train(path, proxy, planned, width=2)
+    assert [row["name"] for row in runs.kept(path)] == ["1", "2", "0", "3"]
+    assert names == [2, 1]  # and nothing is trained that is there by then
+
+
+def test_rows_of_other_text_are_not_added_to(proxy, tmp_path, capsys):
+    path = tmp_path / "results.jsonl"
+    planned = [Planned("fit", f"{at}", {"one": at / 2, "two": 1 - at / 2}) for at in range(3)]
+    runs.train(path, proxy, planned[:1])
+    (row,) = runs.kept(path)
+    runs.train(path, replace(proxy, tokens=512), planned[:2])  # of the same text, if longer
+    assert [each["text"] for each in runs.kept(path)] == [row["text"]] * 2
+    text = tmp_path / "one.jsonl"
+    text.write_text(text.read_text() + "\n" + json.dumps({"text": "a newer version of the package " * 20}) + "\n")
+    with pytest.raises(runs.RowsError, match=f"rows of 'fit' are of text {row['text']}, and what is built here is "):
+        runs.train(path, proxy, planned)
+    runs.train(path, proxy, [replace(planned[2], set="other")])  # sets are compared with themselves alone
+    path.write_text(json.dumps({name: value for name, value in row.items() if name != "text"}) + "\n")
+    capsys.readouterr()
+    runs.train(path, proxy, planned[:2])
+    assert "some rows of 'fit' do not say of which text they are" in capsys.readouterr().err
+
+
+def test_kept_files_tell_of_no_run_twice():
+    files = sorted(swarm.HERE.parent.glob("*/*.jsonl"))
+    assert len(files) > 12
+    assert all(runs.kept(path) for path in files)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (DataError("text is gone"), 2, "error: text is gone\nthe text is not there"),
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on\n"),
+    ],
+)
+def test_a_command_ends_with_one_message_and_no_traceback(tmp_path, monkeypatch, capsys, raised, code, said):
+    def fails():
+        raise raised
+
+    for name, value in process_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(runs, "TEXTS", tmp_path / "nowhere")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            runs.command(fails, "experiments.none")
+        assert ended.value.code == code
+        assert capsys.readouterr().err.startswith(said)
+        with pytest.raises(SystemExit) as ended:
+            runs.command(lambda: os.kill(os.getpid(), signal.SIGTERM), "experiments.none")
+        assert ended.value.code == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "said"),
+    [
+        ("bo.run", "train five nonsense", "'nonsense': only `train` takes parts, of slices, five"),
+        ("bo.run", "table five", "'five': only `train` takes parts"),
+        ("bo.run", "train --limit -1", "'-1' is no number of seconds"),
+        ("regmix.run", "train --limit nan", "'nan' is no number of seconds"),
+        ("regmix.run", "train --sets nonsense", "no set 'nonsense'; there are experts 0.3M"),
+        ("mde.eight", "table nonsense", "'nonsense': only `table` takes groups, of figure2"),
+        ("mde.eight", "fit figure2", "'figure2': only `table` takes groups"),
+        ("mde.iterate", "search --limit soon", "'soon' is no number of seconds"),
+        ("reweighting.eight", "search --methods nonsense", "invalid choice: 'nonsense'"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(monkeypatch, capsys, module, words, said):
+    command = importlib.import_module(f"experiments.{module}")
+    monkeypatch.setattr(sys, "argv", [module, *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_run_is_the_same_alone_and_in_a_stack(proxy, tmp_path):

@@ -65,11 +65,13 @@ def main() -> None:
     """Train, choose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "choose", "laws", "table", "page", "figure"))
-    parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
+    if others := [part for part in args.parts if part not in PARTS or args.what != "train"]:
+        parser.error(f"'{others[0]}': only `train` takes parts, of {', '.join(PARTS)}")
     if args.what == "train":
-        train(args.parts, args.limit)
+        train(args.parts or [*PARTS], args.limit)
         return
     rows = runs.kept(plan.RESULTS)
     if args.what == "choose":
@@ -95,5 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.bo.run")
-    main()
+    runs.command(main, "experiments.bo.run")

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from experiments import intervals
+from experiments.intervals import LEVEL, Estimate, ends, half
+from experiments.intervals import t_half as t_half
+
 Array = NDArray[np.float64]
-Estimate = tuple[float, float, float]
-"""A number and the ends of its 95 % interval."""
-LEVEL = 0.95
-"""Of all intervals."""
 RESAMPLES = 2000
 """Of the bootstrap: more moves no second digit."""
 
@@ -21,15 +21,8 @@ def t_interval(values: ArrayLike) -> Estimate:
     """The mean of repeats with its interval; NaN ends for a single one."""
     found = np.asarray(values, dtype=float)
     mean = float(found.mean())
-    if len(found) < 2:
-        return mean, np.nan, np.nan
-    half = t_half(float(found.std(ddof=1)) / len(found) ** 0.5, len(found) - 1)
-    return mean, mean - half, mean + half
-
-
-def t_half(error: float, freedom: int) -> float:
-    """Half of an interval of a standard error."""
-    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    around = half(found)
+    return mean, mean - around, mean + around
 
 
 def two_way_noise(losses: Array) -> tuple[float, int]:
@@ -51,8 +44,7 @@ def bootstrapped(draw: Callable[[np.random.Generator], float], seed: int = 0) ->
         seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
-    low, high = np.nanquantile([draw(rng) for _ in range(RESAMPLES)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return ends([draw(rng) for _ in range(RESAMPLES)])
 
 
 def resampled(values: Array, rng: np.random.Generator) -> Array:
@@ -77,11 +69,5 @@ def share(count: int, of: int) -> str:
 
 
 def said(found: Sequence[float], digits: int = 4, sign: bool = True) -> str:
-    """A number with its interval, as tables have it; the number alone where there is no interval, nothing for NaN."""
-    if np.isnan(found[0]):
-        return ""
-    shape = f"{'+' if sign else ''}.{digits}f"
-    number = format(found[0], shape)
-    if len(found) < 3 or np.isnan(found[1]):
-        return number
-    return f"{number} [{format(found[1], shape)}, {format(found[2], shape)}]"
+    """A number with its interval, as the tables here have it."""
+    return intervals.said(found, digits, sign=sign)

@@ -1,11 +1,12 @@
 """How well surrogates predict mixtures that were never trained, with and without mixtures of data experts.
 
     python experiments/mde/compare.py run --study FOLDER [--method NAME ...] [--splits 5]
-    python experiments/mde/compare.py table --study FOLDER
-    python experiments/mde/compare.py figure --study FOLDER        # writes spearman.png
+    python experiments/mde/compare.py table [--study FOLDER]
+    python experiments/mde/compare.py figure [--study FOLDER]      # writes spearman.png
 
-`run` fits what results.jsonl lacks. A split deals the mixtures out at random: the last 20 are judged, and every method
-learns from the same first ones, the experts always there (as examples, too, where a surrogate takes them as such).
+`run` fits what results.jsonl lacks; FOLDER is that of train.py. The others need it for the noise ceilings alone. A
+split deals the mixtures out at random: the last 20 are judged, and every method learns from the same first ones, the
+experts always there (as examples, too, where a surrogate takes them as such).
 Judged are the rank correlation and the mean square error on each loss, on the mean over the sets of the domains (sp),
 over those outside (et), and over all (sp+et).
 """
@@ -13,11 +14,10 @@ over those outside (et), and over all (sp+et).
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from train import MIXTURE, REPEAT
 from bomix import Study
 from bomix.history import History
 from bomix.problem import Problem
-from bomix.training.device import process_environment
 from bomix.trial import EXPERT, Record
 
 RESULTS = Path(__file__).with_name("results.jsonl")
@@ -107,20 +106,25 @@ def judge(runs: Runs, method: str, split: int, trained: int) -> Iterator[dict[st
 
 def known(path: Path) -> list[dict[str, Any]]:
     """The lines of a file of results."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    from experiments.runs import kept
+
+    return kept(path)
 
 
 def run(runs: Runs, methods: list[str], splits: int) -> None:
     """Fit what is missing."""
-    there = {(row["method"], row["split"], row["trained"]) for row in known(RESULTS)}
+    from experiments.runs import add
+
+    # A fit is there once all of its targets are.
+    last = list(runs.targets)[-1]
+    there = {(row["method"], row["split"], row["trained"]) for row in known(RESULTS) if row["target"] == last}
     for split in range(splits):
         for trained in TRAINED:
             for method in methods:
                 if (method, split, trained) in there:
                     continue
                 rows = list(judge(runs, method, split, trained))
-                with RESULTS.open("a") as file:
-                    file.writelines(json.dumps(row) + "\n" for row in rows)
+                add(RESULTS, rows)
                 print(split, trained, method, rows[2]["spearman"], rows[2]["seconds"], flush=True)
 
 
@@ -141,9 +145,9 @@ def table(title: str, columns: list[Any], cell: Callable[[str, Any], str], *, fi
     return "\n".join(lines)
 
 
-def show(runs: Runs) -> None:
-    """Print every table in Markdown."""
-    rows, ceilings = known(RESULTS), runs.ceilings()
+def show(ceilings: dict[str, float]) -> None:
+    """Print every table in Markdown, with the noise ceilings that are known."""
+    rows = known(RESULTS)
 
     def of(score: str, method: str, target: str, trained: int) -> list[float]:
         return [
@@ -153,26 +157,58 @@ def show(runs: Runs) -> None:
         ]
 
     for target in ("sp", "et", "sp+et"):
-        title = f"Rank correlation on {target}, by mixtures beside the experts (noise ceiling {ceilings[target]:.3f})"
+        ceiling = f" (noise ceiling {ceilings[target]:.3f})" if ceilings else ""
+        title = f"Rank correlation on {target}, by mixtures beside the experts{ceiling}"
         print(table(title, list(TRAINED), lambda m, n, g=target: interval(of("spearman", m, g, n), 2)), "\n")
-    names = list(runs.targets)
-    ceiling = "| *noise ceiling* | " + " | ".join(f"{ceilings[name]:.2f}" for name in names) + " |"
+    print(paired(rows), "\n")
+    names = list(dict.fromkeys(row["target"] for row in rows))
+    first = "| *noise ceiling* | " + " | ".join(f"{ceilings[name]:.2f}" for name in names) + " |" if ceilings else None
     for trained in (8, 24):
         title = f"Rank correlation with {trained} mixtures beside the experts"
         cell = lambda m, g, n=trained: interval(of("spearman", m, g, n), 2)  # noqa: E731
-        print(table(title, names, cell, first=ceiling), "\n")
+        print(table(title, names, cell, first=first), "\n")
         title = f"Mean square error x 1000 with {trained} mixtures beside the experts"
         print(table(title, names, lambda m, g, n=trained: interval([1e3 * x for x in of("mse", m, g, n)], 2)), "\n")
+
+
+PAIRED = (
+    ("ridge-MDE", "ridge"),
+    ("boosting-MDE", "boosting"),
+    ("boosting-MDE", "MDE"),
+    ("GP-MDE", "GP"),
+    ("BiMix", "MDE"),
+)
+"""What is set beside each other split by split."""
+
+
+def paired(rows: list[dict[str, Any]]) -> str:
+    """Differences in rank correlation over all sets, of the splits that both have."""
+    of: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        if row["target"] == "sp+et":
+            of[row["method"], row["trained"]][row["split"]] = row["spearman"]
+    lines = [
+        "Rank correlation on sp+et less another's, split by split\n",
+        "| method | less | 8 | 16 | 24 |",
+        "|---" * 5 + "|",
+    ]
+    for one, other in PAIRED:
+        cells = []
+        for trained in (8, 16, 24):
+            a, b = of[one, trained], of[other, trained]
+            cells.append(interval([a[split] - b[split] for split in sorted(a.keys() & b.keys())], 2))
+        lines.append(f"| {one} | {other} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 SHOWN = ("GP", "BiMix", "DML", "ridge, w and log w", "MDE", "GP-MDE", "GP-MDE, as input", "ridge-MDE, w and log w")
 
 
-def draw(runs: Runs) -> None:
-    """Rank correlation against the number of mixtures, with the noise ceiling."""
+def draw(ceilings: dict[str, float]) -> None:
+    """Rank correlation against the number of mixtures, with the noise ceilings that are known."""
     import matplotlib.pyplot as plt
 
-    rows, ceilings = known(RESULTS), runs.ceilings()
+    rows = known(RESULTS)
     figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), sharey=True)
     for axis, target in zip(axes, ("sp", "et", "sp+et"), strict=True):
         for method in SHOWN:
@@ -183,7 +219,8 @@ def draw(runs: Runs) -> None:
                 for n in TRAINED
             ]
             axis.plot(TRAINED, means, "o-" if "MDE" in method else "s--", ms=4, lw=1.3, label=method)
-        axis.axhline(ceilings[target], color="grey", lw=1, ls=":", label="noise ceiling")
+        if ceilings:
+            axis.axhline(ceilings[target], color="grey", lw=1, ls=":", label="noise ceiling")
         axis.set(title=target, xlabel="mixtures beside the 5 experts", ylim=(0.3, 1.0))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("rank correlation, 20 mixtures held out")
@@ -196,22 +233,25 @@ def main() -> None:
     """Fit, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("run", "table", "figure"))
-    parser.add_argument("--study", type=Path, required=True)
+    parser.add_argument(
+        "--study", type=Path, help="that of train.py; `run` needs it, the others for the noise ceilings"
+    )
     parser.add_argument("--method", action="append", choices=list(METHODS))
     parser.add_argument("--splits", type=int, default=5)
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    runs = Runs(args.study)
     if args.action == "run":
-        run(runs, args.method or list(METHODS), args.splits)
-    elif args.action == "figure":
-        draw(runs)
-    else:
-        show(runs)
+        if args.study is None:
+            parser.error("`run` needs --study, the folder of train.py")
+        run(Runs(args.study), args.method or list(METHODS), args.splits)
+        return
+    ceilings = {} if args.study is None else Runs(args.study).ceilings()
+    {"table": show, "figure": draw}[args.action](ceilings)
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)

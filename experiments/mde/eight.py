@@ -26,22 +26,20 @@ from pathlib import Path
 from experiments import runs
 
 PAGE = Path(__file__).with_name("EIGHT.md")
+GROUPS = ("figure2", "curve", "control", "pairs", "optimum", "trained", "tasks", "searches")
+"""Of tables, in the order of the page."""
 
 
 def groups() -> dict[str, Callable[[], None]]:
     """Name of a group of tables to what prints it."""
     from experiments.mde import iterate, searches, show_fits, show_scales
 
-    return {
-        "figure2": show_fits.figure2,
-        "curve": show_fits.curve,
-        "control": show_fits.control,
-        "pairs": show_scales.pairs,
-        "optimum": show_scales.optimum,
-        "trained": show_scales.trained,
-        "tasks": show_scales.tasks,
-        "searches": lambda: searches.table(runs.kept(iterate.RESULTS)),
-    }
+    prints = (
+        *(show_fits.figure2, show_fits.curve, show_fits.control),
+        *(show_scales.pairs, show_scales.optimum, show_scales.trained, show_scales.tasks),
+        lambda: searches.table(runs.kept(iterate.RESULTS)),
+    )
+    return dict(zip(GROUPS, prints, strict=True))
 
 
 def page(text: str) -> str:
@@ -60,9 +58,11 @@ def main() -> None:
     """Fit, train, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("fit", "optima", "train", "table", "page", "figure"))
-    parser.add_argument("group", nargs="*", help="of tables, all unless given")
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("group", nargs="*", help=f"of {', '.join(GROUPS)}: tables to print, all unless given")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
+    if others := [name for name in args.group if name not in GROUPS or args.what != "table"]:
+        parser.error(f"'{others[0]}': only `table` takes groups, of {', '.join(GROUPS)}")
     logging.disable(logging.WARNING)
     if args.what == "table":
         for name, shows in groups().items():
@@ -81,5 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.mde.eight")
-    main()
+    runs.command(main, "experiments.mde.eight")

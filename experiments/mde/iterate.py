@@ -5,7 +5,8 @@
     python -m experiments.mde.iterate table
 
 Each search is an ordinary study, kept in a folder: what one round asks for in all of them is trained as one stack and
-told to each. Rows of what was trained and recommended go to iterate.jsonl.
+told to each. Rows of what was trained and recommended go to iterate.jsonl. A search whose rows are all there needs no
+folder; of one that lacks some, the folder is needed to go on.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def search(limit: float) -> None:
     """Round after round, until every search has its models or the time is over."""
     began, trainer = time.monotonic(), proxy()
     trainer.prepare(plan.DOMAINS)
-    studies = {(arm, seed): opened(arm, seed) for seed in SEEDS for arm in ARMS}
+    studies = {(arm, seed): opened(arm, seed) for arm, seed in unfinished()}
+    for key, study in studies.items():
+        reconciled(key, study)
     while time.monotonic() - began < limit:
         asked = [(key, trial) for key, study in studies.items() for trial in due(study, key[0])]
         if not asked:
@@ -101,6 +104,38 @@ def search(limit: float) -> None:
             one_stack(trainer, studies, some)
             done = sum(len(study.history.completed) for study in studies.values())
             print(f"{done} of {MODELS * len(studies)}, {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def unfinished() -> list[tuple[str, int]]:
+    """Arm and seed of the searches of which a run or a recommendation is in no row, seed by seed."""
+    known = {runs.key(each) for each in runs.kept(RESULTS)}
+    wanted = {
+        (arm, seed): {(arm, f"{at:02d}", seed) for at in range(MODELS)}
+        | {("recommended", f"{arm}, {count} models", seed) for count in TOLD_AT}
+        for seed in SEEDS
+        for arm in ARMS
+    }
+    return [search for search, keys in wanted.items() if not keys <= known]
+
+
+def reconciled(search: tuple[str, int], study: Study) -> None:
+    """Keep rows of what a folder tells of and no row does: a stop came between the two, or the file was emptied.
+
+    Raises:
+        RowsError: Rows tell of runs that the folder knows nothing of: their experts' scored tokens are with it.
+    """
+    known = {each["name"]: each for each in runs.kept(RESULTS) if (each["set"], each["seed"]) == search}
+    told = {f"{each.trial.id:02d}": each for each in study.history.completed}
+    if strange := sorted(known.keys() - told.keys()):
+        folder = WORK / f"{search[0]}-{search[1]}"
+        raise runs.RowsError(
+            f"{RESULTS} has run {strange[0]} of {search[0]}, seed {search[1]}, which {folder} lacks: "
+            "bring that folder back, or take the rows of this search out of the file"
+        )
+    for name in sorted(told.keys() - known.keys()):
+        print(f"{search[0]}, seed {search[1]}: run {name} is told by its folder", file=sys.stderr)
+        result = told[name].result
+        runs.add(RESULTS, [row(search, told[name].trial, result, round(result.cost or 0.0, 2))])
 
 
 def one_stack(trainer: Proxy, studies: dict[tuple[str, int], Study], some: list[tuple[tuple[str, int], Trial]]) -> None:
@@ -159,7 +194,7 @@ def main() -> None:
     """Search, confirm or print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("search", "fresh", "table"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
     if args.what == "search":
         search(args.limit)
@@ -170,5 +205,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.mde.iterate")
-    main()
+    runs.command(main, "experiments.mde.iterate")

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import corpora
 import numpy as np
@@ -22,12 +22,12 @@ from scipy.stats import t
 from train import Printer
 
 from bomix import Study
+from bomix.config import study_file
 from bomix.config.budget import BudgetSpec
 from bomix.space.weights import Weights, same_mixture
 from bomix.strategies.bayesian.whole_space import Bayesian
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.means.experts import MDE
-from bomix.training.device import process_environment
 from bomix.trial import Candidate
 
 FRESH = 1000
@@ -37,14 +37,18 @@ ORIGIN = "fresh"
 
 def opened(folder: Path, cache: Path, *, seed: int, trials: int) -> Study:
     """The study, kept in a folder."""
-    given = Study.open(Path(__file__).with_name("study.yaml"))
-    evaluator = given.spec.ready_evaluator(cache)
+    if (folder / "study.yaml").exists():
+        return Study.open(folder)
+    text = Path(__file__).with_name("study.yaml").read_text()
+    with TemporaryDirectory() as made:
+        (path := Path(made) / "study.yaml").write_text(text.replace(str(corpora.CACHE), str(cache)))
+        given = study_file.load(path)
     return Study(
-        given.spec.domains,
+        given.domains,
         path=folder,
-        evaluator=dataclasses.replace(evaluator, save_model=False),  # type: ignore[type-var]
+        evaluator=dataclasses.replace(given.evaluator, save_model=False),  # type: ignore[type-var]
         strategy=Bayesian(surrogate=GP(mean=MDE()), n_init=0),
-        budget=BudgetSpec(trials=len(given.spec.domains) + trials),
+        budget=BudgetSpec(trials=len(given.domains) + trials),
         seed=seed,
     )
 
@@ -101,6 +105,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)

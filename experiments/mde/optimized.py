@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from scipy.stats import beta, t
+from scipy.stats import beta
 
 from bomix.evaluators.proxy import Proxy
 from bomix.trial import MODEL, Failure, Trial
@@ -89,12 +88,6 @@ def rows_of(trainer: Proxy, some: list[runs.Planned]) -> list[runs.Row]:
     for row in rows:
         row["cpu_s"] = round((time.process_time() - began) / len(rows), 2)
     return [{**row, "matched": [at for at, x in enumerate(row["matched"]) if x]} for row in rows]
-
-
-def mean_and_half(values: np.ndarray, digits: int, *, signed: bool = False) -> str:
-    """Mean and half the width of its 95 % interval by Student's t."""
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-    return f"{values.mean():{'+' if signed else ''}.{digits}f} ± {half:.{digits}f}"
 
 
 def matches(kept: list[runs.Row]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from experiments.intervals import Estimate as Interval
+from experiments.intervals import ends, said
+
 RESAMPLES = 2000
 """Draws of mixtures; more move no second digit."""
-Interval = tuple[float, float, float]
-"""A value with the ends of its 95 % interval."""
 
 
 def drawn(n: int, seed: int = 0) -> np.ndarray:
@@ -52,8 +53,7 @@ def pairwise(right: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def interval(values: np.ndarray) -> Interval:
     """The first value, with the ends of the middle 95 % of the others."""
-    low, high = np.nanquantile(values[1:], [0.025, 0.975])
-    return float(values[0]), float(low), float(high)
+    return float(values[0]), *ends(values[1:])
 
 
 def ranked(one: np.ndarray, other: np.ndarray) -> Interval:
@@ -63,9 +63,7 @@ def ranked(one: np.ndarray, other: np.ndarray) -> Interval:
 
 def shown(found: Interval, digits: int = 2, *, signed: bool = False) -> str:
     """A value with its interval in words."""
-    sign = "+" if signed else ""
-    value, low, high = (f"{each:{sign}.{digits}f}" for each in found)
-    return f"{value} [{low}, {high}]"
+    return said(found, digits, sign=signed)
 
 
 def table(title: str, head: list[str], rows: list[list[str]]) -> None:

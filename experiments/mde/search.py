@@ -13,9 +13,7 @@ The regressions are fitted anew before each choice, which is more than RegMix do
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +33,6 @@ from bomix.surrogates.combined.prediction import Prediction
 from bomix.surrogates.gp.spec import GP
 from bomix.surrogates.means.experts import MDE, MDEGated
 from bomix.surrogates.regression.specs import LightGBM, Ridge
-from bomix.training.device import process_environment
 from bomix.trial import Record
 
 RESULTS = Path(__file__).with_name("search.jsonl")
@@ -114,6 +111,8 @@ def truth(runs: Runs) -> np.ndarray:
 
 def run(runs: Runs, methods: list[str], seeds: int) -> None:
     """Search with what search.jsonl lacks."""
+    from experiments.runs import add
+
     there = {(row["method"], row["seed"]) for row in known(RESULTS)}
     for seed in range(seeds):
         for name in methods:
@@ -122,8 +121,7 @@ def run(runs: Runs, methods: list[str], seeds: int) -> None:
             steps = [
                 {"trained": n, "tried": tried, "chosen": best} for n, tried, best in search(runs, METHODS[name], seed)
             ]
-            with RESULTS.open("a") as file:
-                file.write(json.dumps({"method": name, "seed": seed, "steps": steps}) + "\n")
+            add(RESULTS, [{"method": name, "seed": seed, "steps": steps}])
             print(seed, name, [step["tried"] for step in steps], flush=True)
 
 
@@ -165,6 +163,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)

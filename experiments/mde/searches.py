@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t
 
+from experiments.intervals import half, mean_and_half
 from experiments.mde import swarm
 from experiments.mde.resampling import table as print_table
 from experiments.regmix import plan
@@ -36,31 +36,24 @@ def best_so_far(rows: Sequence[Row], arm: str) -> dict[int, list[float]]:
     return found
 
 
-def half(values: np.ndarray) -> float:
-    """Half the width of the 95 % interval of a mean, by Student's t."""
-    return float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-
-
-def shown(values: np.ndarray, *, signed: bool = False) -> str:
-    """Mean and half of its 95 % interval."""
-    return f"{values.mean():{'+' if signed else ''}.4f} ± {half(values):.4f}"
-
-
 def of_seeds(rows: Sequence[Row], name: str) -> dict[int, float]:
     """Fresh seed to the value of a mixture."""
     return {row["seed"]: value(row) for row in of(rows, "fresh", name)}
 
 
-def differences(rows: Sequence[Row], one: str, other: str) -> np.ndarray:
-    """By search: a recommendation's mean over fresh seeds less another's; either may be a mixture of no search."""
-    seeds = sorted({row["seed"] for row in of(rows, "recommended")})
-    found = []
-    for search in seeds:
-        names = [f"{each}, search {search}" if "models" in each else each for each in (one, other)]
-        a, b = (of_seeds(rows, name) for name in names)
-        if shared := sorted(a.keys() & b.keys()):
-            found.append(np.mean([a[seed] - b[seed] for seed in shared]))
-    return np.array(found)
+def gaps(rows: Sequence[Row], one: str, other: str) -> np.ndarray:
+    """``searches x fresh seeds``: a recommendation less another on one seed; either may be a mixture of no search.
+
+    Searches and seeds of which a run is missing are left out.
+    """
+    searches = sorted({row["seed"] for row in of(rows, "recommended")})
+    both = [
+        [of_seeds(rows, f"{each}, search {search}" if "models" in each else each) for each in (one, other)]
+        for search in searches
+    ]
+    both = [(a, b) for a, b in both if a and b]
+    shared = sorted(set.intersection(*(a.keys() & b.keys() for a, b in both))) if both else []
+    return np.array([[a[seed] - b[seed] for seed in shared] for a, b in both]).reshape(len(both), len(shared))
 
 
 def table(rows: Sequence[Row]) -> None:
@@ -69,7 +62,7 @@ def table(rows: Sequence[Row]) -> None:
     for arm in ARMS:
         seeds = [each for each in best_so_far(rows, arm).values() if len(each) == max(COUNTS)]
         if len(seeds) > 1:
-            lines.append([arm, *(shown(np.array([each[count - 1] for each in seeds])) for count in COUNTS)])
+            lines.append([arm, *(mean_and_half([each[count - 1] for each in seeds], 4) for count in COUNTS)])
     if not lines:
         print("No search is complete yet: `python -m experiments.mde.iterate search`.")
         return
@@ -89,16 +82,19 @@ def _worth(rows: Sequence[Row]) -> None:
     ]
     lines = []
     for one, other in pairs:
-        if one == "natural":
-            a, b = of_seeds(rows, one), of_seeds(rows, other)
-            found = np.array([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+        every = gaps(rows, one, other)
+        if min(every.shape) < 2:
+            continue
+        by_search, by_seed = every.mean(axis=1), every.mean(axis=0)
+        told = [f"± {half(by_seed):.4f}", f"{int((by_seed < 0).sum())} of {len(by_seed)}"]
+        if one == "natural":  # which no search has found
+            lines.append([one, other, f"{by_seed.mean():+.4f}", "", *told])
         else:
-            found = differences(rows, one, other)
-        if len(found) > 1:
-            lines.append([one, other, shown(found, signed=True), str(len(found)), str(int((found < 0).sum()))])
+            below = f"{int((by_search < 0).sum())} of {len(by_search)}"
+            lines.append([one, other, mean_and_half(by_search, 4, sign=True), below, *told])
     if lines:
-        what = "three fresh seeds for each of the searches; of the natural mixture by seed"
-        head = ["recommended after", "less", "mean loss", "number", "of them below zero"]
+        what = "three fresh seeds, the same for all; ± over searches, and over seeds"
+        head = ["recommended after", "less", "mean loss", "searches below zero", "over seeds", "seeds below zero"]
         print_table(f"What recommendations are worth, {what}:", head, lines)
     even = np.array([value(row) for row in of(rows, "fresh", "uniform")])
     if len(even) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments import runs
+from experiments.intervals import mean_and_half
 from experiments.mde import optima, optimized, swarm
 from experiments.mde.resampling import drawn, interval, pairwise, rank_correlations, shown, table
 from experiments.regmix import plan
@@ -162,7 +163,7 @@ def trained() -> None:
     every = {name: np.array([_scores(row) for row in kept if row["name"] == name]) for name in names}
     rows = []
     for name in names:
-        rows.append([name, *(optimized.mean_and_half(every[name][:, at], d) for at, d in enumerate((3, 3, 3, 3)))])
+        rows.append([name, *(mean_and_half(every[name][:, at], d) for at, d in enumerate((3, 3, 3, 3)))])
     head = ["mixture", swarm.SP, swarm.ET, swarm.ALL, "accuracy"]
     table("Optimised mixtures trained at 1M, mean of the seeds and half of the 95 % interval:", head, rows)
     rows = []
@@ -170,7 +171,7 @@ def trained() -> None:
         if name == "uniform" or "uniform" not in every or every[name].shape != every["uniform"].shape:
             continue
         apart = every[name] - every["uniform"]
-        cells = [optimized.mean_and_half(apart[:, at], d, signed=True) for at, d in enumerate((3, 3, 3, 3))]
+        cells = [mean_and_half(apart[:, at], d, sign=True) for at, d in enumerate((3, 3, 3, 3))]
         rows.append([name, *cells])
     table("The same less the uniform mixture on the same seed:", head, rows)
     optimized.matches(kept)

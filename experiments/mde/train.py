@@ -9,7 +9,6 @@ on; --check trains nothing and prints how far mixtures lie apart against how far
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from bomix.errors import StudyError
 from bomix.execution.observer import Observer
 from bomix.io.store import files
 from bomix.space.weights import Weights, same_mixture
-from bomix.training.device import process_environment
 from bomix.trial import EXPERT, Candidate, Record, Status
 
 DOMAINS = tuple(sorted(corpora.DOMAINS))
@@ -153,6 +151,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)

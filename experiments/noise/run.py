@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ import numpy as np
 from bomix.config import study_file
 from bomix.config.build import plain
 from bomix.evaluators.proxy import Proxy
-from bomix.training.device import process_environment
 from bomix.trial import Trial
 
 PROXY = cast(Proxy, study_file.load(Path(__file__).with_name("study.yaml")).ready_evaluator(Path()))
@@ -133,7 +131,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.jsonl"))
     parser.add_argument("--check", action="store_true", help="print the table of what is there")
     args = parser.parse_args()
-    rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
+    from experiments import runs
+
+    rows = runs.kept(args.out)
     if not args.check:
         setting = fingerprint()
         if others := {row["setting"] for row in rows} - {setting}:
@@ -145,15 +145,16 @@ def main() -> None:
     if todo and args.check:
         parser.error(f"{args.out} lacks {len(todo)} of the runs; run without --check")
     if todo:
-        with ProcessPoolExecutor(args.workers) as pool, args.out.open("a") as out:
+        with ProcessPoolExecutor(args.workers) as pool:
             for future in as_completed([pool.submit(train, *run, setting) for run in todo]):
                 rows.append(future.result())
-                print(json.dumps(rows[-1]), file=out, flush=True)
+                runs.add(args.out, rows[-1:])
                 print(f"{len(rows)}/{len(list(plan()))}", rows[-1], file=sys.stderr, flush=True)
     print(table(rows))
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)

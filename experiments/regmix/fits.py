@@ -145,7 +145,7 @@ def propose() -> None:
     for target in (plan.TARGET, MEAN):
         for model in PROPOSING:
             if (row := kept().get(Fit(SMALL, model, target, plan.FITTED))) is None:
-                sys.exit(f"{model} of '{SMALL}' is missing: run `train`, then `fit`")
+                raise runs.RowsError(f"{FITS}: {model} of '{SMALL}' is missing; run `train`, then `fit`")
             found[f"{model}, {target}"] = row["best"]
     rows = [
         {"name": name, "weights": dict(zip(plan.DOMAINS, rounded(np.array(weights)), strict=True))}

@@ -23,6 +23,7 @@ from typing import Any, cast
 import numpy as np
 
 from bomix.config import study_file
+from bomix.errors import DataError
 from bomix.evaluators.proxy import Proxy
 from bomix.io.store import files
 from bomix.training.data.tokens import Corpus, TokenSet
@@ -63,8 +64,10 @@ SEED = 0
 def pieces() -> Iterator[tuple[str, str]]:
     """Corpus and text of every piece; a document is cut where a line ends."""
     for name in CORPORA:
-        left = READ
-        for line in (TEXTS.expanduser() / f"{name}.jsonl").read_text("utf-8").splitlines():
+        left, path = READ, TEXTS.expanduser() / f"{name}.jsonl"
+        if not path.is_file():
+            raise DataError(f"{path} is missing; run `python experiments/mde/corpora.py` first")
+        for line in path.read_text("utf-8").splitlines():
             text = str(json.loads(line)["text"])
             while text and left > 0:
                 end = text.find("\n", PIECE)
@@ -114,22 +117,23 @@ def named(number: int) -> str:
 
 
 def build() -> None:
-    """Write the text of each domain, what it is made of, and the study file."""
+    """Write the text of each domain, what it is made of, and the study file.
+
+    Raises:
+        RowsError: There are runs of other domains, which packages of other versions have made.
+    """
     found = list(pieces())
     texts = [text for _, text in found]
     points, matrix, words = embedded(texts)
     of = clustered(points, np.array([len(text) for text in texts]))
     vocabulary = words.get_feature_names_out()
     overall = np.asarray(matrix.mean(axis=0)).ravel()
-    made = MADE.expanduser()
-    made.mkdir(parents=True, exist_ok=True)
-    told = []
+    told, lines = [], {}
     for number in range(COUNT):
         inside = np.flatnonzero(of == number)
         lengths = np.cumsum([len(texts[at]) for at in inside])
         kept = inside[: int(np.searchsorted(lengths, MOST)) + 1]
-        lines = "".join(json.dumps({"text": texts[at]}, ensure_ascii=False) + "\n" for at in kept)
-        files.replace(made / f"{named(number)}.jsonl", lines)
+        lines[named(number)] = "".join(json.dumps({"text": texts[at]}, ensure_ascii=False) + "\n" for at in kept)
         corpora, counts = np.unique([found[at][0] for at in inside], return_counts=True)
         more = np.asarray(matrix[inside].mean(axis=0)).ravel() - overall
         told.append(
@@ -141,7 +145,14 @@ def build() -> None:
                 "words": [str(vocabulary[at]) for at in np.argsort(-more)[:4]],
             }
         )
-    files.replace(FOUND, "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in told) + "\n]\n")
+    text = "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in told) + "\n]\n"
+    if runs.kept(RESULTS) and FOUND.read_text("utf-8") != text:
+        raise runs.RowsError(f"the text here makes other domains than those of {RESULTS}; move that file aside first")
+    made = MADE.expanduser()
+    made.mkdir(parents=True, exist_ok=True)
+    for name, written in lines.items():
+        files.replace(made / f"{name}.jsonl", written)
+    files.replace(FOUND, text)
     files.replace(STUDY, study_text())
 
 
@@ -272,11 +283,10 @@ def main() -> None:
     """Build or train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("build", "train"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
     build() if args.what == "build" else train(args.limit)
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.regmix.hundred")
-    main()
+    runs.command(main, "experiments.regmix.hundred")

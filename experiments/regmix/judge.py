@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from experiments import intervals
+
 RESAMPLES = 2000
 """Of mixtures: more moves no second digit of an interval."""
-ENDS = (0.025, 0.975)
-"""Of the intervals: 95 %."""
 
 
 class Found(NamedTuple):
@@ -22,19 +22,17 @@ class Found(NamedTuple):
 
     def told(self, digits: int = 2, sign: str = "") -> str:
         """As the tables show it."""
-        value, low, high = (f"{each:{sign}.{digits}f}" for each in self)
-        return f"{value} [{low}, {high}]"
+        return intervals.said(self, digits, sign=sign == "+")
 
 
 def places(count: int, seed: int = 0) -> np.ndarray:
     """Resamples of so many mixtures, ``RESAMPLES x count``."""
-    return np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+    return intervals.places(count, RESAMPLES, seed)
 
 
 def interval(value: float, drawn: np.ndarray) -> Found:
     """A number with the quantiles of what resamples make of it; those that have no value are left out."""
-    low, high = np.nanquantile(drawn, ENDS)
-    return Found(float(value), float(low), float(high))
+    return Found(float(value), *intervals.ends(drawn))
 
 
 def correlations(one: np.ndarray, other: np.ndarray, *, ranks: bool = True) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from experiments import tasks
+from experiments import intervals, tasks
 from experiments.regmix import data, fits, judge, models, plan
 from experiments.regmix.data import MEAN, Runs
 from experiments.regmix.fits import STEPS, Fit
@@ -119,7 +119,7 @@ def coefficient_table() -> Iterator[str]:
         yield f"| {ABSENT} | | | | |"
         return
     value, drawn = -found[0] / 10, -found[1] / 10
-    low, high = np.quantile(drawn, judge.ENDS, axis=0)
+    low, high = np.quantile(drawn, intervals.ENDS, axis=0)
     for at, name in enumerate(SETS):
         others = [i for i, domain in enumerate(plan.DOMAINS) if domain != name]
         best = max(others, key=lambda i: value[at, i])

@@ -7,8 +7,8 @@ from functools import cache
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import t
 
+from experiments import intervals
 from experiments.regmix import data, fits, judge, models, plan
 from experiments.regmix.data import MEAN
 from experiments.regmix.fits import Fit
@@ -107,7 +107,7 @@ def _proposed(at: int, size: str, target: str) -> str:
     if len(known) < len(plan.PROPOSED_SEEDS) or told is None:
         return ABSENT
     sd, pairs = told
-    return f"{np.mean(known):.3f} ± {t.ppf(judge.ENDS[1], pairs - 1) * sd / np.sqrt(len(known)):.3f}"
+    return f"{np.mean(known):.3f} ± {intervals.t_half(sd / len(known) ** 0.5, pairs - 1):.3f}"
 
 
 def _least(name: str, target: str) -> str:

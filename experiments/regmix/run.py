@@ -54,10 +54,12 @@ def main() -> None:
     """Train, fit, propose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "fit", "propose", "table", "figure"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     parser.add_argument("--sets", nargs="+", help="names of sets to train, such as 'held 1M'; default: all")
     parser.add_argument("--data", type=Path, help="holds the folder `regmix` (default: $BOMIX_DATA)")
     args = parser.parse_args()
+    if unknown := sorted({*(args.sets or ())} - {run.set for run in plan.plan()}):
+        parser.error(f"no set '{unknown[0]}'; there are {', '.join(dict.fromkeys(run.set for run in plan.plan()))}")
     if args.data is not None:
         os.environ["BOMIX_DATA"] = str(args.data)
     if args.what == "train":
@@ -69,5 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.regmix.run")
-    main()
+    runs.command(main, "experiments.regmix.run")

@@ -17,7 +17,6 @@ import dataclasses
 import itertools
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +28,6 @@ import plan
 from plan import Planned
 
 from bomix.training.data.tokens import Corpus
-from bomix.training.device import process_environment
 
 if TYPE_CHECKING:
     from bomix.training.checkpoint import Place
@@ -49,7 +47,9 @@ WIDTH = 16
 
 def rows() -> list[dict[str, Any]]:
     """What is known."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    from experiments import runs
+
+    return runs.kept(RESULTS)
 
 
 def fits() -> list[dict[str, Any]]:
@@ -133,6 +133,8 @@ def _place(each: Planned, run: Run, corpus: Corpus) -> Place | None:
 
 def train(limit: float) -> None:
     """Train what is missing, stack by stack, until the next one would end too late; the first one is trained anyway."""
+    from experiments import runs
+
     started = time.monotonic()
     corpus = built()
     for stacks in itertools.count():
@@ -149,21 +151,35 @@ def train(limit: float) -> None:
         if stacks and time.monotonic() - started + expected > limit:
             return
         found = trained(corpus, some)
-        with RESULTS.open("a") as out:
-            out.write("".join(json.dumps(row) + "\n" for row in found))
+        runs.add(RESULTS, found)
         told = f"{len(missing) - len(some)} missing, {found[0]['cpu_s']} CPU-s a run"
         print(f"{some[0].key} to {some[-1].key}: {told}", file=sys.stderr, flush=True)
 
 
+def lacking(*, short: bool) -> int:
+    """How many runs are missing that models learn from, and of the target those that every table needs.
+
+    Args:
+        short: Ask for short runs alone.
+    """
+    known = {(row["set"], row["name"], row["seed"], row["cut"]) for row in rows()}
+    needed = [run for run in plan.plan({}) if run.set != plan.TARGET or not (short or run.name.startswith("held"))]
+    return sum(run.key not in known for run in needed)
+
+
 def main() -> None:
     """Train, propose, print or draw."""
+    from experiments.runs import seconds
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "propose", "table", "figure"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds within which it ends")
+    parser.add_argument("--limit", type=seconds, default=math.inf, help="seconds within which it ends")
     args = parser.parse_args()
     if args.what == "train":
         train(args.limit)
         return
+    if count := lacking(short=args.what == "propose"):
+        parser.error(f"{RESULTS} lacks {count} of the runs that `{args.what}` needs; run `train` first")
     import figure
     import models
     import show
@@ -177,6 +193,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)

@@ -60,7 +60,7 @@ def main() -> None:
     """Search, train, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("search", "fresh", "table", "figure"))
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which nothing is begun")
+    parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     every = [*METHODS, "searches"]
     parser.add_argument("--methods", nargs="+", default=every, choices=every, help="what searches")
     args = parser.parse_args()
@@ -81,5 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    runs.in_process_environment("experiments.reweighting.eight")
-    main()
+    runs.command(main, "experiments.reweighting.eight")

@@ -22,6 +22,7 @@ from experiments.reweighting.eight_plan import (
     METHODS,
     OF_REFERENCE,
     POOLED,
+    RESULTS,
     SEARCHES,
     UNIFORM,
     WORK,
@@ -100,15 +101,19 @@ class Search:
         """Of its rows."""
         return f"{'BO' if self.strategy == 'auto' else 'Sobol'} {self.trials}, {self.goal}"
 
+    @property
+    def folder(self) -> Path:
+        """Of its study."""
+        return WORK / self.name.replace(", ", "-").replace(" ", "-") / str(self.seed)
+
     def study(self) -> Study:
         """Its study, as far as it has come."""
-        folder = WORK / self.name.replace(", ", "-").replace(" ", "-") / str(self.seed)
-        if (folder / "study.yaml").exists():
-            return Study.open(folder)
+        if (self.folder / "study.yaml").exists():
+            return Study.open(self.folder)
         return Study(
             list(DOMAINS),
             list(GOALS[self.goal]),
-            path=folder,
+            path=self.folder,
             strategy=self.strategy,
             budget={"trials": self.trials},
             seed=self.seed,
@@ -142,10 +147,19 @@ def together(until: float) -> None:
 
 
 def unfinished() -> dict[Search, Study]:
-    """The searches that have runs to come; what the others found is kept."""
+    """The searches that have runs to come; what the others found is kept.
+
+    Raises:
+        RowsError: A search was told of a run that no row tells of: the file was emptied and its folder was not.
+    """
     found = {(row["name"], row["seed"]) for row in rows() if row["set"] == "found"}
+    plain = {place(row["weights"], row["seed"]) for row in rows() if row["set"] == "plain"}
     going = {each: each.study() for each in searches() if (each.name, each.seed) not in found}
     for search, study in [*going.items()]:
+        if any(place(each.trial.weights, each.trial.seed) not in plain for each in study.history.completed):
+            raise runs.RowsError(
+                f"{RESULTS} lacks runs that {search.folder} was told of: bring the rows back, or remove that folder"
+            )
         if len(study.history.completed) == search.trials:
             add(concluded(search, study))
             del going[search]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import runs
+from experiments import intervals, runs
 from experiments.regmix import plan as swarm
 from experiments.reweighting import eight_plan as plan
 from experiments.reweighting.eight_spread import RESAMPLES, Array, draws, found, size_table, spread_table, swarm_table
@@ -93,8 +93,7 @@ def worth_table(worth: Worth) -> None:
 
 def signed(values: Array) -> str:
     """A difference with its interval."""
-    low, high = np.quantile(values, [0.025, 0.975])
-    return f"{values[0]:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return intervals.said([values[0], *intervals.ends(values)], 4, sign=True)
 
 
 def cost(worth: Worth, name: str) -> float:
@@ -113,6 +112,22 @@ def pair_table(worth: Worth) -> None:
             names = one.format(goal=goal), other.format(goal=goal)
             whole = all(worth.labels(name) for name in names)
             cells.append(signed(worth.difference(*names, sets)) if whole else "not run")
+        shown = (name.replace(", {goal}", "") for name in (one, other))
+        print(f"| {' | '.join(shown)} | {' | '.join(cells)} |")
+
+
+def seed_table(worth: Worth) -> None:
+    """The same by Student's t over the fresh seeds, each the mean over searches: what so few seeds leave open."""
+    print(f"| method | minus | eight domains, {len(plan.FRESH)} fresh seeds | all twelve |\n|---|---|---|---|")
+    for one, other in (*PAIRS[2:], *((name, "uniform") for name in ("natural", "DoReMi", MEAN))):
+        cells = []
+        for goal, sets in plan.GOALS.items():
+            names = one.format(goal=goal), other.format(goal=goal)
+            if not all(worth.labels(name) for name in names):
+                cells.append("not run")
+                continue
+            apart_by = np.subtract(*(worth.table(name, sets).mean(axis=0) for name in names))
+            cells.append(intervals.mean_and_half(apart_by, 4, sign=True))
         shown = (name.replace(", {goal}", "") for name in (one, other))
         print(f"| {' | '.join(shown)} | {' | '.join(cells)} |")
 
@@ -152,7 +167,7 @@ def table(rows: Sequence[Row]) -> None:
     print()
     swarm_table(runs.kept(swarm.RESULTS))
     if worth.labels("uniform"):
-        for tell in (noise_table, worth_table, pair_table, domain_table):
+        for tell in (noise_table, worth_table, pair_table, seed_table, domain_table):
             print()
             tell(worth)
 

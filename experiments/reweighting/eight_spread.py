@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from experiments import intervals
 from experiments.reweighting import eight_plan as plan
 from experiments.runs import Row
 
@@ -64,17 +65,15 @@ def within(table: Array, places: Array) -> Array:
 
 def draws(n: int, seed: int = 0) -> Array:
     """``RESAMPLES x n`` draws with replacement, the first the whole itself."""
-    some = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
+    some = intervals.places(n, RESAMPLES, seed)
     some[0] = np.arange(n)
     return some
 
 
 def told(values: Array) -> str:
     """The first of some values, with the 95 % interval of all; without it where two searches make but one pair."""
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    if low == high:
-        return f"{values[0]:.3f}"
-    return f"{values[0]:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = intervals.ends(values)
+    return intervals.said([values[0]] if low == high else [values[0], low, high], 3)
 
 
 def spread_table(by_name: dict[str, dict[int, Row]]) -> None:

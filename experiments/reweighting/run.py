@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -33,7 +32,6 @@ from bomix.strategies.baselines.reweighted import ODM, DoGE, DoReMi, FastMix
 from bomix.strategies.designs import Sobol
 from bomix.strategies.regression.regmix import RegMix
 from bomix.study import running
-from bomix.training.device import process_environment
 from bomix.training.reweighting import doge, odm
 from bomix.trial import REFERENCE, REWEIGHTING, Failure, Trial
 
@@ -85,13 +83,16 @@ def opened(folder: Path, strategy: Strategy, *, seed: int, trials: int) -> Study
 
 def rows() -> list[dict[str, Any]]:
     """What is known."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    from experiments import runs
+
+    return runs.kept(RESULTS)
 
 
 def add(row: dict[str, Any]) -> None:
     """Keep a row."""
-    with RESULTS.open("a") as out:
-        print(json.dumps(row), file=out, flush=True)
+    from experiments import runs
+
+    runs.add(RESULTS, [row])
     print(json.dumps(row)[:160], file=sys.stderr, flush=True)
 
 
@@ -175,10 +176,12 @@ def fresh_runs(work: Path, seeds: Sequence[int], until: float) -> None:
 
 def main() -> None:
     """Search, train, print or draw."""
+    from experiments.runs import seconds
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("search", "fresh", "table", "figure"))
     parser.add_argument("--work", type=Path, help="folder of the studies")
-    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which nothing is begun")
+    parser.add_argument("--limit", type=seconds, default=float("inf"), help="seconds after which nothing is begun")
     every = [*METHODS, "searches"]
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="seeds of the searches")
     parser.add_argument("--methods", nargs="+", default=every, choices=every, help="what searches")
@@ -193,12 +196,17 @@ def main() -> None:
         else:
             fresh_runs(args.work, args.fresh, until)
     else:
+        known = {(row["method"], row["seed"], row.get("fresh")) for row in rows()}
+        needed = {(name, seed, fresh) for name in METHODS for seed in SEEDS for fresh in (None, *FRESH)}
+        if count := len((needed | {("uniform", 0, fresh) for fresh in FRESH}) - known):
+            parser.error(f"{RESULTS} lacks {count} of the runs; run `search` and `fresh` first")
         import show
 
         show.table(rows()) if args.what == "table" else show.figure(rows(), HERE / "losses.png")
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in process_environment().items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **process_environment()})
-    main()
+    sys.path.append(str(Path(__file__).parents[2]))  # a script finds the package that it is in nowhere else
+    from experiments import runs
+
+    runs.command(main)
