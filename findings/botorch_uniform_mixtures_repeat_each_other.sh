@@ -9,7 +9,7 @@
 # there are. Neighbours in a design of 64 mixtures do not correlate at 5 domains, by 0.8 at 20 and 0.97 at 50, where
 # the 64 lie half as far from each other as independent ones; the mean over 16 of them, which should be near the centre,
 # is off by two and a half and nearly four times as much. No warning; the points keep all constraints.
-# Source: get_polytope_samples and HitAndRunPolytopeSampler, botorch/utils/sampling.py (n_thinning=32 for any dimension);
+# Source: get_polytope_samples and HitAndRunPolytopeSampler, botorch/utils/sampling.py (n_thinning=32 in any dimension);
 # the same points are raw samples of optimize_acqf under constraints (gen_batch_initial_conditions of
 # botorch/optim/initializers.py).
 # Who meets it: whoever draws a first design over many domains by it, or by a library that calls it, and trains on it.

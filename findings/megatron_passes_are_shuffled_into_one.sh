@@ -7,8 +7,8 @@
 # Version: megatron-core 0.16.1, torch 2.13.0 (CPU), Python 3.11.
 # Behaviour: the documents of all passes are shuffled together, and so are the samples made of them. In the first
 # quarter of four passes over 1000 documents of one sequence 69 % of them come, many twice or more; each quarter is
-# alike. Only the last pass is kept apart, and only where less than 80 % of it is read: in 1.5 passes the first is whole, in
-# 1.9 passes it has 74 % of the documents. In all of the run every document comes four times, as asked.
+# alike. Only the last pass is kept apart, and only where less than 80 % of it is read: of 1.5 passes the first is
+# whole, of 1.9 passes it has 74 % of the documents. In all of the run every document comes four times, as asked.
 # Source: _build_document_index (`separate_final_epoch`) and GPTDataset._build_document_sample_shuffle_indices
 # (`threshold = 0.80`), megatron/core/datasets/gpt_dataset.py; NeMo Automodel has the same code.
 # Who meets it: whoever reads epochs of a small domain as passes: a checkpoint in mid-run has seen repeats already, and
