@@ -93,7 +93,7 @@ def read_before(name: str, written: Written, before: Mapping[str, float]) -> lis
         return []
     some = ", ".join(told[:SHOWN]) + (f" and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
     return [
-        f"the run of {name} begins every domain anew, where the one before has read: in the order of another seed, which "
+        f"the run of {name} begins every domain anew, where the first has read: in the order of another seed, which "
         f"the trainer must be given, about so much of what it draws was read then: {some}; in the same order up to all "
         f"of it. Other files for each phase (--phase {name} --paths ...) have none twice"
     ]
