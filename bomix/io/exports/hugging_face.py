@@ -26,7 +26,7 @@ NOTE = (
     "set_epoch(1), set_epoch(2) and so on, else the same rows come in the same order"
 )
 """A note on runs that are longer than the data: a seed of ``datasets`` gives one order, whenever it is begun."""
-SAME_ORDER = "a domain that is read again before that comes in the same order: "
+SAME_ORDER = "a domain that the run reads again comes in the same order each time: "
 """The beginning of a note on domains that need several passes; their names follow."""
 
 _BODY = '''

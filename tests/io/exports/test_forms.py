@@ -133,12 +133,21 @@ def test_nanotron_has_folders_and_weights_and_says_when_data_begin_again() -> No
 def test_levanter_takes_a_larger_block_for_a_smaller_weight() -> None:
     data = loaded(Levanter())["data"]
     assert data["train_weights"] == {"code": 1536, "books": 512}
-    assert data["configs"]["books"] == {"train_urls": ["/data/b1", "/data/b2"]}
+    urls = {"train_urls": ["/data/b1", "/data/b2"]}
+    assert data["components"]["books"] == {"source": {"type": "url", **urls}}
+    assert loaded(Levanter(form="configs"))["data"] == {
+        "configs": {"code": {"train_urls": ["/data/code"]}, "books": urls},
+        "train_weights": data["train_weights"],
+        "mixture_block_size": 2048,
+    }
     small = replace(MIXTURE, domains=(replace(CODE, weight=0.997), replace(BOOKS, weight=0.003)))
     data = loaded(Levanter(), small)["data"]
     assert data["mixture_block_size"] == 16384
     assert data["train_weights"] == {"code": 16335, "books": 49}
     assert constants(Levanter(form="marin"))["BLOCK"] == 2048
+    for form in ("levanter", "configs", "marin"):
+        assert Levanter(form=form).export(MIXTURE).notes[0].endswith("each time: books")
+        assert Levanter(form=form).export(replace(MIXTURE, tokens=3e9)).notes == ()
 
 
 def test_olmo_core_asks_for_whole_batches_and_allows_the_passes_that_are_needed() -> None:
@@ -212,7 +221,7 @@ def test_python_files_hold_shares_of_what_their_trainer_counts() -> None:
 def test_domains_that_hugging_face_reads_again_are_named() -> None:
     one = replace(MIXTURE, domains=(CODE, replace(BOOKS, paths={"/data/b": 1.0})))
     assert HuggingFace().export(one).notes[1:] == (
-        "a domain that is read again before that comes in the same order: books",
+        "a domain that the run reads again comes in the same order each time: books",
     )
     assert len(HuggingFace().export(replace(one, tokens=3e9)).notes) == 1
 
