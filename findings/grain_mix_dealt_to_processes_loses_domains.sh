@@ -11,13 +11,14 @@
 # counts are right over all of them; but what each packs has as many tokens whatever its documents are. Documents of
 # 100 and of 10 tokens at 1 and 1 are 91 % and 9 % of the tokens in one process, and half and half in two; at 3 and 1
 # the first are 97 % in one, 75 % in four. Weights 7 and 3, whose pattern is no stride of two or four, keep theirs.
-# Source: _dataset_and_key_of_next_element, grain/_src/python/dataset/transformations/mix.py: where an element comes from
-# follows from its index alone.
+# Source: _dataset_and_key_of_next_element, grain/_src/python/dataset/transformations/mix.py: where an element comes
+# from follows from its index alone.
 # Who meets it: whoever weighs documents so that tokens have shares, and packs behind the sharding. Shuffle the mix
 # (grain.experimental.WindowShuffleMapDataset), or shard the data sets before they are mixed. bomix's exports do the
 # former.
 #
-# Seen: 1 and 1: 0.91 of the tokens in one process, 0.50 in two, 0.50 in four, 0.91 in four shuffled; 3 and 1: 0.97, 0.95, 0.75, 0.97; 7 and 3: 0.96, 0.96, 0.96, 0.96
+# Seen: 1 and 1: 0.91 in one process, 0.50 in two, 0.50 in four, 0.91 shuffled; 3 and 1: 0.97, 0.95, 0.75, 0.97; 7 and
+# 3: 0.96, 0.96, 0.96, 0.96
 set -euo pipefail
 
 folder=$(mktemp -d)
