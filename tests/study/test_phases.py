@@ -17,6 +17,9 @@ from bomix.dataset import columns_of
 from bomix.errors import FaultsError
 from bomix.evaluators.command import Command
 from bomix.io.exports import phased as exports
+from bomix.io.exports.mixture import TargetRun
+from bomix.io.exports.sources import DomainData
+from bomix.io.exports.torchdata import Torchdata
 from bomix.io.imports import phased as imports
 from bomix.io.store.phased import by_column, of_run
 from bomix.posterior.predict import Estimate
@@ -209,6 +212,22 @@ def test_each_phase_is_exported_into_a_file_of_its_own(folder, tmp_path):
     assert (code, "did you mean 'anneal'" in said) == (2, True)
     code, _ = called("export", folder, "--format", "json", "--trial", "0", "--out", tmp_path / "one.json")
     assert (code, (tmp_path / "one.json").exists()) == (0, True)  # the uniform mixture is tied
+
+
+def test_the_second_run_of_a_trainer_reads_in_another_order_and_says_what_it_reads_again():
+    """Of 1000 tokens of code the first run reads 160 of its 800: of what another order draws, 16 % was read then."""
+    study = bomix.Study(["code", "web"], ["loss"], phases={"anneal": 0.2})
+    data = dict.fromkeys(["code", "web"], DomainData(tokens=1000.0, tokens_per_document=10.0))
+    run = TargetRun(tokens=1000.0, sequence_length=1, seed=7, data=data)
+    weights = study.problem.phases.joint(PAIR)
+    written = exports.write_phases(study.problem, weights, Torchdata(), run)
+    assert [("SEED = 7" in first.export.text, own.seed) for first, own in written.values()] == [(True, 7), (False, 8)]
+    assert not any("anew" in note for note in written["pretrain"][0].export.notes)
+    told = written["anneal"][0].export.notes[-1]
+    assert "begins every domain anew" in told
+    assert "web 64 %, code 16 %;" in told
+    (alone,) = exports.write_phases(study.problem, weights, Torchdata(), run, phase="anneal").values()
+    assert alone == written["anneal"]
 
 
 def test_a_trial_is_handed_over_with_both_mixtures_and_told_by_phase(folder, tmp_path):

@@ -2,7 +2,8 @@
 
 Under ``results``, and for groups of tasks again under ``groups``, it has each task's scores as ``acc,none`` with
 ``acc_stderr,none`` beside it, behind the comma the filter; ``"N/A"`` or null where there is none; and under
-``higher_is_better`` the direction of each, null where tasks of a group disagree.
+``higher_is_better`` the direction of each, null where tasks of a group disagree. How a task was asked stands apart from
+its scores, under ``n-shot``, ``versions`` and, of documents, ``n-samples``: with ``--limit`` the first few of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _PLAIN_FILTER = "none"
+EXAMPLES, VERSION, DOCUMENTS = "examples", "version", "documents"
+"""What a task's score depends on beside the model: examples in the prompt, the task's version, documents asked."""
 _NO_SCORES = frozenset({"alias", "name", "sample_len", "sample_count"})
 
 
@@ -25,11 +28,13 @@ class Scores:
             is none.
         errors: The same names to standard errors that are known.
         higher: The same names to whether higher is better; None where that is not said.
+        asked: Task to how it was asked, as far as that is said: :data:`EXAMPLES`, :data:`VERSION`, :data:`DOCUMENTS`.
     """
 
     values: Mapping[str, float | None] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     higher: Mapping[str, bool | None] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[str, float | str]] = field(default_factory=dict)
 
 
 def is_results(data: object) -> bool:
@@ -70,7 +75,20 @@ def scores_of(data: Mapping[str, Any]) -> Scores:
                 higher[name] = said if isinstance(said, bool) else None
             elif number:  # zero where all documents agree, which is no error of zero
                 errors[name] = number
-    return Scores(values, errors, higher)
+    return Scores(values, errors, higher, {task: _asked(data, task) for task in data["results"]})
+
+
+def _asked(data: Mapping[str, Any], task: str) -> dict[str, float | str]:
+    """How a task was asked, without what a file does not say."""
+
+    def of_task(key: str) -> Any:
+        found = data.get(key)
+        return found.get(task) if isinstance(found, Mapping) else None
+
+    count = of_task("n-samples")
+    count = count.get("effective") if isinstance(count, Mapping) else None
+    found = {EXAMPLES: of_task("n-shot"), VERSION: of_task("versions"), DOCUMENTS: count}
+    return {key: value for key, value in found.items() if isinstance(value, (int, float, str))}
 
 
 def score_of(metric: str, names: Sequence[str]) -> str | None:

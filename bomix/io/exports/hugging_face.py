@@ -21,8 +21,13 @@ BUILDERS = {
 """Endings of data files to the builder of ``load_dataset`` that reads them, :data:`COMPRESSED` or not."""
 COMPRESSED = (".gz", ".zst", ".xz", ".bz2")
 """Endings of compressed files, which the builders read as they are."""
-NOTE = "the dataset ends once every domain has been read in full; begin it again until the run has its tokens"
-"""A note on runs that are longer than the data."""
+NOTE = (
+    "the dataset ends once every domain has been read in full; begin it again until the run has its tokens, with "
+    "set_epoch(1), set_epoch(2) and so on, else the same rows come in the same order"
+)
+"""A note on runs that are longer than the data: a seed of ``datasets`` gives one order, whenever it is begun."""
+SAME_ORDER = "a domain that the run reads again comes in the same order each time: "
+"""The beginning of a note on domains that need several passes; their names follow."""
 
 _BODY = '''
 def domain(paths, **options):
@@ -81,7 +86,17 @@ class HuggingFace:
             constants,
             _BODY,
         )
-        return Export(text, "mixture.py", shares, by_chance=True, notes=(NOTE,))
+        return Export(text, "mixture.py", shares, by_chance=True, notes=(NOTE, *read_again(mixture)))
+
+
+def read_again(mixture: TargetMixture) -> list[str]:
+    """A sentence that names the domains which the run reads more than once; none where it has none that is known."""
+    names = [
+        domain.name
+        for domain in mixture.domains
+        if domain.tokens and domain.weight * (mixture.tokens or 0.0) > domain.tokens
+    ]
+    return [SAME_ORDER + ", ".join(names)] if names else []
 
 
 def builder(path: str) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bomix.contracts.exporter import Export, TargetMixture, Unit
+from bomix.io.exports.hugging_face import read_again
 from bomix.io.exports.python_file import domain_list, module
 from bomix.io.exports.rounding import whole
 from bomix.io.exports.yaml_file import dumped
@@ -38,10 +39,11 @@ class Levanter:
     weight needs, up to 32768.
 
     Attributes:
-        form: ``levanter`` for the ``data`` of its YAML configuration, ``marin`` for a Python file.
+        form: ``levanter`` for the ``data`` of its YAML configuration, ``configs`` for that of 2025, which named its
+            ``components`` so, ``marin`` for a Python file.
     """
 
-    form: Literal["levanter", "marin"] = "levanter"
+    form: Literal["levanter", "configs", "marin"] = "levanter"
 
     unit: ClassVar[Unit] = "sequences"
     needs_paths: ClassVar[bool] = False
@@ -61,7 +63,10 @@ class Levanter:
                 {"BLOCK": block},
                 _BODY,
             ).replace("\n\n\n\nDOMAINS", "\n\nDOMAINS")
-            return Export(text, "mixture.py", counts)
-        configs = {domain.name: {"train_urls": [*domain.paths]} for domain in mixture.domains if domain.paths}
-        data = {**({"configs": configs} if configs else {}), "train_weights": counts, "mixture_block_size": block}
-        return Export(dumped({"data": data}), "data.yaml", counts)
+            return Export(text, "mixture.py", counts, notes=tuple(read_again(mixture)))
+        urls = {domain.name: {"train_urls": [*domain.paths]} for domain in mixture.domains if domain.paths}
+        key, found = "configs", {name: dict[str, object](each) for name, each in urls.items()}
+        if self.form == "levanter":
+            key, found = "components", {name: {"source": {"type": "url", **each}} for name, each in urls.items()}
+        data = {**({key: found} if found else {}), "train_weights": counts, "mixture_block_size": block}
+        return Export(dumped({"data": data}), "data.yaml", counts, notes=tuple(read_again(mixture)))

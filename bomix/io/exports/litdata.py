@@ -11,12 +11,15 @@ from bomix.io.exports.python_file import module
 from bomix.io.exports.rounding import number
 
 SHORT = (
-    "litdata ends an epoch where its first dataset ends: train over as many epochs as the run needs; each shuffles "
-    "anew, and draws by the same weights"
+    "litdata ends an epoch where its first dataset ends: train over as many epochs as the run needs, with litdata's "
+    "StreamingDataLoader, of which each shuffles anew; with another loader all epochs are of the same blocks"
 )
 """A note on runs that are longer than a dataset."""
 SAME = "every worker draws the domains in the same order, so that a batch may hold a single one; take large batches"
 """A note on the order in which workers draw."""
+
+UNREAD = 0.01
+"""Share of a domain's text that goes unread by reading the rest twice, from which on it is told."""
 
 _BODY = """
 def mixture(seed=SEED, block=BLOCK, **options):
@@ -53,7 +56,36 @@ class Litdata:
         constants = {"SEED": mixture.seed, "BLOCK": mixture.sequence_length + self.extra}
         imports = "from litdata import CombinedStreamingDataset, StreamingDataset, TokensLoader"
         text = module(TITLE, imports, parts(mixture), constants, _BODY)
-        return Export(text, "mixture.py", mixture.weights, by_chance=True, notes=(SHORT, SAME))
+        return Export(text, "mixture.py", mixture.weights, by_chance=True, notes=notes_of(mixture))
+
+
+def notes_of(mixture: TargetMixture) -> tuple[str, ...]:
+    """What whoever trains with litdata should know: how epochs end, and what is then read of each domain."""
+    return (SHORT, SAME, *unread(mixture))
+
+
+def unread(mixture: TargetMixture) -> list[str]:
+    """A sentence on the domains of which a run of several epochs reads less text than its passes say.
+
+    An epoch ends with the domain that is read first, ``min_d tokens_d / weight_d`` tokens. It has a share ``f`` of the
+    text of another, and the next one has a share ``f`` of it that was shuffled anew: ``n`` of them have
+    ``1 - (1 - f)^n``, and not ``n f``.
+    """
+    if mixture.tokens is None or any(domain.tokens is None for domain in mixture.domains):
+        return []
+    stock = {domain.name: domain.tokens or 0.0 for domain in mixture.domains}
+    epoch = min(stock[name] / weight for name, weight in mixture.weights.items())
+    whole, rest = divmod(mixture.tokens / epoch, 1.0)
+    told = []
+    for name, weight in mixture.weights.items():
+        part, passes = weight * epoch / stock[name], weight * mixture.tokens / stock[name]
+        read = 1.0 - (1.0 - part) ** whole * (1.0 - part * rest)
+        if min(passes, 1.0) - read > UNREAD:
+            told.append(f"{name} {100 * read:.0f} % in {passes:.2f} passes")
+    what = (
+        f"the run is of {whole + rest:.1f} epochs, which draw parts of the text anew: some is read again, and less read"
+    )
+    return [f"{what} than the passes say, {', '.join(told)}"] if told else []
 
 
 TITLE = "A combined dataset of litdata; weights are shares of blocks of tokens."

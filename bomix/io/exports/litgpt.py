@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bomix.contracts.exporter import Export, TargetMixture, Unit
-from bomix.io.exports.litdata import SAME, SHORT, parts
+from bomix.io.exports.litdata import notes_of, parts
 from bomix.io.exports.python_file import module
 
 _IMPORTS = """from dataclasses import dataclass, field
@@ -75,4 +75,4 @@ class Litgpt:
         constants = {"SEED": mixture.seed, "BLOCK": mixture.sequence_length + 1, "VALIDATION": self.validation}
         title = "A data module of LitGPT; weights are shares of blocks of tokens."
         text = module(title, _IMPORTS, parts(mixture), constants, _BODY)
-        return Export(text, "mixture.py", mixture.weights, by_chance=True, notes=(SHORT, SAME))
+        return Export(text, "mixture.py", mixture.weights, by_chance=True, notes=notes_of(mixture))

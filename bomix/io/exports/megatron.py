@@ -12,6 +12,14 @@ from bomix.contracts.exporter import Export, TargetMixture, Unit
 from bomix.errors import Fault, raise_faults
 from bomix.io.exports.rounding import decimal
 
+SPLIT = (
+    "what --split takes for validation is drawn with these weights too: do not compare its loss with that of another "
+    "mixture, which is measured on other text; give the same validation data to all by form=json"
+)
+"""A note on forms of which Megatron makes its validation data itself."""
+LAST_PASS = 0.8
+"""Megatron shuffles the last pass apart from the others where less than this share of it is read, else together."""
+
 
 @dataclass(frozen=True)
 class Megatron:
@@ -33,15 +41,19 @@ class Megatron:
     def export(self, mixture: TargetMixture) -> Export:
         """The list of weights and prefixes in the form that is asked for."""
         blend = blend_of(mixture, spaces=self.form != "file")
-        drawn = drawn_of(mixture)
+        drawn, notes = drawn_of(mixture), together(mixture)
         if self.form == "json":
             return Export(
-                json.dumps({"train": blend, "valid": None, "test": None}, indent=1) + "\n", "blend.json", drawn
+                json.dumps({"train": blend, "valid": None, "test": None}, indent=1) + "\n",
+                "blend.json",
+                drawn,
+                notes=notes,
             )
+        notes = (SPLIT, *notes)
         if self.form == "file":
             lines = [f"{weight} {path}" for weight, path in zip(blend[::2], blend[1::2], strict=True)]
-            return Export("\n".join(lines) + "\n", "data_args.txt", drawn)
-        return Export(f"--data-path {shlex.join(blend)}\n", "data_path.txt", drawn)
+            return Export("\n".join(lines) + "\n", "data_args.txt", drawn, notes=notes)
+        return Export(f"--data-path {shlex.join(blend)}\n", "data_path.txt", drawn, notes=notes)
 
 
 def blend_of(mixture: TargetMixture, *, spaces: bool = True) -> list[str]:
@@ -70,4 +82,22 @@ def drawn_of(mixture: TargetMixture) -> dict[str, float]:
             path: max(1, math.ceil(count * share * (1.0 - 1e-12)))
             for path, share in mixture.path_shares("sequences").items()
         }
+    )
+
+
+def together(mixture: TargetMixture) -> tuple[str, ...]:
+    """A sentence on domains of which several passes are shuffled into one; none where no such domain is known."""
+    passes = {
+        domain.name: domain.weight * (mixture.tokens or 0.0) / domain.tokens
+        for domain in mixture.domains
+        if domain.tokens
+    }
+    names = [f"{name} ({count:.1f})" for name, count in passes.items() if count > 1.0 + LAST_PASS]
+    return (
+        (
+            f"Megatron shuffles all passes over a domain together, so that text comes again before the rest has come "
+            f"once: {', '.join(names)}",
+        )
+        if names
+        else ()
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bomix.contracts.exporter import Export, TargetMixture, Unit
-from bomix.io.exports.megatron import blend_of, drawn_of
+from bomix.io.exports.megatron import SPLIT, blend_of, drawn_of, together
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,5 @@ class Nemo:
         """Weights and prefixes of the training split."""
         blend = blend_of(mixture)
         forms = {"automodel": {"train": blend}, "bridge": {"train": blend, "valid": None, "test": None}, "list": blend}
-        return Export(json.dumps(forms[self.reader], indent=1) + "\n", "blend.json", drawn_of(mixture))
+        notes = (*((SPLIT,) if self.reader == "list" else ()), *together(mixture))
+        return Export(json.dumps(forms[self.reader], indent=1) + "\n", "blend.json", drawn_of(mixture), notes=notes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bomix.contracts.exporter import Export, TargetMixture, Unit
+from bomix.errors import Fault, raise_faults
 from bomix.io.exports.hugging_face import builders_of
 from bomix.io.exports.python_file import domain_list, module
 from bomix.io.exports.rounding import number
@@ -34,8 +35,8 @@ def text(sample):
     return sample[FIELD]
 
 
-for name, paths, _ in DOMAINS:
-    DATASETS[name] = DatasetConfig(path=paths[0], loader=partial(rows, paths=paths), sample_processor=text)
+for name, paths, _ in DOMAINS:  # torchtitan looks names up in small letters
+    DATASETS[name.lower()] = DatasetConfig(path=paths[0], loader=partial(rows, paths=paths), sample_processor=text)
 
 
 def dataloader():
@@ -45,6 +46,14 @@ def dataloader():
         seed=SEED,
     )
 '''
+
+
+SAME = "all ranks draw the same domain at each step: a global batch holds as many domains as a rank has sequences"
+"""A note on the order in which ranks draw."""
+IN_ORDER = (
+    "the rows of a domain come in the order of its files, in every pass: shuffle documents before they are written"
+)
+"""A note on rows: torchtitan shuffles no stream, and a shuffled one would lose its buffer where a run is resumed."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +69,23 @@ class Torchtitan:
     unit: ClassVar[Unit] = "sequences"
 
     def export(self, mixture: TargetMixture) -> Export:
-        """A module that registers the domains, with ``dataloader``."""
+        """A module that registers the domains, with ``dataloader``.
+
+        Raises:
+            FaultsError: Two domains have one name in small letters, which are all that torchtitan knows.
+        """
+        small = [domain.name.lower() for domain in mixture.domains]
+        raise_faults(
+            [
+                Fault(
+                    domain.name, "torchtitan takes names in small letters, and another domain has this one; rename it"
+                )
+                for at, domain in enumerate(mixture.domains)
+                if small[at] in small[:at]
+            ]
+        )
         shares = {name: float(number(share)) for name, share in mixture.shares(self.unit).items()}
         constants = {"SEED": mixture.seed, "FIELD": self.field, "BUILDERS": builders_of(mixture)}
         title = "An interleaved data loader of torchtitan; weights are shares of packed sequences."
         text = module(title, _IMPORTS, domain_list(mixture, shares), constants, _BODY)
-        note = (
-            "all ranks draw the same domain at each step: a global batch holds as many domains as a rank has sequences"
-        )
-        return Export(text, "mixture.py", shares, by_chance=True, notes=(note,))
+        return Export(text, "mixture.py", shares, by_chance=True, notes=(SAME, IN_ORDER))

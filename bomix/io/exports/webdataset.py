@@ -15,10 +15,15 @@ def mixture(seed=SEED, decode=lambda dataset: dataset):
     """Samples of the domains with these probabilities, without an end.
 
     Probabilities are drawn by Python's own ``random``, which is seeded here; in a worker, seed it with another number.
+    The seed is one of samples too, and each pass over a domain has an order of its own, of shards as of samples.
     """
     random.seed(seed)
     parts = [
-        decode(webdataset.WebDataset(paths, shardshuffle=100, seed=seed).shuffle(BUFFER).repeat())
+        decode(
+            webdataset.WebDataset(paths, shardshuffle=100, detshuffle=True, seed=seed)
+            .shuffle(BUFFER, rng=random.Random(seed))
+            .repeat()
+        )
         for _, paths, _ in DOMAINS
     ]
     return webdataset.RandomMix(parts, probs=[probability for *_, probability in DOMAINS], longest=False)

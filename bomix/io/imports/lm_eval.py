@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bomix.errors import Fault, raise_faults
-from bomix.io.artifacts.harness_results import Scores, is_results, score_of, scores_of, several
+from bomix.io.artifacts.harness_results import (
+    DOCUMENTS,
+    EXAMPLES,
+    VERSION,
+    Scores,
+    is_results,
+    score_of,
+    scores_of,
+    several,
+)
 from bomix.io.imports.columns import Reading, listed
 from bomix.io.imports.csv import runs_of
 from bomix.io.imports.differences import KEY
@@ -138,7 +147,38 @@ def read_folder(folder: Path, keys: Collection[str], faults: list[Fault], notes:
         faults.append(Fault(str(folder), f"{what} (--id names another column of keys)"))
     elif strays:
         notes.append(f"{folder}: left out {len(strays)} files that belong to no run: {listed(strays)}")
-    return _table(folder, {key: _latest(key, each, notes) for key, each in runs.items()})
+    latest = {key: _latest(key, each, notes) for key, each in runs.items()}
+    notes += unlike(folder, latest)
+    return _table(folder, latest)
+
+
+def unlike(folder: Path, runs: Mapping[str, Scores]) -> list[str]:
+    """A note on tasks that were not asked alike in all runs: with other examples or versions, or of fewer documents.
+
+    Their scores differ by that as well, and a model of them takes it for the effect of the mixture.
+
+    Args:
+        folder: Where the files are, which the note names.
+        runs: The scores of each run.
+    """
+    told: dict[str, str] = {}
+    for task in dict.fromkeys(task for each in runs.values() for task in each.asked):
+        for what in (EXAMPLES, VERSION, DOCUMENTS):
+            ways: dict[float | str, list[str]] = {}
+            for key, each in runs.items():
+                if (value := each.asked.get(task, {}).get(what)) is not None:
+                    ways.setdefault(value, []).append(key)
+            if len(ways) > 1:
+                some = "; ".join(f"{value} in {listed(keys)}" for value, keys in ways.items())
+                told.setdefault(task, f"{what} {some}")
+    if not told:
+        return []
+    first, how = next(iter(told.items()))
+    others = f" (and of {listed([*told][1:])})" if len(told) > 1 else ""
+    return [
+        f"{folder}: scores of {first}{others} cannot be compared between runs, which were not asked alike: {how}; "
+        "leave the files of one kind out, or measure again"
+    ]
 
 
 def _table(folder: Path, runs: Mapping[str, Scores]) -> tuple[Table, Scores]:
@@ -167,6 +207,7 @@ def _latest(key: str, found: Sequence[tuple[str, Scores]], notes: list[str]) -> 
     values: dict[str, float | None] = {}
     errors: dict[str, float] = {}
     higher: dict[str, bool | None] = {}
+    asked: dict[str, Mapping[str, float | str]] = {}
     again: list[str] = []
     for _, each in sorted(found, key=lambda one: one[0]):
         # One that a later file has no number of keeps the number and the error of an earlier one.
@@ -176,9 +217,11 @@ def _latest(key: str, found: Sequence[tuple[str, Scores]], notes: list[str]) -> 
         errors = {name: error for name, error in errors.items() if name not in new}
         errors |= {name: error for name, error in each.errors.items() if name in new}
         higher.update(each.higher)
+        tasks = {name.rpartition("/")[0] for name, value in new.items() if value is not None}
+        asked.update({task: how for task, how in each.asked.items() if task in tasks})
     if again:
         notes.append(f"{key}: {listed(list(dict.fromkeys(again)))} measured more than once: the last one counts")
-    return Scores(values, errors, higher)
+    return Scores(values, errors, higher, asked)
 
 
 def _data(path: Path, faults: list[Fault]) -> Mapping[str, Any] | None:

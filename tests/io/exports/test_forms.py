@@ -91,6 +91,17 @@ def test_megatron_rounds_the_samples_of_each_dataset_up() -> None:
     assert written.drawn == {"code": 900, "books": 80 + 20, "web": 1}
 
 
+def test_megatron_says_what_it_validates_on_and_which_passes_it_mixes() -> None:
+    """Below 80 % of a last pass, it is shuffled apart: 1.7 passes over books come one after the other, 1.9 do not."""
+    short, long = (replace(MIXTURE, tokens=passes * 4e9) for passes in (1.7, 1.9))
+    for form in ("arguments", "file"):
+        assert [note[:20] for note in Megatron(form=form).export(short).notes] == ["what --split takes f"]
+        assert "once: books (1.9)" in Megatron(form=form).export(long).notes[1]
+    assert Megatron(form="json").export(short).notes == Nemo().export(short).notes == ()
+    assert len(Megatron(form="json").export(long).notes) == len(Nemo().export(long).notes) == 1
+    assert len(Nemo(reader="list").export(long).notes) == 2
+
+
 def test_nemo_names_the_splits_that_its_reader_wants() -> None:
     blend = ["0.75", "/data/code", "0.2", "/data/b1", "0.05", "/data/b2"]
     assert loaded(Nemo(reader="list")) == blend
@@ -122,12 +133,21 @@ def test_nanotron_has_folders_and_weights_and_says_when_data_begin_again() -> No
 def test_levanter_takes_a_larger_block_for_a_smaller_weight() -> None:
     data = loaded(Levanter())["data"]
     assert data["train_weights"] == {"code": 1536, "books": 512}
-    assert data["configs"]["books"] == {"train_urls": ["/data/b1", "/data/b2"]}
+    urls = {"train_urls": ["/data/b1", "/data/b2"]}
+    assert data["components"]["books"] == {"source": {"type": "url", **urls}}
+    assert loaded(Levanter(form="configs"))["data"] == {
+        "configs": {"code": {"train_urls": ["/data/code"]}, "books": urls},
+        "train_weights": data["train_weights"],
+        "mixture_block_size": 2048,
+    }
     small = replace(MIXTURE, domains=(replace(CODE, weight=0.997), replace(BOOKS, weight=0.003)))
     data = loaded(Levanter(), small)["data"]
     assert data["mixture_block_size"] == 16384
     assert data["train_weights"] == {"code": 16335, "books": 49}
     assert constants(Levanter(form="marin"))["BLOCK"] == 2048
+    for form in ("levanter", "configs", "marin"):
+        assert Levanter(form=form).export(MIXTURE).notes[0].endswith("each time: books")
+        assert Levanter(form=form).export(replace(MIXTURE, tokens=3e9)).notes == ()
 
 
 def test_olmo_core_asks_for_whole_batches_and_allows_the_passes_that_are_needed() -> None:
@@ -196,6 +216,32 @@ def test_python_files_hold_shares_of_what_their_trainer_counts() -> None:
     }
     for by_path in (Litdata(), Litgpt()):
         assert {path: share for _, path, share in constants(by_path)["PARTS"]} == pytest.approx(BY_PATH)
+
+
+def test_domains_that_hugging_face_reads_again_are_named() -> None:
+    one = replace(MIXTURE, domains=(CODE, replace(BOOKS, paths={"/data/b": 1.0})))
+    assert HuggingFace().export(one).notes[1:] == (
+        "a domain that the run reads again comes in the same order each time: books",
+    )
+    assert len(HuggingFace().export(replace(one, tokens=3e9)).notes) == 1
+
+
+def test_epochs_of_litdata_read_less_of_the_larger_domain_than_its_passes() -> None:
+    """Books end an epoch after 4B tokens, 3B of them of the 60B of code: n epochs read 1 - 0.95^n of it."""
+    for exporter in (Litdata(), Litgpt()):
+        assert len(exporter.export(MIXTURE).notes) == 2, "two epochs read 0.0975 of code in 0.1 passes"
+        told = exporter.export(replace(MIXTURE, tokens=40e9)).notes[2]
+        assert "of 10.0 epochs" in told
+        assert told.endswith("code 40 % in 0.50 passes")
+        assert (
+            len(exporter.export(replace(MIXTURE, domains=(CODE, replace(BOOKS, tokens=None)), tokens=4e10)).notes) == 2
+        )
+
+
+def test_torchtitan_refuses_names_that_differ_in_capitals_alone() -> None:
+    alike = replace(MIXTURE, domains=(CODE, replace(CODE, name="Code"), replace(CODE, name="web")))
+    with pytest.raises(BomixError, match="Code: torchtitan takes names in small letters"):
+        Torchtitan().export(alike)
 
 
 def test_probabilities_of_hugging_face_sum_to_one_to_the_last_bit() -> None:

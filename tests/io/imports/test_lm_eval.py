@@ -161,3 +161,39 @@ def test_a_model_is_named_by_the_last_part_of_its_path(tmp_path: Path) -> None:
         write(tmp_path, f"results_{at}.json", data | {"model_name_sanitized": model.replace("/", "__")})
     found = read(tmp_path, [ACC])
     assert [run[1].losses for run in found.runs] == [{"arc/acc": 0.25}, {"arc/acc": 0.75}]
+
+
+@pytest.mark.parametrize(
+    ("key", "mine", "theirs", "told"),
+    [
+        ("n-shot", 0, 5, "examples 0 in a; 5 in b"),
+        ("versions", 1.0, "2", "version 1.0 in a; 2 in b"),
+        (
+            "n-samples",
+            {"original": 900, "effective": 100},
+            {"original": 900, "effective": 900},
+            "documents 100 in a; 900",
+        ),
+    ],
+)
+def test_runs_that_were_not_asked_alike_are_told(
+    tmp_path: Path, key: str, mine: object, theirs: object, told: str
+) -> None:
+    """With `--limit 100`, lm-eval 0.4.13 asks the first hundred documents, and writes scores of the same names.
+
+    What it was asked stands beside `results` alone (`versions`, `n-shot`, `n-samples` in evaluator_utils.py).
+    """
+    write(tmp_path, "a/results_1.json", results(**{key: {"arc": mine, "pile": mine}}))
+    write(tmp_path, "b/results_1.json", results(**{key: {"arc": theirs, "pile": mine}}))
+    (note,) = read(tmp_path, [ACC]).notes
+    assert "scores of arc cannot be compared between runs" in note
+    assert told in note
+    write(tmp_path, "b/results_1.json", results(**{key: {"arc": mine}}))
+    assert read(tmp_path, [ACC]).notes == (), "what one file does not say is no difference"
+
+
+def test_of_two_files_of_a_run_the_one_that_counts_says_how_it_was_asked(tmp_path: Path) -> None:
+    write(tmp_path, "a/results_2026-01-01.json", results(**{"n-shot": {"arc": 5}}))
+    write(tmp_path, "a/results_2026-01-02.json", results(**{"n-shot": {"arc": 0}}))
+    write(tmp_path, "b/results_2026-01-01.json", results(**{"n-shot": {"arc": 0}}))
+    assert not any("not asked alike" in note for note in read(tmp_path, [ACC]).notes)
