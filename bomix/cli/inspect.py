@@ -48,7 +48,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     from bomix.space.few import few_mixtures, single_by
     from bomix.space.negligible import left_out
     from bomix.strategies.checks import own_domain_note
-    from bomix.study import nested, repetition_check
+    from bomix.study import nested, repetition_check, scale_rates
     from bomix.study import repair as repairing
     from bomix.study.shared_text import shared_text
     from bomix.study.study import Study
@@ -108,6 +108,7 @@ def check(study: Path, verbose: int, repair: bool) -> None:
     quarantined = [str(each) for each in opened.records.quarantined()]
     quarantined += shared_text(opened.spec, opened.folder) if opened.spec.trains_on_sources else []
     quarantined += repetition_check.warnings(opened)
+    quarantined += scale_rates.warnings(opened, study)
     for each in quarantined:
         click.echo(f"warning: {each}")
     lacks = traits(opened.spec.execution, ExecutionTraits).lacks(opened.folder) if opened.spec.evaluator else ()

@@ -82,14 +82,23 @@ def parse(text: str, path: Path) -> tuple[Any, dict[str, int], list[Fault]]:
         raise ConfigError(f"{path} {error}") from error
 
 
-def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
-    """Add the line of the fault, or of the nearest thing above it that the file has."""
-    where = fault.where
+def placed(where: str, lines: Mapping[str, int]) -> str:
+    """A dotted path with its line, or that of the nearest thing above it that the file has; bare where it has none.
+
+    Args:
+        where: The path, or several with commas between them.
+        lines: The line of every path that stands in the file, as :func:`parse` gives them.
+    """
     if len(places := where.split(", ")) > 1 and all(place in lines for place in places):
-        return Fault(f"{where} (lines {', '.join(str(lines[place]) for place in places)})", fault.what)
-    while where and where not in lines:
-        where = _LAST_STEP.sub("", where)
-    return Fault(f"{fault.where} (line {lines[where]})", fault.what) if where else fault
+        return f"{where} (lines {', '.join(str(lines[place]) for place in places)})"
+    above = where
+    while above and above not in lines:
+        above = _LAST_STEP.sub("", above)
+    return f"{where} (line {lines[above]})" if above else where
+
+
+def _located(fault: Fault, lines: Mapping[str, int]) -> Fault:
+    return Fault(placed(fault.where, lines), fault.what)
 
 
 def _count(faults: int) -> str:

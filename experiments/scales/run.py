@@ -1,11 +1,12 @@
 """Trains the same mixtures at three sizes, fewer of them the larger the model, with repeats for the noise of a run.
 
-    python experiments/scales/run.py SET --study FOLDER [--counts 48 24 12] [--repeats 8 4 2] [--tokens 384k]
-                                     [--per-parameter 20] [--workers 1|2] [--stop-after SECONDS]
+    python experiments/scales/run.py SET --study FOLDER [--counts 48 24 24] [--repeats 8 4 4] [--tokens 384k]
+                                     [--per-parameter 20] [--workers 1|2] [--stop-after SECONDS] [--csv PREFIX]
 
 SET is `debian` (text of experiments/mde, built by its corpora.py) or `installed`. FOLDER becomes an ordinary study of
 three scales: study.yaml, a folder a trial. The mixtures of a larger size are the first of those of a smaller one, so
-that sizes are compared on mixtures that both have. A run that was stopped goes on; then
+that sizes are compared on mixtures that both have; --counts of the largest may be raised later. Rates are those of the
+study file, one a size, see rates.py. A run that was stopped goes on; then
 
     bomix transfer FOLDER        whether small sizes order mixtures as 3M does
     bomix validate FOLDER        how well each size is predicted
@@ -15,6 +16,7 @@ that sizes are compared on mixtures that both have. A run that was stopped goes 
 from __future__ import annotations
 
 import argparse
+import csv
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,13 +50,16 @@ def mixtures(domains: tuple[str, ...], count: int) -> list[dict[str, float]]:
 
 
 def plan(study: Study, counts: list[int], repeats: list[int]) -> Iterator[tuple[Candidate, int]]:
-    """Every run with its seed, scale by scale, the cheapest first, the repeats of a scale behind its mixtures."""
+    """Every run with its seed, scale by scale, the cheapest first; mixtures that are repeated come first, each twice.
+
+    More mixtures of the largest scale, with as many repeats, are then a longer plan that begins with the shorter one.
+    """
     drawn = mixtures(study.problem.space.domains, max(counts))
     for each, count, again in zip(study.problem.scales, counts, repeats, strict=True):
-        for weights in drawn[:count]:
+        for place, weights in enumerate(drawn[:count]):
             yield Candidate(weights, MIXTURE, each.scale), SEED
-        for weights in drawn[: min(again, count)]:
-            yield Candidate(weights, REPEAT, each.scale), SECOND_SEED
+            if place < again:
+                yield Candidate(weights, REPEAT, each.scale), SECOND_SEED
 
 
 def opened(args: argparse.Namespace) -> Study:
@@ -83,6 +88,25 @@ def opened(args: argparse.Namespace) -> Study:
     return study
 
 
+def write_csv(study: Study, prefix: Path) -> None:
+    """The runs that ended, as ``bomix import`` reads them: PREFIX-weights.csv and PREFIX-losses.csv."""
+    done = study.history.completed
+    domains = study.problem.space.domains
+    metrics = [metric.name for metric in study.problem.metrics]
+    for part, header in (("weights", ["scale", "seed", *domains]), ("losses", metrics)):
+        with prefix.with_name(f"{prefix.name}-{part}.csv").open("w", newline="") as file:
+            out = csv.writer(file, lineterminator="\n")
+            out.writerow(["run", *header])
+            for run, record in enumerate(done):
+                trial, losses = record.trial, record.result.losses
+                mixture = [
+                    study.problem.scale_name(trial.scale),
+                    trial.seed,
+                    *(f"{trial.weights[x]:.9g}" for x in domains),
+                ]
+                out.writerow([run, *(mixture if part == "weights" else (f"{losses[x]:.6f}" for x in metrics))])
+
+
 class Printer(Observer):
     """A line for every trial that ended."""
 
@@ -101,12 +125,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--study", type=Path, required=True)
-    parser.add_argument("--counts", type=int, nargs=3, default=[48, 24, 12], help="mixtures at 0.3M, 1M, 3M")
-    parser.add_argument("--repeats", type=int, nargs=3, default=[8, 4, 2], help="of them on a second seed")
+    parser.add_argument("--counts", type=int, nargs=3, default=[48, 24, 24], help="mixtures at 0.3M, 1M, 3M")
+    parser.add_argument("--repeats", type=int, nargs=3, default=[8, 4, 4], help="of them on a second seed")
     parser.add_argument("--tokens", default="384k", help="of a run at every size")
     parser.add_argument("--per-parameter", type=float, help="tokens for each parameter instead; 20 is Chinchilla's")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=1)
     parser.add_argument("--stop-after", type=int, help="seconds after which it stops; the same command goes on")
+    parser.add_argument("--csv", type=Path, metavar="PREFIX", help="write the runs to PREFIX-weights.csv, -losses.csv")
     args = parser.parse_args()
     number(args.tokens)
     if args.stop_after is not None:
@@ -118,6 +143,8 @@ def main() -> None:
         study.run(trials=len(study.history.records), workers=args.workers, observer=Printer())
     except KeyboardInterrupt:
         raise SystemExit("stopped; the same command goes on") from None
+    if args.csv is not None:
+        write_csv(study, args.csv)
 
 
 if __name__ == "__main__":
