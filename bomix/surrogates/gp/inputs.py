@@ -252,7 +252,10 @@ def _with_parameters(
     if mean is None or mean.slopes is None:
         return covariances
     parameters = ParametersCovariance(mean.slopes, context)
-    return tuple(SumCovariance([each, parameters]) for each in covariances)
+    return tuple(
+        SumCovariance([*(each.parts if isinstance(each, SumCovariance) else [each]), parameters])
+        for each in covariances
+    )
 
 
 def _noise_of(spec: GPSettings, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:
