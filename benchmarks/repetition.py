@@ -97,12 +97,14 @@ class Method:
         design: What proposes the runs of a one-shot method; None of a search.
         asked: Whether it ends with what it asks for next; else with what a study recommends.
         blind: Whether it is not told how often a run reads each domain.
+        certain: Whether what it recommends takes the parameters of its law for certain, as what it asks does.
     """
 
     strategy: Callable[[int], Strategy]
     design: Strategy | None = None
     asked: bool = False
     blind: bool = False
+    certain: bool = False
 
 
 SWARMS: Mapping[str, Dirichlet] = {
@@ -122,7 +124,8 @@ DESIGNS: Mapping[str, Strategy] = {
 METHODS: Mapping[str, Method] = {
     "default": Method(lambda n: Auto(n_init=n), Sobol()),
     "default*": Method(lambda n: Auto()),
-    "default, law for certain": Method(lambda n: Auto(surrogate=IN_EPOCHS, n_init=n), Sobol()),
+    "default, law for certain": Method(lambda n: Auto(n_init=n), Sobol(), certain=True),
+    "default*, law for certain": Method(lambda n: Auto(), certain=True),
     "default, passes unknown": Method(lambda n: Auto(n_init=n), Sobol(), blind=True),
     "default*, passes unknown": Method(lambda n: Auto(), blind=True),
     **{
@@ -202,7 +205,7 @@ def mixtures(problem: Problem, n: int, *, seed: int) -> np.ndarray:
 
 def ended(method: Method, strategy: Strategy, problem: Problem, history: History, seed: int) -> End:
     """What a method ends with, and what it predicts for it."""
-    surrogate: Surrogate | None = surrogate_of(strategy, problem)
+    surrogate: Surrogate | None = IN_EPOCHS if method.certain else surrogate_of(strategy, problem)
     assert surrogate is not None
     with deterministic():
         if isinstance(
