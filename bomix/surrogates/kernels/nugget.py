@@ -15,13 +15,13 @@ from bomix.numerics.pairwise import PROFILES, scaled_profile
 if TYPE_CHECKING:
     from torch import Tensor
 
-REACH = 1e-3
+LENGTHSCALE = 1e-3
 """Distance of two mixtures, in weights, within which they still share most of it: far below what a search tells apart,
 and far above rounding. So the covariance is a smooth one, which searches can follow."""
 
 
 class NuggetCovariance(Covariance):
-    """``k(w, v) = exp(-|w - v|^2 / (2 r^2))`` with a reach ``r`` of a thousandth: one at a mixture, zero elsewhere.
+    """``k(w, v) = exp(-|w - v|^2 / (2 r^2))`` with a lengthscale ``r`` of a thousandth: one at a mixture, zero elsewhere.
 
     It has no hyperparameters.
 
@@ -36,7 +36,7 @@ class NuggetCovariance(Covariance):
 
     def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
         """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
-        inverse = X.new_full((1, 1, 1), 1.0 / REACH)
+        inverse = X.new_full((1, 1, 1), 1.0 / LENGTHSCALE)
         value = scaled_profile(X, X if Z is None else Z, inverse, PROFILES["rbf"])
         return value.expand(*value.shape[:-3], len(theta), *value.shape[-2:])
 
