@@ -21,7 +21,7 @@ and far above rounding. So the covariance is a smooth one, which searches can fo
 
 
 class NuggetCovariance(Covariance):
-    """``k(w, v) = exp(-|w - v|^2 / (2 r^2))`` with a lengthscale ``r`` of a thousandth: one at a mixture, zero elsewhere.
+    """``k(w, v) = exp(-|w - v|^2 / (2 r^2))``, ``r`` a thousandth: one at a mixture, zero elsewhere.
 
     It has no hyperparameters.
 
