@@ -23,13 +23,13 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from repetition import METRICS, POOLS, SWARMS, lines, seeds
+from repetition import HELD, METRICS, NINETY, POOLS, lines, mixtures, seeds
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -50,8 +50,6 @@ RUNS = {12: 40, 39: 80}
 """Domains to runs of the design."""
 REPEATS = 3
 """Runs of the natural mixture, of which the floor of least squares has its level and its noise."""
-HELD = 400
-"""Mixtures that are predicted."""
 FOLDS = 5
 """Folds of the cross-validation of least squares."""
 SWEEPS = 3
@@ -59,8 +57,6 @@ SWEEPS = 3
 LEAST_SQUARES = "least squares"
 FORMS = ("epochs", "log_epochs", "effective_power", "log_linear")
 FITS = (FORMS[0], LEAST_SQUARES, *FORMS[1:])
-NINETY = 1.645
-"""Standard deviations on either side within which 90 % of a normal variable lie."""
 
 
 GRIDS: Mapping[str, tuple[float, ...]] = {
@@ -228,14 +224,6 @@ def function_of(domains: int, pools: str, misfit: float, seed: int) -> Synthetic
     return Synthetic(
         family="epochs", domains=domains, useless=useless, seed=seed, named=False, misfit=misfit, natural_epochs=passes
     )
-
-
-def mixtures(problem: Problem, n: int, *, seed: int) -> np.ndarray:
-    """``n x d``: half about the natural mixture, half spread over the space."""
-    about = [
-        each.weights for each in replace(SWARMS["sparse"], anchors=False).ask(problem, History(), n // 2, seed=seed)
-    ]
-    return np.vstack([problem.space.to_arrays(about), problem.space.sobol(n - n // 2, seed=seed)])
 
 
 def cells(domains: int, pools: str, misfit: float, seed: int, fits: Sequence[str]) -> Iterator[dict[str, object]]:

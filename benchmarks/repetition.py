@@ -8,6 +8,11 @@ The function is the family ``epochs`` (four losses, a tenth of their variance is
 the true objective of the mixture that a method ends with above that of the best one, optimism what it predicts for that
 mixture below what is true, both in nats per token. One-shot methods see a design of so many runs; ``*`` marks searches
 that ask in batches of :data:`BATCH` and are asked what they recommend on the way. What FILE holds is not run again.
+
+Of the default, ``covered`` are shares of true values within 90 % intervals: of the losses and of the objective at
+:data:`HELD` mixtures that no run has, half about the natural mixture and half spread over the space, and of the losses
+and of the objective at the mixture that it ends with; ``r2`` is the share of the variance of the losses at the former
+that predictions explain. None that recommends by another model has them.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +39,7 @@ from bomix.posterior.expected import on_arrays, predicted
 from bomix.posterior.seeds import RegressionSeeds
 from bomix.problem import Problem
 from bomix.recommendation.decision import decide
+from bomix.strategies.at_target import IN_EPOCHS
 from bomix.strategies.auto import Auto
 from bomix.strategies.checks import surrogate_of
 from bomix.strategies.designs import Dirichlet, Sobol
@@ -41,6 +48,7 @@ from bomix.strategies.regression.kl import KLProposer
 from bomix.strategies.regression.law import Law
 from bomix.strategies.regression.regmix import RegMix
 from bomix.surrogates.laws.spec import LawRegression
+from bomix.surrogates.models.joint import JointModel
 from bomix.trial import Record, Result, Trial
 
 RESULTS = Path(__file__).parent / "results" / "repetition.jsonl"
@@ -56,13 +64,28 @@ ON_THE_WAY = (27, *RUNS)
 """The same of searches: a third of 80 besides."""
 BATCH = 8
 """Mixtures that a search asks for at a time."""
+HELD = 400
+"""Mixtures at which the true values are compared with intervals."""
+NINETY = 1.645
+"""Standard deviations on either side within which 90 % of a normal variable lie."""
 SIMULATED = 100_000
 """Mixtures that ``regmix`` simulates: a tenth of the published number, which keeps a cell at ten seconds."""
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Strengths of the KL penalty among which that of ``olmix`` was chosen on tuning seeds."""
 
-Point = tuple[np.ndarray, float]
-"""A mixture, ``d`` weights, and the objective that is predicted for it; NaN where nothing is."""
+
+class End(NamedTuple):
+    """What a method ends with.
+
+    Attributes:
+        point: A mixture, ``d`` weights.
+        value: The objective that is predicted for it.
+        model: What predicts losses with intervals; None where a formula or a regression alone predicts the objective.
+    """
+
+    point: np.ndarray
+    value: float
+    model: JointModel | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +97,14 @@ class Method:
         design: What proposes the runs of a one-shot method; None of a search.
         asked: Whether it ends with what it asks for next; else with what a study recommends.
         blind: Whether it is not told how often a run reads each domain.
+        certain: Whether what it recommends takes the parameters of its law for certain, as what it asks does.
     """
 
     strategy: Callable[[int], Strategy]
     design: Strategy | None = None
     asked: bool = False
     blind: bool = False
+    certain: bool = False
 
 
 SWARMS: Mapping[str, Dirichlet] = {
@@ -99,6 +124,8 @@ DESIGNS: Mapping[str, Strategy] = {
 METHODS: Mapping[str, Method] = {
     "default": Method(lambda n: Auto(n_init=n), Sobol()),
     "default*": Method(lambda n: Auto()),
+    "default, law for certain": Method(lambda n: Auto(n_init=n), Sobol(), certain=True),
+    "default*, law for certain": Method(lambda n: Auto(), certain=True),
     "default, passes unknown": Method(lambda n: Auto(n_init=n), Sobol(), blind=True),
     "default*, passes unknown": Method(lambda n: Auto(), blind=True),
     **{
@@ -135,6 +162,7 @@ METHODS: Mapping[str, Method] = {
 REPORTED = (
     "default",
     "default*",
+    "default, law for certain",
     "default, passes unknown",
     "olmix 3 uniform, dense",
     "regmix, dense",
@@ -167,9 +195,17 @@ def asked(strategy: Strategy, function: Synthetic, problem: Problem, history: Hi
     return history
 
 
-def ended(method: Method, strategy: Strategy, problem: Problem, history: History, seed: int) -> Point:
+def mixtures(problem: Problem, n: int, *, seed: int) -> np.ndarray:
+    """``n x d``: half about the natural mixture, half spread over the space."""
+    about = [
+        each.weights for each in replace(SWARMS["sparse"], anchors=False).ask(problem, History(), n // 2, seed=seed)
+    ]
+    return np.vstack([problem.space.to_arrays(about), problem.space.sobol(n - n // 2, seed=seed)])
+
+
+def ended(method: Method, strategy: Strategy, problem: Problem, history: History, seed: int) -> End:
     """What a method ends with, and what it predicts for it."""
-    surrogate: Surrogate | None = surrogate_of(strategy, problem)
+    surrogate: Surrogate | None = IN_EPOCHS if method.certain else surrogate_of(strategy, problem)
     assert surrogate is not None
     with deterministic():
         if isinstance(
@@ -177,14 +213,35 @@ def ended(method: Method, strategy: Strategy, problem: Problem, history: History
         ):  # what they ask for, without fitting twice to know what they predict
             found = strategy._minimise(problem, history, seed, RegressionSeeds.of(seed, history.n_asked).search)
             value = float(found.values(found.point[None])[0])
-            return found.point, value - _penalty(strategy, problem, found.point)
+            return End(found.point, value - _penalty(strategy, problem, found.point))
         if method.asked:
             (candidate,) = strategy.ask(problem, history, 1, seed=seed)
             point, belief = problem.space.to_array(candidate.weights), believe(problem, history, surrogate, seed=seed)
         else:
             decision = decide(problem, history, surrogate, seed=seed)
             point, belief = decision.point, decision.belief
-        return point, float(on_arrays(predicted(belief))(point[None])[0]) * belief.aggregate.unit
+        value = float(on_arrays(predicted(belief))(point[None])[0]) * belief.aggregate.unit
+        return End(point, value, belief.model if isinstance(belief.model, JointModel) else None)
+
+
+def covered(function: Synthetic, problem: Problem, end: End, seed: int) -> dict[str, object]:
+    """Shares of true values within 90 % intervals, and R2, see the head of the module; nothing without a model."""
+    if end.model is None:
+        return {}
+    points = np.vstack([mixtures(problem, HELD, seed=2 * seed + 1), end.point])
+    true = function.losses(points)
+    with torch.no_grad():
+        mean, covariance = end.model.moments(torch.as_tensor(points).unsqueeze(-2))
+    error = true - mean.squeeze(-2).numpy()
+    losses = np.abs(error) < NINETY * covariance.diagonal(dim1=-2, dim2=-1).sqrt().numpy()
+    objective = np.abs(error.mean(axis=1)) < NINETY * covariance.mean(dim=(-2, -1)).sqrt().numpy()
+    return {
+        "covered": round(float(losses[:-1].mean()), 4),
+        "covered_objective": round(float(objective[:-1].mean()), 4),
+        "covered_end": round(float(losses[-1].mean()), 4),
+        "covered_end_objective": float(objective[-1]),
+        "r2": round(float((1.0 - np.square(error[:-1]).mean(axis=0) / true[:-1].var(axis=0)).mean()), 4),
+    }
 
 
 def _penalty(strategy: Strategy, problem: Problem, point: np.ndarray) -> float:
@@ -209,9 +266,9 @@ def cells(
         started = time.process_time()
         history = asked(method.design or strategy, function, problem, history, n, seed=seed)
         searching = time.process_time()
-        point, value = ended(method, strategy, problem, history, seed)
+        end = ended(method, strategy, problem, history, seed)
         spent, ending = spent + searching - started, time.process_time() - searching
-        true = float(function.value(point))
+        true = float(function.value(end.point))
         tried = problem.space.to_arrays(record.trial.weights for record in history.records)
         yield {
             "domains": domains,
@@ -220,10 +277,11 @@ def cells(
             "seed": seed,
             "runs": n,
             "regret": true - least,
-            "optimism": true - value,
+            "optimism": true - end.value,
             "tried": float(function.value(tried).min()) - least,
             "least": least,
             "cpu_s": round(spent + ending, 2),
+            **covered(function, problem, end, seed),
         }
 
 
@@ -273,13 +331,16 @@ def run(options: argparse.Namespace) -> None:
 def table(options: argparse.Namespace) -> None:
     """Print means over seeds."""
     rows = [row for row in lines(options.out) if row["seed"] in set(seeds(options.seeds))]
-    print("| buckets, pools | method | runs | regret | optimism | best tried | CPU-s | seeds |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| buckets, pools | method | runs | regret | optimism | covered: losses, objective; there | R2 "
+        "| best tried | CPU-s | seeds |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for domains, pools in sorted({(row["domains"], row["pools"]) for row in rows}, key=str):
         here = [row for row in rows if (row["domains"], row["pools"]) == (domains, pools)]
         found = [reference(row) for row in {row["seed"]: row for row in here}.values()]
         for name in ("natural", "uniform", "random"):
-            print(f"| {domains}, {pools} | {name} | 0 | {np.mean([each[name] for each in found]):.4f} | | | | |")
+            print(f"| {domains}, {pools} | {name} | 0 | {np.mean([each[name] for each in found]):.4f} | | | | | | |")
         for name in dict.fromkeys(row["method"] for row in here):
             for n in sorted({int(str(row["runs"])) for row in here if row["method"] == name}):
                 print(_line(f"{domains}, {pools}", str(name), n, here))
@@ -294,8 +355,17 @@ def _line(label: str, name: str, n: int, rows: Sequence[Mapping[str, object]]) -
     error = column["regret"].std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else 0.0
     return (
         f"| {label} | {name} | {n} | {column['regret'].mean():.4f} ± {error:.4f} | {column['optimism'].mean():+.4f} "
-        f"| {column['tried'].mean():.4f} | {column['cpu_s'].mean():.0f} | {len(own)} |"
+        f"| {_covered(own)} | {column['tried'].mean():.4f} | {column['cpu_s'].mean():.0f} | {len(own)} |"
     )
+
+
+def _covered(rows: Sequence[Mapping[str, object]]) -> str:
+    """Two columns of the table: what intervals cover, and R2; empty where a line has none."""
+    names = ("covered", "covered_objective", "covered_end", "covered_end_objective", "r2")
+    if any(name not in row for row in rows for name in names):
+        return "|"
+    losses, objective, there, value, r2 = (np.mean([float(str(row[name])) for row in rows]) for name in names)
+    return f"{losses:.2f}, {objective:.2f}; {there:.2f}, {value:.2f} | {r2:.2f}"
 
 
 def seeds(text: str) -> list[int]:

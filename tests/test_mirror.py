@@ -230,6 +230,7 @@ COVERED = {
     "bomix.surrogates.kernels.linear": "surrogates/kernels/test_stationary.py",
     "bomix.surrogates.kernels.logarithmic_specs": "surrogates/kernels/test_logarithmic.py",
     "bomix.surrogates.kernels.nested_specs": "surrogates/kernels/test_nested.py",
+    "bomix.surrogates.kernels.nugget_specs": "surrogates/kernels/test_nugget.py",
     "bomix.surrogates.kernels.one_dimensional": "surrogates/kernels/test_stationary.py",
     "bomix.surrogates.kernels.presets": "surrogates/data/test_refit_schedule.py",
     "bomix.surrogates.kernels.simplex_geometry": "surrogates/kernels/test_stationary.py",

@@ -107,6 +107,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "additive": "bomix.surrogates.kernels.specs:Additive",
         "isotropic": "bomix.surrogates.kernels.specs:Isotropic",
         "geometric": "bomix.surrogates.kernels.specs:Geometric",
+        "nugget": "bomix.surrogates.kernels.nugget_specs:Nugget",
         "siblings": "bomix.surrogates.kernels.nested_specs:Siblings",
         "nodes": "bomix.surrogates.kernels.nested_specs:Nodes",
         "scaled": "bomix.surrogates.kernels.composition_specs:Scaled",

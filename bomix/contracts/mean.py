@@ -37,6 +37,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """Parameters that a prediction has learnt from the runs, about which it is taken as linear.
+
+    A priori they are independent of one another, with mean zero and variance one: whatever their priors, they are
+    counted from the centre of these and in their standard deviations.
+
+    Attributes:
+        slopes: ``batch x n x d`` weights to ``batch x n x m x p`` derivatives of the prediction of each metric in its
+            own parameters, in the metrics' own units; differentiable where the prediction is, and survives pickling.
+        found: ``m x p``, the parameters with which the prediction is made.
+    """
+
+    slopes: Callable[[Tensor], Tensor]
+    found: Tensor
+
+
+@dataclass(frozen=True)
 class Feature:
     """A prediction of every metric.
 
@@ -47,11 +64,14 @@ class Feature:
             runs; None where it does not.
         convex: Which of ``m`` metrics' predictions are known to be convex in the weights: a weighted sum of them is
             then minimised exactly. None where nothing is known.
+        parameters: What it has learnt, where a process shall find that together with what the prediction leaves over,
+            and be as unsure of it as the runs are; None where the prediction is taken as it is.
     """
 
     predict: Callable[[Tensor], Tensor]
     held_out: Tensor | None = None
     convex: tuple[bool, ...] | None = None
+    parameters: Parameters | None = None
 
 
 @runtime_checkable

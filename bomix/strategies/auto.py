@@ -38,7 +38,7 @@ class Auto(AtTarget):
 
     Where a mixture that is allowed reads a domain more than once, predictions come of a law in passes over the text and
     a process on what it leaves (``IN_EPOCHS``), and an upper confidence bound searches a trust region whatever the
-    number of domains.
+    number of domains. Recommendations are unsure of that law's parameters as well (``PREDICTING_IN_EPOCHS``).
 
     Of a pool, ``POOL_DESIGN`` trials of design are followed by the mixture of the lowest posterior mean, as none is
     asked for twice; a model of the objective alone proposes where it predicts the runs better than those of the

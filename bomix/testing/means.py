@@ -102,6 +102,8 @@ class MeanBattery(SpecBattery):
     * Its prediction has the shape of the weights, is finite with no runs or one, and has gradients exactly where it
       says so: a process adds to it whatever there is.
     * Predictions of the training runs unseen are there or None; a process weighs the mean by them.
+    * Derivatives in parameters, where a mean has any, go with these in shape and are finite, have gradients where
+      predictions do, and survive pickling: a process finds the parameters by them.
     * The order of the domains does not matter, nor does it change what it is given.
     * The same seed gives the same bits, also after pickling, since benchmarks and resumed studies compare bits.
     * A vertex has the loss of the domain's expert, for a mean that reads experts.
@@ -160,6 +162,21 @@ class MeanBattery(SpecBattery):
         here, there = (self.feature_of(setting(order=order)) for order in ((0, 1, 2), ORDER))
         values = there.predict(X_NEW[:, list(ORDER)])
         torch.testing.assert_close(values, here.predict(X_NEW), atol=self.near, rtol=0.0)
+
+    @pytest.mark.parametrize("n", [0, 8])
+    def test_derivatives_go_with_the_parameters(self, n: int) -> None:
+        """A process takes a mean for linear in its parameters; None where it takes the mean as it is."""
+        parameters = self.feature_of(setting(n=n)).parameters
+        if parameters is None:
+            return
+        assert parameters.found.shape[0] == M
+        assert parameters.found.isfinite().all()
+        X = X_NEW.reshape(2, 3, D).clone().requires_grad_()
+        slopes = parameters.slopes(X)
+        assert slopes.shape == (2, 3, *parameters.found.shape)
+        assert slopes.isfinite().all()
+        assert slopes.requires_grad == traits(self.spec, MeanTraits).differentiable
+        assert torch.equal(pickle.loads(pickle.dumps(parameters)).slopes(X), slopes)
 
     @pytest.mark.parametrize("n", [0, 1])
     def test_few_runs_are_enough(self, n: int) -> None:

@@ -7,8 +7,8 @@ from bomix.testing.means import MeanBattery
 from tests.conformance.every import batteries
 
 OPTIONS = {
-    "law": ({"starts": 2}, {"form": "epochs", "starts": 2}),
-    "effective_law": {"starts": 2},
+    "law": ({"starts": 2}, {"form": "epochs", "starts": 2}, {"form": "epochs", "starts": 2, "uncertain": True}),
+    "effective_law": ({"starts": 2}, {"starts": 2, "uncertain": True}),
     "mde_gated": {"strengths": True},
     "accuracy_from_loss": {"of": "mde", "loss": {"quiz": "text"}, "floor": {"quiz": 0.0}},
 }

@@ -6,13 +6,14 @@ from bomix.testing.surrogates import SurrogateBattery
 from tests.conformance.every import batteries, spec_of
 
 LAW = {"kind": "law", "starts": 2}
+UNSURE = {"kind": "law", "form": "epochs", "starts": 2, "uncertain": True}
 CHAINS = {"warmup": 20, "samples": 8, "thinning": 1, "chains": 2, "max_tree_depth": 3}
 
 OPTIONS = {
     "mde": {"mean": LAW},
     "corrected": {"mean": LAW, "surrogate": {"kind": "gp", "draws": 2}},
-    "gp": {"draws": 2},
-    "multitask": {"draws": 2},
+    "gp": ({"draws": 2}, {"draws": 0, "restarts": 1, "mean": UNSURE}),
+    "multitask": ({"draws": 2}, {"draws": 0, "restarts": 1, "mean": UNSURE}),
     **{kind: {"of": {"kind": "gp", "draws": 2}} for kind in ("multi_scale", "freeze_thaw", "anchored")},
     "scaling_law": {"starts": 2},
     "auto": {"of": [{"kind": "gp", "draws": 0, "restarts": 1}, "ridge"], "folds": 2},

@@ -268,8 +268,9 @@ def test_where_a_domain_may_be_read_more_than_once_the_model_is_a_law_in_epochs_
     blind = replace(repeating, passes={})
     large = Synthetic(family="epochs", domains=26, useless=0).problem(budget=40)  # a law at every ask takes too long
     for problem, law in ((repeating, True), (plenty, False), (blind, False), (large, False)):
-        surrogates = [Auto().chosen(problem).surrogate, Auto().predicting(problem)]
-        assert [isinstance(each, GP) and each.mean == LawMean(form="epochs") for each in surrogates] == [law, law]
+        asks, predicts = Auto().chosen(problem).surrogate, Auto().predicting(problem)
+        assert (isinstance(asks, GP) and asks.mean == LawMean(form="epochs")) == law
+        assert (isinstance(predicts, GP) and predicts.mean == LawMean(form="epochs", uncertain=True)) == law
     assert Auto().chosen(plenty) == Auto().chosen(replace(plenty, passes={}))
     named = Auto(surrogate=GP())
     assert (named.chosen(repeating).surrogate, named.predicting(repeating)) == (GP(), GP())

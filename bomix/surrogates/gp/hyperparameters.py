@@ -38,7 +38,7 @@ def hyperparameters(inputs: GPInputs, spec: GPSettings, *, seed: int, evaluation
     restarts = spec.restarts or (2 if draws == 0 else 1)
     sampling = None if draws == 0 else chain_settings(*inputs.train_X.shape, draws=draws)
     found = []
-    for kernel, covariance in zip(spec.kernels, inputs.covariances, strict=True):
+    for kernel, covariance in zip(spec.kernels, inputs.searched, strict=True):
         likelihood = inputs.likelihood(covariance)
         if inputs.remembered:
             numbers = digest(

@@ -200,9 +200,7 @@ class IndependentGPs(JointModel, FantasizeMixin):  # type: ignore[misc]
             return None
         inputs = self.transforms.inputs(fixed)
         _, within = self._mixed([family.marginals(inputs) for family in self.families])
-        return JointRows(
-            self.families, self.shares, self.transforms, self.correlation, inputs, within, jitters=_JITTERS
-        )
+        return JointRows(self.families, self.shares, self.transforms, self.correlation, fixed, within, jitters=_JITTERS)
 
     def fitted(self) -> Tensor | None:
         """Means ``n x m`` at the training runs in the metrics' own units.

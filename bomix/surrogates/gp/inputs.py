@@ -22,13 +22,13 @@ from bomix.surrogates.data.refit_schedule import size_of_fit
 from bomix.surrogates.data.standardize import standardisation
 from bomix.surrogates.features.columns import SideBySide, columns_from, predictions
 from bomix.surrogates.gp.likelihood import Likelihood, Noise
-from bomix.surrogates.gp.transforms import Between, Transforms
+from bomix.surrogates.gp.transforms import About, Between, OfMetrics, Transforms
 from bomix.surrogates.kernels.columns import ColumnsCovariance, WeightsCovariance
 from bomix.surrogates.kernels.composition import SumCovariance
-from bomix.surrogates.kernels.linear import FeatureCovariance
+from bomix.surrogates.kernels.linear import FeatureCovariance, ParametersCovariance
 from bomix.surrogates.kernels.other_text import NoOtherText, OtherTextCovariance
 from bomix.surrogates.kernels.phased import PhasedCovariance
-from bomix.surrogates.means.law import Standardised
+from bomix.surrogates.means.law import Standardised, StandardisedSlopes
 
 if TYPE_CHECKING:
     from botorch.utils.datasets import SupervisedDataset
@@ -62,7 +62,8 @@ class GPInputs:
             these, since a mean that learnt from the runs leaves too little of them.
         known_noise: ``m x n`` noise variances of the runs, standardised, where the data carry them, NaN where unknown.
         noise: The noise of a run whose own is not known.
-        covariances: A family of covariances of the inputs for each kernel.
+        searched: A family of covariances of the inputs for each kernel, as hyperparameters are found for them.
+        covariances: The same with that of the mean's parameters, where it has any.
         context: The space and the metrics as kernels see them.
         features: ``m x c`` positions of each metric's features among the extra inputs; None where there are none.
         order: The runs that hyperparameters are found for, in an order that their numbers alone decide: chains of draws
@@ -78,6 +79,7 @@ class GPInputs:
     unseen_targets: Tensor
     known_noise: Tensor | None
     noise: Noise
+    searched: tuple[Covariance, ...]
     covariances: tuple[Covariance, ...]
     context: KernelContext
     features: Tensor | None
@@ -112,25 +114,24 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
     columns = None
     if spec.features is not None:
         columns = columns_from(predicted, spec.features, data, context=context, part=first)
-    function = None if mean is None else Standardised(mean.predict, offset, scale)
-    functions, parts = _extra_inputs(X, columns, function)
-    picked, targets = None, (Y - offset) / scale
+    functions, parts = _extra_inputs(X, columns, mean, offset, scale)
+    about, targets = _about(mean, parts, len(scale)), (Y - offset) / scale
     unseen = targets
-    if mean is not None:
-        unseen = targets - (parts[-1] if mean.held_out is None else (mean.held_out - offset) / scale)
-        targets = targets - parts[-1]
-        stop = sum(part.shape[-1] for part in parts)
-        picked = Between(stop - parts[-1].shape[-1], stop)
+    if mean is not None and about is not None:
+        there = torch.cat(parts, dim=-1)
+        seen = about.predicted(there) if mean.held_out is None else (mean.held_out - offset) / scale
+        unseen, targets = targets - seen, targets - about(there)
     other = _with_other_text(context.other, functions, parts) if context.other else range(0)
     transforms = Transforms(
         offset,
         scale,
         extra=SideBySide(tuple(functions)) if functions else None,
-        mean=picked,
+        mean=about,
         mean_learnt=mean is not None and mean.held_out is not None,
         extra_held_out=(columns is not None and columns.learnt) or bool(other),
     )
     kernels = kernel_context(context)
+    covariances = _covariances(spec, kernels, context, columns, about, other)
     known = None if data.Yvar is None else (data.Yvar.double() / scale.square()).mT
     return GPInputs(
         X,
@@ -141,7 +142,8 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
         unseen_targets=unseen.mT,
         known_noise=known,
         noise=_noise_of(spec, X, targets.mT, known, kernels),
-        covariances=_covariances(spec, kernels, context, columns, picked, other),
+        searched=covariances,
+        covariances=_with_parameters(covariances, about, kernels),
         context=kernels,
         features=None if columns is None else columns.index,
         order=torch.as_tensor(canonical_rows(X[:first].numpy(), Y[:first].numpy())),
@@ -150,16 +152,33 @@ def inputs(data: SupervisedDataset, context: FitContext, spec: GPSettings, *, se
 
 
 def _extra_inputs(
-    X: Tensor, columns: Columns | None, mean: Standardised | None
+    X: Tensor, columns: Columns | None, mean: Feature | None, offset: Tensor, scale: Tensor
 ) -> tuple[list[Callable[[Tensor], Tensor]], list[Tensor]]:
-    """Functions that give the extra inputs, and weights and extra inputs of the runs, those of the mean last."""
+    """Functions that give the extra inputs, and weights and extra inputs of the runs.
+
+    Those of the mean come last: its predictions, and their derivatives in its parameters where it has any.
+    """
     functions: list[Callable[[Tensor], Tensor]] = [] if columns is None else [columns]
     parts = [X] if columns is None else [X, columns.training]
+    added: list[Callable[[Tensor], Tensor]] = []
     if mean is not None:
-        functions.append(mean)
-        with torch.no_grad():
-            parts.append(mean(X))
-    return functions, parts
+        added.append(Standardised(mean.predict, offset, scale))
+        if mean.parameters is not None:
+            added.append(StandardisedSlopes(mean.parameters.slopes, scale))
+    with torch.no_grad():
+        return functions + added, parts + [each(X) for each in added]
+
+
+def _about(mean: Feature | None, parts: Sequence[Tensor], m: int) -> About | None:
+    """Where the mean stands among the inputs, of which those of the mean are the last parts; None without a mean."""
+    if mean is None:
+        return None
+    widths = [part.shape[-1] for part in parts]
+    if mean.parameters is None:
+        return About(Between(sum(widths[:-1]), sum(widths)))
+    start, stop = sum(widths[:-1]), sum(widths)
+    slopes = OfMetrics(Between(start, stop), widths[-1] // m)
+    return About(Between(start - widths[-2], start), slopes, mean.parameters.found)
 
 
 def kernel_context(context: FitContext) -> KernelContext:
@@ -212,18 +231,31 @@ def _covariances(
     context: KernelContext,
     fit: FitContext,
     columns: Columns | None,
-    mean: Between | None,
+    mean: About | None,
     other: range,
 ) -> tuple[Covariance, ...]:
     """A covariance of inputs for each kernel: of its weights, plus those of features, of the mean, of other text."""
     extra: list[Covariance] = [] if columns is None else [ColumnsCovariance(context, columns.index)]
     extra += [OtherTextCovariance(context, other)] if other else []
     if spec.mean is not None and mean is not None and spec.mean.slope > 0:
-        extra.append(FeatureCovariance(mean, context, spec.mean.slope))
+        extra.append(FeatureCovariance(mean.predicted, context, spec.mean.slope))
     bound = _bound(spec.kernels, context, fit)
     if columns is None and mean is None and not other:
         return tuple(bound)
     return tuple(SumCovariance([WeightsCovariance(each, context.d), *extra]) for each in bound)
+
+
+def _with_parameters(
+    covariances: tuple[Covariance, ...], mean: About | None, context: KernelContext
+) -> tuple[Covariance, ...]:
+    """The covariances, and that of the mean's parameters with each, where it has any."""
+    if mean is None or mean.slopes is None:
+        return covariances
+    parameters = ParametersCovariance(mean.slopes, context)
+    return tuple(
+        SumCovariance([*(each.parts if isinstance(each, SumCovariance) else [each]), parameters])
+        for each in covariances
+    )
 
 
 def _noise_of(spec: GPSettings, X: Tensor, targets: Tensor, known: Tensor | None, context: KernelContext) -> Noise:

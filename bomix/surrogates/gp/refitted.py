@@ -69,7 +69,7 @@ def _hyperparameters(whole: GPInputs, surrogate: GP, left_out: Tensor) -> list[T
         each.append(((Y - offset) / scale).mT)
     targets = torch.stack(each)
     found = []
-    for kernel, covariance in zip(surrogate.kernels, whole.covariances, strict=True):
+    for kernel, covariance in zip(surrogate.kernels, whole.searched, strict=True):
         likelihood = whole.likelihood(covariance)._replace(X=whole.X, targets=targets[0])
         key = (kernel, "folds", digest(whole.X, targets, whole.context.sample, whole.context.own_domains))
         found.append(remembered(key, partial(shared, likelihood, targets=targets)))

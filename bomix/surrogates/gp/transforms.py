@@ -25,6 +25,48 @@ class Between:
 
 
 @dataclass(frozen=True)
+class OfMetrics:
+    """Inputs that are several numbers of each metric.
+
+    Attributes:
+        inputs: ``batch x n x (d + p)`` inputs to ``batch x n x (m c)`` of them.
+        count: Numbers of each metric, ``c``.
+    """
+
+    inputs: Between
+    count: int
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """``batch x n x (d + p)`` inputs to ``batch x n x m x c``."""
+        parted: Tensor = self.inputs(X).unflatten(-1, (-1, self.count))  # type: ignore[no-untyped-call]
+        return parted
+
+
+@dataclass(frozen=True)
+class About:
+    """What processes correct, of inputs among which there are predictions.
+
+    Where the predictions are linear in parameters that the processes are to find, that is what they say at the means of
+    the priors of these.
+
+    Attributes:
+        predicted: ``batch x n x (d + p)`` inputs to predictions ``batch x n x m``, on the standardised scale.
+        slopes: The same to derivatives ``batch x n x m x c`` in the parameters; None where there are none.
+        found: ``m x c`` parameters of the predictions, counted from the means of their priors.
+    """
+
+    predicted: Between
+    slopes: OfMetrics | None = None
+    found: Tensor | None = None
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """``batch x n x (d + p)`` inputs to ``batch x n x m``."""
+        if self.slopes is None or self.found is None:
+            return self.predicted(X)
+        return self.predicted(X) - (self.slopes(X) * self.found).sum(dim=-1)
+
+
+@dataclass(frozen=True)
 class Transforms:
     """From weights to inputs, and between metrics and what the processes model of them.
 

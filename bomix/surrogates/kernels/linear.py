@@ -127,3 +127,43 @@ class FeatureCovariance(Covariance):
         """``s f_j``, ``batch x b x n``, ``j`` the metric of each process."""
         metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
         return self._slope * self._feature(X.squeeze(-3)).mT[..., metrics, :]
+
+
+class ParametersCovariance(Covariance):
+    """``k(w, v) = J_j(w) . J_j(v)``: what parameters of variance one move, with the derivatives ``J_j`` in them.
+
+    It has no hyperparameters.
+
+    Args:
+        slopes: ``batch x n x d`` weights to derivatives ``batch x n x m x p``.
+        context: The space and the metrics.
+    """
+
+    label = "parameters"
+
+    def __init__(self, slopes: Callable[[Tensor], Tensor], context: KernelContext) -> None:
+        self._slopes, self._m = slopes, context.m
+        self.prior = Prior.of(context.m, [], 0.0, 1.0)
+
+    def __call__(self, theta: Tensor, X: Tensor, Z: Tensor | None = None, *, rows: Tensor | None = None) -> Tensor:
+        """Covariance ``batch x b x n x n'`` of two sets of mixtures, see :class:`Covariance`."""
+        first = self._values(theta, X, rows)
+        second = first if Z is None else self._values(theta, Z, rows)
+        return first @ second.mT
+
+    def diagonal(self, theta: Tensor, X: Tensor) -> Tensor:
+        """Variances ``|J_j(w)|^2``, ``batch x b x n``, at ``batch x 1 x n x d`` mixtures."""
+        return self._values(theta, X, None).square().sum(dim=-1)
+
+    def towards(self, theta: Tensor, X: Tensor) -> Callable[[Tensor], Tensor]:
+        """Covariance with fixed ``1 x n x d`` mixtures, as a function of others."""
+        fixed = self._values(theta, X, None)
+        return lambda Z: fixed @ self._values(theta, Z, None).mT
+
+    def _values(self, theta: Tensor, X: Tensor, rows: Tensor | None) -> Tensor:
+        """``J_j``, ``batch x b x n x p``, ``j`` the metric of each process."""
+        slopes = self._slopes(X.squeeze(-3)).movedim(-2, -3)
+        if rows is None and len(theta) == self._m:
+            return slopes
+        metrics = torch.arange(self._m).repeat(len(theta) // self._m) if rows is None else rows
+        return slopes[..., metrics, :, :]

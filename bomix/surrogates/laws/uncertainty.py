@@ -22,6 +22,7 @@ import torch
 from botorch.utils.datasets import SupervisedDataset
 from torch.func import jvp, vmap
 
+from bomix.contracts.mean import Parameters
 from bomix.laws.fit import Fit, FittedLaw
 from bomix.laws.fit_data import Rows, chunk, huber_weights, jacobian_of, precision_factor, refit
 from bomix.surrogates.cross_validation.correlation import MIN_FREEDOM, shrunk_correlation
@@ -84,6 +85,23 @@ class Linearised(NamedTuple):
         return cls(jacobian, scaled, precision_factor(jacobian, weight, log_noise))
 
 
+@dataclass(frozen=True)
+class Slopes:
+    """Derivatives of a fitted law in its parameters, in units of their priors.
+
+    Attributes:
+        best: The law with its best parameters.
+        width: ``m x p`` standard deviations of the priors.
+    """
+
+    best: FittedLaw
+    width: Tensor
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """``batch x q x d`` weights to ``batch x q x m x p``, in the metrics' own units."""
+        return _tangent(self.best, X) * self.width
+
+
 class LaplaceLaw(JointModel):
     """A fitted law, the linearised uncertainty of its parameters, and an error that distinct mixtures do not share.
 
@@ -95,6 +113,7 @@ class LaplaceLaw(JointModel):
     def __init__(self, found: Fit, *, seed: int) -> None:
         super().__init__()
         self.best, self._X, width = found.best, found.rows.X, found.rows.width
+        self.learnt = Parameters(Slopes(found.best, width), found.z)
         linear = Linearised.about(found)
         self.residuals = held_out_residuals(found, linear, seed=seed)
         # Steps of the unconstrained parameters upon noise in each run, and upon a shift of each prior.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from botorch.utils.datasets import SupervisedDataset
 
+from bomix.contracts.mean import Parameters
 from bomix.laws.epochs import EpochsLaw
 from bomix.laws.fit import find
 from bomix.space.phased import PhasedSpace
@@ -65,6 +66,12 @@ class OfWholeRuns(Wrapper, JointModel):
     def best(self) -> OnWholeRuns:
         """The law with its best parameters, where the model has it."""
         return OnWholeRuns(self.model.best, self._sums)
+
+    @property
+    def learnt(self) -> Parameters:
+        """The law's parameters, where the model has it."""
+        inner: Parameters = self.model.learnt
+        return Parameters(OnWholeRuns(inner.slopes, self._sums), inner.found)
 
     @property
     def residuals(self) -> Any:

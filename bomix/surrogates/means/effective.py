@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bomix.contracts.mean import Feature
+from bomix.contracts.mean import Feature, Parameters
 from bomix.contracts.repetition import REPETITION_DECAY
 from bomix.surrogates.laws.spec import LawRegression
 from bomix.surrogates.means.law import LawMean
@@ -45,7 +45,10 @@ class EffectiveLaw(LawMean):
         )
         spec = LawRegression(form=self.form, starts=self.starts, own=self.own)
         model: Any = spec.fit(moved, context=context, seed=seed)
-        return Feature(_After(shares, model.best), model.residuals.predicted)
+        parameters = None
+        if self.uncertain:
+            parameters = Parameters(_After(shares, model.learnt.slopes), model.learnt.found)
+        return Feature(_After(shares, model.best), model.residuals.predicted, parameters=parameters)
 
 
 def effective_shares(context: FitContext) -> EffectiveShares:

@@ -33,12 +33,15 @@ class LawMean:
         slope: Standard deviation of the prior of ``b``, whose mean is one.
         starts: Starts of the law's fit.
         own: Metric to its own domain, where the names differ.
+        uncertain: Whether a process finds the law's parameters together with what the law leaves over, and is as unsure
+            of them as the runs leave it; else it takes the best ones for certain.
     """
 
     form: LawName = "effective_power"
     slope: float = 0.1
     starts: int = 8
     own: Mapping[str, str] | None = None
+    uncertain: bool = False
 
     @property
     def own_alone(self) -> str | None:
@@ -58,7 +61,8 @@ class LawMean:
         """
         spec = LawRegression(form=self.form, starts=self.starts, own=self.own)
         model: Any = spec.fit(data, context=context, seed=seed)
-        return Feature(model.best, model.residuals.predicted)
+        parameters = model.learnt if self.uncertain else None
+        return Feature(model.best, model.residuals.predicted, parameters=parameters)
 
 
 def slope_faults(slope: float) -> list[Fault]:
@@ -82,3 +86,20 @@ class Standardised:
         """``batch x n x d`` weights to ``batch x n x m``."""
         value: Tensor = (self._feature(X) - self._offset) / self._scale
         return value
+
+
+@dataclass(frozen=True)
+class StandardisedSlopes:
+    """Derivatives of a feature in its parameters on the standardised scale, as inputs.
+
+    Attributes:
+        slopes: ``batch x n x d`` weights to ``batch x n x m x p``, in the metrics' own units.
+        scale: ``m`` standard deviations of the metrics, in their own units.
+    """
+
+    slopes: Callable[[Tensor], Tensor]
+    scale: Tensor
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """``batch x n x d`` weights to ``batch x n x (m p)``."""
+        return (self.slopes(X) / self.scale.unsqueeze(-1)).flatten(-2)

@@ -14,12 +14,18 @@ from bomix.space.mixture_space import MixtureSpace
 from bomix.surrogates.data.dataset import fit_context, to_dataset
 from bomix.surrogates.gp import inducing
 from bomix.surrogates.gp.spec import GP
+from bomix.surrogates.means.law import LawMean
 from tests.known.world import DOMAINS, World
 
 SPACE = MixtureSpace(DOMAINS)
 PROBLEM = Problem(SPACE, tuple(Metric(f"m{i}") for i in range(3)), Mean())
 GROUPS = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.4, 0.6]], dtype=torch.float64)
-SURROGATES = {"best": GP(draws=0), "drawn": GP(draws=3), "independent": GP(draws=3, correlated=False)}
+SURROGATES = {
+    "best": GP(draws=0),
+    "drawn": GP(draws=3),
+    "independent": GP(draws=3, correlated=False),
+    "with a mean": GP(draws=0, mean=LawMean(starts=1)),
+}
 
 
 def fitted(surrogate, runs=9):

@@ -46,6 +46,7 @@ def unseen() -> torch.Tensor:
         LawRegression("log_epochs", starts=2, uncertainty="bootstrap", samples=4),
         BayesianLaw("epochs", method="svi", steps=20, samples=4),
         GP(mean=LawMean("epochs", starts=2), draws=0, restarts=1),
+        GP(mean=LawMean("epochs", starts=2, uncertain=True), draws=0, restarts=1),
     ],
 )
 def test_epochs_are_those_of_the_whole_run(surrogate: LawRegression | BayesianLaw | GP, unseen: torch.Tensor) -> None:
