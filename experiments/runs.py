@@ -239,6 +239,13 @@ def rows_of(proxy: Proxy, some: Sequence[Planned], scored: Path | None = None) -
         yield {"set": run.set, "name": run.name, "seed": run.seed, "weights": weights, **told(result, cpu_s)}
 
 
+def retrained(path: Path, proxy: Proxy, planned: Sequence[Planned]) -> Iterator[tuple[Planned, dict[str, float]]]:
+    """Train runs that are kept already once more; the loss of each domain now minus that of the row, nats."""
+    rows = {key(row): row["losses"] for row in kept(path)}
+    for run, row in zip(planned, rows_of(proxy, planned), strict=True):
+        yield run, {name: loss - rows[run.key][name] for name, loss in row["losses"].items()}
+
+
 def text_of(proxy: Proxy, kind: str, domains: Iterable[str], path: Path) -> str:
     """What changes with any token that a run reads or is judged on, as rows keep it in ``text``.
 

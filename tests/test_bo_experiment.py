@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bomix import Study
 from bomix.config import study_file
+from bomix.trial import Trial
 from experiments import runs
-from experiments.bo import choose, methods, moves, plan, repeats, show, slices, stats
+from experiments.bo import choose, methods, moves, plan, repeats, search, show, slices, stats
 from experiments.bo.fresh import Fresh
 
 FOLDER = Path(plan.__file__).parent
@@ -53,6 +55,50 @@ def test_kept_runs_are_those_planned(rows):
         assert sum(row["weights"].values()) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_search_that_its_rows_tell_whole_is_over(rows, tmp_path, monkeypatch):
+    arm = plan.FOUR.arms[1]
+    assert search.unfinished(plan.FOUR, plan.FOUR.arms) == []
+    cut = [row for row in rows if runs.key(row) != ("four bo16", "031", 2)]
+    runs.add(tmp_path / "results.jsonl", cut)
+    monkeypatch.setattr(search, "RESULTS", tmp_path / "results.jsonl")
+    assert search.unfinished(plan.FOUR, plan.FOUR.arms) == [(arm, 2)]
+
+    def told(kind, name, at):
+        (row,) = (row for row in cut if runs.key(row) == (kind, name, 2))
+        weights = dict.fromkeys(plan.FOUR.domains, 0.0) | row["weights"]
+        return row, search.known(plan.FOUR, arm, 2, Trial(at, weights, 2, "any"), cut)
+
+    for kind, name, at in (("four sobol", "005", 3), ("four bo16", "020", 20)):
+        row, found = told(kind, name, at)
+        assert found is row  # of the design whatever the trial, of its own the same trial alone
+    assert told("four bo16", "020", 31)[1] is None
+    with pytest.raises(runs.RowsError, match=r"another mixture for 'four bo16', 020, seed 2"):
+        told("four bo16", "021", 20)
+
+
+def test_a_search_goes_on_from_its_rows_as_it_went_on(rows):
+    arm, told = plan.FOUR.arms[1], 24
+    own = choose.searched(rows, plan.FOUR, arm.name, 0)
+    study = Study(plan.FOUR.domains, plan.FOUR.domains, strategy=arm.strategy, seed=0)
+    search.restore(study, own[:told])
+    assert [each.trial.origin for each in study.history.records] == ["sobol"] * 16 + ["log_ei"] * 8
+    asked = study.ask()
+    assert (asked.id, asked.origin, asked.seed) == (told, own[told]["origin"], 0)
+    assert asked.weights == pytest.approx(dict.fromkeys(plan.FOUR.domains, 0.0) | own[told]["weights"], abs=0.02)
+
+
+def test_rows_of_other_text_begin_no_search(rows, monkeypatch):
+    monkeypatch.setattr(runs, "text_of", lambda *given: "0123abcd")
+    arm = plan.FOUR.arms[1]
+    own = choose.searched(rows, plan.FOUR, arm.name, 0)
+    now = [row | {"text": "0123abcd"} for row in own[:24]]
+    assert search.begun(plan.FOUR, arm, 0, now) == now
+    assert search.begun(plan.FOUR, arm, 0, [*now[:20], *now[21:]]) == []  # a gap
+    assert search.begun(plan.FOUR, arm, 9, rows) == []
+    with pytest.raises(runs.RowsError, match="'four bo16', seed 0, was begun on other text"):
+        search.begun(plan.FOUR, arm, 0, rows)
+
+
 def test_every_profile_is_without_faults():
     paper = study_file.load(FOLDER / "paper" / "study.yaml")
     assert paper.strategy.n_init == 32
@@ -79,6 +125,8 @@ def test_noise_is_what_neither_mixture_nor_seed_explains():
     noise, freedom = stats.two_way_noise(mixtures + seeds + rng.normal(0.0, 0.1, (400, 6)))
     assert noise == pytest.approx(0.1, rel=0.05)
     assert freedom == 399 * 5
+    again = mixtures[:90] - 2.0 * seeds + rng.normal(0.0, 0.1, (90, 6))  # of other text, in which a seed is another
+    assert stats.two_way_noise(mixtures + seeds, again) == (pytest.approx(0.1 * (89 / 488) ** 0.5, rel=0.15), 488 * 5)
 
 
 def test_fresh_seeds_are_compared_seed_by_seed():
@@ -99,6 +147,12 @@ def test_fresh_seeds_are_compared_seed_by_seed():
     assert fresh.gain("sobol-0").tolist() == [-0.5, -0.5]
     assert fresh.method_gains("bo32", "sobol").tolist() == [[-0.5, -0.5]]
     assert fresh.noise()[0] == pytest.approx(0.0, abs=1e-12)
+    other = [row("sobol-1", seed, 1.5 + seed) | {"text": "0123abcd"} for seed in (0, 9)]
+    later = Fresh([*every, *other, *(row("bo32-1", seed, 1.0 + seed) | {"text": "0123abcd"} for seed in (0, 9))])
+    assert later.noise()[0] == pytest.approx(0.0, abs=1e-12)  # each text has seeds of its own
+    assert later.method_gains("bo32", "sobol").tolist() == [[-0.5, -0.5]] * 2
+    with pytest.raises(ValueError, match="'sobol-1' and 'uniform' were trained on different text"):
+        later.gain("sobol-1")
 
 
 @pytest.mark.parametrize("kind", ["line", "exponential", "power"])

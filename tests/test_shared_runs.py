@@ -197,6 +197,18 @@ def test_arguments_that_mean_nothing_are_refused(monkeypatch, capsys, module, wo
     assert said in capsys.readouterr().err
 
 
+def test_a_kept_run_comes_out_again_of_the_same_text_alone(proxy, tmp_path):
+    path, planned = tmp_path / "results.jsonl", [Planned("fit", "a", {"one": 0.5, "two": 0.5})]
+    runs.train(path, proxy, planned)
+    ((_, off),) = runs.retrained(path, proxy, planned)
+    assert off == pytest.approx({"one": 0.0, "two": 0.0}, abs=1e-4)
+    source = tmp_path / "two.jsonl"
+    source.write_text("\n".join(source.read_text().splitlines()[1:]))  # the package's next release
+    proxy.prepare(("one", "two"))
+    ((_, off),) = runs.retrained(path, proxy, planned)
+    assert max(map(abs, off.values())) > 1e-3
+
+
 def test_a_run_is_the_same_alone_and_in_a_stack(proxy, tmp_path):
     proxy.prepare(("one", "two"))
     planned = [Planned("fit", f"{at}", {"one": at / 4, "two": 1 - at / 4}) for at in range(3)]

@@ -148,8 +148,8 @@ def _choices(rows: Sequence[Row], seed: int) -> dict[str, Callable[[], Row]]:
     """Name to what makes the row."""
     designed = searched(rows, FIVE, FIVE.arms[0].name, seed)
     arms = {arm.name: searched(rows, FIVE, arm.name, seed) for arm in FIVE.arms}
-    arms["default"] = recorded(FIVE, "default", seed)
     found: dict[str, Callable[[], Row]] = {name: partial(_lowest, own, FIVE) for name, own in arms.items()}
+    found["default"] = lambda: _lowest(recorded(FIVE, "default", seed), FIVE)  # its folder may be gone once it is told
     found["short"] = partial(_lowest, arms["bo16"][:SHORT], FIVE)
     found |= {name: partial(_promised, designed, model, seed) for name, model in MODELS.items()}
     found[REGMIX] = lambda: _weights(regmix(rows, FIVE, seed))

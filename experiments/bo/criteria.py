@@ -25,7 +25,7 @@ def per_domain(fresh: Fresh, method: str, over: str = UNIFORM) -> Array:
     for name in fresh.searches(method):
         other = over if over in fresh.names else f"{over}-{name.rpartition('-')[2]}"
         if other in fresh.names:
-            found.append((fresh.of(name) - fresh.of(other)).mean(axis=0))
+            found.append(fresh.against(name, other).mean(axis=0))
     return np.array(found).reshape(-1, len(fresh.domains))
 
 

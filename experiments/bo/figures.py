@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,7 @@ def many(rows: Sequence[Row]) -> Figure | None:
         first = problem.arms[0].trials
         for arm, name, colour in zip(problem.arms[1:], ("BO", "TuRBO"), ("C0", "C1"), strict=True):
             found = complete(rows, problem, arm.name)
-            for (seed, losses), style in zip(found.items(), ("-", "--"), strict=False):
+            for (seed, losses), style in zip(found.items(), cycle(("-", "--", ":")), strict=False):
                 above = losses - losses[:first].min()
                 axis.plot(np.minimum.accumulate(above), style, color=colour, label=f"{name}, seed {seed}")
                 axis.plot(np.arange(first, len(losses)), above[first:], ".", color=colour, alpha=0.2)

@@ -46,10 +46,12 @@ class Fresh:
         own = [row for row in rows if row["set"] == kind]
         self.domains = tuple(domains)
         self._losses: dict[tuple[str, int], Array] = {}
+        self._texts: dict[tuple[str, int], str | None] = {}
         self.weights: dict[str, Array] = {}
         for row in own:
             X, Y = array([row], domains)
             self._losses[row["name"], row["seed"]] = Y[0]
+            self._texts[row["name"], row["seed"]] = row.get("text")
             self.weights[row["name"]] = X[0]
         self.seeds = sorted({row["seed"] for row in own})
         self.names = [name for name in self.weights if all((name, seed) in self._losses for seed in self.seeds)]
@@ -67,9 +69,23 @@ class Fresh:
         """Its mean loss on each seed, ``s``."""
         return np.asarray(self.of(name).mean(axis=1))
 
+    def texts(self, name: str) -> tuple[str | None, ...]:
+        """Of which text its run on each seed was; None of the first rows, which do not say it."""
+        return tuple(self._texts[name, seed] for seed in self.seeds)
+
+    def against(self, name: str, over: str = UNIFORM) -> Array:
+        """Losses minus those of another mixture on the same seed, ``s x m``; below zero is better.
+
+        Raises:
+            ValueError: They were trained on different text.
+        """
+        if self.texts(name) != self.texts(over):
+            raise ValueError(f"'{name}' and '{over}' were trained on different text: train both again on one")
+        return self.of(name) - self.of(over)
+
     def gain(self, name: str, over: str = UNIFORM) -> Array:
-        """Mean loss minus that of another mixture on the same seed, ``s``; below zero is better."""
-        return self.mean(name) - self.mean(over)
+        """The same of the mean loss, ``s``."""
+        return np.asarray(self.against(name, over).mean(axis=1))
 
     def searches(self, method: str) -> list[str]:
         """The names of what a method found, a name for each search."""
@@ -94,15 +110,18 @@ class Fresh:
         """Whether there is anything to compare."""
         return UNIFORM in self.names and len(self.names) > 1 and len(self.seeds) > 1
 
-    def distinct(self, column: int | None = None) -> Array:
-        """The mean loss, or one column, of every mixture on every seed, ``n x s``.
+    def distinct(self, column: int | None = None) -> list[Array]:
+        """The mean loss, or one column, of every mixture on every seed, ``n x s`` for each text.
 
         A mixture that several searches found counts once: its runs are the same to the last bit, and say nothing of
         noise.
         """
-        every = np.array([self.of(name) for name in {tuple(self.weights[name]): name for name in self.names}.values()])
-        return np.asarray(every.mean(axis=2) if column is None else every[:, :, column])
+        once = {(self.texts(name), tuple(self.weights[name])): self.of(name) for name in self.names}
+        groups: dict[tuple[str | None, ...], list[Array]] = {}
+        for (texts, _), losses in once.items():
+            groups.setdefault(texts, []).append(losses.mean(axis=1) if column is None else losses[:, column])
+        return [np.array(group) for group in groups.values()]
 
     def noise(self) -> tuple[float, int]:
         """Standard deviation of the mean loss beyond mixture and seed, and its degrees of freedom."""
-        return two_way_noise(self.distinct())
+        return two_way_noise(*self.distinct())

@@ -55,17 +55,18 @@ def spread_table(rows: Sequence[Row]) -> Iterator[str]:
         again = fresh.distinct(column)
         found = _reliability(mixtures, again, freedom)
         root = [max(each, 0.0) ** 0.5 for each in found]
-        seeds, noise = again.mean(axis=0).std(ddof=1), two_way_noise(again)[0]
+        seeds = np.mean([group.mean(axis=0).var(ddof=1) for group in again]) ** 0.5
+        noise = two_way_noise(*again)[0]
         yield f"{head} {seeds:.4f} | {noise:.4f} | {said(found, 3, sign=False)} | {said(root, 3, sign=False)} |"
 
 
-def _reliability(mixtures: Array, again: Array, freedom: int) -> Estimate:
+def _reliability(mixtures: Array, again: Sequence[Array], freedom: int) -> Estimate:
     """``1 - noise^2 / spread^2``; interval by the bootstrap over mixtures of the designs and of the second look."""
 
-    def of(one: Array, other: Array) -> float:
-        return float(1.0 - two_way_noise(other)[0] ** 2 * freedom / (one**2).sum())
+    def of(one: Array, other: Sequence[Array]) -> float:
+        return float(1.0 - two_way_noise(*other)[0] ** 2 * freedom / (one**2).sum())
 
-    low, high = bootstrapped(lambda rng: of(resampled(mixtures, rng), resampled(again, rng)))
+    low, high = bootstrapped(lambda rng: of(resampled(mixtures, rng), [resampled(group, rng) for group in again]))
     return of(mixtures, again), low, high
 
 

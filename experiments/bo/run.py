@@ -5,6 +5,7 @@ python -m experiments.bo.run train [PART ...] [--limit S]   # resumes; begins no
 python -m experiments.bo.run choose             # what searches and laws chose; adds to found.jsonl
 python -m experiments.bo.run train              # that, again, on fresh seeds and at larger sizes
 python -m experiments.bo.run laws               # optima by laws across sizes; adds to laws.jsonl
+python -m experiments.bo.run check              # do kept runs come out again, of this text, on this machine?
 python -m experiments.bo.run table              # the tables of README.md, from what is kept
 python -m experiments.bo.run page               # the same, put into it
 python -m experiments.bo.run figure             # its figures
@@ -61,10 +62,19 @@ def chosen(part: str) -> list[runs.Planned]:
     return list(plan.scaled(found) if part == "scaled" else plan.larger(runs.kept(plan.RESULTS)))
 
 
+def check() -> None:
+    """Train the uniform mixture and what one search found once more, and say how far the losses are from the kept."""
+    plan.FIVE.proxy.prepare(plan.FIVE.domains)
+    some = [run for run in chosen("fresh") if run.name in ("uniform", "bo32-0") and run.seed == plan.FRESH[0]]
+    for run, off in runs.retrained(plan.RESULTS, plan.at("0.3M"), some):
+        told = ", ".join(f"{name} {x:+.4f}" for name, x in off.items())
+        print(f"{run.name}, seed {run.seed}: mean {sum(off.values()) / len(off):+.4f}; {told}")
+
+
 def main() -> None:
     """Train, choose, print or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "choose", "laws", "table", "page", "figure"))
+    parser.add_argument("what", choices=("train", "choose", "laws", "check", "table", "page", "figure"))
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--limit", type=runs.seconds, default=math.inf, help="seconds after which nothing is begun")
     args = parser.parse_args()
@@ -72,6 +82,9 @@ def main() -> None:
         parser.error(f"'{others[0]}': only `train` takes parts, of {', '.join(PARTS)}")
     if args.what == "train":
         train(args.parts or [*PARTS], args.limit)
+        return
+    if args.what == "check":
+        check()
         return
     rows = runs.kept(plan.RESULTS)
     if args.what == "choose":

@@ -31,7 +31,8 @@ def with_noise(fresh: Fresh, gains: Array) -> str:
     half = t_half(noise * (2 / gains.size) ** 0.5, freedom)
     found = t_interval(gains.mean(axis=1))
     better = int((gains < 0.0).sum())
-    return f"{said(found)} over {len(gains)} searches, ± {half:.4f} by noise, better in {better} of {gains.size} runs"
+    over = f"{len(gains)} search{'es' if len(gains) > 1 else ''}"
+    return f"{said(found)} over {over}, ± {half:.4f} by noise, better in {better} of {gains.size} runs"
 
 
 # ---- two domains
@@ -204,11 +205,23 @@ def domains(rows: Sequence[Row]) -> str:
         for arm in ("bo32", "turbo") if len(fresh.names) > 1 and len(fresh.seeds) > 1 else ():
             noise, first = fresh.noise()[0], problem.arms[0].trials
             found = [histories.passed(x, first, noise) for x in repeats.complete(rows, problem, arm).values()]
-            if found:
+            gains = fresh.method_gains(arm, "sobol")
+            if found and len(gains):
                 said_of = ", ".join("never" if each is None else str(each) for each in found)
-                gains = fresh.method_gains(arm, "sobol")
-                told.append(f"{problem.name}, {arm}: passed at trial {said_of}; {with_noise(fresh, gains)}")
-    return "; ".join(told)
+                below = each_search(fresh, gains)
+                told.append(f"{problem.name}, {arm}: passed at trial {said_of}; minus the design's best {below}")
+        if len(gains := fresh.method_gains("turbo", "bo32")):
+            told.append(f"{problem.name}, turbo minus bo32: {each_search(fresh, gains)}")
+    return ". ".join(told)
+
+
+def each_search(fresh: Fresh, gains: Array) -> str:
+    """Gains of each search, the verdict on them, and both intervals; the last alone of a single search."""
+    if len(gains) == 1:
+        return with_noise(fresh, gains)
+    means = gains.mean(axis=1)
+    every = ", ".join(f"{x:+.4f}" for x in means)
+    return f"{verdict(t_interval(means))} ({every}), {with_noise(fresh, gains)}"
 
 
 def moving(moves: Moves | None) -> str:

@@ -25,15 +25,18 @@ def t_interval(values: ArrayLike) -> Estimate:
     return mean, mean - around, mean + around
 
 
-def two_way_noise(losses: Array) -> tuple[float, int]:
+def two_way_noise(*groups: Array) -> tuple[float, int]:
     """Standard deviation of what neither the mixture nor the seed explains, and its degrees of freedom.
 
     Args:
-        losses: ``n x s`` of n mixtures on the same s seeds.
+        groups: ``n x s`` each, of n mixtures on the same s seeds; a seed means something else in every group.
     """
-    left = losses - losses.mean(axis=0) - losses.mean(axis=1, keepdims=True) + losses.mean()
-    freedom = (losses.shape[0] - 1) * (losses.shape[1] - 1)
-    return float(np.sqrt((left**2).sum() / freedom)), freedom
+    squares, freedom = 0.0, 0
+    for losses in groups:
+        left = losses - losses.mean(axis=0) - losses.mean(axis=1, keepdims=True) + losses.mean()
+        squares += float((left**2).sum())
+        freedom += (losses.shape[0] - 1) * (losses.shape[1] - 1)
+    return (squares / freedom) ** 0.5, freedom
 
 
 def bootstrapped(draw: Callable[[np.random.Generator], float], seed: int = 0) -> tuple[float, float]:
