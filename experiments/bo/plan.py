@@ -135,7 +135,7 @@ MANY = tuple(
             Arm("turbo", Turbo(design=DESIGN, n_init=32), 112),
         ),
     )
-    for name, seeds in (("seven", range(3)), ("twelve", range(1)))
+    for name, seeds in (("seven", range(3)), ("twelve", range(3)))
 )
 TWO = Problem("two-uneven", range(2), (Arm("sobol", DESIGN, 8), designed(8, 20, "bo8")))
 """The search of Figure 2b; of its name there are slices, too, whose set has no arm behind it."""
