@@ -79,7 +79,7 @@ def command(main: Callable[[], None], module: str | None = None) -> None:
     if any(os.environ.get(name) != value for name, value in process_environment().items()):
         again = [sys.executable, *(["-m", module, *sys.argv[1:]] if module else sys.argv)]
         os.execve(sys.executable, again, {**os.environ, **process_environment()})
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where SIGINT is ignored, as in the background
     try:
         main()
     except BomixError as error:

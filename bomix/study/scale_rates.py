@@ -59,8 +59,12 @@ def _params(scale: StudyScale) -> int:
     return scale.scale.params or 0
 
 
-def _states_rate(keys: Mapping[str, Any]) -> bool:
-    """Whether a scale of a study file says a learning rate, among its own keys or in an evaluator of its own."""
+def _states_rate(keys: Mapping[str, Any] | None) -> bool:
+    """Whether a scale of a study file says a learning rate, among its own keys or in an evaluator of its own.
+
+    A scale that says nothing at all, ``small:``, has none of both.
+    """
+    keys = keys or {}
     holder = keys.get("evaluator")
     stated = (holder if isinstance(holder, Mapping) else keys).get("optimization")
     return isinstance(stated, Mapping) and any(stated.get(key) is not None for key in _OF_A_RATE)

@@ -85,6 +85,12 @@ def test_a_rate_that_stands_nowhere_is_shared_all_the_same(folder):
     assert "share the learning rate 0.0004 of evaluator.optimization.preset (line 11);" in warning
 
 
+def test_a_scale_without_a_key_takes_over_all_of_the_evaluator(folder):
+    (warning,) = told(folder, "scales:\n  small:\n  large: {model: {size: 30M}}\n")
+    assert warning.startswith("scales 'small' (")
+    assert told(folder, "scales:\n  small:\n  large: {model: {size: 30M}, optimization: {rate: 5e-4}}\n") == []
+
+
 def test_scales_of_nearly_one_size_share_a_rate_rightly(folder):
     assert told(folder, "scales:\n  short: {tokens: 4k}\n  long: {tokens: 16k}\n") == []
     assert told(folder, of_layers(2, 4)) == []

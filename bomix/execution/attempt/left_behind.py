@@ -99,7 +99,7 @@ def cut_log(workdir: Path) -> int:
     """Keep the end of a log that is beyond its limit; returns its new size.
 
     Whoever writes appends to it meanwhile, and goes on after what is kept: the end goes over the beginning, then what
-    was appended since, and only then is the rest cut off.
+    was appended since, and only then is the rest cut off, with what came in the moment between.
     """
     if (size := log_size(workdir)) <= LOG_LIMIT:
         return size
@@ -111,7 +111,7 @@ def cut_log(workdir: Path) -> int:
         file.write(f"[bomix cut this log, which was longer than {LOG_LIMIT:,} bytes]\n".encode() + kept)
         written = file.tell()
         file.seek(seen)
-        late = file.read(LOG_KEPT)
+        late = file.read()
         file.seek(written)
         file.write(late)
         file.truncate()
