@@ -128,14 +128,14 @@ FOUR = Problem("four", range(4), (Arm("sobol", DESIGN, 32), designed(16, 32, "bo
 MANY = tuple(
     Problem(
         name,
-        seeds,
+        range(3),
         (
             Arm("sobol", DESIGN, 32),
             designed(32, 112, "bo32"),
             Arm("turbo", Turbo(design=DESIGN, n_init=32), 112),
         ),
     )
-    for name, seeds in (("seven", range(3)), ("twelve", range(3)))
+    for name in ("seven", "twelve")
 )
 TWO = Problem("two-uneven", range(2), (Arm("sobol", DESIGN, 8), designed(8, 20, "bo8")))
 """The search of Figure 2b; of its name there are slices, too, whose set has no arm behind it."""
