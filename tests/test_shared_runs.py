@@ -21,6 +21,7 @@ from bomix.training.model.decoder import Model
 from experiments import runs, tasks
 from experiments.regmix import plan as swarm
 from experiments.runs import Planned
+from experiments.scales import rates
 
 
 @pytest.fixture
@@ -195,6 +196,16 @@ def test_arguments_that_mean_nothing_are_refused(monkeypatch, capsys, module, wo
         command.main()
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_table_of_rates_comes_of_kept_rows_without_the_text(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["rates", "debian", "--tokens", "64k"])
+    rates.main()
+    printed = capsys.readouterr().out.splitlines()
+    page = (rates.HERE / "README.md").read_text().splitlines()
+    assert len(printed) == 8
+    assert {"".join(line.split()) for line in printed} <= {"".join(line.split()) for line in page}
 
 
 def test_a_kept_run_comes_out_again_of_the_same_text_alone(proxy, tmp_path):

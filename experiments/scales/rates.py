@@ -51,7 +51,6 @@ def trained(spec: StudySpec, text: str, tokens: int, size: str, rate: str) -> No
         rate: As it is written.
     """
     proxy = replace(cast(Proxy, spec.ready_evaluator_at(size, HERE)), tokens=tokens)
-    proxy.prepare(tuple(sorted(spec.domains)))
     weights = {name: 1 / len(spec.domains) for name in spec.domains}
     planned = [runs.Planned(set_of(text, tokens, size, rate), UNIFORM, weights, seed) for seed in SEEDS]
     runs.train(KEPT, runs.with_rate(proxy, float(rate)), planned)
@@ -83,7 +82,6 @@ def main() -> None:
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--tokens", default="384k", help="of a run at every size")
     args = parser.parse_args()
-    runs.in_process_environment("experiments.scales.rates")
     spec, tokens = study_file.load(HERE / f"{args.set}.yaml"), int(number(args.tokens))
     for size, rates in RATES.items():
         for rate in rates:
@@ -92,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    runs.command(main, "experiments.scales.rates")
