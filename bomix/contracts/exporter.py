@@ -81,6 +81,15 @@ class TargetMixture:
         return {domain.name: domain.weight for domain in self.domains}
 
     @property
+    def passes(self) -> dict[str, float]:
+        """Domain to how often the run reads the tokens that it holds; without those of which either is unknown."""
+        return {
+            domain.name: domain.weight * self.tokens / domain.tokens
+            for domain in self.domains
+            if self.tokens and domain.tokens
+        }
+
+    @property
     def sequences(self) -> int:
         """Sequences of the run, at least one."""
         return max(1, round((self.tokens or 0.0) / self.sequence_length))

@@ -91,11 +91,7 @@ class HuggingFace:
 
 def read_again(mixture: TargetMixture) -> list[str]:
     """A sentence that names the domains which the run reads more than once; none where it has none that is known."""
-    names = [
-        domain.name
-        for domain in mixture.domains
-        if domain.tokens and domain.weight * (mixture.tokens or 0.0) > domain.tokens
-    ]
+    names = [name for name, passes in mixture.passes.items() if passes > 1.0]
     return [SAME_ORDER + ", ".join(names)] if names else []
 
 

@@ -71,20 +71,18 @@ def unread(mixture: TargetMixture) -> list[str]:
     text of another, and the next one has a share ``f`` of it that was shuffled anew: ``n`` of them have
     ``1 - (1 - f)^n``, and not ``n f``.
     """
-    if mixture.tokens is None or any(domain.tokens is None for domain in mixture.domains):
+    of = mixture.passes
+    if len(of) < len(mixture.domains):
         return []
-    stock = {domain.name: domain.tokens or 0.0 for domain in mixture.domains}
-    epoch = min(stock[name] / weight for name, weight in mixture.weights.items())
-    whole, rest = divmod(mixture.tokens / epoch, 1.0)
+    epochs = max(of.values())  # an epoch is a pass over the domain that is read most often
+    whole, rest = divmod(epochs, 1.0)
     told = []
-    for name, weight in mixture.weights.items():
-        part, passes = weight * epoch / stock[name], weight * mixture.tokens / stock[name]
+    for name, passes in of.items():
+        part = passes / epochs
         read = 1.0 - (1.0 - part) ** whole * (1.0 - part * rest)
         if min(passes, 1.0) - read > UNREAD:
             told.append(f"{name} {100 * read:.0f} % in {passes:.2f} passes")
-    what = (
-        f"the run is of {whole + rest:.1f} epochs, which draw parts of the text anew: some is read again, and less read"
-    )
+    what = f"the run is of {epochs:.1f} epochs, which draw parts of the text anew: some is read again, and less read"
     return [f"{what} than the passes say, {', '.join(told)}"] if told else []
 
 

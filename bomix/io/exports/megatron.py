@@ -87,17 +87,8 @@ def drawn_of(mixture: TargetMixture) -> dict[str, float]:
 
 def together(mixture: TargetMixture) -> tuple[str, ...]:
     """A sentence on domains of which several passes are shuffled into one; none where no such domain is known."""
-    passes = {
-        domain.name: domain.weight * (mixture.tokens or 0.0) / domain.tokens
-        for domain in mixture.domains
-        if domain.tokens
-    }
-    names = [f"{name} ({count:.1f})" for name, count in passes.items() if count > 1.0 + LAST_PASS]
-    return (
-        (
-            f"Megatron shuffles all passes over a domain together, so that text comes again before the rest has come "
-            f"once: {', '.join(names)}",
-        )
-        if names
-        else ()
-    )
+    names = [f"{name} ({count:.1f})" for name, count in mixture.passes.items() if count > 1.0 + LAST_PASS]
+    if not names:
+        return ()
+    what = "Megatron shuffles all passes over a domain together, so that text comes again before the rest has come once"
+    return (f"{what}: {', '.join(names)}",)
